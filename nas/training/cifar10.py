@@ -1,0 +1,121 @@
+"""CIFAR-10 on this machine or from its home, in the original format, checked by its published sums."""
+
+import hashlib
+import os
+import pickle
+import socket
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from filelock import FileLock
+
+from constraints.errors import UnusableInputError
+from nas.training.images import ARCHIVE_SUFFIXES
+
+ARCHIVE = "cifar-10-python.tar.gz"
+FOLDER = "cifar-10-batches-py"
+KEY = "cifar10-c58f30108f718f92721af3b95e74349a"
+CONNECT_SECONDS = 10
+
+
+def find(cache: Path) -> Path | None:
+    """CIFAR-10 in $NAS_DATA, ./data or `cache`, in this order.
+
+    Each may be the data itself (a folder with train/ and test/, or a tar) or hold it: torchvision's folder or
+    archive, or a folder or tar whose name begins with cifar10 or cifar-10.
+    """
+    named = os.environ.get("NAS_DATA")
+    if named and not Path(named).expanduser().exists():
+        raise UnusableInputError(f"NAS_DATA names nothing: {named}: correct it or unset it")
+    places = [Path(named).expanduser()] if named else []
+    for place in [*places, Path("data"), cache]:
+        if place.is_file() or (place / "train").is_dir() or place.name == FOLDER:
+            return place
+        for candidate in sorted(place.glob("cifar*")):
+            if _fits(candidate):
+                return candidate
+    return None
+
+
+def _fits(path: Path) -> bool:
+    if not path.name.startswith(("cifar10", "cifar-10")) or path.name.startswith(("cifar100", "cifar-100")):
+        return False
+    return path.name == FOLDER or path.name.endswith(ARCHIVE_SUFFIXES) or (path / "train").is_dir()
+
+
+def is_original(place: Path) -> bool:
+    """Whether this is torchvision's folder or archive rather than images in class folders."""
+    return place.name in (ARCHIVE, FOLDER)
+
+
+def download(cache: Path) -> Path:
+    """Fetch the original archive into `cache` through torchvision, which checks its sum.
+
+    Raises UnusableInputError when nothing answers within ten seconds or what comes is not the archive.
+    """
+    from torchvision.datasets import CIFAR10  # noqa: PLC0415 - seconds of import that only a download needs
+    from torchvision.datasets.utils import download_url  # noqa: PLC0415
+
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(cache / f"{ARCHIVE}.lock"), _time_limit(), redirect_stderr(StringIO()):
+            download_url(CIFAR10.url, cache / "download", ARCHIVE, CIFAR10.tgz_md5)
+            os.replace(cache / "download" / ARCHIVE, cache / ARCHIVE)  # noqa: PTH105 - atomic
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UnusableInputError(
+            f"CIFAR-10 could not be downloaded ({reason}): {CIFAR10.url}: put it in $NAS_DATA or ./data"
+        ) from error
+    return cache / ARCHIVE
+
+
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    """Let sockets wait no longer than CONNECT_SECONDS; torchvision's download has no time-out of its own."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(CONNECT_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def read(place: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Class names and the four arrays of the original data, from its folder or its archive.
+
+    The batches are pickles: each is read only after its published MD5 sum held.
+    """
+    from torchvision.datasets import CIFAR10  # noqa: PLC0415
+
+    content = _content(place)
+    sums = dict([*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])])
+    for name, wanted in sums.items():
+        if hashlib.md5(content.get(name, b""), usedforsecurity=False).hexdigest() != wanted:
+            raise UnusableInputError(
+                f"a file of CIFAR-10 is missing or damaged: {name} in {place}: download it again"
+            )
+    batches = {name: pickle.loads(content[name], encoding="latin1") for name in sums}
+    arrays = {}
+    for part, names in (("train", CIFAR10.train_list), ("test", CIFAR10.test_list)):
+        pixels = np.concatenate([batches[name]["data"] for name, _ in names])
+        arrays[f"{part}_images"] = np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+        arrays[f"{part}_labels"] = np.array([n for name, _ in names for n in batches[name]["labels"]], np.int64)
+    return tuple(batches[CIFAR10.meta["filename"]]["label_names"]), arrays
+
+
+def _content(place: Path) -> dict[str, bytes]:
+    if place.is_dir():
+        return {path.name: path.read_bytes() for path in place.iterdir() if path.is_file()}
+    content = {}
+    try:
+        with tarfile.open(place, "r|*") as tar:
+            for member in tar:
+                if stream := tar.extractfile(member) if member.isreg() else None:
+                    content[PurePosixPath(member.name).name] = stream.read()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise UnusableInputError(f"the archive cannot be read: {place}: download it again") from error
+    return content

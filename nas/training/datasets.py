@@ -1,0 +1,267 @@
+"""Data sets: where they come from, their decoded cache, their content hash and their split."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from filelock import FileLock
+
+from constraints.errors import UnusableInputError
+from nas.training import cifar10, images
+from nas.training.images import Progress
+
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+FORMAT = 1
+"""Part of the cache's key: to be raised when decoding changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Labelled images in memory maps that all processes of a machine share.
+
+    Images are uint8, N x H x W x C, read-only; labels are int64 class numbers into `classes`. `content_hash`
+    is over the decoded content, so that a folder and a tar of it have the same. Pickling sends the path of
+    the decoded cache, not the images.
+    """
+
+    name: str
+    content_hash: str
+    classes: tuple[str, ...]
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    warnings: tuple[str, ...] = ()
+    folder: Path
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width, in the order in which a network takes them."""
+        height, width, channels = self.train_images.shape[1:]
+        return channels, height, width
+
+    def __reduce__(self) -> tuple[Callable[..., "Dataset"], tuple[Path, str, tuple[str, ...]]]:
+        """Pickle as the place of the decoded cache."""
+        return _reopen, (self.folder, self.name, self.warnings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Sorted, disjoint indices of the images to train on and of those to select by."""
+
+    train: np.ndarray
+    validation: np.ndarray
+
+
+def default_cache() -> Path:
+    """The user's cache folder, where decoded data and downloads are kept."""
+    return platformdirs.user_cache_path("neural-architecture-search")
+
+
+def load(source: str = "auto", *, cache: Path | None = None, progress: Progress | None = None) -> Dataset:
+    """Open a data set, decoding it once into `cache` (by default the user's cache folder).
+
+    `source` is `auto`, `cifar10`, `digits`, a folder of `train/<class>/*` and `test/<class>/*`, or a tar of
+    one. `auto` takes CIFAR-10 from $NAS_DATA, ./data, the cache folder or its download, and falls back to
+    scikit-learn's handwritten digits with a warning. `progress(done, total)` counts decoded images.
+    Raises UnusableInputError for data that is missing, damaged or does not fit.
+    """
+    cache = cache or default_cache()
+    if source == "digits":
+        return _digits(cache)
+    if source in ("auto", "cifar10"):
+        return _cifar10(cache, fall_back=source == "auto", progress=progress)
+    return _open_path(Path(source).expanduser(), cache, progress)
+
+
+def split(labels: np.ndarray, *, validation_share: float = 0.1, seed: int = 0) -> Split:
+    """Draw `validation_share` of every class for validation; the same seed draws the same images.
+
+    Every class of two images or more keeps at least one on either side.
+    """
+    if not 0 < validation_share < 1:
+        raise UnusableInputError(
+            f"validation_share is out of range: {validation_share}: give a share between 0 and 1"
+        )
+    generator = np.random.default_rng(seed)
+    chosen = []
+    for number in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == number))
+        count = min(max(round(validation_share * len(members)), 1), len(members) - 1)
+        chosen.append(members[:count])
+    validation = np.sort(np.concatenate(chosen))
+    return Split(train=np.setdiff1d(np.arange(len(labels)), validation), validation=validation)
+
+
+def channel_statistics(pixels: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (float64, on the 0 to 1 scale) of each channel over the images of `indices`."""
+    channels = pixels.shape[-1]
+    counts = np.zeros((channels, 256), dtype=np.int64)
+    for start in range(0, len(indices), 1000):
+        block = pixels[indices[start : start + 1000]]
+        for channel in range(channels):
+            counts[channel] += np.bincount(block[..., channel].ravel(), minlength=256)
+    levels, shares = np.arange(256) / 255, counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ levels
+    variance = (shares * (levels - mean[:, None]) ** 2).sum(axis=1)
+    return mean, np.sqrt(variance)
+
+
+def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
+    if path.is_dir():
+        listing, key = images.list_folder, images.folder_key(path)
+    elif path.is_file() and path.name.endswith(images.ARCHIVE_SUFFIXES):
+        listing, key = images.list_archive, _file_key(path)
+    elif path.exists():
+        raise UnusableInputError(f"the data is neither a folder nor a .tar, .tar.gz or .tar.xz: {path}")
+    else:
+        raise UnusableInputError(
+            f"no such data: {path}: give a folder, a tar, or one of auto, cifar10, digits"
+        )
+
+    def write(folder: Path) -> dict[str, Any]:
+        found = listing(path)
+        images.decode(found, folder, progress=progress)
+        for part in images.PARTS:
+            np.save(folder / f"{part}_labels.npy", found.labels(part))
+        return {"name": path.resolve().name, "classes": found.classes, "warnings": _left_out(found)}
+
+    # Two archives with the same bytes share one decoded copy; each keeps the name it was opened by.
+    return replace(_cached(cache, key, write), name=path.resolve().name)
+
+
+def _left_out(listing: images.Listing) -> list[str]:
+    if not listing.left_out:
+        return []
+    return [f"{len(listing.left_out)} files that are no images were left out, {listing.left_out[0]} the first"]
+
+
+def _file_key(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _cifar10(cache: Path, *, fall_back: bool, progress: Progress | None) -> Dataset:
+    """CIFAR-10 wherever it is; `fall_back` puts the digits in its place where it is nowhere."""
+    place = cifar10.find(cache)
+    if place is None:
+        try:
+            place = cifar10.download(cache)
+        except UnusableInputError as error:
+            if not fall_back:
+                raise
+            warning = (
+                "CIFAR-10 was not found and could not be downloaded, so scikit-learn's handwritten digits, "
+                f"resized to 32x32x3, stand in for it; accuracies on them say nothing about CIFAR-10 ({error})"
+            )
+            return replace(_digits(cache), warnings=(warning,))
+    if not cifar10.is_original(place):
+        return _open_path(place, cache, progress)
+
+    def write(folder: Path) -> dict[str, Any]:
+        classes, arrays = cifar10.read(place)
+        return _save(folder, "CIFAR-10", classes, arrays)
+
+    return _cached(cache, cifar10.KEY, write)
+
+
+def _digits(cache: Path) -> Dataset:
+    """Scikit-learn's 1,797 handwritten digits, each of the 8x8 pixels repeated to 4x4, in three channels."""
+
+    def write(folder: Path) -> dict[str, Any]:
+        from sklearn.datasets import load_digits  # noqa: PLC0415 - a second's import that other data does not need
+
+        bunch = load_digits()
+        grey = (bunch.images * (255 / 16)).round().astype(np.uint8)
+        pixels = np.repeat(grey.repeat(4, axis=1).repeat(4, axis=2)[..., None], 3, axis=3)
+        labels = bunch.target.astype(np.int64)
+        parts = split(labels, validation_share=0.2)
+        arrays = {
+            "train_images": pixels[parts.train],
+            "train_labels": labels[parts.train],
+            "test_images": pixels[parts.validation],
+            "test_labels": labels[parts.validation],
+        }
+        return _save(folder, "digits", tuple("0123456789"), arrays)
+
+    return _cached(cache, "digits", write)
+
+
+def _save(
+    folder: Path, name: str, classes: tuple[str, ...], arrays: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    for array in ARRAYS:
+        np.save(folder / f"{array}.npy", arrays[array])
+    return {"name": name, "classes": classes, "warnings": []}
+
+
+def _cached(cache: Path, key: str, write: Callable[[Path], dict[str, Any]]) -> Dataset:
+    """Open the decoded copy `key`, made by `write` if it is absent, truncated or not of this format.
+
+    It is made in a folder of its own and renamed into place; a lock lets a second process wait instead of
+    decoding the same again.
+    """
+    place = cache / "datasets" / f"{key[:32]}-v{FORMAT}"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{place}.lock"):
+            try:
+                return _reopen(place)
+            except (OSError, ValueError, KeyError):
+                _make(place, write)
+            return _reopen(place)
+    except PermissionError as error:
+        raise UnusableInputError(f"the cache cannot be written: {place}: choose another folder") from error
+
+
+def _make(place: Path, write: Callable[[Path], dict[str, Any]]) -> None:
+    fresh = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
+    try:
+        about = write(fresh)
+        arrays = _arrays(fresh)
+        about["content_hash"] = _content_hash(about["classes"], arrays)
+        about["shapes"] = {name: list(array.shape) for name, array in arrays.items()}
+        (fresh / "about.json").write_text(json.dumps(about))
+        shutil.rmtree(place, ignore_errors=True)
+        os.replace(fresh, place)  # noqa: PTH105 - the atomic rename is the point
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _arrays(place: Path) -> dict[str, np.ndarray]:
+    """The four arrays as read-only maps; ValueError when a file is shorter than its header says."""
+    return {name: np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+
+
+def _reopen(place: Path, name: str | None = None, warnings: tuple[str, ...] | None = None) -> Dataset:
+    about = json.loads((place / "about.json").read_text())
+    arrays = _arrays(place)
+    if {key: list(array.shape) for key, array in arrays.items()} != about["shapes"]:
+        raise ValueError("the decoded arrays are not those that were described")
+    return Dataset(
+        name=name or about["name"],
+        content_hash=about["content_hash"],
+        classes=tuple(about["classes"]),
+        warnings=tuple(about["warnings"]) if warnings is None else warnings,
+        folder=place,
+        **arrays,
+    )
+
+
+def _content_hash(classes: tuple[str, ...], arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 over the class names, shapes and bytes, in a fixed order and block by block."""
+    digest = hashlib.sha256(json.dumps(list(classes)).encode())
+    for name in ARRAYS:
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        for start in range(0, len(array), 4096):
+            digest.update(np.ascontiguousarray(array[start : start + 4096]).data)
+    return digest.hexdigest()

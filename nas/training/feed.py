@@ -1,0 +1,179 @@
+"""Augmented epochs, made once and read by every process of the machine."""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.lib.format import open_memmap
+
+from constraints.errors import UnusableInputError
+from nas.training import datasets
+from nas.training.datasets import Dataset, Split
+
+PIECE = 1000
+"""Images drawn from one random stream, and the unit in which processes share the making of an epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """What one candidate trains on and is judged by, epoch by epoch.
+
+    With a `split`, training images are its `train` part and the judge is its `validation` part; without one,
+    all training images and the test set: only the final confirmation may do that.
+
+    Epoch e is a pure function of the data, the pipeline, `seed` and e. It is kept as one uint8 array in
+    `folder`, made by whoever needs it first: processes that need it at once share the work piece by piece.
+    At most `keep` epochs stay on disk; one that was dropped is made again, bit for bit, when it is needed.
+    """
+
+    dataset: Dataset
+    split: Split | None
+    folder: Path
+    augmentation: str = "assignment"
+    probabilities: dict[str, float] = field(default_factory=dict)
+    seed: int = 0
+    keep: int = 24
+
+    def __post_init__(self) -> None:
+        """Check the pipeline's name."""
+        from nas.training.augmentation import PIPELINES  # noqa: PLC0415 - see _pipeline
+
+        if self.augmentation not in PIPELINES:
+            raise UnusableInputError(
+                f"no such augmentation: {self.augmentation!r}: choose one of {', '.join(PIPELINES)}"
+            )
+
+    @cached_property
+    def indices(self) -> np.ndarray:
+        """Which training images an epoch holds, in the order in which it holds them."""
+        return np.arange(len(self.dataset.train_labels)) if self.split is None else self.split.train
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Class numbers (int64) of an epoch's images."""
+        return self.dataset.train_labels[self.indices]
+
+    @cached_property
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each channel over the images trained on, on the 0 to 1 scale."""
+        return datasets.channel_statistics(self.dataset.train_images, self.indices)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean of each channel, 0 to 1."""
+        return self.statistics[0]
+
+    @property
+    def std(self) -> np.ndarray:
+        """Standard deviation of each channel, 0 to 1."""
+        return self.statistics[1]
+
+    @cached_property
+    def judge(self) -> tuple[np.ndarray, np.ndarray]:
+        """Images (uint8, N x H x W x C) and labels that a candidate is judged by: validation, or test."""
+        if self.split is None:
+            return self.dataset.test_images, self.dataset.test_labels
+        chosen = self.split.validation
+        return self.dataset.train_images[chosen], self.dataset.train_labels[chosen]
+
+    @cached_property
+    def key(self) -> str:
+        """What the augmented epochs depend on, hashed; other data or another pipeline has another key."""
+        digest = hashlib.sha256(self.dataset.content_hash.encode())
+        digest.update(np.ascontiguousarray(self.indices, dtype=np.int64).tobytes())
+        digest.update(json.dumps([self._description, self.seed, PIECE], sort_keys=True).encode())
+        return digest.hexdigest()[:16]
+
+    def epoch(self, number: int) -> np.ndarray:
+        """The augmented images of one epoch (uint8, N x H x W x C), in the order of `indices`.
+
+        The array is a private, copy-on-write map of the shared file.
+        """
+        place = self.folder / self.key / f"epoch-{number:04d}.npy"
+        while True:
+            try:
+                images = np.load(place, mmap_mode="c", allow_pickle=False)
+                os.utime(place)  # the least recently read epoch is the one to drop
+                return images
+            except (FileNotFoundError, ValueError):
+                self._make(number, place)
+
+    def _make(self, number: int, place: Path) -> None:
+        """Make an epoch together with whoever else is making it, then put it in its place.
+
+        Pieces are claimed by file locks, which the system frees when their holder dies. A piece is always the
+        same bytes, so that making one twice does no harm.
+        """
+        place.parent.mkdir(parents=True, exist_ok=True)
+        pieces = -(-len(self.indices) // PIECE)
+        with _shared(place, (len(self.indices), *self.dataset.train_images.shape[1:]), pieces) as (images, done):
+            for wait in (False, True):  # first what nobody is at, then what others were at, should they have died
+                for piece in range(pieces):
+                    self._claim(place, images, done, (number, piece), wait)
+        with FileLock(f"{place}.lock"):
+            if not place.exists():
+                os.replace(f"{place}.part", place)  # noqa: PTH105 - atomic
+                Path(f"{place}.done").unlink(missing_ok=True)
+                self._drop_oldest(place.parent)
+
+    def _claim(
+        self, place: Path, images: np.ndarray, done: np.ndarray, which: tuple[int, int], wait: bool
+    ) -> None:
+        number, piece = which
+        if done[piece]:
+            return
+        try:
+            with FileLock(f"{place}.lock-{piece % 64}", timeout=-1 if wait else 0):
+                if not done[piece]:
+                    rows = slice(piece * PIECE, (piece + 1) * PIECE)
+                    images[rows] = self._augmented(number, piece)
+                    done[piece] = 1
+        except Timeout:
+            return
+
+    def _augmented(self, number: int, piece: int) -> np.ndarray:
+        """One piece, drawn from its own random stream."""
+        sequence = np.random.SeedSequence([self.seed, number, piece])
+        pipeline = self._pipeline
+        pipeline.set_random_seed(int(sequence.generate_state(1)[0]))
+        originals = self.dataset.train_images[self.indices[piece * PIECE : (piece + 1) * PIECE]]
+        return np.stack([pipeline(image=image)["image"] for image in originals])
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        import cv2  # noqa: PLC0415 - with albumentations a second or more, which reading epochs does not need
+
+        from nas.training.augmentation import PIPELINES  # noqa: PLC0415
+
+        cv2.setNumThreads(0)  # the processes are the parallelism
+        height, width = self.dataset.train_images.shape[1:3]
+        return PIPELINES[self.augmentation](
+            [float(value) for value in self.mean], image_size=(height, width), **self.probabilities
+        )
+
+    @property
+    def _description(self) -> dict[str, Any]:
+        import albumentations as A  # noqa: PLC0415
+
+        description: dict[str, Any] = A.to_dict(self._pipeline)
+        return description
+
+    def _drop_oldest(self, folder: Path) -> None:
+        """Delete the least recently read epochs beyond `keep`; who still maps one keeps it."""
+        epochs = []
+        for path in folder.glob("epoch-*.npy"):
+            try:
+                epochs.append((path.stat().st_mtime_ns, path))
+            except FileNotFoundError:
+                continue
+        for _, path in sorted(epochs)[: -self.keep]:
+            path.unlink(missing_ok=True)

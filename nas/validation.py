@@ -1,0 +1,48 @@
+"""TOML files read into validated values; every error names the file, the key, the value and what is allowed."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from constraints.errors import UnusableInputError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table in a TOML file; UnusableInputError where it is missing or malformed."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnusableInputError(f"cannot read {path}: {error.strerror}: give the path of a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnusableInputError(f"{path} is not TOML: {error}: correct the line") from None
+
+
+def validated(model: type[Model], table: dict[str, Any], source: str) -> Model:
+    """``table`` as a ``model``; UnusableInputError names the first key that is off."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"]) or "the whole table"
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = f"unknown key: known are {', '.join(_keys_beside(model, first['loc']))}"
+        value = "" if isinstance(first["input"], dict) else f" {first['input']!r}:"
+        raise UnusableInputError(f"{source}: {key}:{value} {message}") from None
+
+
+def _keys_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Keys that the table around ``location`` may hold."""
+    here: Any = model
+    for part in location[:-1]:
+        if isinstance(part, str):
+            annotation = here.model_fields[part].annotation
+            candidates = [annotation, *getattr(annotation, "__args__", ())]
+            here = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return sorted(here.model_fields)
