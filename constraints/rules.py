@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from typing import Any
 
 from constraints.errors import UnusableInputError
@@ -24,9 +26,10 @@ ASSIGNMENT = (
 )
 """The default constraint set: the assignment's rules."""
 
-Number = int | float | bool
+Number = int | float | Decimal
+"""A figure or a limit; a truth value counts as the integer that it is in Python."""
 
-_OPERATORS: Mapping[str, Callable[[Number, Number], bool]] = {
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -34,20 +37,24 @@ _OPERATORS: Mapping[str, Callable[[Number, Number], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-_SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_SUFFIXES = {"": 0, "k": 3, "m": 6, "g": 9}
+_TRUTH = {"true": 1, "false": 0}
 _EXPRESSION = re.compile(
     r"\s*(?P<metric>[A-Za-z_]\w*)\s*(?P<op><=|>=|==|!=|<|>)\s*"
-    r"(?P<value>-?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<suffix>[kKmMgG]?)\s*"
+    r"(?:(?P<truth>true|false)|(?P<value>[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)\s*(?P<suffix>[kmg]?))\s*",
+    re.IGNORECASE | re.ASCII,
 )
+_EXACT = Context(prec=60)
+_LARGEST_EXPONENT = 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class Constraint:
-    """One rule: a metric, a comparison and a limit."""
+    """One rule: a metric, a comparison and a limit, which is exact (an integer, or a Decimal for a fraction)."""
 
     metric: str
     op: str
-    limit: Number
+    limit: int | Decimal
 
     @property
     def expr(self) -> str:
@@ -58,27 +65,53 @@ class Constraint:
         """Whether ``value`` satisfies the comparison."""
         return _OPERATORS[self.op](value, self.limit)
 
+    def decisive(self, value: Any) -> Number | None:
+        """The one number that the verdict hangs on.
+
+        A figure with several entries (per stage, per axis) satisfies a constraint when every entry does, so the
+        entry nearest to breaking it counts: the smallest against ``>=``, the largest against ``<=``, and the
+        first that breaks ``==`` or ``!=``. No entry at all counts as 0. What is not a finite number is unknown.
+        """
+        if isinstance(value, (tuple, list)):
+            return self._worst([v for v in value if v is not None]) if None not in value else None
+        return value if value is not None and math.isfinite(value) else None
+
+    def _worst(self, entries: list[Number]) -> Number:
+        if self.op in {"<", "<="}:
+            return max(entries, default=0)
+        breaking = [v for v in entries if not self.holds(v)] if self.op in {"==", "!="} else []
+        return min(breaking or entries, default=0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What became of one constraint on one network."""
+    """What became of one constraint on one network; ``verdict["ok"]`` reads a field as the JSON shows it."""
 
     name: str
     expr: str
-    value: Number | None
+    value: Number | bool | None
     ok: bool
     why: str
     fix: tuple[str, ...] = ()
+    """Single changes, each tried on a copy of the model, that satisfy the constraint and break no other."""
+    layers: tuple[str, ...] = ()
+    """Names of the layers that the figure counts or is about."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
-        return {**self.__dict__, "fix": list(self.fix)}
+        value = float(self.value) if isinstance(self.value, Decimal) else self.value
+        return {**self.__dict__, "value": value, "fix": list(self.fix), "layers": list(self.layers)}
+
+    def __getitem__(self, key: str) -> Any:
+        return self.as_dict()[key]
 
 
 def parse(expression: str, known: Iterable[str] = ()) -> Constraint:
     """Read ``METRIC OP VALUE``; ``known`` names metrics beside the built-in ones.
 
-    Raises UnusableInputError on a malformed expression or an unknown metric, naming the nearest ones.
+    VALUE is a decimal number with an optional suffix k, M or G (thousands, millions, billions), kept exactly, or
+    ``true`` or ``false``. Raises UnusableInputError on a malformed expression, a number past 10^30, or an unknown
+    metric, naming the nearest ones.
     """
     match = _EXPRESSION.fullmatch(expression)
     if match is None:
@@ -88,9 +121,8 @@ def parse(expression: str, known: Iterable[str] = ()) -> Constraint:
         )
     names = [*Metrics.definitions(), *known]
     if match["metric"] not in names:
-        near = difflib.get_close_matches(match["metric"], names, n=3, cutoff=0.4) or names
-        raise UnusableInputError(f"unknown metric: {match['metric']!r}: did you mean {', '.join(near)}?")
-    return Constraint(metric=match["metric"], op=match["op"], limit=_number(match["value"], match["suffix"]))
+        raise UnusableInputError(f"unknown metric: {match['metric']!r}: {_nearest(match['metric'], names)}")
+    return Constraint(metric=match["metric"], op=match["op"], limit=_limit(match, expression))
 
 
 def parse_all(expressions: Iterable[str], known: Iterable[str] = ()) -> tuple[Constraint, ...]:
@@ -99,29 +131,57 @@ def parse_all(expressions: Iterable[str], known: Iterable[str] = ()) -> tuple[Co
     return tuple(parse(e, known) for e in expressions)
 
 
-def scalar(value: Any) -> Number | None:
-    """The one number that a metric is compared by: of several (per stage, per axis) the smallest."""
-    if isinstance(value, (tuple, list)):
-        return min(value, default=0)
-    return value  # type: ignore[no-any-return]
+def judge(
+    constraints: Iterable[Constraint],
+    figures: Mapping[str, Any],
+    *,
+    unknown: Mapping[str, str] | None = None,
+    responsible: Mapping[str, tuple[str, ...]] | None = None,
+) -> tuple[Verdict, ...]:
+    """Compare each constraint with the figure that it names.
+
+    A figure of ``None`` (or one that is no finite number) fails, with the reason that ``unknown`` gives for it;
+    ``responsible`` names the layers behind each figure.
+    """
+    unknown, responsible = unknown or {}, responsible or {}
+    return tuple(
+        _verdict(c, figures[c.metric], unknown.get(c.metric, ""), responsible.get(c.metric, ())) for c in constraints
+    )
 
 
-def judge(constraints: Iterable[Constraint], figures: Mapping[str, Any]) -> tuple[Verdict, ...]:
-    """Compare each constraint with the figure that it names; a figure of ``None`` fails as unknown."""
-    return tuple(_verdict(c, scalar(figures[c.metric])) for c in constraints)
-
-
-def _verdict(constraint: Constraint, value: Number | None) -> Verdict:
+def _verdict(constraint: Constraint, figure: Any, reason: str, layers: tuple[str, ...]) -> Verdict:
+    value = constraint.decisive(figure)
     if value is None:
-        ok, why = False, f"{constraint.metric} is unknown"
+        ok, why = False, f"{constraint.metric} is unknown: {reason or 'no finite number'}"
     else:
         ok = constraint.holds(value)
-        distance = abs(value - constraint.limit)
-        why = f"{constraint.metric} is {value:,}, {'within' if ok else 'misses'} {constraint.expr}"
-        why += f" by {distance:,}" if distance else ""
-    return Verdict(name=constraint.metric, expr=constraint.expr, value=value, ok=ok, why=why)
+        why = _distance(constraint, value, ok)
+    return Verdict(name=constraint.metric, expr=constraint.expr, value=value, ok=ok, why=why, layers=layers)
 
 
-def _number(text: str, suffix: str) -> Number:
-    number = float(text) * _SUFFIXES[suffix.lower()]
-    return int(number) if number.is_integer() else number
+def _distance(constraint: Constraint, value: Number, ok: bool) -> str:
+    """How far ``value`` lies from the limit, in words."""
+    gap = Decimal(value) - constraint.limit
+    side = "above" if gap > 0 else "below"
+    place = f"{_text(abs(gap))} {side} {_text(constraint.limit)}" if gap else f"at the limit {_text(constraint.limit)}"
+    ending = "" if ok else f", must be {constraint.op} {_text(constraint.limit)}"
+    return f"{_text(value)} is {place}{ending}"
+
+
+def _text(number: Number) -> str:
+    return f"{int(number):,}" if number == int(number) else f"{float(number):,.6g}"
+
+
+def _limit(match: re.Match[str], expression: str) -> int | Decimal:
+    if match["truth"]:
+        return _TRUTH[match["truth"].lower()]
+    value = match["value"].replace("_", "")
+    number = _EXACT.scaleb(_EXACT.create_decimal(value), _SUFFIXES[match["suffix"].lower()])
+    if abs(number.adjusted()) > _LARGEST_EXPONENT and number:
+        raise UnusableInputError(f"number out of range: {expression!r}: stay within 10^{_LARGEST_EXPONENT}")
+    return int(number) if number == number.to_integral_value() else number.normalize(_EXACT)
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"did you mean {', '.join(near)}?" if near else f"use one of {', '.join(names)}"
