@@ -57,8 +57,8 @@ def download(cache: Path) -> Path:
 
     Raises UnusableInputError when nothing answers within ten seconds or what comes is not the archive.
     """
-    from torchvision.datasets import CIFAR10  # noqa: PLC0415 - seconds of import that only a download needs
-    from torchvision.datasets.utils import download_url  # noqa: PLC0415
+    from torchvision.datasets import CIFAR10  # type: ignore[import-untyped]  # noqa: PLC0415 - seconds of import that only a download needs
+    from torchvision.datasets.utils import download_url  # type: ignore[import-untyped]  # noqa: PLC0415
 
     cache.mkdir(parents=True, exist_ok=True)
     try:
@@ -103,7 +103,9 @@ def read(place: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     for part, names in (("train", CIFAR10.train_list), ("test", CIFAR10.test_list)):
         pixels = np.concatenate([batches[name]["data"] for name, _ in names])
         arrays[f"{part}_images"] = np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-        arrays[f"{part}_labels"] = np.array([n for name, _ in names for n in batches[name]["labels"]], np.int64)
+        arrays[f"{part}_labels"] = np.array(
+            [n for name, _ in names for n in batches[name]["labels"]], np.int64
+        )
     return tuple(batches[CIFAR10.meta["filename"]]["label_names"]), arrays
 
 

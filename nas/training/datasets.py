@@ -102,7 +102,7 @@ def split(labels: np.ndarray, *, validation_share: float = 0.1, seed: int = 0) -
 
 
 def channel_statistics(pixels: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (float64, on the 0 to 1 scale) of each channel over the images of `indices`."""
+    """Mean and standard deviation (float64, 0 to 1) of each channel over the images of `indices`."""
     channels = pixels.shape[-1]
     counts = np.zeros((channels, 256), dtype=np.int64)
     for start in range(0, len(indices), 1000):
@@ -116,6 +116,7 @@ def channel_statistics(pixels: np.ndarray, indices: np.ndarray) -> tuple[np.ndar
 
 
 def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
+    listing: Callable[[Path], images.Listing]
     if path.is_dir():
         listing, key = images.list_folder, images.folder_key(path)
     elif path.is_file() and path.name.endswith(images.ARCHIVE_SUFFIXES):
@@ -141,7 +142,9 @@ def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
 def _left_out(listing: images.Listing) -> list[str]:
     if not listing.left_out:
         return []
-    return [f"{len(listing.left_out)} files that are no images were left out, {listing.left_out[0]} the first"]
+    return [
+        f"{len(listing.left_out)} files that are no images were left out, {listing.left_out[0]} the first"
+    ]
 
 
 def _file_key(path: Path) -> str:
@@ -160,7 +163,8 @@ def _cifar10(cache: Path, *, fall_back: bool, progress: Progress | None) -> Data
                 raise
             warning = (
                 "CIFAR-10 was not found and could not be downloaded, so scikit-learn's handwritten digits, "
-                f"resized to 32x32x3, stand in for it; accuracies on them say nothing about CIFAR-10 ({error})"
+                "resized to 32x32x3, stand in for it; accuracies on them say nothing about CIFAR-10 "
+                f"({error})"
             )
             return replace(_digits(cache), warnings=(warning,))
     if not cifar10.is_original(place):
@@ -195,9 +199,7 @@ def _digits(cache: Path) -> Dataset:
     return _cached(cache, "digits", write)
 
 
-def _save(
-    folder: Path, name: str, classes: tuple[str, ...], arrays: dict[str, np.ndarray]
-) -> dict[str, Any]:
+def _save(folder: Path, name: str, classes: tuple[str, ...], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     for array in ARRAYS:
         np.save(folder / f"{array}.npy", arrays[array])
     return {"name": name, "classes": classes, "warnings": []}

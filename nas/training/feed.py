@@ -3,24 +3,26 @@
 import hashlib
 import json
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import albumentations as A  # type: ignore[import-untyped]  # ships no types
+import cv2
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.lib.format import open_memmap
 
 from constraints.errors import UnusableInputError
 from nas.training import datasets
+from nas.training.augmentation import PIPELINES
 from nas.training.datasets import Dataset, Split
 
 PIECE = 1000
 """Images drawn from one random stream, and the unit in which processes share the making of an epoch."""
+LOCKS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,6 @@ class Feed:
 
     def __post_init__(self) -> None:
         """Check the pipeline's name."""
-        from nas.training.augmentation import PIPELINES  # noqa: PLC0415 - see _pipeline
-
         if self.augmentation not in PIPELINES:
             raise UnusableInputError(
                 f"no such augmentation: {self.augmentation!r}: choose one of {', '.join(PIPELINES)}"
@@ -90,7 +90,7 @@ class Feed:
         """What the augmented epochs depend on, hashed; other data or another pipeline has another key."""
         digest = hashlib.sha256(self.dataset.content_hash.encode())
         digest.update(np.ascontiguousarray(self.indices, dtype=np.int64).tobytes())
-        digest.update(json.dumps([self._description, self.seed, PIECE], sort_keys=True).encode())
+        digest.update(json.dumps([A.to_dict(self._pipeline), self.seed, PIECE], sort_keys=True).encode())
         return digest.hexdigest()[:16]
 
     def epoch(self, number: int) -> np.ndarray:
@@ -101,10 +101,10 @@ class Feed:
         place = self.folder / self.key / f"epoch-{number:04d}.npy"
         while True:
             try:
-                images = np.load(place, mmap_mode="c", allow_pickle=False)
+                images: np.ndarray = np.load(place, mmap_mode="c", allow_pickle=False)
                 os.utime(place)  # the least recently read epoch is the one to drop
                 return images
-            except (FileNotFoundError, ValueError):
+            except FileNotFoundError:
                 self._make(number, place)
 
     def _make(self, number: int, place: Path) -> None:
@@ -113,67 +113,69 @@ class Feed:
         Pieces are claimed by file locks, which the system frees when their holder dies. A piece is always the
         same bytes, so that making one twice does no harm.
         """
-        place.parent.mkdir(parents=True, exist_ok=True)
-        pieces = -(-len(self.indices) // PIECE)
-        with _shared(place, (len(self.indices), *self.dataset.train_images.shape[1:]), pieces) as (images, done):
-            for wait in (False, True):  # first what nobody is at, then what others were at, should they have died
-                for piece in range(pieces):
-                    self._claim(place, images, done, (number, piece), wait)
+        shape = (len(self.indices), *self.dataset.train_images.shape[1:])
+        started = _start(place, shape, -(-len(self.indices) // PIECE))
+        if started is None:
+            return
+        images, done = started
+        for wait in (False, True):  # first what nobody is at, then what others were at, should they have died
+            for piece in np.flatnonzero(done == 0):
+                lock = place.parent / f"piece-{(number + piece) % LOCKS:02d}.lock"
+                with suppress(Timeout), FileLock(lock, timeout=-1 if wait else 0):
+                    if not done[piece]:
+                        images[piece * PIECE : (piece + 1) * PIECE] = self._augmented(number, int(piece))
+                        done[piece] = 1
         with FileLock(f"{place}.lock"):
             if not place.exists():
-                os.replace(f"{place}.part", place)  # noqa: PTH105 - atomic
-                Path(f"{place}.done").unlink(missing_ok=True)
+                _finish(place)
                 self._drop_oldest(place.parent)
-
-    def _claim(
-        self, place: Path, images: np.ndarray, done: np.ndarray, which: tuple[int, int], wait: bool
-    ) -> None:
-        number, piece = which
-        if done[piece]:
-            return
-        try:
-            with FileLock(f"{place}.lock-{piece % 64}", timeout=-1 if wait else 0):
-                if not done[piece]:
-                    rows = slice(piece * PIECE, (piece + 1) * PIECE)
-                    images[rows] = self._augmented(number, piece)
-                    done[piece] = 1
-        except Timeout:
-            return
 
     def _augmented(self, number: int, piece: int) -> np.ndarray:
         """One piece, drawn from its own random stream."""
         sequence = np.random.SeedSequence([self.seed, number, piece])
-        pipeline = self._pipeline
-        pipeline.set_random_seed(int(sequence.generate_state(1)[0]))
+        self._pipeline.set_random_seed(int(sequence.generate_state(1)[0]))
         originals = self.dataset.train_images[self.indices[piece * PIECE : (piece + 1) * PIECE]]
-        return np.stack([pipeline(image=image)["image"] for image in originals])
+        return np.stack([self._pipeline(image=image)["image"] for image in originals])
 
     @cached_property
-    def _pipeline(self) -> Any:
-        import cv2  # noqa: PLC0415 - with albumentations a second or more, which reading epochs does not need
-
-        from nas.training.augmentation import PIPELINES  # noqa: PLC0415
-
+    def _pipeline(self) -> A.Compose:
         cv2.setNumThreads(0)  # the processes are the parallelism
         height, width = self.dataset.train_images.shape[1:3]
-        return PIPELINES[self.augmentation](
-            [float(value) for value in self.mean], image_size=(height, width), **self.probabilities
-        )
-
-    @property
-    def _description(self) -> dict[str, Any]:
-        import albumentations as A  # noqa: PLC0415
-
-        description: dict[str, Any] = A.to_dict(self._pipeline)
-        return description
+        mean = [float(value) for value in self.mean]
+        return PIPELINES[self.augmentation](mean, image_size=(height, width), **self.probabilities)
 
     def _drop_oldest(self, folder: Path) -> None:
         """Delete the least recently read epochs beyond `keep`; who still maps one keeps it."""
         epochs = []
         for path in folder.glob("epoch-*.npy"):
-            try:
+            with suppress(FileNotFoundError):
                 epochs.append((path.stat().st_mtime_ns, path))
-            except FileNotFoundError:
-                continue
         for _, path in sorted(epochs)[: -self.keep]:
             path.unlink(missing_ok=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the fields alone; what was computed from them is computed again."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+def _start(place: Path, shape: tuple[int, ...], pieces: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Open the epoch being made and its marks of finished pieces, as shared maps; None if it is finished."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part, marks = Path(f"{place}.part"), Path(f"{place}.done")
+    with FileLock(f"{place}.lock"):
+        if place.exists():
+            return None
+        if not (part.exists() and marks.exists() and marks.stat().st_size == pieces):
+            open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+            marks.write_bytes(bytes(pieces))
+        images = np.load(part, mmap_mode="r+", allow_pickle=False)
+        return images, np.memmap(marks, dtype=np.uint8, mode="r+")
+
+
+def _finish(place: Path) -> None:
+    """Put a whole epoch where readers look, its bytes on the disk first, so that a crash leaves no holes."""
+    part = Path(f"{place}.part")
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    Path(f"{place}.done").unlink()
+    part.replace(place)

@@ -110,7 +110,8 @@ def list_archive(archive: Path) -> Listing:
                     files[file.label] = file
     except _UNREADABLE as error:
         raise UnusableInputError(
-            f"the archive cannot be read ({error or type(error).__name__}): {archive}: copy or download it again"
+            f"the archive cannot be read ({error or type(error).__name__}): {archive}: "
+            "copy or download it again"
         ) from error
     return _listing(str(archive), classes, list(files.values()))
 

@@ -1,0 +1,50 @@
+"""Checkpoints of a training: written atomically, read back as tensors and plain values only."""
+
+import os
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from constraints.errors import UnusableInputError
+
+FORMAT = 1
+
+
+def save(path: Path, run: dict[str, Any], state: dict[str, Any]) -> None:
+    """Write `state` for the training that `run` describes; a crash leaves a whole file, old or new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, fresh = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save({"format": FORMAT, "run": run, "state": state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(fresh).replace(path)
+    finally:
+        Path(fresh).unlink(missing_ok=True)
+
+
+def load(path: Path, run: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Read the state back, and nothing but tensors and plain values (`weights_only`).
+
+    Raises UnusableInputError when the file is damaged or belongs to a training other than `run` describes.
+    """
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+        found, state = {"format": content["format"], **content["run"]}, content["state"]
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        raise UnusableInputError(
+            f"the checkpoint cannot be read: {path}: remove it to start this training over"
+        ) from error
+    for name, wanted in {"format": FORMAT, **run}.items():
+        if found.get(name) != wanted:
+            raise UnusableInputError(
+                f"the checkpoint is of another training ({name} was {found.get(name)}, is {wanted}): {path}: "
+                "remove it to start this training over"
+            )
+    if not isinstance(state, dict):
+        raise UnusableInputError(f"the checkpoint holds no state: {path}: remove it to start over")
+    return state
