@@ -142,7 +142,10 @@ class Feed:
         cv2.setNumThreads(0)  # the processes are the parallelism
         height, width = self.dataset.train_images.shape[1:3]
         mean = [float(value) for value in self.mean]
-        return PIPELINES[self.augmentation](mean, image_size=(height, width), **self.probabilities)
+        pipeline: A.Compose = PIPELINES[self.augmentation](
+            mean, image_size=(height, width), **self.probabilities
+        )
+        return pipeline
 
     def _drop_oldest(self, folder: Path) -> None:
         """Delete the least recently read epochs beyond `keep`; who still maps one keeps it."""
