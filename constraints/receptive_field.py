@@ -1,0 +1,198 @@
+"""The interval arithmetic of receptive fields along one spatial axis; pure, no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+Bound = int | float
+"""A pixel index; infinite only in the interval of a unit that sees nothing, ``(inf, -inf)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What every unit along one axis sees: unit ``i`` sees the input pixels ``lo .. hi`` of ``at(i)``.
+
+    Units repeat in phases: ``at(i + period)`` is ``at(i)`` moved by ``jump`` pixels. A chain of convolutions has
+    one phase; a transposed convolution, an interpolation or an uneven adaptive pooling has several, which see
+    fields of different sizes. The axis is unbounded: borders clip nothing (Araujo, Norris, Sim, "Computing
+    Receptive Fields of Convolutional Neural Networks", Distill 2019, give the one-phase case).
+    """
+
+    jump: int = 1
+    lo: tuple[Bound, ...] = (0,)
+    hi: tuple[Bound, ...] = (0,)
+
+    @property
+    def period(self) -> int:
+        """How many units make one repetition."""
+        return len(self.lo)
+
+    @property
+    def size(self) -> int:
+        """Pixels that the unit with the largest field sees (0 where no unit sees anything)."""
+        return int(max(max(h - low + 1, 0) for low, h in zip(self.lo, self.hi, strict=True)))
+
+    def at(self, i: int) -> tuple[Bound, Bound]:
+        """The first and the last pixel that unit ``i`` sees."""
+        turns, phase = divmod(i, len(self.lo))
+        shift = self.jump * turns
+        return self.lo[phase] + shift, self.hi[phase] + shift
+
+    def window(self, kernel: int, dilation: int = 1, offset: int = 0) -> Field:
+        """Unit ``i`` sees what units ``i + offset + k * dilation`` saw, k from 0 to ``kernel - 1``."""
+        if len(self.lo) == 1:
+            shift, reach = self.jump * offset, self.jump * (kernel - 1) * dilation
+            return Field(
+                self.jump, (self.lo[0] + shift + min(0, reach),), (self.hi[0] + shift + max(0, reach),)
+            )
+        ends = (offset, offset + (kernel - 1) * dilation)
+        taps: Sequence[int] = range(offset, offset + kernel * dilation, dilation) if kernel > 1 else ends[:1]
+        if kernel > 2 and self._is_monotone():
+            taps = ends
+        return self._gather(lambda i: [i + t for t in taps], self.period)
+
+    def every(self, step: int) -> Field:
+        """Unit ``i`` sees what unit ``i * step`` saw (``step`` above 0)."""
+        if step == 1:
+            return self
+        if len(self.lo) == 1:
+            return Field(self.jump * step, self.lo, self.hi)
+        return self.resample(lambda i: [i * step], outputs=1, inputs=step)
+
+    def resample(self, taps: Callable[[int], Sequence[int]], outputs: int, inputs: int) -> Field:
+        """Unit ``i`` sees what the units ``taps(i)`` saw.
+
+        ``outputs`` and ``inputs`` give the rhythm: taps(i + outputs) are taps(i) moved by ``inputs`` units.
+        """
+        turns = self.period // math.gcd(self.period, inputs)
+        period, jump = outputs * turns, self.jump * inputs * turns // self.period
+        return self._gather(taps, period, jump)
+
+    def hull(self, other: Field) -> Field | None:
+        """Unit ``i`` sees both what it saw here and there; ``None`` where the two move at different speed."""
+        if self.jump * other.period != other.jump * self.period:
+            return None
+        if len(self.lo) == len(other.lo) == 1:
+            return Field(self.jump, (min(self.lo[0], other.lo[0]),), (max(self.hi[0], other.hi[0]),))
+        period = math.lcm(self.period, other.period)
+        pairs = [(self.at(i), other.at(i)) for i in range(period)]
+        return _reduced(
+            self.jump * period // self.period,
+            [min(a[0], b[0]) for a, b in pairs],
+            [max(a[1], b[1]) for a, b in pairs],
+        )
+
+    def _gather(self, taps: Callable[[int], Sequence[int]], period: int, jump: int | None = None) -> Field:
+        seen = [[self.at(t) for t in taps(i)] for i in range(period)]
+        low = [min((s[0] for s in unit), default=math.inf) for unit in seen]
+        high = [max((s[1] for s in unit), default=-math.inf) for unit in seen]
+        return _reduced(self.jump if jump is None else jump, low, high)
+
+    def _is_monotone(self) -> bool:
+        rows = [self.at(i) for i in range(self.period + 1)]
+        return all(a[0] <= b[0] and a[1] <= b[1] for a, b in zip(rows, rows[1:], strict=False))
+
+
+def explicit(intervals: Sequence[tuple[Bound, Bound]]) -> Field:
+    """A field that lists every unit of a map of ``len(intervals)`` units.
+
+    Beyond the map it goes on at the pace of its first and last unit, so that borders stay borders.
+    """
+    low, high = [i[0] for i in intervals], [i[1] for i in intervals]
+    n = len(intervals)
+    pace = (low[-1] - low[0] + high[-1] - high[0]) / 2 / (n - 1) if n > 1 else 0
+    return _reduced(round(pace * n) if math.isfinite(pace) else 0, low, high)
+
+
+def _reduced(jump: int, low: Sequence[Bound], high: Sequence[Bound]) -> Field:
+    """The same field with the fewest phases."""
+    n = len(low)
+    for period in range(1, n):
+        if n % period or jump * period % n:
+            continue
+        step = jump * period // n
+        rest = range(n - period)
+        if all(low[i + period] == low[i] + step and high[i + period] == high[i] + step for i in rest):
+            return Field(step, tuple(low[:period]), tuple(high[:period]))
+    return Field(jump, tuple(low), tuple(high))
+
+
+def transposed(field: Field, kernel: int, stride: int, dilation: int, padding: int) -> Field:
+    """After a transposed convolution: output ``o`` sees the inputs ``i`` with o = i * stride - padding + k * dilation."""
+
+    def taps(o: int) -> list[int]:
+        reached = (o + padding - k * dilation for k in range(kernel))
+        return [i // stride for i in reached if i % stride == 0]
+
+    return field.resample(taps, outputs=stride, inputs=1)
+
+
+def adaptive(field: Field, size: int, output: int) -> Field:
+    """After an adaptive pooling of ``size`` units to ``output``: windows floor(o*n/m) to ceil((o+1)*n/m)."""
+    g = math.gcd(size, output)
+    return field.resample(
+        lambda o: range(o * size // output, -(-(o + 1) * size // output)),
+        outputs=output // g,
+        inputs=size // g,
+    )
+
+
+def interpolated(field: Field, scale: Fraction, mode: str, align_corners: bool) -> Field:
+    """After an interpolation; ``scale`` is input units per output unit.
+
+    ``mode`` is one of nearest, nearest-exact, linear, cubic, linear-aa, cubic-aa, as in torch.nn.functional.interpolate;
+    taps whose weight is exactly zero see nothing.
+    """
+    taps = _TAPS[mode]
+    return field.resample(
+        lambda o: taps(_source(o, scale, mode, align_corners), scale),
+        outputs=scale.denominator,
+        inputs=scale.numerator,
+    )
+
+
+def _source(o: int, scale: Fraction, mode: str, align_corners: bool) -> Fraction:
+    if align_corners or mode == "nearest":
+        return o * scale
+    centre = (o + Fraction(1, 2)) * scale
+    return centre if mode == "nearest-exact" or mode.endswith("aa") else centre - Fraction(1, 2)
+
+
+def _nearest(source: Fraction, scale: Fraction) -> list[int]:
+    return [math.floor(source)]
+
+
+def _linear(source: Fraction, scale: Fraction) -> list[int]:
+    first = math.floor(source)
+    return [first] if source == first else [first, first + 1]
+
+
+def _cubic(source: Fraction, scale: Fraction) -> list[int]:
+    first = math.floor(source)
+    return [first] if source == first else list(range(first - 1, first + 3))
+
+
+def _antialiased(half_width: int) -> Callable[[Fraction, Fraction], list[int]]:
+    def taps(centre: Fraction, scale: Fraction) -> list[int]:
+        stretch = max(scale, Fraction(1))
+        support = half_width * stretch
+        first = math.floor(centre - support + Fraction(1, 2))
+        last = math.floor(centre + support + Fraction(1, 2))
+        zeros = set(range(1, half_width + 1))  # both kernels vanish at whole distances, 0 apart
+        distances = ((i, abs(i - centre + Fraction(1, 2)) / stretch) for i in range(first, last))
+        return [i for i, distance in distances if distance < half_width and distance not in zeros]
+
+    return taps
+
+
+_TAPS: dict[str, Callable[[Fraction, Fraction], list[int]]] = {
+    "nearest": _nearest,
+    "nearest-exact": _nearest,
+    "linear": _linear,
+    "cubic": _cubic,
+    "linear-aa": _antialiased(1),
+    "cubic-aa": _antialiased(2),
+}

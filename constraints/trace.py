@@ -1,0 +1,127 @@
+"""Run a model once and tell every figure of it: receptive field, costs and structure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves
+
+from constraints.errors import UnusableInputError
+from constraints.metrics import Layer, Metrics
+from constraints.tracing.recorder import Recorder
+from constraints.tracing.summary import Summary, summarise
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """What one run of a model in eval mode on one sample showed."""
+
+    metrics: Metrics
+    layers: tuple[Layer, ...]
+    input: tuple[int, ...]
+    """Shape of the (first) input without the batch axis."""
+    output: tuple[int, ...]
+    """Shape of the (first) output without the batch axis."""
+    warnings: tuple[str, ...]
+    unknown: Mapping[str, str]
+    """Metric -> why it cannot be known; its figure is ``None`` then."""
+    responsible: Mapping[str, tuple[str, ...]]
+    """Metric -> the layers that it counts or is about."""
+
+
+def trace(model: nn.Module, input_size: Sequence[int] | Sequence[Sequence[int]] = (3, 32, 32)) -> Trace:
+    """Run ``model`` once in eval mode on one random sample and derive every figure from the operations that ran.
+
+    ``input_size`` is the shape without batch, channels first, or one shape for each input. The receptive field is
+    told in pixels of the first input that reaches the judged map. The model is left as it was: training flags,
+    parameters, buffers and random number generators. What the model's own code raises goes through unchanged;
+    UnusableInputError is raised for an impossible ``input_size``.
+    """
+    shapes = _shapes(input_size)
+    if any(isinstance(p, nn.parameter.UninitializedTensorMixin) for p in model.parameters()):
+        model = deepcopy(model)  # a lazy module fixes its shapes in its first run, which must leave no mark
+    with _unchanged(model):
+        inputs = _samples(model, shapes)
+        recorder = Recorder(model, inputs)
+        try:
+            with torch.no_grad(), recorder.naming(), recorder:
+                output = model(*inputs)
+        finally:
+            for tensor, before in recorder.saved.values():
+                with torch.no_grad():
+                    tensor.copy_(before)
+        outputs = [t for t in tree_leaves(output) if isinstance(t, torch.Tensor)]
+        summary = summarise(model, recorder, outputs)
+    return _as_trace(summary, shapes)
+
+
+def _as_trace(summary: Summary, shapes: Sequence[Shape]) -> Trace:
+    return Trace(
+        metrics=summary.metrics,
+        layers=summary.layers,
+        input=shapes[0],
+        output=summary.output,
+        warnings=summary.warnings,
+        unknown=summary.unknown,
+        responsible=summary.responsible,
+    )
+
+
+def _shapes(input_size: Sequence[int] | Sequence[Sequence[int]]) -> list[Shape]:
+    several = input_size and all(isinstance(s, Sequence) for s in input_size)
+    shapes: list[Any] = list(input_size) if several else [input_size]
+    if not shapes or not all(s and all(isinstance(n, int) and n > 0 for n in s) for s in shapes):
+        raise UnusableInputError(
+            f"unusable input size: {input_size!r}: give positive integers without the batch, for example (3, 32, 32)"
+        )
+    return [tuple(s) for s in shapes]
+
+
+def _samples(model: nn.Module, shapes: Sequence[Shape]) -> list[torch.Tensor]:
+    """Random samples in the precision and on the device of the model's first parameter."""
+    first = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+    generator = torch.Generator().manual_seed(0)
+    samples = [torch.randn(1, *s, generator=generator) for s in shapes]
+    return [s.to(first.device, first.dtype) for s in samples]
+
+
+@contextmanager
+def _unchanged(model: nn.Module) -> Iterator[None]:
+    """Eval mode inside; afterwards flags, registered tensors and random number generators are what they were."""
+    modules = list(model.modules())
+    before = [(m, m.training, dict(m._parameters), dict(m._buffers)) for m in modules]
+    python, numpy, torches = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
+    try:
+        for m in modules:
+            m.training = False
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for m, training, parameters, buffers in before:
+            m.training = training
+            _restore(m._parameters, parameters)
+            _restore(m._buffers, buffers)
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(torches)
+        if devices:
+            torch.cuda.set_rng_state_all(devices)
+
+
+def _restore(registered: dict[str, Any], before: dict[str, Any]) -> None:
+    if registered != before or any(registered[k] is not before[k] for k in before):
+        registered.clear()
+        registered.update(before)

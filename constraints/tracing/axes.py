@@ -1,0 +1,307 @@
+"""Which axes of a tensor carry a spatial axis of the input, and what its units see along it; pure, no torch."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from constraints.receptive_field import Field, adaptive, explicit
+
+Shape = tuple[int, ...]
+
+
+class Digit(NamedTuple):
+    """A part of a tensor axis that counts along a spatial axis, as a digit counts in a number.
+
+    At index ``x`` of tensor axis ``axis`` the digit is ``(x - offset) // inner % size``, and it moves the position
+    in the field by ``stride`` units. One plain spatial axis is one digit; patches and windows split it into two.
+    """
+
+    axis: int
+    inner: int
+    size: int
+    stride: int
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How one tensor depends on one spatial axis of an input.
+
+    Its element sees ``field.at(sum of digit * stride)``. Without digits every element sees the same, ``field.at(0)``.
+    """
+
+    field: Field
+    digits: tuple[Digit, ...]
+    pooled: str = ""
+    """How the axis was reduced as a whole: "mean", "sum", "max", "other" or "mixed" (each unit by its own weights)."""
+    unknown: str = ""
+    """Why it cannot be known what an element sees."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the tensor is still a map along this spatial axis."""
+        return bool(self.digits) and not self.unknown
+
+    @property
+    def jump(self) -> float:
+        """Input pixels between neighbouring units."""
+        steps = [abs(d.stride) for d in self.digits] or [1]
+        return min(steps) * self.field.jump / self.field.period
+
+    @property
+    def units(self) -> int:
+        """Units of the map along this spatial axis."""
+        return math.prod(d.size for d in self.digits)
+
+
+def unknown(why: str) -> View:
+    """A dependence that cannot be known."""
+    return View(Field(), (), unknown=why)
+
+
+def moved(view: View | None, axes: Sequence[int | None]) -> View | None:
+    """After a permutation: old axis ``a`` is ``axes[a]`` now, or gone (an axis of one index) where that is None."""
+    if view is None or not view.digits:
+        return view
+    digits = [d._replace(axis=to) for d in view.digits if (to := axes[d.axis]) is not None]
+    return replace(view, digits=tuple(digits))
+
+
+def reduced(view: View | None, axes: Iterable[int], how: str = "other") -> View | None:
+    """After all indices of some tensor axes were brought together."""
+    if view is None or not view.digits:
+        return view
+    gone = set(axes)
+    field, kept = view.field, tuple(d for d in view.digits if d.axis not in gone)
+    if len(kept) == len(view.digits):
+        return view
+    for d in view.digits:
+        if d.axis in gone:
+            field = field.window(d.size, d.stride)
+    pooled = "" if kept else how if view.pooled in ("", how) else "other"
+    return normal(replace(view, field=field, digits=kept, pooled=pooled))
+
+
+def windowed(
+    view: View | None,
+    axis: int,
+    shape: Shape,
+    kernel: int,
+    stride: int,
+    dilation: int,
+    padding: int,
+    size: int,
+) -> View | None:
+    """After a convolution or pooling along a tensor axis; ``size`` is the number of its results."""
+    if kernel == stride == 1 and padding == 0 and size == shape[axis]:
+        return view
+    view = plain(view, axis, shape)
+    if view is None or not view.digits:
+        return view
+    digits = list(view.digits)
+    at = next((i for i, d in enumerate(digits) if d.axis == axis), None)
+    if at is None:
+        return view
+    step = digits[at].stride
+    digits[at] = digits[at]._replace(stride=step * stride, size=size)
+    field = view.field.window(kernel, dilation * step, -padding * step)
+    return normal(replace(view, field=field, digits=tuple(digits)))
+
+
+def sliced(view: View | None, axis: int, shape: Shape, start: int, step: int, size: int) -> View | None:
+    """After taking ``size`` indices of a tensor axis, ``step`` apart (backwards where negative)."""
+    if view is None or not any(d.axis == axis for d in view.digits):
+        return view
+    if step == 1 and start == 0 and size == shape[axis]:
+        return view
+    digits = [d for d in view.digits if d.axis == axis]
+    if len(digits) == 1 and _is_plain(digits[0], shape):
+        return windowed(view, axis, shape, 1, step, 1, -start, size)
+    if step != 1:
+        return unknown("a strided slice of an axis that carries several spatial axes")
+    if all(_on_block(d, shape[axis], start, size) for d in digits):
+        return replace(view, digits=tuple(_reoffset(d, start) if d.axis == axis else d for d in view.digits))
+    return unknown("a slice that cuts across a spatial axis")
+
+
+def selected(view: View | None, axis: int, index: int) -> View | None:
+    """After picking one index of a tensor axis (which stays, of size 1)."""
+    if view is None or not view.digits:
+        return view
+    field, kept = view.field, []
+    for d in view.digits:
+        if d.axis != axis:
+            kept.append(d)
+        elif 0 <= (index - d.offset) // d.inner < d.size or d.offset == 0:
+            field = field.window(1, 1, (index - d.offset) // d.inner % d.size * d.stride)
+        else:
+            field = field.window(d.size, d.stride)
+    return normal(replace(view, field=field, digits=tuple(kept)))
+
+
+def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
+    """After a reshape of contiguous elements from shape ``old`` to ``new``."""
+    if view is None or not view.digits or old == new:
+        return view
+    old_steps, new_steps = _steps(old), _steps(new)
+    digits: list[Digit] = []
+    for d in view.digits:
+        parts = _placed(d, old, old_steps, new, new_steps)
+        if parts is None:
+            return unknown("a reshape that cuts across a spatial axis")
+        digits += parts
+    return normal(replace(view, digits=tuple(digits)))
+
+
+def plain(view: View | None, axis: int, shape: Shape) -> View | None:
+    """The same view with at most one digit on a tensor axis, which then counts the axis index by index."""
+    if view is None or not view.digits:
+        return view
+    on_axis = [d for d in view.digits if d.axis == axis]
+    if not on_axis or (len(on_axis) == 1 and _is_plain(on_axis[0], shape)):
+        return view
+    d = on_axis[0]
+    if len(view.digits) == 1 and d.inner * d.size == shape[axis] and not d.offset and d.stride > 0:
+        field = view.field.every(d.stride).resample(lambda i: [i // d.inner], outputs=d.inner, inputs=1)
+        return replace(view, field=field, digits=(Digit(axis, 1, shape[axis], 1),))
+    return unknown("a window over an axis that carries parts of several axes")
+
+
+def resampled_axis(view: View | None, axis: int, shape: Shape) -> View | None:
+    """The view made ready for a resampling along a tensor axis: one digit, of stride 1."""
+    view = plain(view, axis, shape)
+    if view is None or not any(d.axis == axis for d in view.digits):
+        return view
+    if len(view.digits) > 1 or view.digits[0].stride < 1:
+        return unknown("a resampling of an axis that is split over several tensor axes")
+    return normal(view)
+
+
+def adaptive_pooled(view: View | None, axis: int, shape: Shape, output: int) -> View | None:
+    """After an adaptive pooling of a tensor axis to ``output`` units."""
+    view = resampled_axis(view, axis, shape)
+    if view is None or not any(d.axis == axis for d in view.digits):
+        return view
+    return replace(view, field=adaptive(view.field, shape[axis], output), digits=(Digit(axis, 1, output, 1),))
+
+
+def joined(a: View | None, b: View | None) -> View | None:
+    """The hull of what two aligned tensors of one shape see."""
+    if a is None or b is None or a is b:
+        return a if b is None else b
+    if a.unknown or b.unknown:
+        return a if a.unknown else b
+    pooled = a.pooled if a.pooled == b.pooled else "other" if a.pooled and b.pooled else ""
+    if a.digits == b.digits:
+        field = a.field.hull(b.field)
+        if field is not None:
+            return View(field, a.digits, pooled)
+    return _joined_unit_by_unit(a, b, pooled)
+
+
+def normal(view: View) -> View:
+    """The same view with strides that share no factor and neighbouring digits of one axis made one."""
+    digits = _merged(view.digits)
+    factor = math.gcd(*(d.stride for d in digits)) if digits else 1
+    if factor > 1:
+        digits = tuple(d._replace(stride=d.stride // factor) for d in digits)
+        return replace(view, field=view.field.every(factor), digits=digits)
+    return view if digits == view.digits else replace(view, digits=digits)
+
+
+def _merged(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
+    if len(digits) < 2:
+        return digits
+    several = [d for d in digits if d.size > 1] or list(digits[:1])
+    merged: list[Digit] = []
+    for d in sorted(several, key=lambda d: (d.axis, -d.inner)):
+        last = merged[-1] if merged else None
+        if last and last.axis == d.axis and last.offset == d.offset:
+            span = d.size
+            if last.inner == d.inner * span and last.stride == d.stride * span:
+                merged[-1] = d._replace(size=last.size * span)
+                continue
+        merged.append(d)
+    return tuple(merged)
+
+
+def _is_plain(digit: Digit, shape: Shape) -> bool:
+    return digit.inner == 1 and digit.size == shape[digit.axis] and digit.offset == 0
+
+
+def _on_block(digit: Digit, axis_size: int, start: int, size: int) -> bool:
+    """Whether a slice keeps whole turns of the digit."""
+    block = digit.inner * digit.size
+    first = start - digit.offset
+    if digit.offset or block < axis_size < 2 * block:
+        return first <= 0 and start + size >= digit.offset + block
+    return first % block == 0 and size % block == 0
+
+
+def _reoffset(digit: Digit, start: int) -> Digit:
+    return digit._replace(offset=(digit.offset - start) if digit.offset else 0)
+
+
+def _steps(shape: Shape) -> list[int]:
+    """Elements between neighbouring indices of each axis."""
+    return [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+
+
+def _placed(
+    digit: Digit, old: Shape, old_steps: Sequence[int], new: Shape, new_steps: Sequence[int]
+) -> list[Digit] | None:
+    """The digits of the new axes that one digit of an old axis becomes; None where it is cut across."""
+    if digit.size == 1:
+        same = [a for a in range(len(new)) if new[a] == 1 and old[: digit.axis] == new[:a]]
+        return [digit._replace(axis=same[0])] if same and old[digit.axis] == 1 else []
+    if digit.offset:
+        place = (old[digit.axis], old_steps[digit.axis])
+        same = [a for a in range(len(new)) if (new[a], new_steps[a]) == place]
+        return [digit._replace(axis=same[0])] if same else None
+    step, size, stride, parts = digit.inner * old_steps[digit.axis], digit.size, digit.stride, []
+    for axis in reversed(range(len(new))):
+        span = new[axis] * new_steps[axis]
+        if size == 1 or new[axis] == 1 or not new_steps[axis] <= step < span:
+            continue
+        taken = min(size, span // step)
+        if step % new_steps[axis] or span % (step * taken) or size % taken:
+            return None
+        parts.append(Digit(axis, step // new_steps[axis], taken, stride))
+        step, size, stride = step * taken, size // taken, stride * taken
+    return parts if size == 1 else None
+
+
+def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
+    """The hull where fields or layouts differ: every unit of the map is looked at."""
+    if not a.digits and not b.digits:
+        (low_a, high_a), (low_b, high_b) = a.field.at(0), b.field.at(0)
+        return View(Field(0, (min(low_a, low_b),), (max(high_a, high_b),)), (), pooled)
+    digits = _common(a.digits, b.digits)
+    if digits is None:
+        return unknown("a join of maps whose spatial axes are laid out differently")
+    intervals = []
+    for index in itertools.product(*(range(d.size) for d in digits)):
+        (low_a, high_a), (low_b, high_b) = _seen(a, digits, index), _seen(b, digits, index)
+        intervals.append((min(low_a, low_b), max(high_a, high_b)))
+    strides = [math.prod(d.size for d in digits[i + 1 :]) for i in range(len(digits))]
+    laid = tuple(d._replace(stride=s) for d, s in zip(digits, strides, strict=True))
+    return normal(View(explicit(intervals), laid))
+
+
+def _common(a: Sequence[Digit], b: Sequence[Digit]) -> list[Digit] | None:
+    """The digits of both, coarse before fine; None where they overlap without being the same."""
+    places = {(d.axis, d.inner, d.size, d.offset): d for d in (*b, *a)}
+    digits = sorted(places.values(), key=lambda d: -abs(d.stride))
+    for x, y in itertools.combinations(digits, 2):
+        if x.axis == y.axis and (x.inner < y.inner * y.size and y.inner < x.inner * x.size):
+            return None
+    return digits
+
+
+def _seen(view: View, digits: Sequence[Digit], index: Sequence[int]) -> tuple[float, float]:
+    strides = {d[:3]: d.stride for d in view.digits}
+    return view.field.at(sum(i * strides.get(d[:3], 0) for d, i in zip(digits, index, strict=True)))

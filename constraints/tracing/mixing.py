@@ -1,0 +1,295 @@
+"""The rules of operations that bring tensors or elements together: pointwise, reductions, products, attention."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from constraints.tracing.axes import Shape, View, moved, reduced, unknown
+from constraints.tracing.values import Call, Flow, Head, Value, Views, fresh, join_views, merge_flows
+
+Result = tuple[Views, Flow]
+"""What a rule says of the result of a call."""
+Results = list[Result]
+"""The same for an operation with several results."""
+
+
+def pointwise(call: Call) -> Result:
+    """An elementwise function of one tensor, or of several that are broadcast together."""
+    data = [v for v in call.inputs if v.depends]
+    if len(data) == 1:
+        return _unary(call, data[0])
+    rows = [_broadcast(v.views, v.shape, call.shape) for v in data]
+    if all(v.flow.origin is data[0].flow.origin for v in data):
+        flow = replace(data[0].flow, depthwise=_union(v.flow.depthwise for v in data))
+        return join_views(rows), flow
+    return _combined(data, rows, call.shape)
+
+
+def _unary(call: Call, value: Value) -> Result:
+    views = _broadcast(value.views, value.shape, call.shape)
+    if value.flow.total and call.op in ("div", "mul"):
+        return views, _divided(call, value)
+    return views, value.flow
+
+
+def _divided(call: Call, value: Value) -> Flow:
+    """A global sum divided by the number of its units is a global average."""
+    factor, total = call.args[1], value.flow.total
+    if not isinstance(factor, (int, float)) or not factor:
+        return value.flow
+    if not math.isclose(1 / factor if call.op == "mul" else factor, total, rel_tol=1e-6):
+        return value.flow
+    heads = {Head("mean", h.call, h.map) if h.kind == "sum" else h for h in value.flow.heads}
+    return replace(value.flow, heads=frozenset(heads), total=0)
+
+
+def _broadcast(views: Views, shape: Shape, out: Shape) -> Views:
+    if shape == out:
+        return views
+    shift = len(out) - len(shape)
+    axes = [None if n == 1 and out[i + shift] > 1 else i + shift for i, n in enumerate(shape)]
+    return tuple(moved(v, axes) for v in views)
+
+
+def _combined(data: list[Value], rows: list[Views], shape: Shape) -> Result:
+    """Several tensors made one; a globally pooled value that scales or shifts a map adds nothing to its field."""
+    kept = [list(row) for row in rows]
+    gates: set[int] = set()
+    for axis in range(len(rows[0])):
+        live = [row[axis] for row in rows if (v := row[axis]) is not None and v.is_live]
+        for i, row in enumerate(rows):
+            view = row[axis]
+            if live and view is not None and _is_gating(view, data[i].shape, shape, live):
+                kept[i][axis] = None
+                gates.add(i)
+    mains = [i for i in range(len(data)) if i not in gates or data[i].is_live]
+    views = join_views([tuple(row) for row in kept])
+    flow = merge_flows([data[i].flow for i in mains])
+    context = flow.context or any(not data[i].is_live for i in gates)
+    return views, replace(flow, context=context, depthwise=frozenset(), origin=object())
+
+
+def _is_gating(view: View, shape: Shape, out: Shape, live: Sequence[View | None]) -> bool:
+    if view.digits or view.unknown or not view.pooled:
+        return False
+    if view.pooled != "mixed":
+        return True
+    shift = len(out) - len(shape)
+    axes = {d.axis - shift for v in live if v is not None for d in v.digits}
+    return all(axis < 0 or shape[axis] == 1 for axis in axes)
+
+
+def normalisation(call: Call) -> Result:
+    """Batch, layer, group and RMS normalisation: they scale and shift, and see nothing new by definition."""
+    data = call.inputs[0]
+    return data.views, data.flow
+
+
+def softmax(call: Call) -> Result:
+    """Softmax: over space each unit is scaled by what the whole map holds."""
+    data = call.inputs[0]
+    axis = call.arg("dim") % len(data.shape)
+    over_space = any(v is not None and any(d.axis == axis for d in v.digits) for v in data.views)
+    return data.views, fresh(data.flow, context=data.flow.context or over_space)
+
+
+def concatenation(call: Call) -> Result:
+    """Concatenation along an axis: other axes take the hull of what meets."""
+    axis = call.arg("dim", 0) % len(call.shape)
+    pieces = [v for v in call.inputs if v.shape != (0,)]
+    starts = [sum(p.shape[axis] for p in pieces[:i]) for i in range(len(pieces))]
+    data = [(v, start) for v, start in zip(pieces, starts, strict=True) if v.depends]
+    views = tuple(_along(i, data, axis, call.shape) for i in range(len(data[0][0].views)))
+    flows = [v.flow for v, _ in data]
+    flow = merge_flows(flows)
+    return views, replace(flow, depthwise=_union(f.depthwise for f in flows), origin=object())
+
+
+def _along(which: int, data: list[tuple[Value, int]], axis: int, shape: Shape) -> View | None:
+    """One spatial axis through a concatenation along a tensor axis."""
+    result: View | None = None
+    spatial = [
+        (piece, start)
+        for piece, start in data
+        if (v := piece.views[which]) is not None and any(d.axis == axis for d in v.digits)
+    ]
+    if spatial:
+        return _pieced(which, data, spatial, axis, shape)
+    for piece, _ in data:
+        result = join_views([(result,), (piece.views[which],)])[0]
+    return result
+
+
+def _pieced(
+    which: int, data: list[tuple[Value, int]], spatial: list[tuple[Value, int]], axis: int, shape: Shape
+) -> View | None:
+    """Pieces of one spatial axis side by side: the parts of one map, or a map with its border."""
+    placed = []
+    for piece, start in spatial:
+        view = piece.views[which]
+        if view is None:
+            continue
+        placed.append((piece.shape[axis], _shifted(view, axis, piece.shape, start, shape)))
+    size, main = max(placed, key=lambda p: p[0])
+    others = [(n, v) for n, v in placed if v is not main and v != main]
+    rest = [piece for piece, _ in data if all(piece is not s for s, _ in spatial)]
+    if sum(n for n, _ in others) * 2 >= size or any(p.views[which] is not None for p in rest):
+        return unknown("a concatenation of different maps along a spatial axis")
+    return main
+
+
+def _shifted(view: View, axis: int, old: Shape, start: int, shape: Shape) -> View:
+    from constraints.tracing.axes import windowed  # noqa: PLC0415
+
+    on = [d for d in view.digits if d.axis == axis]
+    if len(on) == 1 and on[0].inner == 1 and on[0].size == old[axis]:
+        return windowed(view, axis, old, 1, 1, 1, start, shape[axis]) or view
+    if start == 0:
+        return view
+    digits = tuple(d._replace(offset=d.offset + start) if d.axis == axis else d for d in view.digits)
+    return replace(view, digits=digits)
+
+
+def reduction(call: Call) -> Result:
+    """Mean, sum, maximum, norm, ... over some axes or all of them."""
+    data = call.inputs[0]
+    n = len(data.shape)
+    dims = call.arg("dim", None) if "dim" in call.names else None
+    axes = range(n) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
+    how = {"mean": "mean", "sum": "sum", "amax": "max", "max": "max"}.get(call.op, "other")
+    if how == "max" and _is_spatial_maximum(data, [a % n for a in axes]):
+        call.tags.add("max_pool")
+    views, flow = pool(call, data, [a % n for a in axes], how)
+    if len(call.shape) == n:
+        return views, flow
+    gone = {a % n for a in axes}
+    left = iter(range(n))
+    return tuple(moved(v, [None if a in gone else next(left) for a in range(n)]) for v in views), flow
+
+
+def _is_spatial_maximum(data: Value, axes: Sequence[int]) -> bool:
+    touched = [v for v in data.views if v is not None and any(d.axis in axes for d in v.digits)]
+    again = any(v is not None and v.pooled == "max" for v in data.views)
+    return bool(touched) and not again
+
+
+def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
+    """Bring the elements of some axes together; where that ends the last spatial axis, it is a global pooling."""
+    axes = set(axes)
+    views = tuple(reduced(v, axes, how) for v in data.views)
+    if views == data.views:
+        return views, replace(data.flow, depthwise=frozenset())
+    whole = data.flow.whole or data
+    if any(v is not None and v.is_live for v in views):
+        return views, replace(fresh(data.flow), whole=whole)
+    kinds = {v.pooled for v in views if v is not None}
+    kind = kinds.pop() if len(kinds) == 1 else "other"
+    flow = fresh(data.flow, heads=data.flow.heads | {Head(kind, call, whole)})
+    return views, replace(flow, total=_units(whole) if kind == "sum" else 0)
+
+
+def _units(whole: Value) -> int:
+    per_axis = {d: d.size for v in whole.views if v is not None for d in v.digits}
+    return math.prod({(d.axis, d.inner): n for d, n in per_axis.items()}.values())
+
+
+def product(call: Call) -> Result:
+    """Matrix products: mm, addmm, bmm, baddbmm, mv, dot."""
+    a, b = call.inputs[-2], call.inputs[-1]
+    inner = a.shape[-1]
+    call.macs = math.prod(call.shape) * inner
+    weighted = not (a.depends and b.depends)
+    call.label = "linear" if weighted and call.params else "matmul"
+    left, right = len(a.shape) - 1, max(len(b.shape) - 2, 0)
+    n = len(call.shape)
+    parts = []
+    if a.depends:
+        axes = [*range(left), None] if n >= len(a.shape) - 1 else [None] * (left + 1)
+        parts.append((a, left, axes))
+    if b.depends:
+        batch = list(range(right))
+        parts.append((b, right, [*batch, None, n - 1] if len(b.shape) > 1 else [None]))
+    if not parts:
+        return pointwise(call)
+    if len(parts) == 1:
+        return _weighted(call, *parts[0])
+    return _matched(call, parts)
+
+
+def _weighted(call: Call, value: Value, axis: int, axes: Sequence[int | None]) -> Result:
+    """A product with weights: a linear layer over the axis that is summed."""
+    over_space = any(v is not None and any(d.axis == axis for d in v.digits) for v in value.views)
+    views = tuple(moved(reduced(v, [axis], "mixed"), axes) for v in value.views)
+    flow = value.flow
+    if value.is_live and not over_space and flow.depthwise:
+        call.pairs = flow.depthwise
+    heads = flow.heads
+    if heads and call.label == "linear":
+        heads = heads | {Head("linear", call)}
+    return views, fresh(flow, heads=heads)
+
+
+def _matched(call: Call, parts: list[tuple[Value, int, Sequence[int | None]]]) -> Result:
+    """A product of two tensors that both depend on the input, as attention has."""
+    rows, data = [], []
+    for value, axis, axes in parts:
+        views = tuple(moved(reduced(v, [axis], "mixed"), axes) for v in value.views)
+        rows.append(_on_last(views, len(call.shape)) if value is parts[1][0] and rows else views)
+        data.append(value)
+    return attend(call, data, rows)
+
+
+def _on_last(views: Views, n: int) -> Views:
+    return views
+
+
+def attend(call: Call, data: list[Value], rows: list[Views]) -> Result:
+    """Join what the sides of a product see; a side that was summed over all of space brings in the whole map."""
+    first, *others = rows
+    result: list[View | None] = []
+    context = any(v.flow.context for v in data)
+    for axis, base in enumerate(first):
+        view = base
+        for value, row in zip(data[1:], others, strict=True):
+            other, before = row[axis], value.views[axis]
+            if other is None:
+                continue
+            if view is not None and view.digits and other.digits and not _aligned(view, other):
+                other = reduced(other, [d.axis for d in other.digits if d not in view.digits], "mixed")
+            was_pooled = before is not None and not before.digits and before.pooled
+            if view is not None and view.is_live and was_pooled:
+                context = True
+                continue
+            if other is not None and not other.digits and other.pooled and view is not None and view.is_live:
+                context = True
+            view = join_views([(view,), (other,)])[0]
+        result.append(view)
+    flow = merge_flows([v.flow for v in data])
+    return tuple(result), replace(fresh(flow), context=context)
+
+
+def _aligned(a: View, b: View) -> bool:
+    return {d[:3] for d in b.digits} <= {d[:3] for d in a.digits} or {d[:3] for d in a.digits} <= {
+        d[:3] for d in b.digits
+    }
+
+
+def attention(call: Call) -> Result:
+    """Fused scaled dot product attention over the last axis but one."""
+    query, key, value = call.inputs[:3]
+    n = len(query.shape)
+    call.macs = math.prod(query.shape) * key.shape[-2] + math.prod(query.shape[:-1]) * math.prod(
+        (key.shape[-2], value.shape[-1])
+    )
+    rows = [
+        tuple(reduced(v, [n - 1], "mixed") for v in query.views),
+        *(tuple(reduced(v, [n - 2, n - 1], "mixed") for v in side.views) for side in (key,)),
+        tuple(reduced(v, [n - 2], "mixed") for v in value.views),
+    ]
+    return attend(call, [query, key, value], rows)
+
+
+def _union(several: Iterable[frozenset[tuple[object, ...]]]) -> frozenset[tuple[object, ...]]:
+    return frozenset().union(*several)

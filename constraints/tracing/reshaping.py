@@ -1,0 +1,265 @@
+"""The rules of operations that move elements without mixing them: views, slices, permutations, shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from constraints.tracing.axes import (
+    Digit,
+    Shape,
+    View,
+    moved,
+    normal,
+    reduced,
+    reshaped,
+    selected,
+    sliced,
+    unknown,
+)
+from constraints.tracing.mixing import Result, Results, pointwise
+from constraints.tracing.values import Call, Flow, Value, Views, fresh, join_views
+
+
+def permuted_views(views: Views, order: Sequence[int]) -> Views:
+    """After ``permute(order)``: new axis ``i`` is old axis ``order[i]``."""
+    axes = [list(order).index(a) for a in range(len(order))]
+    return tuple(moved(v, axes) for v in views)
+
+
+def reshape_views(views: Views, old: Shape, new: Shape) -> Views:
+    """After a reshape of contiguous elements."""
+    return tuple(reshaped(v, old, new) for v in views)
+
+
+def reshape(call: Call) -> Result:
+    """View, reshape, flatten, unflatten."""
+    data = call.inputs[0]
+    return reshape_views(data.views, data.shape, call.shape), data.flow
+
+
+def permute(call: Call) -> Result:
+    """Permute, transpose, t."""
+    data = call.inputs[0]
+    n = len(data.shape)
+    order = list(range(n))
+    if call.op == "permute":
+        order = [d % n for d in call.arg("dims")]
+    else:
+        a, b = (0, n - 1) if call.op == "t" else (call.arg("dim0") % n, call.arg("dim1") % n)
+        order[a], order[b] = order[b], order[a]
+    return permuted_views(data.views, order), data.flow
+
+
+def unsqueeze(call: Call) -> Result:
+    """A new axis of size 1."""
+    data = call.inputs[0]
+    at = call.arg("dim") % len(call.shape)
+    return _moved_all(data, [a + (a >= at) for a in range(len(data.shape))]), data.flow
+
+
+def squeeze(call: Call) -> Result:
+    """Axes of size 1 removed."""
+    data, n = call.inputs[0], len(call.inputs[0].shape)
+    dims = call.arg("dim", None) if "dim" in call.names else None
+    asked = range(n) if dims is None else [dims] if isinstance(dims, int) else dims
+    gone = {d % n for d in asked if data.shape[d % n] == 1}
+    left = iter(range(n))
+    return _moved_all(data, [None if a in gone else next(left) for a in range(n)]), data.flow
+
+
+def expand(call: Call) -> Result:
+    """Axes of size 1 repeated without a copy."""
+    return pointwise(call)
+
+
+def select(call: Call) -> Result:
+    """One index of an axis."""
+    data, n = call.inputs[0], len(call.inputs[0].shape)
+    axis = call.arg("dim") % n
+    return _selected(data, axis, call.arg("index"))
+
+
+def _selected(data: Value, axis: int, index: int) -> Result:
+    at = index % data.shape[axis]
+    views = tuple(selected(v, axis, at) for v in data.views)
+    axes = [None if a == axis else a - (a > axis) for a in range(len(data.shape))]
+    return tuple(moved(v, axes) for v in views), fresh(data.flow)
+
+
+def slice_(call: Call) -> Result:
+    """A range of an axis."""
+    data, n = call.inputs[0], len(call.inputs[0].shape)
+    axis = call.arg("dim", 0) % n
+    start, step = call.arg("start", None) or 0, call.arg("step", 1)
+    size = data.shape[axis]
+    start = min(max(start + size if start < 0 else start, 0), size)
+    return _sliced(data, axis, start, step, call.shape[axis])
+
+
+def _sliced(data: Value, axis: int, start: int, step: int, size: int) -> Result:
+    views = tuple(sliced(v, axis, data.shape, start, step, size) for v in data.views)
+    whole = start == 0 and step == 1 and size == data.shape[axis]
+    return views, data.flow if whole else fresh(data.flow)
+
+
+def split(call: Call) -> Results:
+    """Split, chunk: pieces of an axis side by side."""
+    data, n = call.inputs[0], len(call.inputs[0].shape)
+    axis = call.arg("dim", 0) % n
+    if "split_sizes" in call.names:
+        sizes = list(call.arg("split_sizes"))
+    else:
+        step, total = call.arg("split_size"), data.shape[axis]
+        sizes = [min(step, total - i) for i in range(0, total, step)]
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return [_sliced(data, axis, start, 1, size) for start, size in zip(starts, sizes, strict=True)]
+
+
+def unbind(call: Call) -> Results:
+    """Every index of an axis by itself."""
+    data, n = call.inputs[0], len(call.inputs[0].shape)
+    axis = call.arg("dim", 0) % n
+    return [_selected(data, axis, i) for i in range(data.shape[axis])]
+
+
+def stack(call: Call) -> Result:
+    """Tensors side by side along a new axis."""
+    axis = call.arg("dim", 0) % len(call.shape)
+    axes = [a + (a >= axis) for a in range(len(call.shape) - 1)]
+    rows = [tuple(moved(v, axes) for v in value.views) for value in call.inputs if value.depends]
+    return join_views(rows), replace(concatenation_flow(call), depthwise=frozenset())
+
+
+def concatenation_flow(call: Call) -> Flow:
+    """What a concatenation of the call's inputs inherits."""
+    from constraints.tracing.values import merge_flows  # noqa: PLC0415
+
+    return merge_flows([v.flow for v in call.inputs if v.depends])
+
+
+def roll(call: Call) -> Result:
+    """A cyclic shift; the units that wrap around count as a border."""
+    data, n = call.inputs[0], len(call.inputs[0].shape)
+    dims, shifts, views = call.arg("dims", []), call.arg("shifts"), data.views
+    if not dims and any(v is not None and v.digits for v in views):
+        return tuple(unknown("a roll over the flattened map") if v else v for v in views), fresh(data.flow)
+    for dim, shift in zip(dims, shifts, strict=False):
+        axis = dim % n
+        size = data.shape[axis]
+        shift = (shift + size // 2) % size - size // 2 if size else 0  # the shorter way round
+        views = tuple(sliced_any(v, axis, data.shape, -shift) for v in views)
+    return views, fresh(data.flow)
+
+
+def sliced_any(view: View | None, axis: int, shape: Shape, start: int) -> View | None:
+    """The whole axis moved by ``start`` indices."""
+    from constraints.tracing.axes import windowed  # noqa: PLC0415
+
+    if view is None or not start or not any(d.axis == axis for d in view.digits):
+        return view
+    return windowed(view, axis, shape, 1, 1, 1, -start, shape[axis])
+
+
+def flip(call: Call) -> Result:
+    """Axes turned round."""
+    data, n, views = call.inputs[0], len(call.inputs[0].shape), call.inputs[0].views
+    for dim in call.arg("dims"):
+        views = tuple(_flipped(v, dim % n, data.shape) for v in views)
+    return views, fresh(data.flow)
+
+
+def _flipped(view: View | None, axis: int, shape: Shape) -> View | None:
+    if view is None:
+        return view
+    field, digits = view.field, []
+    for d in view.digits:
+        if d.axis == axis:
+            field = field.window(1, 1, (d.size - 1) * d.stride)
+            digits.append(d._replace(stride=-d.stride))
+        else:
+            digits.append(d)
+    return replace(view, field=field, digits=tuple(digits))
+
+
+def repeat(call: Call) -> Result:
+    """Tiles along the axes."""
+    data, times = call.inputs[0], call.arg("repeats")
+    shift = len(times) - len(data.shape)
+    return _moved_all(data, [a + shift for a in range(len(data.shape))]), fresh(data.flow)
+
+
+def windows(call: Call) -> Result:
+    """Tensor.unfold: a new last axis counts within each window."""
+    data, n = call.inputs[0], len(call.inputs[0].shape)
+    axis, size, step = call.arg("dimension") % n, call.arg("size"), call.arg("step")
+    return tuple(_unfolded(v, axis, n, size, step, call.shape[axis]) for v in data.views), fresh(data.flow)
+
+
+def _unfolded(view: View | None, axis: int, last: int, size: int, step: int, count: int) -> View | None:
+    if view is None:
+        return view
+    digits: list[Digit] = []
+    for d in view.digits:
+        if d.axis != axis:
+            digits.append(d)
+        elif d.inner != 1 or d.offset:
+            return unknown("windows over an axis that carries parts of several axes")
+        else:
+            digits += [Digit(axis, 1, count, d.stride * step), Digit(last, 1, size, d.stride)]
+    return normal(replace(view, digits=tuple(digits)))
+
+
+def picked(call: Call) -> Result:
+    """Indexing by a tensor: known along axes that carry nothing spatial."""
+    data, n = call.inputs[0], len(call.inputs[0].shape)
+    if call.op == "index_select":
+        axes, keeps = [call.arg("dim") % n], True
+    else:
+        indices = call.arg("indices")
+        axes = [i for i, index in enumerate(indices) if index is not None]
+        keeps = len(axes) == 1 and len(call.shape) == n
+    views = tuple(_picked(v, axes, keeps) for v in data.views)
+    return views, fresh(data.flow)
+
+
+def _picked(view: View | None, axes: Sequence[int], keeps: bool) -> View | None:
+    if view is None or not view.digits:
+        return view
+    if keeps and not any(d.axis in axes for d in view.digits):
+        return view
+    return unknown("indexing by a tensor along a spatial axis")
+
+
+def shuffled(call: Call) -> Result:
+    """Pixel shuffle and unshuffle: channels become pixels of a finer map, or the other way round."""
+    data = call.inputs[0]
+    *batch, channels, height, width = data.shape
+    n = len(batch)
+    if call.op == "pixel_shuffle":
+        r = call.arg("upscale_factor")
+        middle = (*batch, channels // r**2, r, r, height, width)
+        order = [*range(n), n, n + 3, n + 1, n + 4, n + 2]
+    else:
+        r = call.arg("downscale_factor")
+        middle = (*batch, channels, height // r, r, width // r, r)
+        order = [*range(n), n, n + 2, n + 4, n + 1, n + 3]
+    views = permuted_views(reshape_views(data.views, data.shape, middle), order)
+    views = reshape_views(views, tuple(middle[i] for i in order), call.shape)
+    return views, fresh(data.flow)
+
+
+def channels_shuffled(call: Call) -> Result:
+    """Channel shuffle: groups of channels interleaved."""
+    data = call.inputs[0]
+    views = tuple(reduced(v, [1]) for v in data.views)
+    return views, data.flow
+
+
+def same(call: Call) -> Result:
+    """Identity in every respect that counts: alias, detach, clone, contiguous, dtype and device changes."""
+    return call.inputs[0].views, call.inputs[0].flow
+
+
+def _moved_all(data: Value, axes: Sequence[int | None]) -> Views:
+    return tuple(moved(v, axes) for v in data.views)

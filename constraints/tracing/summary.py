@@ -1,0 +1,191 @@
+"""Turn the recorded calls into Metrics and Layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import torch
+from torch import nn
+
+from constraints.metrics import Layer, Metrics
+from constraints.tracing.axes import View
+from constraints.tracing.recorder import Recorder
+from constraints.tracing.structure import (
+    distinct,
+    global_pools,
+    judged_map,
+    linear_heads,
+    main_path,
+    separable_pairs,
+    stages,
+)
+from constraints.tracing.values import Call, Storage, Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Everything that a run showed, in plain values."""
+
+    metrics: Metrics
+    layers: tuple[Layer, ...]
+    output: tuple[int, ...]
+    warnings: tuple[str, ...]
+    unknown: Mapping[str, str]
+    responsible: Mapping[str, tuple[str, ...]]
+
+
+def summarise(model: nn.Module, recorder: Recorder, outputs: Sequence[torch.Tensor]) -> Summary:
+    """The figures of a finished run whose result held the tensors ``outputs``."""
+    values = [v for t in outputs if (v := recorder.value_of(t)) is not None]
+    for value in values:
+        if value.storage is not None:
+            value.storage.last = recorder.end
+    calls = recorder.calls
+    convs = [c for c in distinct(calls) if c.is_conv]
+    separable, ends = separable_pairs(calls)
+    path = main_path(values)
+    per_stage = stages(path, ends)
+    pools = [h for h in global_pools(values) if h.kind == "mean"]
+    averages = distinct(h.call for h in pools)
+    maxima = distinct(c for c in calls if "max_pool" in c.tags)
+    linear = linear_heads(values)
+    judged = judged_map(values)
+    spatial = _spatial(recorder, judged)
+    field = _field(spatial)
+    unknown = _unknown(recorder, values, judged, field)
+    depthwise = [c for c in convs if c.is_depthwise]
+    dilated = [c for c in convs if c.is_dilated]
+    figures = {
+        "params": sum(p.numel() for p in model.parameters()),
+        "trainable_params": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "macs": sum(c.macs for c in calls),
+        "receptive_field": min(field) if field else None,
+        "receptive_field_hw": field,
+        "global_context": any(v.flow.context for v in values),
+        "convs": len(convs),
+        "dilated_convs": len(dilated),
+        "depthwise_convs": len(depthwise),
+        "depthwise_separable_convs": len(separable),
+        "global_average_pools": len(averages),
+        "max_pools": len(maxima),
+        "fully_connected": len(linear),
+        "stages": len(per_stage),
+        "convs_per_stage": tuple(per_stage),
+        "downsampled_by": _downsampled(recorder, spatial) if field else None,
+        "peak_activation_bytes": peak_bytes(recorder.storages, recorder.end),
+    }
+    figures.update(dict.fromkeys(unknown))
+    of_map = _layers_of(calls, judged)
+    responsible = {
+        "receptive_field": of_map,
+        "receptive_field_hw": of_map,
+        "downsampled_by": of_map,
+        "convs": _names(convs),
+        "dilated_convs": _names(dilated),
+        "depthwise_convs": _names(depthwise),
+        "depthwise_separable_convs": _names(c for c in convs if c.key in separable),
+        "global_average_pools": _names(averages),
+        "max_pools": _names(maxima),
+        "fully_connected": _names(linear),
+        "stages": _names(_closing(path)),
+        "convs_per_stage": _names(path),
+    }
+    first = outputs[0].shape[1:] if outputs else ()
+    return Summary(
+        metrics=Metrics(**figures),
+        layers=tuple(_layer(recorder, c) for c in calls),
+        output=tuple(first),
+        warnings=_warnings(model, recorder),
+        unknown=unknown,
+        responsible=responsible,
+    )
+
+
+def peak_bytes(storages: Iterable[Storage], end: int) -> int:
+    """The largest sum of tensors alive at once."""
+    change = [0] * (end + 2)
+    for s in storages:
+        if s.is_auxiliary and s.last == s.born:
+            continue
+        change[s.born] += s.size_bytes
+        change[s.last + 1] -= s.size_bytes
+    return max(accumulate(change))
+
+
+def name_of(call: Call) -> str:
+    """The module's path, and for a functional call in a module that has parts of its own the function's name too."""
+    if "functional" not in call.tags:
+        return call.name
+    return f"{call.name}.{call.label}" if call.name else call.label
+
+
+def _names(calls: Iterable[Call]) -> tuple[str, ...]:
+    return tuple(name_of(c) for c in calls)
+
+
+def _closing(path: Sequence[Call]) -> list[Call]:
+    return [c for c in path if c.is_strided] or [c for c in path if c.is_dilated]
+
+
+def _spatial(recorder: Recorder, value: Value | None) -> list[View]:
+    """The map's views along the axes of the first input that it depends on."""
+    if value is None:
+        return []
+    for span in recorder.spans:
+        views = [v for i in span if (v := value.views[i]) is not None]
+        if views:
+            return views
+    return []
+
+
+def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
+    if not spatial or any(v.unknown for v in spatial):
+        return None
+    return tuple(v.field.size for v in spatial)
+
+
+def _downsampled(recorder: Recorder, spatial: Sequence[View]) -> tuple[float, ...]:
+    n = len(spatial)
+    sizes = next(v.shape[2:] for v in recorder.inputs if len(v.shape) - 2 == n)
+    ratios = (size / view.units for size, view in zip(sizes, spatial, strict=True))
+    return tuple(int(r) if r == int(r) else r for r in ratios)
+
+
+def _unknown(
+    recorder: Recorder, values: Sequence[Value], judged: Value | None, field: tuple[int, ...] | None
+) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    poison = sorted(set().union(*(v.flow.poison for v in values)))
+    return reasons if poison is None else reasons
+
+
+def _layers_of(calls: Sequence[Call], judged: Value | None) -> tuple[str, ...]:
+    made = [c for c in calls if judged is not None and c.index <= judged.index]
+    return (name_of(made[-1]),) if made else ()
+
+
+def _layer(recorder: Recorder, call: Call) -> Layer:
+    spatial = [v for v in _spatial(recorder, call.out) if not v.unknown]
+    return Layer(
+        name=name_of(call),
+        op=call.label,
+        output=call.shape[1:],
+        params=call.params,
+        macs=call.macs,
+        receptive_field=tuple(v.field.size for v in spatial) or None,
+        jump=tuple(v.jump for v in spatial) or None,
+        kernel=call.kernel,
+        stride=call.stride,
+        dilation=call.dilation,
+        groups=call.groups,
+    )
+
+
+def _warnings(model: nn.Module, recorder: Recorder) -> tuple[str, ...]:
+    unused = [name for name, _ in model.named_parameters() if name not in recorder.used]
+    return (
+        *recorder.unknown.values(),
+        *(f"{name}: never used by the forward pass" for name in unused),
+    )

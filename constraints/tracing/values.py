@@ -1,0 +1,175 @@
+"""What is known of each tensor of a traced run, and of each call that made one; frozen facts, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from constraints.tracing.axes import Shape, View, joined
+
+Views = tuple[View | None, ...]
+"""One for each spatial axis of each input; None where the tensor does not depend on that input."""
+Key = tuple[object, ...]
+"""What makes two calls the same layer."""
+
+
+class Path(NamedTuple):
+    """The deepest chain of convolutions that leads to a tensor, last one first."""
+
+    spatial: int
+    total: int
+    call: Call
+    before: Path | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """A global pooling, or a linear layer after one, whose result has not been used up by a gate."""
+
+    kind: str
+    """"mean", "max" or "other" for a pooling; "linear"."""
+    call: Call
+    map: Value | None = None
+    """The map that was pooled."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flow:
+    """What a tensor inherits from the calls that led to it."""
+
+    origin: object = None
+    """Tensors of one origin are pointwise functions of one tensor (an activation written out, a norm by hand)."""
+    depthwise: frozenset[Key] = frozenset()
+    """Depthwise convolutions that nothing but norms, activations, concatenation and permutes followed."""
+    path: Path | None = None
+    heads: frozenset[Head] = frozenset()
+    context: bool = False
+    """Whether a gate or an attention brought in the whole map."""
+    map: Value | None = None
+    """The latest map with every spatial axis on a tensor axis of its own that this one was computed from."""
+    whole: Value | None = None
+    """The map of which some spatial axes have been pooled and others not yet."""
+    total: int = 0
+    """Over how many units a global sum was taken that is not divided yet."""
+    poison: frozenset[str] = frozenset()
+    """Why what led here cannot be known."""
+
+
+@dataclass(slots=True, eq=False)
+class Storage:
+    """The life of one piece of memory: bytes in float32, the call that made it, the last call that read it."""
+
+    size_bytes: int
+    born: int
+    last: int
+    is_auxiliary: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """One tensor of the run."""
+
+    shape: Shape
+    views: Views
+    flow: Flow
+    storage: Storage | None
+    index: int = 0
+    """The call that made it."""
+    params: frozenset[str] = frozenset()
+    """The parameters that it was computed from, where no input was involved."""
+
+    @property
+    def depends(self) -> bool:
+        """Whether it depends on an input of the model."""
+        return any(v is not None for v in self.views)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is still a map along some spatial axis."""
+        return any(v is not None and v.is_live for v in self.views)
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One operation of the run: what it was called with, and what its rule found out."""
+
+    index: int
+    op: str
+    name: str
+    key: Key
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    names: tuple[str, ...]
+    inputs: list[Value]
+    shape: Shape = ()
+    label: str = ""
+    params: int = 0
+    macs: int = 0
+    kernel: Shape = ()
+    stride: Shape = ()
+    dilation: Shape = ()
+    groups: int = 1
+    is_transposed: bool = False
+    is_depthwise: bool = False
+    out: Value | None = None
+    tags: set[str] = field(default_factory=set)
+    pairs: frozenset[Key] = frozenset()
+    """The depthwise layers that this pointwise one makes separable."""
+
+    def arg(self, name: str, default: Any = None) -> Any:
+        """The argument of that name in the operation's schema."""
+        if name in self.kwargs:
+            return self.kwargs[name]
+        at = self.names.index(name)
+        return self.args[at] if at < len(self.args) else default
+
+    @property
+    def is_conv(self) -> bool:
+        """Whether it is a convolution, transposed ones included."""
+        return self.op == "convolution"
+
+    @property
+    def is_spatial(self) -> bool:
+        """Whether its kernel is larger than 1 on some axis."""
+        return any(k > 1 for k in self.kernel)
+
+    @property
+    def is_strided(self) -> bool:
+        """Whether it makes its map smaller by a stride."""
+        return not self.is_transposed and any(s > 1 for s in self.stride)
+
+    @property
+    def is_dilated(self) -> bool:
+        """Whether its dilation exceeds 1 on an axis on which its kernel does."""
+        return any(d > 1 and k > 1 for d, k in zip(self.dilation, self.kernel, strict=True))
+
+
+def join_views(several: Iterable[Views]) -> Views:
+    """The hull of aligned tensors, axis by axis."""
+    rows = list(several)
+    result = rows[0]
+    for row in rows[1:]:
+        result = tuple(joined(a, b) for a, b in zip(result, row, strict=True))
+    return result
+
+
+def merge_flows(flows: list[Flow]) -> Flow:
+    """What a tensor inherits that several tensors were joined into."""
+    if len(flows) == 1:
+        return flows[0]
+    paths = [f.path for f in flows if f.path is not None]
+    maps = [f.map for f in flows if f.map is not None]
+    return Flow(
+        origin=object(),
+        path=max(paths, key=lambda p: p[:2], default=None),
+        heads=frozenset().union(*(f.heads for f in flows)),
+        context=any(f.context for f in flows),
+        map=max(maps, key=lambda m: m.index, default=None),
+        poison=frozenset().union(*(f.poison for f in flows)),
+    )
+
+
+def fresh(flow: Flow, **changes: Any) -> Flow:
+    """A flow that goes through an operation that is neither pointwise nor a permutation."""
+    return replace(flow, origin=object(), depthwise=frozenset(), whole=None, total=0, **changes)

@@ -1,0 +1,231 @@
+"""The rules of operations that slide a window over space: convolutions, poolings, interpolation, padding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from constraints.receptive_field import interpolated, transposed
+from constraints.tracing.axes import (
+    Digit,
+    Shape,
+    View,
+    adaptive_pooled,
+    normal,
+    reduced,
+    resampled_axis,
+    windowed,
+)
+from constraints.tracing.mixing import Result, pool
+from constraints.tracing.values import Call, Flow, Path, Value, fresh
+
+
+def convolution(call: Call) -> Result:
+    """Convolution and transposed convolution in one, two or three dimensions."""
+    data, weight = call.inputs[0], call.inputs[1]
+    n = len(weight.shape) - 2
+    call.kernel = weight.shape[2:]
+    call.stride, call.dilation = _each(call.arg("stride"), n), _each(call.arg("dilation"), n)
+    call.groups, call.is_transposed = call.arg("groups"), call.arg("transposed")
+    padding = _each(call.arg("padding"), n)
+    channel_axis = len(data.shape) - n - 1
+    channels = data.shape[channel_axis]
+    call.is_depthwise = call.groups == channels > 1
+    per_output = math.prod(weight.shape[1:])
+    call.macs = math.prod(data.shape if call.is_transposed else call.shape) * per_output
+    call.label = f"conv_transpose{n}d" if call.is_transposed else f"conv{n}d"
+    views = tuple(_convolved(v, call, data.shape, channel_axis, padding) for v in data.views)
+    if weight.depends:  # weights made from the input, as in dynamic convolution: a gate
+        return views, _conv_flow(call, data, context=True)
+    return views, _conv_flow(call, data)
+
+
+def _convolved(
+    view: View | None, call: Call, shape: Shape, channel_axis: int, padding: Sequence[int]
+) -> View | None:
+    if not call.is_depthwise:
+        view = reduced(view, [channel_axis])
+    for i, kernel in enumerate(call.kernel):
+        axis = channel_axis + 1 + i
+        if call.is_transposed:
+            view = _transposed(view, axis, shape, call, i, padding[i])
+        else:
+            view = windowed(
+                view, axis, shape, kernel, call.stride[i], call.dilation[i], padding[i], call.shape[axis]
+            )
+    return view
+
+
+def _transposed(view: View | None, axis: int, shape: Shape, call: Call, i: int, padding: int) -> View | None:
+    view = resampled_axis(view, axis, shape)
+    if view is None or not any(d.axis == axis for d in view.digits):
+        return view
+    field = transposed(view.field, call.kernel[i], call.stride[i], call.dilation[i], padding)
+    return normal(View(field, (Digit(axis, 1, call.shape[axis], 1),)))
+
+
+def _conv_flow(call: Call, data: Value, context: bool = False) -> Flow:
+    flow, path = data.flow, data.flow.path
+    if not call.is_transposed and call.groups == 1 and not call.is_spatial:
+        call.pairs = flow.depthwise
+    spatial, total = (path.spatial, path.total) if path else (0, 0)
+    return replace(
+        fresh(flow),
+        depthwise=frozenset([call.key]) if call.is_depthwise else frozenset(),
+        path=Path(spatial + call.is_spatial, total + 1, call, path),
+        context=flow.context or context,
+    )
+
+
+def average_pool(call: Call) -> Result:
+    """Average pooling; global where its window is the whole map."""
+    return _pooled(call, "mean")
+
+
+def max_pool(call: Call) -> Result:
+    """Maximum pooling."""
+    return _pooled(call, "max")
+
+
+def _pooled(call: Call, how: str) -> Result:
+    data = call.inputs[0]
+    n = int(call.op.split("pool")[1][0])
+    call.kernel = _each(call.arg("kernel_size"), n)
+    call.stride = _each(call.arg("stride", None) or call.kernel, n)
+    call.dilation = _each(call.arg("dilation", 1), n) if how == "max" else (1,) * n
+    padding, first = _each(call.arg("padding", 0), n), len(data.shape) - n
+    if how == "max" and _slides_over_space(call, data, first):
+        call.tags.add("max_pool")
+    if _covers(call, data.shape[first:], padding):
+        return pool(call, data, range(first, first + n), how)
+    views = tuple(_windowed_each(v, call, data.shape, first, padding) for v in data.views)
+    return views, fresh(data.flow)
+
+
+def _slides_over_space(call: Call, data: Value, first: int) -> bool:
+    axes = {first + i for i, k in enumerate(call.kernel) if k > 1}
+    return any(v is not None and (v.unknown or any(d.axis in axes for d in v.digits)) for v in data.views)
+
+
+def _covers(call: Call, sizes: Shape, padding: Sequence[int]) -> bool:
+    """Whether the one window of the pooling holds the whole map, along every axis."""
+    rows = zip(call.kernel, sizes, padding, call.shape[-len(sizes) :], strict=True)
+    return all(out == 1 and kernel - pad >= size for kernel, size, pad, out in rows)
+
+
+def _windowed_each(
+    view: View | None, call: Call, shape: Shape, first: int, padding: Sequence[int]
+) -> View | None:
+    for i, kernel in enumerate(call.kernel):
+        at = first + i
+        view = windowed(view, at, shape, kernel, call.stride[i], call.dilation[i], padding[i], call.shape[at])
+    return view
+
+
+def adaptive_pool(call: Call) -> Result:
+    """Adaptive pooling, average or maximum."""
+    data, sizes = call.inputs[0], call.arg("output_size")
+    n, how = len(sizes), "max" if "max" in call.op else "mean"
+    first = len(data.shape) - n
+    call.kernel = tuple(
+        -(-size // out) for size, out in zip(data.shape[first:], call.shape[first:], strict=True)
+    )
+    if how == "max" and _slides_over_space(call, data, first):
+        call.tags.add("max_pool")
+    if all(s == 1 for s in call.shape[first:]):
+        return pool(call, data, range(first, first + n), how)
+    views = data.views
+    for axis in range(first, first + n):
+        views = tuple(adaptive_pooled(v, axis, data.shape, call.shape[axis]) for v in views)
+    return views, fresh(data.flow)
+
+
+def interpolation(call: Call) -> Result:
+    """Nearest, linear and cubic interpolation, antialiased or not."""
+    data, name = call.inputs[0], call.op
+    n = next(i for i in (1, 2, 3) if f"{i}d" in name)
+    first, mode = len(data.shape) - n, _mode(name)
+    align = bool(call.arg("align_corners", False)) if "align_corners" in call.names else False
+    factors = [call.arg(s, None) for s in ("scales", "scales_d", "scales_h", "scales_w") if s in call.names]
+    views = data.views
+    for i in range(n):
+        scale = _scale(data.shape[first + i], call.shape[first + i], align, factors[i] if factors else None)
+        views = tuple(_resized(v, first + i, data.shape, call, scale, mode, align) for v in views)
+    return views, fresh(data.flow)
+
+
+def _resized(
+    view: View | None, axis: int, shape: Shape, call: Call, scale: Fraction, mode: str, align: bool
+) -> View | None:
+    view = resampled_axis(view, axis, shape)
+    if view is None or not any(d.axis == axis for d in view.digits):
+        return view
+    field = interpolated(view.field, scale, mode, align)
+    return View(field, (Digit(axis, 1, call.shape[axis], 1),))
+
+
+def _mode(op: str) -> str:
+    if "nearest" in op:
+        return "nearest-exact" if "exact" in op else "nearest"
+    return ("cubic" if "bicubic" in op else "linear") + ("-aa" if op.endswith("_aa") else "")
+
+
+def _scale(size: int, output: int, align_corners: bool, factor: float | None) -> Fraction:
+    if align_corners:
+        return Fraction(size - 1, output - 1) if output > 1 else Fraction(0)
+    if factor:
+        return 1 / Fraction(factor).limit_denominator(10_000)
+    return Fraction(size, output)
+
+
+def padding(call: Call) -> Result:
+    """Padding of the last axes, with any values; a negative amount crops."""
+    data, amounts = call.inputs[0], list(call.arg("pad" if "pad" in call.names else "padding"))
+    views = data.views
+    for i in range(len(amounts) // 2):
+        axis = len(data.shape) - 1 - i
+        before, size = amounts[2 * i], call.shape[axis]
+        if amounts[2 * i] or amounts[2 * i + 1]:
+            views = tuple(windowed(v, axis, data.shape, 1, 1, 1, before, size) for v in views)
+    return views, fresh(data.flow)
+
+
+def unfolded(call: Call) -> Result:
+    """im2col: each window's elements become channels, the windows one axis."""
+    data = call.inputs[0]
+    kernel, stride = _each(call.arg("kernel_size"), 2), _each(call.arg("stride"), 2)
+    dilation, pad = _each(call.arg("dilation"), 2), _each(call.arg("padding"), 2)
+    height, width = data.shape[-2:]
+    rows, columns = (
+        (size + 2 * pad[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1
+        for i, size in enumerate((height, width))
+    )
+    layout = ((len(call.shape) - 1, columns, rows, kernel[1]), (len(call.shape) - 1, 1, columns, 1))
+    views = []
+    for view in data.views:
+        taps = reduced(view, [len(data.shape) - 3])
+        on = next((i for i in (0, 1) if taps and _lies_on(taps, len(data.shape) - 2 + i)), None)
+        if taps is None or on is None or not taps.digits:
+            views.append(taps)
+            continue
+        axis, inner, size, tap = layout[on]
+        step = taps.digits[0].stride
+        field = taps.field.window(1, 1, -pad[on] * step)
+        digits = (
+            Digit(axis - 1, tap, kernel[on], dilation[on] * step),
+            Digit(axis, inner, size, stride[on] * step),
+        )
+        views.append(normal(View(field, digits)))
+    call.kernel, call.stride, call.dilation = kernel, stride, dilation
+    return tuple(views), fresh(data.flow)
+
+
+def _lies_on(view: View, axis: int) -> bool:
+    return len(view.digits) == 1 and view.digits[0].axis == axis and view.digits[0].inner == 1
+
+
+def _each(value: int | Sequence[int], n: int) -> tuple[int, ...]:
+    several = (value,) if isinstance(value, int) else tuple(value)
+    return several * n if len(several) == 1 else several
