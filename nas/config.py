@@ -1,0 +1,81 @@
+"""The configuration of a launch: defaults, a TOML file, flags over both; written back as TOML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from constraints.errors import UnusableInputError
+from constraints.options import read_seconds
+from constraints.rules import ASSIGNMENT, parse
+from nas.validation import read_toml, validated
+
+DEFAULT_TARGET = 0.85
+DEFAULT_STORAGE = "runs/journal.log"
+
+
+def _seconds(value: Any) -> Any:
+    try:
+        return read_seconds(value) if isinstance(value, str) else value
+    except UnusableInputError as error:
+        raise ValueError(str(error)) from None
+
+
+def _constraint(text: str) -> str:
+    try:
+        return parse(text).expr
+    except UnusableInputError as error:
+        raise ValueError(str(error)) from None
+
+
+def _not_empty(text: str) -> str:
+    if not text.strip() or "/" in text:
+        raise ValueError("give a name without slashes")
+    return text
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+
+
+class LaunchConfig(BaseModel):
+    """Everything that a launch depends on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    space: str = "assignment"
+    data: str = "auto"
+    study: Annotated[str, AfterValidator(_not_empty)] = "search"
+    storage: str = DEFAULT_STORAGE
+    trials: int = Field(default=30, ge=1)
+    timeout: Duration = 3600.0
+    """Seconds of this launch."""
+    target: float | None = Field(default=None, gt=0, lt=1)
+    stop_at_target: bool = False
+    confirm: int = Field(default=0, ge=0)
+    epochs: int = Field(default=8, ge=1)
+    constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(default=list(ASSIGNMENT), min_length=1)
+    workers: int | None = Field(default=None, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    engine: Literal["local"] = "local"
+    objective: Literal["accuracy"] = "accuracy"
+    seed: int = Field(default=0, ge=0)
+
+    def to_toml(self) -> str:
+        """The effective configuration, which ``--config`` reads back to an equal value."""
+        lines = [
+            f"{name} = {json.dumps(value)}" for name, value in self.model_dump(mode="json").items() if value is not None
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def read_config(path: Path | None, flags: Mapping[str, Any]) -> LaunchConfig:
+    """The configuration of a file (or of none) with ``flags`` over it; a flag of None was not given."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    table = read_toml(path) if path is not None else {}
+    if path is not None:
+        validated(LaunchConfig, table, str(path))
+    return validated(LaunchConfig, {**table, **given}, "the flags of this launch")

@@ -1,0 +1,153 @@
+"""A study's trials as a ranked table; reads the study alone, without torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from constraints.errors import UnusableInputError
+from nas.search.confirm import CONFIRMED
+from nas.search.study import REJECTED, TARGET, accuracy
+from nas.space.sampler import ARCHITECTURE
+
+State = Literal["complete", "pruned", "running", "failed"]
+STATES: tuple[State, ...] = get_args(State)
+_NAMES: Mapping[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "running",
+    TrialState.FAIL: "failed",
+}
+_DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One trial; an accuracy that is not known yet is None."""
+
+    rank: int
+    trial: int
+    state: State
+    val_accuracy: float | None
+    test_accuracy: float | None
+    params: int
+    macs: int
+    receptive_field: int
+    epochs: int
+    seconds: float
+    meets_target: bool
+    architecture: str
+    test_std: float | None = None
+    reason: str = ""
+    curve: tuple[float, ...] = ()
+
+
+SORT_KEYS = tuple(name for name in Row.__dataclass_fields__ if name not in {"rank", "curve"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaderboard:
+    """What ``search.py leaderboard`` shows; ``rejected`` counts proposals by the rule that turned them away."""
+
+    study: str
+    data: str
+    target: float | None
+    counts: Mapping[str, int]
+    rejected: Mapping[str, int]
+    rows: tuple[Row, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON document of the contract."""
+        return {
+            "study": self.study,
+            "data": self.data,
+            "target": self.target,
+            "counts": dict(self.counts),
+            "rejected": dict(self.rejected),
+            "rows": [{**asdict(row), "curve": list(row.curve)} for row in self.rows],
+        }
+
+
+def leaderboard(
+    study: optuna.Study,
+    *,
+    top: int | None = 20,
+    sort: str = "val_accuracy",
+    states: Iterable[str] = (),
+    pareto: bool = False,
+) -> Leaderboard:
+    """The best ``top`` trials in ``states`` (all where none is given), ranked by ``sort``, accuracies best first.
+
+    ``pareto`` keeps those that no other beats in both accuracy and parameters. Raises UnusableInputError for a sort
+    key or a state that there is not.
+    """
+    wanted = set(states) or set(STATES)
+    _known("state", wanted, STATES)
+    _known("sort key", {sort}, SORT_KEYS)
+    attrs = study.user_attrs
+    trials = [t for t in study.get_trials(deepcopy=False) if ARCHITECTURE in t.user_attrs]
+    rows = [_row(t, attrs) for t in trials]
+    shown = _front(rows) if pareto else rows
+    ranked = sorted((r for r in shown if r.state in wanted), key=lambda row: _order(row, sort))
+    counts = Counter(row.state for row in rows)
+    rejected = dict(attrs.get(REJECTED, {}))
+    return Leaderboard(
+        study=study.study_name,
+        data=str(attrs.get("data", "")),
+        target=attrs.get(TARGET),
+        counts={"proposed": len(rows) + sum(rejected.values()), **{s: counts[s] for s in STATES}},
+        rejected=rejected,
+        rows=tuple(Row(**{**row.__dict__, "rank": i}) for i, row in enumerate(ranked[:top], start=1)),
+    )
+
+
+def _row(trial: FrozenTrial, study_attrs: Mapping[str, Any]) -> Row:
+    attrs, value, target = trial.user_attrs, accuracy(trial), study_attrs.get(TARGET)
+    confirmed = study_attrs.get(f"{CONFIRMED}{trial.number}", {})
+    curve = attrs.get("curve", ())
+    return Row(
+        rank=0,
+        trial=trial.number,
+        state=_NAMES[trial.state],
+        val_accuracy=value,
+        test_accuracy=confirmed.get("mean"),
+        test_std=confirmed.get("std"),
+        params=attrs["params"],
+        macs=attrs["macs"],
+        receptive_field=attrs["receptive_field"],
+        epochs=max(trial.intermediate_values, default=0),
+        seconds=round(sum(epoch["seconds"] for epoch in curve), 1),
+        meets_target=value is not None and target is not None and value > target,
+        architecture=attrs[ARCHITECTURE],
+        reason=attrs.get("reason", ""),
+        curve=tuple(epoch["val_accuracy"] for epoch in curve),
+    )
+
+
+def _order(row: Row, key: str) -> tuple[bool, Any, int]:
+    value = getattr(row, key)
+    if value is None:
+        return True, 0, row.trial
+    return False, -value if key in _DESCENDING else value, row.trial
+
+
+def _front(rows: Iterable[Row]) -> list[Row]:
+    """The Pareto front: most accurate first, kept where it has fewer parameters than all before it."""
+    front: list[Row] = []
+    known = [row for row in rows if row.val_accuracy is not None]
+    for row in sorted(known, key=lambda r: (-(r.val_accuracy or 0), r.params)):
+        if not front or row.params < front[-1].params:
+            front.append(row)
+    return front
+
+
+def _known(what: str, given: Iterable[str], allowed: Iterable[str]) -> None:
+    for value in given:
+        if value not in allowed:
+            raise UnusableInputError(f"unknown {what}: {value!r}: use {', '.join(allowed)}")

@@ -1,0 +1,103 @@
+"""Where candidates train: worker processes of this machine, behind concurrent.futures' shape."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What a worker may use: a device as torch names it, and a number of threads."""
+
+    device: str
+    threads: int
+
+
+class Engine(Protocol):
+    """Runs functions elsewhere; ``BrokenProcessPool`` from a future means that its worker died."""
+
+    slots: int
+
+    def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
+        """Call ``function(placement, *args)`` on a free worker."""
+
+    def shutdown(self) -> None:
+        """End the workers at once; what they were doing is lost."""
+
+
+class LocalEngine:
+    """One process a slot, so that a worker that dies takes nobody with it; each has its share of cores or a GPU."""
+
+    def __init__(self, placements: list[Placement]) -> None:
+        """``placements`` holds one entry a worker."""
+        self.slots = len(placements)
+        self._placements = placements
+        self._pools: list[ProcessPoolExecutor | None] = [None] * self.slots
+        self._busy: list[Future[Any] | None] = [None] * self.slots
+
+    def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
+        """Call ``function(placement, *args)`` on a free worker; RuntimeError where none is free."""
+        slot = next((i for i, busy in enumerate(self._busy) if busy is None or busy.done()), None)
+        if slot is None:
+            raise RuntimeError(f"all {self.slots} workers are busy")
+        try:
+            future = self._pool(slot).submit(function, self._placements[slot], *args)
+        except BrokenProcessPool:
+            self._pools[slot] = None
+            future = self._pool(slot).submit(function, self._placements[slot], *args)
+        self._busy[slot] = future
+        return future
+
+    def shutdown(self) -> None:
+        """Kill the workers; their checkpoints are whole, since those are written atomically."""
+        for child in multiprocessing.active_children():
+            child.kill()
+        for pool in self._pools:
+            if pool is not None:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _pool(self, slot: int) -> ProcessPoolExecutor:
+        pool = self._pools[slot]
+        if pool is None:
+            pool = ProcessPoolExecutor(
+                1,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_begin_worker,
+                initargs=(os.getpid(), self._placements[slot].threads),
+            )
+            self._pools[slot] = pool
+        return pool
+
+
+def placements(*, workers: int | None, device: str, cores: int, gpus: int) -> list[Placement]:
+    """Share cores and GPUs out; ``workers`` None means one a core, or one a GPU."""
+    if device == "cuda" or (device == "auto" and gpus):
+        count = workers or gpus
+        return [Placement(device=f"cuda:{i % gpus}", threads=max(1, cores // count)) for i in range(count)]
+    count = workers or cores
+    return [Placement(device="cpu", threads=max(1, cores // count)) for _ in range(count)]
+
+
+def _begin_worker(parent: int, threads: int) -> None:
+    """Leave Ctrl-C to the driver, end when it is gone, and keep libraries to this worker's threads."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

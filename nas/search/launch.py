@@ -1,0 +1,138 @@
+"""A launch: configuration -> data, space, study, workers and driver."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from filelock import FileLock, Timeout
+
+from constraints.augmentation import judge_augmentation
+from constraints.errors import UnusableInputError
+from constraints.rules import parse_all
+from nas.config import DEFAULT_TARGET, LaunchConfig
+from nas.search.driver import Budget, Driver, Summary, pruner
+from nas.search.engine import LocalEngine, placements
+from nas.search.study import TARGET, create_or_resume, open_storage, run_folder
+from nas.space import space as spaces
+from nas.space.feasible import FeasiblePart
+from nas.space.sampler import FeasibleSampler
+from nas.training import datasets
+from nas.training.datasets import Dataset
+from nas.training.feed import Feed
+
+SOURCE = "source"
+"""Study attribute: where its data was read from."""
+DATA = "data"
+"""Study attribute: name of its data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A launch that is ready to run."""
+
+    study: optuna.Study
+    driver: Driver
+    dataset: Dataset
+    lock: FileLock
+
+
+def prepare(config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], None]) -> Prepared:
+    """Open everything that a search needs; every error comes before a worker starts.
+
+    Raises UnusableInputError for a space in which nothing is feasible, a storage that cannot be opened, a study made
+    with other data, space or constraints, one that another launch holds, a GPU that is not there.
+    """
+    space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
+    feasible = FeasiblePart(space, parse_all(config.constraints))
+    feasible.sample(random.Random(config.seed))
+    storage, folder = open_storage(config.storage), run_folder(config.storage, config.study)
+    lock = _hold(folder, config.study)
+    sampler = FeasibleSampler(feasible, seed=config.seed)
+    study = create_or_resume(storage, config.study, _identity(config, dataset, space), sampler)
+    study.pruner = pruner()
+    target = config.target or (DEFAULT_TARGET if config.stop_at_target else None)
+    study.set_user_attr(TARGET, target or DEFAULT_TARGET)
+    study.set_user_attr(SOURCE, _absolute(config.data))
+    study.set_user_attr(DATA, dataset.name)
+    driver = Driver(
+        study=study,
+        sampler=sampler,
+        engine=LocalEngine(placements(workers=config.workers, device=config.device, cores=_cores(), gpus=gpus(config.device))),
+        feed=search_feed(dataset, config.seed),
+        budget=Budget(
+            trials=config.trials,
+            seconds=config.timeout,
+            epochs=config.epochs,
+            target=target,
+            stop_at_target=config.stop_at_target,
+        ),
+        folder=folder,
+        seed=config.seed,
+        observe=observe,
+    )  # fmt: skip
+    return Prepared(study=study, driver=driver, dataset=dataset, lock=lock)
+
+
+def run(prepared: Prepared) -> Summary:
+    """Search until a budget is spent."""
+    with prepared.lock:
+        return prepared.driver.run()
+
+
+def search_feed(dataset: Dataset, seed: int) -> Feed:
+    """What candidates train on: the training part of the split, judged by the validation part.
+
+    Raises UnusableInputError where the augmentation breaks the assignment's rule 6.
+    """
+    folder = datasets.default_cache() / "epochs"
+    return Feed(dataset=dataset, split=datasets.split(dataset.train_labels, seed=0), folder=folder, seed=seed)
+
+
+def gpus(device: str) -> int:
+    """How many GPUs this machine has; UnusableInputError where ``device`` is cuda and it has none."""
+    if device == "cpu" or (device == "auto" and not Path("/dev/nvidiactl").exists()):
+        return 0
+    import torch  # noqa: PLC0415 (two seconds, only where there may be a GPU)
+
+    count = torch.cuda.device_count()
+    if device == "cuda" and not count:
+        raise UnusableInputError("no GPU: cuda: this machine has none that torch can use: take --device cpu")
+    return count
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _hold(folder: Path, study: str) -> FileLock:
+    """The lock that keeps a second launch off the same study."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "driver.lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UnusableInputError(
+            f"study {study!r} is held by another launch on {folder}: wait for it to end, or take another --study"
+        ) from None
+    except OSError as error:
+        raise UnusableInputError(f"cannot write {folder}: {error.strerror}: give --storage a writable path") from None
+    return lock
+
+
+def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> dict[str, object]:
+    return {
+        "data": {"name": dataset.name, "hash": dataset.content_hash},
+        "space": {"name": config.space, "hash": space.fingerprint},
+        "constraints": ", ".join(config.constraints),
+        "epochs": config.epochs,
+        "objective": config.objective,
+    }
+
+
+def _absolute(source: str) -> str:
+    return str(Path(source).resolve()) if Path(source).exists() else source

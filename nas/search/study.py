@@ -1,0 +1,111 @@
+"""The study: where trials are kept, what they were made with, and how one is opened again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
+
+from constraints.errors import UnusableInputError
+
+IDENTITY = "identity"
+"""Study attribute: what every trial of the study shares; a launch with another identity is refused."""
+REJECTED = "rejected"
+"""Study attribute: rule -> number of proposals that it turned away."""
+TARGET = "target"
+"""Study attribute: the validation accuracy that a candidate must exceed, or None."""
+
+REMEDIES = {
+    "data": "use the data that the study was made with, or another --study",
+    "space": "use the space that the study was made with, or another --study",
+    "constraints": "use the constraints that the study was made with, or another --study",
+    "epochs": "keep the budget of a candidate, or use another --study",
+    "objective": "keep the objective, or use another --study",
+}
+
+
+def open_storage(place: str) -> BaseStorage:
+    """The storage at a URL (``postgresql://...``) or of a journal file; UnusableInputError where it cannot be opened."""
+    try:
+        if "://" in place:
+            return RDBStorage(place)
+        path = Path(place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(path)))
+    except (OSError, ValueError, ImportError) as error:
+        raise _unusable(place, error) from None
+    except Exception as error:
+        # SQLAlchemy and the database drivers each raise errors of their own, with no common base but this.
+        raise _unusable(place, error) from None
+
+
+def run_folder(storage: str, study: str) -> Path:
+    """Where the checkpoints of a study lie: beside its journal, or below ``runs`` where the study is in a database."""
+    return (Path("runs") if "://" in storage else Path(storage).parent) / study
+
+
+def create_or_resume(
+    storage: BaseStorage, name: str, identity: Mapping[str, Any], sampler: optuna.samplers.BaseSampler
+) -> optuna.Study:
+    """The study ``name``, made where it is new; UnusableInputError where it was made with another identity.
+
+    ``identity`` maps each key of REMEDIES to a JSON value; of one with ``name`` and ``hash`` only the hash counts.
+    """
+    study = optuna.create_study(
+        storage=storage, study_name=name, sampler=sampler, direction="maximize", load_if_exists=True
+    )
+    known = study.user_attrs.get(IDENTITY)
+    if known is None:
+        study.set_user_attr(IDENTITY, dict(identity))
+        return study
+    for key, remedy in REMEDIES.items():
+        before, now = known.get(key), identity[key]
+        if _decisive(before) != _decisive(now):
+            raise UnusableInputError(
+                f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: {remedy}"
+            )
+    return study
+
+
+def load(storage: BaseStorage, name: str | None) -> optuna.Study:
+    """An existing study; with no name the only one there is."""
+    names = [s.study_name for s in optuna.get_all_study_summaries(storage, include_best_trial=False)]
+    if not names:
+        raise UnusableInputError("no study in this storage: nothing was launched here: launch one, or give --storage")
+    if name is None and len(names) > 1:
+        raise UnusableInputError(f"several studies in this storage: {', '.join(names)}: choose one with --study")
+    if name is not None and name not in names:
+        raise UnusableInputError(f"no such study: {name!r}: this storage holds {', '.join(names)}")
+    return optuna.load_study(storage=storage, study_name=name or names[0])
+
+
+def accuracy(trial: FrozenTrial) -> float | None:
+    """Validation accuracy of a trial as far as it was trained; None before its first epoch."""
+    return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else None
+
+
+def masked(place: str) -> str:
+    """``place`` without the password that a URL may carry."""
+    return re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", place)
+
+
+def _unusable(place: str, error: Exception) -> UnusableInputError:
+    reason = masked(str(error).strip().split("\n")[0])
+    return UnusableInputError(
+        f"cannot open the storage {masked(place)}: {reason}: give --storage a writable path or a reachable database"
+    )
+
+
+def _decisive(value: Any) -> Any:
+    """What makes an identity: of a value with a hash (data, a space) the hash, however it is called."""
+    return value["hash"] if isinstance(value, Mapping) else value
+
+
+def _short(value: Any) -> str:
+    return f"{value['name']} ({value['hash'][:8]})" if isinstance(value, Mapping) else str(value)

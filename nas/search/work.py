@@ -1,0 +1,91 @@
+"""What a worker does: train one candidate up to an epoch, from its checkpoint if it has one."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.search.engine import Placement
+from nas.training.feed import Feed
+
+CHECKPOINT = "checkpoint.pt"
+PROGRESS = "progress.json"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A candidate to train: ``epochs`` is the whole budget that the schedule spans, ``until`` where to pause."""
+
+    architecture: str
+    feed: Feed
+    epochs: int
+    until: int
+    seed: int
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Where a candidate stands; ``reason`` is not empty when it failed."""
+
+    curve: tuple[dict[str, Any], ...]
+    reason: str = ""
+
+
+def train_candidate(placement: Placement, task: Task) -> Outcome:
+    """Train up to ``task.until`` epochs; the curve so far is in ``PROGRESS`` after every epoch.
+
+    The weights that were judged last are kept as ``WEIGHTS`` when the whole budget is trained.
+    """
+    import torch  # noqa: PLC0415 (workers need it, the driver does not)
+    from safetensors.torch import save_file  # noqa: PLC0415
+
+    from nas.architecture.model import build  # noqa: PLC0415
+    from nas.architecture.spec import parse  # noqa: PLC0415
+    from nas.training import recipes  # noqa: PLC0415
+    from nas.training.train import Epoch, train  # noqa: PLC0415
+
+    task.folder.mkdir(parents=True, exist_ok=True)
+    curve = [Epoch(**values) for values in read_progress(task.folder)]
+
+    def on_epoch(epoch: Epoch) -> bool:
+        curve[epoch.epoch - 1 :] = [epoch]
+        _write(task.folder / PROGRESS, json.dumps([asdict(e) for e in curve]))
+        return epoch.epoch < task.until
+
+    torch.manual_seed(task.seed)
+    model = build(parse(task.architecture))
+    result = train(
+        model,
+        task.feed,
+        recipe=recipes.default(task.epochs),
+        epochs=task.epochs,
+        seed=task.seed,
+        device=placement.device,
+        threads=placement.threads,
+        checkpoint=task.folder / CHECKPOINT,
+        on_epoch=on_epoch,
+    )
+    if result.epochs == task.epochs:
+        save_file(model.state_dict(), task.folder / WEIGHTS)
+    reason = "" if result.reason == "stopped" else result.reason
+    return Outcome(curve=tuple(asdict(e) for e in result.curve), reason=reason)
+
+
+def read_progress(folder: Path) -> list[dict[str, Any]]:
+    """The curve of the candidate in ``folder`` as far as it is trained, an entry an epoch; empty before the first."""
+    try:
+        return list(json.loads((folder / PROGRESS).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return []
+
+
+def _write(path: Path, text: str) -> None:
+    """Write atomically, so that a reader never sees a part."""
+    draft = path.with_suffix(".tmp")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)  # noqa: PTH105 (the atomic rename is the point)
