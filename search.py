@@ -1,1 +1,205 @@
-def main() -> None: ...
+"""The command line: parse flags, call, exit code; nothing else."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from constraints.errors import ConstraintError
+
+DONE, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    help="Check any PyTorch network against hard rules, and search for small ones that keep them.",
+    epilog="--debug after any command adds the traceback to an error.",
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep the commands' names even while there is only one."""
+
+
+@app.command()
+def validate(  # noqa: PLR0913, PLR0917 (one parameter for each flag)
+    target: Annotated[str, typer.Argument(help="path/to/file.py:NAME or package.module:NAME")],
+    input_: Annotated[str, typer.Option("--input", help="input shape without batch")] = "3,32,32",
+    arg: Annotated[
+        list[str] | None, typer.Option(help="key=value for a class or function, read as TOML")
+    ] = None,
+    require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
+    constraints: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="a named profile of the --constraints file")] = None,
+    augmentation: Annotated[str | None, typer.Option(help="FILE.py:NAME, an albumentations pipeline")] = None,
+    mean: Annotated[str, typer.Option(help="the data set's mean, for its fill")] = "0.4914,0.4822,0.4465",
+    classes: Annotated[int | None, typer.Option(min=1, help="expected number of outputs")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="confirm the receptive field by gradients")
+    ] = False,
+    timeout: Annotated[str, typer.Option(help="for the model's code: 60s, 5m")] = "60s",
+    memory: Annotated[str, typer.Option(help="for the model's code: 4GiB, 500MB")] = "4GiB",
+    format_: Annotated[str, typer.Option("--format", help="table, json, markdown, junit or sarif")] = "table",
+) -> int:
+    """Check a PyTorch model, in a child process with limits."""
+    from constraints.validate import Request, validate_target  # noqa: PLC0415 (loads what it needs)
+
+    return validate_target(
+        Request(
+            target=target,
+            input=input_,
+            arguments=arg or [],
+            require=require or [],
+            constraints=constraints,
+            profile=profile,
+            augmentation=augmentation,
+            mean=mean,
+            classes=classes,
+            verify=verify,
+            timeout=timeout,
+            memory=memory,
+            format=format_,
+        )
+    )
+
+
+@app.command()
+def launch(  # noqa: PLR0913, PLR0917 (one parameter for each flag)
+    space: Annotated[str | None, typer.Option(help="assignment (default), wide, tiny or FILE.toml")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="all of these in one file")] = None,
+    write_config: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="write what this launch runs with")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="auto (default), cifar10, digits, a folder or a tar")
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="name of the study, resumed where it exists")] = None,
+    storage: Annotated[str | None, typer.Option(help="journal file, or a database's URL")] = None,
+    trials: Annotated[int | None, typer.Option(help="the study's trials in all (30)")] = None,
+    timeout: Annotated[str | None, typer.Option(help="90s, 45m, 8h (1h)")] = None,
+    target: Annotated[float | None, typer.Option(help="validation accuracy to exceed")] = None,
+    stop_at_target: Annotated[bool | None, typer.Option("--stop-at-target", help="end there")] = None,
+    confirm: Annotated[int | None, typer.Option(metavar="K", help="confirm the best K at the end")] = None,
+    epochs: Annotated[int | None, typer.Option(help="full budget of one candidate")] = None,
+    constraints: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")
+    ] = None,
+    require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
+    workers: Annotated[int | None, typer.Option(help="processes that train (one a core, or a GPU)")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
+    engine: Annotated[str | None, typer.Option(help="local")] = None,
+    objective: Annotated[str | None, typer.Option(help="accuracy")] = None,
+    seed: Annotated[int | None, typer.Option(help="of proposals, weights and augmentation (0)")] = None,
+    format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
+) -> int:
+    """Run or resume a search over the space, and print its leaderboard."""
+    from nas import commands  # noqa: PLC0415
+
+    flags = {
+        "space": space, "data": data, "study": study, "storage": storage, "trials": trials, "timeout": timeout,
+        "target": target, "stop_at_target": stop_at_target, "confirm": confirm, "epochs": epochs,
+        "constraints": commands.expressions(require, constraints), "workers": workers, "device": device,
+        "engine": engine, "objective": objective, "seed": seed,
+    }  # fmt: skip
+    return commands.launch(config, flags, write_config, format_)
+
+
+@app.command()
+def leaderboard(  # noqa: PLR0913, PLR0917
+    study: Annotated[str | None, typer.Option(help="name of the study")] = None,
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    top: Annotated[int, typer.Option(min=1, help="how many rows")] = 20,
+    sort: Annotated[str, typer.Option(help="column to rank by")] = "val_accuracy",
+    state: Annotated[str, typer.Option(help="of complete,pruned,running,failed")] = "",
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="only what no other beats in accuracy and params")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds")] = False,
+    format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
+) -> int:
+    """Show the trials of a study, best first."""
+    from nas import commands  # noqa: PLC0415
+
+    states = [s.strip() for s in state.split(",") if s.strip()]
+    view = commands.View(top=top, sort=sort, states=states, pareto=pareto)
+    return commands.show_leaderboard(study, storage, format_, view, watch=watch)
+
+
+@app.command()
+def confirm(  # noqa: PLR0913, PLR0917
+    trial: Annotated[str | None, typer.Argument(help="a number, best, or an architecture's text")] = None,
+    top: Annotated[int, typer.Option(min=1, help="confirm the best N instead")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="trainings of each")] = 1,
+    epochs: Annotated[int | None, typer.Option(min=1, help="of each training (the search's budget)")] = None,
+    study: Annotated[str | None, typer.Option(help="name of the study")] = None,
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    data: Annotated[str | None, typer.Option(help="where the study's data is now")] = None,
+    workers: Annotated[int | None, typer.Option(help="processes that train")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Retrain winners on the whole training set and open the test set once."""
+    from nas import commands  # noqa: PLC0415
+
+    flags = {"data": data, "workers": workers, "device": device, "storage": storage}
+    return commands.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, form=format_)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code; every error is one line on stderr."""
+    debug = "--debug" in argv
+    try:
+        code = app(args=[a for a in argv if a != "--debug"], prog_name="search.py", standalone_mode=False)
+        return code if isinstance(code, int) else DONE
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except ConstraintError as error:
+        return _complain(
+            str(error), error.exit_code, (error.traceback or traceback.format_exc()) if debug else ""
+        )
+    except typer.Abort:
+        return _complain("interrupted", INTERRUPTED)
+    except Exception as error:
+        if not hasattr(
+            error, "format_message"
+        ):  # how typer's usage errors, of whichever version, are told apart
+            raise
+        details = traceback.format_exc() if debug else ""
+        return _complain(f"{_lower(error.format_message())}: see search.py --help", UNUSABLE, details)
+
+
+def _complain(message: str, code: int, details: str = "") -> int:
+    if details:
+        print(details.rstrip(), file=sys.stderr)
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _lower(message: str) -> str:
+    text = message.strip().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> NoReturn:
+    """The entry point of ``search.py`` and ``nas``."""
+    signal.signal(signal.SIGTERM, _terminated)  # so that children are ended with the parent
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,13 +9,14 @@ class ConstraintError(Exception):
     exit_code = 2
 
     def __init__(self, message: str, *, traceback: str = "") -> None:
+        """Keep the message on one line."""
         super().__init__(" ".join(message.split()))
         self.traceback = traceback
         """Where it happened in the user's code, for ``--debug``; empty where there is nothing to add."""
 
 
 class UnusableInputError(ConstraintError):
-    """The caller's input cannot be used: a missing file, an unknown metric, a misspelt option (exit code 2)."""
+    """The caller's input cannot be used: a missing file, an unknown metric, a misspelt option (exit 2)."""
 
 
 class ModelFailedError(ConstraintError):

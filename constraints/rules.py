@@ -50,7 +50,7 @@ _LARGEST_EXPONENT = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Constraint:
-    """One rule: a metric, a comparison and a limit, which is exact (an integer, or a Decimal for a fraction)."""
+    """One rule: a metric, a comparison and a limit, which is exact (an integer, or a Decimal fraction)."""
 
     metric: str
     op: str
@@ -68,9 +68,10 @@ class Constraint:
     def decisive(self, value: Any) -> Number | None:
         """The one number that the verdict hangs on.
 
-        A figure with several entries (per stage, per axis) satisfies a constraint when every entry does, so the
-        entry nearest to breaking it counts: the smallest against ``>=``, the largest against ``<=``, and the
-        first that breaks ``==`` or ``!=``. No entry at all counts as 0. What is not a finite number is unknown.
+        A figure with several entries (per stage, per axis) satisfies a constraint when every entry does, so
+        the entry nearest to breaking it counts: the smallest against ``>=``, the largest against ``<=``, and
+        the first that breaks ``==`` or ``!=``. No entry at all counts as 0. What is not a finite number is
+        unknown.
         """
         if isinstance(value, (tuple, list)):
             return self._worst([v for v in value if v is not None]) if None not in value else None
@@ -103,15 +104,16 @@ class Verdict:
         return {**self.__dict__, "value": value, "fix": list(self.fix), "layers": list(self.layers)}
 
     def __getitem__(self, key: str) -> Any:
+        """A field as the JSON shows it."""
         return self.as_dict()[key]
 
 
 def parse(expression: str, known: Iterable[str] = ()) -> Constraint:
     """Read ``METRIC OP VALUE``; ``known`` names metrics beside the built-in ones.
 
-    VALUE is a decimal number with an optional suffix k, M or G (thousands, millions, billions), kept exactly, or
-    ``true`` or ``false``. Raises UnusableInputError on a malformed expression, a number past 10^30, or an unknown
-    metric, naming the nearest ones.
+    VALUE is a decimal number with an optional suffix k, M or G (thousands, millions, billions), kept exactly,
+    or ``true`` or ``false``. Raises UnusableInputError on a malformed expression, a number past 10^30, or an
+    unknown metric, naming the nearest ones.
     """
     match = _EXPRESSION.fullmatch(expression)
     if match is None:
@@ -140,12 +142,13 @@ def judge(
 ) -> tuple[Verdict, ...]:
     """Compare each constraint with the figure that it names.
 
-    A figure of ``None`` (or one that is no finite number) fails, with the reason that ``unknown`` gives for it;
-    ``responsible`` names the layers behind each figure.
+    A figure of ``None`` (or one that is no finite number) fails, with the reason that ``unknown`` gives for
+    it; ``responsible`` names the layers behind each figure.
     """
     unknown, responsible = unknown or {}, responsible or {}
     return tuple(
-        _verdict(c, figures[c.metric], unknown.get(c.metric, ""), responsible.get(c.metric, ())) for c in constraints
+        _verdict(c, figures[c.metric], unknown.get(c.metric, ""), responsible.get(c.metric, ()))
+        for c in constraints
     )
 
 
@@ -163,7 +166,11 @@ def _distance(constraint: Constraint, value: Number, ok: bool) -> str:
     """How far ``value`` lies from the limit, in words."""
     gap = Decimal(value) - constraint.limit
     side = "above" if gap > 0 else "below"
-    place = f"{_text(abs(gap))} {side} {_text(constraint.limit)}" if gap else f"at the limit {_text(constraint.limit)}"
+    place = (
+        f"{_text(abs(gap))} {side} {_text(constraint.limit)}"
+        if gap
+        else f"at the limit {_text(constraint.limit)}"
+    )
     ending = "" if ok else f", must be {constraint.op} {_text(constraint.limit)}"
     return f"{_text(value)} is {place}{ending}"
 

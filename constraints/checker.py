@@ -1,0 +1,113 @@
+"""Check a model in this process: trace it, judge its figures, try what would mend them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from torch import nn
+
+from constraints.custom import CustomMetric
+from constraints.errors import UnusableInputError
+from constraints.fixes import suggest
+from constraints.report import Report
+from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse_all
+from constraints.trace import Trace, trace
+
+
+def check(  # noqa: PLR0913 (the public door: each keyword is one wish)
+    model: nn.Module,
+    input_size: Sequence[int] = (3, 32, 32),
+    require: Iterable[str] | None = None,
+    *,
+    metrics: Iterable[CustomMetric] = (),
+    classes: int | None = None,
+    verify: bool = False,
+    fixes: bool = True,
+    target: str = "",
+) -> Report:
+    """Trace ``model`` on one sample of shape ``input_size`` (no batch axis) and judge it.
+
+    ``require`` are expressions such as ``"params < 200k"`` (default: the assignment's set); ``metrics`` are
+    figures of your own (see ``constraints.metric``); ``classes`` adds the rule that the model gives so many
+    outputs; ``verify`` confirms the receptive field by gradients; ``fixes`` tries single changes on a copy of
+    the model for each rule that fails, which costs some further traces.
+
+    Raises UnusableInputError for a model, shape or expression that cannot be used, and ModelFailedError for a
+    metric of your own that fails. What the model's own code raises goes through unchanged.
+    """
+    if not isinstance(model, nn.Module):
+        raise UnusableInputError(f"not an nn.Module: {model!r}: give a model instance")
+    custom = tuple(metrics)
+    constraints = parse_all(_several(require), [m.name for m in custom])
+
+    def judged(candidate: nn.Module) -> tuple[Trace, tuple[Verdict, ...]]:
+        traced = trace(candidate, tuple(input_size))
+        return traced, _verdicts(candidate, traced, constraints, custom, classes)
+
+    started = time.perf_counter()
+    traced, verdicts = judged(model)
+    seconds = time.perf_counter() - started
+    if fixes:
+        verdicts = _with_fixes(verdicts, suggest(model, traced, verdicts, judged, seconds))
+    return Report(
+        target=target or type(model).__name__,
+        input=traced.input,
+        output=traced.output,
+        metrics=MappingProxyType(_figures(model, traced, custom)),
+        constraints=verdicts,
+        layers=traced.layers,
+        warnings=traced.warnings,
+        location=definition(type(model)),
+    )
+
+
+def definition(thing: Any) -> tuple[str, int] | None:
+    """The file and line at which a class or function is written, where Python knows."""
+    try:
+        return inspect.getsourcefile(thing) or "", inspect.getsourcelines(thing)[1]
+    except (OSError, TypeError):
+        return None
+
+
+def _several(require: Iterable[str] | None) -> Iterable[str]:
+    if require is None:
+        return ASSIGNMENT
+    return (require,) if isinstance(require, str) else require
+
+
+def _figures(model: nn.Module, traced: Trace, custom: Iterable[CustomMetric]) -> dict[str, Any]:
+    figures = traced.metrics.as_dict() | {m.name: m(model, traced) for m in custom}
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
+
+
+def _verdicts(
+    model: nn.Module,
+    traced: Trace,
+    constraints: tuple[Constraint, ...],
+    custom: tuple[CustomMetric, ...],
+    classes: int | None,
+) -> tuple[Verdict, ...]:
+    figures = _figures(model, traced, custom)
+    verdicts = judge(constraints, figures, unknown=traced.unknown, responsible=traced.responsible)
+    return verdicts if classes is None else (*verdicts, _classes(traced.output, classes))
+
+
+def _classes(output: tuple[int, ...], expected: int) -> Verdict:
+    outputs, shape = math.prod(output), "x".join(map(str, output)) or "a single number"
+    return Verdict(
+        name="classes",
+        expr=f"classes == {expected}",
+        value=outputs,
+        ok=outputs == expected,
+        why=f"the model gives {outputs:,} values for one sample ({shape}), {expected:,} are expected",
+    )
+
+
+def _with_fixes(verdicts: tuple[Verdict, ...], fixes: Mapping[int, tuple[str, ...]]) -> tuple[Verdict, ...]:
+    return tuple(replace(v, fix=fixes.get(i, ())) for i, v in enumerate(verdicts))

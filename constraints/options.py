@@ -1,0 +1,82 @@
+"""Read the values of command line options: shapes, durations, sizes, keyword arguments; no torch."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+from constraints.errors import UnusableInputError
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", re.IGNORECASE)
+_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
+_MOST_AXES = 4
+_LARGEST_SIDE = 1_000_000
+
+
+def read_shape(text: str) -> tuple[int, ...]:
+    """``3,32,32`` -> (3, 32, 32): the shape of one sample, without the batch axis."""
+    parts = [part.strip() for part in text.split(",")]
+    sizes = [int(part) if part.isascii() and part.isdigit() else 0 for part in parts]
+    if len(sizes) > _MOST_AXES or not all(0 < size <= _LARGEST_SIDE for size in sizes):
+        raise UnusableInputError(
+            f"not an input shape: {text!r}: write channels,height,width, for example 3,32,32"
+        )
+    return tuple(sizes)
+
+
+def read_seconds(text: str) -> float:
+    """``90s``, ``45m``, ``8h`` -> seconds; a plain number is seconds."""
+    match = _DURATION.fullmatch(text.strip())
+    seconds = float(match[1]) * _SECONDS[(match[2] or "s").lower()] if match else 0.0
+    if seconds <= 0:
+        raise UnusableInputError(
+            f"not a duration: {text!r}: write a number above 0 with s, m or h, for example 90s"
+        )
+    return seconds
+
+
+def read_bytes(text: str) -> int:
+    """``4GiB``, ``500MB``, ``1g`` -> bytes; ``i`` means powers of 1024; a plain number is bytes."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or float(match[1]) <= 0:
+        raise UnusableInputError(
+            f"not a size: {text!r}: write a number above 0 with MiB or GiB, for example 4GiB"
+        )
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS.get((match[2] or "").lower(), 0))
+
+
+def read_numbers(text: str, count: int) -> tuple[float, ...]:
+    """``0.49,0.48,0.45`` -> so many numbers."""
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        raise UnusableInputError(f"not {count} numbers: {text!r}: write them with commas between")
+    return numbers
+
+
+def read_arguments(pairs: list[str]) -> dict[str, Any]:
+    """``["width=16", 'act="relu"']`` -> keyword arguments; each value is read as TOML."""
+    arguments: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise UnusableInputError(f"not key=value: {pair!r}: write for example width=16")
+        arguments[key.strip()] = _toml(value, pair)
+    return arguments
+
+
+def _toml(value: str, pair: str) -> Any:
+    try:
+        document = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        document = {}
+    if set(document) != {"value"}:
+        raise UnusableInputError(
+            f"not a TOML value: {pair!r}: a text needs its quotes, for example name='\"relu\"'"
+        )
+    return document["value"]

@@ -1,0 +1,160 @@
+"""Lay the layers of a report out as a tree: what belongs together merged, what repeats folded; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from constraints.metrics import Layer
+
+_SHORT = {"batch_norm": "bn", "layer_norm": "ln", "group_norm": "gn", "instance_norm": "in"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table: a layer with the norms and activations behind it, or a container's heading."""
+
+    depth: int
+    name: str
+    """The last part of the dotted path."""
+    path: str
+    text: str
+    """What the layer computes; empty for a container."""
+    layer: Layer | None
+    params: int = 0
+    macs: int = 0
+    times: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A layer together with the operations right behind it that change neither its shape nor what it sees."""
+
+    layer: Layer
+    text: str
+    params: int
+    macs: int
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The dotted path of the layer, in parts."""
+        return tuple(self.layer.name.split("."))
+
+    @property
+    def alike(self) -> tuple[object, ...]:
+        """What has to be equal in a repetition: all but the name and the place in the image."""
+        return (self.parts[-1], self.text, self.layer.output, self.params, self.macs)
+
+
+def steps(layers: tuple[Layer, ...]) -> tuple[Step, ...]:
+    """The layers, each with its followers."""
+    found: list[Step] = []
+    for layer in layers:
+        if found and _follows(found[-1].layer, layer):
+            last = found[-1]
+            found[-1] = replace(
+                last,
+                text=f"{last.text} + {_SHORT.get(layer.op, layer.op)}",
+                params=last.params + layer.params,
+                macs=last.macs + layer.macs,
+            )
+        else:
+            found.append(Step(layer=layer, text=describe(layer), params=layer.params, macs=layer.macs))
+    return tuple(found)
+
+
+def describe(layer: Layer) -> str:
+    """``conv2d 3x3 s2 d2 g16``: the operation with what is not the plain case."""
+    marks = [layer.op]
+    if layer.kernel:
+        marks.append("x".join(map(str, layer.kernel)))
+    for letter, sizes in (("s", layer.stride), ("d", layer.dilation)):
+        if sizes and max(sizes) > 1:
+            marks.append(letter + _short(sizes))
+    return " ".join(marks + ([f"g{layer.groups}"] if layer.groups > 1 else []))
+
+
+def rows(layers: tuple[Layer, ...]) -> tuple[Row, ...]:
+    """The whole tree, top to bottom, repeated neighbours folded."""
+    return tuple(_tree(steps(layers), 0))
+
+
+def _follows(first: Layer, layer: Layer) -> bool:
+    same = (layer.output, layer.receptive_field, layer.jump) == (
+        first.output,
+        first.receptive_field,
+        first.jump,
+    )
+    return same and not layer.kernel and not layer.macs
+
+
+def _tree(group: tuple[Step, ...], depth: int) -> Iterator[Row]:
+    """Rows of steps that share the first ``depth`` parts of their paths."""
+    blocks = list(_blocks(group, depth))
+    position = 0
+    while position < len(blocks):
+        times = _repeats(blocks, position)
+        last = blocks[position + times - 1]  # the last one shows how far the receptive field has grown
+        yield from _block(last, depth, times)
+        position += times
+
+
+def _blocks(group: tuple[Step, ...], depth: int) -> Iterator[tuple[Step, ...]]:
+    """Runs of neighbours with the same next part of the path."""
+    run: list[Step] = []
+    for step in group:
+        if run and step.parts[: depth + 1] != run[0].parts[: depth + 1]:
+            yield tuple(run)
+            run = []
+        run.append(step)
+    if run:
+        yield tuple(run)
+
+
+def _repeats(blocks: list[tuple[Step, ...]], start: int) -> int:
+    """How many blocks from ``start`` on are alike; only blocks of several layers are folded."""
+    first = blocks[start]
+    if len(first) == 1:
+        return 1
+    shape = _shape(first)
+    end = start + 1
+    while end < len(blocks) and _shape(blocks[end]) == shape:
+        end += 1
+    return end - start
+
+
+def _shape(block: tuple[Step, ...]) -> tuple[object, ...]:
+    return tuple(step.alike for step in block)
+
+
+def _block(block: tuple[Step, ...], depth: int, times: int) -> Iterator[Row]:
+    first, name = block[0], block[0].parts[min(depth, len(block[0].parts) - 1)]
+    if len(block) == 1:
+        path = ".".join(first.parts[depth:]) or name
+        yield _row(first, depth, path, times)
+        return
+    if all(len(step.parts) <= depth + 1 for step in block):  # one module that makes several calls
+        for step in block:
+            yield _row(step, depth, name, times)
+        return
+    params, macs = sum(s.params for s in block), sum(s.macs for s in block)
+    path = ".".join(first.parts[: depth + 1])
+    yield Row(depth=depth, name=name, path=path, text="", layer=None, params=params, macs=macs, times=times)
+    yield from _tree(block, depth + 1)
+
+
+def _row(step: Step, depth: int, name: str, times: int) -> Row:
+    return Row(
+        depth=depth,
+        name=name,
+        path=step.layer.name,
+        text=step.text,
+        layer=step.layer,
+        params=step.params,
+        macs=step.macs,
+        times=times,
+    )
+
+
+def _short(sizes: tuple[int, ...]) -> str:
+    return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))

@@ -1,0 +1,220 @@
+"""Check a user's file in a child process with limits on time, memory, processes and output; no torch here.
+
+The child is a fresh interpreter in its own session. Its findings come back as lines of JSON over a pipe of
+their own; what the user's code prints is caught apart and bounded. These limits keep an accident from taking
+the machine down; they are no jail: the user's code may still read and write files and open connections.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+from constraints.processes import end_all, in_session, left_behind, resident_bytes
+from constraints.report import Report
+
+MARK = "CONSTRAINTS_SANDBOX"
+"""Environment variable that every process of one check inherits, by which stray ones are found."""
+
+_START_SECONDS = 120.0
+_POLL_SECONDS = 0.1
+_MOST_PROCESSES = 64
+_MOST_OUTPUT_BYTES = 10_000_000
+_KEPT_OUTPUT_BYTES = 64_000
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the user's code may take."""
+
+    seconds: float = 60.0
+    """Wall time from the moment the user's code begins; starting Python and torch is not counted."""
+    memory_bytes: int = 4 * 2**30
+    """Of all its processes together, torch's own half gigabyte included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a check."""
+
+    report: Report
+    printed: str
+    """What the user's code wrote to its standard streams, at most 64 kB of it."""
+
+
+def check_file(request: Mapping[str, Any], limits: Limits) -> Outcome:
+    """Check the target that ``request`` describes (the child's module says how) under ``limits``.
+
+    Raises UnusableInputError for input that cannot be used and ModelFailedError when the user's code raised,
+    hung, crashed, or outgrew its limits. No process is left behind, whatever happens.
+    """
+    with _Child(request, limits) as child:
+        report = child.result()
+    return Outcome(report=report, printed=child.printed())
+
+
+@dataclass
+class _Child:
+    """A running check: reads its two pipes, watches its limits, ends it and everything that it started."""
+
+    request: Mapping[str, Any]
+    limits: Limits
+    stage: str = "start"
+    lines: bytearray = field(default_factory=bytearray)
+    output: bytearray = field(default_factory=bytearray)
+    output_bytes: int = 0
+    watched: float = 0.0
+
+    def __enter__(self) -> _Child:
+        self.mark = f"{os.getpid()}-{time.monotonic_ns()}"
+        results, child_end = os.pipe()
+        self.results = os.fdopen(results, "rb", buffering=0)
+        try:
+            self.process = self._launch(child_end)
+        except BaseException:
+            self.results.close()
+            raise
+        finally:
+            os.close(child_end)
+        self.started = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end_all(self.process.pid, self._mark())
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+        self.results.close()
+
+    def result(self) -> Report:
+        """Wait for the child's last line, or for a limit."""
+        answer = self._answer()
+        left = left_behind(self.process.pid, self._mark())
+        if answer is None:
+            raise ModelFailedError(_ending(self.process, self.printed()))
+        if "error" in answer:
+            raise _error(answer)
+        if left:
+            raise ModelFailedError(
+                f"the model's code left processes running: {len(left)}: end them before it returns"
+            )
+        return Report.from_dict(answer["report"])
+
+    def printed(self) -> str:
+        """The beginning of what the user's code wrote."""
+        return self.output.decode("utf-8", "replace")
+
+    def _launch(self, result_pipe: int) -> subprocess.Popen[bytes]:
+        root = str(Path(__file__).resolve().parent.parent)
+        threads = str(min(4, os.cpu_count() or 1))
+        paths = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
+        environment = {"OMP_NUM_THREADS": threads, "NO_ALBUMENTATIONS_UPDATE": "1"} | os.environ
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "constraints.sandboxed", str(result_pipe)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(result_pipe,),
+            start_new_session=True,
+            env=environment | {"PYTHONPATH": paths, MARK: self.mark},
+        )
+        assert process.stdin is not None
+        request = json.dumps({**self.request, "memory_bytes": self.limits.memory_bytes})
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(request.encode())
+        return process
+
+    def _mark(self) -> bytes:
+        return f"{MARK}={self.mark}".encode()
+
+    def _answer(self) -> dict[str, Any] | None:
+        """The child's final message; None when it ended without one."""
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.results, selectors.EVENT_READ, self._read_results)
+            selector.register(self.process.stdout, selectors.EVENT_READ, self._read_output)
+            answer, ended = None, False
+            while answer is None and not ended:
+                ended = self.process.poll() is not None
+                self._read(selector, 0 if ended else _POLL_SECONDS)
+                answer = self._message()
+                self._watch()
+            self._read(selector, 0)
+            return answer
+
+    def _read(self, selector: selectors.BaseSelector, timeout: float) -> None:
+        """Take what the pipes hold: at most one buffer of output at a time, so that a flood is noticed."""
+        for key, _ in selector.select(timeout):
+            if not key.data(key.fileobj):
+                selector.unregister(key.fileobj)
+
+    def _read_results(self, pipe: IO[bytes]) -> bool:
+        data = pipe.read(_CHUNK)
+        self.lines += data
+        return bool(data)
+
+    def _read_output(self, pipe: IO[bytes]) -> bool:
+        data = os.read(pipe.fileno(), _CHUNK)
+        self.output_bytes += len(data)
+        self.output += data[: max(0, _KEPT_OUTPUT_BYTES - len(self.output))]
+        return bool(data)
+
+    def _message(self) -> dict[str, Any] | None:
+        """The next complete line that is an answer; a line that only tells the stage is noted."""
+        while (end := self.lines.find(b"\n")) >= 0:
+            line = json.loads(self.lines[:end])
+            del self.lines[: end + 1]
+            if "stage" not in line:
+                return line  # type: ignore[no-any-return]
+            if self.stage == "start":
+                self.started = time.monotonic()
+            self.stage = line["stage"]
+        return None
+
+    def _watch(self) -> None:
+        """Raise ModelFailedError when a limit is passed."""
+        now = time.monotonic()
+        allowed = self.limits.seconds if self.stage != "start" else _START_SECONDS
+        if now - self.started > allowed:
+            raise self._outgrown("took too long", f"{allowed:g} s: raise --timeout")
+        if self.output_bytes > _MOST_OUTPUT_BYTES:
+            raise self._outgrown("printed too much", f"over {_MOST_OUTPUT_BYTES // 10**6} MB: print less")
+        if now - self.watched < _POLL_SECONDS:
+            return
+        self.watched = now
+        processes = in_session(self.process.pid)
+        if len(processes) > _MOST_PROCESSES:
+            raise self._outgrown("started too many processes", f"over {_MOST_PROCESSES}: start fewer")
+        if (used := resident_bytes(processes)) > self.limits.memory_bytes:
+            raise self._outgrown("outgrew its memory", f"{used / 2**30:.1f} GiB: raise --memory")
+
+    def _outgrown(self, what: str, value_and_remedy: str) -> ModelFailedError:
+        return ModelFailedError(f"the model's code {what} at {self.stage}: {value_and_remedy}")
+
+
+def _error(answer: Mapping[str, Any]) -> ConstraintError:
+    kind = UnusableInputError if answer["error"] == "unusable" else ModelFailedError
+    return kind(answer["message"], traceback=answer.get("traceback", ""))
+
+
+def _ending(process: subprocess.Popen[bytes], printed: str) -> str:
+    """Why a child that gave no answer is gone, in one line."""
+    code = process.poll()
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        reason = {"SIGSEGV": " (segmentation fault)", "SIGKILL": " (out of memory?)"}.get(name, "")
+        return f"the model's code crashed: {name}{reason}: run it alone under python -X faulthandler"
+    last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
+    return f"the model's code ended the process: exit status {code}: {last[0][:200]}"

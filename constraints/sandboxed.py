@@ -1,0 +1,271 @@
+"""The child's side of the sandbox: load the user's code, check it, answer in JSON lines over a pipe.
+
+Run as ``python -m constraints.sandboxed FD``; the request is one JSON document on standard input: ``target``,
+``input``, ``arguments``, ``require``, ``classes``, ``verify``, ``fixes``, ``augmentation``, ``mean``,
+``memory_bytes``. Each line of the answer is ``{"stage": ...}``, then ``{"report": ...}`` or ``{"error":
+...}``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import difflib
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from constraints.checker import check, definition
+from constraints.custom import found_in
+from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+from constraints.report import Report
+from constraints.rules import Verdict, parse_all
+from constraints.target import Target, parse_target
+
+_SET_PARENT_DEATH_SIGNAL = 1
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
+_FOREVER_SECONDS = 10**6
+Send = Callable[[Mapping[str, Any]], None]
+
+
+def main() -> None:
+    """Answer the one request, and leave without running what the user's code may have put at the exit."""
+    me = os.getpid()
+    pipe = int(sys.argv[1])
+    os.set_inheritable(pipe, False)
+    request = json.load(sys.stdin)
+
+    def send(line: Mapping[str, Any]) -> None:
+        if os.getpid() != me:  # a copy that the user's code forked came back here: it must not answer too
+            time.sleep(_FOREVER_SECONDS)
+        _write(pipe, (json.dumps(line) + "\n").encode())
+
+    try:
+        _limit(request["memory_bytes"])
+        send({"report": _checked(request, send).to_dict()})
+    except ConstraintError as error:
+        kind = "unusable" if isinstance(error, UnusableInputError) else "failed"
+        send({"error": kind, "message": str(error), "traceback": error.traceback})
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
+
+
+def _write(pipe: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+def _limit(memory_bytes: int) -> None:
+    """Die with the parent; let no allocation pass the limit (torch's libraries are mapped already)."""
+    if not sys.platform.startswith("linux"):
+        return
+    import resource  # noqa: PLC0415 (not on every system)
+
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    used = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    if used > memory_bytes:
+        raise UnusableInputError(
+            f"memory limit too small: {memory_bytes:,} bytes: torch alone takes {used:,}: raise --memory"
+        )
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _checked(request: Mapping[str, Any], send: Send) -> Report:
+    target = parse_target(request["target"])
+    thing, module = _load(target, "import", send)
+    metrics = found_in(vars(module))
+    parse_all(request["require"], [m.name for m in metrics])
+    model = _model(target, thing, request["arguments"], send)
+    with _stage("forward", send):
+        report = check(
+            model,
+            request["input"],
+            request["require"],
+            metrics=metrics,
+            classes=request["classes"],
+            verify=request["verify"],
+            fixes=request["fixes"],
+            target=target.text,
+        )
+    place = definition(thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(model))
+    report = _placed(report, place)
+    if request["augmentation"]:
+        report = report.with_verdicts(_augmentation(request, send))
+    return report
+
+
+def _placed(report: Report, place: tuple[str, int] | None) -> Report:
+    return Report.from_dict(
+        {**report.to_dict(), "location": {"file": place[0], "line": place[1]} if place else None}
+    )
+
+
+@contextmanager
+def _stage(name: str, send: Send) -> Iterator[None]:
+    """Tell the parent what runs; turn what the user's code raises into a ModelFailedError that says when."""
+    send({"stage": name})
+    try:
+        yield
+    except UnusableInputError:
+        raise
+    except ConstraintError as error:
+        raise ModelFailedError(str(error), traceback=error.traceback or traceback.format_exc()) from error
+    except BaseException as error:
+        raise ModelFailedError(_reason(name, error), traceback=traceback.format_exc()) from error
+
+
+def _reason(stage: str, error: BaseException) -> str:
+    text = str(error).strip().splitlines() or [""]
+    if isinstance(error, MemoryError) or any(mark in str(error).lower() for mark in _OUT_OF_MEMORY):
+        return f"the model's code outgrew its memory at {stage}: {type(error).__name__}: raise --memory"
+    if isinstance(error, SystemExit):
+        return f"the model's code ended the process at {stage}: SystemExit({error.code!r}): take the exit out"
+    return f"the model's code raised at {stage}: {type(error).__name__}: {text[0][:300]}{_line(error)}"
+
+
+def _line(error: BaseException) -> str:
+    """Where it was raised, as far as that lies in code that is not torch's or Python's own."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "site-packages" not in frame.filename
+        and Path(frame.filename).parent != Path(__file__).parent
+        and not frame.filename.startswith(("<", sys.base_prefix))
+    ]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+
+
+def _load(target: Target, stage: str, send: Send) -> tuple[Any, ModuleType]:
+    """Import the target's file or module and look its name up."""
+    with _stage(stage, send):
+        module = _from_file(target.file) if target.file else _from_module(target.module)
+    value: Any = module
+    for part in target.name.split("."):
+        if not hasattr(value, part):
+            raise UnusableInputError(
+                f"no such name in {target.place}: {target.name!r}: {_candidates(part, vars(module))}"
+            )
+        value = getattr(value, part)
+    return value, module
+
+
+def _candidates(name: str, namespace: Mapping[str, Any]) -> str:
+    names = [n for n in namespace if not n.startswith("_")]
+    own = [n for n in names if isinstance(namespace[n], nn.Module) or _is_module_class(namespace[n])]
+    near = difflib.get_close_matches(name, names, n=3) or own[:8]
+    return f"did you mean {', '.join(near)}?" if near else "it defines no module"
+
+
+def _is_module_class(thing: Any) -> bool:
+    return inspect.isclass(thing) and issubclass(thing, nn.Module) and thing is not nn.Module
+
+
+def _from_file(file: Path) -> ModuleType:
+    sys.path.insert(0, str(file.resolve().parent))
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(
+        file.stem, module
+    )  # so that dataclasses and pickling in the file find their module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _from_module(name: str) -> ModuleType:
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise UnusableInputError(
+                f"no such module: {error.name!r}: give file.py:NAME or mend the name"
+            ) from error
+        raise
+    except SyntaxError as error:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin != error.filename:
+            raise
+        raise UnusableInputError(
+            f"syntax error: {error.filename}:{error.lineno}: {error.msg}: mend that line"
+        ) from error
+
+
+def _model(target: Target, thing: Any, arguments: Mapping[str, Any], send: Send) -> nn.Module:
+    if isinstance(thing, nn.Module):
+        if arguments:
+            raise UnusableInputError(
+                f"{target.name!r} is a finished module: --arg {next(iter(arguments))}: leave it out"
+            )
+        return thing
+    if not callable(thing) or (inspect.isclass(thing) and not issubclass(thing, nn.Module)):
+        raise _no_module(target.name, thing)
+    model = _called(target.name, thing, arguments, "construction", send)
+    if not isinstance(model, nn.Module):
+        raise _no_module(f"{target.name}()", model)
+    return model
+
+
+def _no_module(name: str, thing: Any) -> UnusableInputError:
+    kind = f"the class {thing.__name__}" if inspect.isclass(thing) else type(thing).__name__
+    return UnusableInputError(
+        f"not an nn.Module: {name!r} is {kind}: name a module, a subclass, or a function that returns one"
+    )
+
+
+def _called(name: str, thing: Any, arguments: Mapping[str, Any], stage: str, send: Send) -> Any:
+    _check_arguments(name, thing, arguments)
+    with _stage(stage, send):
+        return thing(**arguments)
+
+
+def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any]) -> None:
+    try:
+        parameters = inspect.signature(thing).parameters.values()
+    except (TypeError, ValueError):
+        return  # written in C: calling it will tell
+    named = [p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
+    needed = [p.name for p in named if p.default is p.empty and p.name not in arguments]
+    needed += [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]
+    if needed:
+        hint = " ".join(f"--arg {n}=..." for n in needed)
+        raise UnusableInputError(f"{name!r} needs arguments: {', '.join(needed)}: give {hint}")
+    strange = [a for a in arguments if a not in {p.name for p in named}]
+    if strange and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        known = ", ".join(p.name for p in named) or "none"
+        raise UnusableInputError(
+            f"{name!r} takes no argument {strange[0]!r}: --arg {strange[0]}: it takes {known}"
+        )
+
+
+def _augmentation(request: Mapping[str, Any], send: Send) -> Verdict:
+    from constraints.augmentation import is_pipeline, judge_augmentation  # noqa: PLC0415 (where asked for)
+
+    target = parse_target(request["augmentation"])
+    thing, _ = _load(target, "import of the augmentation", send)
+    if not is_pipeline(thing) and callable(thing):
+        thing = _called(target.name, thing, {}, "construction of the augmentation", send)
+    if not is_pipeline(thing):
+        raise UnusableInputError(
+            f"not an albumentations pipeline: {target.name!r} is {type(thing).__name__}: name a Compose"
+        )
+    return judge_augmentation(thing, request["mean"], image=tuple(request["input"][-2:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""The report as tables on a terminal, 80 columns wide or more; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.box import Box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from constraints.metrics import Layer
+from constraints.report import Report
+from constraints.rows import Row, rows
+from constraints.rules import Verdict, parse
+
+_HEADING_RULE = Box(
+    "\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True
+)
+_THOUSAND, _LONG = 1000, 100_000
+_UNITS = ("", "k", "M", "G", "T", "P")
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The layers with what each sees and costs, the totals, each constraint with its reason, the warnings."""
+    marked = _passing(report)
+    ascii_only = _ascii(console)
+    rule = Text("=" * console.width)
+    console.print(rule, _layers(report, marked, ascii_only), rule, Text(_totals(report)), sep="\n")
+    if marked is not None:
+        layer, limit = marked
+        console.print(Text(f"{_mark(ascii_only)} the receptive field passes {limit} in layer {layer.name}"))
+    console.print(rule, _verdicts(report), rule, sep="\n")
+    for verdict in report.constraints:
+        if not verdict.ok and (verdict.layers or verdict.fix):
+            console.print(_help(verdict, ascii_only))
+    if report.verified:
+        console.print(Text(f"verified: {report.verified['text']}"))
+    for warning in report.warnings:
+        console.print(Text.assemble(("warning: ", "yellow"), warning))
+    console.print(_summary(report))
+
+
+def _table() -> Table:
+    return Table(box=_HEADING_RULE, padding=(0, 1, 0, 0), pad_edge=False, expand=True, show_edge=False)
+
+
+def _layers(report: Report, marked: tuple[Layer, str] | None, ascii_only: bool) -> Table:
+    table = _table()
+    table.add_column(
+        "Layer (operation)", ratio=1, no_wrap=True, overflow="crop" if ascii_only else "ellipsis"
+    )
+    for heading in ("Output", "Params", "MACs", "RF", "Jump"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    found = rows(report.layers)
+    marked_path = _row_of(found, report, marked)
+    for row, branch in zip(found, _branches(found, ascii_only), strict=True):
+        mark = f" {_mark(ascii_only)}" if row.layer is not None and row.path == marked_path else ""
+        table.add_row(_label(row, branch, ascii_only), *_cells(row, mark), style="bold" if mark else "")
+    return table
+
+
+def _cells(row: Row, mark: str) -> tuple[str, ...]:
+    params, macs = _count(row.params * row.times), _count(row.macs * row.times)
+    if row.layer is None:
+        return "", params, macs, "", ""
+    layer = row.layer
+    return _shape(layer.output), params, macs, _sides(layer.receptive_field) + mark, _sides(layer.jump)
+
+
+def _label(row: Row, branch: str, ascii_only: bool) -> Text:
+    times = f" ({'x' if ascii_only else '×'}{row.times})" if row.times > 1 else ""  # noqa: RUF001
+    name = "" if row.text.split(" ")[0] == row.name else row.name  # a function's name is its operation's
+    return Text.assemble((branch, "dim"), name, (times, "cyan"), "  " if name and row.text else "", row.text)
+
+
+def _branches(found: Sequence[Row], ascii_only: bool) -> list[str]:
+    """The tree's lines in front of each row, as torchinfo draws them."""
+    bar, tee, end = ("| ", "|-", "`-") if ascii_only else ("│ ", "├─", "└─")
+    drawn, open_below = [], set[int]()
+    for row in reversed(found):
+        deeper = {depth for depth in open_below if depth < row.depth}
+        trunk = "".join(bar if depth in deeper else "  " for depth in range(row.depth))
+        drawn.append(trunk + (tee if row.depth in open_below else end))
+        open_below = deeper | {row.depth}
+    return drawn[::-1]
+
+
+def _row_of(found: Sequence[Row], report: Report, marked: tuple[Layer, str] | None) -> str | None:
+    """Path of the row that shows the marked layer; of the next row shown, where a fold hides it."""
+    if marked is None:
+        return None
+    shown = {row.path for row in found if row.layer is not None}
+    position = report.layers.index(marked[0])
+    return next((layer.name for layer in report.layers[position:] if layer.name in shown), None)
+
+
+def _passing(report: Report) -> tuple[Layer, str] | None:
+    """The first layer at which the receptive field satisfies the lower limit asked of it, and that limit."""
+    wanted = [v for v in report.constraints if v.name == "receptive_field" and ">" in v.expr]
+    for verdict in wanted[:1]:
+        rule = parse(verdict.expr)
+        seeing = (s for s in report.layers if s.receptive_field and _is_map(s))
+        layer = next((s for s in seeing if rule.holds(min(s.receptive_field or ()))), None)
+        return (layer, f"{rule.limit:,}") if layer else None
+    return None
+
+
+def _is_map(layer: Layer) -> bool:
+    """Whether the result is still spread out in space; what a gate pools sees much and is no step on the way."""
+    return max(layer.output[1:], default=1) > 1
+
+
+def _totals(report: Report) -> str:
+    m = report.metrics
+    peak = m["peak_activation_bytes"]
+    return (
+        f"params {m['params']:,} ({m['trainable_params']:,} trainable), MACs {m['macs']:,}, "
+        f"peak activations {'unknown' if peak is None else f'{peak / 1e6:,.2f} MB'}\n"
+        f"input {_shape(report.input)}, output {_shape(report.output) or '1'}, "
+        f"receptive field {_sides(m['receptive_field_hw']) or 'unknown'}"
+    )
+
+
+def _verdicts(report: Report) -> Table:
+    table = _table()
+    table.add_column("", no_wrap=True)
+    table.add_column("Constraint", overflow="fold")
+    table.add_column("Value", justify="right", no_wrap=True)
+    table.add_column("Why", ratio=1, overflow="fold")
+    for verdict in report.constraints:
+        state = Text("ok", style="green") if verdict.ok else Text("FAIL", style="bold red")
+        value = "unknown" if verdict.value is None else _exact(verdict.value)
+        table.add_row(state, Text(verdict.expr), value, Text(verdict.why))
+    return table
+
+
+def _help(verdict: Verdict, ascii_only: bool) -> Text:
+    """The layers behind a failure, and what would mend it."""
+    lines = [
+        Text(verdict.expr, style="bold") + Text(f"  layers: {_few(verdict.layers)}" if verdict.layers else "")
+    ]
+    lines += [Text(f"  {'->' if ascii_only else '→'} {fix}", style="cyan") for fix in verdict.fix]
+    return Text("\n").join(lines)
+
+
+def _few(names: tuple[str, ...], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _summary(report: Report) -> Text:
+    failed = sum(not v.ok for v in report.constraints)
+    if not failed:
+        return Text(f"{report.target}: all {len(report.constraints)} constraints hold", style="green")
+    return Text(f"{report.target}: {failed} of {len(report.constraints)} constraints fail", style="bold red")
+
+
+def _ascii(console: Console) -> bool:
+    return not console.encoding.lower().replace("-", "").startswith("utf")
+
+
+def _mark(ascii_only: bool) -> str:
+    return "<" if ascii_only else "◄"
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _sides(sizes: Sequence[float] | None) -> str:
+    """``47`` or ``3x9``: one number where the sides agree."""
+    if not sizes:
+        return ""
+    return f"{sizes[0]:g}" if len(set(sizes)) == 1 else "x".join(f"{s:g}" for s in sizes)
+
+
+def _exact(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:,}"
+
+
+def _count(number: int) -> str:
+    """Four digits' worth: 104,768 in full, 8,771,712 as 8.77M; nothing for 0."""
+    if number < _LONG:
+        return f"{number:,}" if number else ""
+    power, scaled = 0, float(number)
+    while scaled >= _THOUSAND - 0.5 and power < len(_UNITS) - 1:
+        scaled, power = scaled / _THOUSAND, power + 1
+    return f"{scaled:.3g}{_UNITS[power]}"
