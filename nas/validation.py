@@ -18,7 +18,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UnusableInputError(f"cannot read {path}: {error.strerror}: give the path of a TOML file") from None
+        raise UnusableInputError(
+            f"cannot read {path}: {error.strerror}: give the path of a TOML file"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UnusableInputError(f"{path} is not TOML: {error}: correct the line") from None
 
@@ -29,7 +31,10 @@ def validated(model: type[Model], table: dict[str, Any], source: str) -> Model:
         return model.model_validate(table)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"]) or "the whole table"
+        key = (
+            ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
+            or "the whole table"
+        )
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = f"unknown key: known are {', '.join(_keys_beside(model, first['loc']))}"

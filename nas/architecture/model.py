@@ -24,7 +24,7 @@ class Residual(nn.Sequential):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """``input`` and the result have one shape: (batch, channels, height, width)."""
-        return input + super().forward(input)
+        return input + super().forward(input)  # type: ignore[no-any-return,no-untyped-call]
 
 
 class Network(nn.Module):

@@ -11,8 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from constraints.errors import UnusableInputError
-from nas.search.confirm import CONFIRMED
-from nas.search.study import REJECTED, TARGET, accuracy
+from nas.search.study import CONFIRMED, REJECTED, TARGET, accuracy
 from nas.space.sampler import ARCHITECTURE
 
 State = Literal["complete", "pruned", "running", "failed"]

@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
 from nas.search.engine import Engine
+from nas.search.study import CONFIRMED
 from nas.search.work import Outcome, Task, read_progress, train_candidate
-from nas.training.feed import Feed
 
-CONFIRMED = "confirmed:"
-"""Study attribute, followed by a trial's number: its Confirmation as a table."""
+if TYPE_CHECKING:
+    from nas.training.feed import Feed
+
 TICK_SECONDS = 0.5
 
 
@@ -117,5 +118,3 @@ def _confirmation(
         accuracies=tuple(curve[-1]["val_accuracy"] for curve in curves),
         seconds=sum(epoch["seconds"] for curve in curves for epoch in curve),
     )
-
-

@@ -9,18 +9,21 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import Trial, TrialState
 
+from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.search.engine import Engine
 from nas.search.study import REJECTED, accuracy
 from nas.search.work import Outcome, Task, read_progress, train_candidate
 from nas.space.analytic import metrics
 from nas.space.sampler import ARCHITECTURE, FeasibleSampler, SpaceExhaustedError
-from nas.training.feed import Feed
+
+if TYPE_CHECKING:
+    from nas.training.feed import Feed
 
 RUNG_FACTOR = 2
 FIRST_RUNG = 2
@@ -47,6 +50,7 @@ class Candidate:
 
     trial: Trial
     architecture: Architecture
+    metrics: Metrics
     folder: Path
     future: Future[Outcome] | None = None
     until: int = 0
@@ -88,7 +92,10 @@ class Driver:
     def run(self) -> Summary:
         """Search until a budget is spent; on KeyboardInterrupt the workers end and everything finished is kept."""
         self._rejected_before = dict(self.study.user_attrs.get(REJECTED, {}))
-        self.best = max((a for t in self.study.get_trials(deepcopy=False) if (a := self._full(t)) is not None), default=None)
+        self.best = max(
+            (a for t in self.study.get_trials(deepcopy=False) if (a := self._full(t)) is not None),
+            default=None,
+        )
         interrupted = self._interrupted()
         try:
             while (ended := self._ended()) is None:
@@ -111,7 +118,10 @@ class Driver:
     def rejected(self) -> dict[str, int]:
         """Proposals turned away in the whole study, by rule."""
         before = self._rejected_before
-        return {rule: before.get(rule, 0) + self.sampler.rejected[rule] for rule in {**before, **self.sampler.rejected}}
+        return {
+            rule: before.get(rule, 0) + self.sampler.rejected[rule]
+            for rule in {**before, **self.sampler.rejected}
+        }
 
     def _ended(self) -> str | None:
         if self.budget.stop_at_target and self._reached():
@@ -133,11 +143,14 @@ class Driver:
             if ARCHITECTURE not in frozen.user_attrs:
                 self._fail(trial, "interrupted before its network was proposed")
                 continue
-            yield self._candidate(trial, parse(frozen.user_attrs[ARCHITECTURE]), sorted(frozen.intermediate_values))
+            yield self._candidate(
+                trial, parse(frozen.user_attrs[ARCHITECTURE]), sorted(frozen.intermediate_values)
+            )
 
     def _candidate(self, trial: Trial, architecture: Architecture, reported: list[int]) -> Candidate:
         folder = self.folder / f"trial-{trial.number:05d}"
-        candidate = Candidate(trial=trial, architecture=architecture, folder=folder)
+        figures = metrics(architecture)
+        candidate = Candidate(trial=trial, architecture=architecture, metrics=figures, folder=folder)
         candidate.curve = read_progress(folder)[: len(reported)]
         return candidate
 
@@ -167,7 +180,9 @@ class Driver:
 
     def _train(self, candidate: Candidate) -> None:
         """Send a candidate to a worker until its next rung."""
-        candidate.until = next((r for r in rungs(self.budget.epochs) if r > len(candidate.curve)), self.budget.epochs)
+        candidate.until = next(
+            (r for r in rungs(self.budget.epochs) if r > len(candidate.curve)), self.budget.epochs
+        )
         task = Task(
             architecture=str(candidate.architecture),
             feed=self.feed,
@@ -193,7 +208,10 @@ class Driver:
             except BrokenProcessPool:
                 self._retry(candidate)
             except Exception as error:
-                self._end(candidate, reason=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+                self._end(
+                    candidate,
+                    reason=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+                )
             else:
                 self._report(candidate, list(outcome.curve))
                 self._decide(candidate, outcome)

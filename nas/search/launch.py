@@ -22,6 +22,7 @@ from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler
 from nas.training import datasets
+from nas.training.augmentation import PIPELINES
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
 
@@ -50,6 +51,7 @@ def prepare(config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], 
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     feasible = FeasiblePart(space, parse_all(config.constraints))
     feasible.sample(random.Random(config.seed))
+    feed = search_feed(dataset, config.seed)
     storage, folder = open_storage(config.storage), run_folder(config.storage, config.study)
     lock = _hold(folder, config.study)
     sampler = FeasibleSampler(feasible, seed=config.seed)
@@ -62,8 +64,8 @@ def prepare(config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], 
     driver = Driver(
         study=study,
         sampler=sampler,
-        engine=LocalEngine(placements(workers=config.workers, device=config.device, cores=_cores(), gpus=gpus(config.device))),
-        feed=search_feed(dataset, config.seed),
+        engine=engine(config),
+        feed=feed,
         budget=Budget(
             trials=config.trials,
             seconds=config.timeout,
@@ -74,7 +76,7 @@ def prepare(config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], 
         folder=folder,
         seed=config.seed,
         observe=observe,
-    )  # fmt: skip
+    )
     return Prepared(study=study, driver=driver, dataset=dataset, lock=lock)
 
 
@@ -84,13 +86,29 @@ def run(prepared: Prepared) -> Summary:
         return prepared.driver.run()
 
 
+def engine(config: LaunchConfig) -> LocalEngine:
+    """The workers of this machine; UnusableInputError where a GPU is asked for and there is none."""
+    count = gpus(config.device)
+    return LocalEngine(placements(workers=config.workers, device=config.device, cores=_cores(), gpus=count))
+
+
 def search_feed(dataset: Dataset, seed: int) -> Feed:
     """What candidates train on: the training part of the split, judged by the validation part.
 
-    Raises UnusableInputError where the augmentation breaks the assignment's rule 6.
+    Raises UnusableInputError where the augmentation breaks the assignment's rule 6, which speaks of 32x32 images.
     """
-    folder = datasets.default_cache() / "epochs"
-    return Feed(dataset=dataset, split=datasets.split(dataset.train_labels, seed=0), folder=folder, seed=seed)
+    split = datasets.split(dataset.train_labels, seed=0)
+    feed = Feed(dataset=dataset, split=split, folder=datasets.default_cache() / "epochs", seed=seed)
+    mean = [float(m) for m in feed.mean]
+    verdict = judge_augmentation(PIPELINES[feed.augmentation](mean, **feed.probabilities), mean)
+    if not verdict.ok:
+        raise UnusableInputError(f"the augmentation breaks its rule: {verdict.why}: {'; '.join(verdict.fix)}")
+    return feed
+
+
+def confirm_feed(dataset: Dataset) -> Feed:
+    """The whole training set, judged by the test set."""
+    return Feed(dataset=dataset, split=None, folder=datasets.default_cache() / "epochs")
 
 
 def gpus(device: str) -> int:
@@ -120,7 +138,9 @@ def _hold(folder: Path, study: str) -> FileLock:
             f"study {study!r} is held by another launch on {folder}: wait for it to end, or take another --study"
         ) from None
     except OSError as error:
-        raise UnusableInputError(f"cannot write {folder}: {error.strerror}: give --storage a writable path") from None
+        raise UnusableInputError(
+            f"cannot write {folder}: {error.strerror}: give --storage a writable path"
+        ) from None
     return lock
 
 

@@ -18,6 +18,8 @@ IDENTITY = "identity"
 """Study attribute: what every trial of the study shares; a launch with another identity is refused."""
 REJECTED = "rejected"
 """Study attribute: rule -> number of proposals that it turned away."""
+CONFIRMED = "confirmed:"
+"""Study attribute, followed by a trial's number: its nas.search.confirm.Confirmation as a table."""
 TARGET = "target"
 """Study attribute: the validation accuracy that a candidate must exceed, or None."""
 
@@ -77,9 +79,13 @@ def load(storage: BaseStorage, name: str | None) -> optuna.Study:
     """An existing study; with no name the only one there is."""
     names = [s.study_name for s in optuna.get_all_study_summaries(storage, include_best_trial=False)]
     if not names:
-        raise UnusableInputError("no study in this storage: nothing was launched here: launch one, or give --storage")
+        raise UnusableInputError(
+            "no study in this storage: nothing was launched here: launch one, or give --storage"
+        )
     if name is None and len(names) > 1:
-        raise UnusableInputError(f"several studies in this storage: {', '.join(names)}: choose one with --study")
+        raise UnusableInputError(
+            f"several studies in this storage: {', '.join(names)}: choose one with --study"
+        )
     if name is not None and name not in names:
         raise UnusableInputError(f"no such study: {name!r}: this storage holds {', '.join(names)}")
     return optuna.load_study(storage=storage, study_name=name or names[0])

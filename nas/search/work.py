@@ -6,10 +6,12 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.search.engine import Placement
-from nas.training.feed import Feed
+
+if TYPE_CHECKING:
+    from nas.training.feed import Feed
 
 CHECKPOINT = "checkpoint.pt"
 PROGRESS = "progress.json"
@@ -71,7 +73,8 @@ def train_candidate(placement: Placement, task: Task) -> Outcome:
         on_epoch=on_epoch,
     )
     if result.epochs == task.epochs:
-        save_file(model.state_dict(), task.folder / WEIGHTS)
+        weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+        save_file(weights, task.folder / WEIGHTS)
     reason = "" if result.reason == "stopped" else result.reason
     return Outcome(curve=tuple(asdict(e) for e in result.curve), reason=reason)
 

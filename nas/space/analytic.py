@@ -107,7 +107,9 @@ def _convs_per_stage(placed: Sequence[Placed], pairs: dict[int, int]) -> tuple[i
 
 
 def _downsampled_by(architecture: Architecture) -> tuple[int, ...]:
-    ratios = [side / left for side, left in zip(architecture.input[1:], architecture.last_map[1:], strict=True)]
+    ratios = [
+        side / left for side, left in zip(architecture.input[1:], architecture.last_map[1:], strict=True)
+    ]
     return tuple(int(r) if r.is_integer() else r for r in ratios)  # type: ignore[misc]
 
 

@@ -78,4 +78,4 @@ class FeasiblePart:
 
 def _nearest(judged: Sequence[Judged], constraint: Constraint) -> Number:
     values = [constraint.decisive(j.metrics.as_dict()[constraint.metric]) for j in judged]
-    return min((v for v in values if v is not None), key=lambda v: abs(v - constraint.limit))
+    return min((v for v in values if v is not None), key=lambda v: abs(float(v) - float(constraint.limit)))

@@ -7,14 +7,21 @@ import re
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import Conv
 
-_WORD = re.compile(r"(?:(?P<kind>c|sep)(?P<kernel>\d+)(?:d(?P<dilation>[1-9]\d*))?(?:g(?P<groups>[1-9]\d*))?|pw)")
+_WORD = re.compile(
+    r"(?:(?P<kind>c|sep)(?P<kernel>\d+)(?:d(?P<dilation>[1-9]\d*))?(?:g(?P<groups>[1-9]\d*))?|pw)"
+)
 
 
 def check_word(word: str) -> str:
     """``word`` itself; ValueError where it names no layer."""
     match = _WORD.fullmatch(word)
     kernel = int(match["kernel"] or 1) if match else 0
-    if match is None or not kernel % 2 or (match["kind"] == "sep" and match["groups"]) or (kernel == 1) != (word == "pw"):
+    if (
+        match is None
+        or not kernel % 2
+        or (match["kind"] == "sep" and match["groups"])
+        or (kernel == 1) != (word == "pw")
+    ):
         raise ValueError("not a layer: write c3, c5d2, c3g4, sep5, sep3d2 (odd kernels above 1) or pw")
     return word
 

@@ -77,7 +77,9 @@ class FeasibleSampler(BaseSampler):
             choices = dict(self.feasible.sample(generator))
             if str(self.feasible.space.decode(choices)) not in seen:
                 return choices
-        raise SpaceExhaustedError(f"no new feasible network in {self._patience} draws; the study holds {len(seen)}")
+        raise SpaceExhaustedError(
+            f"no new feasible network in {self._patience} draws; the study holds {len(seen)}"
+        )
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

@@ -85,13 +85,17 @@ class Space(_Table):
     @model_validator(mode="after")
     def _consistent(self) -> Space:
         if len(self.stage_dilations) != len(self.stages):
-            raise ValueError(f"stage_dilations has {len(self.stage_dilations)} values for {len(self.stages)} stages")
+            raise ValueError(
+                f"stage_dilations has {len(self.stage_dilations)} values for {len(self.stages)} stages"
+            )
         for number, (stage, after) in enumerate(zip(self.stages, self._widths_after(), strict=True), start=1):
             for word in (*stage.body, *stage.down):
                 groups = layers.groups_of(word)
                 for width in (*stage.width.values(), *after.values()):
                     if any(self._scaled(width, form) % groups for form in self.forms):
-                        raise ValueError(f"stage {number}: the groups of {word!r} do not divide the width {width}")
+                        raise ValueError(
+                            f"stage {number}: the groups of {word!r} do not divide the width {width}"
+                        )
         return self
 
     def _widths_after(self) -> list[Widths]:
@@ -100,9 +104,17 @@ class Space(_Table):
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
         """Every parameter that has a choice, by name; the same for every network of the space."""
-        named: dict[str, list[Any] | Widths] = {"form": self.forms, "activation": self.activations, "head": self.heads}
+        named: dict[str, list[Any] | Widths] = {
+            "form": self.forms,
+            "activation": self.activations,
+            "head": self.heads,
+        }
         for i, stage in enumerate(self.stages, start=1):
-            named |= {f"c{i}.depth": stage.depth, f"c{i}.width": stage.width, f"c{i}.residual": stage.residual}
+            named |= {
+                f"c{i}.depth": stage.depth,
+                f"c{i}.width": stage.width,
+                f"c{i}.residual": stage.residual,
+            }
             for j in range(1, max(stage.depth)):
                 named[f"c{i}.layer{j}"] = stage.stem if (i, j) == (1, 1) else stage.body
             named[f"c{i}.down"] = stage.down
@@ -117,7 +129,11 @@ class Space(_Table):
 
     @cached_property
     def _constants(self) -> dict[str, Choice]:
-        constants: dict[str, Choice] = {"form": self.forms[0], "activation": self.activations[0], "head": self.heads[0]}
+        constants: dict[str, Choice] = {
+            "form": self.forms[0],
+            "activation": self.activations[0],
+            "head": self.heads[0],
+        }
         for i, stage in enumerate(self.stages, start=1):
             constants |= {f"c{i}.depth": stage.depth[0], f"c{i}.width": stage.width.low}
             constants |= {f"c{i}.residual": stage.residual[0], f"c{i}.down": stage.down[0]}
@@ -164,7 +180,9 @@ class Space(_Table):
     @property
     def fingerprint(self) -> str:
         """A hash that two spaces share exactly when they hold the same choices."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[
+            :16
+        ]
 
 
 def load(source: str, *, input: Shape = DEFAULT_INPUT, classes: int = DEFAULT_CLASSES) -> Space:

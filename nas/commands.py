@@ -1,0 +1,191 @@
+"""What the search commands do: call the parts, print the result on stdout and the progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from rich.console import Console
+from rich.live import Live
+from rich.progress import Progress
+
+from constraints.errors import UnusableInputError
+from constraints.profiles import read_constraints
+from nas.config import LaunchConfig, read_config
+from nas.results.leaderboard import Leaderboard, Row, leaderboard
+from nas.results.tables import FORMATS, as_table, print_board
+from nas.results.view import ConfirmView, SearchView
+from nas.search import confirm as confirming
+from nas.search import study as studies
+from nas.search.confirm import Confirmation
+
+DONE, TARGET_MISSED = 0, 1
+WATCH_SECONDS = 2.0
+
+
+def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Path | None, form: str) -> int:
+    """Run or resume a search, print its leaderboard; 1 where a target was asked for and missed."""
+    _check_format(form)
+    config = read_config(config_file, flags)
+    if write_config is not None:
+        write_config.write_text(config.to_toml(), encoding="utf-8")
+    from nas.search import launch as launches  # noqa: PLC0415
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    progress = Console(stderr=True)
+    dataset = _load_data(config.data, progress)
+    with SearchView(progress) as view:
+        prepared = launches.prepare(config, dataset, view.show)
+        summary = launches.run(prepared)
+    progress.print(f"search ended: {summary.ended}", highlight=False)
+    if config.confirm:
+        _confirm(prepared.study, _best(prepared.study, config.confirm), (0,), None, config)
+    print_board(leaderboard(prepared.study), form, Console())
+    return DONE if config.target is None or summary.reached else TARGET_MISSED
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Which rows of a leaderboard to show, in which order."""
+
+    top: int = 20
+    sort: str = "val_accuracy"
+    states: Sequence[str] = ()
+    pareto: bool = False
+
+
+def show_leaderboard(name: str | None, storage: str, form: str, view: View, *, watch: bool) -> int:
+    """Print a study's leaderboard; ``watch`` prints it anew until interrupted."""
+    _check_format(form)
+    study, console = _open(storage, name), Console()
+
+    def board() -> Leaderboard:
+        return leaderboard(study, top=view.top, sort=view.sort, states=view.states, pareto=view.pareto)
+
+    if not watch:
+        print_board(board(), form, console)
+        return DONE
+    with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
+        while True:
+            live.update(as_table(board(), console.width), refresh=True)
+            time.sleep(WATCH_SECONDS)
+
+
+def confirm(
+    trial: str | None,
+    top: int,
+    name: str | None,
+    *,
+    seeds: int,
+    epochs: int | None,
+    flags: Mapping[str, Any],
+    form: str,
+) -> int:
+    """Retrain winners on the whole training set, print test accuracy as mean and standard deviation."""
+    if form not in {"table", "json"}:
+        raise UnusableInputError(f"unknown format: {form!r}: use table, json")
+    study = _open(flags["storage"], name)
+    chosen = _best(study, top) if trial is None else [find(study, trial)]
+    config = read_config(None, {**flags, "study": study.study_name})
+    confirmations = _confirm(study, chosen, range(seeds), epochs, config)
+    target = study.user_attrs.get(studies.TARGET)
+    if form == "json":
+        print(json.dumps([c.as_dict() for c in confirmations], indent=1))
+    else:
+        for confirmation in confirmations:
+            print(_sentence(confirmation, target))
+    return DONE if target is None or any(c.mean > target for c in confirmations) else TARGET_MISSED
+
+
+def _sentence(c: Confirmation, target: float | None) -> str:
+    runs = ", ".join(f"{a:.2%}" for a in c.accuracies)
+    verdict = "" if target is None else f", {'over' if c.mean > target else 'not over'} {target:.2%}"
+    return f"trial {c.trial}: test accuracy {c.mean:.2%} ± {100 * c.std:.2f} ({runs}; {c.epochs} epochs){verdict}"
+
+
+def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] | None:
+    """The constraints of ``--require`` and ``--constraints``; None where neither is given."""
+    if not require and file is None:
+        return None
+    return [*(read_constraints(file) if file is not None else ()), *(require or ())]
+
+
+def find(study: optuna.Study, trial: str) -> Row:
+    """The row of a trial's number, of ``best``, or of an architecture's text."""
+    rows = leaderboard(study, top=None).rows
+    for row in rows:
+        if trial in {str(row.trial), row.architecture} or (trial == "best" and row.rank == 1):
+            return row
+    known = f"trials 0 to {max(r.trial for r in rows)}" if rows else "no trials yet"
+    raise UnusableInputError(
+        f"no such trial: {trial!r}: the study holds {known}; give a number, best or an architecture"
+    )
+
+
+def _best(study: optuna.Study, count: int) -> list[Row]:
+    rows = leaderboard(study, top=count, states=["complete"]).rows
+    if not rows:
+        raise UnusableInputError("nothing to confirm: no trial is complete: let the search go on")
+    return list(rows)
+
+
+def _confirm(
+    study: optuna.Study, rows: Sequence[Row], seeds: Sequence[int], epochs: int | None, config: LaunchConfig
+) -> list[Confirmation]:
+    from nas.search import launch as launches  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    source = config.data if config.data != "auto" else study.user_attrs.get(launches.SOURCE, "auto")
+    dataset = _load_data(source, console)
+    identity = study.user_attrs[studies.IDENTITY]
+    if dataset.content_hash != identity["data"]["hash"]:
+        raise UnusableInputError(
+            f"other data: {source} is not what study {study.study_name!r} was made with: give that with --data"
+        )
+    with ConfirmView(console) as view:
+        return confirming.confirm(
+            study,
+            [(row.trial, row.architecture) for row in rows],
+            engine=launches.engine(config),
+            feed=launches.confirm_feed(dataset),
+            seeds=seeds,
+            epochs=epochs or identity["epochs"],
+            folder=studies.run_folder(config.storage, study.study_name),
+            progress=view.show,
+        )
+
+
+def _open(storage: str, name: str | None) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if "://" not in storage and not Path(storage).exists():
+        raise UnusableInputError(
+            f"no storage at {storage}: nothing was launched here: launch a search, or give --storage"
+        )
+    return studies.load(studies.open_storage(storage), name)
+
+
+def _load_data(source: str, console: Console) -> Any:
+    from nas.training import datasets  # noqa: PLC0415
+
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task("decoding images", total=None, visible=False)
+        dataset = datasets.load(
+            source, progress=lambda done, total: bars.update(task, completed=done, total=total, visible=True)
+        )
+    for warning in dataset.warnings:
+        console.print(f"warning: {warning}", highlight=False, soft_wrap=True)
+    console.print(
+        f"data: {dataset.name}, {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} test images, "
+        f"{len(dataset.classes)} classes", highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    return dataset
+
+
+def _check_format(form: str) -> None:
+    if form not in FORMATS:
+        raise UnusableInputError(f"unknown format: {form!r}: use {', '.join(FORMATS)}")
