@@ -54,6 +54,11 @@ class Recorder(TorchDispatchMode):
         self._handled: dict[Any, tuple[str, tuple[str, ...], Operation | None, bool]] = {}
         self.inputs = [self._enter(tensor, i) for i, tensor in enumerate(inputs)]
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare the import of torch's compiler: nothing is compiled here, and it takes longer than torch itself."""
+        return False
+
     def _enter(self, tensor: torch.Tensor, which: int) -> Value:
         n = sum(len(span) for span in self.spans)
         views: list[View | None] = [None] * n
