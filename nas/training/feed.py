@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -23,6 +24,9 @@ from nas.training.datasets import Dataset, Split
 PIECE = 1000
 """Images drawn from one random stream, and the unit in which processes share the making of an epoch."""
 LOCKS = 64
+DAY = 24 * 3600
+FEWEST = 2
+"""Epochs that stay whatever their size: the one just made and the one being read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,8 @@ class Feed:
 
     Epoch e is a pure function of the data, the pipeline, `seed` and e. It is kept as one uint8 array in
     `folder`, made by whoever needs it first: processes that need it at once share the work piece by piece.
-    At most `keep` epochs stay on disk; one that was dropped is made again, bit for bit, when it is needed.
+    At most `keep_bytes` of epochs stay in `folder`, whatever their feed; one that was dropped is made again,
+    bit for bit, when it is needed.
     """
 
     dataset: Dataset
@@ -43,7 +48,7 @@ class Feed:
     augmentation: str = "assignment"
     probabilities: dict[str, float] = field(default_factory=dict)
     seed: int = 0
-    keep: int = 24
+    keep_bytes: int = 4 * 2**30
 
     def __post_init__(self) -> None:
         """Check the pipeline's name."""
@@ -60,7 +65,8 @@ class Feed:
     @cached_property
     def labels(self) -> np.ndarray:
         """Class numbers (int64) of an epoch's images."""
-        return self.dataset.train_labels[self.indices]
+        chosen: np.ndarray = self.dataset.train_labels[self.indices]
+        return chosen
 
     @cached_property
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
@@ -106,6 +112,8 @@ class Feed:
                 return images
             except FileNotFoundError:
                 self._make(number, place)
+            except ValueError:  # shorter than its header says: somebody cut it
+                place.unlink(missing_ok=True)
 
     def _make(self, number: int, place: Path) -> None:
         """Make an epoch together with whoever else is making it, then put it in its place.
@@ -128,7 +136,7 @@ class Feed:
         with FileLock(f"{place}.lock"):
             if not place.exists():
                 _finish(place)
-                self._drop_oldest(place.parent)
+                self._drop_oldest()
 
     def _augmented(self, number: int, piece: int) -> np.ndarray:
         """One piece, drawn from its own random stream."""
@@ -147,14 +155,23 @@ class Feed:
         )
         return pipeline
 
-    def _drop_oldest(self, folder: Path) -> None:
-        """Delete the least recently read epochs beyond `keep`; who still maps one keeps it."""
-        epochs = []
-        for path in folder.glob("epoch-*.npy"):
+    def _drop_oldest(self) -> None:
+        """Delete the least recently read epochs beyond `keep_bytes`; who still maps one keeps it."""
+        found = []
+        for path in self.folder.glob("*/epoch-*.npy*"):
             with suppress(FileNotFoundError):
-                epochs.append((path.stat().st_mtime_ns, path))
-        for _, path in sorted(epochs)[: -self.keep]:
-            path.unlink(missing_ok=True)
+                status = path.stat()
+                found.append((status.st_mtime, status.st_size, path))
+        room = self.keep_bytes
+        for rank, (_, size, path) in enumerate(
+            sorted((e for e in found if e[2].suffix == ".npy"), reverse=True)
+        ):
+            room -= size
+            if room < 0 and rank >= FEWEST:
+                path.unlink(missing_ok=True)
+        for touched, _, path in found:
+            if path.suffix == ".part" and touched < time.time() - DAY:
+                path.unlink(missing_ok=True)  # its makers died
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the fields alone; what was computed from them is computed again."""
@@ -170,9 +187,25 @@ def _start(place: Path, shape: tuple[int, ...], pieces: int) -> tuple[np.ndarray
             return None
         if not (part.exists() and marks.exists() and marks.stat().st_size == pieces):
             open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+            _reserve(part)
             marks.write_bytes(bytes(pieces))
         images = np.load(part, mmap_mode="r+", allow_pickle=False)
         return images, np.memmap(marks, dtype=np.uint8, mode="r+")
+
+
+def _reserve(part: Path) -> None:
+    """Claim the disk blocks of a new file now: on a full disk a writer would die later."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            with part.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
+        except OSError as error:
+            size = part.stat().st_size
+            part.unlink()
+            raise UnusableInputError(
+                f"no room for an augmented epoch of {size} bytes ({error.strerror}): {part.parent}: "
+                "free some space or choose another folder"
+            ) from error
 
 
 def _finish(place: Path) -> None:

@@ -23,6 +23,9 @@ PARTS = ("train", "test")
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz")
 LARGEST_MEMBER = 64 * 2**20
+"""Bytes; an archive's member beyond this is refused before it is read."""
+BLOCK = 500
+"""Images that one thread decodes at a time."""
 _ONE_CHANNEL = frozenset({"1", "L", "I", "I;16", "F"})
 _UNREADABLE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
 
@@ -171,13 +174,18 @@ def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) 
     done = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for part, group in (("train", listing.train), ("test", listing.test)):
-            out = open_memmap(
-                folder / f"{part}_images.npy", mode="w+", dtype=np.uint8, shape=(len(group), *shape)
-            )
-            for index, pixels in enumerate(pool.map(lambda file: _pixels(file, shape[-1]), group)):
-                out[index] = pixels
-                done += 1
-                if progress and (done % 1000 == 0 or done == len(files)):
+            path = folder / f"{part}_images.npy"
+            out = open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(group), *shape))
+
+            def fill(start: int, group: Sequence[ImageFile] = group, out: np.ndarray = out) -> int:
+                block = group[start : start + BLOCK]
+                for offset, file in enumerate(block):
+                    out[start + offset] = _pixels(file, shape[-1])
+                return len(block)
+
+            for count in pool.map(fill, range(0, len(group), BLOCK)):
+                done += count
+                if progress:
                     progress(done, len(files))
             out.flush()
 

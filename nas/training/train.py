@@ -67,9 +67,10 @@ def train(  # noqa: PLR0913 - what it takes to train; only two are positional
     """Train `model` in place and judge it after every epoch.
 
     The schedule spans `epochs`. `on_epoch` may stop the training by returning False. With `checkpoint`, each
-    epoch's end is kept there before `on_epoch` hears of it, and a training whose file exists goes on from it:
-    on a CPU with the same `threads`, to the same weights bit for bit. All randomness follows from `seed`, the
-    epoch and the feed; the initial weights are the caller's. At the end `model` holds the weights judged.
+    epoch's end is kept there before `on_epoch` hears of it, and a training whose file exists goes on from it
+    after telling `on_epoch` the last epoch again: on a CPU with the same `threads`, to the same weights bit
+    for bit. All randomness follows from `seed`, the epoch and the feed; the initial weights are the caller's.
+    At the end `model` holds the weights judged.
 
     Raises UnusableInputError for a checkpoint that is damaged or of another training.
     """
@@ -92,6 +93,8 @@ def train(  # noqa: PLR0913 - what it takes to train; only two are positional
 
 def _epochs(session: "_Session", checkpoint: Path | None, on_epoch: Callable[[Epoch], bool] | None) -> str:
     """Train the epochs that are left; the reason for an early end, or nothing."""
+    if session.curve and on_epoch and not on_epoch(session.curve[-1]) and len(session.curve) < session.epochs:
+        return "stopped"
     while len(session.curve) < session.epochs:
         try:
             epoch = session.epoch(len(session.curve))
@@ -242,11 +245,12 @@ def _optimiser(model: nn.Module, phase: Phase, norm_bias_lr: float) -> torch.opt
     ]
     groups = [group for group in groups if group["params"]]
     if phase.optimiser == "sgd":
+        nesterov = phase.nesterov and phase.momentum > 0
         return torch.optim.SGD(
-            groups, lr=phase.peak_lr, momentum=phase.momentum, nesterov=phase.nesterov and phase.momentum > 0
+            groups, lr=phase.peak_lr, momentum=phase.momentum, nesterov=nesterov, fused=True
         )
     kind = torch.optim.Adam if phase.optimiser == "adam" else torch.optim.AdamW
-    return kind(groups, lr=phase.peak_lr)
+    return kind(groups, lr=phase.peak_lr, fused=True)
 
 
 def _mix(*numbers: int) -> int:

@@ -1,0 +1,51 @@
+"""The pipelines that ship keep rule 6 and do what they say."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from constraints.augmentation import judge_augmentation
+from nas.training import augmentation
+
+MEAN = (0.4914, 0.4822, 0.4465)
+
+
+@pytest.mark.parametrize("name", ["assignment", "seed"])
+def test_the_shipped_pipelines_keep_the_rule(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pipeline = augmentation.PIPELINES[name](MEAN)
+    verdict = judge_augmentation(pipeline, MEAN)
+    assert verdict.ok, verdict.why
+
+
+def test_none_breaks_the_rule() -> None:
+    assert not judge_augmentation(augmentation.none(MEAN), MEAN).ok
+
+
+@pytest.mark.parametrize("size", [(32, 32), (20, 12)])
+def test_one_hole_of_half_the_side_is_filled_with_the_mean(size: tuple[int, int]) -> None:
+    pipeline = augmentation.assignment(MEAN, image_size=size, flip=0, shift_scale_rotate=0, dropout=1)
+    pipeline.set_random_seed(0)
+    filled = [round(255 * value) for value in MEAN]
+    for _ in range(20):
+        image = pipeline(image=np.zeros((*size, 3), dtype=np.uint8))["image"]
+        rows, columns = np.nonzero(image.any(axis=2))
+        assert [int(np.ptp(axis)) + 1 for axis in (rows, columns)] == [side // 2 for side in size]
+        assert np.abs(image[rows, columns].astype(int) - filled).max() <= 1
+        assert len(rows) == size[0] * size[1] // 4
+
+
+def test_the_flip_mirrors_left_and_right() -> None:
+    image = np.arange(32 * 32 * 3, dtype=np.uint32).astype(np.uint8).reshape(32, 32, 3)
+    pipeline = augmentation.assignment(MEAN, flip=1, shift_scale_rotate=0, dropout=0)
+    np.testing.assert_array_equal(pipeline(image=image)["image"], image[:, ::-1])
+
+
+@pytest.mark.parametrize(("name", "channels"), [("assignment", 1), ("seed", 1), ("seed", 3)])
+def test_grey_and_coloured_images_keep_their_shape(name: str, channels: int) -> None:
+    pipeline = augmentation.PIPELINES[name](MEAN[:channels], image_size=(28, 28))
+    image = np.random.default_rng(0).integers(0, 256, (28, 28, channels), dtype=np.uint8)
+    for _ in range(20):
+        assert pipeline(image=image)["image"].shape == (28, 28, channels)

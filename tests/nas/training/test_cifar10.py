@@ -1,0 +1,175 @@
+"""CIFAR-10's own format and its download, on a small copy served by this machine."""
+
+import hashlib
+import io
+import pickle
+import socket
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torchvision.datasets import CIFAR10  # type: ignore[import-untyped]  # ships no types
+
+from constraints.errors import UnusableInputError
+from nas.training import cifar10, datasets
+
+NAMES = ["airplane", "automobile", "bird"]
+COUNT = 4
+
+
+def batch(seed: int) -> dict[str, object]:
+    """A batch as CIFAR-10 stores it: a row an image, its red plane first."""
+    generator = np.random.default_rng(seed)
+    pixels = generator.integers(0, 256, (COUNT, 3072), dtype=np.uint8)
+    return {"data": pixels, "labels": [int(number) for number in generator.integers(0, 3, COUNT)]}
+
+
+def members() -> dict[str, bytes]:
+    """The files of the small copy."""
+    content = {f"data_batch_{n}": pickle.dumps(batch(n)) for n in range(1, 6)}
+    content["test_batch"] = pickle.dumps(batch(0))
+    content["batches.meta"] = pickle.dumps({"label_names": NAMES})
+    return content
+
+
+def packed(content: dict[str, bytes]) -> bytes:
+    """The archive of them."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, data in content.items():
+            member = tarfile.TarInfo(f"{cifar10.FOLDER}/{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
+@pytest.fixture
+def archive(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """The small copy's archive, with its sums in place of the published ones."""
+    content = members()
+    sums = {name: hashlib.md5(data).hexdigest() for name, data in content.items()}
+    monkeypatch.setattr(
+        CIFAR10, "train_list", [[f"data_batch_{n}", sums[f"data_batch_{n}"]] for n in range(1, 6)]
+    )
+    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
+    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": sums["batches.meta"]})
+    data = packed(content)
+    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(data).hexdigest())
+    return data
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that this machine serves at the address that CIFAR-10 is downloaded from."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        """No log on stderr."""
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    folder = tmp_path / "served"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{server.server_port}/{cifar10.ARCHIVE}")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield folder
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("form", ["archive", "folder"])
+def test_the_original_format_is_read(
+    archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    if form == "archive":
+        (data / cifar10.ARCHIVE).write_bytes(archive)
+    else:
+        (data / cifar10.FOLDER).mkdir()
+        for name, content in members().items():
+            (data / cifar10.FOLDER / name).write_bytes(content)
+    monkeypatch.setenv("NAS_DATA", str(data))
+    found = datasets.load("auto", cache=tmp_path / "cache")
+    assert (found.name, found.classes, found.warnings) == ("CIFAR-10", tuple(NAMES), ())
+    assert found.train_images.shape == (5 * COUNT, 32, 32, 3)
+    second = batch(2)
+    assert found.train_labels[COUNT : 2 * COUNT].tolist() == second["labels"]
+    pixels = np.asarray(second["data"])
+    assert found.train_images[COUNT, 0, 1].tolist() == [
+        pixels[0, 1],
+        pixels[0, 1024 + 1],
+        pixels[0, 2048 + 1],
+    ]
+    assert found.test_labels.tolist() == batch(0)["labels"]
+
+
+def test_a_file_of_another_sum_is_not_unpickled(archive: bytes, tmp_path: Path) -> None:
+    content = members()
+    content["data_batch_3"] += b"!"
+    (tmp_path / cifar10.ARCHIVE).write_bytes(packed(content))
+    with pytest.raises(UnusableInputError, match=r"missing or damaged: data_batch_3 in .*download it again"):
+        cifar10.read(tmp_path / cifar10.ARCHIVE)
+
+
+def test_an_archive_cut_short_is_refused(archive: bytes, tmp_path: Path) -> None:
+    (tmp_path / cifar10.ARCHIVE).write_bytes(archive[: len(archive) // 2])
+    with pytest.raises(UnusableInputError, match="the archive cannot be read"):
+        cifar10.read(tmp_path / cifar10.ARCHIVE)
+
+
+def test_the_download_is_kept(
+    archive: bytes, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NAS_DATA", raising=False)
+    (served / cifar10.ARCHIVE).write_bytes(archive)
+    assert datasets.load("cifar10", cache=tmp_path / "cache").name == "CIFAR-10"
+    (served / cifar10.ARCHIVE).unlink()
+    assert cifar10.find(tmp_path / "cache") == tmp_path / "cache" / cifar10.ARCHIVE
+
+
+@pytest.mark.parametrize("content", [None, b"something else"])
+def test_a_failed_download_is_told_in_one_line(
+    archive: bytes, served: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (served / cifar10.ARCHIVE).write_bytes(content)
+    with pytest.raises(UnusableInputError, match=r"CIFAR-10 could not be downloaded \(.+\): http") as caught:
+        cifar10.download(tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+    assert cifar10.find(tmp_path / "cache") is None
+
+
+def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar10, "CONNECT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/a.tar.gz")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with pytest.raises(UnusableInputError, match="timed out"):
+            cifar10.download(tmp_path)
+    assert socket.getdefaulttimeout() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [
+        ("cifar10-jpeg.tar.xz", True),
+        ("cifar-10-python.tar.gz", True),
+        ("cifar100.tar", False),
+        ("cifar10.txt", False),
+    ],
+)
+def test_what_counts_as_cifar10(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fits: bool
+) -> None:
+    (tmp_path / name).write_bytes(b"")
+    monkeypatch.setenv("NAS_DATA", str(tmp_path))
+    assert (cifar10.find(tmp_path / "cache") == tmp_path / name) is fits

@@ -1,0 +1,192 @@
+"""Augmented epochs: pure, shared, bounded, and made again when lost."""
+
+import os
+import pickle
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from constraints.errors import UnusableInputError
+from nas.training import datasets, feed
+from nas.training.datasets import Dataset
+from nas.training.feed import Feed
+
+
+def make(source: Feed) -> bytes:
+    """An epoch as another process sees it."""
+    return source.epoch(0).tobytes()
+
+
+def test_a_seed_and_an_epoch_fix_the_images(digits_feed: Feed, tmp_path: Path) -> None:
+    elsewhere = replace(digits_feed, folder=tmp_path)
+    first, second = digits_feed.epoch(0), digits_feed.epoch(1)
+    np.testing.assert_array_equal(first, elsewhere.epoch(0))
+    assert (first != second).any(axis=(1, 2, 3)).mean() > 0.5
+    other = replace(digits_feed, seed=4, folder=tmp_path).epoch(0)
+    assert (first != other).any(axis=(1, 2, 3)).mean() > 0.5
+
+
+def test_no_two_pieces_draw_alike(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "PIECE", 16)
+    same = np.zeros(96, dtype=np.int64)  # one image again and again: all that differs is the draw
+    chosen = datasets.Split(train=same, validation=same)
+    source = Feed(
+        dataset=digits,
+        split=chosen,
+        folder=tmp_path,
+        probabilities={"shift_scale_rotate": 1.0, "dropout": 1.0},
+    )
+    drawn = [image.tobytes() for number in range(3) for image in source.epoch(number)]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_images_keep_their_places(digits_feed: Feed, tmp_path: Path) -> None:
+    plain = replace(digits_feed, augmentation="none", folder=tmp_path)
+    np.testing.assert_array_equal(plain.epoch(0), plain.dataset.train_images[plain.indices])
+    np.testing.assert_array_equal(plain.labels, plain.dataset.train_labels[plain.indices])
+
+
+def test_statistics_come_from_the_training_part_alone(digits: Dataset, tmp_path: Path) -> None:
+    dark = np.flatnonzero(digits.train_images.mean(axis=(1, 2, 3)) < 70)
+    light = np.setdiff1d(np.arange(len(digits.train_labels)), dark)
+    source = Feed(dataset=digits, split=datasets.Split(train=dark, validation=light), folder=tmp_path)
+    np.testing.assert_allclose(source.mean, (digits.train_images[dark] / 255).mean(axis=(0, 1, 2)))
+    np.testing.assert_allclose(source.std, (digits.train_images[dark] / 255).std(axis=(0, 1, 2)))
+
+
+def test_the_judge_is_validation_or_test(digits_feed: Feed) -> None:
+    assert digits_feed.split is not None
+    images, labels = digits_feed.judge
+    np.testing.assert_array_equal(images, digits_feed.dataset.train_images[digits_feed.split.validation])
+    assert len(images) == len(labels) == len(digits_feed.split.validation)
+    whole = replace(digits_feed, split=None)
+    assert len(whole.labels) == len(digits_feed.dataset.train_labels)
+    assert whole.judge[0] is digits_feed.dataset.test_images
+
+
+def test_another_pipeline_seed_or_split_has_another_key(digits_feed: Feed) -> None:
+    others = [
+        replace(digits_feed, seed=4),
+        replace(digits_feed, split=None),
+        replace(digits_feed, augmentation="seed"),
+        replace(digits_feed, probabilities={"dropout": 0.25}),
+    ]
+    assert len({digits_feed.key, *(other.key for other in others)}) == 5
+    assert replace(digits_feed, keep_bytes=1).key == digits_feed.key
+
+
+def test_processes_share_the_making(
+    digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = replace(digits_feed, folder=tmp_path)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        made = {future.result() for future in [pool.submit(make, source) for _ in range(4)]}
+    assert made == {digits_feed.epoch(0).tobytes()}
+    assert sorted(p.name for p in (tmp_path / source.key).glob("epoch*")) == [
+        "epoch-0000.npy",
+        "epoch-0000.npy.lock",
+    ]
+
+
+def test_a_maker_that_died_is_taken_over(
+    digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "PIECE", 300)
+    source = replace(digits_feed, folder=tmp_path)
+    whole = np.array(source.epoch(1))
+    (tmp_path / source.key / "epoch-0001.npy").unlink()
+    augmented = Feed._augmented
+    made: list[int] = []
+
+    limit = 2
+
+    def die_at_the_limit(self: Feed, number: int, piece: int) -> np.ndarray:
+        if len(made) == limit:
+            raise KeyboardInterrupt
+        made.append(piece)
+        return augmented(self, number, piece)
+
+    monkeypatch.setattr(Feed, "_augmented", die_at_the_limit)
+    with pytest.raises(KeyboardInterrupt):
+        source.epoch(1)
+    assert made == [0, 1]
+    limit = 99
+    np.testing.assert_array_equal(source.epoch(1), whole)
+    assert made == list(range(-(-len(whole) // 300)))  # each piece once
+
+
+def test_an_epoch_cut_short_is_made_again(digits_feed: Feed, tmp_path: Path) -> None:
+    source = replace(digits_feed, folder=tmp_path)
+    whole = np.array(source.epoch(0))
+    place = tmp_path / source.key / "epoch-0000.npy"
+    place.write_bytes(place.read_bytes()[:-1000])
+    np.testing.assert_array_equal(source.epoch(0), whole)
+
+
+def test_few_epochs_are_kept_and_what_is_read_stays_readable(digits_feed: Feed, tmp_path: Path) -> None:
+    size = digits_feed.epoch(0).nbytes + 128  # the header of a .npy file of this kind
+    source = replace(digits_feed, folder=tmp_path, keep_bytes=3 * size)
+    first = source.epoch(0)
+    copy = np.array(first)
+    for number in range(1, 5):
+        time.sleep(0.01)
+        source.epoch(number)
+    kept = sorted(path.name for path in (tmp_path / source.key).glob("*.npy"))
+    assert kept == ["epoch-0002.npy", "epoch-0003.npy", "epoch-0004.npy"]
+    np.testing.assert_array_equal(first, copy)
+    np.testing.assert_array_equal(source.epoch(0), copy)
+
+
+def test_the_newest_epochs_stay_whatever_their_size(digits_feed: Feed, tmp_path: Path) -> None:
+    source = replace(digits_feed, folder=tmp_path, keep_bytes=0)
+    for number in range(3):
+        assert len(source.epoch(number)) == len(source.labels)
+    assert len(list((tmp_path / source.key).glob("*.npy"))) == 2
+
+
+def test_what_dead_makers_left_goes_after_a_day(digits_feed: Feed, tmp_path: Path) -> None:
+    old, young = tmp_path / "key/epoch-0001.npy.part", tmp_path / "key/epoch-0002.npy.part"
+    old.parent.mkdir()
+    for path, age in ((old, 25), (young, 23)):
+        path.write_bytes(b"x")
+        os.utime(path, (time.time() - age * 3600,) * 2)
+    replace(digits_feed, folder=tmp_path).epoch(0)
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_a_full_disk_is_an_error_of_one_line(
+    digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(
+        UnusableInputError, match=r"no room for an augmented epoch of \d+ bytes \(No space left"
+    ):
+        replace(digits_feed, folder=tmp_path).epoch(0)
+
+
+def test_what_is_read_may_be_changed_without_harm(digits_feed: Feed) -> None:
+    mine = digits_feed.epoch(0)
+    before = mine[0].copy()
+    mine[0] = 255 - mine[0]
+    np.testing.assert_array_equal(digits_feed.epoch(0)[0], before)
+
+
+def test_pickling_leaves_out_what_can_be_computed(digits_feed: Feed) -> None:
+    digits_feed.judge  # noqa: B018 - fills the cache
+    assert len(pickle.dumps(digits_feed)) < 30_000
+    assert pickle.loads(pickle.dumps(digits_feed)).key == digits_feed.key
+
+
+def test_an_unknown_pipeline_is_refused(digits_feed: Feed) -> None:
+    with pytest.raises(
+        UnusableInputError, match="no such augmentation: 'mixup': choose one of assignment, seed, none"
+    ):
+        replace(digits_feed, augmentation="mixup")
