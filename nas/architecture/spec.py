@@ -4,7 +4,7 @@ Text form, one word a stage, convolutions joined by ``-``::
 
     BR/c16-pw16-c32-c32s2/+dw.pw32-c48s2/c48-c64s2/c64-c64-pw10/gap
     │  │    │                │                                  └ head: gap | conv | fc
-    │  │    │                └ ``+`` adds the input to the result of the convolutions joined by ``.``
+    │  │    │                └ ``+``: a residual around convolutions joined by ``.``
     │  │    └ pointwise: 1x1
     │  └ convolution to 16 channels, 3x3; k5 kernel, s2 stride, d2 dilation, p3 padding, g4 groups
     └ what follows every convolution unless it says otherwise (``c16:RB``): B batch norm, R ReLU, in this order
@@ -58,16 +58,12 @@ class Conv:
     def __post_init__(self) -> None:
         """Resolve the padding and refuse what no convolution can be."""
         if self.kernel == 1 and self.dilation != 1:
-            raise ArchitectureError(
-                f"dilation of a 1x1 kernel dilates nothing: {self.dilation}: leave it at 1"
-            )
+            raise ArchitectureError(f"dilation of a 1x1 kernel dilates nothing: {self.dilation}: leave it at 1")
         if self.padding is None:
             object.__setattr__(self, "padding", self.dilation * (self.kernel - 1) // 2)
         for name in ("out", "kernel", "stride", "dilation", "groups"):
             if getattr(self, name) < 1:
-                raise ArchitectureError(
-                    f"{name} of a convolution is {getattr(self, name)}: it must be 1 or more"
-                )
+                raise ArchitectureError(f"{name} of a convolution is {getattr(self, name)}: it must be 1 or more")
         if self.pad < 0 or self.out % self.groups:
             raise ArchitectureError(
                 f"a convolution to {self.out} channels with padding {self.padding} and {self.groups} groups: "
@@ -79,9 +75,7 @@ class Conv:
                 f"unknown layer after a convolution: {unknown.pop()!r}: use {', '.join(POST.values())}"
             )
         if len(self.post) - ("batch_norm" in self.post) > 1 or len(set(self.post)) < len(self.post):
-            raise ArchitectureError(
-                f"after a convolution: {'-'.join(self.post)}: at most one norm and one activation"
-            )
+            raise ArchitectureError(f"after a convolution: {'-'.join(self.post)}: at most one norm and one activation")
 
     @property
     def pad(self) -> int:
@@ -98,9 +92,7 @@ class Conv:
         """Shape of the result; ArchitectureError where groups do not divide or the map gets empty."""
         channels, *sides = shape
         if channels % self.groups:
-            raise ArchitectureError(
-                f"{self.groups} groups do not divide {channels} input channels: choose a divisor"
-            )
+            raise ArchitectureError(f"{self.groups} groups do not divide {channels} input channels: choose a divisor")
         reach = self.dilation * (self.kernel - 1) + 1
         height, width = ((side + 2 * self.pad - reach) // self.stride + 1 for side in sides)
         if min(height, width) < 1:
@@ -129,9 +121,7 @@ class Block:
                 f"a block of {len(self.convs)} convolutions without a residual: write each as a block of its own"
             )
         if self.residual and any(conv.stride > 1 for conv in self.convs):
-            raise ArchitectureError(
-                "a residual block with a stride: its input could not be added: stride outside it"
-            )
+            raise ArchitectureError("a residual block with a stride: its input could not be added: stride outside it")
 
 
 Stage = tuple[Block, ...]
@@ -159,9 +149,7 @@ class Architecture:
     def __post_init__(self) -> None:
         """Refuse what cannot be built, naming the stage."""
         if not self.stages or not all(self.stages):
-            raise ArchitectureError(
-                "an architecture needs stages, and each of them a convolution: write c16-c16s2/..."
-            )
+            raise ArchitectureError("an architecture needs stages, and each of them a convolution: write c16-c16s2/...")
         if self.head not in HEADS:
             raise ArchitectureError(f"unknown head: {self.head!r}: use one of {', '.join(HEADS)}")
         last = self.last_map
@@ -256,9 +244,7 @@ def parse(text: str) -> Architecture:
     if not stages or match is None or not header:
         raise ArchitectureError(f"not an architecture: {text!r}: write it like BR/c16-c16s2/c32-c32s2/c64/fc")
     if head not in HEADS:
-        raise ArchitectureError(
-            f"unknown head: {head!r}: end the architecture with one of {', '.join(HEADS)}"
-        )
+        raise ArchitectureError(f"unknown head: {head!r}: end the architecture with one of {', '.join(HEADS)}")
     shape = tuple(int(n) for n in match["input"].split("x")) if match["input"] else DEFAULT_INPUT
     channels, parsed = shape[0], []
     for stage in stages:
@@ -281,9 +267,7 @@ def parse(text: str) -> Architecture:
 def _read(word: str, channels: int, usual: str) -> Conv:
     match = _CONV.fullmatch(word)
     if match is None or (match["kind"] != "dw" and match["out"] is None):
-        raise ArchitectureError(
-            f"not a convolution: {word!r}: write it like c32, c32k5s2d2, dw, pw64 or c64g8:RB"
-        )
+        raise ArchitectureError(f"not a convolution: {word!r}: write it like c32, c32k5s2d2, dw, pw64 or c64g8:RB")
     number = {k: int(v) for k, v in match.groupdict().items() if v is not None and k not in ("kind", "post")}
     if match["kind"] == "pw":
         number["kernel"] = 1

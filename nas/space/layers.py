@@ -7,9 +7,7 @@ import re
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import Conv
 
-_WORD = re.compile(
-    r"(?:(?P<kind>c|sep)(?P<kernel>\d+)(?:d(?P<dilation>[1-9]\d*))?(?:g(?P<groups>[1-9]\d*))?|pw)"
-)
+_WORD = re.compile(r"(?:(?P<kind>c|sep)(?P<kernel>\d+)(?:d(?P<dilation>[1-9]\d*))?(?:g(?P<groups>[1-9]\d*))?|pw)")
 
 
 def check_word(word: str) -> str:
@@ -47,9 +45,7 @@ def convs(
     kernel, own = int(match["kernel"]), int(match["dilation"] or 1)
     spread = own if dilation is None else dilation
     if match["kind"] == "sep":
-        depthwise = Conv(
-            out=channels, kernel=kernel, stride=stride, dilation=spread, groups=channels, post=post
-        )
+        depthwise = Conv(out=channels, kernel=kernel, stride=stride, dilation=spread, groups=channels, post=post)
         return depthwise, Conv(out=out, kernel=1, post=post)
     groups = int(match["groups"] or 1)
     return (Conv(out=out, kernel=kernel, stride=stride, dilation=spread, groups=groups, post=post),)

@@ -77,9 +77,7 @@ class FeasibleSampler(BaseSampler):
             choices = dict(self.feasible.sample(generator))
             if str(self.feasible.space.decode(choices)) not in seen:
                 return choices
-        raise SpaceExhaustedError(
-            f"no new feasible network in {self._patience} draws; the study holds {len(seen)}"
-        )
+        raise SpaceExhaustedError(f"no new feasible network in {self._patience} draws; the study holds {len(seen)}")
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -87,9 +85,7 @@ class FeasibleSampler(BaseSampler):
         """A parameter outside the space: the base sampler's own choice."""
         return self._base(self._seed).sample_independent(study, trial, param_name, param_distribution)
 
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """Let the base sampler learn what it stores itself."""
         self._base(self._seed).after_trial(study, trial, state, values)
 

@@ -85,17 +85,13 @@ class Space(_Table):
     @model_validator(mode="after")
     def _consistent(self) -> Space:
         if len(self.stage_dilations) != len(self.stages):
-            raise ValueError(
-                f"stage_dilations has {len(self.stage_dilations)} values for {len(self.stages)} stages"
-            )
+            raise ValueError(f"stage_dilations has {len(self.stage_dilations)} values for {len(self.stages)} stages")
         for number, (stage, after) in enumerate(zip(self.stages, self._widths_after(), strict=True), start=1):
             for word in (*stage.body, *stage.down):
                 groups = layers.groups_of(word)
                 for width in (*stage.width.values(), *after.values()):
                     if any(self._scaled(width, form) % groups for form in self.forms):
-                        raise ValueError(
-                            f"stage {number}: the groups of {word!r} do not divide the width {width}"
-                        )
+                        raise ValueError(f"stage {number}: the groups of {word!r} do not divide the width {width}")
         return self
 
     def _widths_after(self) -> list[Widths]:
@@ -180,9 +176,7 @@ class Space(_Table):
     @property
     def fingerprint(self) -> str:
         """A hash that two spaces share exactly when they hold the same choices."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[
-            :16
-        ]
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load(source: str, *, input: Shape = DEFAULT_INPUT, classes: int = DEFAULT_CLASSES) -> Space:

@@ -1,0 +1,141 @@
+"""The architecture value and its text form."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.architecture.named import SEED
+from nas.architecture.spec import POST, Architecture, ArchitectureError, Block, Conv, parse
+
+POSTS = st.sampled_from([(), ("batch_norm",), ("relu",), ("batch_norm", "silu"), ("hardswish", "batch_norm")])
+
+
+@st.composite
+def convs(draw: st.DrawFn, channels: int, *, same_shape: bool) -> Conv:
+    kernel = draw(st.sampled_from([1, 3, 5]))
+    out = channels if same_shape else channels * draw(st.integers(1, 3))
+    dilation = draw(st.integers(1, 3)) if kernel > 1 else 1
+    return Conv(
+        out=out,
+        kernel=kernel,
+        stride=1 if same_shape else draw(st.integers(1, 2)),
+        padding=None if same_shape or draw(st.booleans()) else dilation * (kernel - 1) // 2 + 1,
+        dilation=dilation,
+        groups=draw(st.sampled_from([1, 2, channels])),
+        bias=draw(st.booleans()),
+        post=draw(POSTS),
+    )
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> Architecture:
+    channels = draw(st.sampled_from([2, 4]))
+    shape = (channels, draw(st.integers(24, 40)), 32)
+    stages = []
+    for _ in range(draw(st.integers(1, 3))):
+        blocks = []
+        for _ in range(draw(st.integers(1, 3))):
+            residual = draw(st.booleans())
+            count = draw(st.integers(1, 3)) if residual else 1
+            block = Block(
+                convs=tuple(draw(convs(channels, same_shape=residual)) for _ in range(count)),
+                residual=residual,
+            )
+            blocks.append(block)
+            channels = block.convs[-1].out
+        stages.append(tuple(blocks))
+    head = draw(st.sampled_from(["gap", "conv", "fc"]))
+    classes = channels if head == "gap" else draw(st.integers(2, 100))
+    return Architecture(stages=tuple(stages), head=head, input=shape, classes=classes)
+
+
+@given(architectures())
+def test_the_text_reads_back_to_an_equal_value(architecture: Architecture) -> None:
+    text = str(architecture)
+    again = parse(text)
+    assert again == architecture
+    assert hash(again) == hash(architecture)
+    assert str(again) == text
+
+
+@given(architectures())
+def test_json_reads_back_to_an_equal_value(architecture: Architecture) -> None:
+    assert Architecture.from_dict(json.loads(json.dumps(architecture.as_dict()))) == architecture
+
+
+def test_words_mean_what_the_docstring_says() -> None:
+    architecture = parse("BR/c16-pw16-c32k5s2/+dw.pw32-dw64d2-c64p3g8:bS/fc")
+    first, pointwise, down, depthwise, after, wide, grouped = [p.conv for p in architecture.walk()]
+    assert first == Conv(out=16, kernel=3, padding=1, post=("batch_norm", "relu"))
+    assert pointwise == Conv(out=16, kernel=1, padding=0)
+    assert down == Conv(out=32, kernel=5, stride=2, padding=2)
+    assert depthwise == Conv(out=32, groups=32)
+    assert after == Conv(out=32, kernel=1)
+    assert wide == Conv(out=64, groups=32, dilation=2, padding=2)
+    assert grouped == Conv(out=64, groups=8, padding=3, bias=True, post=("silu",))
+    assert [b.residual for b in architecture.stages[1]] == [True, False, False]
+
+
+def test_kinds() -> None:
+    kinds = [p.conv.kind(p.input[0]) for p in parse("BR/c16-pw16-c32g4-dw-pw32g2/fc").walk()]
+    assert kinds == ["standard", "pointwise", "grouped", "depthwise", "grouped"]
+
+
+def test_a_full_group_count_is_depthwise_however_it_is_written() -> None:
+    assert parse("BR/c16-c32g16/fc") == parse("BR/c16-dw32/fc")
+    assert str(parse("BR/c16-c32g16/fc")) == "BR/c16-dw32/fc"
+
+
+def test_the_usual_post_is_written_once_and_the_others_where_they_stand() -> None:
+    assert str(parse("R/c16:BR-c16:BR-c32:N/fc")) == "BR/c16-c16-c32:N/fc"
+
+
+def test_another_input_and_another_number_of_classes() -> None:
+    architecture = parse("BR.1x28x28.7/c16-c32s2/fc")
+    assert (architecture.input, architecture.classes, architecture.last_map) == ((1, 28, 28), 7, (32, 14, 14))
+
+
+def test_the_seed_network_is_written_as_it_was_made() -> None:
+    assert str(SEED).startswith("RB/c16-pw16-c32-c32s2/dw64-pw32-c64g16-pw48-c64s2g16/")
+    assert SEED.last_map == (10, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not an architecture: ''"),
+        ("c16/c16/fc", "not an architecture: 'c16/c16/fc'"),
+        ("BR/c16", "not an architecture"),
+        ("BR/c16/softmax", "unknown head: 'softmax': end the architecture with one of gap, conv, fc"),
+        ("BR/c16-x32/fc", "not a convolution: 'x32'"),
+        ("BR/c16-pw/fc", "not a convolution: 'pw'"),
+        ("BR/c16-c0/fc", "out of a convolution is 0: it must be 1 or more"),
+        ("BR/c16-c30g4/fc", "a convolution to 30 channels with padding 1 and 4 groups"),
+        ("BR/c18-c32g4/fc", "stage c1, block 2: 4 groups do not divide 18 input channels"),
+        ("BR/c16/+c32/fc", r"stage c2, block 1: a residual from \(16, 32, 32\) to \(32, 32, 32\)"),
+        ("BR/+c3s2/fc", "a residual block with a stride"),
+        ("BR/c16.c16/fc", "a block of 2 convolutions without a residual"),
+        (
+            "BR/c16-c16k9p0-c16k9p0-c16k9p0-c16k9p0/fc",
+            "a 9x9 kernel of dilation 1 leaves nothing of a 8x8 map",
+        ),
+        ("BR/c16/gap", "the last convolution has 16 channels for 10 classes: end with pw10"),
+        ("BR/c16-pw16d2/fc", "dilation of a 1x1 kernel dilates nothing: 2"),
+        ("BRS/c16/fc", "at most one norm and one activation"),
+    ],
+)
+def test_what_cannot_be_read_or_built_is_named(text: str, message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        parse(text)
+
+
+def test_an_unknown_layer_after_a_convolution_is_named() -> None:
+    with pytest.raises(ArchitectureError, match=f"'tanh': use {', '.join(POST.values())}"):
+        Conv(out=8, post=("tanh",))
+
+
+def test_an_architecture_without_stages_is_refused() -> None:
+    with pytest.raises(ArchitectureError, match="needs stages"):
+        Architecture(stages=())

@@ -1,0 +1,97 @@
+"""Figures by arithmetic: against hand arithmetic, and against a trace of the built network."""
+
+import random
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from constraints.trace import trace
+from nas.architecture.model import build
+from nas.architecture.named import SEED
+from nas.architecture.spec import Architecture, parse
+from nas.space.analytic import metrics
+from nas.space.space import PRESETS, load
+
+
+def test_params_and_macs_by_hand() -> None:
+    found = metrics(parse("BR/c16s2-dw-pw24:b-c24g4:N/fc"))
+    convs = 3 * 16 * 9 + 16 * 9 + (16 * 24 + 24) + 24 * 24 * 9 // 4
+    assert found.params == convs + 2 * (16 + 16) + 24 * 10 + 10
+    assert found.macs == 16 * 16 * (3 * 16 * 9 + 16 * 9 + 16 * 24 + 24 * 6 * 9) + 24 * 10
+
+
+def test_receptive_field_by_hand() -> None:
+    # 3x3 (3), 3x3 with stride 2 (5, jump 2), 5x5 (5 + 4*2 = 13), 3x3 with dilation 3 (13 + 6*2 = 25)
+    found = metrics(parse("BR/c8-c8s2/c8k5-c8d3/fc"))
+    assert (found.receptive_field, found.receptive_field_hw, found.downsampled_by) == (25, (25, 25), (2, 2))
+
+
+def test_a_residual_sees_the_hull_of_both_branches() -> None:
+    assert metrics(parse("BR/c8-+c8.c8/fc")).receptive_field == 7
+    # An even kernel padded on both sides and one padded on none: its branch lies beside the skipped unit.
+    assert metrics(parse("BR.3x8x8.10/c8/+c8k2p1.c8k2p0/fc")).receptive_field == 5
+
+
+def test_structure_by_hand() -> None:
+    found = metrics(parse("BR/c8-dw-pw8-c16s2/dw-c16-c16d2-dws2-pw24/c24-pw24/conv"))
+    assert found.convs == 12
+    assert (found.dilated_convs, found.depthwise_convs, found.depthwise_separable_convs) == (1, 3, 2)
+    assert (found.stages, found.convs_per_stage) == (3, (3, 4, 2))
+    assert (found.global_average_pools, found.max_pools, found.fully_connected) == (1, 0, 0)
+    assert metrics(parse("BR/c8/fc")).fully_connected == 1
+
+
+def test_only_1x1_convolutions_after_the_last_stride_make_no_stage() -> None:
+    assert metrics(parse("BR/c8-c8s2/c8-c8s2-pw10/gap")).convs_per_stage == (2, 2)
+
+
+def test_dilated_convolutions_end_stages_only_where_nothing_strides() -> None:
+    assert metrics(parse("BR/c8-c8d2/c8-c8d2/c8/fc")).convs_per_stage == (2, 2, 1)
+    assert metrics(parse("BR/c8-c8d2/c8-c8s2/c8/fc")).convs_per_stage == (4, 1)
+    assert metrics(parse("BR/c8-c8/fc")).convs_per_stage == (2,)
+
+
+def test_a_depthwise_result_that_is_added_first_makes_no_pair() -> None:
+    assert metrics(parse("BR/c8/+dw-pw8/fc")).depthwise_separable_convs == 0
+    assert metrics(parse("BR/c8/dw-+pw8/fc")).depthwise_separable_convs == 1
+
+
+def test_peak_activation_by_hand() -> None:
+    # conv 3x8x8 -> 4x8x8 holds 7 maps of 64, batch norm and ReLU 8; a residual sum 12.
+    assert metrics(parse("BR.3x8x8.10/c4/fc")).peak_activation_bytes == 8 * 64 * 4
+    assert metrics(parse("BR.3x8x8.10/c4-+c4/fc")).peak_activation_bytes == 12 * 64 * 4
+
+
+def test_the_seed_networks_figures() -> None:
+    found = metrics(SEED)
+    assert (found.params, found.stages, found.convs_per_stage) == (94_116, 4, (4, 4, 7, 5))
+    assert (found.receptive_field, found.dilated_convs) == (99, 1)
+
+
+def _assert_roads_agree(architecture: Architecture) -> None:
+    model = build(architecture)
+    traced, computed = trace(model, architecture.input).metrics.as_dict(), metrics(architecture).as_dict()
+    assert computed == traced, str(architecture)
+    assert computed["params"] == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_both_roads_agree_on_random_networks(preset: str) -> None:
+    torch.set_num_threads(1)
+    space, generator = load(preset), random.Random(preset)
+    for _ in range(334):
+        _assert_roads_agree(space.decode(space.random(generator)))
+
+
+def test_both_roads_agree_on_the_seed() -> None:
+    _assert_roads_agree(SEED)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(["1x28x28", "3x64x48"]))
+def test_both_roads_agree_on_other_images(seed: int, size: str) -> None:
+    channels, height, width = (int(n) for n in size.split("x"))
+    space = load("tiny", input=(channels, height, width), classes=7)
+    _assert_roads_agree(space.decode(space.random(random.Random(seed))))

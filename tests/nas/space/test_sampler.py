@@ -1,0 +1,106 @@
+"""The sampler that proposes feasible, new candidates only."""
+
+import random
+
+import optuna
+import pytest
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
+
+from constraints.rules import ASSIGNMENT, parse_all
+from nas.architecture.spec import parse
+from nas.space.analytic import metrics
+from nas.space.feasible import FeasiblePart
+from nas.space.sampler import ARCHITECTURE, REPEATED, FeasibleSampler, SpaceExhaustedError, tpe
+from nas.space.space import Space, load
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def proposals(sampler: FeasibleSampler, count: int, study: optuna.Study | None = None) -> list[str]:
+    """Ask and tell ``count`` times, with the parameters as the objective."""
+    study = study or optuna.create_study(sampler=sampler)
+    texts = []
+    for _ in range(count):
+        trial = study.ask(sampler.feasible.space.distributions)
+        judged = sampler.feasible.judge(trial.params)
+        trial.set_user_attr(ARCHITECTURE, str(judged.architecture))
+        study.tell(trial, judged.metrics.params)
+        texts.append(str(judged.architecture))
+    return texts
+
+
+def assignment() -> FeasiblePart:
+    return FeasiblePart(load("assignment"), parse_all(ASSIGNMENT))
+
+
+@pytest.mark.parametrize(
+    "base",
+    [tpe, lambda seed: RandomSampler(seed=seed), lambda seed: NSGAIISampler(seed=seed, population_size=5)],
+)
+def test_proposals_are_feasible_and_new_whatever_the_base(base: object) -> None:
+    sampler = FeasibleSampler(assignment(), base=base)  # type: ignore[arg-type]  # a list of factories
+    texts = proposals(sampler, 25)
+    assert len(set(texts)) == 25
+    assert all(metrics(parse(t)).params < 200_000 for t in texts)
+    assert all(not sampler.feasible.judge(_choices(sampler, i)).broken for i in range(3))
+
+
+def _choices(sampler: FeasibleSampler, seed: int) -> dict[str, bool | int | str]:
+    return sampler.feasible.sample(random.Random(seed))
+
+
+def test_every_refused_proposal_is_counted_by_the_constraint_that_refused_it() -> None:
+    class Counting(RandomSampler):
+        drawn = 0
+
+        def infer_relative_search_space(self, *args: object) -> dict[str, optuna.distributions.BaseDistribution]:
+            Counting.drawn += 1
+            return {}
+
+    def base(seed: int) -> BaseSampler:
+        return Counting(seed=seed)
+
+    sampler = FeasibleSampler(assignment(), base=base)
+    proposals(sampler, 20)
+    assert sum(sampler.rejected.values()) == Counting.drawn - 20
+    assert set(sampler.rejected) <= {"params < 200000", "stages == 4", "dilated_convs >= 1", "receptive_field > 44",
+                                     "depthwise_separable_convs >= 1", REPEATED}  # fmt: skip
+
+
+def test_the_base_sampler_learns() -> None:
+    texts = proposals(FeasibleSampler(assignment(), seed=1), 60)
+    params = [metrics(parse(t)).params for t in texts]
+    assert sum(params[-20:]) < sum(params[:20]) * 0.8
+
+
+def test_the_same_seed_proposes_the_same_candidates() -> None:
+    assert proposals(FeasibleSampler(assignment(), seed=5), 15) == proposals(FeasibleSampler(assignment(), seed=5), 15)
+    assert proposals(FeasibleSampler(assignment(), seed=5), 3) != proposals(FeasibleSampler(assignment(), seed=6), 3)
+
+
+def test_a_study_that_was_interrupted_goes_on_with_the_same_proposals() -> None:
+    whole = proposals(FeasibleSampler(assignment(), seed=2), 16)
+    study = optuna.create_study(sampler=FeasibleSampler(assignment(), seed=2))
+    first = proposals(study.sampler, 8, study)  # type: ignore[arg-type]  # ours, made above
+    study.sampler = FeasibleSampler(assignment(), seed=2)
+    assert first + proposals(study.sampler, 8, study) == whole
+
+
+def small_space(widths: int) -> Space:
+    one = {"low": 8, "high": 8, "step": 8}
+    stage = {"depth": [3], "width": one, "body": ["c3"], "down": ["c3"], "residual": [False]}
+    table = {
+        "forms": ["strided"], "activations": ["relu"], "heads": ["fc"], "stage_dilations": [2, 2, 2, 2],
+        "last_width": {"low": 8, "high": 8 * widths, "step": 8}, "stages": [stage] * 4,
+    }  # fmt: skip
+    return Space.model_validate(table)
+
+
+def test_a_study_that_has_seen_the_whole_feasible_part_ends() -> None:
+    feasible = FeasiblePart(small_space(3), parse_all(["params < 10k"]))
+    sampler = FeasibleSampler(feasible, patience=200)
+    study = optuna.create_study(sampler=sampler)
+    assert len(set(proposals(sampler, 3, study))) == 3
+    with pytest.raises(SpaceExhaustedError, match="the study holds 3"):
+        study.ask(feasible.space.distributions)
+    assert sampler.rejected[REPEATED] >= 200
