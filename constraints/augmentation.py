@@ -99,15 +99,11 @@ def _affine(steps: tuple[_Step, ...]) -> Iterator[_Breach]:
 def _idle(step: _Step) -> tuple[str, ...]:
     """What a shift-scale-rotate leaves out."""
     s = step.settings
-    shift = [
-        s.get(k)
-        for k in ("translate_percent", "translate_px", "shift_limit_x", "shift_limit_y", "shift_limit")
-    ]
+    shift = [s.get(k) for k in ("translate_percent", "translate_px", "shift_limit_x", "shift_limit_y", "shift_limit")]
     moves = {
         "shift": any(_spread(v, 0) for v in shift),
         # a scale limit is written around 0 and kept around 1
-        "scale": _spread(s.get("scale"), 1)
-        or (_spread(s.get("scale_limit"), 0) and _spread(s.get("scale_limit"), 1)),
+        "scale": _spread(s.get("scale"), 1) or (_spread(s.get("scale_limit"), 0) and _spread(s.get("scale_limit"), 1)),
         "rotate": _spread(s.get("rotate"), 0) or _spread(s.get("rotate_limit"), 0),
     }
     if step.kinds[0] == "ShiftScaleRotate" and any(moves.values()):
@@ -173,10 +169,7 @@ def _is_mean(fill: Any, mean: tuple[float, ...]) -> bool:
     given = tuple(fill) if isinstance(fill, Sequence) else (fill,)
     if len(given) != len(wanted) or not all(isinstance(v, (int, float)) for v in given):
         return False
-    return any(
-        all(abs(v / scale - m) <= _GREY_LEVEL for v, m in zip(given, wanted, strict=True))
-        for scale in (1, 255)
-    )
+    return any(all(abs(v / scale - m) <= _GREY_LEVEL for v, m in zip(given, wanted, strict=True)) for scale in (1, 255))
 
 
 def _range(s: Mapping[str, Any], old: str, new: str, whole: tuple[int, int]) -> tuple[Any, Any]:
@@ -195,9 +188,7 @@ def _old(s: Mapping[str, Any]) -> bool:
 
 
 def _wanted() -> str:
-    return (
-        f"num_holes_range=(1, 1), hole_height_range=({_SIDE}, {_SIDE}), hole_width_range=({_SIDE}, {_SIDE})"
-    )
+    return f"num_holes_range=(1, 1), hole_height_range=({_SIDE}, {_SIDE}), hole_width_range=({_SIDE}, {_SIDE})"
 
 
 def _text(bounds: tuple[Any, Any]) -> str:

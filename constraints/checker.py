@@ -18,9 +18,10 @@ from constraints.fixes import suggest
 from constraints.report import Report
 from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse_all
 from constraints.trace import Trace, trace
+from constraints.verify import verify as with_probe
 
 
-def check(  # noqa: PLR0913 (the public door: each keyword is one wish)
+def check(
     model: nn.Module,
     input_size: Sequence[int] = (3, 32, 32),
     require: Iterable[str] | None = None,
@@ -55,7 +56,7 @@ def check(  # noqa: PLR0913 (the public door: each keyword is one wish)
     seconds = time.perf_counter() - started
     if fixes:
         verdicts = _with_fixes(verdicts, suggest(model, traced, verdicts, judged, seconds))
-    return Report(
+    report = Report(
         target=target or type(model).__name__,
         input=traced.input,
         output=traced.output,
@@ -65,6 +66,7 @@ def check(  # noqa: PLR0913 (the public door: each keyword is one wish)
         warnings=traced.warnings,
         location=definition(type(model)),
     )
+    return with_probe(model, report) if verify else report
 
 
 def definition(thing: Any) -> tuple[str, int] | None:

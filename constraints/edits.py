@@ -63,9 +63,7 @@ class Site:
     def reaches(self, dilation: tuple[int, ...]) -> bool:
         """Whether, so dilated, every tap of the kernel still meets the map somewhere."""
         sides = [n * s for n, s in zip(self.layer.output[1:], self.conv.stride, strict=True)]
-        return all(
-            d * (k - 1) < 2 * side for d, k, side in zip(dilation, self.conv.kernel_size, sides, strict=True)
-        )
+        return all(d * (k - 1) < 2 * side for d, k, side in zip(dilation, self.conv.kernel_size, sides, strict=True))
 
     @property
     def pixels(self) -> int:
@@ -90,9 +88,7 @@ def dilate(site: Site, growth: float = 0) -> Iterator[Edit]:
     if not site.reaches(dilation):
         return
     if (padding := _same_size(conv, conv.kernel_size, dilation)) is not None:
-        yield _edit(
-            site, f"dilation {_short(dilation)} in", more * (step or 1), dilation=dilation, padding=padding
-        )
+        yield _edit(site, f"dilation {_short(dilation)} in", more * (step or 1), dilation=dilation, padding=padding)
 
 
 def undilate(site: Site) -> Iterator[Edit]:
@@ -138,9 +134,7 @@ def separate(site: Site) -> Iterator[Edit]:
 
     def build() -> nn.Module:
         depthwise = _like(conv, out_channels=conv.in_channels, groups=conv.in_channels, bias=False)
-        return nn.Sequential(
-            depthwise, _pointwise(conv, conv.in_channels, conv.out_channels, conv.bias is not None)
-        )
+        return nn.Sequential(depthwise, _pointwise(conv, conv.in_channels, conv.out_channels, conv.bias is not None))
 
     kernel = "x".join(map(str, conv.kernel_size))
     text = f"splitting layer {site.name} into a depthwise {kernel} and a 1x1 convolution"
@@ -179,9 +173,7 @@ def insert(site: Site) -> Iterator[Edit]:
         return nn.Sequential(conv, _NORMS[type(conv)](channels, **_place(conv)), nn.ReLU(), extra)
 
     size = 9.0 * channels**2
-    yield Edit(
-        layer=site.name, text=f"one more 3x3 convolution after layer {site.name}", size=size, build=build
-    )
+    yield Edit(layer=site.name, text=f"one more 3x3 convolution after layer {site.name}", size=size, build=build)
 
 
 def average_pools(model: nn.Module) -> Iterator[Edit]:
@@ -198,11 +190,7 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
     shape: tuple[int, ...] = ()
     for layer in layers:
         linear = modules.get(layer.name)
-        if (
-            type(linear) is nn.Linear
-            and len(shape) == _MAP_AND_CHANNELS
-            and linear.in_features == math.prod(shape)
-        ):
+        if type(linear) is nn.Linear and len(shape) == _MAP_AND_CHANNELS and linear.in_features == math.prod(shape):
             yield _pooled(layer.name, linear, shape)
         shape = layer.output if len(layer.output) == _MAP_AND_CHANNELS else shape
     if layers and len(layers[-1].output) == _MAP_AND_CHANNELS:
@@ -264,9 +252,7 @@ def _place(layer: nn.Module) -> dict[str, Any]:
     return {"device": weight.device, "dtype": weight.dtype}
 
 
-def _same_size(
-    conv: ConvNd, kernel: tuple[int, ...], dilation: tuple[int, ...]
-) -> str | tuple[int, ...] | None:
+def _same_size(conv: ConvNd, kernel: tuple[int, ...], dilation: tuple[int, ...]) -> str | tuple[int, ...] | None:
     """The padding that keeps the size of the result; None where it would be half a pixel or negative."""
     if isinstance(conv.padding, str):
         return conv.padding if conv.padding == "same" else None

@@ -38,9 +38,7 @@ def suggest(
     if not failing or (spare := _copy(model)) is None:
         return {}
     tries = round(min(_MOST, max(_FEWEST, _SECONDS / max(seconds_per_trace, 1e-4))) / len(failing))
-    search = _Search(
-        model=spare, traced=traced, verdicts=verdicts, judged=judged, tries=max(tries, _FIXES_PER_RULE)
-    )
+    search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, tries=max(tries, _FIXES_PER_RULE))
     with torch.random.fork_rng(devices=[]):  # fresh layers draw weights
         return {i: tuple(search.confirmed(i)) for i in failing}
 
@@ -55,9 +53,7 @@ class _Search:
 
     def confirmed(self, index: int) -> Iterator[str]:
         """The changes that mend one verdict, the smallest first."""
-        candidates = sorted(
-            _candidates(self.model, self.traced, self.verdicts[index]), key=lambda e: abs(e.size)
-        )
+        candidates = sorted(_candidates(self.model, self.traced, self.verdicts[index]), key=lambda e: abs(e.size))
         sentences = (self._tried(edit, index) for edit in candidates[: self.tries])
         return islice(filter(None, sentences), _FIXES_PER_RULE)
 
@@ -109,16 +105,10 @@ def _candidates(model: nn.Module, traced: Trace, verdict: Verdict) -> Iterator[E
     rule = parse(verdict.expr, [verdict.name])
     need = edits.gap(verdict.value, rule.limit, rule.op)
     found = edits.sites(model, traced.layers)
-    return (
-        _raise(model, traced, verdict.name, need, found)
-        if need > 0
-        else _lower(model, verdict.name, -need, found)
-    )
+    return _raise(model, traced, verdict.name, need, found) if need > 0 else _lower(model, verdict.name, -need, found)
 
 
-def _raise(
-    model: nn.Module, traced: Trace, metric: str, need: float, sites: tuple[Site, ...]
-) -> Iterator[Edit]:
+def _raise(model: nn.Module, traced: Trace, metric: str, need: float, sites: tuple[Site, ...]) -> Iterator[Edit]:
     found: Iterator[Edit] = iter(())
     match metric:
         case "receptive_field" | "receptive_field_hw":

@@ -21,9 +21,7 @@ def read_shape(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     sizes = [int(part) if part.isascii() and part.isdigit() else 0 for part in parts]
     if len(sizes) > _MOST_AXES or not all(0 < size <= _LARGEST_SIDE for size in sizes):
-        raise UnusableInputError(
-            f"not an input shape: {text!r}: write channels,height,width, for example 3,32,32"
-        )
+        raise UnusableInputError(f"not an input shape: {text!r}: write channels,height,width, for example 3,32,32")
     return tuple(sizes)
 
 
@@ -32,9 +30,7 @@ def read_seconds(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     seconds = float(match[1]) * _SECONDS[(match[2] or "s").lower()] if match else 0.0
     if seconds <= 0:
-        raise UnusableInputError(
-            f"not a duration: {text!r}: write a number above 0 with s, m or h, for example 90s"
-        )
+        raise UnusableInputError(f"not a duration: {text!r}: write a number above 0 with s, m or h, for example 90s")
     return seconds
 
 
@@ -42,9 +38,7 @@ def read_bytes(text: str) -> int:
     """``4GiB``, ``500MB``, ``1g`` -> bytes; ``i`` means powers of 1024; a plain number is bytes."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or float(match[1]) <= 0:
-        raise UnusableInputError(
-            f"not a size: {text!r}: write a number above 0 with MiB or GiB, for example 4GiB"
-        )
+        raise UnusableInputError(f"not a size: {text!r}: write a number above 0 with MiB or GiB, for example 4GiB")
     return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS.get((match[2] or "").lower(), 0))
 
 
@@ -76,7 +70,5 @@ def _toml(value: str, pair: str) -> Any:
     except tomllib.TOMLDecodeError:
         document = {}
     if set(document) != {"value"}:
-        raise UnusableInputError(
-            f"not a TOML value: {pair!r}: a text needs its quotes, for example name='\"relu\"'"
-        )
+        raise UnusableInputError(f"not a TOML value: {pair!r}: a text needs its quotes, for example name='\"relu\"'")
     return document["value"]

@@ -27,11 +27,7 @@ def in_session(leader: int) -> set[int]:
 
 def left_behind(leader: int, mark: bytes) -> set[int]:
     """Live processes of the check beside its leader, the helpers that multiprocessing itself starts aside."""
-    return {
-        pid
-        for pid in _living(leader, mark) - {leader}
-        if not any(h in _read(pid, "cmdline") for h in _HELPERS)
-    }
+    return {pid for pid in _living(leader, mark) - {leader} if not any(h in _read(pid, "cmdline") for h in _HELPERS)}
 
 
 def resident_bytes(processes: set[int]) -> int:
@@ -59,9 +55,7 @@ def end_all(leader: int, mark: bytes) -> None:
 def _living(leader: int, mark: bytes) -> set[int]:
     """The live processes of the leader's session, or with ``mark`` in the environment that they inherited."""
     return {
-        pid
-        for pid in _all()
-        if (s := _session(pid)) == leader or (s and mark in _read(pid, "environ").split(b"\0"))
+        pid for pid in _all() if (s := _session(pid)) == leader or (s and mark in _read(pid, "environ").split(b"\0"))
     }
 
 

@@ -42,11 +42,7 @@ def expressions(document: Mapping[str, Any], source: str, profile: str | None = 
         document = profiles[profile]
     found = _read({k: v for k, v in document.items() if k != "profiles"}, source)
     if not found:
-        hint = (
-            f"choose one with --profile: {', '.join(profiles)}"
-            if profiles
-            else 'write require = ["params < 200k"]'
-        )
+        hint = f"choose one with --profile: {', '.join(profiles)}" if profiles else 'write require = ["params < 200k"]'
         raise UnusableInputError(f"no constraints in {source}: {profile or 'its top level'} is empty: {hint}")
     return found
 
@@ -82,7 +78,5 @@ def _rule(metric: str, rule: Any, source: str) -> str:
     if isinstance(rule, (bool, int, float)):
         return f"{metric} == {str(rule).lower()}"
     if not isinstance(rule, str):
-        raise UnusableInputError(
-            f"not a constraint in {source}: {metric} = {rule!r}: write {metric} = '> 44'"
-        )
+        raise UnusableInputError(f"not a constraint in {source}: {metric} = {rule!r}: write {metric} = '> 44'")
     return f"{metric} {rule}" if rule.lstrip()[:1] in "<>=!" else rule

@@ -21,9 +21,7 @@ _WIDTH = 100
 
 def text(report: Report, width: int = _WIDTH) -> str:
     """The table and the reasons in plain text, without colour."""
-    console = Console(
-        file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
-    )
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
     with console.capture() as captured:
         print_report(report, console)
     return captured.get().rstrip("\n")
@@ -77,9 +75,7 @@ def sarif(report: Report) -> str:
     driver = {"name": "constraints", "rules": [_sarif_rule(name) for name in rules]}
     results = [_sarif_result(v, report) for v in report.constraints if not v.ok]
     run = {"tool": {"driver": driver}, "results": results, "columnKind": "unicodeCodePoints"}
-    return json.dumps(
-        {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, ensure_ascii=False
-    )
+    return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, ensure_ascii=False)
 
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {

@@ -80,7 +80,7 @@ class Report:
 
     def __str__(self) -> str:
         """The table and the reasons, in plain text."""
-        from constraints.render import text  # noqa: PLC0415 (rich is loaded only where something is shown)
+        from constraints.render import text
 
         return text(self)
 

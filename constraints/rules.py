@@ -147,8 +147,7 @@ def judge(
     """
     unknown, responsible = unknown or {}, responsible or {}
     return tuple(
-        _verdict(c, figures[c.metric], unknown.get(c.metric, ""), responsible.get(c.metric, ()))
-        for c in constraints
+        _verdict(c, figures[c.metric], unknown.get(c.metric, ""), responsible.get(c.metric, ())) for c in constraints
     )
 
 
@@ -166,11 +165,7 @@ def _distance(constraint: Constraint, value: Number, ok: bool) -> str:
     """How far ``value`` lies from the limit, in words."""
     gap = Decimal(value) - constraint.limit
     side = "above" if gap > 0 else "below"
-    place = (
-        f"{_text(abs(gap))} {side} {_text(constraint.limit)}"
-        if gap
-        else f"at the limit {_text(constraint.limit)}"
-    )
+    place = f"{_text(abs(gap))} {side} {_text(constraint.limit)}" if gap else f"at the limit {_text(constraint.limit)}"
     ending = "" if ok else f", must be {constraint.op} {_text(constraint.limit)}"
     return f"{_text(value)} is {place}{ending}"
 

@@ -103,13 +103,11 @@ class _Child:
         answer = self._answer()
         left = left_behind(self.process.pid, self._mark())
         if answer is None:
-            raise ModelFailedError(_ending(self.process, self.printed()))
+            raise ModelFailedError(_ending(self.process, self.stage, self.printed()))
         if "error" in answer:
             raise _error(answer)
         if left:
-            raise ModelFailedError(
-                f"the model's code left processes running: {len(left)}: end them before it returns"
-            )
+            raise ModelFailedError(f"the model's code left processes running: {len(left)}: end them before it returns")
         return Report.from_dict(answer["report"])
 
     def printed(self) -> str:
@@ -118,9 +116,8 @@ class _Child:
 
     def _launch(self, result_pipe: int) -> subprocess.Popen[bytes]:
         root = str(Path(__file__).resolve().parent.parent)
-        threads = str(min(4, os.cpu_count() or 1))
         paths = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-        environment = {"OMP_NUM_THREADS": threads, "NO_ALBUMENTATIONS_UPDATE": "1"} | os.environ
+        environment = {"OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"} | os.environ
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "constraints.sandboxed", str(result_pipe)],
             stdin=subprocess.PIPE,
@@ -209,12 +206,13 @@ def _error(answer: Mapping[str, Any]) -> ConstraintError:
     return kind(answer["message"], traceback=answer.get("traceback", ""))
 
 
-def _ending(process: subprocess.Popen[bytes], printed: str) -> str:
+def _ending(process: subprocess.Popen[bytes], stage: str, printed: str) -> str:
     """Why a child that gave no answer is gone, in one line."""
     code = process.poll()
     if code is not None and code < 0:
         name = signal.Signals(-code).name
         reason = {"SIGSEGV": " (segmentation fault)", "SIGKILL": " (out of memory?)"}.get(name, "")
-        return f"the model's code crashed: {name}{reason}: run it alone under python -X faulthandler"
+        return f"the model's code crashed at {stage}: {name}{reason}: run it alone under python -X faulthandler"
     last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
-    return f"the model's code ended the process: exit status {code}: {last[0][:200]}"
+    who = "the checker could not start" if stage == "start" else f"the model's code ended the process at {stage}"
+    return f"{who}: exit status {code}: {last[0][:200]}"

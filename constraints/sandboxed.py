@@ -72,7 +72,7 @@ def _limit(memory_bytes: int) -> None:
     """Die with the parent; let no allocation pass the limit (torch's libraries are mapped already)."""
     if not sys.platform.startswith("linux"):
         return
-    import resource  # noqa: PLC0415 (not on every system)
+    import resource
 
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     used = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
@@ -109,9 +109,7 @@ def _checked(request: Mapping[str, Any], send: Send) -> Report:
 
 
 def _placed(report: Report, place: tuple[str, int] | None) -> Report:
-    return Report.from_dict(
-        {**report.to_dict(), "location": {"file": place[0], "line": place[1]} if place else None}
-    )
+    return Report.from_dict({**report.to_dict(), "location": {"file": place[0], "line": place[1]} if place else None})
 
 
 @contextmanager
@@ -180,9 +178,7 @@ def _from_file(file: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(
-        file.stem, module
-    )  # so that dataclasses and pickling in the file find their module
+    sys.modules.setdefault(file.stem, module)  # so that dataclasses and pickling in the file find their module
     spec.loader.exec_module(module)
     return module
 
@@ -193,9 +189,7 @@ def _from_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise UnusableInputError(
-                f"no such module: {error.name!r}: give file.py:NAME or mend the name"
-            ) from error
+            raise UnusableInputError(f"no such module: {error.name!r}: give file.py:NAME or mend the name") from error
         raise
     except SyntaxError as error:
         spec = importlib.util.find_spec(name)
@@ -248,13 +242,11 @@ def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any]) -> Non
     strange = [a for a in arguments if a not in {p.name for p in named}]
     if strange and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         known = ", ".join(p.name for p in named) or "none"
-        raise UnusableInputError(
-            f"{name!r} takes no argument {strange[0]!r}: --arg {strange[0]}: it takes {known}"
-        )
+        raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: --arg {strange[0]}: it takes {known}")
 
 
 def _augmentation(request: Mapping[str, Any], send: Send) -> Verdict:
-    from constraints.augmentation import is_pipeline, judge_augmentation  # noqa: PLC0415 (where asked for)
+    from constraints.augmentation import is_pipeline, judge_augmentation
 
     target = parse_target(request["augmentation"])
     thing, _ = _load(target, "import of the augmentation", send)

@@ -15,9 +15,7 @@ from constraints.report import Report
 from constraints.rows import Row, rows
 from constraints.rules import Verdict, parse
 
-_HEADING_RULE = Box(
-    "\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True
-)
+_HEADING_RULE = Box("\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True)
 _THOUSAND, _LONG = 1000, 100_000
 _UNITS = ("", "k", "M", "G", "T", "P")
 
@@ -35,8 +33,6 @@ def print_report(report: Report, console: Console) -> None:
     for verdict in report.constraints:
         if not verdict.ok and (verdict.layers or verdict.fix):
             console.print(_help(verdict, ascii_only))
-    if report.verified:
-        console.print(Text(f"verified: {report.verified['text']}"))
     for warning in report.warnings:
         console.print(Text.assemble(("warning: ", "yellow"), warning))
     console.print(_summary(report))
@@ -48,9 +44,7 @@ def _table() -> Table:
 
 def _layers(report: Report, marked: tuple[Layer, str] | None, ascii_only: bool) -> Table:
     table = _table()
-    table.add_column(
-        "Layer (operation)", ratio=1, no_wrap=True, overflow="crop" if ascii_only else "ellipsis"
-    )
+    table.add_column("Layer (operation)", ratio=1, no_wrap=True, overflow="crop" if ascii_only else "ellipsis")
     for heading in ("Output", "Params", "MACs", "RF", "Jump"):
         table.add_column(heading, justify="right", no_wrap=True)
     found = rows(report.layers)
@@ -108,7 +102,7 @@ def _passing(report: Report) -> tuple[Layer, str] | None:
 
 
 def _is_map(layer: Layer) -> bool:
-    """Whether the result is still spread out in space; what a gate pools sees much and is no step on the way."""
+    """Whether the result is still spread out in space, as what a gate pools is not."""
     return max(layer.output[1:], default=1) > 1
 
 
@@ -138,9 +132,7 @@ def _verdicts(report: Report) -> Table:
 
 def _help(verdict: Verdict, ascii_only: bool) -> Text:
     """The layers behind a failure, and what would mend it."""
-    lines = [
-        Text(verdict.expr, style="bold") + Text(f"  layers: {_few(verdict.layers)}" if verdict.layers else "")
-    ]
+    lines = [Text(verdict.expr, style="bold") + Text(f"  layers: {_few(verdict.layers)}" if verdict.layers else "")]
     lines += [Text(f"  {'->' if ascii_only else '→'} {fix}", style="cyan") for fix in verdict.fix]
     return Text("\n").join(lines)
 

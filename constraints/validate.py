@@ -75,10 +75,10 @@ def _message(request: Request, require: tuple[str, ...]) -> dict[str, object]:
 
 
 def _show(report: Report, form: str) -> None:
-    from rich.console import Console  # noqa: PLC0415 (loaded when the child has begun)
+    from rich.console import Console
 
-    from constraints.render import FORMATS  # noqa: PLC0415
-    from constraints.table import print_report  # noqa: PLC0415
+    from constraints.render import FORMATS
+    from constraints.table import print_report
 
     if form == "table":
         print_report(report, Console())
