@@ -27,7 +27,7 @@ def assignment(
     return A.Compose(_assignment(mean, image_size, flip, shift_scale_rotate, dropout))
 
 
-def seed(  # noqa: PLR0913 - one probability a transform
+def seed(
     mean: Sequence[float],
     *,
     image_size: tuple[int, int] = (32, 32),
@@ -40,7 +40,7 @@ def seed(  # noqa: PLR0913 - one probability a transform
 
     Grey images have no hue: theirs is the assignment's pipeline.
     """
-    colour = [A.HueSaturationValue(p=hue_saturation_value)] if len(mean) == 3 else []  # noqa: PLR2004 - RGB
+    colour = [A.HueSaturationValue(p=hue_saturation_value)] if len(mean) == 3 else []
     return A.Compose([*_assignment(mean, image_size, flip, shift_scale_rotate, dropout), *colour])
 
 

@@ -57,8 +57,8 @@ def download(cache: Path) -> Path:
 
     Raises UnusableInputError when nothing answers within ten seconds or what comes is not the archive.
     """
-    from torchvision.datasets import CIFAR10  # type: ignore[import-untyped]  # noqa: PLC0415 - seconds of import that only a download needs
-    from torchvision.datasets.utils import download_url  # type: ignore[import-untyped]  # noqa: PLC0415
+    from torchvision.datasets import CIFAR10  # type: ignore[import-untyped]
+    from torchvision.datasets.utils import download_url  # type: ignore[import-untyped]
 
     cache.mkdir(parents=True, exist_ok=True)
     try:
@@ -89,23 +89,19 @@ def read(place: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
 
     The batches are pickles: each is read only after its published MD5 sum held.
     """
-    from torchvision.datasets import CIFAR10  # noqa: PLC0415
+    from torchvision.datasets import CIFAR10
 
     content = _content(place)
     sums = dict([*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])])
     for name, wanted in sums.items():
         if hashlib.md5(content.get(name, b""), usedforsecurity=False).hexdigest() != wanted:
-            raise UnusableInputError(
-                f"a file of CIFAR-10 is missing or damaged: {name} in {place}: download it again"
-            )
+            raise UnusableInputError(f"a file of CIFAR-10 is missing or damaged: {name} in {place}: download it again")
     batches = {name: pickle.loads(content[name], encoding="latin1") for name in sums}
     arrays = {}
     for part, names in (("train", CIFAR10.train_list), ("test", CIFAR10.test_list)):
         pixels = np.concatenate([batches[name]["data"] for name, _ in names])
         arrays[f"{part}_images"] = np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-        arrays[f"{part}_labels"] = np.array(
-            [n for name, _ in names for n in batches[name]["labels"]], np.int64
-        )
+        arrays[f"{part}_labels"] = np.array([n for name, _ in names for n in batches[name]["labels"]], np.int64)
     return tuple(batches[CIFAR10.meta["filename"]]["label_names"]), arrays
 
 

@@ -88,9 +88,7 @@ def split(labels: np.ndarray, *, validation_share: float = 0.1, seed: int = 0) -
     Every class of two images or more keeps at least one on either side.
     """
     if not 0 < validation_share < 1:
-        raise UnusableInputError(
-            f"validation_share is out of range: {validation_share}: give a share between 0 and 1"
-        )
+        raise UnusableInputError(f"validation_share is out of range: {validation_share}: give a share between 0 and 1")
     generator = np.random.default_rng(seed)
     chosen = []
     for number in np.unique(labels):
@@ -124,9 +122,7 @@ def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
     elif path.exists():
         raise UnusableInputError(f"the data is neither a folder nor a .tar, .tar.gz or .tar.xz: {path}")
     else:
-        raise UnusableInputError(
-            f"no such data: {path}: give a folder, a tar, or one of auto, cifar10, digits"
-        )
+        raise UnusableInputError(f"no such data: {path}: give a folder, a tar, or one of auto, cifar10, digits")
 
     def write(folder: Path) -> dict[str, Any]:
         found = listing(path)
@@ -142,9 +138,7 @@ def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
 def _left_out(listing: images.Listing) -> list[str]:
     if not listing.left_out:
         return []
-    return [
-        f"{len(listing.left_out)} files that are no images were left out, {listing.left_out[0]} the first"
-    ]
+    return [f"{len(listing.left_out)} files that are no images were left out, {listing.left_out[0]} the first"]
 
 
 def _file_key(path: Path) -> str:
@@ -181,7 +175,7 @@ def _digits(cache: Path) -> Dataset:
     """Scikit-learn's 1,797 handwritten digits, each of the 8x8 pixels repeated to 4x4, in three channels."""
 
     def write(folder: Path) -> dict[str, Any]:
-        from sklearn.datasets import load_digits  # noqa: PLC0415 - a second's import that other data does not need
+        from sklearn.datasets import load_digits
 
         bunch = load_digits()
         grey = (bunch.images * (255 / 16)).round().astype(np.uint8)

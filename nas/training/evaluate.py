@@ -28,7 +28,7 @@ def normaliser(mean: np.ndarray, std: np.ndarray, device: torch.device) -> Norma
 
 
 @torch.inference_mode()
-def evaluate(  # noqa: PLR0913, PLR0917 - in the order in which they are thought of
+def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
     model: nn.Module,
     images: np.ndarray,
     labels: np.ndarray,

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import math
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +153,7 @@ class Feed:
         cv2.setNumThreads(0)  # the processes are the parallelism
         height, width = self.dataset.train_images.shape[1:3]
         mean = [float(value) for value in self.mean]
-        pipeline: A.Compose = PIPELINES[self.augmentation](
-            mean, image_size=(height, width), **self.probabilities
-        )
+        pipeline: A.Compose = PIPELINES[self.augmentation](mean, image_size=(height, width), **self.probabilities)
         return pipeline
 
     def _drop_oldest(self) -> None:
@@ -163,9 +164,7 @@ class Feed:
                 status = path.stat()
                 found.append((status.st_mtime, status.st_size, path))
         room = self.keep_bytes
-        for rank, (_, size, path) in enumerate(
-            sorted((e for e in found if e[2].suffix == ".npy"), reverse=True)
-        ):
+        for rank, (_, size, path) in enumerate(sorted((e for e in found if e[2].suffix == ".npy"), reverse=True)):
             room -= size
             if room < 0 and rank >= FEWEST:
                 path.unlink(missing_ok=True)
@@ -176,6 +175,35 @@ class Feed:
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the fields alone; what was computed from them is computed again."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+def make_epochs(feed: Feed, epochs: range) -> None:
+    """Make these epochs, those that are there already aside; several processes that do so share the work."""
+    if hasattr(os, "nice"):
+        os.nice(10)  # whoever trains goes first
+    for number in epochs:
+        feed.epoch(number)
+
+
+@contextmanager
+def makers(feed: Feed, *, epochs: int, processes: int = 1) -> Iterator[None]:
+    """Processes that make a feed's epochs ahead of need, for as long as the context lasts.
+
+    Worth it where cores are idle, as beside a GPU; where all of them train, epochs made on demand cost the
+    same. No more epochs are made than `keep_bytes` has room for.
+    """
+    size = len(feed.labels) * math.prod(feed.dataset.image_shape)
+    ahead = range(min(epochs, max(feed.keep_bytes // size - FEWEST, 0)))
+    context = get_context("spawn")
+    running = [context.Process(target=make_epochs, args=(feed, ahead), daemon=True) for _ in range(processes)]
+    for process in running:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in running:
+            process.terminate()
+            process.join()
 
 
 def _start(place: Path, shape: tuple[int, ...], pieces: int) -> tuple[np.ndarray, np.ndarray] | None:

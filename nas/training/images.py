@@ -80,9 +80,7 @@ def list_folder(folder: Path) -> Listing:
     files: list[ImageFile] = []
     for part in PARTS:
         if not (folder / part).is_dir():
-            raise UnusableInputError(
-                f"no {part} folder in the data: {folder}: put the images in {part}/<class>/"
-            )
+            raise UnusableInputError(f"no {part} folder in the data: {folder}: put the images in {part}/<class>/")
         for child in sorted(path for path in (folder / part).iterdir() if path.is_dir()):
             classes.append((part, child.name))
             files += [
@@ -105,16 +103,15 @@ def list_archive(archive: Path) -> Listing:
         with tarfile.open(archive, "r|*") as tar:
             for member, data in _members(tar):
                 place = PurePosixPath(member.name).parts
-                if member.isdir() and len(place) >= 2 and place[-2] in PARTS:  # noqa: PLR2004 - part, class
+                if member.isdir() and len(place) >= 2 and place[-2] in PARTS:
                     classes.append((place[-2], place[-1]))
-                elif data is not None and len(place) >= 3 and place[-3] in PARTS:  # noqa: PLR2004
+                elif data is not None and len(place) >= 3 and place[-3] in PARTS:
                     file = ImageFile(part=place[-3], class_name=place[-2], name=place[-1], source=data)
                     classes.append((file.part, file.class_name))
                     files[file.label] = file
     except _UNREADABLE as error:
         raise UnusableInputError(
-            f"the archive cannot be read ({error or type(error).__name__}): {archive}: "
-            "copy or download it again"
+            f"the archive cannot be read ({error or type(error).__name__}): {archive}: copy or download it again"
         ) from error
     return _listing(str(archive), classes, list(files.values()))
 
@@ -132,9 +129,7 @@ def _listing(origin: str, classes: Iterable[tuple[str, str]], files: Sequence[Im
     """Sort, check that both parts hold the same two or more classes and that none is empty."""
     images = [file for file in files if PurePosixPath(file.name).suffix.lower() in SUFFIXES]
     left_out = sorted(file.label for file in files if PurePosixPath(file.name).suffix.lower() not in SUFFIXES)
-    train, test = (
-        {name for part, name in classes if part == wanted and not name.startswith(".")} for wanted in PARTS
-    )
+    train, test = ({name for part, name in classes if part == wanted and not name.startswith(".")} for wanted in PARTS)
     if train != test:
         where = "train" if train - test else "test"
         lone = sorted(train ^ test)[0] if not (train - test) else sorted(train - test)[0]
@@ -142,7 +137,7 @@ def _listing(origin: str, classes: Iterable[tuple[str, str]], files: Sequence[Im
             f"train and test hold different classes: {lone!r} is only in {where}: {origin}: "
             "give both parts the same class folders"
         )
-    if len(train) < 2:  # noqa: PLR2004 - a choice needs two
+    if len(train) < 2:
         found = f"only the class {min(train)!r}" if train else "no train/<class>/ and test/<class>/ folders"
         raise UnusableInputError(f"the data holds {found}: {origin}: give it two classes or more")
     filled = {(file.part, file.class_name) for file in images}

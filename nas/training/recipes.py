@@ -75,9 +75,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check that the phases fill the whole and the ranges hold."""
         if not math.isclose(sum(phase.share for phase in self.phases), 1):
-            raise UnusableInputError(
-                f"the phases' shares do not add up to 1: {[phase.share for phase in self.phases]}"
-            )
+            raise UnusableInputError(f"the phases' shares do not add up to 1: {[phase.share for phase in self.phases]}")
         if self.batch_size < 1:
             raise UnusableInputError(f"batch_size is out of range: {self.batch_size}: give 1 or more")
         if not 0 <= self.label_smoothing < 1 or not 0 <= self.ema_decay < 1:
@@ -103,7 +101,7 @@ class Recipe:
 
 def default(epochs: int) -> Recipe:
     """What a short training of a small network does best with, from 2 to 200 epochs."""
-    smoothing = 0.0 if epochs < 30 else 0.1  # noqa: PLR2004 - tiny networks underfit in a short training
+    smoothing = 0.0 if epochs < 30 else 0.1
     return Recipe(name="default", phases=(Phase(),), label_smoothing=smoothing)
 
 

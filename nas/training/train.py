@@ -52,7 +52,7 @@ class Result:
     curve: tuple[Epoch, ...]
 
 
-def train(  # noqa: PLR0913 - what it takes to train; only two are positional
+def train(
     model: nn.Module,
     feed: Feed,
     *,
@@ -76,8 +76,9 @@ def train(  # noqa: PLR0913 - what it takes to train; only two are positional
     """
     if epochs < 1:
         raise UnusableInputError(f"epochs is out of range: {epochs}: give 1 or more")
-    with _threads(threads), torch.random.fork_rng(enabled=True):
-        session = _Session(model, feed, recipe, epochs, seed, torch.device(device))
+    place = torch.device(device)
+    with _threads(threads), torch.random.fork_rng([] if place.type == "cpu" else [place]):
+        session = _Session(model, feed, recipe, epochs, seed, place)
         if checkpoint and checkpoint.exists():
             session.restore(checkpoints.load(checkpoint, session.description, session.device))
         reason = _epochs(session, checkpoint, on_epoch)
@@ -115,15 +116,13 @@ class _DivergedError(Exception):
 class _Session:
     """One training under way: what changes from step to step, and the step."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - internal
+    def __init__(  # noqa: PLR0917 - internal
         self, model: nn.Module, feed: Feed, recipe: Recipe, epochs: int, seed: int, device: torch.device
     ) -> None:
         self.feed, self.recipe, self.epochs, self.seed, self.device = feed, recipe, epochs, seed, device
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
-        self.ema = (
-            AveragedModel(self.model, multi_avg_fn=average, use_buffers=True) if recipe.ema_decay else None
-        )
+        self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True) if recipe.ema_decay else None
         self.normalise: Normalise = normaliser(feed.mean, feed.std, device)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self.labels = torch.from_numpy(np.array(feed.labels)).to(device)
@@ -168,13 +167,13 @@ class _Session:
         images = self._images(number)
         torch.manual_seed(_mix(self.seed, number))  # after the feed, whose making may draw from anywhere
         self.model.train()
-        order = torch.randperm(len(self.labels))
+        order = torch.randperm(len(self.labels)).to(self.device)
         loss = torch.zeros((), device=self.device)
         rate = 0.0
         for step in range(self.steps):
             rate = self._set_rate(number * self.steps + step)
             chosen = order[step * self.batch : (step + 1) * self.batch]
-            loss += self._step(images(chosen), self.labels[chosen.to(self.device)])
+            loss += self._step(images(chosen), self.labels[chosen])
             if step % CHECK_STEPS == 0 or step == self.steps - 1:
                 self._check(loss.item() / (step + 1), number)
         return Epoch(
@@ -188,10 +187,8 @@ class _Session:
 
     def _images(self, number: int) -> Callable[[torch.Tensor], torch.Tensor]:
         """A function from indices to normalised images; on a GPU the whole epoch is moved there first."""
-        epoch = torch.from_numpy(self.feed.epoch(number))
-        if self.device.type != "cpu":
-            epoch = epoch.to(self.device)
-        return lambda chosen: self.normalise(epoch[chosen.to(self.device)])
+        epoch = torch.from_numpy(self.feed.epoch(number)).to(self.device)
+        return lambda chosen: self.normalise(epoch[chosen])
 
     def _set_rate(self, step: int) -> float:
         """Set the learning rate of one step (by the middle of it), and the optimiser where a phase begins."""
@@ -246,9 +243,7 @@ def _optimiser(model: nn.Module, phase: Phase, norm_bias_lr: float) -> torch.opt
     groups = [group for group in groups if group["params"]]
     if phase.optimiser == "sgd":
         nesterov = phase.nesterov and phase.momentum > 0
-        return torch.optim.SGD(
-            groups, lr=phase.peak_lr, momentum=phase.momentum, nesterov=nesterov, fused=True
-        )
+        return torch.optim.SGD(groups, lr=phase.peak_lr, momentum=phase.momentum, nesterov=nesterov, fused=True)
     kind = torch.optim.Adam if phase.optimiser == "adam" else torch.optim.AdamW
     return kind(groups, lr=phase.peak_lr, fused=True)
 

@@ -53,9 +53,7 @@ def archive(monkeypatch: pytest.MonkeyPatch) -> bytes:
     """The small copy's archive, with its sums in place of the published ones."""
     content = members()
     sums = {name: hashlib.md5(data).hexdigest() for name, data in content.items()}
-    monkeypatch.setattr(
-        CIFAR10, "train_list", [[f"data_batch_{n}", sums[f"data_batch_{n}"]] for n in range(1, 6)]
-    )
+    monkeypatch.setattr(CIFAR10, "train_list", [[f"data_batch_{n}", sums[f"data_batch_{n}"]] for n in range(1, 6)])
     monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
     monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": sums["batches.meta"]})
     data = packed(content)
@@ -125,9 +123,7 @@ def test_an_archive_cut_short_is_refused(archive: bytes, tmp_path: Path) -> None
         cifar10.read(tmp_path / cifar10.ARCHIVE)
 
 
-def test_the_download_is_kept(
-    archive: bytes, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_download_is_kept(archive: bytes, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NAS_DATA", raising=False)
     (served / cifar10.ARCHIVE).write_bytes(archive)
@@ -167,9 +163,7 @@ def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pyt
         ("cifar10.txt", False),
     ],
 )
-def test_what_counts_as_cifar10(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fits: bool
-) -> None:
+def test_what_counts_as_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fits: bool) -> None:
     (tmp_path / name).write_bytes(b"")
     monkeypatch.setenv("NAS_DATA", str(tmp_path))
     assert (cifar10.find(tmp_path / "cache") == tmp_path / name) is fits

@@ -49,9 +49,7 @@ def test_a_folder_keeps_its_pixels_labels_and_order(make_folder: MakeFolder, tmp
 
 
 @pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tar.xz", "w:xz")])
-def test_a_tar_holds_the_same_as_its_folder(
-    make_folder: MakeFolder, tmp_path: Path, name: str, mode: str
-) -> None:
+def test_a_tar_holds_the_same_as_its_folder(make_folder: MakeFolder, tmp_path: Path, name: str, mode: str) -> None:
     folder = make_folder()
     packed = datasets.load(str(pack(folder, tmp_path / name, mode)), cache=tmp_path / "cache")
     assert packed.content_hash == datasets.load(str(folder), cache=tmp_path / "cache").content_hash
@@ -65,9 +63,7 @@ def test_the_content_hash_follows_the_pixels(make_folder: MakeFolder, tmp_path: 
     assert datasets.load(str(folder), cache=tmp_path / "cache").content_hash != before
 
 
-def test_grey_images_keep_one_channel_and_mixed_ones_are_spread(
-    make_folder: MakeFolder, tmp_path: Path
-) -> None:
+def test_grey_images_keep_one_channel_and_mixed_ones_are_spread(make_folder: MakeFolder, tmp_path: Path) -> None:
     folder = make_folder(mode="L")
     grey = datasets.load(str(folder), cache=tmp_path / "cache")
     assert grey.image_shape == (1, 6, 8)
@@ -227,9 +223,7 @@ class TestCache:
     def test_processes_may_make_it_at_once(self, make_folder: MakeFolder, tmp_path: Path) -> None:
         folder = str(make_folder(count=20))
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            hashes = {
-                f.result() for f in [pool.submit(load_in, folder, str(tmp_path / "c")) for _ in range(4)]
-            }
+            hashes = {f.result() for f in [pool.submit(load_in, folder, str(tmp_path / "c")) for _ in range(4)]}
         assert hashes == {datasets.load(folder, cache=tmp_path / "c").content_hash}
 
     def test_pickling_sends_a_path(self, digits: Dataset) -> None:
@@ -251,9 +245,7 @@ def test_digits(digits: Dataset) -> None:
 class TestAuto:
     """Where CIFAR-10 is looked for, and what happens when it is nowhere."""
 
-    def test_the_digits_stand_in_with_a_warning(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_digits_stand_in_with_a_warning(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def unreachable(cache: Path) -> Path:
             raise UnusableInputError("no network")
 

@@ -80,9 +80,7 @@ def test_another_pipeline_seed_or_split_has_another_key(digits_feed: Feed) -> No
     assert replace(digits_feed, keep_bytes=1).key == digits_feed.key
 
 
-def test_processes_share_the_making(
-    digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_share_the_making(digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = replace(digits_feed, folder=tmp_path)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         made = {future.result() for future in [pool.submit(make, source) for _ in range(4)]}
@@ -93,9 +91,7 @@ def test_processes_share_the_making(
     ]
 
 
-def test_a_maker_that_died_is_taken_over(
-    digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_maker_that_died_is_taken_over(digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "PIECE", 300)
     source = replace(digits_feed, folder=tmp_path)
     whole = np.array(source.epoch(1))
@@ -118,6 +114,18 @@ def test_a_maker_that_died_is_taken_over(
     limit = 99
     np.testing.assert_array_equal(source.epoch(1), whole)
     assert made == list(range(-(-len(whole) // 300)))  # each piece once
+
+
+def test_epochs_are_made_ahead_as_far_as_there_is_room(digits_feed: Feed, tmp_path: Path) -> None:
+    size = digits_feed.epoch(0).nbytes
+    source = replace(digits_feed, folder=tmp_path, keep_bytes=4 * size + 1000)
+    deadline = time.monotonic() + 60
+    with feed.makers(source, epochs=20, processes=2):
+        while len(list(tmp_path.glob("*/*.npy"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+    assert sorted(path.name for path in tmp_path.glob("*/*.npy")) == ["epoch-0000.npy", "epoch-0001.npy"]
+    np.testing.assert_array_equal(source.epoch(1), digits_feed.epoch(1))
 
 
 def test_an_epoch_cut_short_is_made_again(digits_feed: Feed, tmp_path: Path) -> None:
@@ -166,9 +174,7 @@ def test_a_full_disk_is_an_error_of_one_line(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(
-        UnusableInputError, match=r"no room for an augmented epoch of \d+ bytes \(No space left"
-    ):
+    with pytest.raises(UnusableInputError, match=r"no room for an augmented epoch of \d+ bytes \(No space left"):
         replace(digits_feed, folder=tmp_path).epoch(0)
 
 
@@ -186,7 +192,5 @@ def test_pickling_leaves_out_what_can_be_computed(digits_feed: Feed) -> None:
 
 
 def test_an_unknown_pipeline_is_refused(digits_feed: Feed) -> None:
-    with pytest.raises(
-        UnusableInputError, match="no such augmentation: 'mixup': choose one of assignment, seed, none"
-    ):
+    with pytest.raises(UnusableInputError, match="no such augmentation: 'mixup': choose one of assignment, seed, none"):
         replace(digits_feed, augmentation="mixup")

@@ -80,7 +80,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(
     )
     assert (half.reason, half.epochs) == ("stopped", stop)
     for layer in resumed.children():
-        if hasattr(layer, "reset_parameters"):
+        if isinstance(layer, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
             layer.reset_parameters()  # the weights must come from the checkpoint
     rest = train(resumed, digits_feed, recipe=recipe, epochs=4, seed=1, checkpoint=path)
     assert same(straight, resumed)
@@ -89,9 +89,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_resumed_training_reports_where_it_stands(
-    network: nn.Module, digits_feed: Feed, tmp_path: Path
-) -> None:
+def test_a_resumed_training_reports_where_it_stands(network: nn.Module, digits_feed: Feed, tmp_path: Path) -> None:
     heard: list[int] = []
 
     def pause_at_two(epoch: Epoch) -> bool:
@@ -112,9 +110,7 @@ def test_a_resumed_training_reports_where_it_stands(
     assert heard == [1, 2, 2]
 
 
-def test_a_finished_training_is_not_trained_again(
-    network: nn.Module, digits_feed: Feed, tmp_path: Path
-) -> None:
+def test_a_finished_training_is_not_trained_again(network: nn.Module, digits_feed: Feed, tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
     first = train(network, digits_feed, recipe=RECIPE, epochs=2, seed=1, checkpoint=path)
     fresh = copy.deepcopy(network)
@@ -206,7 +202,7 @@ def test_norms_and_biases_have_their_own_rate_and_no_decay(digits_feed: Feed) ->
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             """Zeros."""
-            return 0 * (x.mean((2, 3)) @ self.dense.t() + self.bias)
+            return 0 * (x.mean((2, 3)) @ self.dense.T + self.bias)
 
     model = Constant()
     train(model, digits_feed, recipe=Recipe(name="t", phases=(Phase(weight_decay=0.1),)), epochs=1, seed=0)
