@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import optuna
 from rich.console import Console
@@ -21,6 +22,7 @@ from nas.results.leaderboard import Leaderboard, Row, leaderboard
 from nas.results.tables import FORMATS, as_table, print_board
 from nas.results.view import ConfirmView, SearchView
 from nas.search import confirm as confirming
+from nas.search import storage as storages
 from nas.search import study as studies
 from nas.search.confirm import Confirmation
 
@@ -32,21 +34,31 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     """Run or resume a search, print its leaderboard; 1 where a target was asked for and missed."""
     _check_format(form)
     config = read_config(config_file, flags)
-    if write_config is not None:
-        write_config.write_text(config.to_toml(), encoding="utf-8")
-    from nas.search import launch as launches  # noqa: PLC0415
+    from nas.search import launch as launches
 
+    launches.check(config)
+    if write_config is not None:
+        _write(write_config, config.to_toml())
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     progress = Console(stderr=True)
     dataset = _load_data(config.data, progress)
     with SearchView(progress) as view:
         prepared = launches.prepare(config, dataset, view.show)
         summary = launches.run(prepared)
-    progress.print(f"search ended: {summary.ended}", highlight=False)
-    if config.confirm:
+    progress.print(f"search ended: {summary.ended}", highlight=False, soft_wrap=True)
+    if config.confirm and summary.best is None:
+        progress.print("nothing to confirm: no trial is complete", highlight=False)
+    elif config.confirm:
         _confirm(prepared.study, _best(prepared.study, config.confirm), (0,), None, config)
     print_board(leaderboard(prepared.study), form, Console())
     return DONE if config.target is None or summary.reached else TARGET_MISSED
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UnusableInputError(f"cannot write {path}: {error.strerror}: give a writable path") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,18 +74,34 @@ class View:
 def show_leaderboard(name: str | None, storage: str, form: str, view: View, *, watch: bool) -> int:
     """Print a study's leaderboard; ``watch`` prints it anew until interrupted."""
     _check_format(form)
+    if watch and form != "table":
+        raise UnusableInputError(f"--watch shows a table only: {form!r}: leave one of the two flags out")
     study, console = _open(storage, name), Console()
 
     def board() -> Leaderboard:
         return leaderboard(study, top=view.top, sort=view.sort, states=view.states, pareto=view.pareto)
 
-    if not watch:
+    if watch:
+        _watch(board, console)
+    else:
         print_board(board(), form, console)
-        return DONE
-    with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
-        while True:
-            live.update(as_table(board(), console.width), refresh=True)
-            time.sleep(WATCH_SECONDS)
+    return DONE
+
+
+def _watch(board: Callable[[], Leaderboard], console: Console) -> NoReturn:
+    """Show the leaderboard anew until Ctrl-C, in place on a terminal and one below another elsewhere."""
+    screen = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else nullcontext()
+    try:
+        with screen as live:
+            while True:
+                if live is None:
+                    print_board(board(), "table", console)
+                else:
+                    live.update(as_table(board(), console.width), refresh=True)
+                time.sleep(WATCH_SECONDS)
+    finally:
+        if console.is_terminal:
+            print_board(board(), "table", console)
 
 
 def confirm(
@@ -137,17 +165,18 @@ def _best(study: optuna.Study, count: int) -> list[Row]:
 def _confirm(
     study: optuna.Study, rows: Sequence[Row], seeds: Sequence[int], epochs: int | None, config: LaunchConfig
 ) -> list[Confirmation]:
-    from nas.search import launch as launches  # noqa: PLC0415
+    from nas.search import launch as launches
 
     console = Console(stderr=True)
-    source = config.data if config.data != "auto" else study.user_attrs.get(launches.SOURCE, "auto")
+    source = config.data if config.data != "auto" else study.user_attrs.get(studies.SOURCE, "auto")
     dataset = _load_data(source, console)
     identity = study.user_attrs[studies.IDENTITY]
     if dataset.content_hash != identity["data"]["hash"]:
         raise UnusableInputError(
             f"other data: {source} is not what study {study.study_name!r} was made with: give that with --data"
         )
-    with ConfirmView(console) as view:
+    folder = storages.run_folder(config.storage, study.study_name)
+    with launches.hold(folder, study.study_name, "confirm"), launches.gives_way(), ConfirmView(console) as view:
         return confirming.confirm(
             study,
             [(row.trial, row.architecture) for row in rows],
@@ -155,22 +184,18 @@ def _confirm(
             feed=launches.confirm_feed(dataset),
             seeds=seeds,
             epochs=epochs or identity["epochs"],
-            folder=studies.run_folder(config.storage, study.study_name),
+            folder=folder,
             progress=view.show,
         )
 
 
 def _open(storage: str, name: str | None) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    if "://" not in storage and not Path(storage).exists():
-        raise UnusableInputError(
-            f"no storage at {storage}: nothing was launched here: launch a search, or give --storage"
-        )
-    return studies.load(studies.open_storage(storage), name)
+    return studies.load(storages.open_storage(storage), name)
 
 
 def _load_data(source: str, console: Console) -> Any:
-    from nas.training import datasets  # noqa: PLC0415
+    from nas.training import datasets
 
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("decoding images", total=None, visible=False)

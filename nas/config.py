@@ -32,8 +32,8 @@ def _constraint(text: str) -> str:
         raise ValueError(str(error)) from None
 
 
-def _not_empty(text: str) -> str:
-    if not text.strip() or "/" in text:
+def _folder_name(text: str) -> str:
+    if not text.strip() or "/" in text or text in {".", ".."}:
         raise ValueError("give a name without slashes")
     return text
 
@@ -48,7 +48,7 @@ class LaunchConfig(BaseModel):
 
     space: str = "assignment"
     data: str = "auto"
-    study: Annotated[str, AfterValidator(_not_empty)] = "search"
+    study: Annotated[str, AfterValidator(_folder_name)] = "search"
     storage: str = DEFAULT_STORAGE
     trials: int = Field(default=30, ge=1)
     timeout: Duration = 3600.0
@@ -57,9 +57,7 @@ class LaunchConfig(BaseModel):
     stop_at_target: bool = False
     confirm: int = Field(default=0, ge=0)
     epochs: int = Field(default=8, ge=1)
-    constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(
-        default=list(ASSIGNMENT), min_length=1
-    )
+    constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(default=list(ASSIGNMENT), min_length=1)
     workers: int | None = Field(default=None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     engine: Literal["local"] = "local"
@@ -69,9 +67,7 @@ class LaunchConfig(BaseModel):
     def to_toml(self) -> str:
         """The effective configuration, which ``--config`` reads back to an equal value."""
         lines = [
-            f"{name} = {json.dumps(value)}"
-            for name, value in self.model_dump(mode="json").items()
-            if value is not None
+            f"{name} = {json.dumps(value)}" for name, value in self.model_dump(mode="json").items() if value is not None
         ]
         return "\n".join(lines) + "\n"
 
@@ -82,4 +78,4 @@ def read_config(path: Path | None, flags: Mapping[str, Any]) -> LaunchConfig:
     table = read_toml(path) if path is not None else {}
     if path is not None:
         validated(LaunchConfig, table, str(path))
-    return validated(LaunchConfig, {**table, **given}, "the flags of this launch")
+    return validated(LaunchConfig, {**table, **given}, "")

@@ -18,28 +18,32 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UnusableInputError(
-            f"cannot read {path}: {error.strerror}: give the path of a TOML file"
-        ) from None
+        raise UnusableInputError(f"cannot read {path}: {error.strerror}: give the path of a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UnusableInputError(f"{path} is not TOML: {error}: correct the line") from None
 
 
 def validated(model: type[Model], table: dict[str, Any], source: str) -> Model:
-    """``table`` as a ``model``; UnusableInputError names the first key that is off."""
+    """``table`` as a ``model``; UnusableInputError names the first key that is off.
+
+    Where ``source`` is empty the values came from flags, and the error names the flag.
+    """
     try:
         return model.model_validate(table)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = (
-            ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
-            or "the whole table"
-        )
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = f"unknown key: known are {', '.join(_keys_beside(model, first['loc']))}"
         value = "" if isinstance(first["input"], dict) else f" {first['input']!r}:"
-        raise UnusableInputError(f"{source}: {key}:{value} {message}") from None
+        raise UnusableInputError(f"{_place(first['loc'], source)}:{value} {message}") from None
+
+
+def _place(location: tuple[int | str, ...], source: str) -> str:
+    if not source:
+        return f"--{location[0]}".replace("_", "-")
+    key = ".".join(str(part + 1) if isinstance(part, int) else part for part in location)
+    return f"{source}: {key or 'the whole table'}"
 
 
 def _keys_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from constraints.errors import UnusableInputError
-from nas.search.study import CONFIRMED, REJECTED, TARGET, accuracy
+from nas.search.study import CONFIRMED, CURVE, DATA, REASON, REJECTED, TARGET, accuracy
 from nas.space.sampler import ARCHITECTURE
 
 State = Literal["complete", "pruned", "running", "failed"]
@@ -98,7 +98,7 @@ def leaderboard(
     rejected = dict(attrs.get(REJECTED, {}))
     return Leaderboard(
         study=study.study_name,
-        data=str(attrs.get("data", "")),
+        data=str(attrs.get(DATA, "")),
         target=attrs.get(TARGET),
         counts={"proposed": len(rows) + sum(rejected.values()), **{s: counts[s] for s in STATES}},
         rejected=rejected,
@@ -109,7 +109,7 @@ def leaderboard(
 def _row(trial: FrozenTrial, study_attrs: Mapping[str, Any]) -> Row:
     attrs, value, target = trial.user_attrs, accuracy(trial), study_attrs.get(TARGET)
     confirmed = study_attrs.get(f"{CONFIRMED}{trial.number}", {})
-    curve = attrs.get("curve", ())
+    curve = attrs.get(CURVE, ())
     return Row(
         rank=0,
         trial=trial.number,
@@ -122,9 +122,9 @@ def _row(trial: FrozenTrial, study_attrs: Mapping[str, Any]) -> Row:
         receptive_field=attrs["receptive_field"],
         epochs=max(trial.intermediate_values, default=0),
         seconds=round(sum(epoch["seconds"] for epoch in curve), 1),
-        meets_target=value is not None and target is not None and value > target,
+        meets_target=trial.state == TrialState.COMPLETE and value is not None and target is not None and value > target,
         architecture=attrs[ARCHITECTURE],
-        reason=attrs.get("reason", ""),
+        reason=attrs.get(REASON, ""),
         curve=tuple(epoch["val_accuracy"] for epoch in curve),
     )
 

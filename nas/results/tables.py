@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping
 
 from rich import box
@@ -12,9 +13,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas.results.leaderboard import Leaderboard, Row
+from nas.results.leaderboard import STATES, Leaderboard, Row, State
 
 _SPARKS = "▁▂▃▄▅▆▇█"
+_COLUMNS = ("#", "trial", "state", "val %", "test %", "params", "MMACs", "RF", "ep", "time", "curve")
+_STYLES: Mapping[State, str] = {"complete": "", "pruned": "dim", "running": "cyan", "failed": "red"}
+WIDE = 120
+"""Columns from which on the networks' text has a place in the table."""
+UNLIMITED = 10_000
+"""Columns of a pipe or a file, where nothing is cut or folded."""
 FORMATS = ("table", "json", "csv", "markdown")
 
 
@@ -28,37 +35,21 @@ def as_text(board: Leaderboard, form: str) -> str:
 
 
 def as_table(board: Leaderboard, width: int) -> RenderableType:
-    """The leaderboard for a terminal of ``width`` columns: what does not fit is left out, the network last."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    columns: list[tuple[str, bool]] = [
-        ("#", True),
-        ("trial", True),
-        ("state", False),
-        ("val %", True),
-        ("test %", True),
-    ]
-    columns += [
-        ("params", True),
-        ("MMACs", True),
-        ("RF", True),
-        ("ep", True),
-        ("time", True),
-        ("curve", False),
-    ]
-    wide = width >= 120  # noqa: PLR2004 (a network's text needs what is left past 80 columns)
-    for name, right in columns:
-        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    """The leaderboard for a terminal of ``width`` columns; below WIDE the networks' text is left out but the first."""
+    wide = width >= WIDE
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False, header_style="bold")
+    for name in _COLUMNS:
+        left = name in {"state", "curve"}
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
     if wide:
-        table.add_column("architecture", overflow="fold", ratio=1)
+        table.add_column("architecture", overflow="fold")
     for row in board.rows:
-        cells = _cells(row)
-        table.add_row(
-            *cells, *([row.architecture] if wide else []), style="bold green" if row.meets_target else ""
-        )
+        cells = [*_cells(row, deviation=wide), sparkline(row.curve)]
+        table.add_row(*cells, *([row.architecture] if wide else []), style=_style(row))
     return Group(_title(board), table, *_footer(board, wide=wide))
 
 
-def sparkline(values: tuple[float, ...], width: int = 10) -> str:
+def sparkline(values: tuple[float, ...], width: int = 8) -> str:
     """A learning curve in ``width`` characters or fewer, from 0 to 1."""
     step = max(1, -(-len(values) // width))
     return "".join(_SPARKS[min(7, max(0, int(v * 8)))] for v in values[step - 1 :: step])
@@ -73,10 +64,10 @@ def rejections(rejected: Mapping[str, int]) -> str:
 def duration(seconds: float) -> str:
     """``42s``, ``3m07s``, ``2h05m``."""
     whole = max(0, round(seconds))
-    if whole < 60:  # noqa: PLR2004 (seconds in a minute)
+    if whole < 60:
         return f"{whole}s"
     minutes, rest = divmod(whole, 60)
-    return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"  # noqa: PLR2004
+    return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
 
 
 def _title(board: Leaderboard) -> Text:
@@ -85,35 +76,46 @@ def _title(board: Leaderboard) -> Text:
 
 
 def _footer(board: Leaderboard, *, wide: bool) -> list[RenderableType]:
-    counts = board.counts
-    states = ", ".join(f"{counts[s]} {s}" for s in ("complete", "pruned", "running", "failed") if counts[s])
-    lines: list[RenderableType] = [
-        Text(
-            f"{counts['proposed']:,} proposed, {sum(board.rejected.values()):,} rejected; trials: {states or 'none'}"
-        ),
-        Text(f"rejected by: {rejections(board.rejected)}"),
-    ]
-    failed = [
-        f"trial {row.trial} failed: {row.reason}"
-        for row in board.rows
-        if row.state == "failed" and row.reason
-    ]
-    lines += [Text(line, style="red", no_wrap=True, overflow="ellipsis") for line in failed]
+    counts, rejected = board.counts, sum(board.rejected.values())
+    states = ", ".join(f"{counts[s]:,} {s}" for s in STATES if counts[s])
+    lines = [Text(f"{counts['proposed']:,} proposed, {rejected:,} rejected; trials: {states or 'none'}")]
+    if rejected:
+        lines.append(Text(f"rejected by: {rejections(board.rejected)}"))
+    for row in board.rows:
+        if row.state == "failed" and row.reason:
+            lines.append(Text(f"trial {row.trial} failed: {row.reason}", style="red"))
+        if row.test_std and not wide:
+            lines.append(Text(f"trial {row.trial} confirmed: test {_test(row, deviation=True)} %"))
     if not wide and board.rows:
-        lines.append(Text(f"best: trial {board.rows[0].trial} = {board.rows[0].architecture}"))
-    return lines
+        lines.append(Text(f"#1, trial {board.rows[0].trial}: {board.rows[0].architecture}"))
+    return list(lines)
 
 
-def _cells(row: Row) -> list[str]:
-    test = _percent(row.test_accuracy) + (f"±{100 * row.test_std:.2f}" if row.test_std else "")
+def _style(row: Row) -> str:
+    return "bold green" if row.meets_target else _STYLES[row.state]
+
+
+def _cells(row: Row, *, deviation: bool) -> list[str]:
     return [
-        str(row.rank), str(row.trial), row.state, _percent(row.val_accuracy), test, f"{row.params:,}",
-        f"{row.macs / 1e6:.1f}", str(row.receptive_field), str(row.epochs), duration(row.seconds), sparkline(row.curve),
-    ]  # fmt: skip
+        str(row.rank),
+        str(row.trial),
+        row.state,
+        _percent(row.val_accuracy),
+        _test(row, deviation=deviation),
+        f"{row.params:,}",
+        f"{row.macs / 1e6:.1f}",
+        str(row.receptive_field),
+        str(row.epochs),
+        duration(row.seconds),
+    ]
+
+
+def _test(row: Row, *, deviation: bool) -> str:
+    return _percent(row.test_accuracy) + (f" ± {100 * row.test_std:.2f}" if row.test_std and deviation else "")
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.2f}"
+    return "-" if share is None else f"{100 * share:.2f}"
 
 
 def _csv(board: Leaderboard) -> str:
@@ -130,27 +132,17 @@ def _plain(value: object) -> object:
 
 
 def _markdown(board: Leaderboard) -> str:
-    names = [
-        "#",
-        "trial",
-        "state",
-        "val %",
-        "test %",
-        "params",
-        "MMACs",
-        "RF",
-        "epochs",
-        "time",
-        "architecture",
-    ]
+    names = [*_COLUMNS[:-1], "architecture"]
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-    lines += [f"| {' | '.join([*_cells(row)[:-1], f'`{row.architecture}`'])} |" for row in board.rows]
+    lines += [f"| {' | '.join([*_cells(row, deviation=True), f'`{row.architecture}`'])} |" for row in board.rows]
     return "\n".join(lines)
 
 
 def print_board(board: Leaderboard, form: str, console: Console) -> None:
-    """Print the leaderboard in one of FORMATS."""
-    if form == "table":
-        console.print(as_table(board, console.width))
-    else:
+    """Print the leaderboard in one of FORMATS; only a terminal (or $COLUMNS) limits its width."""
+    if form != "table":
         console.file.write(as_text(board, form) + "\n")
+        return
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(file=console.file, width=UNLIMITED)
+    console.print(as_table(board, console.width))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,8 +18,12 @@ from rich.text import Text
 
 from nas.results.tables import duration, rejections
 from nas.search.driver import Candidate, Driver
+from nas.search.study import REASON
 
 _REFRESH_SECONDS = 0.5
+_OTHER_LINES = 8
+"""Lines of the live view beside the running trials."""
+_ENDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
 class SearchView:
@@ -27,11 +32,11 @@ class SearchView:
     def __init__(self, console: Console) -> None:
         """Live on a terminal; elsewhere a line whenever a trial trains an epoch or ends."""
         self._console = console
-        self._live = (
-            Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        )
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._driver: Driver | None = None
         self._shown_at = 0.0
         self._said: dict[int, str] = {}
+        self._noted = 0
 
     def __enter__(self) -> Self:
         """Take the terminal."""
@@ -42,72 +47,88 @@ class SearchView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the terminal back."""
+        """Give the terminal back, and say what happened last."""
         if self._live:
             self._live.stop()
+        elif self._driver:
+            self._say(self._driver)
 
     def show(self, driver: Driver) -> None:
         """Bring what is shown up to date."""
+        if self._driver is None:
+            self._driver = driver
+            self._said = {t.number: _line(t, driver) for t in driver.earlier}
         if time.monotonic() - self._shown_at < _REFRESH_SECONDS:
             return
         self._shown_at = time.monotonic()
+        for note in driver.notes[self._noted :]:
+            self._console.print(f"note: {note}", highlight=False, soft_wrap=True)
+        self._noted = len(driver.notes)
         if self._live:
-            self._live.update(_screen(driver), refresh=True)
+            self._live.update(_screen(driver, self._console.height), refresh=True)
         else:
             self._say(driver)
 
     def _say(self, driver: Driver) -> None:
         for trial in driver.study.get_trials(deepcopy=False):
-            if not trial.intermediate_values and trial.state == TrialState.RUNNING:
-                continue
-            epoch = max(trial.intermediate_values, default=0)
-            value = trial.intermediate_values.get(epoch)
-            state = {TrialState.RUNNING: ""}.get(trial.state, f", {trial.state.name.lower()}")
-            figure = "" if value is None else f"{value:.2%} after {epoch} of {driver.budget.epochs} epochs"
-            reason = f" ({trial.user_attrs['reason']})" if "reason" in trial.user_attrs else ""
-            line = f"trial {trial.number}: {figure}{state}{reason}"
-            if trial.number not in self._said and trial.state.is_finished() and self._said.get(-1) is None:
-                self._said[trial.number] = line  # finished before this launch
-            elif self._said.get(trial.number) != line:
+            line = _line(trial, driver)
+            if line and self._said.get(trial.number) != line:
                 self._said[trial.number] = line
                 self._console.print(line, highlight=False, soft_wrap=True)
-        self._said[-1] = "begun"
 
 
-def _screen(driver: Driver) -> RenderableType:
+def _line(trial: FrozenTrial, driver: Driver) -> str:
+    """How far a trial is; empty before its first epoch."""
+    parts = []
+    if trial.intermediate_values:
+        epoch = max(trial.intermediate_values)
+        parts.append(f"{trial.intermediate_values[epoch]:.2%} after {epoch} of {driver.budget.epochs} epochs")
+    if trial.state.is_finished():
+        reason = f" ({trial.user_attrs[REASON]})" if REASON in trial.user_attrs else ""
+        parts.append(_ENDS[trial.state] + reason)
+    return f"trial {trial.number}: {', '.join(parts)}" if parts else ""
+
+
+def _screen(driver: Driver, height: int) -> RenderableType:
     trials = driver.study.get_trials(deepcopy=False)
     ended = sum(t.state.is_finished() for t in trials)
-    best = "none yet" if driver.best is None else f"{driver.best:.2%}"
-    target = "" if driver.budget.target is None else f" of over {driver.budget.target:.2%}"
-    head = Text.assemble(
-        (f"{driver.study.study_name}  ", "bold"),
-        f"{ended} of {driver.budget.trials} trials, best ", (f"{best}{target}", "bold green"),
-        f", {duration(driver.seconds_left)} left",
-    )  # fmt: skip
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
-    for name, right in [
-        ("trial", True),
-        ("epoch", True),
-        ("", False),
-        ("val %", True),
-        ("params", True),
-        ("MMACs", True),
-    ]:
-        table.add_column(name, justify="right" if right else "left", no_wrap=True)
-    for candidate in driver.running:
+    head = Text(no_wrap=True, overflow="ellipsis").append(driver.study.study_name, style="bold")
+    head.append(f"   {ended} of {driver.budget.trials} trials, {duration(driver.seconds_left)} left")
+    if driver.budget.target is not None:
+        head.append(f", target over {driver.budget.target:.2%}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
+    for name in ("trial", "epoch", "", "val %", "params", "MMACs"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    room = max(1, height - _OTHER_LINES)
+    for candidate in driver.running[:room]:
         table.add_row(*_running(candidate, driver.budget.epochs))
-    rejected = Text(f"rejected {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}", style="dim")
+    more = [Text(f"and {len(driver.running) - room} more", style="dim")] if len(driver.running) > room else []
+    rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
     return Group(
-        head, table, rejected, Text("Ctrl-C ends the search and keeps what is finished.", style="dim")
+        head,
+        _best(trials),
+        table,
+        *more,
+        Text(rejected, style="dim", no_wrap=True, overflow="ellipsis"),
+        Text("Ctrl-C ends the search and keeps what is finished.", style="dim"),
     )
 
 
+def _best(trials: Sequence[FrozenTrial]) -> Text:
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    if not complete:
+        return Text("best      none yet", style="dim")
+    best = max(complete, key=lambda t: t.values[0])
+    line = f"best      {best.values[0]:.2%}, trial {best.number}, {best.user_attrs['params']:,} params"
+    return Text(line, style="green", no_wrap=True, overflow="ellipsis")
+
+
 def _running(candidate: Candidate, epochs: int) -> list[RenderableType]:
-    accuracy = "–" if candidate.accuracy is None else f"{100 * candidate.accuracy:.2f}"
-    params, macs = (candidate.metrics.params, candidate.metrics.macs)
+    accuracy = "-" if candidate.accuracy is None else f"{100 * candidate.accuracy:.2f}"
+    figures = candidate.metrics
     bar = ProgressBar(total=epochs, completed=_epochs_done(candidate), width=24)
     done = f"{len(candidate.curve)}/{epochs}"
-    return [str(candidate.trial.number), done, bar, accuracy, f"{params:,}", f"{macs / 1e6:.1f}"]
+    return [str(candidate.trial.number), done, bar, accuracy, f"{figures.params:,}", f"{figures.macs / 1e6:.1f}"]
 
 
 def _epochs_done(candidate: Candidate) -> float:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from nas.search.engine import Engine
+from constraints.errors import UnusableInputError
+from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.study import CONFIRMED
 from nas.search.work import Outcome, Task, read_progress, train_candidate
 
@@ -65,7 +68,7 @@ def confirm(
     """Confirm (number, architecture) pairs in order, and store each in the study as soon as it is known.
 
     ``feed`` holds the whole training set and is judged by the test set. A training that was interrupted goes on from
-    its checkpoint. Raises RuntimeError, naming trial and seed, for one that failed.
+    its checkpoint. Raises UnusableInputError, naming trial and seed, for one that failed.
     """
     tasks = {
         (trial, seed): Task(
@@ -85,11 +88,10 @@ def confirm(
     return confirmations
 
 
-def _run(
-    engine: Engine, tasks: dict[tuple[int, int], Task], progress: Progress
-) -> dict[tuple[int, int], Outcome]:
+def _run(engine: Engine, tasks: dict[tuple[int, int], Task], progress: Progress) -> dict[tuple[int, int], Outcome]:
     waiting, running = list(tasks), dict[Future[Outcome], tuple[int, int]]()
     outcomes: dict[tuple[int, int], Outcome] = {}
+    deaths: Counter[tuple[int, int]] = Counter()
     while waiting or running:
         while waiting and len(running) < engine.slots:
             key = waiting.pop(0)
@@ -100,10 +102,24 @@ def _run(
             progress(trial, seed, len(read_progress(task.folder)), task.epochs)
         for future in done:
             key = running.pop(future)
-            outcomes[key] = future.result()
-            if outcomes[key].reason:
-                raise RuntimeError(f"trial {key[0]} with seed {key[1]}: {outcomes[key].reason}")
+            try:
+                outcomes[key] = _succeeded(future.result(), *key)
+            except BrokenProcessPool:
+                deaths[key] += 1
+                if deaths[key] >= MAX_DEATHS:
+                    raise _failed(*key, f"its worker died {deaths[key]} times") from None
+                waiting.insert(0, key)
     return outcomes
+
+
+def _succeeded(outcome: Outcome, trial: int, seed: int) -> Outcome:
+    if outcome.reason:
+        raise _failed(trial, seed, outcome.reason)
+    return outcome
+
+
+def _failed(trial: int, seed: int, reason: str) -> UnusableInputError:
+    return UnusableInputError(f"cannot confirm trial {trial} with seed {seed}: {reason}: try another trial or --epochs")
 
 
 def _confirmation(

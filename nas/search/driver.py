@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
-from nas.search.engine import Engine
-from nas.search.study import REJECTED, accuracy
+from nas.search.engine import MAX_DEATHS, Engine
+from nas.search.study import CURVE, REASON, REJECTED
 from nas.search.work import Outcome, Task, read_progress, train_candidate
 from nas.space.analytic import metrics
 from nas.space.sampler import ARCHITECTURE, FeasibleSampler, SpaceExhaustedError
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 RUNG_FACTOR = 2
 FIRST_RUNG = 2
 """Epochs of the first rung; each further one is RUNG_FACTOR times as long, up to the full budget."""
-MAX_DEATHS = 3
-"""How often a candidate may take its worker down before it counts as failed."""
 TICK_SECONDS = 0.25
 
 
@@ -55,6 +52,8 @@ class Candidate:
     future: Future[Outcome] | None = None
     until: int = 0
     deaths: int = 0
+    reported: int = 0
+    """Epochs that the study knew of before this launch."""
     curve: list[dict[str, Any]] = field(default_factory=list)
     epoch_started: float = 0.0
 
@@ -88,20 +87,26 @@ class Driver:
     running: list[Candidate] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     best: float | None = None
+    earlier: list[FrozenTrial] = field(default_factory=list)
+    """Trials that ended before this launch."""
+    notes: list[str] = field(default_factory=list)
+    """What a person should know of and no trial's state tells, one line each."""
+    _rejected_before: dict[str, int] = field(default_factory=dict)
+    _interrupted: list[FrozenTrial] = field(default_factory=list)
+    _exhausted: str = ""
 
     def run(self) -> Summary:
         """Search until a budget is spent; on KeyboardInterrupt the workers end and everything finished is kept."""
         self._rejected_before = dict(self.study.user_attrs.get(REJECTED, {}))
-        self.best = max(
-            (a for t in self.study.get_trials(deepcopy=False) if (a := self._full(t)) is not None),
-            default=None,
-        )
-        interrupted = self._interrupted()
+        trials = self.study.get_trials(deepcopy=False)
+        self.earlier = [t for t in trials if t.state.is_finished()]
+        self.best = max((t.values[0] for t in trials if t.state == TrialState.COMPLETE), default=None)
+        self._interrupted = [t for t in trials if not t.state.is_finished()]
         try:
             while (ended := self._ended()) is None:
-                exhausted = self._fill(interrupted)
+                self._fill()
                 if not self.running:
-                    ended = exhausted or "every trial of the budget is done"
+                    ended = self._exhausted or "every trial of the budget is done"
                     break
                 self._collect()
                 self.observe(self)
@@ -118,10 +123,7 @@ class Driver:
     def rejected(self) -> dict[str, int]:
         """Proposals turned away in the whole study, by rule."""
         before = self._rejected_before
-        return {
-            rule: before.get(rule, 0) + self.sampler.rejected[rule]
-            for rule in {**before, **self.sampler.rejected}
-        }
+        return {rule: before.get(rule, 0) + self.sampler.rejected[rule] for rule in {**before, **self.sampler.rejected}}
 
     def _ended(self) -> str | None:
         if self.budget.stop_at_target and self._reached():
@@ -133,56 +135,65 @@ class Driver:
     def _reached(self) -> bool:
         return self.budget.target is not None and self.best is not None and self.best > self.budget.target
 
-    def _full(self, trial: optuna.trial.FrozenTrial) -> float | None:
-        return accuracy(trial) if trial.state == TrialState.COMPLETE else None
-
-    def _interrupted(self) -> Iterator[Candidate]:
-        """Trials that an earlier launch left running; they go on under their own numbers."""
-        for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            trial = Trial(self.study, frozen._trial_id)
-            if ARCHITECTURE not in frozen.user_attrs:
-                self._fail(trial, "interrupted before its network was proposed")
-                continue
-            yield self._candidate(
-                trial, parse(frozen.user_attrs[ARCHITECTURE]), sorted(frozen.intermediate_values)
-            )
-
-    def _candidate(self, trial: Trial, architecture: Architecture, reported: list[int]) -> Candidate:
-        folder = self.folder / f"trial-{trial.number:05d}"
-        figures = metrics(architecture)
-        candidate = Candidate(trial=trial, architecture=architecture, metrics=figures, folder=folder)
-        candidate.curve = read_progress(folder)[: len(reported)]
-        return candidate
-
-    def _fill(self, interrupted: Iterator[Candidate]) -> str | None:
-        """Give every free worker a candidate; the reason why no more are to be had, where that is so."""
-        while len(self.running) < self.engine.slots:
-            candidate = next(interrupted, None)
-            if candidate is None:
-                if len(self.study.get_trials(deepcopy=False)) >= self.budget.trials:
-                    return None
-                try:
-                    candidate = self._ask()
-                except SpaceExhaustedError as error:
-                    return f"the space is exhausted: {error}"
+    def _fill(self) -> None:
+        """Give every free worker a candidate, those first that an earlier launch left running."""
+        while len(self.running) < self.engine.slots and (candidate := self._next()):
             self.running.append(candidate)
             self._train(candidate)
+
+    def _next(self) -> Candidate | None:
+        """The next candidate to train; None where the budget or the space has no more."""
+        try:
+            if self._interrupted:
+                left = self._interrupted.pop(0)
+                return self._propose(Trial(self.study, left._trial_id), len(left.intermediate_values))
+            if not self._exhausted and self._proposed() < self.budget.trials:
+                return self._propose(self.study.ask(), 0)
+        except SpaceExhaustedError as error:
+            self._exhausted = f"the space is exhausted: {error}"
         return None
 
-    def _ask(self) -> Candidate:
-        trial = self.study.ask(self.sampler.feasible.space.distributions)
-        judged = self.sampler.feasible.judge(trial.params)
-        for name, value in judged.metrics.as_dict().items():
-            trial.set_user_attr(name, value)
-        trial.set_user_attr(ARCHITECTURE, str(judged.architecture))
-        self.study.set_user_attr(REJECTED, self.rejected)
-        return self._candidate(trial, judged.architecture, [])
+    def _proposed(self) -> int:
+        return sum(ARCHITECTURE in t.user_attrs for t in self.study.get_trials(deepcopy=False))
+
+    def _propose(self, trial: Trial, reported: int) -> Candidate:
+        """The candidate of a trial; what an interrupted one lacks is proposed as it would have been.
+
+        Raises SpaceExhaustedError, and ends the trial as failed, where nothing is left to propose.
+        """
+        if ARCHITECTURE not in trial.user_attrs:
+            try:
+                for name, distribution in self.sampler.feasible.space.distributions.items():
+                    trial._suggest(name, distribution)  # what study.ask(distributions) does for a new trial
+            except SpaceExhaustedError as error:
+                self._fail(trial, str(error))
+                raise
+            judged = self.sampler.feasible.judge(trial.params)
+            for name, value in judged.metrics.as_dict().items():
+                trial.set_user_attr(name, value)
+            self.study.set_user_attr(REJECTED, self.rejected)
+            trial.set_user_attr(ARCHITECTURE, str(judged.architecture))
+        return self._candidate(trial, parse(trial.user_attrs[ARCHITECTURE]), reported)
+
+    def _candidate(self, trial: Trial, architecture: Architecture, reported: int) -> Candidate:
+        folder = self.folder / f"trial-{trial.number:05d}"
+        curve = read_progress(folder)[:reported]
+        if len(curve) < reported:
+            self.notes.append(
+                f"trial {trial.number} is trained anew: its {reported} finished epochs are not in {folder}"
+            )
+        return Candidate(
+            trial=trial,
+            architecture=architecture,
+            metrics=metrics(architecture),
+            folder=folder,
+            reported=reported,
+            curve=curve,
+        )
 
     def _train(self, candidate: Candidate) -> None:
         """Send a candidate to a worker until its next rung."""
-        candidate.until = next(
-            (r for r in rungs(self.budget.epochs) if r > len(candidate.curve)), self.budget.epochs
-        )
+        candidate.until = next((r for r in rungs(self.budget.epochs) if r > len(candidate.curve)), self.budget.epochs)
         task = Task(
             architecture=str(candidate.architecture),
             feed=self.feed,
@@ -207,22 +218,22 @@ class Driver:
                 outcome = future.result()
             except BrokenProcessPool:
                 self._retry(candidate)
+            except OSError:
+                raise  # a full disk is no fault of the candidate, which goes on from its checkpoint later
             except Exception as error:
-                self._end(
-                    candidate,
-                    reason=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-                )
+                self._end(candidate, reason=f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
             else:
                 self._report(candidate, list(outcome.curve))
                 self._decide(candidate, outcome)
 
     def _report(self, candidate: Candidate, curve: list[dict[str, Any]]) -> None:
-        """Store the epochs that the study does not know yet."""
+        """Store the epochs that the study does not know yet; the curve first, so that no epoch is known without it."""
         for epoch in curve[len(candidate.curve) :]:
-            candidate.trial.report(epoch["val_accuracy"], epoch["epoch"])
             candidate.curve.append(epoch)
             candidate.epoch_started = time.monotonic()
-            candidate.trial.set_user_attr("curve", candidate.curve)
+            candidate.trial.set_user_attr(CURVE, candidate.curve)
+            if epoch["epoch"] > candidate.reported:
+                candidate.trial.report(epoch["val_accuracy"], epoch["epoch"])
 
     def _decide(self, candidate: Candidate, outcome: Outcome) -> None:
         if outcome.reason:
@@ -246,7 +257,7 @@ class Driver:
         if reason:
             self._fail(candidate.trial, reason)
         elif pruned:
-            candidate.trial.set_user_attr("reason", f"below the better half at epoch {len(candidate.curve)}")
+            candidate.trial.set_user_attr(REASON, f"below the better half at epoch {len(candidate.curve)}")
             self.study.tell(candidate.trial, state=TrialState.PRUNED)
         else:
             value = candidate.curve[-1]["val_accuracy"]
@@ -254,9 +265,8 @@ class Driver:
             self.best = value if self.best is None else max(self.best, value)
 
     def _fail(self, trial: Trial, reason: str) -> None:
-        trial.set_user_attr("reason", reason)
-        with suppress(ValueError):
-            self.study.tell(trial, state=TrialState.FAIL)
+        trial.set_user_attr(REASON, reason)
+        self.study.tell(trial, state=TrialState.FAIL)
 
 
 def rungs(epochs: int) -> list[int]:

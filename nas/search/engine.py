@@ -7,13 +7,17 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
+MAX_DEATHS = 3
+"""How often a piece of work may take its worker down before it counts as failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,21 +55,23 @@ class LocalEngine:
         slot = next((i for i, busy in enumerate(self._busy) if busy is None or busy.done()), None)
         if slot is None:
             raise RuntimeError(f"all {self.slots} workers are busy")
-        try:
-            future = self._pool(slot).submit(function, self._placements[slot], *args)
-        except BrokenProcessPool:
-            self._pools[slot] = None
-            future = self._pool(slot).submit(function, self._placements[slot], *args)
+        with _no_interrupts():  # a worker inherits this until it ignores Ctrl-C by itself
+            try:
+                future = self._pool(slot).submit(function, self._placements[slot], *args)
+            except BrokenProcessPool:
+                self._pools[slot] = None
+                future = self._pool(slot).submit(function, self._placements[slot], *args)
         self._busy[slot] = future
         return future
 
     def shutdown(self) -> None:
         """Kill the workers; their checkpoints are whole, since those are written atomically."""
-        for child in multiprocessing.active_children():
-            child.kill()
-        for pool in self._pools:
-            if pool is not None:
-                pool.shutdown(wait=True, cancel_futures=True)
+        with _no_interrupts():
+            for child in multiprocessing.active_children():
+                child.kill()
+            for pool in self._pools:
+                if pool is not None:
+                    pool.shutdown(wait=True, cancel_futures=True)
 
     def _pool(self, slot: int) -> ProcessPoolExecutor:
         pool = self._pools[slot]
@@ -78,6 +84,16 @@ class LocalEngine:
             )
             self._pools[slot] = pool
         return pool
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block; none is lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def placements(*, workers: int | None, device: str, cores: int, gpus: int) -> list[Placement]:

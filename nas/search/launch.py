@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 from filelock import FileLock, Timeout
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from constraints.augmentation import judge_augmentation
 from constraints.errors import UnusableInputError
@@ -17,7 +20,8 @@ from constraints.rules import parse_all
 from nas.config import DEFAULT_TARGET, LaunchConfig
 from nas.search.driver import Budget, Driver, Summary, pruner
 from nas.search.engine import LocalEngine, placements
-from nas.search.study import TARGET, create_or_resume, open_storage, run_folder
+from nas.search.storage import open_storage, reason, run_folder
+from nas.search.study import DATA, SOURCE, TARGET, create_or_resume
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler
@@ -25,11 +29,6 @@ from nas.training import datasets
 from nas.training.augmentation import PIPELINES
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
-
-SOURCE = "source"
-"""Study attribute: where its data was read from."""
-DATA = "data"
-"""Study attribute: name of its data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +41,12 @@ class Prepared:
     lock: FileLock
 
 
+def check(config: LaunchConfig) -> None:
+    """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
+    spaces.load(config.space)
+    gpus(config.device)
+
+
 def prepare(config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], None]) -> Prepared:
     """Open everything that a search needs; every error comes before a worker starts.
 
@@ -51,28 +56,24 @@ def prepare(config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], 
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     feasible = FeasiblePart(space, parse_all(config.constraints))
     feasible.sample(random.Random(config.seed))
-    feed = search_feed(dataset, config.seed)
-    storage, folder = open_storage(config.storage), run_folder(config.storage, config.study)
-    lock = _hold(folder, config.study)
+    feed, workers = search_feed(dataset, config.seed), engine(config)
     sampler = FeasibleSampler(feasible, seed=config.seed)
-    study = create_or_resume(storage, config.study, _identity(config, dataset, space), sampler)
-    study.pruner = pruner()
-    target = config.target or (DEFAULT_TARGET if config.stop_at_target else None)
-    study.set_user_attr(TARGET, target or DEFAULT_TARGET)
-    study.set_user_attr(SOURCE, _absolute(config.data))
-    study.set_user_attr(DATA, dataset.name)
+    folder = run_folder(config.storage, config.study)
+    lock = hold(folder, config.study)
+    try:
+        storage = open_storage(config.storage, write=True)
+        study = create_or_resume(storage, config.study, _identity(config, dataset, space), sampler)
+        budget = _budget(config)
+        _describe(study, config, dataset)
+    except BaseException:
+        lock.release()
+        raise
     driver = Driver(
         study=study,
         sampler=sampler,
-        engine=engine(config),
+        engine=workers,
         feed=feed,
-        budget=Budget(
-            trials=config.trials,
-            seconds=config.timeout,
-            epochs=config.epochs,
-            target=target,
-            stop_at_target=config.stop_at_target,
-        ),
+        budget=budget,
         folder=folder,
         seed=config.seed,
         observe=observe,
@@ -80,10 +81,48 @@ def prepare(config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], 
     return Prepared(study=study, driver=driver, dataset=dataset, lock=lock)
 
 
+def _budget(config: LaunchConfig) -> Budget:
+    return Budget(
+        trials=config.trials,
+        seconds=config.timeout,
+        epochs=config.epochs,
+        target=config.target or (DEFAULT_TARGET if config.stop_at_target else None),
+        stop_at_target=config.stop_at_target,
+    )
+
+
+def _describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
+    """Keep in the study what its leaderboard shows; a target that an earlier launch asked for stays."""
+    study.pruner = pruner()
+    study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
+    study.set_user_attr(SOURCE, _absolute(config.data))
+    study.set_user_attr(DATA, dataset.name)
+
+
 def run(prepared: Prepared) -> Summary:
-    """Search until a budget is spent."""
-    with prepared.lock:
+    """Search until a budget is spent; UnusableInputError where the disk or the database gives way meanwhile.
+
+    What was stored until then is kept, and another launch goes on from it.
+    """
+    with prepared.lock, gives_way():
         return prepared.driver.run()
+
+
+@contextmanager
+def gives_way() -> Iterator[None]:
+    """Turn a full disk, a vanished folder or a lost database into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UnusableInputError(
+            f"cannot go on: {error.filename or 'the disk'}: {error.strerror or error}: "
+            "mend that and launch again, which goes on from here"
+        ) from error
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise UnusableInputError(
+            f"the storage is lost: {reason(error.__cause__ or error)}: "
+            "mend that and launch again, which goes on from here"
+        ) from error
 
 
 def engine(config: LaunchConfig) -> LocalEngine:
@@ -115,7 +154,7 @@ def gpus(device: str) -> int:
     """How many GPUs this machine has; UnusableInputError where ``device`` is cuda and it has none."""
     if device == "cpu" or (device == "auto" and not Path("/dev/nvidiactl").exists()):
         return 0
-    import torch  # noqa: PLC0415 (two seconds, only where there may be a GPU)
+    import torch
 
     count = torch.cuda.device_count()
     if device == "cuda" and not count:
@@ -127,20 +166,19 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _hold(folder: Path, study: str) -> FileLock:
-    """The lock that keeps a second launch off the same study."""
+def hold(folder: Path, study: str, job: str = "driver") -> FileLock:
+    """The lock that keeps a second launch (or other ``job``) off the same study."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "driver.lock", timeout=0)
+        lock = FileLock(folder / f"{job}.lock", timeout=0)
         lock.acquire()
     except Timeout:
         raise UnusableInputError(
-            f"study {study!r} is held by another launch on {folder}: wait for it to end, or take another --study"
+            f"study {study!r} is held by another process that works in {folder}: "
+            "wait for it to end, or take another --study"
         ) from None
     except OSError as error:
-        raise UnusableInputError(
-            f"cannot write {folder}: {error.strerror}: give --storage a writable path"
-        ) from None
+        raise UnusableInputError(f"cannot write {folder}: {error.strerror}: give --storage a writable path") from None
     return lock
 
 

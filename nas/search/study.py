@@ -1,15 +1,12 @@
-"""The study: where trials are kept, what they were made with, and how one is opened again."""
+"""The study: what its trials were made with, and how one is opened again."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from constraints.errors import UnusableInputError
@@ -20,6 +17,14 @@ REJECTED = "rejected"
 """Study attribute: rule -> number of proposals that it turned away."""
 CONFIRMED = "confirmed:"
 """Study attribute, followed by a trial's number: its nas.search.confirm.Confirmation as a table."""
+CURVE = "curve"
+"""Trial attribute: its epochs so far, each a nas.training.train.Epoch as a table."""
+REASON = "reason"
+"""Trial attribute: why it failed or was pruned."""
+SOURCE = "source"
+"""Study attribute: where its data was read from."""
+DATA = "data"
+"""Study attribute: name of its data."""
 TARGET = "target"
 """Study attribute: the validation accuracy that a candidate must exceed, or None."""
 
@@ -30,26 +35,6 @@ REMEDIES = {
     "epochs": "keep the budget of a candidate, or use another --study",
     "objective": "keep the objective, or use another --study",
 }
-
-
-def open_storage(place: str) -> BaseStorage:
-    """The storage at a URL (``postgresql://...``) or of a journal file; UnusableInputError where it cannot be opened."""
-    try:
-        if "://" in place:
-            return RDBStorage(place)
-        path = Path(place)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(path)))
-    except (OSError, ValueError, ImportError) as error:
-        raise _unusable(place, error) from None
-    except Exception as error:
-        # SQLAlchemy and the database drivers each raise errors of their own, with no common base but this.
-        raise _unusable(place, error) from None
-
-
-def run_folder(storage: str, study: str) -> Path:
-    """Where the checkpoints of a study lie: beside its journal, or below ``runs`` where the study is in a database."""
-    return (Path("runs") if "://" in storage else Path(storage).parent) / study
 
 
 def create_or_resume(
@@ -79,13 +64,9 @@ def load(storage: BaseStorage, name: str | None) -> optuna.Study:
     """An existing study; with no name the only one there is."""
     names = [s.study_name for s in optuna.get_all_study_summaries(storage, include_best_trial=False)]
     if not names:
-        raise UnusableInputError(
-            "no study in this storage: nothing was launched here: launch one, or give --storage"
-        )
+        raise UnusableInputError("no study in this storage: nothing was launched here: launch one, or give --storage")
     if name is None and len(names) > 1:
-        raise UnusableInputError(
-            f"several studies in this storage: {', '.join(names)}: choose one with --study"
-        )
+        raise UnusableInputError(f"several studies in this storage: {', '.join(names)}: choose one with --study")
     if name is not None and name not in names:
         raise UnusableInputError(f"no such study: {name!r}: this storage holds {', '.join(names)}")
     return optuna.load_study(storage=storage, study_name=name or names[0])
@@ -94,18 +75,6 @@ def load(storage: BaseStorage, name: str | None) -> optuna.Study:
 def accuracy(trial: FrozenTrial) -> float | None:
     """Validation accuracy of a trial as far as it was trained; None before its first epoch."""
     return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else None
-
-
-def masked(place: str) -> str:
-    """``place`` without the password that a URL may carry."""
-    return re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", place)
-
-
-def _unusable(place: str, error: Exception) -> UnusableInputError:
-    reason = masked(str(error).strip().split("\n")[0])
-    return UnusableInputError(
-        f"cannot open the storage {masked(place)}: {reason}: give --storage a writable path or a reachable database"
-    )
 
 
 def _decisive(value: Any) -> Any:

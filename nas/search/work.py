@@ -43,15 +43,17 @@ def train_candidate(placement: Placement, task: Task) -> Outcome:
 
     The weights that were judged last are kept as ``WEIGHTS`` when the whole budget is trained.
     """
-    import torch  # noqa: PLC0415 (workers need it, the driver does not)
-    from safetensors.torch import save_file  # noqa: PLC0415
+    import torch
+    from safetensors.torch import save_file
 
-    from nas.architecture.model import build  # noqa: PLC0415
-    from nas.architecture.spec import parse  # noqa: PLC0415
-    from nas.training import recipes  # noqa: PLC0415
-    from nas.training.train import Epoch, train  # noqa: PLC0415
+    from nas.architecture.model import build
+    from nas.architecture.spec import parse
+    from nas.training import recipes
+    from nas.training.train import Epoch, train
 
     task.folder.mkdir(parents=True, exist_ok=True)
+    for draft in task.folder.glob(f"{CHECKPOINT}.*"):  # of a worker that was killed while it wrote
+        draft.unlink(missing_ok=True)
     curve = [Epoch(**values) for values in read_progress(task.folder)]
 
     def on_epoch(epoch: Epoch) -> bool:

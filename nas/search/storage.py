@@ -1,0 +1,160 @@
+"""Where studies are kept: a journal file with a lock that dies with its holder, or a database."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from filelock import FileLock
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from constraints.errors import UnusableInputError
+
+CONNECT_SECONDS = 10
+_POSTGRESQL = re.compile(r"^postgres(ql)?://")
+_JOURNAL_START = b'{"op_code":'
+
+
+def open_storage(place: str, *, write: bool = False) -> BaseStorage:
+    """The storage at a URL (``postgresql://...``) or of a journal file, which ``write`` makes where it is missing.
+
+    A writer sets a half-written last line of the journal, which a kill can leave, aside in ``<journal>.torn``; a
+    reader passes over it. Raises UnusableInputError where the storage cannot be opened.
+    """
+    if is_database(place):
+        return _database(place)
+    path = Path(place)
+    if not write and not path.exists():
+        raise UnusableInputError(
+            f"no storage at {place}: nothing was launched here: launch a search, or give --storage"
+        )
+    return _journal(path, write=write)
+
+
+def is_database(place: str) -> bool:
+    """Whether a storage is a database's URL rather than a journal's path."""
+    return "://" in place
+
+
+def run_folder(storage: str, study: str) -> Path:
+    """Where the checkpoints of a study lie: beside its journal, or below ``runs`` where the study is in a database."""
+    return (Path("runs") if is_database(storage) else Path(storage).parent) / study
+
+
+def masked(text: str) -> str:
+    """``text`` without the passwords that URLs in it carry."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+
+
+class _FileLock(JournalFileOpenLock):
+    """A lock of the operating system: unlike Optuna's own, none is left to wait for when its holder is killed."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(str(journal))
+        self._lock = FileLock(f"{journal}.lock")
+
+    def acquire(self) -> bool:
+        self._lock.acquire()
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def _journal(path: Path, *, write: bool) -> BaseStorage:
+    lock = _FileLock(path)
+    try:
+        if write:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+            try:
+                _set_torn_line_aside(path)
+            finally:
+                lock.release()
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    except OSError as error:
+        raise UnusableInputError(
+            f"cannot open the storage {path}: {error.strerror or error}: give --storage a writable path"
+        ) from None
+    except Exception as error:
+        # Optuna replays the lines, so a line that is no operation of its own may raise anything.
+        raise UnusableInputError(
+            f"cannot read the storage {path}: {_damage(path)} ({type(error).__name__}): "
+            "restore it from a copy, or give another --storage"
+        ) from None
+
+
+def _set_torn_line_aside(path: Path) -> None:
+    """Cut a last line without its end off, so that the next one does not run into it; the caller holds the lock."""
+    if not path.exists():
+        with path.open("ab"):
+            return
+    with path.open("r+b") as file:
+        first = file.readline()
+        if first and not first.startswith(_JOURNAL_START[: len(first)]):
+            raise ValueError("not a journal")
+        end = _end_of_last_line(path, file.seek(0, 2))
+        start = _end_of_last_line(path, end - 1)
+        file.seek(start)
+        if end > start:
+            json.loads(file.read(end - start))
+        torn = file.read()
+        if torn:
+            with Path(f"{path}.torn").open("ab") as aside:
+                aside.write(torn + b"\n")
+            file.truncate(end)
+
+
+def _end_of_last_line(path: Path, size: int, block: int = 1 << 16) -> int:
+    """Of the first ``size`` bytes, how many go up to and with the last line feed."""
+    with path.open("rb") as file:
+        for start in range(max(0, size - block), -block, -block):
+            file.seek(max(0, start))
+            found = file.read(min(block, size - max(0, start))).rfind(b"\n")
+            if found >= 0:
+                return max(0, start) + found + 1
+    return 0
+
+
+def _damage(path: Path) -> str:
+    """Which line of a journal is damaged, for the error that refuses it."""
+    with path.open("rb") as file:
+        damaged = next((number for number, line in enumerate(file, start=1) if not _is_operation(line)), None)
+    if damaged is None:
+        return "its lines do not fit together"
+    return "it is not a journal of Optuna" if damaged == 1 else f"line {damaged} is damaged"
+
+
+def _is_operation(line: bytes) -> bool:
+    try:
+        return "op_code" in json.loads(line)
+    except (ValueError, TypeError):
+        return False
+
+
+def _database(url: str) -> BaseStorage:
+    timeout = {"connect_timeout": CONNECT_SECONDS} if _POSTGRESQL.match(url) else {}
+    try:
+        return RDBStorage(
+            _POSTGRESQL.sub("postgresql+psycopg://", url),
+            engine_kwargs={"connect_args": timeout, "pool_pre_ping": True},
+        )
+    except ImportError as error:
+        missing = error.__cause__.name if isinstance(error.__cause__, ImportError) else None
+        package = "psycopg[binary]" if _POSTGRESQL.match(url) else missing or "the database's driver"
+        raise UnusableInputError(
+            f"no driver for the storage {masked(url)}: {package} is not installed: pip install '{package}'"
+        ) from None
+    except Exception as error:
+        # SQLAlchemy and the database drivers each raise errors of their own, with no common base but this.
+        raise UnusableInputError(
+            f"cannot open the storage {masked(url)}: {reason(error)}: give --storage a database that can be reached"
+        ) from None
+
+
+def reason(error: BaseException) -> str:
+    """What a database said, in one line without passwords."""
+    text = str(error).strip().partition("\n")[0] or type(error).__name__
+    return masked(re.sub(r"^\([\w.]+\)\s*", "", text)).rstrip(". ")
