@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,9 +46,7 @@ class Field:
         """Unit ``i`` sees what units ``i + offset + k * dilation`` saw, k from 0 to ``kernel - 1``."""
         if len(self.lo) == 1:
             shift, reach = self.jump * offset, self.jump * (kernel - 1) * dilation
-            return Field(
-                self.jump, (self.lo[0] + shift + min(0, reach),), (self.hi[0] + shift + max(0, reach),)
-            )
+            return Field(self.jump, (self.lo[0] + shift + min(0, reach),), (self.hi[0] + shift + max(0, reach),))
         ends = (offset, offset + (kernel - 1) * dilation)
         taps: Sequence[int] = range(offset, offset + kernel * dilation, dilation) if kernel > 1 else ends[:1]
         if kernel > 2 and self._is_monotone():
@@ -93,18 +92,24 @@ class Field:
 
     def _is_monotone(self) -> bool:
         rows = [self.at(i) for i in range(self.period + 1)]
-        return all(a[0] <= b[0] and a[1] <= b[1] for a, b in zip(rows, rows[1:], strict=False))
+        return all(a[0] <= b[0] and a[1] <= b[1] for a, b in itertools.pairwise(rows))
 
 
 def explicit(intervals: Sequence[tuple[Bound, Bound]]) -> Field:
     """A field that lists every unit of a map of ``len(intervals)`` units.
 
-    Beyond the map it goes on at the pace of its first and last unit, so that borders stay borders.
+    Beyond the map it repeats itself where it has phases, and else goes on at its mean pace, so that a border
+    stays a border.
     """
     low, high = [i[0] for i in intervals], [i[1] for i in intervals]
     n = len(intervals)
+    for period in range(1, n):
+        step = low[period] - low[0]
+        rest = range(n - period)
+        if n % period == 0 and all(low[i + period] - low[i] == step == high[i + period] - high[i] for i in rest):
+            return Field(int(step), tuple(low[:period]), tuple(high[:period]))
     pace = (low[-1] - low[0] + high[-1] - high[0]) / 2 / (n - 1) if n > 1 else 0
-    return _reduced(round(pace * n) if math.isfinite(pace) else 0, low, high)
+    return Field(round(pace * n) if math.isfinite(pace) else 0, tuple(low), tuple(high))
 
 
 def _reduced(jump: int, low: Sequence[Bound], high: Sequence[Bound]) -> Field:
@@ -121,7 +126,7 @@ def _reduced(jump: int, low: Sequence[Bound], high: Sequence[Bound]) -> Field:
 
 
 def transposed(field: Field, kernel: int, stride: int, dilation: int, padding: int) -> Field:
-    """After a transposed convolution: output ``o`` sees the inputs ``i`` with o = i * stride - padding + k * dilation."""
+    """After a transposed convolution: output ``o`` sees inputs ``i`` with o = i * stride - padding + k * dilation."""
 
     def taps(o: int) -> list[int]:
         reached = (o + padding - k * dilation for k in range(kernel))
@@ -143,8 +148,8 @@ def adaptive(field: Field, size: int, output: int) -> Field:
 def interpolated(field: Field, scale: Fraction, mode: str, align_corners: bool) -> Field:
     """After an interpolation; ``scale`` is input units per output unit.
 
-    ``mode`` is one of nearest, nearest-exact, linear, cubic, linear-aa, cubic-aa, as in torch.nn.functional.interpolate;
-    taps whose weight is exactly zero see nothing.
+    ``mode`` is one of nearest, nearest-exact, linear, cubic, linear-aa, cubic-aa (-aa: antialiased), which mean what
+    they mean to torch.nn.functional.interpolate; taps whose weight is exactly zero see nothing.
     """
     taps = _TAPS[mode]
     return field.resample(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
 from constraints.errors import UnusableInputError
@@ -48,8 +49,10 @@ def trace(model: nn.Module, input_size: Sequence[int] | Sequence[Sequence[int]] 
     UnusableInputError is raised for an impossible ``input_size``.
     """
     shapes = _shapes(input_size)
-    if any(isinstance(p, nn.parameter.UninitializedTensorMixin) for p in model.parameters()):
+    if any(is_lazy(p) for p in model.parameters()):
         model = deepcopy(model)  # a lazy module fixes its shapes in its first run, which must leave no mark
+        with _unchanged(model), torch.no_grad():
+            model(*_samples(model, shapes))
     with _unchanged(model):
         inputs = _samples(model, shapes)
         recorder = Recorder(model, inputs)
@@ -57,11 +60,11 @@ def trace(model: nn.Module, input_size: Sequence[int] | Sequence[Sequence[int]] 
             with torch.no_grad(), recorder.naming(), recorder:
                 output = model(*inputs)
         finally:
-            for tensor, before in recorder.saved.values():
+            for tensor, before in recorder.overwritten.values():
                 with torch.no_grad():
                     tensor.copy_(before)
         outputs = [t for t in tree_leaves(output) if isinstance(t, torch.Tensor)]
-        summary = summarise(model, recorder, outputs)
+        summary = summarise(recorder, outputs)
     return _as_trace(summary, shapes)
 
 
@@ -101,7 +104,7 @@ def _unchanged(model: nn.Module) -> Iterator[None]:
     modules = list(model.modules())
     before = [(m, m.training, dict(m._parameters), dict(m._buffers)) for m in modules]
     python, numpy, torches = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]  # torch leaves it untyped
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
     try:

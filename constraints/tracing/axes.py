@@ -1,4 +1,4 @@
-"""Which axes of a tensor carry a spatial axis of the input, and what its units see along it; pure, no torch."""
+"""Which axes of a tensor carry a spatial axis of the input, and what units see along it; pure, no torch."""
 
 from __future__ import annotations
 
@@ -25,6 +25,37 @@ class Digit(NamedTuple):
     size: int
     stride: int
     offset: int = 0
+
+
+class Window(NamedTuple):
+    """A window that slides along one tensor axis, and how many places it has."""
+
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    padding: int = 0
+    size: int = 1
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether every result is the element that it stands on."""
+        return self.kernel == self.stride == 1 and self.padding == 0
+
+
+class Cut(NamedTuple):
+    """A part of one tensor axis: ``size`` indices from ``start``, ``step`` apart."""
+
+    axis: int
+    start: int
+    step: int
+    size: int
+    is_select: bool = False
+    """Whether the axis is gone afterwards."""
+
+    def share(self, shape: Shape, views: Sequence[View | None]) -> float:
+        """How much of the whole the part is, along an axis that is spatial; 1 where it is not."""
+        spatial = any(v is not None and any(d.axis == self.axis for d in v.digits) for v in views)
+        return self.size / shape[self.axis] if spatial and not self.is_select else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +102,12 @@ def moved(view: View | None, axes: Sequence[int | None]) -> View | None:
     return replace(view, digits=tuple(digits))
 
 
+def without(gone: Iterable[int], n: int) -> list[int | None]:
+    """Where each of ``n`` axes lies after some are gone, for ``moved``."""
+    left = set(range(n)) - set(gone)
+    return [sum(b < a for b in left) if a in left else None for a in range(n)]
+
+
 def reduced(view: View | None, axes: Iterable[int], how: str = "other") -> View | None:
     """After all indices of some tensor axes were brought together."""
     if view is None or not view.digits:
@@ -86,46 +123,57 @@ def reduced(view: View | None, axes: Iterable[int], how: str = "other") -> View 
     return normal(replace(view, field=field, digits=kept, pooled=pooled))
 
 
-def windowed(
-    view: View | None,
-    axis: int,
-    shape: Shape,
-    kernel: int,
-    stride: int,
-    dilation: int,
-    padding: int,
-    size: int,
-) -> View | None:
-    """After a convolution or pooling along a tensor axis; ``size`` is the number of its results."""
-    if kernel == stride == 1 and padding == 0 and size == shape[axis]:
+def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View | None:
+    """After a convolution or pooling along a tensor axis of a tensor of shape ``shape``."""
+    if window.changes_nothing and window.size == shape[axis]:
         return view
     view = plain(view, axis, shape)
-    if view is None or not view.digits:
+    if view is None:
         return view
-    digits = list(view.digits)
-    at = next((i for i, d in enumerate(digits) if d.axis == axis), None)
+    at = next((i for i, d in enumerate(view.digits) if d.axis == axis), None)
     if at is None:
         return view
+    digits = list(view.digits)
     step = digits[at].stride
-    digits[at] = digits[at]._replace(stride=step * stride, size=size)
-    field = view.field.window(kernel, dilation * step, -padding * step)
+    digits[at] = digits[at]._replace(stride=step * window.stride, size=window.size)
+    field = view.field.window(window.kernel, window.dilation * step, -window.padding * step)
     return normal(replace(view, field=field, digits=tuple(digits)))
 
 
-def sliced(view: View | None, axis: int, shape: Shape, start: int, step: int, size: int) -> View | None:
-    """After taking ``size`` indices of a tensor axis, ``step`` apart (backwards where negative)."""
-    if view is None or not any(d.axis == axis for d in view.digits):
-        return view
-    if step == 1 and start == 0 and size == shape[axis]:
+def shifted(view: View | None, axis: int, shape: Shape, by: int, size: int) -> View | None:
+    """After a tensor axis was padded by ``by`` indices in front (cropped where negative) to ``size`` in all."""
+    return windowed(view, axis, shape, Window(padding=by, size=size))
+
+
+def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
+    """After taking a part of a tensor axis."""
+    axis, start, step, size = cut[:4]
+    if view is None or (step == 1 and start == 0 and size == shape[axis]):
         return view
     digits = [d for d in view.digits if d.axis == axis]
+    if not digits:
+        return view
     if len(digits) == 1 and _is_plain(digits[0], shape):
-        return windowed(view, axis, shape, 1, step, 1, -start, size)
-    if step != 1:
-        return unknown("a strided slice of an axis that carries several spatial axes")
-    if all(_on_block(d, shape[axis], start, size) for d in digits):
+        return windowed(view, axis, shape, Window(stride=step, padding=-start, size=size))
+    if step == 1 and all(_on_block(d, shape[axis], start, size) for d in digits):
         return replace(view, digits=tuple(_reoffset(d, start) if d.axis == axis else d for d in view.digits))
     return unknown("a slice that cuts across a spatial axis")
+
+
+def written(view: View | None, cut: Cut, shape: Shape) -> View | None:
+    """What the whole of shape ``shape`` sees after a part of it was overwritten: the inverse of ``sliced``."""
+    if view is None or not view.digits:
+        return view
+    if cut.is_select:
+        n = len(shape)
+        view = moved(view, [a + (a >= cut.axis) for a in range(n - 1)])
+        return view
+    if not any(d.axis == cut.axis for d in (view.digits if view else ())):
+        return view
+    if cut.step != 1:
+        return unknown("a strided write along a spatial axis")
+    part = (*shape[: cut.axis], cut.size, *shape[cut.axis + 1 :])
+    return shifted(view, cut.axis, part, cut.start, shape[cut.axis])
 
 
 def selected(view: View | None, axis: int, index: int) -> View | None:

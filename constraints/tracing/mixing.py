@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from constraints.tracing.axes import Shape, View, moved, reduced, unknown
+from constraints.tracing.axes import Shape, View, moved, reduced, shifted, unknown, without
 from constraints.tracing.values import Call, Flow, Head, Value, Views, fresh, join_views, merge_flows
 
 Result = tuple[Views, Flow]
@@ -131,7 +131,7 @@ def _pieced(
         view = piece.views[which]
         if view is None:
             continue
-        placed.append((piece.shape[axis], _shifted(view, axis, piece.shape, start, shape)))
+        placed.append((piece.shape[axis], _placed(view, axis, piece.shape, start, shape)))
     size, main = max(placed, key=lambda p: p[0])
     others = [(n, v) for n, v in placed if v is not main and v != main]
     rest = [piece for piece, _ in data if all(piece is not s for s, _ in spatial)]
@@ -140,14 +140,11 @@ def _pieced(
     return main
 
 
-def _shifted(view: View, axis: int, old: Shape, start: int, shape: Shape) -> View:
-    from constraints.tracing.axes import windowed  # noqa: PLC0415
-
+def _placed(view: View, axis: int, old: Shape, start: int, shape: Shape) -> View:
+    """A piece's view where it stands in the whole."""
     on = [d for d in view.digits if d.axis == axis]
     if len(on) == 1 and on[0].inner == 1 and on[0].size == old[axis]:
-        return windowed(view, axis, old, 1, 1, 1, start, shape[axis]) or view
-    if start == 0:
-        return view
+        return shifted(view, axis, old, start, shape[axis]) or view
     digits = tuple(d._replace(offset=d.offset + start) if d.axis == axis else d for d in view.digits)
     return replace(view, digits=digits)
 
@@ -165,8 +162,8 @@ def reduction(call: Call) -> Result:
     if len(call.shape) == n:
         return views, flow
     gone = {a % n for a in axes}
-    left = iter(range(n))
-    return tuple(moved(v, [None if a in gone else next(left) for a in range(n)]) for v in views), flow
+    axes = without(gone, n)
+    return tuple(moved(v, axes) for v in views), flow
 
 
 def _is_spatial_maximum(data: Value, axes: Sequence[int]) -> bool:
@@ -195,16 +192,19 @@ def _units(whole: Value) -> int:
     return math.prod({(d.axis, d.inner): n for d, n in per_axis.items()}.values())
 
 
+Side = tuple[Value, int, Sequence[int | None]]
+"""One side of a product: the tensor, the axis that is summed, where each axis lies in the result."""
+
+
 def product(call: Call) -> Result:
     """Matrix products: mm, addmm, bmm, baddbmm, mv, dot."""
     a, b = call.inputs[-2], call.inputs[-1]
     inner = a.shape[-1]
     call.macs = math.prod(call.shape) * inner
-    weighted = not (a.depends and b.depends)
-    call.label = "linear" if weighted and call.params else "matmul"
+    call.label = "linear" if "weighted" in call.tags and not (a.depends and b.depends) else "matmul"
     left, right = len(a.shape) - 1, max(len(b.shape) - 2, 0)
     n = len(call.shape)
-    parts = []
+    parts: list[Side] = []
     if a.depends:
         axes = [*range(left), None] if n >= len(a.shape) - 1 else [None] * (left + 1)
         parts.append((a, left, axes))
@@ -231,18 +231,14 @@ def _weighted(call: Call, value: Value, axis: int, axes: Sequence[int | None]) -
     return views, fresh(flow, heads=heads)
 
 
-def _matched(call: Call, parts: list[tuple[Value, int, Sequence[int | None]]]) -> Result:
+def _matched(call: Call, parts: list[Side]) -> Result:
     """A product of two tensors that both depend on the input, as attention has."""
     rows, data = [], []
     for value, axis, axes in parts:
         views = tuple(moved(reduced(v, [axis], "mixed"), axes) for v in value.views)
-        rows.append(_on_last(views, len(call.shape)) if value is parts[1][0] and rows else views)
+        rows.append(views)
         data.append(value)
     return attend(call, data, rows)
-
-
-def _on_last(views: Views, n: int) -> Views:
-    return views
 
 
 def attend(call: Call, data: list[Value], rows: list[Views]) -> Result:
@@ -271,9 +267,9 @@ def attend(call: Call, data: list[Value], rows: list[Views]) -> Result:
 
 
 def _aligned(a: View, b: View) -> bool:
-    return {d[:3] for d in b.digits} <= {d[:3] for d in a.digits} or {d[:3] for d in a.digits} <= {
-        d[:3] for d in b.digits
-    }
+    """Whether the digits of one are among those of the other."""
+    left, right = {d[:3] for d in a.digits}, {d[:3] for d in b.digits}
+    return left <= right or right <= left
 
 
 def attention(call: Call) -> Result:

@@ -29,9 +29,9 @@ def _views(rule: Callable[[Call], Result | Results], names: str) -> dict[str, Op
 
 
 _POINTWISE = """
-    abs acos acosh add addcdiv addcmul asin asinh atan atan2 atanh bernoulli bitwise_and bitwise_not bitwise_or
+    abs acos acosh add addcdiv addcmul asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or
     bitwise_xor ceil celu clamp clamp_max clamp_min clip copysign cos cosh deg2rad digamma div dropout elu eq erf
-    erfc erfinv exp exp2 expm1 fill floor floor_divide fmax fmin fmod frac ge gelu glu_jvp gt hardshrink
+    erfc erfinv exp exp2 expm1 floor floor_divide fmax fmin fmod frac ge gelu glu_jvp gt hardshrink
     hardsigmoid hardswish hardtanh heaviside hypot isfinite isinf isnan le leaky_relu lerp lgamma log log10
     log1p log2 log_sigmoid_forward logaddexp logaddexp2 logical_and logical_not logical_or logical_xor logit lt
     masked_fill maximum minimum mish mul nan_to_num native_dropout ne neg polar pow _prelu_kernel prelu real imag
@@ -95,6 +95,7 @@ OPERATIONS: dict[str, Operation] = {
     **_named(reshaping.same, "clone _to_copy"),
     **_views(reshaping.same, "alias detach lift_fresh contiguous _reshape_copy"),
     **_views(reshaping.reshape, "view _unsafe_view reshape _reshape_alias"),
+    **_views(reshaping.restrided, "as_strided"),
     **_views(reshaping.permute, "permute transpose t"),
     **_views(reshaping.unsqueeze, "unsqueeze"),
     **_views(reshaping.squeeze, "squeeze"),
@@ -107,11 +108,9 @@ OPERATIONS: dict[str, Operation] = {
 }
 """What the trace knows; an operation that is not here is named in the warnings and never guessed."""
 
-CONSTANT = frozenset(
-    ["zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided", "empty_strided", "zero", "zero_", "bernoulli_", "uniform_", "normal_", "fill_", "random_"]
-)
+_CONSTANT = """
+    zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty
+    new_full new_empty_strided zero bernoulli uniform normal fill random
+"""
+CONSTANT = frozenset(_CONSTANT.split())
 """Operations whose result depends on no value of their input."""
-SILENT = frozenset(
-    ["_local_scalar_dense", "equal", "is_nonzero", "item", "sym_size", "sym_stride", "sym_numel", "is_same_size", "_assert_async"]
-)
-"""Operations that return no tensor."""

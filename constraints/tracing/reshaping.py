@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from constraints.tracing.axes import (
+    Cut,
     Digit,
     Shape,
     View,
@@ -14,11 +15,13 @@ from constraints.tracing.axes import (
     reduced,
     reshaped,
     selected,
+    shifted,
     sliced,
     unknown,
+    without,
 )
 from constraints.tracing.mixing import Result, Results, pointwise
-from constraints.tracing.values import Call, Flow, Value, Views, fresh, join_views
+from constraints.tracing.values import Call, Value, Views, fresh, join_views, merge_flows
 
 
 def permuted_views(views: Views, order: Sequence[int]) -> Views:
@@ -64,8 +67,7 @@ def squeeze(call: Call) -> Result:
     dims = call.arg("dim", None) if "dim" in call.names else None
     asked = range(n) if dims is None else [dims] if isinstance(dims, int) else dims
     gone = {d % n for d in asked if data.shape[d % n] == 1}
-    left = iter(range(n))
-    return _moved_all(data, [None if a in gone else next(left) for a in range(n)]), data.flow
+    return _moved_all(data, without(gone, n)), data.flow
 
 
 def expand(call: Call) -> Result:
@@ -94,12 +96,12 @@ def slice_(call: Call) -> Result:
     start, step = call.arg("start", None) or 0, call.arg("step", 1)
     size = data.shape[axis]
     start = min(max(start + size if start < 0 else start, 0), size)
-    return _sliced(data, axis, start, step, call.shape[axis])
+    return _sliced(data, Cut(axis, start, step, call.shape[axis]))
 
 
-def _sliced(data: Value, axis: int, start: int, step: int, size: int) -> Result:
-    views = tuple(sliced(v, axis, data.shape, start, step, size) for v in data.views)
-    whole = start == 0 and step == 1 and size == data.shape[axis]
+def _sliced(data: Value, cut: Cut) -> Result:
+    views = tuple(sliced(v, data.shape, cut) for v in data.views)
+    whole = cut.start == 0 and cut.step == 1 and cut.size == data.shape[cut.axis]
     return views, data.flow if whole else fresh(data.flow)
 
 
@@ -113,7 +115,7 @@ def split(call: Call) -> Results:
         step, total = call.arg("split_size"), data.shape[axis]
         sizes = [min(step, total - i) for i in range(0, total, step)]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    return [_sliced(data, axis, start, 1, size) for start, size in zip(starts, sizes, strict=True)]
+    return [_sliced(data, Cut(axis, start, 1, size)) for start, size in zip(starts, sizes, strict=True)]
 
 
 def unbind(call: Call) -> Results:
@@ -128,14 +130,8 @@ def stack(call: Call) -> Result:
     axis = call.arg("dim", 0) % len(call.shape)
     axes = [a + (a >= axis) for a in range(len(call.shape) - 1)]
     rows = [tuple(moved(v, axes) for v in value.views) for value in call.inputs if value.depends]
-    return join_views(rows), replace(concatenation_flow(call), depthwise=frozenset())
-
-
-def concatenation_flow(call: Call) -> Flow:
-    """What a concatenation of the call's inputs inherits."""
-    from constraints.tracing.values import merge_flows  # noqa: PLC0415
-
-    return merge_flows([v.flow for v in call.inputs if v.depends])
+    flow = merge_flows([v.flow for v in call.inputs if v.depends])
+    return join_views(rows), fresh(flow)
 
 
 def roll(call: Call) -> Result:
@@ -147,18 +143,9 @@ def roll(call: Call) -> Result:
     for dim, shift in zip(dims, shifts, strict=False):
         axis = dim % n
         size = data.shape[axis]
-        shift = (shift + size // 2) % size - size // 2 if size else 0  # the shorter way round
-        views = tuple(sliced_any(v, axis, data.shape, -shift) for v in views)
+        shortest = (shift + size // 2) % size - size // 2
+        views = tuple(shifted(v, axis, data.shape, shortest, size) for v in views)
     return views, fresh(data.flow)
-
-
-def sliced_any(view: View | None, axis: int, shape: Shape, start: int) -> View | None:
-    """The whole axis moved by ``start`` indices."""
-    from constraints.tracing.axes import windowed  # noqa: PLC0415
-
-    if view is None or not start or not any(d.axis == axis for d in view.digits):
-        return view
-    return windowed(view, axis, shape, 1, 1, 1, -start, shape[axis])
 
 
 def flip(call: Call) -> Result:
@@ -193,10 +180,13 @@ def windows(call: Call) -> Result:
     """Tensor.unfold: a new last axis counts within each window."""
     data, n = call.inputs[0], len(call.inputs[0].shape)
     axis, size, step = call.arg("dimension") % n, call.arg("size"), call.arg("step")
-    return tuple(_unfolded(v, axis, n, size, step, call.shape[axis]) for v in data.views), fresh(data.flow)
+    count = call.shape[axis]
+    views = tuple(_unfolded(v, axis, Digit(n, 1, size, step), count) for v in data.views)
+    return views, fresh(data.flow)
 
 
-def _unfolded(view: View | None, axis: int, last: int, size: int, step: int, count: int) -> View | None:
+def _unfolded(view: View | None, axis: int, within: Digit, count: int) -> View | None:
+    """``within`` counts inside a window; its stride is the distance between windows here."""
     if view is None:
         return view
     digits: list[Digit] = []
@@ -206,7 +196,8 @@ def _unfolded(view: View | None, axis: int, last: int, size: int, step: int, cou
         elif d.inner != 1 or d.offset:
             return unknown("windows over an axis that carries parts of several axes")
         else:
-            digits += [Digit(axis, 1, count, d.stride * step), Digit(last, 1, size, d.stride)]
+            windows = Digit(axis, 1, count, d.stride * within.stride)
+            digits += [windows, within._replace(stride=d.stride)]
     return normal(replace(view, digits=tuple(digits)))
 
 
@@ -254,6 +245,14 @@ def channels_shuffled(call: Call) -> Result:
     data = call.inputs[0]
     views = tuple(reduced(v, [1]) for v in data.views)
     return views, data.flow
+
+
+def restrided(call: Call) -> Result:
+    """as_strided: known where it only lays the same shape out anew."""
+    data = call.inputs[0]
+    if data.shape == call.shape and not call.arg("storage_offset", None):
+        return data.views, data.flow
+    return tuple(v and unknown("as_strided") for v in data.views), fresh(data.flow)
 
 
 def same(call: Call) -> Result:

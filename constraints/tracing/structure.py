@@ -65,7 +65,7 @@ def linear_heads(outputs: Iterable[Value]) -> list[Call]:
 
 def judged_map(outputs: Sequence[Value]) -> Value | None:
     """The last map before global pooling; where nothing is pooled globally, the last with all its spatial axes."""
-    pools = [h for h in global_pools(outputs) if h.kind in ("mean", "max", "sum")]
+    pools = [h for h in global_pools(outputs) if h.is_last and h.kind in ("mean", "max", "sum")]
     if pools:
         return pools[-1].map
     maps = [v.flow.map for v in outputs if v.flow.map is not None]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import torch
-from torch import nn
 
 from constraints.metrics import Layer, Metrics
 from constraints.tracing.axes import View
@@ -23,6 +23,21 @@ from constraints.tracing.structure import (
 )
 from constraints.tracing.values import Call, Storage, Value
 
+_OF_THE_FIELD = ("receptive_field", "receptive_field_hw", "downsampled_by")
+_OF_THE_MAP = (*_OF_THE_FIELD, "global_context", "global_average_pools", "fully_connected")
+_OF_THE_CALLS = (
+    "macs",
+    "convs",
+    "dilated_convs",
+    "depthwise_convs",
+    "depthwise_separable_convs",
+    "max_pools",
+    "stages",
+    "convs_per_stage",
+)
+_PRODUCTS = ("rnn", "lstm", "gru", "linear", "matmul", "trilinear", "cdist", "linalg", "conv")
+_NO_MAP = "no map with spatial axes leads from the input to the output"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
@@ -36,7 +51,7 @@ class Summary:
     responsible: Mapping[str, tuple[str, ...]]
 
 
-def summarise(model: nn.Module, recorder: Recorder, outputs: Sequence[torch.Tensor]) -> Summary:
+def summarise(recorder: Recorder, outputs: Sequence[torch.Tensor]) -> Summary:
     """The figures of a finished run whose result held the tensors ``outputs``."""
     values = [v for t in outputs if (v := recorder.value_of(t)) is not None]
     for value in values:
@@ -57,9 +72,9 @@ def summarise(model: nn.Module, recorder: Recorder, outputs: Sequence[torch.Tens
     unknown = _unknown(recorder, values, judged, field)
     depthwise = [c for c in convs if c.is_depthwise]
     dilated = [c for c in convs if c.is_dilated]
-    figures = {
-        "params": sum(p.numel() for p in model.parameters()),
-        "trainable_params": sum(p.numel() for p in model.parameters() if p.requires_grad),
+    figures: dict[str, Any] = {
+        "params": sum(p.numel() for p in recorder.parameters.values()),
+        "trainable_params": sum(p.numel() for p in recorder.parameters.values() if p.requires_grad),
         "macs": sum(c.macs for c in calls),
         "receptive_field": min(field) if field else None,
         "receptive_field_hw": field,
@@ -97,7 +112,7 @@ def summarise(model: nn.Module, recorder: Recorder, outputs: Sequence[torch.Tens
         metrics=Metrics(**figures),
         layers=tuple(_layer(recorder, c) for c in calls),
         output=tuple(first),
-        warnings=_warnings(model, recorder),
+        warnings=_warnings(recorder),
         unknown=unknown,
         responsible=responsible,
     )
@@ -114,15 +129,8 @@ def peak_bytes(storages: Iterable[Storage], end: int) -> int:
     return max(accumulate(change))
 
 
-def name_of(call: Call) -> str:
-    """The module's path, and for a functional call in a module that has parts of its own the function's name too."""
-    if "functional" not in call.tags:
-        return call.name
-    return f"{call.name}.{call.label}" if call.name else call.label
-
-
 def _names(calls: Iterable[Call]) -> tuple[str, ...]:
-    return tuple(name_of(c) for c in calls)
+    return tuple(c.name_or_label for c in calls)
 
 
 def _closing(path: Sequence[Call]) -> list[Call]:
@@ -156,20 +164,35 @@ def _downsampled(recorder: Recorder, spatial: Sequence[View]) -> tuple[float, ..
 def _unknown(
     recorder: Recorder, values: Sequence[Value], judged: Value | None, field: tuple[int, ...] | None
 ) -> dict[str, str]:
+    """Metric -> why it cannot be known."""
     reasons: dict[str, str] = {}
-    poison = sorted(set().union(*(v.flow.poison for v in values)))
-    return reasons if poison is None else reasons
+    poison = sorted(frozenset().union(*(v.flow.poison for v in values)))
+    if poison and not global_pools(values):
+        reasons.update(dict.fromkeys(_OF_THE_MAP, "; ".join(poison)))
+    elif field is None:
+        why = sorted({v.unknown for v in judged.views if v is not None and v.unknown} if judged else poison)
+        reasons.update(dict.fromkeys(_OF_THE_FIELD, "; ".join(why) or _NO_MAP))
+    opaque = [why for why, op in recorder.reasons.items() if _may_compute(op)]
+    if opaque:
+        hidden = _OF_THE_CALLS if any("::" in o for o in opaque) else ("macs",)
+        reasons.update(dict.fromkeys(hidden, opaque[0]))
+    return reasons
+
+
+def _may_compute(op: str) -> bool:
+    """Whether an operation that is not known may hold convolutions or matrix products."""
+    return "::" in op or any(part in op for part in _PRODUCTS)
 
 
 def _layers_of(calls: Sequence[Call], judged: Value | None) -> tuple[str, ...]:
     made = [c for c in calls if judged is not None and c.index <= judged.index]
-    return (name_of(made[-1]),) if made else ()
+    return (made[-1].name_or_label,) if made else ()
 
 
 def _layer(recorder: Recorder, call: Call) -> Layer:
-    spatial = [v for v in _spatial(recorder, call.out) if not v.unknown]
+    spatial = [v for v in _spatial(recorder, call.out) if v.is_live]
     return Layer(
-        name=name_of(call),
+        name=call.name_or_label,
         op=call.label,
         output=call.shape[1:],
         params=call.params,
@@ -183,9 +206,9 @@ def _layer(recorder: Recorder, call: Call) -> Layer:
     )
 
 
-def _warnings(model: nn.Module, recorder: Recorder) -> tuple[str, ...]:
-    unused = [name for name, _ in model.named_parameters() if name not in recorder.used]
+def _warnings(recorder: Recorder) -> tuple[str, ...]:
+    unused = [name for name in recorder.parameters if name not in recorder.used]
     return (
-        *recorder.unknown.values(),
+        *recorder.reasons,
         *(f"{name}: never used by the forward pass" for name in unused),
     )

@@ -1,4 +1,4 @@
-"""What is known of each tensor of a traced run, and of each call that made one; frozen facts, no torch."""
+"""What is known of each tensor of a traced run, and of each call that made one; no torch."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ class Head:
     call: Call
     map: Value | None = None
     """The map that was pooled."""
+    is_last: bool = True
+    """Whether no map goes on beside it (one does where a branch is pooled and concatenated)."""
+
+    def inside(self) -> Head:
+        """The same pooling, of a branch inside the network."""
+        return replace(self, is_last=False) if self.is_last else self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +72,7 @@ class Storage:
     is_auxiliary: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Value:
     """One tensor of the run."""
 
@@ -79,10 +85,12 @@ class Value:
     params: frozenset[str] = frozenset()
     """The parameters that it was computed from, where no input was involved."""
 
+    is_input: bool = False
+
     @property
     def depends(self) -> bool:
         """Whether it depends on an input of the model."""
-        return any(v is not None for v in self.views)
+        return self.is_input or self.flow.origin is not None
 
     @property
     def is_live(self) -> bool:
@@ -123,6 +131,18 @@ class Call:
             return self.kwargs[name]
         at = self.names.index(name)
         return self.args[at] if at < len(self.args) else default
+
+    @property
+    def name_or_label(self) -> str:
+        """The module's path; the function's name behind it where the module has parts of its own."""
+        if "functional" not in self.tags:
+            return self.name
+        return f"{self.name}.{self.label}" if self.name else self.label
+
+    @property
+    def name_and_label(self) -> str:
+        """For a reason: which operation, and in which module."""
+        return self.name_or_label if "functional" in self.tags else f"{self.label} in {self.name}"
 
     @property
     def is_conv(self) -> bool:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
-from constraints.receptive_field import interpolated, transposed
+from constraints.receptive_field import Field, interpolated, transposed
 from constraints.tracing.axes import (
     Digit,
     Shape,
     View,
+    Window,
     adaptive_pooled,
     normal,
     reduced,
     resampled_axis,
+    shifted,
     windowed,
 )
 from constraints.tracing.mixing import Result, pool
@@ -42,24 +45,20 @@ def convolution(call: Call) -> Result:
     return views, _conv_flow(call, data)
 
 
-def _convolved(
-    view: View | None, call: Call, shape: Shape, channel_axis: int, padding: Sequence[int]
-) -> View | None:
+def _convolved(view: View | None, call: Call, shape: Shape, channel_axis: int, padding: Sequence[int]) -> View | None:
     if not call.is_depthwise:
         view = reduced(view, [channel_axis])
     for i, kernel in enumerate(call.kernel):
         axis = channel_axis + 1 + i
         if call.is_transposed:
-            view = _transposed(view, axis, shape, call, i, padding[i])
+            view = _transposed(resampled_axis(view, axis, shape), axis, call, i, padding[i])
         else:
-            view = windowed(
-                view, axis, shape, kernel, call.stride[i], call.dilation[i], padding[i], call.shape[axis]
-            )
+            window = Window(kernel, call.stride[i], call.dilation[i], padding[i], call.shape[axis])
+            view = windowed(view, axis, shape, window)
     return view
 
 
-def _transposed(view: View | None, axis: int, shape: Shape, call: Call, i: int, padding: int) -> View | None:
-    view = resampled_axis(view, axis, shape)
+def _transposed(view: View | None, axis: int, call: Call, i: int, padding: int) -> View | None:
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
     field = transposed(view.field, call.kernel[i], call.stride[i], call.dilation[i], padding)
@@ -115,12 +114,11 @@ def _covers(call: Call, sizes: Shape, padding: Sequence[int]) -> bool:
     return all(out == 1 and kernel - pad >= size for kernel, size, pad, out in rows)
 
 
-def _windowed_each(
-    view: View | None, call: Call, shape: Shape, first: int, padding: Sequence[int]
-) -> View | None:
+def _windowed_each(view: View | None, call: Call, shape: Shape, first: int, padding: Sequence[int]) -> View | None:
     for i, kernel in enumerate(call.kernel):
         at = first + i
-        view = windowed(view, at, shape, kernel, call.stride[i], call.dilation[i], padding[i], call.shape[at])
+        window = Window(kernel, call.stride[i], call.dilation[i], padding[i], call.shape[at])
+        view = windowed(view, at, shape, window)
     return view
 
 
@@ -129,9 +127,7 @@ def adaptive_pool(call: Call) -> Result:
     data, sizes = call.inputs[0], call.arg("output_size")
     n, how = len(sizes), "max" if "max" in call.op else "mean"
     first = len(data.shape) - n
-    call.kernel = tuple(
-        -(-size // out) for size, out in zip(data.shape[first:], call.shape[first:], strict=True)
-    )
+    call.kernel = tuple(-(-size // out) for size, out in zip(data.shape[first:], call.shape[first:], strict=True))
     if how == "max" and _slides_over_space(call, data, first):
         call.tags.add("max_pool")
     if all(s == 1 for s in call.shape[first:]):
@@ -151,19 +147,17 @@ def interpolation(call: Call) -> Result:
     factors = [call.arg(s, None) for s in ("scales", "scales_d", "scales_h", "scales_w") if s in call.names]
     views = data.views
     for i in range(n):
-        scale = _scale(data.shape[first + i], call.shape[first + i], align, factors[i] if factors else None)
-        views = tuple(_resized(v, first + i, data.shape, call, scale, mode, align) for v in views)
+        axis = first + i
+        scale = _scale(data.shape[axis], call.shape[axis], align, factors[i] if factors else None)
+        resize = partial(interpolated, scale=scale, mode=mode, align_corners=align)
+        views = tuple(_resized(resampled_axis(v, axis, data.shape), axis, call, resize) for v in views)
     return views, fresh(data.flow)
 
 
-def _resized(
-    view: View | None, axis: int, shape: Shape, call: Call, scale: Fraction, mode: str, align: bool
-) -> View | None:
-    view = resampled_axis(view, axis, shape)
+def _resized(view: View | None, axis: int, call: Call, resize: Callable[[Field], Field]) -> View | None:
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
-    field = interpolated(view.field, scale, mode, align)
-    return View(field, (Digit(axis, 1, call.shape[axis], 1),))
+    return View(resize(view.field), (Digit(axis, 1, call.shape[axis], 1),))
 
 
 def _mode(op: str) -> str:
@@ -188,7 +182,7 @@ def padding(call: Call) -> Result:
         axis = len(data.shape) - 1 - i
         before, size = amounts[2 * i], call.shape[axis]
         if amounts[2 * i] or amounts[2 * i + 1]:
-            views = tuple(windowed(v, axis, data.shape, 1, 1, 1, before, size) for v in views)
+            views = tuple(shifted(v, axis, data.shape, before, size) for v in views)
     return views, fresh(data.flow)
 
 
