@@ -31,7 +31,7 @@ def _commands() -> None:
 
 
 @app.command()
-def validate(  # noqa: PLR0913, PLR0917 (one parameter for each flag)
+def validate(  # noqa: PLR0917 (one parameter for each flag)
     target: Annotated[str, typer.Argument(help="path/to/file.py:NAME or package.module:NAME")],
     input_: Annotated[str, typer.Option("--input", help="input shape without batch")] = "3,32,32",
     arg: Annotated[
@@ -53,7 +53,7 @@ def validate(  # noqa: PLR0913, PLR0917 (one parameter for each flag)
     format_: Annotated[str, typer.Option("--format", help="table, json, markdown, junit or sarif")] = "table",
 ) -> int:
     """Check a PyTorch model, in a child process with limits."""
-    from constraints.validate import Request, validate_target  # noqa: PLC0415 (loads what it needs)
+    from constraints.validate import Request, validate_target
 
     return validate_target(
         Request(
@@ -75,7 +75,7 @@ def validate(  # noqa: PLR0913, PLR0917 (one parameter for each flag)
 
 
 @app.command()
-def launch(  # noqa: PLR0913, PLR0917 (one parameter for each flag)
+def launch(  # noqa: PLR0917 (one parameter for each flag)
     space: Annotated[str | None, typer.Option(help="assignment (default), wide, tiny or FILE.toml")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="all of these in one file")] = None,
     write_config: Annotated[
@@ -104,7 +104,7 @@ def launch(  # noqa: PLR0913, PLR0917 (one parameter for each flag)
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
     """Run or resume a search over the space, and print its leaderboard."""
-    from nas import commands  # noqa: PLC0415
+    from nas import commands
 
     flags = {
         "space": space, "data": data, "study": study, "storage": storage, "trials": trials, "timeout": timeout,
@@ -116,7 +116,7 @@ def launch(  # noqa: PLR0913, PLR0917 (one parameter for each flag)
 
 
 @app.command()
-def leaderboard(  # noqa: PLR0913, PLR0917
+def leaderboard(  # noqa: PLR0917
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
     top: Annotated[int, typer.Option(min=1, help="how many rows")] = 20,
@@ -129,7 +129,7 @@ def leaderboard(  # noqa: PLR0913, PLR0917
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
     """Show the trials of a study, best first."""
-    from nas import commands  # noqa: PLC0415
+    from nas import commands
 
     states = [s.strip() for s in state.split(",") if s.strip()]
     view = commands.View(top=top, sort=sort, states=states, pareto=pareto)
@@ -137,7 +137,7 @@ def leaderboard(  # noqa: PLR0913, PLR0917
 
 
 @app.command()
-def confirm(  # noqa: PLR0913, PLR0917
+def confirm(  # noqa: PLR0917
     trial: Annotated[str | None, typer.Argument(help="a number, best, or an architecture's text")] = None,
     top: Annotated[int, typer.Option(min=1, help="confirm the best N instead")] = 1,
     seeds: Annotated[int, typer.Option(min=1, help="trainings of each")] = 1,
@@ -150,7 +150,7 @@ def confirm(  # noqa: PLR0913, PLR0917
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Retrain winners on the whole training set and open the test set once."""
-    from nas import commands  # noqa: PLC0415
+    from nas import commands
 
     flags = {"data": data, "workers": workers, "device": device, "storage": storage}
     return commands.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, form=format_)
@@ -161,6 +161,8 @@ def run(argv: Sequence[str]) -> int:
     debug = "--debug" in argv
     try:
         code = app(args=[a for a in argv if a != "--debug"], prog_name="search.py", standalone_mode=False)
+        if code == INTERRUPTED:  # what typer makes of Ctrl-C
+            return _complain("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else DONE
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)

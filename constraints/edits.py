@@ -106,7 +106,7 @@ def enlarge(site: Site, growth: float) -> Iterator[Edit]:
     if not site.spatial or max(kernel) > 2 * max(conv.kernel_size) + 1:
         return
     if (padding := _same_size(conv, kernel, conv.dilation)) is not None:
-        yield _edit(site, f"kernel {_short(kernel)} in", growth, kernel_size=kernel, padding=padding)
+        yield _edit(site, f"kernel {_short(kernel)} in", growth + 0.5, kernel_size=kernel, padding=padding)
 
 
 def shrink(site: Site) -> Iterator[Edit]:

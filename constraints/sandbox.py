@@ -188,7 +188,7 @@ class _Child:
             raise self._outgrown("took too long", f"{allowed:g} s: raise --timeout")
         if self.output_bytes > _MOST_OUTPUT_BYTES:
             raise self._outgrown("printed too much", f"over {_MOST_OUTPUT_BYTES // 10**6} MB: print less")
-        if now - self.watched < _POLL_SECONDS:
+        if self.stage == "start" or now - self.watched < _POLL_SECONDS:
             return
         self.watched = now
         processes = in_session(self.process.pid)

@@ -1,0 +1,174 @@
+"""Rule 6 on real albumentations pipelines, and on the parameters of version 1."""
+
+import os
+import warnings
+from typing import Any
+
+import pytest
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+import albumentations as A  # type: ignore[import-untyped]
+
+from constraints.augmentation import CIFAR10_MEAN, is_pipeline, judge_augmentation
+
+MEAN_255 = tuple(255 * m for m in CIFAR10_MEAN)
+GOOD: dict[str, Any] = {
+    "num_holes_range": (1, 1),
+    "hole_height_range": (16, 16),
+    "hole_width_range": (16, 16),
+    "fill": MEAN_255,
+    "fill_mask": None,
+}
+OLD: dict[str, Any] = {
+    "max_holes": 1,
+    "max_height": 16,
+    "max_width": 16,
+    "min_holes": 1,
+    "min_height": 16,
+    "min_width": 16,
+    "fill_value": CIFAR10_MEAN,
+    "mask_fill_value": None,
+}
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Any:
+    """Albumentations warns of what the tests do on purpose."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def pipeline(*, rotate: Any = None, **hole: Any) -> A.Compose:
+    moved = rotate or A.ShiftScaleRotate()
+    return A.Compose([A.HorizontalFlip(), moved, A.CoarseDropout(**(GOOD | hole)), A.Normalize()])
+
+
+def version_1(**changes: Any) -> dict[str, Any]:
+    """What version 1's ``to_dict()`` looks like."""
+    transforms = [
+        {"__class_fullname__": "HorizontalFlip", "always_apply": False, "p": 0.5},
+        {
+            "__class_fullname__": "albumentations.augmentations.geometric.transforms.ShiftScaleRotate",
+            "p": 0.5,
+            "shift_limit_x": (-0.06, 0.06),
+            "shift_limit_y": (-0.06, 0.06),
+            "scale_limit": (-0.1, 0.1),
+            "rotate_limit": (-15, 15),
+        },
+        {"__class_fullname__": "CoarseDropout", "always_apply": False, "p": 0.5, **OLD, **changes},
+    ]
+    return {"__version__": "1.3.1", "transform": {"__class_fullname__": "Compose", "p": 1.0, "transforms": transforms}}
+
+
+def test_the_rule_is_kept_by_objects_and_by_their_parameters() -> None:
+    for form in (pipeline(), pipeline().to_dict(), version_1()):
+        verdict = judge_augmentation(form)
+        assert verdict.ok, verdict.why
+        assert verdict.value is True
+        assert verdict.fix == ()
+
+
+@pytest.mark.parametrize("fill", [MEAN_255, CIFAR10_MEAN, (125, 123, 114), 255 * sum(CIFAR10_MEAN) / 3])
+def test_the_fill_may_be_in_either_scale(fill: Any) -> None:
+    assert judge_augmentation(pipeline(fill=fill)).ok
+
+
+@pytest.mark.parametrize("fill", [0, 255, (0.5, 0.5, 0.5), (127, 123, 114), (114, 123, 125), "random"])
+def test_another_fill_is_not_the_mean(fill: Any) -> None:
+    verdict = judge_augmentation(pipeline(fill=fill))
+    assert not verdict.ok
+    assert "is not the data set's mean" in verdict.why
+
+
+def test_the_mean_is_the_given_data_sets() -> None:
+    assert judge_augmentation(pipeline(fill=(10, 20, 30)), (10 / 255, 20 / 255, 30 / 255)).ok
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"num_holes_range": (1, 2)}, "cuts 1 to 2 holes"),
+        ({"hole_height_range": (15, 16)}, "15 to 16 px in height"),
+        ({"hole_width_range": (17, 17)}, "17 px in width"),
+        ({"fill_mask": 0}, "fills masks with 0"),
+    ],
+)
+def test_each_setting_of_the_hole_counts(change: dict[str, Any], why: str) -> None:
+    verdict = judge_augmentation(pipeline(**change))
+    assert not verdict.ok
+    assert why in verdict.why
+    assert len(verdict.fix) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"max_holes": 2}, "cuts 1 to 2 holes"),
+        ({"max_holes": 2, "min_holes": None}, "cuts 2 holes"),
+        ({"min_height": 8}, "8 to 16 px in height"),
+        ({"fill_value": 0}, "fill 0 is not"),
+        ({"mask_fill_value": 1}, "fills masks with 1"),
+    ],
+)
+def test_each_setting_counts_in_the_names_of_version_1(change: dict[str, Any], why: str) -> None:
+    verdict = judge_augmentation(version_1(**change))
+    assert not verdict.ok
+    assert why in verdict.why
+
+
+def test_holes_may_be_fractions_of_the_image() -> None:
+    half = pipeline(hole_height_range=(0.5, 0.5), hole_width_range=(0.5, 0.5))
+    assert judge_augmentation(half, image=(32, 32)).ok
+    assert "32 px in height" in judge_augmentation(half, image=(64, 32)).why
+
+
+def test_old_names_given_to_version_2_are_reported_as_what_they_do() -> None:
+    built = A.Compose([A.HorizontalFlip(), A.ShiftScaleRotate(), A.CoarseDropout(**OLD)])
+    verdict = judge_augmentation(built)
+    assert not verdict.ok
+    assert "ignores max_holes, max_height" in verdict.why
+    assert "cuts 1 to 2 holes of 0.1 to 0.2 by 0.1 to 0.2 of the image, filled with 0.0" in verdict.why
+
+
+def test_nested_compositions_are_opened() -> None:
+    moved = A.OneOf([A.ShiftScaleRotate(), A.Blur()], p=1)
+    nested = A.Compose([A.Sequential([A.HorizontalFlip(), A.SomeOf([moved, A.CoarseDropout(**GOOD)], n=2)])])
+    assert judge_augmentation(nested).ok
+
+
+def test_affine_stands_in_for_shift_scale_rotate() -> None:
+    whole = A.Affine(translate_percent=0.1, scale=(0.9, 1.1), rotate=(-15, 15))
+    assert judge_augmentation(pipeline(rotate=whole)).ok
+    part = judge_augmentation(pipeline(rotate=A.Affine(rotate=(-15, 15))))
+    assert part.why == "the shift-scale-rotate does not shift or scale"
+
+
+def test_a_shift_scale_rotate_that_does_nothing_is_none() -> None:
+    still = A.ShiftScaleRotate(shift_limit=0, scale_limit=0, rotate_limit=0)
+    assert not judge_augmentation(pipeline(rotate=still)).ok
+
+
+def test_what_never_runs_is_not_there() -> None:
+    never = A.Compose([A.HorizontalFlip(p=0), A.OneOf([A.ShiftScaleRotate()], p=0), A.CoarseDropout(**GOOD)])
+    assert judge_augmentation(never).why == "no horizontal flip; no shift-scale-rotate"
+
+
+def test_an_empty_pipeline_breaks_every_part() -> None:
+    verdict = judge_augmentation(A.Compose([A.VerticalFlip(), A.GridDropout()]))
+    assert verdict.why == "no horizontal flip; no shift-scale-rotate; no coarse dropout"
+    assert len(verdict.fix) == 3
+
+
+def test_the_remedies_mend() -> None:
+    verdict = judge_augmentation(pipeline(num_holes_range=(2, 3), fill=0))
+    mended = eval(f"dict({', '.join(f.partition(' on ')[0] for f in verdict.fix)})")  # our own text
+    assert judge_augmentation(pipeline(**mended)).ok
+
+
+def test_only_a_pipeline_is_one() -> None:
+    assert is_pipeline(pipeline())
+    assert is_pipeline([A.HorizontalFlip()])
+    assert is_pipeline(pipeline().to_dict())
+    others: tuple[Any, ...] = (A.Compose, 3, "x", [], {"a": 1}, len)
+    assert not any(map(is_pipeline, others))

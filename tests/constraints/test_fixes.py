@@ -1,0 +1,128 @@
+"""Every fix is a change that, made by hand, mends the rule and breaks no other."""
+
+import re
+from collections.abc import Sequence
+
+import pytest
+from torch import nn
+
+from constraints import Report, check
+
+
+def net(*, dilation: int = 1, groups: int = 1, pool: type[nn.Module] | None = None) -> nn.Sequential:
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 8, 3, padding=1, bias=False),
+        nn.Conv2d(8, 8, 3, 2, 1, groups=groups, bias=False),
+        nn.Conv2d(8, 16, 3, padding=dilation, dilation=dilation, bias=False),
+    ]
+    if pool is not None:
+        layers.append(pool(2))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def fixes(report: Report, name: str) -> tuple[str, ...]:
+    return next(v.fix for v in report.constraints if v.name == name)
+
+
+def numbers(sentences: Sequence[str], pattern: str) -> list[tuple[str, ...]]:
+    return [m.groups() for s in sentences if (m := re.match(pattern, s))]
+
+
+def test_a_dilation_that_widens_the_field_is_the_least_that_does() -> None:
+    report = check(net(), require=["receptive_field > 12"])  # 3, then 5, then 5 + 2 * 2 = 9
+    found = numbers(
+        fixes(report, "receptive_field"), r"dilation (\d+) in layer (\d+) makes receptive_field (\d+), (.*)"
+    )
+    # layer 2 has jump 2: dilation 2 adds 4; layers 0 and 1 have jump 1: dilation 3 adds 4
+    assert set(found) == {
+        ("2", "2", "13", "params unchanged"),
+        ("3", "0", "13", "params unchanged"),
+        ("3", "1", "13", "params unchanged"),
+    }
+
+
+def test_a_fix_done_by_hand_gives_the_figure_it_promises() -> None:
+    report = check(net(dilation=2), require=["receptive_field > 12"])
+    assert report.ok
+    assert report.metrics["receptive_field"] == 13
+
+
+def test_no_fix_breaks_a_rule_that_held() -> None:
+    report = check(net(), require=["receptive_field > 12", "dilated_convs == 0"])
+    assert all("dilation" not in fix for fix in fixes(report, "receptive_field"))
+    assert all(re.search(r"kernel \d", fix) for fix in fixes(report, "receptive_field"))
+
+
+def test_parameters_are_saved_by_just_enough() -> None:
+    before = 27 * 8 + 72 * 8 + 72 * 16
+    report = check(net(), require=["params < 1500"])
+    sentences = fixes(report, "params")
+    assert sentences
+    for sentence in sentences:
+        (after,) = re.findall(r"makes params ([\d,]+)", sentence)
+        assert int(after.replace(",", "")) < 1500 < before
+    grouped = before - 72 * 16 // 2
+    assert f"groups 2 in layer 2 makes params {grouped:,}" in sentences
+
+
+def test_a_separable_pair_replaces_a_convolution() -> None:
+    report = check(net(), require=["depthwise_separable_convs >= 1"])
+    after = 27 * 8 + 72 * 8 + (72 + 8 * 16)
+    expected = f"depthwise_separable_convs 1, params {after:,} ({after - 1944:+,})"
+    assert f"splitting layer 2 into a depthwise 3x3 and a 1x1 convolution makes {expected}" in fixes(
+        report, "depthwise_separable_convs"
+    )
+
+
+def test_a_lone_depthwise_layer_gets_its_pointwise() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 3, 3, groups=3, bias=False), nn.Conv2d(3, 4, 3, bias=False))
+    report = check(model, require=["depthwise_separable_convs >= 1"])
+    assert "a 1x1 convolution right after layer 0 makes depthwise_separable_convs 1, params 144 (+9)" in fixes(
+        report, "depthwise_separable_convs"
+    )
+
+
+def test_a_max_pool_becomes_an_average_pool() -> None:
+    report = check(net(pool=nn.MaxPool2d), require=["max_pools == 0"])
+    assert fixes(report, "max_pools") == ("an average pool in place of max-pool 3 makes max_pools 0, params unchanged",)
+
+
+def test_a_flattened_map_gets_a_global_pool() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 30 * 30, 10))
+    report = check(model, require=["global_average_pools >= 1"])
+    after = 27 * 4 + 4 + 4 * 10 + 10
+    (fix,) = fixes(report, "global_average_pools")
+    assert fix.startswith("a global average pool before layer 2, then Linear(4, 10), makes global_average_pools 1")
+    assert f"params {after:,}" in fix
+
+
+def test_a_map_as_output_is_pooled_at_the_end() -> None:
+    report = check(nn.Sequential(nn.Conv2d(3, 10, 3)), require=["global_average_pools >= 1"])
+    assert fixes(report, "global_average_pools")[0].startswith("a global average pool at the end makes")
+
+
+@pytest.mark.parametrize(("limit", "change"), [(3, "stride 2"), (1, "stride 1")])
+def test_stages_follow_the_strides(limit: int, change: str) -> None:
+    report = check(net(), require=[f"stages == {limit}"])
+    assert fixes(report, "stages")
+    assert all(fix.startswith(change) for fix in fixes(report, "stages"))
+
+
+def test_a_dilation_is_taken_back() -> None:
+    report = check(net(dilation=2), require=["dilated_convs == 0"])
+    assert fixes(report, "dilated_convs") == ("dilation 1 in layer 2 makes dilated_convs 0, params unchanged",)
+
+
+def test_at_most_three_and_none_where_nothing_helps() -> None:
+    report = check(net(), require=["dilated_convs >= 1", "params < 1", "fully_connected >= 1"])
+    assert len(fixes(report, "dilated_convs")) == 3
+    assert fixes(report, "params") == ()
+    assert fixes(report, "fully_connected") == ()
+
+
+def test_a_model_that_cannot_be_copied_gets_none() -> None:
+    class Uncopied(nn.Sequential):
+        def __deepcopy__(self, memo: object) -> "Uncopied":
+            raise RuntimeError("no")
+
+    assert check(Uncopied(nn.Conv2d(3, 4, 3))).constraints[0].fix == ()

@@ -1,0 +1,170 @@
+"""Expressions parse exactly, round-trip, and judge figures just under, at and just over each limit."""
+
+import subprocess
+import sys
+from contextlib import suppress
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from constraints.errors import UnusableInputError
+from constraints.metrics import Metrics
+from constraints.rules import ASSIGNMENT, Constraint, judge, parse, parse_all
+
+METRICS = st.sampled_from(sorted(Metrics.definitions()))
+OPERATORS = st.sampled_from(["<", "<=", ">", ">=", "==", "!="])
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("params < 200k", 200_000),
+        ("params < 199.9k", 199_900),
+        ("params<200000", 200_000),
+        ("  params  <=  1_000.5k ", 1_000_500),
+        ("macs <= 50M", 50_000_000),
+        ("macs <= 0.0155G", 15_500_000),
+        ("macs <= 2e3", 2_000),
+        ("macs <= 1.1M", 1_100_000),
+        ("params > -5", -5),
+        ("receptive_field > 0.1", Decimal("0.1")),
+        ("global_context == true", 1),
+        ("global_context == False", 0),
+    ],
+)
+def test_a_limit_is_read_exactly(text: str, limit: int | Decimal) -> None:
+    assert parse(text).limit == limit
+    assert isinstance(parse(text).limit, type(limit))
+
+
+@given(METRICS, OPERATORS, st.decimals(min_value=-(10**20), max_value=10**20, allow_nan=False, places=6))
+def test_the_canonical_text_reads_back(metric: str, op: str, limit: Decimal) -> None:
+    constraint = parse(f"{metric} {op} {limit:f}")
+    assert constraint.limit == limit
+    assert parse(constraint.expr) == constraint
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_constraint_or_a_one_line_error(text: str) -> None:
+    with suppress(UnusableInputError):
+        assert parse(parse(text).expr) == parse(text)
+
+
+@pytest.mark.parametrize("text", ["", "params", "params < ", "< 200", "params = 3", "params < 3 4", "params < 3x"])
+def test_a_malformed_expression_is_refused(text: str) -> None:
+    with pytest.raises(UnusableInputError, match=r"^not a constraint: .*write METRIC OP VALUE"):
+        parse(text)
+
+
+def test_an_unknown_metric_names_the_nearest() -> None:
+    with pytest.raises(UnusableInputError, match=r"^unknown metric: 'parms': did you mean params"):
+        parse("parms < 3")
+    with pytest.raises(UnusableInputError, match=r"^unknown metric: 'zzz': use one of params, "):
+        parse("zzz < 3")
+
+
+def test_a_metric_of_ones_own_is_known_when_named() -> None:
+    assert parse("relus >= 2", ["relus"]).metric == "relus"
+
+
+def test_a_number_beyond_reason_is_refused() -> None:
+    with pytest.raises(UnusableInputError, match=r"^number out of range: 'params < 1e400'"):
+        parse("params < 1e400")
+
+
+@pytest.mark.parametrize(
+    ("op", "under", "at", "over"),
+    [
+        ("<", True, False, False),
+        ("<=", True, True, False),
+        (">", False, False, True),
+        (">=", False, True, True),
+        ("==", False, True, False),
+        ("!=", True, False, True),
+    ],
+)
+def test_each_comparison_under_at_and_over_its_limit(op: str, under: bool, at: bool, over: bool) -> None:
+    constraint = parse(f"params {op} 44")
+    assert [constraint.holds(v) for v in (43, 44, 45)] == [under, at, over]
+
+
+def test_the_assignment_is_kept_by_the_least_that_keeps_it() -> None:
+    least = {
+        "receptive_field": 45,
+        "params": 199_999,
+        "dilated_convs": 1,
+        "depthwise_separable_convs": 1,
+        "global_average_pools": 1,
+        "max_pools": 0,
+        "stages": 4,
+        "convs_per_stage": [3, 5, 3, 4],
+    }
+    rules = parse_all(ASSIGNMENT)
+    assert all(v.ok for v in judge(rules, least))
+    breaking = {
+        "receptive_field": 44,
+        "params": 200_000,
+        "dilated_convs": 0,
+        "depthwise_separable_convs": 0,
+        "global_average_pools": 0,
+        "max_pools": 1,
+        "stages": 5,
+        "convs_per_stage": [3, 5, 2, 4],
+    }
+    for name, value in breaking.items():
+        assert [v.name for v in judge(rules, least | {name: value}) if not v.ok] == [name]
+
+
+@pytest.mark.parametrize(
+    ("expr", "figure", "value"),
+    [
+        ("convs_per_stage >= 3", [4, 2, 3], 2),
+        ("convs_per_stage <= 3", [4, 2, 3], 4),
+        ("convs_per_stage == 3", [3, 4, 3], 4),
+        ("convs_per_stage != 3", [4, 3, 5], 3),
+        ("convs_per_stage >= 3", [], 0),
+        ("receptive_field_hw > 44", (45, 44), 44),
+    ],
+)
+def test_of_several_entries_the_one_nearest_to_breaking_counts(expr: str, figure: object, value: int) -> None:
+    (verdict,) = judge([parse(expr)], {parse(expr).metric: figure})
+    assert verdict.value == value
+    assert not verdict.ok
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (43, "43 is 1 below 44, must be > 44"),
+        (44, "44 is at the limit 44, must be > 44"),
+        (47, "47 is 3 above 44"),
+    ],
+)
+def test_a_verdict_tells_the_distance(value: int, why: str) -> None:
+    (verdict,) = judge([parse("receptive_field > 44")], {"receptive_field": value})
+    assert verdict.why == why
+
+
+def test_what_is_unknown_fails_with_its_reason() -> None:
+    (verdict,) = judge([parse("receptive_field > 44")], {"receptive_field": None}, unknown={"receptive_field": "fft"})
+    assert not verdict.ok
+    assert verdict.why == "receptive_field is unknown: fft"
+    (verdict,) = judge([Constraint(metric="mine", op="<", limit=3)], {"mine": float("nan")})
+    assert not verdict.ok
+
+
+def test_a_verdict_reads_like_its_json() -> None:
+    (verdict,) = judge([parse("params < 10")], {"params": 12}, responsible={"params": ("a", "b")})
+    assert verdict["layers"] == ["a", "b"]
+    assert verdict["fix"] == []
+    assert verdict.as_dict()["expr"] == "params < 10"
+
+
+def test_rules_report_and_command_line_load_no_torch() -> None:
+    code = (
+        "import sys, constraints.rules, constraints.report, constraints.validate, search; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

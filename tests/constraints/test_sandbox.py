@@ -1,0 +1,132 @@
+"""Whatever the user's code does, the check ends soon, says why in one line, and leaves no process behind."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.processes import end_all, in_session
+from constraints.sandbox import MARK, Limits, Outcome, check_file
+
+NET = """
+import torch.nn as nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = nn.Conv2d(3, 8, 3)
+    def forward(self, x):
+        return self.c(x).mean((2, 3))
+"""
+LIMITS = Limits(seconds=5, memory_bytes=2 * 2**30)
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory and strays are watched through /proc")
+
+
+def checked(tmp_path: Path, code: str, limits: Limits = LIMITS, **changes: Any) -> Outcome:
+    file = tmp_path / "net.py"
+    file.write_text(code + NET)
+    request: dict[str, Any] = {
+        "target": f"{file}:Net",
+        "input": [3, 32, 32],
+        "arguments": {},
+        "require": ["params > 1"],
+        "classes": None,
+        "verify": False,
+        "fixes": True,
+        "augmentation": None,
+        "mean": [0.5, 0.5, 0.5],
+    }
+    return check_file(request | changes, limits)
+
+
+def strays() -> list[str]:
+    """Command lines of live processes that still carry a check's mark."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and MARK.encode() in (folder / "environ").read_bytes():
+                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+                found += [] if state in "ZX" else [(folder / "cmdline").read_text()]
+        except OSError:
+            continue
+    return found
+
+
+def test_a_good_model_is_reported_and_its_output_kept_apart(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    outcome = checked(tmp_path, "import sys; print('hello'); print('there', file=sys.stderr)")
+    assert outcome.report.ok
+    assert outcome.report.metrics["params"] == 3 * 8 * 9 + 8
+    assert outcome.report.location == (str(tmp_path / "net.py"), 3)
+    assert outcome.printed.split() == ["hello", "there"]
+    assert capfd.readouterr().out == ""
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import sys; sys.exit(0)", r"ended the process at import: SystemExit\(0\)"),
+        ("import os; print('bye'); os._exit(0)", r"ended the process at import: exit status 0: bye"),
+        ("import torch; torch.empty(25 * 10**9)", r"outgrew its memory at import: "),
+        ("while True: print('x' * 10000)", r"printed too much at import: over 10 MB"),
+        ("import ctypes; ctypes.string_at(0)", r"crashed at import: SIGSEGV \(segmentation fault\)"),
+        ("import os\nwhile True: os.fork()", r"(outgrew its memory|started too many processes) at import: "),
+        ("import os; os.fork()", r"left processes running: 1"),
+        (
+            "import subprocess; subprocess.Popen(['sleep', '1000'], start_new_session=True)",
+            r"left processes running: 1",
+        ),
+    ],
+    ids=["exit", "os-exit", "allocation", "flood", "segfault", "fork-bomb", "fork", "daemon"],
+)
+def test_misbehaviour_ends_with_its_reason_and_no_process(tmp_path: Path, code: str, reason: str) -> None:
+    with pytest.raises(ModelFailedError, match=reason) as caught:
+        checked(tmp_path, code + "\n", Limits(seconds=30, memory_bytes=2 * 2**30))
+    assert "\n" not in str(caught.value)
+    assert strays() == []
+
+
+@LINUX
+def test_an_endless_loop_ends_at_its_time(tmp_path: Path) -> None:
+    with pytest.raises(ModelFailedError, match=r"took too long at import: 1 s: raise --timeout"):
+        checked(
+            tmp_path,
+            "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass\n",
+            Limits(seconds=1),
+        )
+    assert strays() == []
+
+
+def test_what_is_raised_names_the_place_and_keeps_the_traceback(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelFailedError, match=r"raised at import: ZeroDivisionError: division by zero .*net.py:2\)"
+    ) as caught:
+        checked(tmp_path, "\n1 / 0\n")
+    assert "Traceback" in caught.value.traceback
+
+
+@LINUX
+def test_a_memory_limit_below_torch_itself_is_unusable(tmp_path: Path) -> None:
+    with pytest.raises(UnusableInputError, match=r"memory limit too small: 1,000,000 bytes: torch alone takes"):
+        checked(tmp_path, "", Limits(memory_bytes=10**6))
+
+
+@LINUX
+def test_a_process_that_left_the_session_is_found_by_its_mark() -> None:
+    mark = f"{MARK}=test-{os.getpid()}"
+    code = "import os, time; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); time.sleep(100)"
+    leader = subprocess.Popen(
+        [sys.executable, "-c", code], start_new_session=True, env=os.environ | dict([mark.split("=")])
+    )
+    leader.wait()
+    deadline = time.monotonic() + 10
+    while (in_session(leader.pid) or not strays()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert strays()
+    assert in_session(leader.pid) == set()
+    end_all(leader.pid, mark.encode())
+    assert strays() == []
