@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from constraints.errors import UnusableInputError
 from nas.training import checkpoint as checkpoints
@@ -121,8 +121,8 @@ class _Session:
     ) -> None:
         self.feed, self.recipe, self.epochs, self.seed, self.device = feed, recipe, epochs, seed, device
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
-        self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True) if recipe.ema_decay else None
+        average = _averaging(recipe.ema_decay)
+        self.ema = AveragedModel(self.model, avg_fn=average, use_buffers=True) if recipe.ema_decay else None
         self.normalise: Normalise = normaliser(feed.mean, feed.std, device)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self.labels = torch.from_numpy(np.array(feed.labels)).to(device)
@@ -229,6 +229,18 @@ class _Session:
         """Leave the judged weights in the model."""
         if self.ema:
             self.model.load_state_dict(self.ema.module.state_dict())
+
+
+def _averaging(decay: float) -> Callable[..., torch.Tensor]:
+    """A moving average that forgets its first steps sooner, as TensorFlow's does: 1/10, 2/11, ... up to `decay`."""
+
+    def average(averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        if not averaged.is_floating_point():
+            return current  # a count of batches
+        share = torch.clamp((count + 1) / (count + 10), max=decay).to(averaged.dtype)
+        return torch.lerp(current, averaged, share.to(averaged.device))
+
+    return average
 
 
 def _optimiser(model: nn.Module, phase: Phase, norm_bias_lr: float) -> torch.optim.Optimizer:

@@ -40,8 +40,8 @@ def test_a_network_learns_the_digits(network: nn.Module, digits_feed: Feed) -> N
     assert result.seconds == sum(epoch.seconds for epoch in result.curve)
     assert [epoch.epoch for epoch in result.curve] == [1, 2, 3, 4, 5, 6]
     assert result.curve[-1].loss < result.curve[0].loss
-    steps = len(digits_feed.labels) // 128
-    assert result.curve[0].images == 128 * steps
+    steps = len(digits_feed.labels) // 64
+    assert result.curve[0].images == 64 * steps
 
 
 def test_the_same_seed_gives_the_same_weights(network: nn.Module, digits_feed: Feed) -> None:
