@@ -1,0 +1,163 @@
+"""How long a trace takes beside the tools that answer part of the same question, in one run.
+
+``uv run --group bench python -m benchmarks.constraints [--quick] [--json]``. Each tool gets the same model and the
+same input on one thread, takes turns with the others, and is told by its median and its ratio to torchinfo's.
+A peer that is not installed, or that fails on a model, is listed with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import json
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torchinfo
+import torchvision  # type: ignore[import-untyped]
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from constraints.trace import trace
+
+Shape = tuple[int, int, int]
+Tool = Callable[[nn.Module, Shape], object]
+
+# in channels, out channels, kernel, stride, padding, dilation, groups of each convolution of the hand-made network
+SEED_NETWORK = (
+    (3, 16, 3, 1, 1, 1, 1), (16, 16, 1, 1, 0, 1, 1), (16, 32, 3, 1, 1, 1, 1), (32, 32, 3, 2, 1, 1, 1),
+    (32, 64, 3, 1, 1, 1, 32), (64, 32, 1, 1, 0, 1, 1), (32, 64, 3, 1, 1, 1, 16), (64, 48, 1, 1, 0, 1, 1),
+    (48, 64, 3, 2, 1, 1, 16), (64, 32, 1, 1, 0, 1, 1), (32, 64, 3, 1, 1, 1, 32), (64, 128, 1, 1, 0, 1, 16),
+    (128, 64, 1, 1, 0, 1, 1), (64, 96, 3, 1, 1, 1, 32), (96, 64, 1, 1, 0, 1, 1), (64, 64, 3, 2, 3, 2, 1),
+    (64, 96, 3, 1, 1, 1, 32), (96, 64, 1, 1, 0, 1, 1), (64, 64, 3, 1, 1, 1, 64), (64, 32, 1, 1, 0, 1, 1),
+    (32, 48, 3, 1, 0, 1, 8), (48, 10, 1, 1, 0, 1, 1),
+)  # fmt: skip
+_WITHOUT_NORM = 18
+_QUICK, _FULL = 7, 31
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """One tool on one model: median seconds, or why there is none."""
+
+    seconds: float | None
+    reason: str = ""
+
+
+def seed_network() -> nn.Sequential:
+    """The assignment author's network: 94,116 parameters on 3x32x32."""
+    layers: list[nn.Module] = []
+    for index, (inputs, outputs, kernel, stride, padding, dilation, groups) in enumerate(SEED_NETWORK):
+        layers.append(nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False))
+        layers += [] if index == _WITHOUT_NORM else [nn.ReLU(), nn.BatchNorm2d(outputs)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def tools() -> Mapping[str, Tool]:
+    """Every tool as a call on a model and an input shape; its import is done on the first, untimed call."""
+    return {
+        "trace": trace,
+        "torchinfo": lambda model, shape: torchinfo.summary(model, (1, *shape), verbose=0),
+        "fvcore": _fvcore,
+        "thop": lambda model, shape: importlib.import_module("thop").profile(
+            model, inputs=(torch.zeros(1, *shape),), verbose=False
+        ),
+        "rfa-toolbox": lambda model, shape: importlib.import_module("rfa_toolbox").create_graph_from_pytorch_model(
+            model, input_res=(1, *shape)
+        ),
+        "torchscan": lambda model, shape: importlib.import_module("torchscan").crawl_module(model, shape),
+    }
+
+
+def measure(model: nn.Module, shape: Shape, repeats: int) -> dict[str, Timing]:
+    """The median of each tool, all taking turns, so that a busy moment meets every one of them."""
+    found: dict[str, list[float]] = {}
+    failed: dict[str, Timing] = {}
+    for turn in range(repeats + 1):
+        for name, tool in tools().items():
+            if name in failed:
+                continue
+            try:
+                seconds = _timed(tool, model, shape)
+            except Exception as error:  # a peer may fail in any way; it is listed, and the others go on
+                failed[name] = Timing(seconds=None, reason=f"{type(error).__name__}: {str(error)[:60]}")
+                continue
+            found.setdefault(name, []).extend([seconds] if turn else [])
+    medians = {name: Timing(seconds=statistics.median(s)) for name, s in found.items() if name not in failed}
+    return medians | failed
+
+
+def main() -> None:
+    """Print a table for people, or one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer repeats: well under a minute")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    repeats = _QUICK if options.quick else _FULL
+    models: dict[str, tuple[nn.Module, Shape]] = {
+        "resnet18@224": (torchvision.models.resnet18(), (3, 224, 224)),
+        "seed@32": (seed_network(), (3, 32, 32)),
+    }
+    results = {name: measure(model.eval(), shape, repeats) for name, (model, shape) in models.items()}
+    if options.json:
+        print(json.dumps(_document(results, repeats)))
+    else:
+        _show(results, repeats)
+
+
+def _document(results: Mapping[str, Mapping[str, Timing]], repeats: int) -> dict[str, object]:
+    return {
+        "trace_over_torchinfo": {name: _ratio(timings, "trace") for name, timings in results.items()},
+        "milliseconds": {
+            name: {tool: t.seconds and 1000 * t.seconds for tool, t in timings.items()}
+            for name, timings in results.items()
+        },
+        "missing": {tool: t.reason for timings in results.values() for tool, t in timings.items() if t.reason},
+        "repeats": repeats,
+        "torch": torch.__version__,
+    }
+
+
+def _show(results: Mapping[str, Mapping[str, Timing]], repeats: int) -> None:
+    console = Console()
+    for name, timings in results.items():
+        table = Table("tool", "median ms", "over torchinfo", title=f"{name}, {repeats} repeats, one thread")
+        for tool, timing in timings.items():
+            if timing.seconds is None:
+                table.add_row(tool, "", timing.reason)
+            else:
+                table.add_row(tool, f"{1000 * timing.seconds:.1f}", f"{_ratio(timings, tool):.2f}")
+        console.print(table)
+
+
+def _ratio(timings: Mapping[str, Timing], tool: str) -> float:
+    ours, theirs = timings[tool].seconds, timings["torchinfo"].seconds
+    return ours / theirs if ours is not None and theirs else float("nan")
+
+
+def _timed(tool: Tool, model: nn.Module, shape: Shape) -> float:
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        start = time.perf_counter()
+        tool(model, shape)
+        return time.perf_counter() - start
+
+
+def _fvcore(model: nn.Module, shape: Shape) -> object:
+    nn_module = importlib.import_module("fvcore.nn")
+    counted = nn_module.FlopCountAnalysis(model, torch.zeros(1, *shape))
+    counted.unsupported_ops_warnings(False)
+    counted.uncalled_modules_warnings(False)
+    return counted.total()
+
+
+if __name__ == "__main__":
+    main()
