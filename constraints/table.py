@@ -110,10 +110,10 @@ def _totals(report: Report) -> str:
     m = report.metrics
     peak = m["peak_activation_bytes"]
     return (
-        f"params {m['params']:,} ({m['trainable_params']:,} trainable), MACs {m['macs']:,}, "
-        f"peak activations {'unknown' if peak is None else f'{peak / 1e6:,.2f} MB'}\n"
+        f"params {m['params']:,} ({m['trainable_params']:,} trainable), MACs {m['macs']:,}\n"
         f"input {_shape(report.input)}, output {_shape(report.output) or '1'}, "
-        f"receptive field {_sides(m['receptive_field_hw']) or 'unknown'}"
+        f"receptive field {_sides(m['receptive_field_hw']) or 'unknown'}, "
+        f"peak activations {'unknown' if peak is None else f'{peak / 1e6:,.2f} MB'}"
     )
 
 
