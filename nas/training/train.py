@@ -27,11 +27,14 @@ HOPELESS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One epoch, counted from 1, as it ended; `learning_rate` is that of its last step."""
+    """One epoch, counted from 1, as it ended; `learning_rate` is that of its last step.
+
+    `val_accuracy` is None where the feed holds no validation images: the test set is not opened in training.
+    """
 
     epoch: int
     loss: float
-    val_accuracy: float
+    val_accuracy: float | None
     learning_rate: float
     seconds: float
     images: int
@@ -42,10 +45,10 @@ class Result:
     """What a network is worth; `reason` is empty when all epochs were trained.
 
     `val_accuracy` is that of the last epoch, of the averaged weights where the recipe averages them; a
-    network that diverged is worth 0. `seconds` counts all sessions of a training that was resumed.
+    network that diverged is worth 0, and None is that of a feed without validation images. `seconds` counts all sessions of a training that was resumed.
     """
 
-    val_accuracy: float
+    val_accuracy: float | None
     epochs: int
     seconds: float
     reason: str
@@ -220,8 +223,10 @@ class _Session:
         if not math.isfinite(loss) or loss > hopeless:
             raise _DivergedError(f"diverged: loss is {loss:.4g} in epoch {number + 1}")
 
-    def judge(self) -> float:
+    def judge(self) -> float | None:
         """Accuracy of the weights that would be kept now."""
+        if self.feed.split is None:
+            return None
         judged = self.ema.module if self.ema else self.model
         return evaluate(judged, *self.feed.judge, self.feed.mean, self.feed.std, str(self.device))
 

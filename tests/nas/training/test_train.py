@@ -34,6 +34,7 @@ def same(left: nn.Module, right: nn.Module) -> bool:
 
 def test_a_network_learns_the_digits(network: nn.Module, digits_feed: Feed) -> None:
     result = train(network, digits_feed, recipe=recipes.default(6), epochs=6, seed=0)
+    assert result.val_accuracy is not None
     assert result.val_accuracy > 0.7  # guessing gets 0.1
     assert (result.epochs, result.reason) == (6, "")
     assert result.val_accuracy == result.curve[-1].val_accuracy
@@ -208,3 +209,9 @@ def test_norms_and_biases_have_their_own_rate_and_no_decay(digits_feed: Feed) ->
     train(model, digits_feed, recipe=Recipe(name="t", phases=(Phase(weight_decay=0.1),)), epochs=1, seed=0)
     assert (model.bias == 1).all()
     assert (model.dense < 1).all()
+
+
+def test_the_test_set_is_not_opened_in_training(network: nn.Module, digits_feed: Feed) -> None:
+    result = train(network, replace(digits_feed, split=None), recipe=RECIPE, epochs=2, seed=0)
+    assert [epoch.val_accuracy for epoch in result.curve] == [None, None]
+    assert result.val_accuracy is None
