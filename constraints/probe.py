@@ -120,6 +120,8 @@ def _measured(
     sample = torch.ones(1, *input_size, dtype=torch.float64, requires_grad=True)
     with _Linearised(sample.dim(), axis + 2) as mode:
         model(sample)
+    if mode.map is None and mode.is_spatial:
+        return None  # the strip is too short for more than one unit
     if mode.map is None:
         raise UnusableInputError(
             f"no map to probe: {type(model).__name__} makes no tensor of {sample.dim()} axes: probe one that does"
@@ -163,6 +165,8 @@ class _Linearised(TorchFunctionMode):
         self.dims, self.axis = dims, axis
         self.map: torch.Tensor | None = None
         """The last tensor that is still a map along the probed axis."""
+        self.is_spatial = False
+        """Whether any tensor had as many axes as the input."""
 
     def __torch_function__(
         self,
@@ -179,7 +183,10 @@ class _Linearised(TorchFunctionMode):
         return result
 
     def _is_map(self, tensor: torch.Tensor) -> bool:
-        return tensor.requires_grad and tensor.dim() == self.dims and tensor.shape[self.axis] > 1
+        if not tensor.requires_grad or tensor.dim() != self.dims:
+            return False
+        self.is_spatial = True
+        return tensor.shape[self.axis] > 1
 
     def _called(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in _IDENTITIES:

@@ -104,7 +104,9 @@ FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "bicubic": lambda x: F.interpolate(x, scale_factor=2, mode="bicubic"),
     "corners": lambda x: F.interpolate(x, size=(x.shape[2] * 2, x.shape[3]), mode="bilinear", align_corners=True),
     "pixel unshuffle": lambda x: (
-        F.pixel_unshuffle(x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2], 2).unflatten(1, (CHANNELS, 4)).sum(2)
+        F.pixel_unshuffle(x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2], 2)
+        .reshape(1, CHANNELS, 4, x.shape[2] // 2, x.shape[3] // 2)
+        .sum(2)
     ),
     "pixel shuffle": lambda x: F.pixel_shuffle(x.repeat(1, 4, 1, 1), 2),
     "slice": lambda x: x[:, :, 1:, :-1],

@@ -34,7 +34,7 @@ def test_padding_moves_what_is_seen_and_keeps_its_size() -> None:
 
 
 def test_units_of_a_transposed_convolution_differ_by_phase() -> None:
-    # o = 2i - 1 + k, k < 4: unit 0 is reached from i = 0 (k = 1) and i = -1 (k = 3); unit 1 from 1 (k = 0) and 0 (k = 2)
+    # o = 2i - 1 + k, k < 4: unit 0 is reached from i = 0 (k = 1) and -1 (k = 3), unit 1 from 1 (k = 0) and 0 (k = 2)
     field = transposed(PIXELS, kernel=4, stride=2, dilation=1, padding=1)
     assert [field.at(o) for o in (0, 1, 2)] == [(-1, 0), (0, 1), (0, 1)]
     assert field.size == 2

@@ -6,13 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from drawn import networks
 from hypothesis import HealthCheck, given, settings
 from torch import nn
 
 from constraints.errors import UnusableInputError
 from constraints.probe import probe_axis
 from constraints.trace import Trace, trace
-from tests.constraints.drawn import networks
 
 PIXELS = 32 * 32
 
@@ -239,7 +239,8 @@ def test_attention_over_space_is_global() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             y = self.a(x)
             tokens = y.flatten(2).mT
-            return y + self.mix(tokens, tokens, tokens)[0].mT.reshape(y.shape)
+            mixed: torch.Tensor = self.mix(tokens, tokens, tokens)[0]
+            return torch.add(y, mixed.mT.reshape(y.shape))
 
     found = figures(Attention())
     assert found["global_context"] is True
@@ -272,10 +273,11 @@ def test_the_model_is_left_as_it_was() -> None:
             self.register_buffer("calls", torch.zeros(()))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            self.calls += 1
+            self.get_buffer("calls").add_(1)
             random.random()
             torch.rand(1)
-            return self.body(x)
+            result: torch.Tensor = self.body(x)
+            return result
 
     model = Restless()
     model.body[1].eval()
@@ -299,7 +301,7 @@ def test_an_error_of_the_model_goes_through_and_leaves_nothing_behind() -> None:
 
 @pytest.mark.parametrize("size", [(), (3, 0, 4), ("3", 2), [(3, 4), ()]])
 def test_an_impossible_input_size_is_refused(size: Any) -> None:
-    with pytest.raises(UnusableInputError, match="unusable input size: .*: give positive integers"):
+    with pytest.raises(UnusableInputError, match=r"unusable input size: .*: give positive integers"):
         trace(conv(3, 3), size)
 
 
