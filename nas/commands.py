@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress
 
-from constraints.errors import UnusableInputError
+from constraints.errors import ConstraintError, UnusableInputError
 from constraints.profiles import read_constraints
 from nas.config import LaunchConfig, read_config
 from nas.results.leaderboard import Leaderboard, Row, leaderboard
@@ -26,10 +26,26 @@ from nas.search import storage as storages
 from nas.search import study as studies
 from nas.search.confirm import Confirmation
 
-DONE, TARGET_MISSED = 0, 1
+DONE, TARGET_MISSED, INTERRUPTED = 0, 1, 130
 WATCH_SECONDS = 2.0
 
 
+class InterruptedCommandError(ConstraintError):
+    """Ctrl-C, or a request to end."""
+
+    exit_code = INTERRUPTED
+
+
+@contextmanager
+def interruptible(advice: str) -> Iterator[None]:
+    """Say in one line what an interrupted command leaves behind."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedCommandError(f"interrupted: {advice}") from None
+
+
+@interruptible("everything finished is kept: launch again to go on")
 def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Path | None, form: str) -> int:
     """Run or resume a search, print its leaderboard; 1 where a target was asked for and missed."""
     _check_format(form)
@@ -71,6 +87,7 @@ class View:
     pareto: bool = False
 
 
+@interruptible("the study is as it was")
 def show_leaderboard(name: str | None, storage: str, form: str, view: View, *, watch: bool) -> int:
     """Print a study's leaderboard; ``watch`` prints it anew until interrupted."""
     _check_format(form)
@@ -104,6 +121,7 @@ def _watch(board: Callable[[], Leaderboard], console: Console) -> NoReturn:
             print_board(board(), "table", console)
 
 
+@interruptible("finished epochs are kept: confirm again to go on")
 def confirm(
     trial: str | None,
     top: int,

@@ -57,7 +57,9 @@ class LaunchConfig(BaseModel):
     stop_at_target: bool = False
     confirm: int = Field(default=0, ge=0)
     epochs: int = Field(default=8, ge=1)
-    constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(default=list(ASSIGNMENT), min_length=1)
+    constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(
+        default=list(ASSIGNMENT), min_length=1, validate_default=True
+    )
     workers: int | None = Field(default=None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     engine: Literal["local"] = "local"
@@ -67,7 +69,9 @@ class LaunchConfig(BaseModel):
     def to_toml(self) -> str:
         """The effective configuration, which ``--config`` reads back to an equal value."""
         lines = [
-            f"{name} = {json.dumps(value)}" for name, value in self.model_dump(mode="json").items() if value is not None
+            f"{name} = {json.dumps(value, ensure_ascii=False)}"
+            for name, value in self.model_dump(mode="json").items()
+            if value is not None
         ]
         return "\n".join(lines) + "\n"
 

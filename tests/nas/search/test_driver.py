@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from optuna.trial import TrialState
+
+from constraints.rules import parse_all
+from nas.search import driver as drivers
+from nas.search.driver import Budget, Driver, pruner, rungs
+from nas.search.study import CURVE, REASON, REJECTED
+from nas.search.work import CHECKPOINT, read_progress
+from nas.space import space as spaces
+from nas.space.feasible import FeasiblePart
+from nas.space.sampler import ARCHITECTURE, FeasibleSampler
+from nas.training.feed import Feed
+
+LIMIT = 7_000
+RULES = (f"params < {LIMIT}",)
+
+
+def driver_of(
+    study: optuna.Study, engine: Any, feed: Feed, folder: Path, *, trials: int = 3, epochs: int = 2, **budget: Any
+) -> Driver:
+    feasible = FeasiblePart(spaces.load("tiny", input=(3, 32, 32), classes=10), parse_all(RULES))
+    sampler = FeasibleSampler(feasible, seed=1)
+    study.sampler, study.pruner = sampler, pruner()
+    limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, **budget})
+    return Driver(study=study, sampler=sampler, engine=engine, feed=feed, budget=limits, folder=folder)
+
+
+def story(study: optuna.Study) -> list[tuple[int, str, str, dict[int, float]]]:
+    return [(t.number, t.state.name, t.user_attrs[ARCHITECTURE], t.intermediate_values) for t in study.trials]
+
+
+@pytest.mark.parametrize(("epochs", "levels"), [(1, [1]), (2, [2]), (3, [2, 3]), (4, [2, 4]), (9, [2, 4, 8, 9])])
+def test_rungs_double_up_to_the_full_budget(epochs: int, levels: list[int]) -> None:
+    assert rungs(epochs) == levels
+
+
+def test_two_searches_with_one_seed_agree_and_an_interrupted_one_too(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    studies = [optuna.create_study(direction="maximize") for _ in range(3)]
+    for i in (0, 1):
+        summary = driver_of(studies[i], engine, feed, tmp_path / str(i), epochs=3).run()
+        assert summary.ended == "every trial of the budget is done"
+    ticks = 0
+
+    def interrupt(driver: Driver) -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks % 2 == 0:
+            raise KeyboardInterrupt
+
+    for _ in range(10):
+        driver = driver_of(studies[2], engine, feed, tmp_path / "2", epochs=3)
+        driver.observe = interrupt
+        try:
+            driver.run()
+            break
+        except KeyboardInterrupt:
+            assert engine.ended
+    assert ticks > 2
+    assert story(studies[0]) == story(studies[1]) == story(studies[2])
+    assert studies[0].user_attrs[REJECTED] == studies[2].user_attrs[REJECTED]
+
+
+def test_what_breaks_a_rule_is_counted_and_becomes_no_trial(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=4, epochs=1)
+    driver.run()
+    assert len(study.trials) == 4
+    assert all(t.user_attrs["params"] < LIMIT for t in study.trials)
+    refused = study.user_attrs[REJECTED]
+    assert refused == dict(driver.sampler.rejected) == driver.rejected
+    assert refused[f"params < {LIMIT}"] > 0
+    again = driver_of(study, engine, feed, tmp_path, trials=5, epochs=1)
+    again.run()
+    assert len(study.trials) == 5
+    assert all(study.user_attrs[REJECTED][rule] >= count for rule, count in refused.items())
+
+
+def test_a_network_that_diverges_fails_with_its_reason_and_the_search_goes_on(
+    engine: Any, feed: Feed, tmp_path: Path
+) -> None:
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=2, epochs=5)
+
+    def poison(_: Driver) -> None:
+        path = tmp_path / "trial-00000" / CHECKPOINT
+        assert len(read_progress(path.parent)) == 4
+        content = torch.load(path, weights_only=True)
+        for tensor in content["state"]["model"].values():
+            if tensor.is_floating_point():
+                tensor.fill_(math.nan)
+        torch.save(content, path)
+        raise KeyboardInterrupt
+
+    driver.observe = poison
+    with pytest.raises(KeyboardInterrupt):
+        driver.run()
+    driver_of(study, engine, feed, tmp_path, trials=2, epochs=5).run()
+    assert study.trials[0].state == TrialState.FAIL
+    assert "diverged: loss is nan in epoch 5" in study.trials[0].user_attrs[REASON]
+    assert study.trials[1].state in {TrialState.COMPLETE, TrialState.PRUNED}
+
+
+def test_a_trial_whose_folder_is_gone_is_trained_anew_and_says_so(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path / "a", trials=1, epochs=3)
+
+    def stop(_: Driver) -> None:
+        raise KeyboardInterrupt
+
+    driver.observe = stop
+    with pytest.raises(KeyboardInterrupt):
+        driver.run()
+    assert len(study.trials[0].intermediate_values) == 2
+    again = driver_of(study, engine, feed, tmp_path / "b", trials=1, epochs=3)
+    again.run()
+    folder = tmp_path / "b" / "trial-00000"
+    assert again.notes == [f"trial 0 is trained anew: its 2 finished epochs are not in {folder}"]
+    assert [e["epoch"] for e in study.trials[0].user_attrs[CURVE]] == [1, 2, 3]
+    assert study.trials[0].state == TrialState.COMPLETE
+
+
+def test_a_trial_killed_before_its_network_was_stored_keeps_its_number(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    undisturbed = optuna.create_study(direction="maximize")
+    driver_of(undisturbed, engine, feed, tmp_path / "a", trials=2, epochs=1).run()
+    study = optuna.create_study(direction="maximize")
+    study.ask()
+    driver_of(study, engine, feed, tmp_path / "b", trials=2, epochs=1).run()
+    assert story(study) == story(undisturbed)
+
+
+def test_a_full_disk_ends_the_launch_and_not_the_candidate(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    study = optuna.create_study(direction="maximize")
+    with pytest.raises(OSError, match="Not a directory"):
+        driver_of(study, engine, feed, tmp_path / "file", trials=2, epochs=1).run()
+    assert [t.state for t in study.trials] == [TrialState.RUNNING]
+
+
+def test_an_exhausted_space_ends_the_search_with_that_reason(
+    engine: Any, feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=5, epochs=1)
+    only = driver.sampler.feasible.sample(random.Random(0))
+    monkeypatch.setattr(FeasiblePart, "sample", lambda self, generator: only)
+    monkeypatch.setattr(FeasibleSampler, "_propose", staticmethod(lambda *_: dict(only)))
+    summary = driver.run()
+    assert summary.ended.startswith("the space is exhausted: no new feasible network in 100 draws")
+    assert study.trials[-1].state == TrialState.FAIL
+
+
+@pytest.mark.parametrize(("target", "reached"), [(0.0001, True), (0.9999, False)])
+def test_the_target_is_met_by_more_than_it(
+    engine: Any, feed: Feed, tmp_path: Path, target: float, reached: bool
+) -> None:
+    study = optuna.create_study(direction="maximize")
+    budget = {"target": target, "stop_at_target": True}
+    summary = driver_of(study, engine, feed, tmp_path, trials=2, epochs=1, **budget).run()
+    assert summary.reached is reached
+    assert len(study.trials) == (1 if reached else 2)
+
+
+def test_exactly_the_target_does_not_meet_it(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=1, target=0.5)
+    driver.best = 0.5
+    assert not driver._reached()
+    driver.best = math.nextafter(0.5, 1)
+    assert driver._reached()
+
+
+def test_spent_time_ends_the_search(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize")
+    summary = driver_of(study, engine, feed, tmp_path, seconds=1e-9).run()
+    assert summary.ended == "the time is spent"
+    assert not study.trials
+
+
+def test_the_first_rung_is_two_epochs() -> None:
+    assert (drivers.FIRST_RUNG, drivers.RUNG_FACTOR) == (2, 2)

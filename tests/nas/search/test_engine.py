@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from nas.search.engine import LocalEngine, Placement, placements
+
+JOBS = """
+import os, signal, time
+
+def place(placement):
+    return placement.device, placement.threads, os.environ["OMP_NUM_THREADS"], os.getpid()
+
+def die(placement):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def fail(placement):
+    raise ValueError("as asked")
+
+def rest(placement, seconds):
+    os.kill(os.getpid(), signal.SIGINT)  # a worker leaves Ctrl-C to the driver
+    time.sleep(seconds)
+    return os.getpid()
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Functions that a new process can import."""
+    (tmp_path / "engine_jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(tmp_path)
+    return importlib.import_module("engine_jobs")
+
+
+@pytest.fixture
+def engine() -> Iterator[LocalEngine]:
+    engine = LocalEngine([Placement(device="cpu", threads=3), Placement(device="cuda:1", threads=5)])
+    yield engine
+    engine.shutdown()
+
+
+def test_each_worker_has_its_place_and_dies_alone(engine: LocalEngine, jobs: ModuleType) -> None:
+    resting = engine.submit(jobs.rest, 1.0)
+    second = engine.submit(jobs.place)
+    with pytest.raises(RuntimeError, match="all 2 workers are busy"):
+        engine.submit(jobs.place)
+    device, threads, variable, pid = second.result(60)
+    assert (device, threads, variable) == ("cuda:1", 5, "5")
+    with pytest.raises(BrokenProcessPool):
+        engine.submit(jobs.die).result(60)
+    assert resting.result(60) not in {pid, os.getpid()}
+    with pytest.raises(ValueError, match="as asked"):
+        engine.submit(jobs.fail).result(60)
+    engine.submit(jobs.rest, 2.0)
+    assert engine.submit(jobs.place).result(60)[0] == "cuda:1", "the dead worker has a successor"
+
+
+def test_shutdown_does_not_wait_for_work(engine: LocalEngine, jobs: ModuleType) -> None:
+    pid = engine.submit(jobs.place).result(60)[3]
+    engine.submit(jobs.rest, 600.0)
+    started = time.monotonic()
+    engine.shutdown()
+    assert time.monotonic() - started < 10
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("workers", "device", "cores", "gpus", "expected"),
+    [
+        (None, "auto", 4, 0, [("cpu", 1)] * 4),
+        (2, "auto", 4, 0, [("cpu", 2)] * 2),
+        (3, "cpu", 4, 2, [("cpu", 1)] * 3),
+        (8, "cpu", 4, 0, [("cpu", 1)] * 8),
+        (None, "auto", 16, 2, [("cuda:0", 8), ("cuda:1", 8)]),
+        (3, "cuda", 16, 2, [("cuda:0", 5), ("cuda:1", 5), ("cuda:0", 5)]),
+    ],
+)
+def test_cores_and_gpus_are_shared_out(
+    workers: int | None, device: str, cores: int, gpus: int, expected: list[tuple[str, int]]
+) -> None:
+    shared = placements(workers=workers, device=device, cores=cores, gpus=gpus)
+    assert [(p.device, p.threads) for p in shared] == expected

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from constraints.errors import UnusableInputError
+from nas.config import read_config
+from nas.search import launch
+from nas.search.study import SOURCE, TARGET
+from nas.training import datasets
+
+FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "device": "cpu", "workers": 1}
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> datasets.Dataset:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return datasets.load("digits", cache=tmp_path_factory.mktemp("cache"))
+
+
+def prepare(digits: datasets.Dataset, folder: Path, **flags: Any) -> launch.Prepared:
+    config = read_config(None, {**FLAGS, "storage": str(folder / "journal.log"), **flags})
+    return launch.prepare(config, digits, lambda driver: None)
+
+
+def test_a_study_is_held_while_it_is_searched(digits: datasets.Dataset, tmp_path: Path) -> None:
+    first = prepare(digits, tmp_path)
+    with pytest.raises(UnusableInputError, match=r"study 'search' is held by another process .*: wait for it to end"):
+        prepare(digits, tmp_path)
+    first.lock.release()
+    prepare(digits, tmp_path).lock.release()
+
+
+def test_a_refused_launch_frees_the_study(digits: datasets.Dataset, tmp_path: Path) -> None:
+    prepare(digits, tmp_path).lock.release()
+    with pytest.raises(UnusableInputError, match="made with other epochs: 1, not 2"):
+        prepare(digits, tmp_path, epochs=2)
+    with pytest.raises(UnusableInputError, match="made with other space"):
+        prepare(digits, tmp_path, space="wide")
+    prepare(digits, tmp_path).lock.release()
+
+
+def test_a_target_asked_for_once_stays_until_another_is(digits: datasets.Dataset, tmp_path: Path) -> None:
+    known = []
+    for flags in ({}, {"target": 0.9}, {}, {"target": 0.7}):
+        prepared = prepare(digits, tmp_path, **flags)
+        known.append(prepared.study.user_attrs[TARGET])
+        prepared.lock.release()
+    assert known == [0.85, 0.9, 0.9, 0.7]
+    assert prepared.study.user_attrs[SOURCE] == "digits"
+
+
+def test_without_a_target_none_is_aimed_at_unless_the_search_is_to_end_there(
+    digits: datasets.Dataset, tmp_path: Path
+) -> None:
+    targets = []
+    for flags in ({}, {"stop_at_target": True}, {"target": 0.9}):
+        prepared = prepare(digits, tmp_path, **flags)
+        targets.append(prepared.driver.budget.target)
+        prepared.lock.release()
+    assert targets == [None, 0.85, 0.9]
+
+
+def test_an_empty_space_names_the_constraint_to_relax(digits: datasets.Dataset, tmp_path: Path) -> None:
+    rules = ["params < 200k", "receptive_field > 100k"]
+    with pytest.raises(UnusableInputError, match=r"receptive_field > 100.*turns them away: relax it"):
+        prepare(digits, tmp_path, constraints=rules)
+    assert not list(tmp_path.iterdir()), "nothing is made for a search that cannot be"
+
+
+def test_a_folder_that_cannot_be_written_is_refused(digits: datasets.Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnusableInputError, match="cannot write .*file/search: Not a directory: give --storage"):
+        prepare(digits, tmp_path / "file")
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UnusableInputError, match="no GPU: cuda: .*: take --device cpu"):
+        launch.check(read_config(None, {**FLAGS, "device": "cuda"}))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device", "runs/x"), "cannot go on: runs/x: No space left on device: mend that"),
+        (FileNotFoundError(2, "No such file or directory", "runs"), "cannot go on: runs: No such file"),
+        (
+            OperationalError("SELECT 1", {}, Exception("server closed, postgresql://u:secret@h/d")),
+            "the storage is lost: server closed, postgresql://u:***@h/d: mend that",
+        ),
+    ],
+)
+def test_what_gives_way_is_one_line(error: Exception, message: str) -> None:
+    with pytest.raises(UnusableInputError) as caught, launch.gives_way():
+        raise error
+    assert str(caught.value).startswith(message)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+
+from constraints.errors import UnusableInputError
+from nas.search.storage import masked, open_storage, run_folder
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def journal_of(folder: Path, trials: int) -> Path:
+    path = folder / "journal.log"
+    study = optuna.create_study(storage=open_storage(str(path), write=True), study_name="s")
+    for i in range(trials):
+        study.tell(study.ask(), float(i))
+    return path
+
+
+def values(path: Path, *, write: bool = False) -> list[float]:
+    trials = optuna.load_study(storage=open_storage(str(path), write=write), study_name="s").trials
+    return [t.values[0] for t in trials if t.values]
+
+
+@pytest.mark.parametrize("cut", [1, 7, 30])
+def test_a_half_written_last_line_costs_that_line_only(tmp_path: Path, cut: int) -> None:
+    path = journal_of(tmp_path, 3)
+    whole = path.read_bytes()
+    last = whole.splitlines(keepends=True)[-1]
+    path.write_bytes(whole[:-cut])
+    assert values(path) == [0.0, 1.0]
+    assert path.read_bytes() == whole[:-cut], "a reader leaves the journal as it is"
+    study = optuna.load_study(storage=open_storage(str(path), write=True), study_name="s")
+    study.tell(study.ask(), 9.0)
+    assert values(path) == [0.0, 1.0, 9.0]
+    assert Path(f"{path}.torn").read_bytes() == last[:-cut] + b"\n"
+
+
+def test_a_journal_cut_in_its_first_line_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    path.write_bytes(b'{"op_c')
+    open_storage(str(path), write=True)
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("damage", [b"\0\0\0\0\n", b'{"op_code": 4, "wor\n'])
+@pytest.mark.parametrize("line", [1, 2, -1])
+def test_a_damaged_whole_line_is_refused_and_nothing_overwritten(tmp_path: Path, damage: bytes, line: int) -> None:
+    path = journal_of(tmp_path, 2)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line] = damage
+    path.write_bytes(b"".join(lines))
+    number = line + 1 if line >= 0 else len(lines)
+    with pytest.raises(UnusableInputError, match=f"cannot read the storage {path}: line {number} is damaged"):
+        open_storage(str(path), write=True)
+    assert path.read_bytes() == b"".join(lines)
+
+
+def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("milk\neggs")
+    with pytest.raises(UnusableInputError, match="it is not a journal of Optuna"):
+        open_storage(str(path), write=True)
+    assert path.read_text() == "milk\neggs"
+
+
+def test_a_long_last_line_is_found_across_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    study = optuna.create_study(storage=open_storage(str(path), write=True), study_name="s")
+    study.set_user_attr("long", "x" * 200_000)
+    with path.open("ab") as file:
+        file.write(b'{"op_code":' + b"y" * 150_000)
+    loaded = optuna.load_study(storage=open_storage(str(path), write=True), study_name="s")
+    assert len(loaded.user_attrs["long"]) == 200_000
+    loaded.set_user_attr("after", 1)
+    assert optuna.load_study(storage=open_storage(str(path)), study_name="s").user_attrs["after"] == 1
+
+
+def test_the_lock_of_a_killed_writer_is_free_at_once(tmp_path: Path) -> None:
+    path = journal_of(tmp_path, 0)
+    code = (
+        "import os, signal; from filelock import FileLock\n"
+        f"FileLock({str(path) + '.lock'!r}).acquire(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == -9
+    optuna.load_study(storage=open_storage(str(path), write=True), study_name="s").set_user_attr("a", 1)
+
+
+def test_reading_makes_no_storage(tmp_path: Path) -> None:
+    with pytest.raises(UnusableInputError, match="nothing was launched here"):
+        open_storage(str(tmp_path / "none" / "journal.log"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("{folder}", "cannot open the storage {folder}: Is a directory: give --storage a writable path"),
+        ("/proc/none/journal.log", "cannot open the storage /proc/none/journal.log: "),
+        ("nope://somewhere/db", "cannot open the storage nope://somewhere/db: Can't load plugin"),
+        ("postgresql://me:secret@127.0.0.1:1/db", "cannot open the storage postgresql://me:***@127.0.0.1:1/db: "),
+        ("sqlite:////proc/none/s.db", "cannot open the storage sqlite:////proc/none/s.db: unable to open"),
+    ],
+)
+def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path: Path, place: str, message: str) -> None:
+    if place.startswith("postgresql"):
+        pytest.importorskip("psycopg", reason="the PostgreSQL driver is not installed")
+    with pytest.raises(UnusableInputError) as caught:
+        open_storage(place.format(folder=tmp_path), write=True)
+    assert str(caught.value).startswith(message.format(folder=tmp_path))
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(UnusableInputError) as caught:
+        open_storage("postgresql://me:secret@localhost/db", write=True)
+    assert "psycopg[binary] is not installed: pip install 'psycopg[binary]'" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_passwords_are_masked_wherever_they_stand() -> None:
+    assert masked("to postgresql://a:b:c@h/d and mysql://u:p@h") == "to postgresql://a:***@h/d and mysql://u:***@h"
+    assert masked("postgresql://user@host:5432/db") == "postgresql://user@host:5432/db"
+
+
+def test_checkpoints_lie_beside_the_journal_or_below_runs() -> None:
+    assert run_folder("here/journal.log", "s") == Path("here/s")
+    assert run_folder("postgresql://h/d", "s") == Path("runs/s")

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import InMemoryStorage
+
+from constraints.errors import UnusableInputError
+from nas.search.study import IDENTITY, REMEDIES, accuracy, create_or_resume, load
+
+SAMPLER = optuna.samplers.RandomSampler(seed=0)
+MADE_WITH = {
+    "data": {"name": "digits", "hash": "aaaaaaaaaa"},
+    "space": {"name": "tiny", "hash": "bbbbbbbbbb"},
+    "constraints": "params < 200k",
+    "epochs": 8,
+    "objective": "accuracy",
+}
+
+
+def test_a_study_is_made_once_and_resumed_by_the_same_identity() -> None:
+    storage = InMemoryStorage()
+    first = create_or_resume(storage, "s", MADE_WITH, SAMPLER)
+    first.ask()
+    again = create_or_resume(storage, "s", MADE_WITH, SAMPLER)
+    assert len(again.trials) == 1
+    assert again.user_attrs[IDENTITY] == MADE_WITH
+    assert again.direction == optuna.study.StudyDirection.MAXIMIZE
+
+
+def test_the_same_data_under_another_name_is_the_same() -> None:
+    storage = InMemoryStorage()
+    create_or_resume(storage, "s", MADE_WITH, SAMPLER)
+    moved = {**MADE_WITH, "data": {"name": "elsewhere", "hash": "aaaaaaaaaa"}}
+    create_or_resume(storage, "s", moved, SAMPLER)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("data", {"name": "CIFAR-10", "hash": "cccccccccc"}, "other data: digits (aaaaaaaa), not CIFAR-10 (cccccccc)"),
+        ("space", {"name": "tiny", "hash": "dddddddddd"}, "other space: tiny (bbbbbbbb), not tiny (dddddddd)"),
+        ("constraints", "params < 100k", "other constraints: params < 200k, not params < 100k"),
+        ("epochs", 9, "other epochs: 8, not 9"),
+        ("objective", "accuracy,params", "other objective: accuracy, not accuracy,params"),
+    ],
+)
+def test_another_identity_is_refused_with_both_values(key: str, value: Any, message: str) -> None:
+    storage = InMemoryStorage()
+    create_or_resume(storage, "s", MADE_WITH, SAMPLER)
+    with pytest.raises(UnusableInputError) as caught:
+        create_or_resume(storage, "s", {**MADE_WITH, key: value}, SAMPLER)
+    assert str(caught.value) == f"study 's' was made with {message}: {REMEDIES[key]}"
+
+
+def test_every_part_of_an_identity_has_a_remedy() -> None:
+    assert set(REMEDIES) == set(MADE_WITH)
+
+
+def test_the_only_study_needs_no_name_and_several_do() -> None:
+    storage = InMemoryStorage()
+    with pytest.raises(UnusableInputError, match="no study in this storage"):
+        load(storage, None)
+    optuna.create_study(storage=storage, study_name="a")
+    assert load(storage, None).study_name == "a"
+    with pytest.raises(UnusableInputError, match="no such study: 'b': this storage holds a"):
+        load(storage, "b")
+    optuna.create_study(storage=storage, study_name="b")
+    assert load(storage, "b").study_name == "b"
+    with pytest.raises(UnusableInputError, match="several studies in this storage: a, b: choose one with --study"):
+        load(storage, None)
+
+
+def test_a_trial_s_accuracy_is_that_of_its_last_epoch() -> None:
+    study = optuna.create_study()
+    trial = study.ask()
+    assert accuracy(study.trials[0]) is None
+    trial.report(0.9, 1)
+    trial.report(0.4, 2)
+    assert accuracy(study.trials[0]) == 0.4

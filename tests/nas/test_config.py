@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from constraints.errors import UnusableInputError
+from constraints.rules import ASSIGNMENT, parse
+from nas.config import LaunchConfig, read_config
+
+
+def test_without_flags_and_file_the_contract_s_defaults_hold() -> None:
+    config = read_config(None, {})
+    assert (config.space, config.data, config.trials, config.timeout) == ("assignment", "auto", 30, 3600)
+    assert config.constraints == [parse(rule).expr for rule in ASSIGNMENT]
+    assert config.target is None
+
+
+def test_flags_win_over_the_file_and_a_flag_not_given_does_not(tmp_path: Path) -> None:
+    file = tmp_path / "launch.toml"
+    file.write_text('trials = 7\ntimeout = "2m"\nspace = "tiny"\n')
+    config = read_config(file, {"trials": 9, "space": None})
+    assert (config.trials, config.timeout, config.space) == (9, 120, "tiny")
+
+
+@given(
+    trials=st.integers(1, 10**6),
+    timeout=st.floats(0.1, 1e6),
+    target=st.none() | st.floats(0.01, 0.99),
+    study=st.from_regex(r"[a-zA-Z][\w \"'é-]{0,20}", fullmatch=True),
+)
+def test_the_written_configuration_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, **values: Any) -> None:
+    config = LaunchConfig(**values)
+    file = tmp_path_factory.mktemp("config") / "launch.toml"
+    file.write_text(config.to_toml(), encoding="utf-8")
+    assert read_config(file, {}) == config
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"trials": 0}, "--trials: 0: Input should be greater than or equal to 1"),
+        ({"timeout": "0"}, "--timeout: '0': not a duration"),
+        ({"timeout": "soon"}, "--timeout: 'soon': not a duration"),
+        ({"target": 1.0}, "--target: 1.0: Input should be less than 1"),
+        ({"target": 0.0}, "--target: 0.0: Input should be greater than 0"),
+        ({"device": "tpu"}, "--device: 'tpu': Input should be 'auto', 'cpu' or 'cuda'"),
+        ({"engine": "slurm"}, "--engine: 'slurm': Input should be 'local'"),
+        ({"stop_at_target": "maybe"}, "--stop-at-target: 'maybe': Input should be a valid boolean"),
+        ({"study": "a/b"}, "--study: 'a/b': give a name without slashes"),
+        ({"study": ".."}, "--study: '..': give a name without slashes"),
+        ({"constraints": ["parms < 200k"]}, "unknown metric: 'parms'"),
+    ],
+)
+def test_a_flag_out_of_range_is_named_with_its_value(flags: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnusableInputError) as caught:
+        read_config(None, flags)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trails = 3", "{file}: trails: 3: unknown key: known are "),
+        ("trials = 'many'", "{file}: trials: 'many': Input should be a valid integer"),
+        ("constraints = ['params < 200k', 'params <']", "{file}: constraints.2: 'params <': "),
+        ("constraints = []", "{file}: constraints: []: List should have at least 1 item"),
+        ("trials = ", "{file} is not TOML: "),
+    ],
+)
+def test_a_file_s_error_names_file_key_and_value(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "launch.toml"
+    file.write_text(text)
+    with pytest.raises(UnusableInputError) as caught:
+        read_config(file, {"trials": 5})
+    assert str(caught.value).startswith(message.format(file=file))
+
+
+def test_limits_themselves_are_allowed() -> None:
+    assert read_config(None, {"trials": 1, "epochs": 1, "workers": 1, "timeout": "1ms"}).timeout == 0.001
