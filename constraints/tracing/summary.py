@@ -119,7 +119,13 @@ def summarise(recorder: Recorder, outputs: Sequence[torch.Tensor]) -> Summary:
 
 
 def peak_bytes(storages: Iterable[Storage], end: int) -> int:
-    """The largest sum of tensors alive at once."""
+    """The largest sum of tensors alive at once, in float32 whatever the model's precision.
+
+    A tensor lives from the operation that makes it to the last one that reads it (an output to the end), both
+    included: an operation holds its inputs and its output together. Views and in-place operations take nothing;
+    weights, and what is computed from weights alone, are not counted, nor are results that nothing reads (the
+    indices of a max pooling). So in a chain the peak is the largest input + output of one out-of-place operation.
+    """
     change = [0] * (end + 2)
     for s in storages:
         if s.is_auxiliary and s.last == s.born:

@@ -6,13 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from drawn import networks
 from hypothesis import HealthCheck, given, settings
 from torch import nn
 
 from constraints.errors import UnusableInputError
 from constraints.probe import probe_axis
 from constraints.trace import Trace, trace
+from tests.constraints.drawn import networks
 
 PIXELS = 32 * 32
 
@@ -313,7 +313,7 @@ def test_names_are_paths_and_functions_bear_their_own() -> None:
     assert found.responsible["convs"] == ("0.a",)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(networks())
 def test_the_trace_agrees_with_the_probe_on_any_network(model: nn.Module) -> None:
     for axis, size in ((0, (3, 64, 20)), (1, (3, 20, 64))):
