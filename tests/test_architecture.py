@@ -1,0 +1,70 @@
+"""Imports go only along the arrows of docs/architecture.md."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OURS = ("constraints", "nas", "search")
+FILES = [*ROOT.glob("constraints/**/*.py"), *ROOT.glob("nas/**/*.py"), ROOT / "search.py"]
+
+
+def arrows() -> dict[str, list[str]]:
+    """Part -> what it may import, from the table."""
+    rows = [line.split("|")[1:-1] for line in (ROOT / "docs/architecture.md").read_text().splitlines() if "|" in line]
+    return {
+        part.strip().strip("`"): [name.strip().strip("`") for name in allowed.split(",") if "`" in name]
+        for part, _, allowed in rows
+        if part.strip().startswith("`")
+    }
+
+
+def imports(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and module of every import in a file, wherever it stands."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: write imports in full"
+            # ``from nas.space import space`` imports a module of the package, ``from nas.config import X`` a name.
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                is_module = (ROOT / Path(*full.split("."))).with_suffix(".py").exists()
+                yield node.lineno, full if is_module else str(node.module)
+
+
+def within(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}.")
+
+
+def part_of(name: str, table: dict[str, list[str]]) -> str | None:
+    return max((part for part in table if within(name, part)), key=len, default=None)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_every_import_is_an_arrow_of_the_table(file: Path) -> None:
+    table = arrows()
+    module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    if module == "nas":
+        assert not list(imports(file))
+        return
+    part = part_of(module, table)
+    assert part is not None, f"{module} has no row in docs/architecture.md"
+    for line, name in imports(file):
+        if name.split(".")[0] in OURS and not within(name, part):
+            assert any(within(name, allowed) for allowed in table[part]), f"{file}:{line}: {part} must not import {name}"
+
+
+def test_the_table_is_read() -> None:
+    table = arrows()
+    assert table["constraints"] == []
+    assert "nas.architecture" in table["nas.space"]
+
+
+@pytest.mark.parametrize("package", ["nas/space", "nas/results", "nas/commands.py", "nas/config.py", "nas/validation.py"])
+def test_what_must_start_fast_never_imports_torch(package: str) -> None:
+    place = ROOT / package
+    for file in place.glob("**/*.py") if place.is_dir() else [place]:
+        assert not any(within(name, "torch") for _, name in imports(file)), file
