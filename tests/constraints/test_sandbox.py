@@ -43,11 +43,11 @@ def checked(tmp_path: Path, code: str, limits: Limits = LIMITS, **changes: Any) 
 
 
 def strays() -> list[str]:
-    """Command lines of live processes that still carry a check's mark."""
+    """Command lines of live processes that still carry the mark of a check of this test run."""
     found = []
     for folder in Path("/proc").iterdir():
         try:
-            if folder.name.isdigit() and MARK.encode() in (folder / "environ").read_bytes():
+            if folder.name.isdigit() and f"{MARK}={os.getpid()}-".encode() in (folder / "environ").read_bytes():
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
                 found += [] if state in "ZX" else [(folder / "cmdline").read_text()]
         except OSError:
@@ -116,7 +116,7 @@ def test_a_memory_limit_below_torch_itself_is_unusable(tmp_path: Path) -> None:
 
 @LINUX
 def test_a_process_that_left_the_session_is_found_by_its_mark() -> None:
-    mark = f"{MARK}=test-{os.getpid()}"
+    mark = f"{MARK}={os.getpid()}-test"
     leave = "os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0)"
     code = f"import os, time; {leave}; print(1, flush=True); time.sleep(100)"
     leader = subprocess.Popen(
