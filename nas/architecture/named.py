@@ -12,4 +12,22 @@ SEED = parse(
 )
 """The network that the assignment's author made by hand: 94,116 parameters, 84.03 % after 250 epochs."""
 
-NAMED: dict[str, Architecture] = {"seed": SEED}
+TINIEST = parse(
+    "/".join(
+        [
+            "bL",
+            "-".join(["c48", *["%mx1_3_7_7d3a3.gl48:bT.pw48:b"] * 3, "c80k4s2p1g16"]),
+            "-".join(["%mx1_3_7_7d3a3.gl80:bT.pw80:b"] * 3),
+            "fc",
+        ]
+    )
+)
+"""xvel/cifar10-tiniest: 97,530 parameters, 94.4 % after 200 epochs (mean of five runs, its README)."""
+
+MOBILENET = parse(
+    "BR/c16-+pw64.dw.pw16:B-pw64-dws2-pw24:B/+pw96.dw.pw24:B-pw96-dws2-pw40:B"
+    "/+pw160.dw.pw40:B-pw160-dws2-pw64:B/+pw256.dw.pw64:B-+pw256.dwd2.pw64:B-pw128/fc"
+)
+"""Inverted residuals with linear bottlenecks, after Sandler et al., MobileNetV2 (2018), in four stages for 32x32."""
+
+NAMED: dict[str, Architecture] = {"seed": SEED, "tiniest": TINIEST, "mobilenet": MOBILENET}

@@ -1,51 +1,131 @@
-"""The layer words of a space file: ``c3``, ``c3d2``, ``c3g4``, ``sep5``, ``pw``."""
+"""The layer words of a space file: ``c3``, ``sep5d2``, ``ir3_5e4se4``, ``gate7``.
+
+=================  =====================================================================================================
+``c3`` ``c5d2``    a standard convolution: kernel, d2 dilation, g4 groups
+``pw``             a 1x1 convolution
+``sep5``           depthwise-separable: depthwise, then 1x1
+``ir5e4``          inverted residual: 1x1 to 4 times the channels, depthwise, linear 1x1 (MobileNetV2)
+``gate7``          depthwise, gated product of two 1x1, 1x1 (as in xvel/cifar10-tiniest)
+``sep1_3_7d3a3``   several depthwise kernels over shares of the channels: one passes, one 3x3, one average pool of 3
+                   then 7x7 of dilation 3; in ``sep``, ``ir`` and ``gate``
+``...se4``         squeeze-and-excitation after the layer, a quarter of the channels between; any layer
+=================  =====================================================================================================
+"""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from constraints.errors import UnusableInputError
-from nas.architecture.spec import Conv
+from nas.architecture.spec import Conv, Excite, Mixed, Part, Unit
+from nas.architecture.words import read_parts
 
-_WORD = re.compile(r"(?:(?P<kind>c|sep)(?P<kernel>\d+)(?:d(?P<dilation>[1-9]\d*))?(?:g(?P<groups>[1-9]\d*))?|pw)")
+_MORE = r"(?:[2-9]|[1-9]\d+)"
+_ODD = r"(?:[3579]|[1-9]\d*[13579])"
+_PART = rf"(?:1|{_ODD}(?:d{_MORE})?(?:a{_ODD})?)"
+_WORD = re.compile(
+    rf"(?:c(?P<kernel>{_ODD})(?:d(?P<dilation>{_MORE}))?(?:g(?P<groups>{_MORE}))?|(?P<point>pw)"
+    rf"|(?P<kind>sep|ir|gate)(?P<parts>{_PART}(?:_{_PART})*)(?:e(?P<expansion>{_MORE}))?)(?:se(?P<reduction>[1-9]\d*))?"
+)
+_HELP = "not a layer: write c3, c5d2, c3g4, pw, sep5, sep3_5d2, ir3e4, gate7 (odd kernels above 1), any with se4 behind"
+
+
+class Layer(NamedTuple):
+    """A word, read."""
+
+    kind: str
+    """c, pw, sep, ir or gate."""
+    parts: tuple[Part, ...]
+    """Its spatial convolution, or several side by side; none in a 1x1."""
+    groups: int
+    expansion: int
+    reduction: int
+    """0: no squeeze-and-excitation."""
+
+
+def read(word: str) -> Layer:
+    """The layer that a word names; ValueError where it names none."""
+    match = _WORD.fullmatch(word)
+    if match is None:
+        raise ValueError(_HELP)
+    kind = match["kind"] or ("pw" if match["point"] else "c")
+    parts = read_parts(match["parts"]) if match["parts"] else ()
+    if kind == "c":
+        parts = (Part(int(match["kernel"]), int(match["dilation"] or 1)),)
+    alone = len(parts) == 1 and (parts[0].kernel == 1 or parts[0].pool > 1)
+    same = len(parts) > 1 and len(set(parts)) == 1
+    if alone or same or (kind == "ir") != bool(match["expansion"]):
+        raise ValueError(_HELP)
+    return Layer(kind, parts, int(match["groups"] or 1), int(match["expansion"] or 1), int(match["reduction"] or 0))
 
 
 def check_word(word: str) -> str:
     """``word`` itself; ValueError where it names no layer."""
-    match = _WORD.fullmatch(word)
-    kernel = int(match["kernel"] or 1) if match else 0
-    if (
-        match is None
-        or not kernel % 2
-        or (match["kind"] == "sep" and match["groups"])
-        or (kernel == 1) != (word == "pw")
-    ):
-        raise ValueError("not a layer: write c3, c5d2, c3g4, sep5, sep3d2 (odd kernels above 1) or pw")
+    read(word)
     return word
 
 
-def groups_of(word: str) -> int:
-    """Number of groups that the layer splits its channels into (1 where it does not)."""
-    match = _WORD.fullmatch(word)
-    return int(match["groups"] or 1) if match else 1
+def check_last(word: str) -> str:
+    """``word`` itself; ValueError where the layer cannot take the stride or the dilation that a stage ends with."""
+    layer = read(word)
+    if any(part.kernel == 1 or part.dilation > 1 for part in layer.parts):
+        raise ValueError("not the last layer of a stage: stride and dilation follow from the form: write c3 or sep3_5")
+    if len(layer.parts) > 1 and len({part._replace(dilation=1) for part in layer.parts}) == 1:
+        raise ValueError(_HELP)
+    return word
 
 
-def convs(
+def misfit(word: str, channels: int) -> str:
+    """Why the layer cannot get ``channels``; empty where it can."""
+    layer = read(word)
+    inside = channels * layer.expansion
+    if channels % layer.groups:
+        return f"the groups of {word!r} do not divide the width {channels}"
+    if layer.groups == channels > 1:
+        return f"the groups of {word!r} make it depthwise at the width {channels}: write sep"
+    if len(layer.parts) > 1 and inside % len(layer.parts):
+        return f"the {len(layer.parts)} kernels of {word!r} do not divide the width {inside}"
+    return ""
+
+
+def units(
     word: str, channels: int, out: int, *, post: tuple[str, ...], stride: int = 1, dilation: int | None = None
-) -> tuple[Conv, ...]:
-    """The convolutions of one layer from ``channels`` to ``out``; ``dilation`` overrides the word's own.
+) -> tuple[Unit, ...]:
+    """The units of one layer from ``channels`` to ``out``; ``dilation`` overrides the word's own.
 
-    A depthwise-separable layer is two: depthwise (it carries kernel, stride and dilation), then pointwise.
+    The spatial convolution, depthwise where there are several, carries kernel, stride and dilation. ``post`` is a norm
+    and an activation; linear 1x1 convolutions keep the norm alone, gated ones have a bias in place of it.
     """
-    match = _WORD.fullmatch(word)
-    if match is None:
-        raise UnusableInputError(f"not a layer: {word!r}: write c3, c5d2, c3g4, sep5, sep3d2 or pw")
-    if word == "pw":
-        return (Conv(out=out, kernel=1, stride=stride, post=post),)
-    kernel, own = int(match["kernel"]), int(match["dilation"] or 1)
-    spread = own if dilation is None else dilation
-    if match["kind"] == "sep":
-        depthwise = Conv(out=channels, kernel=kernel, stride=stride, dilation=spread, groups=channels, post=post)
-        return depthwise, Conv(out=out, kernel=1, post=post)
-    groups = int(match["groups"] or 1)
-    return (Conv(out=out, kernel=kernel, stride=stride, dilation=spread, groups=groups, post=post),)
+    try:
+        layer = read(word)
+    except ValueError as error:
+        raise UnusableInputError(f"{word!r}: {error}") from None
+    gate = (Excite(reduction=layer.reduction),) if layer.reduction else ()
+    if layer.kind == "pw":
+        return Conv(out=out, kernel=1, stride=stride, post=post), *gate
+    parts = tuple(p._replace(dilation=p.dilation if dilation is None else dilation) for p in layer.parts)
+    if layer.kind == "c":
+        kernel, spread, _ = parts[0]
+        return Conv(out=out, kernel=kernel, stride=stride, dilation=spread, groups=layer.groups, post=post), *gate
+    inside = channels * layer.expansion
+    depthwise = _depthwise(parts, inside, stride, post[:1] if layer.kind == "gate" else post)
+    if layer.kind == "ir":
+        made: tuple[Unit, ...] = (
+            Conv(out=inside, kernel=1, post=post),
+            depthwise,
+            Conv(out=out, kernel=1, post=post[:1]),
+        )
+    elif layer.kind == "gate":
+        gated = Conv(out=channels, kernel=1, bias=True, gated=True, post=post[1:])
+        made = (depthwise, gated, Conv(out=out, kernel=1, bias=True, post=()))
+    else:
+        made = (depthwise, Conv(out=out, kernel=1, post=post))
+    return *made, *gate
+
+
+def _depthwise(parts: tuple[Part, ...], channels: int, stride: int, post: tuple[str, ...]) -> Conv | Mixed:
+    if len(parts) > 1:
+        return Mixed(parts=parts, stride=stride, post=post)
+    kernel, dilation, _ = parts[0]
+    return Conv(out=channels, kernel=kernel, stride=stride, dilation=dilation, groups=channels, post=post)

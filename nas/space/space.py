@@ -8,23 +8,32 @@ import random
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import resources
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from constraints.errors import UnusableInputError
-from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, HeadKind, Shape, Stage
+from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, Conv, HeadKind, Shape, Stage
 from nas.space import layers
 from nas.validation import read_toml, validated
 
 Form = Literal["strided", "strided-last", "dilated"]
+Norm = Literal["batch", "layer"]
 Activation = Literal["relu", "silu", "gelu", "hardswish"]
+Residual = Literal["scaled"] | bool
+"""Whether body layers add their input, and whether they scale it by a learned factor a channel."""
 Word = Annotated[str, AfterValidator(layers.check_word)]
+LastWord = Annotated[str, AfterValidator(layers.check_last)]
 Choice = bool | int | str
 Choices = Mapping[str, Choice]
 """Parameter name -> chosen value, as Optuna keeps them."""
+Encoded = npt.NDArray[np.int64]
+"""Candidates as rows of value indices, one column a parameter of ``Space.parameters``."""
 
 PRESETS = ("assignment", "wide", "tiny")
 
@@ -57,9 +66,9 @@ class StageSpace(_Table):
     depth: list[Annotated[int, Field(ge=2, le=12)]] = Field(min_length=1)
     width: Widths
     body: list[Word] = Field(min_length=1)
-    down: list[Word] = Field(min_length=1)
+    down: list[LastWord] = Field(min_length=1)
     stem: list[Word] = Field(default=["c3"], min_length=1)
-    residual: list[bool] = Field(default=[False], min_length=1)
+    residual: list[Residual] = Field(default=[False], min_length=1)
 
     @field_validator("depth", "body", "down", "stem", "residual")
     @classmethod
@@ -73,6 +82,7 @@ class Space(_Table):
     """A space of networks; ``decode`` makes the network that a choice of parameters stands for."""
 
     forms: list[Form] = Field(min_length=1)
+    norms: list[Norm] = Field(default=["batch"], min_length=1)
     activations: list[Activation] = Field(min_length=1)
     heads: list[HeadKind] = Field(min_length=1)
     last_width: Widths
@@ -82,91 +92,140 @@ class Space(_Table):
     input: Shape = DEFAULT_INPUT
     classes: int = Field(default=DEFAULT_CLASSES, ge=2)
 
+    @field_validator("forms", "norms", "activations", "heads")
+    @classmethod
+    def _distinct(cls, values: list[Any]) -> list[Any]:
+        if len(set(values)) < len(values):
+            raise ValueError("a value stands twice: name each once")
+        return values
+
     @model_validator(mode="after")
     def _consistent(self) -> Space:
         if len(self.stage_dilations) != len(self.stages):
             raise ValueError(f"stage_dilations has {len(self.stage_dilations)} values for {len(self.stages)} stages")
-        for number, (stage, after) in enumerate(zip(self.stages, self._widths_after(), strict=True), start=1):
-            for word in (*stage.body, *stage.down):
-                groups = layers.groups_of(word)
-                for width in (*stage.width.values(), *after.values()):
-                    if any(self._scaled(width, form) % groups for form in self.forms):
-                        raise ValueError(f"stage {number}: the groups of {word!r} do not divide the width {width}")
+        for number, stage in enumerate(self.stages, start=1):
+            for form in self.forms:
+                self._check_stage(number, stage, form)
         return self
 
-    def _widths_after(self) -> list[Widths]:
-        return [*(stage.width for stage in self.stages[1:]), self.last_width]
+    def _check_stage(self, number: int, stage: StageSpace, form: Form) -> None:
+        widths = [self.scaled(width, form) for width in stage.width.values()]
+        after = [self.scaled(width, form) for width in self.widths_after(number).values()]
+        if len(set(widths)) < len(widths) or len(set(after)) < len(after):
+            raise ValueError(f"stage {number}: dilated_widths makes two widths equal: {self.dilated_widths}: raise it")
+        for word in (*stage.body, *stage.down):
+            groups = layers.read(word).groups
+            for width in widths:
+                if reason := layers.misfit(word, width):
+                    raise ValueError(f"stage {number}: {reason}")
+            for width in (*widths, *after):
+                if width % groups:
+                    raise ValueError(f"stage {number}: the groups of {word!r} do not divide the width {width}")
+        if number == 1:
+            for word in stage.stem:
+                if reason := layers.misfit(word, self.input[0]):
+                    raise ValueError(f"stem: {reason}")
+
+    def widths_after(self, number: int) -> Widths:
+        """Channels that stage ``number`` (from 1) hands on."""
+        return self.stages[number].width if number < len(self.stages) else self.last_width
 
     @cached_property
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """Every parameter that has a choice, by name; the same for every network of the space."""
-        named: dict[str, list[Any] | Widths] = {
+    def parameters(self) -> dict[str, tuple[Choice, ...]]:
+        """Every parameter and its values, those with a single value too; the same for every network of the space."""
+        named: dict[str, Any] = {
             "form": self.forms,
+            "norm": self.norms,
             "activation": self.activations,
             "head": self.heads,
         }
         for i, stage in enumerate(self.stages, start=1):
             named |= {
                 f"c{i}.depth": stage.depth,
-                f"c{i}.width": stage.width,
+                f"c{i}.width": stage.width.values(),
                 f"c{i}.residual": stage.residual,
             }
             for j in range(1, max(stage.depth)):
                 named[f"c{i}.layer{j}"] = stage.stem if (i, j) == (1, 1) else stage.body
             named[f"c{i}.down"] = stage.down
-        named["last.width"] = self.last_width
+        named["last.width"] = self.last_width.values()
+        return {name: tuple(values) for name, values in named.items()}
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Every parameter that has a choice, by name."""
         return {
-            name: IntDistribution(values.low, values.high, step=values.step)
-            if isinstance(values, Widths)
+            name: IntDistribution(int(values[0]), int(values[-1]), step=int(values[1]) - int(values[0]))
+            if name.endswith("width")
             else CategoricalDistribution(values)
-            for name, values in named.items()
-            if len(_values(values)) > 1
+            for name, values in self.parameters.items()
+            if len(values) > 1
         }
 
     @cached_property
-    def _constants(self) -> dict[str, Choice]:
-        constants: dict[str, Choice] = {
-            "form": self.forms[0],
-            "activation": self.activations[0],
-            "head": self.heads[0],
-        }
-        for i, stage in enumerate(self.stages, start=1):
-            constants |= {f"c{i}.depth": stage.depth[0], f"c{i}.width": stage.width.low}
-            constants |= {f"c{i}.residual": stage.residual[0], f"c{i}.down": stage.down[0]}
-            for j in range(1, max(stage.depth)):
-                constants[f"c{i}.layer{j}"] = stage.stem[0] if (i, j) == (1, 1) else stage.body[0]
-        return {**constants, "last.width": self.last_width.low}
+    def columns(self) -> dict[str, int]:
+        """Parameter name -> its column in encoded candidates."""
+        return {name: i for i, name in enumerate(self.parameters)}
+
+    @cached_property
+    def _indices(self) -> dict[str, dict[tuple[type, Choice], int]]:
+        return {n: {(type(v), v): i for i, v in enumerate(values)} for n, values in self.parameters.items()}
+
+    def encode(self, choices: Choices) -> list[int]:
+        """Choices as value indices, a column a parameter; a parameter that is not named takes its first value."""
+        return [
+            self._indices[name][type(choices[name]), choices[name]] if name in choices else 0
+            for name in self.parameters
+        ]
+
+    def choices(self, row: npt.ArrayLike) -> dict[str, Choice]:
+        """The choices that a row of value indices stands for, of the parameters that have a choice."""
+        found = zip(self.parameters.items(), np.asarray(row).tolist(), strict=True)
+        return {name: values[index] for (name, values), index in found if len(values) > 1}
 
     def decode(self, choices: Choices) -> Architecture:
         """The network of ``choices`` (one value a distribution); parameters of layers beyond the depth are ignored."""
-        chosen: dict[str, Any] = {**self._constants, **choices}
+        chosen: dict[str, Any] = {**{name: values[0] for name, values in self.parameters.items()}, **choices}
         form: Form = chosen["form"]
-        post = ("batch_norm", str(chosen["activation"]))
-        widths = [self._scaled(chosen[f"c{i}.width"], form) for i in range(1, len(self.stages) + 1)]
-        widths.append(self._scaled(chosen["last.width"], form))
+        post = (f"{chosen['norm']}_norm", str(chosen["activation"]))
+        widths = [self.scaled(chosen[f"c{i}.width"], form) for i in range(1, len(self.stages) + 1)]
+        widths.append(self.scaled(chosen["last.width"], form))
         stages = [self._stage(i, chosen, widths, post) for i in range(1, len(self.stages) + 1)]
         if chosen["head"] == "gap":
-            (classifier,) = layers.convs("pw", widths[-1], self.classes, post=())
-            stages[-1] = (*stages[-1], Block(convs=(classifier,)))
+            stages[-1] = (*stages[-1], self.classifier())
         return Architecture(stages=tuple(stages), head=chosen["head"], input=self.input, classes=self.classes)
+
+    def classifier(self) -> Block:
+        """The 1x1 convolution to the classes where nothing follows the global pool."""
+        return Block(units=(Conv(out=self.classes, kernel=1, post=()),))
 
     def _stage(self, i: int, chosen: Mapping[str, Any], widths: list[int], post: tuple[str, ...]) -> Stage:
         channels, width, after = (self.input[0] if i == 1 else widths[i - 1]), widths[i - 1], widths[i]
-        blocks: list[Block] = []
+        result: list[Block] = []
         for j in range(1, chosen[f"c{i}.depth"]):
-            body = layers.convs(chosen[f"c{i}.layer{j}"], channels, width, post=post)
-            blocks += _blocks(body, residual=chosen[f"c{i}.residual"] and (i, j) != (1, 1))
+            residual: Residual = chosen[f"c{i}.residual"] if (i, j) != (1, 1) else False
+            result += layer_blocks(chosen[f"c{i}.layer{j}"], channels, width, post=post, residual=residual)
             channels = width
-        last = i == len(self.stages)
-        form: Form = chosen["form"]
-        strides = form == "strided-last" or (form == "strided" and not last)
-        down = layers.convs(
-            chosen[f"c{i}.down"], channels, after, post=post, stride=2 if strides else 1,
-            dilation=self.stage_dilations[i - 1] if form == "dilated" else None,
-        )  # fmt: skip
-        return (*blocks, *_blocks(down, residual=False))
+        stride, dilation = self.ending(i, chosen["form"])
+        last = layer_blocks(chosen[f"c{i}.down"], channels, after, post=post, stride=stride, dilation=dilation)
+        return (*result, *last)
 
-    def _scaled(self, width: int, form: Form) -> int:
+    def ending(self, number: int, form: Form) -> tuple[int, int | None]:
+        """Stride of the last layer of stage ``number`` (from 1), and its dilation where the form gives it one."""
+        if form == "dilated":
+            return 1, self.stage_dilations[number - 1]
+        return (2 if form == "strided-last" or number < len(self.stages) else 1), None
+
+    def map_size(self, number: int, form: Form) -> tuple[int, int, int]:
+        """(height, width, jump) of the map that stage ``number`` works on; one past the last stage: the last map."""
+        _, height, width = self.input
+        strided = sum(self.ending(n, form)[0] == 2 for n in range(1, number))
+        for _ in range(strided):
+            height, width = ceil(height / 2), ceil(width / 2)
+        return height, width, 2**strided
+
+    def scaled(self, width: int, form: Form) -> int:
+        """Channels of a width in a form."""
         return max(1, round(width * self.dilated_widths)) if form == "dilated" else width
 
     def random(self, generator: random.Random) -> dict[str, Choice]:
@@ -201,12 +260,21 @@ def _table(source: str) -> dict[str, Any]:
     return {**_table(base), **table}
 
 
-def _blocks(convs: tuple[Any, ...], *, residual: bool) -> list[Block]:
-    return [Block(convs=convs, residual=True)] if residual else [Block(convs=(conv,)) for conv in convs]
-
-
-def _values(values: list[Any] | Widths) -> list[Any] | range:
-    return values.values() if isinstance(values, Widths) else values
+def layer_blocks(
+    word: str,
+    channels: int,
+    out: int,
+    *,
+    post: tuple[str, ...],
+    residual: Residual = False,
+    stride: int = 1,
+    dilation: int | None = None,
+) -> list[Block]:
+    """The blocks of one layer: a residual one around it all, else one a unit."""
+    made = layers.units(word, channels, out, post=post, stride=stride, dilation=dilation)
+    if residual:
+        return [Block(units=made, residual=True, scaled=residual == "scaled")]
+    return [Block(units=(unit,)) for unit in made]
 
 
 def _draw(distribution: BaseDistribution, generator: random.Random) -> Choice:

@@ -6,10 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.architecture.named import SEED
-from nas.architecture.spec import POST, Architecture, ArchitectureError, Block, Conv, parse
+from nas.architecture.named import NAMED, SEED, TINIEST
+from nas.architecture.spec import (
+    POST,
+    Architecture,
+    ArchitectureError,
+    Block,
+    Conv,
+    Excite,
+    Mixed,
+    Part,
+    Unit,
+    parse,
+)
 
-POSTS = st.sampled_from([(), ("batch_norm",), ("relu",), ("batch_norm", "silu"), ("hardswish", "batch_norm")])
+POSTS = st.sampled_from([(), ("batch_norm",), ("relu",), ("layer_norm", "silu"), ("hardswish", "batch_norm")])
 
 
 @st.composite
@@ -30,6 +41,22 @@ def convs(draw: st.DrawFn, channels: int, *, same_shape: bool) -> Conv:
 
 
 @st.composite
+def units(draw: st.DrawFn, channels: int, *, same_shape: bool) -> Unit:
+    kind = draw(st.sampled_from(["conv", "conv", "gated", "mixed", "excite"]))
+    if kind == "gated":
+        post = draw(st.sampled_from([(), ("layer_norm", "silu"), ("tanhexp",)]))
+        return Conv(out=channels, kernel=1, gated=True, bias=draw(st.booleans()), post=post)
+    if kind == "mixed":
+        stride = 1 if same_shape else draw(st.integers(1, 2))
+        first = Part(1) if stride == 1 and draw(st.booleans()) else Part(5)
+        parts = (first, Part(3, draw(st.integers(1, 3)), draw(st.sampled_from([1, 3]))))
+        return Mixed(parts=parts, stride=stride, bias=draw(st.booleans()), post=draw(POSTS))
+    if kind == "excite":
+        return Excite(reduction=draw(st.integers(1, 8)))
+    return draw(convs(channels, same_shape=same_shape))
+
+
+@st.composite
 def architectures(draw: st.DrawFn) -> Architecture:
     channels = draw(st.sampled_from([2, 4]))
     shape = (channels, draw(st.integers(24, 40)), 32)
@@ -38,13 +65,11 @@ def architectures(draw: st.DrawFn) -> Architecture:
         blocks = []
         for _ in range(draw(st.integers(1, 3))):
             residual = draw(st.booleans())
-            count = draw(st.integers(1, 3)) if residual else 1
-            block = Block(
-                convs=tuple(draw(convs(channels, same_shape=residual)) for _ in range(count)),
-                residual=residual,
-            )
-            blocks.append(block)
-            channels = block.convs[-1].out
+            members = []
+            for _ in range(draw(st.integers(1, 3)) if residual else 1):
+                members.append(draw(units(channels, same_shape=residual)))
+                channels = members[-1].output((channels, 99, 99))[0]
+            blocks.append(Block(units=tuple(members), residual=residual, scaled=residual and draw(st.booleans())))
         stages.append(tuple(blocks))
     head = draw(st.sampled_from(["gap", "conv", "fc"]))
     classes = channels if head == "gap" else draw(st.integers(2, 100))
@@ -67,7 +92,7 @@ def test_json_reads_back_to_an_equal_value(architecture: Architecture) -> None:
 
 def test_words_mean_what_the_docstring_says() -> None:
     architecture = parse("BR/c16-pw16-c32k5s2/+dw.pw32-dw64d2-c64p3g8:bS/fc")
-    first, pointwise, down, depthwise, after, wide, grouped = [p.conv for p in architecture.walk()]
+    first, pointwise, down, depthwise, after, wide, grouped = [p.unit for p in architecture.walk()]
     assert first == Conv(out=16, kernel=3, padding=1, post=("batch_norm", "relu"))
     assert pointwise == Conv(out=16, kernel=1, padding=0)
     assert down == Conv(out=32, kernel=5, stride=2, padding=2)
@@ -79,8 +104,9 @@ def test_words_mean_what_the_docstring_says() -> None:
 
 
 def test_kinds() -> None:
-    kinds = [p.conv.kind(p.input[0]) for p in parse("BR/c16-pw16-c32g4-dw-pw32g2/fc").walk()]
-    assert kinds == ["standard", "pointwise", "grouped", "depthwise", "grouped"]
+    placed = list(parse("BR/c16-pw16-c32g4-dw-pw32g2-gl8/fc").walk())
+    kinds = [p.unit.kind(p.input[0]) for p in placed if isinstance(p.unit, Conv)]
+    assert kinds == ["standard", "pointwise", "grouped", "depthwise", "grouped", "gated"]
 
 
 def test_a_full_group_count_is_depthwise_however_it_is_written() -> None:
@@ -109,21 +135,30 @@ def test_the_seed_network_is_written_as_it_was_made() -> None:
         ("c16/c16/fc", "not an architecture: 'c16/c16/fc'"),
         ("BR/c16", "not an architecture"),
         ("BR/c16/softmax", "unknown head: 'softmax': end the architecture with one of gap, conv, fc"),
-        ("BR/c16-x32/fc", "not a convolution: 'x32'"),
-        ("BR/c16-pw/fc", "not a convolution: 'pw'"),
+        ("BR/c16-x32/fc", "not a layer: 'x32'"),
+        ("BR/c16-pw/fc", "not a layer: 'pw'"),
         ("BR/c16-c0/fc", "out of a convolution is 0: it must be 1 or more"),
         ("BR/c16-c30g4/fc", "a convolution to 30 channels with padding 1 and 4 groups"),
         ("BR/c18-c32g4/fc", "stage c1, block 2: 4 groups do not divide 18 input channels"),
         ("BR/c16/+c32/fc", r"stage c2, block 1: a residual from \(16, 32, 32\) to \(32, 32, 32\)"),
         ("BR/+c3s2/fc", "a residual block with a stride"),
-        ("BR/c16.c16/fc", "a block of 2 convolutions without a residual"),
+        ("BR/c16.c16/fc", "a block of 2 layers without a residual"),
         (
             "BR/c16-c16k9p0-c16k9p0-c16k9p0-c16k9p0/fc",
             "a 9x9 kernel of dilation 1 leaves nothing of a 8x8 map",
         ),
         ("BR/c16/gap", "the last convolution has 16 channels for 10 classes: end with pw10"),
         ("BR/c16-pw16d2/fc", "dilation of a 1x1 kernel dilates nothing: 2"),
-        ("BRS/c16/fc", "at most one norm and one activation"),
+        ("BRS/c16/fc", "not an architecture"),
+        ("BR/c16:BL/fc", "not a layer: 'c16:BL'"),
+        ("BR/c16-mx3_3/fc", "needs parts that differ: write mx3_5, or dw"),
+        ("BR/c16-mx3_5_7/fc", "3 parts do not divide 16 channels"),
+        ("BR/c16-mx3_4/fc", "kernel and pool must be odd"),
+        ("BR/c16-mx1_3s2/fc", "a part of kernel 1 passes its channels as they are"),
+        ("BR/c16-gl8k3/fc", "not a layer|a gated convolution is 1x1"),
+        ("BR/c16-gl8:RB/fc", "the norm comes before the activation"),
+        ("BR/c16-se0/fc", "reduction of a squeeze-and-excitation is 0"),
+        ("BR/c16-%c16s2/fc", "a residual block with a stride"),
     ],
 )
 def test_what_cannot_be_read_or_built_is_named(text: str, message: str) -> None:
@@ -134,6 +169,45 @@ def test_what_cannot_be_read_or_built_is_named(text: str, message: str) -> None:
 def test_an_unknown_layer_after_a_convolution_is_named() -> None:
     with pytest.raises(ArchitectureError, match=f"'tanh': use {', '.join(POST.values())}"):
         Conv(out=8, post=("tanh",))
+
+
+def test_two_activations_are_refused() -> None:
+    with pytest.raises(ArchitectureError, match="relu-silu: at most one norm and one activation"):
+        Conv(out=8, post=("relu", "silu"))
+
+
+def test_a_scale_needs_a_residual() -> None:
+    with pytest.raises(ArchitectureError, match="a scaled input without a residual"):
+        Block(units=(Conv(out=8),), scaled=True)
+
+
+def test_mixed_gated_and_excited_words() -> None:
+    units = [p.unit for p in parse("BR/c16-%mx1_3_7d2_7d3a3:b.gl16:bT.pw16:b-mx3_5s2-se8/fc").walk()]
+    assert units[1] == Mixed(parts=(Part(1), Part(3), Part(7, 2), Part(7, 3, 3)), bias=True, post=())
+    assert units[2] == Conv(out=16, kernel=1, gated=True, bias=True, post=("tanhexp",))
+    assert units[4] == Mixed(parts=(Part(3), Part(5)), stride=2)
+    assert units[5] == Excite(reduction=8)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_networks_read_back(name: str) -> None:
+    assert parse(str(NAMED[name])) == NAMED[name]
+
+
+def test_resnet20_can_be_written() -> None:
+    # Layers of He et al. 2016, section 4.2, with a plain layer where the width changes.
+    stages = ["-".join(["c16", *["+c16.c16:B"] * 3]), "-".join(["c32s2", *["+c32.c32:B"] * 2, "c32"])]
+    text = "/".join(["BR", *stages, "-".join(["c64s2", *["+c64.c64:B"] * 2, "c64"]), "fc"])
+    assert len(list(parse(text).walk())) == 19
+
+
+def test_the_tiniest_network_by_hand() -> None:
+    def block(c: int) -> int:  # three depthwise kernels with bias, layer norm, 1x1 to 2c, 1x1 to c, scale
+        return c // 4 * (9 + 49 + 49 + 3) + 2 * c + (c * 2 * c + 2 * c) + (c * c + c) + c
+
+    convs = (3 * 48 * 9 + 48 + 2 * 48) + (48 // 16 * 80 * 16 + 80 + 2 * 80) + (80 * 10 + 10)
+    assert convs + 3 * block(48) + 3 * block(80) == 97_530
+    assert sum(p.unit.params(p.input[0]) for p in TINIEST.walk()) + 3 * 48 + 3 * 80 + 810 == 97_530
 
 
 def test_an_architecture_without_stages_is_refused() -> None:

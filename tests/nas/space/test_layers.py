@@ -3,26 +3,26 @@
 import pytest
 
 from constraints.errors import UnusableInputError
-from nas.architecture.spec import Conv
-from nas.space.layers import check_word, convs, groups_of
+from nas.architecture.spec import Conv, Excite, Mixed, Part
+from nas.space.layers import check_last, check_word, misfit, units
 
 POST = ("batch_norm", "relu")
 
 
 def test_a_standard_layer_is_one_convolution() -> None:
-    assert convs("c5d2", 8, 16, post=POST) == (Conv(out=16, kernel=5, dilation=2, post=POST),)
-    assert convs("c3g4", 8, 16, post=POST, stride=2) == (Conv(out=16, groups=4, stride=2, post=POST),)
-    assert convs("pw", 8, 16, post=()) == (Conv(out=16, kernel=1, post=()),)
+    assert units("c5d2", 8, 16, post=POST) == (Conv(out=16, kernel=5, dilation=2, post=POST),)
+    assert units("c3g4", 8, 16, post=POST, stride=2) == (Conv(out=16, groups=4, stride=2, post=POST),)
+    assert units("pw", 8, 16, post=()) == (Conv(out=16, kernel=1, post=()),)
 
 
 def test_a_separable_layer_strides_and_dilates_in_its_depthwise_part() -> None:
-    depthwise, pointwise = convs("sep5d3", 8, 16, post=POST, stride=2)
+    depthwise, pointwise = units("sep5d3", 8, 16, post=POST, stride=2)
     assert depthwise == Conv(out=8, kernel=5, stride=2, dilation=3, groups=8, post=POST)
     assert pointwise == Conv(out=16, kernel=1, post=POST)
 
 
 def test_a_given_dilation_takes_the_place_of_the_words() -> None:
-    assert convs("c3d2", 8, 8, post=POST, dilation=4)[0].dilation == 4
+    assert units("c3d2", 8, 8, post=POST, dilation=4)[0].dilation == 4
 
 
 @pytest.mark.parametrize("word", ["", "c", "c4", "c1", "sep3g2", "pw3", "conv3", "c3d0", "c3g0", "x"])
@@ -32,9 +32,53 @@ def test_a_word_that_names_no_layer_is_refused(word: str) -> None:
 
 
 def test_an_unknown_word_is_named() -> None:
-    with pytest.raises(UnusableInputError, match="not a layer: 'c_3'"):
-        convs("c_3", 8, 8, post=POST)
+    with pytest.raises(UnusableInputError, match="'c_3': not a layer"):
+        units("c_3", 8, 8, post=POST)
 
 
-def test_groups_of_a_word() -> None:
-    assert [groups_of(w) for w in ("c3", "c3g4", "sep3", "pw")] == [1, 4, 1, 1]
+def test_an_inverted_residual_has_a_linear_end() -> None:
+    expand, depthwise, project = units("ir5e4", 8, 16, post=POST, stride=2)
+    assert expand == Conv(out=32, kernel=1, post=POST)
+    assert depthwise == Conv(out=32, kernel=5, stride=2, groups=32, post=POST)
+    assert project == Conv(out=16, kernel=1, post=("batch_norm",))
+
+
+def test_a_gate_multiplies_two_halves() -> None:
+    depthwise, gated, last = units("gate7", 8, 16, post=POST)
+    assert depthwise == Conv(out=8, kernel=7, groups=8, post=("batch_norm",))
+    assert gated == Conv(out=8, kernel=1, gated=True, bias=True, post=("relu",))
+    assert last == Conv(out=16, kernel=1, bias=True, post=())
+
+
+def test_several_kernels_share_the_channels() -> None:
+    mixed, _ = units("sep1_3_7d3a3", 12, 16, post=POST)
+    assert mixed == Mixed(parts=(Part(1), Part(3), Part(7, 3, 3)), post=POST)
+    spread, _ = units("sep3_5", 12, 16, post=POST, stride=2, dilation=4)
+    assert spread == Mixed(parts=(Part(3, 4), Part(5, 4)), stride=2, post=POST)
+
+
+def test_squeeze_and_excitation_ends_any_layer() -> None:
+    assert units("c3se4", 8, 16, post=POST)[1:] == (Excite(reduction=4),)
+    assert units("ir3e2se8", 8, 16, post=POST)[-1] == Excite(reduction=8)
+
+
+@pytest.mark.parametrize(
+    "word", ["c3d1", "c3g1", "ir3e1", "ir3", "sep3e2", "sep1", "sep3a3", "sep3_3", "sep3_4", "pwd2"]
+)
+def test_no_layer_has_two_words(word: str) -> None:
+    with pytest.raises(ValueError, match="not a layer"):
+        check_word(word)
+
+
+@pytest.mark.parametrize("word", ["c3d2", "sep1_3", "sep3d2"])
+def test_the_last_layer_of_a_stage_takes_its_stride_and_dilation_from_the_form(word: str) -> None:
+    with pytest.raises(ValueError, match="not the last layer of a stage"):
+        check_last(word)
+    assert check_last("sep3_5") == "sep3_5"
+
+
+def test_what_does_not_fit_a_width_says_why() -> None:
+    assert misfit("c3g4", 10) == "the groups of 'c3g4' do not divide the width 10"
+    assert misfit("c3g4", 4) == "the groups of 'c3g4' make it depthwise at the width 4: write sep"
+    assert misfit("sep3_5_7", 8) == "the 3 kernels of 'sep3_5_7' do not divide the width 8"
+    assert misfit("ir3_5_7e3", 8) == misfit("c3g4", 8) == misfit("c3", 7) == ""

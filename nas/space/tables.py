@@ -1,0 +1,220 @@
+"""The figures of every layer that a space can put anywhere, worked out once; a network's are their sums and maxima."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.architecture.spec import Architecture, Block, Excite, Stage
+from nas.space import analytic
+from nas.space.space import Form, Residual, Space, layer_blocks
+from nas.space.structure import Event, event
+
+Array = npt.NDArray[np.int64]
+
+ADDED = (
+    "params", "macs", "receptive_field", "convs", "dilated_convs", "depthwise_convs", "depthwise_separable_convs",
+    "fully_connected",
+)  # fmt: skip
+"""Figures that a network's layers add up to (the receptive field less 1)."""
+GREATEST = ("global_context", "peak_activation_bytes")
+"""Figures of which a network has the greatest of its layers'."""
+_POST = ("batch_norm", "relu")
+"""No figure tells one norm or one activation of a space from another."""
+
+
+class Figures(NamedTuple):
+    """What a chain of blocks adds to a network."""
+
+    values: tuple[int, ...]
+    """In the order of ADDED and GREATEST."""
+    event: Event
+
+
+Cells = dict[tuple[int, int, int, int], Figures]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """A place in the chain; its tables are indexed [form, first, second, word].
+
+    ``first``: the width at which it works; ``second``: of a body layer whether it is residual, of a last layer the
+    next width. A layer beyond its stage's depth has the word after the last.
+    """
+
+    stage: int
+    """From 1; one more than the number of stages for the head."""
+    layer: int
+    """From 1; 0 for the last layer of a stage."""
+    word: int
+    """Column of its word in encoded candidates."""
+    first: int
+    second: int | None
+    depth: int | None
+    """Column of its stage's depth, where it is beyond some depth."""
+    figures: dict[str, Array]
+    events: Array
+    """Index of its event in ``Tables.events``."""
+
+
+class Tables:
+    """A space's slots in the order of the chain."""
+
+    def __init__(self, space: Space) -> None:
+        """Cheap; the slots are made when they are first used."""
+        self.space = space
+        self.events: list[Event] = [Event()]
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """Every layer of every stage, in order, then the head."""
+        return tuple(self._slots())
+
+    def _slots(self) -> Iterator[Slot]:
+        space = self.space
+        for i, stage in enumerate(space.stages, start=1):
+            for j in range(1, max(stage.depth)):
+                yield self._body(i, j)
+            yield self._last(i)
+        yield self._head()
+
+    def _body(self, i: int, j: int) -> Slot:
+        space, stage = self.space, self.space.stages[i - 1]
+        is_stem = (i, j) == (1, 1)
+        words = stage.stem if is_stem else stage.body
+        cells: Cells = {}
+        for f, form in enumerate(space.forms):
+            for a, width in enumerate(stage.width.values()):
+                out = space.scaled(width, form)
+                channels = space.input[0] if is_stem else out
+                for r, residual in enumerate([False] if is_stem else stage.residual):
+                    for k, word in enumerate(words):
+                        cells[f, a, r, k] = self._layer(i, form, word, (channels, out), residual=residual)
+        return self._slot((i, j), (f"c{i}.layer{j}", f"c{i}.width", None if is_stem else f"c{i}.residual"), cells)
+
+    def _last(self, i: int) -> Slot:
+        space, stage = self.space, self.space.stages[i - 1]
+        after = space.widths_after(i).values()
+        following = f"c{i + 1}.width" if i < len(space.stages) else "last.width"
+        cells: Cells = {}
+        for f, form in enumerate(space.forms):
+            for a, width in enumerate(stage.width.values()):
+                for b, out in enumerate(after):
+                    ends = space.scaled(width, form), space.scaled(out, form)
+                    for k, word in enumerate(stage.down):
+                        cells[f, a, b, k] = self._layer(i, form, word, ends, last=True)
+        return self._slot((i, 0), (f"c{i}.down", f"c{i}.width", following), cells)
+
+    def _layer(
+        self, i: int, form: Form, word: str, ends: tuple[int, int], *, residual: Residual = False, last: bool = False
+    ) -> Figures:
+        height, width, jump = self.space.map_size(i, form)
+        stride, dilation = self.space.ending(i, form) if last else (1, None)
+        return _layer_figures(
+            word,
+            shape=(ends[0], height, width),
+            out=ends[1],
+            residual=residual,
+            stride=stride,
+            dilation=dilation,
+            jump=jump,
+            by_stride=self._by_stride(form),
+        )
+
+    def _by_stride(self, form: Form) -> bool:
+        return any(self.space.ending(n, form)[0] > 1 for n in range(1, len(self.space.stages) + 1))
+
+    def _head(self) -> Slot:
+        space, n = self.space, len(self.space.stages)
+        cells: Cells = {}
+        for f, form in enumerate(space.forms):
+            height, width, _ = space.map_size(n + 1, form)
+            for a, out in enumerate(space.last_width.values()):
+                for k, head in enumerate(space.heads):
+                    cells[f, a, 0, k] = _head_figures(
+                        (space.scaled(out, form), height, width), head, space.classes, space.classifier()
+                    )
+        return self._slot((n + 1, 0), ("head", "last.width", None), cells)
+
+    def _slot(self, at: tuple[int, int], names: tuple[str, str, str | None], cells: Cells) -> Slot:
+        stage, layer = at
+        word, first, second = names
+        shape = tuple(max(key[axis] for key in cells) + 1 for axis in range(4))
+        shape = (*shape[:3], shape[3] + (layer > 0))
+        values = np.zeros((len(ADDED) + len(GREATEST), *shape), dtype=np.int64)
+        events = np.zeros(shape, dtype=np.int64)
+        known = {e: index for index, e in enumerate(self.events)}
+        for key, figures in cells.items():
+            values[:, *key] = figures.values
+            if figures.event not in known:
+                known[figures.event] = len(self.events)
+                self.events.append(figures.event)
+            events[key] = known[figures.event]
+        columns = self.space.columns
+        may_be_absent = layer > min(self.space.stages[stage - 1].depth) - 1 if layer else False
+        return Slot(
+            stage=stage,
+            layer=layer,
+            word=columns[word],
+            first=columns[first],
+            second=columns[second] if second else None,
+            depth=columns[f"c{stage}.depth"] if may_be_absent else None,
+            figures=dict(zip((*ADDED, *GREATEST), values, strict=True)),
+            events=events,
+        )
+
+
+@lru_cache(maxsize=1 << 17)
+def _layer_figures(
+    word: str,
+    *,
+    shape: tuple[int, int, int],
+    out: int,
+    residual: Residual,
+    stride: int,
+    dilation: int | None,
+    jump: int,
+    by_stride: bool,
+) -> Figures:
+    blocks = layer_blocks(word, shape[0], out, post=_POST, residual=residual, stride=stride, dilation=dilation)
+    return _figures(_chain(tuple(blocks), shape, out), jump, by_stride=by_stride)
+
+
+def _chain(blocks: Stage, shape: tuple[int, int, int], out: int) -> Architecture:
+    return Architecture(stages=(blocks,), head="gap", input=shape, classes=out)
+
+
+def _figures(part: Architecture, jump: int, *, by_stride: bool) -> Figures:
+    convolutions = [c for p in part.placed for c in p.unit.convolutions(p.input[0])]
+    pairs, path = analytic.main_path(part)
+    added = (
+        analytic.body_params(part),
+        sum(p.unit.macs(p.input) for p in part.placed),
+        (analytic.receptive_field(part)[0] - 1) * jump,
+        len(convolutions),
+        sum(c.dilation > 1 for c in convolutions),
+        sum(c.is_depthwise for c in convolutions),
+        pairs,
+        0,
+    )
+    context = any(isinstance(p.unit, Excite) for p in part.placed)
+    return Figures((*added, int(context), analytic.body_peak_bytes(part)), event(path, by_stride=by_stride))
+
+
+def _head_figures(shape: tuple[int, int, int], head: str, classes: int, classifier: Block) -> Figures:
+    """The head's figures; the pool itself costs nothing."""
+    if head == "gap":
+        part = _chain((classifier,), shape, classes)
+        figures = _figures(part, 1, by_stride=True)
+        peak = max(figures.values[-1], analytic.head_peak_bytes(part))
+        return figures._replace(values=(*figures.values[:-1], peak))
+    macs = shape[0] * classes
+    peak = analytic.FLOAT32_BYTES * max(prod(shape) + shape[0], shape[0] + classes)
+    added = (macs + classes, macs, 0, int(head == "conv"), 0, 0, 0, int(head == "fc"))
+    return Figures((*added, 0, peak), Event())

@@ -1,0 +1,203 @@
+"""Metrics and verdicts of arrays of encoded candidates, millions a second, by table look-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from constraints.errors import UnusableInputError
+from constraints.rules import Constraint
+from nas.space.space import Choice, Choices, Encoded, Space
+from nas.space.structure import STRUCTURE, Automaton
+from nas.space.tables import ADDED, GREATEST, Slot, Tables
+
+CHUNK = 1 << 13
+"""Candidates that are judged together, so that what they need stays in the processor's cache."""
+ALIASES = {"trainable_params": "params", "receptive_field_hw": "receptive_field"}
+"""Metrics that equal another one in every network of a space."""
+_CONSTANT = {"global_average_pools": 1, "max_pools": 0}
+
+Array = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+class Vector:
+    """A space whose candidates are judged in bulk."""
+
+    def __init__(self, space: Space) -> None:
+        """Cheap; tables are made when they are first used."""
+        self.space = space
+        self.tables = Tables(space)
+        self._automata: dict[tuple[Constraint, ...], Automaton] = {}
+
+    def encode(self, several: Sequence[Choices]) -> Encoded:
+        """Choices as rows of value indices."""
+        return np.array([self.space.encode(c) for c in several], dtype=np.int64).reshape(-1, len(self.space.columns))
+
+    def metrics(self, encoded: Encoded) -> dict[str, npt.NDArray[Any]]:
+        """Every metric of every row; per-axis ones are (n, 2), ``convs_per_stage`` (n, most stages) padded with -1."""
+        chunks = [self._metrics(encoded[i : i + CHUNK]) for i in range(0, max(len(encoded), 1), CHUNK)]
+        widest = max(c["convs_per_stage"].shape[1] for c in chunks)
+        for c in chunks:
+            counts = c["convs_per_stage"]
+            c["convs_per_stage"] = np.pad(counts, ((0, 0), (0, widest - counts.shape[1])), constant_values=-1)
+        return {name: np.concatenate([c[name] for c in chunks]) for name in chunks[0]}
+
+    def verdicts(self, encoded: Encoded, constraints: Sequence[Constraint]) -> Mask:
+        """(n, constraints): whether each row keeps each; UnusableInputError for a metric that needs a model."""
+        result = np.empty((len(encoded), len(constraints)), dtype=bool)
+        for i in range(0, len(encoded), CHUNK):
+            result[i : i + CHUNK] = self._verdicts(encoded[i : i + CHUNK], constraints)
+        return result
+
+    def feasible(self, encoded: Encoded, constraints: Sequence[Constraint]) -> Mask:
+        """Whether each row keeps every constraint."""
+        return self.verdicts(encoded, constraints).all(axis=1)
+
+    def canonical(self, encoded: Encoded) -> Encoded:
+        """The rows with every parameter that changes nothing at its first value: equal rows are equal networks."""
+        rows = encoded.copy()
+        for slot in self.tables.slots:
+            if slot.depth is not None:
+                rows[self._is_absent(slot, rows), slot.word] = 0
+        columns, first = self.space.columns, self.space.stages[0]
+        if 2 in first.depth:  # its only body layer is the stem, which is never residual
+            rows[rows[:, columns["c1.depth"]] == first.depth.index(2), columns["c1.residual"]] = 0
+        return rows
+
+    def choices(self, row: Encoded) -> dict[str, Choice]:
+        """The choices of one row."""
+        return self.space.choices(row)
+
+    def _is_absent(self, slot: Slot, rows: Encoded) -> Mask:
+        depths = np.array(self.space.stages[slot.stage - 1].depth)
+        return np.asarray(depths <= slot.layer)[rows[:, slot.depth]]
+
+    def _indices(self, columns: Array) -> Iterator[tuple[Slot, Array]]:
+        """Each slot with the place of every candidate's layer in its flat tables; ``columns`` is (parameters, n)."""
+        form = columns[self.space.columns["form"]]
+        for slot in self.tables.slots:
+            _, firsts, seconds, words = slot.events.shape
+            index = form * firsts + columns[slot.first]
+            if slot.second is not None:
+                index = index * seconds + columns[slot.second]
+            word = columns[slot.word]
+            if slot.depth is not None:
+                depths = np.array(self.space.stages[slot.stage - 1].depth)
+                word = np.where((depths <= slot.layer)[columns[slot.depth]], words - 1, word)
+            yield slot, index * words + word
+
+    def _gather(self, encoded: Encoded, wanted: set[str]) -> tuple[dict[str, Array], list[Array]]:
+        """The wanted sums and maxima, and the events of every slot where "events" is wanted."""
+        columns = np.ascontiguousarray(encoded.T)
+        n = len(encoded)
+        found = {name: np.zeros(n, dtype=np.int64) for name in wanted if name in (*ADDED, *GREATEST)}
+        events = []
+        for slot, index in self._indices(columns):
+            for name, total in found.items():
+                values = slot.figures[name].ravel().take(index)
+                combine = np.maximum if name in GREATEST else np.add
+                combine(total, values, out=total)
+            if "events" in wanted:
+                events.append(slot.events.ravel().take(index))
+        if "receptive_field" in found:
+            found["receptive_field"] += 1
+        return found, events
+
+    def _metrics(self, encoded: Encoded) -> dict[str, npt.NDArray[Any]]:
+        found, events = self._gather(encoded, {*ADDED, *GREATEST, "events"})
+        result: dict[str, npt.NDArray[Any]] = dict(found)
+        n = len(encoded)
+        result["trainable_params"] = found["params"]
+        result["receptive_field_hw"] = np.repeat(found["receptive_field"][:, None], 2, axis=1)
+        result["global_context"] = found["global_context"].astype(bool)
+        result |= {name: np.full(n, value, dtype=np.int64) for name, value in _CONSTANT.items()}
+        result["downsampled_by"] = self._downsampled[encoded[:, self.space.columns["form"]]]
+        result["stages"], result["convs_per_stage"] = self._stages(events, n)
+        return result
+
+    @cached_property
+    def _downsampled(self) -> npt.NDArray[np.float64]:
+        """(forms, 2)."""
+        _, height, width = self.space.input
+        maps = [self.space.map_size(len(self.space.stages) + 1, form) for form in self.space.forms]
+        return np.array([[height / h, width / w] for h, w, _ in maps])
+
+    def _stages(self, events: Sequence[Array], n: int) -> tuple[Array, Array]:
+        """Number of stages, and the convolutions of each padded with -1."""
+        table = np.array([[e.before, e.closes, e.after, e.is_spatial] for e in self.tables.events], dtype=np.int64)
+        most = 2 + sum(bool(table[slot.events, 1].any()) for slot in self.tables.slots)
+        counts = np.zeros((n, most), dtype=np.int64)
+        rows, stage, spatial = np.arange(n), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool)
+        for one in events:
+            before, closes, after, is_spatial = table[one].T
+            counts[rows, stage] += before
+            stage += closes
+            counts[rows, stage] += after
+            spatial = (spatial & (closes == 0)) | (is_spatial == 1)
+        stages = stage + spatial
+        counts[np.arange(most)[None, :] >= stages[:, None]] = -1
+        return stages, counts[:, : max(1, int(stages.max(initial=1)))]
+
+    def _verdicts(self, encoded: Encoded, constraints: Sequence[Constraint]) -> Mask:
+        wanted = {ALIASES.get(c.metric, c.metric) for c in constraints}
+        rules = tuple(c for c in constraints if c.metric in STRUCTURE)
+        found, events = self._gather(encoded, wanted | ({"events"} if rules else set()))
+        structure = self._structure(events, rules)
+        result = np.empty((len(encoded), len(constraints)), dtype=bool)
+        for i, constraint in enumerate(constraints):
+            name = ALIASES.get(constraint.metric, constraint.metric)
+            if name in STRUCTURE:
+                result[:, i] = structure[:, rules.index(constraint)]
+            elif name in found:
+                result[:, i] = compare(constraint, found[name])
+            elif name in _CONSTANT:
+                result[:, i] = constraint.holds(_CONSTANT[name])
+            elif name == "downsampled_by":
+                holds = np.array([all(constraint.holds(x) for x in axes) for axes in self._downsampled.tolist()])
+                result[:, i] = holds[encoded[:, self.space.columns["form"]]]
+            else:
+                raise UnusableInputError(f"not known without a model: {name!r}: use a built-in metric in a search")
+        return result
+
+    def automaton(self, rules: tuple[Constraint, ...]) -> Automaton:
+        """The automaton of the rules on stages among ``rules``."""
+        if rules not in self._automata:
+            _ = self.tables.slots  # which name the events
+            self._automata[rules] = Automaton(rules, self.tables.events)
+        return self._automata[rules]
+
+    def _structure(self, events: Sequence[Array], rules: tuple[Constraint, ...]) -> Mask:
+        if not rules:
+            return np.empty((0, 0), dtype=bool)
+        automaton = self.automaton(rules)
+        width = automaton.next.shape[1]
+        following = (automaton.next * width).ravel()  # a state is kept as the start of its row
+        state = np.zeros(len(events[0]), dtype=np.int64)
+        for one in events:
+            state = following.take(state + one)
+        return automaton.verdicts[state // width]
+
+
+def compare(constraint: Constraint, values: Array) -> Mask:
+    """``constraint.holds`` of an array of whole numbers; a limit between two of them is rounded to the nearer side."""
+    limit = constraint.limit
+    if limit != floor(limit) and constraint.op in ("==", "!="):
+        return np.full(len(values), constraint.op == "!=")
+    exact = ceil(limit) if constraint.op in ("<", ">=") else floor(limit)
+    return np.asarray(_COMPARE[constraint.op](values, exact))
+
+
+_COMPARE: Mapping[str, Callable[..., Any]] = {
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "==": np.equal,
+    "!=": np.not_equal,
+}
