@@ -74,7 +74,7 @@ def test_an_empty_space_names_the_constraint_to_relax(digits: datasets.Dataset, 
 
 def test_a_folder_that_cannot_be_written_is_refused(digits: datasets.Dataset, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UnusableInputError, match="cannot write .*file/search: Not a directory: give --storage"):
+    with pytest.raises(UnusableInputError, match=r"cannot write .*file/search: Not a directory: give --storage"):
         prepare(digits, tmp_path / "file")
 
 
@@ -82,7 +82,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(UnusableInputError, match="no GPU: cuda: .*: take --device cpu"):
+    with pytest.raises(UnusableInputError, match=r"no GPU: cuda: .*: take --device cpu"):
         launch.check(read_config(None, {**FLAGS, "device": "cuda"}))
 
 
