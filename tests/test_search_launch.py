@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,33 +143,31 @@ def test_the_leaderboard_command_loads_no_torch(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[str]:
+def database() -> Iterator[str]:
     """A PostgreSQL server of its own on a loopback port."""
     pytest.importorskip("psycopg", reason="the PostgreSQL driver (psycopg) is not installed")
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [shutil.which("initdb")]
-    if found[-1] is None:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    initdb = str(installed[-1]) if installed else shutil.which("initdb")
+    if initdb is None:
         pytest.skip("PostgreSQL's server is not installed")
-    binaries, data = Path(found[-1]).parent, tmp_path / "postgresql"
-    data.mkdir()
+    binaries, data = Path(initdb).parent, Path(tempfile.mkdtemp(prefix="nas-postgresql-"))
     as_root = os.geteuid() == 0
     if as_root:  # the server refuses to run as root
-        for folder in (data, *[p for p in tmp_path.parents if p.is_relative_to("/tmp/pytest-of-root")]):
-            folder.chmod(0o755)
-        tmp_path.chmod(0o755)
         shutil.chown(data, "nobody")
     user: dict[str, Any] = {"user": "nobody"} if as_root else {}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": data, **user}
-    subprocess.run([binaries / "initdb", "-D", data / "db", "-U", "nas", "-A", "trust"], check=True, **quiet)
+    subprocess.run([initdb, "-D", str(data / "db"), "-U", "nas", "-A", "trust"], check=True, **quiet)
     options = f"-p {port} -h 127.0.0.1 -k '' -F"
-    control = [binaries / "pg_ctl", "-D", data / "db", "-w", "-l", data / "log"]
+    control = [str(binaries / "pg_ctl"), "-D", str(data / "db"), "-w", "-l", str(data / "log")]
     subprocess.run([*control, "-o", options, "start"], check=True, **quiet)
     try:
         yield f"postgresql://nas:unused@127.0.0.1:{port}/postgres"
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], check=True, **quiet)
+        shutil.rmtree(data, ignore_errors=True)
 
 
 def test_a_search_on_postgresql(tmp_path: Path, database: str) -> None:
