@@ -70,10 +70,12 @@ def _conv_flow(call: Call, data: Value, context: bool = False) -> Flow:
     if not call.is_transposed and call.groups == 1 and not call.is_spatial:
         call.pairs = flow.depthwise
     spatial, total = (path.spatial, path.total) if path else (0, 0)
+    if not any(head.is_last and head.map is not None for head in flow.heads):  # after it comes the output, no stage
+        path = Path(spatial + call.is_spatial, total + 1, call, path)
     return replace(
         fresh(flow),
         depthwise=frozenset([call.key]) if call.is_depthwise else frozenset(),
-        path=Path(spatial + call.is_spatial, total + 1, call, path),
+        path=path,
         context=flow.context or context,
     )
 

@@ -41,3 +41,10 @@ def test_the_main_path_is_the_deepest() -> None:
     deep = Path(2, 2, b, Path(1, 1, a, None))
     values = [Value((), (), Flow(path=p), None) for p in (Path(0, 1, shortcut, None), deep)]
     assert main_path(values) == [a, b]
+
+
+def test_a_convolution_after_the_global_pool_is_of_no_stage() -> None:
+    body = (nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, stride=2), nn.Conv2d(8, 8, 3))
+    model = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 10, 1), nn.Flatten())
+    figures = trace(model).metrics
+    assert (figures.convs, figures.stages, figures.convs_per_stage) == (4, 2, (2, 1))
