@@ -1,3 +1,6 @@
+from torch import nn
+
+from constraints.trace import trace
 from constraints.tracing.structure import distinct, main_path, stages
 from constraints.tracing.values import Call, Flow, Key, Path, Value
 
