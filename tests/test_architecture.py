@@ -54,7 +54,9 @@ def test_every_import_is_an_arrow_of_the_table(file: Path) -> None:
     assert part is not None, f"{module} has no row in docs/architecture.md"
     for line, name in imports(file):
         if name.split(".")[0] in OURS and not within(name, part):
-            assert any(within(name, allowed) for allowed in table[part]), f"{file}:{line}: {part} must not import {name}"
+            assert any(within(name, allowed) for allowed in table[part]), (
+                f"{file}:{line}: {part} must not import {name}"
+            )
 
 
 def test_the_table_is_read() -> None:
@@ -63,7 +65,9 @@ def test_the_table_is_read() -> None:
     assert "nas.architecture" in table["nas.space"]
 
 
-@pytest.mark.parametrize("package", ["nas/space", "nas/results", "nas/commands.py", "nas/config.py", "nas/validation.py"])
+@pytest.mark.parametrize(
+    "package", ["nas/space", "nas/results", "nas/commands.py", "nas/config.py", "nas/validation.py"]
+)
 def test_what_must_start_fast_never_imports_torch(package: str) -> None:
     place = ROOT / package
     for file in place.glob("**/*.py") if place.is_dir() else [place]:

@@ -44,8 +44,9 @@ class Epoch:
 class Result:
     """What a network is worth; `reason` is empty when all epochs were trained.
 
-    `val_accuracy` is that of the last epoch, of the averaged weights where the recipe averages them; a
-    network that diverged is worth 0, and None is that of a feed without validation images. `seconds` counts all sessions of a training that was resumed.
+    `val_accuracy` is that of the last epoch, of the averaged weights where the recipe averages them; a network that
+    diverged is worth 0, and None is that of a feed without validation images. `seconds` counts all sessions of a
+    training that was resumed.
     """
 
     val_accuracy: float | None
