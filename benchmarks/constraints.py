@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import torch
 import torchinfo
-import torchvision  # type: ignore[import-untyped]
+import torchvision
 from rich.console import Console
 from rich.table import Table
 from torch import nn

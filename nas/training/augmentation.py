@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask a registry for news
 
-import albumentations as A  # type: ignore[import-untyped]  # ships no types
+import albumentations as A
 import cv2
 
 

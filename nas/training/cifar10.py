@@ -57,8 +57,8 @@ def download(cache: Path) -> Path:
 
     Raises UnusableInputError when nothing answers within ten seconds or what comes is not the archive.
     """
-    from torchvision.datasets import CIFAR10  # type: ignore[import-untyped]
-    from torchvision.datasets.utils import download_url  # type: ignore[import-untyped]
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import download_url
 
     cache.mkdir(parents=True, exist_ok=True)
     try:

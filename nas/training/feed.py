@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import albumentations as A  # type: ignore[import-untyped]  # ships no types
+import albumentations as A
 import cv2
 import numpy as np
 from filelock import FileLock, Timeout

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-import albumentations as A  # type: ignore[import-untyped]
+import albumentations as A
 
 from constraints.augmentation import CIFAR10_MEAN, is_pipeline, judge_augmentation
 

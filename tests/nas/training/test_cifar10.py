@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torchvision.datasets import CIFAR10  # type: ignore[import-untyped]  # ships no types
+from torchvision.datasets import CIFAR10
 
 from constraints.errors import UnusableInputError
 from nas.training import cifar10, datasets
