@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ import optuna
 from constraints.errors import UnusableInputError
 from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.study import CONFIRMED
-from nas.search.work import Outcome, Task, read_progress, train_candidate
+from nas.search.work import Confirmed, Task, confirm_candidate, read_progress
 
 if TYPE_CHECKING:
     from nas.training.feed import Feed
@@ -65,10 +65,11 @@ def confirm(
     folder: Path,
     progress: Progress,
 ) -> list[Confirmation]:
-    """Confirm (number, architecture) pairs in order, and store each in the study as soon as it is known.
+    """Confirm (number, architecture) pairs, and store each in the study as soon as its last seed is judged.
 
-    ``feed`` holds the whole training set and is judged by the test set. A training that was interrupted goes on from
-    its checkpoint. Raises UnusableInputError, naming trial and seed, for one that failed.
+    ``feed`` holds the whole training set; the test set judges the last epoch alone. A training that was interrupted
+    goes on from its checkpoint, and one that is done is not done again. Raises UnusableInputError, naming trial and
+    seed, for one that failed.
     """
     tasks = {
         (trial, seed): Task(
@@ -78,24 +79,30 @@ def confirm(
         for trial, architecture in trials
         for seed in seeds
     }  # fmt: skip
+    found: dict[int, Confirmation] = {}
+    outcomes: dict[tuple[int, int], Confirmed] = {}
     try:
-        outcomes = _run(engine, tasks, progress)
+        for key, outcome in _run(engine, tasks, progress):
+            outcomes[key] = outcome
+            trial = key[0]
+            if all((trial, seed) in outcomes for seed in seeds):
+                found[trial] = _confirmation(trial, tasks[key], {seed: outcomes[trial, seed] for seed in seeds})
+                study.set_user_attr(f"{CONFIRMED}{trial}", found[trial].as_dict())
     finally:
         engine.shutdown()
-    confirmations = [_confirmation(trial, text, epochs, seeds, outcomes) for trial, text in trials]
-    for confirmation in confirmations:
-        study.set_user_attr(f"{CONFIRMED}{confirmation.trial}", confirmation.as_dict())
-    return confirmations
+    return [found[trial] for trial, _ in trials]
 
 
-def _run(engine: Engine, tasks: dict[tuple[int, int], Task], progress: Progress) -> dict[tuple[int, int], Outcome]:
-    waiting, running = list(tasks), dict[Future[Outcome], tuple[int, int]]()
-    outcomes: dict[tuple[int, int], Outcome] = {}
+def _run(
+    engine: Engine, tasks: dict[tuple[int, int], Task], progress: Progress
+) -> Iterator[tuple[tuple[int, int], Confirmed]]:
+    """Yield what each training came to, as it ends."""
+    waiting, running = list(tasks), dict[Future[Confirmed], tuple[int, int]]()
     deaths: Counter[tuple[int, int]] = Counter()
     while waiting or running:
         while waiting and len(running) < engine.slots:
             key = waiting.pop(0)
-            running[engine.submit(train_candidate, tasks[key])] = key
+            running[engine.submit(confirm_candidate, tasks[key])] = key
         done, _ = wait(running, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
         for trial, seed in running.values():
             task = tasks[trial, seed]
@@ -103,16 +110,15 @@ def _run(engine: Engine, tasks: dict[tuple[int, int], Task], progress: Progress)
         for future in done:
             key = running.pop(future)
             try:
-                outcomes[key] = _succeeded(future.result(), *key)
+                yield key, _succeeded(future.result(), *key)
             except BrokenProcessPool:
                 deaths[key] += 1
                 if deaths[key] >= MAX_DEATHS:
                     raise _failed(*key, f"its worker died {deaths[key]} times") from None
                 waiting.insert(0, key)
-    return outcomes
 
 
-def _succeeded(outcome: Outcome, trial: int, seed: int) -> Outcome:
+def _succeeded(outcome: Confirmed, trial: int, seed: int) -> Confirmed:
     if outcome.reason:
         raise _failed(trial, seed, outcome.reason)
     return outcome
@@ -122,15 +128,14 @@ def _failed(trial: int, seed: int, reason: str) -> UnusableInputError:
     return UnusableInputError(f"cannot confirm trial {trial} with seed {seed}: {reason}: try another trial or --epochs")
 
 
-def _confirmation(
-    trial: int, architecture: str, epochs: int, seeds: Sequence[int], outcomes: dict[tuple[int, int], Outcome]
-) -> Confirmation:
-    curves = [outcomes[trial, seed].curve for seed in seeds]
+def _confirmation(trial: int, task: Task, outcomes: Mapping[int, Confirmed]) -> Confirmation:
+    """What the trainings of one network came to, by seed."""
+    accuracies = [outcome.test_accuracy for outcome in outcomes.values()]
     return Confirmation(
         trial=trial,
-        architecture=architecture,
-        epochs=epochs,
-        seeds=tuple(seeds),
-        accuracies=tuple(curve[-1]["val_accuracy"] for curve in curves),
-        seconds=sum(epoch["seconds"] for curve in curves for epoch in curve),
+        architecture=task.architecture,
+        epochs=task.epochs,
+        seeds=tuple(outcomes),
+        accuracies=tuple(accuracy for accuracy in accuracies if accuracy is not None),
+        seconds=sum(epoch["seconds"] for outcome in outcomes.values() for epoch in outcome.curve),
     )

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 from nas.search.engine import Placement
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nas.training.feed import Feed
+    from nas.training.train import Result
 
 CHECKPOINT = "checkpoint.pt"
 PROGRESS = "progress.json"
+TEST = "test.json"
 WEIGHTS = "weights.safetensors"
 
 
@@ -38,11 +42,44 @@ class Outcome:
     reason: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """What a confirmed network is worth: ``test_accuracy`` is None, and ``reason`` not empty, when it failed."""
+
+    curve: tuple[dict[str, Any], ...]
+    test_accuracy: float | None
+    reason: str = ""
+
+
 def train_candidate(placement: Placement, task: Task) -> Outcome:
     """Train up to ``task.until`` epochs; the curve so far is in ``PROGRESS`` after every epoch.
 
     The weights that were judged last are kept as ``WEIGHTS`` when the whole budget is trained.
     """
+    _, result = _trained(placement, task)
+    return Outcome(curve=_table(result), reason="" if result.reason == "stopped" else result.reason)
+
+
+def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
+    """Train the whole budget, then open the test set: once in the life of the task, after its last epoch.
+
+    ``task.feed`` holds no validation images. The accuracy is kept as ``TEST``: a task done before answers with it.
+    """
+    from nas.training.evaluate import evaluate
+
+    model, result = _trained(placement, task)
+    if result.reason:
+        return Confirmed(curve=_table(result), test_accuracy=None, reason=result.reason)
+    known = task.folder / TEST
+    if not known.exists():
+        feed = task.feed
+        accuracy = evaluate(model, *feed.judge, feed.mean, feed.std, placement.device)
+        _write(known, json.dumps({"test_accuracy": accuracy}))
+    return Confirmed(curve=_table(result), test_accuracy=json.loads(known.read_text(encoding="utf-8"))["test_accuracy"])
+
+
+def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
+    """The candidate's network as far as ``task`` wants it trained; what is trained already is not trained again."""
     import torch
     from safetensors.torch import save_file
 
@@ -77,8 +114,11 @@ def train_candidate(placement: Placement, task: Task) -> Outcome:
     if result.epochs == task.epochs:
         weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
         save_file(weights, task.folder / WEIGHTS)
-    reason = "" if result.reason == "stopped" else result.reason
-    return Outcome(curve=tuple(asdict(e) for e in result.curve), reason=reason)
+    return model, result
+
+
+def _table(result: Result) -> tuple[dict[str, Any], ...]:
+    return tuple(asdict(epoch) for epoch in result.curve)
 
 
 def read_progress(folder: Path) -> list[dict[str, Any]]:

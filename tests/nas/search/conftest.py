@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import optuna
@@ -49,3 +49,12 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Feed:
     whole = datasets.split(dataset.train_labels, seed=0)
     part = Split(train=whole.train[:256], validation=whole.validation[:64])
     return Feed(dataset=dataset, split=part, folder=folder / "epochs")
+
+
+@pytest.fixture(scope="session")
+def whole_feed(feed: Feed) -> Feed:
+    """The same digits as a confirmation sees them: all training images, and the test set to judge them by."""
+    dataset = replace(
+        feed.dataset, train_images=feed.dataset.train_images[:256], train_labels=feed.dataset.train_labels[:256]
+    )
+    return Feed(dataset=dataset, split=None, folder=feed.folder)

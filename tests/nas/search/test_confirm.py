@@ -30,11 +30,11 @@ def test_mean_and_sample_deviation_are_those_of_arithmetic() -> None:
     assert (one.mean, one.std) == (0.8, 0.0)
 
 
-def test_each_seed_is_trained_and_the_study_remembers(engine: Any, feed: Feed, tmp_path: Path) -> None:
+def test_each_seed_is_trained_and_the_study_remembers(engine: Any, whole_feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study()
     seen: list[tuple[int, int, int, int]] = []
     (result,) = confirm(
-        study, [(4, text())], engine=engine, feed=feed, seeds=(0, 1), epochs=1, folder=tmp_path,
+        study, [(4, text())], engine=engine, feed=whole_feed, seeds=(0, 1), epochs=1, folder=tmp_path,
         progress=lambda *values: seen.append(values),
     )  # fmt: skip
     assert (result.trial, result.seeds, result.epochs) == (4, (0, 1), 1)
@@ -59,12 +59,12 @@ class DyingEngine:
         self.ended = True
 
 
-def test_a_network_that_kills_its_worker_thrice_is_given_up(feed: Feed, tmp_path: Path) -> None:
+def test_a_network_that_kills_its_worker_thrice_is_given_up(whole_feed: Feed, tmp_path: Path) -> None:
     engine = DyingEngine()
     study = optuna.create_study()
     with pytest.raises(UnusableInputError, match="cannot confirm trial 4 with seed 7: its worker died 3 times"):
         confirm(
-            study, [(4, text())], engine=engine, feed=feed, seeds=(7,), epochs=1, folder=tmp_path,
+            study, [(4, text())], engine=engine, feed=whole_feed, seeds=(7,), epochs=1, folder=tmp_path,
             progress=lambda *values: None,
         )  # fmt: skip
     assert engine.ended

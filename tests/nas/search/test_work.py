@@ -1,10 +1,29 @@
 from __future__ import annotations
 
+import json
 import random
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nas.architecture.model import build
+from nas.architecture.spec import parse
 from nas.search.engine import Placement
-from nas.search.work import CHECKPOINT, WEIGHTS, Task, read_progress, train_candidate
+from nas.search.work import (
+    CHECKPOINT,
+    PROGRESS,
+    TEST,
+    WEIGHTS,
+    Task,
+    confirm_candidate,
+    read_progress,
+    train_candidate,
+)
 from nas.space import space as spaces
 from nas.training.feed import Feed
 
@@ -35,3 +54,66 @@ def test_a_paused_candidate_goes_on_as_if_it_had_not_paused(feed: Feed, tmp_path
 
 def test_before_the_first_epoch_there_is_no_progress(tmp_path: Path) -> None:
     assert read_progress(tmp_path) == []
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedFeed(Feed):
+    """Notes how many epochs are trained whenever its test images are asked for."""
+
+    training: Path
+    opened: list[int]
+
+    @property
+    def judge(self) -> Any:
+        self.opened.append(len(read_progress(self.training)))
+        return self.dataset.test_images, self.dataset.test_labels
+
+
+@pytest.fixture
+def watched(whole_feed: Feed, tmp_path: Path) -> WatchedFeed:
+    return WatchedFeed(dataset=whole_feed.dataset, split=None, folder=whole_feed.folder, training=tmp_path, opened=[])
+
+
+def test_the_test_set_is_opened_once_after_the_last_epoch(watched: WatchedFeed, tmp_path: Path) -> None:
+    task = task_of(watched, tmp_path, 2)
+    confirmed = confirm_candidate(HERE, task)
+    assert watched.opened == [2]
+    assert confirmed.reason == ""
+    assert [(e["epoch"], e["val_accuracy"]) for e in confirmed.curve] == [(1, None), (2, None)]
+    assert [e["val_accuracy"] for e in json.loads((tmp_path / PROGRESS).read_text())] == [None, None]
+
+    network = build(parse(task.architecture)).eval()
+    network.load_state_dict(load_file(tmp_path / WEIGHTS))
+    images, labels = watched.dataset.test_images, watched.dataset.test_labels
+    pixels = (torch.tensor(images).permute(0, 3, 1, 2) / 255 - torch.tensor(watched.mean).view(3, 1, 1)) / torch.tensor(
+        watched.std
+    ).view(3, 1, 1)
+    with torch.inference_mode():
+        right = network(pixels.float()).argmax(1).numpy() == labels
+    assert confirmed.test_accuracy == pytest.approx(float(np.mean(right)), abs=2 / len(labels))  # ties in float32
+
+
+def test_a_confirmation_that_is_done_is_read_and_not_done_again(watched: WatchedFeed, tmp_path: Path) -> None:
+    first = confirm_candidate(HERE, task_of(watched, tmp_path, 2))
+    changed = (tmp_path / CHECKPOINT).stat().st_mtime_ns
+    assert confirm_candidate(HERE, task_of(watched, tmp_path, 2)) == first
+    assert watched.opened == [2]
+    assert (tmp_path / CHECKPOINT).stat().st_mtime_ns == changed, "no epoch was trained"
+    (tmp_path / TEST).unlink()  # as a kill between the last epoch and the judging leaves it
+    assert confirm_candidate(HERE, task_of(watched, tmp_path, 2)) == first
+    assert watched.opened == [2, 2]
+
+
+def test_a_confirmation_that_fails_leaves_the_test_set_closed(watched: WatchedFeed, tmp_path: Path) -> None:
+    confirm_candidate(HERE, replace(task_of(watched, tmp_path, 1), epochs=3))
+    assert watched.opened == []
+    content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    for tensor in content["state"]["model"].values():
+        if tensor.is_floating_point():
+            tensor.fill_(float("nan"))
+    torch.save(content, tmp_path / CHECKPOINT)
+    failed = confirm_candidate(HERE, replace(task_of(watched, tmp_path, 3), epochs=3))
+    assert failed.test_accuracy is None
+    assert failed.reason.startswith("diverged: loss is nan in epoch 2")
+    assert watched.opened == []
+    assert not (tmp_path / TEST).exists()
