@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import pairwise
 from math import ceil, floor, gcd, prod
 
 import numpy as np
@@ -24,7 +24,7 @@ from nas.space.vector import ALIASES, Vector
 
 MOST_CELLS = 1 << 25
 """Cells of the largest histogram (256 MiB); a space that needs more is not counted exactly."""
-MOST_WORK = 10**11
+MOST_WORK = 4 * 10**11
 """Chains that may be moved in all, by an estimate that ignores how many fall together."""
 _EXACT = 2**53
 """Whole numbers below are exact in float64, which the products are computed in."""
@@ -83,9 +83,9 @@ def count(vector: Vector, constraints: Sequence[Constraint], *, bins: int = 20) 
     if figures is None:
         return None
     chains = [
-        _Chain(vector, constraints, figures, form, head)
+        _Chain(vector, constraints, figures, form, head, times)
         for form in range(len(vector.space.forms))
-        for head in range(len(vector.space.heads))
+        for head, times in _heads(vector, figures)
     ]
     if any(c.cells > MOST_CELLS for c in chains) or sum(c.work() for c in chains) > MOST_WORK:
         return None
@@ -107,6 +107,15 @@ def _edges(constraints: Sequence[Constraint], metric: str, bins: int) -> list[in
     limits = [ceil(c.limit) for c in constraints if ALIASES.get(c.metric, c.metric) == metric and c.limit > 0]
     top = max(limits, default=0)
     return [top * (i + 1) // bins for i in range(bins)] if top else []
+
+
+def _heads(vector: Vector, figures: _Figures) -> list[tuple[int, int]]:
+    """Heads that differ in what is carried, and how many are like each."""
+    last = vector.tables.slots[-1]
+    names = (*figures.small, *([figures.metric] if figures.metric else []))
+    tables = [last.events, *(last.figures[n] for n in names)]
+    looks = [tuple(t[..., head].tobytes() for t in tables) for head in range(len(vector.space.heads))]
+    return [(looks.index(look), times) for look, times in Counter(looks).items()]
 
 
 def _stages(vector: Vector) -> range:
@@ -131,11 +140,12 @@ class _Figures:
         names = {ALIASES.get(c.metric, c.metric) for c in constraints} & {*ADDED, *GREATEST}
         limits = {n: [c for c in constraints if ALIASES.get(c.metric, c.metric) == n] for n in names}
         units = {n: _unit(vector, n) for n in names if n in ADDED}
-        caps = {n: max(0, max(floor(c.limit) for c in limits[n]) - (n == "receptive_field")) // units[n] + 1 for n in units}
+        caps = {n: _cap(max(map(_decided, limits[n])) - (n == "receptive_field"), units[n]) for n in units}
         metric = max(caps, key=lambda n: (caps[n], n), default="")
         small = tuple(sorted(names - {metric}))
         points = {
-            n: tuple(sorted({p for c in limits[n] for p in (ceil(c.limit), floor(c.limit) + 1)})) for n in names & {*GREATEST}
+            n: tuple(sorted({p for c in limits[n] for p in (ceil(c.limit), floor(c.limit) + 1)}))
+            for n in names & {*GREATEST}
         }
         if prod(caps[n] + 1 for n in small if n in caps) > 1 << 14:
             return None
@@ -146,6 +156,15 @@ class _Figures:
             units=tuple(units.get(n, 1) for n in small),
             points=tuple(points.get(n, ()) for n in small),
         )
+
+
+def _decided(c: Constraint) -> int:
+    """The least value from which on all values are judged alike."""
+    return ceil(c.limit) if c.op in ("<", ">=") else floor(c.limit) + 1
+
+
+def _cap(value: int, unit: int) -> int:
+    return max(0, -(-value // unit))
 
 
 def _unit(vector: Vector, name: str) -> int:
@@ -166,7 +185,7 @@ class _Part:
 
 
 _Parts = dict[int, _Part]
-"""By the automaton's state: of chains from the start the one they end in, of chains to the end the one they begin in."""
+"""By the automaton's state: the one in which chains from the start end, or those to the end begin."""
 
 
 @dataclass
@@ -183,10 +202,16 @@ class _Layer:
 class _Chain:
     """All chains of one form and one head."""
 
-    def __init__(
-        self, vector: Vector, constraints: Sequence[Constraint], figures: _Figures, form: int, head: int
+    def __init__(  # noqa: PLR0917
+        self,
+        vector: Vector,
+        constraints: Sequence[Constraint],
+        figures: _Figures,
+        form: int,
+        head: int,
+        times: int,
     ) -> None:
-        self.vector, self.space = vector, vector.space
+        self.vector, self.space, self.times = vector, vector.space, times
         self.constraints, self.figures = constraints, figures
         self.form, self.head = form, head
         rules = tuple(c for c in constraints if c.metric in STRUCTURE)
@@ -200,6 +225,7 @@ class _Chain:
         limits = [c.limit for c in constraints if ALIASES.get(c.metric, c.metric) == figures.metric]
         self.top = max((max(0, floor(m) - self._start) // self.unit + 1 for m in limits), default=0)
         self.middle = len(self.space.stages) // 2 + 1
+        self.reached = self._reached()
 
     @property
     def _start(self) -> int:
@@ -220,17 +246,16 @@ class _Chain:
         return int(heads.min()), gcd(*np.unique(np.concatenate(values)).tolist()) or 1
 
     def work(self) -> int:
-        """Chains that are moved in all steps, at most; each figure of them is kept once."""
-        total, reached = 0, 1
+        """Chains that are moved in all steps, by an estimate that ignores how many of them fall together."""
+        total = 0
         before = [s for s in self.slots.values() if s.stage < self.middle]
         after = [s for s in reversed(self.slots.values()) if s.stage >= self.middle]
         for half in (before, after):
-            reached = 1
+            chains = 1
             for slot in half:
                 _, first, second, words = slot.events.shape
-                merged = min(self.cells, reached * words * (second if slot.layer == 0 else 1))
-                total += merged * first * (second if slot.layer else 1) * len(self.automaton.next)
-                reached = merged
+                chains = min(self.cells, chains * words * (1 if slot.layer else second))
+                total += chains * first * len(self.reached[slot.stage, slot.layer])
         return total
 
     def count(self, broken: Counter[frozenset[int]], histogram: list[int], edges: Sequence[int]) -> bool:
@@ -243,6 +268,33 @@ class _Chain:
                     return False
                 self._meet(part, other, broken, histogram, edges)
         return True
+
+    def _reached(self) -> dict[tuple[int, int], set[int]]:
+        """The automaton's states that can stand before each slot."""
+        result = {}
+        before = {0}
+        for number, stage in enumerate(self.space.stages, start=1):
+            here, ended = before, set[int]()
+            for j in range(1, max(stage.depth)):
+                result[number, j] = here
+                here = self._after(here, self.slots[number, j])
+                ended |= here if j + 1 in stage.depth else set()
+            result[number, 0] = ended
+            before = self._after(ended, self.slots[number, 0])
+        result[len(self.space.stages) + 1, 0] = before
+        return result
+
+    def _after(self, states: set[int], slot: Slot) -> set[int]:
+        words = slot.events.shape[-1] - (slot.layer > 0)
+        events = np.unique(slot.events[self.form, ..., :words])
+        return set(self.automaton.next[sorted(states)][:, events].ravel().tolist())
+
+    def _residuals(self, slot: Slot) -> list[tuple[int, int]]:
+        """Choices of the residual that differ in what is carried, and how many are like each."""
+        names = (*self.figures.small, *([self.figures.metric] if self.figures.metric else []))
+        tables = [slot.events[self.form], *(slot.figures[n][self.form] for n in names)]
+        looks = [tuple(t[:, r].tobytes() for t in tables) for r in range(slot.events.shape[2])]
+        return [(looks.index(look), times) for look, times in Counter(looks).items()]
 
     def _layer(self, slot: Slot, first: int, second: int) -> _Layer:
         at = self.form, first, second
@@ -301,27 +353,24 @@ class _Chain:
                 pieces.setdefault(after, []).append(self._moved(part, layer, word))
         return {state: self._merge(several) for state, several in pieces.items()}
 
-    def _backward(self, parts: _Parts, layer: _Layer) -> _Parts:
+    def _backward(self, parts: _Parts, layer: _Layer, states: set[int]) -> _Parts:
         result = {}
-        for state in range(len(self.automaton.next)):
+        for state in states:
             following = [int(self.automaton.next[state, e]) for e in layer.events]
-            if all(s in parts for s in following):
-                pieces = [self._moved(parts[s], layer, word) for word, s in enumerate(following)]
-                result[state] = self._merge(pieces)
+            pieces = [self._moved(parts[s], layer, word) for word, s in enumerate(following)]
+            result[state] = self._merge(pieces)
         return result
 
     def _joined(self, several: Sequence[_Parts]) -> _Parts:
-        """The same states of several, added up; only states that all know."""
-        states = set(several[0]).union(*several[1:]) if several else set()
-        return {
-            s: self._merge([(p[s].classes, p[s].values, p[s].counts) for p in several if s in p]) for s in states
-        }
+        """The same states of several, added up."""
+        states = set[int]().union(*several)
+        return {s: self._merge([(p[s].classes, p[s].values, p[s].counts) for p in several if s in p]) for s in states}
 
     def _from_start(self) -> dict[int, _Parts]:
         """By width of the middle stage."""
         one = np.zeros(1, dtype=np.int64)
         start = {0: _Part(one, one, one + 1)}
-        current = {w: start for w in range(len(self.space.parameters["c1.width"]))}
+        current = dict.fromkeys(range(len(self.space.parameters["c1.width"])), start)
         for number in range(1, self.middle):
             collected: dict[int, list[_Parts]] = {}
             for width, parts in current.items():
@@ -333,19 +382,29 @@ class _Chain:
     def _through(self, number: int, width: int, parts: _Parts) -> Iterator[tuple[int, _Parts]]:
         """Every way through one stage: (index of the next width, chains)."""
         stage, last = self.space.stages[number - 1], self.slots[number, 0]
-        for r, here in product(range(len(stage.residual)), [parts]):
-            chains = here
+        for r, times in self._kinds(number):
+            chains = parts
             for j in range(1, max(stage.depth)):
                 slot = self.slots[number, j]
                 chains = self._forward(chains, self._layer(slot, width, min(r, slot.events.shape[2] - 1)))
-                if self._ends(number, j, r):
+                if share := self._ends(number, j, r, times):
+                    ended = _multiplied(chains, share)
                     for after in range(last.events.shape[2]):
-                        yield after, self._forward(chains, self._layer(last, width, after))
+                        yield after, self._forward(ended, self._layer(last, width, after))
 
-    def _ends(self, number: int, body: int, residual: int) -> bool:
-        """Whether a stage may end after so many body layers, and is no repetition of one without residual."""
-        is_repeated = (number, body) == (1, 1) and residual > 0
-        return body + 1 in self.space.stages[number - 1].depth and not is_repeated
+    def _kinds(self, number: int) -> list[tuple[int, int]]:
+        """Residuals of a stage that differ, and how many are like each."""
+        bodies = [s for (stage, j), s in self.slots.items() if stage == number and j and s.events.shape[2] > 1]
+        return self._residuals(bodies[0]) if bodies else [(0, len(self.space.stages[number - 1].residual))]
+
+    def _ends(self, number: int, body: int, residual: int, times: int) -> int:
+        """How many networks end a stage after so many body layers: none, or one for each of the residuals alike.
+
+        The stem is never residual, so alone it makes one.
+        """
+        if body + 1 not in self.space.stages[number - 1].depth:
+            return 0
+        return int(residual == 0) if (number, body) == (1, 1) else times
 
     def _to_end(self) -> dict[int, _Parts]:
         """By width of the middle stage, and by the state that is met there."""
@@ -354,7 +413,7 @@ class _Chain:
             zero = np.zeros(1, dtype=np.int64)
             ends = [self.endings.index(tuple(v)) for v in self.automaton.verdicts.tolist()]
             leaves = {s: _Part(zero + e * self.classes, zero, zero + 1) for s, e in enumerate(ends)}
-            current[width] = self._backward(leaves, self._layer(self.last, width, 0))
+            current[width] = self._backward(leaves, self._layer(self.last, width, 0), self.reached[self.last.stage, 0])
         for number in reversed(range(self.middle, len(self.space.stages) + 1)):
             widths = range(len(self.space.parameters[f"c{number}.width"]))
             current = {width: self._before(number, width, current) for width in widths}
@@ -363,25 +422,21 @@ class _Chain:
     def _before(self, number: int, width: int, following: dict[int, _Parts]) -> _Parts:
         """Every way from the start of one stage to the end."""
         stage, last = self.space.stages[number - 1], self.slots[number, 0]
-        ended = self._common(
-            [self._backward(parts, self._layer(last, width, after)) for after, parts in following.items()]
+        before = self.reached[number, 0]
+        ended = self._joined(
+            [self._backward(parts, self._layer(last, width, after), before) for after, parts in following.items()]
         )
         ways = []
-        for r in range(len(stage.residual)):
-            chains: _Parts | None = None
+        for r, times in self._kinds(number):
+            chains: _Parts = {}
             for j in reversed(range(1, max(stage.depth))):
-                here = [c for c in (chains, ended if self._ends(number, j, r) else None) if c is not None]
-                if not here:
-                    continue
+                share = self._ends(number, j, r, times)
+                here = self._joined([chains, _multiplied(ended, share)] if share else [chains])
                 slot = self.slots[number, j]
-                chains = self._backward(
-                    self._common(here), self._layer(slot, width, min(r, slot.events.shape[2] - 1))
-                )
-            ways += [chains] if chains is not None else []
-        return self._common(ways)
-
-    def _common(self, several: Sequence[_Parts]) -> _Parts:
-        return self._joined(several) if len(several) > 1 else several[0]
+                layer = self._layer(slot, width, min(r, slot.events.shape[2] - 1))
+                chains = self._backward(here, layer, self.reached[number, j])
+            ways.append(chains)
+        return self._joined(ways)
 
     def _meet(
         self,
@@ -404,7 +459,7 @@ class _Chain:
             pairs = high - below[i]
             inside = points[i] - 1 if i < len(points) else self.top
             for pattern, where in self._patterns(verdicts, inside):
-                broken[pattern] += int(pairs[where].sum())
+                broken[pattern] += int(pairs[where].sum()) * self.times
         self._fill(left, sums, verdicts, points, histogram, edges)
 
     def _dense(self, part: _Part, classes: Array) -> npt.NDArray[np.float64]:
@@ -490,7 +545,7 @@ class _Chain:
             if self.figures.metric and ALIASES.get(c.metric, c.metric) == self.figures.metric and not c.holds(figure)
         }  # fmt: skip
 
-    def _fill(
+    def _fill(  # noqa: PLR0917
         self,
         left: npt.NDArray[np.float64],
         sums: npt.NDArray[np.float64],
@@ -502,7 +557,9 @@ class _Chain:
         """Add the feasible pairs to the bins of the carried figure."""
         if not edges:
             return
-        fine = np.logical_and.reduce(list(verdicts.values())) if verdicts else np.ones((len(left), len(sums)), dtype=bool)
+        fine = (
+            np.logical_and.reduce(list(verdicts.values())) if verdicts else np.ones((len(left), len(sums)), dtype=bool)
+        )
         if not fine.any():
             return
         good = fine.astype(np.float64) @ sums
@@ -512,11 +569,15 @@ class _Chain:
         spans = [0, *points, self.top]
         for k, edge in enumerate(edges):
             end = min(max(0, -((self._start - edge) // self.unit)), self.top)
-            for low, high in zip(spans, spans[1:], strict=False):
+            for low, high in pairwise(spans):
                 a, b = max(low, before), min(high, end)
                 if a < b and not self._carried_broken(a):
-                    histogram[k] += int(_below(left, good, b) - _below(left, good, a))
+                    histogram[k] += int(_below(left, good, b) - _below(left, good, a)) * self.times
             before = end
+
+
+def _multiplied(parts: _Parts, times: int) -> _Parts:
+    return {s: _Part(p.classes, p.values, p.counts * times) for s, p in parts.items()}
 
 
 def _below(left: npt.NDArray[np.float64], sums: npt.NDArray[np.float64], point: int) -> float:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+import numpy as np
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
 from constraints.rules import Constraint, Number, judge
 from nas.architecture.spec import Architecture
+from nas.space import uniform
 from nas.space.analytic import metrics
-from nas.space.space import Choice, Choices, Space
+from nas.space.space import Choice, Choices, Encoded, Space
+from nas.space.vector import ALIASES, Mask, Vector
+
+ENUMERABLE = 300_000
+"""A space of no more encodings is listed whole rather than sampled."""
 
 
 class EmptySpaceError(UnusableInputError):
@@ -35,7 +40,21 @@ class FeasiblePart:
 
     space: Space
     constraints: tuple[Constraint, ...]
-    tries: int = 20_000
+    tries: int = 2_000_000
+    """Draws from the whole space after which the feasible part counts as empty."""
+
+    @cached_property
+    def vector(self) -> Vector:
+        """The space's tables."""
+        return Vector(self.space)
+
+    @cached_property
+    def listed(self) -> Encoded | None:
+        """Every feasible network, where the space is small enough to list; else None."""
+        if uniform.encodings(self.vector) > ENUMERABLE:
+            return None
+        rows = uniform.enumerate_all(self.vector)
+        return rows[self.vector.feasible(rows, self.constraints)]
 
     def judge(self, choices: Choices) -> Judged:
         """The network of ``choices``, judged."""
@@ -44,38 +63,71 @@ class FeasiblePart:
         verdicts = judge(self.constraints, figures.as_dict())
         return Judged(architecture, figures, tuple(v.expr for v in verdicts if not v.ok))
 
+    def broken(self, rows: Encoded) -> Mask:
+        """(n, constraints): which constraints each encoded candidate breaks."""
+        return ~self.vector.verdicts(rows, self.constraints)
+
     def sample(self, generator: random.Random) -> dict[str, Choice]:
-        """Choices of a feasible network, by rejection from independent uniform choices.
+        """Choices of a feasible network, drawn uniformly from all of them.
 
-        Raises EmptySpaceError, naming the constraint to relax, where ``tries`` draws find none.
+        Raises EmptySpaceError, naming the smallest relaxation, where there is none.
         """
-        for _ in range(self.tries):
-            choices = self.space.random(generator)
-            if not self.judge(choices).broken:
-                return choices
-        raise EmptySpaceError(self._why_empty(generator))
+        return self.space.choices(self.sample_rows(1, np.random.default_rng(generator.getrandbits(64)))[0])
 
-    def _why_empty(self, generator: random.Random) -> str:
-        """Which one constraint, relaxed how far, would let some of 2,000 draws pass; else the one broken most."""
-        drawn = [self.judge(self.space.random(generator)) for _ in range(2_000)]
-        alone = [j for j in drawn if len(j.broken) == 1]
-        if not alone:
-            counts = Counter(expr for j in drawn for expr in j.broken)
-            several = ", ".join(f"{expr} ({n / len(drawn):.0%})" for expr, n in counts.most_common(3))
-            return f"no feasible network in {self.tries:,} draws: most often broken: {several}: relax several of these"
-        expr, _ = Counter(j.broken[0] for j in alone).most_common(1)[0]
-        constraint = self._by_expr[expr]
-        near = _nearest([j for j in alone if j.broken[0] == expr], constraint)
-        return (
-            f"no feasible network in {self.tries:,} draws: {expr} turns them away: "
-            f"relax it (the nearest network that keeps all else has {constraint.metric} {near:,})"
+    def sample_rows(self, n: int, generator: np.random.Generator) -> Encoded:
+        """``n`` encoded networks, independent and uniform over the feasible part; as ``sample``."""
+        if self.listed is not None:
+            if not len(self.listed):
+                raise EmptySpaceError(self._why_empty(generator))
+            return self.listed[generator.integers(len(self.listed), size=n)]
+        tries = self.tries * max(1, n)
+        rows, drawn = uniform.draw_feasible(self.vector, self.constraints, 1, generator, tries=self.tries)
+        if not len(rows):
+            raise EmptySpaceError(self._why_empty(generator))
+        if n == 1:
+            return rows
+        rows, drawn = uniform.draw_feasible(self.vector, self.constraints, n, generator, tries=tries)
+        if len(rows) < n:
+            raise EmptySpaceError(
+                f"only {len(rows):,} of {n:,} feasible networks in {drawn:,} draws: relax a constraint"
+            )
+        return rows
+
+    def _why_empty(self, generator: np.random.Generator) -> str:
+        """The smallest relaxation that lets some network pass; of a space too large to list, among 500,000 draws."""
+        listed = self.listed is not None
+        rows = uniform.enumerate_all(self.vector) if listed else uniform.draw(self.vector, 500_000, generator)
+        broken = self.broken(rows)
+        looked = f"{len(rows):,} networks" if listed else f"{self.tries:,} draws"
+        fewest = int(broken.sum(1).min())
+        rows, broken = rows[broken.sum(1) == fewest], broken[broken.sum(1) == fewest]
+        _, row = min((self._distance(one, b), i) for i, (one, b) in enumerate(self._figures(rows, broken)))
+        which = [c for c, b in zip(self.constraints, broken[row], strict=True) if b]
+        judged = self.judge(self.space.choices(rows[row])).metrics.as_dict()
+        told = " and ".join(f"{c.expr} (to let {c.metric} be {_value(c, judged[c.metric]):,})" for c in which)
+        certain = "the smallest change that makes it non-empty" if listed else "the smallest change found"
+        return f"no feasible network in {looked}: relax {told}: {certain}"
+
+    def _figures(self, rows: Encoded, broken: Mask) -> list[tuple[dict[str, Number], Mask]]:
+        """What each of the rows has where it breaks a constraint."""
+        found = self.vector.metrics(rows)
+        names = {c.metric for c in self.constraints}
+        values = {n: found[ALIASES.get(n, n)] for n in names if ALIASES.get(n, n) in found}
+        result = []
+        for i in range(len(rows)):
+            at = {n: [x for x in np.atleast_1d(v[i]).tolist() if x >= 0] for n, v in values.items()}
+            result.append(({c.expr: _value(c, at[c.metric]) for c in self.constraints}, broken[i]))
+        return result
+
+    def _distance(self, figures: dict[str, Number], broken: Mask) -> float:
+        """How far the broken constraints lie from what the network has, in parts of their limits."""
+        return sum(
+            abs(float(figures[c.expr]) - float(c.limit)) / max(1.0, abs(float(c.limit)))
+            for c, b in zip(self.constraints, broken, strict=True)
+            if b
         )
 
-    @cached_property
-    def _by_expr(self) -> dict[str, Constraint]:
-        return {c.expr: c for c in self.constraints}
 
-
-def _nearest(judged: Sequence[Judged], constraint: Constraint) -> Number:
-    values = [constraint.decisive(j.metrics.as_dict()[constraint.metric]) for j in judged]
-    return min((v for v in values if v is not None), key=lambda v: abs(float(v) - float(constraint.limit)))
+def _value(constraint: Constraint, figure: object) -> Number:
+    value = constraint.decisive(figure)
+    return 0 if value is None else value

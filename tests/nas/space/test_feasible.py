@@ -1,13 +1,18 @@
 """The feasible part of a space."""
 
 import random
+from collections import Counter
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
-from constraints.rules import ASSIGNMENT, parse_all
+from constraints.rules import ASSIGNMENT, judge, parse_all
+from nas.architecture.spec import parse
+from nas.space import uniform
 from nas.space.analytic import metrics
 from nas.space.feasible import EmptySpaceError, FeasiblePart
-from nas.space.space import load
+from nas.space.space import Space, load
 
 
 def part(*expressions: str, preset: str = "tiny", tries: int = 2_000) -> FeasiblePart:
@@ -41,14 +46,85 @@ def test_the_limits_are_exact() -> None:
     assert part(f"params <= {params}").judge(choices).broken == ()
 
 
-def test_an_empty_space_names_the_constraint_to_relax_and_how_far() -> None:
-    with pytest.raises(
-        EmptySpaceError, match=r"params < 100 turns them away: relax it .* has params [\d,]+\)"
-    ) as error:
-        part("receptive_field > 44", "params < 100").sample(random.Random(0))
+def test_an_empty_space_names_the_smallest_relaxation_of_one_constraint() -> None:
+    feasible = FeasiblePart(small(), parse_all(["receptive_field > 10", "params < 100"]))
+    rows = uniform.enumerate_all(feasible.vector)
+    networks = [metrics(feasible.space.decode(feasible.space.choices(row))) for row in rows]
+    least = min(m.params for m in networks if (m.receptive_field or 0) > 10)
+    message = rf"relax params < 100 \(to let params be {least:,}\): the smallest change that makes it non-empty"
+    with pytest.raises(EmptySpaceError, match=message) as error:
+        feasible.sample(random.Random(0))
     assert "\n" not in str(error.value)
 
 
 def test_constraints_that_exclude_each_other_are_named_together() -> None:
-    with pytest.raises(EmptySpaceError, match=r"params < 100 \(100%\), macs < 1000 \(100%\): relax several"):
+    with pytest.raises(EmptySpaceError, match=r"relax params < 100 \(to let .*\) and macs < 1000 \(to let .* be 49"):
         part("params < 100", "macs < 1k").sample(random.Random(0))
+
+
+def small() -> Space:
+    """64 networks of two stages."""
+    widths = {"low": 8, "high": 16, "step": 8}
+    stage = {"depth": [2], "width": widths, "body": ["c3", "sep3d2"], "down": ["c3"], "residual": [False, True]}
+    return Space.model_validate(
+        {
+            "forms": ["strided"], "activations": ["relu"], "heads": ["fc"], "stage_dilations": [2, 2],
+            "last_width": widths, "stages": [{**stage, "stem": ["c3", "c5"]}, stage],
+        }
+    )  # fmt: skip
+
+
+def chi_square_is_likely(counts: Sequence[int]) -> bool:
+    """Whether counts are those of a uniform draw: within five standard deviations of the mean of chi-square."""
+    expected = sum(counts) / len(counts)
+    statistic = sum((n - expected) ** 2 / expected for n in counts)
+    freedom = len(counts) - 1
+    return abs(statistic - freedom) < 5 * (2 * freedom) ** 0.5
+
+
+@pytest.mark.parametrize(
+    "expressions", [["params < 2800"], ["params >= 2000", "params < 3k", "macs < 1M"], ["stages >= 0"]]
+)
+def test_draws_are_uniform_over_exactly_the_feasible_networks(expressions: list[str]) -> None:
+    feasible = FeasiblePart(small(), parse_all(expressions))
+    rows = uniform.enumerate_all(feasible.vector)
+    known = {str(feasible.space.decode(feasible.space.choices(r))) for r in rows}
+    good = {t for t in known if not any(v for v in broken(feasible, t))}
+    drawn, _ = uniform.draw_feasible(
+        feasible.vector, feasible.constraints, 200 * len(good), np.random.default_rng(1), tries=10**6
+    )
+    counts = Counter(str(feasible.space.decode(feasible.space.choices(r))) for r in drawn)
+    assert set(counts) == good
+    assert len(good) > 1
+    assert chi_square_is_likely(list(counts.values()))
+    listed = Counter(r.tobytes() for r in feasible.sample_rows(200 * len(good), np.random.default_rng(2)))
+    assert len(listed) == len(good)
+    assert chi_square_is_likely(list(listed.values()))
+
+
+def broken(feasible: FeasiblePart, text: str) -> list[bool]:
+    return [not v.ok for v in judge(feasible.constraints, metrics(parse(text)).as_dict())]
+
+
+def test_depths_are_drawn_by_the_networks_that_they_have() -> None:
+    one = {"low": 8, "high": 8, "step": 8}
+    stage = {"depth": [2, 3], "width": one, "body": ["c3", "c5", "pw"], "down": ["c3"], "residual": [False, True]}
+    space = Space.model_validate(
+        {
+            "forms": ["strided"], "activations": ["relu"], "heads": ["fc"], "stage_dilations": [2],
+            "last_width": one, "stages": [stage],
+        }
+    )  # fmt: skip
+    vector = FeasiblePart(space, ()).vector
+    rows = uniform.draw(vector, 7_000, np.random.default_rng(0))
+    counts = Counter(str(space.decode(space.choices(r))) for r in rows)
+    assert len(counts) == 1 + 3 * 2  # the stem alone, or with one of three layers, plain or residual
+    assert chi_square_is_likely(list(counts.values()))
+
+
+def test_conditioned_draws_keep_the_condition() -> None:
+    feasible = part(*ASSIGNMENT, "params > 150k", "macs < 10M", preset="assignment")
+    for row in feasible.sample_rows(50, np.random.default_rng(0)):
+        figures = metrics(feasible.space.decode(feasible.space.choices(row)))
+        assert 150_000 < figures.params < 200_000
+        assert figures.macs < 10_000_000

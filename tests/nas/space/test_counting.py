@@ -1,0 +1,101 @@
+"""Exact counts against brute force."""
+
+import itertools
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from constraints.rules import ASSIGNMENT, judge, parse_all
+from nas.space import counting
+from nas.space.analytic import metrics
+from nas.space.space import Space, load
+from nas.space.vector import Vector
+
+WORDS = ["c3", "c3d2", "c3g2", "pw", "sep3", "sep3_5", "ir3e2", "gate3", "c3se2", "sep5d2"]
+RULES = [
+    "params < 3k", "params > 2500", "params != 2330", "trainable_params <= 4k",
+    "receptive_field > 20", "receptive_field < 31",
+    "dilated_convs >= 1", "dilated_convs == 2", "depthwise_separable_convs >= 1",
+    "convs <= 7", "stages == 2", "stages > 2",
+    "convs_per_stage >= 2", "convs_per_stage == 2", "convs_per_stage < 4", "peak_activation_bytes < 150k",
+    "global_context == false", "fully_connected == 1", "max_pools == 0", "downsampled_by > 1", "params < 2999.5",
+]  # fmt: skip
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> Space:
+    """Up to some thousand encodings in one or two stages."""
+
+    def some(values: list[Any], most: int = 2) -> list[Any]:
+        return draw(st.lists(st.sampled_from(values), min_size=1, max_size=most, unique=True))
+
+    def widths() -> dict[str, int]:
+        return {"low": 8, "high": draw(st.sampled_from([8, 16])), "step": 8}
+
+    stages = [
+        {
+            "depth": some([2, 3]), "width": widths(), "body": some(WORDS),
+            "down": some(["c3", "sep3", "sep3_5", "ir3e2"]),
+            "stem": some(["c3", "c5", "sep3"]), "residual": some([False, True, "scaled"]),
+        }
+        for _ in range(draw(st.integers(1, 2)))
+    ]  # fmt: skip
+    return Space.model_validate(
+        {
+            "forms": some(["strided", "strided-last", "dilated"], 3), "activations": some(["relu", "silu"]),
+            "norms": some(["batch", "layer"]), "heads": some(["fc", "conv", "gap"]), "last_width": widths(),
+            "stage_dilations": [2] * len(stages), "stages": stages,
+        }
+    )  # fmt: skip
+
+
+def brute_force(space: Space, expressions: list[str]) -> Counter[frozenset[int]]:
+    """Every encoding decoded, each network judged once by the scalar road."""
+    constraints, named = parse_all(expressions), space.parameters
+    networks = {}
+    for values in itertools.product(*named.values()):
+        network = space.decode(dict(zip(named, values, strict=True)))
+        networks[network] = frozenset(
+            i for i, v in enumerate(judge(constraints, metrics(network).as_dict())) if not v.ok
+        )
+    return Counter(networks.values())
+
+
+@settings(max_examples=12, deadline=None)
+@given(spaces(), st.lists(st.sampled_from(RULES), min_size=1, max_size=5, unique=True))
+def test_counts_equal_brute_force(space: Space, expressions: list[str]) -> None:
+    wanted = brute_force(space, expressions)
+    vector = Vector(space)
+    assert counting.size(vector) == sum(wanted.values())
+    found = counting.count(vector, parse_all(expressions))
+    assert found is not None
+    assert dict(found.broken) == dict(wanted)
+    if found.histogram and any("<" in e for e in expressions if e.startswith(found.metric)):
+        assert sum(n for _, n in found.histogram) == found.feasible
+
+
+@pytest.mark.parametrize("preset", ["tiny"])
+def test_a_larger_space_agrees_with_uniform_draws(preset: str) -> None:
+    from nas.space.uniform import draw
+
+    vector, constraints = Vector(load(preset)), parse_all(ASSIGNMENT)
+    found = counting.count(vector, constraints)
+    assert found is not None
+    assert found.size == counting.size(vector)
+    share = found.feasible / found.size
+    drawn = vector.feasible(draw(vector, 40_000, np.random.default_rng(0)), constraints).mean()
+    assert abs(drawn - share) < 5 * (share * (1 - share) / 40_000) ** 0.5
+
+
+def test_the_size_of_a_space_by_hand() -> None:
+    # tiny: 2 forms, 2 heads, 3 last widths; of a stage widths, words of layers 1 and 2, of the last, residuals
+    first, other = 1 * (1 * 3 * 2 * 2), 2 * (3 * 3 * 2 * 2)
+    assert counting.size(Vector(load("tiny"))) == 2 * 2 * 3 * first * other**3
+
+
+def test_two_large_figures_are_not_counted_exactly() -> None:
+    assert counting.count(Vector(load("assignment")), parse_all(["params < 200k", "macs < 10M"])) is None
