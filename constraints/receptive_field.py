@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 Bound = int | float
 """A pixel index; infinite only in the interval of a unit that sees nothing, ``(inf, -inf)``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """What every unit along one axis sees: unit ``i`` sees the input pixels ``lo .. hi`` of ``at(i)``.
 
     Units repeat in phases: ``at(i + period)`` is ``at(i)`` moved by ``jump`` pixels. A chain of convolutions has
@@ -34,6 +33,8 @@ class Field:
     @property
     def size(self) -> int:
         """Pixels that the unit with the largest field sees (0 where no unit sees anything)."""
+        if len(self.lo) == 1:
+            return int(max(self.hi[0] - self.lo[0] + 1, 0))
         return int(max(max(h - low + 1, 0) for low, h in zip(self.lo, self.hi, strict=True)))
 
     def at(self, i: int) -> tuple[Bound, Bound]:
@@ -46,7 +47,8 @@ class Field:
         """Unit ``i`` sees what units ``i + offset + k * dilation`` saw, k from 0 to ``kernel - 1``."""
         if len(self.lo) == 1:
             shift, reach = self.jump * offset, self.jump * (kernel - 1) * dilation
-            return Field(self.jump, (self.lo[0] + shift + min(0, reach),), (self.hi[0] + shift + max(0, reach),))
+            before, after = (0, reach) if reach > 0 else (reach, 0)
+            return Field(self.jump, (self.lo[0] + shift + before,), (self.hi[0] + shift + after,))
         ends = (offset, offset + (kernel - 1) * dilation)
         taps: Sequence[int] = range(offset, offset + kernel * dilation, dilation) if kernel > 1 else ends[:1]
         if kernel > 2 and self._is_monotone():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -49,19 +49,21 @@ def trace(model: nn.Module, input_size: Sequence[int] | Sequence[Sequence[int]] 
     UnusableInputError is raised for an impossible ``input_size``.
     """
     shapes = _shapes(input_size)
-    if any(is_lazy(p) for p in model.parameters()):
+    modules = dict(model.named_modules())
+    if any(is_lazy(p) for m in modules.values() for p in m._parameters.values()):
         model = deepcopy(model)  # a lazy module fixes its shapes in its first run, which must leave no mark
-        with _unchanged(model), torch.no_grad():
-            model(*_samples(model, shapes))
-    with _unchanged(model):
-        inputs = _samples(model, shapes)
-        recorder = Recorder(model, inputs)
+        modules = dict(model.named_modules())
+        with _unchanged(modules.values()), torch.no_grad():
+            model(*_samples(modules.values(), shapes))
+    with _unchanged(modules.values()):
+        inputs = _samples(modules.values(), shapes)
+        recorder = Recorder(modules, inputs)
         try:
             with torch.no_grad(), recorder.naming(), recorder:
                 output = model(*inputs)
         finally:
-            for tensor, before in recorder.overwritten.values():
-                with torch.no_grad():
+            with torch.no_grad():
+                for tensor, before in recorder.overwritten.values():
                     tensor.copy_(before)
         outputs = [t for t in tree_leaves(output) if isinstance(t, torch.Tensor)]
         summary = summarise(recorder, outputs)
@@ -90,33 +92,35 @@ def _shapes(input_size: Sequence[int] | Sequence[Sequence[int]]) -> list[Shape]:
     return [tuple(s) for s in shapes]
 
 
-def _samples(model: nn.Module, shapes: Sequence[Shape]) -> list[torch.Tensor]:
+def _samples(modules: Iterable[nn.Module], shapes: Sequence[Shape]) -> list[torch.Tensor]:
     """Random samples in the precision and on the device of the model's first parameter."""
-    first = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+    parameters = (p for m in modules for p in m._parameters.values() if p is not None)
+    first = next((p for p in parameters if p.is_floating_point()), torch.empty(0))
     generator = torch.Generator().manual_seed(0)
     samples = [torch.randn(1, *s, generator=generator) for s in shapes]
     return [s.to(first.device, first.dtype) for s in samples]
 
 
 @contextmanager
-def _unchanged(model: nn.Module) -> Iterator[None]:
+def _unchanged(modules: Iterable[nn.Module]) -> Iterator[None]:
     """Eval mode inside; afterwards flags, registered tensors and random number generators are what they were."""
-    modules = list(model.modules())
-    before = [(m, m.training, dict(m._parameters), dict(m._buffers)) for m in modules]
+    registered = [r for m in modules for r in (m._parameters, m._buffers) if r]
+    before = [(r, r.copy()) for r in registered]
+    training = [m for m in modules if m.training]
     python, numpy, torches = random.getstate(), np.random.get_state(), torch.get_rng_state()
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]  # torch leaves it untyped
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
     try:
-        for m in modules:
+        for m in training:
             m.training = False
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        for m, training, parameters, buffers in before:
-            m.training = training
-            _restore(m._parameters, parameters)
-            _restore(m._buffers, buffers)
+        for m in training:
+            m.training = True
+        for now, then in before:
+            _restore(now, then)
         random.setstate(python)
         np.random.set_state(numpy)
         torch.set_rng_state(torches)
@@ -125,6 +129,6 @@ def _unchanged(model: nn.Module) -> Iterator[None]:
 
 
 def _restore(registered: dict[str, Any], before: dict[str, Any]) -> None:
-    if registered != before or any(registered[k] is not before[k] for k in before):
+    if len(registered) != len(before) or any(registered.get(k, before) is not v for k, v in before.items()):
         registered.clear()
         registered.update(before)

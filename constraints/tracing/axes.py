@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from constraints.receptive_field import Field, adaptive, explicit
@@ -58,8 +57,7 @@ class Cut(NamedTuple):
         return self.size / shape[self.axis] if spatial and not self.is_select else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """How one tensor depends on one spatial axis of an input.
 
     Its element sees ``field.at(sum of digit * stride)``. Without digits every element sees the same, ``field.at(0)``.
@@ -80,8 +78,8 @@ class View:
     @property
     def jump(self) -> float:
         """Input pixels between neighbouring units."""
-        steps = [abs(d.stride) for d in self.digits] or [1]
-        return min(steps) * self.field.jump / self.field.period
+        step = min((abs(d.stride) for d in self.digits), default=1)
+        return step * self.field.jump / self.field.period
 
     @property
     def units(self) -> int:
@@ -99,7 +97,7 @@ def moved(view: View | None, axes: Sequence[int | None]) -> View | None:
     if view is None or not view.digits:
         return view
     digits = [d._replace(axis=to) for d in view.digits if (to := axes[d.axis]) is not None]
-    return replace(view, digits=tuple(digits))
+    return view._replace(digits=tuple(digits))
 
 
 def without(gone: Iterable[int], n: int) -> list[int | None]:
@@ -108,36 +106,35 @@ def without(gone: Iterable[int], n: int) -> list[int | None]:
     return [sum(b < a for b in left) if a in left else None for a in range(n)]
 
 
-def reduced(view: View | None, axes: Iterable[int], how: str = "other") -> View | None:
+def reduced(view: View | None, axes: Collection[int], how: str = "other") -> View | None:
     """After all indices of some tensor axes were brought together."""
-    if view is None or not view.digits:
+    if view is None or not any(d.axis in axes for d in view.digits):
         return view
     gone = set(axes)
     field, kept = view.field, tuple(d for d in view.digits if d.axis not in gone)
-    if len(kept) == len(view.digits):
-        return view
     for d in view.digits:
         if d.axis in gone:
             field = field.window(d.size, d.stride)
     pooled = "" if kept else how if view.pooled in ("", how) else "other"
-    return normal(replace(view, field=field, digits=kept, pooled=pooled))
+    return normal(view._replace(field=field, digits=kept, pooled=pooled))
 
 
 def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View | None:
     """After a convolution or pooling along a tensor axis of a tensor of shape ``shape``."""
-    if window.changes_nothing and window.size == shape[axis]:
+    if view is None or (window.changes_nothing and window.size == shape[axis]):
         return view
+    if view.digits == ((axis, 1, shape[axis], 1, 0),):  # the plain case, which is nearly every one
+        field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)
+        return view._replace(field=field, digits=(Digit(axis, 1, window.size, 1),))
     view = plain(view, axis, shape)
-    if view is None:
-        return view
-    at = next((i for i, d in enumerate(view.digits) if d.axis == axis), None)
-    if at is None:
+    at = next((i for i, d in enumerate(view.digits) if d.axis == axis), None) if view else None
+    if view is None or at is None:
         return view
     digits = list(view.digits)
     step = digits[at].stride
     digits[at] = digits[at]._replace(stride=step * window.stride, size=window.size)
     field = view.field.window(window.kernel, window.dilation * step, -window.padding * step)
-    return normal(replace(view, field=field, digits=tuple(digits)))
+    return normal(view._replace(field=field, digits=tuple(digits)))
 
 
 def shifted(view: View | None, axis: int, shape: Shape, by: int, size: int) -> View | None:
@@ -156,7 +153,7 @@ def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
     if len(digits) == 1 and _is_plain(digits[0], shape):
         return windowed(view, axis, shape, Window(stride=step, padding=-start, size=size))
     if step == 1 and all(_on_block(d, shape[axis], start, size) for d in digits):
-        return replace(view, digits=tuple(_reoffset(d, start) if d.axis == axis else d for d in view.digits))
+        return view._replace(digits=tuple(_reoffset(d, start) if d.axis == axis else d for d in view.digits))
     return unknown("a slice that cuts across a spatial axis")
 
 
@@ -188,7 +185,7 @@ def selected(view: View | None, axis: int, index: int) -> View | None:
             field = field.window(1, 1, (index - d.offset) // d.inner % d.size * d.stride)
         else:
             field = field.window(d.size, d.stride)
-    return normal(replace(view, field=field, digits=tuple(kept)))
+    return normal(view._replace(field=field, digits=tuple(kept)))
 
 
 def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
@@ -202,7 +199,7 @@ def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
         if parts is None:
             return unknown("a reshape that cuts across a spatial axis")
         digits += parts
-    return normal(replace(view, digits=tuple(digits)))
+    return normal(view._replace(digits=tuple(digits)))
 
 
 def plain(view: View | None, axis: int, shape: Shape) -> View | None:
@@ -215,7 +212,7 @@ def plain(view: View | None, axis: int, shape: Shape) -> View | None:
     d = on_axis[0]
     if len(view.digits) == 1 and d.inner * d.size == shape[axis] and not d.offset and d.stride > 0:
         field = view.field.every(d.stride).resample(lambda i: [i // d.inner], outputs=d.inner, inputs=1)
-        return replace(view, field=field, digits=(Digit(axis, 1, shape[axis], 1),))
+        return view._replace(field=field, digits=(Digit(axis, 1, shape[axis], 1),))
     return unknown("a window over an axis that carries parts of several axes")
 
 
@@ -234,7 +231,7 @@ def adaptive_pooled(view: View | None, axis: int, shape: Shape, output: int) -> 
     view = resampled_axis(view, axis, shape)
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
-    return replace(view, field=adaptive(view.field, shape[axis], output), digits=(Digit(axis, 1, output, 1),))
+    return view._replace(field=adaptive(view.field, shape[axis], output), digits=(Digit(axis, 1, output, 1),))
 
 
 def joined(a: View | None, b: View | None) -> View | None:
@@ -257,8 +254,8 @@ def normal(view: View) -> View:
     factor = math.gcd(*(d.stride for d in digits)) if digits else 1
     if factor > 1:
         digits = tuple(d._replace(stride=d.stride // factor) for d in digits)
-        return replace(view, field=view.field.every(factor), digits=digits)
-    return view if digits == view.digits else replace(view, digits=digits)
+        return view._replace(field=view.field.every(factor), digits=digits)
+    return view if digits == view.digits else view._replace(digits=digits)
 
 
 def _merged(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from constraints.tracing.axes import Shape, View, moved, reduced, shifted, unknown, without
 from constraints.tracing.values import Call, Flow, Head, Value, Views, fresh, join_views, merge_flows
@@ -22,7 +21,7 @@ def pointwise(call: Call) -> Result:
         return _unary(call, data[0])
     rows = [_broadcast(v.views, v.shape, call.shape) for v in data]
     if all(v.flow.origin is data[0].flow.origin for v in data):
-        flow = replace(data[0].flow, depthwise=_union(v.flow.depthwise for v in data))
+        flow = data[0].flow._replace(depthwise=_union(v.flow.depthwise for v in data))
         return join_views(rows), flow
     return _combined(data, rows, call.shape)
 
@@ -42,7 +41,7 @@ def _divided(call: Call, value: Value) -> Flow:
     if not math.isclose(1 / factor if call.op == "mul" else factor, total, rel_tol=1e-6):
         return value.flow
     heads = {Head("mean", h.call, h.map) if h.kind == "sum" else h for h in value.flow.heads}
-    return replace(value.flow, heads=frozenset(heads), total=0)
+    return value.flow._replace(heads=frozenset(heads), total=0)
 
 
 def _broadcast(views: Views, shape: Shape, out: Shape) -> Views:
@@ -68,7 +67,7 @@ def _combined(data: list[Value], rows: list[Views], shape: Shape) -> Result:
     views = join_views([tuple(row) for row in kept])
     flow = merge_flows([data[i].flow for i in mains])
     context = flow.context or any(not data[i].is_live for i in gates)
-    return views, replace(flow, context=context, depthwise=frozenset(), origin=object())
+    return views, flow._replace(context=context, depthwise=frozenset(), origin=object())
 
 
 def _is_gating(view: View, shape: Shape, out: Shape, live: Sequence[View | None]) -> bool:
@@ -104,7 +103,7 @@ def concatenation(call: Call) -> Result:
     views = tuple(_along(i, data, axis, call.shape) for i in range(len(data[0][0].views)))
     flows = [v.flow for v, _ in data]
     flow = merge_flows(flows)
-    return views, replace(flow, depthwise=_union(f.depthwise for f in flows), origin=object())
+    return views, flow._replace(depthwise=_union(f.depthwise for f in flows), origin=object())
 
 
 def _along(which: int, data: list[tuple[Value, int]], axis: int, shape: Shape) -> View | None:
@@ -146,7 +145,7 @@ def _placed(view: View, axis: int, old: Shape, start: int, shape: Shape) -> View
     if len(on) == 1 and on[0].inner == 1 and on[0].size == old[axis]:
         return shifted(view, axis, old, start, shape[axis]) or view
     digits = tuple(d._replace(offset=d.offset + start) if d.axis == axis else d for d in view.digits)
-    return replace(view, digits=digits)
+    return view._replace(digits=digits)
 
 
 def reduction(call: Call) -> Result:
@@ -177,14 +176,14 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
     axes = set(axes)
     views = tuple(reduced(v, axes, how) for v in data.views)
     if views == data.views:
-        return views, replace(data.flow, depthwise=frozenset())
+        return views, data.flow._replace(depthwise=frozenset())
     whole = data.flow.whole or data
     if any(v is not None and v.is_live for v in views):
-        return views, replace(fresh(data.flow), whole=whole)
+        return views, fresh(data.flow, whole=whole)
     kinds = {v.pooled for v in views if v is not None}
     kind = kinds.pop() if len(kinds) == 1 else "other"
     flow = fresh(data.flow, heads=data.flow.heads | {Head(kind, call, whole)})
-    return views, replace(flow, total=_units(whole) if kind == "sum" else 0)
+    return views, flow._replace(total=_units(whole) if kind == "sum" else 0)
 
 
 def _units(whole: Value) -> int:
@@ -263,7 +262,7 @@ def attend(call: Call, data: list[Value], rows: list[Views]) -> Result:
             view = join_views([(view,), (other,)])[0]
         result.append(view)
     flow = merge_flows([v.flow for v in data])
-    return tuple(result), replace(fresh(flow), context=context)
+    return tuple(result), fresh(flow, context=context)
 
 
 def _aligned(a: View, b: View) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from constraints.receptive_field import Field
@@ -28,6 +27,8 @@ from constraints.tracing.values import (
 _SLOT = "_traced_slot"
 _FLOAT32_BYTES = 4
 _HALF = 0.5
+_STILL = Flow()
+"""What a weight or a constant inherits: nothing."""
 _HIDDEN_WRITE = "copy_: a write through a view that is no slice"
 
 
@@ -46,24 +47,33 @@ class _Function(NamedTuple):
     """What is looked up once for each operator of a run."""
 
     op: str
-    names: tuple[str, ...]
+    names: Mapping[str, int]
     operation: Operation | None
     mutates: bool
 
 
-class _Frame(NamedTuple):
+class _Frame:
     """A module that is running."""
 
-    path: str
-    is_leaf: bool
-    calls: dict[str, int]
+    __slots__ = ("calls", "is_leaf", "path")
+
+    def __init__(self, path: str, is_leaf: bool) -> None:
+        """Begin a call of the module at ``path``."""
+        self.path, self.is_leaf = path, is_leaf
+        self.calls: dict[str, int] = {}
+        """How often each operation was called so far."""
 
 
 class Recorder(TorchDispatchMode):
     """Carries a Value with every tensor, from the inputs to the outputs."""
 
-    def __init__(self, model: nn.Module, inputs: Sequence[torch.Tensor]) -> None:
-        """Prepare to follow ``inputs`` (with batch axis) through ``model``."""
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keep the mode out of the compiler's wrapper, which costs an import of a second and time on every call."""
+        return False
+
+    def __init__(self, modules: Mapping[str, nn.Module], inputs: Sequence[torch.Tensor]) -> None:
+        """Prepare to follow ``inputs`` (with batch axis) through a model with these ``modules`` by their paths."""
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.calls: list[Call] = []
         self.reasons: dict[str, str] = {}
@@ -76,25 +86,43 @@ class Recorder(TorchDispatchMode):
         """The number of operations that ran."""
         self.spans = _spans(inputs)
         self._nothing: Views = (None,) * sum(len(span) for span in self.spans)
-        self.parameters = dict(model.named_parameters())
-        self._constants = {id(b): "" for b in model.buffers()} | {id(p): name for name, p in self.parameters.items()}
-        modules = dict(model.named_modules())
-        self._frames = {id(m): (path, not m._modules) for path, m in modules.items()}
-        self._stack: list[_Frame] = []
+        self.parameters: dict[str, torch.Tensor] = {}
+        self._registered: dict[int, str] = {}
+        """Identity of a parameter or buffer -> name of the parameter, empty for a buffer."""
+        self._register(modules)
+        self._weights: dict[int, Value] = {}
+        """Identity of a parameter or buffer that was used -> its value, which no write changes."""
+        self._frames = {m: (path, not m._modules) for path, m in modules.items()}
+        self._stack = [_Frame("", False)]
         self._charged: set[str] = set()
-        self._functions: dict[Any, _Function] = {}
         self.inputs = [self._enter(tensor, span) for tensor, span in zip(inputs, self.spans, strict=True)]
 
     @contextmanager
     def naming(self) -> Iterator[None]:
-        """Know the path of the module that runs, by hooks that are gone afterwards whatever happens."""
-        enter = register_module_forward_pre_hook(self._push)
-        leave = register_module_forward_hook(self._pop, always_call=True)
+        """Know the path of the module that runs, by wrappers that are gone afterwards whatever happens."""
+        own = [(m, m.__dict__.get("forward")) for m in self._frames]
+        for module, (path, is_leaf) in self._frames.items():
+            module.__dict__["forward"] = self._named(module.forward, path, is_leaf)
         try:
             yield
         finally:
-            enter.remove()
-            leave.remove()
+            for module, forward in own:
+                del module.__dict__["forward"]
+                if forward is not None:
+                    module.__dict__["forward"] = forward
+
+    def _named(self, forward: Callable[..., Any], path: str, is_leaf: bool) -> Callable[..., Any]:
+        stack = self._stack
+
+        def named(*args: Any, **kwargs: Any) -> Any:
+            stack.append(_Frame(path, is_leaf))
+            try:
+                return forward(*args, **kwargs)
+            finally:
+                stack.pop()
+
+        named.__wrapped__ = forward  # type: ignore[attr-defined]  # so that its signature still reads
+        return named
 
     def value_of(self, tensor: torch.Tensor) -> Value | None:
         """What is known of a tensor of this run."""
@@ -106,47 +134,58 @@ class Recorder(TorchDispatchMode):
     ) -> Any:
         """Run the operation, then its rule."""
         kwargs = kwargs or {}
-        function = self._functions.get(func)
-        if function is None:
-            function = self._functions[func] = _looked_up(func)
-        tensors = [*_tensors(args), *_tensors(kwargs.values())]
+        function = _looked_up(func)
+        tensors = _tensors(args)
+        if kwargs:
+            tensors += _tensors(kwargs.values())
         if function.mutates:
             self._keep(tensors)
         result = func(*args, **kwargs)
         self.end += 1
-        results = list(_tensors((result,)))
-        if results:
-            call = self._call(function, args, kwargs, [self._value(t) for t in tensors])
-            call.shape = tuple(results[0].shape)
+        results = [result] if isinstance(result, torch.Tensor) else _tensors((result,))
+        if not tensors:
+            self._enter_new(results)
+        elif results:
+            inputs = [self._value(t) for t in tensors]
+            path, shape = self._stack[-1].path, tuple(results[0].shape)
+            call = Call(self.end, function.op, path, (), args, kwargs, function.names, inputs, shape)
             self._follow(function, call, tensors, results)
         return result
 
-    def _call(self, function: _Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: list[Value]) -> Call:
-        frame = self._stack[-1] if self._stack else _Frame("", False, {})
-        return Call(self.end, function.op, frame.path, (), args, kwargs, function.names, inputs)
+    def _enter_new(self, results: list[torch.Tensor]) -> None:
+        """Tensors that were made from nothing."""
+        for tensor in results:
+            if id(tensor) not in self._registered:
+                value = Value(tuple(tensor.shape), self._nothing, _STILL, self._store(tensor), self.end)
+                tensor.__dict__[_SLOT] = _Slot(self, value)
 
     def _follow(
         self, function: _Function, call: Call, tensors: list[torch.Tensor], results: list[torch.Tensor]
     ) -> None:
         """Give the results of a call their values."""
+        depends = False
         for value in call.inputs:
+            depends = depends or value.depends
             if value.storage is not None:
                 value.storage.last = self.end
         operation = function.operation
         if function.op == "copy":  # copy_(target, source): the target is what the source is now
             call.inputs, operation = call.inputs[1:2], OPERATIONS["clone"]
+            depends = call.inputs[0].depends
         target = tensors[0] if function.mutates and tensors else None
-        if function.op in CONSTANT or not any(v.depends for v in call.inputs):
+        if not depends or function.op in CONSTANT:
             self._settle_constant(call, operation, results, target)
             return
         self._identify(call)
         outcome = self._outcome(call, operation)
-        cut = _cut(call)
-        call.args, call.kwargs = (), {}
         is_view = operation is not None and operation.is_view
+        cut = _cut(call) if is_view else None
+        call.args, call.kwargs = (), {}
         several = outcome if isinstance(outcome, list) else [outcome] * len(results)
         for i, (tensor, (views, flow)) in enumerate(zip(results, several, strict=False)):
             is_auxiliary = i > 0 and not isinstance(outcome, list)
+            if is_auxiliary and not tensor.numel():
+                continue  # the statistics that a batch normalisation saves for training
             storage = self._storage_of(tensor, target, call.inputs[0] if is_view else None, is_auxiliary)
             value = self._made(tensor, views, flow, storage)
             call.out = call.out or value
@@ -162,7 +201,7 @@ class Recorder(TorchDispatchMode):
         outcome = operation.rule(call)
         first: Views = outcome[0][0] if isinstance(outcome, list) else outcome[0]
         for i, view in enumerate(first):
-            if view is not None and view.unknown and not any(_is_unknown(v.views[i]) for v in call.inputs):
+            if view is not None and view.unknown != "" and not any(_is_unknown(v.views[i]) for v in call.inputs):
                 self.reasons.setdefault(f"{call.name_and_label}: {view.unknown}", view.unknown)
         return outcome
 
@@ -176,13 +215,13 @@ class Recorder(TorchDispatchMode):
         flow = merge_flows([v.flow for v in call.inputs if v.depends])
         touched = [any(v.views[i] is not None for v in call.inputs) for i in range(len(self._nothing))]
         views = tuple(unknown(reason) if t else None for t in touched)
-        return views, replace(flow, origin=object(), depthwise=frozenset(), whole=None)
+        return views, flow._replace(origin=object(), depthwise=frozenset(), whole=None)
 
     def _identify(self, call: Call) -> None:
         """Tell which layer a call belongs to, and charge its parameters to the first call that uses them."""
-        frame = self._stack[-1] if self._stack else _Frame("", False, {})
+        frame = self._stack[-1]
         place = frame.calls[call.op] = frame.calls.get(call.op, -1) + 1
-        weights = sorted({p for v in call.inputs if not v.depends for p in v.params})
+        weights = sorted({p for v in call.inputs if v.params and not v.depends for p in v.params})
         call.key = (frame.path, call.op, place)
         if weights:
             call.tags.add("weighted")
@@ -190,9 +229,10 @@ class Recorder(TorchDispatchMode):
                 call.key = (call.op, *weights)
         if not (frame.is_leaf and frame.path):
             call.tags.add("functional")
-        new = set(weights) - self._charged
-        self._charged |= new
-        call.params = sum(self.parameters[p].numel() for p in new)
+        for name in weights:
+            if name not in self._charged:
+                self._charged.add(name)
+                call.params += self.parameters[name].numel()
 
     def _settle_constant(
         self, call: Call, operation: Operation | None, results: list[torch.Tensor], target: torch.Tensor | None
@@ -203,19 +243,19 @@ class Recorder(TorchDispatchMode):
         is_weight = not is_new and any(v.storage is None for v in call.inputs)
         is_view = operation is not None and operation.is_view
         for tensor in results:
-            if id(tensor) in self._constants or (tensor is target and not is_new):
+            if id(tensor) in self._registered or (tensor is target and not is_new):
                 continue
             base = self._slot_of_first(call, tensor) if is_view else None
             old = self._slot(tensor)
             storage = None
             if not is_weight:
                 storage = call.inputs[0].storage if is_view else old.value.storage if old else self._store(tensor)
-            value = Value(tuple(tensor.shape), self._nothing, Flow(), storage, self.end, params)
+            value = Value(tuple(tensor.shape), self._nothing, _STILL, storage, self.end, params)
             tensor.__dict__[_SLOT] = _Slot(self, value, base, _cut(call))
 
     def _slot_of_first(self, call: Call, tensor: torch.Tensor) -> _Slot | None:
-        first = next(_tensors(call.args), None)
-        return self._slot(first) if first is not None and first is not tensor else None
+        first = _tensors(call.args)[:1]
+        return self._slot(first[0]) if first and first[0] is not tensor else None
 
     def _storage_of(
         self, tensor: torch.Tensor, target: torch.Tensor | None, base: Value | None, is_auxiliary: bool
@@ -229,11 +269,12 @@ class Recorder(TorchDispatchMode):
 
     def _made(self, tensor: torch.Tensor, views: Views, flow: Flow, storage: Storage) -> Value:
         value = Value(tuple(tensor.shape), views, flow, storage, self.end)
-        whys = {v.unknown for v in views if v is not None and v.unknown}
-        if whys - flow.poison:
-            value.flow = replace(flow, poison=flow.poison | whys)
+        whys = [v.unknown for v in views if v is not None and v.unknown]
+        if not flow.poison.issuperset(whys):
+            value.flow = flow._replace(poison=flow.poison.union(whys))
         elif self._is_map(views):
-            value.flow = replace(flow, map=value, heads=frozenset(h.inside() for h in flow.heads))
+            heads = frozenset(h.inside() for h in flow.heads) if flow.heads else flow.heads
+            value.flow = flow._replace(map=value, heads=heads)
         return value
 
     def _attach(self, tensor: torch.Tensor, value: Value, base: _Slot | None, cut: Cut | None) -> None:
@@ -265,7 +306,7 @@ class Recorder(TorchDispatchMode):
         storage = before.storage or after.storage
         value = Value(before.shape, views, merge_flows(flows), storage, self.end)
         if self._is_map(views):
-            value.flow = replace(value.flow, map=value)
+            value.flow = value.flow._replace(map=value)
         whole.value = value
 
     def _is_map(self, views: Views) -> bool:
@@ -286,9 +327,9 @@ class Recorder(TorchDispatchMode):
         views = list(self._nothing)
         for i, at in enumerate(span):
             views[at] = View(Field(), (Digit(i + 2, 1, tensor.shape[i + 2], 1),))
-        value = Value(tuple(tensor.shape), tuple(views), Flow(origin=object()), self._store(tensor), is_input=True)
+        value = Value(tuple(tensor.shape), tuple(views), Flow(origin=object()), self._store(tensor))
         if self._is_map(value.views):
-            value.flow = replace(value.flow, map=value)
+            value.flow = value.flow._replace(map=value)
         tensor.__dict__[_SLOT] = _Slot(self, value)
         return value
 
@@ -301,10 +342,15 @@ class Recorder(TorchDispatchMode):
         slot = tensor.__dict__.get(_SLOT)
         if slot is not None and slot.run is self:
             return slot.value  # type: ignore[no-any-return]
-        name = self._constants.get(id(tensor))
-        params = frozenset([name]) if name else frozenset[str]()
-        self.used.update(params)
-        return Value(tuple(tensor.shape), self._nothing, Flow(), None, 0, params)
+        value = self._weights.get(id(tensor))
+        if value is None:
+            name = self._registered.get(id(tensor))
+            params = frozenset([name]) if name else frozenset[str]()
+            value = Value(tuple(tensor.shape), self._nothing, _STILL, None, 0, params)
+            if name is not None:
+                self._weights[id(tensor)] = value
+                self.used.update(params)
+        return value
 
     def _store(self, tensor: torch.Tensor) -> Storage:
         size = _FLOAT32_BYTES if tensor.is_floating_point() else tensor.element_size()
@@ -315,17 +361,19 @@ class Recorder(TorchDispatchMode):
     def _keep(self, tensors: Iterable[torch.Tensor]) -> None:
         """Remember a parameter or buffer before an operation writes to it."""
         for tensor in tensors:
-            if id(tensor) in self._constants and id(tensor) not in self.overwritten:
+            if id(tensor) in self._registered and id(tensor) not in self.overwritten:
                 self.overwritten[id(tensor)] = (tensor, tensor.detach().clone())
 
-    def _push(self, module: nn.Module, args: Any) -> None:
-        known = self._frames.get(id(module))
-        if known is not None:
-            self._stack.append(_Frame(*known, {}))
-
-    def _pop(self, module: nn.Module, args: Any, result: Any) -> None:
-        if id(module) in self._frames and self._stack:
-            self._stack.pop()
+    def _register(self, modules: Mapping[str, nn.Module]) -> None:
+        for path, module in modules.items():
+            prefix = f"{path}." if path else ""
+            for name, parameter in module._parameters.items():
+                if parameter is not None and id(parameter) not in self._registered:
+                    self._registered[id(parameter)] = prefix + name
+                    self.parameters[prefix + name] = parameter
+            for buffer in module._buffers.values():
+                if buffer is not None:
+                    self._registered.setdefault(id(buffer), "")
 
 
 def _is_unknown(view: View | None) -> bool:
@@ -357,10 +405,11 @@ def _spans(inputs: Sequence[torch.Tensor]) -> list[range]:
     return spans
 
 
+@cache
 def _looked_up(func: Any) -> _Function:
     schema = func._schema
     space, op = schema.name.split("::")
-    names = tuple(a.name for a in schema.arguments)
+    names = {a.name: i for i, a in enumerate(schema.arguments)}
     mutates = any(a.alias_info is not None and a.alias_info.is_write for a in schema.arguments)
     if space != "aten":
         return _Function(schema.name, names, None, mutates)
@@ -368,9 +417,11 @@ def _looked_up(func: Any) -> _Function:
     return _Function(base, names, OPERATIONS.get(base), mutates)
 
 
-def _tensors(args: Iterable[Any]) -> Iterator[torch.Tensor]:
+def _tensors(args: Iterable[Any]) -> list[torch.Tensor]:
+    found: list[torch.Tensor] = []
     for a in args:
         if isinstance(a, torch.Tensor):
-            yield a
-        elif isinstance(a, (list, tuple)):
-            yield from (t for t in a if isinstance(t, torch.Tensor))
+            found.append(a)
+        elif isinstance(a, (list, tuple)) and a and not isinstance(a[0], int):
+            found += [t for t in a if isinstance(t, torch.Tensor)]
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from constraints.tracing.axes import (
     Cut,
@@ -166,7 +165,7 @@ def _flipped(view: View | None, axis: int, shape: Shape) -> View | None:
             digits.append(d._replace(stride=-d.stride))
         else:
             digits.append(d)
-    return replace(view, field=field, digits=tuple(digits))
+    return view._replace(field=field, digits=tuple(digits))
 
 
 def repeat(call: Call) -> Result:
@@ -198,7 +197,7 @@ def _unfolded(view: View | None, axis: int, within: Digit, count: int) -> View |
         else:
             windows = Digit(axis, 1, count, d.stride * within.stride)
             digits += [windows, within._replace(stride=d.stride)]
-    return normal(replace(view, digits=tuple(digits)))
+    return normal(view._replace(digits=tuple(digits)))
 
 
 def picked(call: Call) -> Result:

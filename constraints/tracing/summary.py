@@ -110,7 +110,7 @@ def summarise(recorder: Recorder, outputs: Sequence[torch.Tensor]) -> Summary:
     first = outputs[0].shape[1:] if outputs else ()
     return Summary(
         metrics=Metrics(**figures),
-        layers=tuple(_layer(recorder, c) for c in calls),
+        layers=_layers(recorder, calls),
         output=tuple(first),
         warnings=_warnings(recorder),
         unknown=unknown,
@@ -195,16 +195,29 @@ def _layers_of(calls: Sequence[Call], judged: Value | None) -> tuple[str, ...]:
     return (made[-1].name_or_label,) if made else ()
 
 
-def _layer(recorder: Recorder, call: Call) -> Layer:
-    spatial = [v for v in _spatial(recorder, call.out) if v.is_live]
+def _layers(recorder: Recorder, calls: Sequence[Call]) -> tuple[Layer, ...]:
+    layers: list[Layer] = []
+    seen: object = None
+    field: tuple[int, ...] | None = None
+    jump: tuple[float, ...] | None = None
+    for call in calls:
+        views = call.out.views if call.out else ()
+        if views is not seen:  # norms and activations hand their input's views on
+            seen, spatial = views, [v for v in _spatial(recorder, call.out) if v.is_live]
+            field, jump = tuple(v.field.size for v in spatial) or None, tuple(v.jump for v in spatial) or None
+        layers.append(_layer(call, field, jump))
+    return tuple(layers)
+
+
+def _layer(call: Call, field: tuple[int, ...] | None, jump: tuple[float, ...] | None) -> Layer:
     return Layer(
         name=call.name_or_label,
         op=call.label,
         output=call.shape[1:],
         params=call.params,
         macs=call.macs,
-        receptive_field=tuple(v.field.size for v in spatial) or None,
-        jump=tuple(v.jump for v in spatial) or None,
+        receptive_field=field,
+        jump=jump,
         kernel=call.kernel,
         stride=call.stride,
         dilation=call.dilation,

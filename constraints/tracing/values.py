@@ -40,8 +40,7 @@ class Head:
         return replace(self, is_last=False) if self.is_last else self
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Flow:
+class Flow(NamedTuple):
     """What a tensor inherits from the calls that led to it."""
 
     origin: object = None
@@ -85,12 +84,10 @@ class Value:
     params: frozenset[str] = frozenset()
     """The parameters that it was computed from, where no input was involved."""
 
-    is_input: bool = False
-
     @property
     def depends(self) -> bool:
         """Whether it depends on an input of the model."""
-        return self.is_input or self.flow.origin is not None
+        return self.flow.origin is not None
 
     @property
     def is_live(self) -> bool:
@@ -108,7 +105,8 @@ class Call:
     key: Key
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
-    names: tuple[str, ...]
+    names: Mapping[str, int]
+    """Place of each argument in the operation's schema."""
     inputs: list[Value]
     shape: Shape = ()
     label: str = ""
@@ -129,7 +127,7 @@ class Call:
         """The argument of that name in the operation's schema."""
         if name in self.kwargs:
             return self.kwargs[name]
-        at = self.names.index(name)
+        at = self.names[name]
         return self.args[at] if at < len(self.args) else default
 
     @property
@@ -192,4 +190,5 @@ def merge_flows(flows: list[Flow]) -> Flow:
 
 def fresh(flow: Flow, **changes: Any) -> Flow:
     """A flow that goes through an operation that is neither pointwise nor a permutation."""
-    return replace(flow, origin=object(), depthwise=frozenset(), whole=None, total=0, **changes)
+    lost: dict[str, Any] = {"origin": object(), "depthwise": frozenset(), "whole": None, "total": 0}
+    return flow._replace(**(lost | changes))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -39,7 +38,7 @@ def convolution(call: Call) -> Result:
     per_output = math.prod(weight.shape[1:])
     call.macs = math.prod(data.shape if call.is_transposed else call.shape) * per_output
     call.label = f"conv_transpose{n}d" if call.is_transposed else f"conv{n}d"
-    views = tuple(_convolved(v, call, data.shape, channel_axis, padding) for v in data.views)
+    views = tuple([_convolved(v, call, data.shape, channel_axis, padding) for v in data.views])
     if weight.depends:  # weights made from the input, as in dynamic convolution: a gate
         return views, _conv_flow(call, data, context=True)
     return views, _conv_flow(call, data)
@@ -72,8 +71,8 @@ def _conv_flow(call: Call, data: Value, context: bool = False) -> Flow:
     spatial, total = (path.spatial, path.total) if path else (0, 0)
     if not any(head.is_last and head.map is not None for head in flow.heads):  # after it comes the output, no stage
         path = Path(spatial + call.is_spatial, total + 1, call, path)
-    return replace(
-        fresh(flow),
+    return fresh(
+        flow,
         depthwise=frozenset([call.key]) if call.is_depthwise else frozenset(),
         path=path,
         context=flow.context or context,
