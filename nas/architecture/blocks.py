@@ -54,7 +54,7 @@ class MixedConv(nn.Module):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """(batch, channels, height, width) -> the same, the sides divided by the stride."""
-        return torch.cat([part(x) for part, x in zip(self.parts, input.split(self.share, 1), strict=True)], 1)
+        return torch.cat([part(x) for part, x in zip(self.parts, torch.split(input, self.share, 1), strict=True)], 1)
 
 
 class SqueezeExcite(nn.Module):

@@ -182,7 +182,7 @@ class Mixed:
             raise ArchitectureError(
                 f"{len(self.parts)} parts do not divide {channels} channels: choose a number that does"
             )
-        return channels, *(_side(side, 1, self.stride, 1, 0) for side in (height, width))
+        return channels, _side(height, 1, self.stride, 1, 0), _side(width, 1, self.stride, 1, 0)
 
     def _spatial(self) -> tuple[Part, ...]:
         return tuple(part for part in self.parts if part.kernel > 1)

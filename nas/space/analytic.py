@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, Block, Conv, Excite, Mixed, Placed
@@ -121,7 +121,7 @@ def convs_per_stage(path: Sequence[Step]) -> tuple[int, ...]:
     return tuple(sum(step.counts for step in path[a:b]) for a, b in pairwise(bounds))
 
 
-def downsampled_by(architecture: Architecture) -> tuple[float, ...]:
+def downsampled_by(architecture: Architecture) -> tuple[Any, ...]:
     """Input size over the size of the last map, per axis; whole numbers as integers."""
     ratios = [side / left for side, left in zip(architecture.input[1:], architecture.last_map[1:], strict=True)]
     return tuple(int(r) if r.is_integer() else r for r in ratios)

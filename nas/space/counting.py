@@ -508,8 +508,8 @@ class _Chain:
 
     def _together(self, k: int, a: Array, b: Array) -> Array:
         if self.figures.small[k] in GREATEST:
-            return np.maximum(a, b)
-        return np.minimum(a + b, self.figures.caps[k])
+            return np.asarray(np.maximum(a, b))
+        return np.asarray(np.minimum(a + b, self.figures.caps[k]))
 
     def _representatives(self, k: int) -> list[int]:
         """A value of each level of a small figure."""

@@ -99,7 +99,7 @@ def _extreme(vector: Vector, name: str, form: int, sign: int) -> int:
                         after[following] = min(after.get(following, end), end)
         best = after
     heads = sign * slots[len(space.stages) + 1, 0].figures[name][form, :, 0]
-    return min(combine(value, int(heads[width].min())) for width, value in best.items())
+    return min(int(combine(value, int(heads[width].min()))) for width, value in best.items())
 
 
 def _combine(name: str, sign: int) -> Any:

@@ -98,7 +98,7 @@ class FeasibleSampler(BaseSampler):
         Raises SpaceExhaustedError where none is left, or none is found.
         """
         if not set(search_space) <= set(self.feasible.space.distributions):
-            return self._base(self._trial_seed(trial)).sample_relative(study, trial, search_space)
+            return self._foreign(study, trial, search_space)
         with self._lock:
             for attempt in itertools.count():
                 choices = self._new(study, trial, attempt)
@@ -107,6 +107,15 @@ class FeasibleSampler(BaseSampler):
                 if text not in self._refresh(study, trial):  # no other worker has proposed it meanwhile
                     return choices
         raise AssertionError("unreachable")
+
+    def _foreign(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        """The base sampler's choices of parameters that are none of the space's."""
+        base = self._base(self._trial_seed(trial))
+        choices = base.sample_relative(study, trial, search_space)
+        for name, distribution in search_space.items():
+            if name not in choices:
+                choices[name] = base.sample_independent(study, trial, name, distribution)
+        return choices
 
     def _new(self, study: Study, trial: FrozenTrial, attempt: int) -> dict[str, Any]:
         seen, space = self._refresh(study, trial), self.feasible.space.distributions

@@ -57,7 +57,7 @@ class Vector:
 
     def feasible(self, encoded: Encoded, constraints: Sequence[Constraint]) -> Mask:
         """Whether each row keeps every constraint."""
-        return self.verdicts(encoded, constraints).all(axis=1)
+        return np.asarray(self.verdicts(encoded, constraints).all(axis=1))
 
     def canonical(self, encoded: Encoded) -> Encoded:
         """The rows with every parameter that changes nothing at its first value: equal rows are equal networks."""
@@ -181,7 +181,7 @@ class Vector:
         state = np.zeros(len(events[0]), dtype=np.int64)
         for one in events:
             state = following.take(state + one)
-        return automaton.verdicts[state // width]
+        return np.asarray(automaton.verdicts[state // width])
 
 
 def compare(constraint: Constraint, values: Array) -> Mask:

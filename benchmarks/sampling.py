@@ -1,0 +1,120 @@
+"""Proposals wasted and repeated by Optuna's samplers alone, and by ours around them; and what the search gains.
+
+The stand-in objective is no accuracy: log10(params) - 0.2 |log2(receptive field / 60)| + 0.05 (depthwise-separable
+convolutions) - 0.02 log10(macs), which wants large networks near the limit. Run ``python -m benchmarks.sampling``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+
+from constraints.metrics import Metrics
+from constraints.rules import ASSIGNMENT, parse_all
+from nas.space.feasible import FeasiblePart, Judged
+from nas.space.sampler import ARCHITECTURE, FeasibleSampler, tpe
+from nas.space.space import PRESETS, load
+
+Factory = Callable[[int], BaseSampler]
+
+NAIVE: dict[str, Factory] = {
+    "tpe": lambda seed: TPESampler(seed=seed, multivariate=True),
+    "nsgaii": lambda seed: NSGAIISampler(seed=seed),
+    "random": lambda seed: RandomSampler(seed=seed),
+}
+
+
+def objective(figures: Metrics) -> float:
+    """The stand-in described above; greater is better."""
+    field = abs(math.log2((figures.receptive_field or 1) / 60))
+    return (
+        math.log10(figures.params)
+        - 0.2 * field
+        + 0.05 * figures.depthwise_separable_convs
+        - 0.02 * math.log10(figures.macs)
+    )
+
+
+def run(feasible: FeasiblePart, sampler: BaseSampler, proposals: int) -> tuple[list[Judged], list[float]]:
+    """Ask and tell; what was proposed, and the best value so far of what keeps every constraint."""
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    judged, best = [], [-math.inf]
+    for _ in range(proposals):
+        trial = study.ask(feasible.space.distributions)
+        one = feasible.judge(trial.params)
+        trial.set_user_attr(ARCHITECTURE, str(one.architecture))
+        trial.set_constraint("broken", float(len(one.broken)))
+        value = objective(one.metrics)
+        study.tell(trial, value)
+        judged.append(one)
+        best.append(max(best[-1], value) if not one.broken else best[-1])
+    return judged, best
+
+
+def shares(judged: list[Judged]) -> tuple[float, float]:
+    """Infeasible proposals, and those proposed before, of all."""
+    texts = [str(j.architecture) for j in judged]
+    return sum(bool(j.broken) for j in judged) / len(judged), 1 - len(set(texts)) / len(texts)
+
+
+def ours(feasible: FeasiblePart, base: Factory) -> Callable[[int], BaseSampler]:
+    """Our sampler around a base."""
+    return lambda seed: FeasibleSampler(feasible, seed=seed, base=base)
+
+
+def measure(proposals: int, evaluations: int, seeds: int) -> dict[str, Any]:
+    """Every figure; those by sampler under ``wasted_share`` and ``repeated_share`` are of the default space."""
+    constraints = tuple(parse_all(ASSIGNMENT))
+    by_preset: dict[str, Any] = {}
+    for preset in PRESETS:
+        feasible = FeasiblePart(load(preset), constraints)
+        samplers = dict(NAIVE)
+        samplers |= {f"feasible-{n}": ours(feasible, tpe if n == "tpe" else base) for n, base in NAIVE.items()}
+        found = {name: shares(run(feasible, make(0), proposals)[0]) for name, make in samplers.items()}
+        by_preset[preset] = {
+            "wasted_share": {name: wasted for name, (wasted, _) in found.items()},
+            "repeated_share": {name: repeated for name, (_, repeated) in found.items()},
+        }
+    feasible = FeasiblePart(load("assignment"), constraints)
+    best = {
+        name: [run(feasible, make(seed), evaluations)[1][-1] for seed in range(seeds)]
+        for name, make in {"tpe": NAIVE["tpe"], "feasible-tpe": ours(feasible, tpe)}.items()
+    }
+    return {
+        **by_preset["assignment"],
+        "presets": by_preset,
+        "naive_feasible_share": {p: 1 - r["wasted_share"]["random"] for p, r in by_preset.items()},
+        "best": {n: {"mean": statistics.fmean(v), "std": statistics.stdev(v)} for n, v in best.items()},
+        "proposals": proposals,
+        "evaluations": evaluations,
+        "seeds": seeds,
+    }
+
+
+def main() -> None:
+    """Print a table, or one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="end within five minutes")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    result = measure(*((60, 30, 3) if options.quick else (1_000, 100, 20)))
+    if options.json:
+        print(json.dumps(result))
+        return
+    for preset, found in result["presets"].items():
+        for name, wasted in found["wasted_share"].items():
+            print(f"{preset:12} {name:18} wasted {wasted:6.1%}  repeated {found['repeated_share'][name]:6.1%}")
+    for name, best in result["best"].items():
+        print(f"best after {result['evaluations']} evaluations: {name:14} {best['mean']:.4f} ± {best['std']:.4f}")
+
+
+if __name__ == "__main__":
+    main()
