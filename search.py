@@ -156,6 +156,22 @@ def confirm(  # noqa: PLR0917
     return commands.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, form=format_)
 
 
+@app.command()
+def space(
+    source: Annotated[str, typer.Argument(metavar="SPACE", help="assignment, wide, tiny or FILE.toml")] = "assignment",
+    space_: Annotated[str | None, typer.Option("--space", help="the same, as launch takes it")] = None,
+    constraints: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")
+    ] = None,
+    require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Show what a space holds: its size, its feasible part, which constraints bind."""
+    from nas.space.describe import show_space
+
+    return show_space(space_ or source, require or [], constraints, format_)
+
+
 def run(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; every error is one line on stderr."""
     debug = "--debug" in argv
