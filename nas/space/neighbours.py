@@ -20,7 +20,7 @@ def neighbour_rows(feasible: FeasiblePart, choices: Choices) -> Encoded:
             edits.append(row)
     rows = np.unique(vector.canonical(np.array(edits)), axis=0)
     rows = rows[(rows != here[0]).any(axis=1)]
-    return rows[vector.feasible(rows, feasible.constraints)]
+    return np.asarray(rows[vector.feasible(rows, feasible.constraints)])
 
 
 def neighbours(feasible: FeasiblePart, choices: Choices) -> list[dict[str, Choice]]:

@@ -35,7 +35,7 @@ class BulkTPE(TPESampler):
     """TPE that looks for its best candidate among those that are allowed.
 
     TPE draws candidates from its model of good trials and proposes the one with the best ratio of likelihoods; here
-    more are drawn, and what is not allowed is left out before the best is taken. Its model is untouched.
+    what is not allowed is left out before the best is taken. Its model is untouched.
     """
 
     allowed: Callable[[list[dict[str, Any]]], list[bool]] | None = None
@@ -55,8 +55,8 @@ class BulkTPE(TPESampler):
 
 
 def tpe(seed: int) -> BaseSampler:
-    """Optuna's default for one objective, seeded; it judges 48 candidates of its own model before it proposes one."""
-    return BulkTPE(seed=seed, multivariate=True, constant_liar=True, n_ei_candidates=48)
+    """Optuna's default for one objective, seeded; it judges the candidates of its own model before it proposes one."""
+    return BulkTPE(seed=seed, multivariate=True, constant_liar=True)
 
 
 class FeasibleSampler(BaseSampler):
@@ -191,7 +191,7 @@ class FeasibleSampler(BaseSampler):
     def _propose(
         base: BaseSampler, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        choices = base.sample_relative(study, trial, base.infer_relative_search_space(study, trial))
+        choices = base.sample_relative(study, trial, search_space)  # every trial of the study has it whole
         for name, distribution in search_space.items():
             if name not in choices:
                 choices[name] = base.sample_independent(study, trial, name, distribution)

@@ -60,14 +60,14 @@ def test_every_refused_proposal_is_counted_by_the_constraint_that_refused_it() -
     class Counting(RandomSampler):
         drawn = 0
 
-        def infer_relative_search_space(self, *args: object) -> dict[str, optuna.distributions.BaseDistribution]:
+        def sample_relative(self, *args: object) -> dict[str, object]:
             Counting.drawn += 1
             return {}
 
     def base(seed: int) -> BaseSampler:
         return Counting(seed=seed)
 
-    sampler = FeasibleSampler(assignment(), base=base)
+    sampler = FeasibleSampler(assignment(), base=base, patience=200)
     proposals(sampler, 20)
     assert sum(sampler.rejected.values()) == Counting.drawn - 20
     assert set(sampler.rejected) <= {"params < 200000", "stages == 4", "dilated_convs >= 1", "receptive_field > 44",
