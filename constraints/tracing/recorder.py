@@ -50,6 +50,8 @@ class _Function(NamedTuple):
     names: Mapping[str, int]
     operation: Operation | None
     mutates: bool
+    decomposes: bool
+    """Whether torch writes it in other operations; such a one arrives whole under inference mode only."""
 
 
 class _Frame:
@@ -135,6 +137,9 @@ class Recorder(TorchDispatchMode):
         """Run the operation, then its rule."""
         kwargs = kwargs or {}
         function = _looked_up(func)
+        if function.decomposes:
+            with self:
+                return func.decompose(*args, **kwargs)
         tensors = _tensors(args)
         if kwargs:
             tensors += _tensors(kwargs.values())
@@ -412,9 +417,11 @@ def _looked_up(func: Any) -> _Function:
     names = {a.name: i for i, a in enumerate(schema.arguments)}
     mutates = any(a.alias_info is not None and a.alias_info.is_write for a in schema.arguments)
     if space != "aten":
-        return _Function(schema.name, names, None, mutates)
+        return _Function(schema.name, names, None, mutates, False)
     base = op[:-1] if mutates and op.endswith("_") else op
-    return _Function(base, names, OPERATIONS.get(base), mutates)
+    known = OPERATIONS.get(base)
+    decomposes = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
+    return _Function(base, names, known, mutates, decomposes and not (known or base in CONSTANT))
 
 
 def _tensors(args: Iterable[Any]) -> list[torch.Tensor]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from fvcore.nn import FlopCountAnalysis
 from hypothesis import HealthCheck, given, settings
 from torch import nn
 
@@ -52,6 +53,26 @@ def test_torchvision_fields_are_those_of_the_literature(name: str, field: int) -
     assert found["receptive_field_hw"] == [field, field]
     assert found["params"] == same_parameters(model)
     assert found["global_average_pools"] == 1
+
+
+# fvcore counts one operation for each multiply-accumulate of these, and others for what is no matrix product
+PRODUCTS = {"conv", "addmm", "linear", "matmul", "bmm"}
+OTHERS = {
+    "resnet18": {"batch_norm", "adaptive_avg_pool2d"},
+    "mobilenet_v3_small": {"batch_norm", "adaptive_avg_pool2d"},
+    "squeezenet1_1": {"adaptive_avg_pool2d"},
+    "shufflenet_v2_x0_5": {"batch_norm"},  # its global pool is a mean, which fvcore leaves out
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_macs_are_those_of_fvcore_its_norms_and_pools_aside(name: str) -> None:
+    model = torchvision.models.get_model(name, weights=None).eval()
+    counted = FlopCountAnalysis(model, torch.zeros(1, 3, 64, 64))
+    counted.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    operations = counted.by_operator()
+    assert figures(model, (3, 64, 64))["macs"] == sum(operations[op] for op in PRODUCTS)
+    assert {op for op, count in operations.items() if count} - PRODUCTS == OTHERS[name]
 
 
 def test_a_gate_neither_enlarges_nor_ends_the_field() -> None:
@@ -245,6 +266,13 @@ def test_attention_over_space_is_global() -> None:
     found = figures(Attention())
     assert found["global_context"] is True
     assert found["receptive_field_hw"] == [34, 34]  # 32 units of 3 pixels each: borders are not clipped
+
+
+def test_a_forward_pass_in_inference_mode_shows_the_same_operations() -> None:
+    body = nn.Sequential(conv(3, 8), nn.BatchNorm2d(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+    plain, quick = (Written(torch.no_grad()(lambda m, x: m.body(x)), body=body) for _ in range(2))
+    quick.run = torch.inference_mode()(lambda m, x: m.body(x))
+    assert trace(quick) == trace(plain)
 
 
 def test_several_inputs_and_outputs() -> None:
