@@ -1,7 +1,8 @@
 """Every torchvision classifier: the traced receptive field, and the one that the gradient probe measures.
 
-Run ``python -m benchmarks.receptive_fields [--quick] [--json] [NAME ...]``. ``--quick`` leaves out nets above 20 M
-parameters; a dash stands where the probe has nothing to say (fields that hold the whole map).
+Run ``python -m benchmarks.receptive_fields [--quick] [--json] [--random N] [NAME ...]``, nets with few parameters
+first, each line printed as it is known. ``--quick`` stops taking up nets after four minutes; ``--random N`` draws N
+networks in place of torchvision's. A dash stands where the probe has nothing to say. Exit 1 where the two differ.
 """
 
 from __future__ import annotations
@@ -11,73 +12,136 @@ import json
 import sys
 import time
 import warnings
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import torchvision
-from rich.console import Console
-from rich.table import Table
+from torch import nn
 
 from constraints.errors import UnusableInputError
-from constraints.probe import probe
+from constraints.probe import probe, probe_axis
 from constraints.trace import trace
 
-_QUICK_PARAMS = 20_000_000
+_QUICK_SECONDS = 240
 _SIZES = {"inception_v3": 299}
+_UNLOADED = {"googlenet": {"init_weights": False}, "inception_v3": {"init_weights": False}}
 _WHOLE = ("vit_", "swin", "maxvit")
 """Nets whose attention sees the whole map, or whose windows fix the input's size: nothing for a strip to measure."""
+_STRIP = (3, 96, 96)
+_LINE = "{name:<20} {traced:>12} {probed:>12} {agree:>6} {trace_seconds:>8} {probe_seconds:>8}  {note}"
+Row = dict[str, Any]
+Show = Callable[[Row], None]
 
 
 def main() -> None:
-    """Print the table, or one JSON object."""
+    """Print the table as it grows, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=torchvision.models.list_models(module=torchvision.models))
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--quick", action="store_true", help="take up no further net after four minutes")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="N random networks instead")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    rows = [row for name in options.names if (row := _row(name, options.quick))]
+    if options.random:
+        found = _random(options.random)
+        print(json.dumps(found) if options.json else ", ".join(f"{n} {what}" for what, n in found.items()))
+        return
+    rows = _classifiers(options.names, options.quick, show=(lambda row: None) if options.json else _show)
     if options.json:
-        json.dump({"receptive_fields": {r["name"]: r for r in rows}}, sys.stdout, indent=1)
-    else:
-        Console().print(_table(rows))
-    if any(r["probed"] not in (None, r["traced"]) for r in rows):
+        print(json.dumps({"receptive_fields": {r["name"]: r for r in rows}}))
+    if any(row["agree"] == "NO" for row in rows):
         sys.exit(1)
 
 
-def _row(name: str, quick: bool) -> dict[str, Any] | None:
+def _classifiers(names: list[str], quick: bool, show: Show) -> list[Row]:
+    rows = []
+    show({key: key.replace("_seconds", " s") for key in _row("")})
+    started = time.perf_counter()
+    for name in names or _by_size():
+        late = quick and time.perf_counter() - started > _QUICK_SECONDS
+        rows.append(_row(name, note="not run") if late else _compared(name))
+        show(rows[-1])
+    return rows
+
+
+def _by_size() -> list[str]:
+    """The names of torchvision's classifiers, those with few parameters (as published) first."""
+    models = torchvision.models
+    names: list[str] = models.list_models(module=models)
+    return sorted(names, key=lambda name: models.get_model_weights(name).DEFAULT.meta["num_params"])
+
+
+def _built(name: str) -> nn.Module:
+    model: nn.Module = torchvision.models.get_model(name, weights=None, **_UNLOADED.get(name, {}))
+    return model
+
+
+def _compared(name: str) -> Row:
     """One net: both fields, and the seconds that each took."""
-    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    model = torchvision.models.get_model(name, weights=None, **options)
-    if quick and sum(p.numel() for p in model.parameters()) > _QUICK_PARAMS:
-        return None
-    size = _SIZES.get(name, 224)
+    model, size, probed, note = _built(name), _SIZES.get(name, 224), None, ""
     start = time.perf_counter()
     found = trace(model, (3, size, size))
     middle = time.perf_counter()
-    probed = None
-    if not name.startswith(_WHOLE):
+    if name.startswith(_WHOLE):
+        note = "attention over the map"
+    else:
         try:
-            probed = list(probe(model, (3, 96, 96)))
-        except (UnusableInputError, RuntimeError) as error:  # a fixed input size, or a map that a strip makes empty
-            print(f"{name}: not probed: {error}", file=sys.stderr)
-    field = found.metrics.receptive_field_hw
-    return {
-        "name": name,
-        "traced": None if field is None else list(field),
-        "probed": probed,
-        "warnings": list(found.warnings),
-        "trace_seconds": round(middle - start, 3),
-        "probe_seconds": round(time.perf_counter() - middle, 3),
-    }
+            probed = probe(model, _STRIP)
+        except (UnusableInputError, RuntimeError) as error:  # a map that a strip makes empty, say
+            note = f"not probed: {str(error).splitlines()[0][:80]}"
+    end = time.perf_counter()
+    note = "; ".join(filter(None, (note, *found.warnings)))
+    return _row(name, found.metrics.receptive_field_hw, probed, (middle - start, end - middle), note)
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("net", "traced", "probed", "agree", "trace s", "probe s")
-    for row in rows:
-        agree = "-" if row["probed"] is None else "yes" if row["probed"] == row["traced"] else "NO"
-        cells = (row["name"], row["traced"], row["probed"] or "-", agree, row["trace_seconds"], row["probe_seconds"])
-        table.add_row(*map(str, cells))
-    return table
+def _row(
+    name: str,
+    traced: tuple[int, ...] | None = None,
+    probed: tuple[int, ...] | None = None,
+    seconds: tuple[float, float] = (0, 0),
+    note: str = "",
+) -> Row:
+    agree = "-" if probed is None else "yes" if probed == traced else "NO"
+    taken = {"trace_seconds": round(seconds[0], 2), "probe_seconds": round(seconds[1], 2)}
+    return {"name": name, "traced": traced, "probed": probed, "agree": agree, **taken, "note": note}
+
+
+def _show(row: Row) -> None:
+    fields = {side: "x".join(map(str, row[side])) for side in ("traced", "probed") if isinstance(row[side], tuple)}
+    print(_LINE.format(**{k: "-" if v is None else v for k, v in (row | fields).items()}), flush=True)
+
+
+def _random(count: int) -> dict[str, int]:
+    """Draw networks of every kind of layer; a difference ends it with the smallest network that shows it."""
+    from hypothesis import HealthCheck, given, settings
+
+    from tests.constraints.drawn import networks
+
+    outcomes: Counter[str] = Counter()
+
+    @settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(networks())
+    def compare(model: nn.Module) -> None:
+        for axis, size in ((0, (3, 64, 20)), (1, (3, 20, 64))):
+            outcome = _axis(model, axis, size)
+            outcomes[outcome] += 1
+            assert outcome != "differ"
+
+    compare()
+    return dict(outcomes)
+
+
+def _axis(model: nn.Module, axis: int, size: tuple[int, int, int]) -> str:
+    """What comes of comparing both fields along one axis."""
+    try:
+        found = trace(model, size).metrics.receptive_field_hw
+    except RuntimeError:
+        return "too small for what was drawn"
+    probed = probe_axis(model, size, axis, tolerance=1e-13)
+    if probed is None:
+        return "without a unit inside the borders"
+    return "agree" if found is not None and found[axis] == probed else "differ"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
-"""Single changes to one layer of a model, each with its likely size; a trace says whether it helps."""
+"""Changes to one layer of a model, or to a few at once, each with its likely size; a trace says whether it helps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, islice, pairwise
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from constraints.metrics import Layer
 from constraints.rules import Number
@@ -25,7 +29,15 @@ _ADAPTIVE_AVERAGES: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.AdaptiveMaxPool2d: nn.AdaptiveAvgPool2d,
     nn.AdaptiveMaxPool3d: nn.AdaptiveAvgPool3d,
 }
+_POOL_CALLS = {"max_pool1d": F.avg_pool1d, "max_pool2d": F.avg_pool2d, "max_pool3d": F.avg_pool3d}
+_POOL_ARGUMENTS = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+_ADAPTIVE_CALLS = {
+    "adaptive_max_pool1d": F.adaptive_avg_pool1d,
+    "adaptive_max_pool2d": F.adaptive_avg_pool2d,
+    "adaptive_max_pool3d": F.adaptive_avg_pool3d,
+}
 _MAP_AND_CHANNELS = 3
+_MOST_CHOICES = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +51,10 @@ class Edit:
     size: float
     """How much changes, to try small changes first; comparable among edits for one metric."""
     build: Callable[[], nn.Module]
+
+
+Change = tuple[Edit, ...]
+"""Edits of different layers that are made together; the first one's text tells them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +198,84 @@ def average_pools(model: nn.Module) -> Iterator[Edit]:
         if (mean := _average(layer)) is not None:
             text = f"an average pool in place of max-pool {name}"
             yield Edit(layer=name, text=text, size=1, build=lambda mean=mean: mean)  # type: ignore[misc]
+
+
+def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Change]:
+    """Average pools in place of all max-pools at once, calls in a forward pass included; ``calls`` are their names."""
+    modules = dict(model.named_modules())
+    if len(calls) > 1 or not all(name in modules for name in calls):
+        text = f"an average pool in place of {_listed([_place_of(name, modules) for name in calls])}"
+        yield (Edit(layer="", text=text, size=len(calls), build=lambda: _Averaging(model)),)
+
+
+def _place_of(name: str, modules: Mapping[str, nn.Module]) -> str:
+    if name in modules:
+        return f"max-pool {name}"
+    owner, _, function = name.rpartition(".")
+    return f"{function} called in forward of {owner or type(modules['']).__name__}"
+
+
+class _Averaging(nn.Module):
+    """A model whose max-pools average."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        with _Averages():
+            return self.model(*inputs)
+
+
+class _Averages(TorchFunctionMode):
+    """Calls the average pool of the same windows for each max-pool that has one."""
+
+    def __torch_function__(
+        self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call ``func`` or what averages in its place."""
+        given, name = dict(kwargs or {}), getattr(func, "__name__", "")
+        if name in _ADAPTIVE_CALLS:
+            given.pop("return_indices", None)
+            return _ADAPTIVE_CALLS[name](*args[:2], **given)
+        if name in _POOL_CALLS:
+            given |= dict(zip(_POOL_ARGUMENTS, args, strict=False))
+            if given.pop("dilation", 1) in (1, (1,), (1, 1), (1, 1, 1)) and not given.pop("return_indices", False):
+                return _POOL_CALLS[name](**given)
+        return func(*args, **(kwargs or {}))
+
+
+def restrides(sites: Sequence[Site], stride: int, count: int) -> Iterator[Change]:
+    """Another stride in ``count`` spatial convolutions at once, the most evenly spread choices first."""
+    found = [(i, edit) for i, site in enumerate(sites) for edit in restride(site, stride)]
+
+    def unevenness(chosen: tuple[tuple[int, Edit], ...]) -> int:
+        places = [-1, *(i for i, _ in chosen), len(sites) - 1]
+        gaps = [b - a for a, b in pairwise(places)]
+        return max(gaps) - min(gaps)
+
+    choices = islice(combinations(found, count), _MOST_CHOICES) if 1 < count <= len(found) else ()
+    for chosen in sorted(choices, key=unevenness):
+        yield _together(f"stride {stride} in layers {{}}", [edit for _, edit in chosen])
+
+
+def separate_several(sites: Iterable[Site], need: float) -> Iterator[Change]:
+    """Depthwise and 1x1 in place of plain convolutions, those that save most first, until ``need`` are saved."""
+    chosen: list[Edit] = []
+    for edit in sorted((e for site in sites for e in separate(site)), key=lambda e: -e.size):
+        if edit.size > 0 and sum(e.size for e in chosen) < need:
+            chosen.append(edit)
+    if len(chosen) > 1 and sum(e.size for e in chosen) >= need:
+        yield _together("splitting layers {} into depthwise and 1x1 convolutions", chosen)
+
+
+def _together(text: str, edits: Sequence[Edit]) -> Change:
+    text = text.format(_listed([e.layer for e in edits]))
+    return tuple(replace(edit, text=text) for edit in edits)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]:

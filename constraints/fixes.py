@@ -1,10 +1,10 @@
-"""Find the smallest single changes that mend a failing constraint, each proved by tracing the result."""
+"""Find the smallest changes that mend a failing constraint, each proved by tracing the result."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from constraints import edits
-from constraints.edits import Edit, Site
+from constraints.edits import Change, Edit, Site
 from constraints.errors import ConstraintError
 from constraints.rules import Verdict, parse
 from constraints.trace import Trace
@@ -22,6 +22,48 @@ Judged = Callable[[nn.Module], tuple[Trace, tuple[Verdict, ...]]]
 _FIXES_PER_RULE = 3
 _SECONDS = 2.0
 _FEWEST, _MOST = 8, 64
+_UNTRIED = "untried: "
+_ADVICE: Mapping[str, tuple[str, str]] = {
+    "receptive_field": (
+        "stride earlier, dilate, or use larger kernels",
+        "stride later, dilate less, or use smaller kernels",
+    ),
+    "params": (
+        "widen layers or add some",
+        "narrow the widest layers, or split them into depthwise and 1x1 convolutions",
+    ),
+    "macs": ("widen layers or stride later", "stride earlier, or narrow the layers on the largest maps"),
+    "peak_activation_bytes": (
+        "widen the layers on the largest maps",
+        "narrow or stride the layers on the largest maps",
+    ),
+    "dilated_convs": ("give a convolution larger than 1x1 a dilation of 2", "set dilations back to 1"),
+    "depthwise_convs": ("set groups to in_channels in a convolution", "set groups back to 1"),
+    "depthwise_separable_convs": (
+        "replace a convolution by a depthwise one and a 1x1 right after it",
+        "replace a depthwise convolution and its 1x1 by one plain convolution",
+    ),
+    "global_average_pools": (
+        "average the last map over both spatial axes (AdaptiveAvgPool2d(1)) before the output",
+        "keep one average over the whole map and take the others out",
+    ),
+    "max_pools": ("add a max-pool", "replace each max-pool by a stride of 2 in the convolution before it"),
+    "fully_connected": (
+        "add a linear layer after the global pool",
+        "end in a 1x1 convolution in place of linear layers",
+    ),
+    "stages": ("give further convolutions a stride of 2", "set strides back to 1"),
+    "convs_per_stage": (
+        "add convolutions to the stages that are short of them",
+        "take convolutions out of the longest stages",
+    ),
+    "convs": ("add convolutions", "take convolutions out"),
+    "downsampled_by": ("give further convolutions a stride of 2", "set strides back to 1"),
+    "global_context": ("add a squeeze-and-excitation gate", "take gates and attention over the whole map out"),
+    "classes": ("give the last layer more outputs", "give the last layer fewer outputs"),
+}
+"""Metric -> what raises it and what lowers it, for where no change that was tried mends it."""
+_SAME = {"receptive_field_hw": "receptive_field", "trainable_params": "params"}
 
 
 def suggest(
@@ -29,18 +71,20 @@ def suggest(
 ) -> Mapping[int, tuple[str, ...]]:
     """Sentences by the index of the failing verdict that they mend, at most three, smallest change first.
 
-    A change counts when the constraint then holds, no other that held breaks, and the output keeps its shape
-    (a global pool, which changes it on purpose, aside). Every one is tried on a copy by ``judged``; how many
-    are tried follows from what one trace costs, about two seconds in all. A model that cannot be copied gets
-    none.
+    Where nothing that was tried helps, one sentence in words stands in, marked as untried. A change counts when
+    the constraint then holds, no other that held breaks, and the output keeps its shape (a global pool, which
+    changes it on purpose, aside). Every one is tried on a copy by ``judged``; how many are tried follows from
+    what one trace costs, about two seconds in all; on a model that cannot be copied, none.
     """
     failing = [i for i, v in enumerate(verdicts) if not v.ok and v.value is not None]
-    if not failing or (spare := _copy(model)) is None:
+    if not failing:
         return {}
+    if (spare := _copy(model)) is None:
+        return {i: _advice(verdicts[i]) for i in failing}
     tries = round(min(_MOST, max(_FEWEST, _SECONDS / max(seconds_per_trace, 1e-4))) / len(failing))
     search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, tries=max(tries, _FIXES_PER_RULE))
     with torch.random.fork_rng(devices=[]):  # fresh layers draw weights
-        return {i: tuple(search.confirmed(i)) for i in failing}
+        return {i: tuple(search.confirmed(i)) or _advice(verdicts[i]) for i in failing}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,20 +97,22 @@ class _Search:
 
     def confirmed(self, index: int) -> Iterator[str]:
         """The changes that mend one verdict, the smallest first."""
-        candidates = sorted(_candidates(self.model, self.traced, self.verdicts[index]), key=lambda e: abs(e.size))
-        sentences = (self._tried(edit, index) for edit in candidates[: self.tries])
+        found = _candidates(self.model, self.traced, self.verdicts[index])
+        single = sorted(((edit,) for edit in found), key=lambda change: abs(change[0].size))
+        several = islice(_together(self.model, self.traced, self.verdicts[index]), self.tries)
+        sentences = (self._tried(change, index) for change in chain(single[: self.tries], several))
         return islice(filter(None, sentences), _FIXES_PER_RULE)
 
-    def _tried(self, edit: Edit, index: int) -> str:
+    def _tried(self, change: Change, index: int) -> str:
         """What the change does; empty when the changed model does not run or breaks something."""
-        with _edited(self.model, edit) as changed:
+        with _edited(self.model, change) as changed:
             try:
                 after, now = self.judged(changed)
             except (ConstraintError, RuntimeError, ValueError):
                 return ""
-        kept = after.output == self.traced.output or edit.layer == ""
+        kept = after.output == self.traced.output or change[0].layer == ""
         unharmed = all(n.ok for n, v in zip(now, self.verdicts, strict=True) if v.ok)
-        return _sentence(edit, now[index], self.traced, after) if kept and unharmed and now[index].ok else ""
+        return _sentence(change, now[index], self.traced, after) if kept and unharmed and now[index].ok else ""
 
 
 def _copy(model: nn.Module) -> nn.Module | None:
@@ -77,35 +123,71 @@ def _copy(model: nn.Module) -> nn.Module | None:
 
 
 @contextmanager
-def _edited(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
-    replacement = edit.build()
-    if not edit.layer:
-        yield replacement
+def _edited(model: nn.Module, change: Change) -> Iterator[nn.Module]:
+    if not change[0].layer:
+        yield change[0].build()
         return
+    with ExitStack() as edits_made:
+        for edit in change:
+            edits_made.enter_context(_replaced(model, edit))
+        yield model
+
+
+@contextmanager
+def _replaced(model: nn.Module, edit: Edit) -> Iterator[None]:
+    replacement = edit.build()
     parent, _, leaf = edit.layer.rpartition(".")
     owner, original = model.get_submodule(parent), model.get_submodule(edit.layer)
     setattr(owner, leaf, replacement.train(original.training))
     try:
-        yield model
+        yield
     finally:
         setattr(owner, leaf, original)
 
 
-def _sentence(edit: Edit, verdict: Verdict, before: Trace, after: Trace) -> str:
+def _sentence(edits_made: Change, verdict: Verdict, before: Trace, after: Trace) -> str:
     old, new = before.metrics.params, after.metrics.params
     change = "unchanged" if new == old else f"{new:,} ({new - old:+,})"
     aside = f", params {change}" if verdict.name != "params" else ""
-    return f"{edit.text} makes {verdict.name} {verdict.value:,}{aside}"
+    return f"{edits_made[0].text} makes {verdict.name} {verdict.value:,}{aside}"
+
+
+def _advice(verdict: Verdict) -> tuple[str, ...]:
+    """What to change, in words; nothing for a metric of the user's own or one that just has to be another."""
+    words = _ADVICE.get(_SAME.get(verdict.name, verdict.name))
+    need = _need(verdict)
+    return (_UNTRIED + words[need < 0],) if words and need else ()
+
+
+def _need(verdict: Verdict) -> float:
+    """By how much the figure of a failing verdict has to change."""
+    if verdict.value is None:
+        return 0
+    rule = parse(verdict.expr, [verdict.name])
+    return edits.gap(verdict.value, rule.limit, rule.op)
 
 
 def _candidates(model: nn.Module, traced: Trace, verdict: Verdict) -> Iterator[Edit]:
     """Edits that move the metric of a failing verdict the way it has to go."""
     if verdict.value is None or verdict.name == "classes":
         return iter(())
-    rule = parse(verdict.expr, [verdict.name])
-    need = edits.gap(verdict.value, rule.limit, rule.op)
+    need = _need(verdict)
     found = edits.sites(model, traced.layers)
     return _raise(model, traced, verdict.name, need, found) if need > 0 else _lower(model, verdict.name, -need, found)
+
+
+def _together(model: nn.Module, traced: Trace, verdict: Verdict) -> Iterator[Change]:
+    """Changes of several layers at once, for what no single one can mend."""
+    need, found = _need(verdict), edits.sites(model, traced.layers)
+    changes: Iterator[Change] = iter(())
+    match verdict.name:
+        case "stages" if need:
+            changes = edits.restrides(found, 2 if need > 0 else 1, round(abs(need)))
+        case "params" | "trainable_params" if need < 0:
+            changes = edits.separate_several(found, -need)
+        case "max_pools" if need < 0:
+            changes = edits.average_everywhere(model, traced.responsible["max_pools"])
+    return changes
 
 
 def _raise(model: nn.Module, traced: Trace, metric: str, need: float, sites: tuple[Site, ...]) -> Iterator[Edit]:

@@ -4,9 +4,12 @@ import re
 from collections.abc import Sequence
 
 import pytest
+import torch
+import torch.nn.functional as F
 from torch import nn
 
 from constraints import Report, check
+from constraints.metrics import Metrics
 
 
 def net(*, dilation: int = 1, groups: int = 1, pool: type[nn.Module] | None = None) -> nn.Sequential:
@@ -113,16 +116,61 @@ def test_a_dilation_is_taken_back() -> None:
     assert fixes(report, "dilated_convs") == ("dilation 1 in layer 2 makes dilated_convs 0, params unchanged",)
 
 
-def test_at_most_three_and_none_where_nothing_helps() -> None:
+def test_at_most_three_and_words_where_nothing_helps() -> None:
     report = check(net(), require=["dilated_convs >= 1", "params < 1", "fully_connected >= 1"])
     assert len(fixes(report, "dilated_convs")) == 3
-    assert fixes(report, "params") == ()
-    assert fixes(report, "fully_connected") == ()
+    assert fixes(report, "params") == (
+        "untried: narrow the widest layers, or split them into depthwise and 1x1 convolutions",
+    )
+    assert fixes(report, "fully_connected") == ("untried: add a linear layer after the global pool",)
 
 
-def test_a_model_that_cannot_be_copied_gets_none() -> None:
+def test_every_failing_rule_has_something_to_do() -> None:
+    rules = [f"{name} {op}" for name in Metrics.definitions() for op in ("< -1", "> 1e12")]
+    report = check(net(), require=rules)
+    assert not any(v.ok for v in report.constraints)
+    assert all(v.fix for v in report.constraints)
+
+
+class Calls(nn.Module):
+    """Max-pools of three kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.adaptive_max_pool2d(F.max_pool2d(self.pool(self.a(x)), 2), (1, 1)).flatten(1)
+
+
+def test_max_pools_called_in_forward_are_named_with_their_place() -> None:
+    report = check(nn.Sequential(Calls()), require=["max_pools == 0"])
+    places = "max-pool 0.pool, max_pool2d called in forward of 0 and adaptive_max_pool2d called in forward of 0"
+    assert fixes(report, "max_pools") == (f"an average pool in place of {places} makes max_pools 0, params unchanged",)
+
+
+def test_several_strides_make_several_stages() -> None:
+    layers = [nn.Conv2d(3 if i == 0 else 4, 4, 3, padding=1) for i in range(12)]
+    rules = ["stages == 4", "convs_per_stage >= 3"]
+    report = check(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1)), require=rules)
+    assert fixes(report, "stages") == ("stride 2 in layers 2, 5 and 8 makes stages 4, params unchanged",)
+    for i in (2, 5, 8):
+        layers[i].stride = (2, 2)
+    assert check(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1)), require=rules).ok
+
+
+def test_several_layers_are_split_where_one_does_not_save_enough() -> None:
+    layers = [nn.Conv2d(3, 16, 3, bias=False), *(nn.Conv2d(16, 16, 3, bias=False) for _ in range(3))]
+    report = check(nn.Sequential(*layers), require=["params < 4000"])
+    after = 27 * 16 + 16 * 16 * 9 + 2 * (16 * 9 + 16 * 16)
+    (fix,) = fixes(report, "params")
+    assert fix == f"splitting layers 1 and 2 into depthwise and 1x1 convolutions makes params {after:,}"
+
+
+def test_a_model_that_cannot_be_copied_gets_words_alone() -> None:
     class Uncopied(nn.Sequential):
         def __deepcopy__(self, memo: object) -> "Uncopied":
             raise RuntimeError("no")
 
-    assert check(Uncopied(nn.Conv2d(3, 4, 3))).constraints[0].fix == ()
+    (fix,) = check(Uncopied(nn.Conv2d(3, 4, 3))).constraints[0].fix
+    assert fix == "untried: stride earlier, dilate, or use larger kernels"

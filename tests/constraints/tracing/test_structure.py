@@ -6,7 +6,7 @@ from constraints.tracing.values import Call, Flow, Key, Path, Value
 
 
 def call(key: str, stride: int = 1, kernel: int = 3, dilation: int = 1) -> Call:
-    made = Call(0, "convolution", key, (key,), (), {}, (), [])
+    made = Call(0, "convolution", key, (key,), (), {}, {}, [])
     made.kernel, made.stride, made.dilation = (kernel, kernel), (stride, stride), (dilation, dilation)
     return made
 
