@@ -34,20 +34,14 @@ def _commands() -> None:
 def validate(  # noqa: PLR0917 (one parameter for each flag)
     target: Annotated[str, typer.Argument(help="path/to/file.py:NAME or package.module:NAME")],
     input_: Annotated[str, typer.Option("--input", help="input shape without batch")] = "3,32,32",
-    arg: Annotated[
-        list[str] | None, typer.Option(help="key=value for a class or function, read as TOML")
-    ] = None,
+    arg: Annotated[list[str] | None, typer.Option(help="key=value for a class or function, read as TOML")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
-    constraints: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")
-    ] = None,
+    constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
     profile: Annotated[str | None, typer.Option(help="a named profile of the --constraints file")] = None,
     augmentation: Annotated[str | None, typer.Option(help="FILE.py:NAME, an albumentations pipeline")] = None,
     mean: Annotated[str, typer.Option(help="the data set's mean, for its fill")] = "0.4914,0.4822,0.4465",
     classes: Annotated[int | None, typer.Option(min=1, help="expected number of outputs")] = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="confirm the receptive field by gradients")
-    ] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="confirm the receptive field by gradients")] = False,
     timeout: Annotated[str, typer.Option(help="for the model's code: 60s, 5m")] = "60s",
     memory: Annotated[str, typer.Option(help="for the model's code: 4GiB, 500MB")] = "4GiB",
     format_: Annotated[str, typer.Option("--format", help="table, json, markdown, junit or sarif")] = "table",
@@ -81,9 +75,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="write what this launch runs with")
     ] = None,
-    data: Annotated[
-        str | None, typer.Option(help="auto (default), cifar10, digits, a folder or a tar")
-    ] = None,
+    data: Annotated[str | None, typer.Option(help="auto (default), cifar10, digits, a folder or a tar")] = None,
     study: Annotated[str | None, typer.Option(help="name of the study, resumed where it exists")] = None,
     storage: Annotated[str | None, typer.Option(help="journal file, or a database's URL")] = None,
     trials: Annotated[int | None, typer.Option(help="the study's trials in all (30)")] = None,
@@ -92,9 +84,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     stop_at_target: Annotated[bool | None, typer.Option("--stop-at-target", help="end there")] = None,
     confirm: Annotated[int | None, typer.Option(metavar="K", help="confirm the best K at the end")] = None,
     epochs: Annotated[int | None, typer.Option(help="full budget of one candidate")] = None,
-    constraints: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")
-    ] = None,
+    constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
     workers: Annotated[int | None, typer.Option(help="processes that train (one a core, or a GPU)")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
@@ -119,12 +109,10 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
 def leaderboard(  # noqa: PLR0917
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
-    top: Annotated[int, typer.Option(min=1, help="how many rows")] = 20,
+    top: Annotated[int, typer.Option(help="how many rows")] = 20,
     sort: Annotated[str, typer.Option(help="column to rank by")] = "val_accuracy",
     state: Annotated[str, typer.Option(help="of complete,pruned,running,failed")] = "",
-    pareto: Annotated[
-        bool, typer.Option("--pareto", help="only what no other beats in accuracy and params")
-    ] = False,
+    pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in accuracy and params")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds")] = False,
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
@@ -139,9 +127,9 @@ def leaderboard(  # noqa: PLR0917
 @app.command()
 def confirm(  # noqa: PLR0917
     trial: Annotated[str | None, typer.Argument(help="a number, best, or an architecture's text")] = None,
-    top: Annotated[int, typer.Option(min=1, help="confirm the best N instead")] = 1,
-    seeds: Annotated[int, typer.Option(min=1, help="trainings of each")] = 1,
-    epochs: Annotated[int | None, typer.Option(min=1, help="of each training (the search's budget)")] = None,
+    top: Annotated[int, typer.Option(help="confirm the best N instead")] = 1,
+    seeds: Annotated[int, typer.Option(help="trainings of each")] = 1,
+    epochs: Annotated[int | None, typer.Option(help="of each training (the search's budget)")] = None,
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
     data: Annotated[str | None, typer.Option(help="where the study's data is now")] = None,
@@ -183,15 +171,11 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except ConstraintError as error:
-        return _complain(
-            str(error), error.exit_code, (error.traceback or traceback.format_exc()) if debug else ""
-        )
+        return _complain(str(error), error.exit_code, (error.traceback or traceback.format_exc()) if debug else "")
     except typer.Abort:
         return _complain("interrupted", INTERRUPTED)
     except Exception as error:
-        if not hasattr(
-            error, "format_message"
-        ):  # how typer's usage errors, of whichever version, are told apart
+        if not hasattr(error, "format_message"):  # how typer's usage errors, of whichever version, are told apart
             raise
         details = traceback.format_exc() if debug else ""
         return _complain(f"{_lower(error.format_message())}: see search.py --help", UNUSABLE, details)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import optuna
 from rich.console import Console
@@ -25,6 +25,9 @@ from nas.search import confirm as confirming
 from nas.search import storage as storages
 from nas.search import study as studies
 from nas.search.confirm import Confirmation
+
+if TYPE_CHECKING:
+    from nas.search.driver import Summary
 
 DONE, TARGET_MISSED, INTERRUPTED = 0, 1, 130
 WATCH_SECONDS = 2.0
@@ -61,13 +64,21 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     with SearchView(progress) as view:
         prepared = launches.prepare(config, dataset, view.show)
         summary = launches.run(prepared)
-    progress.print(f"search ended: {summary.ended}", highlight=False, soft_wrap=True)
+    progress.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
     if config.confirm and summary.best is None:
         progress.print("nothing to confirm: no trial is complete", highlight=False)
     elif config.confirm:
         _confirm(prepared.study, _best(prepared.study, config.confirm), (0,), None, config)
     print_board(leaderboard(prepared.study), form, Console())
     return DONE if config.target is None or summary.reached else TARGET_MISSED
+
+
+def _ending(summary: Summary) -> str:
+    """Why a search ended, and what it left to do."""
+    if not summary.unfinished:
+        return summary.ended
+    left = "1 trial is" if summary.unfinished == 1 else f"{summary.unfinished} trials are"
+    return f"{summary.ended}; {left} unfinished: launch again to go on"
 
 
 def _write(path: Path, text: str) -> None:
@@ -91,6 +102,7 @@ class View:
 def show_leaderboard(name: str | None, storage: str, form: str, view: View, *, watch: bool) -> int:
     """Print a study's leaderboard; ``watch`` prints it anew until interrupted."""
     _check_format(form)
+    _check_counts(top=view.top)
     if watch and form != "table":
         raise UnusableInputError(f"--watch shows a table only: {form!r}: leave one of the two flags out")
     study, console = _open(storage, name), Console()
@@ -135,6 +147,7 @@ def confirm(
     """Retrain winners on the whole training set, print test accuracy as mean and standard deviation."""
     if form not in {"table", "json"}:
         raise UnusableInputError(f"unknown format: {form!r}: use table, json")
+    _check_counts(top=top, seeds=seeds, epochs=epochs)
     study = _open(flags["storage"], name)
     chosen = _best(study, top) if trial is None else [find(study, trial)]
     config = read_config(None, {**flags, "study": study.study_name})
@@ -232,3 +245,9 @@ def _load_data(source: str, console: Console) -> Any:
 def _check_format(form: str) -> None:
     if form not in FORMATS:
         raise UnusableInputError(f"unknown format: {form!r}: use {', '.join(FORMATS)}")
+
+
+def _check_counts(**flags: int | None) -> None:
+    for name, count in flags.items():
+        if count is not None and count < 1:
+            raise UnusableInputError(f"--{name}: {count}: give 1 or more")

@@ -23,7 +23,7 @@ _NAMES: Mapping[TrialState, State] = {
     TrialState.WAITING: "running",
     TrialState.FAIL: "failed",
 }
-_DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs"}
+_DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs", "meets_target"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,8 @@ def leaderboard(
 ) -> Leaderboard:
     """The best ``top`` trials in ``states`` (all where none is given), ranked by ``sort``, accuracies best first.
 
-    ``pareto`` keeps those that no other beats in both accuracy and parameters. Raises UnusableInputError for a sort
-    key or a state that there is not.
+    ``pareto`` keeps those of them that no other beats: by one of accuracy and parameters, with the other no worse.
+    Raises UnusableInputError for a sort key or a state that there is not.
     """
     wanted = set(states) or set(STATES)
     _known("state", wanted, STATES)
@@ -92,8 +92,8 @@ def leaderboard(
     attrs = study.user_attrs
     trials = [t for t in study.get_trials(deepcopy=False) if ARCHITECTURE in t.user_attrs]
     rows = [_row(t, attrs) for t in trials]
-    shown = _front(rows) if pareto else rows
-    ranked = sorted((r for r in shown if r.state in wanted), key=lambda row: _order(row, sort))
+    shown = [row for row in rows if row.state in wanted]
+    ranked = sorted(_front(shown) if pareto else shown, key=lambda row: _order(row, sort))
     counts = Counter(row.state for row in rows)
     rejected = dict(attrs.get(REJECTED, {}))
     return Leaderboard(
@@ -137,11 +137,13 @@ def _order(row: Row, key: str) -> tuple[bool, Any, int]:
 
 
 def _front(rows: Iterable[Row]) -> list[Row]:
-    """The Pareto front: most accurate first, kept where it has fewer parameters than all before it."""
+    """The Pareto front: most accurate first, kept where it has fewer parameters than all before it, or is a twin."""
     front: list[Row] = []
     known = [row for row in rows if row.val_accuracy is not None]
     for row in sorted(known, key=lambda r: (-(r.val_accuracy or 0), r.params)):
-        if not front or row.params < front[-1].params:
+        last = front[-1] if front else row
+        twins = (row.val_accuracy, row.params) == (last.val_accuracy, last.params)
+        if twins or row.params < last.params:
             front.append(row)
     return front
 

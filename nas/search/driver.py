@@ -65,9 +65,10 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """How a launch ended: ``ended`` says why."""
+    """How a launch ended: ``ended`` says why, ``unfinished`` how many trials the next launch would go on with."""
 
     ended: str
+    unfinished: int
     best: float | None
     reached: bool
 
@@ -112,7 +113,8 @@ class Driver:
                 self.observe(self)
         finally:
             self.engine.shutdown()
-        return Summary(ended=ended, best=self.best, reached=self._reached())
+        unfinished = len(self.running) + len(self._interrupted)
+        return Summary(ended=ended, unfinished=unfinished, best=self.best, reached=self._reached())
 
     @property
     def seconds_left(self) -> float:

@@ -58,10 +58,10 @@ def prepare(config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], 
     feasible.sample(random.Random(config.seed))
     feed, workers = search_feed(dataset, config.seed), engine(config)
     sampler = FeasibleSampler(feasible, seed=config.seed)
+    storage = open_storage(config.storage, write=True)
     folder = run_folder(config.storage, config.study)
     lock = hold(folder, config.study)
     try:
-        storage = open_storage(config.storage, write=True)
         study = create_or_resume(storage, config.study, _identity(config, dataset, space), sampler)
         budget = _budget(config)
         _describe(study, config, dataset)

@@ -68,6 +68,7 @@ def _journal(path: Path, *, write: bool) -> BaseStorage:
     try:
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _refuse_other_files(path)
             lock.acquire()
             try:
                 _set_torn_line_aside(path)
@@ -86,15 +87,21 @@ def _journal(path: Path, *, write: bool) -> BaseStorage:
         ) from None
 
 
+def _refuse_other_files(path: Path) -> None:
+    """Raise ValueError for a file that is no journal, before anything is written beside it."""
+    if path.exists():
+        with path.open("rb") as file:
+            first = file.read(len(_JOURNAL_START))
+        if not _JOURNAL_START.startswith(first):
+            raise ValueError("not a journal")
+
+
 def _set_torn_line_aside(path: Path) -> None:
     """Cut a last line without its end off, so that the next one does not run into it; the caller holds the lock."""
     if not path.exists():
         with path.open("ab"):
             return
     with path.open("r+b") as file:
-        first = file.readline()
-        if first and not first.startswith(_JOURNAL_START[: len(first)]):
-            raise ValueError("not a journal")
         end = _end_of_last_line(path, file.seek(0, 2))
         start = _end_of_last_line(path, end - 1)
         file.seek(start)

@@ -185,5 +185,23 @@ def test_spent_time_ends_the_search(engine: Any, feed: Feed, tmp_path: Path) -> 
     assert not study.trials
 
 
+def test_time_spent_in_mid_training_leaves_a_trial_that_the_next_launch_ends(
+    engine: Any, feed: Feed, tmp_path: Path
+) -> None:
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=3)
+
+    def age(driver: Driver) -> None:
+        driver.started -= driver.budget.seconds
+
+    driver.observe = age
+    summary = driver.run()
+    assert (summary.ended, summary.unfinished, summary.best) == ("the time is spent", 1, None)
+    assert [(t.state, len(t.intermediate_values)) for t in study.trials] == [(TrialState.RUNNING, 2)]
+    again = driver_of(study, engine, feed, tmp_path, trials=1, epochs=3).run()
+    assert (again.ended, again.unfinished) == ("every trial of the budget is done", 0)
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE]
+
+
 def test_the_first_rung_is_two_epochs() -> None:
     assert (drivers.FIRST_RUNG, drivers.RUNG_FACTOR) == (2, 2)

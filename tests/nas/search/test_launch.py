@@ -74,8 +74,11 @@ def test_an_empty_space_names_the_constraint_to_relax(digits: datasets.Dataset, 
 
 def test_a_folder_that_cannot_be_written_is_refused(digits: datasets.Dataset, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UnusableInputError, match=r"cannot write .*file/search: Not a directory: give --storage"):
+    with pytest.raises(UnusableInputError, match=r"cannot open the storage .*: give --storage a writable path"):
         prepare(digits, tmp_path / "file")
+    (tmp_path / "search").write_text("")
+    with pytest.raises(UnusableInputError, match=r"cannot write .*search: File exists: give --storage"):
+        prepare(digits, tmp_path)
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:

@@ -1,0 +1,65 @@
+"""Studies with known figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState, create_trial
+
+from nas.search.storage import open_storage
+from nas.search.study import CONFIRMED, CURVE, DATA, REASON, REJECTED, TARGET
+from nas.space.sampler import ARCHITECTURE
+
+EPOCH_SECONDS = 1.25
+"""Of every epoch of the made-up trials."""
+
+
+def add(
+    study: optuna.Study, accuracies: list[float], *, params: int, state: TrialState = TrialState.COMPLETE, **attrs: Any
+) -> None:
+    """A trial that was trained for as many epochs as ``accuracies`` has; 1,000 MACs for each parameter."""
+    number = len(study.trials)
+    curve = [
+        {"epoch": e, "loss": 1.0, "val_accuracy": a, "learning_rate": 0.1, "seconds": EPOCH_SECONDS, "images": 64}
+        for e, a in enumerate(accuracies, start=1)
+    ]
+    figures = {"params": params, "macs": 1_000 * params, "receptive_field": 45 + number}
+    study.add_trial(
+        create_trial(
+            state=state,
+            value=accuracies[-1] if state == TrialState.COMPLETE else None,
+            intermediate_values=dict(enumerate(accuracies, start=1)),
+            user_attrs={ARCHITECTURE: f"network-{number}", CURVE: curve, **figures, **attrs},
+        )
+    )
+
+
+def known_study(journal: Path) -> optuna.Study:
+    """Six trials with known figures in a journal, and one that never became a network.
+
+    ====  ========  =========  =======  ===========================
+    0     complete  0.50       100,000
+    1     complete  0.86       150,000  test 0.84 +- 0.01
+    2     complete  0.85       120,000  exactly the target
+    3     pruned    0.40        50,000
+    4     running   no epoch    90,000
+    5     failed    0.10        80,000  diverged
+    ====  ========  =========  =======  ===========================
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = open_storage(str(journal), write=True)
+    made = optuna.create_study(storage=storage, study_name="known", direction="maximize")
+    made.set_user_attr(TARGET, 0.85)
+    made.set_user_attr(DATA, "digits")
+    made.set_user_attr(REJECTED, {"params < 200k": 7, "receptive_field > 44": 1_200})
+    made.set_user_attr(f"{CONFIRMED}1", {"mean": 0.84, "std": 0.01})
+    add(made, [0.3, 0.5], params=100_000)
+    add(made, [0.6, 0.86], params=150_000)
+    add(made, [0.7, 0.85], params=120_000)
+    add(made, [0.4], params=50_000, state=TrialState.PRUNED, **{REASON: "below the better half at epoch 1"})
+    add(made, [], params=90_000, state=TrialState.RUNNING)
+    add(made, [0.1], params=80_000, state=TrialState.FAIL, **{REASON: "diverged: loss is nan in epoch 2"})
+    made.add_trial(create_trial(state=TrialState.FAIL))
+    return made

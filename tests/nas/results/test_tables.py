@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from rich.console import Console
+
+from nas.results.leaderboard import leaderboard
+from nas.results.tables import as_table, as_text, duration, print_board, rejections, sparkline
+from nas.search.study import CONFIRMED, REASON
+from tests.nas.results.known import add
+
+ARCHITECTURE = "c3.16 " + "r3.24 " * 25
+
+
+def rendered(study: optuna.Study, width: int) -> list[str]:
+    file = io.StringIO()
+    Console(file=file, width=width).print(as_table(leaderboard(study), width))
+    return file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_table_fits_its_width_and_cuts_no_figure(study: optuna.Study, width: int) -> None:
+    add(study, [0.123456] * 100, params=199_999, state=TrialState.PRUNED)
+    study.set_user_attr(f"{CONFIRMED}6", {"mean": 0.8712, "std": 0.0123})
+    lines = rendered(study, width)
+    assert max(map(len, lines)) <= width
+    assert "…" not in "".join(lines)
+    assert lines[0] == "study known on digits, target over 85.00%"
+    (best,) = (line for line in lines if line.strip().startswith("1 "))
+    deviation = ["±", "1.00"] if width >= 120 else []
+    figures = ["1", "1", "complete", "86.00", "84.00", *deviation, "150,000", "150.0", "46", "2", "2s", "▅▇"]
+    assert best.split() == figures + (["network-1"] if width >= 120 else [])
+
+
+def test_a_narrow_table_names_the_best_network_and_deviations_below(study: optuna.Study) -> None:
+    lines = rendered(study, 80)
+    assert lines[-1] == "#1, trial 1: network-1"
+    assert "trial 1 confirmed: test 84.00 ± 1.00 %" in lines
+    assert "network-2" not in "".join(lines)
+    assert "network-2" in "".join(rendered(study, 120))
+
+
+def test_long_networks_fold_and_stay_whole(study: optuna.Study) -> None:
+    add(study, [0.9], params=1, architecture=ARCHITECTURE)
+    for width in (80, 120):
+        lines = rendered(study, width)
+        assert max(map(len, lines)) <= width
+        assert "".join(lines).count("r3.24") == 25
+
+
+def test_below_the_table_stands_what_became_of_the_proposals(study: optuna.Study) -> None:
+    lines = rendered(study, 120)
+    assert "1,213 proposed, 1,207 rejected; trials: 3 complete, 1 pruned, 1 running, 1 failed" in lines
+    assert "rejected by: receptive_field > 44 (1,200), params < 200k (7)" in lines
+    assert "trial 5 failed: diverged: loss is nan in epoch 2" in lines
+
+
+def test_what_is_not_known_yet_is_a_dash(study: optuna.Study) -> None:
+    (running,) = (line for line in rendered(study, 80) if "running" in line and "4" in line.split()[:2])
+    assert running.split() == ["6", "4", "running", "-", "-", "90,000", "90.0", "49", "0", "0s"]
+
+
+def test_csv_reads_back_as_the_rows_of_the_json(study: optuna.Study) -> None:
+    add(study, [0.2], params=1, state=TrialState.FAIL, **{REASON: 'a "quoted", comma\nand line'})
+    board = leaderboard(study)
+    rows = list(csv.DictReader(io.StringIO(as_text(board, "csv"))))
+    expected = board.as_dict()["rows"]
+    assert len(rows) == len(expected) == 7
+    for got, wanted in zip(rows, expected, strict=True):
+        del wanted["curve"]
+        assert got == {key: "" if value is None else str(value) for key, value in wanted.items()}
+
+
+def test_json_text_is_the_document(study: optuna.Study) -> None:
+    board = leaderboard(study)
+    assert json.loads(as_text(board, "json")) == json.loads(json.dumps(board.as_dict()))
+
+
+def test_markdown_is_one_table_with_a_row_a_trial(study: optuna.Study) -> None:
+    lines = as_text(leaderboard(study), "markdown").splitlines()
+    assert lines[0] == "| # | trial | state | val % | test % | params | MMACs | RF | ep | time | architecture |"
+    assert lines[2] == ("| 1 | 1 | complete | 86.00 | 84.00 ± 1.00 | 150,000 | 150.0 | 46 | 2 | 2s | `network-1` |")
+    assert len(lines) == 2 + 6
+    assert {line.count("|") for line in lines} == {12}
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "markdown", "table"])
+def test_elsewhere_than_on_a_terminal_nothing_is_coloured_cut_or_folded(
+    study: optuna.Study, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    add(study, [0.9], params=1, architecture=ARCHITECTURE)
+    file = io.StringIO()
+    print_board(leaderboard(study), form, Console(file=file))
+    assert "\x1b" not in file.getvalue()
+    assert ARCHITECTURE.strip() in file.getvalue()
+
+
+def test_a_terminal_is_coloured_unless_it_asks_for_none(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def printed() -> str:
+        file = io.StringIO()
+        console = Console(file=file, force_terminal=True, width=120, color_system="truecolor")
+        print_board(leaderboard(study), "table", console)
+        return file.getvalue()
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[1;32m" in printed(), "what meets the target is green"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "32m" not in printed()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (-3, "0s"), (59.4, "59s"), (59.6, "1m00s"), (187, "3m07s"), (3599, "59m59s"), (7500, "2h05m")],
+)
+def test_durations_are_short(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((), ""),
+        ((0.0, 0.124, 0.125, 0.5, 0.875, 1.0), "▁▁▂▅██"),
+        (tuple(i / 8 for i in range(8)), "▁▂▃▄▅▆▇█"),
+        ((0.0, 1.0) * 8, "████████"),
+        ((0.0,) * 9 + (1.0,), "▁▁▁▁█"),
+    ],
+)
+def test_a_curve_takes_eight_characters_at_most(values: tuple[float, ...], text: str) -> None:
+    assert sparkline(values) == text
+
+
+def test_no_rejection_is_said_so() -> None:
+    assert rejections({}) == "none"

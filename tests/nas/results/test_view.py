@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import io
+import random
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import Trial, TrialState
+from rich.console import Console
+
+from constraints.rules import parse_all
+from nas.results import view
+from nas.results.view import ConfirmView, SearchView
+from nas.search.driver import Budget, Candidate, Driver
+from nas.search.engine import LocalEngine, Placement
+from nas.search.study import REASON
+from nas.space import space as spaces
+from nas.space.analytic import metrics
+from nas.space.feasible import FeasiblePart
+from nas.space.sampler import FeasibleSampler
+from nas.training import datasets
+from nas.training.feed import Feed
+
+
+@pytest.fixture
+def driver(study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
+    """A launch on the known study that trains its trial 4, which has one epoch of three."""
+    monkeypatch.setattr(view, "_REFRESH_SECONDS", 0.0)
+    space = spaces.load("tiny", input=(3, 32, 32), classes=10)
+    sampler = FeasibleSampler(FeasiblePart(space, parse_all(("params < 200k",))), seed=0)
+    made = Driver(
+        study=study,
+        sampler=sampler,
+        engine=LocalEngine([Placement(device="cpu", threads=1)]),
+        feed=Feed(dataset=datasets.load("digits", cache=tmp_path), split=None, folder=tmp_path),
+        budget=Budget(trials=9, seconds=1e6, epochs=3, target=0.85),
+        folder=tmp_path,
+    )
+    made.earlier = [t for t in study.trials if t.state.is_finished()]
+    architecture = space.decode(sampler.feasible.sample(random.Random(0)))
+    made.running = [
+        Candidate(
+            trial=Trial(study, study.trials[4]._trial_id),
+            architecture=architecture,
+            metrics=metrics(architecture),
+            folder=tmp_path,
+            curve=[{"epoch": 1, "val_accuracy": 0.25, "seconds": 10.0}],
+        )
+    ]
+    return made
+
+
+def terminal(*, height: int = 24) -> tuple[Console, io.StringIO]:
+    file = io.StringIO()
+    return Console(file=file, force_terminal=True, width=80, height=height, color_system=None), file
+
+
+def test_elsewhere_than_on_a_terminal_each_epoch_and_each_end_is_a_line(driver: Driver) -> None:
+    file, trial = io.StringIO(), driver.running[0].trial
+    with SearchView(Console(file=file)) as shown:
+        shown.show(driver)
+        assert file.getvalue() == "", "what ended before this launch is not said again"
+        trial.report(0.25, 1)
+        shown.show(driver)
+        shown.show(driver)
+        trial.report(0.5, 2)
+        trial.set_user_attr(REASON, "below the better half at epoch 2")
+        driver.study.tell(trial.number, state=TrialState.PRUNED)
+    assert file.getvalue().splitlines() == [
+        "trial 4: 25.00% after 1 of 3 epochs",
+        "trial 4: 50.00% after 2 of 3 epochs, pruned (below the better half at epoch 2)",
+    ]
+
+
+def test_a_note_is_said_once(driver: Driver) -> None:
+    file = io.StringIO()
+    with SearchView(Console(file=file)) as shown:
+        driver.notes.append("trial 0 is trained anew")
+        shown.show(driver)
+        shown.show(driver)
+    assert file.getvalue().splitlines() == ["note: trial 0 is trained anew"]
+
+
+def test_a_terminal_shows_best_running_and_rejected_within_its_width(driver: Driver) -> None:
+    console, file = terminal()
+    with SearchView(console) as shown:
+        shown.show(driver)
+        lines = [line.rstrip() for line in file.getvalue().replace("\r", "\n").splitlines()]
+    text = "\n".join(lines)
+    assert "known   6 of 9 trials" in text, "the five that ended and the one that was no network"
+    assert "target over 85.00%" in text
+    assert "best      86.00%, trial 1, 150,000 params" in text
+    (row,) = (line for line in lines if " 1/3 " in line)
+    assert row.split()[:2] == ["4", "1/3"]
+    assert f"{driver.running[0].metrics.params:,}" in row.split()
+    assert "25.00" in row.split()
+
+
+def test_more_trials_than_lines_are_counted(driver: Driver) -> None:
+    driver.running *= 12
+    console, file = terminal(height=15)
+    console.print(view._screen(driver, console.height))
+    lines = file.getvalue().splitlines()
+    assert len(lines) <= 15
+    assert sum(" 1/3 " in line for line in lines) == 7
+    assert "and 5 more" in [line.strip() for line in lines]
+
+
+def test_a_confirmation_is_a_line_an_epoch_elsewhere_and_a_bar_on_a_terminal() -> None:
+    file = io.StringIO()
+    with ConfirmView(Console(file=file)) as shown:
+        for done in (0, 0, 1, 2):
+            shown.show(3, 7, done, 2)
+    name = "confirm trial 3, seed 7"
+    assert file.getvalue().splitlines() == [f"{name}: {done} of 2 epochs" for done in (0, 1, 2)]
+    console, screen = terminal()
+    with ConfirmView(console) as shown:
+        shown.show(3, 7, 1, 2)
+        shown.show(3, 8, 0, 2)
+        shown._bars.refresh()
+    assert f"{name} ━" in screen.getvalue()
+    assert "50%" in screen.getvalue()
+    assert "confirm trial 3, seed 8" in screen.getvalue()
