@@ -148,9 +148,7 @@ def confirm(  # noqa: PLR0917
 def space(
     source: Annotated[str, typer.Argument(metavar="SPACE", help="assignment, wide, tiny or FILE.toml")] = "assignment",
     space_: Annotated[str | None, typer.Option("--space", help="the same, as launch takes it")] = None,
-    constraints: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")
-    ] = None,
+    constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:

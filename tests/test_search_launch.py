@@ -1,7 +1,8 @@
-"""The command line of the search, in processes of its own."""
+"""A search that is killed, interrupted and resumed, and one on a database server."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -11,64 +12,85 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import search
+
 SEARCH = Path(__file__).parents[1] / "search.py"
-TINY = ("--data", "digits", "--space", "tiny")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+LAUNCH = ("launch", "--data", "digits", "--space", "tiny", "--epochs", "3", "--workers", "2", "--device", "cpu")
+ENDLESS = (*LAUNCH, "--trials", "100000")
+"""More trials than any machine trains before it is stopped, so that no timing decides a test."""
+
+Captured = pytest.CaptureFixture[str]
+Process = subprocess.Popen[str]
+
+pytestmark = pytest.mark.timeout(1200)  # what ends a wait in vain; a quiet machine takes seconds
 
 
-def start(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, str(SEARCH), *arguments]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, text=True, stdout=pipe, stderr=pipe, env=ENVIRONMENT, **options)
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path
 
 
-def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    process = start(folder, *arguments)
-    out, err = process.communicate(timeout=240)
-    return process.returncode, out, err
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    """Start search.py as the leader of a process group; what is left of it ends with the test."""
+    started: list[Process] = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore Ctrl-C
+
+    def begin(*arguments: str) -> Process:
+        command = [sys.executable, str(SEARCH), *arguments]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, text=True, stdout=pipe, stderr=pipe, start_new_session=True)
+        started.append(process)
+        return process
+
+    yield begin
+    signal.signal(signal.SIGINT, before)
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
-def board(folder: Path, *arguments: str) -> dict[str, Any]:
-    code, out, err = run(folder, "leaderboard", "--format", "json", *arguments)
-    assert (code, err) == (0, "")
-    return dict(json.loads(out))
+def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.05)
 
 
-def workers(parent: int) -> list[int]:
-    """Living worker processes of a driver."""
-    found = []
+def living(group: int) -> dict[int, bytes]:
+    """Processes of a group that have not ended: number -> command line."""
+    found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-            command = (stat.parent / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and fields[0] != "Z" and b"spawn_main" in command:
-            found.append(int(stat.parent.name))
+        with suppress(OSError):
+            state, _, of_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(of_group) == group and state != "Z":
+                found[int(stat.parent.name)] = (stat.parent / "cmdline").read_bytes()
     return found
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+def workers(driver: Process) -> list[int]:
+    return [pid for pid, command in living(driver.pid).items() if b"spawn_main" in command]
 
 
-def wait_for_epochs(process: subprocess.Popen[str], count: int) -> list[str]:
-    """Progress lines up to and with the one of the ``count``-th epoch."""
+def wait_for_epochs(process: Process, count: int) -> None:
+    """Read progress up to and with the line of the ``count``-th epoch from now."""
     assert process.stderr is not None
-    lines: list[str] = []
+    lines = []
     for line in process.stderr:
         lines.append(line)
-        if sum(" after " in line for line in lines) >= count:
-            return lines
+        count -= " after " in line
+        if not count:
+            return
     raise AssertionError("the launch ended early: " + "".join(lines))
 
 
@@ -77,58 +99,55 @@ def finished_epochs(folder: Path) -> dict[str, int]:
     return {path.parent.name: len(json.loads(path.read_text())) for path in curves}
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="the test finds workers in /proc")
-def test_kills_lose_no_finished_epoch_and_no_trial(tmp_path: Path) -> None:
-    launch = ("launch", *TINY, "--trials", "4", "--epochs", "3", "--workers", "2", "--write-config", "used.toml")
-    before: dict[str, int] = {}
-    for _ in range(2):
-        process = start(tmp_path, *launch)
-        wait_for_epochs(process, 2)
-        children = workers(process.pid)
-        assert len(children) == 2
-        process.kill()
-        process.communicate()
-        deadline = time.monotonic() + 20
-        while any(alive(child) for child in children) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert not any(alive(child) for child in children), "workers of a killed driver end"
-        now = finished_epochs(tmp_path)
-        assert all(now[trial] >= epochs for trial, epochs in before.items())
-        before = now
-    process = start(tmp_path, "launch", "--config", "used.toml", "--format", "json")
-    wait_for_epochs(process, 1)
-    code, _, err = run(tmp_path, "launch", "--config", "used.toml")
-    assert code == 2
+def document(capsys: Captured, *arguments: str) -> Any:
+    """What a command prints as JSON, run in this process."""
+    assert search.run([*arguments, "--format", "json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="the test finds processes in /proc")
+def test_no_kill_and_no_ctrl_c_loses_a_finished_epoch_or_a_trial(
+    here: Path, start: Callable[..., Process], capsys: Captured
+) -> None:
+    killed = start(*ENDLESS, "--write-config", "used.toml")
+    wait_for_epochs(killed, 2)
+    assert len(workers(killed)) == 2
+    killed.kill()
+    until(lambda: not living(killed.pid))
+    before = finished_epochs(here)
+    assert sum(before.values()) >= 2
+
+    interrupted = start("launch", "--config", "used.toml")
+    wait_for_epochs(interrupted, 1)
+    assert search.run(["launch", "--config", "used.toml"]) == 2
+    err = capsys.readouterr().err
     assert "study 'search' is held by another process" in err.splitlines()[-1]
     assert err.count("error:") == 1
-    for child in workers(process.pid)[:1]:
-        os.kill(child, signal.SIGKILL)
-    out, _ = process.communicate(timeout=240)
-    assert process.returncode == 0
-    result = json.loads(out)
-    assert sorted(row["trial"] for row in result["rows"]) == [0, 1, 2, 3]
-    assert {row["state"] for row in result["rows"]} <= {"complete", "pruned"}
-    assert result["counts"]["proposed"] == 4 + sum(result["rejected"].values())
-    for row in result["rows"]:
-        assert len(row["curve"]) == row["epochs"] >= before.get(f"trial-{row['trial']:05d}", 0)
-    assert not list((tmp_path / "runs").rglob("*.tmp"))
+    os.kill(workers(interrupted)[0], signal.SIGKILL)
+    wait_for_epochs(interrupted, 2)
+    os.killpg(interrupted.pid, signal.SIGINT)  # what a terminal does: the whole group hears of it
+    out, err = interrupted.communicate()
+    assert (interrupted.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "error: interrupted: everything finished is kept: launch again to go on"
+    assert err.count("error:") == 1
+    until(lambda: not living(interrupted.pid))
 
+    rows = document(capsys, "leaderboard", "--top", "100000")["rows"]
+    states = Counter(row["state"] for row in rows)
+    assert set(states) <= {"complete", "pruned", "running"}
+    assert 1 <= states["running"] <= 2
+    now = finished_epochs(here)
+    assert all(now[trial] >= epochs for trial, epochs in before.items())
 
-def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    process = start(tmp_path, "launch", *TINY, "--trials", "3", "--epochs", "2", start_new_session=True)
-    wait_for_epochs(process, 1)
-    os.killpg(process.pid, signal.SIGINT)  # what a terminal does: the whole group hears of it
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert out == ""
-    assert [line for line in err.splitlines() if not line.startswith("trial ")] == [
-        "error: interrupted: everything finished is kept: launch again to go on"
-    ]
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
-    rows = board(tmp_path)["rows"]
-    assert max(row["epochs"] for row in rows) >= 1
-    assert {row["state"] for row in rows} == {"running"}
+    ended = document(capsys, *LAUNCH, "--trials", str(len(rows)))
+    again = document(capsys, "leaderboard", "--top", "100000")["rows"]
+    assert sorted(row["trial"] for row in again) == list(range(len(rows)))
+    assert {row["state"] for row in again} <= {"complete", "pruned"}
+    assert {row["trial"]: row["architecture"] for row in again} == {r["trial"]: r["architecture"] for r in rows}
+    assert ended["counts"]["proposed"] == len(rows) + sum(ended["rejected"].values())
+    for row in again:
+        assert len(row["curve"]) == row["epochs"] >= now[f"trial-{row['trial']:05d}"]
+    assert not list((here / "runs").rglob("*.tmp"))
 
 
 def test_the_leaderboard_command_loads_no_torch(tmp_path: Path) -> None:
@@ -145,11 +164,13 @@ def test_the_leaderboard_command_loads_no_torch(tmp_path: Path) -> None:
 @pytest.fixture
 def database() -> Iterator[str]:
     """A PostgreSQL server of its own on a loopback port."""
-    pytest.importorskip("psycopg", reason="the PostgreSQL driver (psycopg) is not installed")
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     initdb = str(installed[-1]) if installed else shutil.which("initdb")
-    if initdb is None:
-        pytest.skip("PostgreSQL's server is not installed")
+    if initdb is None or importlib.util.find_spec("psycopg") is None:
+        missing = "PostgreSQL's server (initdb) or its driver (psycopg) is not installed"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
     binaries, data = Path(initdb).parent, Path(tempfile.mkdtemp(prefix="nas-postgresql-"))
     as_root = os.geteuid() == 0
     if as_root:  # the server refuses to run as root
@@ -170,12 +191,12 @@ def database() -> Iterator[str]:
         shutil.rmtree(data, ignore_errors=True)
 
 
-def test_a_search_on_postgresql(tmp_path: Path, database: str) -> None:
-    launch = ("launch", *TINY, "--trials", "1", "--epochs", "1", "--storage", database, "--format", "json")
-    code, out, err = run(tmp_path, *launch, "--target", "0.99")
-    assert code == 1, err
+def test_a_search_on_postgresql(here: Path, database: str, capsys: Captured) -> None:
+    launch = (*LAUNCH, "--trials", "1", "--epochs", "1", "--workers", "1", "--storage", database)
+    assert search.run([*launch, "--target", "0.999", "--format", "json"]) == 1
+    out, err = capsys.readouterr()
     result = json.loads(out)
     assert [row["state"] for row in result["rows"]] == ["complete"]
-    assert board(tmp_path, "--storage", database) == result
-    assert set(result) == {"study", "data", "target", "counts", "rejected", "rows"}
-    assert (tmp_path / "runs" / "search" / "trial-00000" / "weights.safetensors").exists()
+    assert document(capsys, "leaderboard", "--storage", database) == result
+    assert (here / "runs" / "search" / "trial-00000" / "weights.safetensors").exists()
+    assert "unused" not in err, "the password stays out of what is printed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,7 +75,7 @@ def confirm(
     tasks = {
         (trial, seed): Task(
             architecture=architecture, feed=feed, epochs=epochs, until=epochs, seed=seed,
-            folder=folder / f"confirm-{trial:05d}" / f"epochs-{epochs}-seed-{seed}",
+            folder=folder / f"confirm-{trial:05d}-{_digest(architecture)}" / f"epochs-{epochs}-seed-{seed}",
         )
         for trial, architecture in trials
         for seed in seeds
@@ -91,6 +92,11 @@ def confirm(
     finally:
         engine.shutdown()
     return [found[trial] for trial, _ in trials]
+
+
+def _digest(architecture: str) -> str:
+    """What tells the trials of one number apart, should a study be made anew."""
+    return hashlib.sha256(architecture.encode()).hexdigest()[:8]
 
 
 def _run(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,11 +175,23 @@ class Driver:
             for name, value in judged.metrics.as_dict().items():
                 trial.set_user_attr(name, value)
             self.study.set_user_attr(REJECTED, self.rejected)
+            self._set_leftover_aside(trial)
             trial.set_user_attr(ARCHITECTURE, str(judged.architecture))
         return self._candidate(trial, parse(trial.user_attrs[ARCHITECTURE]), reported)
 
+    def _folder(self, trial: Trial) -> Path:
+        return self.folder / f"trial-{trial.number:05d}"
+
+    def _set_leftover_aside(self, trial: Trial) -> None:
+        """Free the folder of a new trial: what lies there is of another study, one since deleted perhaps."""
+        folder = self._folder(trial)
+        if folder.exists():
+            names = (folder.with_name(f"left-{number}-{folder.name}") for number in count(1))
+            aside = folder.rename(next(name for name in names if not name.exists()))
+            self.notes.append(f"{folder} held a training of another study of this name: moved to {aside.name}")
+
     def _candidate(self, trial: Trial, architecture: Architecture, reported: int) -> Candidate:
-        folder = self.folder / f"trial-{trial.number:05d}"
+        folder = self._folder(trial)
         curve = read_progress(folder)[:reported]
         if len(curve) < reported:
             self.notes.append(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import random
 from pathlib import Path
@@ -14,7 +15,7 @@ from constraints.rules import parse_all
 from nas.search import driver as drivers
 from nas.search.driver import Budget, Driver, pruner, rungs
 from nas.search.study import CURVE, REASON, REJECTED
-from nas.search.work import CHECKPOINT, read_progress
+from nas.search.work import CHECKPOINT, PROGRESS, read_progress
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import ARCHITECTURE, FeasibleSampler
@@ -126,6 +127,21 @@ def test_a_trial_whose_folder_is_gone_is_trained_anew_and_says_so(engine: Any, f
     assert again.notes == [f"trial 0 is trained anew: its 2 finished epochs are not in {folder}"]
     assert [e["epoch"] for e in study.trials[0].user_attrs[CURVE]] == [1, 2, 3]
     assert study.trials[0].state == TrialState.COMPLETE
+
+
+def test_what_another_study_left_in_the_folder_is_set_aside(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    left = tmp_path / "trial-00000"
+    left.mkdir()
+    epoch = {"epoch": 1, "loss": 0.0, "val_accuracy": 1.0, "learning_rate": 0.0, "seconds": 0.0, "images": 1}
+    (left / PROGRESS).write_text(json.dumps([epoch]))
+    (tmp_path / "left-1-trial-00000").mkdir()
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=1)
+    driver.run()
+    assert driver.notes == [f"{left} held a training of another study of this name: moved to left-2-trial-00000"]
+    assert read_progress(tmp_path / "left-2-trial-00000") == [epoch]
+    assert study.trials[0].value < 1.0
+    assert study.trials[0].user_attrs[CURVE] == read_progress(left)
 
 
 def test_a_trial_killed_before_its_network_was_stored_keeps_its_number(engine: Any, feed: Feed, tmp_path: Path) -> None:
