@@ -1,7 +1,8 @@
 """How long a trace takes beside the tools that answer part of the same question, in one run.
 
 ``uv run --group bench python -m benchmarks.constraints [--quick] [--json]``. Each tool gets the same model and the
-same input on one thread, takes turns with the others, and is told by its median and its ratio to torchinfo's.
+same input on one thread, takes turns with the others, and is told by its median (of CPU time, so that other work on
+the machine counts little) and its ratio to torchinfo's.
 A peer that is not installed, or that fails on a model, is listed with the reason.
 """
 
@@ -146,9 +147,9 @@ def _ratio(timings: Mapping[str, Timing], tool: str) -> float:
 def _timed(tool: Tool, model: nn.Module, shape: Shape) -> float:
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        start = time.perf_counter()
+        start = time.process_time()
         tool(model, shape)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
 
 def _fvcore(model: nn.Module, shape: Shape) -> object:

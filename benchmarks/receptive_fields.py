@@ -91,7 +91,8 @@ def _compared(name: str) -> Row:
         except (UnusableInputError, RuntimeError) as error:  # a map that a strip makes empty, say
             note = f"not probed: {str(error).splitlines()[0][:80]}"
     end = time.perf_counter()
-    note = "; ".join(filter(None, (note, *found.warnings)))
+    if found.warnings:
+        note = f"{note or 'trace'}: {len(found.warnings)} warnings, first {found.warnings[0]}"
     return _row(name, found.metrics.receptive_field_hw, probed, (middle - start, end - middle), note)
 
 

@@ -94,7 +94,7 @@ class Verdict:
     ok: bool
     why: str
     fix: tuple[str, ...] = ()
-    """Single changes, each tried on a copy of the model, that satisfy the constraint and break no other."""
+    """Changes, each tried on a copy of the model, that satisfy the constraint and break no other; else advice."""
     layers: tuple[str, ...] = ()
     """Names of the layers that the figure counts or is about."""
 
