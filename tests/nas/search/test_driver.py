@@ -140,7 +140,7 @@ def test_what_another_study_left_in_the_folder_is_set_aside(engine: Any, feed: F
     driver.run()
     assert driver.notes == [f"{left} held a training of another study of this name: moved to left-2-trial-00000"]
     assert read_progress(tmp_path / "left-2-trial-00000") == [epoch]
-    assert study.trials[0].value < 1.0
+    assert study.trials[0].values[0] < 1.0
     assert study.trials[0].user_attrs[CURVE] == read_progress(left)
 
 
