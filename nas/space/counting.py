@@ -104,9 +104,14 @@ def count(vector: Vector, constraints: Sequence[Constraint], *, bins: int = 20) 
 
 
 def _edges(constraints: Sequence[Constraint], metric: str, bins: int) -> list[int]:
-    limits = [ceil(c.limit) for c in constraints if ALIASES.get(c.metric, c.metric) == metric and c.limit > 0]
+    """Ends, not included, of the histogram's bins, up to the largest value that the limits on ``metric`` allow."""
+    limits = [
+        ceil(c.limit) if c.op == "<" else floor(c.limit) + 1
+        for c in constraints
+        if ALIASES.get(c.metric, c.metric) == metric and c.limit > 0
+    ]
     top = max(limits, default=0)
-    return [top * (i + 1) // bins for i in range(bins)] if top else []
+    return sorted({top * (i + 1) // bins for i in range(bins)} - {0})
 
 
 def _heads(vector: Vector, figures: _Figures) -> list[tuple[int, int]]:

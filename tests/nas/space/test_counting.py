@@ -1,6 +1,7 @@
 """Exact counts against brute force."""
 
 import itertools
+import random
 from collections import Counter
 from typing import Any
 
@@ -76,6 +77,15 @@ def test_counts_equal_brute_force(space: Space, expressions: list[str]) -> None:
     assert dict(found.broken) == dict(wanted)
     if found.histogram and any("<" in e for e in expressions if e.startswith(found.metric)):
         assert sum(n for _, n in found.histogram) == found.feasible
+
+
+@pytest.mark.parametrize("op", ["<", "<="])
+def test_the_histogram_holds_every_feasible_network_up_to_the_limit(op: str) -> None:
+    space = load("tiny")
+    params = metrics(space.decode(space.random(random.Random(0)))).params
+    found = counting.count(Vector(space), parse_all([f"params {op} {params}"]))
+    assert found is not None
+    assert sum(n for _, n in found.histogram) == found.feasible > 0
 
 
 @pytest.mark.parametrize("preset", ["tiny"])
