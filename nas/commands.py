@@ -164,7 +164,8 @@ def confirm(
 def _sentence(c: Confirmation, target: float | None) -> str:
     runs = ", ".join(f"{a:.2%}" for a in c.accuracies)
     verdict = "" if target is None else f", {'over' if c.mean > target else 'not over'} {target:.2%}"
-    return f"trial {c.trial}: test accuracy {c.mean:.2%} ± {100 * c.std:.2f} ({runs}; {c.epochs} epochs){verdict}"
+    spread = f" ± {100 * c.std:.2f}" if len(c.seeds) > 1 else ""  # one training has no spread
+    return f"trial {c.trial}: test accuracy {c.mean:.2%}{spread} ({runs}; {c.epochs} epochs){verdict}"
 
 
 def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] | None:

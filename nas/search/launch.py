@@ -187,6 +187,7 @@ def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> di
         "data": {"name": dataset.name, "hash": dataset.content_hash},
         "space": {"name": config.space, "hash": space.fingerprint},
         "constraints": ", ".join(config.constraints),
+        "seed": config.seed,
         "epochs": config.epochs,
         "objective": config.objective,
     }

@@ -32,6 +32,7 @@ REMEDIES = {
     "data": "use the data that the study was made with, or another --study",
     "space": "use the space that the study was made with, or another --study",
     "constraints": "use the constraints that the study was made with, or another --study",
+    "seed": "keep the seed, or use another --study",
     "epochs": "keep the budget of a candidate, or use another --study",
     "objective": "keep the objective, or use another --study",
 }

@@ -57,9 +57,9 @@ def test_a_residual_block_adds_its_input() -> None:
 
 def test_a_scaled_residual_scales_its_input() -> None:
     model = build(parse("N.4x6x6.4/%pw4/gap"))
-    first, scale = model.stages.c1[0][0].conv.weight, model.stages.c1[0].scale  # type: ignore[union-attr,index]
-    nn.init.zeros_(first)  # type: ignore[arg-type]
-    nn.init.constant_(scale, 3.0)  # type: ignore[arg-type]
+    first, scale = model.get_parameter("stages.c1.0.0.conv.weight"), model.get_parameter("stages.c1.0.scale")
+    nn.init.zeros_(first)
+    nn.init.constant_(scale, 3.0)
     images = torch.randn(3, 4, 6, 6)
     assert torch.allclose(model(images), 3 * images.mean((2, 3)), atol=1e-5)
 
@@ -71,28 +71,27 @@ def test_the_tiniest_network_has_its_published_number_of_parameters() -> None:
 
 
 def test_a_gated_convolution_multiplies_its_halves() -> None:
-    layer = build(parse("R.2x5x5.2/gl2/gap")).stages.c1[0]  # type: ignore[union-attr,index]
+    layer = build(parse("R.2x5x5.2/gl2/gap")).get_submodule("stages.c1.0")
     images = torch.randn(3, 2, 5, 5)
-    first, second = nn.functional.conv2d(images, layer.conv.weight).chunk(2, 1)  # type: ignore[union-attr,arg-type]
-    assert torch.allclose(layer(images), first.clamp(min=0) * second)  # type: ignore[operator]
+    first, second = nn.functional.conv2d(images, layer.get_parameter("conv.weight")).chunk(2, 1)
+    assert torch.allclose(layer(images), first.clamp(min=0) * second)
 
 
 def test_a_mixed_convolution_treats_each_share_by_itself() -> None:
-    layer = build(parse("N.6x9x9.6/mx1_3_5d2a3/gap")).stages.c1[0]  # type: ignore[union-attr,index]
+    layer = build(parse("N.6x9x9.6/mx1_3_5d2a3/gap")).get_submodule("stages.c1.0")
     images = torch.randn(2, 6, 9, 9)
     first, second, third = images.chunk(3, 1)
-    parts = layer.conv.parts  # type: ignore[union-attr]
-    second = nn.functional.conv2d(second, parts[1].weight, padding=1, groups=2)  # type: ignore[index,union-attr,arg-type]
+    second = nn.functional.conv2d(second, layer.get_parameter("conv.parts.1.weight"), padding=1, groups=2)
     third = nn.functional.avg_pool2d(third, 3, 1, 1)
-    kernel = parts[2][1].weight  # type: ignore[index,union-attr]
-    third = nn.functional.conv2d(third, kernel, padding=4, dilation=2, groups=2)  # type: ignore[arg-type]
-    assert torch.allclose(layer(images), torch.cat([first, second, third], 1), atol=1e-6)  # type: ignore[operator]
+    kernel = layer.get_parameter("conv.parts.2.1.weight")
+    third = nn.functional.conv2d(third, kernel, padding=4, dilation=2, groups=2)
+    assert torch.allclose(layer(images), torch.cat([first, second, third], 1), atol=1e-6)
 
 
 def test_squeeze_and_excitation_scales_channels_between_0_and_1() -> None:
-    layer = build(parse("N.4x5x5.4/se2-pw4/gap")).stages.c1[0]  # type: ignore[union-attr,index]
+    layer = build(parse("N.4x5x5.4/se2-pw4/gap")).get_submodule("stages.c1.0")
     images = torch.randn(2, 4, 5, 5)
-    ratio = (layer(images) / images).flatten(2)  # type: ignore[operator]
+    ratio = (layer(images) / images).flatten(2)
     assert torch.allclose(ratio, ratio[:, :, :1].expand_as(ratio), atol=1e-4)
     assert ((ratio > 0) & (ratio < 1)).all()
 

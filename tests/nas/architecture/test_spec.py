@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nas.architecture.named import NAMED, SEED, TINIEST
 from nas.architecture.spec import (
+    HEADS,
     POST,
     Architecture,
     ArchitectureError,
@@ -71,7 +72,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
                 channels = members[-1].output((channels, 99, 99))[0]
             blocks.append(Block(units=tuple(members), residual=residual, scaled=residual and draw(st.booleans())))
         stages.append(tuple(blocks))
-    head = draw(st.sampled_from(["gap", "conv", "fc"]))
+    head = draw(st.sampled_from(HEADS))
     classes = channels if head == "gap" else draw(st.integers(2, 100))
     return Architecture(stages=tuple(stages), head=head, input=shape, classes=classes)
 

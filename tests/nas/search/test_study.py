@@ -14,6 +14,7 @@ MADE_WITH = {
     "data": {"name": "digits", "hash": "aaaaaaaaaa"},
     "space": {"name": "tiny", "hash": "bbbbbbbbbb"},
     "constraints": "params < 200k",
+    "seed": 0,
     "epochs": 8,
     "objective": "accuracy",
 }
@@ -42,6 +43,7 @@ def test_the_same_data_under_another_name_is_the_same() -> None:
         ("data", {"name": "CIFAR-10", "hash": "cccccccccc"}, "other data: digits (aaaaaaaa), not CIFAR-10 (cccccccc)"),
         ("space", {"name": "tiny", "hash": "dddddddddd"}, "other space: tiny (bbbbbbbb), not tiny (dddddddd)"),
         ("constraints", "params < 100k", "other constraints: params < 200k, not params < 100k"),
+        ("seed", 1, "other seed: 0, not 1"),
         ("epochs", 9, "other epochs: 8, not 9"),
         ("objective", "accuracy,params", "other objective: accuracy, not accuracy,params"),
     ],

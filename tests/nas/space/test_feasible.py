@@ -79,7 +79,7 @@ def chi_square_is_likely(counts: Sequence[int]) -> bool:
     expected = sum(counts) / len(counts)
     statistic = sum((n - expected) ** 2 / expected for n in counts)
     freedom = len(counts) - 1
-    return abs(statistic - freedom) < 5 * (2 * freedom) ** 0.5
+    return bool(abs(statistic - freedom) < 5 * (2 * freedom) ** 0.5)
 
 
 @pytest.mark.parametrize(

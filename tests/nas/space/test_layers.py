@@ -22,7 +22,7 @@ def test_a_separable_layer_strides_and_dilates_in_its_depthwise_part() -> None:
 
 
 def test_a_given_dilation_takes_the_place_of_the_words() -> None:
-    assert units("c3d2", 8, 8, post=POST, dilation=4)[0].dilation == 4
+    assert units("c3d2", 8, 8, post=POST, dilation=4) == (Conv(out=8, dilation=4, post=POST),)
 
 
 @pytest.mark.parametrize("word", ["", "c", "c4", "c1", "sep3g2", "pw3", "conv3", "c3d0", "c3g0", "x"])

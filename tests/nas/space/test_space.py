@@ -4,12 +4,13 @@ import random
 from pathlib import Path
 
 import pytest
+from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import Conv, parse
 from nas.space.space import PRESETS, Space, load
 
-TINY_CHOICES = {
+TINY_CHOICES: dict[str, bool | int | str] = {
     "form": "strided", "head": "fc", "c1.residual": True, "c1.layer2": "sep3", "c1.down": "c3",
     "c2.width": 16, "c2.residual": True, "c2.layer1": "c3", "c2.layer2": "sep3d2", "c2.down": "sep3",
     "c3.width": 8, "c3.residual": False, "c3.layer1": "c3", "c3.layer2": "c3", "c3.down": "c3",
@@ -55,8 +56,11 @@ def test_every_parameter_has_a_choice_and_decoding_needs_no_other() -> None:
 def test_the_default_space_holds_more_than_a_trillion_encodings() -> None:
     size = 1
     for distribution in load("assignment").distributions.values():
-        choices = getattr(distribution, "choices", None)
-        size *= len(choices) if choices else (distribution.high - distribution.low) // distribution.step + 1
+        if isinstance(distribution, IntDistribution):
+            size *= (distribution.high - distribution.low) // distribution.step + 1
+        else:
+            assert isinstance(distribution, CategoricalDistribution)
+            size *= len(distribution.choices)
     assert size > 10**12
 
 
