@@ -70,7 +70,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     elif config.confirm:
         _confirm(prepared.study, _best(prepared.study, config.confirm), (0,), None, config)
     print_board(leaderboard(prepared.study), form, Console())
-    return DONE if config.target is None or summary.reached else TARGET_MISSED
+    return DONE if prepared.driver.budget.target is None or summary.reached else TARGET_MISSED
 
 
 def _ending(summary: Summary) -> str:
