@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,15 @@ def driver_of(
     study.sampler, study.pruner = sampler, pruner()
     limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, **budget})
     return Driver(study=study, sampler=sampler, engine=engine, feed=feed, budget=limits, folder=folder)
+
+
+def space_of_two() -> spaces.Space:
+    """The tiny space with one choice of everything but the last width, of which there are two."""
+    width = {"low": 8, "high": 8}
+    stage = {"depth": [3], "width": width, "body": ["c3"], "down": ["sep3"], "residual": [False]}
+    table = spaces.load("tiny").model_dump()
+    table |= {"forms": ["strided"], "heads": ["fc"], "stages": [stage] * 4, "last_width": {"low": 8, "high": 16}}
+    return spaces.Space.model_validate(table)
 
 
 def story(study: optuna.Study) -> list[tuple[int, str, str, dict[int, float]]]:
@@ -161,16 +169,13 @@ def test_a_full_disk_ends_the_launch_and_not_the_candidate(engine: Any, feed: Fe
     assert [t.state for t in study.trials] == [TrialState.RUNNING]
 
 
-def test_an_exhausted_space_ends_the_search_with_that_reason(
-    engine: Any, feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_exhausted_space_ends_the_search_with_that_reason(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
     driver = driver_of(study, engine, feed, tmp_path, trials=5, epochs=1)
-    only = driver.sampler.feasible.sample(random.Random(0))
-    monkeypatch.setattr(FeasiblePart, "sample", lambda self, generator: only)
-    monkeypatch.setattr(FeasibleSampler, "_propose", staticmethod(lambda *_: dict(only)))
+    driver.sampler = study.sampler = FeasibleSampler(FeasiblePart(space_of_two(), parse_all(RULES)))
     summary = driver.run()
-    assert summary.ended.startswith("the space is exhausted: no new feasible network in 100 draws")
+    assert summary.ended == "the space is exhausted: every feasible network is proposed; the study holds 2"
+    assert [t.state for t in study.trials[:2]] == [TrialState.COMPLETE] * 2
     assert study.trials[-1].state == TrialState.FAIL
 
 

@@ -65,10 +65,10 @@ def digits_feed(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Fe
 @pytest.fixture(scope="session")
 def cifar_archive() -> Path:
     """The JPEG copy of CIFAR-10, where the machine has it."""
-    folder = os.environ.get("NAS_TEST_DATA")
-    if not folder:
-        pytest.skip("NAS_TEST_DATA is not set: it names the folder that holds cifar10-jpeg.tar.xz")
-    return Path(folder) / "cifar10-jpeg.tar.xz"
+    archive = os.environ.get("NAS_TEST_DATA")
+    if not archive:
+        pytest.skip("NAS_TEST_DATA is not set: it names cifar10-jpeg.tar.xz")
+    return Path(archive)
 
 
 @pytest.fixture
