@@ -64,7 +64,7 @@ OPERATIONS: dict[str, Operation] = {
     **_named(mixing.attention, _ATTENTIONS, "scaled_dot_product_attention"),
     **_named(mixing.product, "mm addmm bmm baddbmm addmv mv dot addbmm", "matmul"),
     **_named(mixing.concatenation, "cat", "cat"),
-    **_named(mixing.softmax, "_softmax _log_softmax"),
+    **_named(mixing.softmax, "_softmax _log_softmax _safe_softmax"),
     **_named(
         mixing.normalisation,
         "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm "

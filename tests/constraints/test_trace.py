@@ -9,6 +9,7 @@ import torchvision
 from fvcore.nn import FlopCountAnalysis
 from hypothesis import HealthCheck, given, settings
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from constraints.errors import UnusableInputError
 from constraints.probe import probe_axis
@@ -91,6 +92,7 @@ TENTHS = [
     ("residual of unequal extent", Written(lambda m, x: m.a(x) + m.b(x), a=conv(3, 3, 5), b=conv(3, 3, 3)), [5, 5]),
     ("roll", Written(lambda m, x: x + x.roll((2, -1), (2, 3))), [3, 2]),
     ("window attention is local", Written(lambda m, x: _windows(x)), [8, 8]),
+    ("window attention by the plain kernel", Written(lambda m, x: _plain_windows(x)), [8, 8]),
     ("pixel unshuffle", nn.Sequential(nn.PixelUnshuffle(2), conv(12, 12), nn.PixelShuffle(2)), [6, 6]),
     ("spatial gate", Written(lambda m, x: x * m.a(x.mean(1, keepdim=True)).sigmoid(), a=conv(1, 1, 7)), [7, 7]),
     ("circular", nn.Sequential(nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular")), [3, 3]),
@@ -102,6 +104,11 @@ def _windows(x: torch.Tensor) -> torch.Tensor:
     tokens = x.reshape(b, c, h // 8, 8, w // 8, 8).permute(0, 2, 4, 3, 5, 1).reshape(-1, 64, c)
     mixed = F.scaled_dot_product_attention(tokens, tokens, tokens)
     return mixed.reshape(b, h // 8, w // 8, 8, 8, c).permute(0, 5, 1, 3, 2, 4).reshape(b, c, h, w)
+
+
+def _plain_windows(x: torch.Tensor) -> torch.Tensor:
+    with sdpa_kernel(SDPBackend.MATH):  # what torch 2.11 takes of itself
+        return _windows(x)
 
 
 @pytest.mark.parametrize(("model", "field"), [pytest.param(m, f, id=n) for n, m, f in TENTHS])
