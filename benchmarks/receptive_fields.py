@@ -28,7 +28,12 @@ _SIZES = {"inception_v3": 299}
 _UNLOADED = {"googlenet": {"init_weights": False}, "inception_v3": {"init_weights": False}}
 _WHOLE = ("vit_", "swin", "maxvit")
 """Nets whose attention sees the whole map, or whose windows fix the input's size: nothing for a strip to measure."""
-_STRIP = (3, 96, 96)
+_FLATTENED = ("alexnet", "vgg")
+"""Nets that flatten a map of a fixed size, which a strip would change: the probe gets the layers before."""
+_ACROSS = {"alexnet": 64, "inception_v3": 96}
+"""How wide a strip must be for no map to become empty, where 32 pixels are not enough."""
+_MARGIN = 128
+"""Pixels that a strip is longer than the traced field, so that a unit's field may lie off its middle."""
 _LINE = "{name:<20} {traced:>12} {probed:>12} {agree:>6} {trace_seconds:>8} {probe_seconds:>8}  {note}"
 Row = dict[str, Any]
 Show = Callable[[Row], None]
@@ -87,13 +92,20 @@ def _compared(name: str) -> Row:
         note = "attention over the map"
     else:
         try:
-            probed = probe(model, _STRIP)
+            probed = _probed(name, model, found.metrics.receptive_field or 0)
         except (UnusableInputError, RuntimeError) as error:  # a map that a strip makes empty, say
             note = f"not probed: {str(error).splitlines()[0][:80]}"
     end = time.perf_counter()
     if found.warnings:
         note = f"{note or 'trace'}: {len(found.warnings)} warnings, first {found.warnings[0]}"
     return _row(name, found.metrics.receptive_field_hw, probed, (middle - start, end - middle), note)
+
+
+def _probed(name: str, model: nn.Module, traced: int) -> tuple[int, ...]:
+    """What the probe measures, on strips a little longer than the traced field; it makes them longer if need be."""
+    part = model.features if name.startswith(_FLATTENED) else model
+    across = _ACROSS.get(name, 32)
+    return probe(part, (3, across, across), shortest=traced + _MARGIN, longest=32_768)
 
 
 def _row(

@@ -75,20 +75,31 @@ _ADAPTIVE = {
 
 
 def probe(
-    model: nn.Module, input_size: Sequence[int] = (3, 64, 64), *, longest: int = 8192, units: int = 1
+    model: nn.Module,
+    input_size: Sequence[int] = (3, 64, 64),
+    *,
+    shortest: int = 0,
+    longest: int = 8192,
+    units: int = 1,
 ) -> tuple[int, ...]:
     """Measure the receptive field of the last map before global pooling, per axis, in input pixels.
 
     For each axis in turn the input is a strip: as long as it takes for no unit's field to touch its ends (doubled
-    from ``input_size`` up to ``longest``), and ``input_size`` wide. ``units`` neighbouring units in the middle are
-    measured and the largest counts, which matters where they differ by phase. Gates are left aside.
+    from ``input_size``, or ``shortest`` where that is longer, up to ``longest``), and ``input_size`` wide. ``units``
+    neighbouring units in the middle are measured and the largest counts, which matters where they differ by phase.
+    Gates are left aside.
 
     The copy that is measured is linear and positive, so that no gradient cancels or vanishes: float64, weights of
     one sign that average, activations and normalisations replaced by the identity, maxima by averages.
     Raises UnusableInputError where ``longest`` is too short.
     """
     linear = _positive(model)
-    return tuple(_grown(linear, input_size, axis, longest, units) for axis in range(len(input_size) - 1))
+    strips = []
+    for axis in range(len(input_size) - 1):
+        strip = list(input_size)
+        strip[axis + 1] = max(strip[axis + 1], shortest)
+        strips.append(strip)
+    return tuple(_grown(linear, strip, axis, longest, units) for axis, strip in enumerate(strips))
 
 
 def probe_axis(
