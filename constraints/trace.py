@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
-from torch.utils._pytree import tree_leaves
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Layer, Metrics
-from constraints.tracing.recorder import Recorder
+from constraints.tracing.propagation import Propagation
+from constraints.tracing.recorder import record
 from constraints.tracing.summary import Summary, summarise
 
 Shape = tuple[int, ...]
@@ -56,18 +56,8 @@ def trace(model: nn.Module, input_size: Sequence[int] | Sequence[Sequence[int]] 
         with _unchanged(modules.values()), torch.no_grad():
             model(*_samples(modules.values(), shapes))
     with _unchanged(modules.values()):
-        inputs = _samples(modules.values(), shapes)
-        recorder = Recorder(modules, inputs)
-        try:
-            with torch.no_grad(), recorder.naming(), recorder:
-                output = model(*inputs)
-        finally:
-            with torch.no_grad():
-                for tensor, before in recorder.overwritten.values():
-                    tensor.copy_(before)
-        outputs = [t for t in tree_leaves(output) if isinstance(t, torch.Tensor)]
-        summary = summarise(recorder, outputs)
-    return _as_trace(summary, shapes)
+        run = record(model, modules, _samples(modules.values(), shapes))
+    return _as_trace(summarise(Propagation(run)), shapes)
 
 
 def _as_trace(summary: Summary, shapes: Sequence[Shape]) -> Trace:

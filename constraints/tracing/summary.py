@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-import torch
-
 from constraints.metrics import Layer, Metrics
 from constraints.tracing.axes import View
-from constraints.tracing.recorder import Recorder
+from constraints.tracing.propagation import Propagation
 from constraints.tracing.structure import (
     distinct,
     global_pools,
@@ -51,13 +49,13 @@ class Summary:
     responsible: Mapping[str, tuple[str, ...]]
 
 
-def summarise(recorder: Recorder, outputs: Sequence[torch.Tensor]) -> Summary:
-    """The figures of a finished run whose result held the tensors ``outputs``."""
-    values = [v for t in outputs if (v := recorder.value_of(t)) is not None]
+def summarise(known: Propagation) -> Summary:
+    """The figures of a finished run."""
+    values, parameters = known.outputs, known.run.parameters.values()
     for value in values:
         if value.storage is not None:
-            value.storage.last = recorder.end
-    calls = recorder.calls
+            value.storage.last = known.end
+    calls = known.calls
     convs = [c for c in distinct(calls) if c.is_conv]
     separable, ends = separable_pairs(calls)
     path = main_path(values)
@@ -67,14 +65,14 @@ def summarise(recorder: Recorder, outputs: Sequence[torch.Tensor]) -> Summary:
     maxima = distinct(c for c in calls if "max_pool" in c.tags)
     linear = linear_heads(values)
     judged = judged_map(values)
-    spatial = _spatial(recorder, judged)
+    spatial = _spatial(known, judged)
     field = _field(spatial)
-    unknown = _unknown(recorder, values, judged, field)
+    unknown = _unknown(known, values, judged, field)
     depthwise = [c for c in convs if c.is_depthwise]
     dilated = [c for c in convs if c.is_dilated]
     figures: dict[str, Any] = {
-        "params": sum(p.numel() for p in recorder.parameters.values()),
-        "trainable_params": sum(p.numel() for p in recorder.parameters.values() if p.requires_grad),
+        "params": sum(p.numel() for p in parameters),
+        "trainable_params": sum(p.numel() for p in parameters if p.requires_grad),
         "macs": sum(c.macs for c in calls),
         "receptive_field": min(field) if field else None,
         "receptive_field_hw": field,
@@ -88,8 +86,8 @@ def summarise(recorder: Recorder, outputs: Sequence[torch.Tensor]) -> Summary:
         "fully_connected": len(linear),
         "stages": len(per_stage),
         "convs_per_stage": tuple(per_stage),
-        "downsampled_by": _downsampled(recorder, spatial) if field else None,
-        "peak_activation_bytes": peak_bytes(recorder.storages, recorder.end),
+        "downsampled_by": _downsampled(known, spatial) if field else None,
+        "peak_activation_bytes": peak_bytes(known.storages, known.end),
     }
     figures.update(dict.fromkeys(unknown))
     of_map = _layers_of(calls, judged)
@@ -107,12 +105,11 @@ def summarise(recorder: Recorder, outputs: Sequence[torch.Tensor]) -> Summary:
         "stages": _names(_closing(path)),
         "convs_per_stage": _names(path),
     }
-    first = outputs[0].shape[1:] if outputs else ()
     return Summary(
         metrics=Metrics(**figures),
-        layers=_layers(recorder, calls),
-        output=tuple(first),
-        warnings=_warnings(recorder),
+        layers=_layers(known, calls),
+        output=known.run.output[1:],
+        warnings=_warnings(known),
         unknown=unknown,
         responsible=responsible,
     )
@@ -143,11 +140,11 @@ def _closing(path: Sequence[Call]) -> list[Call]:
     return [c for c in path if c.is_strided] or [c for c in path if c.is_dilated]
 
 
-def _spatial(recorder: Recorder, value: Value | None) -> list[View]:
+def _spatial(known: Propagation, value: Value | None) -> list[View]:
     """The map's views along the axes of the first input that it depends on."""
     if value is None:
         return []
-    for span in recorder.spans:
+    for span in known.spans:
         views = [v for i in span if (v := value.views[i]) is not None]
         if views:
             return views
@@ -160,15 +157,15 @@ def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
     return tuple(v.field.size for v in spatial)
 
 
-def _downsampled(recorder: Recorder, spatial: Sequence[View]) -> tuple[float, ...]:
+def _downsampled(known: Propagation, spatial: Sequence[View]) -> tuple[float, ...]:
     n = len(spatial)
-    sizes = next(v.shape[2:] for v in recorder.inputs if len(v.shape) - 2 == n)
+    sizes = next(v.shape[2:] for v in known.inputs if len(v.shape) - 2 == n)
     ratios = (size / view.units for size, view in zip(sizes, spatial, strict=True))
     return tuple(int(r) if r == int(r) else r for r in ratios)
 
 
 def _unknown(
-    recorder: Recorder, values: Sequence[Value], judged: Value | None, field: tuple[int, ...] | None
+    known: Propagation, values: Sequence[Value], judged: Value | None, field: tuple[int, ...] | None
 ) -> dict[str, str]:
     """Metric -> why it cannot be known."""
     reasons: dict[str, str] = {}
@@ -178,7 +175,7 @@ def _unknown(
     elif field is None:
         why = sorted({v.unknown for v in judged.views if v is not None and v.unknown} if judged else poison)
         reasons.update(dict.fromkeys(_OF_THE_FIELD, "; ".join(why) or _NO_MAP))
-    opaque = [why for why, op in recorder.reasons.items() if _may_compute(op)]
+    opaque = [why for why, op in known.reasons.items() if _may_compute(op)]
     if opaque:
         hidden = _OF_THE_CALLS if any("::" in o for o in opaque) else ("macs",)
         reasons.update(dict.fromkeys(hidden, opaque[0]))
@@ -195,7 +192,7 @@ def _layers_of(calls: Sequence[Call], judged: Value | None) -> tuple[str, ...]:
     return (made[-1].name_or_label,) if made else ()
 
 
-def _layers(recorder: Recorder, calls: Sequence[Call]) -> tuple[Layer, ...]:
+def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     seen: object = None
     field: tuple[int, ...] | None = None
@@ -203,7 +200,7 @@ def _layers(recorder: Recorder, calls: Sequence[Call]) -> tuple[Layer, ...]:
     for call in calls:
         views = call.out.views if call.out else ()
         if views is not seen:  # norms and activations hand their input's views on
-            seen, spatial = views, [v for v in _spatial(recorder, call.out) if v.is_live]
+            seen, spatial = views, [v for v in _spatial(known, call.out) if v.is_live]
             field, jump = tuple(v.field.size for v in spatial) or None, tuple(v.jump for v in spatial) or None
         layers.append(_layer(call, field, jump))
     return tuple(layers)
@@ -225,9 +222,9 @@ def _layer(call: Call, field: tuple[int, ...] | None, jump: tuple[float, ...] | 
     )
 
 
-def _warnings(recorder: Recorder) -> tuple[str, ...]:
-    unused = [name for name in recorder.parameters if name not in recorder.used]
+def _warnings(known: Propagation) -> tuple[str, ...]:
+    unused = [name for name in known.run.parameters if name not in known.run.used]
     return (
-        *recorder.reasons,
+        *known.reasons,
         *(f"{name}: never used by the forward pass" for name in unused),
     )

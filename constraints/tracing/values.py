@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from constraints.tracing.axes import Shape, View, joined
+from constraints.tracing.axes import Cut, Shape, View, joined
 
 Views = tuple[View | None, ...]
 """One for each spatial axis of each input; None where the tensor does not depend on that input."""
@@ -72,8 +72,28 @@ class Storage:
 
 
 @dataclass(slots=True, eq=False)
+class Handle:
+    """Stands for one tensor of a run once the tensor is gone; ``value`` and what follows change step by step."""
+
+    run: object
+    """Whose run."""
+    shape: Shape
+    """What it was when it was first seen."""
+    itemsize: int
+    """Bytes of an element in a float32 forward pass."""
+    name: str | None = None
+    """Of a parameter; empty for a buffer, None for a tensor that is not registered."""
+    value: Value | None = None
+    base: Handle | None = None
+    """The tensor that a view shares its memory with, and which part of it the view is."""
+    cut: Cut | None = None
+    covered: float = 0.0
+    """The largest part of it that was written at once."""
+
+
+@dataclass(slots=True, eq=False)
 class Value:
-    """One tensor of the run."""
+    """What is known of one tensor at one step."""
 
     shape: Shape
     views: Views
@@ -103,7 +123,7 @@ class Call:
     op: str
     name: str
     key: Key
-    args: tuple[Any, ...]
+    args: Sequence[Any]
     kwargs: Mapping[str, Any]
     names: Mapping[str, int]
     """Place of each argument in the operation's schema."""
