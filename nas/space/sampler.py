@@ -5,23 +5,33 @@ from __future__ import annotations
 import itertools
 import random
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import numpy.typing as npt
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.space.feasible import FeasiblePart, Judged
+from nas.space.space import Space
 
 ARCHITECTURE = "architecture"
 """The trial's user attribute that holds its network's text form."""
 
 PROPOSED = "nas:proposed"
 """The trial's system attribute that holds it from the moment it is proposed, for the other workers of the study."""
+
+MOST_CLASHES = 20
+"""Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
+CLASH_SECONDS = 0.05
+"""Longest time for which it gives way."""
 
 REPEATED = "repeated"
 """The rule that turns away a network that the study holds already."""
@@ -38,20 +48,26 @@ class BulkTPE(TPESampler):
     what is not allowed is left out before the best is taken. Its model is untouched.
     """
 
-    allowed: Callable[[list[dict[str, Any]]], list[bool]] | None = None
-    """Which of several choices may be proposed."""
+    feasible: Callable[[list[dict[str, Any]]], npt.NDArray[np.bool_]] | None = None
+    """Which of several choices keep the constraints."""
+    is_new: Callable[[dict[str, Any]], bool] = staticmethod(lambda choices: True)
     distributions: Mapping[str, BaseDistribution] = {}
     has_searched = False
     """Whether it has made a model and asked what is allowed."""
 
     def _compute_acquisition_func(self, samples: dict[str, Any], mpe_below: Any, mpe_above: Any) -> Any:
         values = super()._compute_acquisition_func(samples, mpe_below, mpe_above)
-        if self.allowed is None or set(samples) != set(self.distributions):
+        if self.feasible is None or set(samples) != set(self.distributions):
             return values
         columns = {n: [d.to_external_repr(x) for x in samples[n].tolist()] for n, d in self.distributions.items()}
         self.has_searched = True
         several = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        return np.where(self.allowed(several), values, -np.inf)
+        values = np.where(self.feasible(several), values, -np.inf)
+        for best in np.argsort(-values, kind="stable"):  # only the best is proposed, so no more need be known as new
+            if values[best] == -np.inf or self.is_new(several[best]):
+                break
+            values[best] = -np.inf
+        return values
 
 
 def tpe(seed: int) -> BaseSampler:
@@ -82,8 +98,7 @@ class FeasibleSampler(BaseSampler):
         self._base = base
         self._patience = patience
         self._others = base(seed)
-        self._settled: set[tuple[str, int]] = set()
-        self._seen: set[str] = set()
+        self._known: WeakKeyDictionary[BaseStorage, dict[int, _Known]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -101,12 +116,23 @@ class FeasibleSampler(BaseSampler):
             return self._foreign(study, trial, search_space)
         with self._lock:
             for attempt in itertools.count():
-                choices = self._new(study, trial, attempt)
-                text = str(self.feasible.space.decode(choices))
-                study._storage.set_trial_system_attr(trial._trial_id, PROPOSED, text)
-                if text not in self._refresh(study, trial):  # no other worker has proposed it meanwhile
-                    return choices
+                try:
+                    choices = self._new(study, trial, attempt)
+                except SpaceExhaustedError:
+                    if not 0 < attempt < MOST_CLASHES:  # after a clash the last network may be free again
+                        raise
+                else:
+                    text = str(self.feasible.space.decode(choices))
+                    self._claim(study, trial, text)
+                    if text not in self._refresh(study, trial):  # no other worker has proposed it meanwhile
+                        return choices
+                self._claim(study, trial, "")  # two workers that clash both give way, each for another time
+                time.sleep(random.SystemRandom().uniform(0.0, CLASH_SECONDS))
         raise AssertionError("unreachable")
+
+    @staticmethod
+    def _claim(study: Study, trial: FrozenTrial, text: str) -> None:
+        study._storage.set_trial_system_attr(trial._trial_id, PROPOSED, text)
 
     def _foreign(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """The base sampler's choices of parameters that are none of the space's."""
@@ -122,7 +148,8 @@ class FeasibleSampler(BaseSampler):
         seed = random.Random(f"{self._seed}/{trial.number}" + f"/{attempt}" * bool(attempt)).getrandbits(32)
         base = self._base(seed)
         if isinstance(base, BulkTPE):
-            base.allowed, base.distributions = lambda several: self._allowed(several, seen), space
+            base.feasible, base.distributions = self._feasible, space
+            base.is_new = lambda choices: str(self.feasible.space.decode(choices)) not in seen
         for _ in range(self._patience):
             choices = self._propose(base, study, trial, dict(space))
             rule = self._refusal(self.feasible.judge(choices), seen)
@@ -133,16 +160,11 @@ class FeasibleSampler(BaseSampler):
                 break  # it has looked among many already
         return self._unseen(seen, np.random.default_rng(seed))
 
-    def _allowed(self, several: list[dict[str, Any]], seen: set[str]) -> list[bool]:
-        """Whether each of a base sampler's candidates may be proposed; they are drawn, not proposed, so not counted."""
-        broken = self.feasible.broken(self.feasible.vector.encode(several))
-        allowed = []
-        for choices, row in zip(several, broken, strict=True):
-            is_repeated = not row.any() and str(self.feasible.space.decode(choices)) in seen
-            allowed.append(not row.any() and not is_repeated)
-        return allowed
+    def _feasible(self, several: list[dict[str, Any]]) -> npt.NDArray[np.bool_]:
+        """Which of a base sampler's candidates may be proposed; they are drawn, not proposed, so not counted."""
+        return self.feasible.vector.feasible(self.feasible.vector.encode(several), self.feasible.constraints)
 
-    def _unseen(self, seen: set[str], generator: np.random.Generator) -> dict[str, Any]:
+    def _unseen(self, seen: Set[str], generator: np.random.Generator) -> dict[str, Any]:
         """Uniform over what is feasible and not in the study."""
         listed, space = self.feasible.listed, self.feasible.space
         if listed is not None and len(listed):
@@ -177,12 +199,12 @@ class FeasibleSampler(BaseSampler):
         self._others.after_trial(study, trial, state, values)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the lock."""
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        """All but the lock and what was read of studies."""
+        return {name: value for name, value in self.__dict__.items() if name not in {"_lock", "_known"}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """With a lock of its own."""
-        self.__dict__.update(state, _lock=threading.Lock())
+        """With a lock of its own, and every study to be read anew."""
+        self.__dict__.update(state, _lock=threading.Lock(), _known=WeakKeyDictionary())
 
     def _trial_seed(self, trial: FrozenTrial) -> int:
         return random.Random(f"{self._seed}/{trial.number}").getrandbits(32)
@@ -198,21 +220,47 @@ class FeasibleSampler(BaseSampler):
         return {name: choices[name] for name in search_space}
 
     @staticmethod
-    def _refusal(judged: Judged, seen: set[str]) -> str | None:
+    def _refusal(judged: Judged, seen: Set[str]) -> str | None:
         if judged.broken:
             return judged.broken[0]
         return REPEATED if str(judged.architecture) in seen else None
 
-    def _refresh(self, study: Study, trial: FrozenTrial) -> set[str]:
-        """The networks of the study's other trials; what a trial holds for good is read once."""
-        open_claims = set()
-        for other in study.get_trials(deepcopy=False):
-            if (study.study_name, other.number) in self._settled or other.number == trial.number:
+    def _refresh(self, study: Study, trial: FrozenTrial) -> Set[str]:
+        """The networks of the study's other trials."""
+        of_storage = self._known.setdefault(study._storage, {})
+        known = of_storage.setdefault(study._study_id, _Known(self.feasible.space))
+        return known.networks(study.get_trials(deepcopy=False), trial.number)
+
+
+class _Known:
+    """The networks that a study holds; what a trial holds for good is read once."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._settled: set[str] = set()
+        self._open: list[int] = []
+        """Numbers of trials whose network may still change."""
+        self._read = 0
+        """Trials read so far, which are ordered by number."""
+
+    def networks(self, trials: Sequence[FrozenTrial], but: int) -> Set[str]:
+        """The networks of ``trials``, all of the study, without those that only number ``but`` holds."""
+        still_open, claims = [], set[str]()
+        for number in (*self._open, *range(self._read, len(trials))):
+            text, is_settled = self._network(trials[number])
+            if is_settled and number != but:
+                self._settled.add(text)
                 continue
-            text = other.user_attrs.get(ARCHITECTURE)
-            if text is not None:
-                self._settled.add((study.study_name, other.number))
-                self._seen.add(text)
-            elif PROPOSED in other.system_attrs:
-                open_claims.add(other.system_attrs[PROPOSED])
-        return self._seen | open_claims if open_claims else self._seen
+            still_open.append(number)
+            if number != but:
+                claims.add(text)
+        self._open, self._read = still_open, len(trials)
+        return (self._settled | claims) - {""}
+
+    def _network(self, trial: FrozenTrial) -> tuple[str, bool]:
+        """A trial's network, empty where it has none, and whether it keeps it."""
+        if ARCHITECTURE in trial.user_attrs:
+            return trial.user_attrs[ARCHITECTURE], True
+        if set(self._space.distributions) <= set(trial.params):
+            return str(self._space.decode(trial.params)), True
+        return trial.system_attrs.get(PROPOSED, ""), trial.state.is_finished()

@@ -1,12 +1,17 @@
 """The sampler that proposes feasible, new candidates only."""
 
+import multiprocessing
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 
 import optuna
 import pytest
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
@@ -93,16 +98,24 @@ def test_a_study_that_was_interrupted_goes_on_with_the_same_proposals() -> None:
     assert first + proposals(study.sampler, 8, study) == whole
 
 
+BASES: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": tpe,
+    "nsgaii": lambda seed: NSGAIISampler(seed=seed),
+    "random": lambda seed: RandomSampler(seed=seed),
+}
+
+
+@pytest.mark.parametrize("base", BASES)
 class TestConformance(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
     """Optuna's published tests for samplers, which ask for parameters outside our space."""
 
     @pytest.fixture
-    def sampler(self) -> Callable[[], BaseSampler]:
+    def sampler(self, base: str) -> Callable[[], BaseSampler]:
         feasible = FeasiblePart(load("tiny"), parse_all(ASSIGNMENT))
-        return lambda: FeasibleSampler(feasible, base=lambda seed: RandomSampler(seed=seed))
+        return lambda: FeasibleSampler(feasible, base=BASES[base])
 
 
-def test_workers_of_one_study_never_repeat_a_candidate() -> None:
+def test_threads_of_one_study_never_repeat_a_candidate() -> None:
     feasible = FeasiblePart(small_space(12), ())
     storage = optuna.storages.InMemoryStorage()
     optuna.create_study(storage=storage, study_name="shared")
@@ -115,6 +128,54 @@ def test_workers_of_one_study_never_repeat_a_candidate() -> None:
     with ThreadPoolExecutor(4) as pool:
         texts = [text for several in pool.map(work, [0, 0, 0, 0]) for text in several]
     assert len(set(texts)) == len(texts) == 12
+
+
+def _propose_in_a_process(url: str, ready: Barrier) -> list[str]:
+    storage: BaseStorage
+    if url.startswith("sqlite"):
+        storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
+    else:
+        storage = JournalStorage(JournalFileBackend(url))
+    sampler = FeasibleSampler(FeasiblePart(small_space(12), ()))  # the same seed and space as all others
+    study = optuna.load_study(storage=storage, study_name="shared", sampler=sampler)
+    ready.wait()
+    texts = []
+    for _ in range(4):
+        trial = study.ask(sampler.feasible.space.distributions)
+        texts.append(str(sampler.feasible.judge(trial.params).architecture))
+        study.tell(trial, 0.0)
+    return texts
+
+
+@pytest.mark.parametrize("kind", ["journal", "sqlite"])
+def test_processes_of_one_study_never_repeat_a_candidate(kind: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db" if kind == "sqlite" else str(tmp_path / "journal.log")
+    storage = url if kind == "sqlite" else JournalStorage(JournalFileBackend(url))
+    optuna.create_study(storage=storage, study_name="shared")
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(3, mp_context=context) as pool:
+        ready = manager.Barrier(3)
+        several = list(pool.map(_propose_in_a_process, [url] * 3, [ready] * 3))
+    texts = [text for one in several for text in one]
+    assert len(set(texts)) == len(texts) == 12  # every network of the space, each once
+
+
+def test_trials_that_were_enqueued_or_added_are_not_proposed_again() -> None:
+    feasible = FeasiblePart(small_space(3), ())
+    study = optuna.create_study(sampler=FeasibleSampler(feasible))
+    study.enqueue_trial({"last.width": 8})
+    study.add_trial(
+        optuna.create_trial(params={"last.width": 16}, distributions=feasible.space.distributions, value=1.0)
+    )
+    study.tell(study.ask(feasible.space.distributions), 0.0)  # the one enqueued
+    assert study.ask(feasible.space.distributions).params == {"last.width": 24}
+
+
+def test_a_sampler_tells_studies_of_one_name_apart() -> None:
+    sampler = FeasibleSampler(FeasiblePart(small_space(2), ()))
+    for _ in range(2):  # each in a storage of its own
+        study = optuna.create_study(study_name="same", sampler=sampler)
+        assert len(set(proposals(sampler, 2, study))) == 2
 
 
 def small_space(widths: int) -> Space:
