@@ -1,7 +1,8 @@
 """Proposals wasted and repeated by Optuna's samplers alone, and by ours around them; and what the search gains.
 
 The stand-in objective is no accuracy: log10(params) - 0.2 |log2(receptive field / 60)| + 0.05 (depthwise-separable
-convolutions) - 0.02 log10(macs), which wants large networks near the limit. Run ``python -m benchmarks.sampling``.
+convolutions) - 0.02 log10(macs), which wants large networks near the limit. Run ``python -m benchmarks.sampling``; with
+``--overhead`` it measures instead what our sampler adds to a proposal of its base after 5,000 trials.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ import argparse
 import json
 import math
 import statistics
+import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, create_trial
 
 from constraints.metrics import Metrics
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.sampler import ARCHITECTURE, FeasibleSampler, tpe
-from nas.space.space import PRESETS, load
+from nas.space.space import PRESETS, Encoded, load
 
 Factory = Callable[[int], BaseSampler]
 
@@ -98,13 +102,71 @@ def measure(proposals: int, evaluations: int, seeds: int) -> dict[str, Any]:
     }
 
 
+def overhead(trials: int, proposals: int) -> dict[str, dict[str, float]]:
+    """Processor milliseconds of one proposal in a study of so many trials: the base, ours around it, the difference.
+
+    Medians; base and ours take turns, so that what slows the machine slows both.
+    """
+    feasible = FeasiblePart(load("assignment"), parse_all(ASSIGNMENT))
+    history = [_finished(feasible, row) for row in feasible.sample_rows(trials, np.random.default_rng(0))]
+    result = {}
+    for name, naive in NAIVE.items():
+        base = _liar if name == "tpe" else naive
+        studies = [optuna.create_study(direction="maximize", sampler=base(0))]
+        studies.append(
+            optuna.create_study(direction="maximize", sampler=ours(feasible, tpe if name == "tpe" else base)(0))
+        )
+        for study in studies:
+            study.add_trials(history)
+            _proposal_seconds(feasible, study)  # the first one reads every trial
+        times = [[_proposal_seconds(feasible, study) for study in studies] for _ in range(proposals)]
+        before, after = (1e3 * statistics.median(several) for several in zip(*times, strict=True))
+        result[name] = {"base_ms": before, "ours_ms": after, "added_ms": after - before}
+    return result
+
+
+def _liar(seed: int) -> BaseSampler:
+    """TPE as ours wraps it."""
+    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def _finished(feasible: FeasiblePart, row: Encoded) -> FrozenTrial:
+    choices = feasible.space.choices(row)
+    judged = feasible.judge(choices)
+    return create_trial(
+        params=choices,
+        distributions=feasible.space.distributions,
+        value=objective(judged.metrics),
+        user_attrs={ARCHITECTURE: str(judged.architecture)},
+    )
+
+
+def _proposal_seconds(feasible: FeasiblePart, study: optuna.Study) -> float:
+    started = time.process_time()
+    trial = study.ask(feasible.space.distributions)
+    seconds = time.process_time() - started
+    judged = feasible.judge(trial.params)
+    trial.set_user_attr(ARCHITECTURE, str(judged.architecture))
+    study.tell(trial, objective(judged.metrics))
+    return seconds
+
+
 def main() -> None:
     """Print a table, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="end within five minutes")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--overhead", action="store_true", help="only what a proposal costs after 5,000 trials")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if options.overhead:
+        costs = overhead(5_000, 20 if options.quick else 100)
+        for name, cost in {} if options.json else costs.items():
+            told = ", ".join(f"{key.removesuffix('_ms')} {ms:.1f} ms" for key, ms in cost.items())
+            print(f"a proposal after 5,000 trials: {name:8} {told}")
+        if options.json:
+            print(json.dumps({"overhead": costs}))
+        return
     result = measure(*((60, 30, 3) if options.quick else (1_000, 100, 20)))
     if options.json:
         print(json.dumps(result))
