@@ -30,14 +30,14 @@ def _views(rule: Callable[[Call], Result | Results], names: str) -> dict[str, Op
 
 _POINTWISE = """
     abs acos acosh add addcdiv addcmul asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or
-    bitwise_xor ceil celu clamp clamp_max clamp_min clip copysign cos cosh deg2rad digamma div dropout elu eq erf
+    bitwise_xor ceil celu clamp clamp_max clamp_min clip copysign cos cosh deg2rad digamma div elu eq erf
     erfc erfinv exp exp2 expm1 floor floor_divide fmax fmin fmod frac ge gelu glu_jvp gt hardshrink
     hardsigmoid hardswish hardtanh heaviside hypot isfinite isinf isnan le leaky_relu lerp lgamma log log10
     log1p log2 log_sigmoid_forward logaddexp logaddexp2 logical_and logical_not logical_or logical_xor logit lt
     masked_fill maximum minimum mish mul nan_to_num native_dropout ne neg polar pow _prelu_kernel prelu real imag
     reciprocal relu relu6 remainder round rrelu_with_noise rsqrt rsub selu sgn sigmoid sign signbit silu sin
     sinc sinh softplus softshrink special_erf special_expit sqrt square sub tan tanh threshold trunc where xlogy
-    expand_as lift_fresh_copy _fake_quantize_per_tensor_affine_cachemask_tensor_qparams
+    lift_fresh_copy _fake_quantize_per_tensor_affine_cachemask_tensor_qparams
 """
 _REDUCTIONS = """
     mean sum amax amin max min prod var std var_mean std_mean norm linalg_vector_norm logsumexp any all argmax
@@ -58,7 +58,7 @@ _PADDINGS = """
     replication_pad3d
 """
 
-OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, Operation] = {  # no composite that may return its argument itself: its parts tell what it did
     **_named(mixing.pointwise, _POINTWISE),
     **_named(mixing.reduction, _REDUCTIONS),
     **_named(mixing.attention, _ATTENTIONS, "scaled_dot_product_attention"),
@@ -74,7 +74,7 @@ OPERATIONS: dict[str, Operation] = {
     **_named(mixing.normalisation, "native_layer_norm", "layer_norm"),
     **_named(mixing.normalisation, "native_group_norm", "group_norm"),
     **_named(mixing.normalisation, "_fused_rms_norm", "rms_norm"),
-    **_named(windows.convolution, "convolution", "conv"),
+    **_named(windows.convolution, "convolution conv1d conv2d conv3d", "conv"),
     **_named(windows.average_pool, "avg_pool2d avg_pool3d"),
     **_named(windows.max_pool, "max_pool2d_with_indices", "max_pool2d"),
     **_named(windows.max_pool, "max_pool3d_with_indices", "max_pool3d"),
@@ -93,8 +93,8 @@ OPERATIONS: dict[str, Operation] = {
     **_named(reshaping.repeat, "repeat"),
     **_named(reshaping.picked, "index_select index"),
     **_named(reshaping.same, "clone _to_copy"),
-    **_views(reshaping.same, "alias detach lift_fresh contiguous _reshape_copy"),
-    **_views(reshaping.reshape, "view _unsafe_view reshape _reshape_alias"),
+    **_views(reshaping.same, "alias detach lift_fresh _reshape_copy"),
+    **_views(reshaping.reshape, "view _unsafe_view _reshape_alias"),
     **_views(reshaping.restrided, "as_strided"),
     **_views(reshaping.permute, "permute transpose t"),
     **_views(reshaping.unsqueeze, "unsqueeze"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ class Operator(NamedTuple):
     """Its rule; None where it is not known."""
     mutates: bool
     decomposes: bool
-    """Whether torch writes it in other operations; such a one arrives whole under inference mode only."""
+    """Whether it is run as the operations that torch writes it in."""
 
 
 class Frame:
@@ -71,8 +71,8 @@ class Run:
     """Shape of the first output, with batch axis; empty where there is none."""
     parameters: Mapping[str, torch.Tensor]
     """Every registered parameter once, by its first path."""
-    used: frozenset[str]
-    """The parameters that an operation read."""
+    weights: Sequence[Handle]
+    """Of the parameters and buffers, used or not."""
 
 
 def record(model: nn.Module, modules: Mapping[str, nn.Module], inputs: Sequence[torch.Tensor]) -> Run:
@@ -80,10 +80,26 @@ def record(model: nn.Module, modules: Mapping[str, nn.Module], inputs: Sequence[
 
     Whatever happens, the wrappers are gone afterwards, and the parameters and buffers hold what they held.
     """
-    recorder = _Recorder(modules)
+    try:
+        return _recorded(model, modules, inputs, torch._C._AutoDispatchBelowAutograd())
+    except _WantsGradients:
+        return _recorded(model, modules, inputs, nullcontext())
+
+
+class _WantsGradients(BaseException):
+    """The model turned gradients on, so that autograd may not be left out."""
+
+
+def _recorded(
+    model: nn.Module,
+    modules: Mapping[str, nn.Module],
+    inputs: Sequence[torch.Tensor],
+    autograd: AbstractContextManager[object],
+) -> Run:
+    recorder = _Recorder(modules, isinstance(autograd, nullcontext))
     entered = [recorder.handle(tensor) for tensor in inputs]
     try:
-        with torch.no_grad(), _naming(modules, recorder.stack), recorder:
+        with torch.no_grad(), _naming(modules, recorder.stack), autograd, recorder:
             output = model(*inputs)
         outputs = [t for t in tree_leaves(output) if isinstance(t, torch.Tensor)]
         left = [recorder.handle(t) for t in outputs]
@@ -95,7 +111,7 @@ def record(model: nn.Module, modules: Mapping[str, nn.Module], inputs: Sequence[
         outputs=left,
         output=tuple(outputs[0].shape) if outputs else (),
         parameters=recorder.parameters,
-        used=frozenset(h.name for h in recorder.weights.values() if h.name),
+        weights=tuple(recorder.weights.values()),
     )
 
 
@@ -134,14 +150,15 @@ class _Recorder(TorchDispatchMode):
         """Keep the mode out of the compiler's wrapper, which costs an import of a second and time on every call."""
         return False
 
-    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], has_autograd: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.steps: list[Step] = []
+        self.has_autograd = has_autograd
         self.stack = [Frame("", False)]
         self.parameters: dict[str, torch.Tensor] = {}
         self.weights: dict[int, Handle] = {}
-        """Identity of a parameter or buffer that was used -> its handle, which it does not carry."""
-        self._registered = self._register(modules)
+        """Identity of a parameter or buffer -> its handle, which it does not carry."""
+        self._register(modules)
         self._overwritten: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._outside: list[torch.Tensor] = []
 
@@ -153,6 +170,8 @@ class _Recorder(TorchDispatchMode):
         if operator.decomposes:
             with self:
                 return func.decompose(*args, **(kwargs or {}))
+        if not self.has_autograd and torch.is_grad_enabled():
+            raise _WantsGradients
         inputs: list[Handle] = []
         held = self._held(args, inputs)
         named = dict(zip(kwargs, self._held(kwargs.values(), inputs), strict=True)) if kwargs else _NO_KWARGS
@@ -160,36 +179,31 @@ class _Recorder(TorchDispatchMode):
             self._keep(args, kwargs)
         result = func(*args, **kwargs) if kwargs else func(*args)
         results = (result,) if isinstance(result, torch.Tensor) else _tensors(result)
-        outputs = [self._made(t) for t in results]
         shapes = [tuple(t.shape) for t in results]
+        outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
         self.steps.append(Step(operator, held, named, inputs, outputs, shapes, self.stack[-1]))
         return result
 
     def handle(self, tensor: torch.Tensor) -> Handle:
-        """What stands for a tensor: one of this run, a parameter or a buffer, or a constant from outside."""
-        handle: Handle | None = tensor.__dict__.get(_HANDLE)
-        if handle is not None and handle.run is self:
-            return handle
-        name = self._registered.get(id(tensor))
-        if name is None:
-            self._outside.append(tensor)
-            handle = tensor.__dict__[_HANDLE] = Handle(self, tuple(tensor.shape), _itemsize(tensor))
-            return handle
+        """What stands for a tensor: a parameter or a buffer, one of this run, or a constant from outside."""
         handle = self.weights.get(id(tensor))
         if handle is None:
-            handle = self.weights[id(tensor)] = Handle(self, tuple(tensor.shape), _itemsize(tensor), name)
+            handle = tensor.__dict__.get(_HANDLE)
+            if handle is None or handle.run is not self:
+                self._outside.append(tensor)
+                handle = tensor.__dict__[_HANDLE] = self._new(tensor, tuple(tensor.shape))
         return handle
 
-    def _made(self, tensor: torch.Tensor) -> Handle:
+    def _made(self, tensor: torch.Tensor, shape: Shape) -> Handle:
         """The handle of a result, which is a new one where no argument was written to."""
-        held: dict[str, Any] = tensor.__dict__
-        handle: Handle | None = held.get(_HANDLE)
-        if handle is not None and handle.run is self:
-            return handle
-        if id(tensor) in self._registered:
-            return self.handle(tensor)
-        handle = held[_HANDLE] = Handle(self, tuple(tensor.shape), _itemsize(tensor))
+        held = tensor.__dict__
+        handle: Handle | None = held.get(_HANDLE) or self.weights.get(id(tensor))
+        if handle is None or handle.run is not self:
+            handle = held[_HANDLE] = self._new(tensor, shape)
         return handle
+
+    def _new(self, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
+        return Handle(self, shape, _FLOAT32_BYTES if tensor.is_floating_point() else tensor.element_size(), name)
 
     def _held(self, args: Iterable[Any], found: list[Handle]) -> list[Any]:
         """The arguments with handles in place of tensors, which are noted in ``found`` too."""
@@ -208,7 +222,7 @@ class _Recorder(TorchDispatchMode):
     def _keep(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> None:
         """Remember what a parameter or buffer held before an operation that writes."""
         for tensor in (*_tensors(args), *_tensors(kwargs.values() if kwargs else ())):
-            if id(tensor) in self._registered and id(tensor) not in self._overwritten:
+            if id(tensor) in self.weights and id(tensor) not in self._overwritten:
                 self._overwritten[id(tensor)] = (tensor, tensor.detach().clone())
 
     def undo(self) -> None:
@@ -219,19 +233,16 @@ class _Recorder(TorchDispatchMode):
         for tensor in self._outside:
             tensor.__dict__.pop(_HANDLE, None)
 
-    def _register(self, modules: Mapping[str, nn.Module]) -> dict[int, str]:
-        """Identity of each parameter or buffer -> name of the parameter, empty for a buffer."""
-        registered: dict[int, str] = {}
+    def _register(self, modules: Mapping[str, nn.Module]) -> None:
         for path, module in modules.items():
             for name, parameter in module._parameters.items():
-                if parameter is not None and id(parameter) not in registered:
+                if parameter is not None and id(parameter) not in self.weights:
                     full = f"{path}.{name}" if path else name
-                    registered[id(parameter)] = full
                     self.parameters[full] = parameter
+                    self.weights[id(parameter)] = self._new(parameter, tuple(parameter.shape), full)
             for buffer in module._buffers.values():
-                if buffer is not None:
-                    registered.setdefault(id(buffer), "")
-        return registered
+                if buffer is not None and id(buffer) not in self.weights:
+                    self.weights[id(buffer)] = self._new(buffer, tuple(buffer.shape), "")
 
 
 @cache
@@ -243,14 +254,9 @@ def _looked_up(func: Any) -> Operator:
     if space != "aten":
         return Operator(schema.name, names, None, mutates, False)
     base = op[:-1] if mutates and op.endswith("_") else op
-    known = OPERATIONS.get(base)
+    known = None if func._overloadname == "padding" else OPERATIONS.get(base)  # padding told in words is worked out
     decomposes = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
     return Operator(base, names, known, mutates, decomposes and not (known or base in CONSTANT))
-
-
-def _itemsize(tensor: torch.Tensor) -> int:
-    """Bytes of an element in a float32 forward pass."""
-    return _FLOAT32_BYTES if tensor.is_floating_point() else tensor.element_size()
 
 
 def _tensors(values: Any) -> list[torch.Tensor]:

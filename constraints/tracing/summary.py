@@ -223,7 +223,7 @@ def _layer(call: Call, field: tuple[int, ...] | None, jump: tuple[float, ...] | 
 
 
 def _warnings(known: Propagation) -> tuple[str, ...]:
-    unused = [name for name in known.run.parameters if name not in known.run.used]
+    unused = [h.name for h in known.run.weights if h.name and h.value is None]
     return (
         *known.reasons,
         *(f"{name}: never used by the forward pass" for name in unused),

@@ -10,6 +10,7 @@ from constraints.tracing.axes import Cut, Shape, View, joined
 
 Views = tuple[View | None, ...]
 """One for each spatial axis of each input; None where the tensor does not depend on that input."""
+_CONVOLUTIONS = ("convolution", "conv1d", "conv2d", "conv3d")
 Key = tuple[object, ...]
 """What makes two calls the same layer."""
 
@@ -147,8 +148,8 @@ class Call:
         """The argument of that name in the operation's schema."""
         if name in self.kwargs:
             return self.kwargs[name]
-        at = self.names[name]
-        return self.args[at] if at < len(self.args) else default
+        at = self.names.get(name)
+        return self.args[at] if at is not None and at < len(self.args) else default
 
     @property
     def name_or_label(self) -> str:
@@ -165,7 +166,7 @@ class Call:
     @property
     def is_conv(self) -> bool:
         """Whether it is a convolution, transposed ones included."""
-        return self.op == "convolution"
+        return self.op in _CONVOLUTIONS
 
     @property
     def is_spatial(self) -> bool:

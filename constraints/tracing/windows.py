@@ -29,9 +29,9 @@ def convolution(call: Call) -> Result:
     data, weight = call.inputs[0], call.inputs[1]
     n = len(weight.shape) - 2
     call.kernel = weight.shape[2:]
-    call.stride, call.dilation = _each(call.arg("stride"), n), _each(call.arg("dilation"), n)
-    call.groups, call.is_transposed = call.arg("groups"), call.arg("transposed")
-    padding = _each(call.arg("padding"), n)
+    call.stride, call.dilation = _each(call.arg("stride", 1), n), _each(call.arg("dilation", 1), n)
+    call.groups, call.is_transposed = call.arg("groups", 1), call.arg("transposed", False)
+    padding = _each(call.arg("padding", 0), n)
     channel_axis = len(data.shape) - n - 1
     channels = data.shape[channel_axis]
     call.is_depthwise = call.groups == channels > 1
