@@ -13,6 +13,7 @@ import contextlib
 import importlib
 import io
 import json
+import random
 import statistics
 import time
 import warnings
@@ -78,11 +79,12 @@ def tools() -> Mapping[str, Tool]:
 
 
 def measure(model: nn.Module, shape: Shape, repeats: int) -> dict[str, Timing]:
-    """The median of each tool, all taking turns, so that a busy moment meets every one of them."""
+    """The median of each tool; all take turns in an order drawn anew, so that none always finds the caches warm."""
+    order, draw = list(tools().items()), random.Random(0)
     found: dict[str, list[float]] = {}
     failed: dict[str, Timing] = {}
     for turn in range(repeats + 1):
-        for name, tool in tools().items():
+        for name, tool in draw.sample(order, len(order)):
             if name in failed:
                 continue
             try:

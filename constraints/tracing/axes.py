@@ -125,7 +125,7 @@ def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View
         return view
     if view.digits == ((axis, 1, shape[axis], 1, 0),):  # the plain case, which is nearly every one
         field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)
-        return view._replace(field=field, digits=(Digit(axis, 1, window.size, 1),))
+        return View(field, (Digit(axis, 1, window.size, 1),), view.pooled)
     view = plain(view, axis, shape)
     at = next((i for i, d in enumerate(view.digits) if d.axis == axis), None) if view else None
     if view is None or at is None:

@@ -150,9 +150,10 @@ class Propagation:
         call.key = (frame.path, call.op, place)
         if not (frame.is_leaf and frame.path):
             call.tags.add("functional")
-        weights = {p for v in call.inputs if v.params and not v.depends for p in v.params}
-        if not weights:
+        named = [v.params for v in call.inputs if v.params]
+        if not named:
             return
+        weights = named[0].union(*named[1:])
         call.tags.add("weighted")
         if not frame.is_leaf:
             call.key = (call.op, *sorted(weights))
@@ -178,13 +179,15 @@ class Propagation:
             handle.base, handle.cut = (step.inputs[0], _cut(call)) if is_view else (None, None)
 
     def _made(self, call: Call, shape: Shape, views: Views, flow: Flow, storage: Storage) -> Value:
-        value = Value(shape, views, flow, storage, call.index)
-        whys = [v.unknown for v in views if v is not None and v.unknown]
-        if not flow.poison.issuperset(whys):
+        value, data = Value(shape, views, flow, storage, call.index), call.inputs[0]
+        is_same = views is data.views  # as norms and activations leave them
+        whys = () if is_same else [v.unknown for v in views if v is not None and v.unknown]
+        if whys and not flow.poison.issuperset(whys):
             value.flow = flow._replace(poison=flow.poison.union(whys))
-        elif self._is_map(views):
+        elif data.flow.map is data if is_same else self._is_map(views):
             heads = frozenset(h.inside() for h in flow.heads) if flow.heads else flow.heads
-            value.flow = flow._replace(map=value, heads=heads)
+            origin, depthwise, path, _, context, _, whole, total, poison = flow
+            value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison)
         return value
 
     def _attach(self, handle: Handle, value: Value, step: Step, cut: Cut | None, is_view: bool) -> None:

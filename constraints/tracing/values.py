@@ -211,5 +211,5 @@ def merge_flows(flows: list[Flow]) -> Flow:
 
 def fresh(flow: Flow, **changes: Any) -> Flow:
     """A flow that goes through an operation that is neither pointwise nor a permutation."""
-    lost: dict[str, Any] = {"origin": object(), "depthwise": frozenset(), "whole": None, "total": 0}
-    return flow._replace(**(lost | changes))
+    kept = Flow(object(), frozenset(), flow.path, flow.heads, flow.context, flow.map, None, 0, flow.poison)
+    return kept._replace(**changes) if changes else kept

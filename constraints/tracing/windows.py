@@ -21,7 +21,7 @@ from constraints.tracing.axes import (
     windowed,
 )
 from constraints.tracing.mixing import Result, pool
-from constraints.tracing.values import Call, Flow, Path, Value, fresh
+from constraints.tracing.values import Call, Flow, Key, Path, Value, fresh
 
 
 def convolution(call: Call) -> Result:
@@ -71,12 +71,8 @@ def _conv_flow(call: Call, data: Value, context: bool = False) -> Flow:
     spatial, total = (path.spatial, path.total) if path else (0, 0)
     if not any(head.is_last and head.map is not None for head in flow.heads):  # after it comes the output, no stage
         path = Path(spatial + call.is_spatial, total + 1, call, path)
-    return fresh(
-        flow,
-        depthwise=frozenset([call.key]) if call.is_depthwise else frozenset(),
-        path=path,
-        context=flow.context or context,
-    )
+    depthwise = frozenset([call.key]) if call.is_depthwise else frozenset[Key]()
+    return Flow(object(), depthwise, path, flow.heads, flow.context or context, flow.map, poison=flow.poison)
 
 
 def average_pool(call: Call) -> Result:
