@@ -1,5 +1,6 @@
 """Checkpoints of a training: written atomically, read back as tensors and plain values only."""
 
+import io
 import os
 import pickle
 import tempfile
@@ -10,16 +11,21 @@ import torch
 
 from constraints.errors import UnusableInputError
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save(path: Path, run: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write `state` for the training that `run` describes; a crash leaves a whole file, old or new."""
+    """Write `state` for the training that `run` describes; a crash leaves a whole file, old or new.
+
+    Raises OSError where the disk is full or the folder cannot be written; the old file stays.
+    """
+    content = io.BytesIO()  # torch's own writer hides the reason for which a file cannot be written
+    torch.save({"format": FORMAT, "run": run, "state": state}, content)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, fresh = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            torch.save({"format": FORMAT, "run": run, "state": state}, file)
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         Path(fresh).replace(path)

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from nas.training.precision import Precision, autocast
+
 Normalise = Callable[[torch.Tensor], torch.Tensor]
 
 BATCH = 500
@@ -35,6 +37,8 @@ def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
     mean: np.ndarray,
     std: np.ndarray,
     device: str = "cpu",
+    *,
+    precision: Precision = "float32",
 ) -> float:
     """Share of `images` (uint8, N x H x W x C) whose highest logit is that of their label.
 
@@ -48,7 +52,7 @@ def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
         for start in range(0, len(labels), BATCH):
             rows = slice(start, start + BATCH)
             wanted = torch.from_numpy(np.array(labels[rows])).to(place)
-            with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
+            with autocast(precision, place):
                 logits = model(normalise(torch.from_numpy(np.array(images[rows]))))
             correct += (logits.argmax(1) == wanted).sum()
     finally:

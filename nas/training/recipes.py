@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from constraints.errors import UnusableInputError
+from nas.training.precision import Setting
 
-Optimiser = Literal["sgd", "adam", "adamw"]
+Optimiser = Literal["sgd", "adam", "adamw", "muon"]
 Schedule = Literal["one-cycle", "cyclic", "step"]
 
 
@@ -17,13 +18,15 @@ class Phase:
     `share` is of all epochs; `peak_lr` is the highest rate, `floor_lr` where a cycle begins and ends.
     One-cycle rises linearly over `warmup` (a share of the phase) and falls linearly to `floor_lr`. Cyclic
     goes up for `step_epochs` and down for as many, and its height shrinks by `gamma` with every cycle. Step
-    multiplies by `gamma` every `step_epochs`.
+    multiplies by `gamma` every `step_epochs`. Muon updates dense filters; what it does not update follows SGD, with
+    the peak rate `rest_lr`.
     """
 
     share: float = 1.0
     optimiser: Optimiser = "sgd"
     schedule: Schedule = "one-cycle"
     peak_lr: float = 0.2
+    rest_lr: float = 0.1
     floor_lr: float = 0.0
     warmup: float = 0.2
     step_epochs: float = 10
@@ -39,6 +42,7 @@ class Phase:
             ("warmup", 0, self.warmup, 1),
             ("momentum", 0, self.momentum, 1),
             ("peak_lr", 0, self.peak_lr, math.inf),
+            ("rest_lr", 0, self.rest_lr, math.inf),
             ("weight_decay", 0, self.weight_decay, math.inf),
         ):
             if not low <= value <= high:
@@ -63,6 +67,9 @@ class Recipe:
 
     Norms and biases (all tensors of one axis or none) are spared weight decay, and learn `norm_bias_lr` times
     as fast. `ema_decay` is that of the weights' moving average a step, which is what is evaluated; 0 is none.
+    `whitening` begins with a first convolution that decorrelates patches of the images, and keeps it; `dirac` begins
+    with convolutions that pass their input on. For the share `low_resolution` of the training, its beginning, images
+    are shown at three quarters of their side.
     """
 
     name: str
@@ -71,6 +78,10 @@ class Recipe:
     label_smoothing: float = 0.0
     ema_decay: float = 0.0
     norm_bias_lr: float = 1.0
+    whitening: bool = False
+    dirac: bool = False
+    low_resolution: float = 0.0
+    precision: Setting = "auto"
 
     def __post_init__(self) -> None:
         """Check that the phases fill the whole and the ranges hold."""
@@ -83,6 +94,8 @@ class Recipe:
                 f"label_smoothing or ema_decay is out of range: {self.label_smoothing}, {self.ema_decay}: "
                 "give 0 or more and less than 1"
             )
+        if not 0 <= self.low_resolution <= 1:
+            raise UnusableInputError(f"low_resolution is out of range: {self.low_resolution}: give 0 to 1")
 
     def position(self, progress: float) -> tuple[int, float]:
         """Which phase `progress` (0 to 1 through the training) falls into, and how far through that it is."""

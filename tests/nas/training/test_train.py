@@ -2,6 +2,8 @@
 
 import copy
 import math
+import resource
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +12,25 @@ import torch
 from torch import nn
 
 from constraints.errors import UnusableInputError
-from nas.training import recipes
+from nas.architecture.model import build
+from nas.architecture.spec import parse
+from nas.training import datasets, recipes
 from nas.training.feed import Feed
+from nas.training.precision import Setting
 from nas.training.recipes import Phase, Recipe
 from nas.training.train import Epoch, train
 
+MakeFolder = Callable[..., Path]
+
 RECIPE = Recipe(name="test", phases=(Phase(peak_lr=0.1),), ema_decay=0.9, label_smoothing=0.05)
+MUON = Recipe(
+    name="muon",
+    phases=(Phase(optimiser="muon", peak_lr=0.05, weight_decay=0.01),),
+    ema_decay=0.9,
+    whitening=True,
+    dirac=True,
+    low_resolution=0.6,
+)
 TWO_PHASES = Recipe(
     name="two",
     phases=(Phase(share=0.5, peak_lr=0.1), Phase(share=0.5, optimiser="adam", schedule="step", peak_lr=1e-3)),
@@ -62,11 +77,13 @@ def test_the_caller_s_generator_is_left_alone(network: nn.Module, digits_feed: F
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, TWO_PHASES], ids=["ema", "two phases"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("recipe", [RECIPE, TWO_PHASES, MUON], ids=["ema", "two phases", "muon"])
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_a_stopped_training_goes_on_bit_for_bit(
-    network: nn.Module, digits_feed: Feed, tmp_path: Path, recipe: Recipe, stop: int
+    *, network: nn.Module, digits_feed: Feed, tmp_path: Path, recipe: Recipe, stop: int, precision: Setting
 ) -> None:
+    recipe = replace(recipe, precision=precision)
     straight, resumed = copy.deepcopy(network), copy.deepcopy(network)
     whole = train(straight, digits_feed, recipe=recipe, epochs=4, seed=1)
     path = tmp_path / "run" / "checkpoint.pt"
@@ -88,6 +105,131 @@ def test_a_stopped_training_goes_on_bit_for_bit(
     assert [replace(e, seconds=0) for e in rest.curve] == [replace(e, seconds=0) for e in whole.curve]
     assert rest.curve[: len(half.curve)] == half.curve  # with the seconds of the first session
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_precision_of_the_start_is_kept(
+    network: nn.Module, digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that began in bfloat16 goes on in it where the choice would now be another."""
+    straight, path = copy.deepcopy(network), tmp_path / "c.pt"
+    train(straight, digits_feed, recipe=replace(RECIPE, precision="bfloat16"), epochs=2, seed=1)
+    given = {"recipe": RECIPE, "epochs": 2, "seed": 1, "checkpoint": path}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    train(network, digits_feed, on_epoch=lambda epoch: False, **given)  # type: ignore[arg-type]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    train(network, digits_feed, **given)  # type: ignore[arg-type]
+    assert same(straight, network)
+
+
+def test_a_training_begun_in_another_precision_is_refused(
+    network: nn.Module, digits_feed: Feed, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.pt"
+    one, other = (replace(RECIPE, precision=p) for p in ("float32", "bfloat16"))
+    train(network, digits_feed, recipe=one, epochs=1, seed=1, checkpoint=path)
+    with pytest.raises(UnusableInputError, match=r"of another training .recipe was.*remove it"):
+        train(network, digits_feed, recipe=other, epochs=1, seed=1, checkpoint=path)
+
+
+class Crowded(nn.Module):
+    """A network with room for `limit` images in training, as a full device has it."""
+
+    def __init__(self, inner: nn.Module, limit: int) -> None:
+        super().__init__()
+        self.inner, self.limit, self.seen = inner, limit, list[int]()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """As the inner network."""
+        if self.training and len(x) > self.limit:
+            raise torch.OutOfMemoryError(f"no room for {len(x)} images")
+        self.seen.append(len(x))
+        logits: torch.Tensor = self.inner(x)
+        return logits
+
+
+def linear() -> nn.Module:
+    """A network whose batch may be cut without any change: it has no statistics of the batch."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(512, 10))
+
+
+def test_a_batch_that_does_not_fit_is_trained_in_parts(digits_feed: Feed, tmp_path: Path) -> None:
+    recipe = Recipe(name="t", phases=(Phase(peak_lr=0.05),), batch_size=100, precision="float32")
+    roomy, crowded = Crowded(linear(), 100), Crowded(linear(), 25)
+    wanted = train(roomy, digits_feed, recipe=recipe, epochs=2, seed=1)
+    path = tmp_path / "c.pt"
+    half = train(crowded, digits_feed, recipe=recipe, epochs=2, seed=1, checkpoint=path, on_epoch=lambda _: False)
+    assert half.reason == "stopped"
+    resumed = Crowded(linear(), 25)
+    found = train(resumed, digits_feed, recipe=recipe, epochs=2, seed=1, checkpoint=path)
+    assert (found.reason, found.epochs) == ("", 2)
+    assert {count for count in resumed.seen if count != 500 and count <= 100} >= {25}
+    for a, b in zip(roomy.parameters(), resumed.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)  # sums in another order
+    assert [e.loss for e in found.curve] == pytest.approx([e.loss for e in wanted.curve], rel=1e-4)
+
+
+def test_a_part_that_does_not_fit_ends_the_training(digits_feed: Feed) -> None:
+    recipe = Recipe(name="t", batch_size=100)
+    result = train(Crowded(linear(), 24), digits_feed, recipe=recipe, epochs=2, seed=1)
+    assert result.reason.startswith("out of memory: a batch of 100 in 4 parts: use a smaller batch")
+    assert (result.epochs, result.curve) == (0, ())
+
+
+def test_a_full_disk_ends_the_training_with_a_reason(network: nn.Module, digits_feed: Feed, tmp_path: Path) -> None:
+    digits_feed.epoch(0)
+    path = tmp_path / "c.pt"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # the system refuses to write more to a file
+    try:
+        result = train(network, digits_feed, recipe=RECIPE, epochs=2, seed=1, checkpoint=path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert result.reason == f"the checkpoint cannot be written (File too large): {path}: free some space"
+    assert result.epochs == 1
+    assert list(tmp_path.iterdir()) == []
+    again = train(network, digits_feed, recipe=RECIPE, epochs=1, seed=1, checkpoint=path)
+    assert again.reason == ""
+
+
+def test_deterministic_algorithms_are_asked_for_and_put_back(network: nn.Module, digits_feed: Feed) -> None:
+    seen = []
+    network.register_forward_hook(lambda *_: seen.append(torch.are_deterministic_algorithms_enabled()))
+    train(network, digits_feed, recipe=RECIPE, epochs=1, seed=0, deterministic=True)
+    assert set(seen) == {True}
+    assert not torch.are_deterministic_algorithms_enabled()
+    train(network, digits_feed, recipe=RECIPE, epochs=1, seed=0)
+    assert not seen[-1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "classes", "architecture"),
+    [
+        ("L", (28, 28), 3, "BR.1x28x28.3/c8-c16s2/+c16-dw-pw16s2/c16d2/fc"),
+        ("RGB", (64, 64), 7, "BR.3x64x64.7/c8-c16s2/+c16-dw-pw16s2/c16d2-pw7/gap"),
+    ],
+)
+@pytest.mark.parametrize("recipe", [recipes.default(2), MUON, recipes.seed()], ids=["default", "muon", "seed"])
+def test_other_sizes_channels_and_classes_are_trained(
+    *,
+    make_folder: MakeFolder,
+    tmp_path: Path,
+    mode: str,
+    size: tuple[int, int],
+    classes: int,
+    architecture: str,
+    recipe: Recipe,
+) -> None:
+    folder = make_folder(classes=tuple("abcdefg"[:classes]), count=10, size=size, mode=mode)
+    data = datasets.load(str(folder), cache=tmp_path / "cache")
+    chosen = datasets.split(data.train_labels, validation_share=0.2)
+    augmentation = "seed" if recipe.name == "seed" else "assignment"
+    feed = Feed(dataset=data, split=chosen, folder=tmp_path / "epochs", augmentation=augmentation)
+    model = build(parse(architecture))
+    result = train(model, feed, recipe=recipe, epochs=2, seed=0)
+    assert (result.reason, result.epochs) == ("", 2)
+    assert result.val_accuracy in [i / (2 * classes) for i in range(2 * classes + 1)]
+    assert all(math.isfinite(epoch.loss) for epoch in result.curve)
 
 
 def test_a_resumed_training_reports_where_it_stands(network: nn.Module, digits_feed: Feed, tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""The moving average of a network's weights, which is what is judged."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Average:
+    """A network whose floating-point state follows another's; it forgets its first steps sooner.
+
+    The share kept is 1/10, 2/11, ... up to `decay`, as TensorFlow's ExponentialMovingAverage has it.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        """Begin as a copy of `model`."""
+        self.model = copy.deepcopy(model).requires_grad_(False)
+        self.decay, self.steps = decay, 0
+        state = model.state_dict()
+        self._pairs = [(averaged, state[name]) for name, averaged in self.model.state_dict().items()]
+        self._taken = torch.ones((), device=next(iter(state.values())).device)
+
+    def advance(self) -> None:
+        """Count a step, which sets how much of the new weights the next update takes."""
+        kept = min((self.steps + 1) / (self.steps + 10), self.decay) if self.steps else 0.0
+        self._taken.fill_(1 - kept)
+        self.steps += 1
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move towards the network's present weights; a CUDA graph may hold this."""
+        for averaged, current in self._pairs:
+            if averaged.is_floating_point():
+                averaged.lerp_(current, self._taken)
+            else:
+                averaged.copy_(current)  # a count of batches
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next update depends on."""
+        return {"weights": self.model.state_dict(), "steps": self.steps}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to where `state` was taken."""
+        self.model.load_state_dict(state["weights"])
+        self.steps = state["steps"]

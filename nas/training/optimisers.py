@@ -1,0 +1,107 @@
+"""From a recipe's phase to torch's optimisers, which step together."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas.training.recipes import Phase
+
+SCALE = "lr_scale"
+"""The key of an optimiser's group that says how many times the schedule's rate its parameters learn at."""
+
+
+class Optimisers:
+    """The optimisers of one phase: one, or Muon on the dense filters and SGD on everything else.
+
+    Muon is Jordan et al., Muon: An optimizer for hidden layers in neural networks (2024): an update of a matrix is
+    made orthogonal. A filter bank is a matrix with one row an output channel. The first convolution and the
+    classifier are no hidden layers. `capturable` keeps rates on the device, as a CUDA graph needs.
+    """
+
+    def __init__(self, model: nn.Module, phase: Phase, *, norm_bias_lr: float, capturable: bool = False) -> None:
+        """Weight decay spares tensors of one axis or none: norms and biases."""
+        self.filters = hidden_filters(model) if phase.optimiser == "muon" else []
+        self.matrices = [_matrix(weight) for weight in self.filters]
+        spared = {id(weight) for weight in self.filters}
+        rest = [p for p in model.parameters() if p.requires_grad and id(p) not in spared]
+        scale = phase.rest_lr / phase.peak_lr if phase.optimiser == "muon" and phase.peak_lr else 1.0
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in rest if p.ndim > 1], "weight_decay": _decay(phase), SCALE: scale},
+            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, SCALE: scale * norm_bias_lr},
+        ]
+        groups = [group for group in groups if group["params"]]
+        if capturable:  # each group's rate in a place of its own on the device
+            groups = [{**group, "lr": torch.tensor(phase.peak_lr, device=_device(model))} for group in groups]
+        self.members = [_elementwise(groups, phase, capturable)] if groups else []
+        if self.matrices:
+            group = {"params": self.matrices, SCALE: 1.0}
+            self.members.append(
+                torch.optim.Muon([group], lr=phase.peak_lr, momentum=phase.momentum, weight_decay=phase.weight_decay)
+            )
+
+    @property
+    def is_capturable(self) -> bool:
+        """Whether a step may be part of a CUDA graph: torch's Muon reads its rate on the host."""
+        return not self.matrices
+
+    def set_rate(self, rate: float) -> None:
+        """Set the rate of the next step; each group takes its multiple of it."""
+        for member in self.members:
+            for group in member.param_groups:
+                if isinstance(group["lr"], torch.Tensor):
+                    group["lr"].fill_(rate * group[SCALE])
+                else:
+                    group["lr"] = rate * group[SCALE]
+
+    def clear(self) -> None:
+        """Drop the gradients."""
+        for weight in self.filters:
+            weight.grad = None
+        for member in self.members:
+            member.zero_grad(set_to_none=True)
+
+    def step(self) -> None:
+        """Update the weights by their gradients."""
+        for matrix, weight in zip(self.matrices, self.filters, strict=True):
+            matrix.grad = None if weight.grad is None else weight.grad.permute(0, 2, 3, 1).flatten(1)
+        for member in self.members:
+            member.step()
+
+    def state(self) -> list[dict[str, Any]]:
+        """Everything that the next step depends on beside weights and gradients."""
+        return [member.state_dict() for member in self.members]
+
+    def restore(self, states: list[dict[str, Any]]) -> None:
+        """Go back to where `states` were taken."""
+        for member, state in zip(self.members, states, strict=True):
+            member.load_state_dict(state)
+
+
+def hidden_filters(model: nn.Module) -> list[torch.Tensor]:
+    """Weights of the ungrouped convolutions, those of the first and of the classifier aside."""
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    hidden = [m for m in layers[1:-1] if isinstance(m, nn.Conv2d) and m.groups == 1 and m.out_channels > 1]
+    return [m.weight for m in hidden if m.weight.requires_grad]
+
+
+def _matrix(weight: torch.Tensor) -> nn.Parameter:
+    """The same memory as a matrix, one row an output channel; in channels_last that needs no copy."""
+    rows = weight.detach().permute(0, 2, 3, 1)
+    return nn.Parameter(rows.view(len(rows), -1))
+
+
+def _elementwise(groups: list[dict[str, Any]], phase: Phase, capturable: bool) -> torch.optim.Optimizer:
+    if phase.optimiser in ("sgd", "muon"):
+        nesterov = phase.nesterov and phase.momentum > 0
+        return torch.optim.SGD(groups, lr=phase.peak_lr, momentum=phase.momentum, nesterov=nesterov, fused=True)
+    kind = torch.optim.Adam if phase.optimiser == "adam" else torch.optim.AdamW
+    return kind(groups, lr=phase.peak_lr, fused=True, capturable=capturable)
+
+
+def _decay(phase: Phase) -> float:
+    return 0.0 if phase.optimiser == "muon" else phase.weight_decay
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device

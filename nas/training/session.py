@@ -1,0 +1,229 @@
+"""One training under way: what changes from epoch to epoch, how it is kept and gone back to."""
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from constraints.errors import UnusableInputError
+from nas.training import initialisation
+from nas.training.averaging import Average
+from nas.training.evaluate import evaluate, normaliser
+from nas.training.feed import Feed
+from nas.training.optimisers import Optimisers
+from nas.training.precision import Precision
+from nas.training.recipes import Recipe
+from nas.training.step import Step
+
+CHECK_STEPS = 50
+"""Steps between looks at the loss; on a GPU each look waits for the device."""
+HOPELESS = 10
+"""A mean loss of this many times that of guessing (log of the number of classes) counts as divergence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One epoch, counted from 1, as it ended; `learning_rate` is that of its last step.
+
+    `val_accuracy` is None where the feed holds no validation images: the test set is not opened in training.
+    """
+
+    epoch: int
+    loss: float
+    val_accuracy: float | None
+    learning_rate: float
+    seconds: float
+    images: int
+
+
+class HopelessError(Exception):
+    """Why this training cannot go on; what it says becomes the reason of its end."""
+
+
+class Session:
+    """One training: its step, its curve, and where its randomness comes from."""
+
+    def __init__(  # noqa: PLR0917 - internal
+        self,
+        model: nn.Module,
+        feed: Feed,
+        recipe: Recipe,
+        epochs: int,
+        seed: int,
+        device: torch.device,
+        precision: Precision,
+    ) -> None:
+        """Move `model` to `device` and give it the weights that the recipe begins with."""
+        self.feed, self.recipe, self.epochs, self.seed = feed, recipe, epochs, seed
+        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.phase = 0
+        self.curve: list[Epoch] = []
+        self.step = self._first_step(device, precision)
+        self.batch = len(self.step.chosen)
+        self.steps = len(self.step.labels) // self.batch
+
+    def _first_step(self, device: torch.device, precision: Precision) -> Step:
+        recipe, feed = self.recipe, self.feed
+        labels = torch.from_numpy(np.array(feed.labels)).to(device)
+        normalise = normaliser(feed.mean, feed.std, device)
+        if recipe.whitening:
+            sample = feed.dataset.train_images[feed.indices[: initialisation.SAMPLE]]
+            initialisation.whiten(self.model, normalise(torch.from_numpy(sample)))
+        if recipe.dirac:
+            initialisation.pass_on(self.model)
+        return Step(
+            model=self.model,
+            criterion=nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing),
+            optimisers=self._optimisers(device),
+            average=Average(self.model, recipe.ema_decay) if recipe.ema_decay else None,
+            normalise=normalise,
+            precision=precision,
+            images=torch.empty(0, dtype=torch.uint8, device=device),
+            labels=labels,
+            chosen=torch.empty(min(recipe.batch_size, len(labels)), dtype=torch.int64, device=device),
+            loss=torch.zeros((), device=device),
+        )
+
+    def _optimisers(self, device: torch.device) -> Optimisers:
+        phase, faster = self.recipe.phases[self.phase], self.recipe.norm_bias_lr
+        return Optimisers(self.model, phase, norm_bias_lr=faster, capturable=device.type == "cuda")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the training runs."""
+        return self.step.labels.device
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a checkpoint must agree with for a training to go on from it."""
+        return {
+            "recipe": repr(self.recipe),
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "data": self.feed.key,
+            "network": ", ".join(f"{k}:{tuple(v.shape)}" for k, v in self.model.state_dict().items()),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on; random generators are seeded anew in each epoch."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.step.average.state() if self.step.average else None,
+            "phase": self.phase,
+            "optimisers": self.step.optimisers.state(),
+            "precision": self.step.precision,
+            "parts": self.step.parts,
+            "curve": [asdict(epoch) for epoch in self.curve],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to where `state` was taken, to the precision too that was found best there.
+
+        Raises UnusableInputError where the recipe asks for the other precision.
+        """
+        if self.recipe.precision not in ("auto", state["precision"]):
+            raise UnusableInputError(
+                f"the training was begun in another precision: {state['precision']}, not {self.recipe.precision}: "
+                "remove its checkpoint to start it over"
+            )
+        self.model.load_state_dict(state["model"])
+        if self.step.average:
+            self.step.average.restore(state["average"])
+        self._enter(state["phase"])
+        self.step.optimisers.restore(state["optimisers"])
+        self.step.precision, self.step.parts = state["precision"], state["parts"]
+        self.curve = [Epoch(**values) for values in state["curve"]]
+
+    def epoch(self, number: int) -> Epoch:
+        """Train epoch `number` (from 0) and judge; raises HopelessError when that cannot be done."""
+        started = time.perf_counter()
+        self._show(number)
+        torch.manual_seed(_mix(self.seed, number))  # after the feed, whose making may draw from anywhere
+        self.model.train()
+        order = torch.randperm(len(self.step.labels)).to(self.device)
+        self.step.loss.zero_()
+        rate = 0.0
+        for index in range(self.steps):
+            rate = self._prepare(number * self.steps + index)
+            self._run(order[index * self.batch : (index + 1) * self.batch])
+            if index % CHECK_STEPS == 0 or index == self.steps - 1:
+                self._check(self.step.loss.item() / (index + 1), number)
+        return Epoch(
+            epoch=number + 1,
+            loss=self.step.loss.item() / self.steps,
+            val_accuracy=self.judge(),
+            learning_rate=rate,
+            seconds=time.perf_counter() - started,
+            images=self.steps * self.batch,
+        )
+
+    def _show(self, number: int) -> None:
+        """Give the step the epoch's images; on a GPU the whole epoch is moved there, to where the last one was."""
+        images = torch.from_numpy(self.feed.epoch(number))
+        if self.device.type == "cpu":
+            self.step.images = images
+        elif self.step.images.shape == images.shape:
+            self.step.images.copy_(images)
+        else:
+            self.step.images = images.to(self.device)
+
+    def _prepare(self, step: int) -> float:
+        """Set rate and resolution of one step (by the middle of it), and enter the phase that it begins."""
+        progress = (step + 0.5) / (self.steps * self.epochs)
+        index, _ = self.recipe.position(progress)
+        if index != self.phase:
+            self._enter(index)
+        rate = self.recipe.learning_rate(progress, self.epochs)
+        self.step.optimisers.set_rate(rate)
+        self.step.show(low_resolution=progress < self.recipe.low_resolution)
+        if self.step.average:
+            self.step.average.advance()
+        return rate
+
+    def _enter(self, phase: int) -> None:
+        self.phase = phase
+        self.step.optimisers = self._optimisers(self.device)
+        self.step.renew()
+
+    def _run(self, chosen: torch.Tensor) -> None:
+        """Take a step; the first time that the memory does not suffice, go on with batches in parts."""
+        before = self.step.loss.clone()
+        try:
+            self.step.run(chosen)
+        except torch.OutOfMemoryError:
+            if self.step.parts > 1:
+                raise HopelessError(
+                    f"out of memory: a batch of {self.batch} in {self.step.parts} parts: "
+                    "use a smaller batch, a smaller network or fewer workers"
+                ) from None
+            self.step.cut()
+            self.step.loss.copy_(before)
+            self._run(chosen)
+
+    def _check(self, loss: float, number: int) -> None:
+        hopeless = HOPELESS * math.log(max(len(self.feed.dataset.classes), 2))
+        if not math.isfinite(loss) or loss > hopeless:
+            raise HopelessError(f"diverged: loss is {loss:.4g} in epoch {number + 1}")
+
+    def judge(self) -> float | None:
+        """Accuracy of the weights that would be kept now, judged in the precision of the training."""
+        if self.feed.split is None:
+            return None
+        judged = self.step.average.model if self.step.average else self.model
+        return evaluate(
+            judged, *self.feed.judge, self.feed.mean, self.feed.std, str(self.device), precision=self.step.precision
+        )
+
+    def settle(self) -> None:
+        """Leave the judged weights in the model."""
+        if self.step.average:
+            self.model.load_state_dict(self.step.average.model.state_dict())
+
+
+def _mix(*numbers: int) -> int:
+    """One 63-bit seed from several numbers, without the overlaps that adding them would make."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,125 @@
+"""One step of a training: draw a batch, differentiate, update; on a GPU one CUDA graph."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from nas.training.averaging import Average
+from nas.training.evaluate import Normalise
+from nas.training.optimisers import Optimisers
+from nas.training.precision import Precision, autocast
+
+WARM_UP = 3
+"""Steps on a GPU before the graph is captured: libraries choose their algorithms and allocate in them."""
+PARTS = 4
+"""What a batch that did not fit into the memory is cut into."""
+LOW = 0.75
+"""Share of its side at which an image is shown at low resolution."""
+
+
+@dataclass(kw_only=True)
+class Step:
+    """What a step reads and changes, all of it on one device.
+
+    `images` (uint8, N x H x W x C) and `labels` are the epoch's; `chosen` (indices of the batch) is written before a
+    step and the mean loss of the batch added to `loss` by it. The batch is differentiated in `parts`, whose gradients
+    add up to those of the whole. The addresses of all tensors stay the same, so that a captured graph stays valid
+    until `renew`.
+    """
+
+    model: nn.Module
+    criterion: nn.Module
+    optimisers: Optimisers
+    average: Average | None
+    normalise: Normalise
+    precision: Precision
+    images: torch.Tensor
+    labels: torch.Tensor
+    chosen: torch.Tensor
+    loss: torch.Tensor
+    parts: int = 1
+    low_resolution: bool = False
+    warmed: int = 0
+    graph: torch.cuda.CUDAGraph | None = None
+
+    def renew(self) -> None:
+        """Forget the captured graph: what it holds has changed."""
+        self.graph, self.warmed = None, 0
+
+    def show(self, *, low_resolution: bool) -> None:
+        """Choose the resolution of the next steps."""
+        if low_resolution != self.low_resolution:
+            self.low_resolution = low_resolution
+            self.renew()
+
+    def cut(self) -> None:
+        """Differentiate batches in PARTS from now on."""
+        self.parts = PARTS
+        self.optimisers.clear()
+        self.renew()
+        if self.images.is_cuda:
+            torch.cuda.empty_cache()
+
+    def run(self, chosen: torch.Tensor) -> None:
+        """Take one step on the images at the indices `chosen`."""
+        self.chosen.copy_(chosen)
+        if not self.images.is_cuda:
+            self._differentiate()
+            self._update()
+        elif self.optimisers.is_capturable:
+            self._captured(whole=True)
+        else:
+            self._captured(whole=False)
+            self._update()
+
+    def _captured(self, *, whole: bool) -> None:
+        """Replay the graph; before it is captured, take real steps on a stream of their own, as capturing wants."""
+        if self.graph is None and self.warmed < WARM_UP:
+            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                self._work(whole=whole)
+            torch.cuda.current_stream().wait_stream(stream)
+            self.warmed += 1
+            return
+        if self.graph is None:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):  # records without running
+                self._work(whole=whole)
+            self.graph = graph
+        self.graph.replay()
+
+    def _work(self, *, whole: bool) -> None:
+        self._differentiate()
+        if whole:
+            self._update()
+
+    def _differentiate(self) -> None:
+        self.optimisers.clear()
+        for chosen in self.chosen.tensor_split(self.parts):
+            loss = self._loss(chosen) * (len(chosen) / len(self.chosen))
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.loss += loss.detach()
+
+    def _loss(self, chosen: torch.Tensor) -> torch.Tensor:
+        images = self.normalise(self.images[chosen])
+        if self.low_resolution:
+            images = shrink(images)
+        with autocast(self.precision, images.device):
+            logits = self.model(images)
+        loss: torch.Tensor = self.criterion(logits.float(), self.labels[chosen])
+        return loss
+
+    def _update(self) -> None:
+        self.optimisers.step()
+        if self.average:
+            self.average.update()
+
+
+def shrink(images: torch.Tensor) -> torch.Tensor:
+    """Standardised images (N x C x H x W, float32) at LOW of their height and width, in channels_last."""
+    size = [max(round(side * LOW), 1) for side in images.shape[2:]]
+    small = F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
+    return small.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,60 @@
+"""The moving average against arithmetic."""
+
+import pytest
+import torch
+from torch import nn
+
+from nas.training.averaging import Average
+
+
+def scalar() -> nn.Linear:
+    """One weight, 0, and one count."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    model.register_buffer("count", torch.tensor(0))
+    return model
+
+
+def follow(average: Average, model: nn.Linear, values: list[float]) -> list[float]:
+    """The average after each of the weight's values."""
+    found = []
+    for value in values:
+        nn.init.constant_(model.weight, value)
+        average.advance()
+        average.update()
+        found.append(float(average.model.weight))  # type: ignore[arg-type]
+    return found
+
+
+def test_it_takes_the_first_weights_and_forgets_them_soon() -> None:
+    model = scalar()
+    average = Average(model, 0.99)
+    # kept: 0, then (1+1)/(1+10), then (2+1)/(2+10)
+    assert follow(average, model, [8.0, 0.0, 0.0]) == pytest.approx([8, 8 * 2 / 11, 8 * 2 / 11 * 3 / 12])
+
+
+def test_it_keeps_no_more_than_the_decay() -> None:
+    model = scalar()
+    average = Average(model, 0.1)
+    assert follow(average, model, [1.0, 0.0, 0.0]) == pytest.approx([1, 0.1, 0.01])
+
+
+def test_counts_are_copied_and_the_model_is_left_alone() -> None:
+    model = scalar()
+    average = Average(model, 0.9)
+    model.get_buffer("count").fill_(7)
+    assert follow(average, model, [1.0, 3.0]) != [1.0, 3.0]
+    assert average.model.get_buffer("count") == 7
+    assert model.weight == 3
+    assert not average.model.weight.requires_grad
+
+
+def test_it_goes_on_from_its_state() -> None:
+    model = scalar()
+    average = Average(model, 0.99)
+    follow(average, model, [1.0, 2.0])
+    other = Average(scalar(), 0.99)
+    twin = scalar()
+    other = Average(twin, 0.99)
+    other.restore(average.state())
+    assert follow(other, twin, [5.0, 7.0]) == follow(average, model, [5.0, 7.0])

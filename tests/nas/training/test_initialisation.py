@@ -1,0 +1,57 @@
+"""Whitened patches have the identity as their covariance; passed-on channels arrive unchanged."""
+
+import pytest
+import torch
+from torch import nn
+
+from constraints.errors import UnusableInputError
+from nas.architecture.model import build
+from nas.architecture.spec import parse
+from nas.training.initialisation import pass_on, whiten
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    """Images whose neighbouring pixels and channels are strongly correlated."""
+    torch.manual_seed(0)
+    rough = torch.randn(200, 3, 12, 12)
+    smooth = nn.functional.avg_pool2d(rough, 3, 1)
+    return smooth + 0.5 * smooth.flip(1) + 0.05 * torch.randn_like(smooth)
+
+
+def test_responses_are_uncorrelated_and_come_with_both_signs(images: torch.Tensor) -> None:
+    conv = nn.Conv2d(3, 24, 3, bias=False)
+    whiten(nn.Sequential(conv, nn.ReLU()), images)
+    responses = conv(images).transpose(0, 1).flatten(1).detach()
+    torch.testing.assert_close(responses[:12], -responses[12:])
+    covariance = responses[:12] @ responses[:12].T / responses.shape[1]
+    # Every deviation gets EPSILON on top, so that responses vary a little less than 1.
+    torch.testing.assert_close(covariance, torch.eye(12), atol=0.02, rtol=0)
+
+
+def test_the_filters_are_frozen_and_those_beyond_the_components_kept(images: torch.Tensor) -> None:
+    conv = nn.Conv2d(3, 60, 3, bias=False)
+    before = conv.weight.detach().clone()
+    whiten(nn.Sequential(conv), images)
+    assert not conv.weight.requires_grad
+    assert torch.equal(conv.weight[54:], before[54:])  # 27 components of 3 x 3 x 3 pixels, twice
+    assert not torch.isclose(conv.weight[:54], before[:54]).all(dim=(1, 2, 3)).any()
+
+
+def test_a_network_without_a_dense_first_convolution_is_refused(images: torch.Tensor) -> None:
+    for first in (nn.Linear(3, 3), nn.Conv2d(3, 3, 3, groups=3)):
+        with pytest.raises(UnusableInputError, match="whitening needs a first convolution of one group"):
+            whiten(nn.Sequential(first), images)
+
+
+def test_channels_are_passed_on() -> None:
+    network = build(parse("R/c4-c8-c8s2/c8-+c8-dw-pw8-c12/fc"))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    pass_on(network)
+    convs = {name: m for name, m in network.named_modules() if isinstance(m, nn.Conv2d)}
+    names = list(convs)
+    changed = [n for n in names if not torch.equal(before[f"{n}.weight"], convs[n].weight)]
+    assert changed == [names[1], names[2], names[3], names[6]]  # not the first, a residual one, dw or the last
+    x = torch.randn(2, 4, 6, 6)
+    torch.testing.assert_close(convs[names[1]](x)[:, :4], x)
+    assert torch.equal(convs[names[1]].weight[4:], before[f"{names[1]}.weight"][4:])
