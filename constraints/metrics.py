@@ -61,6 +61,9 @@ class Layer:
     """Per spatial axis, in input pixels; ``None`` where unknown or where no spatial axis is left."""
     jump: tuple[float, ...] | None = None
     """Distance, in input pixels, between neighbouring units, per spatial axis (below 1 after upsampling)."""
+    offset: tuple[int | None, ...] | None = None
+    """The first input pixel that the first unit sees, per spatial axis: negative where it reaches into the padding,
+    ``None`` where it sees no pixel."""
     kernel: tuple[int, ...] = ()
     stride: tuple[int, ...] = ()
     dilation: tuple[int, ...] = ()

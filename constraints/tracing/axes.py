@@ -82,6 +82,12 @@ class View(NamedTuple):
         return step * self.field.jump / self.field.period
 
     @property
+    def start(self) -> float:
+        """The first input pixel that the first unit sees; infinite where it sees none."""
+        first = sum(-d.offset // d.inner % d.size * d.stride for d in self.digits)
+        return self.field.at(first)[0]
+
+    @property
     def units(self) -> int:
         """Units of the map along this spatial axis."""
         return math.prod(d.size for d in self.digits)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -158,8 +159,9 @@ class _Recorder(TorchDispatchMode):
         self.parameters: dict[str, torch.Tensor] = {}
         self.weights: dict[int, Handle] = {}
         """Identity of a parameter or buffer -> its handle, which it does not carry."""
+        self._registered: list[torch.Tensor] = []
         self._register(modules)
-        self._overwritten: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._overwritten: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
         self._outside: list[torch.Tensor] = []
 
     def __torch_dispatch__(
@@ -220,15 +222,25 @@ class _Recorder(TorchDispatchMode):
         return held
 
     def _keep(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> None:
-        """Remember what a parameter or buffer held before an operation that writes."""
+        """Remember what parameters and buffers held before an operation writes to their memory, through a view too."""
         for tensor in (*_tensors(args), *_tensors(kwargs.values() if kwargs else ())):
-            if id(tensor) in self.weights and id(tensor) not in self._overwritten:
-                self._overwritten[id(tensor)] = (tensor, tensor.detach().clone())
+            place = _memory(tensor)
+            if place in self._memories and place not in self._overwritten:
+                self._overwritten[place] = [(t, t.detach().clone()) for t in self._memories[place]]
+
+    @cached_property
+    def _memories(self) -> Mapping[int, Sequence[torch.Tensor]]:
+        """Where parameters and buffers lie in memory, which only a model that writes in place makes worth knowing."""
+        places: dict[int, list[torch.Tensor]] = {}
+        for tensor in self._registered:
+            places.setdefault(_memory(tensor), []).append(tensor)
+        places.pop(0, None)  # a tensor on the meta device has no memory
+        return places
 
     def undo(self) -> None:
         """Write back what the run overwrote, and take the handles off tensors that live longer than it."""
         with torch.no_grad():
-            for tensor, before in self._overwritten.values():
+            for tensor, before in chain.from_iterable(self._overwritten.values()):
                 tensor.copy_(before)
         for tensor in self._outside:
             tensor.__dict__.pop(_HANDLE, None)
@@ -239,10 +251,14 @@ class _Recorder(TorchDispatchMode):
                 if parameter is not None and id(parameter) not in self.weights:
                     full = f"{path}.{name}" if path else name
                     self.parameters[full] = parameter
-                    self.weights[id(parameter)] = self._new(parameter, tuple(parameter.shape), full)
+                    self._add(parameter, full)
             for buffer in module._buffers.values():
                 if buffer is not None and id(buffer) not in self.weights:
-                    self.weights[id(buffer)] = self._new(buffer, tuple(buffer.shape), "")
+                    self._add(buffer, "")
+
+    def _add(self, tensor: torch.Tensor, name: str) -> None:
+        self._registered.append(tensor)
+        self.weights[id(tensor)] = self._new(tensor, tuple(tensor.shape), name)
 
 
 @cache
@@ -257,6 +273,10 @@ def _looked_up(func: Any) -> Operator:
     known = None if func._overloadname == "padding" else OPERATIONS.get(base)  # padding told in words is worked out
     decomposes = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
     return Operator(base, names, known, mutates, decomposes and not (known or base in CONSTANT))
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else 0
 
 
 def _tensors(values: Any) -> list[torch.Tensor]:

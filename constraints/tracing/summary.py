@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 from constraints.metrics import Layer, Metrics
 from constraints.tracing.axes import View
@@ -192,29 +193,43 @@ def _layers_of(calls: Sequence[Call], judged: Value | None) -> tuple[str, ...]:
     return (made[-1].name_or_label,) if made else ()
 
 
+class _Place(NamedTuple):
+    """What the units of one map see, per spatial axis."""
+
+    receptive_field: tuple[int, ...] | None = None
+    jump: tuple[float, ...] | None = None
+    offset: tuple[int | None, ...] | None = None
+
+
 def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     seen: object = None
-    field: tuple[int, ...] | None = None
-    jump: tuple[float, ...] | None = None
+    place = _Place()
     for call in calls:
         views = call.out.views if call.out else ()
         if views is not seen:  # norms and activations hand their input's views on
-            seen, spatial = views, [v for v in _spatial(known, call.out) if v.is_live]
-            field, jump = tuple(v.field.size for v in spatial) or None, tuple(v.jump for v in spatial) or None
-        layers.append(_layer(call, field, jump))
+            seen, place = views, _place([v for v in _spatial(known, call.out) if v.is_live])
+        layers.append(_layer(call, place))
     return tuple(layers)
 
 
-def _layer(call: Call, field: tuple[int, ...] | None, jump: tuple[float, ...] | None) -> Layer:
+def _place(spatial: Sequence[View]) -> _Place:
+    if not spatial:
+        return _Place()
+    starts = tuple(int(v.start) if math.isfinite(v.start) else None for v in spatial)
+    return _Place(tuple(v.field.size for v in spatial), tuple(v.jump for v in spatial), starts)
+
+
+def _layer(call: Call, place: _Place) -> Layer:
     return Layer(
         name=call.name_or_label,
         op=call.label,
         output=call.shape[1:],
         params=call.params,
         macs=call.macs,
-        receptive_field=field,
-        jump=jump,
+        receptive_field=place.receptive_field,
+        jump=place.jump,
+        offset=place.offset,
         kernel=call.kernel,
         stride=call.stride,
         dilation=call.dilation,

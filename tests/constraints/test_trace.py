@@ -362,3 +362,26 @@ def test_the_trace_agrees_with_the_probe_on_any_network(model: nn.Module) -> Non
             traced = trace(model, size).metrics.receptive_field_hw
             assert traced is not None
             assert traced[axis] == probed
+
+
+@pytest.mark.parametrize(
+    ("model", "offset"),
+    [
+        (nn.Sequential(conv(3, 4)), [-1, -1]),
+        (nn.Sequential(conv(3, 4, 3, padding=0)), [0, 0]),
+        (nn.Sequential(conv(3, 4, 7, stride=2), nn.MaxPool2d(3, 2, 1)), [-5, -5]),  # -3, then one unit of jump 2 more
+        (nn.Sequential(conv(3, 4, 3, dilation=4, padding=(4, 0))), [-4, 0]),
+        (nn.Sequential(nn.ConstantPad2d((2, 0, 1, 0), 0.0), conv(3, 4, 1)), [-1, -2]),  # left 2, top 1
+        (nn.Sequential(nn.ZeroPad2d(-3), conv(3, 4, 1)), [3, 3]),  # a crop
+        (Written(lambda m, x: m.c(x.flip(3)), c=conv(3, 4, 3)), [-1, 30]),  # the first column is the last one now
+    ],
+)
+def test_the_offset_is_the_first_pixel_that_the_first_unit_sees(model: nn.Module, offset: list[int]) -> None:
+    assert trace(model).layers[-1].as_dict()["offset"] == offset
+
+
+def test_a_unit_that_sees_no_pixel_has_no_offset() -> None:
+    model = nn.ConvTranspose2d(3, 4, 1, stride=2, padding=0, output_padding=1)
+    assert trace(model).layers[-1].offset == (0, 0)
+    shifted = nn.Sequential(model, nn.ZeroPad2d((-1, 0, 0, 0)))  # its first column lies between two pixels
+    assert trace(shifted).layers[-1].offset == (0, None)
