@@ -1,4 +1,4 @@
-"""Find and end the processes of a sandboxed check, those that left its session or its parent included.
+"""Find and end the processes of a sandboxed check, those that left its session or its environment included.
 
 It reads /proc, so on systems other than Linux only the process group of the check is ended and nothing is
 counted.
@@ -10,64 +10,98 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 _PROC = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_SESSION = 3
+_PARENT, _SESSION, _STARTED = 1, 3, 19
 _ROUNDS = 500
 _PAUSE_SECONDS = 0.01
 _HELPERS = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
 
 
-def in_session(leader: int) -> set[int]:
-    """The live processes of the session that ``leader`` opened."""
-    return {pid for pid in _all() if _session(pid) == leader}
+class _Stat(NamedTuple):
+    """What the kernel tells of a live process; ``started`` tells it from a later one of the same number."""
+
+    parent: int
+    session: int
+    started: int
 
 
-def left_behind(leader: int, mark: bytes) -> set[int]:
-    """Live processes of the check beside its leader, the helpers that multiprocessing itself starts aside."""
-    return {pid for pid in _living(leader, mark) - {leader} if not any(h in _read(pid, "cmdline") for h in _HELPERS)}
+@dataclass
+class Family:
+    """A check's leader, everything that descends from it, and everything that carries its mark.
+
+    A descendant is known by its parents (the leader is their subreaper, so orphans stay its children), by the
+    leader's session, by ``mark`` in the environment that it inherited, or by having been seen before.
+    """
+
+    leader: int
+    mark: bytes
+    known: dict[int, int] = field(default_factory=dict)
+    """Process -> when it started, of every member that was ever seen."""
+
+    def __post_init__(self) -> None:
+        """Know the leader from a later process of its number."""
+        if stat := _stat(self.leader):
+            self.known[self.leader] = stat.started
+
+    def living(self) -> set[int]:
+        """The live processes, found by parents, session and memory."""
+        stats = _all()
+        found = {pid for pid, stat in stats.items() if self._belongs(pid, stat)}
+        while more := {pid for pid, stat in stats.items() if stat.parent in found} - found:
+            found |= more
+        self.known |= {pid: stats[pid].started for pid in found}
+        return found
+
+    def left_behind(self) -> set[int]:
+        """Live processes beside the leader, the helpers that multiprocessing itself starts aside."""
+        return {p for p in self._all_living() - {self.leader} if not any(h in _read(p, "cmdline") for h in _HELPERS)}
+
+    def end(self) -> None:
+        """Stop the family, so that none forks while others are killed; kill it, and look again until none is left."""
+        if not _PROC.is_dir():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.leader, signal.SIGKILL)
+        for _ in range(_ROUNDS):
+            left = self._all_living() or self._all_living()  # one look may miss a copy made while it lasts
+            if not left:
+                return
+            _send(left, signal.SIGSTOP)
+            _send(left | self._all_living(), signal.SIGKILL)
+            time.sleep(_PAUSE_SECONDS)
+
+    def _belongs(self, pid: int, stat: _Stat) -> bool:
+        return stat.session == self.leader or self.known.get(pid) == stat.started
+
+    def _all_living(self) -> set[int]:
+        """The same with those that only the mark gives away, which takes a look at every environment."""
+        marked = {pid: s for pid, s in _all().items() if self.mark in _read(pid, "environ").split(b"\0")}
+        self.known |= {pid: stat.started for pid, stat in marked.items()}
+        return self.living()
 
 
-def resident_bytes(processes: set[int]) -> int:
+def resident_bytes(processes: Iterable[int]) -> int:
     """Memory that the processes hold in all; what forked copies share counts once, with the largest."""
     sizes = sorted(_resident(pid) for pid in processes)
     return (sizes[-1][0] if sizes else 0) + sum(own for _, own in sizes[:-1])
 
 
-def end_all(leader: int, mark: bytes) -> None:
-    """Kill the leader's process group at once, then whatever escaped it, until none is left."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
-    for _ in range(_ROUNDS):
-        left = _living(leader, mark) or _living(leader, mark)  # one look may miss a copy made while it lasts
-        if not left:
-            return
-        for number in (
-            signal.SIGSTOP,
-            signal.SIGKILL,
-        ):  # stopped first, so that none forks while others are killed
-            for pid in left:
-                _send(pid, number)
-        time.sleep(_PAUSE_SECONDS)
+def _all() -> Mapping[int, _Stat]:
+    """Every live process; one that has ended (a zombie included) is not among them."""
+    numbers = [int(p.name) for p in _PROC.iterdir() if p.name.isdigit()] if _PROC.is_dir() else []
+    return {pid: stat for pid in numbers if (stat := _stat(pid)) is not None}
 
 
-def _living(leader: int, mark: bytes) -> set[int]:
-    """The live processes of the leader's session, or with ``mark`` in the environment that they inherited."""
-    return {
-        pid for pid in _all() if (s := _session(pid)) == leader or (s and mark in _read(pid, "environ").split(b"\0"))
-    }
-
-
-def _all() -> set[int]:
-    return {int(p.name) for p in _PROC.iterdir() if p.name.isdigit()} if _PROC.is_dir() else set()
-
-
-def _session(pid: int) -> int:
-    """Session of a live process; 0 for one that has ended (a zombie included)."""
+def _stat(pid: int) -> _Stat | None:
     fields = _read(pid, "stat").rpartition(b")")[2].split()
-    return int(fields[_SESSION]) if fields and fields[0] not in {b"Z", b"X"} else 0
+    if not fields or fields[0] in {b"Z", b"X"}:
+        return None
+    return _Stat(int(fields[_PARENT]), int(fields[_SESSION]), int(fields[_STARTED]))
 
 
 def _resident(pid: int) -> tuple[int, int]:
@@ -84,6 +118,7 @@ def _read(pid: int, name: str) -> bytes:
         return b""
 
 
-def _send(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
+def _send(processes: Iterable[int], number: signal.Signals) -> None:
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)

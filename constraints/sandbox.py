@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
-from constraints.processes import end_all, in_session, left_behind, resident_bytes
+from constraints.processes import Family, resident_bytes
 from constraints.report import Report
 
 MARK = "CONSTRAINTS_SANDBOX"
@@ -88,11 +88,12 @@ class _Child:
             raise
         finally:
             os.close(child_end)
+        self.family = Family(self.process.pid, f"{MARK}={self.mark}".encode())
         self.started = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
-        end_all(self.process.pid, self._mark())
+        self.family.end()
         self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()
@@ -101,7 +102,7 @@ class _Child:
     def result(self) -> Report:
         """Wait for the child's last line, or for a limit."""
         answer = self._answer()
-        left = left_behind(self.process.pid, self._mark())
+        left = self.family.left_behind()
         if answer is None:
             raise ModelFailedError(_ending(self.process, self.stage, self.printed()))
         if "error" in answer:
@@ -132,9 +133,6 @@ class _Child:
         with contextlib.suppress(BrokenPipeError), process.stdin:
             process.stdin.write(request.encode())
         return process
-
-    def _mark(self) -> bytes:
-        return f"{MARK}={self.mark}".encode()
 
     def _answer(self) -> dict[str, Any] | None:
         """The child's final message; None when it ended without one."""
@@ -191,7 +189,7 @@ class _Child:
         if self.stage == "start" or now - self.watched < _POLL_SECONDS:
             return
         self.watched = now
-        processes = in_session(self.process.pid)
+        processes = self.family.living()
         if len(processes) > _MOST_PROCESSES:
             raise self._outgrown("started too many processes", f"over {_MOST_PROCESSES}: start fewer")
         if (used := resident_bytes(processes)) > self.limits.memory_bytes:

@@ -35,6 +35,7 @@ from constraints.rules import Verdict, parse_all
 from constraints.target import Target, parse_target
 
 _SET_PARENT_DEATH_SIGNAL = 1
+_SET_CHILD_SUBREAPER = 36
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _FOREVER_SECONDS = 10**6
 Send = Callable[[Mapping[str, Any]], None]
@@ -69,12 +70,13 @@ def _write(pipe: int, data: bytes) -> None:
 
 
 def _limit(memory_bytes: int) -> None:
-    """Die with the parent; let no allocation pass the limit (torch's libraries are mapped already)."""
+    """Die with the parent, take in orphans, let no allocation pass the limit (torch's libraries are mapped already)."""
     if not sys.platform.startswith("linux"):
         return
     import resource
 
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
     used = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
     if used > memory_bytes:
         raise UnusableInputError(
