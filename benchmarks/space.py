@@ -8,17 +8,19 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torchinfo
+from torch import nn
 
 from constraints.rules import ASSIGNMENT, parse_all
 from constraints.trace import trace
 from nas.architecture.model import build
+from nas.architecture.spec import Architecture
 from nas.space.space import PRESETS, load
-from nas.space.uniform import draw
+from nas.space.uniform import draw, draw_feasible
 from nas.space.vector import Vector
 
 REPEATS = 5
@@ -48,24 +50,39 @@ def torchinfo_per_second(vector: Vector, candidates: int) -> float:
     return candidates / (time.process_time() - started)
 
 
-def _summarise(network: Any) -> int:
-    return int(torchinfo.summary(build(network), (1, *network.input), verbose=0).total_params)
+def _summarise(network: Architecture) -> int:
+    return _params(build(network), network)
 
 
-def disagreements(preset: str, candidates: int) -> int:
-    """Random candidates of a preset in which the arithmetic and a trace of the built network differ in any figure."""
+def _params(model: nn.Module, network: Architecture) -> int:
+    return int(torchinfo.summary(model, (1, *network.input), verbose=0).total_params)
+
+
+def draws_per_second(vector: Vector, expressions: Sequence[str], draws: int) -> float:
+    """Feasible networks drawn uniformly in a second of processor time on one core."""
+    constraints = parse_all(expressions)
+    draw_feasible(vector, constraints, 100, np.random.default_rng(0), tries=10**7)
+    started = time.process_time()
+    draw_feasible(vector, constraints, draws, np.random.default_rng(3), tries=10**9)
+    return draws / (time.process_time() - started)
+
+
+def disagreements(preset: str, candidates: int, seed: int = 2) -> int:
+    """Random candidates of a preset in which the arithmetic and a trace of the built network differ in any figure.
+
+    Parameters are compared with torchinfo's count too.
+    """
     vector = Vector(load(preset))
-    rows = draw(vector, candidates, np.random.default_rng(2))
+    rows = draw(vector, candidates, np.random.default_rng(seed))
     found = vector.metrics(rows)
     wrong = 0
     for i, row in enumerate(rows):
         network = vector.space.decode(vector.space.choices(row))
         model = build(network)
         traced = trace(model, network.input).metrics.as_dict()
-        counts = found["convs_per_stage"][i]
         ours = {name: np.asarray(values[i]).tolist() for name, values in found.items()}
-        ours["convs_per_stage"] = [n for n in counts.tolist() if n >= 0]
-        wrong += ours != traced or ours["params"] != _summarise(network)
+        ours["convs_per_stage"] = [n for n in ours["convs_per_stage"] if n >= 0]
+        wrong += ours != traced or ours["params"] != _params(model, network)
     return wrong
 
 
@@ -81,11 +98,15 @@ def main() -> None:
     built = torchinfo_per_second(vector, 50 if options.quick else 500)
     analytic = float(np.median(rates))
     networks = 20 if options.quick else 10_000
+    draws = 20_000 if options.quick else 200_000
+    narrow = [*ASSIGNMENT, "params > 150k", "macs < 10M"]
     result = {
         "analytic_per_second": analytic,
         "analytic_per_second_spread": [min(rates), max(rates)],
         "torchinfo_per_second": built,
         "ratio": analytic / built,
+        "draws_per_second": {preset: draws_per_second(Vector(load(preset)), ASSIGNMENT, draws) for preset in PRESETS},
+        "narrow_draws_per_second": draws_per_second(vector, narrow, draws),
         "compared": networks,
         "disagreements": {preset: disagreements(preset, networks) for preset in PRESETS},
     }
