@@ -9,16 +9,23 @@ A peer that is not installed, or that fails on a model, is listed with the reaso
 from __future__ import annotations
 
 import argparse
+import collections
+import collections.abc
 import contextlib
+import copy
 import importlib
 import io
 import json
+import logging
 import random
 import statistics
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torchinfo
@@ -43,6 +50,7 @@ SEED_NETWORK = (
 )  # fmt: skip
 _WITHOUT_NORM = 18
 _QUICK, _FULL = 7, 31
+_QUICK_ENDS, _FULL_ENDS = 3, 11
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +79,8 @@ def tools() -> Mapping[str, Tool]:
         "thop": lambda model, shape: importlib.import_module("thop").profile(
             model, inputs=(torch.zeros(1, *shape),), verbose=False
         ),
-        "rfa-toolbox": lambda model, shape: importlib.import_module("rfa_toolbox").create_graph_from_pytorch_model(
-            model, input_res=(1, *shape)
-        ),
+        "rfa-toolbox": _rfa_toolbox,
+        "receptivefield": _receptivefield,
         "torchscan": lambda model, shape: importlib.import_module("torchscan").crawl_module(model, shape),
     }
 
@@ -110,10 +117,27 @@ def main() -> None:
         "seed@32": (seed_network(), (3, 32, 32)),
     }
     results = {name: measure(model.eval(), shape, repeats) for name, (model, shape) in models.items()}
+    ends = end_to_end(_FULL_ENDS if repeats == _FULL else _QUICK_ENDS)
     if options.json:
-        print(json.dumps(_document(results, repeats)))
+        print(json.dumps(_document(results, repeats) | {"end_to_end_seconds": ends}))
     else:
         _show(results, repeats)
+        print(", ".join(f"{name}: median {seconds:.2f} s" for name, seconds in ends.items()))
+
+
+def end_to_end(repeats: int) -> dict[str, float]:
+    """Median wall seconds of whole processes that take turns: the import of torch, and a check of a 12-layer model."""
+    commands = {
+        "import torch": [sys.executable, "-c", "import torch"],
+        "validate": [sys.executable, "search.py", "validate", "docs/examples/handmade.py:Net", "--format", "json"],
+    }
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    for turn in range(repeats + 1):
+        for name, command in commands.items():
+            start = time.perf_counter()
+            subprocess.run(command, check=False, capture_output=True, cwd=Path(__file__).parent.parent)
+            found[name] += [time.perf_counter() - start] if turn else []  # the first reads the files from the disk
+    return {name: statistics.median(seconds) for name, seconds in found.items()}
 
 
 def _document(results: Mapping[str, Mapping[str, Timing]], repeats: int) -> dict[str, object]:
@@ -160,6 +184,35 @@ def _fvcore(model: nn.Module, shape: Shape) -> object:
     counted.unsupported_ops_warnings(False)
     counted.uncalled_modules_warnings(False)
     return counted.total()
+
+
+class _Tapped(nn.Module):
+    """A model that keeps its last map before global pooling, as receptivefield asks for."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.feature_maps: list[torch.Tensor] = []
+        pool = next(m for m in model.modules() if isinstance(m, nn.AdaptiveAvgPool2d))
+        pool.register_forward_pre_hook(lambda _, inputs: self.feature_maps.__setitem__(slice(None), inputs))
+
+    def forward(self, x: torch.Tensor) -> object:
+        """What the model gives."""
+        return self.model(x)
+
+
+def _rfa_toolbox(model: nn.Module, shape: Shape) -> object:
+    collections.Sequence = collections.abc.Sequence  # type: ignore[attr-defined]  # where it looks for it, as in Python 3.9
+    module = importlib.import_module("rfa_toolbox")
+    graph = module.create_graph_from_pytorch_model(model, input_res=(1, *shape))
+    return graph.receptive_field_max
+
+
+def _receptivefield(model: nn.Module, shape: Shape) -> object:
+    logging.disable()
+    module = importlib.import_module("receptivefield.pytorch")
+    tapped = _Tapped(copy.deepcopy(model))  # so that no hook stays on the model that the others get
+    return module.PytorchReceptiveField(lambda: tapped).compute((*shape[1:], shape[0]))
 
 
 if __name__ == "__main__":
