@@ -42,7 +42,8 @@ class Feed:
     Epoch e is a pure function of the data, the pipeline, `seed` and e. It is kept as one uint8 array in
     `folder`, made by whoever needs it first: processes that need it at once share the work piece by piece.
     At most `keep_bytes` of epochs stay in `folder`, whatever their feed; one that was dropped is made again,
-    bit for bit, when it is needed.
+    bit for bit, when it is needed. Where the disk has no room, or the folder cannot be written, each process makes
+    its epochs for itself, in memory.
     """
 
     dataset: Dataset
@@ -105,8 +106,15 @@ class Feed:
     def epoch(self, number: int) -> np.ndarray:
         """The augmented images of one epoch (uint8, N x H x W x C), in the order of `indices`.
 
-        The array is a private, copy-on-write map of the shared file.
+        The array is a private, copy-on-write map of the shared file, or in memory where that cannot be written.
         """
+        try:
+            return self._mapped(number)
+        except OSError:
+            return self._in_memory(number)
+
+    def _mapped(self, number: int) -> np.ndarray:
+        """The epoch as a map of its file, which is made first where it is missing."""
         place = self.folder / self.key / f"epoch-{number:04d}.npy"
         while True:
             try:
@@ -140,6 +148,11 @@ class Feed:
             if not place.exists():
                 _finish(place)
                 self._drop_oldest()
+
+    def _in_memory(self, number: int) -> np.ndarray:
+        """The epoch made here and now, for this process alone."""
+        pieces = range(-(-len(self.indices) // PIECE))
+        return np.concatenate([self._augmented(number, piece) for piece in pieces])
 
     def _augmented(self, number: int, piece: int) -> np.ndarray:
         """One piece, drawn from its own random stream."""
@@ -181,8 +194,9 @@ def make_epochs(feed: Feed, epochs: range) -> None:
     """Make these epochs, those that are there already aside; several processes that do so share the work."""
     if hasattr(os, "nice"):
         os.nice(10)  # whoever trains goes first
-    for number in epochs:
-        feed.epoch(number)
+    with suppress(OSError):  # no room: whoever trains makes its own
+        for number in epochs:
+            feed._mapped(number)
 
 
 @contextmanager
@@ -222,18 +236,14 @@ def _start(place: Path, shape: tuple[int, ...], pieces: int) -> tuple[np.ndarray
 
 
 def _reserve(part: Path) -> None:
-    """Claim the disk blocks of a new file now: on a full disk a writer would die later."""
+    """Claim the disk blocks of a new file now: on a full disk a writer would die later. Raises OSError there."""
     if hasattr(os, "posix_fallocate"):
         try:
             with part.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
-        except OSError as error:
-            size = part.stat().st_size
+        except OSError:
             part.unlink()
-            raise UnusableInputError(
-                f"no room for an augmented epoch of {size} bytes ({error.strerror}): {part.parent}: "
-                "free some space or choose another folder"
-            ) from error
+            raise
 
 
 def _finish(place: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -167,15 +168,27 @@ def test_what_dead_makers_left_goes_after_a_day(digits_feed: Feed, tmp_path: Pat
     assert (old.exists(), young.exists()) == (False, True)
 
 
-def test_a_full_disk_is_an_error_of_one_line(
-    digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: int) -> None:
-        raise OSError(28, "No space left on device")
+def test_on_a_full_disk_epochs_are_made_in_memory(digits_feed: Feed, tmp_path: Path) -> None:
+    source = replace(digits_feed, folder=tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # the system refuses to write more to a file
+    try:
+        np.testing.assert_array_equal(source.epoch(0), digits_feed.epoch(0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob("*/*.npy"))
+    np.testing.assert_array_equal(source.epoch(0), digits_feed.epoch(0))  # nothing half made is in the way
+    assert len(list(tmp_path.glob("*/*.npy"))) == 1
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(UnusableInputError, match=r"no room for an augmented epoch of \d+ bytes \(No space left"):
-        replace(digits_feed, folder=tmp_path).epoch(0)
+
+def test_where_a_folder_cannot_be_made_epochs_are_made_in_memory(digits_feed: Feed, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    source = replace(digits_feed, folder=tmp_path / "file" / "epochs")
+    np.testing.assert_array_equal(source.epoch(1), digits_feed.epoch(1))
+    maker = get_context("spawn").Process(target=feed.make_epochs, args=(source, range(2)))
+    maker.start()
+    maker.join()
+    assert maker.exitcode == 0
 
 
 def test_what_is_read_may_be_changed_without_harm(digits_feed: Feed) -> None:
