@@ -145,17 +145,21 @@ def confirm(  # noqa: PLR0917
 
 
 @app.command()
-def space(
+def space(  # noqa: PLR0917
     source: Annotated[str, typer.Argument(metavar="SPACE", help="assignment, wide, tiny or FILE.toml")] = "assignment",
     space_: Annotated[str | None, typer.Option("--space", help="the same, as launch takes it")] = None,
     constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
+    metrics: Annotated[Path | None, typer.Option(metavar="FILE.py", help="metrics of your own, estimated")] = None,
+    neighbours: Annotated[
+        str | None, typer.Option(metavar="ARCHITECTURE", help="instead, the feasible networks one edit away from it")
+    ] = None,
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show what a space holds: its size, its feasible part, which constraints bind."""
-    from nas.space.describe import show_space
+    from nas import commands
 
-    return show_space(space_ or source, require or [], constraints, format_)
+    return commands.space(space_ or source, require, constraints, format_, metrics=metrics, neighbours=neighbours)
 
 
 def run(argv: Sequence[str]) -> int:

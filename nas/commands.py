@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,7 +18,10 @@ from rich.progress import Progress
 
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.profiles import read_constraints
+from constraints.rules import ASSIGNMENT, parse_all
 from nas.config import LaunchConfig, read_config
+from nas.own_metrics import figures as own_figures
+from nas.own_metrics import read_metrics
 from nas.results.leaderboard import Leaderboard, Row, leaderboard
 from nas.results.tables import FORMATS, as_table, print_board
 from nas.results.view import ConfirmView, SearchView
@@ -25,6 +29,8 @@ from nas.search import confirm as confirming
 from nas.search import storage as storages
 from nas.search import study as studies
 from nas.search.confirm import Confirmation
+from nas.space import show
+from nas.space.describe import OwnMetrics
 
 if TYPE_CHECKING:
     from nas.search.driver import Summary
@@ -173,6 +179,29 @@ def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] |
     if not require and file is None:
         return None
     return [*(read_constraints(file) if file is not None else ()), *(require or ())]
+
+
+@interruptible("nothing was written")
+def space(
+    source: str,
+    require: Sequence[str] | None,
+    file: Path | None,
+    form: str,
+    *,
+    metrics: Path | None = None,
+    neighbours: str | None = None,
+) -> int:
+    """Print what a space holds, or with ``neighbours`` the feasible networks one edit away from one of its own."""
+    show.check_format(form)
+    own = read_metrics(metrics) if metrics is not None else ()
+    names = tuple(m.name for m in own)
+    constraints = parse_all(expressions(require, file) or ASSIGNMENT, names)
+    if neighbours is None:
+        figures = partial(own_figures, own)
+        return show.show_space(source, constraints, form, OwnMetrics(names=names, figures=figures) if own else None)
+    if named := [c.expr for c in constraints if c.metric in names]:
+        raise UnusableInputError(f"neighbours are judged by arithmetic: {named[0]!r}: leave it out with --neighbours")
+    return show.show_neighbours(source, neighbours, constraints, form)
 
 
 def find(study: optuna.Study, trial: str) -> Row:

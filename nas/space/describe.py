@@ -2,139 +2,156 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
-from constraints.errors import UnusableInputError
-from constraints.profiles import read_constraints
-from constraints.rules import ASSIGNMENT, Constraint, parse_all
+from constraints.rules import Constraint, judge
+from nas.architecture.spec import Architecture
 from nas.space import counting, uniform
-from nas.space.space import load
-from nas.space.tables import ADDED, GREATEST
-from nas.space.vector import Vector
+from nas.space.ranges import ranges
+from nas.space.space import Encoded
+from nas.space.vector import ALIASES, Mask, Vector
 
 DRAWS = 1_000_000
 """Networks that an estimate looks at."""
-FORMATS = ("table", "json")
+OWN_DRAWS = 500
+"""The same where each must be built, for a metric of the user's own."""
+
+Bins = list[dict[str, int | None]]
 
 
-def describe(vector: Vector, constraints: Sequence[Constraint], *, draws: int = DRAWS) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class OwnMetrics:
+    """Metrics that a user defines; ``figures`` works them out for a network, which may mean to build it."""
+
+    names: tuple[str, ...]
+    figures: Callable[[Architecture], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The feasible part, counted or estimated."""
+
+    feasible: int
+    rejects: Sequence[int]
+    rejects_are_exact: Sequence[bool]
+    alone: Sequence[int]
+    histogram: Bins
+    histogram_is_exact: bool
+    draws: int = 0
+    """Networks that an estimate looked at; 0 where all was counted."""
+
+
+def describe(
+    vector: Vector, constraints: Sequence[Constraint], *, draws: int = DRAWS, own: OwnMetrics | None = None
+) -> dict[str, Any]:
     """The document of ``space --format json``.
 
     ``exact`` tells whether the counts are; where not, they are estimated from ``draws`` uniform networks (an own
-    generator, the same in every run), ``share_error`` being the standard error of the share. ``size`` and the ranges of
-    added and greatest figures are always exact.
+    generator, the same in every run), ``share_error`` being the standard error of the share. ``size`` and ``ranges``
+    are always exact, and what one constraint ``rejects`` more often than the rest (``rejects_exact``). The histogram is
+    of the feasible networks' parameters; ``below`` is null in the bin of all above.
     """
     size = counting.size(vector)
-    exact = counting.count(vector, constraints)
-    error = 0.0
-    histogram: list[dict[str, int]] = []
-    if exact is not None:
-        rejects, alone = _of_patterns(exact, len(constraints))
-        feasible = exact.feasible
-        histogram = [{"below": edge, "networks": n} for edge, n in exact.histogram]
-    else:
-        broken = ~vector.verdicts(uniform.draw(vector, draws, np.random.default_rng(0)), constraints)
-        scale = size / draws
-        share = float((~broken.any(1)).mean())
-        feasible, error = round(share * size), (share * (1 - share) / draws) ** 0.5
-        rejects = [round(n * scale) for n in broken.sum(0).tolist()]
-        alone = [round(n * scale) for n in broken[broken.sum(1) == 1].sum(0).tolist()]
+    needs_models = own is not None and any(c.metric in own.names for c in constraints)
+    found = None if needs_models else _counted(vector, constraints)
+    if found is None:
+        found = _estimated(vector, constraints, min(draws, OWN_DRAWS) if needs_models else draws, own)
+    share = found.feasible / size
     return {
         "size": size,
-        "feasible": feasible,
-        "share": feasible / size,
+        "feasible": found.feasible,
+        "share": share,
         "constraints": [
-            {"expr": c.expr, "rejects": r, "rejects_alone": a}
-            for c, r, a in zip(constraints, rejects, alone, strict=True)
+            {"expr": c.expr, "rejects": r, "rejects_alone": a, "rejects_exact": e}
+            for c, r, a, e in zip(constraints, found.rejects, found.alone, found.rejects_are_exact, strict=True)
         ],
         "ranges": ranges(vector),
-        "exact": exact is not None,
-        "share_error": error,
-        "histogram": histogram,
-        "histogram_of": exact.metric if exact is not None else "",
+        "exact": not found.draws,
+        "draws": found.draws,
+        "share_error": (share * (1 - share) / found.draws) ** 0.5 if found.draws else 0.0,
+        "histogram": found.histogram,
+        "histogram_of": "params",
+        "histogram_exact": found.histogram_is_exact,
     }
 
 
-def _of_patterns(count: counting.Count, n: int) -> tuple[list[int], list[int]]:
-    rejects = [sum(times for pattern, times in count.broken.items() if i in pattern) for i in range(n)]
-    return rejects, [count.broken[frozenset({i})] for i in range(n)]
-
-
-def ranges(vector: Vector) -> dict[str, list[int]]:
-    """Least and greatest value of each added or greatest figure over the whole space, exactly: [min, max]."""
-    found = {}
-    for name in (*ADDED, *GREATEST):
-        ends = [_extreme(vector, name, form, sign) for sign in (1, -1) for form in range(len(vector.space.forms))]
-        half = len(ends) // 2
-        shift = int(name == "receptive_field")
-        found[name] = [min(ends[:half]) + shift, max(-e for e in ends[half:]) + shift]
-    return found
-
-
-def _extreme(vector: Vector, name: str, form: int, sign: int) -> int:
-    """The least of ``sign`` times a figure over all chains of one form: shortest paths over the widths."""
-    space = vector.space
-    slots = {(s.stage, s.layer): s for s in vector.tables.slots}
-    combine = _combine(name, sign)
-    best = dict.fromkeys(range(len(space.parameters["c1.width"])), sign * 0)
-    for number, stage in enumerate(space.stages, start=1):
-        last = slots[number, 0]
-        after: dict[int, int] = {}
-        for width, value in best.items():
-            for residual in range(len(stage.residual)):
-                chain = value
-                for j in range(1, max(stage.depth)):
-                    table = sign * slots[number, j].figures[name][form, width]
-                    words = table[min(residual, len(table) - 1), :-1]
-                    chain = combine(chain, int(words.min()))
-                    for following in range(last.events.shape[2]) if j + 1 in stage.depth else ():
-                        end = combine(chain, int((sign * last.figures[name][form, width, following]).min()))
-                        after[following] = min(after.get(following, end), end)
-        best = after
-    heads = sign * slots[len(space.stages) + 1, 0].figures[name][form, :, 0]
-    return min(int(combine(value, int(heads[width].min()))) for width, value in best.items())
-
-
-def _combine(name: str, sign: int) -> Any:
-    if name in ADDED:
-        return lambda a, b: a + b
-    return max if sign > 0 else min
-
-
-def show_space(source: str, require: Sequence[str], constraints_file: Path | None, form: str) -> int:
-    """Print what the space ``source`` holds under the constraints; 1 where nothing is feasible."""
-    if form not in FORMATS:
-        raise UnusableInputError(f"unknown format: {form!r}: use {', '.join(FORMATS)}")
-    expressions = list(require)
-    if constraints_file is not None:
-        expressions = [*read_constraints(constraints_file), *expressions]
-    constraints = parse_all(expressions or ASSIGNMENT)
-    found = describe(Vector(load(source)), constraints)
-    if form == "json":
-        print(json.dumps(found))
-    else:
-        _print(source, found, Console())
-    return 0 if found["feasible"] else 1
-
-
-def _print(source: str, found: dict[str, Any], console: Console) -> None:
-    how = "counted exactly" if found["exact"] else f"estimated from {DRAWS:,} draws, ± {found['share_error']:.2%}"
-    console.print(
-        f"space {source}: {found['size']:,} networks; feasible: {found['feasible']:,} ({found['share']:.2%}, {how})",
-        highlight=False,
+def _counted(vector: Vector, constraints: Sequence[Constraint]) -> Found | None:
+    count = counting.count(vector, constraints)
+    rejects = [counting.rejects(vector, c) for c in constraints] if count is not None else []
+    if count is None or None in rejects:
+        return None
+    is_exact = count.metric == "params"
+    exact: Bins = [{"below": edge, "networks": n} for edge, n in count.histogram]
+    return Found(
+        feasible=count.feasible,
+        rejects=[r for r in rejects if r is not None],
+        rejects_are_exact=[True] * len(constraints),
+        alone=count.alone,
+        histogram=exact if is_exact else _drawn_histogram(vector, constraints, count.feasible),
+        histogram_is_exact=is_exact,
     )
-    table = Table("constraint", "rejects", "rejects alone")
-    for row in found["constraints"]:
-        table.add_row(row["expr"], f"{row['rejects']:,}", f"{row['rejects_alone']:,}")
-    console.print(table)
-    reach = Table("figure", "from", "to")
-    for name, (low, high) in found["ranges"].items():
-        reach.add_row(name, f"{low:,}", f"{high:,}")
-    console.print(reach)
+
+
+def _drawn_histogram(vector: Vector, constraints: Sequence[Constraint], feasible: int) -> Bins:
+    """Of a count that did not carry parameters alone."""
+    rows, _ = uniform.draw_feasible(vector, constraints, 100_000, np.random.default_rng(0), tries=DRAWS)
+    return _histogram(vector, constraints, rows, feasible)
+
+
+def _estimated(vector: Vector, constraints: Sequence[Constraint], draws: int, own: OwnMetrics | None) -> Found:
+    size = counting.size(vector)
+    rows = uniform.draw(vector, draws, np.random.default_rng(0))
+    broken = ~_verdicts(vector, rows, constraints, own)
+    fine = ~broken.any(1)
+    feasible = _scaled(int(fine.sum()), size, draws)
+    names = own.names if own is not None else ()
+    exact = [None if c.metric in names else counting.rejects(vector, c) for c in constraints]
+    drawn = [_scaled(n, size, draws) for n in broken.sum(0).tolist()]
+    return Found(
+        feasible=feasible,
+        rejects=[about if known is None else known for about, known in zip(drawn, exact, strict=True)],
+        rejects_are_exact=[known is not None for known in exact],
+        alone=[_scaled(n, size, draws) for n in broken[broken.sum(1) == 1].sum(0).tolist()],
+        histogram=_histogram(vector, constraints, rows[fine], feasible),
+        histogram_is_exact=False,
+        draws=draws,
+    )
+
+
+def _verdicts(vector: Vector, rows: Encoded, constraints: Sequence[Constraint], own: OwnMetrics | None) -> Mask:
+    """(n, constraints), those on a user's metrics by the figures of each network."""
+    names = own.names if own is not None else ()
+    result = np.empty((len(rows), len(constraints)), dtype=bool)
+    ours = [i for i, c in enumerate(constraints) if c.metric not in names]
+    result[:, ours] = vector.verdicts(rows, [constraints[i] for i in ours])
+    theirs = [i for i, c in enumerate(constraints) if c.metric in names]
+    if own is not None and theirs:
+        for row, verdict in zip(rows, result, strict=True):
+            figures = own.figures(vector.space.decode(vector.choices(row)))
+            verdict[theirs] = [v.ok for v in judge([constraints[i] for i in theirs], figures)]
+    return result
+
+
+def _histogram(vector: Vector, constraints: Sequence[Constraint], feasible_rows: Encoded, feasible: int) -> Bins:
+    """Parameters of a sample of feasible networks, scaled to their number, in bins up to the limit on them."""
+    if not len(feasible_rows):
+        return []
+    params = vector.figure(feasible_rows, "params")
+    limits = [ceil(c.limit) for c in constraints if ALIASES.get(c.metric, c.metric) == "params"]
+    top = max([*limits, 0]) or int(params.max()) + 1
+    ends: list[int | None] = [*sorted({top * (i + 1) // counting.BINS for i in range(counting.BINS)} - {0})]
+    counts = [int(((params >= low) & (params < high)).sum()) for low, high in pairwise([0, *(e or 0 for e in ends)])]
+    if above := len(params) - sum(counts):
+        ends, counts = [*ends, None], [*counts, above]
+    return [{"below": e, "networks": _scaled(n, feasible, len(params))} for e, n in zip(ends, counts, strict=True)]
+
+
+def _scaled(number: int, whole: int, draws: int) -> int:
+    """``number`` of so many draws as a part of ``whole``, to the nearest whole number."""
+    return (2 * number * whole + draws) // (2 * draws)

@@ -20,7 +20,8 @@ CHUNK = 1 << 13
 """Candidates that are judged together, so that what they need stays in the processor's cache."""
 ALIASES = {"trainable_params": "params", "receptive_field_hw": "receptive_field"}
 """Metrics that equal another one in every network of a space."""
-_CONSTANT = {"global_average_pools": 1, "max_pools": 0}
+CONSTANT = {"global_average_pools": 1, "max_pools": 0}
+"""Metrics that are the same in every network of every space."""
 
 Array = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -47,6 +48,11 @@ class Vector:
             counts = c["convs_per_stage"]
             c["convs_per_stage"] = np.pad(counts, ((0, 0), (0, widest - counts.shape[1])), constant_values=-1)
         return {name: np.concatenate([c[name] for c in chunks]) for name in chunks[0]}
+
+    def figure(self, encoded: Encoded, name: str) -> Array:
+        """One figure of ADDED or GREATEST of every row."""
+        chunks = [self._gather(encoded[i : i + CHUNK], {name})[0][name] for i in range(0, max(len(encoded), 1), CHUNK)]
+        return np.concatenate(chunks)
 
     def verdicts(self, encoded: Encoded, constraints: Sequence[Constraint]) -> Mask:
         """(n, constraints): whether each row keeps each; UnusableInputError for a metric that needs a model."""
@@ -116,14 +122,14 @@ class Vector:
         result["trainable_params"] = found["params"]
         result["receptive_field_hw"] = np.repeat(found["receptive_field"][:, None], 2, axis=1)
         result["global_context"] = found["global_context"].astype(bool)
-        result |= {name: np.full(n, value, dtype=np.int64) for name, value in _CONSTANT.items()}
-        result["downsampled_by"] = self._downsampled[encoded[:, self.space.columns["form"]]]
+        result |= {name: np.full(n, value, dtype=np.int64) for name, value in CONSTANT.items()}
+        result["downsampled_by"] = self.downsampled[encoded[:, self.space.columns["form"]]]
         result["stages"], result["convs_per_stage"] = self._stages(events, n)
         return result
 
     @cached_property
-    def _downsampled(self) -> npt.NDArray[np.float64]:
-        """(forms, 2)."""
+    def downsampled(self) -> npt.NDArray[np.float64]:
+        """(forms, 2): input size over the size of the last map."""
         _, height, width = self.space.input
         maps = [self.space.map_size(len(self.space.stages) + 1, form) for form in self.space.forms]
         return np.array([[height / h, width / w] for h, w, _ in maps])
@@ -156,10 +162,10 @@ class Vector:
                 result[:, i] = structure[:, rules.index(constraint)]
             elif name in found:
                 result[:, i] = compare(constraint, found[name])
-            elif name in _CONSTANT:
-                result[:, i] = constraint.holds(_CONSTANT[name])
+            elif name in CONSTANT:
+                result[:, i] = constraint.holds(CONSTANT[name])
             elif name == "downsampled_by":
-                holds = np.array([all(constraint.holds(x) for x in axes) for axes in self._downsampled.tolist()])
+                holds = np.array([all(constraint.holds(x) for x in axes) for axes in self.downsampled.tolist()])
                 result[:, i] = holds[encoded[:, self.space.columns["form"]]]
             else:
                 raise UnusableInputError(f"not known without a model: {name!r}: use a built-in metric in a search")

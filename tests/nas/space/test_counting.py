@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from constraints.rules import ASSIGNMENT, judge, parse_all
 from nas.space import counting
 from nas.space.analytic import metrics
+from nas.space.carried import carried
 from nas.space.space import Space, load
+from nas.space.uniform import draw
 from nas.space.vector import Vector
 
 WORDS = ["c3", "c3d2", "c3g2", "pw", "sep3", "sep3_5", "ir3e2", "gate3", "c3se2", "sep5d2"]
@@ -70,13 +72,44 @@ def brute_force(space: Space, expressions: list[str]) -> Counter[frozenset[int]]
 @given(spaces(), st.lists(st.sampled_from(RULES), min_size=1, max_size=5, unique=True))
 def test_counts_equal_brute_force(space: Space, expressions: list[str]) -> None:
     wanted = brute_force(space, expressions)
-    vector = Vector(space)
+    vector, constraints = Vector(space), parse_all(expressions)
     assert counting.size(vector) == sum(wanted.values())
-    found = counting.count(vector, parse_all(expressions))
+    found = counting.count(vector, constraints)
     assert found is not None
-    assert dict(found.broken) == dict(wanted)
-    if found.histogram and any("<" in e for e in expressions if e.startswith(found.metric)):
-        assert sum(n for _, n in found.histogram) == found.feasible
+    assert found.feasible == wanted[frozenset()]
+    assert list(found.alone) == [wanted[frozenset({i})] for i in range(len(constraints))]
+    rejected = [sum(n for broken, n in wanted.items() if i in broken) for i in range(len(constraints))]
+    assert [counting.rejects(vector, c) for c in constraints] == rejected
+    assert found.metric in ("", "params")
+    assert sum(n for _, n in found.histogram) == (found.feasible if found.metric else 0)
+
+
+def test_three_bounds_of_which_two_are_carried_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.space.carried.MOST_SMALL", 30)
+    first = {
+        "depth": [2, 3], "width": {"low": 8, "high": 16, "step": 8}, "body": ["c3", "sep5d2"],
+        "down": ["c3", "sep3"], "residual": [False, "scaled"],
+    }  # fmt: skip
+    space = Space.model_validate(
+        {
+            "forms": ["strided", "dilated"], "activations": ["relu"], "heads": ["fc", "gap"],
+            "last_width": {"low": 8, "high": 24, "step": 8}, "stage_dilations": [2, 3],
+            "stages": [first, first | {"depth": [2], "residual": [False]}],
+        }
+    )  # fmt: skip
+    for expressions in (
+        ["params < 4k", "macs < 1500k", "dilated_convs >= 1"],
+        ["params >= 3k", "params < 4k", "macs > 1M", "macs < 1500k", "convs != 7"],
+    ):
+        constraints, wanted = parse_all(expressions), brute_force(space, expressions)
+        carrying = carried(Vector(space), constraints, 0)
+        assert carrying is not None
+        assert [figure.name for figure in carrying.large] == ["params", "macs"]
+        found = counting.count(Vector(space), constraints)
+        assert found is not None
+        assert found.feasible == wanted[frozenset()] > 0
+        assert list(found.alone) == [wanted[frozenset({i})] for i in range(len(constraints))]
+        assert sum(found.alone) > 0
 
 
 @pytest.mark.parametrize("op", ["<", "<="])
@@ -90,13 +123,10 @@ def test_the_histogram_holds_every_feasible_network_up_to_the_limit(op: str) -> 
 
 @pytest.mark.parametrize("preset", ["tiny"])
 def test_a_larger_space_agrees_with_uniform_draws(preset: str) -> None:
-    from nas.space.uniform import draw
-
     vector, constraints = Vector(load(preset)), parse_all(ASSIGNMENT)
     found = counting.count(vector, constraints)
     assert found is not None
-    assert found.size == counting.size(vector)
-    share = found.feasible / found.size
+    share = found.feasible / counting.size(vector)
     drawn = vector.feasible(draw(vector, 40_000, np.random.default_rng(0)), constraints).mean()
     assert abs(drawn - share) < 5 * (share * (1 - share) / 40_000) ** 0.5
 
@@ -107,5 +137,27 @@ def test_the_size_of_a_space_by_hand() -> None:
     assert counting.size(Vector(load("tiny"))) == 2 * 2 * 3 * first * other**3
 
 
-def test_two_large_figures_are_not_counted_exactly() -> None:
-    assert counting.count(Vector(load("assignment")), parse_all(["params < 200k", "macs < 10M"])) is None
+def test_parameters_with_macs_are_counted_exactly_in_the_default_space() -> None:
+    vector = Vector(load("assignment"))
+    constraints = parse_all([*ASSIGNMENT, "macs < 10M"])
+    found = counting.count(vector, constraints)
+    assert found is not None
+    share = found.feasible / counting.size(vector)
+    drawn = vector.feasible(draw(vector, 100_000, np.random.default_rng(0)), constraints).mean()
+    assert abs(drawn - share) < 5 * (share * (1 - share) / 100_000) ** 0.5
+
+
+def test_every_network_is_counted_once_whatever_the_constraint() -> None:
+    """What keeps a rule and what keeps its opposite make up the space, whose size is a product."""
+    vector = Vector(load("assignment"))
+    for rule, opposite in (("params < 80k", "params >= 80k"), ("receptive_field > 60", "receptive_field <= 60")):
+        halves = [counting.count(vector, parse_all([r])) for r in (rule, opposite)]
+        assert sum(h.feasible for h in halves if h is not None) == counting.size(vector)
+
+
+def test_what_takes_too_much_is_not_counted() -> None:
+    vector = Vector(load("wide"))
+    assert counting.count(vector, parse_all(ASSIGNMENT)) is None
+    three = ["params < 200k", "macs < 10M", "peak_activation_bytes < 300k", "convs < 20", "receptive_field < 300"]
+    assert carried(vector, parse_all(three), 0) is not None
+    assert counting.rejects(vector, parse_all(["stages == 4"])[0]) is not None

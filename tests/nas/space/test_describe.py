@@ -1,15 +1,14 @@
 """The figures of a space."""
 
-import json
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
-from constraints.errors import UnusableInputError
-from constraints.rules import ASSIGNMENT, parse_all
-from nas.space import uniform
+from constraints.rules import parse_all
+from nas.space import counting, uniform
 from nas.space.analytic import metrics
-from nas.space.describe import describe, ranges, show_space
+from nas.space.describe import OwnMetrics, describe
 from nas.space.space import Space
 from nas.space.vector import Vector
 
@@ -33,14 +32,6 @@ def small(depth: Sequence[int] = (2, 3)) -> Vector:
     )  # fmt: skip
 
 
-def test_ranges_are_those_of_every_network() -> None:
-    vector = small()
-    networks = [metrics(vector.space.decode(vector.space.choices(r))) for r in uniform.enumerate_all(vector)]
-    for name, (low, high) in ranges(vector).items():
-        values = [getattr(m, name) for m in networks]
-        assert (low, high) == (min(values), max(values)), name
-
-
 def test_counts_are_told_by_constraint() -> None:
     vector = small()
     constraints = parse_all(["params < 4k", "receptive_field > 20"])
@@ -54,24 +45,50 @@ def test_counts_are_told_by_constraint() -> None:
     assert sum(b["networks"] for b in found["histogram"]) == found["feasible"]
 
 
-def test_what_is_not_counted_is_estimated_and_said_to_be() -> None:
+def test_the_histogram_is_of_params_whatever_the_constraints() -> None:
+    vector = small()
+    for expressions in (["receptive_field > 20"], ["params > 2k"], ["macs < 2M", "params < 3k"]):
+        constraints = parse_all(expressions)
+        rows = uniform.enumerate_all(vector)
+        params = vector.figure(rows[vector.feasible(rows, constraints)], "params")
+        found = describe(vector, constraints)
+        ends = [b["below"] for b in found["histogram"]]
+        wanted = np.histogram(params, [0, *(e if e is not None else 10**9 for e in ends)])[0]
+        got = np.array([b["networks"] for b in found["histogram"]])
+        assert found["histogram_of"] == "params"
+        if found["histogram_exact"]:
+            assert got.tolist() == wanted.tolist()
+        else:
+            assert abs(got - wanted).max() < 0.02 * len(rows)
+
+
+def test_what_is_not_counted_is_estimated_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     vector = small()
     constraints = parse_all(["params < 4k", "macs < 2M", "receptive_field > 20"])
-    share = vector.feasible(uniform.enumerate_all(vector), constraints).mean()
+    counted = describe(vector, constraints)
+    monkeypatch.setattr(counting, "MOST_MOVED", 0)
     found = describe(vector, constraints, draws=20_000)
-    if not found["exact"]:
-        assert abs(found["share"] - share) < 5 * max(found["share_error"], 1e-3)
+    assert (counted["exact"], found["exact"], found["draws"]) == (True, False, 20_000)
+    assert found["share"] != counted["share"]
+    assert abs(found["share"] - counted["share"]) < 5 * found["share_error"]
+    assert found["size"] == counted["size"]
+    for ours, exact in zip(found["constraints"], counted["constraints"], strict=True):
+        assert not ours["rejects_exact"]
+        assert abs(ours["rejects"] - exact["rejects"]) < 0.03 * found["size"]
 
 
-def test_the_document_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    assert show_space("tiny", [], None, "json") == 0
-    document = json.loads(capsys.readouterr().out)
-    assert [c["expr"] for c in document["constraints"]] == [c.expr for c in parse_all(ASSIGNMENT)]
-    assert document["share"] == document["feasible"] / document["size"]
-    assert show_space("tiny", ["params < 100"], None, "table") == 1
-    assert "params < 100" in capsys.readouterr().out
-
-
-def test_an_unknown_format_is_named() -> None:
-    with pytest.raises(UnusableInputError, match="unknown format: 'xml': use table, json"):
-        show_space("tiny", [], None, "xml")
+def test_a_metric_of_a_users_own_is_estimated() -> None:
+    vector = small()
+    own = OwnMetrics(names=("layers",), figures=lambda a: {"layers": sum(map(len, a.stages))})
+    constraints = parse_all(["layers < 7", "params < 4k"], own.names)
+    rows = uniform.enumerate_all(vector)
+    networks = [vector.space.decode(vector.choices(row)) for row in rows]
+    wanted = [(sum(map(len, n.stages)) >= 7, metrics(n).params >= 4_000) for n in networks]
+    found = describe(vector, constraints, own=own)
+    assert (found["exact"], found["draws"]) == (False, 500)
+    assert abs(found["share"] - sum(w == (False, False) for w in wanted) / len(wanted)) < 5 * found["share_error"]
+    layers, params = found["constraints"]
+    assert not layers["rejects_exact"]
+    assert abs(layers["rejects"] - sum(w[0] for w in wanted)) < 0.1 * len(wanted)
+    assert params["rejects"] == sum(w[1] for w in wanted)
+    assert params["rejects_exact"]

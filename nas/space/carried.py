@@ -1,0 +1,200 @@
+"""Which figures a count carries along a chain of layers: in full, or only up to where they decide no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil, floor, gcd, prod
+
+import numpy as np
+import numpy.typing as npt
+
+from constraints.rules import Constraint
+from nas.space.structure import STRUCTURE, Automaton
+from nas.space.tables import ADDED, GREATEST
+from nas.space.vector import ALIASES, Vector
+
+MOST_SMALL = 1 << 14
+"""Combinations of small figures; what has more is carried in full."""
+MOST_LARGE = 2
+
+Array = npt.NDArray[np.int64]
+
+
+def figure_of(constraint: Constraint) -> str:
+    """The figure that a constraint is judged by."""
+    return ALIASES.get(constraint.metric, constraint.metric)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Large:
+    """A figure carried in full: ``start`` plus so many ``unit``; from ``top`` units on all values are judged alike."""
+
+    name: str
+    start: int
+    unit: int
+    top: int
+
+    def level(self, value: int) -> int:
+        """The least number of units that makes ``value`` or more, at most ``top``."""
+        return min(max(0, -((self.start - value) // self.unit)), self.top)
+
+    def value(self, level: int) -> int:
+        """The figure of so many units."""
+        return self.start + level * self.unit
+
+    def units(self, amount: int, *, is_head: bool) -> int:
+        """What a layer adds; the start is the least that a head adds, and 1 of a receptive field."""
+        base = self.start - (self.name == "receptive_field") if is_head else 0
+        return (amount - base) // self.unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Small:
+    """A figure carried as a level up to ``cap``; ``values[level]`` is judged like all values of that level."""
+
+    name: str
+    unit: int
+    points: tuple[int, ...]
+    """Of a greatest figure: where its levels begin."""
+    values: tuple[int, ...]
+
+    @property
+    def cap(self) -> int:
+        """The highest level."""
+        return len(self.values) - 1
+
+    def levels(self, amount: int) -> int:
+        """What a layer adds to the level, or makes it at least."""
+        if self.name in GREATEST:
+            return sum(amount >= point for point in self.points)
+        return amount // self.unit
+
+    def together(self, level: Array, other: int) -> Array:
+        """The level after a layer."""
+        if self.name in GREATEST:
+            return np.asarray(np.maximum(level, other))
+        return np.asarray(np.minimum(level + other, self.cap))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """What is carried in one form of a space: a state (levels of the small figures, state of the stages) and values."""
+
+    vector: Vector
+    constraints: tuple[Constraint, ...]
+    form: int
+    large: tuple[Large, ...]
+    small: tuple[Small, ...]
+    automaton: Automaton
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every figure, the large ones first."""
+        return (*(f.name for f in self.large), *(f.name for f in self.small))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of levels of each small figure, and of states of the stages."""
+        return (*(f.cap + 1 for f in self.small), len(self.automaton.next))
+
+    def after(self, states: Array, adds: Sequence[int], event: int) -> Array:
+        """The states that follow a layer which adds these levels and does this to the stages."""
+        *levels, stages = np.unravel_index(states, self.shape)
+        moved = [f.together(level, add) for f, level, add in zip(self.small, levels, adds, strict=True)]
+        return np.asarray(np.ravel_multi_index((*moved, self.automaton.next[stages, event]), self.shape))
+
+    def broken(self, states: Array) -> npt.NDArray[np.bool_]:
+        """(states, constraints): which constraints a chain breaks that ends so, those on large figures left out."""
+        *levels, stages = np.unravel_index(states, self.shape)
+        rules = iter(range(len(self.automaton.rules)))
+        result = np.zeros((len(states), len(self.constraints)), dtype=bool)
+        known = {f.name: (f, level) for f, level in zip(self.small, levels, strict=True)}
+        for i, constraint in enumerate(self.constraints):
+            name = figure_of(constraint)
+            if constraint.metric in STRUCTURE:
+                result[:, i] = ~self.automaton.verdicts[stages, next(rules)]
+            elif name in known:
+                figure, level = known[name]
+                result[:, i] = ~np.array([constraint.holds(v) for v in figure.values], dtype=bool)[level]
+            elif name not in ADDED:
+                result[:, i] = self._constant(constraint)
+        return result
+
+    def broken_by(self, levels: Sequence[int]) -> set[int]:
+        """Places of the constraints that the large figures break at these levels."""
+        values = {f.name: f.value(level) for f, level in zip(self.large, levels, strict=True)}
+        return {
+            i for i, c in enumerate(self.constraints) if figure_of(c) in values and not c.holds(values[figure_of(c)])
+        }
+
+    def turns(self, figure: Large) -> set[int]:
+        """Values of a large figure from which on some constraint is judged otherwise than just below."""
+        return {value for c in self.constraints if figure_of(c) == figure.name for value in _turns(c)}
+
+    def points(self, figure: Large) -> set[int]:
+        """The same as levels."""
+        return {figure.level(value) for value in self.turns(figure)} - {0}
+
+    def _constant(self, constraint: Constraint) -> bool:
+        """Whether every network of the form breaks a constraint on what its form alone decides."""
+        row = np.zeros((1, len(self.vector.space.columns)), dtype=np.int64)
+        row[0, self.vector.space.columns["form"]] = self.form
+        return not self.vector.verdicts(row, [constraint])[0, 0]
+
+
+def carried(vector: Vector, constraints: Sequence[Constraint], form: int) -> Carried | None:
+    """What a count of one form carries; None where more than MOST_LARGE figures are too large for a state."""
+    limits: dict[str, list[Constraint]] = {}
+    for c in constraints:
+        if figure_of(c) in (*ADDED, *GREATEST):
+            limits.setdefault(figure_of(c), []).append(c)
+    small = {name: _small(vector, name, several) for name, several in limits.items()}
+    largest = sorted((n for n in small if n in ADDED), key=lambda n: (n != "params", -small[n].cap, n))
+    large = [n for n in largest if n == "params"]  # whose histogram is wanted
+    while prod(small[n].cap + 1 for n in small if n not in large) > MOST_SMALL:
+        if len(large) == min(MOST_LARGE, len(largest)):
+            return None
+        large = largest[: len(large) + 1]
+    rules = tuple(c for c in constraints if c.metric in STRUCTURE)
+    return Carried(
+        vector=vector,
+        constraints=tuple(constraints),
+        form=form,
+        large=tuple(_large(vector, name, limits[name], form) for name in large),
+        small=tuple(small[name] for name in sorted(set(small) - set(large))),
+        automaton=vector.automaton(rules),
+    )
+
+
+def _small(vector: Vector, name: str, limits: Sequence[Constraint]) -> Small:
+    if name in GREATEST:
+        points = tuple(sorted({p for c in limits for p in _turns(c)}))
+        return Small(name=name, unit=1, points=points, values=(points[0] - 1, *points))
+    unit = _unit(slot.figures[name] for slot in vector.tables.slots)
+    start = int(name == "receptive_field")
+    cap = max(0, *(-((start - max(_turns(c))) // unit) for c in limits))
+    return Small(name=name, unit=unit, points=(), values=tuple(start + level * unit for level in range(cap + 1)))
+
+
+def _large(vector: Vector, name: str, limits: Sequence[Constraint], form: int) -> Large:
+    """In units that divide what every layer adds and what any head adds beyond the least."""
+    tables = [slot.figures[name][form] for slot in vector.tables.slots]
+    least = int(tables[-1].min())
+    unit = _unit([*tables[:-1], tables[-1] - least])
+    start = least + (name == "receptive_field")
+    top = max(max(0, -((start - max(_turns(c))) // unit)) for c in limits)
+    return Large(name=name, start=start, unit=unit, top=top)
+
+
+def _turns(c: Constraint) -> tuple[int, ...]:
+    """The least whole values from which on a constraint is judged otherwise than just below."""
+    low, high = ceil(c.limit), floor(c.limit) + 1
+    if c.op in ("==", "!="):
+        return low, high
+    return (low,) if c.op in ("<", ">=") else (high,)
+
+
+def _unit(tables: Iterable[Array]) -> int:
+    values = np.unique(np.concatenate([table.ravel() for table in tables]))
+    return gcd(*values.tolist()) or 1

@@ -1,0 +1,161 @@
+"""The two halves of a chain's networks: from the start to a cut and from the cut to the end, by class and value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.space.carried import Array
+from nas.space.chain import FIRST, LAST, Place
+from nas.space.merged import DEAD, Merged, Move, Moves
+
+LARGEST = 2.0**62
+"""Counts stay below, so that whole numbers of 64 bits hold them."""
+
+Counts = npt.NDArray[np.int64] | npt.NDArray[np.object_]
+
+
+class TooLargeError(Exception):
+    """A count past what 64 bits hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Points:
+    """Halves of networks, those alike together: parallel arrays."""
+
+    classes: Array
+    """Where a half from the start ends; where one to the end begins."""
+    outcomes: Array
+    """Of halves to the end: index in ``Merged.outcomes``."""
+    units: tuple[Array, ...]
+    """Of each large figure, at most its top."""
+    counts: Counts
+
+    def of(self, at: Array | npt.NDArray[np.bool_] | slice) -> Points:
+        """Some of them."""
+        units = tuple(u[at] for u in self.units)
+        return Points(classes=self.classes[at], outcomes=self.outcomes[at], units=units, counts=self.counts[at])
+
+
+class Plan(NamedTuple):
+    """Where to cut, and what that costs at most: points moved in all, and points of one place."""
+
+    cut: tuple[int, int]
+    """(stage, layer), through which every chain passes once."""
+    moved: float
+    held: float
+
+
+class Halves:
+    """Both halves of a chain's networks."""
+
+    def __init__(self, merged: Merged) -> None:
+        """Cheap; ``plan`` tells what ``before`` and ``after`` will cost."""
+        self.merged = merged
+        self.tops = tuple(f.top for f in merged.carrying.large)
+        self.places = [*merged.moves, merged.chain.end]
+        self._shape = (max(1, *map(merged.count, self.places)), len(merged.outcomes), *(top + 1 for top in self.tops))
+
+    def plan(self) -> Plan:
+        """The cheapest cut, by an estimate from above that ignores how many points fall together below the tops."""
+        if prod(map(float, self._shape)) >= LARGEST:
+            raise TooLargeError
+        cells = prod(top + 1.0 for top in self.tops)
+        sizes = {p: self.merged.count(p) for p in self.places}
+        held = {p: min(n, cells * sizes[p]) for p, n in self._ways_to().items()}
+        kept = {p: sizes[p] * min(n, cells * len(self.merged.outcomes)) for p, n in self._ways_from().items()}
+        plans = []
+        for cut in sorted({_at(p) for p in self.places if p.layer in (FIRST, LAST)}):
+            moved = 0.0
+            for m in self._all_moves():
+                share = sizes[m.source] / max(1, sizes[m.target])
+                moved += len(m.moves) * (held[m.source] if _at(m.source) < cut else kept[m.target] * share)
+            most = max(max(held[p] if _at(p) <= cut else 0.0, kept[p] if _at(p) >= cut else 0.0) for p in self.places)
+            plans.append(Plan(cut, moved, most))
+        return min(plans, key=lambda plan: plan.moved)
+
+    def _all_moves(self) -> Iterator[Moves]:
+        for several in self.merged.moves.values():
+            yield from several
+
+    def _ways_to(self) -> dict[Place, float]:
+        """Number of halves from the start to each place."""
+        ways = dict.fromkeys(self.places, 0.0) | {self.merged.chain.start: 1.0}
+        for m in self._all_moves():
+            ways[m.target] += ways[m.source] * sum(move.times for move in m.moves)
+        return ways
+
+    def _ways_from(self) -> dict[Place, float]:
+        """Number of halves from each place to the end."""
+        ways = dict.fromkeys(self.places, 0.0) | {self.merged.chain.end: 1.0}
+        for m in reversed(list(self._all_moves())):
+            ways[m.source] += ways[m.target] * sum(move.times for move in m.moves)
+        return ways
+
+    def before(self, cut: tuple[int, int]) -> dict[Place, Points]:
+        """The halves that end at each place of the cut."""
+        pieces = {self.merged.chain.start: [self._one(np.zeros(1, dtype=np.int64))]}
+        for place, several in self.merged.moves.items():
+            if _at(place) >= cut:
+                break
+            points = self._merge(pieces.pop(place))
+            for m in several:
+                pieces.setdefault(m.target, []).extend(self._forward(points, move) for move in m.moves)
+        return {place: self._merge(found) for place, found in pieces.items()}
+
+    def after(self, cut: tuple[int, int]) -> dict[Place, Points]:
+        """The halves that begin at each place of the cut."""
+        end = self.merged.chain.end
+        found = {end: self._one(np.arange(len(self.merged.outcomes)))}
+        for place, several in reversed(self.merged.moves.items()):
+            if _at(place) < cut:
+                break
+            pieces = [self._backward(found[m.target], move) for m in several for move in m.moves]
+            found[place] = self._merge(pieces)
+        return {place: points for place, points in found.items() if _at(place) == cut}
+
+    def _one(self, classes: Array) -> Points:
+        """One half of nothing in each class."""
+        nothing = np.zeros(len(classes), dtype=np.int64)
+        counts: Counts = nothing + 1 if self.tops else np.ones(len(classes), dtype=object)
+        return Points(classes=classes, outcomes=classes, units=(nothing,) * len(self.tops), counts=counts)
+
+    def _forward(self, points: Points, move: Move) -> Points:
+        classes = move.after[points.classes]
+        alive = np.flatnonzero(classes != DEAD)
+        return self._moved(replace(points, classes=classes, outcomes=np.zeros_like(classes)).of(alive), move)
+
+    def _backward(self, points: Points, move: Move) -> Points:
+        """A point for each class from which the move leads to the point's own; points are sorted by class."""
+        starts = np.searchsorted(points.classes, move.after)
+        lengths = np.searchsorted(points.classes, move.after, side="right") - starts
+        classes = np.repeat(np.arange(len(move.after)), lengths)
+        at = np.arange(len(classes)) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+        return self._moved(replace(points.of(at), classes=classes), move)
+
+    def _moved(self, points: Points, move: Move) -> Points:
+        units = tuple(np.minimum(u + add, top) for u, add, top in zip(points.units, move.units, self.tops, strict=True))
+        return replace(points, units=units, counts=points.counts * move.times)
+
+    def _merge(self, pieces: Sequence[Points]) -> Points:
+        """The points of all pieces sorted by class, those alike added up."""
+        columns = [(p.classes, p.outcomes, *p.units) for p in pieces]
+        keys = np.concatenate([np.ravel_multi_index(several, self._shape) for several in columns])
+        counts = np.concatenate([p.counts for p in pieces])
+        if counts.sum(dtype=np.float64) >= LARGEST and counts.dtype != object:
+            raise TooLargeError
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
+        starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        classes, outcomes, *units = np.unravel_index(keys[starts], self._shape)
+        sums = np.add.reduceat(counts[order], starts) if len(starts) else counts
+        return Points(classes=classes, outcomes=outcomes, units=tuple(units), counts=sums)
+
+
+def _at(place: Place) -> tuple[int, int]:
+    return place.stage, place.layer

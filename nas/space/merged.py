@@ -1,0 +1,113 @@
+"""States of a chain merged where no continuation tells them apart (Moore's minimisation, layer by layer).
+
+What is left at each place is as little as the constraints need: a receptive field that every continuation brings over
+its limit is one state, and networks that break two constraints or more, which nothing asks for, are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.space.carried import Array
+from nas.space.chain import Chain, Edge, Place
+
+DEAD = -1
+"""The class of states that lead only to networks which break two constraints or more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """Layers that do the same, as a move of classes: ``after[class]`` is the class behind them, or DEAD."""
+
+    after: Array
+    units: tuple[int, ...]
+    times: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moves:
+    """The moves from one place to another."""
+
+    source: Place
+    target: Place
+    moves: tuple[Move, ...]
+
+
+class Merged:
+    """The classes of states at every place of a chain."""
+
+    def __init__(self, chain: Chain) -> None:
+        """Work everything out."""
+        self.chain, self.carrying = chain, chain.carrying
+        self._states = self._reached()
+        self.outcomes = [frozenset[int]()]
+        """The constraints broken by each class behind the end."""
+        self._classes = {chain.end: self._outcomes(self._states[chain.end])}
+        self.moves: dict[Place, list[Moves]] = {}
+        for place, edges in reversed(chain.edges.items()):
+            self.moves[place] = self._merge(place, edges)
+        self.moves = dict(reversed(self.moves.items()))
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether every network breaks two constraints or more."""
+        return not self.count(self.chain.start)
+
+    def count(self, place: Place) -> int:
+        """Number of classes at a place."""
+        return int(self._classes[place].max(initial=DEAD)) + 1
+
+    def _reached(self) -> dict[Place, Array]:
+        """The states that chains can have at each place."""
+        pieces: dict[Place, list[Array]] = {self.chain.start: [np.zeros(1, dtype=np.int64)]}
+        reached: dict[Place, Array] = {}
+        for place, edges in self.chain.edges.items():
+            reached[place] = np.unique(np.concatenate(pieces.pop(place)))
+            for edge in edges:
+                doing = {(word.adds, word.event) for word in edge.words}
+                pieces.setdefault(edge.target, []).extend(self.carrying.after(reached[place], *d) for d in doing)
+        reached[self.chain.end] = np.unique(np.concatenate(pieces.pop(self.chain.end)))
+        return reached
+
+    def _outcomes(self, states: Array) -> Array:
+        broken = self.carrying.broken(states)
+        result = np.full(len(states), DEAD)
+        patterns = [frozenset(np.flatnonzero(row).tolist()) for row in broken]
+        for i, pattern in enumerate(patterns):
+            if len(pattern) > 1:
+                continue
+            if pattern not in self.outcomes:
+                self.outcomes.append(pattern)
+            result[i] = self.outcomes.index(pattern)
+        return result
+
+    def _merge(self, place: Place, edges: Sequence[Edge]) -> list[Moves]:
+        """Give the states of a place their classes; the moves of these classes."""
+        states = self._states[place]
+        doing = {(e.target, word.adds, word.event): word for e in edges for word in e.words}
+        after = {key: self._after(states, key[0], key[1], key[2]) for key in doing}
+        table = np.stack(list(after.values()), axis=1)
+        alive = np.flatnonzero((table != DEAD).any(axis=1))
+        _, firsts, classes = np.unique(table[alive], axis=0, return_index=True, return_inverse=True)
+        self._classes[place] = np.full(len(states), DEAD)
+        self._classes[place][alive] = classes.ravel()
+        chosen = alive[firsts]
+        return [
+            Moves(
+                source=place,
+                target=edge.target,
+                moves=tuple(
+                    Move(after=after[edge.target, w.adds, w.event][chosen], units=w.units, times=w.times)
+                    for w in edge.words
+                ),
+            )
+            for edge in edges
+        ]
+
+    def _after(self, states: Array, target: Place, adds: Sequence[int], event: int) -> Array:
+        """The class at ``target`` of each state behind a layer."""
+        found = np.searchsorted(self._states[target], self.carrying.after(states, adds, event))
+        return self._classes[target][found]
