@@ -84,8 +84,9 @@ class View(NamedTuple):
     @property
     def start(self) -> float:
         """The first input pixel that the first unit sees; infinite where it sees none."""
-        first = sum(-d.offset // d.inner % d.size * d.stride for d in self.digits)
-        return self.field.at(first)[0]
+        if not any(d.offset for d in self.digits):
+            return self.field.lo[0]
+        return self.field.at(sum(-d.offset // d.inner % d.size * d.stride for d in self.digits))[0]
 
     @property
     def units(self) -> int:
@@ -114,7 +115,7 @@ def without(gone: Iterable[int], n: int) -> list[int | None]:
 
 def reduced(view: View | None, axes: Collection[int], how: str = "other") -> View | None:
     """After all indices of some tensor axes were brought together."""
-    if view is None or not any(d.axis in axes for d in view.digits):
+    if view is None or not [d for d in view.digits if d.axis in axes]:
         return view
     gone = set(axes)
     field, kept = view.field, tuple(d for d in view.digits if d.axis not in gone)
@@ -128,6 +129,8 @@ def reduced(view: View | None, axes: Collection[int], how: str = "other") -> Vie
 def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View | None:
     """After a convolution or pooling along a tensor axis of a tensor of shape ``shape``."""
     if view is None or (window.changes_nothing and window.size == shape[axis]):
+        return view
+    if len(view.digits) == 1 and view.digits[0].axis != axis:
         return view
     if view.digits == ((axis, 1, shape[axis], 1, 0),):  # the plain case, which is nearly every one
         field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)

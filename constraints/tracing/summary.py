@@ -216,8 +216,9 @@ def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
 def _place(spatial: Sequence[View]) -> _Place:
     if not spatial:
         return _Place()
-    starts = tuple(int(v.start) if math.isfinite(v.start) else None for v in spatial)
-    return _Place(tuple(v.field.size for v in spatial), tuple(v.jump for v in spatial), starts)
+    starts = [v.start for v in spatial]
+    offset = tuple([int(s) if math.isfinite(s) else None for s in starts])
+    return _Place(tuple([v.field.size for v in spatial]), tuple([v.jump for v in spatial]), offset)
 
 
 def _layer(call: Call, place: _Place) -> Layer:
