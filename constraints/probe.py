@@ -140,14 +140,17 @@ def _measured(
     count = mode.map.shape[axis + 2]
     first = 0 if units is None else max((count - units) // 2, 0)
     last = count if units is None else min(first + units, count)
-    spans = [_span(mode.map, sample, axis, unit, tolerance) for unit in range(first, last)]
-    inside = [b - a + 1 for a, b in filter(None, spans) if a > 0 and b < input_size[axis + 1] - 1]
+    ends = _span(mode.map, sample, axis, tolerance)  # a sampling may leave out pixels at the input's border
+    if ends is None:
+        return None
+    spans = [_span(mode.map.select(axis + 2, unit), sample, axis, tolerance) for unit in range(first, last)]
+    inside = [b - a + 1 for a, b in filter(None, spans) if a > ends[0] and b < ends[1]]
     return max(inside, default=None)
 
 
-def _span(output: torch.Tensor, sample: torch.Tensor, axis: int, unit: int, tolerance: float) -> tuple[int, int] | None:
-    """The first and the last input position along ``axis`` that the unit's value changes with."""
-    total = output.select(axis + 2, unit).sum()
+def _span(output: torch.Tensor, sample: torch.Tensor, axis: int, tolerance: float) -> tuple[int, int] | None:
+    """The first and the last input position along ``axis`` that the output changes with."""
+    total = output.sum()
     (gradient,) = torch.autograd.grad(total, sample, retain_graph=True, allow_unused=True)
     if gradient is None:
         return None
@@ -209,6 +212,8 @@ class _Linearised(TorchFunctionMode):
         if name in ("amax", "max") and (len(args) > 1 or "dim" in kwargs):
             axes = args[1] if len(args) > 1 else kwargs["dim"]
             return args[0].mean(axes, keepdim=bool(kwargs.get("keepdim", False)))
+        if name in _BORDERLESS:
+            return _BORDERLESS[name](*args, **kwargs)
         if name in _COMBINING:
             args = tuple(self._without_gate(a, args) for a in args)
         return func(*args, **kwargs)
@@ -241,6 +246,29 @@ def _averaged(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch
     convolve: Any = (F.conv1d, F.conv2d, F.conv3d)[n - 1]
     padding = _tuple(given.get("padding", 0), n)
     return convolve(data, weight, None, stride, padding, dilation, data.shape[1])  # type: ignore[no-any-return]
+
+
+def _shifted(input: torch.Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] = ()) -> torch.Tensor:
+    """A roll whose wrapped part is zero; one over the flattened tensor as it is."""
+    data = input
+    axes = (dims,) if isinstance(dims, int) else tuple(dims)
+    if not axes:
+        return data.roll(shifts)
+    for axis, shift in zip(axes, _tuple(shifts, len(axes)), strict=True):
+        size = data.shape[axis]
+        by = (shift + size // 2) % size - size // 2  # the shorter way round
+        kept = data.narrow(axis, max(-by, 0), size - abs(by))
+        zeros = torch.zeros_like(data.narrow(axis, 0, abs(by)))
+        data = torch.cat([zeros, kept] if by > 0 else [kept, zeros], axis)
+    return data
+
+
+def _zero_padded(input: torch.Tensor, pad: Sequence[int], mode: str = "", value: float | None = None) -> torch.Tensor:
+    return F.pad(input, list(pad))
+
+
+_BORDERLESS: dict[str, Callable[..., torch.Tensor]] = {"pad": _zero_padded, "roll": _shifted}
+"""What reflects or wraps around at a border is no part of an interior unit's field: zeros take its place."""
 
 
 def _tuple(value: int | Sequence[int], n: int) -> tuple[int, ...]:

@@ -69,6 +69,8 @@ class View(NamedTuple):
     """How the axis was reduced as a whole: "mean", "sum", "max", "other" or "mixed" (each unit by its own weights)."""
     unknown: str = ""
     """Why it cannot be known what an element sees."""
+    extent: int = 0
+    """Pixels of the input along the axis."""
 
     @property
     def is_live(self) -> bool:
@@ -89,9 +91,28 @@ class View(NamedTuple):
         return self.field.at(sum(-d.offset // d.inner % d.size * d.stride for d in self.digits))[0]
 
     @property
+    def size(self) -> int:
+        """Pixels that the largest interior unit sees.
+
+        Every unit of a rhythm counts, as on an unbounded axis. A map that does not repeat its rhythm (an uneven
+        resampling, say) or has none (a join of maps of different pace) has no other units than its own: those whose
+        field keeps clear of the first and the last pixel that the map sees count, and all where there is none.
+        """
+        period = len(self.field.lo)
+        if period == 1 or 2 * period <= self.units:
+            return self.field.size
+        seen = [self.field.at(sum(at)) for at in itertools.product(*(_positions(d) for d in self.digits))]
+        first, last = max(min(a for a, _ in seen), 0), min(max(b for _, b in seen), self.extent - 1)
+        return max((int(b - a + 1) for a, b in seen if first < a <= b < last), default=self.field.size)
+
+    @property
     def units(self) -> int:
         """Units of the map along this spatial axis."""
         return math.prod(d.size for d in self.digits)
+
+
+def _positions(digit: Digit) -> range:
+    return range(0, digit.size * digit.stride, digit.stride) if digit.stride else range(1)
 
 
 def unknown(why: str) -> View:
@@ -134,7 +155,7 @@ def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View
         return view
     if view.digits == ((axis, 1, shape[axis], 1, 0),):  # the plain case, which is nearly every one
         field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)
-        return View(field, (Digit(axis, 1, window.size, 1),), view.pooled)
+        return View(field, (Digit(axis, 1, window.size, 1),), view.pooled, "", view.extent)
     view = plain(view, axis, shape)
     at = next((i for i, d in enumerate(view.digits) if d.axis == axis), None) if view else None
     if view is None or at is None:
@@ -253,7 +274,7 @@ def joined(a: View | None, b: View | None) -> View | None:
     if a.digits == b.digits:
         field = a.field.hull(b.field)
         if field is not None:
-            return View(field, a.digits, pooled)
+            return View(field, a.digits, pooled, extent=a.extent)
     return _joined_unit_by_unit(a, b, pooled)
 
 
@@ -333,7 +354,7 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
     """The hull where fields or layouts differ: every unit of the map is looked at."""
     if not a.digits and not b.digits:
         (low_a, high_a), (low_b, high_b) = a.field.at(0), b.field.at(0)
-        return View(Field(0, (min(low_a, low_b),), (max(high_a, high_b),)), (), pooled)
+        return View(Field(0, (min(low_a, low_b),), (max(high_a, high_b),)), (), pooled, extent=a.extent)
     digits = _common(a.digits, b.digits)
     if digits is None:
         return unknown("a join of maps whose spatial axes are laid out differently")
@@ -343,7 +364,7 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
         intervals.append((min(low_a, low_b), max(high_a, high_b)))
     strides = [math.prod(d.size for d in digits[i + 1 :]) for i in range(len(digits))]
     laid = tuple(d._replace(stride=s) for d, s in zip(digits, strides, strict=True))
-    return normal(View(explicit(intervals), laid))
+    return normal(View(explicit(intervals), laid, extent=a.extent))
 
 
 def _common(a: Sequence[Digit], b: Sequence[Digit]) -> list[Digit] | None:

@@ -57,7 +57,7 @@ class Propagation:
     def _enter(self, handle: Handle, span: range) -> Value:
         views = list(self._nothing)
         for i, at in enumerate(span):
-            views[at] = View(Field(), (Digit(i + 2, 1, handle.shape[i + 2], 1),))
+            views[at] = View(Field(), (Digit(i + 2, 1, handle.shape[i + 2], 1),), extent=handle.shape[i + 2])
         value = Value(handle.shape, tuple(views), Flow(origin=object()), self._store(0, handle, handle.shape))
         if self._is_map(value.views):
             value.flow = value.flow._replace(map=value)

@@ -11,6 +11,7 @@ from constraints.tracing.axes import (
     View,
     moved,
     normal,
+    plain,
     reduced,
     reshaped,
     selected,
@@ -31,7 +32,21 @@ def permuted_views(views: Views, order: Sequence[int]) -> Views:
 
 def reshape_views(views: Views, old: Shape, new: Shape) -> Views:
     """After a reshape of contiguous elements."""
-    return tuple(reshaped(v, old, new) for v in views)
+    views = tuple([reshaped(v, old, new) for v in views])
+    if any(v is not None and len(v.digits) == 1 and v.digits[0].inner > 1 for v in views):
+        return _repeating(views, new)
+    return views
+
+
+def _repeating(views: Views, shape: Shape) -> Views:
+    """A map whose units are each written several times in a row (a pixel shuffle, say) is a finer map."""
+    single = [v.digits[0] for v in views if v is not None and len(v.digits) == 1]
+    axes = {d.axis for d in single}
+    if not len(views) == len(single) == len(axes) == len(shape) - 2 or any(d.offset or d.stride < 1 for d in single):
+        return views
+    if any(d.inner * d.size != shape[d.axis] for d in single):
+        return views
+    return tuple([plain(v, v.digits[0].axis, shape) if v else v for v in views])
 
 
 def reshape(call: Call) -> Result:

@@ -155,7 +155,7 @@ def _spatial(known: Propagation, value: Value | None) -> list[View]:
 def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
     if not spatial or any(v.unknown for v in spatial):
         return None
-    return tuple(v.field.size for v in spatial)
+    return tuple(v.size for v in spatial)
 
 
 def _downsampled(known: Propagation, spatial: Sequence[View]) -> tuple[float, ...]:
@@ -218,7 +218,7 @@ def _place(spatial: Sequence[View]) -> _Place:
         return _Place()
     starts = [v.start for v in spatial]
     offset = tuple([int(s) if math.isfinite(s) else None for s in starts])
-    return _Place(tuple([v.field.size for v in spatial]), tuple([v.jump for v in spatial]), offset)
+    return _Place(tuple([v.size for v in spatial]), tuple([v.jump for v in spatial]), offset)
 
 
 def _layer(call: Call, place: _Place) -> Layer:

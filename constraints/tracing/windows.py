@@ -61,7 +61,7 @@ def _transposed(view: View | None, axis: int, call: Call, i: int, padding: int) 
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
     field = transposed(view.field, call.kernel[i], call.stride[i], call.dilation[i], padding)
-    return normal(View(field, (Digit(axis, 1, call.shape[axis], 1),)))
+    return normal(view._replace(field=field, digits=(Digit(axis, 1, call.shape[axis], 1),)))
 
 
 def _conv_flow(call: Call, data: Value, context: bool = False) -> Flow:
@@ -106,9 +106,12 @@ def _slides_over_space(call: Call, data: Value, first: int) -> bool:
 
 
 def _covers(call: Call, sizes: Shape, padding: Sequence[int]) -> bool:
-    """Whether the one window of the pooling holds the whole map, along every axis."""
+    """Whether the one window of the pooling holds the whole map, along every axis.
+
+    A padded window over a map of one unit is one of many kinds of layer that small inputs shrink to it.
+    """
     rows = zip(call.kernel, sizes, padding, call.shape[-len(sizes) :], strict=True)
-    return all(out == 1 and kernel - pad >= size for kernel, size, pad, out in rows)
+    return all(out == 1 and kernel - pad >= size and (size > 1 or not pad) for kernel, size, pad, out in rows)
 
 
 def _windowed_each(view: View | None, call: Call, shape: Shape, first: int, padding: Sequence[int]) -> View | None:
@@ -154,7 +157,7 @@ def interpolation(call: Call) -> Result:
 def _resized(view: View | None, axis: int, call: Call, resize: Callable[[Field], Field]) -> View | None:
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
-    return View(resize(view.field), (Digit(axis, 1, call.shape[axis], 1),))
+    return view._replace(field=resize(view.field), digits=(Digit(axis, 1, call.shape[axis], 1),))
 
 
 def _mode(op: str) -> str:
@@ -208,7 +211,7 @@ def unfolded(call: Call) -> Result:
             Digit(axis - 1, tap, kernel[on], dilation[on] * step),
             Digit(axis, inner, size, stride[on] * step),
         )
-        views.append(normal(View(field, digits)))
+        views.append(normal(taps._replace(field=field, digits=digits)))
     call.kernel, call.stride, call.dilation = kernel, stride, dilation
     return tuple(views), fresh(data.flow)
 
