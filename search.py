@@ -124,6 +124,33 @@ def leaderboard(  # noqa: PLR0917
     return commands.show_leaderboard(study, storage, format_, view, watch=watch)
 
 
+@app.command(epilog="Example: uv run search.py show best")
+def show(
+    trial: Annotated[str, typer.Argument(help="a number, best, or an architecture's text")] = "best",
+    study: Annotated[str | None, typer.Option(help="name of the study")] = None,
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Show one trial in full: stages, layers, sizes, learning curve, constraints."""
+    from nas import viewing
+
+    return viewing.show(trial, study, storage, format_)
+
+
+@app.command(epilog="Example: uv run search.py compare best 3")
+def compare(
+    left: Annotated[str, typer.Argument(help="a number, best, or an architecture's text")],
+    right: Annotated[str, typer.Argument(help="another")],
+    study: Annotated[str | None, typer.Option(help="name of the study")] = None,
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Show two trials side by side: figures, stages, layers, learning curves."""
+    from nas import viewing
+
+    return viewing.compare(left, right, study, storage, format_)
+
+
 @app.command()
 def confirm(  # noqa: PLR0917
     trial: Annotated[str | None, typer.Argument(help="a number, best, or an architecture's text")] = None,

@@ -111,7 +111,7 @@ def show_leaderboard(name: str | None, storage: str, form: str, view: View, *, w
     _check_counts(top=view.top)
     if watch and form != "table":
         raise UnusableInputError(f"--watch shows a table only: {form!r}: leave one of the two flags out")
-    study, console = _open(storage, name), Console()
+    study, console = open_study(storage, name), Console()
 
     def board() -> Leaderboard:
         return leaderboard(study, top=view.top, sort=view.sort, states=view.states, pareto=view.pareto)
@@ -154,7 +154,7 @@ def confirm(
     if form not in {"table", "json"}:
         raise UnusableInputError(f"unknown format: {form!r}: use table, json")
     _check_counts(top=top, seeds=seeds, epochs=epochs)
-    study = _open(flags["storage"], name)
+    study = open_study(flags["storage"], name)
     chosen = _best(study, top) if trial is None else [find(study, trial)]
     config = read_config(None, {**flags, "study": study.study_name})
     confirmations = _confirm(study, chosen, range(seeds), epochs, config)
@@ -250,7 +250,8 @@ def _confirm(
         )
 
 
-def _open(storage: str, name: str | None) -> optuna.Study:
+def open_study(storage: str, name: str | None) -> optuna.Study:
+    """An existing study of a storage; the only one there is where no name is given."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return studies.load(storages.open_storage(storage), name)
 

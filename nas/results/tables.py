@@ -13,9 +13,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nas.results.curves import sparkline
 from nas.results.leaderboard import STATES, Leaderboard, Row, State
 
-_SPARKS = "▁▂▃▄▅▆▇█"
 _COLUMNS = ("#", "trial", "state", "val %", "test %", "params", "MMACs", "RF", "ep", "time", "curve")
 _STYLES: Mapping[State, str] = {"complete": "", "pruned": "dim", "running": "cyan", "failed": "red"}
 WIDE = 120
@@ -47,12 +47,6 @@ def as_table(board: Leaderboard, width: int) -> RenderableType:
         cells = [*_cells(row, deviation=wide), sparkline(row.curve)]
         table.add_row(*cells, *([row.architecture] if wide else []), style=_style(row))
     return Group(_title(board), table, *_footer(board, wide=wide))
-
-
-def sparkline(values: tuple[float, ...], width: int = 8) -> str:
-    """A learning curve in ``width`` characters or fewer, from 0 to 1."""
-    step = max(1, -(-len(values) // width))
-    return "".join(_SPARKS[min(7, max(0, int(v * 8)))] for v in values[step - 1 :: step])
 
 
 def rejections(rejected: Mapping[str, int]) -> str:

@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from nas.search.storage import open_storage
-from nas.search.study import CONFIRMED, CURVE, DATA, REASON, REJECTED, TARGET
+from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, REASON, REJECTED, TARGET
 from nas.space.sampler import ARCHITECTURE
 
 EPOCH_SECONDS = 1.25
@@ -17,7 +17,13 @@ EPOCH_SECONDS = 1.25
 
 
 def add(
-    study: optuna.Study, accuracies: list[float], *, params: int, state: TrialState = TrialState.COMPLETE, **attrs: Any
+    study: optuna.Study,
+    accuracies: list[float],
+    *,
+    params: int,
+    state: TrialState = TrialState.COMPLETE,
+    network: str = "",
+    **attrs: Any,
 ) -> None:
     """A trial that was trained for as many epochs as ``accuracies`` has; 1,000 MACs for each parameter."""
     number = len(study.trials)
@@ -31,7 +37,7 @@ def add(
             state=state,
             value=accuracies[-1] if state == TrialState.COMPLETE else None,
             intermediate_values=dict(enumerate(accuracies, start=1)),
-            user_attrs={ARCHITECTURE: f"network-{number}", CURVE: curve, **figures, **attrs},
+            user_attrs={ARCHITECTURE: network or f"network-{number}", CURVE: curve, **figures, **attrs},
         )
     )
 
@@ -63,3 +69,22 @@ def known_study(journal: Path) -> optuna.Study:
     add(made, [0.1], params=80_000, state=TrialState.FAIL, **{REASON: "diverged: loss is nan in epoch 2"})
     made.add_trial(create_trial(state=TrialState.FAIL))
     return made
+
+
+PLAIN = "BR/c8-c8-c16s2/c16-c16-c16s2/c16-c16-c24s2/c24d2-dw-pw24-c32/fc"
+"""Four stages of three; 3x32x32 in, 4x4 at the end."""
+GATED = "BG/c8-c8-c16s2/+c16-+dw.pw16-c16s2/c16-c16-c24s2/c24d2-dw-pw24-c32/conv"
+
+
+def network_study(journal: Path) -> optuna.Study:
+    """Two complete trials of PLAIN and GATED with curves, and a running one of PLAIN's first stage before any epoch."""
+    study = optuna.create_study(
+        storage=open_storage(str(journal), write=True), study_name="networks", direction="maximize"
+    )
+    identity = {"constraints": "receptive_field > 44, params < 200000, max_pools == 0", "epochs": 3}
+    for name, value in {IDENTITY: identity, DATA: "shapes", TARGET: 0.85}.items():
+        study.set_user_attr(name, value)
+    add(study, [0.5, 0.75, 0.875], params=1, network=PLAIN)
+    add(study, [0.25, 0.5, 0.625], params=2, network=GATED)
+    add(study, [], params=3, state=TrialState.RUNNING, network="BR/c8-c8-c16s2/fc")
+    return study

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from nas.results.leaderboard import leaderboard
-from nas.results.tables import as_table, as_text, duration, print_board, rejections, sparkline
+from nas.results.tables import as_table, as_text, duration, print_board, rejections
 from nas.search.study import CONFIRMED, REASON
 from tests.nas.results.known import add
 
@@ -120,20 +120,6 @@ def test_a_terminal_is_coloured_unless_it_asks_for_none(study: optuna.Study, mon
 )
 def test_durations_are_short(seconds: float, text: str) -> None:
     assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [
-        ((), ""),
-        ((0.0, 0.124, 0.125, 0.5, 0.875, 1.0), "▁▁▂▅██"),
-        (tuple(i / 8 for i in range(8)), "▁▂▃▄▅▆▇█"),
-        ((0.0, 1.0) * 8, "████████"),
-        ((0.0,) * 9 + (1.0,), "▁▁▁▁█"),
-    ],
-)
-def test_a_curve_takes_eight_characters_at_most(values: tuple[float, ...], text: str) -> None:
-    assert sparkline(values) == text
 
 
 def test_no_rejection_is_said_so() -> None:

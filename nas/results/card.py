@@ -1,0 +1,119 @@
+"""Everything that is known of one trial: its network traced, its sizes, its learning curve, what it was judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import optuna
+
+from constraints.metrics import Layer
+from constraints.report import Report
+from nas.architecture.spec import Architecture, parse
+from nas.results.leaderboard import Row
+from nas.search.study import CURVE, IDENTITY
+
+_MEGA = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Megabytes (10^6 bytes) in float32 by torchinfo's definitions, of a batch of one."""
+
+    input: float
+    forward_backward: float
+    """Outputs of all layers, twice: once forward, once backward."""
+    params: float
+
+    @property
+    def total(self) -> float:
+        """All three."""
+        return self.input + self.forward_backward + self.params
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of a network as it is drawn."""
+
+    name: str
+    blocks: tuple[str, ...]
+    """In the words of the architecture's text."""
+    output: tuple[int, ...]
+    receptive_field: tuple[int, ...] | None
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One trial in full."""
+
+    study: str
+    row: Row
+    report: Report
+    sizes: Sizes
+    stages: tuple[Stage, ...]
+    head: str
+    curve: tuple[Mapping[str, Any], ...]
+    """The epochs, each a nas.training.train.Epoch as a table."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON document of ``show --format json``."""
+        return {
+            "study": self.study,
+            **asdict(self.row),
+            "curve": [dict(epoch) for epoch in self.curve],
+            "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total},
+            "stages": [asdict(stage) for stage in self.stages],
+            "head": self.head,
+            "report": self.report.to_dict(),
+        }
+
+
+def card(study: optuna.Study, row: Row) -> Card:
+    """Build the network of a row, trace it, and judge it by the study's own constraints."""
+    import torchinfo
+
+    from constraints import check
+    from nas.architecture.model import build
+
+    architecture = parse(row.architecture)
+    model = build(architecture)
+    trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
+    rules = str(study.user_attrs[IDENTITY]["constraints"]).split(", ")
+    report = check(model, architecture.input, rules, target=f"trial {row.trial}")
+    counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
+    return Card(
+        study=study.study_name,
+        row=row,
+        report=report,
+        sizes=Sizes(
+            input=counted.total_input / _MEGA,
+            forward_backward=counted.total_output_bytes / _MEGA,
+            params=counted.total_param_bytes / _MEGA,
+        ),
+        stages=_stages(architecture, report.layers),
+        head=architecture.head,
+        curve=tuple(trial.user_attrs.get(CURVE, ())),
+    )
+
+
+def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage, ...]:
+    texts = str(architecture).split("/")[1:-1]
+    return tuple(
+        _stage(f"C{i}", text.split("-"), [s for s in layers if s.name.startswith(f"stages.c{i}.")])
+        for i, text in enumerate(texts, start=1)
+    )
+
+
+def _stage(name: str, blocks: Sequence[str], layers: Sequence[Layer]) -> Stage:
+    last = layers[-1]
+    return Stage(
+        name=name,
+        blocks=tuple(blocks),
+        output=last.output,
+        receptive_field=last.receptive_field,
+        params=sum(layer.params for layer in layers),
+        macs=sum(layer.macs for layer in layers),
+    )

@@ -1,0 +1,180 @@
+"""One trial in full, or two side by side, on a terminal of 80 columns or more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from constraints.table import print_report
+from nas.results.card import Card, Stage
+from nas.results.curves import chart
+from nas.results.tables import duration
+
+_LABEL = 8
+"""Characters that a chart takes beside its bars."""
+_EPOCHS = 12
+"""Epochs that the table of a curve shows: the first ones and the last."""
+
+
+def print_card(card: Card, console: Console) -> None:
+    """The trial, its stages, its layers with what they see, its sizes, its curve, and how it keeps the constraints."""
+    console.print(_head(card), _drawing(card), sep="\n")
+    print_report(card.report, console)
+    console.print(_sizes(card))
+    console.print(Group(*_curve(card, console.width)))
+
+
+def print_comparison(left: Card, right: Card, console: Console) -> None:
+    """Figures, stages, layers and curves of two trials side by side."""
+    names = [f"trial {c.row.trial}" for c in (left, right)]
+    console.print(_figures(left, right, names), _stages_beside(left, right, names), sep="\n")
+    console.print(_layers_beside(left, right, names))
+    if left.curve or right.curve:
+        half = console.width // 2 - 2
+        drawn = [Group(Text(n, style="bold"), *_chart(c, half)) for n, c in zip(names, (left, right), strict=True)]
+        console.print(Columns(drawn, equal=True, expand=True))
+
+
+def comparison(left: Card, right: Card) -> dict[str, Any]:
+    """The JSON document of ``compare --format json``; a difference is right minus left."""
+    a, b = _numbers(left), _numbers(right)
+    differences = {k: b[k] - a[k] for k in a if a[k] is not None and b[k] is not None}
+    return {"left": left.as_dict(), "right": right.as_dict(), "differences": differences}
+
+
+def _head(card: Card) -> Text:
+    row = card.row
+    known = [f"study {card.study}, trial {row.trial}: {row.state}", f"{row.epochs} epochs in {duration(row.seconds)}"]
+    known += [f"validation {row.val_accuracy:.2%}"] if row.val_accuracy is not None else []
+    known += [f"test {row.test_accuracy:.2%}"] if row.test_accuracy is not None else []
+    text = Text(", ".join(known), style="bold")
+    return text.append(f"\n{row.architecture}", style="none").append(f"\n{row.reason}" if row.reason else "")
+
+
+def _drawing(card: Card) -> Table:
+    """The network from its input to its head, a stage a row."""
+    table = _plain("", "blocks", "output", "RF", "params", "MACs", right=4)
+    table.add_row("", "input", _shape(card.report.input), "", "", "")
+    for stage in card.stages:
+        table.add_row(Text(stage.name, style="bold"), Text(" → ".join(stage.blocks)), *_stage_cells(stage))
+    table.add_row("", f"global pool → {card.head}", _shape(card.report.output), "", "", "")
+    return table
+
+
+def _stage_cells(stage: Stage) -> list[str]:
+    return [_shape(stage.output), _field(stage.receptive_field), f"{stage.params:,}", f"{stage.macs / 1e6:.1f}M"]
+
+
+def _sizes(card: Card) -> Text:
+    sizes = card.sizes
+    return Text(
+        f"sizes in MB: input {sizes.input:.2f}, forward/backward pass {sizes.forward_backward:.2f}, "
+        f"params {sizes.params:.2f}, estimated total {sizes.total:.2f}"
+    )
+
+
+def _curve(card: Card, width: int) -> list[RenderableType]:
+    if not card.curve:
+        return [Text("no epoch was trained yet", style="dim")]
+    table = _plain("epoch", "val %", "loss", "learning rate", "time", right=5)
+    cut = len(card.curve) > _EPOCHS
+    shown = [*card.curve[: _EPOCHS // 2], None, *card.curve[-_EPOCHS // 2 :]] if cut else card.curve
+    for epoch in shown:
+        table.add_row(*(_epoch_cells(epoch) if epoch else ["…"] * 5))
+    return [Text("validation accuracy", style="bold"), *_chart(card, width), table]
+
+
+def _chart(card: Card, width: int) -> list[Text]:
+    lines = chart([epoch["val_accuracy"] for epoch in card.curve], width=width - _LABEL)
+    return [Text(line, no_wrap=True, overflow="crop") for line in lines] or [Text("no epoch yet", style="dim")]
+
+
+def _epoch_cells(epoch: Mapping[str, Any]) -> list[str]:
+    return [
+        str(epoch["epoch"]),
+        f"{100 * epoch['val_accuracy']:.2f}",
+        f"{epoch['loss']:.4f}",
+        f"{epoch['learning_rate']:.4g}",
+        duration(epoch["seconds"]),
+    ]
+
+
+def _figures(left: Card, right: Card, names: Sequence[str]) -> Table:
+    a, b = _numbers(left), _numbers(right)
+    table = _plain("", *names, "difference", right=3)
+    for name, before in a.items():
+        after = b[name]
+        known = before is not None and after is not None
+        table.add_row(name, _number(before), _number(after), _signed(after - before) if known else "")
+    table.add_row("constraints", *("hold" if c.report.ok else "broken" for c in (left, right)), "")
+    return table
+
+
+def _numbers(card: Card) -> dict[str, Any]:
+    row, metrics = card.row, card.report.metrics
+    own = {name: getattr(row, name) for name in ("val_accuracy", "test_accuracy", "epochs", "seconds")}
+    return own | {name: v for name, v in metrics.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+
+
+def _stages_beside(left: Card, right: Card, names: Sequence[str]) -> Table:
+    table = _plain("", *names)
+    for a, b in zip_longest(left.stages, right.stages):
+        table.add_row((a or b).name, *(_stage_text(s) if s else "" for s in (a, b)))
+    table.add_row("head", left.head, right.head)
+    return table
+
+
+def _stage_text(stage: Stage) -> Text:
+    figures = f"{_shape(stage.output)}, RF {_field(stage.receptive_field)}, {stage.params:,} params"
+    return Text.assemble(" → ".join(stage.blocks), "\n", (figures, "dim"))
+
+
+def _layers_beside(left: Card, right: Card, names: Sequence[str]) -> Table:
+    table = _plain(names[0], "params", "RF", names[1], "params", "RF")
+    for column in (1, 2, 4, 5):
+        table.columns[column].justify = "right"
+    for a, b in zip_longest(_layer_cells(left), _layer_cells(right), fillvalue=["", "", ""]):
+        table.add_row(*a, *b)
+    return table
+
+
+def _layer_cells(card: Card) -> list[list[str]]:
+    """What computes: convolutions, poolings and linear layers; norms and activations follow their layer."""
+    layers = [s for s in card.report.layers if s.kernel or s.macs]
+    return [
+        [f"{s.name.removeprefix('stages.')} {_shape(s.output)}", f"{s.params:,}", _field(s.receptive_field)]
+        for s in layers
+    ]
+
+
+def _plain(*names: str, right: int = 0) -> Table:
+    """A table whose last ``right`` columns stand flush right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False, header_style="bold")
+    for i, name in enumerate(names):
+        table.add_column(name, justify="right" if i >= len(names) - right else "left", overflow="fold")
+    return table
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}".rstrip("0").rstrip(".")
+
+
+def _signed(value: float) -> str:
+    return ("+" if value > 0 else "") + _number(value) if value else "0"
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _field(field: Sequence[int] | None) -> str:
+    return "" if not field else f"{field[0]}" if len(set(field)) == 1 else _shape(field)

@@ -1,0 +1,70 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from nas.results.card import Card, card
+from nas.results.leaderboard import leaderboard
+from nas.results.show import comparison, print_card, print_comparison
+from tests.nas.results.known import network_study
+
+
+@pytest.fixture(scope="module")
+def cards(tmp_path_factory: pytest.TempPathFactory) -> list[Card]:
+    study = network_study(tmp_path_factory.mktemp("study") / "journal.log")
+    return [card(study, row) for row in leaderboard(study).rows]
+
+
+def console(width: int) -> Console:
+    return Console(file=io.StringIO(), width=width, color_system=None)
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_trial_fits_its_terminal(cards: list[Card], width: int) -> None:
+    screen = console(width)
+    print_card(cards[0], screen)
+    text = printed(screen)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    for part in ("trial 0: complete", "validation 87.50%", "c8 → c8 → c16s2", "43", "global pool → fc", "FAIL"):
+        assert (part in text) == (part != "FAIL")
+    assert "sizes in MB: input 0.01" in text
+    assert " 87.50%" in text
+
+
+def test_a_long_curve_is_cut_in_its_middle(cards: list[Card]) -> None:
+    curve = [{**cards[0].curve[0], "epoch": e} for e in range(1, 31)]
+    screen = console(80)
+    print_card(Card(**{**vars(cards[0]), "curve": tuple(curve)}), screen)
+    rows = [line.split()[0] for line in printed(screen).splitlines() if line.endswith("1s")]
+    assert rows == ["1", "2", "3", "4", "5", "6", "25", "26", "27", "28", "29", "30"]
+
+
+def test_a_trial_before_its_first_epoch_says_so(cards: list[Card]) -> None:
+    screen = console(80)
+    print_card(cards[2], screen)
+    assert "no epoch was trained yet" in printed(screen)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_two_trials_stand_side_by_side(cards: list[Card], width: int) -> None:
+    screen = console(width)
+    print_comparison(cards[0], cards[1], screen)
+    lines = printed(screen).splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    accuracy = next(line.split() for line in lines if line.startswith("val_accuracy"))
+    assert accuracy == ["val_accuracy", "0.875", "0.625", "-0.25"]
+    assert any("+c16 → +dw.pw16" in line and "c16 → c16 → c16s2" in line for line in lines)
+
+
+def test_differences_are_right_minus_left(cards: list[Card]) -> None:
+    found = json.loads(json.dumps(comparison(cards[0], cards[1])))
+    assert found["differences"]["val_accuracy"] == -0.25
+    metrics = [found[side]["report"]["metrics"]["params"] for side in ("left", "right")]
+    assert found["differences"]["params"] == metrics[1] - metrics[0]
+    assert "test_accuracy" not in found["differences"]
