@@ -4,8 +4,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from constraints.errors import UnusableInputError
-
 SAMPLE = 1000
 """Images whose patches are decorrelated."""
 EPSILON = 5e-4
@@ -17,11 +15,12 @@ def whiten(model: nn.Module, images: torch.Tensor) -> None:
 
     `images`: standardised, N x C x H x W. Each component comes with either sign, as what follows is mostly a
     rectifier; filters beyond twice the number of components keep their weights, frozen too. After Page, How to Train
-    Your ResNet 8 (2019), and Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU (2024).
+    Your ResNet 8 (2019), and Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU (2024). A first layer that is no
+    convolution, is grouped, or has fewer filters than a patch has values is left as it is: it would lose too much.
     """
-    conv = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
-    if conv is None or conv.groups > 1:
-        raise UnusableInputError("whitening needs a first convolution of one group: use a recipe without it")
+    conv = next((module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)), None)
+    if not isinstance(conv, nn.Conv2d) or conv.groups > 1 or conv.out_channels < conv.weight[0].numel():
+        return
     components = _components(images, (conv.kernel_size[0], conv.kernel_size[1]))[: conv.out_channels // 2]
     filters = torch.cat([components, -components]).view(-1, *conv.weight.shape[1:])
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """Training recipes: frozen values that say how a candidate is trained, whatever the candidate is."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from constraints.errors import UnusableInputError
@@ -115,8 +115,15 @@ class Recipe:
 def default(epochs: int) -> Recipe:
     """What a short training of a small network does best with, from 2 to 200 epochs."""
     smoothing = 0.0 if epochs < 30 else 0.1  # tiny networks underfit in a short training
+    muon = Phase(optimiser="muon", peak_lr=0.05, rest_lr=0.1, momentum=0.9, weight_decay=0.01)
     # At a high learning rate single weights jump about; their average ranks candidates in mid-training.
-    return Recipe(name="default", batch_size=64, label_smoothing=smoothing, ema_decay=0.99)
+    return Recipe(name="default", phases=(muon,), label_smoothing=smoothing, ema_decay=0.99, whitening=True)
+
+
+def sgd(epochs: int) -> Recipe:
+    """The default without Muon and whitening, to measure what they are worth."""
+    plain = Phase(peak_lr=0.2)
+    return replace(default(epochs), name="sgd", phases=(plain,), whitening=False)
 
 
 def seed() -> Recipe:

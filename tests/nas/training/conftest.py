@@ -76,10 +76,10 @@ def network() -> nn.Module:
     """A small network for 3 x 32 x 32 images and ten classes, always with the same weights."""
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(8),
+        nn.Conv2d(3, 27, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(27),
         nn.ReLU(),
-        nn.Conv2d(8, 16, 3, stride=2, padding=1, bias=False),
+        nn.Conv2d(27, 16, 3, stride=2, padding=1, bias=False),
         nn.BatchNorm2d(16),
         nn.ReLU(),
         nn.Dropout(0.1),

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from constraints.errors import UnusableInputError
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training.initialisation import pass_on, whiten
@@ -20,13 +19,13 @@ def images() -> torch.Tensor:
 
 
 def test_responses_are_uncorrelated_and_come_with_both_signs(images: torch.Tensor) -> None:
-    conv = nn.Conv2d(3, 24, 3, bias=False)
+    conv = nn.Conv2d(3, 32, 3, bias=False)
     whiten(nn.Sequential(conv, nn.ReLU()), images)
     responses = conv(images).transpose(0, 1).flatten(1).detach()
-    torch.testing.assert_close(responses[:12], -responses[12:])
-    covariance = responses[:12] @ responses[:12].T / responses.shape[1]
+    torch.testing.assert_close(responses[:16], -responses[16:])
+    covariance = responses[:16] @ responses[:16].T / responses.shape[1]
     # Every deviation gets EPSILON on top, so that responses vary a little less than 1.
-    torch.testing.assert_close(covariance, torch.eye(12), atol=0.02, rtol=0)
+    torch.testing.assert_close(covariance, torch.eye(16), atol=0.02, rtol=0)
 
 
 def test_the_filters_are_frozen_and_those_beyond_the_components_kept(images: torch.Tensor) -> None:
@@ -38,10 +37,15 @@ def test_the_filters_are_frozen_and_those_beyond_the_components_kept(images: tor
     assert not torch.isclose(conv.weight[:54], before[:54]).all(dim=(1, 2, 3)).any()
 
 
-def test_a_network_without_a_dense_first_convolution_is_refused(images: torch.Tensor) -> None:
-    for first in (nn.Linear(3, 3), nn.Conv2d(3, 3, 3, groups=3)):
-        with pytest.raises(UnusableInputError, match="whitening needs a first convolution of one group"):
-            whiten(nn.Sequential(first), images)
+@pytest.mark.parametrize(
+    "first", [nn.Linear(3, 27), nn.Conv2d(3, 27, 3, groups=3), nn.Conv2d(3, 26, 3)], ids=["linear", "grouped", "narrow"]
+)
+def test_a_first_layer_that_cannot_hold_the_components_is_left_alone(first: nn.Module, images: torch.Tensor) -> None:
+    before = [parameter.detach().clone() for parameter in first.parameters()]
+    whiten(nn.Sequential(first, nn.Conv2d(27, 40, 3)), images)
+    for parameter, value in zip(first.parameters(), before, strict=True):
+        assert torch.equal(parameter, value)
+        assert parameter.requires_grad
 
 
 def test_channels_are_passed_on() -> None:

@@ -1,0 +1,195 @@
+"""The ablation of the training recipe: each row one recipe and one network, trained and judged the same way.
+
+Run ``python -m benchmarks.recipes [ROW ...] [--epochs N] [--seeds 0 1 2] [--data SOURCE] [--json]``. Rows are judged by
+the validation part of the training set. ``--test`` trains on the whole training set and opens the test set once a
+training, after its last epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from constraints.augmentation import judge_augmentation
+from nas.architecture.model import build
+from nas.architecture.named import SEED
+from nas.architecture.spec import parse
+from nas.training import datasets, recipes
+from nas.training.augmentation import PIPELINES
+from nas.training.evaluate import evaluate
+from nas.training.feed import Feed
+from nas.training.recipes import Phase, Recipe
+from nas.training.train import Epoch, train
+
+MARKS = (0.70, 0.80, 0.85)
+PLAIN = "BR/c32-pw32-c48s2/+c48-+c48-c64s2/+c64-+c64d2-dws2-pw96/+dw.pw96-+dw.pw96-+dw.pw96/fc"
+"""198,762 parameters, 23.2 M MACs; keeps the default constraints."""
+WIDE = "BG/c32-+c32-c48s2/+c48-+c48-c64s2/+c64-+c64d2-dws2-pw80/+dw.pw80-+dw.pw80-+dw.pw80/fc"
+"""196,666 parameters, 31.4 M MACs; keeps the default constraints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What is trained, how, and on which draws: ``fresh`` draws other epochs for every seed."""
+
+    architecture: str
+    recipe: Recipe
+    augmentation: str = "assignment"
+    probabilities: dict[str, float] = field(default_factory=dict)
+    fresh: bool = False
+
+
+def rows(epochs: int) -> dict[str, Row]:
+    """Every row of the ablation for a budget of ``epochs``."""
+    plain = partial(Row, architecture=PLAIN)
+    sgd, shipped = recipes.sgd(epochs), recipes.default(epochs)
+    muon = replace(shipped, whitening=False)
+    return {
+        "sgd": plain(recipe=sgd),
+        "sgd float32": plain(recipe=replace(sgd, precision="float32")),
+        "sgd whitening": plain(recipe=replace(sgd, whitening=True)),
+        "muon": plain(recipe=muon),
+        "muon rate 0.02": plain(recipe=replace(muon, phases=(_muon(peak_lr=0.02),))),
+        "muon norm-bias 4": plain(recipe=replace(muon, norm_bias_lr=4.0)),
+        "default": plain(recipe=shipped),
+        "default float32": plain(recipe=replace(shipped, precision="float32")),
+        "default rate 0.1": plain(recipe=replace(shipped, phases=(_muon(peak_lr=0.1),))),
+        "default batch 64": plain(recipe=replace(shipped, batch_size=64)),
+        "default smoothing 0.1": plain(recipe=replace(shipped, label_smoothing=0.1)),
+        "default low resolution": plain(recipe=replace(shipped, low_resolution=0.4)),
+        "default no dropout": plain(recipe=shipped, probabilities={"dropout": 0.0}),
+        "default fresh": plain(recipe=shipped, fresh=True),
+        "default wide": Row(architecture=WIDE, recipe=shipped),
+        "seed": Row(architecture=str(SEED), recipe=recipes.seed(), augmentation="seed"),
+        "default on seed": Row(architecture=str(SEED), recipe=shipped),
+    }
+
+
+def _muon(*, peak_lr: float) -> Phase:
+    return replace(recipes.default(1).phases[0], peak_lr=peak_lr)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One training of a row; ``processor_seconds`` are those of all its threads."""
+
+    row: str
+    seed: int
+    accuracy: float
+    part: str
+    processor_seconds: float
+    curve: tuple[Epoch, ...]
+
+    def reached(self, mark: float) -> tuple[int, float] | None:
+        """Epochs and seconds to the first epoch of at least ``mark``."""
+        seconds = 0.0
+        for epoch in self.curve:
+            seconds += epoch.seconds
+            if epoch.val_accuracy is not None and epoch.val_accuracy >= mark:
+                return epoch.epoch, seconds
+        return None
+
+
+def measure(  # noqa: PLR0917 - in the order of the flags
+    name: str, row: Row, dataset: datasets.Dataset, epochs: int, seed: int, threads: int, until: int, test: bool
+) -> Measured:
+    """Train one row with one seed up to epoch ``until`` of ``epochs``."""
+    feed = Feed(
+        dataset=dataset,
+        split=None if test else datasets.split(dataset.train_labels),
+        folder=datasets.default_cache() / "epochs",
+        augmentation=row.augmentation,
+        probabilities=row.probabilities,
+        seed=1000 + seed if row.fresh else 0,
+    )
+    _check_augmentation(feed)
+    torch.manual_seed(seed)
+    model = build(parse(row.architecture))
+    started = time.process_time()
+    result = train(
+        model, feed, recipe=row.recipe, epochs=epochs, seed=seed, threads=threads, on_epoch=lambda e: e.epoch < until
+    )
+    taken = time.process_time() - started
+    if result.reason not in ("", "stopped"):
+        raise SystemExit(f"{name}: {result.reason}")
+    accuracy = evaluate(model, *feed.judge, feed.mean, feed.std) if test else result.val_accuracy
+    assert accuracy is not None
+    part = "test" if test else "validation"
+    return Measured(row=name, seed=seed, accuracy=accuracy, part=part, processor_seconds=taken, curve=result.curve)
+
+
+def _check_augmentation(feed: Feed) -> None:
+    mean = [float(value) for value in feed.mean]
+    verdict = judge_augmentation(PIPELINES[feed.augmentation](mean, **feed.probabilities), mean)
+    if not verdict.ok:
+        raise SystemExit(f"the augmentation breaks its rule: {verdict.why}")
+
+
+def lines(measured: list[Measured]) -> Iterator[str]:
+    """A line a training and one a row."""
+    for one in measured:
+        curve = " ".join("-" if e.val_accuracy is None else f"{100 * e.val_accuracy:.1f}" for e in one.curve)
+        marks = ", ".join(
+            f"{100 * mark:.0f} % at epoch {reached[0]} ({reached[1]:.0f} s)"
+            for mark in MARKS
+            if (reached := one.reached(mark))
+        )
+        yield (
+            f"{one.row}, seed {one.seed}: {one.part} {100 * one.accuracy:.2f} % after {len(one.curve)} epochs, "
+            f"{sum(e.seconds for e in one.curve):.0f} s ({one.processor_seconds:.0f} s of processor), "
+            f"loss {one.curve[-1].loss:.3f} [{curve}] {marks}"
+        )
+    for name in dict.fromkeys(one.row for one in measured):
+        found = [100 * one.accuracy for one in measured if one.row == name]
+        if len(found) > 1:
+            yield f"{name}: mean {statistics.fmean(found):.2f} ± {statistics.stdev(found):.2f} ({len(found)} seeds)"
+
+
+def _plain(one: Measured) -> dict[str, Any]:
+    curve = [vars(epoch) for epoch in one.curve]
+    return {**vars(one), "curve": curve}
+
+
+def main() -> None:
+    """Train the rows that are asked for and print them, or one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", help="default: all")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--until", type=int, help="stop after this epoch of the schedule")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--data", default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--test", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    known = rows(options.epochs)
+    chosen = options.rows or list(known)
+    if unknown := set(chosen) - set(known):
+        parser.error(f"no such row: {unknown.pop()}: choose from {', '.join(known)}")
+    place = Path(options.data).expanduser()
+    dataset = datasets.load(str(place) if place.exists() else options.data)
+    measured = []
+    for name in chosen:
+        for seed in options.seeds:
+            until = options.until or options.epochs
+            one = measure(name, known[name], dataset, options.epochs, seed, options.threads, until, options.test)
+            measured.append(one)
+            if not options.json:
+                print(next(lines([one])), flush=True)
+    if options.json:
+        print(json.dumps({"rows": [_plain(one) for one in measured]}))
+    else:
+        print("\n".join(list(lines(measured))[len(measured) :]))
+
+
+if __name__ == "__main__":
+    main()
