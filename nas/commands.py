@@ -22,6 +22,7 @@ from constraints.rules import ASSIGNMENT, parse_all
 from nas.config import LaunchConfig, read_config
 from nas.own_metrics import figures as own_figures
 from nas.own_metrics import read_metrics
+from nas.results.digest import read_digest
 from nas.results.leaderboard import Leaderboard, Row, leaderboard
 from nas.results.tables import FORMATS, as_table, print_board
 from nas.results.view import ConfirmView, SearchView
@@ -111,10 +112,11 @@ def show_leaderboard(name: str | None, storage: str, form: str, view: View, *, w
     _check_counts(top=view.top)
     if watch and form != "table":
         raise UnusableInputError(f"--watch shows a table only: {form!r}: leave one of the two flags out")
-    study, console = open_study(storage, name), Console()
+    console = Console()
 
     def board() -> Leaderboard:
-        return leaderboard(study, top=view.top, sort=view.sort, states=view.states, pareto=view.pareto)
+        digest = read_digest(storage, name)
+        return leaderboard(digest, top=view.top, sort=view.sort, states=view.states, pareto=view.pareto)
 
     if watch:
         _watch(board, console)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
-import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
+from nas.results.digest import Seen
 from nas.search.study import CONFIRMED, CURVE, DATA, REASON, REJECTED, TARGET, accuracy
 from nas.space.sampler import ARCHITECTURE
 
@@ -73,8 +73,23 @@ class Leaderboard:
         }
 
 
+class Study(Protocol):
+    """What a leaderboard reads: a study of Optuna, or its digest."""
+
+    @property
+    def study_name(self) -> str:
+        """Its name."""
+
+    @property
+    def user_attrs(self) -> Mapping[str, Any]:
+        """What its trials share, by the names of nas.search.study."""
+
+    def get_trials(self, deepcopy: bool = ...) -> Sequence[Seen]:
+        """All its trials."""
+
+
 def leaderboard(
-    study: optuna.Study,
+    study: Study,
     *,
     top: int | None = 20,
     sort: str = "val_accuracy",
@@ -106,7 +121,7 @@ def leaderboard(
     )
 
 
-def _row(trial: FrozenTrial, study_attrs: Mapping[str, Any]) -> Row:
+def _row(trial: Seen, study_attrs: Mapping[str, Any]) -> Row:
     attrs, value, target = trial.user_attrs, accuracy(trial), study_attrs.get(TARGET)
     confirmed = study_attrs.get(f"{CONFIRMED}{trial.number}", {})
     curve = attrs.get(CURVE, ())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial
 
 from constraints.errors import UnusableInputError
 
@@ -38,6 +37,11 @@ REMEDIES = {
 }
 
 
+class _Measured(Protocol):
+    @property
+    def intermediate_values(self) -> Mapping[int, float]: ...
+
+
 def create_or_resume(
     storage: BaseStorage, name: str, identity: Mapping[str, Any], sampler: optuna.samplers.BaseSampler
 ) -> optuna.Study:
@@ -64,16 +68,21 @@ def create_or_resume(
 def load(storage: BaseStorage, name: str | None) -> optuna.Study:
     """An existing study; with no name the only one there is."""
     names = [s.study_name for s in optuna.get_all_study_summaries(storage, include_best_trial=False)]
+    return optuna.load_study(storage=storage, study_name=choose(names, name))
+
+
+def choose(names: Sequence[str], name: str | None) -> str:
+    """``name``, or the only one of ``names``; UnusableInputError where that is none or several."""
     if not names:
         raise UnusableInputError("no study in this storage: nothing was launched here: launch one, or give --storage")
     if name is None and len(names) > 1:
         raise UnusableInputError(f"several studies in this storage: {', '.join(names)}: choose one with --study")
     if name is not None and name not in names:
         raise UnusableInputError(f"no such study: {name!r}: this storage holds {', '.join(names)}")
-    return optuna.load_study(storage=storage, study_name=name or names[0])
+    return name or names[0]
 
 
-def accuracy(trial: FrozenTrial) -> float | None:
+def accuracy(trial: _Measured) -> float | None:
     """Validation accuracy of a trial as far as it was trained; None before its first epoch."""
     return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else None
 

@@ -1,0 +1,170 @@
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+
+from constraints.errors import UnusableInputError
+from nas.results.digest import read_digest
+from nas.results.leaderboard import leaderboard
+from nas.search.storage import open_storage
+from nas.search.study import CONFIRMED, REJECTED, TARGET, load
+from tests.nas.results.known import add, known_study
+
+STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def same(place: str, name: str | None = None) -> None:
+    """What the digest shows is what Optuna reads."""
+    whole = load(open_storage(place), name)
+    for pareto in (False, True):
+        expected = leaderboard(whole, top=None, pareto=pareto).as_dict()
+        assert leaderboard(read_digest(place, name), top=None, pareto=pareto).as_dict() == expected
+
+
+def kept(journal: Path) -> Path:
+    return Path(f"{journal}.digest.json")
+
+
+def test_a_digest_shows_what_the_study_holds(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    known_study(journal)
+    same(str(journal))
+    assert kept(journal).exists()
+    same(str(journal))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["ask", "report", "end", "study", "read", "add"]), max_size=40), st.randoms())
+def test_a_digest_read_at_any_moment_goes_on_from_there(
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[str],
+    random: "st.randoms.Random",  # type: ignore[name-defined]
+) -> None:
+    journal = tmp_path_factory.mktemp("drawn") / "journal.log"
+    study = optuna.create_study(storage=open_storage(str(journal), write=True), study_name="s", direction="maximize")
+    running: list[optuna.Trial] = []
+    for step in steps:
+        if step == "ask":
+            running.append(study.ask())
+        elif step == "add":
+            add(study, [0.1, random.random()], params=random.randrange(9), state=random.choice(STATES))
+        elif step == "study":
+            study.set_user_attr(random.choice([TARGET, REJECTED, f"{CONFIRMED}0"]), {"mean": random.random()})
+            study.set_user_attr(TARGET, random.random())
+            study.set_user_attr(REJECTED, {})
+        elif step == "read":
+            same(str(journal))
+        elif running and step == "report":
+            trial, epoch = random.choice(running), random.randrange(1, 9)
+            names = {"architecture": "n", "params": 1, "macs": 2, "receptive_field": 3, "unknown": 4}
+            for name, value in names.items():
+                trial.set_user_attr(name, value)
+            trial.report(random.random(), epoch)
+        elif running:
+            study.tell(running.pop(), state=TrialState.FAIL)
+    same(str(journal))
+
+
+def test_a_line_that_is_still_written_waits(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    study = known_study(journal)
+    read_digest(str(journal), None)
+    before = journal.read_bytes()
+    add(study, [0.99], params=7)
+    new = journal.read_bytes()[len(before) :]
+    journal.write_bytes(before + new[: len(new) // 2])
+    assert leaderboard(read_digest(str(journal), None)).rows[0].val_accuracy == 0.86
+    journal.write_bytes(before + new)
+    assert leaderboard(read_digest(str(journal), None)).rows[0].val_accuracy == 0.99
+    same(str(journal))
+
+
+def test_another_journal_of_the_same_name_is_read_anew(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    known_study(journal)
+    read_digest(str(journal), None)
+    journal.unlink()
+    study = optuna.create_study(storage=open_storage(str(journal), write=True), study_name="other")
+    for _ in range(20):
+        add(study, [0.2, 0.3], params=5)
+    assert journal.stat().st_size > json.loads(kept(journal).read_text())["offset"]
+    same(str(journal))
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"version":1}', '{"version":1,"offset":5,"tail":"","studies":3}', '{"version":0}']
+)
+def test_a_digest_that_makes_no_sense_is_made_anew(tmp_path: Path, content: str) -> None:
+    journal = tmp_path / "journal.log"
+    known_study(journal)
+    kept(journal).write_text(content)
+    same(str(journal))
+    assert json.loads(kept(journal).read_text())["offset"] == journal.stat().st_size
+
+
+def test_several_studies_are_told_apart_and_a_deleted_one_is_gone(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    known_study(journal)
+    storage = open_storage(str(journal), write=True)
+    second = optuna.create_study(storage=storage, study_name="second")
+    add(second, [0.3], params=1)
+    with pytest.raises(UnusableInputError, match="several studies in this storage: known, second"):
+        read_digest(str(journal), None)
+    same(str(journal), "second")
+    optuna.delete_study(storage=storage, study_name="second")
+    same(str(journal))
+    with pytest.raises(UnusableInputError, match="no such study: 'second'"):
+        read_digest(str(journal), "second")
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    known_study(journal)
+    with journal.open("a") as file:
+        file.write("{broken\n")
+    same(str(journal))  # the last line may be one that a killed process left
+    with journal.open("a") as file:
+        file.write('{"op_code":0,"worker_id":"w","study_name":"t","directions":[2]}\n')
+    with pytest.raises(UnusableInputError, match=r"line \d+ is damaged"):
+        read_digest(str(journal), None)
+
+
+def test_no_journal_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(UnusableInputError, match=r"no storage at .*: nothing was launched here"):
+        read_digest(str(tmp_path / "none.log"), None)
+
+
+def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    known_study(journal)
+    kept(journal).mkdir()  # where the digest would lie
+    same(str(journal))
+
+
+def test_a_database_is_read_on_from_its_last_trial(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    study = optuna.create_study(storage=url, study_name="s", direction="maximize")
+    add(study, [0.5, 0.6], params=3)
+    add(study, [0.7], params=4, state=TrialState.RUNNING)
+    same(url)
+    add(study, [0.9], params=5)
+    study.tell(1, 0.8)
+    same(url)
+
+
+def test_a_database_made_anew_is_read_anew(tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    for accuracies in ([0.5, 0.6], [0.7]):
+        study = optuna.create_study(storage=f"sqlite:///{file}", study_name="s", direction="maximize")
+        add(study, accuracies, params=len(accuracies), network=f"n{accuracies}")
+        same(f"sqlite:///{file}")
+        file.unlink()
