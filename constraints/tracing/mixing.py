@@ -20,10 +20,20 @@ def pointwise(call: Call) -> Result:
     if len(data) == 1:
         return _unary(call, data[0])
     rows = [_broadcast(v.views, v.shape, call.shape) for v in data]
+    if call.op in ("maximum", "fmax") and _are_neighbours(*rows):
+        call.tags.add("max_pool")
     if all(v.flow.origin is data[0].flow.origin for v in data):
         flow = data[0].flow._replace(depthwise=_union(v.flow.depthwise for v in data))
         return join_views(rows), flow
     return _combined(data, rows, call.shape)
+
+
+def _are_neighbours(first: Views, second: Views) -> bool:
+    """Whether two maps see fields of one size a step apart: the units of one map, sliced or rolled apart."""
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
+    if any(a.digits != b.digits or a.field.size != b.field.size or a.jump != b.jump for a, b in pairs):
+        return False
+    return any(a.is_live and a.field.lo != b.field.lo for a, b in pairs)
 
 
 def _unary(call: Call, value: Value) -> Result:

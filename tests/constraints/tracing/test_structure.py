@@ -1,5 +1,12 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
 from torch import nn
 
+from constraints import check
 from constraints.trace import trace
 from constraints.tracing.structure import distinct, main_path, stages
 from constraints.tracing.values import Call, Flow, Key, Path, Value
@@ -51,3 +58,99 @@ def test_a_convolution_after_the_global_pool_is_of_no_stage() -> None:
     model = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 10, 1), nn.Flatten())
     figures = trace(model).metrics
     assert (figures.convs, figures.stages, figures.convs_per_stage) == (4, 2, (2, 1))
+
+
+class Written(nn.Module):
+    """A model whose forward pass is a function of its modules."""
+
+    def __init__(self, forward: Callable[..., Any], **parts: nn.Module) -> None:
+        super().__init__()
+        self.run = forward
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.run(self, x)
+
+
+def conv(i: int, o: int, k: int = 3, **options: Any) -> nn.Conv2d:
+    return nn.Conv2d(i, o, k, padding=k // 2, **options)
+
+
+def _hidden(x: torch.Tensor) -> torch.Tensor:
+    return F.max_pool2d(x, 2)
+
+
+DILATED = nn.Conv2d(3, 4, (1, 3), dilation=(1, 2))
+DEPTHWISE, POINTWISE, SPATIAL = conv(4, 8, groups=4), conv(8, 4, 1), conv(8, 4)
+ADVERSARIAL: dict[str, tuple[nn.Module, dict[str, tuple[str, ...]]]] = {
+    "dilation on a 1x1 kernel": (nn.Sequential(nn.Conv2d(3, 4, 1, dilation=2)), {"dilated_convs": ()}),
+    "dilation on the short axis of a kernel": (
+        nn.Sequential(nn.Conv2d(3, 4, (1, 3), dilation=(2, 1)), conv(4, 4)),
+        {"dilated_convs": ()},
+    ),
+    "dilation on the long axis of a kernel": (nn.Sequential(DILATED, conv(4, 4)), {"dilated_convs": ("0",)}),
+    "a dilated layer that is never called": (
+        Written(lambda m, x: m.used(x), used=conv(3, 4), spare=conv(4, 4, dilation=2)),
+        {"dilated_convs": (), "convs": ("used",)},
+    ),
+    "groups of one channel": (nn.Sequential(conv(3, 1), conv(1, 8)), {"depthwise_convs": ()}),
+    "groups of two channels": (nn.Sequential(conv(3, 8), conv(8, 8, groups=4)), {"depthwise_convs": ()}),
+    "depthwise with a multiplier": (
+        nn.Sequential(conv(3, 4), DEPTHWISE, POINTWISE),
+        {"depthwise_convs": ("1",), "depthwise_separable_convs": ("1",)},
+    ),
+    "depthwise followed by a 3x3": (
+        nn.Sequential(conv(3, 4), DEPTHWISE, SPATIAL),
+        {"depthwise_convs": ("1",), "depthwise_separable_convs": ()},
+    ),
+    "depthwise followed by a grouped 1x1": (
+        nn.Sequential(conv(3, 4), DEPTHWISE, conv(8, 4, 1, groups=2)),
+        {"depthwise_separable_convs": ()},
+    ),
+    "neighbours in the list that the dataflow parts": (
+        Written(lambda m, x: m.deep(x) + m.point(x), deep=conv(3, 3, groups=3), point=conv(3, 3, 1)),
+        {"depthwise_convs": ("deep",), "depthwise_separable_convs": ()},
+    ),
+    "apart in the list, one behind the other in the dataflow": (
+        Written(lambda m, x: m.point(m.deep(x)), point=conv(3, 3, 1), other=conv(3, 3), deep=conv(3, 3, groups=3)),
+        {"depthwise_separable_convs": ("deep",)},
+    ),
+    "pooling to 2x2": (
+        nn.Sequential(conv(3, 4), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 10)),
+        {"global_average_pools": (), "fully_connected": ()},
+    ),
+    "a global pool before the last layer": (
+        nn.Sequential(conv(3, 4), nn.AvgPool2d(32), nn.Flatten(), nn.Linear(4, 10)),
+        {"global_average_pools": ("1",), "fully_connected": ("3",)},
+    ),
+    "a maximum hidden in a function": (
+        Written(lambda m, x: _hidden(m.a(x)), a=conv(3, 4)),
+        {"max_pools": ("max_pool2d",)},
+    ),
+    "a maximum of slices": (
+        Written(lambda m, x: torch.maximum(x[..., ::2], x[..., 1::2]), a=conv(3, 4)),
+        {"max_pools": ("maximum",)},
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "layers"), ADVERSARIAL.values(), ids=ADVERSARIAL.keys())
+def test_each_detector_names_the_layers_that_it_means(model: nn.Module, layers: dict[str, tuple[str, ...]]) -> None:
+    found = trace(model)
+    assert {name: found.responsible[name] for name in layers} == layers
+    assert {name: getattr(found.metrics, name) for name in layers} == {name: len(n) for name, n in layers.items()}
+
+
+@pytest.mark.parametrize(("dilation", "field", "ok"), [(42, 43, False), (43, 44, False), (44, 45, True)])
+def test_a_field_of_exactly_44_is_not_larger_than_44(dilation: int, field: int, ok: bool) -> None:
+    report = check(nn.Conv2d(3, 3, 2, dilation=dilation), input_size=(3, 64, 64), require=["receptive_field > 44"])
+    assert (report.metrics["receptive_field"], report.ok) == (field, ok)
+
+
+@pytest.mark.parametrize(("spare", "params", "ok"), [(2, 199_999, True), (3, 200_000, False), (4, 200_001, False)])
+def test_exactly_200000_parameters_are_not_fewer_than_200k(spare: int, params: int, ok: bool) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 49_999, 1), nn.ReLU())  # 3 * 49,999 + 49,999 = 199,996
+    model.register_parameter("spare", nn.Parameter(torch.ones(spare + 1)))
+    report = check(model, input_size=(3, 4, 4), require=["params < 200k"])
+    assert (report.metrics["params"], report.ok) == (params, ok)
