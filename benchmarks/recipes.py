@@ -2,7 +2,7 @@
 
 Run ``python -m benchmarks.recipes [ROW ...] [--epochs N] [--seeds 0 1 2] [--data SOURCE] [--json]``. Rows are judged by
 the validation part of the training set. ``--test`` trains on the whole training set and opens the test set once a
-training, after its last epoch.
+training, after its last epoch. With ``--checkpoints FOLDER`` a row that was interrupted goes on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -79,6 +80,22 @@ def _muon(*, peak_lr: float) -> Phase:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Way:
+    """How rows are trained: up to epoch ``until`` of a schedule of ``epochs``, with checkpoints in ``folder``."""
+
+    epochs: int
+    until: int
+    threads: int
+    test: bool
+    folder: Path | None
+
+    def checkpoint(self, row: str, seed: int) -> Path | None:
+        """Where the training of a row is kept."""
+        part = "test" if self.test else "validation"
+        return self.folder and self.folder / f"{row.replace(' ', '-')}-{self.epochs}-{part}-{seed}.pt"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """One training of a row; ``processor_seconds`` are those of all its threads."""
 
@@ -99,13 +116,11 @@ class Measured:
         return None
 
 
-def measure(  # noqa: PLR0917 - in the order of the flags
-    name: str, row: Row, dataset: datasets.Dataset, epochs: int, seed: int, threads: int, until: int, test: bool
-) -> Measured:
-    """Train one row with one seed up to epoch ``until`` of ``epochs``."""
+def measure(name: str, row: Row, dataset: datasets.Dataset, seed: int, way: Way) -> Measured:
+    """Train one row with one seed."""
     feed = Feed(
         dataset=dataset,
-        split=None if test else datasets.split(dataset.train_labels),
+        split=None if way.test else datasets.split(dataset.train_labels),
         folder=datasets.default_cache() / "epochs",
         augmentation=row.augmentation,
         probabilities=row.probabilities,
@@ -116,15 +131,27 @@ def measure(  # noqa: PLR0917 - in the order of the flags
     model = build(parse(row.architecture))
     started = time.process_time()
     result = train(
-        model, feed, recipe=row.recipe, epochs=epochs, seed=seed, threads=threads, on_epoch=lambda e: e.epoch < until
+        model,
+        feed,
+        recipe=row.recipe,
+        epochs=way.epochs,
+        seed=seed,
+        threads=way.threads,
+        checkpoint=way.checkpoint(name, seed),
+        on_epoch=partial(_goes_on, way.until),
     )
     taken = time.process_time() - started
     if result.reason not in ("", "stopped"):
         raise SystemExit(f"{name}: {result.reason}")
-    accuracy = evaluate(model, *feed.judge, feed.mean, feed.std) if test else result.val_accuracy
+    accuracy = evaluate(model, *feed.judge, feed.mean, feed.std) if way.test else result.val_accuracy
     assert accuracy is not None
-    part = "test" if test else "validation"
+    part = "test" if way.test else "validation"
     return Measured(row=name, seed=seed, accuracy=accuracy, part=part, processor_seconds=taken, curve=result.curve)
+
+
+def _goes_on(until: int, epoch: Epoch) -> bool:
+    print(f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, {epoch.seconds:.0f} s", file=sys.stderr, flush=True)
+    return epoch.epoch < until
 
 
 def _check_augmentation(feed: Feed) -> None:
@@ -169,6 +196,7 @@ def main() -> None:
     parser.add_argument("--data", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--test", action="store_true")
+    parser.add_argument("--checkpoints", type=Path, metavar="FOLDER")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     known = rows(options.epochs)
@@ -177,11 +205,14 @@ def main() -> None:
         parser.error(f"no such row: {unknown.pop()}: choose from {', '.join(known)}")
     place = Path(options.data).expanduser()
     dataset = datasets.load(str(place) if place.exists() else options.data)
+    until = options.until or options.epochs
+    way = Way(
+        epochs=options.epochs, until=until, threads=options.threads, test=options.test, folder=options.checkpoints
+    )
     measured = []
     for name in chosen:
         for seed in options.seeds:
-            until = options.until or options.epochs
-            one = measure(name, known[name], dataset, options.epochs, seed, options.threads, until, options.test)
+            one = measure(name, known[name], dataset, seed, way)
             measured.append(one)
             if not options.json:
                 print(next(lines([one])), flush=True)
