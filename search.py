@@ -112,6 +112,7 @@ def leaderboard(  # noqa: PLR0917
     top: Annotated[int, typer.Option(help="how many rows")] = 20,
     sort: Annotated[str, typer.Option(help="column to rank by")] = "val_accuracy",
     state: Annotated[str, typer.Option(help="of complete,pruned,running,failed")] = "",
+    where: Annotated[list[str] | None, typer.Option(help='only rows of which "params < 100k" holds, say')] = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in accuracy and params")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds")] = False,
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
@@ -120,7 +121,7 @@ def leaderboard(  # noqa: PLR0917
     from nas import commands
 
     states = [s.strip() for s in state.split(",") if s.strip()]
-    view = commands.View(top=top, sort=sort, states=states, pareto=pareto)
+    view = commands.View(top=top, sort=sort, states=states, where=where or (), pareto=pareto)
     return commands.show_leaderboard(study, storage, format_, view, watch=watch)
 
 

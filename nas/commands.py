@@ -102,6 +102,7 @@ class View:
     top: int = 20
     sort: str = "val_accuracy"
     states: Sequence[str] = ()
+    where: Sequence[str] = ()
     pareto: bool = False
 
 
@@ -115,8 +116,7 @@ def show_leaderboard(name: str | None, storage: str, form: str, view: View, *, w
     console = Console()
 
     def board() -> Leaderboard:
-        digest = read_digest(storage, name)
-        return leaderboard(digest, top=view.top, sort=view.sort, states=view.states, pareto=view.pareto)
+        return leaderboard(read_digest(storage, name), **vars(view))
 
     if watch:
         _watch(board, console)

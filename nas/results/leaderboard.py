@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol, get_args
 
 from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
+from constraints.rules import Constraint, parse_all
 from nas.results.digest import Seen
 from nas.search.study import CONFIRMED, CURVE, DATA, REASON, REJECTED, TARGET, accuracy
 from nas.space.sampler import ARCHITECTURE
@@ -23,7 +24,7 @@ _NAMES: Mapping[TrialState, State] = {
     TrialState.WAITING: "running",
     TrialState.FAIL: "failed",
 }
-_DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs", "meets_target"}
+_DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs", "meets_target", "pareto"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +44,15 @@ class Row:
     meets_target: bool
     architecture: str
     test_std: float | None = None
+    pareto: bool = False
+    """Whether no other row shown is as accurate with fewer parameters, or more accurate with no more."""
     reason: str = ""
     curve: tuple[float, ...] = ()
 
 
 SORT_KEYS = tuple(name for name in Row.__dataclass_fields__ if name not in {"rank", "curve"})
+FIGURES = tuple(name for name in SORT_KEYS if name not in {"state", "architecture", "reason"})
+"""What rows can be chosen by with a comparison."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,21 +99,26 @@ def leaderboard(
     top: int | None = 20,
     sort: str = "val_accuracy",
     states: Iterable[str] = (),
+    where: Iterable[str] = (),
     pareto: bool = False,
 ) -> Leaderboard:
     """The best ``top`` trials in ``states`` (all where none is given), ranked by ``sort``, accuracies best first.
 
-    ``pareto`` keeps those of them that no other beats: by one of accuracy and parameters, with the other no worse.
-    Raises UnusableInputError for a sort key or a state that there is not.
+    ``where`` holds comparisons such as ``params < 100k`` that each must hold of a row's FIGURES; a figure that is not
+    known yet satisfies none. ``pareto`` keeps those of them that no other beats: by one of accuracy and parameters,
+    with the other no worse. Raises UnusableInputError for a sort key, a state or a figure that there is not.
     """
-    wanted = set(states) or set(STATES)
+    wanted, rules = set(states) or set(STATES), parse_all(where, FIGURES)
     _known("state", wanted, STATES)
     _known("sort key", {sort}, SORT_KEYS)
+    _known("figure", {rule.metric for rule in rules}, FIGURES)
     attrs = study.user_attrs
     trials = [t for t in study.get_trials(deepcopy=False) if ARCHITECTURE in t.user_attrs]
     rows = [_row(t, attrs) for t in trials]
-    shown = [row for row in rows if row.state in wanted]
-    ranked = sorted(_front(shown) if pareto else shown, key=lambda row: _order(row, sort))
+    shown = [row for row in rows if row.state in wanted and all(_holds(rule, row) for rule in rules)]
+    front = {row.trial for row in _front(shown)}
+    chosen = [row for row in shown if row.trial in front] if pareto else shown
+    ranked = sorted(chosen, key=lambda row: _order(row, sort))[:top]
     counts = Counter(row.state for row in rows)
     rejected = dict(attrs.get(REJECTED, {}))
     return Leaderboard(
@@ -117,7 +127,7 @@ def leaderboard(
         target=attrs.get(TARGET),
         counts={"proposed": len(rows) + sum(rejected.values()), **{s: counts[s] for s in STATES}},
         rejected=rejected,
-        rows=tuple(Row(**{**row.__dict__, "rank": i}) for i, row in enumerate(ranked[:top], start=1)),
+        rows=tuple(replace(row, rank=i, pareto=row.trial in front) for i, row in enumerate(ranked, start=1)),
     )
 
 
@@ -144,6 +154,11 @@ def _row(trial: Seen, study_attrs: Mapping[str, Any]) -> Row:
     )
 
 
+def _holds(rule: Constraint, row: Row) -> bool:
+    value = getattr(row, rule.metric)
+    return value is not None and rule.holds(value)
+
+
 def _order(row: Row, key: str) -> tuple[bool, Any, int]:
     value = getattr(row, key)
     if value is None:
@@ -152,7 +167,10 @@ def _order(row: Row, key: str) -> tuple[bool, Any, int]:
 
 
 def _front(rows: Iterable[Row]) -> list[Row]:
-    """The Pareto front: most accurate first, kept where it has fewer parameters than all before it, or is a twin."""
+    """The Pareto front of accuracy and parameters.
+
+    The most accurate first, the others where they have fewer parameters than all before them, or are twins.
+    """
     front: list[Row] = []
     known = [row for row in rows if row.val_accuracy is not None]
     for row in sorted(known, key=lambda r: (-(r.val_accuracy or 0), r.params)):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 
 from rich import box
@@ -22,6 +23,7 @@ WIDE = 120
 """Columns from which on the networks' text has a place in the table."""
 UNLIMITED = 10_000
 """Columns of a pipe or a file, where nothing is cut or folded."""
+_FRONT = "*"
 FORMATS = ("table", "json", "csv", "markdown")
 
 
@@ -75,6 +77,11 @@ def _footer(board: Leaderboard, *, wide: bool) -> list[RenderableType]:
     lines = [Text(f"{counts['proposed']:,} proposed, {rejected:,} rejected; trials: {states or 'none'}")]
     if rejected:
         lines.append(Text(f"rejected by: {rejections(board.rejected)}"))
+    pruned = Counter(row.reason for row in board.rows if row.state == "pruned" and row.reason)
+    if pruned:
+        lines.append(Text("pruned: " + ", ".join(f"{count} {reason}" for reason, count in sorted(pruned.items()))))
+    if any(row.pareto for row in board.rows):
+        lines.append(Text(f"{_FRONT} no row shown beats it in both accuracy and parameters", style="dim"))
     for row in board.rows:
         if row.state == "failed" and row.reason:
             lines.append(Text(f"trial {row.trial} failed: {row.reason}", style="red"))
@@ -91,7 +98,7 @@ def _style(row: Row) -> str:
 
 def _cells(row: Row, *, deviation: bool) -> list[str]:
     return [
-        str(row.rank),
+        f"{row.rank}{_FRONT if row.pareto else ' '}",
         str(row.trial),
         row.state,
         _percent(row.val_accuracy),
@@ -128,7 +135,10 @@ def _plain(value: object) -> object:
 def _markdown(board: Leaderboard) -> str:
     names = [*_COLUMNS[:-1], "architecture"]
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-    lines += [f"| {' | '.join([*_cells(row, deviation=True), f'`{row.architecture}`'])} |" for row in board.rows]
+    lines += [
+        f"| {' | '.join([*(cell.strip() for cell in _cells(row, deviation=True)), f'`{row.architecture}`'])} |"
+        for row in board.rows
+    ]
     return "\n".join(lines)
 
 

@@ -40,6 +40,7 @@ def test_the_json_document_has_the_keys_of_the_contract(study: optuna.Study) -> 
         "seconds": 2 * EPOCH_SECONDS,
         "meets_target": True,
         "architecture": "network-1",
+        "pareto": True,
         "reason": "",
         "curve": [0.6, 0.86],
     }
@@ -133,6 +134,26 @@ def test_an_unknown_view_is_refused_with_what_there_is(study: optuna.Study, view
     with pytest.raises(UnusableInputError) as caught:
         leaderboard(study, **view)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("where", "trials"),
+    [
+        (["params < 150k"], [2, 0, 3, 5, 4]),
+        (["params <= 150k", "val_accuracy > 0.5"], [1, 2]),
+        (["val_accuracy >= 0.5"], [1, 2, 0]),  # trial 4 has no epoch yet
+        (["meets_target == true"], [1]),
+        (["test_accuracy > 0"], [1]),
+    ],
+)
+def test_comparisons_choose_rows(study: optuna.Study, where: list[str], trials: list[int]) -> None:
+    assert shown(study, where=where) == trials
+
+
+def test_the_front_is_marked_among_the_rows_shown(study: optuna.Study) -> None:
+    marked = {row.trial for row in leaderboard(study).rows if row.pareto}
+    assert marked == set(shown(study, pareto=True))
+    assert {row.trial for row in leaderboard(study, where=["params < 100k"]).rows if row.pareto} == {3}
 
 
 def test_a_study_without_trials_has_an_empty_leaderboard() -> None:

@@ -31,9 +31,9 @@ def test_the_table_fits_its_width_and_cuts_no_figure(study: optuna.Study, width:
     assert max(map(len, lines)) <= width
     assert "…" not in "".join(lines)
     assert lines[0] == "study known on digits, target over 85.00%"
-    (best,) = (line for line in lines if line.strip().startswith("1 "))
+    (best,) = (line for line in lines if line.strip().startswith("1* "))
     deviation = ["±", "1.00"] if width >= 120 else []
-    figures = ["1", "1", "complete", "86.00", "84.00", *deviation, "150,000", "150.0", "46", "2", "2s", "▅▇"]
+    figures = ["1*", "1", "complete", "86.00", "84.00", *deviation, "150,000", "150.0", "46", "2", "2s", "▅▇"]
     assert best.split() == figures + (["network-1"] if width >= 120 else [])
 
 
@@ -60,6 +60,13 @@ def test_below_the_table_stands_what_became_of_the_proposals(study: optuna.Study
     assert "trial 5 failed: diverged: loss is nan in epoch 2" in lines
 
 
+def test_why_trials_were_pruned_is_counted(study: optuna.Study) -> None:
+    add(study, [0.2], params=50_000, state=TrialState.PRUNED, **{REASON: "below the better half at epoch 1"})
+    lines = rendered(study, 80)
+    assert "pruned: 2 below the better half at epoch 1" in lines
+    assert "* no row shown beats it in both accuracy and parameters" in lines
+
+
 def test_what_is_not_known_yet_is_a_dash(study: optuna.Study) -> None:
     (running,) = (line for line in rendered(study, 80) if "running" in line and "4" in line.split()[:2])
     assert running.split() == ["6", "4", "running", "-", "-", "90,000", "90.0", "49", "0", "0s"]
@@ -84,7 +91,7 @@ def test_json_text_is_the_document(study: optuna.Study) -> None:
 def test_markdown_is_one_table_with_a_row_a_trial(study: optuna.Study) -> None:
     lines = as_text(leaderboard(study), "markdown").splitlines()
     assert lines[0] == "| # | trial | state | val % | test % | params | MMACs | RF | ep | time | architecture |"
-    assert lines[2] == ("| 1 | 1 | complete | 86.00 | 84.00 ± 1.00 | 150,000 | 150.0 | 46 | 2 | 2s | `network-1` |")
+    assert lines[2] == ("| 1* | 1 | complete | 86.00 | 84.00 ± 1.00 | 150,000 | 150.0 | 46 | 2 | 2s | `network-1` |")
     assert len(lines) == 2 + 6
     assert {line.count("|") for line in lines} == {12}
 
