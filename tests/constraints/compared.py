@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from torch import nn
@@ -12,6 +13,9 @@ from constraints.trace import trace
 _LONG_STRIP = 128
 _SMALL_MAP = 12
 """A map of fewer units may have none whose windows keep off its borders, which gradients cannot tell."""
+
+_LARGE = 20_000_000
+"""Elements of the largest map times units to measure, each of which takes a backward pass."""
 
 
 class Outcome(NamedTuple):
@@ -29,7 +33,9 @@ def along(model: nn.Module, axis: int, size: tuple[int, ...]) -> Outcome:
     That is where no unit keeps off the borders, or where the trace knows a phase of which no unit does.
     """
     outcome = _on_strip(model, axis, size)
-    is_decided = outcome.kind == "agree" or (outcome.kind == "differ" and not outcome.sees_more)
+    is_decided = outcome.kind in ("agree", "too large to measure") or (
+        outcome.kind == "differ" and not outcome.sees_more
+    )
     if is_decided or size[axis + 1] > _LONG_STRIP:
         return outcome
     return along(model, axis, tuple(4 * n if i == axis + 1 else n for i, n in enumerate(size)))
@@ -44,6 +50,8 @@ def _on_strip(model: nn.Module, axis: int, size: tuple[int, ...]) -> Outcome:
     maps = [found.output, *(m for m in made if len(m) == len(size) and max(m[1:]) > 1)]  # gates aside
     if min(m[axis + 1] for m in maps) < _SMALL_MAP:
         return Outcome("too small for what was drawn")
+    if max(math.prod(m) for m in maps) * found.output[axis + 1] > _LARGE:
+        return Outcome("too large to measure")
     probed = probe_axis(model, size, axis, tolerance=1e-13)
     if probed is None:
         return Outcome("without a unit inside the borders")
