@@ -128,6 +128,11 @@ class Carried:
             i for i, c in enumerate(self.constraints) if figure_of(c) in values and not c.holds(values[figure_of(c)])
         }
 
+    def breaks_at_top(self, figure: Large) -> bool:
+        """Whether a large figure that reaches its top breaks a constraint."""
+        value = figure.value(figure.top)
+        return any(figure_of(c) == figure.name and not c.holds(value) for c in self.constraints)
+
     def turns(self, figure: Large) -> set[int]:
         """Values of a large figure from which on some constraint is judged otherwise than just below."""
         return {value for c in self.constraints if figure_of(c) == figure.name for value in _turns(c)}

@@ -67,12 +67,22 @@ def depth_sizes(vector: Vector, number: int) -> list[int]:
 
 def count(vector: Vector, constraints: Sequence[Constraint]) -> Count | None:
     """Count exactly; None where that would take too much memory or time."""
+    return _count(vector, constraints, most_broken=1)
+
+
+def feasible(vector: Vector, constraints: Sequence[Constraint]) -> int | None:
+    """How many networks keep all constraints, which is less work than ``count``; None as there."""
+    found = _count(vector, constraints, most_broken=0)
+    return None if found is None else found.feasible
+
+
+def _count(vector: Vector, constraints: Sequence[Constraint], *, most_broken: int) -> Count | None:
     forms = []
     for form in range(len(vector.space.forms)):
         carrying = carried(vector, constraints, form)
         if carrying is None:
             return None
-        forms.append(Halves(Merged(Chain(carrying))))
+        forms.append(Halves(Merged(Chain(carrying), most_broken=most_broken)))
     try:
         plans = [halves.plan() for halves in forms]
         if sum(p.moved for p in plans) > MOST_MOVED or max(p.held for p in plans) > MOST_HELD:
@@ -110,7 +120,8 @@ class _Form:
     def __init__(self, halves: Halves, plan: Plan) -> None:
         self.halves, self.plan = halves, plan
         self.carrying: Carried = halves.merged.carrying
-        self.edges = self._edges() if len(self.carrying.large) == 1 else []
+        is_told = halves.merged.most_broken > 0 and len(self.carrying.large) == 1
+        self.edges = self._edges() if is_told else []
 
     def _edges(self) -> list[int]:
         """Ends, not included, of the histogram's bins, up to where the large figure's values are judged alike."""

@@ -12,13 +12,19 @@ from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
 from constraints.rules import Constraint, Number, judge
 from nas.architecture.spec import Architecture
-from nas.space import uniform
+from nas.space import counting, uniform
 from nas.space.analytic import metrics
+from nas.space.listing import list_feasible
+from nas.space.relaxation import smallest
 from nas.space.space import Choice, Choices, Encoded, Space
 from nas.space.vector import ALIASES, Mask, Vector
 
 ENUMERABLE = 300_000
-"""A space of no more encodings is listed whole rather than sampled."""
+"""A space of no more encodings, or a feasible part of no more networks, is listed whole rather than sampled."""
+PROBE = 200_000
+"""Draws after which a feasible part that showed itself fewer than RARE times is listed, where that can be."""
+RARE = 20
+_SMALLEST = "the smallest change that makes it non-empty"
 
 
 class EmptySpaceError(UnusableInputError):
@@ -50,11 +56,19 @@ class FeasiblePart:
 
     @cached_property
     def listed(self) -> Encoded | None:
-        """Every feasible network, where the space is small enough to list; else None."""
-        if uniform.encodings(self.vector) > ENUMERABLE:
+        """Every feasible network, where the space or its feasible part is small enough to list; else None."""
+        if self._is_small:
+            rows = uniform.enumerate_all(self.vector)
+            return rows[self.vector.feasible(rows, self.constraints)]
+        rows, _ = uniform.draw_feasible(self.vector, self.constraints, RARE, np.random.default_rng(0), tries=PROBE)
+        if len(rows) == RARE:
             return None
-        rows = uniform.enumerate_all(self.vector)
-        return rows[self.vector.feasible(rows, self.constraints)]
+        number = counting.feasible(self.vector, self.constraints)
+        return list_feasible(self.vector, self.constraints) if number is not None and number <= ENUMERABLE else None
+
+    @property
+    def _is_small(self) -> bool:
+        return uniform.encodings(self.vector) <= ENUMERABLE
 
     def judge(self, choices: Choices) -> Judged:
         """The network of ``choices``, judged."""
@@ -94,18 +108,25 @@ class FeasiblePart:
         return rows
 
     def _why_empty(self, generator: np.random.Generator) -> str:
-        """The smallest relaxation that lets some network pass; of a space too large to list, among 500,000 draws."""
-        listed = self.listed is not None
-        rows = uniform.enumerate_all(self.vector) if listed else uniform.draw(self.vector, 500_000, generator)
+        """The smallest relaxation that lets some network pass; where it is not counted, that of 500,000 draws."""
+        count = None if self._is_small else counting.count(self.vector, self.constraints)
+        if count is not None and count.feasible:
+            return f"none of the {count.feasible:,} feasible networks in {self.tries:,} draws: relax a constraint"
+        if count is not None and (relaxed := smallest(self.vector, self.constraints)) is not None:
+            return (
+                f"no feasible network in {counting.size(self.vector):,}: relax {relaxed.constraint.expr} "
+                f"(to let {relaxed.constraint.metric} be {relaxed.value:,}): {_SMALLEST}"
+            )
+        rows = uniform.enumerate_all(self.vector) if self._is_small else uniform.draw(self.vector, 500_000, generator)
         broken = self.broken(rows)
-        looked = f"{len(rows):,} networks" if listed else f"{self.tries:,} draws"
+        looked = f"{len(rows):,} networks" if self._is_small else f"{len(rows):,} draws"
         fewest = int(broken.sum(1).min())
         rows, broken = rows[broken.sum(1) == fewest], broken[broken.sum(1) == fewest]
         _, row = min((self._distance(one, b), i) for i, (one, b) in enumerate(self._figures(rows, broken)))
         which = [c for c, b in zip(self.constraints, broken[row], strict=True) if b]
         judged = self.judge(self.space.choices(rows[row])).metrics.as_dict()
         told = " and ".join(f"{c.expr} (to let {c.metric} be {_value(c, judged[c.metric]):,})" for c in which)
-        certain = "the smallest change that makes it non-empty" if listed else "the smallest change found"
+        certain = _SMALLEST if self._is_small else "the smallest change found"
         return f"no feasible network in {looked}: relax {told}: {certain}"
 
     def _figures(self, rows: Encoded, broken: Mask) -> list[tuple[dict[str, Number], Mask]]:

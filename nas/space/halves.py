@@ -59,6 +59,10 @@ class Halves:
         self.merged = merged
         self.tops = tuple(f.top for f in merged.carrying.large)
         self.places = [*merged.moves, merged.chain.end]
+        self._ends = tuple(not merged.most_broken and merged.carrying.breaks_at_top(f) for f in merged.carrying.large)
+        """Of each large figure: whether halves that must reach its top are left out."""
+        self._least_to = self._least(list(self._all_moves()), merged.chain.start, forward=True)
+        self._least_from = self._least(list(self._all_moves())[::-1], merged.chain.end, forward=False)
         self._shape = (max(1, *map(merged.count, self.places)), len(merged.outcomes), *(top + 1 for top in self.tops))
 
     def plan(self) -> Plan:
@@ -97,6 +101,15 @@ class Halves:
             ways[m.source] += ways[m.target] * sum(move.times for move in m.moves)
         return ways
 
+    def _least(self, several: Sequence[Moves], first: Place, *, forward: bool) -> dict[Place, Array]:
+        """The least units of each large figure between ``first`` and each place."""
+        least = {first: np.zeros(len(self.tops), dtype=np.int64)}
+        for m in several:
+            known, place = (m.source, m.target) if forward else (m.target, m.source)
+            step = np.array([move.units for move in m.moves], dtype=np.int64).reshape(len(m.moves), -1).min(axis=0)
+            least[place] = np.minimum(least.get(place, least[known] + step), least[known] + step)
+        return least
+
     def before(self, cut: tuple[int, int]) -> dict[Place, Points]:
         """The halves that end at each place of the cut."""
         pieces = {self.merged.chain.start: [self._one(np.zeros(1, dtype=np.int64))]}
@@ -105,7 +118,7 @@ class Halves:
                 break
             points = self._merge(pieces.pop(place))
             for m in several:
-                pieces.setdefault(m.target, []).extend(self._forward(points, move) for move in m.moves)
+                pieces.setdefault(m.target, []).extend(self._forward(points, move, m.target) for move in m.moves)
         return {place: self._merge(found) for place, found in pieces.items()}
 
     def after(self, cut: tuple[int, int]) -> dict[Place, Points]:
@@ -115,7 +128,7 @@ class Halves:
         for place, several in reversed(self.merged.moves.items()):
             if _at(place) < cut:
                 break
-            pieces = [self._backward(found[m.target], move) for m in several for move in m.moves]
+            pieces = [self._backward(found[m.target], move, place) for m in several for move in m.moves]
             found[place] = self._merge(pieces)
         return {place: points for place, points in found.items() if _at(place) == cut}
 
@@ -125,22 +138,30 @@ class Halves:
         counts: Counts = nothing + 1 if self.tops else np.ones(len(classes), dtype=object)
         return Points(classes=classes, outcomes=classes, units=(nothing,) * len(self.tops), counts=counts)
 
-    def _forward(self, points: Points, move: Move) -> Points:
+    def _forward(self, points: Points, move: Move, target: Place) -> Points:
         classes = move.after[points.classes]
         alive = np.flatnonzero(classes != DEAD)
-        return self._moved(replace(points, classes=classes, outcomes=np.zeros_like(classes)).of(alive), move)
+        return self._moved(
+            replace(points, classes=classes, outcomes=np.zeros_like(classes)).of(alive), move, self._least_from[target]
+        )
 
-    def _backward(self, points: Points, move: Move) -> Points:
+    def _backward(self, points: Points, move: Move, source: Place) -> Points:
         """A point for each class from which the move leads to the point's own; points are sorted by class."""
         starts = np.searchsorted(points.classes, move.after)
         lengths = np.searchsorted(points.classes, move.after, side="right") - starts
         classes = np.repeat(np.arange(len(move.after)), lengths)
         at = np.arange(len(classes)) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-        return self._moved(replace(points.of(at), classes=classes), move)
+        return self._moved(replace(points.of(at), classes=classes), move, self._least_to[source])
 
-    def _moved(self, points: Points, move: Move) -> Points:
+    def _moved(self, points: Points, move: Move, least: Array) -> Points:
+        """The points behind (or before) a move, where at least ``least`` units are still to come."""
         units = tuple(np.minimum(u + add, top) for u, add, top in zip(points.units, move.units, self.tops, strict=True))
-        return replace(points, units=units, counts=points.counts * move.times)
+        moved = replace(points, units=units, counts=points.counts * move.times)
+        alive = np.ones(len(points.counts), dtype=bool)
+        for u, top, more, ends in zip(units, self.tops, least.tolist(), self._ends, strict=True):
+            if ends:
+                alive &= u + more < top
+        return moved if alive.all() else moved.of(alive)
 
     def _merge(self, pieces: Sequence[Points]) -> Points:
         """The points of all pieces sorted by class, those alike added up."""

@@ -1,7 +1,7 @@
 """States of a chain merged where no continuation tells them apart (Moore's minimisation, layer by layer).
 
 What is left at each place is as little as the constraints need: a receptive field that every continuation brings over
-its limit is one state, and networks that break two constraints or more, which nothing asks for, are none.
+its limit is one state, and networks that break more constraints than one asks for are none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nas.space.carried import Array
 from nas.space.chain import Chain, Edge, Place
 
 DEAD = -1
-"""The class of states that lead only to networks which break two constraints or more."""
+"""The class of states that lead only to networks which break too many constraints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,9 @@ class Moves:
 class Merged:
     """The classes of states at every place of a chain."""
 
-    def __init__(self, chain: Chain) -> None:
-        """Work everything out."""
-        self.chain, self.carrying = chain, chain.carrying
+    def __init__(self, chain: Chain, *, most_broken: int) -> None:
+        """Work everything out; networks that break more than ``most_broken`` constraints are left out."""
+        self.chain, self.carrying, self.most_broken = chain, chain.carrying, most_broken
         self._states = self._reached()
         self.outcomes = [frozenset[int]()]
         """The constraints broken by each class behind the end."""
@@ -53,7 +53,7 @@ class Merged:
 
     @property
     def is_dead(self) -> bool:
-        """Whether every network breaks two constraints or more."""
+        """Whether every network breaks too many constraints."""
         return not self.count(self.chain.start)
 
     def count(self, place: Place) -> int:
@@ -77,7 +77,7 @@ class Merged:
         result = np.full(len(states), DEAD)
         patterns = [frozenset(np.flatnonzero(row).tolist()) for row in broken]
         for i, pattern in enumerate(patterns):
-            if len(pattern) > 1:
+            if len(pattern) > self.most_broken:
                 continue
             if pattern not in self.outcomes:
                 self.outcomes.append(pattern)

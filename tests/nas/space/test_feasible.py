@@ -9,7 +9,7 @@ import pytest
 
 from constraints.rules import ASSIGNMENT, judge, parse_all
 from nas.architecture.spec import parse
-from nas.space import uniform
+from nas.space import counting, uniform
 from nas.space.analytic import metrics
 from nas.space.feasible import EmptySpaceError, FeasiblePart
 from nas.space.space import Space, load
@@ -55,6 +55,31 @@ def test_an_empty_space_names_the_smallest_relaxation_of_one_constraint() -> Non
     with pytest.raises(EmptySpaceError, match=message) as error:
         feasible.sample(random.Random(0))
     assert "\n" not in str(error.value)
+
+
+def test_a_large_space_names_the_smallest_relaxation_too() -> None:
+    feasible = part("params < 2k", "receptive_field > 44", tries=50)
+    message = (
+        r"no feasible network in 53,747,712: relax params < 2000 \(to let params be [\d,]+\): the smallest change that"
+    )
+    with pytest.raises(EmptySpaceError, match=message) as error:
+        feasible.sample(random.Random(0))
+    least = int(str(error.value).split("params be ")[1].split(")")[0].replace(",", ""))
+    assert part(f"params < {least}", "receptive_field > 44").listed is not None
+    assert not len(part(f"params < {least}", "receptive_field > 44").listed)  # type: ignore[arg-type]  # as just said
+    assert len(part(f"params <= {least}", "receptive_field > 44").sample_rows(3, np.random.default_rng(0))) == 3
+
+
+def test_a_rare_feasible_part_is_listed_and_drawn_from_uniformly() -> None:
+    feasible = part(*ASSIGNMENT, "params < 5410", preset="assignment")
+    assert feasible.listed is not None
+    count = counting.count(feasible.vector, feasible.constraints)
+    assert count is not None
+    assert 1 < len(feasible.listed) == count.feasible < 1_000
+    rows = feasible.sample_rows(200 * count.feasible, np.random.default_rng(0))
+    counts = Counter(r.tobytes() for r in feasible.vector.canonical(rows))
+    assert len(counts) == count.feasible
+    assert chi_square_is_likely(list(counts.values()))
 
 
 def test_constraints_that_exclude_each_other_are_named_together() -> None:

@@ -196,3 +196,12 @@ def test_a_study_that_has_seen_the_whole_feasible_part_ends() -> None:
     with pytest.raises(SpaceExhaustedError, match="the study holds 3"):
         study.ask(feasible.space.distributions)
     assert sampler.rejected[REPEATED] >= 1
+
+
+def test_a_study_ends_with_the_few_feasible_networks_of_a_large_space() -> None:
+    feasible = FeasiblePart(load("assignment"), parse_all([*ASSIGNMENT, "params < 5400"]))
+    sampler = FeasibleSampler(feasible, base=BASES["random"])
+    study = optuna.create_study(sampler=sampler)
+    assert len(set(proposals(sampler, 64, study))) == 64  # as many as are counted
+    with pytest.raises(SpaceExhaustedError, match="every feasible network is proposed; the study holds 64"):
+        study.ask(feasible.space.distributions)

@@ -1,0 +1,173 @@
+"""Every feasible network of a large space, where they are few: hopeless beginnings are dropped layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from constraints.rules import Constraint
+from nas.space.space import Encoded
+from nas.space.tables import ADDED, Slot
+from nas.space.vector import ALIASES, Mask, Vector
+
+MOST_ROWS = 1_000_000
+"""Beginnings looked at together."""
+
+Floats = npt.NDArray[np.float64]
+
+
+class _TooManyError(Exception):
+    """More beginnings than MOST_ROWS."""
+
+
+def list_feasible(vector: Vector, constraints: Sequence[Constraint]) -> Encoded | None:
+    """Every network that keeps the constraints, once, in canonical form; None where too many beginnings may.
+
+    A beginning is dropped where even the least (or the most) that can follow breaks a bound on an added figure.
+    """
+    try:
+        forms = [_Form(vector, constraints, form).rows() for form in range(len(vector.space.forms))]
+    except _TooManyError:
+        return None
+    rows = np.unique(vector.canonical(np.concatenate(forms)), axis=0)
+    rows = rows[vector.feasible(rows, constraints)]
+    for name in ("norm", "activation"):
+        values = len(vector.space.parameters[name])
+        rows = np.repeat(rows, values, axis=0)
+        rows[:, vector.space.columns[name]] = np.tile(np.arange(values), len(rows) // values)
+    return np.unique(rows, axis=0)
+
+
+@dataclass(frozen=True)
+class _Beginnings:
+    """Encoded candidates whose later columns are open, and what their layers add up to so far."""
+
+    rows: Encoded
+    totals: Floats
+    """(n, bounded figures)."""
+
+    def of(self, chosen: Mask) -> _Beginnings:
+        return _Beginnings(self.rows[chosen], self.totals[chosen])
+
+    def with_each(self, column: int, added: Floats) -> _Beginnings:
+        """Each value of a column on each row; ``added`` is (n, values, figures)."""
+        n, values, _ = added.shape
+        if n * values > MOST_ROWS:
+            raise _TooManyError
+        rows = np.repeat(self.rows, values, axis=0)
+        rows[:, column] = np.tile(np.arange(values), n)
+        return _Beginnings(rows, (self.totals[:, None] + added).reshape(n * values, self.totals.shape[1]))
+
+
+class _Rest(NamedTuple):
+    """What can follow at least, or at most."""
+
+    entered: dict[int, Floats]
+    """By stage, from its first layer on: (widths, figures); the head counts as a stage."""
+    inside: dict[tuple[int, int], Floats]
+    """By stage and layer, behind that layer: (depths, widths, figures)."""
+
+
+class _Form:
+    """The networks of one form."""
+
+    def __init__(self, vector: Vector, constraints: Sequence[Constraint], form: int) -> None:
+        self.space, self.columns, self.form = vector.space, vector.space.columns, form
+        bounds = _bounds(constraints)
+        self.low, self.high = (np.array([ends[side] for ends in bounds.values()]) for side in (0, 1))
+        self.slots = {(s.stage, s.layer): _table(s, form, list(bounds)) for s in vector.tables.slots}
+        """(widths, residuals or next widths, words, figures)."""
+        self.start = np.array([[float(name == "receptive_field") for name in bounds]])
+        self.head = len(self.space.stages) + 1
+        self.rests = self._rest(np.minimum), self._rest(np.maximum)
+
+    def rows(self) -> Encoded:
+        """The candidates that no bound rules out."""
+        empty = np.zeros((1, len(self.columns)), dtype=np.int64)
+        empty[:, self.columns["form"]] = self.form
+        found = self._open(_Beginnings(empty, self.start), "c1.width")
+        for number in range(1, self.head):
+            found = self._stage(number, found)
+        heads = self.slots[self.head, 0][found.rows[:, self.columns["last.width"]], 0]
+        found = found.with_each(self.columns["head"], heads)
+        return found.of(self._hopeful(found, np.zeros(1), np.zeros(1))).rows
+
+    def _stage(self, number: int, found: _Beginnings) -> _Beginnings:
+        depths = np.array(self.space.stages[number - 1].depth)
+        found = self._open(self._open(found, f"c{number}.residual"), f"c{number}.depth")
+        for layer in range(1, int(depths.max())):
+            has_it = depths[found.rows[:, self.columns[f"c{number}.depth"]]] > layer
+            rest, some = found.of(~has_it), found.of(has_it)
+            added = self._of_rows(some, number, layer)
+            some = some.with_each(self.columns[f"c{number}.layer{layer}"], added)
+            some = some.of(self._hopeful(some, *(self._inside(some, number, layer, r) for r in self.rests)))
+            found = _Beginnings(np.concatenate([rest.rows, some.rows]), np.concatenate([rest.totals, some.totals]))
+        following = "last.width" if number + 1 == self.head else f"c{number + 1}.width"
+        found = self._open(found, following)
+        at = found.rows[:, self.columns[f"c{number}.width"]], found.rows[:, self.columns[following]]
+        found = found.with_each(self.columns[f"c{number}.down"], self.slots[number, 0][at])
+        after = found.rows[:, self.columns[following]]
+        return found.of(self._hopeful(found, *(rest.entered[number + 1][after] for rest in self.rests)))
+
+    def _open(self, found: _Beginnings, name: str) -> _Beginnings:
+        """Each value of a parameter that adds nothing by itself."""
+        values = len(self.space.parameters[name])
+        return found.with_each(self.columns[name], np.zeros((len(found.rows), values, len(self.low))))
+
+    def _of_rows(self, found: _Beginnings, number: int, layer: int) -> Floats:
+        table = self.slots[number, layer]
+        width, residual = (found.rows[:, self.columns[f"c{number}.{name}"]] for name in ("width", "residual"))
+        return np.asarray(table[width, np.minimum(residual, table.shape[1] - 1)])
+
+    def _hopeful(self, found: _Beginnings, least: Floats, most: Floats) -> Mask:
+        """Which rows can keep the bounds with at least and at most so much to follow."""
+        return np.asarray(((found.totals + least <= self.high) & (found.totals + most >= self.low)).all(axis=1))
+
+    def _inside(self, found: _Beginnings, number: int, layer: int, rest: _Rest) -> Floats:
+        """What follows layer ``layer`` of a stage, by each row's depth and width."""
+        depth, width = (found.rows[:, self.columns[f"c{number}.{name}"]] for name in ("depth", "width"))
+        return rest.inside[number, layer][depth, width]
+
+    def _rest(self, pick: np.ufunc) -> _Rest:
+        """The least (or the most) that can follow, each figure by itself."""
+        entered = {self.head: pick.reduce(self.slots[self.head, 0][:, 0], axis=1)}
+        inside = {}
+        for number in range(self.head - 1, 0, -1):
+            stage = self.space.stages[number - 1]
+            last = pick.reduce(self.slots[number, 0], axis=2) + entered[number + 1][None]
+            after = pick.reduce(last, axis=1)
+            for layer in range(max(stage.depth) - 1, -1, -1):
+                bodies = {
+                    k: pick.reduce(self.slots[number, k], axis=(1, 2)) for k in range(layer + 1, max(stage.depth))
+                }
+                ends = [after + sum(b for k, b in bodies.items() if k < depth) for depth in stage.depth]
+                inside[number, layer] = np.stack(ends)
+            entered[number] = pick.reduce(inside[number, 0], axis=0)
+        return _Rest(entered, inside)
+
+
+def _table(slot: Slot, form: int, names: Sequence[str]) -> Floats:
+    """(widths, residuals or next widths, words, figures), without the word that stands for no layer."""
+    words = slot.events.shape[-1] - (slot.layer > 0)
+    tables = [slot.figures[name][form, :, :, :words] for name in names]
+    return np.stack(tables, axis=-1).astype(float) if tables else np.zeros((*slot.events.shape[1:3], words, 0))
+
+
+def _bounds(constraints: Sequence[Constraint]) -> dict[str, tuple[float, float]]:
+    """The least and the greatest value that each bounded figure may have."""
+    bounds: dict[str, tuple[float, float]] = {}
+    for c in constraints:
+        name = ALIASES.get(c.metric, c.metric)
+        if name in ADDED and c.op != "!=":
+            low, high = bounds.get(name, (-inf, inf))
+            if c.op in (">", ">=", "=="):
+                low = max(low, float(c.limit))
+            if c.op in ("<", "<=", "=="):
+                high = min(high, float(c.limit))
+            bounds[name] = low, high
+    return bounds

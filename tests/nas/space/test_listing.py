@@ -1,0 +1,57 @@
+"""Every feasible network of a large space."""
+
+import numpy as np
+import pytest
+
+from constraints.rules import ASSIGNMENT, parse_all
+from nas.space import counting, listing, uniform
+from nas.space.listing import list_feasible
+from nas.space.space import Space, load
+from nas.space.vector import Vector
+
+
+def small() -> Vector:
+    widths = {"low": 8, "high": 16, "step": 8}
+    stage = {
+        "depth": [2, 3], "width": widths, "body": ["c3", "sep3d2se4"], "down": ["c3"],
+        "residual": [False, "scaled"],
+    }  # fmt: skip
+    return Vector(
+        Space.model_validate(
+            {
+                "forms": ["strided", "dilated"], "activations": ["relu", "silu"], "heads": ["fc", "gap"],
+                "stage_dilations": [2, 2], "last_width": widths, "stages": [stage, stage],
+            }
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "expressions",
+    [
+        [], ["params < 2k"], ["params > 4k", "macs < 2M"], ["receptive_field == 19"], ["receptive_field != 19"],
+        ["dilated_convs >= 1", "trainable_params <= 3k", "stages == 2"], ["params < 10"],
+    ],
+)  # fmt: skip
+def test_what_is_listed_is_what_an_enumeration_finds(expressions: list[str]) -> None:
+    vector, constraints = small(), parse_all(expressions)
+    rows = uniform.enumerate_all(vector)
+    found = list_feasible(vector, constraints)
+    assert found is not None
+    assert found.tolist() == rows[vector.feasible(rows, constraints)].tolist()
+
+
+def test_a_few_of_trillions_are_listed_as_they_are_counted() -> None:
+    vector, constraints = Vector(load("assignment")), parse_all([*ASSIGNMENT, "params < 5500"])
+    found = list_feasible(vector, constraints)
+    count = counting.count(vector, constraints)
+    assert found is not None
+    assert count is not None
+    assert len(found) == count.feasible > 1_000
+    assert len(np.unique(vector.canonical(found), axis=0)) == len(found)
+    assert vector.feasible(found, constraints).all()
+
+
+def test_too_many_beginnings_are_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MOST_ROWS", 100)
+    assert list_feasible(small(), ()) is None

@@ -1,0 +1,45 @@
+"""The smallest change of one constraint that lets some network pass."""
+
+import numpy as np
+import pytest
+
+from constraints.rules import parse_all
+from nas.space import uniform
+from nas.space.analytic import metrics
+from nas.space.relaxation import smallest
+from nas.space.space import load
+from nas.space.vector import Vector
+from tests.nas.space.test_listing import small
+
+
+@pytest.mark.parametrize(
+    "expressions",
+    [
+        ["params < 1k"], ["params <= 1k", "receptive_field > 15"], ["receptive_field > 400", "params < 3k"],
+        ["macs > 20M"], ["stages == 7"], ["convs_per_stage >= 5", "params < 4k"], ["params == 1"],
+        ["peak_activation_bytes < 1k"], ["fully_connected > 1", "receptive_field >= 15"],
+    ],
+)  # fmt: skip
+def test_it_is_the_nearest_of_all_networks_that_keep_the_others(expressions: list[str]) -> None:
+    vector, constraints = small(), parse_all(expressions)
+    rows = uniform.enumerate_all(vector)
+    verdicts = vector.verdicts(rows, constraints)
+    gaps = []
+    for i, c in enumerate(constraints):
+        for row in rows[np.delete(verdicts, i, axis=1).all(axis=1)]:
+            value = c.decisive(getattr(metrics(vector.space.decode(vector.choices(row))), c.metric))
+            gaps.append((abs(int(value or 0) - int(c.limit)) / max(1, int(c.limit)), c, value))
+    found = smallest(vector, constraints)
+    assert found is not None
+    assert found.distance == pytest.approx(min(gap for gap, _, _ in gaps))
+    assert any((found.constraint, found.value) == (c, value) for _, c, value in gaps)
+
+
+def test_a_not_equal_is_relaxed_to_its_limit() -> None:
+    found = smallest(Vector(load("tiny")), parse_all(["max_pools != 0"]))
+    assert found is not None
+    assert (found.constraint.metric, found.value) == ("max_pools", 0)
+
+
+def test_where_two_must_change_there_is_none() -> None:
+    assert smallest(Vector(load("tiny")), parse_all(["params < 100", "macs < 1k"])) is None
