@@ -190,6 +190,19 @@ def space(  # noqa: PLR0917
     return commands.space(space_ or source, require, constraints, format_, metrics=metrics, neighbours=neighbours)
 
 
+@app.command(epilog="Example: uv run search.py doctor --storage runs/journal.log")
+def doctor(
+    storage: Annotated[str | None, typer.Option(help="journal file, or a database's URL, to be opened")] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="remove the caches, after asking")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="remove them without asking")] = False,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Show what this machine has and what is missing; remove caches."""
+    from nas import viewing
+
+    return viewing.doctor(storage, format_, remove=clean, is_sure=yes)
+
+
 def run(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; every error is one line on stderr."""
     debug = "--debug" in argv

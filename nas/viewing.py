@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.prompt import Confirm
+from rich.text import Text
 
 from constraints.errors import UnusableInputError
 from nas.commands import find, interruptible, open_study
 from nas.results.card import card
 from nas.results.show import comparison, print_card, print_comparison
 
-DONE = 0
+if TYPE_CHECKING:
+    from nas.doctor import Finding
+
+DONE, FAULTS = 0, 1
 WIDEST = 120
 """Columns of a pipe or a file."""
 
@@ -40,6 +48,46 @@ def compare(left: str, right: str, name: str | None, storage: str, form: str) ->
         print(json.dumps(comparison(*cards), indent=1))
     else:
         print_comparison(cards[0], cards[1], _console())
+    return DONE
+
+
+@interruptible("nothing was changed")
+def doctor(storage: str | None, form: str, *, remove: bool, is_sure: bool) -> int:
+    """Print what this machine has and what is missing, or remove the caches; 1 where something is broken."""
+    from nas import doctor as examining
+
+    _check_format(form)
+    if remove:
+        return _clean(is_sure)
+    found = list(examining.examine(storage))
+    if form == "json":
+        print(json.dumps([finding.as_dict() for finding in found], indent=1))
+    else:
+        _print_findings(found, Console())
+    return FAULTS if any(finding.state == "broken" for finding in found) else DONE
+
+
+def _print_findings(found: Sequence[Finding], console: Console) -> None:
+    styles = {"ok": "green", "missing": "yellow", "broken": "bold red"}
+    for finding in found:
+        line = Text(f"{finding.state:<8}", style=styles[finding.state])
+        console.print(line.append(f"{finding.topic:<8} {finding.name}: {finding.text}", style="none"), soft_wrap=True)
+        if finding.remedy:
+            console.print(Text(f"        {finding.remedy}", style="cyan"), soft_wrap=True)
+
+
+def _clean(is_sure: bool) -> int:
+    """Remove the caches after asking; ``is_sure`` answers for the person."""
+    from nas import doctor as examining
+
+    for finding in examining.caches():
+        print(f"{finding.name}: {finding.text}")
+    if not is_sure and not sys.stdin.isatty():
+        raise UnusableInputError("nobody to ask: standard input is no terminal: add --yes to remove the caches")
+    if not is_sure and not Confirm.ask("Remove these caches? They are made again where they are needed", default=False):
+        print("nothing was removed")
+        return DONE
+    print(f"{examining.clean() / 1e6:,.1f} MB removed")
     return DONE
 
 

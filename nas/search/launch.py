@@ -128,7 +128,7 @@ def gives_way() -> Iterator[None]:
 def engine(config: LaunchConfig) -> LocalEngine:
     """The workers of this machine; UnusableInputError where a GPU is asked for and there is none."""
     count = gpus(config.device)
-    return LocalEngine(placements(workers=config.workers, device=config.device, cores=_cores(), gpus=count))
+    return LocalEngine(placements(workers=config.workers, device=config.device, cores=cores(), gpus=count))
 
 
 def search_feed(dataset: Dataset, seed: int) -> Feed:
@@ -162,7 +162,8 @@ def gpus(device: str) -> int:
     return count
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from constraints.errors import UnusableInputError
+from nas import doctor
+from nas.doctor import Finding, caches, clean, examine
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("NAS_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "neural-architecture-search"
+
+
+def found(storage: str | None = None) -> dict[str, Finding]:
+    return {finding.name: finding for finding in examine(storage)}
+
+
+def test_packages_devices_and_data_are_told() -> None:
+    everything = found()
+    assert all(everything[name].state == "ok" for name in doctor.PACKAGES)
+    assert " cores, " in everything["cpu"].text
+    assert everything["cifar10"].state == "missing"
+    assert "give --data" in everything["cifar10"].remedy
+
+
+def test_data_named_wrongly_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_DATA", "/nowhere")
+    assert found()["cifar10"].state == "broken"
+    assert "NAS_DATA names nothing: /nowhere" in found()["cifar10"].text
+
+
+def test_a_missing_extra_has_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "EXTRAS", {"imaginary": ("no-such-package",)})
+    extra = found()["imaginary"]
+    assert (extra.state, extra.remedy) == ("missing", "uv sync --extra imaginary, or pip install no-such-package")
+
+
+def test_a_missing_package_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PACKAGES", ("no-such-package",))
+    assert found()["no-such-package"].state == "broken"
+
+
+def test_a_storage_is_opened(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    assert found(url)[url].text == "no study yet"
+    missing = found(str(tmp_path / "none.log"))[str(tmp_path / "none.log")]
+    assert (missing.state, missing.remedy) == ("broken", "launch a search, or give --storage")
+
+
+def test_a_password_is_not_shown() -> None:
+    everything = found("postgresql://me:secret@127.0.0.1:1/none")
+    assert everything["postgresql://me:***@127.0.0.1:1/none"].state == "broken"
+    assert not any("secret" in str(finding) for finding in everything.values())
+
+
+def test_caches_are_measured_and_removed_and_nothing_else(cache: Path) -> None:
+    (cache / "epochs" / "deep").mkdir(parents=True)
+    (cache / "epochs" / "deep" / "a.npy").write_bytes(bytes(2500))
+    (cache / "datasets").mkdir()
+    (cache / "datasets" / "b.npy").write_bytes(bytes(500))
+    (cache / "of-the-user").write_text("stays")
+    assert {f.name: f.text.split(" of")[0] for f in caches()}["epochs"] == "2.5 kB"
+    assert clean() == 3000
+    assert [p.name for p in cache.iterdir()] == ["of-the-user"]
+    assert clean() == 0
+
+
+def test_a_link_in_the_cache_is_not_followed(cache: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "kept").write_bytes(bytes(10))
+    (cache / "epochs").mkdir(parents=True)
+    (cache / "epochs" / "link").symlink_to(other)
+    assert clean() == 0
+    assert (other / "kept").exists()
+
+
+def test_a_folder_that_stays_is_named(cache: Path) -> None:
+    cache.mkdir(parents=True)
+    (cache / "epochs").write_text("a file in a folder's place")
+    with pytest.raises(UnusableInputError, match=r"cannot remove .*epochs: Not a directory"):
+        clean()
