@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -13,7 +14,7 @@ from constraints.errors import UnusableInputError
 from constraints.rules import Constraint
 from nas.space.describe import OwnMetrics, describe
 from nas.space.encoding import choices_of
-from nas.space.feasible import FeasiblePart
+from nas.space.feasible import EmptySpaceError, FeasiblePart
 from nas.space.neighbours import neighbour_rows
 from nas.space.space import load
 from nas.space.vector import Vector
@@ -26,12 +27,23 @@ _READABLE = 10**18
 def show_space(source: str, constraints: Sequence[Constraint], form: str, own: OwnMetrics | None = None) -> int:
     """Print what the space ``source`` holds under the constraints; 1 where nothing is feasible."""
     check_format(form)
-    found = describe(Vector(load(source)), constraints, own=own)
+    space = load(source)
+    found = describe(Vector(space), constraints, own=own)
+    found["relaxation"] = "" if found["feasible"] or own else _relaxation(FeasiblePart(space, tuple(constraints)))
     if form == "json":
         print(json.dumps(found))
     else:
         _print_space(source, found, Console())
     return 0 if found["feasible"] else 1
+
+
+def _relaxation(feasible: FeasiblePart) -> str:
+    """What would let some network pass; empty where one does."""
+    try:
+        feasible.sample_rows(1, np.random.default_rng(0))
+    except EmptySpaceError as error:
+        return str(error)
+    return ""
 
 
 def show_neighbours(source: str, text: str, constraints: Sequence[Constraint], form: str) -> int:
@@ -86,6 +98,8 @@ def _print_space(source: str, found: dict[str, Any], console: Console) -> None:
         f"({found['share']:.2%}, {'counted exactly' if found['exact'] else how})",
         highlight=False,
     )
+    if found["relaxation"]:
+        console.print(found["relaxation"], highlight=False)
     table = Table("constraint", "rejects", "rejects alone")
     for row in found["constraints"]:
         rejects, alone = _count(row["rejects"]), _count(row["rejects_alone"])

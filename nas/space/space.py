@@ -241,6 +241,9 @@ class Space(_Table):
 def load(source: str, *, input: Shape = DEFAULT_INPUT, classes: int = DEFAULT_CLASSES) -> Space:
     """The space of a preset's name or a TOML file; a file may start from ``base = "assignment"`` and change keys."""
     table = _table(source)
+    for key in ("input", "classes"):
+        if key in table:
+            raise UnusableInputError(f"{source}: {key}: {table[key]!r}: follows from the data: take the key out")
     return validated(Space, {**table, "input": input, "classes": classes}, source)
 
 

@@ -99,6 +99,8 @@ HEAD = 'forms = ["strided"]\nactivations = ["relu"]\nheads = ["fc"]\nlast_width 
         ),
         (HEAD + "stage_dilations = [2]\n" + STAGE.format("").replace("c3", "c4"), r"body\.1: 'c4': not a layer"),
         ("forms = [", "is not TOML"),
+        ('base = "tiny"\nclasses = 5', "classes: 5: follows from the data: take the key out"),
+        ('base = "tiny"\nactivations = "relu"', "activations: 'relu': Input should be a valid list"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_file_is_named(text: str, message: str, tmp_path: Path) -> None:
