@@ -1,6 +1,6 @@
 """Judging candidates by arithmetic against building and summarising them; both roads' figures compared.
 
-Run ``python -m benchmarks.space [--quick] [--json]``.
+Run ``python -m benchmarks.space [--quick] [--compare N] [--json]``.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from constraints.rules import ASSIGNMENT, parse_all
 from constraints.trace import trace
 from nas.architecture.model import build
 from nas.architecture.spec import Architecture
+from nas.space.counting import count
 from nas.space.space import PRESETS, load
 from nas.space.uniform import draw, draw_feasible
 from nas.space.vector import Vector
 
 REPEATS = 5
+COUNTED = {"default": [], "with macs < 10M": ["macs < 10M"]}
 
 
 def analytic_per_second(vector: Vector, candidates: int) -> list[float]:
@@ -67,6 +69,14 @@ def draws_per_second(vector: Vector, expressions: Sequence[str], draws: int) -> 
     return draws / (time.process_time() - started)
 
 
+def counting_seconds(vector: Vector, more: Sequence[str]) -> float:
+    """Processor time in which the networks that keep the default constraints and ``more`` are counted exactly."""
+    started = time.process_time()
+    if count(vector, parse_all([*ASSIGNMENT, *more])) is None:
+        raise RuntimeError(f"not counted: {more}")
+    return time.process_time() - started
+
+
 def disagreements(preset: str, candidates: int, seed: int = 2) -> int:
     """Random candidates of a preset in which the arithmetic and a trace of the built network differ in any figure.
 
@@ -91,13 +101,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="end within five minutes")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--compare", type=int, help="networks of each preset on both roads (10,000; quick: 20)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     vector = Vector(load("assignment"))
     rates = analytic_per_second(vector, 200_000 if options.quick else 2_000_000)
     built = torchinfo_per_second(vector, 50 if options.quick else 500)
     analytic = float(np.median(rates))
-    networks = 20 if options.quick else 10_000
+    networks = options.compare if options.compare is not None else 20 if options.quick else 10_000
     draws = 20_000 if options.quick else 200_000
     narrow = [*ASSIGNMENT, "params > 150k", "macs < 10M"]
     result = {
@@ -107,6 +118,7 @@ def main() -> None:
         "ratio": analytic / built,
         "draws_per_second": {preset: draws_per_second(Vector(load(preset)), ASSIGNMENT, draws) for preset in PRESETS},
         "narrow_draws_per_second": draws_per_second(vector, narrow, draws),
+        "counting_seconds": {name: counting_seconds(vector, more) for name, more in COUNTED.items()},
         "compared": networks,
         "disagreements": {preset: disagreements(preset, networks) for preset in PRESETS},
     }
