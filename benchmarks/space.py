@@ -120,7 +120,7 @@ def main() -> None:
         "narrow_draws_per_second": draws_per_second(vector, narrow, draws),
         "counting_seconds": {name: counting_seconds(vector, more) for name, more in COUNTED.items()},
         "compared": networks,
-        "disagreements": {preset: disagreements(preset, networks) for preset in PRESETS},
+        "disagreements": {preset: disagreements(preset, networks) for preset in PRESETS if networks},
     }
     if options.json:
         print(json.dumps(result))
