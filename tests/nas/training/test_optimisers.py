@@ -95,3 +95,14 @@ def test_only_what_reads_its_rate_on_the_device_may_be_captured() -> None:
     kinds = ("sgd", "adam", "adamw", "muon")
     made = [Optimisers(network(), Phase(optimiser=kind), norm_bias_lr=1.0) for kind in kinds]  # type: ignore[arg-type]
     assert [optimisers.is_capturable for optimisers in made] == [True, True, True, False]
+
+
+def test_rates_kept_on_the_device_are_each_group_s_own() -> None:
+    optimisers = Optimisers(network(), Phase(peak_lr=0.2), norm_bias_lr=3.0, capturable=True)
+    places = [group["lr"] for group in optimisers.members[0].param_groups]
+    optimisers.set_rate(0.05)
+    assert [float(place) for place in places] == pytest.approx([0.05, 0.15])
+    assert [group["lr"] is place for group, place in zip(optimisers.members[0].param_groups, places, strict=True)] == [
+        True,
+        True,
+    ]  # a captured graph reads these very tensors

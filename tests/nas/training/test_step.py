@@ -1,0 +1,99 @@
+"""One step: what it adds up, in how many parts, and at which resolution."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nas.training.evaluate import normaliser
+from nas.training.optimisers import Optimisers
+from nas.training.recipes import Phase
+from nas.training.step import Step, shrink
+
+CPU = torch.device("cpu")
+
+
+class Sizes(nn.Module):
+    """A linear classifier of mean colours that notes what it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.seen = nn.Linear(3, 4), list[tuple[int, ...]]()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x 3 x H x W to N x 4."""
+        self.seen.append(tuple(x.shape))
+        logits: torch.Tensor = self.linear(x.mean((2, 3)))
+        return logits
+
+
+def step(parts: int = 1) -> tuple[Sizes, Step]:
+    """A step of plain gradient descent at rate 1 on eight images of 8 x 12 pixels."""
+    torch.manual_seed(0)
+    model = Sizes()
+    phase = Phase(peak_lr=1.0, momentum=0.0, weight_decay=0.0)
+    made = Step(
+        model=model,
+        criterion=nn.CrossEntropyLoss(),
+        optimisers=Optimisers(model, phase, norm_bias_lr=1.0),
+        average=None,
+        normalise=normaliser(np.full(3, 0.5), np.full(3, 0.25), CPU),
+        precision="float32",
+        images=torch.from_numpy(np.random.default_rng(0).integers(0, 256, (8, 8, 12, 3), dtype=np.uint8)),
+        labels=torch.arange(8) % 4,
+        chosen=torch.empty(5, dtype=torch.int64),
+        loss=torch.zeros(()),
+        parts=parts,
+    )
+    return model, made
+
+
+CHOSEN = torch.tensor([7, 0, 3, 3, 1])
+
+
+@pytest.mark.parametrize(("parts", "sizes"), [(1, [5]), (2, [3, 2]), (4, [2, 1, 1, 1])])
+def test_parts_add_up_to_the_whole(parts: int, sizes: list[int]) -> None:
+    model, made = step(parts)
+    images = made.normalise(made.images[CHOSEN])
+    loss = nn.functional.cross_entropy(model(images), made.labels[CHOSEN])
+    gradient, bias = torch.autograd.grad(loss, list(model.parameters()))
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    model.seen.clear()
+    made.run(CHOSEN)
+    torch.testing.assert_close(made.loss, loss.detach())
+    torch.testing.assert_close(list(model.parameters()), [before[0] - gradient, before[1] - bias])
+    assert [shape[0] for shape in model.seen] == sizes
+
+
+def test_losses_of_steps_add_up() -> None:
+    _, made = step()
+    made.optimisers.set_rate(0.0)
+    made.run(CHOSEN)
+    once = made.loss.clone()
+    made.run(CHOSEN)
+    torch.testing.assert_close(made.loss, 2 * once)
+
+
+def test_low_resolution_is_three_quarters_of_either_side() -> None:
+    model, made = step()
+    made.show(low_resolution=True)
+    made.run(CHOSEN)
+    made.show(low_resolution=False)
+    made.run(CHOSEN)
+    assert model.seen == [(5, 3, 6, 9), (5, 3, 8, 12)]
+
+
+def test_shrinking_keeps_the_mean_and_the_layout() -> None:
+    flat = torch.full((2, 3, 32, 32), 0.7)
+    small = shrink(flat)
+    torch.testing.assert_close(small, torch.full((2, 3, 24, 24), 0.7))
+    assert small.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_cutting_drops_what_the_failed_attempt_left() -> None:
+    model, made = step()
+    made.run(CHOSEN)
+    assert model.linear.weight.grad is not None
+    made.cut()
+    assert model.linear.weight.grad is None
+    assert made.parts == 4
