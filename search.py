@@ -18,7 +18,6 @@ DONE, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 app = typer.Typer(
     help="Check any PyTorch network against hard rules, and search for small ones that keep them.",
     epilog="--debug after any command adds the traceback to an error.",
-    add_completion=False,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -30,7 +29,7 @@ def _commands() -> None:
     """Keep the commands' names even while there is only one."""
 
 
-@app.command()
+@app.command(epilog='Example: uv run search.py validate model.py:Net --require "params < 150k" --verify')
 def validate(  # noqa: PLR0917 (one parameter for each flag)
     target: Annotated[str, typer.Argument(help="path/to/file.py:NAME or package.module:NAME")],
     input_: Annotated[str, typer.Option("--input", help="input shape without batch")] = "3,32,32",
@@ -68,7 +67,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     )
 
 
-@app.command()
+@app.command(epilog="Example: uv run search.py launch --timeout 45m --target 0.85 --stop-at-target")
 def launch(  # noqa: PLR0917 (one parameter for each flag)
     space: Annotated[str | None, typer.Option(help="assignment (default), wide, tiny or FILE.toml")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="all of these in one file")] = None,
@@ -105,7 +104,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     return commands.launch(config, flags, write_config, format_)
 
 
-@app.command()
+@app.command(epilog='Example: uv run search.py leaderboard --where "params < 100k" --pareto')
 def leaderboard(  # noqa: PLR0917
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
@@ -152,7 +151,7 @@ def compare(
     return viewing.compare(left, right, study, storage, format_)
 
 
-@app.command()
+@app.command(epilog="Example: uv run search.py confirm best --seeds 3")
 def confirm(  # noqa: PLR0917
     trial: Annotated[str | None, typer.Argument(help="a number, best, or an architecture's text")] = None,
     top: Annotated[int, typer.Option(help="confirm the best N instead")] = 1,
@@ -172,7 +171,7 @@ def confirm(  # noqa: PLR0917
     return commands.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, form=format_)
 
 
-@app.command()
+@app.command(epilog='Example: uv run search.py space wide --require "macs <= 10M"')
 def space(  # noqa: PLR0917
     source: Annotated[str, typer.Argument(metavar="SPACE", help="assignment, wide, tiny or FILE.toml")] = "assignment",
     space_: Annotated[str | None, typer.Option("--space", help="the same, as launch takes it")] = None,
@@ -203,11 +202,14 @@ def doctor(
     return viewing.doctor(storage, format_, remove=clean, is_sure=yes)
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code; every error is one line on stderr."""
+def run(argv: Sequence[str], name: str = "search.py") -> int:
+    """Run one command line and return its exit code; every error is one line on stderr.
+
+    ``name`` is what the program was called by, which shell completion goes by.
+    """
     debug = "--debug" in argv
     try:
-        code = app(args=[a for a in argv if a != "--debug"], prog_name="search.py", standalone_mode=False)
+        code = app(args=[a for a in argv if a != "--debug"], prog_name=name, standalone_mode=False)
         if code == INTERRUPTED:  # what typer makes of Ctrl-C
             return _complain("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else DONE
@@ -243,7 +245,7 @@ def _terminated(*_: object) -> NoReturn:
 def main() -> NoReturn:
     """The entry point of ``search.py`` and ``nas``."""
     signal.signal(signal.SIGTERM, _terminated)  # so that children are ended with the parent
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], Path(sys.argv[0]).name))
 
 
 if __name__ == "__main__":
