@@ -171,6 +171,22 @@ def confirm(  # noqa: PLR0917
     return commands.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, form=format_)
 
 
+@app.command(epilog="Example: uv run search.py export best --to net.py")
+def export(  # noqa: PLR0917
+    trial: Annotated[str, typer.Argument(help="a number, best, or an architecture's text")],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="ends with .py, .onnx, .pt2 or .safetensors")],
+    study: Annotated[str | None, typer.Option(help="name of the study")] = None,
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    data: Annotated[str | None, typer.Option(help="where the study's data is now")] = None,
+    untrained: Annotated[bool, typer.Option("--untrained", help="without weights; any architecture's text")] = False,
+    force: Annotated[bool, typer.Option("--force", help="write over a file that exists")] = False,
+) -> int:
+    """Write a trial's network with its trained weights to a file that stands alone."""
+    from nas import commands
+
+    return commands.export(trial, to, study, storage, data=data, untrained=untrained, force=force)
+
+
 @app.command(epilog='Example: uv run search.py space wide --require "macs <= 10M"')
 def space(  # noqa: PLR0917
     source: Annotated[str, typer.Argument(metavar="SPACE", help="assignment, wide, tiny or FILE.toml")] = "assignment",

@@ -19,9 +19,11 @@ from rich.progress import Progress
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.profiles import read_constraints
 from constraints.rules import ASSIGNMENT, parse_all
+from nas.architecture.spec import parse
 from nas.config import LaunchConfig, read_config
 from nas.own_metrics import figures as own_figures
 from nas.own_metrics import read_metrics
+from nas.results import export as exports
 from nas.results.digest import read_digest
 from nas.results.leaderboard import Leaderboard, Row, leaderboard
 from nas.results.tables import FORMATS, as_table, print_board
@@ -204,6 +206,26 @@ def space(
     if named := [c.expr for c in constraints if c.metric in names]:
         raise UnusableInputError(f"neighbours are judged by arithmetic: {named[0]!r}: leave it out with --neighbours")
     return show.show_neighbours(source, neighbours, constraints, form)
+
+
+@interruptible("a file that was not finished is not there")
+def export(
+    trial: str, to: Path, name: str | None, storage: str, *, data: str | None, untrained: bool, force: bool
+) -> int:
+    """Write a trial, or with ``untrained`` any architecture, to a file whose ending says of which kind."""
+    exports.check_target(to, force=force)
+    if "/" in trial:
+        trial = str(parse(trial))
+    if "/" in trial and untrained:
+        subject = exports.of_text(trial)
+    else:
+        study = open_study(storage, name)
+        folder = storages.run_folder(storage, study.study_name)
+        subject = exports.of_trial(study, find(study, trial), folder, data=data, untrained=untrained)
+    for warning in subject.warnings:
+        Console(stderr=True).print(f"warning: {warning}", highlight=False, soft_wrap=True, markup=False)
+    print("\n".join(exports.write(subject, to)))
+    return DONE
 
 
 def find(study: optuna.Study, trial: str) -> Row:

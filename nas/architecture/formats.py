@@ -1,0 +1,167 @@
+"""A trained network -> files that others read: safetensors, ONNX, torch.export's; each is read back and compared."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from constraints.errors import UnusableInputError
+from nas.architecture.model import Network, build
+from nas.architecture.spec import Architecture, Shape
+
+TOLERANCE = 1e-5
+"""Largest difference of a logit, absolute and relative, between a file and the network that it was made of."""
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+_BATCH = 4
+
+
+class DifferentOutputsError(UnusableInputError):
+    """What was written computes something else than the network."""
+
+
+def load(architecture: Architecture, weights: Path | None) -> Network:
+    """The network in eval mode with ``weights`` (safetensors); None: as torch initialises it from seed 0.
+
+    Raises UnusableInputError for weights that are damaged, or of another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        model = build(architecture).eval()
+    if weights is not None:
+        try:
+            model.load_state_dict(load_file(weights))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0].rstrip(":")
+            raise UnusableInputError(
+                f"unusable weights: {weights}: {reason}: confirm the trial, which trains it anew"
+            ) from error
+    return model
+
+
+def save_weights(model: nn.Module, path: Path, about: Mapping[str, str]) -> None:
+    """Write the state as safetensors with ``about`` as its metadata."""
+    from safetensors.torch import load_file, save
+
+    with _draft(path) as draft:
+        state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+        draft.write_bytes(save(state, dict(about)))  # the library's own writer keeps a file from other users
+        back = load_file(draft)
+    if not all(torch.equal(back[name], tensor) for name, tensor in model.state_dict().items()):
+        raise DifferentOutputsError(f"the weights read back differ: {path}: write to another disk")
+
+
+def save_source(model: nn.Module, input: Shape, code: str, path: Path) -> None:
+    """Write the source of a stand-alone ``Net``, once it loads the weights strictly and computes the same."""
+    names: dict[str, type[nn.Module]] = {}
+    exec(compile(code, str(path), "exec"), names)  # the project's own text, in which nothing foreign is code
+    made = names["Net"]().eval()
+    made.load_state_dict(model.state_dict(), strict=True)
+    images = _images(input)
+    with torch.no_grad():
+        _compare(made(images), model(images), path)
+    with _draft(path) as draft:
+        draft.write_text(code, encoding="utf-8")
+
+
+def save_program(model: nn.Module, input: Shape, path: Path, about: Mapping[str, str]) -> None:
+    """Write a torch.export program for any batch size, with ``about`` as its extra files."""
+    images = _images(input)
+    program = torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    with _draft(path) as draft, torch.no_grad():
+        torch.export.save(program, draft, extra_files=dict(about))
+        back = torch.export.load(draft).module()
+        for batch in (images, images[:1]):
+            _compare(back(batch), model(batch), path)
+
+
+def save_onnx(model: nn.Module, input: Shape, path: Path, about: Mapping[str, str]) -> None:
+    """Write an ONNX model for any batch size, ``images`` to ``logits``, with ``about`` as its metadata properties.
+
+    Raises UnusableInputError where the packages of the extra ``onnx`` are missing.
+    """
+    check_onnx()
+    images = _images(input)
+    with _quiet():
+        program = torch.onnx.export(
+            model,
+            (images,),
+            dynamo=True,
+            verbose=False,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+        )
+    if program is None:
+        raise AssertionError("torch.onnx.export gives a program where it is given no file")
+    program.model.metadata_props.update(about)
+    with _draft(path) as draft, torch.no_grad():
+        program.save(draft, external_data=False)
+        for batch in (images, images[:1]):
+            _compare(_run_onnx(draft, batch), model(batch), path)
+
+
+def check_onnx() -> None:
+    """Raise UnusableInputError, naming the extra, where a package for ONNX is missing."""
+    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
+    if missing:
+        raise UnusableInputError(
+            f"ONNX needs {', '.join(missing)}: not installed: uv run --extra onnx search.py export ..."
+        )
+
+
+def _run_onnx(path: Path, images: torch.Tensor) -> torch.Tensor:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+
+
+def _images(input: Shape) -> torch.Tensor:
+    return torch.randn(_BATCH, *input, generator=torch.Generator().manual_seed(0))
+
+
+def _compare(got: torch.Tensor, wanted: torch.Tensor, path: Path) -> None:
+    if not torch.allclose(got, wanted, rtol=TOLERANCE, atol=TOLERANCE):
+        gap = (got - wanted).abs().max().item()
+        raise DifferentOutputsError(
+            f"{path.name} would compute something else: logits differ by up to {gap:.2g}: nothing was written"
+        )
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` with the same ending, which takes its place when all went well."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            draft = Path(folder) / path.name
+            yield draft
+            os.replace(draft, path)  # noqa: PTH105 (the atomic rename is the point)
+    except OSError as error:
+        raise UnusableInputError(
+            f"cannot write {path}: {error.strerror or error}: give --to a writable path"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's remarks on its own inner workings from the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
