@@ -116,8 +116,8 @@ def leaderboard(
     trials = [t for t in study.get_trials(deepcopy=False) if ARCHITECTURE in t.user_attrs]
     rows = [_row(t, attrs) for t in trials]
     shown = [row for row in rows if row.state in wanted and all(_holds(rule, row) for rule in rules)]
-    front = {row.trial for row in _front(shown)}
-    chosen = [row for row in shown if row.trial in front] if pareto else shown
+    best = {row.trial for row in front(shown)}
+    chosen = [row for row in shown if row.trial in best] if pareto else shown
     ranked = sorted(chosen, key=lambda row: _order(row, sort))[:top]
     counts = Counter(row.state for row in rows)
     rejected = dict(attrs.get(REJECTED, {}))
@@ -127,7 +127,7 @@ def leaderboard(
         target=attrs.get(TARGET),
         counts={"proposed": len(rows) + sum(rejected.values()), **{s: counts[s] for s in STATES}},
         rejected=rejected,
-        rows=tuple(replace(row, rank=i, pareto=row.trial in front) for i, row in enumerate(ranked, start=1)),
+        rows=tuple(replace(row, rank=i, pareto=row.trial in best) for i, row in enumerate(ranked, start=1)),
     )
 
 
@@ -166,19 +166,19 @@ def _order(row: Row, key: str) -> tuple[bool, Any, int]:
     return False, -value if key in _DESCENDING else value, row.trial
 
 
-def _front(rows: Iterable[Row]) -> list[Row]:
-    """The Pareto front of accuracy and parameters.
+def front(rows: Iterable[Row], cost: Literal["params", "macs"] = "params") -> list[Row]:
+    """The Pareto front of accuracy and ``cost``.
 
-    The most accurate first, the others where they have fewer parameters than all before them, or are twins.
+    The most accurate first, the others where they cost less than all before them, or are twins.
     """
-    front: list[Row] = []
+    best: list[Row] = []
     known = [row for row in rows if row.val_accuracy is not None]
-    for row in sorted(known, key=lambda r: (-(r.val_accuracy or 0), r.params)):
-        last = front[-1] if front else row
-        twins = (row.val_accuracy, row.params) == (last.val_accuracy, last.params)
-        if twins or row.params < last.params:
-            front.append(row)
-    return front
+    for row in sorted(known, key=lambda r: (-(r.val_accuracy or 0), getattr(r, cost))):
+        last = best[-1] if best else row
+        spent, least = getattr(row, cost), getattr(last, cost)
+        if (row.val_accuracy, spent) == (last.val_accuracy, least) or spent < least:
+            best.append(row)
+    return best
 
 
 def _known(what: str, given: Iterable[str], allowed: Iterable[str]) -> None:
