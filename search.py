@@ -151,6 +151,18 @@ def compare(
     return viewing.compare(left, right, study, storage, format_)
 
 
+@app.command(epilog="Example: uv run search.py report --to report.html")
+def report(
+    to: Annotated[Path, typer.Option(metavar="FILE.html", help="where to write the page")] = Path("report.html"),
+    study: Annotated[str | None, typer.Option(help="name of the study")] = None,
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+) -> int:
+    """Write a study as one self-contained page: leaderboard, figures, every trial's diagram."""
+    from nas import viewing
+
+    return viewing.report(study, storage, to)
+
+
 @app.command(epilog="Example: uv run search.py confirm best --seeds 3")
 def confirm(  # noqa: PLR0917
     trial: Annotated[str | None, typer.Argument(help="a number, best, or an architecture's text")] = None,

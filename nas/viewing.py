@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -48,6 +49,23 @@ def compare(left: str, right: str, name: str | None, storage: str, form: str) ->
         print(json.dumps(comparison(*cards), indent=1))
     else:
         print_comparison(cards[0], cards[1], _console())
+    return DONE
+
+
+@interruptible("nothing was written")
+def report(name: str | None, storage: str, place: Path) -> int:
+    """Write a study as one self-contained page."""
+    from nas.results.report.page import render
+
+    if place.suffix.lower() not in {".html", ".htm"}:
+        raise UnusableInputError(f"the report is a page: {str(place)!r}: give a file name that ends with .html")
+    study = open_study(storage, name)
+    text = render(study)
+    try:
+        place.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UnusableInputError(f"cannot write {place}: {error.strerror}: give a writable path") from None
+    print(f"{place}: {place.stat().st_size / 1e6:.1f} MB, study {study.study_name}")
     return DONE
 
 

@@ -1,0 +1,101 @@
+"""Optuna's own figures of a study: how much each hyper-parameter matters, and which values went together."""
+
+from __future__ import annotations
+
+import html
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas.search.study import accuracy
+
+MOST_TRIALS = 5_000
+"""Trials that importance looks at: a third of a second on one core."""
+MOST_LINES = 200
+"""Trials that parallel coordinates draw, about a kilobyte each; more lines hide one another."""
+ACCURACY = "validation accuracy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure of plotly as a table, or None where there is nothing to draw; the note says of what, or why not."""
+
+    plot: dict[str, Any] | None
+    note: str
+
+
+def importance(trials: Sequence[FrozenTrial]) -> Figure:
+    """Optuna's importance of each hyper-parameter to the accuracy of complete trials, of MOST_TRIALS spread evenly."""
+    known = _known(trials)
+    if reason := _missing(known):
+        return Figure(plot=None, note=reason)
+    step = -(-len(known) // MOST_TRIALS)
+    chosen = known[::step]
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that few trials say little, which we say
+        figure = optuna.visualization.plot_param_importances(_study(chosen), target_name=ACCURACY)
+    figure.update_traces(hovertemplate="%{y}: %{x:.4f}<extra></extra>")
+    few = " So few say little." if len(chosen) < 20 else ""
+    note = f"Optuna's importance (PED-ANOVA) to {ACCURACY}, of {_count(len(chosen), len(known))} complete trials.{few}"
+    return Figure(plot=_plain(figure), note=note)
+
+
+def parallel(trials: Sequence[FrozenTrial]) -> Figure:
+    """Optuna's parallel coordinates of the MOST_LINES most accurate complete trials."""
+    known = _known(trials)
+    if reason := _missing(known):
+        return Figure(plot=None, note=reason)
+    best = sorted(known, key=lambda t: (-(accuracy(t) or 0), t.number))[:MOST_LINES]
+    figure = optuna.visualization.plot_parallel_coordinate(_study(best[::-1]), target_name=ACCURACY)
+    note = f"A line a trial: {_count(len(best), len(known), 'the most accurate ')} complete trials, drawn by Optuna."
+    return Figure(plot=_plain(figure), note=note)
+
+
+def _known(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    return [t for t in trials if t.state == TrialState.COMPLETE and accuracy(t) is not None]
+
+
+def _missing(known: Sequence[FrozenTrial]) -> str:
+    if len(known) < 2:
+        return f"This needs two complete trials; the study has {len(known)}."
+    if not any(t.params for t in known):
+        return "The study's trials have no hyper-parameters."
+    return ""
+
+
+def _count(chosen: int, known: int, kind: str = "") -> str:
+    return f"all {known:,}" if chosen == known else f"{kind}{chosen:,} of {known:,}"
+
+
+def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
+    """The trials as a study of one objective in memory, so that Optuna judges by accuracy whatever was searched for."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = optuna.create_study(direction="maximize")
+    finally:
+        optuna.logging.set_verbosity(level)
+    study.add_trials(create_trial(params=t.params, distributions=t.distributions, value=accuracy(t)) for t in trials)
+    return study
+
+
+def _plain(figure: Any) -> dict[str, Any]:
+    """The figure without its theme, which the page has, and with every text escaped: plotly reads tags in them."""
+    plot = json.loads(figure.to_json())
+    plot["layout"].pop("template", None)
+    plot["layout"].pop("title", None)
+    escaped = _escaped(plot)
+    assert isinstance(escaped, dict)
+    return escaped
+
+
+def _escaped(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _escaped(part, name) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_escaped(part, key) for part in value]
+    return html.escape(value, quote=False) if isinstance(value, str) and key != "hovertemplate" else value

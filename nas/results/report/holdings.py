@@ -1,0 +1,43 @@
+"""What the space of a study holds, where it is still there as the study was made with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from constraints.errors import UnusableInputError
+from constraints.rules import Constraint
+from nas.architecture.spec import parse
+from nas.results.leaderboard import Row
+from nas.space.describe import describe
+from nas.space.space import load
+from nas.space.vector import Vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holdings:
+    """The figures of ``nas.space.describe``, or None and the reason."""
+
+    name: str
+    found: Mapping[str, Any] | None = None
+    note: str = ""
+
+
+def holdings(identity: Mapping[str, Any], constraints: Sequence[Constraint], rows: Sequence[Row]) -> Holdings:
+    """The space of a study's identity under its constraints; its input and classes are those of the study's networks.
+
+    A space file that is gone or was changed since is named, never described.
+    """
+    known = identity.get("space")
+    if not isinstance(known, Mapping) or not rows:
+        return Holdings(name="", note="The study names no space." if rows else "No network was proposed yet.")
+    name = str(known.get("name"))
+    try:
+        network = parse(rows[0].architecture)
+        space = load(name, input=network.input, classes=network.classes)
+        if space.fingerprint != known.get("hash"):
+            return Holdings(name=name, note=f"The space {name} is not as the study was made with.")
+        return Holdings(name=name, found=describe(Vector(space), constraints))
+    except UnusableInputError as error:
+        return Holdings(name=name, note=f"The space cannot be described: {error}.")

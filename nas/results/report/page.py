@@ -1,0 +1,166 @@
+"""A study as one self-contained page: tables, figures, and every trial's network drawn on demand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, NamedTuple
+
+import optuna
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from constraints.errors import UnusableInputError
+from constraints.rules import Constraint, parse_all
+from nas.results.leaderboard import Leaderboard, Row, front, leaderboard
+from nas.results.report.diagram import drawing
+from nas.results.report.figures import importance, parallel
+from nas.results.report.holdings import holdings
+from nas.results.tables import duration
+from nas.search.study import IDENTITY
+
+MOST_BYTES = 6_000_000
+"""Of a page; the least accurate trials are left out where it would grow beyond."""
+_ROW_BYTES = 1_100
+"""Of a trial's row in the table, beside the text of its network."""
+_FRAME_BYTES = 100_000
+"""Of all else than trials and figures."""
+
+
+class Column(NamedTuple):
+    """A column of the leaderboard: the field of a row that it sorts by, and its heading."""
+
+    key: str
+    title: str
+    hint: str = ""
+
+
+COLUMNS = (
+    Column("rank", "#", "rank by validation accuracy"),
+    Column("trial", "trial"),
+    Column("state", "state"),
+    Column("val_accuracy", "val %", "validation accuracy"),
+    Column("test_accuracy", "test %", "test accuracy after confirming"),
+    Column("params", "params", "parameters"),
+    Column("macs", "MMACs", "million multiply-accumulates of one sample"),
+    Column("receptive_field", "RF", "receptive field in input pixels"),
+    Column("epochs", "epochs"),
+    Column("seconds", "time", "time of training"),
+    Column("architecture", "architecture"),
+)
+
+
+def render(study: optuna.Study) -> str:
+    """The page, of at most MOST_BYTES."""
+    board = leaderboard(study, top=None)
+    trials = study.get_trials(deepcopy=False)
+    identity = study.user_attrs.get(IDENTITY, {})
+    constraints = _constraints(identity)
+    figures = {"importance": importance(trials), "parallel": parallel(trials)}
+    plots = {name: figure.plot for name, figure in figures.items()}
+    plotly = get_plotlyjs()
+    room = MOST_BYTES - _FRAME_BYTES - len(plotly.encode()) - len(json.dumps(plots))
+    rows, shown = _records(board.rows, room)
+    page: str = _template().render(
+        board=board,
+        identity=identity,
+        rows=rows,
+        columns=COLUMNS,
+        cells=cells,
+        rejected=sorted(board.rejected.items(), key=lambda item: -item[1]),
+        constraints=constraints,
+        notes={name: figure.note for name, figure in figures.items()},
+        space=holdings(identity, constraints, board.rows),
+        data={**_marks(board, constraints), "rows": shown, "figures": plots},
+        plotly=Markup(plotly),
+        style=_source("report.css"),
+        script=_source("report.js"),
+    )
+    return page
+
+
+def cells(row: Row) -> dict[str, str]:
+    """What each of COLUMNS shows of a row."""
+    deviation = f" ± {100 * row.test_std:.2f}" if row.test_std else ""
+    return {
+        "rank": f"{row.rank}{'*' if row.pareto else ''}",
+        "trial": str(row.trial),
+        "state": row.state,
+        "val_accuracy": _percent(row.val_accuracy),
+        "test_accuracy": _percent(row.test_accuracy) + deviation,
+        "params": f"{row.params:,}",
+        "macs": f"{row.macs / 1e6:.1f}",
+        "receptive_field": f"{row.receptive_field:,}",
+        "epochs": str(row.epochs),
+        "seconds": duration(row.seconds),
+        "architecture": row.architecture,
+    }
+
+
+def _constraints(identity: Mapping[str, Any]) -> tuple[Constraint, ...]:
+    """The study's rules; those on metrics that are not built in are left out, since nothing here knows them."""
+    found: list[Constraint] = []
+    for text in str(identity.get("constraints", "")).split(", "):
+        try:
+            found += parse_all([text])
+        except UnusableInputError:
+            continue
+    return tuple(found)
+
+
+def _records(rows: Sequence[Row], room: int) -> tuple[list[Row], list[dict[str, Any]]]:
+    """The rows that fit into ``room`` bytes, best first, and what the page draws of each."""
+    kept: list[Row] = []
+    records = []
+    for row in rows:
+        record = {
+            "trial": row.trial,
+            "state": row.state,
+            "accuracy": row.val_accuracy,
+            "params": row.params,
+            "macs": row.macs,
+            "curve": [round(value, 4) for value in row.curve],
+            "reason": row.reason,
+            "architecture": row.architecture,
+            **drawing(row.architecture),
+        }
+        room -= len(json.dumps(record)) + 3 * len(row.architecture) + _ROW_BYTES
+        if room < 0:
+            break
+        kept.append(row)
+        records.append(record)
+    return kept, records
+
+
+def _marks(board: Leaderboard, constraints: Sequence[Constraint]) -> dict[str, Any]:
+    """What is drawn beside the trials: the target, the limits, and the front for each cost."""
+    costs = ("params", "macs")
+    return {
+        "target": board.target,
+        "limits": {
+            cost: [{"at": float(c.limit), "text": c.expr} for c in constraints if c.metric == cost] for cost in costs
+        },
+        "fronts": {
+            "params": [row.trial for row in front(board.rows, "params")],
+            "macs": [row.trial for row in front(board.rows, "macs")],
+        },
+    }
+
+
+def _template() -> Template:
+    loader = PackageLoader("nas.results.report", ".")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    return environment.get_template("template.html.jinja")
+
+
+def _source(name: str) -> Markup:
+    return Markup((resources.files("nas.results.report") / name).read_text(encoding="utf-8"))
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
