@@ -87,8 +87,9 @@ def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, u
     """
     weights = None if untrained else trained_weights(folder, row.trial, row.architecture)
     if weights is None and not untrained:
+        epochs = f"{row.epochs} epoch{'s' * (row.epochs != 1)}"
         raise UnusableInputError(
-            f"trial {row.trial} has no trained weights in {folder}: it is {row.state} after {row.epochs} epochs: "
+            f"trial {row.trial} has no trained weights in {folder}: it is {row.state} after {epochs}: "
             f"train it whole with search.py confirm {row.trial}, or give --untrained"
         )
     identity, found = study.user_attrs[IDENTITY], dict[str, Any](name=study.user_attrs.get(DATA, ""))
