@@ -25,8 +25,8 @@ from nas.space.vector import Vector
 
 MOST_HELD = 3e7
 """Points of one place: about 2 GiB with what is needed to merge them."""
-MOST_MOVED = 2e9
-"""Points moved in all, by an estimate from above: some minutes."""
+MOST_MOVED = 1e10
+"""Points moved in all, by an estimate from above: about a minute."""
 BINS = 20
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -16,6 +17,10 @@ from nas.space.merged import DEAD, Merged, Move, Moves
 
 LARGEST = 2.0**62
 """Counts stay below, so that whole numbers of 64 bits hold them."""
+BATCH = 1 << 22
+"""Points that are merged together."""
+MOST_CELLS = 1 << 25
+"""Cells of a table that sums are made in (256 MiB); what needs more is sorted."""
 
 Counts = npt.NDArray[np.int64] | npt.NDArray[np.object_]
 
@@ -112,14 +117,16 @@ class Halves:
 
     def before(self, cut: tuple[int, int]) -> dict[Place, Points]:
         """The halves that end at each place of the cut."""
-        pieces = {self.merged.chain.start: [self._one(np.zeros(1, dtype=np.int64))]}
+        piles: defaultdict[Place, _Pile] = defaultdict(lambda: _Pile(self))
+        piles[self.merged.chain.start].add(self._one(np.zeros(1, dtype=np.int64)))
         for place, several in self.merged.moves.items():
             if _at(place) >= cut:
                 break
-            points = self._merge(pieces.pop(place))
+            points = piles.pop(place).merged()
             for m in several:
-                pieces.setdefault(m.target, []).extend(self._forward(points, move, m.target) for move in m.moves)
-        return {place: self._merge(found) for place, found in pieces.items()}
+                for move in m.moves:
+                    piles[m.target].add(self._forward(points, move, m.target))
+        return {place: pile.merged() for place, pile in piles.items()}
 
     def after(self, cut: tuple[int, int]) -> dict[Place, Points]:
         """The halves that begin at each place of the cut."""
@@ -128,8 +135,14 @@ class Halves:
         for place, several in reversed(self.merged.moves.items()):
             if _at(place) < cut:
                 break
-            pieces = [self._backward(found[m.target], move, place) for m in several for move in m.moves]
-            found[place] = self._merge(pieces)
+            pile = _Pile(self)
+            for m in several:
+                for move in m.moves:
+                    pile.add(self._backward(found[m.target], move, place))
+            found[place] = pile.merged()
+            if place.layer == LAST:  # nothing before leads further than to the next stage's first layer
+                near = {_at(place), (place.stage + 1, FIRST)}
+                found = {p: points for p, points in found.items() if _at(p) in near}
         return {place: points for place, points in found.items() if _at(place) == cut}
 
     def _one(self, classes: Array) -> Points:
@@ -168,14 +181,43 @@ class Halves:
         columns = [(p.classes, p.outcomes, *p.units) for p in pieces]
         keys = np.concatenate([np.ravel_multi_index(several, self._shape) for several in columns])
         counts = np.concatenate([p.counts for p in pieces])
-        if counts.sum(dtype=np.float64) >= LARGEST and counts.dtype != object:
+        if counts.dtype != object and counts.sum(dtype=np.float64) >= LARGEST:
             raise TooLargeError
+        keys, counts = self._summed(keys, counts)
+        classes, outcomes, *units = np.unravel_index(keys, self._shape)
+        return Points(classes=classes, outcomes=outcomes, units=tuple(units), counts=counts)
+
+    def _summed(self, keys: Array, counts: Counts) -> tuple[Array, Counts]:
+        """Each key once, in order, and the sum of its counts."""
+        cells = prod(self._shape)
+        if counts.dtype != object and cells <= min(MOST_CELLS, 8 * len(keys)):
+            table = np.zeros(cells, dtype=np.int64)
+            np.add.at(table, keys, counts)
+            keys = np.flatnonzero(table)
+            return keys, table[keys]
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
         starts = np.flatnonzero(np.diff(keys, prepend=-1))
-        classes, outcomes, *units = np.unravel_index(keys[starts], self._shape)
-        sums = np.add.reduceat(counts[order], starts) if len(starts) else counts
-        return Points(classes=classes, outcomes=outcomes, units=tuple(units), counts=sums)
+        return keys[starts], np.add.reduceat(counts[order], starts) if len(starts) else counts
+
+
+class _Pile:
+    """Points that gather at one place, merged whenever they get many, so that copies take little memory."""
+
+    def __init__(self, halves: Halves) -> None:
+        self._halves = halves
+        self._pieces: list[Points] = []
+        self._size = 0
+
+    def add(self, points: Points) -> None:
+        self._pieces.append(points)
+        self._size += len(points.counts)
+        if self._size > BATCH:
+            self._pieces = [self.merged()]
+            self._size = 0
+
+    def merged(self) -> Points:
+        return self._halves._merge(self._pieces)
 
 
 def _at(place: Place) -> tuple[int, int]:

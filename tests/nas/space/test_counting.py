@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constraints.rules import ASSIGNMENT, judge, parse_all
-from nas.space import counting
+from nas.space import counting, halves
 from nas.space.analytic import metrics
 from nas.space.carried import carried
 from nas.space.space import Space, load
@@ -145,6 +145,22 @@ def test_parameters_with_macs_are_counted_exactly_in_the_default_space() -> None
     share = found.feasible / counting.size(vector)
     drawn = vector.feasible(draw(vector, 100_000, np.random.default_rng(0)), constraints).mean()
     assert abs(drawn - share) < 5 * (share * (1 - share) / 100_000) ** 0.5
+
+
+@pytest.mark.parametrize(("name", "value"), [("BATCH", 50), ("MOST_CELLS", 0)])
+def test_how_points_are_merged_changes_nothing(name: str, value: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    vector, constraints = Vector(load("tiny")), parse_all(["params < 9k", "dilated_convs >= 1", "macs < 1M"])
+    usual = counting.count(vector, constraints)
+    monkeypatch.setattr(halves, name, value)
+    assert counting.count(vector, constraints) == usual
+    assert usual is not None
+    assert usual.feasible > 0
+
+
+def test_counts_past_64_bits_are_refused_rather_than_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    vector, constraints = Vector(load("tiny")), parse_all(["params < 9k"])
+    monkeypatch.setattr(halves, "LARGEST", 1e4)
+    assert counting.count(vector, constraints) is None
 
 
 def test_every_network_is_counted_once_whatever_the_constraint() -> None:
