@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,7 +34,7 @@ from nas.training import datasets, recipes
 from nas.training.augmentation import PIPELINES
 from nas.training.datasets import Split
 from nas.training.feed import Feed
-from nas.training.precision import autocast, resolve
+from nas.training.precision import Setting, autocast, resolve
 from nas.training.train import train
 
 NETWORK = "BR/c24-pw24-c32s2/+c32-+c32-c40s2/+c40d2-+dw.pw40-dws2-pw56/+dw.pw56-+dw.pw56-+dw.pw56/fc"
@@ -43,10 +45,11 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much is trained: ``images`` an epoch, and how often each loop has its turn."""
+    """How much is trained: ``images`` an epoch, how often each loop has its turn, and on how many cores."""
 
     images: int
     repeats: int
+    cores: int
 
 
 class Images(Dataset[tuple[Any, int]]):
@@ -70,35 +73,51 @@ class Images(Dataset[tuple[Any, int]]):
         return self.pipeline(image=self.images[index])["image"], int(self.labels[index])
 
 
-def plain_loop(feed: Feed) -> Callable[[], float]:
-    """A function that trains an epoch of the plain loop and returns its images a second."""
-    loader = DataLoader(
-        Images(feed), BATCH, shuffle=True, num_workers=_cores(), persistent_workers=True, drop_last=True
-    )
+class Speed(NamedTuple):
+    """Images a second of the clock, and a second of processor time over all processes and threads."""
+
+    clock: float
+    processor: float
+
+
+def plain_loop(feed: Feed, cores: int) -> Callable[[], Speed]:
+    """A function that trains an epoch of the plain loop."""
+    loader = DataLoader(Images(feed), BATCH, shuffle=True, num_workers=cores, drop_last=True)
     model, criterion = build(parse(NETWORK)), nn.CrossEntropyLoss()
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
 
-    def epoch() -> float:
-        started = time.perf_counter()
+    def epoch() -> Speed:
+        started, busy = time.perf_counter(), _processor_seconds()
+        torch.set_num_threads(cores)
         for images, labels in loader:
             optimiser.zero_grad()
             criterion(model(images), labels).backward()
             optimiser.step()
-        return len(loader) * BATCH / (time.perf_counter() - started)
+        count = len(loader) * BATCH
+        return Speed(count / (time.perf_counter() - started), count / (_processor_seconds() - busy))
 
     return epoch
 
 
-def ours(feed: Feed, threads: int, precision: str = "auto") -> float:
-    """Images a second of one training of one epoch, the moving average included, the judging not."""
-    recipe = replace(recipes.default(1), batch_size=BATCH, precision=precision)  # type: ignore[arg-type]
+def _processor_seconds() -> float:
+    """Of this process and of its children that have ended, as the loader's workers have after an epoch."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def ours(feed: Feed, threads: int, precision: Setting = "auto") -> Speed:
+    """One training of one epoch, the moving average included."""
+    recipe = replace(recipes.default(1), batch_size=BATCH, precision=precision)
+    busy = time.process_time()
     result = train(build(parse(NETWORK)), feed, recipe=recipe, epochs=1, seed=0, threads=threads)
-    return result.curve[0].images / result.seconds
+    count = result.curve[0].images
+    return Speed(count / result.seconds, count / (time.process_time() - busy))
 
 
-def ours_one_a_core(feed: Feed, pool: ProcessPoolExecutor) -> float:
-    """Images a second of as many trainings at once as there are cores, one thread each, as a search has them."""
-    return sum(pool.map(ours, [feed] * _cores(), [1] * _cores()))
+def ours_one_a_core(feed: Feed, cores: int, pool: ProcessPoolExecutor) -> Speed:
+    """As many trainings at once as there are cores, one thread each, as a search has them."""
+    speeds = list(pool.map(ours, [feed] * cores, [1] * cores))
+    return Speed(sum(speed.clock for speed in speeds), statistics.fmean(speed.processor for speed in speeds))
 
 
 def making_per_second(feed: Feed) -> float:
@@ -123,38 +142,56 @@ def peak_flops(size: int = 1536) -> float:
 
 
 def compare(feed: Feed, scale: Scale) -> dict[str, Any]:
-    """Both loops in turns; ratios are medians over the turns, each of neighbours in time."""
+    """The loops in turns; a ratio is the median over the turns, each of neighbours in time."""
     feed.epoch(0)
-    epoch = plain_loop(feed)
-    with ProcessPoolExecutor(_cores(), mp_context=get_context("spawn")) as pool:
-        epoch(), ours(feed, _cores()), ours_one_a_core(feed, pool)  # libraries load, caches fill
-        turns = [
-            (epoch(), ours_one_a_core(feed, pool), ours(feed, _cores()), ours(feed, _cores(), "float32"))
-            for _ in range(scale.repeats)
-        ]
-    plain, rate, alone, alone32 = (statistics.median(column) for column in zip(*turns, strict=True))
-    ratios = [turn[1] / turn[0] for turn in turns]
-    making = making_per_second(feed)
-    cold = 1 / (1 / rate + 1 / (making * _cores()))  # all workers share the making
-    macs = trace(build(parse(NETWORK)), (3, 32, 32)).metrics.macs
+    with ProcessPoolExecutor(scale.cores, mp_context=get_context("spawn")) as pool:
+        loops: dict[str, Callable[[], Speed]] = {
+            "plain": plain_loop(feed, scale.cores),
+            "one a core": lambda: ours_one_a_core(feed, scale.cores, pool),
+            "one training": lambda: ours(feed, scale.cores),
+            "one training float32": lambda: ours(feed, scale.cores, "float32"),
+        }
+        for name, loop in loops.items():  # libraries load, caches fill
+            _tell(f"warming up: {name}: {loop().clock:,.0f} images/s")
+        turns = []
+        for turn in range(scale.repeats):
+            turns.append({name: loop() for name, loop in loops.items()})
+            _tell(f"turn {turn + 1}: " + ", ".join(f"{name} {speed.clock:,.0f}" for name, speed in turns[-1].items()))
+    return _summary(turns, making_per_second(feed), scale)
+
+
+def _summary(turns: list[dict[str, Speed]], making: float, scale: Scale) -> dict[str, Any]:
+    rate = {name: statistics.median(turn[name].clock for turn in turns) for name in turns[0]}
+    work = {name: statistics.median(turn[name].processor for turn in turns) for name in turns[0]}
+    ratios = {name: [turn[name].clock / turn["plain"].clock for turn in turns] for name in turns[0]}
+    cold = 1 / (1 / rate["one a core"] + 1 / (making * scale.cores))  # all workers share the making
+    model = build(parse(NETWORK))
+    macs = trace(model, (3, 32, 32)).metrics.macs
     return {
-        "images_per_second": rate,
-        "plain_images_per_second": plain,
-        "ratio": statistics.median(ratios),
-        "ratio_spread": [min(ratios), max(ratios)],
-        "ratio_cold": cold / plain,
-        "ratio_one_training": statistics.median(turn[2] / turn[0] for turn in turns),
-        "ratio_one_training_float32": statistics.median(turn[3] / turn[0] for turn in turns),
-        "images_per_second_one_training": alone,
-        "images_per_second_one_training_float32": alone32,
+        "images_per_second": rate["one a core"],
+        "plain_images_per_second": rate["plain"],
+        "ratio": statistics.median(ratios["one a core"]),
+        "ratio_spread": [min(ratios["one a core"]), max(ratios["one a core"])],
+        "ratio_cold": cold / rate["plain"],
+        "share_of_peak": 6 * macs * rate["one a core"] / peak_flops(),
+        "images_per_second_one_training": rate["one training"],
+        "ratio_one_training": statistics.median(ratios["one training"]),
+        "images_per_second_one_training_float32": rate["one training float32"],
+        "images_per_processor_second": work["one a core"],
+        "plain_images_per_processor_second": work["plain"],
+        "ratio_processor": work["one a core"] / work["plain"],
+        "float32_images_per_processor_second": work["one training float32"],
         "augmented_per_second_and_core": making,
-        "share_of_peak": 6 * macs * rate / peak_flops(),
         "precision": resolve("auto", CPU),
-        "params": sum(p.numel() for p in build(parse(NETWORK)).parameters()),
+        "params": sum(parameter.numel() for parameter in model.parameters()),
         "macs": macs,
-        "cores": _cores(),
-        "turns": scale.repeats,
+        "cores": scale.cores,
+        "turns": len(turns),
     }
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _cores() -> int:
@@ -167,9 +204,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="end within two minutes")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", default="auto")
+    parser.add_argument("--cores", type=int, help="threads and loader workers; default: all")
     options = parser.parse_args()
-    scale = Scale(images=6400, repeats=2) if options.quick else Scale(images=25600, repeats=5)
-    torch.set_num_threads(_cores())
+    images, repeats = (3840, 2) if options.quick else (25600, 5)
+    scale = Scale(images=images, repeats=repeats, cores=options.cores or _cores())
+    torch.set_num_threads(scale.cores)
     dataset = datasets.load(options.data)
     some = Split(
         train=np.arange(len(dataset.train_labels))[:: len(dataset.train_labels) // scale.images or 1][: scale.images],
