@@ -11,6 +11,8 @@ from typing import NamedTuple
 Bound = int | float
 """A pixel index; infinite only in the interval of a unit that sees nothing, ``(inf, -inf)``."""
 
+_MOST_PHASES = 4096
+
 
 class Field(NamedTuple):
     """What every unit along one axis sees: unit ``i`` sees the input pixels ``lo .. hi`` of ``at(i)``.
@@ -63,22 +65,34 @@ class Field(NamedTuple):
             return Field(self.jump * step, self.lo, self.hi)
         return self.resample(lambda i: [i * step], outputs=1, inputs=step)
 
-    def resample(self, taps: Callable[[int], Sequence[int]], outputs: int, inputs: int) -> Field:
+    def resample(
+        self, taps: Callable[[int], Sequence[int]], outputs: int, inputs: int, units: int | None = None
+    ) -> Field:
         """Unit ``i`` sees what the units ``taps(i)`` saw.
 
-        ``outputs`` and ``inputs`` give the rhythm: taps(i + outputs) are taps(i) moved by ``inputs`` units.
+        ``outputs`` and ``inputs`` give the rhythm: taps(i + outputs) are taps(i) moved by ``inputs`` units. Of a map
+        of ``units`` units each is listed where the rhythm does not come round within it: resamplings by unrelated
+        factors multiply their periods.
         """
         turns = self.period // math.gcd(self.period, inputs)
         period, jump = outputs * turns, self.jump * inputs * turns // self.period
+        if units is not None and period > units:
+            listed = self._gather(taps, units, 0)
+            return explicit([listed.at(i) for i in range(units)])
         return self._gather(taps, period, jump)
 
     def hull(self, other: Field) -> Field | None:
-        """Unit ``i`` sees both what it saw here and there; ``None`` where the two move at different speed."""
+        """Unit ``i`` sees both what it saw here and there; ``None`` where the two move at different speed.
+
+        Nor is it told where their rhythms come round together only after more than _MOST_PHASES units.
+        """
         if self.jump * other.period != other.jump * self.period:
             return None
         if len(self.lo) == len(other.lo) == 1:
             return Field(self.jump, (min(self.lo[0], other.lo[0]),), (max(self.hi[0], other.hi[0]),))
         period = math.lcm(self.period, other.period)
+        if period > _MOST_PHASES:
+            return None
         pairs = [(self.at(i), other.at(i)) for i in range(period)]
         return _reduced(
             self.jump * period // self.period,
@@ -127,14 +141,16 @@ def _reduced(jump: int, low: Sequence[Bound], high: Sequence[Bound]) -> Field:
     return Field(jump, tuple(low), tuple(high))
 
 
-def transposed(field: Field, kernel: int, stride: int, dilation: int, padding: int) -> Field:
+def transposed(
+    field: Field, kernel: int, stride: int, dilation: int, padding: int, *, units: int | None = None
+) -> Field:
     """After a transposed convolution: output ``o`` sees inputs ``i`` with o = i * stride - padding + k * dilation."""
 
     def taps(o: int) -> list[int]:
         reached = (o + padding - k * dilation for k in range(kernel))
         return [i // stride for i in reached if i % stride == 0]
 
-    return field.resample(taps, outputs=stride, inputs=1)
+    return field.resample(taps, stride, 1, units)
 
 
 def adaptive(field: Field, size: int, output: int) -> Field:
@@ -144,10 +160,11 @@ def adaptive(field: Field, size: int, output: int) -> Field:
         lambda o: range(o * size // output, -(-(o + 1) * size // output)),
         outputs=output // g,
         inputs=size // g,
+        units=output,
     )
 
 
-def interpolated(field: Field, scale: Fraction, mode: str, align_corners: bool) -> Field:
+def interpolated(field: Field, scale: Fraction, mode: str, align_corners: bool, units: int | None = None) -> Field:
     """After an interpolation; ``scale`` is input units per output unit.
 
     ``mode`` is one of nearest, nearest-exact, linear, cubic, linear-aa, cubic-aa (-aa: antialiased), which mean what
@@ -158,6 +175,7 @@ def interpolated(field: Field, scale: Fraction, mode: str, align_corners: bool) 
         lambda o: taps(_source(o, scale, mode, align_corners), scale),
         outputs=scale.denominator,
         inputs=scale.numerator,
+        units=units,
     )
 
 

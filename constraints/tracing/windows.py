@@ -60,7 +60,7 @@ def _convolved(view: View | None, call: Call, shape: Shape, channel_axis: int, p
 def _transposed(view: View | None, axis: int, call: Call, i: int, padding: int) -> View | None:
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
-    field = transposed(view.field, call.kernel[i], call.stride[i], call.dilation[i], padding)
+    field = transposed(view.field, call.kernel[i], call.stride[i], call.dilation[i], padding, units=call.shape[axis])
     return normal(view._replace(field=field, digits=(Digit(axis, 1, call.shape[axis], 1),)))
 
 
@@ -149,7 +149,7 @@ def interpolation(call: Call) -> Result:
     for i in range(n):
         axis = first + i
         scale = _scale(data.shape[axis], call.shape[axis], align, factors[i] if factors else None)
-        resize = partial(interpolated, scale=scale, mode=mode, align_corners=align)
+        resize = partial(interpolated, scale=scale, mode=mode, align_corners=align, units=call.shape[axis])
         views = tuple(_resized(resampled_axis(v, axis, data.shape), axis, call, resize) for v in views)
     return views, fresh(data.flow)
 

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from constraints.errors import UnusableInputError
+from constraints.probe import probe_axis
 from constraints.trace import Trace, trace
 
 PIXELS = 32 * 32
@@ -366,3 +367,18 @@ def test_a_unit_that_sees_no_pixel_has_no_offset() -> None:
     assert trace(model).layers[-1].offset == (0, 0)
     shifted = nn.Sequential(model, nn.ZeroPad2d((-1, 0, 0, 0)))  # its first column lies between two pixels
     assert trace(shifted).layers[-1].offset == (0, None)
+
+
+def test_resamplings_by_unrelated_factors_take_no_longer_than_their_maps() -> None:
+    sizes = (997, 613, 509, 401, 307, 211, 101)  # periods of primes: 10^17 units before all come round together
+    model = Written(lambda m, x: [x := F.interpolate(x, size=(s, 8), mode="bilinear") for s in sizes][-1])
+    trace(model, (1, 1009, 8))
+    mixed = Written(
+        lambda m, x: (
+            F.adaptive_avg_pool2d(F.interpolate(x, size=(61, 8)), (53, 8))
+            + F.adaptive_avg_pool2d(F.interpolate(x, size=(59, 8)), (53, 8))
+        )
+    )
+    found = trace(mixed, (1, 97, 8)).layers[-1]
+    assert found.receptive_field is not None
+    assert probe_axis(mixed, (1, 97, 8), 0) == found.receptive_field[0]
