@@ -1,0 +1,114 @@
+"""The operations of a model's forward pass, as torch.export lists them, with the names of its modules and tensors."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.fx import Node
+
+from constraints.errors import UnusableInputError
+
+_PASSING = {"dropout", "feature_dropout", "alpha_dropout", "contiguous", "clone", "alias", "detach", "to"}
+"""Operations that change no value when a model is judged."""
+
+
+class Graph:
+    """One forward pass in eval mode; dead operations and those that change no value are left out."""
+
+    def __init__(self, model: nn.Module, shape: Sequence[int]) -> None:
+        """Export ``model`` for a batch of images of ``shape``; UnusableInputError where torch.export cannot follow."""
+        judged = copy.deepcopy(model).cpu().float().eval()
+        try:
+            program = torch.export.export(judged, (torch.zeros(2, *shape),))
+        except Exception as error:  # torch.export raises errors of many kinds, with no common base
+            raise UnusableInputError(
+                f"cannot follow the model's forward pass: {type(error).__name__}: {_first_line(error)}: "
+                "write it without branches that depend on the values"
+            ) from error
+        signature = program.graph_signature
+        self._names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        outputs = [node for node in program.graph.nodes if node.op == "output"]
+        returned = outputs[0].args[0]
+        if len(returned) != 1 or len(signature.user_inputs) != 1:
+            raise UnusableInputError(
+                f"a model of {len(signature.user_inputs)} inputs and {len(returned)} outputs: give one of one each"
+            )
+        self.images = next(n for n in program.graph.nodes if n.name == signature.user_inputs[0])
+        self.result = self._origin(returned[0])
+        self._live = _leading_to(returned[0])
+
+    def users(self, node: Node) -> list[Node]:
+        """The operations that take a value, seen through those that change nothing."""
+        found: list[Node] = []
+        for user in node.users:
+            if user in self._live:
+                found += self.users(user) if op(user) in _PASSING else [user]
+        return found
+
+    def only_user(self, node: Node) -> Node | None:
+        """The operation that takes a value; None where there are several, or where it is the result."""
+        users = self.users(node)
+        return users[0] if len(users) == 1 and node is not self.result else None
+
+    def takes(self, user: Node, node: Node) -> bool:
+        """Whether ``user`` takes the value of ``node``."""
+        return any(isinstance(a, Node) and self._origin(a) is node for a in user.args)
+
+    def tensor(self, node: Any) -> str | None:
+        """Name of the parameter or buffer that an argument is."""
+        return self._names.get(node.name) if isinstance(node, Node) else None
+
+    def _origin(self, node: Node) -> Node:
+        while op(node) in _PASSING:
+            node = node.args[0]  # type: ignore[assignment]
+        return node
+
+
+def op(node: Node) -> str:
+    """The operation's name without overload and mark of working in place: ``conv2d``, ``relu``, ``getitem``."""
+    if node.op != "call_function":
+        return node.op
+    name = node.target.__name__ if callable(node.target) else str(node.target)
+    return name.partition(".")[0].removesuffix("_")
+
+
+def arguments(node: Node) -> dict[str, Any]:
+    """Every argument by name, those with their defaults too that were not given."""
+    schema = node.target._schema.arguments  # type: ignore[union-attr]
+    given = dict(zip((a.name for a in schema), node.args, strict=False)) | node.kwargs
+    return {a.name: given.get(a.name, a.default_value if a.has_default_value() else None) for a in schema}
+
+
+def shape(node: Any) -> tuple[int, ...]:
+    """Sizes of the value of a node."""
+    return tuple(int(n) for n in node.meta["val"].shape)
+
+
+def place(node: Node) -> str:
+    """The module that an operation stands in, by its dotted name."""
+    modules = list((node.meta.get("nn_module_stack") or {}).values())
+    return modules[-1][0] if modules and modules[-1][0] else "the forward pass"
+
+
+def refused(node: Node, why: str) -> UnusableInputError:
+    """The error for a part that an architecture has no word for."""
+    what = "the images" if node.op == "placeholder" else f"{op(node)} in {place(node)}"
+    return UnusableInputError(f"no architecture can be written of this model: {what}: {why}")
+
+
+def _leading_to(node: Node) -> set[Node]:
+    found, waiting = set[Node](), [node]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += node.all_input_nodes
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(". :")
