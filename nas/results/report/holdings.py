@@ -37,7 +37,7 @@ def holdings(identity: Mapping[str, Any], constraints: Sequence[Constraint], row
         network = parse(rows[0].architecture)
         space = load(name, input=network.input, classes=network.classes)
         if space.fingerprint != known.get("hash"):
-            return Holdings(name=name, note=f"The space {name} is not as the study was made with.")
+            return Holdings(name=name, note="The space has changed since the study was made.")
         return Holdings(name=name, found=describe(Vector(space), constraints))
     except UnusableInputError as error:
         return Holdings(name=name, note=f"The space cannot be described: {error}.")

@@ -29,6 +29,7 @@
   const number = (value) => value.toLocaleString("en");
   const percent = (value) => (value === null ? "unknown" : `${(100 * value).toFixed(2)} %`);
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const isPrint = () => matchMedia("print").matches;
   const stageStyle = (stage) => `--stage: var(--s${(stage % 6) + 1})`;
 
   // --- the table
@@ -52,29 +53,28 @@
     const row = trials.get(trial);
     if (!row) return;
     chosen = row;
+    let text = [];
     for (const line of table.tBodies[0].rows) {
       const is = Number(line.dataset.trial) === trial;
       line.classList.toggle("chosen", is);
       line.querySelector("button").setAttribute("aria-pressed", String(is));
+      if (is) text = [...line.cells[line.cells.length - 1].children].map((part) => element("p", {}, part.cloneNode(true)));
     }
     if (remember) history.replaceState(null, "", `#trial-${trial}`);
     document.getElementById("chosen-title").textContent = `Trial ${trial}: ${row.state}, validation ${percent(row.accuracy)}`;
-    document.getElementById("diagram").replaceChildren(...diagram(row));
-    drawCosts();
-    drawCurves();
+    document.getElementById("diagram").replaceChildren(...text, ...diagram(row));
+    if (window.Plotly) drawChosen();
   }
 
   // --- the network of the chosen trial
 
   function diagram(row) {
-    const text = element("p", {}, element("code", {}, row.architecture));
-    const reason = row.reason ? [element("p", { class: "hint" }, row.reason)] : [];
-    if (row.error) return [text, ...reason, element("p", { class: "error" }, `Cannot be drawn: ${row.error}`)];
+    if (row.error) return [element("p", { class: "error" }, `Cannot be drawn: ${row.error}`)];
     const layers = row.layers.map(([stage, block, word, output, params, macs, jump, low, high]) =>
       ({ stage, block, word, output, params, macs, jump, low, high }));
     const drawn = field(row.input, layers);
     const views = element("div", { class: "views" }, drawn.figure, layerTable(layers, drawn.squares));
-    return [text, ...reason, network(row, layers), views];
+    return [network(row, layers), views];
   }
 
   function network(row, layers) {
@@ -173,6 +173,7 @@
       paper_bgcolor: "rgba(0,0,0,0)", font: { color: colour("text"), family: "inherit", size: 12 },
       margin: { l: 56, r: 16, t: 16, b: 48 }, hovermode: "closest", legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
       hoverlabel: { bgcolor: colour("panel"), font: { color: colour("text") }, bordercolor: colour("line") },
+      ...(isPrint() ? { width: 660 } : { autosize: true }), // paper is narrower than what is laid out when it is asked for
       ...layout, plot_bgcolor: "rgba(0,0,0,0)", xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
     };
     const isNew = !place.classList.contains("js-plotly-plot");
@@ -221,9 +222,11 @@
 
   function drawCurves() {
     const traces = Object.keys(STATES).map((state) => {
-      const trace = { x: [], y: [], customdata: [], name: state, mode: "lines+markers", opacity: 0.55, line: { color: colour(state), width: 1.2 },
+      const rows = data.rows.filter((one) => one.state === state && one.curve.length);
+      const mode = rows.length > 50 ? "lines" : "lines+markers";
+      const trace = { x: [], y: [], customdata: [], name: state, mode, opacity: 0.55, line: { color: colour(state), width: 1.2 },
         marker: { size: 3 }, hovertemplate: "trial %{customdata}, epoch %{x}: %{y:.2%}<extra></extra>" };
-      for (const row of data.rows.filter((one) => one.state === state && one.curve.length)) {
+      for (const row of rows) {
         trace.x.push(...row.curve.map((_, i) => i + 1), null);
         trace.y.push(...row.curve, null);
         trace.customdata.push(...row.curve.map(() => row.trial), null);
@@ -247,19 +250,54 @@
       const place = document.getElementById(`plot-${name}`);
       if (!figure) { place.classList.add("empty"); continue; }
       const copy = structuredClone(figure);
-      for (const note of copy.layout.annotations ?? []) note.font = { ...note.font, color: colour("faint") };
       if (name === "importance") copy.data[0].marker = { color: colour("complete") };
+      else recolour(place, copy);
       draw(`plot-${name}`, copy.data, copy.layout);
     }
   }
 
-  function drawAll() {
+  // Parallel coordinates: a line is the stronger the more accurate its trial, whatever the background.
+  function recolour(place, figure) {
+    const [weak, strong] = [colour("line"), colour("accent")];
+    for (const trace of figure.data) {
+      if (trace.mode === "lines") trace.line.color = between(weak, strong, trace.y[0]);
+      else Object.assign(trace.marker, { colorscale: [[0, weak], [1, strong]], reversescale: false });
+    }
+    for (const note of figure.layout.annotations ?? []) {
+      Object.assign(note, { font: { color: colour("text"), size: isPrint() ? 5 : 10 }, bgcolor: colour("page"), borderpad: 0, opacity: 0.85 });
+    }
+    figure.layout.xaxis = { ...figure.layout.xaxis, tickangle: isPrint() ? -90 : 0, tickfont: { size: isPrint() ? 8 : 11 } };
+    place.style.setProperty("--axes", figure.layout.xaxis.tickvals?.length ?? 0);
+  }
+
+  // The colour that lies at ``share`` between two of the form #rrggbb.
+  function between(from, to, share) {
+    const parts = [1, 3, 5].map((i) => [from, to].map((text) => parseInt(text.slice(i, i + 2), 16)));
+    return `rgb(${parts.map(([a, b]) => Math.round(a + (b - a) * share)).join(",")})`;
+  }
+
+  function drawChosen() {
     drawCosts();
     drawCurves();
+  }
+
+  function drawAll() {
+    drawChosen();
     drawOptuna();
+    document.body.dataset.drawn = ""; // what a test waits for
   }
 
   // --- start
+
+  async function unpack(id) {
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    document.head.append(element("script", {}, await new Response(stream).text()));
+  }
+
+  function drawIfReady() {
+    if (window.Plotly) drawAll();
+  }
 
   function choosePlace() {
     const match = /^#trial-(\d+)$/.exec(location.hash);
@@ -272,12 +310,10 @@
       const row = event.target.closest("tr");
       if (row) choose(Number(row.dataset.trial));
     });
-    drawOptuna();
     choosePlace();
+    unpack("plotly").then(drawAll);
     window.addEventListener("hashchange", choosePlace);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-    matchMedia("print").addEventListener("change", drawAll);
-    window.addEventListener("beforeprint", drawAll);
-    window.addEventListener("afterprint", drawAll);
+    for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", drawIfReady);
+    for (const event of ["beforeprint", "afterprint"]) window.addEventListener(event, drawIfReady);
   }
 })();
