@@ -69,13 +69,15 @@ def source(
     *,
     about: str = "",
     constants: Mapping[str, Sequence[str] | Sequence[float]] | None = None,
+    notes: Sequence[str] = (),
 ) -> str:
     """The module as Python source, formatted as ruff does it at any line length of 88 or more; its class is ``Net``.
 
     ``Net().state_dict()`` has the keys, in the order, of ``nas.architecture.model.build(architecture)``. ``about``
-    becomes the module's docstring, whatever is in it; ``constants`` stand below the imports, as tuples.
+    becomes the module's docstring, whatever is in it; ``constants`` stand below the imports, as tuples; ``notes``
+    are one for each stage, which stands above it behind its shapes.
     """
-    body = _net(architecture)
+    body = _net(architecture, notes)
     parts = [
         _docstring(about or f"Net: {architecture}"),
         _imports(architecture),
@@ -192,13 +194,14 @@ def _factory_text(unit: Conv | Mixed) -> str:
     return f"{kind} {'with' if unit.bias else 'without'} bias, then {followed}."
 
 
-def _net(architecture: Architecture) -> str:
+def _net(architecture: Architecture, notes: Sequence[str]) -> str:
     first = {(p.stage, p.block): p.input[0] for p in reversed(architecture.placed)}
     maps = {p.stage: p.output for p in architecture.placed}
     lines, before = [], architecture.input
     for s, stage in enumerate(architecture.stages):
         modules = [_block(block, first[s, b], 12) for b, block in enumerate(stage)]
-        lines.append(f"        # {_shape(before)} -> {_shape(maps[s])}")
+        note = f", {notes[s]}" if notes else ""
+        lines.append(f"        # {_shape(before)} -> {_shape(maps[s])}{note}")
         lines.append(f"        c{s + 1} = {_exploded('nn.Sequential', modules, 8)}")
         before = maps[s]
     names = [f"c{s + 1}=c{s + 1}" for s in range(len(architecture.stages))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from nas.architecture.spec import Architecture, parse
 from nas.results.leaderboard import Row
 from nas.search.study import CONFIRMED, DATA, IDENTITY, SOURCE
 from nas.search.weights import Weights, trained_weights
-from nas.space.analytic import metrics
+from nas.space.analytic import metrics, receptive_field
 
 if TYPE_CHECKING:
     from nas.training.datasets import Dataset
@@ -213,7 +213,14 @@ def _source(subject: Subject, weights: Path) -> str:
         subject.architecture,
         about=_about(subject, weights),
         constants={name: values for name, values in known.items() if values},
+        notes=[f"receptive field {field}" for field in _fields(subject.architecture)],
     )
+
+
+def _fields(architecture: Architecture) -> list[int]:
+    """What a unit sees behind each stage, in pixels of the image."""
+    counts = range(1, len(architecture.stages) + 1)
+    return [receptive_field(replace(architecture, stages=architecture.stages[:n], head="fc"))[0] for n in counts]
 
 
 def _about(subject: Subject, weights: Path) -> str:

@@ -134,6 +134,11 @@ def test_source_tells_figures_verdicts_training_and_input(here: Path) -> None:
         "model.load_state_dict(load_file('net.safetensors'))",
     ):
         assert line in lines
+    code = (here / "net.py").read_text()
+    # 3x3: 3, then 3x3 of stride 2: +2; 3x3 and 3x3 at jump 2: +4 +4; 3x3 at jump 4: +8
+    for line in ("# 3x32x32 -> 8x16x16, receptive field 5", "# 8x16x16 -> 12x8x8, receptive field 13"):
+        assert line in code
+    assert "# 12x8x8 -> 10x8x8, receptive field 21" in code
     data = datasets.load("digits")
     part = np.asarray(data.train_images[datasets.split(data.train_labels).train], dtype=np.float64) / 255
     assert np.allclose(made.MEAN, part.mean((0, 1, 2)), atol=1e-6)
