@@ -31,6 +31,9 @@ _FRAME_BYTES = 100_000
 """Of all else than trials and figures."""
 
 
+_SEPARATORS = (",", ":")
+
+
 class Column(NamedTuple):
     """A column of the leaderboard: the field of a row that it sorts by, and its heading."""
 
@@ -63,7 +66,7 @@ def render(study: optuna.Study) -> str:
     figures = {"importance": importance(trials), "parallel": parallel(trials)}
     plots = {name: figure.plot for name, figure in figures.items()}
     plotly = _packed(get_plotlyjs())
-    room = MOST_BYTES - _FRAME_BYTES - len(plotly) - len(htmlsafe_json_dumps(plots))
+    room = MOST_BYTES - _FRAME_BYTES - len(plotly) - _size(plots)
     rows, shown = _records(board.rows, room)
     page: str = _template().render(
         board=board,
@@ -127,12 +130,17 @@ def _records(rows: Sequence[Row], room: int) -> tuple[list[Row], list[dict[str, 
             **drawing(row.architecture),
         }
         texts = escape(row.architecture + row.reason)
-        room -= len(htmlsafe_json_dumps(record)) + len(texts.encode()) + _ROW_BYTES
+        room -= _size(record) + len(texts.encode()) + _ROW_BYTES
         if room < 0:
             break
         kept.append(row)
         records.append(record)
     return kept, records
+
+
+def _size(value: object) -> int:
+    """Bytes of a value in the page."""
+    return len(htmlsafe_json_dumps(value, separators=_SEPARATORS))
 
 
 def _marks(board: Leaderboard, constraints: Sequence[Constraint]) -> dict[str, Any]:
@@ -155,7 +163,7 @@ def _template() -> Template:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    environment.policies["json.dumps_kwargs"] = {"separators": _SEPARATORS}
     return environment.get_template("template.html.jinja")
 
 

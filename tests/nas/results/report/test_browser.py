@@ -1,0 +1,260 @@
+"""The page in a headless Chromium: it sorts, draws what is chosen, asks the network for nothing, and prints."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from constraints.rules import ASSIGNMENT
+from nas.results.report.page import render
+from nas.search.study import CURVE, IDENTITY, REASON, REJECTED, TARGET
+from nas.space.sampler import ARCHITECTURE
+from nas.space.space import load
+from tests.nas.results.known import GATED, PLAIN, add
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+EVIL = "</script><img src=x onerror=alert(1)><script>alert(2)</script>"
+ACCURACIES = (0.61, 0.79, 0.7, 0.9, 0.55)
+
+TICKS = "getComputedStyle(document.querySelector('#plot-params .xtick text')).fill"
+"""Colour of the labels of an axis."""
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        missing = f"no browser: none of {', '.join(BROWSERS)} is installed"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=found)
+        yield started
+        started.close()
+
+
+def hostile_study() -> optuna.Study:
+    """Five complete trials of PLAIN and GATED, one of them confirmed, and a pruned one; every name is hostile."""
+    study = optuna.create_study(direction="maximize", study_name=EVIL)
+    identity = {
+        "space": {"name": "tiny", "hash": load("tiny").fingerprint},
+        "constraints": ", ".join(ASSIGNMENT),
+        "epochs": 3,
+    }
+    for name, value in {IDENTITY: identity, TARGET: 0.85, REJECTED: {EVIL: 3}}.items():
+        study.set_user_attr(name, value)
+    study.set_user_attr("confirmed:1", {"mean": 0.77, "std": 0.01})
+    kinds = {"width": IntDistribution(1, 9), EVIL: CategoricalDistribution([EVIL, "c3"])}
+    for i, accuracy in enumerate(ACCURACIES):
+        curve = [accuracy / 2, accuracy * 0.75, accuracy]
+        study.add_trial(
+            create_trial(
+                value=accuracy,
+                params={"width": i + 1, EVIL: EVIL if i % 2 else "c3"},
+                distributions=kinds,
+                intermediate_values=dict(enumerate(curve, start=1)),
+                user_attrs={
+                    ARCHITECTURE: GATED if i % 2 else PLAIN,
+                    CURVE: [{"epoch": e, "val_accuracy": a, "seconds": 60.0 * i} for e, a in enumerate(curve, start=1)],
+                    "params": 100_000 - 10_000 * i,
+                    "macs": 9_000_000 + 1_000_000 * i,
+                    "receptive_field": 107,
+                },
+            )
+        )
+    add(study, [0.3], params=250_000, network=EVIL, state=TrialState.PRUNED, **{REASON: EVIL})
+    return study
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("report") / "page.html"
+    place.write_text(render(hostile_study()), encoding="utf-8")
+    return place
+
+
+@pytest.fixture
+def show(browser: Browser, file: Path) -> Iterator[Open]:
+    """Opens the page; afterwards nothing was complained of, asked for or popped up."""
+    faults: list[str] = []
+    requests: list[str] = []
+    contexts = []
+
+    def begin(scheme: Literal["light", "dark"] = "light", place: str = "", width: int = 1280) -> Page:
+        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: faults.append(message.text))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(file.as_uri() + place)
+        page.wait_for_selector("body[data-drawn]")
+        return page
+
+    yield begin
+    for context in contexts:
+        context.close()
+    assert faults == []
+    assert {url.partition("#")[0] for url in requests} == {file.as_uri()}
+
+
+def column(page: Page, index: int) -> list[str]:
+    return page.locator(f"#trials tbody td:nth-child({index})").all_inner_texts()
+
+
+def wait_for_ticks(page: Page, *colours: str) -> None:
+    """Until figures are drawn anew; the page's policy forbids what playwright waits for functions with."""
+    for _ in range(100):
+        if page.evaluate(TICKS) in colours:
+            return
+        page.wait_for_timeout(100)
+    assert page.evaluate(TICKS) in colours
+
+
+def test_a_heading_sorts_up_and_down_from_the_keyboard(show: Open) -> None:
+    page = show()
+    assert column(page, 4) == ["90.00", "79.00", "70.00", "61.00", "55.00", "30.00"]
+    heading = page.locator("#trials th[data-key=params]")
+    heading.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert column(page, 6) == ["60,000", "70,000", "80,000", "90,000", "100,000", "250,000"]
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert page.locator("th[aria-sort]").count() == 1  # no other heading claims the order
+    page.keyboard.press("Space")
+    assert column(page, 6) == ["250,000", "100,000", "90,000", "80,000", "70,000", "60,000"]
+    assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_what_is_not_known_stands_last_whichever_way(show: Open) -> None:
+    page = show()
+    for _ in range(2):
+        page.get_by_role("columnheader", name="test %").get_by_role("button").click()
+        assert column(page, 5) == ["77.00 ± 1.00", *["-"] * 5]
+    page.get_by_role("columnheader", name="state").get_by_role("button").click()
+    assert column(page, 3) == [*["complete"] * 5, "pruned"]
+
+
+def test_the_best_trial_is_drawn_first(show: Open) -> None:
+    page = show()
+    assert page.locator("#chosen-title").inner_text() == "Trial 3: complete, validation 90.00 %"
+    assert page.locator("#diagram p code").inner_text() == GATED
+    assert page.locator(".network > li").count() == 1 + 4 + 1  # input, stages, head
+    assert page.locator(".network .residual").count() == 2
+    assert page.locator("tr.chosen").get_attribute("data-trial") == "3"
+
+
+def test_a_trial_is_chosen_from_the_keyboard(show: Open) -> None:
+    page = show()
+    button = page.get_by_role("button", name="draw trial 2")
+    button.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#chosen-title").inner_text() == "Trial 2: complete, validation 70.00 %"
+    assert button.get_attribute("aria-pressed") == "true"
+    assert page.locator("button[aria-pressed=true]").count() == 1
+    assert page.url.endswith("#trial-2")
+    # PLAIN's fields: 3x3 and 3x3 and 3x3 of stride 2 see 7 pixels, then 19, 43 and 107 (see test_card)
+    labels = [f"C{i} {side}\N{MULTIPLICATION SIGN}{side}" for i, side in enumerate((7, 19, 43, 107), start=1)]
+    assert page.locator("svg.field text").all_text_contents() == labels
+    last = page.locator("svg.field .seen").last
+    # 4x4 units at the end, 8 pixels apart, symmetric around pixel 0 of unit 0: unit 2 stands at 16
+    assert [last.get_attribute(name) for name in ("x", "y", "width")] == ["-37", "-37", "107"]
+    assert page.locator(".layers tbody tr").count() == 3 + 3 + 3 + 4
+
+
+def test_a_link_opens_its_trial_and_one_to_no_trial_the_best(show: Open) -> None:
+    assert show(place="#trial-4").locator("tr.chosen").get_attribute("data-trial") == "4"
+    assert show(place="#trial-99").locator("tr.chosen").get_attribute("data-trial") == "3"
+
+
+def test_a_layer_in_focus_lights_its_field(show: Open) -> None:
+    page = show()
+    page.locator(".layers tbody tr").nth(5).focus()
+    assert page.locator("svg.field .seen.lit").count() == 1
+    page.locator(".layers tbody tr").nth(6).focus()
+    assert page.locator("svg.field .seen.lit").count() == 1
+
+
+def test_a_point_of_a_figure_chooses_its_trial(show: Open) -> None:
+    page = show()
+    point = page.locator("#plot-params .scatterlayer .trace").first.locator(".point").last
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert page.locator("#chosen-title").inner_text() == "Trial 4: complete, validation 55.00 %"
+
+
+def test_limits_target_and_front_are_drawn(show: Open) -> None:
+    page = show()
+    texts = page.locator("#plot-params .annotation-text").all_text_contents()
+    assert texts == ["params < 200000", "target 85.00 %"]
+    assert page.locator("#plot-macs .annotation-text").all_text_contents() == ["target 85.00 %"]
+    assert page.locator("#plot-params .shapelayer path").count() == 2
+    # trial 3 beats 0 to 2 in both accuracy and parameters; 4 has fewer parameters
+    front = page.evaluate(
+        "document.getElementById('plot-params').data.find((t) => t.name === 'Pareto front').customdata"
+    )
+    assert front == [3, 4]
+
+
+def test_optunas_figures_are_drawn(show: Open) -> None:
+    page = show()
+    assert page.locator("#plot-importance .bars .point").count() == 2
+    assert page.locator("#plot-parallel .scatterlayer .js-line").count() == len(ACCURACIES)
+    assert "<img" in " ".join(page.locator("#plot-importance .ytick text").all_text_contents())  # as text, in full
+
+
+def test_hostile_names_are_shown_as_they_are(show: Open) -> None:
+    page = show(place="#trial-5")
+    assert page.locator("h1").inner_text() == f"Study {EVIL}"
+    assert page.locator("#diagram p").nth(1).inner_text() == EVIL
+    assert page.locator("#diagram .error").inner_text().startswith("Cannot be drawn: not an architecture")
+    assert page.locator("body img").count() == 0
+
+
+def test_dark_and_light_have_their_own_colours_also_in_the_figures(show: Open) -> None:
+    colours = {}
+    for scheme in ("light", "dark"):
+        page = show(scheme=scheme)
+        body = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        colours[scheme] = (body, page.evaluate(TICKS))
+    assert colours == {
+        "light": ("rgb(255, 255, 255)", "rgb(28, 36, 48)"),
+        "dark": ("rgb(18, 22, 28)", "rgb(228, 233, 240)"),
+    }
+
+
+def test_a_change_of_scheme_reaches_the_figures(show: Open) -> None:
+    page = show(scheme="light")
+    page.emulate_media(color_scheme="dark")
+    wait_for_ticks(page, "rgb(228, 233, 240)")
+
+
+def test_it_prints_on_paper_in_light_colours(show: Open, tmp_path: Path) -> None:
+    page = show(scheme="dark")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    wait_for_ticks(page, "rgb(0, 0, 0)")
+    assert page.evaluate("document.getElementById('plot-parallel').querySelector('svg').clientWidth") == 660
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.emulate_media(media="screen")
+    wait_for_ticks(page, "rgb(28, 36, 48)", "rgb(228, 233, 240)")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_narrow_window_scrolls_tables_not_the_page(show: Open, width: int) -> None:
+    page = show(width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
