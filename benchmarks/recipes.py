@@ -34,6 +34,8 @@ from nas.training.train import Epoch, train
 MARKS = (0.70, 0.80, 0.85)
 PLAIN = "BR/c32-pw32-c48s2/+c48-+c48-c64s2/+c64-+c64d2-dws2-pw96/+dw.pw96-+dw.pw96-+dw.pw96/fc"
 """198,762 parameters, 23.2 M MACs; keeps the default constraints."""
+CHAIN = "BR/c32-pw32-c48s2/c48-c48-c64s2/c64-c64d2-dws2-pw96/dw-pw96-dw-pw96-dw-pw96/fc"
+"""PLAIN without its residuals."""
 WIDE = "BG/c32-+c32-c48s2/+c48-+c48-c64s2/+c64-+c64d2-dws2-pw80/+dw.pw80-+dw.pw80-+dw.pw80/fc"
 """196,666 parameters, 31.4 M MACs; keeps the default constraints."""
 
@@ -69,6 +71,8 @@ def rows(epochs: int) -> dict[str, Row]:
         "default low resolution": plain(recipe=replace(shipped, low_resolution=0.4)),
         "default no dropout": plain(recipe=shipped, probabilities={"dropout": 0.0}),
         "default fresh": plain(recipe=shipped, fresh=True),
+        "default chain": Row(architecture=CHAIN, recipe=shipped),
+        "default chain dirac": Row(architecture=CHAIN, recipe=replace(shipped, dirac=True)),
         "default wide": Row(architecture=WIDE, recipe=shipped),
         "seed": Row(architecture=str(SEED), recipe=recipes.seed(), augmentation="seed"),
         "default on seed": Row(architecture=str(SEED), recipe=shipped),
