@@ -15,7 +15,7 @@ from constraints.trace import trace
 from nas.architecture.graph import Graph
 from nas.architecture.model import build
 from nas.architecture.reading import Reading, read
-from nas.architecture.spec import DEFAULT_INPUT, Architecture, Block, Conv, Excite, Mixed, Shape, Stage
+from nas.architecture.spec import DEFAULT_INPUT, Architecture, Block, Conv, Mixed, Shape, Stage, Unit
 
 _TOLERANCE = 1e-4
 _NOT_COMPARED = {"peak_activation_bytes", "trainable_params"}
@@ -83,7 +83,7 @@ def _ends(blocks: Sequence[Block], channels: int, *, strided: bool) -> list[int]
     """Where stages end: behind each convolution that strides (or is dilated), and the 1x1 that completes it."""
     ends = []
     for i, block in enumerate(blocks, start=1):
-        if any(_ends_stage(unit, strided=strided) for unit in block.units):
+        if any(_ends_stage(unit, channels, strided=strided) for unit in block.units):
             last = block.units[-1]
             is_half = isinstance(last, Mixed) or (isinstance(last, Conv) and last.kind(channels) == "depthwise")
             ends.append(i + (is_half and i < len(blocks) and _is_pointwise(blocks[i])))
@@ -92,12 +92,9 @@ def _ends(blocks: Sequence[Block], channels: int, *, strided: bool) -> list[int]
     return ends
 
 
-def _ends_stage(unit: Conv | Mixed | Excite, *, strided: bool) -> bool:
-    if isinstance(unit, Excite):
-        return False
-    if strided:
-        return unit.stride > 1
-    return unit.dilation > 1 if isinstance(unit, Conv) else any(part.dilation > 1 for part in unit.parts)
+def _ends_stage(unit: Unit, channels: int, *, strided: bool) -> bool:
+    """Whether its convolution, of several side by side the first, strides or is dilated."""
+    return any(c.stride > 1 if strided else c.dilation > 1 for c in unit.convolutions(channels)[:1])
 
 
 def _is_pointwise(block: Block) -> bool:
