@@ -60,7 +60,8 @@ def report(name: str | None, storage: str, place: Path) -> int:
     if place.suffix.lower() not in {".html", ".htm"}:
         raise UnusableInputError(f"the report is a page: {str(place)!r}: give a file name that ends with .html")
     study = open_study(storage, name)
-    text = render(study)
+    with Console(stderr=True).status("drawing the study and counting its space"):
+        text = render(study)
     try:
         place.write_text(text, encoding="utf-8")
     except OSError as error:

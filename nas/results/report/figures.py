@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite, nan
 from typing import Any
 
 import optuna
@@ -48,7 +49,7 @@ def parallel(trials: Sequence[FrozenTrial]) -> Figure:
     known = _known(trials)
     if reason := _missing(known):
         return Figure(plot=None, note=reason)
-    best = sorted(known, key=lambda t: (-(accuracy(t) or 0), t.number))[:MOST_LINES]
+    best = sorted(known, key=lambda t: (-_accuracy(t), t.number))[:MOST_LINES]
     figure = optuna.visualization.plot_parallel_coordinate(_study(best[::-1]), target_name=ACCURACY)
     note = f"A line a trial: {_count(len(best), len(known), 'the most accurate ')} complete trials, drawn by Optuna."
     return Figure(plot=_plain(figure), note=note)
@@ -70,7 +71,12 @@ def _bars(shares: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _known(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    return [t for t in trials if t.state == TrialState.COMPLETE and accuracy(t) is not None]
+    return [t for t in trials if t.state == TrialState.COMPLETE and isfinite(_accuracy(t))]
+
+
+def _accuracy(trial: FrozenTrial) -> float:
+    value = accuracy(trial)
+    return nan if value is None else value
 
 
 def _missing(known: Sequence[FrozenTrial]) -> str:
@@ -93,7 +99,7 @@ def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
         study = optuna.create_study(direction="maximize")
     finally:
         optuna.logging.set_verbosity(level)
-    study.add_trials(create_trial(params=t.params, distributions=t.distributions, value=accuracy(t)) for t in trials)
+    study.add_trials(create_trial(params=t.params, distributions=t.distributions, value=_accuracy(t)) for t in trials)
     return study
 
 

@@ -6,6 +6,7 @@ import base64
 import gzip
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from math import isfinite
 from typing import Any, NamedTuple
 
 import optuna
@@ -123,10 +124,10 @@ def _records(rows: Sequence[Row], room: int) -> tuple[list[Row], list[dict[str, 
         record = {
             "trial": row.trial,
             "state": row.state,
-            "accuracy": row.val_accuracy,
+            "accuracy": _finite(row.val_accuracy),
             "params": row.params,
             "macs": row.macs,
-            "curve": [round(value, 4) for value in row.curve],
+            "curve": [_finite(value) for value in row.curve],
             **drawing(row.architecture),
         }
         texts = escape(row.architecture + row.reason)
@@ -136,6 +137,11 @@ def _records(rows: Sequence[Row], room: int) -> tuple[list[Row], list[dict[str, 
         kept.append(row)
         records.append(record)
     return kept, records
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON knows no other numbers; an accuracy needs no more digits."""
+    return round(value, 6) if value is not None and isfinite(value) else None
 
 
 def _size(value: object) -> int:

@@ -258,7 +258,7 @@
 
   // Parallel coordinates: a line is the stronger the more accurate its trial, whatever the background.
   function recolour(place, figure) {
-    const [weak, strong] = [colour("line"), colour("accent")];
+    const [weak, strong] = [colour("pruned"), colour("accent")];
     for (const trace of figure.data) {
       if (trace.mode === "lines") trace.line.color = between(weak, strong, trace.y[0]);
       else Object.assign(trace.marker, { colorscale: [[0, weak], [1, strong]], reversescale: false });

@@ -1,6 +1,7 @@
 """The page as a text: what it holds, how large it is, what it escapes."""
 
 import json
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -45,7 +46,7 @@ def embedded(text: str) -> dict[str, Any]:
     """What the page draws."""
     match = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
     assert match is not None
-    document = json.loads(match[1])
+    document = json.loads(match[1], parse_constant=pytest.fail)  # NaN is no JSON
     assert isinstance(document, dict)
     return document
 
@@ -107,6 +108,15 @@ def test_limits_are_those_of_the_studys_constraints(tmp_path: Path) -> None:
         {"at": 5, "text": "params >= 5"},
     ]
     assert document["target"] == 0.85
+
+
+def test_an_accuracy_that_is_no_number_is_unknown(tmp_path: Path) -> None:
+    study = empty_study(tmp_path / "journal.log")
+    add(study, [0.5, math.nan], params=1, state=TrialState.FAIL)
+    add(study, [0.25, 0.75], params=2)
+    document = embedded(render(study))
+    failed = next(row for row in document["rows"] if row["trial"] == 0)
+    assert (failed["accuracy"], failed["curve"]) == (None, [0.5, None])
 
 
 def test_fronts_are_of_each_cost(tmp_path: Path) -> None:
