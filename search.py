@@ -217,6 +217,19 @@ def space(  # noqa: PLR0917
     return commands.space(space_ or source, require, constraints, format_, metrics=metrics, neighbours=neighbours)
 
 
+@app.command(epilog="Example: uv run --extra dashboard search.py dashboard --port 8081")
+def dashboard(
+    study: Annotated[str | None, typer.Option(help="name of the study")] = None,
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    top: Annotated[int, typer.Option(min=0, help="complete trials to attach code and card of")] = 3,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="of this machine alone")] = 8080,
+) -> int:
+    """Serve Optuna's dashboard on this machine, the winners' code and cards attached."""
+    from nas import viewing
+
+    viewing.dashboard(study, storage, top=top, port=port)
+
+
 @app.command(epilog="Example: uv run search.py doctor --storage runs/journal.log")
 def doctor(
     storage: Annotated[str | None, typer.Option(help="journal file, or a database's URL, to be opened")] = None,

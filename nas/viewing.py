@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.prompt import Confirm
@@ -16,7 +16,9 @@ from rich.text import Text
 from constraints.errors import UnusableInputError
 from nas.commands import find, interruptible, open_study
 from nas.results.card import card
+from nas.results.leaderboard import leaderboard
 from nas.results.show import comparison, print_card, print_comparison
+from nas.search.storage import run_folder
 
 if TYPE_CHECKING:
     from nas.doctor import Finding
@@ -68,6 +70,19 @@ def report(name: str | None, storage: str, place: Path) -> int:
         raise UnusableInputError(f"cannot write {place}: {error.strerror}: give a writable path") from None
     print(f"{place}: {place.stat().st_size / 1e6:.1f} MB, study {study.study_name}")
     return DONE
+
+
+@interruptible("the study is as it was")
+def dashboard(name: str | None, storage: str, *, top: int, port: int) -> NoReturn:
+    """Serve Optuna's dashboard on loopback, the best ``top`` complete trials attached, until Ctrl-C."""
+    from nas.results import dashboard as serving
+
+    serving.check_dashboard()
+    study = open_study(storage, name)
+    rows = leaderboard(study, top=top, states=["complete"]).rows
+    store = serving.attach(study, rows, run_folder(storage, study.study_name) / "artifacts")
+    print(f"http://{serving.HOST}:{port}/dashboard/ shows study {study.study_name}; Ctrl-C ends it", file=sys.stderr)
+    serving.serve(study, store, port)
 
 
 @interruptible("nothing was changed")

@@ -24,6 +24,8 @@ ADDED = {
     "export": ("--force",),
 }
 OF_A_STUDY = {"launch", "confirm", "leaderboard", "show", "compare", "export", "report"}
+ENDLESS = "dashboard"
+"""Ends by Ctrl-C alone: tests/nas/results/test_dashboard.py starts and ends it."""
 STAND_INS = {"cifar10-jpeg.tar.xz": "digits", "3": "1"}
 MODEL = """
 from torch import nn
@@ -72,12 +74,17 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         for name, value in {"XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "80"}.items():
             patch.setenv(name, value)
-        assert search.run(["launch", *SHORT, "--trials", "2", "--require", "params < 200k", "--write-config", "search.toml"]) == 0
+        assert (
+            search.run(
+                ["launch", *SHORT, "--trials", "2", "--require", "params < 200k", "--write-config", "search.toml"]
+            )
+            == 0
+        )
         yield folder
 
 
 @pytest.mark.usefixtures("here")
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", [c for c in commands() if not c.startswith(ENDLESS)])
 def test_a_command_of_the_pages_does_what_it_says(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     name, *arguments = [STAND_INS.get(word, word) for word in shlex.split(command)]
     study = f"study-{commands().index(command)}" if name == "launch" else "search"

@@ -101,19 +101,19 @@ def card(study: optuna.Study, row: Row) -> Card:
 
 def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage, ...]:
     texts = str(architecture).split("/")[1:-1]
+    outputs = {placed.stage: placed.output for placed in architecture.placed}  # a layer norm's own is channels last
     return tuple(
-        _stage(f"C{i}", text.split("-"), [s for s in layers if s.name.startswith(f"stages.c{i}.")])
-        for i, text in enumerate(texts, start=1)
+        _stage(f"C{i + 1}", text.split("-"), outputs[i], [s for s in layers if s.name.startswith(f"stages.c{i + 1}.")])
+        for i, text in enumerate(texts)
     )
 
 
-def _stage(name: str, blocks: Sequence[str], layers: Sequence[Layer]) -> Stage:
-    last = layers[-1]
+def _stage(name: str, blocks: Sequence[str], output: tuple[int, ...], layers: Sequence[Layer]) -> Stage:
     return Stage(
         name=name,
         blocks=tuple(blocks),
-        output=last.output,
-        receptive_field=last.receptive_field,
+        output=output,
+        receptive_field=layers[-1].receptive_field,
         params=sum(layer.params for layer in layers),
         macs=sum(layer.macs for layer in layers),
     )

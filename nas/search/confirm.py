@@ -75,7 +75,7 @@ def confirm(
     tasks = {
         (trial, seed): Task(
             architecture=architecture, feed=feed, epochs=epochs, until=epochs, seed=seed,
-            folder=folder / f"confirm-{trial:05d}-{_digest(architecture)}" / f"epochs-{epochs}-seed-{seed}",
+            folder=folder / f"confirm-{trial:05d}-{digest(architecture)}" / f"epochs-{epochs}-seed-{seed}",
         )
         for trial, architecture in trials
         for seed in seeds
@@ -94,7 +94,7 @@ def confirm(
     return [found[trial] for trial, _ in trials]
 
 
-def _digest(architecture: str) -> str:
+def digest(architecture: str) -> str:
     """What tells the trials of one number apart, should a study be made anew."""
     return hashlib.sha256(architecture.encode()).hexdigest()[:8]
 

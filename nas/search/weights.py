@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.search.confirm import _digest as digest
+from nas.search.confirm import digest
 from nas.search.work import CHECKPOINT, TEST, WEIGHTS
 
 _TRAINING = re.compile(r"epochs-(\d+)-seed-(\d+)")

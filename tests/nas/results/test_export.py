@@ -20,7 +20,7 @@ import search
 from nas.architecture import formats
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.search.confirm import _digest
+from nas.search.confirm import digest
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, SOURCE
 from nas.space.sampler import ARCHITECTURE
@@ -147,7 +147,7 @@ def test_source_tells_figures_verdicts_training_and_input(here: Path) -> None:
 
 
 def test_confirmed_weights_come_first(here: Path) -> None:
-    folder = here / f"runs/search/confirm-00000-{_digest(TEXT)}"
+    folder = here / f"runs/search/confirm-00000-{digest(TEXT)}"
     train(folder / "epochs-4-seed-1", 41, epochs=4, test_accuracy=0.99)
     train(folder / "epochs-4-seed-0", 40, epochs=4, test_accuracy=0.5)
     train(folder / "epochs-3-seed-0", 30, epochs=3, test_accuracy=0.7)

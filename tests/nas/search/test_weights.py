@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.search.confirm import _digest
+from nas.search.confirm import digest
 from nas.search.weights import trained_weights
 from nas.training import checkpoint
 
@@ -39,7 +39,7 @@ def test_those_of_the_search(tmp_path: Path) -> None:
 def test_of_confirmed_ones_the_longest_training_and_the_lowest_seed(tmp_path: Path, best_seed: int) -> None:
     """Whichever seed is the best on the test set: to choose by that would be to train on it."""
     finish(tmp_path / "trial-00003")
-    folder = tmp_path / f"confirm-00003-{_digest(TEXT)}"
+    folder = tmp_path / f"confirm-00003-{digest(TEXT)}"
     finish(folder / "epochs-9-seed-0", test_accuracy=1.0)
     files = [finish(folder / f"epochs-10-seed-{s}", test_accuracy=0.5 + (s == best_seed) / 4) for s in (0, 1)]
     finish(folder / "epochs-20-seed-0")  # trained, and not judged yet
@@ -50,7 +50,7 @@ def test_of_confirmed_ones_the_longest_training_and_the_lowest_seed(tmp_path: Pa
 
 
 def test_a_confirmation_of_another_network_is_left_alone(tmp_path: Path) -> None:
-    finish(tmp_path / f"confirm-00003-{_digest('BR/c9/fc')}" / "epochs-1-seed-0", test_accuracy=1.0)
+    finish(tmp_path / f"confirm-00003-{digest('BR/c9/fc')}" / "epochs-1-seed-0", test_accuracy=1.0)
     assert trained_weights(tmp_path, 3, TEXT) is None
 
 
