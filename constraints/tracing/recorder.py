@@ -20,6 +20,8 @@ from constraints.tracing.values import Handle
 
 _HANDLE = "_traced_handle"
 _FLOAT32_BYTES = 4
+_TOLD_OTHERWISE = ("padding", "vec")
+"""Overloads that torch works out first: padding in words, sizes or factors as a list."""
 _NO_KWARGS: Mapping[str, Any] = {}
 
 
@@ -171,7 +173,7 @@ class _Recorder(TorchDispatchMode):
         operator = _looked_up(func)
         if operator.decomposes:
             with self:
-                return func.decompose(*args, **(kwargs or {}))
+                return _in_parts(func, *args, **(kwargs or {}))
         if not self.has_autograd and torch.is_grad_enabled():
             raise _WantsGradients
         inputs: list[Handle] = []
@@ -270,9 +272,16 @@ def _looked_up(func: Any) -> Operator:
     if space != "aten":
         return Operator(schema.name, names, None, mutates, False)
     base = op[:-1] if mutates and op.endswith("_") else op
-    known = None if func._overloadname == "padding" else OPERATIONS.get(base)  # padding told in words is worked out
+    known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
     decomposes = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
     return Operator(base, names, known, mutates, decomposes and not (known or base in CONSTANT))
+
+
+def _in_parts(func: Any, *args: Any, **kwargs: Any) -> Any:
+    """Run a composite operation as its parts: torch's own, and not those that it knows for the compiler."""
+    if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
+        return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
+    return func.decompose(*args, **kwargs)
 
 
 def _memory(tensor: torch.Tensor) -> int:

@@ -1,5 +1,6 @@
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -382,3 +383,16 @@ def test_resamplings_by_unrelated_factors_take_no_longer_than_their_maps() -> No
     found = trace(mixed, (1, 97, 8)).layers[-1]
     assert found.receptive_field is not None
     assert probe_axis(mixed, (1, 97, 8), 0) == found.receptive_field[0]
+
+
+@pytest.mark.parametrize(
+    ("mode", "antialias"), [("nearest", False), ("bilinear", False), ("bicubic", False), ("bilinear", True)]
+)
+@pytest.mark.parametrize("factor", [0.5, 0.4, 1.6])
+def test_a_factor_is_taken_as_it_is_given_not_as_sizes_have_it(mode: str, antialias: bool, factor: float) -> None:
+    # 41 units at half the size make 20: the step is 2 and not 41 / 20
+    resize = partial(F.interpolate, scale_factor=factor, mode=mode, antialias=antialias)
+    model = nn.Sequential(nn.Upsample(size=(41, 8)), Written(lambda m, x: resize(x)))
+    found = trace(model, (1, 256, 8)).metrics.receptive_field_hw
+    assert found is not None
+    assert found[0] == probe_axis(model, (1, 256, 8), 0)
