@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -94,6 +95,16 @@ def test_a_command_of_the_pages_does_what_it_says(command: str, capfd: pytest.Ca
     captured = capfd.readouterr()
     assert code in {0, 1}, captured.err
     assert captured.out or "--to" in arguments
+
+
+def test_the_example_of_library_use_runs(here: Path) -> None:
+    example = here / "docs" / "examples" / "library.py"
+    command = [sys.executable, str(example)]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "% of the validation images" in done.stdout
 
 
 def test_the_pages_show_every_command() -> None:
