@@ -64,9 +64,9 @@ class Family:
 
     def end(self) -> None:
         """Stop the family, so that none forks while others are killed; kill it, and look again until none is left."""
+        self._signal_group(signal.SIGSTOP)  # at once, so that those who fork are few to look for
         if not _PROC.is_dir():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.leader, signal.SIGKILL)
+            self._signal_group(signal.SIGKILL)
         for _ in range(_ROUNDS):
             left = self._all_living() or self._all_living()  # one look may miss a copy made while it lasts
             if not left:
@@ -74,6 +74,10 @@ class Family:
             _send(left, signal.SIGSTOP)
             _send(left | self._all_living(), signal.SIGKILL)
             time.sleep(_PAUSE_SECONDS)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.leader, number)
 
     def _belongs(self, pid: int, stat: _Stat) -> bool:
         return stat.session == self.leader or self.known.get(pid) == stat.started
