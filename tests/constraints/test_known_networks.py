@@ -10,19 +10,7 @@ import torchvision
 from torch import nn
 
 from constraints.trace import Trace, trace
-
-
-class Written(nn.Module):
-    """A model whose forward pass is a function of its modules."""
-
-    def __init__(self, forward: Callable[..., Any], **parts: Any) -> None:
-        super().__init__()
-        self.run = forward
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, x: torch.Tensor) -> Any:
-        return self.run(self, x)
+from tests.constraints.written import Written
 
 
 def conv(i: int, o: int, k: int = 3, **options: Any) -> nn.Conv2d:

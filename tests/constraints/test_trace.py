@@ -14,21 +14,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from constraints.errors import UnusableInputError
 from constraints.probe import probe_axis
 from constraints.trace import Trace, trace
+from tests.constraints.written import Written
 
 PIXELS = 32 * 32
-
-
-class Written(nn.Module):
-    """A model whose forward pass is a function of its modules and inputs."""
-
-    def __init__(self, forward: Callable[..., Any], **parts: Any) -> None:
-        super().__init__()
-        self.run = forward
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        return self.run(self, *inputs)
 
 
 def conv(i: int, o: int, k: int = 3, **options: Any) -> nn.Conv2d:

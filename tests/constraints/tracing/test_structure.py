@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from constraints import check
 from constraints.trace import trace
 from constraints.tracing.structure import distinct, main_path, stages
 from constraints.tracing.values import Call, Flow, Key, Path, Value
+from tests.constraints.written import Written
 
 
 def call(key: str, stride: int = 1, kernel: int = 3, dilation: int = 1) -> Call:
@@ -58,19 +58,6 @@ def test_a_convolution_after_the_global_pool_is_of_no_stage() -> None:
     model = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 10, 1), nn.Flatten())
     figures = trace(model).metrics
     assert (figures.convs, figures.stages, figures.convs_per_stage) == (4, 2, (2, 1))
-
-
-class Written(nn.Module):
-    """A model whose forward pass is a function of its modules."""
-
-    def __init__(self, forward: Callable[..., Any], **parts: nn.Module) -> None:
-        super().__init__()
-        self.run = forward
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, x: torch.Tensor) -> Any:
-        return self.run(self, x)
 
 
 def conv(i: int, o: int, k: int = 3, **options: Any) -> nn.Conv2d:
