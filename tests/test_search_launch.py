@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -159,36 +155,6 @@ def test_the_leaderboard_command_loads_no_torch(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["2", "[]"]
     assert done.stderr.startswith("error: no storage at none.log: ")
-
-
-@pytest.fixture
-def database() -> Iterator[str]:
-    """A PostgreSQL server of its own on a loopback port."""
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    initdb = str(installed[-1]) if installed else shutil.which("initdb")
-    if initdb is None or importlib.util.find_spec("psycopg") is None:
-        missing = "PostgreSQL's server (initdb) or its driver (psycopg) is not installed"
-        if "CI" in os.environ:
-            pytest.fail(missing)
-        pytest.skip(missing)
-    binaries, data = Path(initdb).parent, Path(tempfile.mkdtemp(prefix="nas-postgresql-"))
-    as_root = os.geteuid() == 0
-    if as_root:  # the server refuses to run as root
-        shutil.chown(data, "nobody")
-    user: dict[str, Any] = {"user": "nobody"} if as_root else {}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": data, **user}
-    subprocess.run([initdb, "-D", str(data / "db"), "-U", "nas", "-A", "trust"], check=True, **quiet)
-    options = f"-p {port} -h 127.0.0.1 -k '' -F"
-    control = [str(binaries / "pg_ctl"), "-D", str(data / "db"), "-w", "-l", str(data / "log")]
-    subprocess.run([*control, "-o", options, "start"], check=True, **quiet)
-    try:
-        yield f"postgresql://nas:unused@127.0.0.1:{port}/postgres"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=True, **quiet)
-        shutil.rmtree(data, ignore_errors=True)
 
 
 def test_a_search_on_postgresql(here: Path, database: str, capsys: Captured) -> None:

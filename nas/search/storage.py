@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy.exc import DBAPIError
 
 from constraints.errors import UnusableInputError
 
-CONNECT_SECONDS = 10
+NETWORK: Mapping[str, int] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""Options of PostgreSQL's client library (seconds, the last one milliseconds): a dead network is noticed in 25 s."""
 _POSTGRESQL = re.compile(r"^postgres(ql)?://")
 _JOURNAL_START = b'{"op_code":'
 
@@ -36,6 +46,28 @@ def open_storage(place: str, *, write: bool = False) -> BaseStorage:
 def is_database(place: str) -> bool:
     """Whether a storage is a database's URL rather than a journal's path."""
     return "://" in place
+
+
+def is_postgresql(place: str) -> bool:
+    """Whether a storage is in PostgreSQL, by whatever driver: there a study is held by a lease."""
+    return re.match(r"postgres(ql)?(\+\w+)?://", place) is not None
+
+
+class StorageLostError(StorageInternalError):
+    """The storage is out of reach for the moment."""
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, says that a database server is out of reach, which may pass."""
+    while error is not None:
+        if isinstance(error, StorageLostError) or (isinstance(error, DBAPIError) and _is_connection_lost(error)):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _is_connection_lost(error: DBAPIError) -> bool:
+    return error.connection_invalidated or type(error.orig).__module__.partition(".")[0] == "psycopg"
 
 
 def run_folder(storage: str, study: str) -> Path:
@@ -142,11 +174,10 @@ def _is_operation(line: bytes) -> bool:
 
 
 def _database(url: str) -> BaseStorage:
-    timeout = {"connect_timeout": CONNECT_SECONDS} if _POSTGRESQL.match(url) else {}
     try:
         return RDBStorage(
             _POSTGRESQL.sub("postgresql+psycopg://", url),
-            engine_kwargs={"connect_args": timeout, "pool_pre_ping": True},
+            engine_kwargs={"connect_args": dict(NETWORK) if _POSTGRESQL.match(url) else {}, "pool_pre_ping": True},
         )
     except ImportError as error:
         missing = error.__cause__.name if isinstance(error.__cause__, ImportError) else None

@@ -1,0 +1,82 @@
+"""What tests of several packages use: a real PostgreSQL server."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Server:
+    """A PostgreSQL server of its own on a loopback port, to be stopped and started."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        as_root = os.geteuid() == 0
+        if as_root:  # the server refuses to run as root
+            shutil.chown(folder, "nobody")
+        user: dict[str, Any] = {"user": "nobody"} if as_root else {}
+        self._quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": folder, **user}
+        data = str(folder / "db")
+        self._control = [str(binaries / "pg_ctl"), "-D", data, "-w", "-l", str(folder / "log")]
+        self._numbers = count()
+        self._run(str(binaries / "initdb"), "-D", data, "-U", "nas", "-A", "trust", "-N")
+        self.start()
+
+    def start(self) -> None:
+        self._run(*self._control, "-o", f"-p {self._port} -h 127.0.0.1 -k '' -F", "start")
+
+    def stop(self) -> None:
+        self._run(*self._control, "-m", "fast", "stop")
+
+    def _run(self, *command: str) -> None:
+        subprocess.run(command, check=True, **self._quiet)
+
+    def new_database(self) -> str:
+        """URL of an empty database."""
+        import psycopg
+
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return self._url(name)
+
+    def _url(self, name: str) -> str:
+        return f"postgresql://nas:unused@127.0.0.1:{self._port}/{name}"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    initdb = str(installed[-1]) if installed else shutil.which("initdb")
+    if initdb is None or importlib.util.find_spec("psycopg") is None:
+        missing = "PostgreSQL's server (initdb) or its driver (psycopg) is not installed"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    folder = Path(tempfile.mkdtemp(prefix="nas-postgresql-"))
+    try:
+        server = Server(Path(initdb).parent, folder)
+        yield server
+        with suppress(subprocess.CalledProcessError):  # a test that failed may have left it stopped
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def database(postgresql: Server) -> str:
+    """URL of an empty database on a PostgreSQL server."""
+    return postgresql.new_database()
