@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ class Task:
     until: int
     seed: int
     folder: Path
+    after_epoch: Callable[[], None] | None = None
+    """Called when the files of an epoch are written; what it raises ends the training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +99,8 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
     def on_epoch(epoch: Epoch) -> bool:
         curve[epoch.epoch - 1 :] = [epoch]
         _write(task.folder / PROGRESS, json.dumps([asdict(e) for e in curve]))
+        if task.after_epoch is not None:
+            task.after_epoch()
         return epoch.epoch < task.until
 
     torch.manual_seed(task.seed)
