@@ -88,7 +88,9 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     workers: Annotated[int | None, typer.Option(help="processes that train (one a core, or a GPU)")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
     engine: Annotated[str | None, typer.Option(help="local")] = None,
-    objective: Annotated[str | None, typer.Option(help="accuracy")] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="accuracy, or accuracy,params or accuracy,macs for a Pareto front")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="of proposals, weights and augmentation (0)")] = None,
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:

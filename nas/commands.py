@@ -261,7 +261,7 @@ def _confirm(
             f"other data: {source} is not what study {study.study_name!r} was made with: give that with --data"
         )
     folder = storages.run_folder(config.storage, study.study_name)
-    with launches.hold(folder, study.study_name, "confirm"), launches.gives_way(), ConfirmView(console) as view:
+    with launches.hold(config.storage, study.study_name, "confirm"), launches.gives_way(), ConfirmView(console) as view:
         return confirming.confirm(
             study,
             [(row.trial, row.architecture) for row in rows],

@@ -38,6 +38,10 @@ def _folder_name(text: str) -> str:
     return text
 
 
+Objective = Literal[
+    "accuracy", "accuracy,params", "accuracy,macs", "accuracy,params,macs", "accuracy,macs,params"
+]  # fmt: skip
+"""What is maximised, and what is minimised beside it."""
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
@@ -63,7 +67,7 @@ class LaunchConfig(BaseModel):
     workers: int | None = Field(default=None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     engine: Literal["local"] = "local"
-    objective: Literal["accuracy"] = "accuracy"
+    objective: Objective = "accuracy"
     seed: int = Field(default=0, ge=0)
 
     def to_toml(self) -> str:

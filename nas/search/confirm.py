@@ -6,7 +6,7 @@ import hashlib
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,11 +109,11 @@ def _run(
         while waiting and len(running) < engine.slots:
             key = waiting.pop(0)
             running[engine.submit(confirm_candidate, tasks[key])] = key
-        done, _ = wait(running, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
+        engine.wait(running, TICK_SECONDS)
         for trial, seed in running.values():
             task = tasks[trial, seed]
             progress(trial, seed, len(read_progress(task.folder)), task.epochs)
-        for future in done:
+        for future in [future for future in running if future.done()]:
             key = running.pop(future)
             try:
                 yield key, _succeeded(future.result(), *key)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import count
@@ -17,6 +17,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.search.engine import MAX_DEATHS, Engine
+from nas.search.halving import Halving
+from nas.search.objectives import Objectives
+from nas.search.storage import is_outage
 from nas.search.study import CURVE, REASON, REJECTED
 from nas.search.work import Outcome, Task, read_progress, train_candidate
 from nas.space.analytic import metrics
@@ -25,10 +28,11 @@ from nas.space.sampler import ARCHITECTURE, FeasibleSampler, SpaceExhaustedError
 if TYPE_CHECKING:
     from nas.training.feed import Feed
 
-RUNG_FACTOR = 2
-FIRST_RUNG = 2
-"""Epochs of the first rung; each further one is RUNG_FACTOR times as long, up to the full budget."""
 TICK_SECONDS = 0.25
+LOOK_SECONDS = 1.0
+"""Time between looks at how far the workers are."""
+OUTAGE_SECONDS = 600.0
+"""How long a storage that is gone is waited for, while the workers train on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,42 +89,124 @@ class Driver:
     budget: Budget
     folder: Path
     seed: int = 0
+    objectives: Objectives = field(default_factory=Objectives)
     observe: Callable[[Driver], None] = lambda driver: None
+    hold: Callable[[], None] = lambda: None
+    """Called before anything is written: raises where the study is no longer this driver's."""
+    clock: Callable[[], float] = time.monotonic
     running: list[Candidate] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
+    paused: dict[int, Candidate] = field(default_factory=dict)
+    """Candidates that wait at a rung, by the number of their trial."""
+    started: float = 0.0
     best: float | None = None
     earlier: list[FrozenTrial] = field(default_factory=list)
     """Trials that ended before this launch."""
     notes: list[str] = field(default_factory=list)
     """What a person should know of and no trial's state tells, one line each."""
+    _halving: Halving = field(init=False)
     _rejected_before: dict[str, int] = field(default_factory=dict)
     _interrupted: list[FrozenTrial] = field(default_factory=list)
+    _proposed: int = 0
     _exhausted: str = ""
+    _looked: float = 0.0
+
+    def __post_init__(self) -> None:
+        """The time of the launch begins."""
+        self.started = self.clock()
+        self._halving = Halving(self.budget.epochs, self.objectives)
 
     def run(self) -> Summary:
         """Search until a budget is spent; on KeyboardInterrupt the workers end and everything finished is kept."""
-        self._rejected_before = dict(self.study.user_attrs.get(REJECTED, {}))
-        trials = self.study.get_trials(deepcopy=False)
-        self.earlier = [t for t in trials if t.state.is_finished()]
-        self.best = max((t.values[0] for t in trials if t.state == TrialState.COMPLETE), default=None)
-        self._interrupted = [t for t in trials if not t.state.is_finished()]
+        self.hold()
+        self._take_up()
         try:
             while (ended := self._ended()) is None:
-                self._fill()
-                if not self.running:
-                    ended = self._exhausted or "every trial of the budget is done"
-                    break
-                self._collect()
+                try:
+                    self.hold()
+                    self._fill()
+                    if not self.running:
+                        ended = self._exhausted or "every trial of the budget is done"
+                        self._end_paused("below the better half")
+                        break
+                    self._collect()
+                except Exception as error:
+                    self._outlast(error)
                 self.observe(self)
         finally:
             self.engine.shutdown()
-        unfinished = len(self.running) + len(self._interrupted)
+        unfinished = len(self.running) + len(self.paused) + len(self._interrupted)
         return Summary(ended=ended, unfinished=unfinished, best=self.best, reached=self._reached())
+
+    def _take_up(self) -> None:
+        """Learn what earlier launches did, and what they left undone."""
+        self._rejected_before = dict(self.study.user_attrs.get(REJECTED, {}))
+        trials = self.study.get_trials(deepcopy=False)
+        self._proposed = sum(ARCHITECTURE in t.user_attrs for t in trials)
+        self.earlier = [t for t in trials if t.state.is_finished()]
+        self.best = max((t.values[0] for t in trials if t.state == TrialState.COMPLETE), default=None)
+        for trial in trials:
+            if trial.intermediate_values:
+                figures = metrics(parse(trial.user_attrs[ARCHITECTURE]))
+                for epoch, accuracy in trial.intermediate_values.items():
+                    self._halving.add(trial.number, epoch, self.objectives.values(accuracy, figures))
+        self._take_up_unfinished(trials)
+
+    def _take_up_unfinished(self, trials: Sequence[FrozenTrial]) -> None:
+        """Sort the trials that nobody trains into those that wait at a rung and those under way."""
+        known = {c.trial.number for c in (*self.running, *self.paused.values())}
+        self._interrupted = []
+        for trial in trials:
+            if trial.state.is_finished() or trial.number in known:
+                continue
+            trained = len(trial.intermediate_values)
+            kept = len(read_progress(self._folder(trial)))
+            if trained in self._halving.levels[:-1] and kept >= trained:
+                architecture = parse(trial.user_attrs[ARCHITECTURE])
+                self.paused[trial.number] = self._candidate(Trial(self.study, trial._trial_id), architecture, trained)
+            else:
+                self._interrupted.append(trial)
+
+    def _outlast(self, error: Exception) -> None:
+        """Wait for a storage that is gone, then go on from what it knows; the error where it stays away.
+
+        The workers train on meanwhile. Raises what is no outage at once.
+        """
+        until = self.clock() + OUTAGE_SECONDS
+        if is_outage(error):
+            self.notes.append("the storage does not answer: the search goes on when it does")
+        while is_outage(error) and self.clock() < until:
+            self.observe(self)
+            time.sleep(TICK_SECONDS)
+            try:
+                self.hold()
+                self._reconcile()
+            except Exception as again:
+                error = again
+            else:
+                self.notes.append("the storage answers again")
+                return
+        raise error
+
+    def _reconcile(self) -> None:
+        """Believe the study, not what was last sent to it: which trials have ended, and which epochs are stored."""
+        trials = self.study.get_trials(deepcopy=False)
+        for candidate in [*self.running, *self.paused.values()]:
+            trial = trials[candidate.trial.number]
+            candidate.trial = Trial(self.study, trial._trial_id)
+            candidate.reported = len(trial.intermediate_values)
+            stored = min(len(trial.user_attrs.get(CURVE, [])), candidate.reported)
+            candidate.curve = candidate.curve[:stored]
+        self.running = [c for c in self.running if not trials[c.trial.number].state.is_finished()]
+        self.paused = {n: c for n, c in self.paused.items() if not trials[n].state.is_finished()}
+        complete = [t.values[0] for t in trials if t.state == TrialState.COMPLETE]
+        self.best = max(complete, default=None)
+        self._proposed = sum(ARCHITECTURE in t.user_attrs for t in trials)
+        self._take_up_unfinished(trials)
 
     @property
     def seconds_left(self) -> float:
         """Seconds until the launch's time is spent."""
-        return self.budget.seconds - (time.monotonic() - self.started)
+        return self.budget.seconds - (self.clock() - self.started)
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -130,6 +216,10 @@ class Driver:
 
     def _ended(self) -> str | None:
         if self.budget.stop_at_target and self._reached():
+            for candidate in self.running:
+                self.paused[candidate.trial.number] = candidate
+            self.running = []
+            self._end_paused("the search met its target")
             return "the target is met"
         if self.seconds_left <= 0:
             return "the time is spent"
@@ -139,25 +229,29 @@ class Driver:
         return self.budget.target is not None and self.best is not None and self.best > self.budget.target
 
     def _fill(self) -> None:
-        """Give every free worker a candidate, those first that an earlier launch left running."""
+        """Give every free worker a candidate: what an earlier launch left running, then who goes on, then new ones."""
         while len(self.running) < self.engine.slots and (candidate := self._next()):
             self.running.append(candidate)
             self._train(candidate)
 
     def _next(self) -> Candidate | None:
-        """The next candidate to train; None where the budget or the space has no more."""
+        """The next candidate to train; None where nobody goes on and the budget or the space has no more."""
         try:
             if self._interrupted:
                 left = self._interrupted.pop(0)
                 return self._propose(Trial(self.study, left._trial_id), len(left.intermediate_values))
-            if not self._exhausted and self._proposed() < self.budget.trials:
+            if promoted := self._promoted(is_last=False):
+                return promoted
+            if not self._exhausted and self._proposed < self.budget.trials:
                 return self._propose(self.study.ask(), 0)
         except SpaceExhaustedError as error:
             self._exhausted = f"the space is exhausted: {error}"
-        return None
+        return self._promoted(is_last=True)
 
-    def _proposed(self) -> int:
-        return sum(ARCHITECTURE in t.user_attrs for t in self.study.get_trials(deepcopy=False))
+    def _promoted(self, *, is_last: bool) -> Candidate | None:
+        paused = {number: len(candidate.curve) for number, candidate in self.paused.items()}
+        number = self._halving.promoted(paused, is_last=is_last)
+        return None if number is None else self.paused.pop(number)
 
     def _propose(self, trial: Trial, reported: int) -> Candidate:
         """The candidate of a trial; what an interrupted one lacks is proposed as it would have been.
@@ -177,9 +271,10 @@ class Driver:
             self.study.set_user_attr(REJECTED, self.rejected)
             self._set_leftover_aside(trial)
             trial.set_user_attr(ARCHITECTURE, str(judged.architecture))
+            self._proposed += 1
         return self._candidate(trial, parse(trial.user_attrs[ARCHITECTURE]), reported)
 
-    def _folder(self, trial: Trial) -> Path:
+    def _folder(self, trial: Trial | FrozenTrial) -> Path:
         return self.folder / f"trial-{trial.number:05d}"
 
     def _set_leftover_aside(self, trial: Trial) -> None:
@@ -208,7 +303,7 @@ class Driver:
 
     def _train(self, candidate: Candidate) -> None:
         """Send a candidate to a worker until its next rung."""
-        candidate.until = next((r for r in rungs(self.budget.epochs) if r > len(candidate.curve)), self.budget.epochs)
+        candidate.until = self._halving.until(len(candidate.curve))
         task = Task(
             architecture=str(candidate.architecture),
             feed=self.feed,
@@ -217,17 +312,20 @@ class Driver:
             seed=self.seed,
             folder=candidate.folder,
         )
-        candidate.epoch_started = time.monotonic()
+        candidate.epoch_started = self.clock()
         candidate.future = self.engine.submit(train_candidate, task)
 
     def _collect(self) -> None:
         """Take up what the workers did meanwhile."""
         futures = [c.future for c in self.running if c.future is not None]
-        wait(futures, timeout=min(TICK_SECONDS, max(self.seconds_left, 0)), return_when=FIRST_COMPLETED)
+        self.engine.wait(futures, min(TICK_SECONDS, max(self.seconds_left, 0)))
+        if is_time_to_look := self.clock() - self._looked >= LOOK_SECONDS:
+            self._looked = self.clock()
         for candidate in list(self.running):
             future = candidate.future
             if future is None or not future.done():
-                self._report(candidate, read_progress(candidate.folder))
+                if is_time_to_look:
+                    self._report(candidate, read_progress(candidate.folder))
                 continue
             try:
                 outcome = future.result()
@@ -243,22 +341,32 @@ class Driver:
 
     def _report(self, candidate: Candidate, curve: list[dict[str, Any]]) -> None:
         """Store the epochs that the study does not know yet; the curve first, so that no epoch is known without it."""
+        trial = candidate.trial
         for epoch in curve[len(candidate.curve) :]:
+            candidate.epoch_started = self.clock()
+            trial.set_user_attr(CURVE, [*candidate.curve, epoch])
+            number, accuracy = epoch["epoch"], epoch["val_accuracy"]
+            if number > candidate.reported:  # trial.report, which Optuna has for one objective only
+                self.study._storage.set_trial_intermediate_value(trial._trial_id, number, accuracy)
             candidate.curve.append(epoch)
-            candidate.epoch_started = time.monotonic()
-            candidate.trial.set_user_attr(CURVE, candidate.curve)
-            if epoch["epoch"] > candidate.reported:
-                candidate.trial.report(epoch["val_accuracy"], epoch["epoch"])
+            self._halving.add(trial.number, number, self.objectives.values(accuracy, candidate.metrics))
 
     def _decide(self, candidate: Candidate, outcome: Outcome) -> None:
         if outcome.reason:
             self._end(candidate, reason=outcome.reason)
         elif len(candidate.curve) >= self.budget.epochs:
             self._end(candidate)
-        elif candidate.trial.should_prune():
-            self._end(candidate, pruned=True)
         else:
-            self._train(candidate)
+            self.running.remove(candidate)
+            candidate.future = None
+            self.paused[candidate.trial.number] = candidate
+
+    def _end_paused(self, why: str) -> None:
+        """End the candidates that wait at a rung: none of them goes on."""
+        for number, candidate in list(self.paused.items()):
+            candidate.trial.set_user_attr(REASON, f"{why} at epoch {len(candidate.curve)}")
+            self.study.tell(candidate.trial, state=TrialState.PRUNED)
+            del self.paused[number]
 
     def _retry(self, candidate: Candidate) -> None:
         candidate.deaths += 1
@@ -267,33 +375,15 @@ class Driver:
         else:
             self._train(candidate)
 
-    def _end(self, candidate: Candidate, *, reason: str = "", pruned: bool = False) -> None:
-        self.running.remove(candidate)
+    def _end(self, candidate: Candidate, *, reason: str = "") -> None:
         if reason:
             self._fail(candidate.trial, reason)
-        elif pruned:
-            candidate.trial.set_user_attr(REASON, f"below the better half at epoch {len(candidate.curve)}")
-            self.study.tell(candidate.trial, state=TrialState.PRUNED)
         else:
-            value = candidate.curve[-1]["val_accuracy"]
-            self.study.tell(candidate.trial, value)
-            self.best = value if self.best is None else max(self.best, value)
+            accuracy = candidate.curve[-1]["val_accuracy"]
+            self.study.tell(candidate.trial, self.objectives.values(accuracy, candidate.metrics))
+            self.best = accuracy if self.best is None else max(self.best, accuracy)
+        self.running.remove(candidate)
 
     def _fail(self, trial: Trial, reason: str) -> None:
         trial.set_user_attr(REASON, reason)
         self.study.tell(trial, state=TrialState.FAIL)
-
-
-def rungs(epochs: int) -> list[int]:
-    """The epochs at which a candidate is compared with those before it, the full budget last."""
-    levels = []
-    level = FIRST_RUNG
-    while level < epochs:
-        levels.append(level)
-        level *= RUNG_FACTOR
-    return [*levels, epochs]
-
-
-def pruner() -> optuna.pruners.BasePruner:
-    """Asynchronous successive halving over the rungs (Li et al., A System for Massively Parallel Tuning, 2020)."""
-    return optuna.pruners.SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=RUNG_FACTOR)

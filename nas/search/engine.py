@@ -7,8 +7,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +35,9 @@ class Engine(Protocol):
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call ``function(placement, *args)`` on a free worker."""
+
+    def wait(self, futures: Collection[Future[Any]], seconds: float) -> None:
+        """Return when one of ``futures`` is done, or after ``seconds``."""
 
     def shutdown(self) -> None:
         """End the workers at once; what they were doing is lost."""
@@ -63,6 +66,10 @@ class LocalEngine:
                 future = self._pool(slot).submit(function, self._placements[slot], *args)
         self._busy[slot] = future
         return future
+
+    def wait(self, futures: Collection[Future[Any]], seconds: float) -> None:
+        """Return when one of ``futures`` is done, or after ``seconds``."""
+        wait(futures, timeout=seconds, return_when=FIRST_COMPLETED)
 
     def shutdown(self) -> None:
         """Kill the workers; their checkpoints are whole, since those are written atomically."""

@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 from filelock import FileLock, Timeout
 from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from constraints.augmentation import judge_augmentation
 from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
 from nas.config import DEFAULT_TARGET, LaunchConfig
-from nas.search.driver import Budget, Driver, Summary, pruner
+from nas.search.driver import Budget, Driver, Summary
 from nas.search.engine import LocalEngine, placements
-from nas.search.storage import open_storage, reason, run_folder
+from nas.search.lease import LAPSE_SECONDS, Lease
+from nas.search.objectives import Objectives
+from nas.search.storage import is_postgresql, open_storage, reason, run_folder
 from nas.search.study import DATA, SOURCE, TARGET, create_or_resume
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
@@ -38,7 +41,8 @@ class Prepared:
     study: optuna.Study
     driver: Driver
     dataset: Dataset
-    lock: FileLock
+    lock: ExitStack
+    """Keeps other launches off the study until it is closed."""
 
 
 def check(config: LaunchConfig) -> None:
@@ -47,8 +51,12 @@ def check(config: LaunchConfig) -> None:
     gpus(config.device)
 
 
-def prepare(config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], None]) -> Prepared:
+def prepare(
+    config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], None], *, lapse: float = LAPSE_SECONDS
+) -> Prepared:
     """Open everything that a search needs; every error comes before a worker starts.
+
+    ``lapse`` is of the lease, in seconds.
 
     Raises UnusableInputError for a space in which nothing is feasible, a storage that cannot be opened, a study made
     with other data, space or constraints, one that another launch holds, a GPU that is not there.
@@ -59,23 +67,23 @@ def prepare(config: LaunchConfig, dataset: Dataset, observe: Callable[[Driver], 
     feed, workers = search_feed(dataset, config.seed), engine(config)
     sampler = FeasibleSampler(feasible, seed=config.seed)
     storage = open_storage(config.storage, write=True)
-    folder = run_folder(config.storage, config.study)
-    lock = hold(folder, config.study)
-    try:
-        study = create_or_resume(storage, config.study, _identity(config, dataset, space), sampler)
+    with ExitStack() as held, gives_way():
+        check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
+        objectives = Objectives.parse(config.objective)
+        identity = _identity(config, dataset, space)
+        study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         budget = _budget(config)
         _describe(study, config, dataset)
-    except BaseException:
-        lock.release()
-        raise
+        lock = held.pop_all()
     driver = Driver(
         study=study,
         sampler=sampler,
         engine=workers,
         feed=feed,
         budget=budget,
-        folder=folder,
+        folder=run_folder(config.storage, config.study),
         seed=config.seed,
+        objectives=objectives,
         observe=observe,
     )
     return Prepared(study=study, driver=driver, dataset=dataset, lock=lock)
@@ -93,7 +101,6 @@ def _budget(config: LaunchConfig) -> Budget:
 
 def _describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
     """Keep in the study what its leaderboard shows; a target that an earlier launch asked for stays."""
-    study.pruner = pruner()
     study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
     study.set_user_attr(SOURCE, _absolute(config.data))
     study.set_user_attr(DATA, dataset.name)
@@ -167,8 +174,29 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def hold(folder: Path, study: str, job: str = "driver") -> FileLock:
-    """The lock that keeps a second launch (or other ``job``) off the same study."""
+@contextmanager
+def hold(
+    place: str, study: str, job: str = "driver", *, storage: BaseStorage | None = None, lapse: float = LAPSE_SECONDS
+) -> Iterator[Callable[[], None]]:
+    """Keep a second ``job`` off a study: by a lease in PostgreSQL, and off the folder of its checkpoints by a file.
+
+    Yields what a search calls before it goes on (``Lease.check``); nothing commits through ``storage`` without the
+    lease. Raises UnusableInputError where another holds the study.
+    """
+    with ExitStack() as held:
+        check: Callable[[], None] = _nothing
+        if is_postgresql(place):
+            with gives_way():
+                lease = held.enter_context(Lease(place, study, job, lapse=lapse))
+            check = lease.check
+            if isinstance(storage, RDBStorage):
+                lease.guard(storage.engine)
+        lock = _lock(run_folder(place, study), study, job)
+        held.callback(lock.release)
+        yield check
+
+
+def _lock(folder: Path, study: str, job: str) -> FileLock:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{job}.lock", timeout=0)
@@ -181,6 +209,10 @@ def hold(folder: Path, study: str, job: str = "driver") -> FileLock:
     except OSError as error:
         raise UnusableInputError(f"cannot write {folder}: {error.strerror}: give --storage a writable path") from None
     return lock
+
+
+def _nothing() -> None:
+    """What is held by a file alone is not lost meanwhile."""
 
 
 def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> dict[str, object]:

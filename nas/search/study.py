@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import optuna
 from optuna.storages import BaseStorage
@@ -37,20 +37,27 @@ REMEDIES = {
 }
 
 
+Direction = Literal["maximize", "minimize"]
+
+
 class _Measured(Protocol):
     @property
     def intermediate_values(self) -> Mapping[int, float]: ...
 
 
 def create_or_resume(
-    storage: BaseStorage, name: str, identity: Mapping[str, Any], sampler: optuna.samplers.BaseSampler
+    storage: BaseStorage,
+    name: str,
+    identity: Mapping[str, Any],
+    sampler: optuna.samplers.BaseSampler,
+    directions: Sequence[Direction] = ("maximize",),
 ) -> optuna.Study:
     """The study ``name``, made where it is new; UnusableInputError where it was made with another identity.
 
     ``identity`` maps each key of REMEDIES to a JSON value; of one with ``name`` and ``hash`` only the hash counts.
     """
     study = optuna.create_study(
-        storage=storage, study_name=name, sampler=sampler, direction="maximize", load_if_exists=True
+        storage=storage, study_name=name, sampler=sampler, directions=list(directions), load_if_exists=True
     )
     known = study.user_attrs.get(IDENTITY)
     if known is None:

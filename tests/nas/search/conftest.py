@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -30,6 +30,9 @@ class HereEngine:
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def wait(self, futures: Collection[Future[Any]], seconds: float) -> None:
+        assert all(future.done() for future in futures)
 
     def shutdown(self) -> None:
         self.ended = True

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -54,6 +55,9 @@ class DyingEngine:
         future: Future[Any] = Future()
         future.set_exception(BrokenProcessPool())
         return future
+
+    def wait(self, futures: Collection[Future[Any]], seconds: float) -> None:
+        assert all(future.done() for future in futures)
 
     def shutdown(self) -> None:
         self.ended = True

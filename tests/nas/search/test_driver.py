@@ -11,8 +11,7 @@ import torch
 from optuna.trial import TrialState
 
 from constraints.rules import parse_all
-from nas.search import driver as drivers
-from nas.search.driver import Budget, Driver, pruner, rungs
+from nas.search.driver import Budget, Driver
 from nas.search.study import CURVE, REASON, REJECTED
 from nas.search.work import CHECKPOINT, PROGRESS, read_progress
 from nas.space import space as spaces
@@ -29,7 +28,7 @@ def driver_of(
 ) -> Driver:
     feasible = FeasiblePart(spaces.load("tiny", input=(3, 32, 32), classes=10), parse_all(RULES))
     sampler = FeasibleSampler(feasible, seed=1)
-    study.sampler, study.pruner = sampler, pruner()
+    study.sampler = sampler
     limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, **budget})
     return Driver(study=study, sampler=sampler, engine=engine, feed=feed, budget=limits, folder=folder)
 
@@ -47,15 +46,10 @@ def story(study: optuna.Study) -> list[tuple[int, str, str, dict[int, float]]]:
     return [(t.number, t.state.name, t.user_attrs[ARCHITECTURE], t.intermediate_values) for t in study.trials]
 
 
-@pytest.mark.parametrize(("epochs", "levels"), [(1, [1]), (2, [2]), (3, [2, 3]), (4, [2, 4]), (9, [2, 4, 8, 9])])
-def test_rungs_double_up_to_the_full_budget(epochs: int, levels: list[int]) -> None:
-    assert rungs(epochs) == levels
-
-
 def test_two_searches_with_one_seed_agree_and_an_interrupted_one_too(engine: Any, feed: Feed, tmp_path: Path) -> None:
     studies = [optuna.create_study(direction="maximize") for _ in range(3)]
     for i in (0, 1):
-        summary = driver_of(studies[i], engine, feed, tmp_path / str(i), epochs=3).run()
+        summary = driver_of(studies[i], engine, feed, tmp_path / str(i), epochs=4).run()
         assert summary.ended == "every trial of the budget is done"
     ticks = 0
 
@@ -66,7 +60,7 @@ def test_two_searches_with_one_seed_agree_and_an_interrupted_one_too(engine: Any
             raise KeyboardInterrupt
 
     for _ in range(10):
-        driver = driver_of(studies[2], engine, feed, tmp_path / "2", epochs=3)
+        driver = driver_of(studies[2], engine, feed, tmp_path / "2", epochs=4)
         driver.observe = interrupt
         try:
             driver.run()
@@ -97,11 +91,11 @@ def test_a_network_that_diverges_fails_with_its_reason_and_the_search_goes_on(
     engine: Any, feed: Feed, tmp_path: Path
 ) -> None:
     study = optuna.create_study(direction="maximize")
-    driver = driver_of(study, engine, feed, tmp_path, trials=2, epochs=5)
+    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=5)
 
     def poison(_: Driver) -> None:
         path = tmp_path / "trial-00000" / CHECKPOINT
-        assert len(read_progress(path.parent)) == 4
+        assert len(read_progress(path.parent)) == 2
         content = torch.load(path, weights_only=True)
         for tensor in content["state"]["model"].values():
             if tensor.is_floating_point():
@@ -114,13 +108,13 @@ def test_a_network_that_diverges_fails_with_its_reason_and_the_search_goes_on(
         driver.run()
     driver_of(study, engine, feed, tmp_path, trials=2, epochs=5).run()
     assert study.trials[0].state == TrialState.FAIL
-    assert "diverged: loss is nan in epoch 5" in study.trials[0].user_attrs[REASON]
+    assert "diverged: loss is nan in epoch 3" in study.trials[0].user_attrs[REASON]
     assert study.trials[1].state in {TrialState.COMPLETE, TrialState.PRUNED}
 
 
 def test_a_trial_whose_folder_is_gone_is_trained_anew_and_says_so(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
-    driver = driver_of(study, engine, feed, tmp_path / "a", trials=1, epochs=3)
+    driver = driver_of(study, engine, feed, tmp_path / "a", trials=1, epochs=4)
 
     def stop(_: Driver) -> None:
         raise KeyboardInterrupt
@@ -129,11 +123,11 @@ def test_a_trial_whose_folder_is_gone_is_trained_anew_and_says_so(engine: Any, f
     with pytest.raises(KeyboardInterrupt):
         driver.run()
     assert len(study.trials[0].intermediate_values) == 2
-    again = driver_of(study, engine, feed, tmp_path / "b", trials=1, epochs=3)
+    again = driver_of(study, engine, feed, tmp_path / "b", trials=1, epochs=4)
     again.run()
     folder = tmp_path / "b" / "trial-00000"
     assert again.notes == [f"trial 0 is trained anew: its 2 finished epochs are not in {folder}"]
-    assert [e["epoch"] for e in study.trials[0].user_attrs[CURVE]] == [1, 2, 3]
+    assert [e["epoch"] for e in study.trials[0].user_attrs[CURVE]] == [1, 2, 3, 4]
     assert study.trials[0].state == TrialState.COMPLETE
 
 
@@ -210,7 +204,7 @@ def test_time_spent_in_mid_training_leaves_a_trial_that_the_next_launch_ends(
     engine: Any, feed: Feed, tmp_path: Path
 ) -> None:
     study = optuna.create_study(direction="maximize")
-    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=3)
+    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=4)
 
     def age(driver: Driver) -> None:
         driver.started -= driver.budget.seconds
@@ -219,10 +213,6 @@ def test_time_spent_in_mid_training_leaves_a_trial_that_the_next_launch_ends(
     summary = driver.run()
     assert (summary.ended, summary.unfinished, summary.best) == ("the time is spent", 1, None)
     assert [(t.state, len(t.intermediate_values)) for t in study.trials] == [(TrialState.RUNNING, 2)]
-    again = driver_of(study, engine, feed, tmp_path, trials=1, epochs=3).run()
+    again = driver_of(study, engine, feed, tmp_path, trials=1, epochs=4).run()
     assert (again.ended, again.unfinished) == ("every trial of the budget is done", 0)
     assert [t.state for t in study.trials] == [TrialState.COMPLETE]
-
-
-def test_the_first_rung_is_two_epochs() -> None:
-    assert (drivers.FIRST_RUNG, drivers.RUNG_FACTOR) == (2, 2)

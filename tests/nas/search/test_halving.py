@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.search.halving import FIRST_RUNG, RUNG_FACTOR, Halving, rungs
+from nas.search.objectives import Objectives
+
+
+def halving(accuracies: list[float], *, level: int = 2, epochs: int = 8) -> Halving:
+    made = Halving(epochs, Objectives())
+    for number, accuracy in enumerate(accuracies):
+        made.add(number, level, (accuracy,))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("epochs", "levels"), [(1, [1]), (3, [3]), (4, [2, 4]), (8, [2, 4, 8]), (12, [3, 6, 12]), (15, [3, 7, 15])]
+)
+def test_rungs_halve_down_from_the_full_budget(epochs: int, levels: list[int]) -> None:
+    assert rungs(epochs) == levels
+
+
+def test_the_first_rung_is_two_epochs() -> None:
+    assert (FIRST_RUNG, RUNG_FACTOR) == (2, 2)
+
+
+@pytest.mark.parametrize(("trained", "until"), [(0, 2), (1, 2), (2, 4), (3, 4), (4, 8), (7, 8), (8, 8)])
+def test_a_candidate_goes_to_the_next_rung(trained: int, until: int) -> None:
+    assert Halving(8, Objectives()).until(trained) == until
+
+
+def test_one_of_two_goes_on_and_one_alone_waits() -> None:
+    assert halving([0.5]).promoted({0: 2}, is_last=False) is None
+    assert halving([0.5, 0.6]).promoted({0: 2, 1: 2}, is_last=False) == 1
+    assert halving([0.5, 0.6]).promoted({0: 2}, is_last=False) is None
+
+
+def test_once_nobody_comes_any_more_somebody_goes_on_from_every_rung() -> None:
+    assert halving([0.5]).promoted({0: 2}, is_last=True) == 0
+    assert halving([0.5, 0.6, 0.7]).promoted({0: 2, 1: 2}, is_last=True) == 1
+    assert halving([0.5, 0.6, 0.7]).promoted({0: 2}, is_last=True) is None
+
+
+def test_of_equals_the_first_goes_on() -> None:
+    assert halving([0.5, 0.5, 0.4]).promoted({0: 2, 1: 2, 2: 2}, is_last=False) == 0
+
+
+def test_the_highest_rung_goes_first() -> None:
+    made = halving([0.5, 0.6, 0.7, 0.8])
+    made.add(3, 4, (0.8,))
+    made.add(2, 4, (0.9,))
+    assert made.promoted({0: 2, 1: 2, 2: 4, 3: 4}, is_last=False) == 2
+    assert made.promoted({0: 2, 1: 2, 3: 4}, is_last=False) is None
+    made.add(4, 2, (0.1,))
+    made.add(5, 2, (0.2,))
+    assert made.promoted({0: 2, 1: 2, 3: 4, 4: 2, 5: 2}, is_last=False) == 1
+
+
+def test_what_was_promoted_and_pruned_still_counts_at_its_rung() -> None:
+    made = halving([0.9, 0.8, 0.2, 0.1])
+    assert made.promoted({2: 2, 3: 2}, is_last=True) is None
+
+
+def test_epochs_between_rungs_do_not_count() -> None:
+    made = Halving(8, Objectives())
+    for number in (0, 1):
+        made.add(number, 3, (0.5,))
+    assert made.promoted({0: 3, 1: 3}, is_last=True) is None
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_promoting_all_that_may_go_promotes_the_better_half(accuracies: list[float]) -> None:
+    made, paused = halving(accuracies), {n: 2 for n in range(len(accuracies))}
+    gone = []
+    while (number := made.promoted(paused, is_last=False)) is not None:
+        del paused[number]
+        gone.append(number)
+    assert len(gone) == len(accuracies) // 2
+    assert all(accuracies[a] >= accuracies[b] for a in gone for b in paused)
+
+
+def test_with_a_cost_what_nothing_dominates_goes_first() -> None:
+    made = Halving(8, Objectives(("params",)))
+    for number, values in enumerate([(0.9, 100.0), (0.8, 50.0), (0.85, 100.0), (0.7, 60.0)]):
+        made.add(number, 2, values)
+    paused = dict.fromkeys(range(4), 2)
+    first = made.promoted(paused, is_last=False)
+    assert first == 0
+    del paused[0]
+    assert made.promoted(paused, is_last=False) == 1
+    del paused[1]
+    assert made.promoted(paused, is_last=False) is None
