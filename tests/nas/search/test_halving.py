@@ -72,7 +72,7 @@ def test_epochs_between_rungs_do_not_count() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_promoting_all_that_may_go_promotes_the_better_half(accuracies: list[float]) -> None:
-    made, paused = halving(accuracies), {n: 2 for n in range(len(accuracies))}
+    made, paused = halving(accuracies), dict.fromkeys(range(len(accuracies)), 2)
     gone = []
     while (number := made.promoted(paused, is_last=False)) is not None:
         del paused[number]
