@@ -87,7 +87,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
     workers: Annotated[int | None, typer.Option(help="processes that train (one a core, or a GPU)")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
-    engine: Annotated[str | None, typer.Option(help="local")] = None,
+    engine: Annotated[str | None, typer.Option(help="local (default), ray or ray:HOST:PORT")] = None,
     objective: Annotated[
         str | None, typer.Option(help="accuracy, or accuracy,params or accuracy,macs for a Pareto front")
     ] = None,
@@ -176,12 +176,13 @@ def confirm(  # noqa: PLR0917
     data: Annotated[str | None, typer.Option(help="where the study's data is now")] = None,
     workers: Annotated[int | None, typer.Option(help="processes that train")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
+    engine: Annotated[str | None, typer.Option(help="local (default), ray or ray:HOST:PORT")] = None,
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Retrain winners on the whole training set and open the test set once."""
     from nas import commands
 
-    flags = {"data": data, "workers": workers, "device": device, "storage": storage}
+    flags = {"data": data, "workers": workers, "device": device, "engine": engine, "storage": storage}
     return commands.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, form=format_)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -38,6 +39,12 @@ def _folder_name(text: str) -> str:
     return text
 
 
+def _engine(text: str) -> str:
+    if not re.fullmatch(r"local|ray(:[^\s/]+:\d{1,5})?", text):
+        raise ValueError("give local, ray or ray:HOST:PORT")
+    return text
+
+
 Objective = Literal[
     "accuracy", "accuracy,params", "accuracy,macs", "accuracy,params,macs", "accuracy,macs,params"
 ]  # fmt: skip
@@ -66,7 +73,7 @@ class LaunchConfig(BaseModel):
     )
     workers: int | None = Field(default=None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    engine: Literal["local"] = "local"
+    engine: Annotated[str, AfterValidator(_engine)] = "local"
     objective: Objective = "accuracy"
     seed: int = Field(default=0, ge=0)
 

@@ -21,6 +21,7 @@ EXTRAS: Mapping[str, Sequence[str]] = {
     "postgres": ("psycopg",),
     "onnx": ("onnx", "onnxruntime"),
     "dashboard": ("optuna-dashboard",),
+    "ray": ("ray",),
 }
 """Optional extra -> the packages that it brings."""
 CACHES: Mapping[str, str] = {

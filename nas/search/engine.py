@@ -31,7 +31,9 @@ class Placement:
 class Engine(Protocol):
     """Runs functions elsewhere; ``BrokenProcessPool`` from a future means that its worker died."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many pieces of work it does at once; of a cluster that may change."""
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call ``function(placement, *args)`` on a free worker."""

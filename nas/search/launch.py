@@ -20,7 +20,7 @@ from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
 from nas.config import DEFAULT_TARGET, LaunchConfig
 from nas.search.driver import Budget, Driver, Summary
-from nas.search.engine import LocalEngine, placements
+from nas.search.engine import Engine, LocalEngine, placements
 from nas.search.lease import LAPSE_SECONDS, Lease
 from nas.search.objectives import Objectives
 from nas.search.storage import is_postgresql, open_storage, reason, run_folder
@@ -48,7 +48,8 @@ class Prepared:
 def check(config: LaunchConfig) -> None:
     """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
     spaces.load(config.space)
-    gpus(config.device)
+    if config.engine == "local":
+        gpus(config.device)
 
 
 def prepare(
@@ -132,8 +133,17 @@ def gives_way() -> Iterator[None]:
         ) from error
 
 
-def engine(config: LaunchConfig) -> LocalEngine:
-    """The workers of this machine; UnusableInputError where a GPU is asked for and there is none."""
+def engine(config: LaunchConfig) -> Engine:
+    """The workers of this machine, or of a Ray cluster.
+
+    Raises UnusableInputError where a GPU is asked for and there is none, or the cluster cannot be reached.
+    """
+    if config.engine != "local":
+        from nas.search.ray_engine import RayEngine
+
+        root = run_folder(config.storage, config.study)
+        address = config.engine.partition(":")[2] or None
+        return RayEngine(root=root, address=address, workers=config.workers, device=config.device)
     count = gpus(config.device)
     return LocalEngine(placements(workers=config.workers, device=config.device, cores=cores(), gpus=count))
 

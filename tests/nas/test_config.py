@@ -48,7 +48,10 @@ def test_the_written_configuration_reads_back_equal(tmp_path_factory: pytest.Tem
         ({"target": 1.0}, "--target: 1.0: Input should be less than 1"),
         ({"target": 0.0}, "--target: 0.0: Input should be greater than 0"),
         ({"device": "tpu"}, "--device: 'tpu': Input should be 'auto', 'cpu' or 'cuda'"),
-        ({"engine": "slurm"}, "--engine: 'slurm': Input should be 'local'"),
+        ({"engine": "slurm"}, "--engine: 'slurm': give local, ray or ray:HOST:PORT"),
+        ({"engine": "ray:"}, "--engine: 'ray:': give local, ray or ray:HOST:PORT"),
+        ({"engine": "ray:head"}, "--engine: 'ray:head': give local, ray or ray:HOST:PORT"),
+        ({"engine": "ray:ray://head:10001"}, "--engine: 'ray:ray://head:10001': give local, ray or ray:HOST:PORT"),
         ({"stop_at_target": "maybe"}, "--stop-at-target: 'maybe': Input should be a valid boolean"),
         ({"study": "a/b"}, "--study: 'a/b': give a name without slashes"),
         ({"study": ".."}, "--study: '..': give a name without slashes"),
@@ -81,3 +84,8 @@ def test_a_file_s_error_names_file_key_and_value(tmp_path: Path, text: str, mess
 
 def test_limits_themselves_are_allowed() -> None:
     assert read_config(None, {"trials": 1, "epochs": 1, "workers": 1, "timeout": "1ms"}).timeout == 0.001
+
+
+@pytest.mark.parametrize("engine", ["local", "ray", "ray:head.example:6379", "ray:[::1]:6379"])
+def test_the_engines_that_there_are(engine: str) -> None:
+    assert read_config(None, {"engine": engine}).engine == engine
