@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
 from nas.results.digest import Seen
-from nas.search.study import CONFIRMED, CURVE, DATA, REASON, REJECTED, TARGET, accuracy
+from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, REASON, REJECTED, TARGET, accuracy
 from nas.space.sampler import ARCHITECTURE
 
 State = Literal["complete", "pruned", "running", "failed"]
@@ -45,7 +45,7 @@ class Row:
     architecture: str
     test_std: float | None = None
     pareto: bool = False
-    """Whether no other row shown is as accurate with fewer parameters, or more accurate with no more."""
+    """Whether no other row shown is as good in accuracy and in every cost of the study, and better in one."""
     reason: str = ""
     curve: tuple[float, ...] = ()
 
@@ -105,8 +105,7 @@ def leaderboard(
     """The best ``top`` trials in ``states`` (all where none is given), ranked by ``sort``, accuracies best first.
 
     ``where`` holds comparisons such as ``params < 100k`` that each must hold of a row's FIGURES; a figure that is not
-    known yet satisfies none. ``pareto`` keeps those of them that no other beats: by one of accuracy and parameters,
-    with the other no worse. Raises UnusableInputError for a sort key, a state or a figure that there is not.
+    known yet satisfies none. ``pareto`` keeps those of them that no other dominates in accuracy and ``costs``. Raises UnusableInputError for a sort key, a state or a figure that there is not.
     """
     wanted, rules = set(states) or set(STATES), parse_all(where, FIGURES)
     _known("state", wanted, STATES)
@@ -116,7 +115,7 @@ def leaderboard(
     trials = [t for t in study.get_trials(deepcopy=False) if ARCHITECTURE in t.user_attrs]
     rows = [_row(t, attrs) for t in trials]
     shown = [row for row in rows if row.state in wanted and all(_holds(rule, row) for rule in rules)]
-    best = {row.trial for row in front(shown)}
+    best = {row.trial for row in front(shown, costs(study))}
     chosen = [row for row in shown if row.trial in best] if pareto else shown
     ranked = sorted(chosen, key=lambda row: _order(row, sort))[:top]
     counts = Counter(row.state for row in rows)
@@ -129,6 +128,12 @@ def leaderboard(
         rejected=rejected,
         rows=tuple(replace(row, rank=i, pareto=row.trial in best) for i, row in enumerate(ranked, start=1)),
     )
+
+
+def costs(study: Study) -> tuple[str, ...]:
+    """What accuracy is weighed against: what the study minimises, or parameters where it minimises nothing."""
+    objective = study.user_attrs.get(IDENTITY, {}).get("objective", "")
+    return tuple(objective.split(",")[1:]) or ("params",)
 
 
 def _row(trial: Seen, study_attrs: Mapping[str, Any]) -> Row:
@@ -166,17 +171,16 @@ def _order(row: Row, key: str) -> tuple[bool, Any, int]:
     return False, -value if key in _DESCENDING else value, row.trial
 
 
-def front(rows: Iterable[Row], cost: Literal["params", "macs"] = "params") -> list[Row]:
-    """The Pareto front of accuracy and ``cost``.
+def front(rows: Iterable[Row], costs: Sequence[str] = ("params",)) -> list[Row]:
+    """The Pareto front of accuracy and ``costs``: the rows that no other dominates, the most accurate first."""
 
-    The most accurate first, the others where they cost less than all before them, or are twins.
-    """
+    def values(row: Row) -> tuple[float, ...]:
+        return (-(row.val_accuracy or 0.0), *(getattr(row, cost) for cost in costs))
+
     best: list[Row] = []
-    known = [row for row in rows if row.val_accuracy is not None]
-    for row in sorted(known, key=lambda r: (-(r.val_accuracy or 0), getattr(r, cost))):
-        last = best[-1] if best else row
-        spent, least = getattr(row, cost), getattr(last, cost)
-        if (row.val_accuracy, spent) == (last.val_accuracy, least) or spent < least:
+    for row in sorted((row for row in rows if row.val_accuracy is not None), key=values):
+        own = values(row)  # who dominates it stands before it, and is dominated by nobody or so is this row by that
+        if not any(v != own and all(x <= y for x, y in zip(v, own, strict=True)) for v in map(values, best)):
             best.append(row)
     return best
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -18,10 +19,11 @@ from rich.text import Text
 
 from nas.results.tables import duration, rejections
 from nas.search.driver import Candidate, Driver
+from nas.search.storage import is_outage
 from nas.search.study import REASON
 
 _REFRESH_SECONDS = 0.5
-_OTHER_LINES = 8
+_OTHER_LINES = 9
 """Lines of the live view beside the running trials."""
 _ENDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
@@ -37,6 +39,7 @@ class SearchView:
         self._shown_at = 0.0
         self._said: dict[int, str] = {}
         self._noted = 0
+        self._trials: Sequence[FrozenTrial] = ()
 
     def __enter__(self) -> Self:
         """Take the terminal."""
@@ -65,16 +68,25 @@ class SearchView:
             self._console.print(f"note: {note}", highlight=False, soft_wrap=True)
         self._noted = len(driver.notes)
         if self._live:
-            self._live.update(_screen(driver, self._console.height), refresh=True)
+            self._live.update(_screen(driver, self._known(driver), self._console.height), refresh=True)
         else:
             self._say(driver)
 
     def _say(self, driver: Driver) -> None:
-        for trial in driver.study.get_trials(deepcopy=False):
+        for trial in self._known(driver):
             line = _line(trial, driver)
             if line and self._said.get(trial.number) != line:
                 self._said[trial.number] = line
                 self._console.print(line, highlight=False, soft_wrap=True)
+
+    def _known(self, driver: Driver) -> Sequence[FrozenTrial]:
+        """The trials; those last seen while the storage is out of reach, which the driver waits for."""
+        try:
+            self._trials = driver.study.get_trials(deepcopy=False)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+        return self._trials
 
 
 def _line(trial: FrozenTrial, driver: Driver) -> str:
@@ -89,8 +101,7 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
     return f"trial {trial.number}: {', '.join(parts)}" if parts else ""
 
 
-def _screen(driver: Driver, height: int) -> RenderableType:
-    trials = driver.study.get_trials(deepcopy=False)
+def _screen(driver: Driver, trials: Sequence[FrozenTrial], height: int) -> RenderableType:
     ended = sum(t.state.is_finished() for t in trials)
     head = Text(no_wrap=True, overflow="ellipsis").append(driver.study.study_name, style="bold")
     head.append(f"   {ended} of {driver.budget.trials} trials, {duration(driver.seconds_left)} left")
@@ -101,8 +112,9 @@ def _screen(driver: Driver, height: int) -> RenderableType:
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     room = max(1, height - _OTHER_LINES)
     for candidate in driver.running[:room]:
-        table.add_row(*_running(candidate, driver.budget.epochs))
-    more = [Text(f"and {len(driver.running) - room} more", style="dim")] if len(driver.running) > room else []
+        table.add_row(*_running(candidate, driver.budget.epochs, driver.clock))
+    others = (f"and {len(driver.running) - room} more" if len(driver.running) > room else "", _waiting(driver))
+    more = [Text(line, style="dim") for line in others if line]
     rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
     return Group(
         head,
@@ -114,6 +126,13 @@ def _screen(driver: Driver, height: int) -> RenderableType:
     )
 
 
+def _waiting(driver: Driver) -> str:
+    """How many candidates wait to be among the better half of their rung."""
+    counts = Counter(len(candidate.curve) for candidate in driver.paused.values())
+    at = ", ".join(f"{count} after {epochs}" for epochs, count in sorted(counts.items()))
+    return f"paused    {at} epochs" if at else ""
+
+
 def _best(trials: Sequence[FrozenTrial]) -> Text:
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     if not complete:
@@ -123,18 +142,18 @@ def _best(trials: Sequence[FrozenTrial]) -> Text:
     return Text(line, style="green", no_wrap=True, overflow="ellipsis")
 
 
-def _running(candidate: Candidate, epochs: int) -> list[RenderableType]:
+def _running(candidate: Candidate, epochs: int, clock: Callable[[], float]) -> list[RenderableType]:
     accuracy = "-" if candidate.accuracy is None else f"{100 * candidate.accuracy:.2f}"
     figures = candidate.metrics
-    bar = ProgressBar(total=epochs, completed=_epochs_done(candidate), width=24)
+    bar = ProgressBar(total=epochs, completed=_epochs_done(candidate, clock), width=24)
     done = f"{len(candidate.curve)}/{epochs}"
     return [str(candidate.trial.number), done, bar, accuracy, f"{figures.params:,}", f"{figures.macs / 1e6:.1f}"]
 
 
-def _epochs_done(candidate: Candidate) -> float:
+def _epochs_done(candidate: Candidate, clock: Callable[[], float]) -> float:
     """Epochs trained, the one under way by the time that the last one took."""
     last = candidate.curve[-1]["seconds"] if candidate.curve else 0
-    share = (time.monotonic() - candidate.epoch_started) / last if last else 0.0
+    share = (clock() - candidate.epoch_started) / last if last else 0.0
     return len(candidate.curve) + min(share, 0.99)
 
 

@@ -158,8 +158,8 @@ def _marks(board: Leaderboard, constraints: Sequence[Constraint]) -> dict[str, A
             cost: [{"at": float(c.limit), "text": c.expr} for c in constraints if c.metric == cost] for cost in costs
         },
         "fronts": {
-            "params": [row.trial for row in front(board.rows, "params")],
-            "macs": [row.trial for row in front(board.rows, "macs")],
+            "params": [row.trial for row in front(board.rows, ("params",))],
+            "macs": [row.trial for row in front(board.rows, ("macs",))],
         },
     }
 

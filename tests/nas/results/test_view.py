@@ -100,11 +100,11 @@ def test_a_terminal_shows_best_running_and_rejected_within_its_width(driver: Dri
 def test_more_trials_than_lines_are_counted(driver: Driver) -> None:
     driver.running *= 12
     console, file = terminal(height=15)
-    console.print(view._screen(driver, console.height))
+    console.print(view._screen(driver, driver.study.trials, console.height))
     lines = file.getvalue().splitlines()
     assert len(lines) <= 15
-    assert sum(" 1/3 " in line for line in lines) == 7
-    assert "and 5 more" in [line.strip() for line in lines]
+    assert sum(" 1/3 " in line for line in lines) == 6
+    assert "and 6 more" in [line.strip() for line in lines]
 
 
 def test_a_confirmation_is_a_line_an_epoch_elsewhere_and_a_bar_on_a_terminal() -> None:
