@@ -265,7 +265,7 @@ def _confirm(
         return confirming.confirm(
             study,
             [(row.trial, row.architecture) for row in rows],
-            engine=launches.engine(config),
+            engine=launches.engine(config, tasks=len(rows) * len(seeds)),
             feed=launches.confirm_feed(dataset),
             seeds=seeds,
             epochs=epochs or identity["epochs"],

@@ -86,6 +86,7 @@ def prepare(
         seed=config.seed,
         objectives=objectives,
         observe=observe,
+        hold=check,
     )
     return Prepared(study=study, driver=driver, dataset=dataset, lock=lock)
 
@@ -133,8 +134,8 @@ def gives_way() -> Iterator[None]:
         ) from error
 
 
-def engine(config: LaunchConfig) -> Engine:
-    """The workers of this machine, or of a Ray cluster.
+def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
+    """The workers of this machine, or of a Ray cluster; for few ``tasks`` fewer workers of this machine, with more cores.
 
     Raises UnusableInputError where a GPU is asked for and there is none, or the cluster cannot be reached.
     """
@@ -145,7 +146,9 @@ def engine(config: LaunchConfig) -> Engine:
         address = config.engine.partition(":")[2] or None
         return RayEngine(root=root, address=address, workers=config.workers, device=config.device)
     count = gpus(config.device)
-    return LocalEngine(placements(workers=config.workers, device=config.device, cores=cores(), gpus=count))
+    workers = config.workers or count or cores()
+    workers = min(workers, tasks or workers)
+    return LocalEngine(placements(workers=workers, device=config.device, cores=cores(), gpus=count))
 
 
 def search_feed(dataset: Dataset, seed: int) -> Feed:
