@@ -69,7 +69,8 @@ class Recipe:
     as fast. `ema_decay` is that of the weights' moving average a step, which is what is evaluated; 0 is none.
     `whitening` begins with a first convolution that decorrelates patches of the images, and keeps it; `dirac` begins
     with convolutions that pass their input on. For the share `low_resolution` of the training, its beginning, images
-    are shown at three quarters of their side.
+    are shown at three quarters of their side. Batch by batch, `flip` mirrors half of the images, `crop` moves them
+    by up to so many pixels, and `mixup` blends up to this share of another image, and of its label, into each.
     """
 
     name: str
@@ -81,6 +82,9 @@ class Recipe:
     whitening: bool = False
     dirac: bool = False
     low_resolution: float = 0.0
+    flip: bool = False
+    crop: int = 0
+    mixup: float = 0.0
     precision: Setting = "auto"
 
     def __post_init__(self) -> None:
@@ -94,8 +98,11 @@ class Recipe:
                 f"label_smoothing or ema_decay is out of range: {self.label_smoothing}, {self.ema_decay}: "
                 "give 0 or more and less than 1"
             )
-        if not 0 <= self.low_resolution <= 1:
-            raise UnusableInputError(f"low_resolution is out of range: {self.low_resolution}: give 0 to 1")
+        for name in ("low_resolution", "mixup"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UnusableInputError(f"{name} is out of range: {getattr(self, name)}: give 0 to 1")
+        if self.crop < 0:
+            raise UnusableInputError(f"crop is out of range: {self.crop}: give 0 or more pixels")
 
     def position(self, progress: float) -> tuple[int, float]:
         """Which phase `progress` (0 to 1 through the training) falls into, and how far through that it is."""

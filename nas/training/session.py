@@ -86,6 +86,9 @@ class Session:
             labels=labels,
             chosen=torch.empty(min(recipe.batch_size, len(labels)), dtype=torch.int64, device=device),
             loss=torch.zeros((), device=device),
+            flip=recipe.flip,
+            crop=recipe.crop,
+            mixup=recipe.mixup,
         )
 
     def _optimisers(self, device: torch.device) -> Optimisers:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from nas.training import batchwise
 from nas.training.averaging import Average
 from nas.training.evaluate import Normalise
 from nas.training.optimisers import Optimisers
@@ -40,6 +41,9 @@ class Step:
     chosen: torch.Tensor
     loss: torch.Tensor
     parts: int = 1
+    flip: bool = False
+    crop: int = 0
+    mixup: float = 0.0
     low_resolution: bool = False
     warmed: int = 0
     graph: torch.cuda.CUDAGraph | None = None
@@ -104,13 +108,22 @@ class Step:
             self.loss += loss.detach()
 
     def _loss(self, chosen: torch.Tensor) -> torch.Tensor:
-        images = self.normalise(self.images[chosen])
-        if self.low_resolution:
-            images = shrink(images)
+        images, labels = self._changed(self.normalise(self.images[chosen])), self.labels[chosen]
+        share = batchwise.mixture(self.mixup, images.device) if self.mixup else None
+        if share is not None:
+            images = batchwise.mix(images, share)
         with autocast(self.precision, images.device):
-            logits = self.model(images)
-        loss: torch.Tensor = self.criterion(logits.float(), self.labels[chosen])
-        return loss
+            logits = self.model(images).float()
+        loss: torch.Tensor = self.criterion(logits, labels)
+        return loss if share is None else share * loss + (1 - share) * self.criterion(logits, labels.flip(0))
+
+    def _changed(self, images: torch.Tensor) -> torch.Tensor:
+        """What the recipe does to a batch's images."""
+        if self.crop:
+            images = batchwise.crop(images, self.crop)
+        if self.flip:
+            images = batchwise.flip(images)
+        return shrink(images) if self.low_resolution else images
 
     def _update(self) -> None:
         self.optimisers.step()

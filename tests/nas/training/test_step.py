@@ -97,3 +97,26 @@ def test_cutting_drops_what_the_failed_attempt_left() -> None:
     made.cut()
     assert model.linear.weight.grad is None
     assert made.parts == 4
+
+
+def test_mixup_blends_images_and_labels_alike() -> None:
+    model, made = step()
+    made.mixup = 1.0
+    torch.manual_seed(3)
+    share = 1 - torch.rand(())
+    images, labels = made.normalise(made.images[CHOSEN]), made.labels[CHOSEN]
+    logits = model(share * images + (1 - share) * images.flip(0))
+    entropy = nn.functional.cross_entropy
+    wanted = share * entropy(logits, labels) + (1 - share) * entropy(logits, labels.flip(0))
+    torch.manual_seed(3)
+    made.run(CHOSEN)
+    torch.testing.assert_close(made.loss, wanted.detach())
+
+
+def test_a_recipe_without_batchwise_changes_shows_the_images_as_they_are() -> None:
+    _, made = step()
+    images = made.normalise(made.images[CHOSEN])
+    assert made._changed(images) is images
+    made.crop, made.flip = 2, True
+    assert made._changed(images).shape == images.shape
+    assert not torch.equal(made._changed(images), images)
