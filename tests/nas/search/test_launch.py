@@ -31,17 +31,17 @@ def test_a_study_is_held_while_it_is_searched(digits: datasets.Dataset, tmp_path
     first = prepare(digits, tmp_path)
     with pytest.raises(UnusableInputError, match=r"study 'search' is held by another process .*: wait for it to end"):
         prepare(digits, tmp_path)
-    first.lock.release()
-    prepare(digits, tmp_path).lock.release()
+    first.lock.close()
+    prepare(digits, tmp_path).lock.close()
 
 
 def test_a_refused_launch_frees_the_study(digits: datasets.Dataset, tmp_path: Path) -> None:
-    prepare(digits, tmp_path).lock.release()
+    prepare(digits, tmp_path).lock.close()
     with pytest.raises(UnusableInputError, match="made with other epochs: 1, not 2"):
         prepare(digits, tmp_path, epochs=2)
     with pytest.raises(UnusableInputError, match="made with other space"):
         prepare(digits, tmp_path, space="wide")
-    prepare(digits, tmp_path).lock.release()
+    prepare(digits, tmp_path).lock.close()
 
 
 def test_a_target_asked_for_once_stays_until_another_is(digits: datasets.Dataset, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_target_asked_for_once_stays_until_another_is(digits: datasets.Dataset
     for flags in ({}, {"target": 0.9}, {}, {"target": 0.7}):
         prepared = prepare(digits, tmp_path, **flags)
         known.append(prepared.study.user_attrs[TARGET])
-        prepared.lock.release()
+        prepared.lock.close()
     assert known == [0.85, 0.9, 0.9, 0.7]
     assert prepared.study.user_attrs[SOURCE] == "digits"
 
@@ -61,7 +61,7 @@ def test_without_a_target_none_is_aimed_at_unless_the_search_is_to_end_there(
     for flags in ({}, {"stop_at_target": True}, {"target": 0.9}):
         prepared = prepare(digits, tmp_path, **flags)
         targets.append(prepared.driver.budget.target)
-        prepared.lock.release()
+        prepared.lock.close()
     assert targets == [None, 0.85, 0.9]
 
 
