@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,7 +20,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.space.feasible import FeasiblePart, Judged
-from nas.space.space import Space
+from nas.space.prior import Guess
+from nas.space.space import Encoded, Space
 
 ARCHITECTURE = "architecture"
 """The trial's user attribute that holds its network's text form."""
@@ -32,6 +33,11 @@ MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
 CLASH_SECONDS = 0.05
 """Longest time for which it gives way."""
+
+GUESSED_TRIALS = 16
+"""How many trials a guess chooses before the base sampler, which has learnt from them, takes over."""
+GUESSED_DRAWS = 64
+"""Of how many feasible networks a guess chooses one."""
 
 REPEATED = "repeated"
 """The rule that turns away a network that the study holds already."""
@@ -80,7 +86,8 @@ class FeasibleSampler(BaseSampler):
 
     The base sampler is made anew for every trial from (seed, trial number), so a study that was interrupted goes on
     with the proposals that it would have made. ``rejected`` counts the base sampler's refused proposals by rule.
-    Parameters that are none of the space's are left to the base sampler.
+    Parameters that are none of the space's are left to the base sampler. With a ``guess`` of what networks are worth,
+    the first GUESSED_TRIALS are each the best by it of GUESSED_DRAWS, drawn from the feasible part.
     """
 
     def __init__(
@@ -90,6 +97,7 @@ class FeasibleSampler(BaseSampler):
         seed: int = 0,
         base: Callable[[int], BaseSampler] = tpe,
         patience: int = 10,
+        guess: Guess | None = None,
     ) -> None:
         """``base`` makes the base sampler from a seed."""
         self.feasible = feasible
@@ -97,6 +105,7 @@ class FeasibleSampler(BaseSampler):
         self._seed = seed
         self._base = base
         self._patience = patience
+        self._guess = guess
         self._others = base(seed)
         self._known: WeakKeyDictionary[BaseStorage, dict[int, _Known]] = WeakKeyDictionary()
         self._lock = threading.Lock()
@@ -146,6 +155,8 @@ class FeasibleSampler(BaseSampler):
     def _new(self, study: Study, trial: FrozenTrial, attempt: int) -> dict[str, Any]:
         seen, space = self._refresh(study, trial), self.feasible.space.distributions
         seed = random.Random(f"{self._seed}/{trial.number}" + f"/{attempt}" * bool(attempt)).getrandbits(32)
+        if self._guess is not None and len(seen) < GUESSED_TRIALS:
+            return self._unseen(seen, np.random.default_rng(seed))
         base = self._base(seed)
         if isinstance(base, BulkTPE):
             base.feasible, base.distributions = self._feasible, space
@@ -165,20 +176,32 @@ class FeasibleSampler(BaseSampler):
         return self.feasible.vector.feasible(self.feasible.vector.encode(several), self.feasible.constraints)
 
     def _unseen(self, seen: Set[str], generator: np.random.Generator) -> dict[str, Any]:
-        """Uniform over what is feasible and not in the study."""
-        listed, space = self.feasible.listed, self.feasible.space
+        """Uniform over what is feasible and not in the study, or the best by the guess of several such draws."""
+        listed = self.feasible.listed
         if listed is not None and len(listed):
-            for i in generator.permutation(len(listed)):
-                choices = space.choices(listed[i])
-                if str(space.decode(choices)) not in seen:
-                    return choices
+            order = listed[generator.permutation(len(listed))]
+            if (choices := self._best(self._new_ones(order, seen))) is not None:
+                return choices
             raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
-        for n in (16, 256, 4096):
-            for row in self.feasible.sample_rows(n, generator):
-                choices = space.choices(row)
-                if str(space.decode(choices)) not in seen:
-                    return choices
+        for n in (GUESSED_DRAWS if self._guess else 16, 256, 4096):
+            rows = self.feasible.sample_rows(n, generator)
+            if (choices := self._best(self._new_ones(rows, seen))) is not None:
+                return choices
         raise SpaceExhaustedError(f"no new feasible network in 4,368 draws; the study holds {len(seen)}")
+
+    def _new_ones(self, rows: Encoded, seen: Set[str]) -> Iterator[dict[str, Any]]:
+        """Choices of those of ``rows`` that the study does not hold."""
+        space = self.feasible.space
+        return (one for one in map(space.choices, rows) if str(space.decode(one)) not in seen)
+
+    def _best(self, several: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+        """The first, or the best by the guess of the first few; None where there is none."""
+        guess = self._guess
+        if guess is None:
+            return next(several, None)
+        judged = ((self.feasible.judge(choices), choices) for choices in itertools.islice(several, GUESSED_DRAWS))
+        best = max(judged, key=lambda one: guess(one[0].architecture, one[0].metrics), default=None)
+        return None if best is None else best[1]
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

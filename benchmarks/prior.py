@@ -1,0 +1,147 @@
+"""How well cheap guesses rank candidates by the accuracy that training gives them; and the weights of the prior.
+
+Run ``python -m benchmarks.prior [--proxies] [--json]``. The candidates are those of ``benchmarks/curves.csv``. The
+fitted guess is judged on each candidate by weights that were fitted to all others. ``--proxies`` adds zero-cost
+proxies, which build each network and look at it once: gradient norm, SynFlow (Tanaka et al., 2020) and NASWOT (Mellor
+et al., 2021).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import spearmanr
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from benchmarks.curves import Curve, feed, read
+from nas.architecture.model import build
+from nas.architecture.spec import parse
+from nas.space.analytic import metrics
+from nas.space.prior import features
+from nas.training.evaluate import normaliser
+
+Array = npt.NDArray[np.float64]
+STRENGTH = 3.0
+"""Of the ridge's penalty, on standardised features."""
+BATCH = 64
+
+
+def table(curves: Sequence[Curve]) -> tuple[list[str], Array, Array]:
+    """Names of the features, (n, features) their values, (n,) accuracies."""
+    found = []
+    for curve in curves:
+        network = parse(curve.architecture)
+        found.append(features(network, metrics(network)))
+    accuracies = np.array([curve.accuracies[-1] for curve in curves])
+    return list(found[0]), np.array([list(one.values()) for one in found]), accuracies
+
+
+def judged_unseen(values: Array, accuracies: Array) -> Array:
+    """What the guess says of each candidate when it was fitted to all others."""
+    guessed: Array = cross_val_predict(_model(), values, accuracies, cv=LeaveOneOut())
+    return guessed
+
+
+def weights(names: Sequence[str], values: Array, accuracies: Array) -> dict[str, float]:
+    """Of each feature as it is, in accuracy."""
+    fitted = _model().fit(values, accuracies)
+    scale, ridge = fitted[0].scale_, fitted[1].coef_
+    return {name: round(float(w), 5) for name, w in zip(names, ridge / scale, strict=True)}
+
+
+def _model() -> Any:
+    return make_pipeline(StandardScaler(), Ridge(alpha=STRENGTH))
+
+
+def gradient_norm(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+    """Length of the loss's gradient at the start."""
+    nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
+    return float(sum(p.grad.square().sum() for p in model.parameters() if p.grad is not None) ** 0.5)
+
+
+def synflow(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+    """Logarithm of the sum over weights of weight times gradient, all weights positive, for an image of ones."""
+    model.eval().double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.abs_()
+    model(torch.ones_like(images[:1]).double()).sum().backward()
+    with torch.no_grad():
+        total = sum((p * p.grad).abs().sum() for p in model.parameters() if p.grad is not None)
+    return float(torch.log(torch.as_tensor(total)))
+
+
+def naswot(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+    """Log determinant of how many activations two images share the sign of."""
+    codes = []
+    kinds = (nn.ReLU, nn.SiLU, nn.GELU, nn.Hardswish)
+    handles = [
+        module.register_forward_hook(lambda _, inputs, __: codes.append((inputs[0] > 0).flatten(1).double()))
+        for module in model.modules()
+        if isinstance(module, kinds)
+    ]
+    with torch.no_grad():
+        model(images)
+    for handle in handles:
+        handle.remove()
+    kernel = sum((c @ c.T + (1 - c) @ (1 - c).T for c in codes), torch.zeros(len(images), len(images)).double())
+    return float(torch.linalg.slogdet(kernel).logabsdet)
+
+
+PROXIES: Mapping[str, Callable[[nn.Module, torch.Tensor, torch.Tensor], float]] = {
+    "gradient norm": gradient_norm,
+    "SynFlow": synflow,
+    "NASWOT": naswot,
+}
+
+
+def proxies(curves: Sequence[Curve], source: str) -> dict[str, Array]:
+    """Each proxy of each candidate, on the first BATCH images of the table's training part."""
+    data = feed(source)
+    normalise = normaliser(data.mean, data.std, torch.device("cpu"))
+    chosen = data.indices[:BATCH]
+    images = normalise(torch.from_numpy(np.array(data.dataset.train_images[chosen])))
+    labels = torch.from_numpy(data.dataset.train_labels[chosen])
+    found: dict[str, list[float]] = {name: [] for name in PROXIES}
+    for curve in curves:
+        for name, proxy in PROXIES.items():
+            torch.manual_seed(0)
+            found[name].append(proxy(build(parse(curve.architecture)), images, labels))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def main() -> None:
+    """Print rank correlations, best first, and the weights."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--proxies", action="store_true")
+    parser.add_argument("--data", default="auto")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    curves = read()
+    names, values, accuracies = table(curves)
+    guesses = {"the prior, unseen": judged_unseen(values, accuracies), **dict(zip(names, values.T, strict=True))}
+    if options.proxies:
+        guesses |= proxies(curves, options.data)
+    ranked = {name: float(spearmanr(guess, accuracies).statistic) for name, guess in guesses.items()}
+    found = {"candidates": len(curves), "rank_correlation": ranked, "weights": weights(names, values, accuracies)}
+    if options.json:
+        print(json.dumps(found))
+        return
+    print(f"rank correlation with the accuracy of {len(curves)} candidates")
+    for name, value in sorted(ranked.items(), key=lambda item: -abs(item[1])):
+        print(f"{name:>20} {value:6.3f}")
+    print(f"weights: {found['weights']}")
+
+
+if __name__ == "__main__":
+    main()
