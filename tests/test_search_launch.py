@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -11,17 +12,35 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import optuna
 import pytest
+from PIL import Image
 
 import search
+from nas.search.storage import open_storage
+from nas.search.study import CURVE
+from nas.space.sampler import ARCHITECTURE
 
 SEARCH = Path(__file__).parents[1] / "search.py"
 LAUNCH = ("launch", "--data", "digits", "--space", "tiny", "--epochs", "3", "--workers", "2", "--device", "cpu")
 ENDLESS = (*LAUNCH, "--trials", "100000")
 """More trials than any machine trains before it is stopped, so that no timing decides a test."""
+
+LAPSE = 4.0
+SHORT_LEASE = """
+import functools, sys
+sys.path.insert(0, {folder!r})
+import search
+from nas.search import launch
+if __name__ == "__main__":
+    launch.prepare = functools.partial(launch.prepare, lapse={lapse})
+    sys.exit(search.run(sys.argv[1:]))
+"""
 
 Captured = pytest.CaptureFixture[str]
 Process = subprocess.Popen[str]
@@ -39,14 +58,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Process]]:
-    """Start search.py as the leader of a process group; what is left of it ends with the test."""
+    """Start search.py as the leader of a process group; what is left of it ends with the test.
+
+    In a ``folder`` of its own, as on another machine, it takes a lease that lapses soon.
+    """
     started: list[Process] = []
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore Ctrl-C
 
-    def begin(*arguments: str) -> Process:
-        command = [sys.executable, str(SEARCH), *arguments]
+    def begin(*arguments: str, folder: Path | None = None) -> Process:
+        short = [sys.executable, "-c", SHORT_LEASE.format(folder=str(SEARCH.parent), lapse=LAPSE)]
+        command = [*(short if folder else [sys.executable, str(SEARCH)]), *arguments]
         pipe = subprocess.PIPE
-        process = subprocess.Popen(command, text=True, stdout=pipe, stderr=pipe, start_new_session=True)
+        process = subprocess.Popen(command, text=True, stdout=pipe, stderr=pipe, start_new_session=True, cwd=folder)
         started.append(process)
         return process
 
@@ -78,15 +101,20 @@ def workers(driver: Process) -> list[int]:
     return [pid for pid, command in living(driver.pid).items() if b"spawn_main" in command]
 
 
-def wait_for_epochs(process: Process, count: int) -> None:
+def wait_for_epochs(process: Process, count: int) -> str:
     """Read progress up to and with the line of the ``count``-th epoch from now."""
+    return wait_for(process, " after ", count)
+
+
+def wait_for(process: Process, text: str, count: int = 1) -> str:
+    """Read progress up to and with the ``count``-th line from now that has ``text``."""
     assert process.stderr is not None
     lines = []
     for line in process.stderr:
         lines.append(line)
-        count -= " after " in line
+        count -= text in line
         if not count:
-            return
+            return "".join(lines)
     raise AssertionError("the launch ended early: " + "".join(lines))
 
 
@@ -166,3 +194,115 @@ def test_a_search_on_postgresql(here: Path, database: str, capsys: Captured) -> 
     assert document(capsys, "leaderboard", "--storage", database) == result
     assert (here / "runs" / "search" / "trial-00000" / "weights.safetensors").exists()
     assert "unused" not in err, "the password stays out of what is printed"
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> tuple[str, ...]:
+    """A launch on so few images that an epoch takes a moment."""
+    draw = np.random.default_rng(0)
+    for part, label, number in product(("train", "test"), "ab", range(100)):
+        file = tmp_path / "few" / part / label / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels = draw.integers(0, 200, (32, 32, 3)) + (50 if label == "b" else 0)
+        Image.fromarray(pixels.astype(np.uint8)).save(file)
+    return (*LAUNCH, "--data", str(tmp_path / "few"))
+
+
+def told(database: str) -> dict[int, tuple[str, Any, Any]]:
+    """What a study holds of each trial: state, network, and its curve with the seconds that each epoch took."""
+    study = optuna.load_study(storage=open_storage(database), study_name="search")
+    return {t.number: (t.state.name, t.user_attrs.get(ARCHITECTURE), t.user_attrs.get(CURVE, [])) for t in study.trials}
+
+
+def curves(folder: Path) -> dict[int, Any]:
+    files = (folder / "runs" / "search").glob("trial-*/progress.json")
+    return {int(path.parent.name[len("trial-") :]): json.loads(path.read_text()) for path in files}
+
+
+def leases(database: str) -> int:
+    import psycopg
+
+    with psycopg.connect(database) as connection:
+        query = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'nas %' AND datname = current_database()"
+        return len(connection.execute(query).fetchall())
+
+
+def test_a_second_machine_takes_over_and_the_first_one_writes_no_more(
+    here: Path, few: tuple[str, ...], start: Callable[..., Process], database: str, capsys: Captured
+) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    one, two = (here / "one", here / "two")
+    one.mkdir()
+    two.mkdir()
+    endless = (*few, "--trials", "100000", "--storage", database)
+    first = start(*endless, folder=one)
+    wait_for_epochs(first, 3)
+    assert search.run([*endless]) == 2
+    refusal = f"error: study 'search' is held by another driver: {platform.node()} (process {first.pid}, 127.0.0.1, "
+    assert refusal in capsys.readouterr().err
+
+    os.killpg(first.pid, signal.SIGSTOP)  # a machine that is suspended
+    until(lambda: not leases(database))
+    before = told(database)
+    second = start(*endless, folder=two)
+    said = wait_for_epochs(second, 3)
+    os.killpg(first.pid, signal.SIGCONT)
+    out, err = first.communicate(timeout=120)
+    assert (first.returncode, out) == (2, "")
+    takeover = f"error: study 'search' was taken over by another driver: {platform.node()} (process {second.pid}, "
+    assert err.splitlines()[-1].startswith(takeover)
+    assert err.count("error:") == 1
+    os.killpg(second.pid, signal.SIGINT)
+    said += second.communicate()[1]
+    assert second.returncode == 130
+
+    after, by_two = told(database), curves(two)
+    assert by_two
+    for number, (state, network, curve) in before.items():
+        assert after[number][1] == network
+        if state == "RUNNING":
+            anew = f"trial {number} is trained anew: its {len(curve)} finished epochs are not in runs/search/trial-"
+            assert not curve or anew in said
+        else:
+            assert after[number] == (state, network, curve)
+            assert number not in by_two, "no candidate is trained twice"
+    for number, curve in by_two.items():  # the seconds of an epoch tell whose it is
+        stored = after[number][2]
+        assert stored == curve[: len(stored)]
+
+    rest = (*few, "--storage", database, "--trials", str(len(after)), "--format", "json")
+    last = start(*rest, folder=two)
+    rows = json.loads(last.communicate()[0])["rows"]
+    assert {row["state"] for row in rows} <= {"complete", "pruned"}
+    ended = told(database)
+    assert list(ended) == list(range(len(after)))
+    assert len({network for _, network, _ in ended.values()}) == len(ended)
+    assert all([e["epoch"] for e in curve] == [*range(1, len(curve) + 1)] for *_, curve in ended.values())
+
+
+def test_a_server_stopped_and_started_in_mid_search_changes_nothing(
+    here: Path, few: tuple[str, ...], start: Callable[..., Process], postgresql: Any
+) -> None:
+    short = (*few, "--workers", "1", "--trials", "3", "--format", "json", "--storage")
+    (here / "one").mkdir()
+    (here / "two").mkdir()
+    process = start(*short, postgresql.new_database(), folder=here / "one")
+    undisturbed = start(*short, "runs/journal.log", folder=here / "two")
+    wait_for_epochs(process, 1)
+    postgresql.stop()
+    try:
+        wait_for(process, "note: the storage does not answer: the search goes on when it does")
+    finally:
+        postgresql.start()
+    wait_for(process, "note: the storage answers again")
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    board = json.loads(out)
+    assert {row["state"] for row in board["rows"]} == {"complete", "pruned"}
+    assert story(board) == story(json.loads(undisturbed.communicate()[0]))
+
+
+def story(board: dict[str, Any]) -> Any:
+    """A search without the times that it took."""
+    rows = [{key: row[key] for key in row if key not in {"seconds", "curve"}} for row in board["rows"]]
+    return {**board, "rows": rows}
