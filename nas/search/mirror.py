@@ -30,7 +30,7 @@ class Keeper:
     def __init__(self, root: Path) -> None:
         """``root`` is the run folder, an absolute path."""
         self._root = root
-        self._last: dict[str, Attempt] = {}
+        self._last: dict[Path, Attempt] = {}
 
     def begin(self, folder: str, submission: int) -> tuple[Attempt, dict[str, bytes]]:
         """Begin a new attempt at the task whose files are in ``folder``, below the root; it gets what is kept.
@@ -38,9 +38,8 @@ class Keeper:
         Raises SupersededError for a submission that a later one has replaced.
         """
         attempt = (submission, time.time_ns())
-        self._check(folder, attempt)
-        self._last[folder] = attempt
-        place, files = self._place(folder), dict[str, bytes]()
+        place, files = self._open(folder, attempt), dict[str, bytes]()
+        self._last[place] = attempt
         for name in FILES:
             with suppress(FileNotFoundError):
                 files[name] = (place / name).read_bytes()
@@ -48,21 +47,18 @@ class Keeper:
 
     def keep(self, folder: str, attempt: Attempt, files: Mapping[str, bytes]) -> None:
         """Write files, each one whole or not at all. Raises SupersededError where another attempt followed."""
-        self._check(folder, attempt)
-        place = self._place(folder)
+        place = self._open(folder, attempt)
         place.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             if name in files:
                 _replace(place / name, files[name])
 
-    def _check(self, folder: str, attempt: Attempt) -> None:
-        if attempt < self._last.get(folder, attempt):
-            raise SupersededError(f"{folder} was begun again elsewhere")
-
-    def _place(self, folder: str) -> Path:
+    def _open(self, folder: str, attempt: Attempt) -> Path:
         place = (self._root / folder).resolve()
         if not place.is_relative_to(self._root.resolve()):
             raise ValueError(f"not below the run folder: {folder}")
+        if attempt < self._last.get(place, attempt):
+            raise SupersededError(f"{folder} was begun again elsewhere")
         return place
 
 

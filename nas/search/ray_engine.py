@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -224,7 +225,10 @@ def _attempt(function: Callable[..., T], placement: Placement, packed: _Packed, 
 
 
 def _greet() -> None:
-    import_module("nas.training.feed")
+    """Fail where this module cannot be imported, or what trains is missing."""
+    for name in ("torch", "albumentations"):
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}")
 
 
 def _plain(feed: Feed) -> dict[str, Any]:

@@ -1,0 +1,362 @@
+"""A real Ray cluster of several nodes on this machine; nodes are killed, and nothing is lost with them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from constraints.errors import UnusableInputError
+from constraints.rules import parse_all
+from nas.search import driver as drivers
+from nas.search.confirm import confirm
+from nas.search.driver import Budget, Driver
+from nas.search.ray_engine import ENVIRONMENT, RETRIES, RayEngine, share
+from nas.search.study import CURVE
+from nas.search.work import CHECKPOINT, PROGRESS, TEST, WEIGHTS, Task
+from nas.space import space as spaces
+from nas.space.feasible import FeasiblePart
+from nas.space.sampler import FeasibleSampler
+from nas.training.feed import Feed
+
+ROOT = Path(__file__).parents[3]
+EPOCHS = 8
+JOBS = """
+import os, signal, time
+from pathlib import Path
+
+import ray
+
+from nas.search.work import read_progress, train_candidate
+
+LOG = Path(__file__).with_name("log")
+
+def note(*words):
+    with LOG.open("a") as file:
+        file.write(" ".join(map(str, words)) + "\\n")
+
+def place(placement):
+    return placement.device, placement.threads, ray.get_runtime_context().get_node_id(), os.getpid()
+
+def die(placement):
+    note("die")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def fail(placement):
+    note("fail")
+    raise ValueError("as asked")
+
+def full(placement):
+    raise OSError(28, "No space left on device", "/scratch/x")
+
+def rest(placement, seconds):
+    note("rest", os.getpid())
+    time.sleep(seconds)
+
+def look(placement, task):
+    dataset = task.feed.dataset
+    return {
+        "key": task.feed.key, "tests": len(dataset.test_images), "folder": str(task.feed.folder),
+        "owns": dataset.train_images.flags.owndata, "sum": int(dataset.train_images.sum()), "here": str(task.folder),
+    }
+
+def train(placement, task):
+    note(task.architecture, ray.get_runtime_context().get_node_id(), len(read_progress(task.folder)))
+    return train_candidate(placement, task)
+"""
+
+pytestmark = pytest.mark.timeout(600)  # what ends a wait in vain; a quiet machine takes seconds
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the functions lie that the cluster calls; its processes inherit the environment."""
+    folder = tmp_path_factory.mktemp("ray")
+    (folder / "ray_jobs.py").write_text(JOBS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{folder}")
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        for name, value in {"OMP_NUM_THREADS": "1", **ENVIRONMENT}.items():
+            patch.setenv(name, value)
+        patch.delenv("RAY_ADDRESS", raising=False)
+        patch.syspath_prepend(folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def jobs(folder: Path) -> ModuleType:
+    return importlib.import_module("ray_jobs")
+
+
+@pytest.fixture(scope="module")
+def cluster(folder: Path) -> Iterator[Any]:
+    """A head without processors, where the driver is, and two machines of one each."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    lean = {"include_log_monitor": False, "no_monitor": True, "include_dashboard": False}
+    joined(cluster, num_cpus=0, **lean)
+    for _ in range(2):
+        joined(cluster, num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+def joined(cluster: Any, **options: Any) -> Any:
+    """A node that joined; Ray gives its processes half a minute to start, which a busy machine may not keep."""
+    for _ in range(3):
+        try:
+            return cluster.add_node(object_store_memory=2**27, **options)
+        except Exception as error:
+            refused = error
+    raise refused
+
+
+@pytest.fixture(scope="module")
+def engine(cluster: Any, folder: Path) -> Iterator[RayEngine]:
+    """What all tests share, the last one of them ends it: each connection has Ray start its processes anew."""
+    engine = RayEngine(root=folder / "run", address=cluster.address)
+    yield engine
+    engine.shutdown()
+
+
+def lines(jobs: ModuleType, word: str) -> list[str]:
+    log: Path = jobs.LOG
+    return [line for line in log.read_text().splitlines() if line.startswith(word)] if log.exists() else []
+
+
+def until(condition: Callable[[], Any], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def is_alive(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "device", "expected"),
+    [
+        ([(2, 0), (4, 0)], None, "auto", (6, 1, 0)),
+        ([(2, 0), (4, 0)], 3, "cpu", (3, 2, 0)),
+        ([(2, 0), (4, 0)], 2, "cpu", (2, 2, 0)),  # three each would leave the machine of two without work
+        ([(8, 0)], 3, "cpu", (3, 2, 0)),
+        ([(2, 0)], 5, "cpu", (5, 1, 0)),
+        ([(0, 0)], None, "auto", (1, 1, 0)),
+        ([(16, 8)], None, "auto", (8, 2, 1)),
+        ([(16, 8)], None, "cpu", (16, 1, 0)),
+        ([(16, 2)], 3, "cuda", (3, 4, 0.5)),
+        ([(32, 2)], 6, "auto", (6, 5, 0.3333)),
+        ([(64, 0), (2, 4), (16, 4)], 8, "auto", (8, 0.5, 1)),
+        ([(4, 4)], 2, "auto", (2, 1, 1)),
+    ],
+)
+def test_machines_are_shared_out(
+    nodes: list[tuple[int, int]], workers: int | None, device: str, expected: tuple[float, ...]
+) -> None:
+    found = share(nodes, workers=workers, device=device)
+    assert (found.workers, found.cpus, found.gpus) == expected
+    assert found.placement.device == ("cuda:0" if expected[2] else "cpu")
+    assert found.placement.threads == max(1, int(expected[1]))
+
+
+def test_what_a_worker_raises_comes_back_and_a_lost_one_is_retried_by_ray(engine: RayEngine, jobs: ModuleType) -> None:
+    assert engine.slots == 2
+    nodes = {n["NodeID"] for n in engine._nodes() if n["Resources"].get("CPU")}
+    device, threads, node, pid = engine.submit(jobs.place).result(120)
+    assert (device, threads) == ("cpu", 1)
+    assert node in nodes
+    assert pid != os.getpid()
+    with pytest.raises(ValueError, match=r"^as asked$"):
+        engine.submit(jobs.fail).result(120)
+    assert len(lines(jobs, "fail")) == 1, "an error of the work's own is no loss"
+    with pytest.raises(OSError, match="No space left") as caught:
+        engine.submit(jobs.full).result(120)
+    assert caught.value.filename == "/scratch/x"
+    lost = engine.submit(jobs.die)
+    engine.wait([lost], 120)
+    with pytest.raises(BrokenProcessPool):
+        lost.result(0)
+    assert len(lines(jobs, "die")) == 1 + RETRIES
+
+
+def test_a_feed_is_placed_and_not_sent_with_each_task(
+    engine: RayEngine, jobs: ModuleType, feed: Feed, folder: Path
+) -> None:
+    task = Task(architecture="", feed=feed, epochs=1, until=1, seed=0, folder=folder / "run" / "trial")
+    seen = [engine.submit(jobs.look, task).result(120) for _ in range(2)]
+    for one in seen:
+        assert (one["key"], one["sum"]) == (feed.key, int(feed.dataset.train_images.sum()))
+        assert one["tests"] == 0, "what selects by validation images has no others"
+        assert one["owns"] is False, "the array lies in the memory that all processes of a machine share"
+        assert one["folder"] == str(folder / "cache" / "neural-architecture-search" / "epochs")
+        assert not Path(one["here"]).exists()
+    assert len(engine._feeds) == 1
+    unsplit = replace(task, feed=replace(feed, split=None))
+    assert engine.submit(jobs.look, unsplit).result(120)["tests"] == len(feed.dataset.test_images)
+
+
+class Shared:
+    """An engine that outlives a driver."""
+
+    def __init__(self, engine: RayEngine) -> None:
+        self.submit, self.wait, self._engine = engine.submit, engine.wait, engine
+
+    @property
+    def slots(self) -> int:
+        return self._engine.slots
+
+    def shutdown(self) -> None:
+        pass
+
+
+def search(study: optuna.Study, engine: RayEngine, feed: Feed, folder: Path, observe: Callable[[Driver], None]) -> None:
+    feasible = FeasiblePart(spaces.load("tiny", input=(3, 32, 32), classes=10), parse_all(("params < 7000",)))
+    study.sampler = sampler = FeasibleSampler(feasible, seed=1)
+    budget = Budget(trials=2, seconds=600.0, epochs=EPOCHS)
+    driver = Driver(
+        study=study, sampler=sampler, engine=Shared(engine), feed=feed, budget=budget, folder=folder, observe=observe
+    )
+    driver.run()
+
+
+def test_a_search_goes_on_where_it_was_when_a_machine_is_killed(  # noqa: PLR0917 (fixtures)
+    cluster: Any, engine: RayEngine, jobs: ModuleType, feed: Feed, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drivers, "train_candidate", jobs.train)  # the same, with a note of where it began
+    run = folder / "run" / "search"
+    study = optuna.create_study(direction="maximize")
+    killed: list[str] = []
+    deaths: list[int] = []
+
+    def kill(driver: Driver) -> None:
+        deaths.extend(c.deaths for c in driver.running)
+        for candidate in driver.running:
+            if not killed and 2 < len(candidate.curve) < EPOCHS:
+                begun = [line.split() for line in lines(jobs, str(candidate.architecture))]
+                node = next(n for n in cluster.worker_nodes if n.node_id == begun[-1][1])
+                cluster.remove_node(node, allow_graceful=False)
+                killed.extend((str(candidate.architecture), node.node_id))
+
+    search(study, engine, feed, run, kill)
+    assert killed, "the search was over before a machine could be killed"
+    assert set(deaths) == {0}, "Ray itself began the lost work again"
+    assert engine.slots == 1
+    best = [t for t in study.trials if t.state == TrialState.COMPLETE]
+    assert best, [t.state for t in study.trials]
+    for trial in study.trials:
+        assert [e["epoch"] for e in trial.user_attrs[CURVE]] == list(range(1, len(trial.user_attrs[CURVE]) + 1))
+        assert (run / f"trial-{trial.number:05d}" / CHECKPOINT).exists()
+    for trial in best:
+        assert (run / f"trial-{trial.number:05d}" / WEIGHTS).exists()
+    begun = [line.split() for line in lines(jobs, killed[0])]
+    after = begun[[b[1] for b in begun].index(killed[1]) :]
+    assert any(b[1] != killed[1] and int(b[2]) > 2 for b in after), "it went on elsewhere from its last epoch"
+
+
+def test_a_machine_that_joins_is_used(cluster: Any, engine: RayEngine) -> None:
+    before = engine.slots
+    node = joined(cluster, num_cpus=2)
+    until(lambda: engine.slots == before + 2)
+    cluster.remove_node(node)
+    until(lambda: engine.slots == before)
+
+
+def test_a_confirmation_brings_back_weights_and_test_accuracy(
+    engine: RayEngine, whole_feed: Feed, folder: Path
+) -> None:
+    space = spaces.load("tiny", input=(3, 32, 32), classes=10)
+    text = str(space.decode(space.random(random.Random(3))))
+    (result,) = confirm(
+        optuna.create_study(), [(4, text)], engine=Shared(engine), feed=whole_feed, seeds=(0,), epochs=1,
+        folder=folder / "run", progress=lambda *values: None,
+    )  # fmt: skip
+    assert 0 <= result.mean <= 1
+    (training,) = (folder / "run").glob("confirm-00004-*/epochs-1-seed-0")
+    assert {p.name for p in training.iterdir()} == {CHECKPOINT, PROGRESS, TEST, WEIGHTS}
+
+
+def test_a_gpu_that_no_machine_has_is_refused(engine: RayEngine, tmp_path: Path) -> None:
+    assert engine.slots
+    with pytest.raises(UnusableInputError, match=r"no GPU: cuda: no machine of the Ray cluster .*: take --device cpu"):
+        RayEngine(root=tmp_path, device="cuda")  # in the session that there is
+
+
+def test_the_end_of_a_launch_ends_its_work_and_leaves_the_cluster(
+    cluster: Any, engine: RayEngine, jobs: ModuleType, tmp_path: Path
+) -> None:
+    engine.submit(jobs.rest, 600.0)
+    until(lambda: lines(jobs, "rest"))
+    pid = int(lines(jobs, "rest")[-1].split()[1])
+    started = time.monotonic()
+    engine.shutdown()
+    assert time.monotonic() - started < 60
+    until(lambda: not is_alive(pid))
+    engine.shutdown()
+    handler = signal.getsignal(signal.SIGTERM)
+    again = RayEngine(root=tmp_path, address=cluster.address)
+    assert again.submit(jobs.place).result(120)[0] == "cpu"
+    assert signal.getsignal(signal.SIGTERM) is handler, "Ray's own would end a launch without its cleaning up"
+    again.shutdown()
+
+
+def test_a_cluster_that_is_not_there_is_one_line_within_seconds(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(UnusableInputError) as caught:
+            RayEngine(root=tmp_path, address=address)
+    assert str(caught.value) == (
+        f"cannot reach the Ray cluster at {address}: [Errno 111] Connection refused: "
+        "launch on one of its machines, or take --engine local"
+    )
+    assert time.monotonic() - started < 60
+
+
+def test_without_the_extra_its_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UnusableInputError, match=r"Ray is not installed: .*: uv run --extra ray search.py"):
+        RayEngine(root=tmp_path)
+
+
+def test_ctrl_c_ends_a_launch_and_the_cluster_that_it_started(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "search.py"), "launch", "--data", "digits", "--space", "tiny", "--epochs"]
+    command += ["40", "--trials", "100000", "--engine", "ray", "--device", "cpu", "--format", "json"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        until(lambda: list(tmp_path.glob(f"runs/search/*/{PROGRESS}")) or process.poll() is not None, 300)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        out, err = process.communicate(timeout=120)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130, err
+    assert out == ""
+    told = [line for line in err.splitlines() if not line.startswith(("data: ", "trial ", "note: "))]
+    assert told == ["error: interrupted: everything finished is kept: launch again to go on"]
+    until(lambda: not subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, check=False).stdout, 30)
+    assert list(tmp_path.glob(f"runs/search/*/{CHECKPOINT}"))
