@@ -311,9 +311,8 @@ def share(bench: Bench, kind: str, workers: int, trials: int) -> dict[str, Any]:
             raise KeyboardInterrupt
 
     driver.observe = stop
-    with counted_writes(bench.clock):
-        with suppress(KeyboardInterrupt):
-            driver.run()
+    with counted_writes(bench.clock), suppress(KeyboardInterrupt):
+        driver.run()
     first = engine.spans[workers - 1][0]
     busy = sum(min(end, fresh) - max(start, first) for start, end in engine.spans if end > first)
     return {
