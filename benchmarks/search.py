@@ -28,6 +28,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, Successive
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial
 
+from benchmarks import prior
 from benchmarks.curves import EPOCHS, IMAGES, Curve, read
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.search.driver import Budget, Driver
@@ -155,21 +156,42 @@ def driven(order: list[Curve], target: float) -> Spent:
     return Spent(images=engine.images, seconds=engine.seconds)
 
 
-POLICIES: dict[str, Policy] = {
-    PLAIN: scripted(MedianPruner),
-    "Optuna, successive halving": scripted(lambda: SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)),
-    "Optuna, Hyperband": scripted(lambda: HyperbandPruner(min_resource=1, max_resource=EPOCHS, reduction_factor=2)),
-    OURS: driven,
-}
+def guided(policy: Policy, guesses: dict[str, float]) -> Policy:
+    """A policy whose next candidate is always the best by ``guesses`` of the next PRIOR_DRAWS."""
+
+    def search(order: list[Curve], target: float) -> Spent:
+        left, chosen = list(order), []
+        while left:
+            chosen.append(max(left[:PRIOR_DRAWS], key=lambda curve: guesses[curve.architecture]))
+            left.remove(chosen[-1])
+        return policy(chosen, target)
+
+    return search
+
+
+def policies(table: list[Curve]) -> dict[str, Policy]:
+    """What is compared; the guess of a candidate comes from a fit to all others."""
+    _, values, accuracies = prior.table(table)
+    unseen = prior.judged_unseen(values, accuracies)
+    guesses = {curve.architecture: float(guess) for curve, guess in zip(table, unseen, strict=True)}
+    return {
+        PLAIN: scripted(MedianPruner),
+        "plain Optuna, guided": guided(scripted(MedianPruner), guesses),
+        "Optuna, successive halving": scripted(lambda: SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)),
+        "Optuna, Hyperband": scripted(lambda: HyperbandPruner(min_resource=1, max_resource=EPOCHS, reduction_factor=2)),
+        "this search, not guided": driven,
+        OURS: guided(driven, guesses),
+    }
 
 
 def replay(table: list[Curve], seeds: int) -> dict[str, list[Spent]]:
     """What every policy spends, seed by seed."""
     target = sorted((curve.accuracies[-1] for curve in table), reverse=True)[len(table) // 10]
     found: dict[str, list[Spent]] = {}
+    compared = policies(table)
     for seed in range(seeds):
         order = orders(table, Random(seed), target)
-        for name, policy in POLICIES.items():
+        for name, policy in compared.items():
             found.setdefault(name, []).append(policy(order, target))
     return found
 

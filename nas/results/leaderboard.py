@@ -105,7 +105,8 @@ def leaderboard(
     """The best ``top`` trials in ``states`` (all where none is given), ranked by ``sort``, accuracies best first.
 
     ``where`` holds comparisons such as ``params < 100k`` that each must hold of a row's FIGURES; a figure that is not
-    known yet satisfies none. ``pareto`` keeps those of them that no other dominates in accuracy and ``costs``. Raises UnusableInputError for a sort key, a state or a figure that there is not.
+    known yet satisfies none. ``pareto`` keeps those of them that no other dominates in accuracy and ``costs``. Raises
+    UnusableInputError for a sort key, a state or a figure that there is not.
     """
     wanted, rules = set(states) or set(STATES), parse_all(where, FIGURES)
     _known("state", wanted, STATES)

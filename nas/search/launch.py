@@ -27,6 +27,7 @@ from nas.search.storage import is_postgresql, open_storage, reason, run_folder
 from nas.search.study import DATA, SOURCE, TARGET, create_or_resume
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
+from nas.space.prior import FITTED
 from nas.space.sampler import FeasibleSampler
 from nas.training import datasets
 from nas.training.augmentation import PIPELINES
@@ -66,7 +67,7 @@ def prepare(
     feasible = FeasiblePart(space, parse_all(config.constraints))
     feasible.sample(random.Random(config.seed))
     feed, workers = search_feed(dataset, config.seed), engine(config)
-    sampler = FeasibleSampler(feasible, seed=config.seed)
+    sampler = FeasibleSampler(feasible, seed=config.seed, guess=FITTED if config.guess else None)
     storage = open_storage(config.storage, write=True)
     with ExitStack() as held, gives_way():
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
@@ -135,7 +136,7 @@ def gives_way() -> Iterator[None]:
 
 
 def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
-    """The workers of this machine, or of a Ray cluster; for few ``tasks`` fewer workers of this machine, with more cores.
+    """The workers of this machine, or of a Ray cluster; for few ``tasks`` fewer of this machine, each with more cores.
 
     Raises UnusableInputError where a GPU is asked for and there is none, or the cluster cannot be reached.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture
@@ -44,3 +45,20 @@ class Prior:
     def __call__(self, network: Architecture, figures: Metrics) -> float:
         """The guess for one network."""
         return sum(self.weights.get(name, 0.0) * value for name, value in features(network, figures).items())
+
+
+FITTED = Prior(
+    MappingProxyType(
+        {
+            "params": 0.00973,
+            "macs": 0.00718,
+            "receptive_field": -0.01648,
+            "last_map": 0.00224,
+            "first_width": 0.03778,
+            "residual": 0.10733,
+            "dense": 0.04005,
+            "dilated": 0.03599,
+        }
+    )
+)
+"""What ``python -m benchmarks.prior`` printed for CIFAR-10 (JPEG copy)."""
