@@ -38,12 +38,18 @@ def features(network: Architecture, figures: Metrics) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Prior:
-    """A weighted sum of the features; a feature without a weight counts nothing."""
+    """A weighted sum of the features; a feature without a weight counts nothing.
+
+    It was fitted to networks of fewer than ``macs`` multiply-accumulates and knows nothing of dearer ones.
+    """
 
     weights: Mapping[str, float]
+    macs: float = math.inf
 
     def __call__(self, network: Architecture, figures: Metrics) -> float:
-        """The guess for one network."""
+        """The guess for one network; the lowest for what it knows nothing of."""
+        if figures.macs >= self.macs:
+            return -math.inf
         return sum(self.weights.get(name, 0.0) * value for name, value in features(network, figures).items())
 
 
@@ -59,6 +65,7 @@ FITTED = Prior(
             "dense": 0.04005,
             "dilated": 0.03599,
         }
-    )
+    ),
+    macs=40_000_000,
 )
 """What ``python -m benchmarks.prior`` printed for CIFAR-10 (JPEG copy)."""

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import optuna
+import pytest
+
+from constraints.rules import ASSIGNMENT, parse_all
+from nas.architecture.spec import parse
+from nas.space import sampler as samplers
+from nas.space import space as spaces
+from nas.space.analytic import metrics
+from nas.space.feasible import FeasiblePart
+from nas.space.prior import FITTED, Prior, features
+from nas.space.sampler import ARCHITECTURE, FeasibleSampler
+
+NETWORK = "BR/c16-pw32-c32s2/+dw.pw32-+c32g4-dws2-pw64/c64d2-dw-pw64-c64s2/+c64-dw-pw64/fc"
+
+
+@pytest.fixture(scope="module")
+def feasible() -> FeasiblePart:
+    return FeasiblePart(spaces.load("assignment", input=(3, 32, 32), classes=10), parse_all(ASSIGNMENT))
+
+
+def test_features_are_logarithms_and_shares_of_the_convolutions() -> None:
+    network = parse(NETWORK)
+    found = features(network, metrics(network))
+    assert found["first_width"] == 4  # 16 channels
+    assert found["last_map"] == 2  # 32 halved thrice
+    assert found["params"] == math.log2(metrics(network).params)
+    assert found["residual"] == 4 / 15
+    assert found["dense"] == 5 / 15  # c16, c32s2, c64d2, c64s2, c64
+    assert found["dilated"] == 1 / 15
+
+
+def test_a_guess_is_the_weighted_sum_of_the_features() -> None:
+    network = parse(NETWORK)
+    assert Prior({"first_width": 0.5, "last_map": -1.0})(network, metrics(network)) == 0.0
+    assert Prior({"first_width": 2.0})(network, metrics(network)) == 8.0
+
+
+@pytest.mark.parametrize(("more", "guess"), [(-1, -math.inf), (0, -math.inf), (1, 4.0)])
+def test_nothing_is_guessed_of_networks_dearer_than_those_it_was_fitted_to(more: int, guess: float) -> None:
+    network = parse(NETWORK)
+    figures = metrics(network)
+    assert Prior({"first_width": 1.0}, macs=figures.macs + more)(network, figures) == guess
+
+
+def proposed(feasible: FeasiblePart, count: int, guess: Prior | None) -> list[str]:
+    sampler = FeasibleSampler(feasible, seed=3, guess=guess)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(count):
+        trial = study.ask(feasible.space.distributions)
+        trial.set_user_attr(ARCHITECTURE, str(feasible.judge(trial.params).architecture))
+    return [trial.user_attrs[ARCHITECTURE] for trial in study.trials]
+
+
+def test_the_first_candidates_are_far_above_what_is_drawn_at_random(feasible: FeasiblePart) -> None:
+    def worth(texts: list[str]) -> list[float]:
+        return [FITTED(network, metrics(network)) for network in map(parse, texts)]
+
+    rows = feasible.sample_rows(400, np.random.default_rng(0))
+    drawn = [str(feasible.space.decode(feasible.space.choices(row))) for row in rows]
+    guessed = proposed(feasible, 4, FITTED)
+    assert len(set(guessed)) == 4
+    assert min(worth(guessed)) > np.quantile(worth(drawn), 0.95)
+    assert guessed == proposed(feasible, 4, FITTED)
+
+
+def test_after_the_first_candidates_the_base_sampler_takes_over(
+    feasible: FeasiblePart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samplers, "GUESSED_TRIALS", 2)
+    guessed, alone = proposed(feasible, 3, FITTED), proposed(feasible, 3, None)
+    assert guessed[:2] != alone[:2]
+    assert guessed[2] == alone[2], "a base sampler without results to learn from proposes the same either way"
