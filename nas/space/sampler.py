@@ -36,7 +36,7 @@ CLASH_SECONDS = 0.05
 
 GUESSED_TRIALS = 16
 """How many trials a guess chooses before the base sampler, which has learnt from them, takes over."""
-GUESSED_DRAWS = 64
+GUESSED_DRAWS = 256
 """Of how many feasible networks a guess chooses one."""
 
 REPEATED = "repeated"
@@ -183,7 +183,7 @@ class FeasibleSampler(BaseSampler):
             if (choices := self._best(self._new_ones(order, seen))) is not None:
                 return choices
             raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
-        for n in (GUESSED_DRAWS if self._guess else 16, 256, 4096):
+        for n in (16, 256, 4096) if self._guess is None else (GUESSED_DRAWS, 4096):
             rows = self.feasible.sample_rows(n, generator)
             if (choices := self._best(self._new_ones(rows, seen))) is not None:
                 return choices
