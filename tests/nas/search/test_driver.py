@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from constraints.rules import parse_all
 from nas.search.driver import Budget, Driver
+from nas.search.objectives import Objectives
 from nas.search.study import CURVE, REASON, REJECTED
 from nas.search.work import CHECKPOINT, PROGRESS, read_progress
 from nas.space import space as spaces
@@ -21,16 +22,33 @@ from nas.training.feed import Feed
 
 LIMIT = 7_000
 RULES = (f"params < {LIMIT}",)
+ACCURACY = Objectives()
 
 
 def driver_of(
-    study: optuna.Study, engine: Any, feed: Feed, folder: Path, *, trials: int = 3, epochs: int = 2, **budget: Any
+    study: optuna.Study,
+    engine: Any,
+    feed: Feed,
+    folder: Path,
+    *,
+    trials: int = 3,
+    epochs: int = 2,
+    objectives: Objectives = ACCURACY,
+    **budget: Any,
 ) -> Driver:
     feasible = FeasiblePart(spaces.load("tiny", input=(3, 32, 32), classes=10), parse_all(RULES))
     sampler = FeasibleSampler(feasible, seed=1)
     study.sampler = sampler
     limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, **budget})
-    return Driver(study=study, sampler=sampler, engine=engine, feed=feed, budget=limits, folder=folder)
+    return Driver(
+        study=study,
+        sampler=sampler,
+        engine=engine,
+        feed=feed,
+        budget=limits,
+        folder=folder,
+        objectives=objectives,
+    )
 
 
 def space_of_two() -> spaces.Space:
@@ -216,3 +234,44 @@ def test_time_spent_in_mid_training_leaves_a_trial_that_the_next_launch_ends(
     again = driver_of(study, engine, feed, tmp_path, trials=1, epochs=4).run()
     assert (again.ended, again.unfinished) == ("every trial of the budget is done", 0)
     assert [t.state for t in study.trials] == [TrialState.COMPLETE]
+
+
+def test_accuracy_against_parameters_makes_a_study_of_two_directions(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    objectives = Objectives(("params",))
+    driver = driver_of(study, engine, feed, tmp_path, trials=4, epochs=4, objectives=objectives)
+    summary = driver.run()
+    complete = [t for t in study.trials if t.state == TrialState.COMPLETE]
+    assert complete
+    assert all(t.values == [t.intermediate_values[4], t.user_attrs["params"]] for t in complete)
+    assert summary.best == max(t.values[0] for t in complete)
+    assert {t.state for t in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+
+
+def test_who_waits_at_a_rung_waits_on_in_the_next_launch(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=3, epochs=4)
+
+    def stop_at_two(driver: Driver) -> None:
+        if len(driver.paused) == 1 and len(study.trials) == 1:
+            raise KeyboardInterrupt
+
+    driver.observe = stop_at_two
+    with pytest.raises(KeyboardInterrupt):
+        driver.run()
+    again = driver_of(study, engine, feed, tmp_path, trials=3, epochs=4)
+    seen: list[dict[int, int]] = []
+    again.observe = lambda driver: seen.append({n: len(c.curve) for n, c in driver.paused.items()})
+    again.run()
+    assert seen[0] == {0: 2, 1: 2}, "the first still waits when the second has come as far"
+    assert {t.state for t in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+
+
+def test_a_search_that_met_its_target_leaves_nothing_running(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize")
+    budget = {"target": 0.0001, "stop_at_target": True}
+    driver = driver_of(study, engine, feed, tmp_path, trials=9, epochs=4, **budget)
+    assert driver.run().unfinished == 0
+    ends = [(t.state, t.user_attrs.get(REASON, "")) for t in study.trials]
+    assert (TrialState.PRUNED, "the search met its target at epoch 2") in ends
+    assert [state for state, _ in ends].count(TrialState.COMPLETE) == 1
