@@ -145,10 +145,8 @@ class Driver:
         self.earlier = [t for t in trials if t.state.is_finished()]
         self.best = max((t.values[0] for t in trials if t.state == TrialState.COMPLETE), default=None)
         for trial in trials:
-            if trial.intermediate_values:
-                figures = metrics(parse(trial.user_attrs[ARCHITECTURE]))
-                for epoch, accuracy in trial.intermediate_values.items():
-                    self._halving.add(trial.number, epoch, self.objectives.values(accuracy, figures))
+            for epoch, accuracy in trial.intermediate_values.items():
+                self._halving.add(trial.number, epoch, self.objectives.stored(accuracy, trial.user_attrs))
         self._take_up_unfinished(trials)
 
     def _take_up_unfinished(self, trials: Sequence[FrozenTrial]) -> None:
@@ -249,9 +247,12 @@ class Driver:
         return self._promoted(is_last=True)
 
     def _promoted(self, *, is_last: bool) -> Candidate | None:
-        paused = {number: len(candidate.curve) for number, candidate in self.paused.items()}
-        number = self._halving.promoted(paused, is_last=is_last)
+        number = self._halving.promoted(self._levels(), is_last=is_last)
         return None if number is None else self.paused.pop(number)
+
+    def _levels(self) -> dict[int, int]:
+        """Trial -> its epochs, of those that wait at a rung."""
+        return {number: len(candidate.curve) for number, candidate in self.paused.items()}
 
     def _propose(self, trial: Trial, reported: int) -> Candidate:
         """The candidate of a trial; what an interrupted one lacks is proposed as it would have been.
@@ -360,13 +361,19 @@ class Driver:
             self.running.remove(candidate)
             candidate.future = None
             self.paused[candidate.trial.number] = candidate
+            for number in self._halving.surplus(self._levels()):
+                self._end_one_paused(number, "below the better half")
 
     def _end_paused(self, why: str) -> None:
         """End the candidates that wait at a rung: none of them goes on."""
-        for number, candidate in list(self.paused.items()):
-            candidate.trial.set_user_attr(REASON, f"{why} at epoch {len(candidate.curve)}")
-            self.study.tell(candidate.trial, state=TrialState.PRUNED)
-            del self.paused[number]
+        for number in list(self.paused):
+            self._end_one_paused(number, why)
+
+    def _end_one_paused(self, number: int, why: str) -> None:
+        candidate = self.paused[number]
+        candidate.trial.set_user_attr(REASON, f"{why} at epoch {len(candidate.curve)}")
+        self.study.tell(candidate.trial, state=TrialState.PRUNED)
+        del self.paused[number]
 
     def _retry(self, candidate: Candidate) -> None:
         candidate.deaths += 1

@@ -7,7 +7,8 @@ and goes on as soon as it is among the best 1 / RUNG_FACTOR of all that reached 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,6 +18,10 @@ FIRST_RUNG = 2
 """Fewest epochs of a first rung."""
 RUNG_FACTOR = 2
 """How many times as long each further rung is, and which part of a rung's candidates goes on."""
+MOST_WAITING = 1_000
+"""Candidates that wait at a rung. A worse one ends: for it to go on the next 1,000 would have to be worse still."""
+STALE_SHARE = 0.001
+"""A rung is ranked anew when more of its candidates than this share have come since."""
 
 
 def rungs(epochs: int) -> list[int]:
@@ -35,14 +40,16 @@ class Halving:
         self.levels = rungs(epochs)
         self._objectives = objectives
         self._reached: dict[int, dict[int, tuple[float, ...]]] = {level: {} for level in self.levels}
-        self._ranked: dict[int, list[int]] = {}
-        """Numbers of the trials that reached a rung, best first; made when it is asked for."""
+        self._places: dict[int, dict[int, int]] = {level: {} for level in self.levels}
+        """Places of the trials that reached a rung, the best first, as it was ranked last."""
+        self._new: Counter[int] = Counter()
+        """Trials that reached a rung since it was ranked."""
 
     def add(self, number: int, epoch: int, values: tuple[float, ...]) -> None:
         """Note what trial ``number`` is worth after ``epoch``; only rungs count."""
         if epoch in self._reached:
             self._reached[epoch][number] = values
-            self._ranked.pop(epoch, None)
+            self._new[epoch] += 1
 
     def until(self, trained: int) -> int:
         """Up to which epoch a candidate with ``trained`` epochs goes next."""
@@ -54,22 +61,28 @@ class Halving:
         ``is_last`` says that no candidate will come any more: then the last part of a rung is rounded up, so that
         somebody goes on from each.
         """
-        waiting = set(paused.values())
         for level in reversed(self.levels):
-            if level in waiting:
-                for number in self._better(level, is_last=is_last):
-                    if paused.get(number) == level:
-                        return number
+            waiting = self._waiting(level, paused, exact=is_last)
+            share = len(self._places[level]) / RUNG_FACTOR
+            if waiting and self._places[level][waiting[0]] < (math.ceil(share) if is_last else math.floor(share)):
+                return waiting[0]
         return None
 
-    def _better(self, level: int, *, is_last: bool) -> list[int]:
-        share = len(self._reached[level]) / RUNG_FACTOR
-        return self._order(level)[: math.ceil(share) if is_last else math.floor(share)]
+    def surplus(self, paused: Mapping[int, int]) -> list[int]:
+        """Which of the paused trials end, because MOST_WAITING better ones wait at their rung."""
+        return [n for level in self.levels for n in self._waiting(level, paused)[MOST_WAITING:]]
 
-    def _order(self, level: int) -> list[int]:
-        if level not in self._ranked:
-            reached = self._reached[level]
-            numbers = sorted(reached)
-            values = np.array([reached[number] for number in numbers], dtype=np.float64)
-            self._ranked[level] = [numbers[i] for i in self._objectives.order(values)] if numbers else []
-        return self._ranked[level]
+    def _waiting(self, level: int, paused: Mapping[int, int], *, exact: bool = False) -> Sequence[int]:
+        """The ranked ones of those that wait at a rung, best first."""
+        waiting = [number for number, trained in paused.items() if trained == level]
+        if waiting and self._new[level] > (0 if exact else STALE_SHARE * len(self._reached[level])):
+            self._rank(level)
+        places = self._places[level]
+        return sorted((number for number in waiting if number in places), key=places.__getitem__)
+
+    def _rank(self, level: int) -> None:
+        numbers = sorted(self._reached[level])
+        values = np.array([self._reached[level][number] for number in numbers], dtype=np.float64)
+        order = self._objectives.order(values)
+        self._places[level] = {numbers[index]: place for place, index in enumerate(order.tolist())}
+        self._new[level] = 0

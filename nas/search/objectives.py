@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +34,11 @@ class Objectives:
 
     def values(self, accuracy: float, figures: Metrics) -> tuple[float, ...]:
         """What a candidate is worth, in the order of ``directions``."""
-        return accuracy, *(float(getattr(figures, name)) for name in self.costs)
+        return self.stored(accuracy, figures.as_dict())
+
+    def stored(self, accuracy: float, figures: Mapping[str, Any]) -> tuple[float, ...]:
+        """``values`` by figures as a study keeps them."""
+        return accuracy, *(float(figures[name]) for name in self.costs)
 
     def order(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         """Indices of the rows of (n, objectives) values, best first; equal ones in their order.

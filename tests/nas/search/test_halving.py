@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.search.halving import FIRST_RUNG, RUNG_FACTOR, Halving, rungs
+from nas.search import halving as halvings
+from nas.search.halving import FIRST_RUNG, MOST_WAITING, RUNG_FACTOR, Halving, rungs
 from nas.search.objectives import Objectives
 
 
@@ -68,6 +69,28 @@ def test_epochs_between_rungs_do_not_count() -> None:
     for number in (0, 1):
         made.add(number, 3, (0.5,))
     assert made.promoted({0: 3, 1: 3}, is_last=True) is None
+
+
+def test_of_too_many_that_wait_the_worst_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST_WAITING == 1_000
+    monkeypatch.setattr(halvings, "MOST_WAITING", 2)
+    made = halving([0.1, 0.5, 0.3, 0.4, 0.2])
+    made.add(1, 4, (0.6,))
+    assert made.surplus({0: 2, 1: 4, 2: 2, 3: 2, 4: 2}) == [4, 0]
+    assert made.surplus({0: 2, 1: 4, 2: 2}) == []
+
+
+def test_a_large_rung_is_ranked_anew_when_enough_have_come_or_nobody_will() -> None:
+    made = halving([number / 3000 for number in range(3000)])
+    assert made.promoted({0: 2}, is_last=False) is None
+    for newcomer in (3000, 3001, 3002):
+        made.add(newcomer, 2, (1.0,))
+        assert made.promoted({0: 2, 3000: 2}, is_last=False) is None
+    made.add(3003, 2, (1.0,))
+    assert made.promoted({0: 2, 3000: 2}, is_last=False) == 3000
+    made.add(3004, 2, (1.0,))
+    assert made.promoted({0: 2, 3004: 2}, is_last=False) is None
+    assert made.promoted({0: 2, 3004: 2}, is_last=True) == 3004
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
