@@ -29,6 +29,8 @@ ARCHITECTURE = "architecture"
 PROPOSED = "nas:proposed"
 """The trial's system attribute that holds it from the moment it is proposed, for the other workers of the study."""
 
+MOST_LEARNT = 1_000
+"""Trials of which the base sampler makes either of its two models, which cost time and memory with each."""
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
 CLASH_SECONDS = 0.05
@@ -60,6 +62,12 @@ class BulkTPE(TPESampler):
     distributions: Mapping[str, BaseDistribution] = {}
     has_searched = False
     """Whether it has made a model and asked what is allowed."""
+
+    def _build_parzen_estimator(
+        self, study: Study, search_space: dict[str, BaseDistribution], trials: list[FrozenTrial], handle_below: bool
+    ) -> Any:
+        """Of the good trials, or of the others, at most the MOST_LEARNT last."""
+        return super()._build_parzen_estimator(study, search_space, trials[-MOST_LEARNT:], handle_below)
 
     def _compute_acquisition_func(self, samples: dict[str, Any], mpe_below: Any, mpe_above: Any) -> Any:
         values = super()._compute_acquisition_func(samples, mpe_below, mpe_above)
@@ -255,6 +263,22 @@ class FeasibleSampler(BaseSampler):
         return known.networks(study.get_trials(deepcopy=False), trial.number)
 
 
+class _Either(Set[str]):
+    """What is in a large set or a small one, without a copy of the large one."""
+
+    def __init__(self, large: Set[str], small: Set[str]) -> None:
+        self._large, self._small = large, small - large
+
+    def __contains__(self, text: object) -> bool:
+        return text in self._large or text in self._small
+
+    def __iter__(self) -> Iterator[str]:
+        return itertools.chain(self._large, self._small)
+
+    def __len__(self) -> int:
+        return len(self._large) + len(self._small)
+
+
 class _Known:
     """The networks that a study holds; what a trial holds for good is read once."""
 
@@ -271,14 +295,12 @@ class _Known:
         still_open, claims = [], set[str]()
         for number in (*self._open, *range(self._read, len(trials))):
             text, is_settled = self._network(trials[number])
-            if is_settled and number != but:
-                self._settled.add(text)
-                continue
-            still_open.append(number)
-            if number != but:
-                claims.add(text)
+            if not is_settled or number == but:
+                still_open.append(number)
+            if text and number != but:
+                (self._settled if is_settled else claims).add(text)
         self._open, self._read = still_open, len(trials)
-        return (self._settled | claims) - {""}
+        return _Either(self._settled, claims)
 
     def _network(self, trial: FrozenTrial) -> tuple[str, bool]:
         """A trial's network, empty where it has none, and whether it keeps it."""
