@@ -39,7 +39,7 @@ class SearchView:
         self._shown_at = 0.0
         self._said: dict[int, str] = {}
         self._noted = 0
-        self._trials: Sequence[FrozenTrial] = ()
+        self._trials = _Trials()
 
     def __enter__(self) -> Self:
         """Take the terminal."""
@@ -68,25 +68,47 @@ class SearchView:
             self._console.print(f"note: {note}", highlight=False, soft_wrap=True)
         self._noted = len(driver.notes)
         if self._live:
-            self._live.update(_screen(driver, self._known(driver), self._console.height), refresh=True)
+            self._look(driver)
+            self._live.update(_screen(driver, self._trials, self._console.height), refresh=True)
         else:
             self._say(driver)
 
     def _say(self, driver: Driver) -> None:
-        for trial in self._known(driver):
+        for trial in self._look(driver):
             line = _line(trial, driver)
             if line and self._said.get(trial.number) != line:
                 self._said[trial.number] = line
                 self._console.print(line, highlight=False, soft_wrap=True)
 
-    def _known(self, driver: Driver) -> Sequence[FrozenTrial]:
-        """The trials; those last seen while the storage is out of reach, which the driver waits for."""
+    def _look(self, driver: Driver) -> Sequence[FrozenTrial]:
+        """The trials that may have changed; none while the storage is out of reach, which the driver waits for."""
         try:
-            self._trials = driver.study.get_trials(deepcopy=False)
+            return self._trials.look(driver.study.get_trials(deepcopy=False))
         except Exception as error:
             if not is_outage(error):
                 raise
-        return self._trials
+        return ()
+
+
+class _Trials:
+    """What is known of a study's trials; of a large study too, since each that ended is looked at once."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self.best: FrozenTrial | None = None
+        self._open: list[int] = []
+        self._read = 0
+
+    def look(self, trials: Sequence[FrozenTrial]) -> Sequence[FrozenTrial]:
+        """Those of ``trials``, all of the study, that had not ended at the last look."""
+        looked = [trials[number] for number in (*self._open, *range(self._read, len(trials)))]
+        ended = [trial for trial in looked if trial.state.is_finished()]
+        self._open = [trial.number for trial in looked if not trial.state.is_finished()]
+        self._read = len(trials)
+        self.ended += len(ended)
+        complete = [trial for trial in (self.best, *ended) if trial is not None and trial.state == TrialState.COMPLETE]
+        self.best = max(complete, key=lambda trial: trial.values[0], default=None)
+        return looked
 
 
 def _line(trial: FrozenTrial, driver: Driver) -> str:
@@ -101,10 +123,9 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
     return f"trial {trial.number}: {', '.join(parts)}" if parts else ""
 
 
-def _screen(driver: Driver, trials: Sequence[FrozenTrial], height: int) -> RenderableType:
-    ended = sum(t.state.is_finished() for t in trials)
+def _screen(driver: Driver, trials: _Trials, height: int) -> RenderableType:
     head = Text(no_wrap=True, overflow="ellipsis").append(driver.study.study_name, style="bold")
-    head.append(f"   {ended} of {driver.budget.trials} trials, {duration(driver.seconds_left)} left")
+    head.append(f"   {trials.ended} of {driver.budget.trials} trials, {duration(driver.seconds_left)} left")
     if driver.budget.target is not None:
         head.append(f", target over {driver.budget.target:.2%}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
@@ -118,7 +139,7 @@ def _screen(driver: Driver, trials: Sequence[FrozenTrial], height: int) -> Rende
     rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
     return Group(
         head,
-        _best(trials),
+        _best(trials.best),
         table,
         *more,
         Text(rejected, style="dim", no_wrap=True, overflow="ellipsis"),
@@ -133,11 +154,9 @@ def _waiting(driver: Driver) -> str:
     return f"paused    {at} epochs" if at else ""
 
 
-def _best(trials: Sequence[FrozenTrial]) -> Text:
-    complete = [t for t in trials if t.state == TrialState.COMPLETE]
-    if not complete:
+def _best(best: FrozenTrial | None) -> Text:
+    if best is None:
         return Text("best      none yet", style="dim")
-    best = max(complete, key=lambda t: t.values[0])
     line = f"best      {best.values[0]:.2%}, trial {best.number}, {best.user_attrs['params']:,} params"
     return Text(line, style="green", no_wrap=True, overflow="ellipsis")
 

@@ -97,10 +97,26 @@ def test_a_terminal_shows_best_running_and_rejected_within_its_width(driver: Dri
     assert "25.00" in row.split()
 
 
+def test_a_trial_is_looked_at_until_it_has_ended() -> None:
+    study, seen = optuna.create_study(direction="maximize"), view._Trials()
+    first, second = study.ask(), study.ask()
+    assert [t.number for t in seen.look(study.trials)] == [0, 1]
+    study.tell(second, 0.5)
+    third = study.ask()
+    assert [t.number for t in seen.look(study.trials)] == [0, 1, 2]
+    study.tell(first, state=TrialState.FAIL)
+    study.tell(third, 0.25)
+    assert [t.number for t in seen.look(study.trials)] == [0, 2]
+    assert seen.look(study.trials) == []
+    assert seen.ended == 3
+    assert seen.best is not None
+    assert seen.best.number == 1
+
+
 def test_more_trials_than_lines_are_counted(driver: Driver) -> None:
     driver.running *= 12
     console, file = terminal(height=15)
-    console.print(view._screen(driver, driver.study.trials, console.height))
+    console.print(view._screen(driver, view._Trials(), console.height))
     lines = file.getvalue().splitlines()
     assert len(lines) <= 15
     assert sum(" 1/3 " in line for line in lines) == 6
