@@ -58,10 +58,10 @@ def train(
     at the start and kept with the checkpoint. `deterministic` makes torch refuse operations that would not repeat
     on a GPU; on a CPU all repeat.
 
-    A loss that is lost, memory that does not suffice even for a part of a batch, and a checkpoint that cannot be
-    written end the training with a reason.
+    A loss that is lost, and memory that does not suffice even for a part of a batch, end the training with a reason.
 
-    Raises UnusableInputError for a checkpoint that is damaged or of another training.
+    Raises UnusableInputError for a checkpoint that is damaged or of another training, OSError where none can be
+    written: that is no fault of the network, and the old checkpoint stays.
     """
     if epochs < 1:
         raise UnusableInputError(f"epochs is out of range: {epochs}: give 1 or more")
@@ -90,21 +90,12 @@ def _epochs(session: Session, checkpoint: Path | None, on_epoch: Callable[[Epoch
         try:
             session.curve.append(session.epoch(len(session.curve)))
             if checkpoint:
-                _keep(session, checkpoint)
+                checkpoints.save(checkpoint, session.description, session.state())
         except HopelessError as error:
             return str(error)
         if on_epoch and not on_epoch(session.curve[-1]) and len(session.curve) < session.epochs:
             return "stopped"
     return ""
-
-
-def _keep(session: Session, checkpoint: Path) -> None:
-    try:
-        checkpoints.save(checkpoint, session.description, session.state())
-    except OSError as error:
-        raise HopelessError(
-            f"the checkpoint cannot be written ({error.strerror or error}): {checkpoint}: free some space"
-        ) from error
 
 
 @contextmanager
