@@ -20,10 +20,11 @@ import random
 import statistics
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -37,9 +38,9 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from constraints.rules import ASSIGNMENT, parse_all
-from nas.architecture.spec import parse
+from nas.architecture.spec import Architecture, parse
 from nas.search.driver import Budget, Driver
-from nas.search.halving import rungs
+from nas.search.halving import MOST_WAITING, rungs
 from nas.search.storage import is_database, open_storage
 from nas.search.study import CURVE
 from nas.search.work import PROGRESS, Outcome, Task, read_progress
@@ -89,7 +90,7 @@ class Meter:
 
     def __init__(self, clock: Clock) -> None:
         """Nothing is measured yet."""
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._clock = clock
         self._parts = ["driver"]
         self._since = clock.work()
@@ -169,8 +170,7 @@ class SimulatedEngine:
 
 def curve(architecture: str, epochs: int) -> list[dict[str, Any]]:
     """Plausible epochs of a candidate; always the same."""
-    draw = random.Random(architecture)
-    best, pace = 0.6 + 0.25 * draw.random(), 1.5 + 2 * draw.random()
+    best, pace = _shape(architecture)
     return [
         {
             "epoch": epoch,
@@ -182,6 +182,13 @@ def curve(architecture: str, epochs: int) -> list[dict[str, Any]]:
         }
         for epoch in range(1, epochs + 1)
     ]
+
+
+@cache
+def _shape(architecture: str) -> tuple[float, float]:
+    """Accuracy after many epochs, and how many bring it to 63 % of that."""
+    draw = random.Random(architecture)
+    return 0.6 + 0.25 * draw.random(), 1.5 + 2 * draw.random()
 
 
 @contextmanager
@@ -260,41 +267,43 @@ class Bench:
 
     def fill(self, rows: Encoded) -> None:
         """Add trials as a search in full swing holds them: ended, or waiting at a rung."""
-        texts = [str(self.feasible.space.decode(self.feasible.space.choices(row))) for row in rows]
+        several = [self.feasible.space.choices(row) for row in rows]
+        networks = [self.feasible.space.decode(choices) for choices in several]
         first = len(self.study.get_trials(deepcopy=False))
-        trained = halved(texts)
+        trained = halved([str(network) for network in networks])
         with patch.object(os, "fsync", lambda file: None):
-            for number, (text, row) in enumerate(zip(texts, rows, strict=True), start=first):
-                trial = self._made(text, row, trained[text])
+            for number, (network, choices) in enumerate(zip(networks, several, strict=True), start=first):
+                trial = self._made(network, choices, *trained[str(network)])
                 if not trial.state.is_finished():
                     place = self.folder / f"trial-{number:05d}"
                     place.mkdir()
                     (place / PROGRESS).write_text(json.dumps(trial.user_attrs[CURVE]))
                 self.study.add_trial(trial)
 
-    def _made(self, text: str, row: Encoded, trained: tuple[int, TrialState]) -> FrozenTrial:
-        epochs, state = trained
-        known = curve(text, epochs)
+    def _made(self, network: Architecture, choices: dict[str, Any], epochs: int, state: TrialState) -> FrozenTrial:
+        known = curve(str(network), epochs)
         return create_trial(
             state=state,
-            params=self.feasible.space.choices(row),
+            params=choices,
             distributions=self.feasible.space.distributions,
             value=known[-1]["val_accuracy"] if state == TrialState.COMPLETE else None,
-            user_attrs={**metrics(parse(text)).as_dict(), ARCHITECTURE: text, CURVE: known},
+            user_attrs={**metrics(network).as_dict(), ARCHITECTURE: str(network), CURVE: known},
             intermediate_values={e["epoch"]: e["val_accuracy"] for e in known},
         )
 
 
 def halved(texts: list[str]) -> dict[str, tuple[int, TrialState]]:
-    """How far halving has trained each of several candidates; the worse half of each rung waits there."""
+    """How far halving has trained each of several candidates; of the worse half of a rung the first wait there."""
     found: dict[str, tuple[int, TrialState]] = {}
     left = texts
     for level in rungs(EPOCHS):
         ranked = sorted(left, key=lambda text: -curve(text, level)[-1]["val_accuracy"])
-        found |= dict.fromkeys(ranked, (level, TrialState.RUNNING))
-        left = ranked[: len(ranked) // 2] if level < EPOCHS else []
+        left = ranked[: len(ranked) // 2]
         if level == EPOCHS:
+            left = ranked
             found |= dict.fromkeys(ranked, (level, TrialState.COMPLETE))
+        found |= dict.fromkeys(ranked[len(left) :], (level, TrialState.PRUNED))
+        found |= dict.fromkeys(ranked[len(left) :][:MOST_WAITING], (level, TrialState.RUNNING))
     return found
 
 
