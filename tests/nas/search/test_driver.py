@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from datetime import datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from optuna.trial import TrialState
 from constraints.rules import parse_all
 from nas.search.driver import Budget, Driver
 from nas.search.objectives import Objectives
+from nas.search.storage import open_storage
 from nas.search.study import CURVE, REASON, REJECTED
 from nas.search.work import CHECKPOINT, PROGRESS, read_progress
 from nas.space import space as spaces
@@ -179,6 +183,29 @@ def test_a_full_disk_ends_the_launch_and_not_the_candidate(engine: Any, feed: Fe
     with pytest.raises(OSError, match="Not a directory"):
         driver_of(study, engine, feed, tmp_path / "file", trials=2, epochs=1).run()
     assert [t.state for t in study.trials] == [TrialState.RUNNING]
+
+
+def test_a_clock_set_forth_and_back_changes_nothing(
+    engine: Any, feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = optuna.create_study(direction="maximize")
+    driver_of(undisturbed, engine, feed, tmp_path / "a", trials=2, epochs=4).run()
+    years, now = cycle((0, -20, 20)), time.time
+
+    class Jumping(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(days=365 * next(years))
+
+    monkeypatch.setattr(time, "time", lambda: now() + 365 * 86_400 * next(years))
+    monkeypatch.setattr("optuna.storages.journal._storage.datetime", Jumping)
+    storage = open_storage(str(tmp_path / "journal.log"), write=True)
+    study = optuna.create_study(storage=storage, direction="maximize")
+    summary = driver_of(study, engine, feed, tmp_path / "b", trials=2, epochs=4).run()
+    assert summary.ended == "every trial of the budget is done"
+    assert story(study) == story(undisturbed)
+    started = [t.datetime_start.year for t in study.trials if t.datetime_start]
+    assert len(set(started)) > 1, "the clock did jump"
 
 
 def test_an_exhausted_space_ends_the_search_with_that_reason(engine: Any, feed: Feed, tmp_path: Path) -> None:
