@@ -31,7 +31,7 @@ LAUNCH = ("launch", "--data", "digits", "--space", "tiny", "--epochs", "3", "--w
 ENDLESS = (*LAUNCH, "--trials", "100000")
 """More trials than any machine trains before it is stopped, so that no timing decides a test."""
 
-LAPSE = 4.0
+LAPSE = 6.0
 SHORT_LEASE = """
 import functools, sys
 sys.path.insert(0, {folder!r})
@@ -247,7 +247,7 @@ def test_a_second_machine_takes_over_and_the_first_one_writes_no_more(
     second = start(*endless, folder=two)
     said = wait_for_epochs(second, 3)
     os.killpg(first.pid, signal.SIGCONT)
-    out, err = first.communicate(timeout=120)
+    out, err = first.communicate()
     assert (first.returncode, out) == (2, "")
     takeover = f"error: study 'search' was taken over by another driver: {platform.node()} (process {second.pid}, "
     assert err.splitlines()[-1].startswith(takeover)
