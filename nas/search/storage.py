@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal._file import get_lock_file
+from optuna.storages.journal._storage import JournalOperation
 from sqlalchemy.exc import DBAPIError
 
 from constraints.errors import UnusableInputError
@@ -25,6 +29,13 @@ NETWORK: Mapping[str, int] = {
 """Options of PostgreSQL's client library (seconds, the last one milliseconds): a dead network is noticed in 25 s."""
 _POSTGRESQL = re.compile(r"^postgres(ql)?://")
 _JOURNAL_START = b'{"op_code":'
+_OF_A_PROPOSAL = {
+    JournalOperation.CREATE_TRIAL,
+    JournalOperation.SET_TRIAL_PARAM,
+    JournalOperation.SET_TRIAL_USER_ATTR,
+    JournalOperation.SET_TRIAL_SYSTEM_ATTR,
+}
+"""Operations of which there are dozens for each proposal: waiting for the disk at each would take most of its time."""
 
 
 def open_storage(place: str, *, write: bool = False) -> BaseStorage:
@@ -95,6 +106,23 @@ class _FileLock(JournalFileOpenLock):
         self._lock.release()
 
 
+class _Journal(JournalFileBackend):
+    """A journal that waits for the disk when an epoch, an end, or something of the study is written.
+
+    That keeps every line before it too. A process that is killed loses nothing either way; what a machine that fails
+    may lose is of a trial without an epoch, which is proposed again.
+    """
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write lines; whole ones only, while this process holds the lock."""
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with get_lock_file(self._lock), Path(self._file_path).open("ab") as file:
+            file.write(lines.encode())
+            if not all(log["op_code"] in _OF_A_PROPOSAL for log in logs):
+                file.flush()
+                os.fsync(file.fileno())
+
+
 def _journal(path: Path, *, write: bool) -> BaseStorage:
     lock = _FileLock(path)
     try:
@@ -106,7 +134,7 @@ def _journal(path: Path, *, write: bool) -> BaseStorage:
                 _set_torn_line_aside(path)
             finally:
                 lock.release()
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        return JournalStorage(_Journal(str(path), lock_obj=lock))
     except OSError as error:
         raise UnusableInputError(
             f"cannot open the storage {path}: {error.strerror or error}: give --storage a writable path"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,29 @@ def test_a_half_written_last_line_costs_that_line_only(tmp_path: Path, cut: int)
     study.tell(study.ask(), 9.0)
     assert values(path) == [0.0, 1.0, 9.0]
     assert Path(f"{path}.torn").read_bytes() == last[:-cut] + b"\n"
+
+
+def test_the_disk_is_waited_for_at_an_epoch_and_an_end_and_not_at_every_parameter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, fsync, path = [], os.fsync, journal_of(tmp_path, 0)
+
+    def keep(file: int) -> None:
+        fsync(file)
+        sizes.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr(os, "fsync", keep)
+    study = optuna.load_study(storage=open_storage(str(path), write=True), study_name="s")
+    trial = study.ask({f"x{number}": optuna.distributions.IntDistribution(0, 9) for number in range(20)})
+    trial.set_user_attr("curve", [1])
+    assert sizes == []
+    trial.report(0.5, 1)
+    assert sizes == [path.stat().st_size], "the epoch and all before it"
+    study.tell(trial, 0.5)
+    assert len(sizes) == 2
+    study.set_user_attr("confirmed:0", 0.5)
+    assert sizes[2:] == [path.stat().st_size]
+    assert values(path) == [0.5]
 
 
 def test_a_journal_cut_in_its_first_line_begins_anew(tmp_path: Path) -> None:
