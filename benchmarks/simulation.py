@@ -336,7 +336,7 @@ def share(bench: Bench, kind: str, workers: int, trials: int) -> dict[str, Any]:
 def growth(bench: Bench, trials: int) -> dict[str, Any]:
     """Milliseconds of a trial by part, in the study as large as it is."""
     size = len(bench.study.get_trials(deepcopy=False))
-    driver = bench.driver(10**9, SimulatedEngine(WORKERS, bench.clock, SECONDS["cpu"]))
+    driver = bench.driver(10**9, SimulatedEngine(WORKERS, bench.clock, SECONDS["gpu"]))
     began = proposed = 0.0
     started = bench.clock.work()
 
@@ -414,7 +414,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 found["plain_ms"] = plain(one, options.trials if size <= 1_000 else 3)
                 sizes.append({"storage": storage.partition(":")[0], **found})
                 _say(sizes[-1])
-    return {"write_ms": 1e3 * write, "shares": shares, "sizes": sizes}
+    _say(written := {"write_ms": 1e3 * write})
+    return {**written, "shares": shares, "sizes": sizes}
 
 
 def _distinct(feasible: FeasiblePart, number: int, seed: int) -> Encoded:
