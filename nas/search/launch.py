@@ -66,10 +66,12 @@ def prepare(
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     feasible = FeasiblePart(space, parse_all(config.constraints))
     feasible.sample(random.Random(config.seed))
-    feed, workers = search_feed(dataset, config.seed), engine(config)
+    feed = search_feed(dataset, config.seed)
     sampler = FeasibleSampler(feasible, seed=config.seed, guess=FITTED if config.guess else None)
-    storage = open_storage(config.storage, write=True)
     with ExitStack() as held, gives_way():
+        workers = engine(config)
+        held.callback(workers.shutdown)
+        storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         objectives = Objectives.parse(config.objective)
         identity = _identity(config, dataset, space)
@@ -145,7 +147,7 @@ def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
 
         root = run_folder(config.storage, config.study)
         address = config.engine.partition(":")[2] or None
-        return RayEngine(root=root, address=address, workers=config.workers, device=config.device)
+        return RayEngine(root=root, address=address, workers=config.workers, device=config.device, tasks=tasks)
     count = gpus(config.device)
     workers = config.workers or count or cores()
     workers = min(workers, tasks or workers)

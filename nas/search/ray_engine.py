@@ -95,16 +95,24 @@ class RayEngine:
     """
 
     def __init__(
-        self, *, root: Path, address: str | None = None, workers: int | None = None, device: str = "auto"
+        self,
+        *,
+        root: Path,
+        address: str | None = None,
+        workers: int | None = None,
+        device: str = "auto",
+        tasks: int | None = None,
     ) -> None:
         """Connect to the cluster at ``address``, or at $RAY_ADDRESS; without either, start one of this machine.
 
-        Below ``root`` lie the folders of all tasks. Raises UnusableInputError where Ray is not installed, the cluster
-        cannot be reached, one of its machines cannot run this program, or a GPU is asked for and there is none.
+        Below ``root`` lie the folders of all tasks; where these are few ``tasks``, each gets more processors.
+
+        Raises UnusableInputError where Ray is not installed, the cluster cannot be reached, one of its machines cannot
+        run this program, or a GPU is asked for and there is none.
         """
         address = address or os.environ.get("RAY_ADDRESS")
         self._ray = _import_ray(is_local=_is_local(address))
-        self._root, self._workers, self._device = root.resolve(), workers, device
+        self._root, self._workers, self._device, self._tasks = root.resolve(), workers, device, tasks
         self._refs: dict[Future[Any], Any] = {}
         self._feeds: list[tuple[Feed, Any]] = []
         self._submitted = 0
@@ -155,7 +163,10 @@ class RayEngine:
 
     def _share(self) -> Share:
         nodes = [(int(n["Resources"].get("CPU", 0)), int(n["Resources"].get("GPU", 0))) for n in self._nodes()]
-        return share(nodes, workers=self._workers, device=self._device)
+        whole = share(nodes, workers=self._workers, device=self._device)
+        if self._tasks is None or whole.workers <= self._tasks:
+            return whole
+        return share(nodes, workers=self._tasks, device=self._device)
 
     def _nodes(self) -> list[dict[str, Any]]:
         return [node for node in self._ray.nodes() if node["Alive"]]
@@ -305,10 +316,10 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
             ray.init(log_to_driver=False, logging_level="CRITICAL", **_where(address, held))
         except (Exception, SystemExit) as error:
             ray.shutdown()
-            what = f"reach the Ray cluster at {address}" if address else "start a Ray cluster on this machine"
-            raise UnusableInputError(
-                f"cannot {what}: {_last_line(error)}: launch on one of its machines, or take --engine local"
-            ) from None
+            what, remedy = f"reach the Ray cluster at {address}", "launch on one of its machines"
+            if _is_local(address):
+                what, remedy = "start a Ray cluster on this machine", "launch again when it is less busy"
+            raise UnusableInputError(f"cannot {what}: {_last_line(error)}: {remedy}, or take --engine local") from None
         finally:
             with suppress(ValueError):  # outside the main thread, where Ray sets none
                 signal.signal(signal.SIGTERM, before)  # Ray's own would end the program without its cleaning up

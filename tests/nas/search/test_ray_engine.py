@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -92,7 +92,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{folder}")
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        for name, value in {"OMP_NUM_THREADS": "1", **ENVIRONMENT}.items():
+        for name, value in {**ENVIRONMENT, "OMP_NUM_THREADS": "1", "RAY_agent_register_timeout_ms": "200000"}.items():
             patch.setenv(name, value)
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.syspath_prepend(folder)
@@ -115,17 +115,21 @@ def cluster(folder: Path) -> Iterator[Any]:
     for _ in range(2):
         joined(cluster, num_cpus=1)
     yield cluster
-    cluster.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]  # Ray's
+
+
+PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+"""Ray gives a node 15 seconds to find these for itself, which a busy machine may not keep; so they are given."""
 
 
 def joined(cluster: Any, **options: Any) -> Any:
-    """A node that joined; Ray gives its processes half a minute to start, which a busy machine may not keep."""
-    for _ in range(3):
-        try:
-            return cluster.add_node(object_store_memory=2**27, **options)
-        except Exception as error:
-            refused = error
-    raise refused
+    """A node that joined the cluster."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in PORTS]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        ports = {name: one.getsockname()[1] for name, one in zip(PORTS, sockets, strict=True)}
+    return cluster.add_node(object_store_memory=2**27, **ports, **options)
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +183,19 @@ def test_machines_are_shared_out(
     assert (found.workers, found.cpus, found.gpus) == expected
     assert found.placement.device == ("cuda:0" if expected[2] else "cpu")
     assert found.placement.threads == max(1, int(expected[1]))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "workers", "expected"),
+    [(None, None, (4, 1)), (4, None, (4, 1)), (3, None, (3, 1)), (2, None, (2, 2)), (1, None, (1, 2)), (2, 1, (1, 2))],
+)
+def test_few_tasks_get_more_processors(
+    monkeypatch: pytest.MonkeyPatch, tasks: int | None, workers: int | None, expected: tuple[int, int]
+) -> None:
+    engine = RayEngine.__new__(RayEngine)
+    engine._workers, engine._device, engine._tasks = workers, "cpu", tasks
+    monkeypatch.setattr(engine, "_nodes", lambda: [{"Resources": {"CPU": 2.0}}, {"Resources": {"CPU": 2.0}}])
+    assert (engine._share().workers, engine._share().cpus) == expected
 
 
 def test_what_a_worker_raises_comes_back_and_a_lost_one_is_retried_by_ray(engine: RayEngine, jobs: ModuleType) -> None:
