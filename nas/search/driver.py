@@ -119,16 +119,12 @@ class Driver:
         """Search until a budget is spent; on KeyboardInterrupt the workers end and everything finished is kept."""
         self.hold()
         self._take_up()
+        ended: str | None = None
         try:
-            while (ended := self._ended()) is None:
+            while ended is None:
                 try:
                     self.hold()
-                    self._fill()
-                    if not self.running:
-                        ended = self._exhausted or "every trial of the budget is done"
-                        self._end_paused("below the better half")
-                        break
-                    self._collect()
+                    ended = self._turn()
                 except Exception as error:
                     self._outlast(error)
                 self.observe(self)
@@ -136,6 +132,22 @@ class Driver:
             self.engine.shutdown()
         unfinished = len(self.running) + len(self.paused) + len(self._interrupted)
         return Summary(ended=ended, unfinished=unfinished, best=self.best, reached=self._reached())
+
+    def _turn(self) -> str | None:
+        """Do what there is to do now; why the search ends, where it does."""
+        if self.budget.stop_at_target and self._reached():
+            self.paused |= {candidate.trial.number: candidate for candidate in self.running}
+            self.running = []
+            self._end_paused("the search met its target")
+            return "the target is met"
+        if self.seconds_left <= 0:
+            return "the time is spent"
+        self._fill()
+        if not self.running:
+            self._end_paused("below the better half")
+            return self._exhausted or "every trial of the budget is done"
+        self._collect()
+        return None
 
     def _take_up(self) -> None:
         """Learn what earlier launches did, and what they left undone."""
@@ -211,17 +223,6 @@ class Driver:
         """Proposals turned away in the whole study, by rule."""
         before = self._rejected_before
         return {rule: before.get(rule, 0) + self.sampler.rejected[rule] for rule in {**before, **self.sampler.rejected}}
-
-    def _ended(self) -> str | None:
-        if self.budget.stop_at_target and self._reached():
-            for candidate in self.running:
-                self.paused[candidate.trial.number] = candidate
-            self.running = []
-            self._end_paused("the search met its target")
-            return "the target is met"
-        if self.seconds_left <= 0:
-            return "the time is spent"
-        return None
 
     def _reached(self) -> bool:
         return self.budget.target is not None and self.best is not None and self.best > self.budget.target

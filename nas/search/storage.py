@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.storages.journal._file import get_lock_file
 from optuna.storages.journal._storage import JournalOperation
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from constraints.errors import UnusableInputError
 
@@ -78,7 +78,9 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def _is_connection_lost(error: DBAPIError) -> bool:
-    return error.connection_invalidated or type(error.orig).__module__.partition(".")[0] == "psycopg"
+    """Of PostgreSQL's operational errors all but a full disk are of a server that is away, stops or starts."""
+    of_server = isinstance(error, OperationalError) and type(error.orig).__module__.partition(".")[0] == "psycopg"
+    return error.connection_invalidated or (of_server and type(error.orig).__name__ != "DiskFull")
 
 
 def run_folder(storage: str, study: str) -> Path:

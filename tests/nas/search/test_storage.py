@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import optuna
+import psycopg
 import pytest
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from constraints.errors import UnusableInputError
-from nas.search.storage import masked, open_storage, run_folder
+from nas.search.storage import StorageLostError, is_outage, masked, open_storage, run_folder
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -156,3 +160,18 @@ def test_passwords_are_masked_wherever_they_stand() -> None:
 def test_checkpoints_lie_beside_the_journal_or_below_runs() -> None:
     assert run_folder("here/journal.log", "s") == Path("here/s")
     assert run_folder("postgresql://h/d", "s") == Path("runs/s")
+
+
+def test_only_a_server_that_is_away_is_an_outage() -> None:
+    def wrapped(original: Exception) -> StorageInternalError:
+        error = StorageInternalError("commit failed")
+        error.__cause__ = OperationalError("COMMIT", None, original)
+        return error
+
+    assert is_outage(StorageLostError("gone"))
+    assert is_outage(wrapped(psycopg.OperationalError("server closed the connection")))
+    assert is_outage(wrapped(psycopg.errors.AdminShutdown()))
+    assert not is_outage(wrapped(psycopg.errors.DiskFull()))
+    assert not is_outage(wrapped(sqlite3.OperationalError("attempt to write a readonly database")))
+    assert not is_outage(OSError("No space left on device"))
+    assert not is_outage(IntegrityError("INSERT", None, psycopg.errors.UniqueViolation()))
