@@ -6,7 +6,7 @@ import time
 from datetime import datetime, timedelta
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import optuna
 import pytest
@@ -194,8 +194,8 @@ def test_a_clock_set_forth_and_back_changes_nothing(
 
     class Jumping(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return datetime.now(tz) + timedelta(days=365 * next(years))
+        def now(cls, tz: Any = None) -> Self:
+            return super().now(tz) + timedelta(days=365 * next(years))
 
     monkeypatch.setattr(time, "time", lambda: now() + 365 * 86_400 * next(years))
     monkeypatch.setattr("optuna.storages.journal._storage.datetime", Jumping)
@@ -223,7 +223,7 @@ def test_the_target_is_met_by_more_than_it(
     engine: Any, feed: Feed, tmp_path: Path, target: float, reached: bool
 ) -> None:
     study = optuna.create_study(direction="maximize")
-    budget = {"target": target, "stop_at_target": True}
+    budget: dict[str, Any] = {"target": target, "stop_at_target": True}
     summary = driver_of(study, engine, feed, tmp_path, trials=2, epochs=1, **budget).run()
     assert summary.reached is reached
     assert len(study.trials) == (1 if reached else 2)
@@ -296,7 +296,7 @@ def test_who_waits_at_a_rung_waits_on_in_the_next_launch(engine: Any, feed: Feed
 
 def test_a_search_that_met_its_target_leaves_nothing_running(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
-    budget = {"target": 0.0001, "stop_at_target": True}
+    budget: dict[str, Any] = {"target": 0.0001, "stop_at_target": True}
     driver = driver_of(study, engine, feed, tmp_path, trials=9, epochs=4, **budget)
     assert driver.run().unfinished == 0
     ends = [(t.state, t.user_attrs.get(REASON, "")) for t in study.trials]
