@@ -22,6 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import optuna
+
+from nas.search.storage import open_storage
+
 _SEARCH = Path(__file__).parent.parent / "search.py"
 _STUDY = Path("runs") / "search"
 EPOCHS = 4
@@ -84,10 +88,6 @@ class Search:
 
     def stored(self) -> dict[tuple[int, int], float]:
         """(trial, epoch) -> accuracy, of every epoch that the study knows."""
-        import optuna
-
-        from nas.search.storage import open_storage
-
         journal = self.folder / "runs" / "journal.log"
         if not journal.exists() or not optuna.get_all_study_names(storage := open_storage(str(journal))):
             return {}
@@ -242,6 +242,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="of the search; with one it is repeatable")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     kills = options.kills or (10 if options.quick else 50)
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder), kills, options.workers, options.seed)
