@@ -40,7 +40,6 @@ GREET_SECONDS = 120.0
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning on the terminal
-    "RAY_BACKEND_LOG_LEVEL": "error",  # else warnings on the terminal of what becomes an error in a line
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # what Ray would print of each lost worker on stdout
     "RAY_task_oom_retries": str(RETRIES),  # else without end, for a network that no machine has memory for
 }
