@@ -30,6 +30,8 @@ _SEARCH = Path(__file__).parent.parent / "search.py"
 _STUDY = Path("runs") / "search"
 EPOCHS = 4
 TRIALS_A_KILL = 0.6
+LEFT_SECONDS = 60.0
+"""A process of a launch that is there so long after its end was left behind."""
 _WAIT_SECONDS = 0.05
 
 
@@ -136,7 +138,7 @@ def disturbed(search: Search, kills: int, start_seconds: float, epochs: int, see
     ``start_seconds`` is what a launch takes to its first epoch, ``epochs`` what the undisturbed search trains.
     """
     draw, found = random.Random(seed), Found()
-    done, longest = {"driver": 0, "worker": 0}, 0.0
+    done, longest, left = {"driver": 0, "worker": 0}, 0.0, 0
     process = search.launch()
     while sum(done.values()) < kills and process.poll() is None:
         whom = min(done, key=lambda name: done[name])
@@ -151,12 +153,14 @@ def disturbed(search: Search, kills: int, start_seconds: float, epochs: int, see
         if whom == "driver":
             process.wait()
             longest = max(longest, _gone(search))
+            left += len(search.processes())
             found.look(search)
             process = search.launch()
     while (code := process.wait()) not in {0, 1}:
         if code not in {-signal.SIGKILL, 0, 1}:
             raise RuntimeError(f"a launch ended with {code}: see {search.folder}/launch-{search.launches}.log")
         process = search.launch()
+    longest = max(longest, _gone(search))
     found.look(search)
     return {
         "kills_driver": done["driver"],
@@ -165,7 +169,7 @@ def disturbed(search: Search, kills: int, start_seconds: float, epochs: int, see
         "epochs_lost": found.lost,
         "epochs_trained_twice": found.repeated,
         "seconds_until_workers_end": longest,
-        "processes_left": len(search.processes()),
+        "processes_left": left + len(search.processes()),
     }
 
 
@@ -189,9 +193,9 @@ def _trained(search: Search) -> int:
 
 
 def _gone(search: Search) -> float:
-    """Seconds until no process of the launch is left."""
+    """Seconds until no process of the launch is left; LEFT_SECONDS where one stays."""
     began = time.monotonic()
-    while search.processes():
+    while search.processes() and time.monotonic() - began < LEFT_SECONDS:
         time.sleep(_WAIT_SECONDS)
     return time.monotonic() - began
 
