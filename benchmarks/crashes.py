@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.crashes [--quick] [--json] [--kills 50] [--workers 1]``. The data are 240 of scikit-learn's
 digits. The same search is run undisturbed first. Then driver and worker are killed in turn: after a random part of the
-time that a launch takes to its first epoch, or in the middle of a later epoch. At the end the study, the files of its
+time that a launch takes to its first epoch, or in the middle of an epoch. At the end the study, the files of its
 candidates and the processes are searched for what a kill must not leave.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import signal
@@ -29,7 +30,9 @@ from nas.search.storage import open_storage
 _SEARCH = Path(__file__).parent.parent / "search.py"
 _STUDY = Path("runs") / "search"
 EPOCHS = 4
-TRIALS_A_KILL = 0.6
+TRIALS_A_KILL = 1
+EPOCHS_SHARE = 0.7
+"""Which part of the search's epochs is over at the last kill, at most."""
 LEFT_SECONDS = 60.0
 """A process of a launch that is there so long after its end was left behind."""
 _WAIT_SECONDS = 0.05
@@ -132,17 +135,23 @@ class Found:
         self.stored, self.files = stored, files
 
 
-def disturbed(search: Search, kills: int, start_seconds: float, epochs: int, seed: int) -> dict[str, Any]:
-    """Kill driver and workers in turn until ``kills`` are done or the search is; then let it end.
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How fast the undisturbed search was: from its launch to the first epoch, and from one epoch to the next."""
 
-    ``start_seconds`` is what a launch takes to its first epoch, ``epochs`` what the undisturbed search trains.
-    """
+    start_seconds: float
+    epoch_seconds: float
+    epochs: int
+
+
+def disturbed(search: Search, kills: int, pace: Pace, seed: int) -> dict[str, Any]:
+    """Kill driver and workers in turn until ``kills`` are done or the search is; then let it end."""
     draw, found = random.Random(seed), Found()
     done, longest, left = {"driver": 0, "worker": 0}, 0.0, 0
     process = search.launch()
     while sum(done.values()) < kills and process.poll() is None:
         whom = min(done, key=lambda name: done[name])
-        if not _moment(search, process, draw, start_seconds, 2 * epochs / kills):
+        if not _moment(search, process, draw, pace, EPOCHS_SHARE * pace.epochs / kills):
             break
         victims = [process.pid] if whom == "driver" else search.workers()
         if not victims:
@@ -174,15 +183,14 @@ def disturbed(search: Search, kills: int, start_seconds: float, epochs: int, see
 
 
 def _moment(
-    search: Search, process: subprocess.Popen[bytes], draw: random.Random, start_seconds: float, epochs: float
+    search: Search, process: subprocess.Popen[bytes], draw: random.Random, pace: Pace, most_epochs: float
 ) -> bool:
-    """Wait for the moment of a kill; False where the search ends before it."""
-    until = time.monotonic() + draw.uniform(0, start_seconds)
-    if draw.random() < 0.5:
-        wanted = _trained(search) + draw.uniform(0, epochs)
-        while _trained(search) < wanted and process.poll() is None:
-            time.sleep(_WAIT_SECONDS)
-        until = time.monotonic() + draw.uniform(0, start_seconds / 10)
+    """Wait for the moment of a kill, ``most_epochs`` from now at the latest; False where the search ends before it."""
+    in_start = time.monotonic() + (draw.uniform(0, pace.start_seconds) if draw.random() < 0.5 else math.inf)
+    wanted = _trained(search) + draw.uniform(0, most_epochs)
+    while time.monotonic() < in_start and _trained(search) < wanted and process.poll() is None:
+        time.sleep(_WAIT_SECONDS)
+    until = time.monotonic() + draw.uniform(0, pace.epoch_seconds)
     while time.monotonic() < until and process.poll() is None:
         time.sleep(_WAIT_SECONDS)
     return process.poll() is None
@@ -219,8 +227,10 @@ def measure(root: Path, kills: int, workers: int, seed: int) -> dict[str, Any]:
     if process.wait() not in {0, 1}:
         raise RuntimeError(f"the undisturbed launch ended with {process.returncode}: see {quiet.folder}/launch-1.log")
     seconds, board = time.monotonic() - began, quiet.leaderboard()
+    epochs = sum(row["epochs"] for row in board["rows"])
+    pace = Pace(start_seconds=start_seconds, epoch_seconds=(seconds - start_seconds) / epochs, epochs=epochs)
     began = time.monotonic()
-    found = disturbed(killed, kills, start_seconds, sum(row["epochs"] for row in board["rows"]), seed)
+    found = disturbed(killed, kills, pace, seed)
     after = time.monotonic() - began
     rows = (now := killed.leaderboard())["rows"]
     return {
