@@ -279,7 +279,7 @@ def test_a_search_goes_on_where_it_was_when_a_machine_is_killed(  # noqa: PLR091
     search(study, engine, feed, run, kill)
     assert killed, "the search was over before a machine could be killed"
     assert set(deaths) == {0}, "Ray itself began the lost work again"
-    assert engine.slots == 1
+    until(lambda: engine.slots == 1)  # Ray may notice a lost process before the lost machine
     best = [t for t in study.trials if t.state == TrialState.COMPLETE]
     assert best, [t.state for t in study.trials]
     for trial in study.trials:
