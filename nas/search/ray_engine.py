@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -35,6 +37,8 @@ T = TypeVar("T")
 RETRIES = 2
 """How often Ray itself begins a piece of work again whose worker or machine is lost."""
 CONNECT_SECONDS = 5.0
+GRACE_SECONDS = 5.0
+"""How long an interrupted task has to end by itself."""
 GREET_SECONDS = 120.0
 """How long a machine of the cluster has to start a first process."""
 ENVIRONMENT = {
@@ -44,6 +48,8 @@ ENVIRONMENT = {
     "RAY_task_oom_retries": str(RETRIES),  # else without end, for a network that no machine has memory for
 }
 """Settings of Ray where the environment has none of its own."""
+SCRATCH = "nas-task-"
+DAY = 24 * 3600
 OF_THIS_PROGRAM = {"feed", "folder", "after_epoch"}
 """Fields of a task that are other ones where it runs."""
 
@@ -154,10 +160,13 @@ class RayEngine:
         self._held.close()
 
     def _end(self) -> None:
+        """Interrupt the tasks, which then remove their folders, and kill those that take their time over it."""
         with suppress(self._ray.exceptions.RayError):
-            for future, ref in self._refs.items():
-                if not future.done():
-                    self._ray.cancel(ref, force=True)
+            for is_final in (False, True):
+                left = {future: ref for future, ref in self._refs.items() if not future.done()}
+                for ref in left.values():
+                    self._ray.cancel(ref, force=is_final)
+                wait(left, timeout=0 if is_final else GRACE_SECONDS)
             self._ray.kill(self._keeper)
 
     def _share(self) -> Share:
@@ -226,12 +235,21 @@ def _attempt(function: Callable[..., T], placement: Placement, packed: _Packed, 
     def send(changed: dict[str, bytes]) -> None:
         _got(packed.keeper.keep.remote(packed.folder, attempt, changed))
 
-    with tempfile.TemporaryDirectory(prefix="nas-task-") as scratch:
+    _drop_left_behind()
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
         mirror = Mirror(Path(scratch), files, send)
         task = Task(**packed.fields, feed=_feed(feed), folder=Path(scratch), after_epoch=mirror.push)
         result = function(placement, task)
         mirror.push()
     return result
+
+
+def _drop_left_behind() -> None:
+    """Remove the folders of tasks that were killed: those without a sign of life for a day."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        with suppress(FileNotFoundError):
+            if folder.stat().st_mtime < time.time() - DAY:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _greet() -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -27,7 +28,7 @@ from constraints.rules import parse_all
 from nas.search import driver as drivers
 from nas.search.confirm import confirm
 from nas.search.driver import Budget, Driver
-from nas.search.ray_engine import ENVIRONMENT, RETRIES, RayEngine, share
+from nas.search.ray_engine import DAY, ENVIRONMENT, RETRIES, RayEngine, share
 from nas.search.study import CURVE
 from nas.search.work import CHECKPOINT, PROGRESS, TEST, WEIGHTS, Task
 from nas.space import space as spaces
@@ -89,11 +90,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where the functions lie that the cluster calls; its processes inherit the environment."""
     folder = tmp_path_factory.mktemp("ray")
     (folder / "ray_jobs.py").write_text(JOBS)
-    with pytest.MonkeyPatch.context() as patch:
+    (folder / "tmp").mkdir()
+    sessions = tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True)  # a short path
+    with sessions as short, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", short)
         patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{folder}")
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         for name, value in {**ENVIRONMENT, "OMP_NUM_THREADS": "1", "RAY_agent_register_timeout_ms": "200000"}.items():
             patch.setenv(name, value)
+        patch.setenv("TMPDIR", str(folder / "tmp"))  # of the cluster's processes
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.syspath_prepend(folder)
         yield folder
@@ -222,14 +227,21 @@ def test_a_feed_is_placed_and_not_sent_with_each_task(
     engine: RayEngine, jobs: ModuleType, feed: Feed, folder: Path
 ) -> None:
     task = Task(architecture="", feed=feed, epochs=1, until=1, seed=0, folder=folder / "run" / "trial")
+    old, young = folder / "tmp" / "nas-task-old", folder / "tmp" / "nas-task-young"
+    for left, age in ((old, DAY + 60), (young, DAY - 600)):
+        left.mkdir()
+        os.utime(left, (time.time() - age,) * 2)
     seen = [engine.submit(jobs.look, task).result(120) for _ in range(2)]
     for one in seen:
         assert (one["key"], one["sum"]) == (feed.key, int(feed.dataset.train_images.sum()))
         assert one["tests"] == 0, "what selects by validation images has no others"
         assert one["owns"] is False, "the array lies in the memory that all processes of a machine share"
         assert one["folder"] == str(folder / "cache" / "neural-architecture-search" / "epochs")
+        assert Path(one["here"]).parent == folder / "tmp"
         assert not Path(one["here"]).exists()
     assert len(engine._feeds) == 1
+    assert not old.exists(), "what a killed task left"
+    assert young.exists(), "what may be another's"
     unsplit = replace(task, feed=replace(feed, split=None))
     assert engine.submit(jobs.look, unsplit).result(120)["tests"] == len(feed.dataset.test_images)
 
