@@ -153,9 +153,9 @@ def disturbed(search: Search, kills: int, pace: Pace, seed: int) -> dict[str, An
         whom = min(done, key=lambda name: done[name])
         if not _moment(search, process, draw, pace, EPOCHS_SHARE * pace.epochs / kills):
             break
-        victims = [process.pid] if whom == "driver" else search.workers()
+        victims = [process.pid] if whom == "driver" else _workers(search, process)
         if not victims:
-            continue
+            break
         with suppress(ProcessLookupError):
             os.kill(draw.choice(victims), signal.SIGKILL)
             done[whom] += 1
@@ -194,6 +194,13 @@ def _moment(
     while time.monotonic() < until and process.poll() is None:
         time.sleep(_WAIT_SECONDS)
     return process.poll() is None
+
+
+def _workers(search: Search, process: subprocess.Popen[bytes]) -> list[int]:
+    """Its workers, as soon as there are any; none where the search ends first."""
+    while not (found := search.workers()) and process.poll() is None:
+        time.sleep(_WAIT_SECONDS)
+    return found
 
 
 def _trained(search: Search) -> int:

@@ -259,7 +259,7 @@ def test_a_second_machine_takes_over_and_the_first_one_writes_no_more(
     after, by_two = told(database), curves(two)
     assert by_two
     for number, (state, network, curve) in before.items():
-        assert after[number][1] == network
+        assert network in {None, after[number][1]}, "one that was suspended before it had a network gets one"
         if state == "RUNNING":
             anew = f"trial {number} is trained anew: its {len(curve)} finished epochs are not in runs/search/trial-"
             assert not curve or anew in said
