@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.results.tables import duration, rejections
-from nas.search.driver import Candidate, Driver
+from nas.search.candidate import Candidate
+from nas.search.driver import Driver
 from nas.search.storage import is_outage
 from nas.search.study import REASON
 
@@ -118,7 +119,7 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
         epoch = max(trial.intermediate_values)
         parts.append(f"{trial.intermediate_values[epoch]:.2%} after {epoch} of {driver.budget.epochs} epochs")
     if trial.state.is_finished():
-        reason = f" ({trial.user_attrs[REASON]})" if REASON in trial.user_attrs else ""
+        reason = f" ({trial.user_attrs[REASON]})" if trial.user_attrs.get(REASON) else ""
         parts.append(_ENDS[trial.state] + reason)
     return f"trial {trial.number}: {', '.join(parts)}" if parts else ""
 

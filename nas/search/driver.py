@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
+from nas.search.candidate import Candidate, set_leftover_aside
 from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.25
 LOOK_SECONDS = 1.0
 """Time between looks at how far the workers are."""
+MOST_REFUSALS = 3
+"""How often in a row the files of candidates may not be written before the launch ends."""
 OUTAGE_SECONDS = 600.0
 """How long a storage that is gone is waited for, while the workers train on."""
 
@@ -44,28 +44,6 @@ class Budget:
     epochs: int
     target: float | None = None
     stop_at_target: bool = False
-
-
-@dataclass(kw_only=True)
-class Candidate:
-    """A trial that is being trained."""
-
-    trial: Trial
-    architecture: Architecture
-    metrics: Metrics
-    folder: Path
-    future: Future[Outcome] | None = None
-    until: int = 0
-    deaths: int = 0
-    reported: int = 0
-    """Epochs that the study knew of before this launch."""
-    curve: list[dict[str, Any]] = field(default_factory=list)
-    epoch_started: float = 0.0
-
-    @property
-    def accuracy(self) -> float | None:
-        """Validation accuracy after the last epoch trained."""
-        return self.curve[-1]["val_accuracy"] if self.curve else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +84,9 @@ class Driver:
     _halving: Halving = field(init=False)
     _rejected_before: dict[str, int] = field(default_factory=dict)
     _interrupted: list[FrozenTrial] = field(default_factory=list)
+    _aside: list[Candidate] = field(default_factory=list)
+    """Candidates whose files could not be written."""
+    _refusals: int = 0
     _proposed: int = 0
     _exhausted: str = ""
     _looked: float = 0.0
@@ -130,14 +111,14 @@ class Driver:
                 self.observe(self)
         finally:
             self.engine.shutdown()
-        unfinished = len(self.running) + len(self.paused) + len(self._interrupted)
+        unfinished = len(self._under_way()) + len(self._interrupted)
         return Summary(ended=ended, unfinished=unfinished, best=self.best, reached=self._reached())
 
     def _turn(self) -> str | None:
         """Do what there is to do now; why the search ends, where it does."""
         if self.budget.stop_at_target and self._reached():
-            self.paused |= {candidate.trial.number: candidate for candidate in self.running}
-            self.running = []
+            self.paused = {candidate.trial.number: candidate for candidate in self._under_way()}
+            self.running, self._aside = [], []
             self._end_paused("the search met its target")
             return "the target is met"
         if self.seconds_left <= 0:
@@ -153,17 +134,21 @@ class Driver:
         """Learn what earlier launches did, and what they left undone."""
         self._rejected_before = dict(self.study.user_attrs.get(REJECTED, {}))
         trials = self.study.get_trials(deepcopy=False)
-        self._proposed = sum(ARCHITECTURE in t.user_attrs for t in trials)
         self.earlier = [t for t in trials if t.state.is_finished()]
-        self.best = max((t.values[0] for t in trials if t.state == TrialState.COMPLETE), default=None)
         for trial in trials:
             for epoch, accuracy in trial.intermediate_values.items():
                 self._halving.add(trial.number, epoch, self.objectives.stored(accuracy, trial.user_attrs))
-        self._take_up_unfinished(trials)
+        self._survey(trials)
 
-    def _take_up_unfinished(self, trials: Sequence[FrozenTrial]) -> None:
-        """Sort the trials that nobody trains into those that wait at a rung and those under way."""
-        known = {c.trial.number for c in (*self.running, *self.paused.values())}
+    def _under_way(self) -> list[Candidate]:
+        """All candidates of this launch that have not ended."""
+        return [*self.running, *self.paused.values(), *self._aside]
+
+    def _survey(self, trials: Sequence[FrozenTrial]) -> None:
+        """Count what the study holds, and sort the trials that nobody trains: at a rung they wait, else go on."""
+        self._proposed = sum(ARCHITECTURE in t.user_attrs for t in trials)
+        self.best = max((t.values[0] for t in trials if t.state == TrialState.COMPLETE), default=None)
+        known = {candidate.trial.number for candidate in self._under_way()}
         self._interrupted = []
         for trial in trials:
             if trial.state.is_finished() or trial.number in known:
@@ -200,7 +185,7 @@ class Driver:
     def _reconcile(self) -> None:
         """Believe the study, not what was last sent to it: which trials have ended, and which epochs are stored."""
         trials = self.study.get_trials(deepcopy=False)
-        for candidate in [*self.running, *self.paused.values()]:
+        for candidate in self._under_way():
             trial = trials[candidate.trial.number]
             candidate.trial = Trial(self.study, trial._trial_id)
             candidate.reported = len(trial.intermediate_values)
@@ -208,10 +193,7 @@ class Driver:
             candidate.curve = candidate.curve[:stored]
         self.running = [c for c in self.running if not trials[c.trial.number].state.is_finished()]
         self.paused = {n: c for n, c in self.paused.items() if not trials[n].state.is_finished()}
-        complete = [t.values[0] for t in trials if t.state == TrialState.COMPLETE]
-        self.best = max(complete, default=None)
-        self._proposed = sum(ARCHITECTURE in t.user_attrs for t in trials)
-        self._take_up_unfinished(trials)
+        self._survey(trials)
 
     @property
     def seconds_left(self) -> float:
@@ -239,13 +221,15 @@ class Driver:
             if self._interrupted:
                 left = self._interrupted.pop(0)
                 return self._propose(Trial(self.study, left._trial_id), len(left.intermediate_values))
+            if self._aside and not self._refusals:
+                return self._back()
             if promoted := self._promoted(is_last=False):
                 return promoted
             if not self._exhausted and self._proposed < self.budget.trials:
                 return self._propose(self.study.ask(), 0)
         except SpaceExhaustedError as error:
             self._exhausted = f"the space is exhausted: {error}"
-        return self._promoted(is_last=True)
+        return self._back() if self._aside else self._promoted(is_last=True)
 
     def _promoted(self, *, is_last: bool) -> Candidate | None:
         number = self._halving.promoted(self._levels(), is_last=is_last)
@@ -271,21 +255,14 @@ class Driver:
             for name, value in judged.metrics.as_dict().items():
                 trial.set_user_attr(name, value)
             self.study.set_user_attr(REJECTED, self.rejected)
-            self._set_leftover_aside(trial)
+            if note := set_leftover_aside(self._folder(trial)):
+                self.notes.append(note)
             trial.set_user_attr(ARCHITECTURE, str(judged.architecture))
             self._proposed += 1
         return self._candidate(trial, parse(trial.user_attrs[ARCHITECTURE]), reported)
 
     def _folder(self, trial: Trial | FrozenTrial) -> Path:
         return self.folder / f"trial-{trial.number:05d}"
-
-    def _set_leftover_aside(self, trial: Trial) -> None:
-        """Free the folder of a new trial: what lies there is of another study, one since deleted perhaps."""
-        folder = self._folder(trial)
-        if folder.exists():
-            names = (folder.with_name(f"left-{number}-{folder.name}") for number in count(1))
-            aside = folder.rename(next(name for name in names if not name.exists()))
-            self.notes.append(f"{folder} held a training of another study of this name: moved to {aside.name}")
 
     def _candidate(self, trial: Trial, architecture: Architecture, reported: int) -> Candidate:
         folder = self._folder(trial)
@@ -333,11 +310,12 @@ class Driver:
                 outcome = future.result()
             except BrokenProcessPool:
                 self._retry(candidate)
-            except OSError:
-                raise  # a full disk is no fault of the candidate, which goes on from its checkpoint later
+            except OSError as error:
+                self._set_aside(candidate, error)
             except Exception as error:
                 self._end(candidate, reason=f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
             else:
+                self._refusals = 0
                 self._report(candidate, list(outcome.curve))
                 self._decide(candidate, outcome)
 
@@ -375,6 +353,24 @@ class Driver:
         candidate.trial.set_user_attr(REASON, f"{why} at epoch {len(candidate.curve)}")
         self.study.tell(candidate.trial, state=TrialState.PRUNED)
         del self.paused[number]
+
+    def _set_aside(self, candidate: Candidate, error: OSError) -> None:
+        """Let a candidate wait whose files cannot be written, which is no fault of its own; the others go on.
+
+        Raises the error where they get no further either.
+        """
+        candidate.trial.set_user_attr(REASON, f"waits: {error.strerror or error}")
+        self._refusals += 1
+        if self._refusals >= MOST_REFUSALS:
+            raise error
+        self.running.remove(candidate)
+        self._aside.append(candidate)
+
+    def _back(self) -> Candidate:
+        """The first of those set aside, for another try."""
+        candidate = self._aside.pop(0)
+        candidate.trial.set_user_attr(REASON, "")
+        return candidate
 
     def _retry(self, candidate: Candidate) -> None:
         candidate.deaths += 1

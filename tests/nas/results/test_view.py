@@ -12,7 +12,8 @@ from rich.console import Console
 from constraints.rules import parse_all
 from nas.results import view
 from nas.results.view import ConfirmView, SearchView
-from nas.search.driver import Budget, Candidate, Driver
+from nas.search.candidate import Candidate
+from nas.search.driver import Budget, Driver
 from nas.search.engine import LocalEngine, Placement
 from nas.search.study import REASON
 from nas.space import space as spaces

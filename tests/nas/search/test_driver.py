@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
 import time
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from itertools import cycle
 from pathlib import Path
@@ -14,7 +16,7 @@ import torch
 from optuna.trial import TrialState
 
 from constraints.rules import parse_all
-from nas.search.driver import Budget, Driver
+from nas.search.driver import MOST_REFUSALS, Budget, Driver
 from nas.search.objectives import Objectives
 from nas.search.storage import open_storage
 from nas.search.study import CURVE, REASON, REJECTED
@@ -177,12 +179,43 @@ def test_a_trial_killed_before_its_network_was_stored_keeps_its_number(engine: A
     assert story(study) == story(undisturbed)
 
 
-def test_a_full_disk_ends_the_launch_and_not_the_candidate(engine: Any, feed: Feed, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+def refused(*_: Any) -> Future[Any]:
+    """What comes of a task for whose files the disk has no room."""
+    future: Future[Any] = Future()
+    future.set_exception(OSError(errno.ENOSPC, "No space left on device"))
+    return future
+
+
+def test_a_disk_that_stays_full_ends_the_launch_and_not_the_candidates(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
-    with pytest.raises(OSError, match="Not a directory"):
-        driver_of(study, engine, feed, tmp_path / "file", trials=2, epochs=1).run()
-    assert [t.state for t in study.trials] == [TrialState.RUNNING]
+    engine.submit = refused
+    with pytest.raises(OSError, match="No space left on device"):
+        driver_of(study, engine, feed, tmp_path, trials=2, epochs=1).run()
+    assert [t.state for t in study.trials] == [TrialState.RUNNING] * 2
+    assert "waits: No space left on device" in [t.user_attrs[REASON] for t in study.trials]
+
+
+@pytest.mark.parametrize("refusals", [1, MOST_REFUSALS - 1])
+def test_a_disk_that_is_full_for_a_while_is_told_on_the_trial_and_the_search_goes_on(
+    engine: Any, feed: Feed, tmp_path: Path, refusals: int
+) -> None:
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=3, epochs=1)
+    train = engine.submit
+    told: list[int] = []
+
+    def submit(function: Any, *args: Any) -> Any:
+        if len(told) == refusals:
+            return train(function, *args)
+        return refused()
+
+    def look(_: Driver) -> None:
+        told.extend(t.number for t in study.trials if t.user_attrs.get(REASON) and t.number not in told)
+
+    engine.submit, driver.observe = submit, look
+    driver.run()
+    assert told == list(range(refusals))
+    assert [(t.state, t.user_attrs.get(REASON, "")) for t in study.trials] == [(TrialState.COMPLETE, "")] * 3
 
 
 def test_a_clock_set_forth_and_back_changes_nothing(

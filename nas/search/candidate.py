@@ -1,0 +1,46 @@
+"""A candidate under way: its trial, its network, and how far it is trained."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import Trial
+
+from constraints.metrics import Metrics
+from nas.architecture.spec import Architecture
+from nas.search.work import Outcome
+
+
+@dataclass(kw_only=True)
+class Candidate:
+    """A trial that is being trained."""
+
+    trial: Trial
+    architecture: Architecture
+    metrics: Metrics
+    folder: Path
+    future: Future[Outcome] | None = None
+    until: int = 0
+    deaths: int = 0
+    reported: int = 0
+    """Epochs that the study knew of before this launch."""
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    epoch_started: float = 0.0
+
+    @property
+    def accuracy(self) -> float | None:
+        """Validation accuracy after the last epoch trained."""
+        return self.curve[-1]["val_accuracy"] if self.curve else None
+
+
+def set_leftover_aside(folder: Path) -> str:
+    """Free the folder of a new trial of what another study left there, one since deleted perhaps; a note if it did."""
+    if not folder.exists():
+        return ""
+    names = (folder.with_name(f"left-{number}-{folder.name}") for number in count(1))
+    aside = folder.rename(next(name for name in names if not name.exists()))
+    return f"{folder} held a training of another study of this name: moved to {aside.name}"
