@@ -137,7 +137,7 @@ class Driver:
         self.earlier = [t for t in trials if t.state.is_finished()]
         for trial in trials:
             for epoch, accuracy in trial.intermediate_values.items():
-                self._halving.add(trial.number, epoch, self.objectives.stored(accuracy, trial.user_attrs))
+                self._halving.add(trial.number, epoch, self.objectives.values(accuracy, trial.user_attrs))
         self._survey(trials)
 
     def _under_way(self) -> list[Candidate]:
@@ -329,7 +329,7 @@ class Driver:
             if number > candidate.reported:  # trial.report, which Optuna has for one objective only
                 self.study._storage.set_trial_intermediate_value(trial._trial_id, number, accuracy)
             candidate.curve.append(epoch)
-            self._halving.add(trial.number, number, self.objectives.values(accuracy, candidate.metrics))
+            self._halving.add(trial.number, number, self.objectives.values(accuracy, candidate.metrics.as_dict()))
 
     def _decide(self, candidate: Candidate, outcome: Outcome) -> None:
         if outcome.reason:
@@ -384,7 +384,7 @@ class Driver:
             self._fail(candidate.trial, reason)
         else:
             accuracy = candidate.curve[-1]["val_accuracy"]
-            self.study.tell(candidate.trial, self.objectives.values(accuracy, candidate.metrics))
+            self.study.tell(candidate.trial, self.objectives.values(accuracy, candidate.metrics.as_dict()))
             self.best = accuracy if self.best is None else max(self.best, accuracy)
         self.running.remove(candidate)
 

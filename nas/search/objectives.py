@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from optuna.study._multi_objective import _fast_non_domination_rank  # as Optuna's own samplers rank trials
 
-from constraints.metrics import Metrics
 from nas.config import Objective
 from nas.search.study import Direction
 
@@ -32,12 +31,8 @@ class Objectives:
         cheaper: list[Direction] = ["minimize"] * len(self.costs)
         return ["maximize", *cheaper]
 
-    def values(self, accuracy: float, figures: Metrics) -> tuple[float, ...]:
-        """What a candidate is worth, in the order of ``directions``."""
-        return self.stored(accuracy, figures.as_dict())
-
-    def stored(self, accuracy: float, figures: Mapping[str, Any]) -> tuple[float, ...]:
-        """``values`` by figures as a study keeps them."""
+    def values(self, accuracy: float, figures: Mapping[str, Any]) -> tuple[float, ...]:
+        """What a candidate of such figures is worth, in the order of ``directions``."""
         return accuracy, *(float(figures[name]) for name in self.costs)
 
     def order(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
