@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--data", default="auto")
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     search(str(options.storage), options.data, seconds=options.seconds, seed=options.seed, epochs=options.epochs)

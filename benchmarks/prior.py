@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.stats import spearmanr
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -27,7 +27,7 @@ from benchmarks.curves import Curve, feed, read
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.space.analytic import metrics
-from nas.space.prior import features
+from nas.space.prior import PRICE, features, work
 from nas.training.evaluate import normaliser
 
 Array = npt.NDArray[np.float64]
@@ -46,21 +46,50 @@ def table(curves: Sequence[Curve]) -> tuple[list[str], Array, Array]:
     return list(found[0]), np.array([list(one.values()) for one in found]), accuracies
 
 
-def judged_unseen(values: Array, accuracies: Array) -> Array:
-    """What the guess says of each candidate when it was fitted to all others."""
-    guessed: Array = cross_val_predict(_model(), values, accuracies, cv=LeaveOneOut())
+def costs(curves: Sequence[Curve]) -> tuple[list[str], Array, Array]:
+    """Kinds of work, (n, kinds) million multiply-accumulates of each, (n,) processor seconds of the training."""
+    found = [work(parse(curve.architecture)) for curve in curves]
+    return list(found[0]), np.array([list(one.values()) for one in found]), np.array([c.seconds for c in curves])
+
+
+def accuracy_unseen(curves: Sequence[Curve]) -> Array:
+    """The guess of each candidate's accuracy when it was fitted to all others."""
+    _, values, accuracies = table(curves)
+    guessed: Array = cross_val_predict(_accuracy_model(), values, accuracies, cv=LeaveOneOut())
     return guessed
 
 
-def weights(names: Sequence[str], values: Array, accuracies: Array) -> dict[str, float]:
-    """Of each feature as it is, in accuracy."""
-    fitted = _model().fit(values, accuracies)
-    scale, ridge = fitted[0].scale_, fitted[1].coef_
-    return {name: round(float(w), 5) for name, w in zip(names, ridge / scale, strict=True)}
+def seconds_unseen(curves: Sequence[Curve]) -> Array:
+    """The guess of each candidate's time when it was fitted to all others."""
+    _, values, seconds = costs(curves)
+    guessed: Array = cross_val_predict(_time_model(), values, seconds, cv=LeaveOneOut())
+    return guessed
 
 
-def _model() -> Any:
+def worth_unseen(curves: Sequence[Curve]) -> Array:
+    """What the prior says of each candidate when it was fitted to all others."""
+    worth: Array = accuracy_unseen(curves) - PRICE * np.log2(seconds_unseen(curves))
+    return worth
+
+
+def weights(curves: Sequence[Curve]) -> dict[str, dict[str, float]]:
+    """Of each feature as it is, in accuracy; and of each kind of work, in seconds."""
+    names, values, accuracies = table(curves)
+    fitted = _accuracy_model().fit(values, accuracies)
+    kinds, amounts, seconds = costs(curves)
+    found = {
+        "weights": (names, fitted[1].coef_ / fitted[0].scale_),
+        "seconds": (kinds, _time_model().fit(amounts, seconds).coef_),
+    }
+    return {what: dict(zip(keys, np.round(w, 5).tolist(), strict=True)) for what, (keys, w) in found.items()}
+
+
+def _accuracy_model() -> Any:
     return make_pipeline(StandardScaler(), Ridge(alpha=STRENGTH))
+
+
+def _time_model() -> Any:
+    return LinearRegression(positive=True, fit_intercept=False)
 
 
 def gradient_norm(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
@@ -129,18 +158,25 @@ def main() -> None:
     options = parser.parse_args()
     curves = read()
     names, values, accuracies = table(curves)
-    guesses = {"the prior, unseen": judged_unseen(values, accuracies), **dict(zip(names, values.T, strict=True))}
+    guesses = {"the guess, unseen": accuracy_unseen(curves), **dict(zip(names, values.T, strict=True))}
     if options.proxies:
         guesses |= proxies(curves, options.data)
     ranked = {name: float(spearmanr(guess, accuracies).statistic) for name, guess in guesses.items()}
-    found = {"candidates": len(curves), "rank_correlation": ranked, "weights": weights(names, values, accuracies)}
+    found = {
+        "candidates": len(curves),
+        "rank_correlation": ranked,
+        "rank_correlation_of_seconds": float(spearmanr(seconds_unseen(curves), [c.seconds for c in curves]).statistic),
+        **weights(curves),
+    }
     if options.json:
         print(json.dumps(found))
         return
     print(f"rank correlation with the accuracy of {len(curves)} candidates")
     for name, value in sorted(ranked.items(), key=lambda item: -abs(item[1])):
         print(f"{name:>20} {value:6.3f}")
+    print(f"that of the guessed seconds with the measured ones, unseen: {found['rank_correlation_of_seconds']:.3f}")
     print(f"weights: {found['weights']}")
+    print(f"seconds: {found['seconds']}")
 
 
 if __name__ == "__main__":

@@ -171,9 +171,7 @@ def guided(policy: Policy, guesses: dict[str, float]) -> Policy:
 
 def policies(table: list[Curve]) -> dict[str, Policy]:
     """What is compared; the guess of a candidate comes from a fit to all others."""
-    _, values, accuracies = prior.table(table)
-    unseen = prior.judged_unseen(values, accuracies)
-    guesses = {curve.architecture: float(guess) for curve, guess in zip(table, unseen, strict=True)}
+    guesses = {c.architecture: float(worth) for c, worth in zip(table, prior.worth_unseen(table), strict=True)}
     return {
         PLAIN: scripted(MedianPruner),
         "plain Optuna, guided": guided(scripted(MedianPruner), guesses),

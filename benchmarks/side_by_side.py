@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2700.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--target", type=float, default=0.85)
     parser.add_argument("--data", default="auto")
     parser.add_argument("--json", action="store_true")

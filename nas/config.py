@@ -67,7 +67,7 @@ class LaunchConfig(BaseModel):
     target: float | None = Field(default=None, gt=0, lt=1)
     stop_at_target: bool = False
     confirm: int = Field(default=0, ge=0)
-    epochs: int = Field(default=16, ge=1)
+    epochs: int = Field(default=20, ge=1)
     guess: bool = True
     """Whether the first candidates are chosen by a guess of what they are worth."""
     constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(

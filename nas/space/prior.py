@@ -1,18 +1,20 @@
-"""A guess by arithmetic of how accurate a network gets in a short training: which of several to try first.
+"""A guess by arithmetic of what a network is worth after a short training: which of several to try first.
 
-The guess is linear in a few features. Its weights were fitted to measured learning curves, and rank networks that they
-were not fitted to better than their multiply-accumulates do (docs/search.md has both rank correlations).
+The guess is linear in a few features, less what the training costs. Its weights were fitted to measured learning
+curves, and rank networks that they were not fitted to better than their multiply-accumulates do: docs/search.md has
+both correlations.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from constraints.metrics import Metrics
-from nas.architecture.spec import Architecture
+from nas.architecture.spec import Architecture, Placed
 from nas.architecture.units import Conv
 
 Guess = Callable[[Architecture, Metrics], float]
@@ -20,52 +22,89 @@ Guess = Callable[[Architecture, Metrics], float]
 
 
 def features(network: Architecture, figures: Metrics) -> dict[str, float]:
-    """What the guess looks at: logarithms to base 2, and shares of the convolutions."""
-    convs = [placed for placed in network.placed if isinstance(placed.unit, Conv)]
-    residual = [placed for placed in convs if network.stages[placed.stage][placed.block].residual]
-    dense = [unit for _, _, unit, _, _ in convs if isinstance(unit, Conv) and unit.kernel > 1 == unit.groups]
+    """What the guess of the accuracy looks at: logarithms to base 2, and shares of the convolutions.
+
+    ``whitened`` is 1 where the first convolution has as many filters as a patch has values: the default recipe then
+    begins with a whitening one.
+    """
+    convs = list(_convs(network))
+    first, (channels, *_) = convs[0][1], convs[0][0].input
+    residual = [placed for placed, _ in convs if network.stages[placed.stage][placed.block].residual]
     return {
+        "whitened": float(first.groups == 1 and first.out >= channels * first.kernel**2),
+        "residual": len(residual) / len(convs),
+        "dilated": figures.dilated_convs / len(convs),
+        "convs": math.log2(len(convs)),
         "params": math.log2(figures.params),
         "macs": math.log2(figures.macs),
-        "receptive_field": math.log2(figures.receptive_field or 1),
-        "last_map": math.log2(min(convs[-1].output[1:])),
-        "first_width": math.log2(convs[0].output[0]),
-        "residual": len(residual) / len(convs),
-        "dense": len(dense) / len(convs),
-        "dilated": figures.dilated_convs / len(convs),
     }
+
+
+def work(network: Architecture) -> dict[str, float]:
+    """Million multiply-accumulates of an image by the kind of convolution, which cost differently; ``any`` is 1."""
+    found: Counter[str] = Counter()
+    for placed, conv in _convs(network):
+        kind = "dilated" if conv.dilation > 1 and conv.groups == 1 else conv.kind(placed.input[0])
+        found[kind] += conv.macs(placed.input)
+    kinds = ("standard", "dilated", "grouped", "depthwise", "pointwise")
+    return {"any": 1.0} | {kind: found[kind] / 1e6 for kind in kinds}
+
+
+def _convs(network: Architecture) -> Iterator[tuple[Placed, Conv]]:
+    return ((placed, placed.unit) for placed in network.placed if isinstance(placed.unit, Conv))
 
 
 @dataclass(frozen=True)
 class Prior:
-    """A weighted sum of the features; a feature without a weight counts nothing.
+    """A weighted sum of the features, less ``price`` for every doubling of the time; what has no weight counts nothing.
 
-    It was fitted to networks of fewer than ``macs`` multiply-accumulates and knows nothing of dearer ones.
+    The time is a weighted sum of ``work``. Both were fitted to networks of fewer than ``macs`` multiply-accumulates,
+    and nothing is known of dearer ones.
     """
 
     weights: Mapping[str, float]
+    seconds: Mapping[str, float] = field(default_factory=lambda: {"any": 1.0})
+    price: float = 0.0
     macs: float = math.inf
 
     def __call__(self, network: Architecture, figures: Metrics) -> float:
         """The guess for one network; the lowest for what it knows nothing of."""
         if figures.macs >= self.macs:
             return -math.inf
-        return sum(self.weights.get(name, 0.0) * value for name, value in features(network, figures).items())
+        return _sum(self.weights, features(network, figures)) - self.price * math.log2(
+            _sum(self.seconds, work(network))
+        )
 
+
+def _sum(weights: Mapping[str, float], values: Mapping[str, float]) -> float:
+    return sum(weights.get(name, 0.0) * value for name, value in values.items())
+
+
+PRICE = 0.02
+"""Accuracy that a candidate must be worth more where its training takes twice as long."""
 
 FITTED = Prior(
     MappingProxyType(
         {
-            "params": 0.00973,
-            "macs": 0.00718,
-            "receptive_field": -0.01648,
-            "last_map": 0.00224,
-            "first_width": 0.03778,
-            "residual": 0.10733,
-            "dense": 0.04005,
-            "dilated": 0.03599,
+            "whitened": 0.04599,
+            "residual": 0.09298,
+            "dilated": -0.04635,
+            "convs": -0.07822,
+            "params": 0.0114,
+            "macs": 0.01133,
         }
     ),
+    MappingProxyType(
+        {
+            "any": 39.50902,
+            "standard": 1.43612,
+            "dilated": 2.30692,
+            "grouped": 2.64615,
+            "depthwise": 31.24089,
+            "pointwise": 6.68063,
+        }
+    ),
+    PRICE,
     macs=40_000_000,
 )
-"""What ``python -m benchmarks.prior`` printed for CIFAR-10 (JPEG copy)."""
+"""What ``python -m benchmarks.prior`` printed for CIFAR-10 (JPEG copy), trained on one thread of a processor."""

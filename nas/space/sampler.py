@@ -38,7 +38,7 @@ CLASH_SECONDS = 0.05
 
 GUESSED_TRIALS = 16
 """How many trials a guess chooses before the base sampler, which has learnt from them, takes over."""
-GUESSED_DRAWS = 256
+GUESSED_DRAWS = 1024
 """Of how many feasible networks a guess chooses one."""
 
 REPEATED = "repeated"
@@ -191,11 +191,12 @@ class FeasibleSampler(BaseSampler):
             if (choices := self._best(self._new_ones(order, seen))) is not None:
                 return choices
             raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
-        for n in (16, 256, 4096) if self._guess is None else (GUESSED_DRAWS, 4096):
+        draws = (16, 256, 4096) if self._guess is None else (GUESSED_DRAWS, 4096)
+        for n in draws:
             rows = self.feasible.sample_rows(n, generator)
             if (choices := self._best(self._new_ones(rows, seen))) is not None:
                 return choices
-        raise SpaceExhaustedError(f"no new feasible network in 4,368 draws; the study holds {len(seen)}")
+        raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; the study holds {len(seen)}")
 
     def _new_ones(self, rows: Encoded, seen: Set[str]) -> Iterator[dict[str, Any]]:
         """Choices of those of ``rows`` that the study does not hold."""

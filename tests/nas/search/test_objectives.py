@@ -31,7 +31,11 @@ def test_values_stand_in_the_order_of_the_directions() -> None:
     space = spaces.load("tiny", input=(3, 32, 32), classes=10)
     figures = metrics(space.decode(space.random(random.Random(0))))
     assert Objectives.parse("accuracy").values(0.5, figures.as_dict()) == (0.5,)
-    assert Objectives.parse("accuracy,macs,params").values(0.5, figures.as_dict()) == (0.5, figures.macs, figures.params)
+    assert Objectives.parse("accuracy,macs,params").values(0.5, figures.as_dict()) == (
+        0.5,
+        figures.macs,
+        figures.params,
+    )
 
 
 def test_one_objective_orders_by_accuracy_and_equal_ones_as_they_came() -> None:

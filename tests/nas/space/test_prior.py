@@ -5,15 +5,19 @@ import math
 import numpy as np
 import optuna
 import pytest
+import torch
+from torch import nn
 
 from constraints.rules import ASSIGNMENT, parse_all
+from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.space import sampler as samplers
 from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.feasible import FeasiblePart
-from nas.space.prior import FITTED, Prior, features
+from nas.space.prior import FITTED, Prior, features, work
 from nas.space.sampler import ARCHITECTURE, FeasibleSampler
+from nas.training.initialisation import whiten
 
 NETWORK = "BR/c16-pw32-c32s2/+dw.pw32-+c32g4-dws2-pw64/c64d2-dw-pw64-c64s2/+c64-dw-pw64/fc"
 
@@ -26,25 +30,50 @@ def feasible() -> FeasiblePart:
 def test_features_are_logarithms_and_shares_of_the_convolutions() -> None:
     network = parse(NETWORK)
     found = features(network, metrics(network))
-    assert found["first_width"] == 4  # 16 channels
-    assert found["last_map"] == 2  # 32 halved thrice
-    assert found["params"] == math.log2(metrics(network).params)
-    assert found["residual"] == 4 / 15
-    assert found["dense"] == 5 / 15  # c16, c32s2, c64d2, c64s2, c64
-    assert found["dilated"] == 1 / 15
+    assert found == {
+        "whitened": 0.0,  # 16 filters for patches of 27 values
+        "residual": 4 / 15,
+        "dilated": 1 / 15,
+        "convs": math.log2(15),
+        "params": math.log2(metrics(network).params),
+        "macs": math.log2(metrics(network).macs),
+    }
 
 
-def test_a_guess_is_the_weighted_sum_of_the_features() -> None:
+@pytest.mark.parametrize(("filters", "whitened"), [(26, 0.0), (27, 1.0), (32, 1.0)])
+def test_a_first_convolution_as_wide_as_its_patches_is_what_training_whitens(filters: int, whitened: float) -> None:
+    network = parse(f"BR/c{filters}-c32s2/c64/c64/c64/fc")
+    assert features(network, metrics(network))["whitened"] == whitened
+    model = build(network)
+    whiten(model, torch.rand(32, 3, 32, 32))
+    first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+    assert first.weight.requires_grad is not bool(whitened)
+
+
+def test_work_is_told_by_the_kind_of_convolution() -> None:
+    network = parse("BR/c16-c32s2g4/+dw.pw32/c64d2/c64s2/fc")
+    assert work(network) == {
+        "any": 1.0,
+        "standard": (1024 * 16 * 27 + 64 * 64 * 64 * 9) / 1e6,
+        "grouped": 256 * 32 * 4 * 9 / 1e6,
+        "depthwise": 256 * 32 * 9 / 1e6,
+        "pointwise": 256 * 32 * 32 / 1e6,
+        "dilated": 256 * 64 * 32 * 9 / 1e6,
+    }
+
+
+def test_a_guess_is_the_weighted_sum_of_the_features_less_the_price_of_the_time() -> None:
     network = parse(NETWORK)
-    assert Prior({"first_width": 0.5, "last_map": -1.0})(network, metrics(network)) == 0.0
-    assert Prior({"first_width": 2.0})(network, metrics(network)) == 8.0
+    figures = metrics(network)
+    assert Prior({"dilated": 15.0, "residual": -15.0})(network, figures) == pytest.approx(-3.0)
+    assert Prior({"dilated": 15.0}, {"any": 8.0}, price=0.5)(network, figures) == pytest.approx(1.0 - 1.5)
 
 
-@pytest.mark.parametrize(("more", "guess"), [(-1, -math.inf), (0, -math.inf), (1, 4.0)])
+@pytest.mark.parametrize(("more", "guess"), [(-1, -math.inf), (0, -math.inf), (1, 1.0)])
 def test_nothing_is_guessed_of_networks_dearer_than_those_it_was_fitted_to(more: int, guess: float) -> None:
     network = parse(NETWORK)
     figures = metrics(network)
-    assert Prior({"first_width": 1.0}, macs=figures.macs + more)(network, figures) == guess
+    assert Prior({"dilated": 15.0}, macs=figures.macs + more)(network, figures) == pytest.approx(guess)
 
 
 def proposed(feasible: FeasiblePart, count: int, guess: Prior | None) -> list[str]:
