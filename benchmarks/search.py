@@ -6,6 +6,7 @@ seed the candidates come in another order, the same for every policy, and half o
 what the best tenth of the table reaches. The plain script is Optuna's documented one: candidates at random, a fixed
 number of epochs, the median pruner; what is infeasible costs it nothing here. ``this search`` is the real driver; with
 the prior every proposal is the best by prior of PRIOR_DRAWS, each judged by a prior that never saw its curve.
+``--rule`` compares, for two workers and rungs at 1, 2 and 4 epochs, the time until then of two rules of who goes on.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
+import math
 import statistics
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, cast
+from unittest.mock import patch
 
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, SuccessiveHalvingPruner
@@ -32,6 +36,7 @@ from benchmarks import prior
 from benchmarks.curves import EPOCHS, IMAGES, Curve, read
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.search.driver import Budget, Driver
+from nas.search.halving import RUNG_FACTOR, Halving
 from nas.search.work import Outcome, Task
 from nas.space import space as spaces
 from nas.space.encoding import choices_of
@@ -49,6 +54,8 @@ class Spent:
 
     images: float
     seconds: float
+    waited: float = 0.0
+    """Seconds by the clock, where the workers are several."""
 
 
 Policy = Callable[[list[Curve], float], Spent]
@@ -136,11 +143,24 @@ class TableSampler(FeasibleSampler):
         return dict(choices)
 
 
-def driven(order: list[Curve], target: float) -> Spent:
+class Published(Halving):
+    """Algorithm 2 of Li et al. as it stands: of those that came to a rung the better half passes it."""
+
+    def promoted(self, paused: Mapping[int, int], *, is_last: bool) -> int | None:
+        """Which of the paused trials goes on now."""
+        for level in reversed(self.levels):
+            waiting = self._waiting(level, paused, exact=True)
+            share = len(self._reached[level]) / RUNG_FACTOR
+            if waiting and self._places[level][waiting[0]] < (math.ceil(share) if is_last else math.floor(share)):
+                return waiting[0]
+        return None
+
+
+def driven(order: list[Curve], target: float, *, workers: int = 1) -> Spent:
     """The real driver."""
     space = spaces.load("assignment", input=(3, 32, 32), classes=10)
     sampler = TableSampler(FeasiblePart(space, parse_all(ASSIGNMENT)), [curve.architecture for curve in order])
-    engine = TableEngine({curve.architecture: curve for curve in order})
+    engine = TableEngine({curve.architecture: curve for curve in order}, slots=workers)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     with tempfile.TemporaryDirectory() as folder:
         driver = Driver(
@@ -153,7 +173,7 @@ def driven(order: list[Curve], target: float) -> Spent:
             clock=lambda: engine.now,
         )
         driver.run()
-    return Spent(images=engine.images, seconds=engine.seconds)
+    return Spent(images=engine.images, seconds=engine.seconds, waited=engine.now)
 
 
 def guided(policy: Policy, guesses: dict[str, float]) -> Policy:
@@ -194,6 +214,21 @@ def replay(table: list[Curve], seeds: int) -> dict[str, list[Spent]]:
     return found
 
 
+def rules(table: list[Curve], seeds: int) -> dict[str, list[float]]:
+    """Seconds by the clock under either rule of who goes on, seed by seed."""
+    target = sorted((curve.accuracies[-1] for curve in table), reverse=True)[len(table) // 10]
+    guesses = {c.architecture: float(worth) for c, worth in zip(table, prior.worth_unseen(table), strict=True)}
+    search = guided(partial(driven, workers=2), guesses)
+    found: dict[str, list[float]] = {"this search": [], "Algorithm 2": []}
+    with patch("nas.search.halving.FIRST_RUNG", 1):
+        for seed in range(seeds):
+            order = orders(table, Random(seed), target)
+            found["this search"].append(search(order, target).waited)
+            with patch("nas.search.driver.Halving", Published):
+                found["Algorithm 2"].append(search(order, target).waited)
+    return found
+
+
 def orders(table: list[Curve], random: Random, target: float) -> list[Curve]:
     """Half of a table, at random, with a candidate past the target among it."""
     while True:
@@ -207,10 +242,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--quick", action="store_true", help="10 seeds")
+    parser.add_argument("--rule", action="store_true", help="compare two rules of who goes on")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found = replay(read(), 10 if options.quick else options.seeds)
+    seeds = 10 if options.quick else options.seeds
+    if options.rule:
+        waited = rules(read(), seeds)
+        if options.json:
+            print(json.dumps(waited))
+            return
+        less = [a - b for a, b in zip(*waited.values(), strict=True)]
+        for name, values in {**waited, "difference": less}.items():
+            print(f"{name}: {statistics.fmean(values):.1f} s ± {statistics.stdev(values) / seeds**0.5:.1f}")
+        return
+    found = replay(read(), seeds)
     plain, ours = (statistics.fmean(s.images for s in found[name]) for name in (PLAIN, OURS))
     if options.json:
         spent = {name: [asdict(one) for one in several] for name, several in found.items()}

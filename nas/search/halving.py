@@ -1,7 +1,9 @@
 """Asynchronous successive halving: who of the candidates trained so far goes on to the next rung.
 
-Li et al., A System for Massively Parallel Hyperparameter Tuning (2020), Algorithm 2: a candidate pauses at every rung,
-and goes on as soon as it is among the best 1 / RUNG_FACTOR of all that reached it.
+After Li et al., A System for Massively Parallel Hyperparameter Tuning (2020), Algorithm 2: a candidate pauses at every
+rung, and goes on as soon as it is among the best of those that reached it. How many those are hangs on the first rung:
+of n candidates there, n / RUNG_FACTOR pass it, n / RUNG_FACTOR ** 2 pass the second, and so on. Algorithm 2 counts
+those at the rung itself instead, where the best candidate then waits for the second best to come as far.
 """
 
 from __future__ import annotations
@@ -61,9 +63,10 @@ class Halving:
         ``is_last`` says that no candidate will come any more: then the last part of a rung is rounded up, so that
         somebody goes on from each.
         """
-        for level in reversed(self.levels):
+        first = len(self._reached[self.levels[0]])
+        for above, level in reversed(list(enumerate(self.levels, start=1))):
             waiting = self._waiting(level, paused, exact=is_last)
-            share = len(self._places[level]) / RUNG_FACTOR
+            share = first / RUNG_FACTOR**above
             if waiting and self._places[level][waiting[0]] < (math.ceil(share) if is_last else math.floor(share)):
                 return waiting[0]
         return None

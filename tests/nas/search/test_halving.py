@@ -59,6 +59,15 @@ def test_the_highest_rung_goes_first() -> None:
     assert made.promoted({0: 2, 1: 2, 3: 4, 4: 2, 5: 2}, is_last=False) == 1
 
 
+@pytest.mark.parametrize(("came", "promoted"), [(3, None), (4, 2)])
+def test_the_best_of_enough_candidates_waits_for_no_second_one_at_a_higher_rung(
+    came: int, promoted: int | None
+) -> None:
+    made = halving([0.5, 0.6, 0.7, 0.4][:came])
+    made.add(2, 4, (0.8,))
+    assert made.promoted({0: 2, 2: 4}, is_last=False) == promoted
+
+
 def test_what_was_promoted_and_pruned_still_counts_at_its_rung() -> None:
     made = halving([0.9, 0.8, 0.2, 0.1])
     assert made.promoted({2: 2, 3: 2}, is_last=True) is None
