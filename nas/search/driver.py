@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.25
 LOOK_SECONDS = 1.0
 """Time between looks at how far the workers are."""
+BELOW = "below the better half at epoch {}"
+"""Why a candidate ends that waits at a rung."""
 MOST_REFUSALS = 3
 """How often in a row the files of candidates may not be written before the launch ends."""
 OUTAGE_SECONDS = 600.0
@@ -125,7 +127,7 @@ class Driver:
             return "the time is spent"
         self._fill()
         if not self.running:
-            self._end_paused("below the better half")
+            self._end_paused(BELOW)
             return self._exhausted or "every trial of the budget is done"
         self._collect()
         return None
@@ -341,16 +343,16 @@ class Driver:
             candidate.future = None
             self.paused[candidate.trial.number] = candidate
             for number in self._halving.surplus(self._levels()):
-                self._end_one_paused(number, "below the better half")
+                self._end_one_paused(number, BELOW)
 
     def _end_paused(self, why: str) -> None:
-        """End the candidates that wait at a rung: none of them goes on."""
+        """End the candidates that wait at a rung: none of them goes on; ``{}`` in ``why`` stands for its epoch."""
         for number in list(self.paused):
             self._end_one_paused(number, why)
 
     def _end_one_paused(self, number: int, why: str) -> None:
         candidate = self.paused[number]
-        candidate.trial.set_user_attr(REASON, f"{why} at epoch {len(candidate.curve)}")
+        candidate.trial.set_user_attr(REASON, why.format(len(candidate.curve)))
         self.study.tell(candidate.trial, state=TrialState.PRUNED)
         del self.paused[number]
 

@@ -67,13 +67,14 @@ def prepare(
     feasible = FeasiblePart(space, parse_all(config.constraints))
     feasible.sample(random.Random(config.seed))
     feed = search_feed(dataset, config.seed)
-    sampler = FeasibleSampler(feasible, seed=config.seed, guess=FITTED if config.guess else None)
+    objectives = Objectives.parse(config.objective)
+    guess = FITTED if config.guess else None
+    sampler = FeasibleSampler(feasible, seed=config.seed, guess=guess, values=objectives.so_far)
     with ExitStack() as held, gives_way():
         workers = engine(config)
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
-        objectives = Objectives.parse(config.objective)
         identity = _identity(config, dataset, space)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         budget = _budget(config)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from optuna.study._multi_objective import _fast_non_domination_rank  # as Optuna's own samplers rank trials
+from optuna.trial import FrozenTrial
 
 from nas.config import Objective
-from nas.search.study import Direction
+from nas.search.study import Direction, accuracy
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class Objectives:
     def values(self, accuracy: float, figures: Mapping[str, Any]) -> tuple[float, ...]:
         """What a candidate of such figures is worth, in the order of ``directions``."""
         return accuracy, *(float(figures[name]) for name in self.costs)
+
+    def so_far(self, trial: FrozenTrial) -> tuple[float, ...]:
+        """What a trial is worth by its last epoch."""
+        return self.values(accuracy(trial) or 0.0, trial.user_attrs)
 
     def order(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         """Indices of the rows of (n, objectives) values, best first; equal ones in their order.

@@ -7,14 +7,14 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.prior import Guess
 from nas.space.space import Encoded, Space
+from nas.space.tpe import BulkTPE, Values, tpe
 
 ARCHITECTURE = "architecture"
 """The trial's user attribute that holds its network's text form."""
@@ -29,8 +30,6 @@ ARCHITECTURE = "architecture"
 PROPOSED = "nas:proposed"
 """The trial's system attribute that holds it from the moment it is proposed, for the other workers of the study."""
 
-MOST_LEARNT = 1_000
-"""Trials of which the base sampler makes either of its two models, which cost time and memory with each."""
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
 CLASH_SECONDS = 0.05
@@ -47,46 +46,6 @@ REPEATED = "repeated"
 
 class SpaceExhaustedError(Exception):
     """The study holds every feasible network, or none new was found."""
-
-
-class BulkTPE(TPESampler):
-    """TPE that looks for its best candidate among those that are allowed.
-
-    TPE draws candidates from its model of good trials and proposes the one with the best ratio of likelihoods; here
-    what is not allowed is left out before the best is taken. Its model is untouched.
-    """
-
-    feasible: Callable[[list[dict[str, Any]]], npt.NDArray[np.bool_]] | None = None
-    """Which of several choices keep the constraints."""
-    is_new: Callable[[dict[str, Any]], bool] = staticmethod(lambda choices: True)
-    distributions: Mapping[str, BaseDistribution] = {}
-    has_searched = False
-    """Whether it has made a model and asked what is allowed."""
-
-    def _build_parzen_estimator(
-        self, study: Study, search_space: dict[str, BaseDistribution], trials: list[FrozenTrial], handle_below: bool
-    ) -> Any:
-        """Of the good trials, or of the others, at most the MOST_LEARNT last."""
-        return super()._build_parzen_estimator(study, search_space, trials[-MOST_LEARNT:], handle_below)
-
-    def _compute_acquisition_func(self, samples: dict[str, Any], mpe_below: Any, mpe_above: Any) -> Any:
-        values = super()._compute_acquisition_func(samples, mpe_below, mpe_above)
-        if self.feasible is None or set(samples) != set(self.distributions):
-            return values
-        columns = {n: [d.to_external_repr(x) for x in samples[n].tolist()] for n, d in self.distributions.items()}
-        self.has_searched = True
-        several = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        values = np.where(self.feasible(several), values, -np.inf)
-        for best in np.argsort(-values, kind="stable"):  # only the best is proposed, so no more need be known as new
-            if values[best] == -np.inf or self.is_new(several[best]):
-                break
-            values[best] = -np.inf
-        return values
-
-
-def tpe(seed: int) -> BaseSampler:
-    """Optuna's default for one objective, seeded; it judges the candidates of its own model before it proposes one."""
-    return BulkTPE(seed=seed, multivariate=True, constant_liar=True)
 
 
 class FeasibleSampler(BaseSampler):
@@ -106,14 +65,16 @@ class FeasibleSampler(BaseSampler):
         base: Callable[[int], BaseSampler] = tpe,
         patience: int = 10,
         guess: Guess | None = None,
+        values: Values | None = None,
     ) -> None:
-        """``base`` makes the base sampler from a seed."""
+        """``base`` makes the base sampler from a seed; ``values`` is needed in a study of several objectives."""
         self.feasible = feasible
         self.rejected: Counter[str] = Counter()
         self._seed = seed
         self._base = base
         self._patience = patience
         self._guess = guess
+        self._values = values
         self._others = base(seed)
         self._known: WeakKeyDictionary[BaseStorage, dict[int, _Known]] = WeakKeyDictionary()
         self._lock = threading.Lock()
@@ -167,7 +128,7 @@ class FeasibleSampler(BaseSampler):
             return self._unseen(seen, np.random.default_rng(seed))
         base = self._base(seed)
         if isinstance(base, BulkTPE):
-            base.feasible, base.distributions = self._feasible, space
+            base.feasible, base.distributions, base.values = self._feasible, space, self._values
             base.is_new = lambda choices: str(self.feasible.space.decode(choices)) not in seen
         for _ in range(self._patience):
             choices = self._propose(base, study, trial, dict(space))

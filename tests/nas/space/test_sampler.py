@@ -22,8 +22,9 @@ from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.spec import parse
 from nas.space.analytic import metrics
 from nas.space.feasible import FeasiblePart
-from nas.space.sampler import ARCHITECTURE, REPEATED, FeasibleSampler, SpaceExhaustedError, tpe
+from nas.space.sampler import ARCHITECTURE, REPEATED, FeasibleSampler, SpaceExhaustedError
 from nas.space.space import Space, load
+from nas.space.tpe import tpe
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
