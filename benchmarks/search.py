@@ -14,10 +14,9 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
-import math
 import statistics
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -145,14 +144,8 @@ class TableSampler(FeasibleSampler):
 class Published(Halving):
     """Algorithm 2 of Li et al. as it stands: of those that came to a rung the better half passes it."""
 
-    def promoted(self, paused: Mapping[int, int], *, is_last: bool) -> int | None:
-        """Which of the paused trials goes on now."""
-        for level in reversed(self.levels):
-            waiting = self._waiting(level, paused, exact=True)
-            share = len(self._reached[level]) / RUNG_FACTOR
-            if waiting and self._places[level][waiting[0]] < (math.ceil(share) if is_last else math.floor(share)):
-                return waiting[0]
-        return None
+    def _share(self, passed: int) -> float:
+        return len(self._reached[self.levels[passed - 1]]) / RUNG_FACTOR
 
 
 def driven(order: list[Curve], target: float, *, workers: int = 1) -> Spent:

@@ -63,13 +63,17 @@ class Halving:
         ``is_last`` says that no candidate will come any more: then the last part of a rung is rounded up, so that
         somebody goes on from each.
         """
-        first = len(self._reached[self.levels[0]])
-        for above, level in reversed(list(enumerate(self.levels, start=1))):
+        for passed, level in reversed(list(enumerate(self.levels, start=1))):
             waiting = self._waiting(level, paused, exact=is_last)
-            share = first / RUNG_FACTOR**above
+            share = self._share(passed)
             if waiting and self._places[level][waiting[0]] < (math.ceil(share) if is_last else math.floor(share)):
                 return waiting[0]
         return None
+
+    def _share(self, passed: int) -> float:
+        """How many candidates may pass so many rungs."""
+        share: float = len(self._reached[self.levels[0]]) / RUNG_FACTOR**passed
+        return share
 
     def surplus(self, paused: Mapping[int, int]) -> list[int]:
         """Which of the paused trials end, because MOST_WAITING better ones wait at their rung."""

@@ -21,10 +21,10 @@ Values = Callable[[FrozenTrial], Sequence[float]]
 
 
 class SoFar:
-    """A study as TPE should see it, for which whoever runs is bad, and whoever is pruned has one objective.
+    """A study as TPE should see it: a trial that is not complete but has intermediate values counts by them.
 
-    A trial that is not complete but has intermediate values counts by them: as a pruned one, or, in a study of several
-    objectives, by ``values``.
+    It counts as pruned, or, in a study of several objectives, as complete with ``values``. TPE by itself takes every
+    running trial for a bad one, and cannot rank pruned trials by several objectives.
     """
 
     def __init__(self, study: Study, values: Values | None) -> None:
