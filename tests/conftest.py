@@ -1,4 +1,4 @@
-"""What tests of several packages use: a real PostgreSQL server."""
+"""What tests of several packages use: the order of the files, and a real PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -15,6 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+LONGEST = (
+    "test_search_launch.py",
+    "test_ray_engine.py",
+    "test_search_crashes.py",
+    "test_docs.py",
+    "test_search_validate.py",
+    "test_sandbox.py",
+    "test_train.py",
+    "test_browser.py",
+)
+"""Files that begin first, so that no worker is left alone with one of them at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 class Server:

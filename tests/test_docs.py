@@ -1,33 +1,45 @@
-"""Every command of search.py that README.md and docs/ show is run, on the digits where it trains."""
+"""Every command of search.py that README.md and docs/ show is run as it stands there, with smaller budgets alone."""
 
 from __future__ import annotations
 
-import os
+import io
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
+from itertools import pairwise, product
 from pathlib import Path
 
+import numpy as np
+import optuna
 import pytest
+from PIL import Image
 
 import search
+from constraints.rules import ASSIGNMENT, parse
+from nas.search import launch
+from nas.search.engine import LocalEngine
+from nas.search.storage import open_storage
+from nas.search.study import DATA, IDENTITY, TARGET
+from tests.engines import HereEngine
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-SHORT = ("--data", "digits", "--space", "tiny", "--trials", "1", "--epochs", "1", "--workers", "1", "--device", "cpu")
-"""What makes a launch short; the last flag of a name counts."""
-ADDED = {
-    "launch": SHORT,
+BUDGETS = {
+    "launch": ("--trials", "1", "--epochs", "1"),
     "confirm": ("--epochs", "1", "--seeds", "1", "--top", "1"),
     "export": ("--force",),
 }
+"""What is added to a command; the last flag of a name counts. It makes a search short, and changes nothing else."""
 OF_A_STUDY = {"launch", "confirm", "leaderboard", "show", "compare", "export", "report"}
 ENDLESS = "dashboard"
 """Ends by Ctrl-C alone: tests/nas/results/test_dashboard.py starts and ends it."""
-STAND_INS = {"cifar10-jpeg.tar.xz": "digits", "3": "1"}
+IN_WORKERS = {"launch", "launch --engine ray"}
+"""Launches whose candidates train in processes of their own, as all do outside this file."""
 MODEL = """
 from torch import nn
 
@@ -63,48 +75,89 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder, made the current one, with what the pages speak of and a short search that is done."""
-    folder = tmp_path_factory.mktemp("docs")
+    """A folder, made the current one, with what the pages speak of and a short search of four trials that is done."""
+    folder = tmp_path_factory.mktemp("docs") / "project"
     shutil.copytree(ROOT / "docs" / "examples", folder / "docs" / "examples")
     (folder / "package").mkdir()
     for name in ("model.py", "package/module.py"):
         (folder / name).write_text(MODEL)
     (folder / "mine.toml").write_text('base = "tiny"\n')
     (folder / "mine.py").write_text(METRIC)
+    archive = folder / "cifar10-jpeg.tar.xz"
+    write_images(archive)
+    beside = folder.parent / "shared" / "data"
+    beside.mkdir(parents=True)
+    shutil.copy(archive, beside)
+    environment = {
+        "XDG_CACHE_HOME": str(folder / "cache"), "NAS_DATA": str(archive), "OMP_NUM_THREADS": "1", "COLUMNS": "80"
+    }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for name, value in {"XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "80"}.items():
+        for name, value in environment.items():
             patch.setenv(name, value)
-        assert (
-            search.run(
-                ["launch", *SHORT, "--trials", "2", "--require", "params < 200k", "--write-config", "search.toml"]
-            )
-            == 0
-        )
+        train_in_this_process(patch)
+        first = ["launch", "--space", "tiny", "--trials", "4", "--epochs", "1", "--require", "params < 200k"]
+        assert search.run([*first, "--write-config", "search.toml"]) == 0
         yield folder
+
+
+def write_images(archive: Path) -> None:
+    """An archive in the form of CIFAR-10's JPEG copy, of 20 training and 4 test images of each of ten classes."""
+    draw = np.random.default_rng(0)
+    with tarfile.open(archive, "w:xz") as tar:
+        for label, (part, count) in product(range(10), (("train", 20), ("test", 4))):
+            for number in range(count):
+                pixels = draw.integers(0, 128, (32, 32, 3), dtype=np.uint8) + np.uint8(12 * label)
+                file = io.BytesIO()
+                Image.fromarray(pixels).save(file, "JPEG")
+                entry = tarfile.TarInfo(f"{part}/class{label}/{number:04d}.jpg")
+                entry.size = file.tell()
+                file.seek(0)
+                tar.addfile(entry, file)
+
+
+def train_in_this_process(patch: pytest.MonkeyPatch) -> None:
+    """Spare each launch the seconds in which a worker process loads torch."""
+    patch.setattr(launch, "LocalEngine", lambda places: HereEngine(slots=len(places)))
 
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("command", [c for c in commands() if not c.startswith(ENDLESS)])
-def test_a_command_of_the_pages_does_what_it_says(command: str, capfd: pytest.CaptureFixture[str]) -> None:
-    name, *arguments = [STAND_INS.get(word, word) for word in shlex.split(command)]
+def test_a_command_of_the_pages_does_what_it_says(
+    command: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if command in IN_WORKERS:
+        monkeypatch.setattr(launch, "LocalEngine", LocalEngine)
+    name, *arguments = shlex.split(command)
     study = f"study-{commands().index(command)}" if name == "launch" else "search"
-    if name in OF_A_STUDY:
-        arguments += [*ADDED.get(name, ()), "--study", study]
-    code = search.run([name, *arguments])
+    added = [*BUDGETS.get(name, ()), *(("--study", study) if name in OF_A_STUDY else ())]
+    code = search.run([name, *arguments, *added])
     captured = capfd.readouterr()
     assert code in {0, 1}, captured.err
     assert captured.out or "--to" in arguments
+    if name == "launch":
+        took_effect(arguments, study)
 
 
-def test_the_example_of_library_use_runs(here: Path) -> None:
-    example = here / "docs" / "examples" / "library.py"
-    command = [sys.executable, str(example)]
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "% of the validation images" in done.stdout
+def took_effect(arguments: list[str], study: str) -> None:
+    """Check that a study was made with what the flags of its launch say."""
+    made = optuna.load_study(study_name=study, storage=open_storage("runs/journal.log")).user_attrs
+    given = dict(zip(arguments, [*arguments[1:], ""], strict=True))
+    identity = made[IDENTITY]
+    space = given.get("--space", "tiny" if "--config" in given else "assignment")
+    assert identity["space"]["name"] == space
+    assert identity["objective"] == given.get("--objective", "accuracy")
+    assert identity["seed"] == int(given.get("--seed", "0"))
+    assert made[DATA] == Path(given.get("--data", "cifar10-jpeg.tar.xz")).name
+    assert made[TARGET] == float(given.get("--target", "0.85"))
+    required = [value for flag, value in pairwise(arguments) if flag == "--require"]
+    narrowed = ["params < 200000"] if "--config" in given else [parse(text).expr for text in required]
+    assert identity["constraints"] == ", ".join(narrowed or [parse(text).expr for text in ASSIGNMENT])
+
+
+def test_the_example_of_library_use_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(here / "docs" / "examples" / "library.py"), run_name="__main__")
+    assert "% of the validation images" in capsys.readouterr().out
 
 
 def test_the_pages_show_every_command() -> None:

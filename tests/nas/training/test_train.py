@@ -77,9 +77,15 @@ def test_the_caller_s_generator_is_left_alone(network: nn.Module, digits_feed: F
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("recipe", [RECIPE, TWO_PHASES, MUON], ids=["ema", "two phases", "muon"])
-@pytest.mark.parametrize("stop", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("recipe", "stop", "precision"),
+    [
+        (recipe, stop, "bfloat16" if stop == place else "float32")
+        for place, recipe in enumerate([RECIPE, TWO_PHASES, MUON], start=1)
+        for stop in (1, 2, 3)
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
 def test_a_stopped_training_goes_on_bit_for_bit(
     *, network: nn.Module, digits_feed: Feed, tmp_path: Path, recipe: Recipe, stop: int, precision: Setting
 ) -> None:
