@@ -55,7 +55,7 @@ def main() -> None:
 
     try:
         _limit(request["memory_bytes"])
-        send({"report": _checked(request, send).to_dict()})
+        send({"report": answer(request, send).to_dict()})
     except ConstraintError as error:
         kind = "unusable" if isinstance(error, UnusableInputError) else "failed"
         send({"error": kind, "message": str(error), "traceback": error.traceback})
@@ -86,7 +86,11 @@ def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _checked(request: Mapping[str, Any], send: Send) -> Report:
+def answer(request: Mapping[str, Any], send: Send) -> Report:
+    """Load what a request names and check it; ``send`` hears of each stage.
+
+    Raises UnusableInputError for what cannot be checked and ModelFailedError for what the user's code raised.
+    """
     target = parse_target(request["target"])
     thing, module = _load(target, "import", send)
     metrics = found_in(vars(module))

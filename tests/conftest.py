@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-
 LONGEST = (
     "test_search_launch.py",
     "test_ray_engine.py",

