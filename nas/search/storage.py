@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 from optuna.exceptions import StorageInternalError
@@ -15,9 +15,11 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.storages.journal._file import get_lock_file
 from optuna.storages.journal._storage import JournalOperation
-from sqlalchemy.exc import DBAPIError, OperationalError
 
 from constraints.errors import UnusableInputError
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import DBAPIError
 
 NETWORK: Mapping[str, int] = {
     "connect_timeout": 10,
@@ -70,6 +72,8 @@ class StorageLostError(StorageInternalError):
 
 def is_outage(error: BaseException | None) -> bool:
     """Whether an error, or what it came from, says that a database server is out of reach, which may pass."""
+    from sqlalchemy.exc import DBAPIError
+
     while error is not None:
         if isinstance(error, StorageLostError) or (isinstance(error, DBAPIError) and _is_connection_lost(error)):
             return True
@@ -79,6 +83,8 @@ def is_outage(error: BaseException | None) -> bool:
 
 def _is_connection_lost(error: DBAPIError) -> bool:
     """Of PostgreSQL's operational errors all but a full disk are of a server that is away, stops or starts."""
+    from sqlalchemy.exc import OperationalError
+
     of_server = isinstance(error, OperationalError) and type(error.orig).__module__.partition(".")[0] == "psycopg"
     return error.connection_invalidated or (of_server and type(error.orig).__name__ != "DiskFull")
 
