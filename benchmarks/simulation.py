@@ -41,8 +41,9 @@ from nas.search.storage import is_database, open_storage
 from nas.search.study import CURVE
 from nas.search.work import PROGRESS
 from nas.space.analytic import metrics
+from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
-from nas.space.sampler import ARCHITECTURE, FeasibleSampler
+from nas.space.sampler import FeasibleSampler
 from nas.space.space import Encoded, load
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ Integers = npt.NDArray[np.intp]
 
 def front(losses: Floats) -> npt.NDArray[np.bool_]:
     """Which rows of (n, objectives) losses no other row dominates; the cost is that of ``ranks``."""
-    return ranks(losses) == 0
+    return np.asarray(ranks(losses) == 0)
 
 
 def ranks(losses: Floats) -> Integers:
@@ -71,7 +71,7 @@ def _of_three(rests: list[list[float]]) -> list[int]:
     stairs: list[_Staircase] = []
     found = []
     for x, y in rests:
-        rank = bisect_left(stairs, True, key=lambda stair: not stair.dominates(x, y))  # noqa: B023 (used at once)
+        rank = bisect_left(stairs, True, key=lambda stair: not stair.dominates(x, y))
         if rank == len(stairs):
             stairs.append(_Staircase())
         stairs[rank].add(x, y)
@@ -100,7 +100,7 @@ class _Staircase:
 
 
 def _longest_chains(columns: Floats) -> Integers:
-    """Ranks by all values but the first, (values, rows): the rows in the longest chain of dominating ones before each."""
+    """Ranks by all values but the first, (values, rows): how long a chain of dominating rows leads to each."""
     found = np.zeros(columns.shape[1], dtype=np.intp)
     for i, rest in enumerate(columns.T):
         dominating = (columns[:, :i] <= rest[:, None]).all(axis=0)

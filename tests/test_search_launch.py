@@ -24,7 +24,7 @@ from PIL import Image
 import search
 from nas.search.storage import open_storage
 from nas.search.study import CURVE
-from nas.space.sampler import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE
 
 SEARCH = Path(__file__).parents[1] / "search.py"
 LAUNCH = ("launch", "--data", "digits", "--space", "tiny", "--epochs", "3", "--workers", "2", "--device", "cpu")

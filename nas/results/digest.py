@@ -22,10 +22,12 @@ from optuna.trial import TrialState
 from constraints.errors import UnusableInputError
 from nas.search.storage import is_database, open_storage
 from nas.search.study import CURVE, REASON, choose
-from nas.space.sampler import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE
 
-VERSION = 1
+VERSION = 2
 _KEPT = (ARCHITECTURE, "params", "macs", "receptive_field", REASON, CURVE)
+_OF_EPOCH = ("val_accuracy", "seconds")
+"""What is kept of each epoch of a curve."""
 _TAIL = 4096
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
 
@@ -71,20 +73,24 @@ class Trial:
             if name in attrs:
                 self.user_attrs[name] = attrs[name]
         if CURVE in attrs:
-            keys = ("val_accuracy", "seconds")
-            self.user_attrs[CURVE] = [{key: epoch[key] for key in keys} for epoch in attrs[CURVE]]
+            self.user_attrs[CURVE] = [{key: epoch[key] for key in _OF_EPOCH} for epoch in attrs[CURVE]]
 
     def as_list(self) -> list[Any]:
-        """Ready for JSON."""
-        return [self.number, self.study, self.state.value, self.user_attrs, list(self.intermediate_values.items())]
+        """Ready for JSON, and short: each figure of the curve, and the epochs and their accuracies, in a list."""
+        attrs = dict(self.user_attrs)
+        if CURVE in attrs:
+            attrs[CURVE] = [[epoch[key] for epoch in attrs[CURVE]] for key in _OF_EPOCH]
+        steps = self.intermediate_values
+        return [self.number, self.study, self.state.value, attrs, list(steps), list(steps.values())]
 
     @classmethod
     def from_list(cls, values: list[Any]) -> Trial:
         """The inverse of ``as_list``."""
-        number, study, state, attrs, steps = values
-        return cls(
-            number=number, study=study, state=TrialState(state), user_attrs=attrs, intermediate_values=dict(steps)
-        )
+        number, study, state, attrs, epochs, accuracies = values
+        if CURVE in attrs:
+            attrs[CURVE] = [dict(zip(_OF_EPOCH, epoch, strict=True)) for epoch in zip(*attrs[CURVE], strict=True)]
+        steps = dict(zip(epochs, accuracies, strict=True))
+        return cls(number=number, study=study, state=TrialState(state), user_attrs=attrs, intermediate_values=steps)
 
 
 @dataclass(kw_only=True)

@@ -16,7 +16,7 @@ from constraints.rules import Constraint, parse_all
 from nas.pareto import front as front_of
 from nas.results.digest import Seen
 from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, REASON, REJECTED, TARGET, accuracy
-from nas.space.sampler import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE
 
 State = Literal["complete", "pruned", "running", "failed"]
 STATES: tuple[State, ...] = get_args(State)

@@ -19,16 +19,11 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.space.attributes import ARCHITECTURE, PROPOSED
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.prior import Guess
 from nas.space.space import Encoded, Space
 from nas.space.tpe import BulkTPE, Values, tpe
-
-ARCHITECTURE = "architecture"
-"""The trial's user attribute that holds its network's text form."""
-
-PROPOSED = "nas:proposed"
-"""The trial's system attribute that holds it from the moment it is proposed, for the other workers of the study."""
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
