@@ -11,21 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import optuna
 from rich.console import Console
 from rich.live import Live
 
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.profiles import read_constraints
 from constraints.rules import ASSIGNMENT, parse_all
-from nas.architecture.spec import parse
 from nas.results.digest import read_digest
 from nas.results.leaderboard import Leaderboard, Row, leaderboard
 from nas.results.tables import FORMATS, as_table, print_board
-from nas.search import storage as storages
 from nas.search import study as studies
 
 if TYPE_CHECKING:
+    import optuna
+
     from nas.config import LaunchConfig
     from nas.search.confirm import Confirmation
     from nas.search.driver import Summary
@@ -52,6 +51,8 @@ def interruptible(advice: str) -> Iterator[None]:
 @interruptible("everything finished is kept: launch again to go on")
 def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Path | None, form: str) -> int:
     """Run or resume a search, print its leaderboard; 1 where a target was asked for and missed."""
+    import optuna
+
     from nas.config import read_config
 
     _check_format(form)
@@ -215,7 +216,9 @@ def export(
     trial: str, to: Path, name: str | None, storage: str, *, data: str | None, untrained: bool, force: bool
 ) -> int:
     """Write a trial, or with ``untrained`` any architecture, to a file whose ending says of which kind."""
+    from nas.architecture.spec import parse
     from nas.results import export as exports
+    from nas.search import storage as storages
 
     exports.check_target(to, force=force)
     if "/" in trial:
@@ -257,6 +260,7 @@ def _confirm(
     from nas.results.view import ConfirmView
     from nas.search import confirm as confirming
     from nas.search import launch as launches
+    from nas.search import storage as storages
 
     console = Console(stderr=True)
     source = config.data if config.data != "auto" else study.user_attrs.get(studies.SOURCE, "auto")
@@ -282,6 +286,10 @@ def _confirm(
 
 def open_study(storage: str, name: str | None) -> optuna.Study:
     """An existing study of a storage; the only one there is where no name is given."""
+    import optuna
+
+    from nas.search import storage as storages
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return studies.load(storages.open_storage(storage), name)
 

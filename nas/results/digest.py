@@ -12,17 +12,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-import platformdirs
-from optuna.storages import RDBStorage
-from optuna.storages.journal._storage import JournalOperation
-from optuna.trial import TrialState
+from typing import TYPE_CHECKING, Any, Protocol
 
 from constraints.errors import UnusableInputError
-from nas.search.storage import is_database, open_storage
+from nas.search.stored import Operation, TrialState, is_database
 from nas.search.study import CURVE, REASON, choose
 from nas.space.attributes import ARCHITECTURE
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
 
 VERSION = 2
 _KEPT = (ARCHITECTURE, "params", "macs", "receptive_field", REASON, CURVE)
@@ -40,8 +38,8 @@ class Seen(Protocol):
         """Its place in the study."""
 
     @property
-    def state(self) -> TrialState:
-        """Whether it runs, and how it ended."""
+    def state(self) -> int:
+        """Whether it runs, and how it ended: a TrialState, ours or Optuna's."""
 
     @property
     def user_attrs(self) -> Mapping[str, Any]:
@@ -131,16 +129,16 @@ class _Journal:
     def apply(self, line: Mapping[str, Any]) -> None:
         """Follow one operation as Optuna does: what comes after a trial's end, or of a study not there, is nothing."""
         op = line["op_code"]
-        if op == JournalOperation.CREATE_STUDY:
+        if op == Operation.CREATE_STUDY:
             if line["study_name"] not in {name for name, _ in self.studies.values()}:
                 self.studies[self.made] = (line["study_name"], {})
                 self.made += 1
-        elif op == JournalOperation.DELETE_STUDY:
+        elif op == Operation.DELETE_STUDY:
             self.studies.pop(line["study_id"], None)
-        elif op == JournalOperation.SET_STUDY_USER_ATTR:
+        elif op == Operation.SET_STUDY_USER_ATTR:
             if line["study_id"] in self.studies:
                 self.studies[line["study_id"]][1].update(line["user_attr"])
-        elif op == JournalOperation.CREATE_TRIAL:
+        elif op == Operation.CREATE_TRIAL:
             if line["study_id"] in self.studies:
                 self._create(line)
         elif "trial_id" in line and line["trial_id"] < len(self.trials):
@@ -158,11 +156,11 @@ class _Journal:
         if trial.state.is_finished():
             return
         op = line["op_code"]
-        if op == JournalOperation.SET_TRIAL_STATE_VALUES:
+        if op == Operation.SET_TRIAL_STATE_VALUES:
             trial.state = TrialState(line["state"])
-        elif op == JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE:
+        elif op == Operation.SET_TRIAL_INTERMEDIATE_VALUE:
             trial.intermediate_values[line["step"]] = line["intermediate_value"]
-        elif op == JournalOperation.SET_TRIAL_USER_ATTR:
+        elif op == Operation.SET_TRIAL_USER_ATTR:
             trial.note(line["user_attr"])
 
 
@@ -180,6 +178,8 @@ def _of_journal(path: Path, name: str | None) -> Digest:
             known.offset += sum(map(len, new))
             known.tail = _tail(file, known.offset)
     except (OSError, *_MALFORMED):
+        from nas.search.storage import open_storage
+
         open_storage(str(path))  # which says in one line what is wrong with the journal
         raise UnusableInputError(
             f"cannot read the storage {path}: its lines do not fit together: restore it from a copy"
@@ -237,6 +237,11 @@ def _as_journal(document: Mapping[str, Any]) -> _Journal:
 
 
 def _of_database(url: str, name: str | None) -> Digest:
+    import platformdirs
+    from optuna.storages import RDBStorage
+
+    from nas.search.storage import open_storage
+
     storage = open_storage(url)
     assert isinstance(storage, RDBStorage)
     studies = {s.study_name: s for s in storage.get_all_studies()}
@@ -260,7 +265,7 @@ def _fetched(storage: RDBStorage, study: int, known: Mapping[int, Trial]) -> dic
     wanted = {last, *(i for i, trial in known.items() if not trial.state.is_finished())}
     found: dict[int, Trial] = {}
     for trial in storage._get_trials(study, None, wanted, last):  # as Optuna's own cache asks for them
-        short = found[trial._trial_id] = Trial(number=trial.number, study=study, state=trial.state)
+        short = found[trial._trial_id] = Trial(number=trial.number, study=study, state=TrialState(trial.state))
         short.note(trial.user_attrs)
         short.intermediate_values.update(trial.intermediate_values)
     return found

@@ -9,18 +9,18 @@ from math import isnan
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
-from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
 from nas.pareto import front as front_of
 from nas.results.digest import Seen
+from nas.search.stored import TrialState
 from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, REASON, REJECTED, TARGET, accuracy
 from nas.space.attributes import ARCHITECTURE
 
 State = Literal["complete", "pruned", "running", "failed"]
 STATES: tuple[State, ...] = get_args(State)
-_NAMES: Mapping[TrialState, State] = {
+_NAMES: Mapping[int, State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.RUNNING: "running",

@@ -14,9 +14,9 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.storages.journal._file import get_lock_file
-from optuna.storages.journal._storage import JournalOperation
 
 from constraints.errors import UnusableInputError
+from nas.search.stored import Operation, is_database
 
 if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
@@ -32,10 +32,10 @@ NETWORK: Mapping[str, int] = {
 _POSTGRESQL = re.compile(r"^postgres(ql)?://")
 _JOURNAL_START = b'{"op_code":'
 _OF_A_PROPOSAL = {
-    JournalOperation.CREATE_TRIAL,
-    JournalOperation.SET_TRIAL_PARAM,
-    JournalOperation.SET_TRIAL_USER_ATTR,
-    JournalOperation.SET_TRIAL_SYSTEM_ATTR,
+    Operation.CREATE_TRIAL,
+    Operation.SET_TRIAL_PARAM,
+    Operation.SET_TRIAL_USER_ATTR,
+    Operation.SET_TRIAL_SYSTEM_ATTR,
 }
 """Operations of which there are dozens for each proposal: waiting for the disk at each would take most of its time."""
 
@@ -54,11 +54,6 @@ def open_storage(place: str, *, write: bool = False) -> BaseStorage:
             f"no storage at {place}: nothing was launched here: launch a search, or give --storage"
         )
     return _journal(path, write=write)
-
-
-def is_database(place: str) -> bool:
-    """Whether a storage is a database's URL rather than a journal's path."""
-    return "://" in place
 
 
 def is_postgresql(place: str) -> bool:
