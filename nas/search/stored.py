@@ -37,3 +37,5 @@ class Operation(IntEnum):
     SET_TRIAL_INTERMEDIATE_VALUE = 7
     SET_TRIAL_USER_ATTR = 8
     SET_TRIAL_SYSTEM_ATTR = 9
+    DISCARD_TRIALS = 10
+    """Which Optuna passes over, too."""

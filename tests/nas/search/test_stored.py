@@ -18,8 +18,9 @@ def test_the_numbers_are_optunas() -> None:
 
 def test_the_same_states_are_finished() -> None:
     for state in optuna.trial.TrialState:
-        assert stored.TrialState(state).is_finished() == state.is_finished()
-        assert {state: 1}[stored.TrialState(state)] == 1  # equal, and equal as a key
+        ours = stored.TrialState(state)
+        assert ours.is_finished() == state.is_finished()
+        assert {ours, state} == {ours}  # equal as keys, too
 
 
 @pytest.mark.parametrize(("place", "expected"), [("runs/journal.log", False), ("sqlite:///a.db", True)])
