@@ -22,8 +22,9 @@ from optuna.trial import FrozenTrial, create_trial
 
 from constraints.metrics import Metrics
 from constraints.rules import ASSIGNMENT, parse_all
+from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart, Judged
-from nas.space.sampler import ARCHITECTURE, FeasibleSampler
+from nas.space.sampler import FeasibleSampler
 from nas.space.space import PRESETS, Encoded, load
 from nas.space.tpe import tpe
 

@@ -37,12 +37,14 @@ from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.spec import Architecture
 from nas.search.driver import Budget, Driver
 from nas.search.halving import MOST_WAITING, rungs
-from nas.search.storage import is_database, open_storage
+from nas.search.storage import open_storage
+from nas.search.stored import is_database
 from nas.search.study import CURVE
 from nas.search.work import PROGRESS
 from nas.space.analytic import metrics
+from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
-from nas.space.sampler import ARCHITECTURE, FeasibleSampler
+from nas.space.sampler import FeasibleSampler
 from nas.space.space import Encoded, load
 
 if TYPE_CHECKING:

@@ -11,31 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import optuna
 from rich.console import Console
 from rich.live import Live
-from rich.progress import Progress
 
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.profiles import read_constraints
 from constraints.rules import ASSIGNMENT, parse_all
-from nas.architecture.spec import parse
-from nas.config import LaunchConfig, read_config
-from nas.own_metrics import figures as own_figures
-from nas.own_metrics import read_metrics
-from nas.results import export as exports
 from nas.results.digest import read_digest
 from nas.results.leaderboard import Leaderboard, Row, leaderboard
 from nas.results.tables import FORMATS, as_table, print_board
-from nas.results.view import ConfirmView, SearchView
-from nas.search import confirm as confirming
-from nas.search import storage as storages
 from nas.search import study as studies
-from nas.search.confirm import Confirmation
-from nas.space import show
-from nas.space.describe import OwnMetrics
 
 if TYPE_CHECKING:
+    import optuna
+
+    from nas.config import LaunchConfig
+    from nas.search.confirm import Confirmation
     from nas.search.driver import Summary
 
 DONE, TARGET_MISSED, INTERRUPTED = 0, 1, 130
@@ -60,8 +51,13 @@ def interruptible(advice: str) -> Iterator[None]:
 @interruptible("everything finished is kept: launch again to go on")
 def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Path | None, form: str) -> int:
     """Run or resume a search, print its leaderboard; 1 where a target was asked for and missed."""
+    import optuna
+
+    from nas.config import read_config
+
     _check_format(form)
     config = read_config(config_file, flags)
+    from nas.results.view import SearchView
     from nas.search import launch as launches
 
     launches.check(config)
@@ -155,6 +151,8 @@ def confirm(
     form: str,
 ) -> int:
     """Retrain winners on the whole training set, print test accuracy as mean and standard deviation."""
+    from nas.config import read_config
+
     if form not in {"table", "json"}:
         raise UnusableInputError(f"unknown format: {form!r}: use table, json")
     _check_counts(top=top, seeds=seeds, epochs=epochs)
@@ -196,6 +194,11 @@ def space(
     neighbours: str | None = None,
 ) -> int:
     """Print what a space holds, or with ``neighbours`` the feasible networks one edit away from one of its own."""
+    from nas.own_metrics import figures as own_figures
+    from nas.own_metrics import read_metrics
+    from nas.space import show
+    from nas.space.describe import OwnMetrics
+
     show.check_format(form)
     own = read_metrics(metrics) if metrics is not None else ()
     names = tuple(m.name for m in own)
@@ -213,6 +216,10 @@ def export(
     trial: str, to: Path, name: str | None, storage: str, *, data: str | None, untrained: bool, force: bool
 ) -> int:
     """Write a trial, or with ``untrained`` any architecture, to a file whose ending says of which kind."""
+    from nas.architecture.spec import parse
+    from nas.results import export as exports
+    from nas.search import storage as storages
+
     exports.check_target(to, force=force)
     if "/" in trial:
         trial = str(parse(trial))
@@ -250,7 +257,10 @@ def _best(study: optuna.Study, count: int) -> list[Row]:
 def _confirm(
     study: optuna.Study, rows: Sequence[Row], seeds: Sequence[int], epochs: int | None, config: LaunchConfig
 ) -> list[Confirmation]:
+    from nas.results.view import ConfirmView
+    from nas.search import confirm as confirming
     from nas.search import launch as launches
+    from nas.search import storage as storages
 
     console = Console(stderr=True)
     source = config.data if config.data != "auto" else study.user_attrs.get(studies.SOURCE, "auto")
@@ -276,11 +286,17 @@ def _confirm(
 
 def open_study(storage: str, name: str | None) -> optuna.Study:
     """An existing study of a storage; the only one there is where no name is given."""
+    import optuna
+
+    from nas.search import storage as storages
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return studies.load(storages.open_storage(storage), name)
 
 
 def _load_data(source: str, console: Console) -> Any:
+    from rich.progress import Progress
+
     from nas.training import datasets
 
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:

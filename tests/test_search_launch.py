@@ -24,7 +24,8 @@ from PIL import Image
 import search
 from nas.search.storage import open_storage
 from nas.search.study import CURVE
-from nas.space.sampler import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE
+from tests.nas.results.known import known_study
 
 SEARCH = Path(__file__).parents[1] / "search.py"
 LAUNCH = ("launch", "--data", "digits", "--space", "tiny", "--epochs", "3", "--workers", "2", "--device", "cpu")
@@ -185,6 +186,18 @@ def test_the_leaderboard_command_loads_no_torch(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["2", "[]"]
     assert done.stderr.startswith("error: no storage at none.log: ")
+
+
+def test_the_leaderboard_of_a_journal_loads_no_optuna(tmp_path: Path) -> None:
+    known_study(tmp_path / "journal.log")
+    code = (
+        f"import sys; sys.path.insert(0, {str(SEARCH.parent)!r}); import search\n"
+        "search.run(['leaderboard', '--storage', 'journal.log', '--format', 'csv'])\n"
+        "print(sorted({'optuna', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1].startswith("1,1,complete,0.86,")
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_search_on_postgresql(here: Path, database: str, capsys: Captured) -> None:

@@ -12,20 +12,20 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-import platformdirs
-from optuna.storages import RDBStorage
-from optuna.storages.journal._storage import JournalOperation
-from optuna.trial import TrialState
+from typing import TYPE_CHECKING, Any, Protocol
 
 from constraints.errors import UnusableInputError
-from nas.search.storage import is_database, open_storage
+from nas.search.stored import Operation, TrialState, is_database
 from nas.search.study import CURVE, REASON, choose
-from nas.space.sampler import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE
 
-VERSION = 1
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+VERSION = 2
 _KEPT = (ARCHITECTURE, "params", "macs", "receptive_field", REASON, CURVE)
+_OF_EPOCH = ("val_accuracy", "seconds")
+"""What is kept of each epoch of a curve."""
 _TAIL = 4096
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
 
@@ -38,8 +38,8 @@ class Seen(Protocol):
         """Its place in the study."""
 
     @property
-    def state(self) -> TrialState:
-        """Whether it runs, and how it ended."""
+    def state(self) -> int:
+        """Whether it runs, and how it ended: a TrialState, ours or Optuna's."""
 
     @property
     def user_attrs(self) -> Mapping[str, Any]:
@@ -71,20 +71,24 @@ class Trial:
             if name in attrs:
                 self.user_attrs[name] = attrs[name]
         if CURVE in attrs:
-            keys = ("val_accuracy", "seconds")
-            self.user_attrs[CURVE] = [{key: epoch[key] for key in keys} for epoch in attrs[CURVE]]
+            self.user_attrs[CURVE] = [{key: epoch[key] for key in _OF_EPOCH} for epoch in attrs[CURVE]]
 
     def as_list(self) -> list[Any]:
-        """Ready for JSON."""
-        return [self.number, self.study, self.state.value, self.user_attrs, list(self.intermediate_values.items())]
+        """Ready for JSON, and short: each figure of the curve, and the epochs and their accuracies, in a list."""
+        attrs = dict(self.user_attrs)
+        if CURVE in attrs:
+            attrs[CURVE] = [[epoch[key] for epoch in attrs[CURVE]] for key in _OF_EPOCH]
+        steps = self.intermediate_values
+        return [self.number, self.study, self.state.value, attrs, list(steps), list(steps.values())]
 
     @classmethod
     def from_list(cls, values: list[Any]) -> Trial:
         """The inverse of ``as_list``."""
-        number, study, state, attrs, steps = values
-        return cls(
-            number=number, study=study, state=TrialState(state), user_attrs=attrs, intermediate_values=dict(steps)
-        )
+        number, study, state, attrs, epochs, accuracies = values
+        if CURVE in attrs:
+            attrs[CURVE] = [dict(zip(_OF_EPOCH, epoch, strict=True)) for epoch in zip(*attrs[CURVE], strict=True)]
+        steps = dict(zip(epochs, accuracies, strict=True))
+        return cls(number=number, study=study, state=TrialState(state), user_attrs=attrs, intermediate_values=steps)
 
 
 @dataclass(kw_only=True)
@@ -125,16 +129,16 @@ class _Journal:
     def apply(self, line: Mapping[str, Any]) -> None:
         """Follow one operation as Optuna does: what comes after a trial's end, or of a study not there, is nothing."""
         op = line["op_code"]
-        if op == JournalOperation.CREATE_STUDY:
+        if op == Operation.CREATE_STUDY:
             if line["study_name"] not in {name for name, _ in self.studies.values()}:
                 self.studies[self.made] = (line["study_name"], {})
                 self.made += 1
-        elif op == JournalOperation.DELETE_STUDY:
+        elif op == Operation.DELETE_STUDY:
             self.studies.pop(line["study_id"], None)
-        elif op == JournalOperation.SET_STUDY_USER_ATTR:
+        elif op == Operation.SET_STUDY_USER_ATTR:
             if line["study_id"] in self.studies:
                 self.studies[line["study_id"]][1].update(line["user_attr"])
-        elif op == JournalOperation.CREATE_TRIAL:
+        elif op == Operation.CREATE_TRIAL:
             if line["study_id"] in self.studies:
                 self._create(line)
         elif "trial_id" in line and line["trial_id"] < len(self.trials):
@@ -152,11 +156,11 @@ class _Journal:
         if trial.state.is_finished():
             return
         op = line["op_code"]
-        if op == JournalOperation.SET_TRIAL_STATE_VALUES:
+        if op == Operation.SET_TRIAL_STATE_VALUES:
             trial.state = TrialState(line["state"])
-        elif op == JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE:
+        elif op == Operation.SET_TRIAL_INTERMEDIATE_VALUE:
             trial.intermediate_values[line["step"]] = line["intermediate_value"]
-        elif op == JournalOperation.SET_TRIAL_USER_ATTR:
+        elif op == Operation.SET_TRIAL_USER_ATTR:
             trial.note(line["user_attr"])
 
 
@@ -174,6 +178,8 @@ def _of_journal(path: Path, name: str | None) -> Digest:
             known.offset += sum(map(len, new))
             known.tail = _tail(file, known.offset)
     except (OSError, *_MALFORMED):
+        from nas.search.storage import open_storage
+
         open_storage(str(path))  # which says in one line what is wrong with the journal
         raise UnusableInputError(
             f"cannot read the storage {path}: its lines do not fit together: restore it from a copy"
@@ -231,6 +237,11 @@ def _as_journal(document: Mapping[str, Any]) -> _Journal:
 
 
 def _of_database(url: str, name: str | None) -> Digest:
+    import platformdirs
+    from optuna.storages import RDBStorage
+
+    from nas.search.storage import open_storage
+
     storage = open_storage(url)
     assert isinstance(storage, RDBStorage)
     studies = {s.study_name: s for s in storage.get_all_studies()}
@@ -254,7 +265,7 @@ def _fetched(storage: RDBStorage, study: int, known: Mapping[int, Trial]) -> dic
     wanted = {last, *(i for i, trial in known.items() if not trial.state.is_finished())}
     found: dict[int, Trial] = {}
     for trial in storage._get_trials(study, None, wanted, last):  # as Optuna's own cache asks for them
-        short = found[trial._trial_id] = Trial(number=trial.number, study=study, state=trial.state)
+        short = found[trial._trial_id] = Trial(number=trial.number, study=study, state=TrialState(trial.state))
         short.note(trial.user_attrs)
         short.intermediate_values.update(trial.intermediate_values)
     return found

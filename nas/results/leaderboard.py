@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import isnan
 from typing import Any, Literal, Protocol, get_args
 
-from optuna.trial import TrialState
+import numpy as np
 
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
+from nas.pareto import front as front_of
 from nas.results.digest import Seen
+from nas.search.stored import TrialState
 from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, REASON, REJECTED, TARGET, accuracy
-from nas.space.sampler import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE
 
 State = Literal["complete", "pruned", "running", "failed"]
 STATES: tuple[State, ...] = get_args(State)
-_NAMES: Mapping[TrialState, State] = {
+_NAMES: Mapping[int, State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.RUNNING: "running",
@@ -173,17 +176,18 @@ def _order(row: Row, key: str) -> tuple[bool, Any, int]:
 
 
 def front(rows: Iterable[Row], costs: Sequence[str] = ("params",)) -> list[Row]:
-    """The Pareto front of accuracy and ``costs``: the rows that no other dominates, the most accurate first."""
+    """The Pareto front of accuracy and ``costs``: the rows that no other dominates, the most accurate first.
 
-    def values(row: Row) -> tuple[float, ...]:
-        return (-(row.val_accuracy or 0.0), *(getattr(row, cost) for cost in costs))
-
-    best: list[Row] = []
-    for row in sorted((row for row in rows if row.val_accuracy is not None), key=values):
-        own = values(row)  # who dominates it stands before it, and is dominated by nobody or so is this row by that
-        if not any(v != own and all(x <= y for x, y in zip(v, own, strict=True)) for v in map(values, best)):
-            best.append(row)
-    return best
+    A row whose accuracy is not known, or is not a number, is not on it.
+    """
+    values = [
+        ((-row.val_accuracy, *(getattr(row, cost) for cost in costs)), row)
+        for row in rows
+        if row.val_accuracy is not None and not isnan(row.val_accuracy)
+    ]
+    losses = np.array([loss for loss, _ in values], dtype=np.float64).reshape(len(values), 1 + len(costs))
+    best = [value for value, is_best in zip(values, front_of(losses).tolist(), strict=True) if is_best]
+    return [row for _, row in sorted(best, key=lambda value: value[0])]
 
 
 def _known(what: str, given: Iterable[str], allowed: Iterable[str]) -> None:

@@ -21,7 +21,8 @@ from nas.search.storage import is_outage
 from nas.search.study import CURVE, REASON, REJECTED
 from nas.search.work import Outcome, Task, read_progress, train_candidate
 from nas.space.analytic import metrics
-from nas.space.sampler import ARCHITECTURE, FeasibleSampler, SpaceExhaustedError
+from nas.space.attributes import ARCHITECTURE
+from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
 
 if TYPE_CHECKING:
     from nas.training.feed import Feed

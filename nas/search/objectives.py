@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from optuna.study._multi_objective import _fast_non_domination_rank  # as Optuna's own samplers rank trials
 from optuna.trial import FrozenTrial
 
 from nas.config import Objective
+from nas.pareto import ranks
 from nas.search.study import Direction, accuracy
 
 
@@ -43,10 +43,9 @@ class Objectives:
     def order(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         """Indices of the rows of (n, objectives) values, best first; equal ones in their order.
 
-        With several objectives those that no other row dominates come first, then those that only the first
-        dominate, and so on (Deb et al., NSGA-II, 2002); among equals the more accurate.
+        With several objectives by non-domination rank (``nas.pareto``), within a rank the more accurate first.
         """
         if not self.costs:
             return np.argsort(-values[:, 0], kind="stable")
         losses = values * np.array([-1.0, *(1.0 for _ in self.costs)])
-        return np.lexsort((losses[:, 0], _fast_non_domination_rank(losses)))
+        return np.lexsort((losses[:, 0], ranks(losses)))

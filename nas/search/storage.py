@@ -7,17 +7,19 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.storages.journal._file import get_lock_file
-from optuna.storages.journal._storage import JournalOperation
-from sqlalchemy.exc import DBAPIError, OperationalError
 
 from constraints.errors import UnusableInputError
+from nas.search.stored import Operation, is_database
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import DBAPIError
 
 NETWORK: Mapping[str, int] = {
     "connect_timeout": 10,
@@ -30,10 +32,10 @@ NETWORK: Mapping[str, int] = {
 _POSTGRESQL = re.compile(r"^postgres(ql)?://")
 _JOURNAL_START = b'{"op_code":'
 _OF_A_PROPOSAL = {
-    JournalOperation.CREATE_TRIAL,
-    JournalOperation.SET_TRIAL_PARAM,
-    JournalOperation.SET_TRIAL_USER_ATTR,
-    JournalOperation.SET_TRIAL_SYSTEM_ATTR,
+    Operation.CREATE_TRIAL,
+    Operation.SET_TRIAL_PARAM,
+    Operation.SET_TRIAL_USER_ATTR,
+    Operation.SET_TRIAL_SYSTEM_ATTR,
 }
 """Operations of which there are dozens for each proposal: waiting for the disk at each would take most of its time."""
 
@@ -54,11 +56,6 @@ def open_storage(place: str, *, write: bool = False) -> BaseStorage:
     return _journal(path, write=write)
 
 
-def is_database(place: str) -> bool:
-    """Whether a storage is a database's URL rather than a journal's path."""
-    return "://" in place
-
-
 def is_postgresql(place: str) -> bool:
     """Whether a storage is in PostgreSQL, by whatever driver: there a study is held by a lease."""
     return re.match(r"postgres(ql)?(\+\w+)?://", place) is not None
@@ -70,6 +67,8 @@ class StorageLostError(StorageInternalError):
 
 def is_outage(error: BaseException | None) -> bool:
     """Whether an error, or what it came from, says that a database server is out of reach, which may pass."""
+    from sqlalchemy.exc import DBAPIError
+
     while error is not None:
         if isinstance(error, StorageLostError) or (isinstance(error, DBAPIError) and _is_connection_lost(error)):
             return True
@@ -79,6 +78,8 @@ def is_outage(error: BaseException | None) -> bool:
 
 def _is_connection_lost(error: DBAPIError) -> bool:
     """Of PostgreSQL's operational errors all but a full disk are of a server that is away, stops or starts."""
+    from sqlalchemy.exc import OperationalError
+
     of_server = isinstance(error, OperationalError) and type(error.orig).__module__.partition(".")[0] == "psycopg"
     return error.connection_invalidated or (of_server and type(error.orig).__name__ != "DiskFull")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
-
-import optuna
-from optuna.storages import BaseStorage
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from constraints.errors import UnusableInputError
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.storages import BaseStorage
 
 IDENTITY = "identity"
 """Study attribute: what every trial of the study shares; a launch with another identity is refused."""
@@ -56,6 +57,8 @@ def create_or_resume(
 
     ``identity`` maps each key of REMEDIES to a JSON value; of one with ``name`` and ``hash`` only the hash counts.
     """
+    import optuna
+
     study = optuna.create_study(
         storage=storage, study_name=name, sampler=sampler, directions=list(directions), load_if_exists=True
     )
@@ -74,6 +77,8 @@ def create_or_resume(
 
 def load(storage: BaseStorage, name: str | None) -> optuna.Study:
     """An existing study; with no name the only one there is."""
+    import optuna
+
     names = [s.study_name for s in optuna.get_all_study_summaries(storage, include_best_trial=False)]
     return optuna.load_study(storage=storage, study_name=choose(names, name))
 

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,16 +19,11 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.space.attributes import ARCHITECTURE, PROPOSED
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.prior import Guess
 from nas.space.space import Encoded, Space
 from nas.space.tpe import BulkTPE, Values, tpe
-
-ARCHITECTURE = "architecture"
-"""The trial's user attribute that holds its network's text form."""
-
-PROPOSED = "nas:proposed"
-"""The trial's system attribute that holds it from the moment it is proposed, for the other workers of the study."""
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
@@ -148,7 +143,7 @@ class FeasibleSampler(BaseSampler):
         """Uniform over what is feasible and not in the study, or the best by the guess of several such draws."""
         listed = self.feasible.listed
         if listed is not None and len(listed):
-            order = listed[generator.permutation(len(listed))]
+            order = (listed[i] for i in generator.permutation(len(listed)))  # without a copy of all
             if (choices := self._best(self._new_ones(order, seen))) is not None:
                 return choices
             raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
@@ -159,7 +154,7 @@ class FeasibleSampler(BaseSampler):
                 return choices
         raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; the study holds {len(seen)}")
 
-    def _new_ones(self, rows: Encoded, seen: Set[str]) -> Iterator[dict[str, Any]]:
+    def _new_ones(self, rows: Iterable[Encoded], seen: Set[str]) -> Iterator[dict[str, Any]]:
         """Choices of those of ``rows`` that the study does not hold."""
         space = self.feasible.space
         return (one for one in map(space.choices, rows) if str(space.decode(one)) not in seen)

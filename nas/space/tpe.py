@@ -30,6 +30,7 @@ class SoFar:
     def __init__(self, study: Study, values: Values | None) -> None:
         """``values`` is needed for several objectives."""
         self._study, self._values = study, values
+        self._has_one_objective = len(study.directions) == 1
 
     def __getattr__(self, name: str) -> Any:
         """All else is the study's."""
@@ -44,14 +45,21 @@ class SoFar:
     def _shown(self, trial: FrozenTrial) -> FrozenTrial:
         if trial.state not in (TrialState.RUNNING, TrialState.PRUNED):
             return trial
-        shown = copy.copy(trial)
-        if len(self._study.directions) == 1:
-            shown.state = TrialState.PRUNED if trial.intermediate_values else trial.state
-        elif self._values is None or not trial.intermediate_values:
-            shown.state = TrialState.RUNNING
-        else:
-            shown.state, shown.values = TrialState.COMPLETE, list(self._values(trial))
-        return shown
+        if self._has_one_objective:
+            is_waiting = trial.state == TrialState.RUNNING and trial.intermediate_values
+            return _with(trial, TrialState.PRUNED) if is_waiting else trial
+        if self._values is None or not trial.intermediate_values:
+            return _with(trial, TrialState.RUNNING)
+        return _with(trial, TrialState.COMPLETE, list(self._values(trial)))
+
+
+def _with(trial: FrozenTrial, state: TrialState, values: list[float] | None = None) -> FrozenTrial:
+    """A copy of a trial in another state."""
+    shown = copy.copy(trial)
+    shown.state = state
+    if values is not None:
+        shown.values = values
+    return shown
 
 
 class BulkTPE(TPESampler):

@@ -79,7 +79,7 @@ def render(study: optuna.Study) -> str:
         constraints=constraints,
         notes={name: figure.note for name, figure in figures.items()},
         space=holdings(identity, constraints, board.rows),
-        data={**_marks(board, constraints), "rows": shown, "figures": plots},
+        data={**_marks(board, rows, constraints), "rows": shown, "figures": plots},
         plotly=plotly,
         style=_source("report.css"),
         script=_source("report.js"),
@@ -149,18 +149,15 @@ def _size(value: object) -> int:
     return len(htmlsafe_json_dumps(value, separators=_SEPARATORS))
 
 
-def _marks(board: Leaderboard, constraints: Sequence[Constraint]) -> dict[str, Any]:
-    """What is drawn beside the trials: the target, the limits, and the front for each cost."""
-    costs = ("params", "macs")
+def _marks(board: Leaderboard, shown: Sequence[Row], constraints: Sequence[Constraint]) -> dict[str, Any]:
+    """What is drawn beside the trials: the target, the limits, and the shown part of the front for each cost."""
+    costs, numbers = ("params", "macs"), {row.trial for row in shown}
     return {
         "target": board.target,
         "limits": {
             cost: [{"at": float(c.limit), "text": c.expr} for c in constraints if c.metric == cost] for cost in costs
         },
-        "fronts": {
-            "params": [row.trial for row in front(board.rows, ("params",))],
-            "macs": [row.trial for row in front(board.rows, ("macs",))],
-        },
+        "fronts": {cost: [row.trial for row in front(board.rows, (cost,)) if row.trial in numbers] for cost in costs},
     }
 
 

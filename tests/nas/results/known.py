@@ -10,7 +10,7 @@ from optuna.trial import TrialState, create_trial
 
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, REASON, REJECTED, TARGET
-from nas.space.sampler import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE
 
 EPOCH_SECONDS = 1.25
 """Of every epoch of the made-up trials."""

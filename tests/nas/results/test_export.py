@@ -23,7 +23,7 @@ from nas.architecture.spec import parse
 from nas.search.confirm import digest
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, SOURCE
-from nas.space.sampler import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE
 from nas.training import checkpoint, datasets
 
 TEXT = "BR/c8-c8s2/+dw.pw8-c12s2/c12-se4-pw10:N/gap"

@@ -22,8 +22,9 @@ from nas.search.storage import open_storage
 from nas.search.study import CURVE, REASON, REJECTED
 from nas.search.work import CHECKPOINT, PROGRESS, read_progress
 from nas.space import space as spaces
+from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
-from nas.space.sampler import ARCHITECTURE, FeasibleSampler
+from nas.space.sampler import FeasibleSampler
 from nas.training.feed import Feed
 
 LIMIT = 7_000

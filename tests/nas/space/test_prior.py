@@ -14,9 +14,10 @@ from nas.architecture.spec import parse
 from nas.space import sampler as samplers
 from nas.space import space as spaces
 from nas.space.analytic import metrics
+from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
 from nas.space.prior import FITTED, Prior, features, work
-from nas.space.sampler import ARCHITECTURE, FeasibleSampler
+from nas.space.sampler import FeasibleSampler
 from nas.training.initialisation import whiten
 
 NETWORK = "BR/c16-pw32-c32s2/+dw.pw32-+c32g4-dws2-pw64/c64d2-dw-pw64-c64s2/+c64-dw-pw64/fc"

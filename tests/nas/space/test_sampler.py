@@ -21,8 +21,9 @@ from optuna.testing.pytest_samplers import (
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.spec import parse
 from nas.space.analytic import metrics
+from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
-from nas.space.sampler import ARCHITECTURE, REPEATED, FeasibleSampler, SpaceExhaustedError
+from nas.space.sampler import REPEATED, FeasibleSampler, SpaceExhaustedError
 from nas.space.space import Space, load
 from nas.space.tpe import tpe
 

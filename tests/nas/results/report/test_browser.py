@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from constraints.rules import ASSIGNMENT
 from nas.results.report.page import render
 from nas.search.study import CURVE, IDENTITY, REASON, REJECTED, TARGET
-from nas.space.sampler import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE
 from nas.space.space import load
 from tests.nas.results.known import GATED, PLAIN, add
 

@@ -146,6 +146,7 @@ def test_a_page_leaves_the_worst_trials_out_where_it_would_grow_too_large(
     assert '<tr data-trial="299"' in text  # the best
     assert '<tr data-trial="0"' not in text
     assert limit - 150_000 < len(text.encode()) <= limit
+    assert embedded(text)["fronts"] == {cost: list(range(299, 299 - shown, -1)) for cost in ("params", "macs")}
     assert MOST_BYTES == 6_000_000
 
 

@@ -1,0 +1,41 @@
+"""What a reader of a stored study must know of Optuna, without Optuna, which takes longer to load than to read one."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+def is_database(place: str) -> bool:
+    """Whether a storage is a database's URL rather than a journal's path."""
+    return "://" in place
+
+
+class TrialState(IntEnum):
+    """How far a trial is: the numbers of ``optuna.trial.TrialState``, and equal to them."""
+
+    RUNNING = 0
+    COMPLETE = 1
+    PRUNED = 2
+    FAIL = 3
+    WAITING = 4
+
+    def is_finished(self) -> bool:
+        """Whether it has ended."""
+        return self not in {TrialState.RUNNING, TrialState.WAITING}
+
+
+class Operation(IntEnum):
+    """What a line of a journal does: the numbers of Optuna's ``JournalOperation``."""
+
+    CREATE_STUDY = 0
+    DELETE_STUDY = 1
+    SET_STUDY_USER_ATTR = 2
+    SET_STUDY_SYSTEM_ATTR = 3
+    CREATE_TRIAL = 4
+    SET_TRIAL_PARAM = 5
+    SET_TRIAL_STATE_VALUES = 6
+    SET_TRIAL_INTERMEDIATE_VALUE = 7
+    SET_TRIAL_USER_ATTR = 8
+    SET_TRIAL_SYSTEM_ATTR = 9
+    DISCARD_TRIALS = 10
+    """Which Optuna passes over, too."""

@@ -1,0 +1,7 @@
+"""Names under which trials keep what the space gives them; apart, so that a reader of a study loads no more."""
+
+ARCHITECTURE = "architecture"
+"""The trial's user attribute that holds its network's text form."""
+
+PROPOSED = "nas:proposed"
+"""The trial's system attribute that holds it from the moment it is proposed, for the other workers of the study."""

@@ -1,0 +1,28 @@
+from enum import IntEnum
+
+import optuna.trial
+import pytest
+from optuna.storages.journal import _storage
+
+from nas.search import stored
+
+
+def numbers(names: type[IntEnum]) -> dict[str, int]:
+    return {one.name: one.value for one in names}
+
+
+def test_the_numbers_are_optunas() -> None:
+    assert numbers(stored.TrialState) == numbers(optuna.trial.TrialState)
+    assert numbers(stored.Operation) == numbers(_storage.JournalOperation)
+
+
+def test_the_same_states_are_finished() -> None:
+    for state in optuna.trial.TrialState:
+        ours = stored.TrialState(state)
+        assert ours.is_finished() == state.is_finished()
+        assert {ours, state} == {ours}  # equal as keys, too
+
+
+@pytest.mark.parametrize(("place", "expected"), [("runs/journal.log", False), ("sqlite:///a.db", True)])
+def test_a_database_is_told_by_its_url(place: str, expected: bool) -> None:
+    assert stored.is_database(place) is expected
