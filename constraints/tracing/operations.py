@@ -34,7 +34,7 @@ _POINTWISE = """
     erfc erfinv exp exp2 expm1 floor floor_divide fmax fmin fmod frac ge gelu glu_jvp gt hardshrink
     hardsigmoid hardswish hardtanh heaviside hypot isfinite isinf isnan le leaky_relu lerp lgamma log log10
     log1p log2 log_sigmoid_forward logaddexp logaddexp2 logical_and logical_not logical_or logical_xor logit lt
-    masked_fill maximum minimum mish mul nan_to_num native_dropout ne neg polar pow _prelu_kernel prelu real imag
+    masked_fill maximum minimum mish mul nan_to_num native_dropout ne neg polar pow _prelu_kernel prelu
     reciprocal relu relu6 remainder round rrelu_with_noise rsqrt rsub selu sgn sigmoid sign signbit silu sin
     sinc sinh softplus softshrink special_erf special_expit sqrt square sub tan tanh threshold trunc where xlogy
     lift_fresh_copy _fake_quantize_per_tensor_affine_cachemask_tensor_qparams
@@ -94,6 +94,7 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(reshaping.picked, "index_select index"),
     **_named(reshaping.same, "clone _to_copy"),
     **_views(reshaping.same, "alias detach lift_fresh _reshape_copy"),
+    **_views(mixing.pointwise, "real imag"),
     **_views(reshaping.reshape, "view _unsafe_view _reshape_alias"),
     **_views(reshaping.restrided, "as_strided"),
     **_views(reshaping.permute, "permute transpose t"),

@@ -1,18 +1,21 @@
 """The feasible part of a space."""
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
-from constraints.rules import ASSIGNMENT, judge, parse_all
-from nas.architecture.spec import parse
-from nas.space import counting, uniform
-from nas.space.analytic import metrics
+from constraints import check
+from constraints.rules import ASSIGNMENT, parse_all
+from nas.architecture.model import build
+from nas.space import uniform
 from nas.space.feasible import EmptySpaceError, FeasiblePart
 from nas.space.space import Space, load
+from tests.nas.space.tallied import tally, weights
 
 
 def part(*expressions: str, preset: str = "tiny", tries: int = 2_000) -> FeasiblePart:
@@ -22,14 +25,9 @@ def part(*expressions: str, preset: str = "tiny", tries: int = 2_000) -> Feasibl
 def test_samples_keep_every_constraint() -> None:
     feasible = part(*ASSIGNMENT, preset="assignment")
     generator = random.Random(0)
-    for _ in range(50):
-        figures = metrics(feasible.space.decode(feasible.sample(generator)))
-        assert figures.receptive_field is not None
-        assert figures.receptive_field > 44
-        assert figures.params < 200_000
-        assert figures.dilated_convs >= 1
-        assert figures.depthwise_separable_convs >= 1
-        assert (figures.stages, min(figures.convs_per_stage) >= 3) == (4, True)
+    for _ in range(12):
+        report = check(build(feasible.space.decode(feasible.sample(generator))), fixes=False)
+        assert report.ok, report
 
 
 def test_a_judged_network_names_the_constraints_it_breaks_in_order() -> None:
@@ -39,8 +37,9 @@ def test_a_judged_network_names_the_constraints_it_breaks_in_order() -> None:
 
 
 def test_the_limits_are_exact() -> None:
-    choices = load("tiny").random(random.Random(0))
-    params = metrics(load("tiny").decode(choices)).params
+    # Every parameter at its first value: 3x3 convolutions of 8 channels, the last to 16, each with a batch norm.
+    choices = {name: values[0] for name, values in load("tiny").parameters.items()}
+    params = (27 * 8 + 16) + 10 * (72 * 8 + 16) + (72 * 16 + 32) + (16 * 10 + 10)
     assert part(f"params < {params}").judge(choices).broken == (f"params < {params}",)
     assert part(f"params < {params + 1}").judge(choices).broken == ()
     assert part(f"params <= {params}").judge(choices).broken == ()
@@ -48,9 +47,8 @@ def test_the_limits_are_exact() -> None:
 
 def test_an_empty_space_names_the_smallest_relaxation_of_one_constraint() -> None:
     feasible = FeasiblePart(small(), parse_all(["receptive_field > 10", "params < 100"]))
-    rows = uniform.enumerate_all(feasible.vector)
-    networks = [metrics(feasible.space.decode(feasible.space.choices(row))) for row in rows]
-    least = min(m.params for m in networks if (m.receptive_field or 0) > 10)
+    # Each field is at least 3 + 2 + 2 * 2 + 2 * 2 = 13; the fewest parameters are those of sep3d2 at 8 channels.
+    least = (27 * 8 + 16) + 2 * (72 * 8 + 16) + (72 + 16 + 64 + 16) + (8 * 10 + 10)
     message = rf"relax params < 100 \(to let params be {least:,}\): the smallest change that makes it non-empty"
     with pytest.raises(EmptySpaceError, match=message) as error:
         feasible.sample(random.Random(0))
@@ -59,12 +57,14 @@ def test_an_empty_space_names_the_smallest_relaxation_of_one_constraint() -> Non
 
 def test_a_large_space_names_the_smallest_relaxation_too() -> None:
     feasible = part("params < 2k", "receptive_field > 44", tries=50)
+    # The narrowest widths with sep3 everywhere, and a 1x1 to the classes; its field, 1 + 6 + 12 + 24 + 24, is enough.
+    least = weights("c3", 3, 8) + 10 * weights("sep3", 8, 8) + weights("sep3", 8, 16) + 16 * 10
+    networks = 2 * 2 * 3 * (3 * 2 * 2) * (2 * 3**2 * 2 * 2) ** 3
     message = (
-        r"no feasible network in 53,747,712: relax params < 2000 \(to let params be [\d,]+\): the smallest change that"
+        rf"no feasible network in {networks:,}: relax params < 2000 \(to let params be {least:,}\): the smallest change"
     )
-    with pytest.raises(EmptySpaceError, match=message) as error:
+    with pytest.raises(EmptySpaceError, match=message):
         feasible.sample(random.Random(0))
-    least = int(str(error.value).split("params be ")[1].split(")")[0].replace(",", ""))
     assert part(f"params < {least}", "receptive_field > 44").listed is not None
     assert not len(part(f"params < {least}", "receptive_field > 44").listed)  # type: ignore[arg-type]  # as just said
     assert len(part(f"params <= {least}", "receptive_field > 44").sample_rows(3, np.random.default_rng(0))) == 3
@@ -73,17 +73,21 @@ def test_a_large_space_names_the_smallest_relaxation_too() -> None:
 def test_a_rare_feasible_part_is_listed_and_drawn_from_uniformly() -> None:
     feasible = part(*ASSIGNMENT, "params < 5410", preset="assignment")
     assert feasible.listed is not None
-    count = counting.count(feasible.vector, feasible.constraints)
-    assert count is not None
-    assert 1 < len(feasible.listed) == count.feasible < 1_000
-    rows = feasible.sample_rows(200 * count.feasible, np.random.default_rng(0))
+    networks = tally("assignment", below=5410).total()
+    assert 1 < len(feasible.listed) == networks < 1_000
+    rows = feasible.sample_rows(200 * networks, np.random.default_rng(0))
     counts = Counter(r.tobytes() for r in feasible.vector.canonical(rows))
-    assert len(counts) == count.feasible
+    assert len(counts) == networks
     assert chi_square_is_likely(list(counts.values()))
 
 
 def test_constraints_that_exclude_each_other_are_named_together() -> None:
-    with pytest.raises(EmptySpaceError, match=r"relax params < 100 \(to let .*\) and macs < 1000 \(to let .* be 49"):
+    # Both least in one network: strided and sep3 everywhere, on maps of 32, 16, 8, 4 and at last 2 pixels a side.
+    params = weights("c3", 3, 8) + 10 * weights("sep3", 8, 8) + weights("sep3", 8, 16) + 16 * 10 + 10
+    sep = 72 + 64
+    macs = 32**2 * (27 * 8 + sep) + 16**2 * 3 * sep + 8**2 * 3 * sep + 4**2 * 3 * sep + 2**2 * (72 + 128) + 160
+    message = rf"relax params < 100 \(to let params be {params:,}\) and macs < 1000 \(to let macs be {macs:,}\)"
+    with pytest.raises(EmptySpaceError, match=message):
         part("params < 100", "macs < 1k").sample(random.Random(0))
 
 
@@ -112,9 +116,9 @@ def chi_square_is_likely(counts: Sequence[int]) -> bool:
 )
 def test_draws_are_uniform_over_exactly_the_feasible_networks(expressions: list[str]) -> None:
     feasible = FeasiblePart(small(), parse_all(expressions))
-    rows = uniform.enumerate_all(feasible.vector)
-    known = {str(feasible.space.decode(feasible.space.choices(r))) for r in rows}
-    good = {t for t in known if not any(v for v in broken(feasible, t))}
+    figures = {str(feasible.space.decode(one)): by_hand(one) for one in every_choice(feasible.space)}
+    assert len(figures) == 64
+    good = {t for t, known in figures.items() if all(c.holds(known[c.metric]) for c in feasible.constraints)}
     drawn, _ = uniform.draw_feasible(
         feasible.vector, feasible.constraints, 200 * len(good), np.random.default_rng(1), tries=10**6
     )
@@ -127,8 +131,20 @@ def test_draws_are_uniform_over_exactly_the_feasible_networks(expressions: list[
     assert chi_square_is_likely(list(listed.values()))
 
 
-def broken(feasible: FeasiblePart, text: str) -> list[bool]:
-    return [not v.ok for v in judge(feasible.constraints, metrics(parse(text)).as_dict())]
+def every_choice(space: Space) -> list[dict[str, Any]]:
+    named = {name: values for name, values in space.parameters.items() if name != "c1.residual"}  # of a lone stem
+    return [dict(zip(named, values, strict=True)) for values in itertools.product(*named.values())]
+
+
+def by_hand(choices: dict[str, Any]) -> dict[str, int]:
+    """Figures of a network of ``small``: maps of 32 pixels a side in the first layer, of 16 after it."""
+    first, second, last = (choices[name] for name in ("c1.width", "c2.width", "last.width"))
+    stem = 3 * first * int(choices["c1.layer1"][1]) ** 2
+    body = 9 * second + second**2 if choices["c2.layer1"] == "sep3d2" else 9 * second**2
+    norms = 2 * (first + second + second + last + second * (choices["c2.layer1"] == "sep3d2"))
+    others = 9 * first * second + body + 9 * second * last
+    macs = 32**2 * stem + 16**2 * others + last * 10
+    return {"params": stem + others + norms + last * 10 + 10, "macs": macs, "stages": 2}
 
 
 def test_depths_are_drawn_by_the_networks_that_they_have() -> None:
@@ -148,8 +164,8 @@ def test_depths_are_drawn_by_the_networks_that_they_have() -> None:
 
 
 def test_conditioned_draws_keep_the_condition() -> None:
-    feasible = part(*ASSIGNMENT, "params > 150k", "macs < 10M", preset="assignment")
-    for row in feasible.sample_rows(50, np.random.default_rng(0)):
-        figures = metrics(feasible.space.decode(feasible.space.choices(row)))
-        assert 150_000 < figures.params < 200_000
-        assert figures.macs < 10_000_000
+    rules = [*ASSIGNMENT, "params > 150k", "macs < 10M"]
+    feasible = part(*rules, preset="assignment")
+    for row in feasible.sample_rows(12, np.random.default_rng(0)):
+        report = check(build(feasible.space.decode(feasible.space.choices(row))), require=rules, fixes=False)
+        assert report.ok, report

@@ -1,0 +1,60 @@
+"""Metrics of one's own: what they are called, and how they fail."""
+
+import re
+from typing import Any
+
+import pytest
+
+from constraints.custom import CustomMetric, found_in, metric
+from constraints.errors import ModelFailedError
+
+
+def twice(model: Any, trace: Any) -> int:
+    """Twice
+    the model.
+    """
+    return int(model) * 2
+
+
+def test_name_and_definition_are_the_functions() -> None:
+    made = metric(twice)
+    assert (made.name, made.definition) == ("twice", "Twice\nthe model.")
+    assert made(21, None) == 42
+    assert metric(lambda model, trace: True).definition == ""
+
+
+@pytest.mark.parametrize("value", [0, -1.5, True, float("nan")])
+def test_numbers_and_truth_values_are_figures(value: float) -> None:
+    found = CustomMetric(name="own", definition="", compute=lambda model, trace: value)(None, None)
+    assert found is value
+
+
+@pytest.mark.parametrize("value", [None, "3", (1, 2), [1]])
+def test_anything_else_is_none(value: Any) -> None:
+    own = CustomMetric(name="own", definition="", compute=lambda model, trace: value)
+    with pytest.raises(ModelFailedError, match=re.escape(f"metric 'own' gave {value!r}: return one number")):
+        own(None, None)
+
+
+def test_what_a_metric_raises_is_told_on_one_line_with_its_cause() -> None:
+    def broken(model: Any, trace: Any) -> int:
+        raise KeyError("a\nb")
+
+    with pytest.raises(ModelFailedError, match=r"^metric 'broken' raised KeyError: 'a\\nb'$") as error:
+        metric(broken)(None, None)
+    assert isinstance(error.value.__cause__, KeyError)
+
+
+def test_a_built_in_metrics_name_is_taken() -> None:
+    def params(model: Any, trace: Any) -> int:
+        return 0
+
+    with pytest.raises(ValueError, match="a built-in metric has this name: 'params': choose another"):
+        metric(params)
+
+
+def test_a_namespace_holds_each_metric_once_in_order() -> None:
+    first, second = metric(twice), CustomMetric(name="other", definition="", compute=twice)
+    namespace = {"b": second, "x": 3, "a": first, "again": second, "function": twice}
+    assert found_in(namespace) == (second, first)
+    assert found_in({}) == ()

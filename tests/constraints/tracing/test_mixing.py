@@ -1,0 +1,139 @@
+"""Operations that bring tensors or elements together: what the result sees, and what is a gate."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from constraints.metrics import Metrics
+from constraints.trace import Trace, trace
+from tests.constraints.written import Written
+
+Run = Callable[[Any, torch.Tensor], torch.Tensor]
+
+
+def traced(run: Run, **parts: nn.Module) -> Trace:
+    return trace(Written(run, **parts), (4, 8, 8))
+
+
+def figures(run: Run, **parts: nn.Module) -> Metrics:
+    return traced(run, **parts).metrics
+
+
+def conv(kernel: int, outputs: int = 4, **options: Any) -> nn.Conv2d:
+    return nn.Conv2d(4, outputs, kernel, padding=kernel // 2, **options)
+
+
+@pytest.mark.parametrize(
+    ("run", "field"),
+    [
+        (lambda m, x: m.a(x) + m.b(x), 5),  # the hull of both
+        (lambda m, x: m.a(x) * m.b(x), 5),
+        (lambda m, x: torch.cat([m.a(x), m.b(x)], 1), 5),
+        (lambda m, x: torch.stack([m.a(x), m.b(x)], 1).flatten(1, 2), 5),
+        (lambda m, x: torch.where(m.a(x) > 0, x, m.b(x)), 5),
+        (lambda m, x: F.relu(m.a(x)) + 1, 3),
+        (lambda m, x: F.layer_norm(m.a(x), (4, 8, 8)), 3),  # a norm sees nothing new by definition
+        (lambda m, x: m.a(x) * x.mean((2, 3), keepdim=True), 3),  # a gate
+        (lambda m, x: m.a(x) + F.softmax(x.flatten(2), -1).reshape(x.shape), 3),
+    ],
+)
+def test_what_meets_sees_the_hull(run: Run, field: int) -> None:
+    assert figures(run, a=conv(3), b=conv(5)).receptive_field == field
+
+
+@pytest.mark.parametrize(
+    ("run", "context"),
+    [
+        (lambda m, x: m.a(x) * x.mean((2, 3), keepdim=True).sigmoid(), True),
+        (lambda m, x: m.a(x) + x.amax((2, 3), keepdim=True), True),
+        (lambda m, x: m.a(x) * x.mean(1, keepdim=True), False),  # over channels each place is for itself
+        (lambda m, x: F.softmax(m.a(x).flatten(2), -1), True),
+        (lambda m, x: F.softmax(m.a(x), 1), False),
+        (lambda m, x: m.a(x) + m.a(x), False),
+    ],
+)
+def test_a_gate_over_the_map_is_global_context(run: Run, context: bool) -> None:
+    assert figures(run, a=conv(3)).global_context is context
+
+
+@pytest.mark.parametrize(
+    ("run", "count"),
+    [
+        (lambda x: x.mean((2, 3)), 1),
+        (lambda x: x.mean(3).mean(2), 1),
+        (lambda x: x.sum((2, 3)) / 64, 1),
+        (lambda x: x.sum((2, 3)) * (1 / 64), 1),
+        (lambda x: x.sum((2, 3)) / 63, 0),
+        (lambda x: x.sum((2, 3)), 0),
+        (lambda x: x.mean((1, 2, 3)), 1),
+        (lambda x: x.mean(2), 0),
+        (lambda x: x.mean(1), 0),
+        (lambda x: x.amax((2, 3)), 0),
+        (lambda x: x.amax(3).mean(2), 0),
+    ],
+)
+def test_a_global_average_is_a_mean_over_both_sides(run: Callable[[torch.Tensor], torch.Tensor], count: int) -> None:
+    assert figures(lambda m, x: run(x)).global_average_pools == count
+
+
+@pytest.mark.parametrize(
+    ("run", "count"),
+    [
+        (lambda x: torch.maximum(x[..., 1:], x[..., :-1]), 1),  # neighbours of one map
+        (lambda x: torch.maximum(x, x.roll(1, 3)), 1),
+        (lambda x: torch.maximum(x, x * 2), 0),
+        (lambda x: torch.maximum(x[:, :2], x[:, 2:]), 0),  # over channels: maxout
+        (lambda x: x.amax((2, 3)), 1),
+        (lambda x: x.amax(3).amax(2), 1),  # one maximum in two steps
+        (lambda x: x.amax(1), 0),
+        (lambda x: x.unflatten(3, (4, 2)).amax(-1), 1),
+    ],
+)
+def test_a_spatial_maximum_is_over_places(run: Callable[[torch.Tensor], torch.Tensor], count: int) -> None:
+    assert figures(lambda m, x: run(x)).max_pools == count
+
+
+def test_products_cost_their_rows_times_their_columns_times_what_is_summed() -> None:
+    found = traced(lambda m, x: m.l(x.mean((2, 3))), l=nn.Linear(4, 7)).layers[-1]
+    assert (found.op, found.macs, found.params) == ("linear", 4 * 7, 4 * 7 + 7)
+    gram = traced(lambda m, x: x.flatten(2) @ x.flatten(2).transpose(1, 2)).layers[-1]
+    assert (gram.op, gram.output, gram.macs) == ("matmul", (4, 4), 4 * 4 * 64)
+
+
+def test_attention_costs_two_products() -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        q = x.flatten(2).transpose(1, 2)[:, None]  # 64 places of 4 channels
+        return F.scaled_dot_product_attention(q, q, q)
+
+    found = traced(run)
+    assert found.metrics.macs == 64 * 64 * 4 + 64 * 64 * 4
+    assert found.metrics.global_context is True
+
+
+def test_a_linear_layer_over_channels_sees_its_place_and_one_over_the_map_all() -> None:
+    places = traced(lambda m, x: m.l(m.a(x).permute(0, 2, 3, 1)), a=conv(3), l=nn.Linear(4, 6))
+    assert places.layers[-1].receptive_field == (3, 3)
+    flat = traced(lambda m, x: m.l(m.a(x).flatten(1)), a=conv(3), l=nn.Linear(4 * 64, 6))
+    assert flat.layers[-1].receptive_field is None
+    assert flat.metrics.fully_connected == 0  # no global pool comes before it
+
+
+@pytest.mark.parametrize("size", [3, 4, 5])
+def test_pieces_along_space_count_as_border_below_half_the_map(size: int) -> None:
+    """The border of another field leaves the map's field as it is; a part as large as half of it does not."""
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, m.a(x)[..., :size]], 3)
+
+    assert figures(run, a=conv(3)).receptive_field == (1 if size == 3 else None)
+
+
+def test_depthwise_layers_stay_pending_through_concatenation_and_not_through_sums() -> None:
+    parts = {"a": conv(3, groups=4), "b": conv(5, groups=4), "p": nn.Conv2d(8, 4, 1), "q": nn.Conv2d(4, 4, 1)}
+    assert figures(lambda m, x: m.p(torch.cat([m.a(x), m.b(x)], 1)), **parts).depthwise_separable_convs == 2
+    assert figures(lambda m, x: m.q(m.a(x) + m.b(x)), **parts).depthwise_separable_convs == 0
+    assert figures(lambda m, x: m.q(F.relu(m.a(x))), **parts).depthwise_separable_convs == 1

@@ -1,0 +1,131 @@
+"""Operations that slide a window over space: fields, jumps and costs by hand, at the edges of what is global."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from constraints.metrics import Layer
+from constraints.trace import trace
+from tests.constraints.written import Written
+
+
+def layer(model: nn.Module, *shape: int) -> Layer:
+    """The only operation of the model."""
+    (found,) = trace(model, shape).layers
+    return found
+
+
+def metrics(model: nn.Module, *shape: int) -> Any:
+    return trace(model, shape).metrics
+
+
+def function(run: Any, *shape: int) -> Layer:
+    return layer(Written(lambda m, x: run(x)), *shape)
+
+
+@pytest.mark.parametrize(
+    ("conv", "side", "field", "jump", "macs"),
+    [
+        (nn.Conv2d(4, 6, 3), 9, 3, 1, 6 * 7**2 * 4 * 9),
+        (nn.Conv2d(4, 6, 3, stride=2, padding=1, dilation=3), 9, 7, 2, 6 * 3**2 * 4 * 9),
+        (nn.Conv2d(4, 6, 5, groups=2), 9, 5, 1, 6 * 5**2 * 2 * 25),
+        (nn.Conv2d(4, 6, 1), 9, 1, 1, 6 * 9**2 * 4),
+    ],
+)
+def test_convolutions(conv: nn.Conv2d, side: int, field: int, jump: int, macs: int) -> None:
+    found = layer(conv, 4, side, side)
+    assert (found.receptive_field, found.jump, found.macs) == ((field, field), (jump, jump), macs)
+    assert (found.op, found.params) == ("conv2d", conv.weight.numel() + conv.out_channels)
+    assert (found.kernel, found.stride, found.dilation) == (conv.kernel_size, conv.stride, conv.dilation)
+
+
+def test_a_transposed_convolution_halves_the_jump_and_costs_each_input_unit_a_kernel() -> None:
+    found = layer(nn.ConvTranspose2d(4, 6, 4, stride=2, padding=1), 4, 8, 8)
+    assert (found.op, found.output, found.jump) == ("conv_transpose2d", (6, 16, 16), (0.5, 0.5))
+    assert found.receptive_field == (2, 2)  # of four taps every second meets a unit
+    assert found.macs == 4 * 8**2 * 6 * 16
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_depthwise_takes_more_than_one_channel(channels: int) -> None:
+    found = metrics(nn.Conv2d(channels, channels, 3, groups=channels), channels, 8, 8)
+    assert found.depthwise_convs == int(channels > 1)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "padding", "side", "is_global"),
+    [(8, 0, 8, True), (7, 0, 8, False), (8, 0, 9, False), (9, 1, 8, True), (8, 1, 7, True), (7, 1, 7, False),
+     (1, 0, 1, True), (3, 1, 1, False)],
+)  # fmt: skip
+def test_an_average_is_global_where_its_window_holds_the_map(
+    kernel: int, padding: int, side: int, is_global: bool
+) -> None:
+    pool = nn.AvgPool2d(kernel, stride=20, padding=padding)
+    assert metrics(pool, 2, side, side).global_average_pools == int(is_global)
+
+
+def test_poolings_see_windows() -> None:
+    assert function(lambda x: F.max_pool2d(x, 3, 2, dilation=2), 2, 12, 12).receptive_field == (5, 5)
+    found = function(lambda x: F.avg_pool2d(x, (2, 3)), 2, 12, 12)
+    assert (found.receptive_field, found.jump, found.stride) == ((2, 3), (2, 3), (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("run", "count"),
+    [
+        (lambda x: F.max_pool2d(x, 2), 1),
+        (lambda x: F.max_pool2d(x, 1, 2), 0),  # it picks units, and takes no maximum
+        (lambda x: F.max_pool2d(x, (1, 2)), 1),
+        (lambda x: F.adaptive_max_pool2d(x, 4), 1),
+        (lambda x: F.max_pool1d(x.flatten(2).transpose(1, 2), 2), 0),  # over channels
+        (lambda x: F.avg_pool2d(x, 2), 0),
+    ],
+)
+def test_a_spatial_maximum_is_one_over_space(run: Any, count: int) -> None:
+    assert metrics(Written(lambda m, x: run(x)), 4, 8, 8).max_pools == count
+
+
+@pytest.mark.parametrize(("size", "field"), [(1, None), (2, 4), (4, 2), (8, 1), (3, 4), (5, 3)])
+def test_adaptive_pooling(size: int, field: int | None) -> None:
+    """Unit i of n sees floor(8 i / n) to ceil(8 (i + 1) / n): of 3 the middle sees 2 to 6; of 5 one sees 1 to 4."""
+    found = function(lambda x: F.adaptive_avg_pool2d(x, size), 2, 8, 8)
+    assert found.receptive_field == (None if field is None else (field, field))
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "jump"),
+    [
+        ({"scale_factor": 2, "mode": "nearest"}, 1, 0.5),
+        ({"scale_factor": 0.5, "mode": "nearest"}, 1, 2),
+        ({"scale_factor": 2, "mode": "bilinear"}, 2, 0.5),
+        ({"scale_factor": 2, "mode": "bicubic"}, 4, 0.5),
+        ({"scale_factor": 0.5, "mode": "bilinear"}, 2, 2),
+        ({"size": 16, "mode": "bilinear"}, 2, 0.5),
+    ],
+)
+def test_interpolation(options: dict[str, Any], field: int, jump: float) -> None:
+    found = function(lambda x: F.interpolate(x, **options), 2, 8, 8)
+    assert (found.op, found.receptive_field, found.jump) == ("interpolate", (field, field), (jump, jump))
+
+
+@pytest.mark.parametrize(
+    ("pad", "offset"), [((1, 1, 1, 1), (-1, -1)), ((2, 0, 0, 3), (0, -2)), ((-1, 0, -2, 0), (2, 1))]
+)
+def test_padding_moves_the_first_unit_and_a_negative_one_crops(pad: tuple[int, ...], offset: tuple[int, int]) -> None:
+    conv = nn.Conv2d(2, 2, 1)
+    found = trace(Written(lambda m, x: m.c(F.pad(x, pad)), c=conv), (2, 8, 8)).layers[-1]
+    # A 1x1 over the border itself sees no pixel; the first unit stands where its column of pixels would be.
+    assert (found.receptive_field, found.offset) == ((1, 1), offset)
+
+
+def test_unfolded_windows_are_the_convolution_that_they_make() -> None:
+    def run(m: Any, x: torch.Tensor) -> Any:
+        columns = F.unfold(x, 3, dilation=2, padding=2, stride=2)
+        return (m.weight @ columns).reshape(1, 5, 4, 4)
+
+    model = Written(run, weight=nn.Parameter(torch.zeros(5, 2 * 9)))
+    plain = nn.Conv2d(2, 5, 3, stride=2, padding=2, dilation=2)
+    assert metrics(model, 2, 8, 8).receptive_field_hw == metrics(plain, 2, 8, 8).receptive_field_hw == (5, 5)

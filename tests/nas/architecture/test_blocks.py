@@ -1,0 +1,106 @@
+"""Modules of blocks: what they compute, by hand on small tensors."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from nas.architecture.blocks import ChannelNorm, MixedConv, Product, SqueezeExcite, TanhExp, module
+from nas.architecture.spec import Block, Conv, Excite, Mixed, Part, Unit
+
+
+def test_the_norm_over_channels_is_of_each_pixel() -> None:
+    x = torch.tensor([[1.0, 3.0], [2.0, 6.0]]).T.reshape(1, 2, 1, 2)  # pixels (1, 3) and (2, 6)
+    found = ChannelNorm(2, eps=0.0)(x)
+    assert torch.allclose(found, torch.tensor([[-1.0, -1.0], [1.0, 1.0]]).reshape(1, 2, 1, 2))
+
+
+@pytest.mark.parametrize("x", [-30.0, -1.0, 0.0, 1.0, 20.0, 100.0])
+def test_tanhexp(x: float) -> None:
+    expected = x * math.tanh(math.exp(x))
+    assert TanhExp()(torch.tensor(x)).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_first_half_is_activated_and_scales_the_second() -> None:
+    x = torch.tensor([-2.0, 3.0, 5.0, 7.0]).reshape(1, 4, 1, 1)
+    assert Product(nn.ReLU())(x).flatten().tolist() == [0.0, 21.0]
+    assert Product(None)(x).flatten().tolist() == [-10.0, 21.0]
+
+
+def test_shares_of_a_mixture_go_their_own_ways_in_order() -> None:
+    unit = Mixed(parts=(Part(1), Part(3), Part(3, 1, 3)), post=())
+    made = MixedConv(unit, 3)
+    for parameter in made.parameters():
+        nn.init.ones_(parameter)
+    x = torch.ones(1, 3, 5, 5)
+    # In the middle: 1 passes; 9 ones; each of 9 pools is 1. In the corner: 1; 4 ones; pools of 4/9, 6/9, 6/9 and 1.
+    assert torch.allclose(made(x)[0, :, 2, 2], torch.tensor([1.0, 9.0, 9.0]))
+    assert torch.allclose(made(x)[0, :, 0, 0], torch.tensor([1.0, 4.0, 25 / 9]))
+
+
+def test_squeeze_and_excitation_scales_by_a_sigmoid_of_the_means() -> None:
+    gate = SqueezeExcite(2, 1)
+    with torch.no_grad():
+        gate.squeeze.weight.copy_(torch.tensor([[1.0, -1.0]]))
+        gate.squeeze.bias.zero_()
+        gate.expand.weight.copy_(torch.tensor([[1.0], [-1.0]]))
+        gate.expand.bias.zero_()
+    x = torch.tensor([[0.0, 4.0], [1.0, 1.0]]).reshape(1, 2, 1, 2)  # means 2 and 1, so one unit of 1
+    up, down = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
+    assert torch.allclose(gate(x).flatten(), torch.tensor([0.0, 4 * up, down, down]))
+
+
+DOUBLE = (Conv(out=2, kernel=1, groups=2, post=()),)
+
+
+def doubled(block: Block) -> nn.Module:
+    made = module(block, 2)
+    for layer in made.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.constant_(layer.weight, 2.0)
+    return made
+
+
+def test_residuals_add_their_input_scaled_or_not() -> None:
+    x = torch.ones(1, 2, 1, 1)
+    assert doubled(Block(units=DOUBLE))(x).flatten().tolist() == [2.0, 2.0]
+    assert doubled(Block(units=DOUBLE * 2, residual=True))(x).flatten().tolist() == [5.0, 5.0]
+    scaled = doubled(Block(units=DOUBLE, residual=True, scaled=True))
+    assert scaled(x).flatten().tolist() == [3.0, 3.0]  # the scale starts at 1
+    with torch.no_grad():
+        scaled.get_parameter("scale")[0, 1] = 10.0
+    assert scaled(x).flatten().tolist() == [3.0, 12.0]
+
+
+@pytest.mark.parametrize(
+    ("unit", "layers"),
+    [
+        (Conv(out=4), {"conv": nn.Conv2d, "norm": nn.BatchNorm2d, "act": nn.ReLU}),
+        (Conv(out=4, post=("silu", "layer_norm")), {"conv": nn.Conv2d, "act": nn.SiLU, "norm": ChannelNorm}),
+        (Conv(out=4, post=()), {"conv": nn.Conv2d}),
+        (Conv(out=4, kernel=1, gated=True, post=("batch_norm", "gelu")),
+         {"conv": nn.Conv2d, "norm": nn.BatchNorm2d, "gate": Product}),
+        (Mixed(parts=(Part(1), Part(3)), post=("hardswish",)), {"conv": MixedConv, "act": nn.Hardswish}),
+    ],
+)  # fmt: skip
+def test_what_follows_a_convolution_follows_in_order(unit: Unit, layers: dict[str, type[nn.Module]]) -> None:
+    made = module(Block(units=(unit,)), 4)
+    assert {name: type(layer) for name, layer in made.named_children()} == layers
+    assert list(dict(made.named_children())) == list(layers)
+
+
+UNITS = [
+    Conv(out=6, kernel=5, stride=2, dilation=2, padding=3, groups=2, bias=True),
+    Conv(out=5, kernel=1, gated=True, bias=True, post=("layer_norm", "tanhexp")),
+    Mixed(parts=(Part(1), Part(3, 2)), bias=True),
+    Mixed(parts=(Part(3), Part(5, 1, 3)), stride=2),
+    Excite(reduction=3),
+]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_a_module_has_the_shape_and_the_parameters_of_its_unit(unit: Unit) -> None:
+    made = module(Block(units=(unit,)), 4)
+    assert made(torch.zeros(2, 4, 11, 9)).shape == (2, *unit.output((4, 11, 9)))
+    assert sum(p.numel() for p in made.parameters()) == unit.params(4)
