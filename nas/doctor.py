@@ -29,7 +29,7 @@ CACHES: Mapping[str, str] = {
     "datasets": "decoded images",
     "epochs": "augmented epochs",
     "download": "downloads",
-    "precision": "timings of float32 and bfloat16",
+    "timings": "timings of float32 and bfloat16",
     "digests": "digests of studies in databases",
 }
 """Folder of the user's cache -> what it holds; all of it is made again where it is needed."""

@@ -138,15 +138,18 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
 
 def pace_line(pace: Pace, machine: str) -> str:
     """How long an epoch takes, and what the time left allows."""
-    workers = f"{pace.workers} worker{'s' if pace.workers > 1 else ''}"
     took = duration(pace.epoch_seconds) if pace.epoch_seconds >= 10 else f"{pace.epoch_seconds:.2g}s"
-    line = f"an epoch takes about {took} here with {workers} ({machine})"
+    line = f"an epoch takes about {took} here with {_count(pace.workers, 'worker')} ({machine})"
     if math.isinf(pace.seconds):
         return line
-    line += f": the {duration(pace.seconds)} left allow about {pace.epochs} epochs"
+    line += f": the {duration(pace.seconds)} left allow about {_count(pace.epochs, 'epoch')}"
     if pace.full:
-        return f"{line}: {pace.full} candidates of the full {pace.budget}, or about {pace.halved} by halving"
+        return f"{line}: {_count(pace.full, 'candidate')} of the full {pace.budget}, or about {pace.halved} by halving"
     return f"{line}, fewer than the {pace.budget} of one candidate: give a longer --timeout or fewer --epochs"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _screen(driver: Driver, trials: _Trials, height: int) -> RenderableType:

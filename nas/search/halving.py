@@ -38,7 +38,7 @@ def rungs(epochs: int) -> list[int]:
 def mean_epochs(epochs: int) -> float:
     """Epochs that a candidate trains on average where ``epochs`` are the most, and one in RUNG_FACTOR passes a rung."""
     levels = [0, *rungs(epochs)]
-    return sum((level - before) / RUNG_FACTOR**passed for passed, (before, level) in enumerate(pairwise(levels)))
+    return math.fsum((level - before) / RUNG_FACTOR**passed for passed, (before, level) in enumerate(pairwise(levels)))
 
 
 class Halving:

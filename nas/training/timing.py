@@ -20,12 +20,12 @@ from torch import nn
 from nas.cpu import cpu_class
 from nas.training import datasets
 
-FOLDER = "precision"
+FOLDER = "timings"
 """Where in the user's cache folder timings are kept."""
 MARGIN = 1.1
 """How many times as long float32 must take for bfloat16 to count as faster: less is noise."""
-CHANNELS, SIDE, BATCH = 32, 32, 16
-TURNS = 10
+CHANNELS, SIDE, BATCH = 32, 32, 8
+TURNS = 20
 SECONDS = 0.2
 """Processor time from which on no further turn begins: enough where bfloat16 is emulated, ten times slower."""
 
@@ -68,7 +68,7 @@ def timing() -> Timing:
 
 
 def measure() -> Timing:
-    """Time SAMPLE now: both precisions in turn, the fastest turn of each, in processor time, as load changes it least."""
+    """Time SAMPLE now: both precisions in turn, the fastest turn of each, in processor time: load changes it least."""
     layers, images = _sample()
     seconds: dict[bool, list[float]] = {False: [], True: []}
     with _one_thread():
@@ -85,7 +85,7 @@ def _sample() -> tuple[nn.Module, torch.Tensor]:
         dense = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False)
         depthwise = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, groups=CHANNELS, bias=False)
         images = torch.randn(BATCH, CHANNELS, SIDE, SIDE)
-    layers = nn.Sequential(dense, depthwise).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layers = nn.Sequential(dense, depthwise).to(memory_format=torch.channels_last)
     return layers, images.contiguous(memory_format=torch.channels_last).requires_grad_()
 
 
