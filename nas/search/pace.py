@@ -13,8 +13,8 @@ from nas.search.halving import mean_epochs
 
 STEPS = "steps.json"
 """File of a candidate's folder while it trains: its Steps."""
-WRITE_SECONDS = 1.0
-"""Least time between two writes of it."""
+WRITE_SECONDS = 5.0
+"""Least time between two writes of it, and between the first step and the first write: fewer steps say little."""
 
 
 @dataclass(frozen=True, kw_only=True)
