@@ -37,7 +37,7 @@ BELOW = "below the better half at epoch {}"
 """Why a candidate ends that waits at a rung."""
 MOST_REFUSALS = 3
 """How often in a row the files of candidates may not be written before the launch ends."""
-PATIENCE_SECONDS = 25.0
+PATIENCE_SECONDS = 30.0
 """How long a first epoch is waited for before its steps tell how long it takes."""
 OUTAGE_SECONDS = 600.0
 """How long a storage that is gone is waited for, while the workers train on."""
