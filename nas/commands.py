@@ -281,6 +281,7 @@ def _confirm(
             epochs=epochs or identity["epochs"],
             folder=folder,
             progress=view.show,
+            precisions=launches.precisions(study),
         )
 
 

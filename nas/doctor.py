@@ -14,6 +14,7 @@ from typing import Any, Literal
 import platformdirs
 
 from constraints.errors import UnusableInputError
+from nas.cpu import cpu_class
 
 State = Literal["ok", "missing", "broken"]
 PACKAGES = ("torch", "torchvision", "albumentations", "optuna", "torchinfo", "rich")
@@ -28,6 +29,7 @@ CACHES: Mapping[str, str] = {
     "datasets": "decoded images",
     "epochs": "augmented epochs",
     "download": "downloads",
+    "timings": "timings of float32 and bfloat16",
     "digests": "digests of studies in databases",
 }
 """Folder of the user's cache -> what it holds; all of it is made again where it is needed."""
@@ -125,8 +127,8 @@ def _devices() -> Iterator[Finding]:
     from nas.search.launch import cores
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    features = torch.backends.cpu.get_cpu_capability()
-    yield _ok("device", "cpu", f"{cores()} cores, {features}, {_size(memory)} memory")
+    yield _ok("device", "cpu", f"{cpu_class()}, {cores()} cores, {_size(memory)} memory")
+    yield _ok("device", "precision", _precision())
     for i in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(i)
         yield _ok(
@@ -142,6 +144,16 @@ def _devices() -> Iterator[Finding]:
             text="no GPU that torch can use",
             remedy="searches train on the CPU",
         )
+
+
+def _precision() -> str:
+    """How fast this CPU trains in either precision, and what ``auto`` makes of it."""
+    from nas.training.timing import SAMPLE, timing
+
+    known = timing()
+    times = f"float32 {1e3 * known.float32:.1f} ms, bfloat16 {1e3 * known.bfloat16:.1f} ms"
+    chosen = "bfloat16" if known.is_bfloat16_faster else "float32"
+    return f"{SAMPLE}, forward and backward: {times}: precision auto is {chosen}"
 
 
 def _data() -> Finding:

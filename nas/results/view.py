@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from rich.text import Text
 from nas.results.tables import duration, rejections
 from nas.search.candidate import Candidate
 from nas.search.driver import Driver
+from nas.search.pace import Pace
 from nas.search.storage import is_outage
 from nas.search.study import REASON
 
@@ -40,6 +42,7 @@ class SearchView:
         self._shown_at = 0.0
         self._said: dict[int, str] = {}
         self._noted = 0
+        self._is_pace_said = False
         self._trials = _Trials()
 
     def __enter__(self) -> Self:
@@ -54,8 +57,10 @@ class SearchView:
         """Give the terminal back, and say what happened last."""
         if self._live:
             self._live.stop()
-        elif self._driver:
-            self._say(self._driver)
+        if self._driver:
+            self._announce(self._driver)
+            if not self._live:
+                self._say(self._driver)
 
     def show(self, driver: Driver) -> None:
         """Bring what is shown up to date."""
@@ -65,14 +70,21 @@ class SearchView:
         if time.monotonic() - self._shown_at < _REFRESH_SECONDS:
             return
         self._shown_at = time.monotonic()
-        for note in driver.notes[self._noted :]:
-            self._console.print(f"note: {note}", highlight=False, soft_wrap=True)
-        self._noted = len(driver.notes)
+        self._announce(driver)
         if self._live:
             self._look(driver)
             self._live.update(_screen(driver, self._trials, self._console.height), refresh=True)
         else:
             self._say(driver)
+
+    def _announce(self, driver: Driver) -> None:
+        """Say what is said once."""
+        for note in driver.notes[self._noted :]:
+            self._console.print(f"note: {note}", highlight=False, soft_wrap=True)
+        self._noted = len(driver.notes)
+        if driver.pace and not self._is_pace_said:
+            self._console.print(pace_line(driver.pace, driver.machine), highlight=False, soft_wrap=True)
+            self._is_pace_said = True
 
     def _say(self, driver: Driver) -> None:
         for trial in self._look(driver):
@@ -122,6 +134,22 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
         reason = f" ({trial.user_attrs[REASON]})" if trial.user_attrs.get(REASON) else ""
         parts.append(_ENDS[trial.state] + reason)
     return f"trial {trial.number}: {', '.join(parts)}" if parts else ""
+
+
+def pace_line(pace: Pace, machine: str) -> str:
+    """How long an epoch takes, and what the time left allows."""
+    took = duration(pace.epoch_seconds) if pace.epoch_seconds >= 10 else f"{pace.epoch_seconds:.2g}s"
+    line = f"an epoch takes about {took} here with {_count(pace.workers, 'worker')} ({machine})"
+    if math.isinf(pace.seconds):
+        return line
+    line += f": the {duration(pace.seconds)} left allow about {_count(pace.epochs, 'epoch')}"
+    if pace.full:
+        return f"{line}: {_count(pace.full, 'candidate')} of the full {pace.budget}, or about {pace.halved} by halving"
+    return f"{line}, fewer than the {pace.budget} of one candidate: give a longer --timeout or fewer --epochs"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _screen(driver: Driver, trials: _Trials, height: int) -> RenderableType:

@@ -21,6 +21,7 @@ from nas.search.work import Confirmed, Task, confirm_candidate, read_progress
 
 if TYPE_CHECKING:
     from nas.training.feed import Feed
+    from nas.training.precision import Precision
 
 TICK_SECONDS = 0.5
 
@@ -65,17 +66,19 @@ def confirm(
     epochs: int,
     folder: Path,
     progress: Progress,
+    precisions: Mapping[str, Precision] | None = None,
 ) -> list[Confirmation]:
     """Confirm (number, architecture) pairs, and store each in the study as soon as its last seed is judged.
 
-    ``feed`` holds the whole training set; the test set judges the last epoch alone. A training that was interrupted
-    goes on from its checkpoint, and one that is done is not done again. Raises UnusableInputError, naming trial and
-    seed, for one that failed.
+    ``feed`` holds the whole training set; the test set judges the last epoch alone. ``precisions`` is that of a Task. A
+    training that was interrupted goes on from its checkpoint, and one that is done is not done again. Raises
+    UnusableInputError, naming trial and seed, for one that failed.
     """
     tasks = {
         (trial, seed): Task(
             architecture=architecture, feed=feed, epochs=epochs, until=epochs, seed=seed,
             folder=folder / f"confirm-{trial:05d}-{digest(architecture)}" / f"epochs-{epochs}-seed-{seed}",
+            precisions=precisions or {},
         )
         for trial, architecture in trials
         for seed in seeds

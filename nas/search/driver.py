@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,12 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.architecture.spec import Architecture, parse
+from nas.cpu import cpu_class
 from nas.search.candidate import Candidate, set_leftover_aside
 from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives
+from nas.search.pace import Pace, forget_steps, read_steps
 from nas.search.storage import is_outage
 from nas.search.study import CURVE, REASON, REJECTED
 from nas.search.work import Outcome, Task, read_progress, train_candidate
@@ -26,6 +29,7 @@ from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
 
 if TYPE_CHECKING:
     from nas.training.feed import Feed
+    from nas.training.precision import Precision
 
 TICK_SECONDS = 0.25
 LOOK_SECONDS = 1.0
@@ -34,6 +38,8 @@ BELOW = "below the better half at epoch {}"
 """Why a candidate ends that waits at a rung."""
 MOST_REFUSALS = 3
 """How often in a row the files of candidates may not be written before the launch ends."""
+PATIENCE_SECONDS = 30.0
+"""How long a first epoch is waited for before its steps tell how long it takes."""
 OUTAGE_SECONDS = 600.0
 """How long a storage that is gone is waited for, while the workers train on."""
 
@@ -74,6 +80,12 @@ class Driver:
     observe: Callable[[Driver], None] = lambda driver: None
     hold: Callable[[], None] = lambda: None
     """Called before anything is written: raises where the study is no longer this driver's."""
+    precisions: Mapping[str, Precision] = field(default_factory=dict)
+    """CPU class -> what the precision ``auto`` is there."""
+    machine: str = field(default_factory=cpu_class)
+    """What trains, in words, for people."""
+    pace: Pace | None = None
+    """How long an epoch takes in this launch; None until that is known."""
     clock: Callable[[], float] = time.monotonic
     running: list[Candidate] = field(default_factory=list)
     paused: dict[int, Candidate] = field(default_factory=dict)
@@ -93,6 +105,8 @@ class Driver:
     _proposed: int = 0
     _exhausted: str = ""
     _looked: float = 0.0
+    _epoch_seconds: dict[int, float] = field(default_factory=dict)
+    """Trial -> the seconds of its last epoch, of those that finished one in this launch."""
 
     def __post_init__(self) -> None:
         """The time of the launch begins."""
@@ -293,7 +307,9 @@ class Driver:
             until=candidate.until,
             seed=self.seed,
             folder=candidate.folder,
+            precisions=self.precisions,
         )
+        forget_steps(candidate.folder)
         candidate.epoch_started = self.clock()
         candidate.future = self.engine.submit(train_candidate, task)
 
@@ -321,6 +337,24 @@ class Driver:
                 self._refusals = 0
                 self._report(candidate, list(outcome.curve))
                 self._decide(candidate, outcome)
+        if self.pace is None and (is_time_to_look or self._epoch_seconds):
+            self.pace = self._measured_pace()
+
+    def _measured_pace(self) -> Pace | None:
+        """How long an epoch takes: by those finished, or once PATIENCE_SECONDS are over by the steps done so far."""
+        seconds = list(self._epoch_seconds.values())
+        if not seconds and self.clock() - self.started < PATIENCE_SECONDS:
+            return None
+        under_way = [c.folder for c in self.running if c.trial.number not in self._epoch_seconds]
+        seconds += [steps.epoch_seconds for folder in under_way if (steps := read_steps(folder))]
+        if not seconds:
+            return None
+        return Pace(
+            epoch_seconds=statistics.fmean(seconds),
+            seconds=self.seconds_left,
+            workers=self.engine.slots,
+            budget=self.budget.epochs,
+        )
 
     def _report(self, candidate: Candidate, curve: list[dict[str, Any]]) -> None:
         """Store the epochs that the study does not know yet; the curve first, so that no epoch is known without it."""
@@ -332,6 +366,7 @@ class Driver:
             if number > candidate.reported:  # trial.report, which Optuna has for one objective only
                 self.study._storage.set_trial_intermediate_value(trial._trial_id, number, accuracy)
             candidate.curve.append(epoch)
+            self._epoch_seconds[trial.number] = epoch["seconds"]
             self._halving.add(trial.number, number, self.objectives.values(accuracy, candidate.metrics.as_dict()))
 
     def _decide(self, candidate: Candidate, outcome: Outcome) -> None:

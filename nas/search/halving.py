@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,6 +33,12 @@ def rungs(epochs: int) -> list[int]:
     while levels[0] // RUNG_FACTOR >= FIRST_RUNG:
         levels.insert(0, levels[0] // RUNG_FACTOR)
     return levels
+
+
+def mean_epochs(epochs: int) -> float:
+    """Epochs that a candidate trains on average where ``epochs`` are the most, and one in RUNG_FACTOR passes a rung."""
+    levels = [0, *rungs(epochs)]
+    return math.fsum((level - before) / RUNG_FACTOR**passed for passed, (before, level) in enumerate(pairwise(levels)))
 
 
 class Halving:

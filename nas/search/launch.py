@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+import torch
 from filelock import FileLock, Timeout
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
@@ -19,12 +20,13 @@ from constraints.augmentation import judge_augmentation
 from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
 from nas.config import DEFAULT_TARGET, LaunchConfig
+from nas.cpu import cpu_class
 from nas.search.driver import Budget, Driver, Summary
 from nas.search.engine import Engine, LocalEngine, placements
 from nas.search.lease import LAPSE_SECONDS, Lease
 from nas.search.objectives import Objectives
 from nas.search.storage import is_postgresql, open_storage, reason, run_folder
-from nas.search.study import DATA, SOURCE, TARGET, create_or_resume
+from nas.search.study import DATA, PRECISIONS, SOURCE, TARGET, create_or_resume
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.prior import FITTED
@@ -33,6 +35,7 @@ from nas.training import datasets
 from nas.training.augmentation import PIPELINES
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
+from nas.training.precision import Precision, resolve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,7 @@ def prepare(
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         budget = _budget(config)
         _describe(study, config, dataset)
+        known = precisions(study)
         lock = held.pop_all()
     driver = Driver(
         study=study,
@@ -89,6 +93,8 @@ def prepare(
         folder=run_folder(config.storage, config.study),
         seed=config.seed,
         objectives=objectives,
+        precisions=known,
+        machine=_machine(config),
         observe=observe,
         hold=check,
     )
@@ -110,6 +116,26 @@ def _describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> No
     study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
     study.set_user_attr(SOURCE, _absolute(config.data))
     study.set_user_attr(DATA, dataset.name)
+
+
+def precisions(study: optuna.Study) -> dict[str, Precision]:
+    """What the precision ``auto`` is in a study, by CPU class.
+
+    This machine's is measured before the first training on a CPU of its class, and kept in the study: all candidates
+    and all launches agree on it, whatever a later measurement would say.
+    """
+    known: dict[str, Precision] = dict(study.user_attrs.get(PRECISIONS, {}))
+    if cpu_class() not in known:
+        known[cpu_class()] = resolve("auto", torch.device("cpu"))
+        study.set_user_attr(PRECISIONS, known)
+    return known
+
+
+def _machine(config: LaunchConfig) -> str:
+    """What trains, in words."""
+    if config.engine != "local":
+        return "Ray cluster"
+    return "GPU" if gpus(config.device) else cpu_class()
 
 
 def run(prepared: Prepared) -> Summary:
@@ -178,8 +204,6 @@ def gpus(device: str) -> int:
     """How many GPUs this machine has; UnusableInputError where ``device`` is cuda and it has none."""
     if device == "cpu" or (device == "auto" and not Path("/dev/nvidiactl").exists()):
         return 0
-    import torch
-
     count = torch.cuda.device_count()
     if device == "cuda" and not count:
         raise UnusableInputError("no GPU: cuda: this machine has none that torch can use: take --device cpu")

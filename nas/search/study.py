@@ -25,6 +25,8 @@ SOURCE = "source"
 """Study attribute: where its data was read from."""
 DATA = "data"
 """Study attribute: name of its data."""
+PRECISIONS = "precisions"
+"""Study attribute: CPU class -> the precision that ``auto`` is on a CPU of it."""
 TARGET = "target"
 """Study attribute: the validation accuracy that a candidate must exceed, or None."""
 

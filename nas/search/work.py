@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.cpu import cpu_class
 from nas.search.engine import Placement
+from nas.search.pace import StepFile, forget_steps
 
 if TYPE_CHECKING:
     from torch import nn
 
     from nas.training.feed import Feed
+    from nas.training.precision import Precision
     from nas.training.train import Result
 
 CHECKPOINT = "checkpoint.pt"
@@ -33,6 +36,8 @@ class Task:
     until: int
     seed: int
     folder: Path
+    precisions: Mapping[str, Precision] = field(default_factory=dict)
+    """CPU class -> what the precision ``auto`` is there; on a CPU of another class it is measured."""
     after_epoch: Callable[[], None] | None = None
     """Called when the files of an epoch are written; what it raises ends the training."""
 
@@ -95,12 +100,14 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
     for draft in task.folder.glob(f"{CHECKPOINT}.*"):  # of a worker that was killed while it wrote
         draft.unlink(missing_ok=True)
     curve = [Epoch(**values) for values in read_progress(task.folder)]
+    steps = StepFile(task.folder)
 
     def on_epoch(epoch: Epoch) -> bool:
         curve[epoch.epoch - 1 :] = [epoch]
         _write(task.folder / PROGRESS, json.dumps([asdict(e) for e in curve]))
         if task.after_epoch is not None:
             task.after_epoch()
+        steps.begin()
         return epoch.epoch < task.until
 
     torch.manual_seed(task.seed)
@@ -115,7 +122,10 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
         threads=placement.threads,
         checkpoint=task.folder / CHECKPOINT,
         on_epoch=on_epoch,
+        on_step=steps.step,
+        auto=task.precisions.get(cpu_class()) if placement.device == "cpu" else None,
     )
+    forget_steps(task.folder)
     if result.epochs == task.epochs:
         weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
         save_file(weights, task.folder / WEIGHTS)

@@ -1,4 +1,4 @@
-"""The number format of a training's forward and backward pass: float32, or bfloat16 where the machine has it."""
+"""The number format of a training's forward and backward pass: float32, or bfloat16 where that is faster."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -8,34 +8,29 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from constraints.errors import UnusableInputError
+from nas.training.timing import timing
 
 Precision = Literal["float32", "bfloat16"]
 Setting = Literal["auto", "float32", "bfloat16"]
 
-NATIVE = ("avx512_bf16", "amx_bf16")
-"""Features of x86 processors that multiply bfloat16 numbers in one instruction; elsewhere they are only emulated."""
 
+def resolve(setting: Setting, device: torch.device, auto: Precision | None = None) -> Precision:
+    """What `setting` means on `device`: `auto` is what was chosen before, or else what trains faster there.
 
-def resolve(setting: Setting, device: torch.device) -> Precision:
-    """What `setting` means on `device`: `auto` is bfloat16 where the hardware computes in it, else float32.
-
+    On a CPU that is measured (nas.training.timing); a GPU computes in bfloat16 or only emulates it, which torch knows.
     Weights, optimiser and loss stay float32 in either: bfloat16 is torch's autocast.
     """
     if setting not in get_args(Setting):
         raise UnusableInputError(f"no such precision: {setting!r}: choose one of {', '.join(get_args(Setting))}")
     if setting != "auto":
         return setting
-    return "bfloat16" if is_native(device) else "float32"
+    return auto or ("bfloat16" if _is_bfloat16_faster(device) else "float32")
 
 
-def is_native(device: torch.device) -> bool:
-    """Whether the hardware computes in bfloat16 rather than emulating it."""
+def _is_bfloat16_faster(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities: Mapping[str, Any] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # not in the oldest torch: float32 there
-    return device.type == "cpu" and any(capabilities.get(name, False) for name in NATIVE)
+    return device.type == "cpu" and timing().is_bfloat16_faster
 
 
 @contextmanager

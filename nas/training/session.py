@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -62,6 +63,7 @@ class Session:
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.phase = 0
         self.curve: list[Epoch] = []
+        self.on_step: Callable[[int, int], None] | None = None
         self.step = self._first_step(device, precision)
         self.batch = len(self.step.chosen)
         self.steps = len(self.step.labels) // self.batch
@@ -155,6 +157,8 @@ class Session:
             self._run(order[index * self.batch : (index + 1) * self.batch])
             if index % CHECK_STEPS == 0 or index == self.steps - 1:
                 self._check(self.step.loss.item() / (index + 1), number)
+            if self.on_step:
+                self.on_step(index + 1, self.steps)
         return Epoch(
             epoch=number + 1,
             loss=self.step.loss.item() / self.steps,

@@ -12,7 +12,7 @@ from torch import nn
 from constraints.errors import UnusableInputError
 from nas.training import checkpoint as checkpoints
 from nas.training.feed import Feed
-from nas.training.precision import resolve
+from nas.training.precision import Precision, resolve
 from nas.training.recipes import Recipe
 from nas.training.session import Epoch, HopelessError, Session
 
@@ -46,6 +46,8 @@ def train(
     threads: int | None = None,
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], bool] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+    auto: Precision | None = None,
     deterministic: bool = False,
 ) -> Result:
     """Train `model` in place and judge it after every epoch.
@@ -54,9 +56,10 @@ def train(
     epoch's end is kept there before `on_epoch` hears of it, and a training whose file exists goes on from it
     after telling `on_epoch` the last epoch again: on a CPU with the same `threads`, to the same weights bit
     for bit. All randomness follows from `seed`, the epoch and the feed; the initial weights are the caller's.
-    At the end `model` holds the weights judged. The precision that `recipe` leaves open is chosen by the hardware
-    at the start and kept with the checkpoint. `deterministic` makes torch refuse operations that would not repeat
-    on a GPU; on a CPU all repeat.
+    At the end `model` holds the weights judged. `on_step` hears of every step: how many of the epoch's are done,
+    and how many it has. The precision that `recipe` leaves open is `auto`, or by default what is faster on this
+    machine; the first session's is kept with the checkpoint. `deterministic` makes torch refuse operations that would
+    not repeat on a GPU; on a CPU all repeat.
 
     A loss that is lost, and memory that does not suffice even for a part of a batch, end the training with a reason.
 
@@ -68,7 +71,8 @@ def train(
     place = torch.device(device)
     generators = torch.random.fork_rng([] if place.type == "cpu" else [place])
     with _threads(threads), _deterministic(deterministic), generators:
-        session = Session(model, feed, recipe, epochs, seed, place, resolve(recipe.precision, place))
+        session = Session(model, feed, recipe, epochs, seed, place, resolve(recipe.precision, place, auto))
+        session.on_step = on_step
         if checkpoint and checkpoint.exists():
             session.restore(checkpoints.load(checkpoint, session.description, session.device))
         reason = _epochs(session, checkpoint, on_epoch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 import search
 from nas import commands
+from nas.cpu import cpu_class
 from nas.results.leaderboard import leaderboard
 from nas.search.driver import Summary
 from nas.search.storage import open_storage
@@ -239,6 +241,10 @@ def test_a_search_then_its_confirmation(here: Path, capsys: Captured) -> None:
     assert [row["state"] for row in board["rows"]] == ["complete", "complete"]
     assert [row["test_accuracy"] for row in board["rows"]] == [None, None]
     assert "search ended: every trial of the budget is done\n" in err
+    paces = re.findall(
+        r"^an epoch takes about \S+s here with 1 worker \((.+)\): the .+ left allow about .+ by halving$", err, re.M
+    )
+    assert paces == [cpu_class()]
     assert search.run(["confirm", "best", "--seeds", "2", *common]) == 1, "the target is not reached"
     out, err = capsys.readouterr()
     (found,) = json.loads(out)

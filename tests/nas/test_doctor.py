@@ -1,9 +1,12 @@
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from constraints.errors import UnusableInputError
 from nas import doctor
+from nas.cpu import cpu_class
 from nas.doctor import Finding, caches, clean, examine
 
 
@@ -22,9 +25,30 @@ def found(storage: str | None = None) -> dict[str, Finding]:
 def test_packages_devices_and_data_are_told() -> None:
     everything = found()
     assert all(everything[name].state == "ok" for name in doctor.PACKAGES)
+    assert everything["cpu"].text.startswith(f"{cpu_class()}, ")
     assert " cores, " in everything["cpu"].text
     assert everything["cifar10"].state == "missing"
     assert "give --data" in everything["cifar10"].remedy
+
+
+@pytest.mark.parametrize(
+    ("float32", "bfloat16", "said"),
+    [
+        (0.0084, 0.0061, "float32 8.4 ms, bfloat16 6.1 ms: precision auto is bfloat16"),
+        (0.0061, 0.0061, "float32 6.1 ms, bfloat16 6.1 ms: precision auto is float32"),
+    ],
+)
+def test_what_auto_is_stands_beside_its_times(cache: Path, float32: float, bfloat16: float, said: str) -> None:
+    assert re.search(r"forward and backward: float32 [\d.]+ ms, bfloat16 [\d.]+ ms: precision auto", precision())
+    (kept,) = (cache / "timings").glob("*.json")
+    kept.write_text(json.dumps({"float32": float32, "bfloat16": bfloat16}))
+    assert precision() == (
+        "two 3x3 convolutions, dense and depthwise, 32 channels, 32x32, batch 8, forward and backward: " + said
+    )
+
+
+def precision() -> str:
+    return found()["precision"].text
 
 
 def test_data_named_wrongly_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

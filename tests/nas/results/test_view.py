@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import io
+import math
 import random
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -11,10 +14,11 @@ from rich.console import Console
 
 from constraints.rules import parse_all
 from nas.results import view
-from nas.results.view import ConfirmView, SearchView
+from nas.results.view import ConfirmView, SearchView, pace_line
 from nas.search.candidate import Candidate
 from nas.search.driver import Budget, Driver
 from nas.search.engine import LocalEngine, Placement
+from nas.search.pace import Pace
 from nas.search.study import REASON
 from nas.space import space as spaces
 from nas.space.analytic import metrics
@@ -81,6 +85,66 @@ def test_a_note_is_said_once(driver: Driver) -> None:
         shown.show(driver)
         shown.show(driver)
     assert file.getvalue().splitlines() == ["note: trial 0 is trained anew"]
+
+
+PACE = Pace(epoch_seconds=41.2, seconds=3540.0, workers=2, budget=20)
+"""2 x 3540 / 41.2 = 171.8 epochs; 171 / 20 = 8.6, and by halving 171 / 6 = 28.5."""
+SENTENCE = (
+    "an epoch takes about 41s here with 2 workers (AVX2): the 59m00s left allow about 171 epochs: "
+    "8 candidates of the full 20, or about 28 by halving"
+)
+
+
+def test_how_long_an_epoch_takes_is_said_once_as_soon_as_it_is_known(driver: Driver) -> None:
+    file = io.StringIO()
+    driver.machine = "AVX2"
+    with SearchView(Console(file=file)) as shown:
+        shown.show(driver)
+        assert file.getvalue() == ""
+        driver.pace = PACE
+        shown.show(driver)
+        shown.show(driver)
+    assert file.getvalue().splitlines() == [SENTENCE]
+
+
+def test_how_long_an_epoch_takes_is_said_above_the_live_view_too(driver: Driver) -> None:
+    console, file = terminal()
+    driver.machine, driver.pace = "AVX2", PACE
+    with SearchView(console) as shown:
+        shown.show(driver)
+        shown.show(driver)
+    assert "".join(file.getvalue().split()).count("".join(SENTENCE.split())) == 1
+
+
+def test_what_was_known_last_is_said_at_the_end(driver: Driver) -> None:
+    """A short search ends before the view is brought up to date."""
+    file = io.StringIO()
+    driver.machine = "AVX2"
+    with SearchView(Console(file=file)) as shown:
+        shown.show(driver)
+        driver.pace = PACE
+    assert file.getvalue().splitlines() == [SENTENCE]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"epoch_seconds": 0.317}, "an epoch takes about 0.32s here with 2 workers"),
+        ({"epoch_seconds": 9.4, "workers": 1}, "an epoch takes about 9.4s here with 1 worker (AVX2): the 59m00s"),
+        (
+            {"epoch_seconds": 300.0},
+            "about 5m00s here with 2 workers (AVX2): the 59m00s left allow about 23 epochs: 1 c",
+        ),
+        (
+            {"epoch_seconds": 3600.0},
+            "the 59m00s left allow about 1 epoch, fewer than the 20 of one candidate: "
+            "give a longer --timeout or fewer --epochs",
+        ),
+        ({"seconds": math.inf}, "an epoch takes about 41s here with 2 workers (AVX2)"),
+    ],
+)
+def test_the_pace_in_words(changed: dict[str, Any], said: str) -> None:
+    assert said in pace_line(replace(PACE, **changed), "AVX2")
 
 
 def test_a_terminal_shows_best_running_and_rejected_within_its_width(driver: Driver) -> None:

@@ -16,8 +16,9 @@ import torch
 from optuna.trial import TrialState
 
 from constraints.rules import parse_all
-from nas.search.driver import MOST_REFUSALS, Budget, Driver
+from nas.search.driver import MOST_REFUSALS, PATIENCE_SECONDS, Budget, Driver
 from nas.search.objectives import Objectives
+from nas.search.pace import STEPS, read_steps
 from nas.search.storage import open_storage
 from nas.search.study import CURVE, REASON, REJECTED
 from nas.search.work import CHECKPOINT, PROGRESS, read_progress
@@ -95,6 +96,61 @@ def test_two_searches_with_one_seed_agree_and_an_interrupted_one_too(engine: Any
     assert ticks > 2
     assert story(studies[0]) == story(studies[1]) == story(studies[2])
     assert studies[0].user_attrs[REJECTED] == studies[2].user_attrs[REJECTED]
+
+
+def test_the_first_finished_epoch_tells_the_pace(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=1)
+    driver.run()
+    (epoch,) = study.trials[0].user_attrs[CURVE]
+    assert driver.pace is not None
+    assert driver.pace.epoch_seconds == epoch["seconds"]
+    assert (driver.pace.workers, driver.pace.budget) == (1, 1)
+    assert 0 < driver.pace.seconds < 600.0
+
+
+@pytest.mark.parametrize(
+    ("age", "known", "seconds"),
+    [
+        (PATIENCE_SECONDS - 0.01, (True, True), None),
+        (PATIENCE_SECONDS, (True, True), 60.0),  # the mean of 40 and 80
+        (PATIENCE_SECONDS, (False, True), 80.0),
+        (PATIENCE_SECONDS, (False, False), None),
+    ],
+)
+def test_before_the_first_epoch_its_steps_tell_the_pace(
+    *, engine: Any, feed: Feed, tmp_path: Path, age: float, known: tuple[bool, bool], seconds: float | None
+) -> None:
+    """Epochs of five minutes are long, and a launch tells within its first one what the time allows."""
+    now = [1000.0]
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=2, epochs=2)
+    driver.clock, driver.started, engine.slots = lambda: now[0], now[0], 2
+    engine.submit, engine.wait = lambda *_: Future(), lambda *_: None
+    (tmp_path / "trial-00000").mkdir()
+    driver._turn()
+    for candidate, is_known, each in zip(driver.running, known, (1.0, 2.0), strict=True):
+        candidate.folder.mkdir(exist_ok=True)
+        steps = {"done": 11, "total": 31, "before": 10 * each, "since": 10 * each}
+        if is_known:
+            (candidate.folder / STEPS).write_text(json.dumps(steps))
+    now[0] += age
+    driver._turn()
+    assert (driver.pace and driver.pace.epoch_seconds) == seconds
+    if driver.pace:
+        assert (driver.pace.workers, driver.pace.seconds) == (2, 600.0 - PATIENCE_SECONDS)
+
+
+def test_steps_of_a_killed_worker_tell_nothing(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=1)
+    engine.submit, engine.wait = lambda *_: Future(), lambda *_: None
+    driver._turn()
+    folder = driver.running[0].folder
+    folder.mkdir()
+    (folder / STEPS).write_text(json.dumps({"done": 3, "total": 4, "before": 1.0, "since": 1.0}))
+    driver._train(driver.running[0])
+    assert read_steps(folder) is None
 
 
 def test_what_breaks_a_rule_is_counted_and_becomes_no_trial(engine: Any, feed: Feed, tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from sqlalchemy.exc import OperationalError
 
 from constraints.errors import UnusableInputError
 from nas.config import read_config
+from nas.cpu import cpu_class
 from nas.search import launch
-from nas.search.study import SOURCE, TARGET
-from nas.training import datasets
+from nas.search.study import PRECISIONS, SOURCE, TARGET
+from nas.training import datasets, precision
+from nas.training.timing import Timing
 
 FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "device": "cpu", "workers": 1}
 
@@ -42,6 +44,27 @@ def test_a_refused_launch_frees_the_study(digits: datasets.Dataset, tmp_path: Pa
     with pytest.raises(UnusableInputError, match="made with other space"):
         prepare(digits, tmp_path, space="wide")
     prepare(digits, tmp_path).lock.close()
+
+
+def test_a_study_keeps_its_precision_whatever_is_measured_later(
+    digits: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for float32 in (2.0, 1.0):
+        monkeypatch.setattr(precision, "timing", lambda: Timing(float32=float32, bfloat16=1.0))  # noqa: B023
+        prepared = prepare(digits, tmp_path)
+        found.append(prepared.driver.precisions)
+        prepared.lock.close()
+    assert found == [{cpu_class(): "bfloat16"}] * 2
+    assert prepared.study.user_attrs[PRECISIONS] == found[0]
+    monkeypatch.setattr(launch, "cpu_class", lambda: "another")
+    assert launch.precisions(prepared.study) == {cpu_class(): "bfloat16", "another": "float32"}
+
+
+def test_what_trains_is_named(digits: datasets.Dataset, tmp_path: Path) -> None:
+    prepared = prepare(digits, tmp_path)
+    prepared.lock.close()
+    assert prepared.driver.machine == cpu_class()
 
 
 def test_a_target_asked_for_once_stays_until_another_is(digits: datasets.Dataset, tmp_path: Path) -> None:

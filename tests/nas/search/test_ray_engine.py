@@ -268,6 +268,7 @@ def search(study: optuna.Study, engine: RayEngine, feed: Feed, folder: Path, obs
         study=study, sampler=sampler, engine=Shared(engine), feed=feed, budget=budget, folder=folder, observe=observe
     )
     driver.run()
+    assert driver.pace is not None, "the first epoch that was brought back tells how long one takes"
 
 
 def test_a_search_goes_on_where_it_was_when_a_machine_is_killed(  # noqa: PLR0917 (fixtures)

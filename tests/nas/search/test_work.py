@@ -13,7 +13,10 @@ from safetensors.torch import load_file
 
 from nas.architecture.model import build
 from nas.architecture.spec import parse
+from nas.cpu import cpu_class
+from nas.search import pace
 from nas.search.engine import Placement
+from nas.search.pace import STEPS, Steps, read_steps
 from nas.search.work import (
     CHECKPOINT,
     PROGRESS,
@@ -26,6 +29,7 @@ from nas.search.work import (
 )
 from nas.space import space as spaces
 from nas.training.feed import Feed
+from nas.training.precision import Precision, resolve
 
 HERE = Placement(device="cpu", threads=1)
 
@@ -50,6 +54,34 @@ def test_a_paused_candidate_goes_on_as_if_it_had_not_paused(feed: Feed, tmp_path
     assert accuracies[0] == accuracies[1]
     assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
     assert read_progress(tmp_path / "a") == list(resumed.curve)
+
+
+def test_steps_are_told_while_it_trains_and_are_gone_when_it_ends(
+    feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "WRITE_SECONDS", 0.0)
+    told: list[Steps | None] = []
+    task = replace(task_of(feed, tmp_path, 1), after_epoch=lambda: told.append(read_steps(tmp_path)))
+    train_candidate(HERE, task)
+    (steps,) = told
+    assert steps is not None
+    assert (steps.done, steps.total) == (2, 2), "256 images in batches of 128"
+    assert steps.before > 0
+    assert steps.since > 0
+    assert not list(tmp_path.glob(f"{STEPS}*"))
+
+
+@pytest.mark.parametrize("chosen", ["float32", "bfloat16"])
+def test_a_candidate_trains_in_the_precision_of_its_study(feed: Feed, tmp_path: Path, chosen: Precision) -> None:
+    train_candidate(HERE, replace(task_of(feed, tmp_path, 1), precisions={cpu_class(): chosen, "other": "float32"}))
+    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["state"]["precision"] == chosen
+
+
+def test_on_a_cpu_that_the_study_does_not_know_it_trains_in_what_is_faster(feed: Feed, tmp_path: Path) -> None:
+    faster = resolve("auto", torch.device("cpu"))
+    other: Precision = "float32" if faster == "bfloat16" else "bfloat16"
+    train_candidate(HERE, replace(task_of(feed, tmp_path, 1), precisions={"other": other}))
+    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["state"]["precision"] == faster
 
 
 def test_before_the_first_epoch_there_is_no_progress(tmp_path: Path) -> None:

@@ -1,35 +1,48 @@
 """Which number format a training runs in."""
 
-from types import MappingProxyType
-
 import pytest
 import torch
 
 from constraints.errors import UnusableInputError
-from nas.training.precision import autocast, is_native, resolve
+from nas.training import precision
+from nas.training.precision import Precision, autocast, resolve
+from nas.training.timing import Timing, timing
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize(
-    ("features", "wanted"),
-    [
-        ({"avx512_bf16": True}, "bfloat16"),
-        ({"amx_bf16": True, "avx512_bf16": False}, "bfloat16"),
-        ({"avx512_f": True, "avx512_bf16": False}, "float32"),  # it would be emulated
-        ({"architecture": "aarch64"}, "float32"),
-    ],
-)
-def test_auto_follows_the_processor(features: dict[str, bool], wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: MappingProxyType(features))
+FASTER, SLOWER = Timing(float32=2.0, bfloat16=1.0), Timing(float32=1.0, bfloat16=16.0)
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, found: Timing) -> None:
+    """Let this machine's CPU be one of these times."""
+    monkeypatch.setattr(precision, "timing", lambda: found)
+
+
+@pytest.mark.parametrize(("found", "wanted"), [(FASTER, "bfloat16"), (SLOWER, "float32")])
+def test_auto_is_what_is_faster(found: Timing, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, found)
     assert resolve("auto", CPU) == wanted
-    assert is_native(CPU) == (wanted == "bfloat16")
+
+
+def test_auto_is_measured_on_this_machine() -> None:
+    assert resolve("auto", CPU) == ("bfloat16" if timing().is_bfloat16_faster else "float32")
+
+
+@pytest.mark.parametrize("before", ["float32", "bfloat16"])
+@pytest.mark.parametrize("found", [FASTER, SLOWER])
+def test_what_was_chosen_before_stays(before: Precision, found: Timing, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, found)
+    assert resolve("auto", CPU, before) == before
 
 
 @pytest.mark.parametrize("setting", ["float32", "bfloat16"])
-def test_what_is_asked_for_is_done_whatever_the_processor(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    assert resolve(setting, CPU) == setting  # type: ignore[arg-type]
+@pytest.mark.parametrize("found", [FASTER, SLOWER])
+def test_what_is_asked_for_is_done_whatever_is_faster(
+    setting: Precision, found: Timing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(monkeypatch, found)
+    assert resolve(setting, CPU) == resolve(setting, CPU, "bfloat16") == setting
 
 
 def test_another_precision_is_refused() -> None:

@@ -15,9 +15,11 @@ from constraints.errors import UnusableInputError
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training import datasets, recipes
+from nas.training import precision as precisions
 from nas.training.feed import Feed
-from nas.training.precision import Setting
+from nas.training.precision import Precision, Setting
 from nas.training.recipes import Phase, Recipe
+from nas.training.timing import Timing
 from nas.training.train import Epoch, train
 
 MakeFolder = Callable[..., Path]
@@ -120,11 +122,28 @@ def test_the_precision_of_the_start_is_kept(
     straight, path = copy.deepcopy(network), tmp_path / "c.pt"
     train(straight, digits_feed, recipe=replace(RECIPE, precision="bfloat16"), epochs=2, seed=1)
     given = {"recipe": RECIPE, "epochs": 2, "seed": 1, "checkpoint": path}
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(precisions, "timing", lambda: Timing(float32=2.0, bfloat16=1.0))
     train(network, digits_feed, on_epoch=lambda epoch: False, **given)  # type: ignore[arg-type]
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    monkeypatch.setattr(precisions, "timing", lambda: Timing(float32=1.0, bfloat16=16.0))
     train(network, digits_feed, **given)  # type: ignore[arg-type]
     assert same(straight, network)
+
+
+def test_every_step_is_heard_of(network: nn.Module, digits_feed: Feed) -> None:
+    heard: list[tuple[int, int]] = []
+    recipe = replace(RECIPE, batch_size=500)
+    train(network, digits_feed, recipe=recipe, epochs=2, seed=1, on_step=lambda *step: heard.append(step))
+    steps = len(digits_feed.labels) // 500
+    assert heard == [(done, steps) for done in range(1, steps + 1)] * 2
+
+
+@pytest.mark.parametrize("auto", ["float32", "bfloat16"])
+def test_a_training_takes_the_precision_that_it_is_given(
+    network: nn.Module, digits_feed: Feed, tmp_path: Path, auto: Precision
+) -> None:
+    path = tmp_path / "c.pt"
+    train(network, digits_feed, recipe=RECIPE, epochs=1, seed=1, auto=auto, checkpoint=path)
+    assert torch.load(path, weights_only=True)["state"]["precision"] == auto
 
 
 def test_a_training_begun_in_another_precision_is_refused(

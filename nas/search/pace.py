@@ -1,0 +1,106 @@
+"""How long an epoch takes here, and what the time limit then allows; an epoch under way is judged by its steps."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nas.search.halving import mean_epochs
+
+STEPS = "steps.json"
+"""File of a candidate's folder while it trains: its Steps."""
+WRITE_SECONDS = 5.0
+"""Least time between two writes of it, and between the first step and the first write: fewer steps say little."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """How far an epoch is: ``done`` of ``total`` steps, at least two of them.
+
+    ``before`` are the seconds until its first step was done: its images are made in them, and the first step is slower
+    than the others. ``since`` are those of the others.
+    """
+
+    done: int
+    total: int
+    before: float
+    since: float
+
+    @property
+    def epoch_seconds(self) -> float:
+        """What the whole epoch takes if its other steps go on as fast; without the judging at its end."""
+        return self.before + self.since / (self.done - 1) * (self.total - 1)
+
+
+class StepFile:
+    """Keeps STEPS in a folder up to date, at most once in WRITE_SECONDS; where it cannot be written, nothing is."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """An epoch begins."""
+        self._folder, self._clock = folder, clock
+        self.begin()
+
+    def begin(self) -> None:
+        """Another epoch begins."""
+        self._began = self._first = self._written = self._clock()
+
+    def step(self, done: int, total: int) -> None:
+        """A step is done, so that ``done`` of ``total`` are."""
+        now = self._clock()
+        if done == 1:
+            self._first = self._written = now
+        elif now - self._written >= WRITE_SECONDS:
+            self._written = now
+            self._write(Steps(done=done, total=total, before=self._first - self._began, since=now - self._first))
+
+    def _write(self, steps: Steps) -> None:
+        draft = self._folder / f"{STEPS}.tmp"
+        with suppress(OSError):
+            draft.write_text(json.dumps(asdict(steps)), encoding="utf-8")
+            draft.replace(self._folder / STEPS)
+
+
+def read_steps(folder: Path) -> Steps | None:
+    """How far the candidate in ``folder`` is in its epoch; None where nothing tells."""
+    try:
+        return Steps(**json.loads((folder / STEPS).read_text(encoding="utf-8")))
+    except OSError:
+        return None
+
+
+def forget_steps(folder: Path) -> None:
+    """Remove what a training that ended, or was killed, left of its steps."""
+    with suppress(OSError):
+        (folder / STEPS).unlink()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """What an epoch was measured to take, and what ``workers`` train at that pace in the ``seconds`` that are left.
+
+    A candidate's whole budget is ``budget`` epochs.
+    """
+
+    epoch_seconds: float
+    seconds: float
+    workers: int
+    budget: int
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that there is time for."""
+        return int(self.workers * self.seconds / self.epoch_seconds)
+
+    @property
+    def full(self) -> int:
+        """Candidates that could be trained for their whole budget."""
+        return self.epochs // self.budget
+
+    @property
+    def halved(self) -> int:
+        """Candidates that could be trained where at every rung half of them goes no further."""
+        return int(self.epochs / mean_epochs(self.budget))

@@ -1,0 +1,151 @@
+"""How fast this machine's CPU trains in float32 and in bfloat16: measured once, then kept in the user's cache."""
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import nn
+
+from nas.cpu import cpu_class
+from nas.training import datasets
+
+FOLDER = "timings"
+"""Where in the user's cache folder timings are kept."""
+MARGIN = 1.1
+"""How many times as long float32 must take for bfloat16 to count as faster: less is noise."""
+CHANNELS, SIDE, BATCH = 32, 32, 8
+TURNS = 20
+SECONDS = 0.2
+"""Processor time from which on no further turn begins: enough where bfloat16 is emulated, ten times slower."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Processor seconds of a forward and backward pass through SAMPLE on one thread, in either precision."""
+
+    float32: float
+    bfloat16: float
+
+    @property
+    def is_bfloat16_faster(self) -> bool:
+        """Whether bfloat16 is faster by more than MARGIN."""
+        return self.float32 > MARGIN * self.bfloat16
+
+
+SAMPLE = f"two 3x3 convolutions, dense and depthwise, {CHANNELS} channels, {SIDE}x{SIDE}, batch {BATCH}"
+
+
+def timing() -> Timing:
+    """The timing kept for this CPU and torch; measured now where there is none, or where its file is damaged.
+
+    Processes that ask at the same time wait for the first one, and agree. Where the cache folder cannot be written,
+    each process measures for itself.
+    """
+    about = _about()
+    name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+    place = datasets.default_cache() / FOLDER / f"{name}.json"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{place}.lock"):
+            known = _read(place)
+            if known is None:
+                known = measure()
+                _write(place, {**about, **asdict(known)})
+            return known
+    except OSError:
+        return _measured_here()
+
+
+def measure() -> Timing:
+    """Time SAMPLE now: both precisions in turn, the fastest turn of each, in processor time: load changes it least."""
+    layers, images = _sample()
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    with _one_thread():
+        began = time.thread_time()
+        while len(seconds[True]) < TURNS and (not seconds[True] or time.thread_time() - began < SECONDS):
+            for bfloat16, turns in seconds.items():
+                turns.append(_pass(layers, images, bfloat16=bfloat16))
+    return Timing(float32=min(seconds[False]), bfloat16=min(seconds[True]))
+
+
+def _sample() -> tuple[nn.Module, torch.Tensor]:
+    """SAMPLE and its input, channels last as in training; the caller's random generator is left alone."""
+    with torch.random.fork_rng([]):
+        dense = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False)
+        depthwise = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, groups=CHANNELS, bias=False)
+        images = torch.randn(BATCH, CHANNELS, SIDE, SIDE)
+    layers = nn.Sequential(dense, depthwise).to(memory_format=torch.channels_last)
+    return layers, images.contiguous(memory_format=torch.channels_last).requires_grad_()
+
+
+def _pass(layers: nn.Module, images: torch.Tensor, *, bfloat16: bool) -> float:
+    began = time.thread_time()
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        answer = layers(images)
+    answer.float().sum().backward()
+    return time.thread_time() - began
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread for the time: a thread's clock counts no other one's work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@cache
+def _measured_here() -> Timing:
+    return measure()
+
+
+def _about() -> dict[str, str]:
+    """What a timing depends on: the CPU, torch, and which of the CPU's instructions torch may use."""
+    return {
+        "cpu": _model(),
+        "class": cpu_class(),
+        "used": torch.backends.cpu.get_cpu_capability(),
+        "onednn": os.environ.get("ONEDNN_MAX_CPU_ISA", ""),
+        "torch": torch.__version__,
+        "sample": SAMPLE,
+    }
+
+
+def _model() -> str:
+    """The CPU's name as Linux knows it; elsewhere empty."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _read(place: Path) -> Timing | None:
+    """The timing in a file; None where there is none, or nothing of use."""
+    try:
+        table: Any = json.loads(place.read_text(encoding="utf-8"))
+        found = Timing(float32=float(table["float32"]), bfloat16=float(table["bfloat16"]))
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+    return found if all(0 < seconds < math.inf for seconds in asdict(found).values()) else None
+
+
+def _write(place: Path, table: dict[str, Any]) -> None:
+    """Write atomically, so that a crash leaves no part of a file."""
+    with tempfile.NamedTemporaryFile("w", dir=place.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
+        json.dump(table, file, indent=1)
+    Path(file.name).replace(place)

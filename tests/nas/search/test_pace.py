@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nas.search.pace import STEPS, Pace, StepFile, Steps, forget_steps, read_steps
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_an_epoch_is_what_was_before_its_second_step_and_the_others_at_their_pace() -> None:
+    # 12 s until the first step was done; 10 more took 5 s, so that all 350 others take 175 s
+    assert Steps(done=11, total=351, before=12.0, since=5.0).epoch_seconds == 187.0
+    assert Steps(done=2, total=2, before=1.0, since=0.5).epoch_seconds == 1.5
+
+
+def test_steps_are_written_at_most_once_in_five_seconds(tmp_path: Path) -> None:
+    clock = Clock()
+    file = StepFile(tmp_path, clock)
+    seen = []
+    for done, now in enumerate((104.0, 108.0, 108.99, 109.0, 113.9, 114.25), start=1):
+        clock.now = now
+        file.step(done, 9)
+        seen.append(read_steps(tmp_path))
+    fourth = Steps(done=4, total=9, before=4.0, since=5.0)
+    assert seen == [None, None, None, fourth, fourth, Steps(done=6, total=9, before=4.0, since=10.25)]
+    assert [path.name for path in tmp_path.iterdir()] == [STEPS]
+
+
+def test_every_epoch_is_timed_from_its_own_beginning(tmp_path: Path) -> None:
+    clock = Clock()
+    file = StepFile(tmp_path, clock)
+    clock.now = 200.0
+    file.begin()
+    for done, now in ((1, 203.0), (2, 211.0)):
+        clock.now = now
+        file.step(done, 9)
+    assert read_steps(tmp_path) == Steps(done=2, total=9, before=3.0, since=8.0)
+
+
+def test_where_nothing_can_be_written_the_training_is_left_alone(tmp_path: Path) -> None:
+    clock = Clock()
+    file = StepFile(tmp_path / "none", clock)
+    for done in (1, 2):
+        clock.now += 9.0
+        file.step(done, 9)
+    assert read_steps(tmp_path / "none") is None
+    forget_steps(tmp_path / "none")
+
+
+def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
+    (tmp_path / STEPS).write_text("{}")
+    forget_steps(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("epoch_seconds", "seconds", "workers", "budget", "epochs", "full", "halved"),
+    [
+        (40.0, 3600.0, 2, 20, 180, 9, 30),  # rungs 2, 5, 10, 20: 2 + 3/2 + 5/4 + 10/8 = 6 epochs on average
+        (40.0, 3600.0, 1, 8, 90, 11, 22),  # rungs 2, 4, 8: 2 + 2/2 + 4/4 = 4
+        (40.0, 799.0, 1, 20, 19, 0, 3),
+        (40.0, 800.0, 1, 20, 20, 1, 3),
+        (40.0, 39.0, 1, 1, 0, 0, 0),
+        (40.0, 40.0, 1, 1, 1, 1, 1),  # one rung: nothing to halve
+    ],
+)
+def test_what_the_time_allows(
+    *, epoch_seconds: float, seconds: float, workers: int, budget: int, epochs: int, full: int, halved: int
+) -> None:
+    pace = Pace(epoch_seconds=epoch_seconds, seconds=seconds, workers=workers, budget=budget)
+    assert (pace.epochs, pace.full, pace.halved) == (epochs, full, halved)
