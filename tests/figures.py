@@ -3,8 +3,8 @@
 A figure is a number with a unit of measure (``3.4 ms``, ``2.47 times``, ``86.18%``, ``21m29s``), one in a column of a
 table whose heading names a unit or a quantity (``s an epoch``, ``correlation``), or one behind ``ratio`` or
 ``correlation`` in a sentence. Text between backticks, code and commands are none; what commands printed is. A section,
-from one heading to the next, that holds a figure names the commit it was measured at, as seven hex digits in backticks.
-Where a figure is a time or a speed, it names the class of the processor too.
+from one heading to the next, that holds a figure names the commit it was measured at, as seven hex digits in backticks;
+or a section around it does. Where a figure is a time or a speed, it names the class of the processor too.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _TIME = (
 )
 _SHARE = r"%|times\b|points?\b|[kMGT]i?B\b"
 _MEASURED = re.compile(rf"{_NUMBER} ?(?:(?P<time>{_TIME})|(?:{_SHARE}))|(?P<clock>\b\d+m\d\ds\b)")
-_IN_SENTENCE = re.compile(rf"\b(?:ratio|correlation)\b[^.|]{{0,40}}?{_NUMBER}")
-_TIME_HEADING = re.compile(r"\b(?:ms|s|time|(?:milli)?seconds?|images/s)\b|million/s")
+_IN_SENTENCE = re.compile(r"\b(?:ratio|correlation)\b[^.;|]{0,40}?\b\d+\.\d+")
+_TIME_HEADING = re.compile(r"(?<!')\b(?:ms|s|time|(?:milli)?seconds?|images/s)\b|million/s")
 _SHARE_HEADING = re.compile(r"%|\b(?:ratio|over|correlation|share)\b")
 _COMMAND = re.compile(r"^\s*(?:\$ |#|(?:uv|pip|python|ray|nas|srun)\b)")
 _FENCE = re.compile(r"^```(\w*)$")
@@ -41,6 +41,8 @@ class Section:
     """A heading, the lines of prose and of tables below it, and those that commands printed."""
 
     heading: str
+    level: int = 1
+    around: Section | None = None
     lines: list[str] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
 
@@ -61,9 +63,13 @@ class Section:
         for line in self.printed:
             yield from _in_text(line)
 
+    def text(self) -> str:
+        """The prose and tables of this section and of those around it, without those beside it, in one line."""
+        return " ".join([self.around.text() if self.around else "", *self.lines])
+
     def faults(self, stated: Collection[str] = ()) -> Iterator[str]:
         """What is missing beside the figures; those ``stated`` (limits, defaults, exact counts) were not measured."""
-        text = "\n".join(self.lines)
+        text = self.text()
         measured = [figure for figure in self.figures() if figure.text not in stated]
         if measured and not COMMIT.search(text):
             yield f"{measured[0].text!r} names no commit"
@@ -73,7 +79,7 @@ class Section:
 
 def sections(page: str) -> Iterator[Section]:
     """The sections of a page of Markdown, its code blocks told apart by what they hold."""
-    section, fence = Section(heading="(beginning)"), ""
+    section, fence = Section(heading="the beginning"), ""
     for line in page.splitlines():
         if found := _FENCE.match(line):
             fence = "" if fence else found[1] or "printed"
@@ -82,10 +88,19 @@ def sections(page: str) -> Iterator[Section]:
                 section.printed.append(line)
         elif line.startswith("#"):
             yield section
-            section = Section(heading=line.lstrip("# "))
+            section = _below(section, line)
         else:
             section.lines.append(line)
     yield section
+
+
+def _below(last: Section, heading: str) -> Section:
+    """The section that a heading opens, within the last one of a higher level."""
+    level = len(heading) - len(heading.lstrip("#"))
+    around: Section | None = last
+    while around is not None and around.level >= level:
+        around = around.around
+    return Section(heading=heading.lstrip("# "), level=level, around=around)
 
 
 def _in_text(text: str) -> Iterator[Figure]:
