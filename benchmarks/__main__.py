@@ -48,23 +48,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(goals: Sequence[Goal], timeout: float) -> Board:
     """Run each benchmark once, one after the other, telling so on stderr."""
-    began, runs = time.perf_counter(), dict[str, Run]()
+    began, at, runs = time.perf_counter(), commit(ROOT), dict[str, Run]()
     for benchmark in dict.fromkeys(goal.benchmark for goal in goals):
         started = time.perf_counter()
         print(f"running {benchmark} …", end=" ", file=sys.stderr, flush=True)
         runs[benchmark] = run(benchmark, timeout)
         failed = f", failed: {runs[benchmark].reason}" if runs[benchmark].reason else ""
         print(f"{time.perf_counter() - started:.0f} s{failed}", file=sys.stderr, flush=True)
-    return board(goals, runs, time.perf_counter() - began, ROOT)
+    return board(goals, runs, time.perf_counter() - began, at)
 
 
 def write(found: Board, page: Path) -> None:
     """Put the table between the two marks of a page."""
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    before, after = _around_table(page)
+    page.write_text(f"{before}{BEGIN}\n\n{markdown(found)}\n\n{END}{after}", encoding="utf-8")
+
+
+def _around_table(page: Path) -> tuple[str, str]:
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
         raise UnusableInputError(f"{page} has no place for the table: add the lines {BEGIN} and {END}")
-    page.write_text(f"{before}{begin}\n\n{markdown(found)}\n\n{end}{after}", encoding="utf-8")
+    return before, after
 
 
 def _chosen(goals: Sequence[Goal], names: Sequence[str]) -> list[Goal]:
@@ -78,8 +83,9 @@ def _chosen(goals: Sequence[Goal], names: Sequence[str]) -> list[Goal]:
 def _writable(names: Sequence[str]) -> None:
     if names:
         raise UnusableInputError(f"--write with {' '.join(names)}: the page holds every figure: name no benchmark")
-    if (state := commit(ROOT)).endswith("-dirty"):
-        raise UnusableInputError(f"--write in a changed tree: {state}: commit first, so that the page names what ran")
+    if (state := commit(ROOT)) == "unknown" or state.endswith("-dirty"):
+        raise UnusableInputError(f"--write needs a commit to name: the tree is {state}: commit its changes first")
+    _around_table(PAGE)
 
 
 def _tell(found: Board, options: argparse.Namespace) -> None:

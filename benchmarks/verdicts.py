@@ -104,11 +104,11 @@ def judge(goal: Goal, run: Run, on: str) -> Row:
     return Row(goal=goal, cpu_class=on, measured=measured, verdict=verdict)
 
 
-def board(goals: Sequence[Goal], runs: Mapping[str, Run], seconds: float, root: Path) -> Board:
-    """Every goal held against the run of its benchmark, with what this machine and the tree in ``root`` are."""
+def board(goals: Sequence[Goal], runs: Mapping[str, Run], seconds: float, at: str) -> Board:
+    """Every goal held against the run of its benchmark on this machine, at a commit."""
     on = cpu_class()
     rows = tuple(judge(goal, runs[goal.benchmark], on) for goal in goals)
-    return Board(rows=rows, cpu_class=on, commit=commit(root), cores=os.cpu_count() or 1, seconds=seconds)
+    return Board(rows=rows, cpu_class=on, commit=at, cores=os.cpu_count() or 1, seconds=seconds)
 
 
 def commit(root: Path) -> str:

@@ -333,7 +333,10 @@ def test_writing_needs_every_figure_and_a_tree_without_changes(
     assert capsys.readouterr().err == ("error: --write with fast: the page holds every figure: name no benchmark\n")
     monkeypatch.setattr(command, "commit", lambda root: "0123abc-dirty")
     assert main(MET, arguments=("--write",)) == 2
-    assert "error: --write in a changed tree: 0123abc-dirty: commit first" in capsys.readouterr().err
+    assert (
+        capsys.readouterr().err
+        == "error: --write needs a commit to name: the tree is 0123abc-dirty: commit its changes first\n"
+    )
 
 
 def test_help_needs_no_torch() -> None:
