@@ -56,8 +56,8 @@ def main() -> None:
     rows = _classifiers(options.names, options.quick, show=(lambda row: None) if options.json else _show)
     compared, differing = (sum(row["agree"] in answers for row in rows) for answers in ({"yes", "NO"}, {"NO"}))
     if options.json:
-        found = {"receptive_fields": {r["name"]: r for r in rows}, "compared": compared, "differing": differing}
-        print(json.dumps(found))
+        fields = {row["name"]: row for row in rows}
+        print(json.dumps({"receptive_fields": fields, "compared": compared, "differing": differing}))
     if differing:
         sys.exit(1)
 
