@@ -1,6 +1,6 @@
 """How well cheap guesses rank candidates by the accuracy that training gives them; and the weights of the prior.
 
-Run ``python -m benchmarks.prior [--proxies] [--train N] [--json]``. The candidates are those of
+Run ``python -m benchmarks.prior [--proxies] [--train N] [--quick] [--json]``. The candidates are those of
 ``benchmarks/curves.csv``. The fitted guess is judged on each candidate by weights that were fitted to all others.
 ``--proxies`` adds zero-cost proxies, which build each network and look at it once: gradient norm, SynFlow (Tanaka et
 al., 2020) and NASWOT (Mellor et al., 2021). ``--train`` trains the first N networks of a search, which the shipped
@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--proxies", action="store_true")
     parser.add_argument("--train", type=int, default=0, metavar="N")
     parser.add_argument("--data", default="auto")
+    parser.add_argument("--quick", action="store_true", help="changes nothing: seconds without the other flags")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     curves = read()

@@ -88,6 +88,10 @@ def measure(proposals: int, evaluations: int, seeds: int) -> dict[str, Any]:
             "wasted_share": {name: wasted for name, (wasted, _) in found.items()},
             "repeated_share": {name: repeated for name, (_, repeated) in found.items()},
         }
+    most = {
+        share: max(v for found in by_preset.values() for name, v in found[share].items() if name not in NAIVE)
+        for share in ("wasted_share", "repeated_share")
+    }
     feasible = FeasiblePart(load("assignment"), constraints)
     best = {
         name: [run(feasible, make(seed), evaluations)[1][-1] for seed in range(seeds)]
@@ -96,6 +100,7 @@ def measure(proposals: int, evaluations: int, seeds: int) -> dict[str, Any]:
     return {
         **by_preset["assignment"],
         "presets": by_preset,
+        "most_within_ours": most,
         "naive_feasible_share": {p: 1 - r["wasted_share"]["random"] for p, r in by_preset.items()},
         "best": {n: {"mean": statistics.fmean(v), "std": statistics.stdev(v)} for n, v in best.items()},
         "proposals": proposals,

@@ -237,7 +237,8 @@ def main() -> None:
     if options.rule:
         waited = rules(read(), seeds)
         if options.json:
-            print(json.dumps(waited))
+            means = {name: statistics.fmean(values) for name, values in waited.items()}
+            print(json.dumps({"mean_seconds": means, "seconds": waited}))
             return
         less = [a - b for a, b in zip(*waited.values(), strict=True)]
         for name, values in {**waited, "difference": less}.items():

@@ -257,7 +257,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 sizes.append({"storage": storage.partition(":")[0], **found})
                 _say(sizes[-1])
     _say(written := {"write_ms": 1e3 * write})
-    return {**written, "shares": shares, "sizes": sizes}
+    return {**written, **_by_name(shares, sizes), "shares": shares, "sizes": sizes}
+
+
+def _by_name(shares: list[dict[str, Any]], sizes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The useful share by what trains and how many; a trial's cost over Optuna's by storage and size of the study."""
+    useful: dict[str, dict[str, float]] = {}
+    over: dict[str, dict[str, float]] = {}
+    for row in shares:
+        useful.setdefault(row["training"], {})[str(row["workers"])] = row["useful_share"]
+    for row in sizes:
+        over.setdefault(row["storage"], {})[str(row["trials"])] = row["all_ms"] / row["plain_ms"]
+    return {"useful_share": useful, "over_optuna": over}
 
 
 def _distinct(feasible: FeasiblePart, number: int, seed: int) -> Encoded:

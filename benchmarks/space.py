@@ -25,6 +25,7 @@ from nas.space.uniform import draw, draw_feasible
 from nas.space.vector import Vector
 
 REPEATS = 5
+DRAWS = 200_000
 COUNTED = {"default": [], "with macs < 10M": ["macs < 10M"]}
 
 
@@ -105,22 +106,23 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     vector = Vector(load("assignment"))
-    rates = analytic_per_second(vector, 200_000 if options.quick else 2_000_000)
+    rates = analytic_per_second(vector, 2_000_000)
     built = torchinfo_per_second(vector, 50 if options.quick else 500)
     analytic = float(np.median(rates))
     networks = options.compare if options.compare is not None else 20 if options.quick else 10_000
-    draws = 20_000 if options.quick else 200_000
     narrow = [*ASSIGNMENT, "params > 150k", "macs < 10M"]
+    different = {preset: disagreements(preset, networks) for preset in PRESETS if networks}
     result = {
         "analytic_per_second": analytic,
         "analytic_per_second_spread": [min(rates), max(rates)],
         "torchinfo_per_second": built,
         "ratio": analytic / built,
-        "draws_per_second": {preset: draws_per_second(Vector(load(preset)), ASSIGNMENT, draws) for preset in PRESETS},
-        "narrow_draws_per_second": draws_per_second(vector, narrow, draws),
+        "draws_per_second": {preset: draws_per_second(Vector(load(preset)), ASSIGNMENT, DRAWS) for preset in PRESETS},
+        "narrow_draws_per_second": draws_per_second(vector, narrow, DRAWS),
         "counting_seconds": {name: counting_seconds(vector, more) for name, more in COUNTED.items()},
         "compared": networks,
-        "disagreements": {preset: disagreements(preset, networks) for preset in PRESETS if networks},
+        "disagreements": different,
+        "differing": sum(different.values()),
     }
     if options.json:
         print(json.dumps(result))

@@ -1,7 +1,8 @@
 """How much more N workers on N cores train than one worker on one core.
 
-Run ``python -m benchmarks.workers [--workers 2] [--turns 3] [--data SOURCE] [--json]``. Every worker trains the same
-network for one epoch of 10,000 images, from augmented epochs that are at hand; turns of one worker and of N alternate.
+Run ``python -m benchmarks.workers [--workers 2] [--turns 3] [--data SOURCE] [--quick] [--json]``. Every worker trains
+the same network for one epoch of 10,000 images, from augmented epochs that are at hand; turns of one worker and of N
+alternate.
 """
 
 from __future__ import annotations
@@ -49,20 +50,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one turn")
     parser.add_argument("--data", default="auto")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     alone, together = [], []
-    for _ in range(options.turns):
+    turns = 1 if options.quick else options.turns
+    for _ in range(turns):
         alone.append(turn(1, options.data))
         together.append(turn(options.workers, options.data))
     ratios = [several / one for one, several in zip(alone, together, strict=True)]
     if options.json:
-        print(json.dumps({"images_per_second": {"1": alone, str(options.workers): together}, "ratio": ratios}))
+        rates = {"1": statistics.median(alone), str(options.workers): statistics.median(together)}
+        spread = [min(ratios), max(ratios)]
+        print(json.dumps({"images_per_second": rates, "ratio": statistics.median(ratios), "ratio_spread": spread}))
         return
     print(f"1 worker: {statistics.median(alone):,.0f} images/s")
     print(f"{options.workers} workers: {statistics.median(together):,.0f} images/s")
-    print(f"ratio: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}, {options.turns} turns)")
+    print(f"ratio: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}, {turns} turns)")
 
 
 if __name__ == "__main__":
