@@ -31,7 +31,7 @@ _SEARCH = Path(__file__).parent.parent / "search.py"
 _STUDY = Path("runs") / "search"
 EPOCHS = 4
 TRIALS_A_KILL = 1
-EPOCHS_SHARE = 0.7
+EPOCHS_SHARE = 0.5
 """Which part of the search's epochs is over at the last kill, at most."""
 LEFT_SECONDS = 60.0
 """A process of a launch that is there so long after its end was left behind."""
@@ -137,10 +137,9 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How fast the undisturbed search was: from its launch to the first epoch, and from one epoch to the next."""
+    """How long the undisturbed search took from its launch to the first epoch, and how many epochs it trained."""
 
     start_seconds: float
-    epoch_seconds: float
     epochs: int
 
 
@@ -185,15 +184,23 @@ def disturbed(search: Search, kills: int, pace: Pace, seed: int) -> dict[str, An
 def _moment(
     search: Search, process: subprocess.Popen[bytes], draw: random.Random, pace: Pace, most_epochs: float
 ) -> bool:
-    """Wait for the moment of a kill, ``most_epochs`` from now at the latest; False where the search ends before it."""
+    """Wait for the moment of a kill; False where the search ends before it.
+
+    That is within ``most_epochs`` from now and a part of one more, taken to last as long as the quickest so far, so
+    that the kills are done before the search is, however fast the machine is now.
+    """
     in_start = time.monotonic() + (draw.uniform(0, pace.start_seconds) if draw.random() < 0.5 else math.inf)
     wanted = _trained(search) + draw.uniform(0, most_epochs)
     while time.monotonic() < in_start and _trained(search) < wanted and process.poll() is None:
         time.sleep(_WAIT_SECONDS)
-    until = time.monotonic() + draw.uniform(0, pace.epoch_seconds)
+    until = time.monotonic() + draw.uniform(0, _epoch_seconds(search))
     while time.monotonic() < until and process.poll() is None:
         time.sleep(_WAIT_SECONDS)
     return process.poll() is None
+
+
+def _epoch_seconds(search: Search) -> float:
+    return min((epochs[-1]["seconds"] for epochs in search.files().values() if epochs), default=0.0)
 
 
 def _workers(search: Search, process: subprocess.Popen[bytes]) -> list[int]:
@@ -235,7 +242,7 @@ def measure(root: Path, kills: int, workers: int, seed: int) -> dict[str, Any]:
         raise RuntimeError(f"the undisturbed launch ended with {process.returncode}: see {quiet.folder}/launch-1.log")
     seconds, board = time.monotonic() - began, quiet.leaderboard()
     epochs = sum(row["epochs"] for row in board["rows"])
-    pace = Pace(start_seconds=start_seconds, epoch_seconds=(seconds - start_seconds) / epochs, epochs=epochs)
+    pace = Pace(start_seconds=start_seconds, epochs=epochs)
     began = time.monotonic()
     found = disturbed(killed, kills, pace, seed)
     after = time.monotonic() - began

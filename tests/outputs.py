@@ -22,7 +22,8 @@ from tests.engines import search_in_this_process, validate_in_this_process
 from tests.nas.results.known import known_study, network_study
 
 KEPT = Path(__file__).parent / "outputs"
-EXAMPLES = Path(search.__file__).parent / "docs" / "examples"
+ROOT = Path(search.__file__).resolve().parent
+EXAMPLES = ROOT / "docs" / "examples"
 PLAIN = "BR/c8-c8-c16s2/c16-c16-c16s2/c16-c16-c24s2/c24d2-dw-pw24-c32/fc"
 PROPOSED = "BR/c8-c8-c16s2/c16-c16-c8s2/c8-c8-c16s2/c16-c16-c24/fc"
 OTHER = "BG/c8-c8-c16s2/+c16-+dw.pw16-c16s2/c16-c16-c24s2/c24d2-dw-pw24-c32/conv"
@@ -88,12 +89,12 @@ def output(name: str, command: Sequence[str], folder: Path) -> str:
         code = search.run(list(command))
     printed, said = out.getvalue(), err.getvalue()
     if name == "launch":
-        printed, said = proposals(printed), re.sub(r"[\d.]+%", "~%", said)
+        printed, said = proposals(printed), re.sub(r"(?m)^an epoch takes .*\n", "", re.sub(r"[\d.]+%", "~%", said))
     parts = [f"$ search.py {' '.join(command)}", f"exit {code}", "--- stdout", printed, "--- stderr", said]
     if file := WRITTEN.get(name):
         text = (folder / file).read_text()
         parts += [f"--- {file}", text if len(text) < SMALL_BYTES else hashlib.sha256(text.encode()).hexdigest()]
-    return "\n".join(parts).replace(str(folder.resolve()), "FOLDER").rstrip() + "\n"
+    return "\n".join(parts).replace(str(folder.resolve()), "FOLDER").replace(f"{ROOT}/", "").rstrip() + "\n"
 
 
 def proposals(table: str) -> str:

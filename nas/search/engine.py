@@ -105,13 +105,14 @@ def _no_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def placements(*, workers: int | None, device: str, cores: int, gpus: int) -> list[Placement]:
-    """Share cores and GPUs out; ``workers`` None means one a core, or one a GPU."""
-    if device == "cuda" or (device == "auto" and gpus):
-        count = workers or gpus
-        return [Placement(device=f"cuda:{i % gpus}", threads=max(1, cores // count)) for i in range(count)]
-    count = workers or cores
-    return [Placement(device="cpu", threads=max(1, cores // count)) for _ in range(count)]
+def placements(
+    *, workers: int | None, device: str, cores: int, gpus: int, most_threads: int | None = None
+) -> list[Placement]:
+    """Share cores and GPUs out, at most ``most_threads`` a worker; ``workers`` None means one a core, or one a GPU."""
+    on_gpu = device == "cuda" or (device == "auto" and gpus > 0)
+    count = workers or (gpus if on_gpu else cores)
+    threads = max(1, min(cores // count, most_threads or cores))
+    return [Placement(device=f"cuda:{i % gpus}" if on_gpu else "cpu", threads=threads) for i in range(count)]
 
 
 def _begin_worker(parent: int, threads: int) -> None:

@@ -178,7 +178,9 @@ def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
     count = gpus(config.device)
     workers = config.workers or count or cores()
     workers = min(workers, tasks or workers)
-    return LocalEngine(placements(workers=workers, device=config.device, cores=cores(), gpus=count))
+    return LocalEngine(
+        placements(workers=workers, device=config.device, cores=cores(), gpus=count, most_threads=most_threads())
+    )
 
 
 def search_feed(dataset: Dataset, seed: int) -> Feed:
@@ -213,6 +215,12 @@ def gpus(device: str) -> int:
 def cores() -> int:
     """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def most_threads() -> int | None:
+    """The limit that OMP_NUM_THREADS sets to the threads of a process; None where it sets none."""
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    return int(text) if text.isdecimal() and int(text) > 0 else None
 
 
 @contextmanager

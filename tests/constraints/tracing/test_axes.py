@@ -1,14 +1,14 @@
-"""The interval calculus against NumPy arrays that list, for every element of a tensor, each input pixel that it sees."""
+"""The interval calculus against NumPy arrays that list each input pixel that an element of a tensor sees."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -125,7 +125,7 @@ def resampled(pair: Pair, axis: int, taps: Taps, change: Callable[[Field], Field
     return normal(ready._replace(field=change(ready.field), digits=(Digit(axis, 1, len(taps), 1),))), after
 
 
-def transpose(pair: Pair, axis: int, kernel: int, stride: int, dilation: int, padding: int) -> Pair:
+def transpose(pair: Pair, axis: int, *, kernel: int, stride: int, dilation: int, padding: int) -> Pair:
     """Index ``i`` is spread over ``i * stride - padding + k * dilation``, on an axis without borders."""
     n = pair[1].shape[axis]
     taps: list[list[int]] = [[] for _ in range((n - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1)]
@@ -143,7 +143,7 @@ def interpolate(pair: Pair, axis: int, output: int, mode: str, align: bool) -> P
     if mode == "nearest":
         taps = [[o * n // output] for o in range(output)]
     else:
-        taps = [sorted({int(np.floor(c)), int(np.ceil(c))}) for c in centres]
+        taps = [sorted({math.floor(c), math.ceil(c)}) for c in centres]
     return resampled(pair, axis, taps, lambda f: interpolated(f, scale, mode, align, units=output))
 
 
@@ -225,7 +225,11 @@ def any_transposed(data: st.DataObject, pair: Pair, axis: int) -> Pair:
     kernel, dilation = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 2))
     stride, padding = data.draw(st.integers(1, 3)), data.draw(st.integers(0, 2))
     size = (pair[1].shape[axis] - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
-    return transpose(pair, axis, kernel, stride, dilation, padding) if 0 < size <= 2 * MOST_PIXELS else pair
+    return (
+        transpose(pair, axis, kernel=kernel, stride=stride, dilation=dilation, padding=padding)
+        if 0 < size <= 2 * MOST_PIXELS
+        else pair
+    )
 
 
 def any_interpolation(data: st.DataObject, pair: Pair, axis: int) -> Pair:

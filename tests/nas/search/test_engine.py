@@ -88,3 +88,9 @@ def test_cores_and_gpus_are_shared_out(
 ) -> None:
     shared = placements(workers=workers, device=device, cores=cores, gpus=gpus)
     assert [(p.device, p.threads) for p in shared] == expected
+
+
+@pytest.mark.parametrize(("limit", "threads"), [(None, 4), (5, 4), (4, 4), (3, 3), (1, 1)])
+def test_no_worker_gets_more_threads_than_it_may(limit: int | None, threads: int) -> None:
+    (found,) = placements(workers=1, device="cpu", cores=4, gpus=0, most_threads=limit)
+    assert found == Placement(device="cpu", threads=threads)

@@ -127,3 +127,11 @@ def test_what_gives_way_is_one_line(error: Exception, message: str) -> None:
     with pytest.raises(UnusableInputError) as caught, launch.gives_way():
         raise error
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(("text", "limit"), [("1", 1), ("8", 8), ("0", None), ("", None), ("2,1", None), ("x", None)])
+def test_the_environment_limits_the_threads_of_a_worker(
+    monkeypatch: pytest.MonkeyPatch, text: str, limit: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert launch.most_threads() == limit
