@@ -318,3 +318,93 @@ def test_every_element_sees_what_its_indices_list(data: st.DataObject) -> None:
             break
         pair = after
         agree(pair)
+
+
+def test_windows_over_a_map_that_repeats_are_not_known() -> None:
+    view, _ = reshape(image(3, 2), (6,))  # pixels 0 1 0 1 0 1
+    assert view is not None
+    assert [interval(view, [i])[0] for i in range(6)] == [0, 1, 0, 1, 0, 1]
+    pair = reshape(image(3, 2), (6,))
+    after, _ = unfold(pair, 0, 2, 1)
+    assert after is not None
+    assert "parts of several axes" in after.unknown
+    assert "parts of several axes" in (window(pair, 0, Window(kernel=2, size=5))[0] or view).unknown
+
+
+STEPS = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 2), st.integers(0, 3))
+FAR = 600
+"""Pixels on either side of the image: more than six windows of the largest reach and stride take in."""
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(st.lists(STEPS, min_size=1, max_size=6), st.booleans())
+def test_no_border_clips_a_chain_of_windows(chain: list[tuple[int, int, int, int]], is_upsampled: bool) -> None:
+    """What padded units see of an image is what they see on an axis that goes on in both directions."""
+    view: View | None = View(Field(), (Digit(0, 1, 16, 1),), extent=16)
+    size, lows, highs = 16, np.arange(-FAR, FAR), np.arange(-FAR, FAR)
+    origin = FAR  # where unit 0 is in the two arrays
+    if is_upsampled:  # every unit twice, as nearest interpolation repeats them
+        assert view is not None
+        field = interpolated(view.field, Fraction(1, 2), "nearest", False, units=32)
+        view, size = view._replace(field=field, digits=(Digit(0, 1, 32, 1),)), 32
+        lows, highs, origin = np.repeat(lows, 2), np.repeat(highs, 2), 2 * FAR
+    for kernel, stride, dilation, padding in chain:
+        reach = dilation * (kernel - 1)
+        after = (size + 2 * padding - reach - 1) // stride + 1
+        if after < 1:
+            break
+        view = windowed(view, 0, (size,), Window(kernel, stride, dilation, padding, after))
+        first = (origin - padding) % stride
+        lows, highs = lows[: len(lows) - reach][first::stride], highs[reach:][first::stride]
+        size, origin = after, (origin - padding) // stride
+    assert view is not None
+    assert view.units == size
+    for unit in range(size):
+        assert interval(view, [unit]) == (lows[origin + unit], highs[origin + unit])
+    assert view.start == lows[origin]
+
+
+@pytest.mark.parametrize(
+    ("field", "units", "size"),
+    [
+        (Field(2, (0,), (4,)), 8, 5),  # one phase: 0 to 4
+        (Field(1, (0, -1), (0, 3)), 4, 5),  # two phases that come round in four units: the larger, -1 to 3
+        (Field(9, (0, 2, 5), (3, 7, 9)), 3, 6),  # the rhythm does not come round: 2 to 7, clear of pixels 0 and 9
+        (Field(9, (0, 0), (9, 9)), 2, 10),  # no unit is clear of both: all count
+    ],
+)
+def test_the_size_of_a_map_is_that_of_its_largest_interior_unit(field: Field, units: int, size: int) -> None:
+    assert View(field, (Digit(0, 1, units, 1),), extent=10).size == size
+
+
+def test_the_jump_is_the_distance_between_neighbours_in_pixels() -> None:
+    assert View(Field(4), (Digit(0, 1, 8, 1),)).jump == 4
+    assert View(Field(1, (0, 0), (0, 0)), (Digit(0, 1, 8, 1),)).jump == 0.5
+    assert View(Field(), (Digit(0, 1, 4, 3), Digit(1, 1, 3, 1))).jump == 1
+
+
+def test_where_a_view_does_not_reach_nothing_changes() -> None:
+    view = View(Field(), (Digit(1, 1, 8, 1),))
+    assert windowed(view, 0, (4, 8), Window(kernel=3, size=2)) is view
+    assert sliced(view, (4, 8), Cut(0, 1, 1, 2)) is view
+    assert reduced(view, [0]) is view
+    assert joined(None, view) is view
+    assert joined(view, None) is view
+    assert windowed(None, 0, (4,), Window(kernel=3, size=2)) is None
+
+
+def test_a_slice_takes_its_share_of_a_spatial_axis_only() -> None:
+    view = View(Field(), (Digit(1, 1, 8, 1),))
+    assert Cut(1, 2, 1, 6).share((4, 8), [view]) == 6 / 8
+    assert Cut(0, 0, 1, 1).share((4, 8), [view]) == 1
+    assert Cut(1, 2, 1, 1, is_select=True).share((4, 8), [view]) == 1
+
+
+def test_what_a_reduction_of_a_whole_axis_was_is_remembered() -> None:
+    view = View(Field(), (Digit(0, 1, 4, 1), Digit(1, 1, 3, 4)))
+    part = reduced(view, [0], "mean")
+    assert part is not None
+    assert (part.pooled, part.is_live) == ("", True)
+    whole = reduced(part, [1], "mean")
+    assert whole is not None
+    assert (whole.pooled, whole.is_live, whole.field.at(0)) == ("mean", False, (0, 11))
