@@ -1,4 +1,4 @@
-"""The interval calculus against NumPy arrays that list, for every element of a tensor, each input pixel that it sees."""
+"""The interval calculus against NumPy arrays that list every input pixel that each element of a tensor sees."""
 
 from __future__ import annotations
 
@@ -125,15 +125,15 @@ def resampled(pair: Pair, axis: int, taps: Taps, change: Callable[[Field], Field
     return normal(ready._replace(field=change(ready.field), digits=(Digit(axis, 1, len(taps), 1),))), after
 
 
-def transpose(pair: Pair, axis: int, kernel: int, stride: int, dilation: int, padding: int) -> Pair:
+def transpose(pair: Pair, axis: int, w: Window) -> Pair:
     """Index ``i`` is spread over ``i * stride - padding + k * dilation``, on an axis without borders."""
-    n = pair[1].shape[axis]
-    taps: list[list[int]] = [[] for _ in range((n - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1)]
-    for i in range(-MOST_PIXELS, n + MOST_PIXELS):
+    kernel, stride, dilation, padding, size = w
+    taps: list[list[int]] = [[] for _ in range(size)]
+    for i in range(-MOST_PIXELS, pair[1].shape[axis] + MOST_PIXELS):
         for o in (i * stride - padding + k * dilation for k in range(kernel)):
-            if 0 <= o < len(taps):
+            if 0 <= o < size:
                 taps[o].append(i)
-    return resampled(pair, axis, taps, lambda f: transposed(f, kernel, stride, dilation, padding, units=len(taps)))
+    return resampled(pair, axis, taps, lambda f: transposed(f, kernel, stride, dilation, padding, units=size))
 
 
 def interpolate(pair: Pair, axis: int, output: int, mode: str, align: bool) -> Pair:
@@ -225,7 +225,8 @@ def any_transposed(data: st.DataObject, pair: Pair, axis: int) -> Pair:
     kernel, dilation = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 2))
     stride, padding = data.draw(st.integers(1, 3)), data.draw(st.integers(0, 2))
     size = (pair[1].shape[axis] - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
-    return transpose(pair, axis, kernel, stride, dilation, padding) if 0 < size <= 2 * MOST_PIXELS else pair
+    is_usual = 0 < size <= 2 * MOST_PIXELS
+    return transpose(pair, axis, Window(kernel, stride, dilation, padding, size)) if is_usual else pair
 
 
 def any_interpolation(data: st.DataObject, pair: Pair, axis: int) -> Pair:

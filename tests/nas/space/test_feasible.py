@@ -1,18 +1,19 @@
 """The feasible part of a space."""
 
 import random
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
-from constraints.rules import ASSIGNMENT, judge, parse_all
-from nas.architecture.spec import parse
-from nas.space import counting, uniform
+from constraints.rules import ASSIGNMENT, parse_all
+from nas.space import uniform
 from nas.space.analytic import metrics
 from nas.space.feasible import EmptySpaceError, FeasiblePart
 from nas.space.space import Space, load
+from tests.nas.space.by_hand import Small, assignment_networks_below, macs, params, small_networks
 
 
 def part(*expressions: str, preset: str = "tiny", tries: int = 2_000) -> FeasiblePart:
@@ -39,32 +40,39 @@ def test_a_judged_network_names_the_constraints_it_breaks_in_order() -> None:
 
 
 def test_the_limits_are_exact() -> None:
-    choices = load("tiny").random(random.Random(0))
-    params = metrics(load("tiny").decode(choices)).params
-    assert part(f"params < {params}").judge(choices).broken == (f"params < {params}",)
-    assert part(f"params < {params + 1}").judge(choices).broken == ()
-    assert part(f"params <= {params}").judge(choices).broken == ()
+    choices: dict[str, bool | int | str] = {"c1.width": 16, "c2.width": 8, "last.width": 16, "c1.layer1": "c5"}
+    params = Small(16, 8, 16, "c5", "c3", False).params
+    assert params == (75 * 16 + 32) + (144 * 8 + 16) + (72 * 8 + 16) + (72 * 16 + 32) + 170
+    for expression, broken in ((f"< {params}", True), (f"< {params + 1}", False), (f"<= {params}", False)):
+        judged = FeasiblePart(small(), parse_all([f"params {expression}"])).judge(choices)
+        assert judged.broken == ((f"params {expression}",) if broken else ())
 
 
 def test_an_empty_space_names_the_smallest_relaxation_of_one_constraint() -> None:
     feasible = FeasiblePart(small(), parse_all(["receptive_field > 10", "params < 100"]))
-    rows = uniform.enumerate_all(feasible.vector)
-    networks = [metrics(feasible.space.decode(feasible.space.choices(row))) for row in rows]
-    least = min(m.params for m in networks if (m.receptive_field or 0) > 10)
+    # Every field is over 10: at least 1 + 2 + 2, then 2 x (2 + 2) behind the stride.
+    least = min(network.params for network in small_networks())
     message = rf"relax params < 100 \(to let params be {least:,}\): the smallest change that makes it non-empty"
     with pytest.raises(EmptySpaceError, match=message) as error:
         feasible.sample(random.Random(0))
     assert "\n" not in str(error.value)
 
 
+TINIEST = params("c3", 3, 8) + 10 * params("sep3", 8, 8) + params("sep3", 8, 16)
+"""Parameters of the stages of the preset ``tiny`` where every layer is the cheapest at the smallest widths.
+
+The field is over 44 all the same: 1 + 3 x 2 x (1 + 2 + 4 + 8) = 91.
+"""
+
+
 def test_a_large_space_names_the_smallest_relaxation_too() -> None:
     feasible = part("params < 2k", "receptive_field > 44", tries=50)
-    message = (
-        r"no feasible network in 53,747,712: relax params < 2000 \(to let params be [\d,]+\): the smallest change that"
-    )
-    with pytest.raises(EmptySpaceError, match=message) as error:
+    # Forms, heads, last widths; words of the stem's stage, then widths, words and residuals of three more.
+    size = 2 * 2 * 3 * (1 * 3 * 2 * 2) * (2 * (3 * 3 * 2 * 2)) ** 3
+    least = TINIEST + 16 * 10  # no bias behind the global pool
+    message = rf"network in {size:,}: relax params < 2000 \(to let params be {least:,}\): the smallest change that"
+    with pytest.raises(EmptySpaceError, match=message):
         feasible.sample(random.Random(0))
-    least = int(str(error.value).split("params be ")[1].split(")")[0].replace(",", ""))
     assert part(f"params < {least}", "receptive_field > 44").listed is not None
     assert not len(part(f"params < {least}", "receptive_field > 44").listed)  # type: ignore[arg-type]  # as just said
     assert len(part(f"params <= {least}", "receptive_field > 44").sample_rows(3, np.random.default_rng(0))) == 3
@@ -73,18 +81,25 @@ def test_a_large_space_names_the_smallest_relaxation_too() -> None:
 def test_a_rare_feasible_part_is_listed_and_drawn_from_uniformly() -> None:
     feasible = part(*ASSIGNMENT, "params < 5410", preset="assignment")
     assert feasible.listed is not None
-    count = counting.count(feasible.vector, feasible.constraints)
-    assert count is not None
-    assert 1 < len(feasible.listed) == count.feasible < 1_000
-    rows = feasible.sample_rows(200 * count.feasible, np.random.default_rng(0))
+    several = assignment_networks_below(5410)
+    assert 1 < len(feasible.listed) == several < 1_000
+    rows = feasible.sample_rows(200 * several, np.random.default_rng(0))
     counts = Counter(r.tobytes() for r in feasible.vector.canonical(rows))
-    assert len(counts) == count.feasible
+    assert len(counts) == several
     assert chi_square_is_likely(list(counts.values()))
 
 
 def test_constraints_that_exclude_each_other_are_named_together() -> None:
-    with pytest.raises(EmptySpaceError, match=r"relax params < 100 \(to let .*\) and macs < 1000 \(to let .* be 49"):
+    # The fewest multiply-accumulates: strided to the end, so that stages work on maps of sides 32, 16, 8 and 4.
+    fewest = macs("c3", 3, 8, 32) + macs("sep3", 8, 8, 32) + macs("sep3", 8, 16, 2) + 16 * 10
+    fewest += sum(macs("sep3", 8, 8, side) for side in [16, 16, 16, 8, 8, 8, 4, 4, 4])
+    with pytest.raises(
+        EmptySpaceError, match=r"relax params < 100 .* and macs < 1000 .*: the smallest change found"
+    ) as e:
         part("params < 100", "macs < 1k").sample(random.Random(0))
+    found = [int(n.replace(",", "")) for n in re.findall(r"to let \w+ be ([\d,]+)", str(e.value))]
+    assert TINIEST + 16 * 10 <= found[0] < 3_000
+    assert fewest <= found[1] < 1.1 * fewest
 
 
 def small() -> Space:
@@ -108,13 +123,21 @@ def chi_square_is_likely(counts: Sequence[int]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "expressions", [["params < 2800"], ["params >= 2000", "params < 3k", "macs < 1M"], ["stages >= 0"]]
+    ("expressions", "keeps"),
+    [
+        (["params < 2800"], lambda network: network.params < 2800),
+        (
+            ["params >= 2000", "params < 3k", "macs < 1M"],
+            lambda network: 2000 <= network.params < 3000 and network.macs < 10**6,
+        ),
+        (["stages >= 0"], lambda network: True),
+    ],
 )
-def test_draws_are_uniform_over_exactly_the_feasible_networks(expressions: list[str]) -> None:
+def test_draws_are_uniform_over_exactly_the_feasible_networks(
+    expressions: list[str], keeps: Callable[[Small], bool]
+) -> None:
     feasible = FeasiblePart(small(), parse_all(expressions))
-    rows = uniform.enumerate_all(feasible.vector)
-    known = {str(feasible.space.decode(feasible.space.choices(r))) for r in rows}
-    good = {t for t in known if not any(v for v in broken(feasible, t))}
+    good = {network.text for network in small_networks() if keeps(network)}
     drawn, _ = uniform.draw_feasible(
         feasible.vector, feasible.constraints, 200 * len(good), np.random.default_rng(1), tries=10**6
     )
@@ -125,10 +148,6 @@ def test_draws_are_uniform_over_exactly_the_feasible_networks(expressions: list[
     listed = Counter(r.tobytes() for r in feasible.sample_rows(200 * len(good), np.random.default_rng(2)))
     assert len(listed) == len(good)
     assert chi_square_is_likely(list(listed.values()))
-
-
-def broken(feasible: FeasiblePart, text: str) -> list[bool]:
-    return [not v.ok for v in judge(feasible.constraints, metrics(parse(text)).as_dict())]
 
 
 def test_depths_are_drawn_by_the_networks_that_they_have() -> None:

@@ -25,6 +25,7 @@ from nas.space.feasible import FeasiblePart
 from nas.space.sampler import ARCHITECTURE, REPEATED, FeasibleSampler, SpaceExhaustedError
 from nas.space.space import Space, load
 from nas.space.tpe import tpe
+from tests.nas.space.by_hand import assignment_networks_below, params
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -190,7 +191,8 @@ def small_space(widths: int) -> Space:
 
 
 def test_a_study_that_has_seen_the_whole_feasible_part_ends() -> None:
-    feasible = FeasiblePart(small_space(3), parse_all(["params < 10k"]))
+    largest = params("c3", 3, 8) + 10 * params("c3", 8, 8) + params("c3", 8, 24) + 10 * 24 + 10
+    feasible = FeasiblePart(small_space(3), parse_all([f"params <= {largest}"]))  # of widths 8, 16 and 24
     sampler = FeasibleSampler(feasible, patience=200)
     study = optuna.create_study(sampler=sampler)
     assert len(set(proposals(sampler, 3, study))) == 3
@@ -203,6 +205,7 @@ def test_a_study_ends_with_the_few_feasible_networks_of_a_large_space() -> None:
     feasible = FeasiblePart(load("assignment"), parse_all([*ASSIGNMENT, "params < 5400"]))
     sampler = FeasibleSampler(feasible, base=BASES["random"])
     study = optuna.create_study(sampler=sampler)
-    assert len(set(proposals(sampler, 64, study))) == 64  # as many as are counted
-    with pytest.raises(SpaceExhaustedError, match="every feasible network is proposed; the study holds 64"):
+    several = assignment_networks_below(5400)
+    assert len(set(proposals(sampler, several, study))) == several
+    with pytest.raises(SpaceExhaustedError, match=f"every feasible network is proposed; the study holds {several}$"):
         study.ask(feasible.space.distributions)
