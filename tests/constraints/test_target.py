@@ -1,0 +1,93 @@
+"""What a command line points at, read without running it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from constraints.errors import UnusableInputError
+from constraints.metrics import Metrics
+from constraints.target import line_of, parse_target, possible_metrics, read_source
+
+
+def test_a_file_and_a_module_are_told_apart() -> None:
+    file = parse_target("models/net.py:Net")
+    assert (file.file, file.module, file.name, file.place) == (Path("models/net.py"), "", "Net", "models/net.py")
+    module = parse_target("package.module:Outer.Net")
+    assert (module.file, module.module, module.name) == (None, "package.module", "Outer.Net")
+    assert module.place == "package.module"
+    assert parse_target("folder/net:Net").file == Path("folder/net")
+    assert parse_target("C:\\models\\net.py:Net").file == Path("C:\\models\\net.py")
+
+
+@pytest.mark.parametrize("text", ["net.py", "net.py:", ":Net", "net.py:3", "net.py:Net.", "net.py:a b", ""])
+def test_a_target_needs_a_name(text: str) -> None:
+    with pytest.raises(UnusableInputError, match=r"no NAME in target: .*: write file\.py:NAME or package\.module:NAME"):
+        parse_target(text)
+
+
+@pytest.mark.parametrize("place", ["a..b", "1a", "a b", "a-b", "net.txt.", "."])
+def test_a_place_is_a_file_or_a_module(place: str) -> None:
+    with pytest.raises(UnusableInputError, match=r"neither a \.py file nor a module: "):
+        parse_target(f"{place}:Net")
+
+
+def test_a_module_is_not_read_and_a_file_is_parsed(tmp_path: Path) -> None:
+    assert read_source(parse_target("os.path:join")) is None
+    (tmp_path / "net.py").write_text("raise SystemExit\nNet = 3\n")
+    tree = read_source(parse_target(f"{tmp_path}/net.py:Net"))
+    assert tree is not None
+    assert [type(node) for node in tree.body] == [ast.Raise, ast.Assign]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"x = 1\nclass Net(:\n", r"syntax error: .*net\.py:2: invalid syntax: mend that line"),
+        (b"x = '\xff'\n", r"syntax error: .*net\.py:1: .*utf-8.*: mend that line"),
+    ],
+)
+def test_what_is_no_python_is_named_with_its_line(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_bytes(content)
+    with pytest.raises(UnusableInputError, match=message) as error:
+        read_source(parse_target(f"{tmp_path}/net.py:Net"))
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for place in (tmp_path / "gone.py", tmp_path):
+        with pytest.raises(UnusableInputError, match="cannot read the file: .*: (No such file|Is a directory).*: give"):
+            read_source(parse_target(f"{place}/:Net" if place is tmp_path else f"{place}:Net"))
+
+
+SOURCE = """
+from other import first, second as renamed
+def make(): pass
+class Net: pass
+made = make()
+typed: int = 3
+other.made = 4
+async def later(): pass
+def make():
+    def inside(): pass
+    from elsewhere import third
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("make", 9), ("Net", 4), ("made", 5), ("typed", 6), ("inside", None), ("gone", None)]
+)
+def test_the_last_definition_of_a_name_counts(name: str, line: int | None) -> None:
+    assert line_of(ast.parse(SOURCE), name) == line
+
+
+def test_metrics_may_be_built_in_defined_or_imported() -> None:
+    names = possible_metrics(ast.parse(SOURCE))
+    assert names == {*Metrics.definitions(), "make", "inside", "first", "second", "third"}
+
+
+def test_of_a_star_import_or_a_module_nothing_is_known() -> None:
+    assert possible_metrics(ast.parse("from other import *")) is None
+    assert possible_metrics(None) is None
