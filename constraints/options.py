@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from typing import Any
@@ -29,7 +30,7 @@ def read_seconds(text: str) -> float:
     """``90s``, ``45m``, ``8h`` -> seconds; a plain number is seconds."""
     match = _DURATION.fullmatch(text.strip())
     seconds = float(match[1]) * _SECONDS[(match[2] or "s").lower()] if match else 0.0
-    if seconds <= 0:
+    if not 0 < seconds < math.inf:
         raise UnusableInputError(f"not a duration: {text!r}: write a number above 0 with s, m or h, for example 90s")
     return seconds
 
@@ -37,7 +38,7 @@ def read_seconds(text: str) -> float:
 def read_bytes(text: str) -> int:
     """``4GiB``, ``500MB``, ``1g`` -> bytes; ``i`` means powers of 1024; a plain number is bytes."""
     match = _SIZE.fullmatch(text.strip())
-    if match is None or float(match[1]) <= 0:
+    if match is None or not 0 < float(match[1]) < math.inf:
         raise UnusableInputError(f"not a size: {text!r}: write a number above 0 with MiB or GiB, for example 4GiB")
     return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS.get((match[2] or "").lower(), 0))
 
@@ -48,7 +49,7 @@ def read_numbers(text: str, count: int) -> tuple[float, ...]:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) != count:
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
         raise UnusableInputError(f"not {count} numbers: {text!r}: write them with commas between")
     return numbers
 

@@ -108,9 +108,10 @@ def _is_map(layer: Layer) -> bool:
 
 def _totals(report: Report) -> str:
     m = report.metrics
-    peak = m["peak_activation_bytes"]
+    peak, macs = m["peak_activation_bytes"], m["macs"]
+    shown = "unknown" if macs is None else f"{macs:,}"
     return (
-        f"params {m['params']:,} ({m['trainable_params']:,} trainable), MACs {m['macs']:,}\n"
+        f"params {m['params']:,} ({m['trainable_params']:,} trainable), MACs {shown}\n"
         f"input {_shape(report.input)}, output {_shape(report.output) or '1'}, "
         f"receptive field {_sides(m['receptive_field_hw']) or 'unknown'}, "
         f"peak activations {'unknown' if peak is None else f'{peak / 1e6:,.2f} MB'}"

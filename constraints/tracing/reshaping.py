@@ -195,7 +195,7 @@ def windows(call: Call) -> Result:
     data, n = call.inputs[0], len(call.inputs[0].shape)
     axis, size, step = call.arg("dimension") % n, call.arg("size"), call.arg("step")
     count = call.shape[axis]
-    views = tuple(_unfolded(v, axis, Digit(n, 1, size, step), count) for v in data.views)
+    views = tuple(_unfolded(plain(v, axis, data.shape), axis, Digit(n, 1, size, step), count) for v in data.views)
     return views, fresh(data.flow)
 
 
@@ -207,8 +207,6 @@ def _unfolded(view: View | None, axis: int, within: Digit, count: int) -> View |
     for d in view.digits:
         if d.axis != axis:
             digits.append(d)
-        elif d.inner != 1 or d.offset:
-            return unknown("windows over an axis that carries parts of several axes")
         else:
             windows = Digit(axis, 1, count, d.stride * within.stride)
             digits += [windows, within._replace(stride=d.stride)]

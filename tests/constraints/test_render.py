@@ -4,9 +4,11 @@ import io
 import json
 import re
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import torch
 from rich.console import Console
 from torch import nn
 
@@ -15,6 +17,7 @@ from constraints.metrics import Layer
 from constraints.render import FORMATS, junit, markdown, sarif, text
 from constraints.rows import describe, rows
 from constraints.table import print_report
+from tests.constraints.written import Written
 
 
 class Block(nn.Module):
@@ -111,6 +114,15 @@ def test_unknown_figures_are_said_to_be() -> None:
     assert "unknown" in text(unknown)
     assert "| unknown |" in markdown(unknown)
     assert json.loads(FORMATS["json"](unknown))["constraints"][0]["value"] is None
+
+
+def test_unknown_multiply_accumulates_are_said_to_be() -> None:
+    def scaled(model: Any, x: torch.Tensor) -> Any:
+        return model.conv(x) * torch.linalg.det(x[:, 0, :3, :3])[:, None, None, None]
+
+    report = check(Written(scaled, conv=nn.Conv2d(3, 4, 3)), require=["macs < 3k"], fixes=False)
+    assert report.metrics["macs"] is None
+    assert "MACs unknown" in text(report)
 
 
 def test_markdown_has_a_row_for_each_constraint(report: Report) -> None:

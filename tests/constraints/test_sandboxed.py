@@ -1,80 +1,166 @@
-"""What the child of the sandbox answers, in this process: harmless files need no child."""
+"""The child's side of the sandbox: what it loads, calls and answers."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from constraints.errors import ConstraintError
-from constraints.sandboxed import answer
+from constraints import sandboxed
+from constraints.errors import ModelFailedError, UnusableInputError
 
-MODELS = """
+NET = """
 import torch.nn as nn
-
 class Net(nn.Module):
-    def __init__(self, width=8):
+    def __init__(self, width, *, deep=False):
         super().__init__()
-        self.c = nn.Conv2d(3, width, 3)
+        self.c = nn.Conv2d(1, width, 1 + 2 * deep)
     def forward(self, x):
-        return self.c(x).mean((2, 3))
-
-class Needs(nn.Module):
-    def __init__(self, width, *, depth):
-        super().__init__()
-
-class Raises(Net):
-    def forward(self, x):
-        raise ValueError("wrong\\nin two lines")
-
-built = Net()
-number = 3
-
-def make(width: int = 4, name: str = "x"):
-    return Net(width + len(name))
-
-def wrong():
-    return [1]
+        return self.c(x)
+class Taps:
+    pass
+def keywords(**options):
+    return Net(**options)
+def first_only(width, /):
+    return Net(width)
+def number():
+    return 3
+made = Net(2)
+_hidden = made
 """
-REQUEST: Mapping[str, Any] = {
-    "input": [3, 32, 32], "arguments": {}, "require": ["params > 1"], "classes": None, "verify": False, "fixes": False,
-    "augmentation": None, "mean": [0.5, 0.5, 0.5],
+REQUEST: dict[str, Any] = {
+    "input": [1, 8, 8], "require": ["params == 4"], "classes": None, "verify": False, "fixes": False,
+    "augmentation": None, "mean": [0.5, 0.5, 0.5], "arguments": {},
 }  # fmt: skip
 
 
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.syspath_prepend(tmp_path)  # undone with what a check puts there
-    file = tmp_path / "models_of_a_test.py"
-    file.write_text(MODELS)
-    return file
+def sent() -> list[Mapping[str, Any]]:
+    return []
+
+
+@pytest.fixture
+def run(tmp_path: Path, sent: list[Mapping[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Check a name of a file in this process."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def check(name: str, code: str = NET, **changes: Any) -> Any:
+        file = tmp_path / f"net_{len(list(tmp_path.iterdir()))}.py"
+        file.write_text(code)
+        monkeypatch.delitem(sys.modules, file.stem, raising=False)
+        return sandboxed.answer({**REQUEST, "target": f"{file}:{name}", **changes}, sent.append)
+
+    return check
+
+
+def test_a_class_a_function_and_a_module_are_models(run: Any, sent: list[Mapping[str, Any]]) -> None:
+    # A 1x1 convolution to `width` channels: as many weights and biases.
+    assert run("made").metrics["params"] == 2 + 2
+    assert [s["stage"] for s in sent] == ["import", "forward"]
+    sent.clear()
+    assert run("Net", arguments={"width": 3, "deep": True}).metrics["params"] == 3 * 9 + 3
+    assert [s["stage"] for s in sent] == ["import", "construction", "forward"]
+    report = run("keywords", arguments={"width": 5})
+    assert report.metrics["params"] == 5 + 5
+    assert report.location is not None
+    assert report.location[1] == NET[: NET.index("def keywords")].count("\n") + 1
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "code", "message"),
+    ("name", "arguments", "message"),
     [
-        ("Nett", {}, 2, "no such name in {file}: 'Nett': did you mean Net?"),
-        ("Needs", {}, 2, "'Needs' needs arguments: width, depth: give --arg width=... --arg depth=..."),
-        ("make", {"size": 3}, 2, "'make' takes no argument 'size': --arg size: it takes width, name"),
-        ("built", {"width": 3}, 2, "'built' is a finished module: --arg width: leave it out"),
-        ("number", {}, 2, "not an nn.Module: 'number' is int"),
-        ("wrong", {}, 2, "not an nn.Module: 'wrong()' is list"),
-        ("Raises", {}, 3, "the model's code raised at forward: ValueError: wrong ({file}:17)"),
+        ("Net", {}, "'Net' needs arguments: width: give --arg width=..."),
+        ("Net", {"width": 2, "depth": 3}, "'Net' takes no argument 'depth': --arg depth: it takes width, deep"),
+        ("first_only", {}, "'first_only' needs arguments: width"),
+        ("number", {"x": 1}, "'number' takes no argument 'x': --arg x: it takes none"),
+        ("made", {"width": 2}, "'made' is a finished module: --arg width: leave it out"),
+        ("Taps", {}, r"not an nn\.Module: 'Taps' is the class Taps: name a module, a subclass, or a function"),
+        ("number", {}, r"not an nn\.Module: 'number\(\)' is int"),
+        ("REQUEST", {}, r"no such name in .*: 'REQUEST': did you mean|no such name in .*: 'REQUEST': "),
+        ("Nett", {}, r"no such name in .*: 'Nett': did you mean Net"),
+        ("zzzzzz", {}, r"no such name in .*: 'zzzzzz': did you mean Net, made\?"),
+        ("made.gone", {}, r"no such name in .*: 'made\.gone'"),
     ],
 )
-def test_one_line_for_each_error_of_the_model(
-    file: Path, name: str, arguments: dict[str, Any], code: int, message: str
+def test_what_the_caller_got_wrong_is_named(run: Any, name: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnusableInputError, match=message) as error:
+        run(name, arguments=arguments)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "message"),
+    [
+        ("1 / 0", "x", r"the model's code raised at import: ZeroDivisionError: division by zero \(.*\.py:1\)"),
+        ("raise SystemExit(3)", "x", r"ended the process at import: SystemExit\(3\): take the exit out"),
+        ("def f():\n    raise MemoryError", "f", "outgrew its memory at construction: MemoryError: raise --memory"),
+        ("def f():\n    raise OSError('Cannot allocate memory')", "f", "outgrew its memory at construction: OSError"),
+        ("def f():\n    raise ValueError('a\\nb')", "f", r"raised at construction: ValueError: a \(.*\.py:2\)"),
+        (NET + "Net.forward = lambda self, x: x.gone", "made", "raised at forward: AttributeError: .*'gone'"),
+    ],
+)
+def test_what_the_code_raises_is_told_with_stage_and_place(run: Any, code: str, name: str, message: str) -> None:
+    with pytest.raises(ModelFailedError, match=message) as error:
+        run(name, code)
+    assert "\n" not in str(error.value)
+    assert "Traceback" in error.value.traceback
+
+
+def test_a_metric_of_the_file_can_be_required(run: Any) -> None:
+    code = NET + "from constraints import metric\n@metric\ndef twice(model, trace): return 2 * trace.metrics.params\n"
+    report = run("made", code, require=["twice == 8", "twice < 8"])
+    assert [v.ok for v in report.constraints] == [True, False]
+    with pytest.raises(UnusableInputError, match="unknown metric: 'twise': did you mean twice"):
+        run("made", code, require=["twise == 8"])
+
+
+def test_an_augmentation_has_to_be_a_pipeline(run: Any, tmp_path: Path) -> None:
+    pipeline = tmp_path / "pipeline.py"
+    pipeline.write_text("import albumentations as A\nempty = A.Compose([])\ndef make(): return empty\nwrong = 3\n")
+    for name in ("empty", "make"):
+        verdict = run("made", augmentation=f"{pipeline}:{name}").constraints[-1]
+        assert not verdict.ok
+    with pytest.raises(UnusableInputError, match="not an albumentations pipeline: 'wrong' is int: name a Compose"):
+        run("made", augmentation=f"{pipeline}:wrong")
+
+
+def test_modules_are_imported_by_name_and_what_they_lack_is_told_apart(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: list[Mapping[str, Any]]
 ) -> None:
-    with pytest.raises(ConstraintError) as caught:
-        answer({**REQUEST, "target": f"{file}:{name}", "arguments": arguments}, lambda stage: None)
-    assert str(caught.value).startswith(message.format(file=file))
-    assert caught.value.exit_code == code
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fine_module.py").write_text(NET)
+    (tmp_path / "lacking_module.py").write_text("import module_that_is_not_there\n")
+    (tmp_path / "broken_module.py").write_text("x = (\n")
+    request = {**REQUEST, "target": "fine_module:made"}
+    assert sandboxed.answer(request, sent.append).ok
+    for target, error, message in (
+        ("no_such_module:x", UnusableInputError, "no such module: 'no_such_module'"),
+        ("fine_module.inner:x", UnusableInputError, "no such module: 'fine_module.inner'"),
+        ("lacking_module:x", ModelFailedError, "No module named 'module_that_is_not_there'"),
+        ("broken_module:x", UnusableInputError, r"syntax error: .*broken_module\.py:1"),
+    ):
+        with pytest.raises(error, match=message):
+            sandboxed.answer({**request, "target": target}, sent.append)
 
 
-def test_a_good_model_is_reported_stage_by_stage(file: Path) -> None:
-    stages: list[Mapping[str, Any]] = []
-    report = answer({**REQUEST, "target": f"{file}:make", "arguments": {"name": "ab"}}, stages.append)
-    assert report.metrics["params"] == 27 * 6 + 6
-    assert [line["stage"] for line in stages] == ["import", "construction", "forward"]
+def test_each_line_of_the_answer_is_a_stage_or_the_outcome(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NET + "print('not on the pipe')\n")
+    request = {**REQUEST, "target": f"{tmp_path}/net.py:made", "memory_bytes": 2**40}
+    read, write = os.pipe()
+    child = subprocess.run(
+        [sys.executable, "-m", "constraints.sandboxed", str(write)],
+        input=json.dumps(request), pass_fds=[write], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    os.close(write)
+    with os.fdopen(read) as answer:
+        lines = [json.loads(line) for line in answer]
+    assert child.returncode == 0, child.stderr
+    assert child.stdout == "not on the pipe\n"
+    assert lines[:-1] == [{"stage": "import"}, {"stage": "forward"}]
+    assert lines[-1]["report"]["ok"] is True

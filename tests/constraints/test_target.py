@@ -1,88 +1,95 @@
 """What a command line points at, read without running it."""
 
+from __future__ import annotations
+
 import ast
-import re
 from pathlib import Path
 
 import pytest
 
 from constraints.errors import UnusableInputError
+from constraints.metrics import Metrics
 from constraints.target import line_of, parse_target, possible_metrics, read_source
 
 
-@pytest.mark.parametrize(
-    ("text", "file", "module", "name"),
-    [
-        ("net.py:Net", "net.py", "", "Net"),
-        ("a/b:Net", "a/b", "", "Net"),
-        ("a\\b:Net", "a\\b", "", "Net"),
-        ("C:/x.py:Net.inner", "C:/x.py", "", "Net.inner"),
-        ("package.module:make", None, "package.module", "make"),
-        ("größe:Net", None, "größe", "Net"),
-    ],
-)
-def test_files_and_modules(text: str, file: str | None, module: str, name: str) -> None:
-    target = parse_target(text)
-    assert (target.text, target.module, target.name) == (text, module, name)
-    assert target.file == (None if file is None else Path(file))
-    assert target.place == (file or module)
+def test_a_file_and_a_module_are_told_apart() -> None:
+    file = parse_target("models/net.py:Net")
+    assert (file.file, file.module, file.name, file.place) == (Path("models/net.py"), "", "Net", "models/net.py")
+    module = parse_target("package.module:Outer.Net")
+    assert (module.file, module.module, module.name) == (None, "package.module", "Outer.Net")
+    assert module.place == "package.module"
+    assert parse_target("folder/net:Net").file == Path("folder/net")
+    assert parse_target("C:\\models\\net.py:Net").file == Path("C:\\models\\net.py")
 
 
-@pytest.mark.parametrize("text", ["net.py", ":Net", "net.py:", "net.py:1x", "net.py:a.", "net.py:a b", ""])
-def test_a_target_without_a_name(text: str) -> None:
-    with pytest.raises(UnusableInputError, match=re.escape(f"no NAME in target: {text!r}: write file.py:NAME")):
+@pytest.mark.parametrize("text", ["net.py", "net.py:", ":Net", "net.py:3", "net.py:Net.", "net.py:a b", ""])
+def test_a_target_needs_a_name(text: str) -> None:
+    with pytest.raises(UnusableInputError, match=r"no NAME in target: .*: write file\.py:NAME or package\.module:NAME"):
         parse_target(text)
 
 
-@pytest.mark.parametrize("place", ["1net", "a..b", "a-b", ".a"])
-def test_a_place_that_is_neither(place: str) -> None:
-    with pytest.raises(UnusableInputError, match=re.escape(f"neither a .py file nor a module: {place!r}")):
+@pytest.mark.parametrize("place", ["a..b", "1a", "a b", "a-b", "net.txt.", "."])
+def test_a_place_is_a_file_or_a_module(place: str) -> None:
+    with pytest.raises(UnusableInputError, match=r"neither a \.py file nor a module: "):
         parse_target(f"{place}:Net")
 
 
-def test_a_modules_source_is_not_looked_for() -> None:
-    assert read_source(parse_target("no.such:Net")) is None
-    assert possible_metrics(None) is None
+def test_a_module_is_not_read_and_a_file_is_parsed(tmp_path: Path) -> None:
+    assert read_source(parse_target("os.path:join")) is None
+    (tmp_path / "net.py").write_text("raise SystemExit\nNet = 3\n")
+    tree = read_source(parse_target(f"{tmp_path}/net.py:Net"))
+    assert tree is not None
+    assert [type(node) for node in tree.body] == [ast.Raise, ast.Assign]
 
 
-def test_errors_of_a_file_name_it_and_the_line(tmp_path: Path) -> None:
-    with pytest.raises(
-        UnusableInputError, match=r"cannot read the file: '.*none\.py': No such file or directory: give"
-    ):
-        read_source(parse_target(f"{tmp_path}/none.py:Net"))
-    broken = tmp_path / "broken.py"
-    broken.write_text("x = 1\nclass Net(:\n")
-    with pytest.raises(UnusableInputError, match=r"syntax error: .*broken\.py:2: .*: mend that line"):
-        read_source(parse_target(f"{broken}:Net"))
-    broken.write_bytes(b"x = 1\0")
-    with pytest.raises(UnusableInputError, match=r"broken\.py"):
-        read_source(parse_target(f"{broken}:Net"))
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"x = 1\nclass Net(:\n", r"syntax error: .*net\.py:2: invalid syntax: mend that line"),
+        (b"x = '\xff'\n", r"syntax error: .*net\.py:1: .*utf-8.*: mend that line"),
+    ],
+)
+def test_what_is_no_python_is_named_with_its_line(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_bytes(content)
+    with pytest.raises(UnusableInputError, match=message) as error:
+        read_source(parse_target(f"{tmp_path}/net.py:Net"))
+    assert "\n" not in str(error.value)
 
 
-SOURCE = """from metrics import deep as depth
-import other
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for place in (tmp_path / "gone.py", tmp_path):
+        with pytest.raises(
+            UnusableInputError, match=r"cannot read the file: .*: (No such file|Is a directory).*: give"
+        ):
+            read_source(parse_target(f"{place}/:Net" if place is tmp_path else f"{place}:Net"))
 
-def net():
-    def inner(): ...
-class Net: ...
-Net = wrapped = 3
-first, second = 1, 2
-size: int = 4
-size = 5
+
+SOURCE = """
+from other import first, second as renamed
+def make(): pass
+class Net: pass
+made = make()
+typed: int = 3
+other.made = 4
+async def later(): pass
+def make():
+    def inside(): pass
+    from elsewhere import third
 """
 
 
 @pytest.mark.parametrize(
-    ("name", "line"),
-    [("net", 4), ("Net", 7), ("wrapped", 7), ("size", 10), ("inner", None), ("first", None), ("other", None)],
+    ("name", "line"), [("make", 9), ("Net", 4), ("made", 5), ("typed", 6), ("inside", None), ("gone", None)]
 )
-def test_the_line_on_which_a_name_is_defined_last(name: str, line: int | None) -> None:
+def test_the_last_definition_of_a_name_counts(name: str, line: int | None) -> None:
     assert line_of(ast.parse(SOURCE), name) == line
 
 
-def test_names_that_may_be_metrics() -> None:
-    found = possible_metrics(ast.parse(SOURCE))
-    assert found is not None
-    assert {"params", "net", "inner", "deep"} <= found
-    assert not {"Net", "other", "size"} & found
-    assert possible_metrics(ast.parse("from metrics import *")) is None  # only running it would tell
+def test_metrics_may_be_built_in_defined_or_imported() -> None:
+    names = possible_metrics(ast.parse(SOURCE))
+    assert names == {*Metrics.definitions(), "make", "inside", "first", "second", "third"}
+
+
+def test_of_a_star_import_or_a_module_nothing_is_known() -> None:
+    assert possible_metrics(ast.parse("from other import *")) is None
+    assert possible_metrics(None) is None

@@ -1,4 +1,4 @@
-"""The interval calculus against NumPy arrays that list each input pixel that an element of a tensor sees."""
+"""The interval calculus against NumPy arrays that list every input pixel that each element of a tensor sees."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -125,15 +126,15 @@ def resampled(pair: Pair, axis: int, taps: Taps, change: Callable[[Field], Field
     return normal(ready._replace(field=change(ready.field), digits=(Digit(axis, 1, len(taps), 1),))), after
 
 
-def transpose(pair: Pair, axis: int, *, kernel: int, stride: int, dilation: int, padding: int) -> Pair:
+def transpose(pair: Pair, axis: int, w: Window) -> Pair:
     """Index ``i`` is spread over ``i * stride - padding + k * dilation``, on an axis without borders."""
-    n = pair[1].shape[axis]
-    taps: list[list[int]] = [[] for _ in range((n - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1)]
-    for i in range(-MOST_PIXELS, n + MOST_PIXELS):
+    kernel, stride, dilation, padding, size = w
+    taps: list[list[int]] = [[] for _ in range(size)]
+    for i in range(-MOST_PIXELS, pair[1].shape[axis] + MOST_PIXELS):
         for o in (i * stride - padding + k * dilation for k in range(kernel)):
-            if 0 <= o < len(taps):
+            if 0 <= o < size:
                 taps[o].append(i)
-    return resampled(pair, axis, taps, lambda f: transposed(f, kernel, stride, dilation, padding, units=len(taps)))
+    return resampled(pair, axis, taps, lambda f: transposed(f, kernel, stride, dilation, padding, units=size))
 
 
 def interpolate(pair: Pair, axis: int, output: int, mode: str, align: bool) -> Pair:
@@ -225,11 +226,8 @@ def any_transposed(data: st.DataObject, pair: Pair, axis: int) -> Pair:
     kernel, dilation = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 2))
     stride, padding = data.draw(st.integers(1, 3)), data.draw(st.integers(0, 2))
     size = (pair[1].shape[axis] - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
-    return (
-        transpose(pair, axis, kernel=kernel, stride=stride, dilation=dilation, padding=padding)
-        if 0 < size <= 2 * MOST_PIXELS
-        else pair
-    )
+    is_usual = 0 < size <= 2 * MOST_PIXELS
+    return transpose(pair, axis, Window(kernel, stride, dilation, padding, size)) if is_usual else pair
 
 
 def any_interpolation(data: st.DataObject, pair: Pair, axis: int) -> Pair:
@@ -295,22 +293,120 @@ def any_join(data: st.DataObject, pair: Pair, axis: int) -> Pair:
     return join(pair, other)
 
 
+def spatial_first(pair: Pair) -> list[int]:
+    """Every axis, and once more each that carries pixels: what is done to the others matters less."""
+    carrying = {d.axis for d in pair[0].digits} if pair[0] else set()
+    return [*sorted(carrying), *range(len(pair[1].shape))]
+
+
 Operation = Callable[[st.DataObject, Pair, int], Pair]
 ALONG_AN_AXIS: list[Operation] = [any_window, any_transposed, any_interpolation, any_adaptive, any_flip, any_cut]
 OPERATIONS: list[Operation] = [
     *ALONG_AN_AXIS, any_join, any_write, any_pick, any_pool, any_split, any_merge, any_permutation, any_unfold,
+    any_split, any_merge, any_join,
 ]  # fmt: skip
 
 
 @settings(max_examples=400, deadline=None, derandomize=True, database=None)
 @given(st.data())
 def test_every_element_sees_what_its_indices_list(data: st.DataObject) -> None:
-    pair = image(data.draw(st.integers(1, 3)), data.draw(st.integers(1, MOST_PIXELS)))
+    pixels = data.draw(st.sampled_from([24, 30, 16, 12, 18]) | st.integers(1, MOST_PIXELS))
+    pair = image(data.draw(st.integers(1, 3)), pixels)
     for _ in range(data.draw(st.integers(1, 7))):
         operation = data.draw(st.sampled_from(OPERATIONS))
-        after = operation(data, pair, data.draw(st.integers(0, len(pair[1].shape) - 1)))
+        after = operation(data, pair, data.draw(st.sampled_from(spatial_first(pair))))
         assert after[0] is not None
         if after[0].unknown or after[1].is_interior.size > MOST_ELEMENTS:
             break
         pair = after
         agree(pair)
+
+
+def test_windows_over_a_map_that_repeats_are_not_known() -> None:
+    view, _ = reshape(image(3, 2), (6,))  # pixels 0 1 0 1 0 1
+    assert view is not None
+    assert [interval(view, [i])[0] for i in range(6)] == [0, 1, 0, 1, 0, 1]
+    pair = reshape(image(3, 2), (6,))
+    after, _ = unfold(pair, 0, 2, 1)
+    assert after is not None
+    assert "parts of several axes" in after.unknown
+    assert "parts of several axes" in (window(pair, 0, Window(kernel=2, size=5))[0] or view).unknown
+
+
+STEPS = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 2), st.integers(0, 3))
+FAR = 600
+"""Pixels on either side of the image: more than six windows of the largest reach and stride take in."""
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(st.lists(STEPS, min_size=1, max_size=6), st.booleans())
+def test_no_border_clips_a_chain_of_windows(chain: list[tuple[int, int, int, int]], is_upsampled: bool) -> None:
+    """What padded units see of an image is what they see on an axis that goes on in both directions."""
+    view: View | None = View(Field(), (Digit(0, 1, 16, 1),), extent=16)
+    size, lows, highs = 16, np.arange(-FAR, FAR), np.arange(-FAR, FAR)
+    origin = FAR  # where unit 0 is in the two arrays
+    if is_upsampled:  # every unit twice, as nearest interpolation repeats them
+        assert view is not None
+        field = interpolated(view.field, Fraction(1, 2), "nearest", False, units=32)
+        view, size = view._replace(field=field, digits=(Digit(0, 1, 32, 1),)), 32
+        lows, highs, origin = np.repeat(lows, 2), np.repeat(highs, 2), 2 * FAR
+    for kernel, stride, dilation, padding in chain:
+        reach = dilation * (kernel - 1)
+        after = (size + 2 * padding - reach - 1) // stride + 1
+        if after < 1:
+            break
+        view = windowed(view, 0, (size,), Window(kernel, stride, dilation, padding, after))
+        first = (origin - padding) % stride
+        lows, highs = lows[: len(lows) - reach][first::stride], highs[reach:][first::stride]
+        size, origin = after, (origin - padding) // stride
+    assert view is not None
+    assert view.units == size
+    for unit in range(size):
+        assert interval(view, [unit]) == (lows[origin + unit], highs[origin + unit])
+    assert view.start == lows[origin]
+
+
+@pytest.mark.parametrize(
+    ("field", "units", "size"),
+    [
+        (Field(2, (0,), (4,)), 8, 5),  # one phase: 0 to 4
+        (Field(1, (0, -1), (0, 3)), 4, 5),  # two phases that come round in four units: the larger, -1 to 3
+        (Field(9, (0, 2, 5), (3, 7, 9)), 3, 6),  # the rhythm does not come round: 2 to 7, clear of pixels 0 and 9
+        (Field(9, (0, 0), (9, 9)), 2, 10),  # no unit is clear of both: all count
+    ],
+)
+def test_the_size_of_a_map_is_that_of_its_largest_interior_unit(field: Field, units: int, size: int) -> None:
+    assert View(field, (Digit(0, 1, units, 1),), extent=10).size == size
+
+
+def test_the_jump_is_the_distance_between_neighbours_in_pixels() -> None:
+    assert View(Field(4), (Digit(0, 1, 8, 1),)).jump == 4
+    assert View(Field(1, (0, 0), (0, 0)), (Digit(0, 1, 8, 1),)).jump == 0.5
+    assert View(Field(), (Digit(0, 1, 4, 3), Digit(1, 1, 3, 1))).jump == 1
+
+
+def test_where_a_view_does_not_reach_nothing_changes() -> None:
+    view = View(Field(), (Digit(1, 1, 8, 1),))
+    assert windowed(view, 0, (4, 8), Window(kernel=3, size=2)) is view
+    assert sliced(view, (4, 8), Cut(0, 1, 1, 2)) is view
+    assert reduced(view, [0]) is view
+    assert joined(None, view) is view
+    assert joined(view, None) is view
+    assert windowed(None, 0, (4,), Window(kernel=3, size=2)) is None
+
+
+def test_a_slice_takes_its_share_of_a_spatial_axis_only() -> None:
+    view = View(Field(), (Digit(1, 1, 8, 1),))
+    assert Cut(1, 2, 1, 6).share((4, 8), [view]) == 6 / 8
+    assert Cut(0, 0, 1, 1).share((4, 8), [view]) == 1
+    assert Cut(1, 2, 1, 1, is_select=True).share((4, 8), [view]) == 1
+
+
+def test_what_a_reduction_of_a_whole_axis_was_is_remembered() -> None:
+    view = View(Field(), (Digit(0, 1, 4, 1), Digit(1, 1, 3, 4)))
+    part = reduced(view, [0], "mean")
+    assert part is not None
+    assert (part.pooled, part.is_live) == ("", True)
+    whole = reduced(part, [1], "mean")
+    assert whole is not None
+    assert (whole.pooled, whole.is_live, whole.field.at(0)) == ("mean", False, (0, 11))

@@ -17,6 +17,7 @@ from nas.space.carried import carried
 from nas.space.space import Space, load
 from nas.space.uniform import draw
 from nas.space.vector import Vector
+from tests.nas.space.by_hand import assignment_networks_below
 
 WORDS = ["c3", "c3d2", "c3g2", "pw", "sep3", "sep3_5", "ir3e2", "gate3", "c3se2", "sep5d2"]
 RULES = [
@@ -161,6 +162,12 @@ def test_counts_past_64_bits_are_refused_rather_than_wrong(monkeypatch: pytest.M
     vector, constraints = Vector(load("tiny")), parse_all(["params < 9k"])
     monkeypatch.setattr(halves, "LARGEST", 1e4)
     assert counting.count(vector, constraints) is None
+
+
+def test_the_cheapest_of_trillions_are_counted_as_by_hand() -> None:
+    found = counting.count(Vector(load("assignment")), parse_all([*ASSIGNMENT, "params < 6k"]))
+    assert found is not None
+    assert found.feasible == assignment_networks_below(6000) > 10_000
 
 
 def test_every_network_is_counted_once_whatever_the_constraint() -> None:
