@@ -9,8 +9,9 @@ import pytest
 
 from constraints.rules import ASSIGNMENT, judge, parse_all
 from nas.architecture.spec import parse
-from nas.space import counting, uniform
+from nas.space import uniform_draws
 from nas.space.analytic import metrics
+from nas.space.counting import exact_count
 from nas.space.feasible import EmptySpaceError, FeasiblePart
 from nas.space.space import Space, load
 
@@ -48,7 +49,7 @@ def test_the_limits_are_exact() -> None:
 
 def test_an_empty_space_names_the_smallest_relaxation_of_one_constraint() -> None:
     feasible = FeasiblePart(small(), parse_all(["receptive_field > 10", "params < 100"]))
-    rows = uniform.enumerate_all(feasible.vector)
+    rows = uniform_draws.enumerate_all(feasible.vector)
     networks = [metrics(feasible.space.decode(feasible.space.choices(row))) for row in rows]
     least = min(m.params for m in networks if (m.receptive_field or 0) > 10)
     message = rf"relax params < 100 \(to let params be {least:,}\): the smallest change that makes it non-empty"
@@ -73,7 +74,7 @@ def test_a_large_space_names_the_smallest_relaxation_too() -> None:
 def test_a_rare_feasible_part_is_listed_and_drawn_from_uniformly() -> None:
     feasible = part(*ASSIGNMENT, "params < 5410", preset="assignment")
     assert feasible.listed is not None
-    count = counting.count(feasible.vector, feasible.constraints)
+    count = exact_count.count(feasible.vector, feasible.constraints)
     assert count is not None
     assert 1 < len(feasible.listed) == count.feasible < 1_000
     rows = feasible.sample_rows(200 * count.feasible, np.random.default_rng(0))
@@ -112,10 +113,10 @@ def chi_square_is_likely(counts: Sequence[int]) -> bool:
 )
 def test_draws_are_uniform_over_exactly_the_feasible_networks(expressions: list[str]) -> None:
     feasible = FeasiblePart(small(), parse_all(expressions))
-    rows = uniform.enumerate_all(feasible.vector)
+    rows = uniform_draws.enumerate_all(feasible.vector)
     known = {str(feasible.space.decode(feasible.space.choices(r))) for r in rows}
     good = {t for t in known if not any(v for v in broken(feasible, t))}
-    drawn, _ = uniform.draw_feasible(
+    drawn, _ = uniform_draws.draw_feasible(
         feasible.vector, feasible.constraints, 200 * len(good), np.random.default_rng(1), tries=10**6
     )
     counts = Counter(str(feasible.space.decode(feasible.space.choices(r))) for r in drawn)
@@ -141,7 +142,7 @@ def test_depths_are_drawn_by_the_networks_that_they_have() -> None:
         }
     )  # fmt: skip
     vector = FeasiblePart(space, ()).vector
-    rows = uniform.draw(vector, 7_000, np.random.default_rng(0))
+    rows = uniform_draws.draw(vector, 7_000, np.random.default_rng(0))
     counts = Counter(str(space.decode(space.choices(r))) for r in rows)
     assert len(counts) == 1 + 3 * 2  # the stem alone, or with one of three layers, plain or residual
     assert chi_square_is_likely(list(counts.values()))
