@@ -33,7 +33,7 @@ from nas.architecture.spec import parse
 from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.feasible import FeasiblePart
-from nas.space.prior import FITTED, PRICE, features, work
+from nas.space.proxy import FITTED, PRICE, features, work
 from nas.space.sampler import FeasibleSampler
 from nas.training.evaluate import normaliser
 

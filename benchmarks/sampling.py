@@ -24,9 +24,9 @@ from constraints.metrics import Metrics
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart, Judged
+from nas.space.feasible_tpe import tpe
 from nas.space.sampler import FeasibleSampler
 from nas.space.space import PRESETS, Encoded, load
-from nas.space.tpe import tpe
 
 Factory = Callable[[int], BaseSampler]
 

@@ -19,10 +19,10 @@ from constraints.rules import ASSIGNMENT, parse_all
 from constraints.trace import trace
 from nas.architecture.model import build
 from nas.architecture.spec import Architecture
-from nas.space.counting import count
+from nas.space.bulk_metrics import Vector
+from nas.space.counting.exact_count import count
 from nas.space.space import PRESETS, load
-from nas.space.uniform import draw, draw_feasible
-from nas.space.vector import Vector
+from nas.space.uniform_draws import draw, draw_feasible
 
 REPEATS = 5
 DRAWS = 200_000

@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from nas.architecture import words
+from nas.architecture import unit_words
 from nas.architecture.units import POST, ArchitectureError, Conv, Excite, Mixed, Part, Shape, Unit, channels_after
 
 __all__ = [
@@ -145,11 +145,11 @@ class Architecture:
         for placed in self.placed:
             text = texts[placed.stage][placed.block]
             prefix = f"{text}." if text else _mark(self.stages[placed.stage][placed.block])
-            texts[placed.stage][placed.block] = prefix + words.write(placed.unit, placed.input[0], usual)
+            texts[placed.stage][placed.block] = prefix + unit_words.write(placed.unit, placed.input[0], usual)
         return "/".join([first, *("-".join(stage) for stage in texts), self.head])
 
     def _usual_post(self) -> str:
-        counts = Counter(words.letters(p.unit) for p in self.placed if not isinstance(p.unit, Excite))
+        counts = Counter(unit_words.letters(p.unit) for p in self.placed if not isinstance(p.unit, Excite))
         return min(counts, key=lambda letters: (-counts[letters], letters), default="N")
 
     def as_dict(self) -> dict[str, Any]:
@@ -169,7 +169,7 @@ class Architecture:
         return cls(stages=stages, head=data["head"], input=(channels, height, width), classes=data["classes"])
 
 
-_HEADER = re.compile(rf"(?P<post>{words.LETTERS})(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
+_HEADER = re.compile(rf"(?P<post>{unit_words.LETTERS})(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
 
 
 def parse(text: str) -> Architecture:
@@ -187,7 +187,7 @@ def parse(text: str) -> Architecture:
         for word in stage.split("-"):
             units = []
             for part in word.removeprefix("+").removeprefix("%").split("."):
-                units.append(words.read(part, channels, match["post"]))
+                units.append(unit_words.read(part, channels, match["post"]))
                 channels = channels_after(units[-1], channels)
             blocks.append(Block(units=tuple(units), residual=word[:1] in ("+", "%"), scaled=word.startswith("%")))
         parsed.append(tuple(blocks))

@@ -29,7 +29,7 @@ from nas.search.storage import is_postgresql, open_storage, reason, run_folder
 from nas.search.study import DATA, PRECISIONS, SOURCE, TARGET, create_or_resume
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
-from nas.space.prior import FITTED
+from nas.space.proxy import FITTED
 from nas.space.sampler import FeasibleSampler
 from nas.training import datasets
 from nas.training.augmentation import PIPELINES

@@ -12,10 +12,11 @@ import numpy as np
 
 from constraints.rules import Constraint, judge
 from nas.architecture.spec import Architecture
-from nas.space import counting, uniform
-from nas.space.ranges import ranges
+from nas.space import uniform_draws
+from nas.space.bulk_metrics import ALIASES, Mask, Vector
+from nas.space.counting import exact_count
+from nas.space.counting.ranges import ranges
 from nas.space.space import Encoded
-from nas.space.vector import ALIASES, Mask, Vector
 
 DRAWS = 1_000_000
 """Networks that an estimate looks at."""
@@ -57,7 +58,7 @@ def describe(
     are always exact, and what one constraint ``rejects`` more often than the rest (``rejects_exact``). The histogram is
     of the feasible networks' parameters; ``below`` is null in the bin of all above.
     """
-    size = counting.size(vector)
+    size = exact_count.size(vector)
     needs_models = own is not None and any(c.metric in own.names for c in constraints)
     found = None if needs_models else _counted(vector, constraints)
     if found is None:
@@ -82,8 +83,8 @@ def describe(
 
 
 def _counted(vector: Vector, constraints: Sequence[Constraint]) -> Found | None:
-    count = counting.count(vector, constraints)
-    rejects = [counting.rejects(vector, c) for c in constraints] if count is not None else []
+    count = exact_count.count(vector, constraints)
+    rejects = [exact_count.rejects(vector, c) for c in constraints] if count is not None else []
     if count is None or None in rejects:
         return None
     is_exact = count.metric == "params"
@@ -100,18 +101,18 @@ def _counted(vector: Vector, constraints: Sequence[Constraint]) -> Found | None:
 
 def _drawn_histogram(vector: Vector, constraints: Sequence[Constraint], feasible: int) -> Bins:
     """Of a count that did not carry parameters alone."""
-    rows, _ = uniform.draw_feasible(vector, constraints, 100_000, np.random.default_rng(0), tries=DRAWS)
+    rows, _ = uniform_draws.draw_feasible(vector, constraints, 100_000, np.random.default_rng(0), tries=DRAWS)
     return _histogram(vector, constraints, rows, feasible)
 
 
 def _estimated(vector: Vector, constraints: Sequence[Constraint], draws: int, own: OwnMetrics | None) -> Found:
-    size = counting.size(vector)
-    rows = uniform.draw(vector, draws, np.random.default_rng(0))
+    size = exact_count.size(vector)
+    rows = uniform_draws.draw(vector, draws, np.random.default_rng(0))
     broken = ~_verdicts(vector, rows, constraints, own)
     fine = ~broken.any(1)
     feasible = _scaled(int(fine.sum()), size, draws)
     names = own.names if own is not None else ()
-    exact = [None if c.metric in names else counting.rejects(vector, c) for c in constraints]
+    exact = [None if c.metric in names else exact_count.rejects(vector, c) for c in constraints]
     drawn = [_scaled(n, size, draws) for n in broken.sum(0).tolist()]
     return Found(
         feasible=feasible,
@@ -145,7 +146,7 @@ def _histogram(vector: Vector, constraints: Sequence[Constraint], feasible_rows:
     params = vector.figure(feasible_rows, "params")
     limits = [ceil(c.limit) for c in constraints if ALIASES.get(c.metric, c.metric) == "params"]
     top = max([*limits, 0]) or int(params.max()) + 1
-    ends: list[int | None] = [*sorted({top * (i + 1) // counting.BINS for i in range(counting.BINS)} - {0})]
+    ends: list[int | None] = [*sorted({top * (i + 1) // exact_count.BINS for i in range(exact_count.BINS)} - {0})]
     counts = [int(((params >= low) & (params < high)).sum()) for low, high in pairwise([0, *(e or 0 for e in ends)])]
     if above := len(params) - sum(counts):
         ends, counts = [*ends, None], [*counts, above]

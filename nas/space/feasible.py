@@ -12,12 +12,13 @@ from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
 from constraints.rules import Constraint, Number, judge
 from nas.architecture.spec import Architecture
-from nas.space import counting, uniform
 from nas.space.analytic import metrics
-from nas.space.listing import list_feasible
-from nas.space.relaxation import smallest
+from nas.space.bulk_metrics import ALIASES, Mask, Vector
+from nas.space.counting import exact_count
+from nas.space.counting.listing import list_feasible
+from nas.space.counting.relaxation import smallest
 from nas.space.space import Choice, Choices, Encoded, Space
-from nas.space.vector import ALIASES, Mask, Vector
+from nas.space.uniform_draws import draw, draw_feasible, encodings, enumerate_all
 
 ENUMERABLE = 300_000
 """A space of no more encodings, or a feasible part of no more networks, is listed whole rather than sampled."""
@@ -58,17 +59,17 @@ class FeasiblePart:
     def listed(self) -> Encoded | None:
         """Every feasible network, where the space or its feasible part is small enough to list; else None."""
         if self._is_small:
-            rows = uniform.enumerate_all(self.vector)
+            rows = enumerate_all(self.vector)
             return rows[self.vector.feasible(rows, self.constraints)]
-        rows, _ = uniform.draw_feasible(self.vector, self.constraints, RARE, np.random.default_rng(0), tries=PROBE)
+        rows, _ = draw_feasible(self.vector, self.constraints, RARE, np.random.default_rng(0), tries=PROBE)
         if len(rows) == RARE:
             return None
-        number = counting.feasible(self.vector, self.constraints)
+        number = exact_count.feasible(self.vector, self.constraints)
         return list_feasible(self.vector, self.constraints) if number is not None and number <= ENUMERABLE else None
 
     @property
     def _is_small(self) -> bool:
-        return uniform.encodings(self.vector) <= ENUMERABLE
+        return encodings(self.vector) <= ENUMERABLE
 
     def judge(self, choices: Choices) -> Judged:
         """The network of ``choices``, judged."""
@@ -95,12 +96,12 @@ class FeasiblePart:
                 raise EmptySpaceError(self._why_empty(generator))
             return self.listed[generator.integers(len(self.listed), size=n)]
         tries = self.tries * max(1, n)
-        rows, drawn = uniform.draw_feasible(self.vector, self.constraints, 1, generator, tries=self.tries)
+        rows, drawn = draw_feasible(self.vector, self.constraints, 1, generator, tries=self.tries)
         if not len(rows):
             raise EmptySpaceError(self._why_empty(generator))
         if n == 1:
             return rows
-        rows, drawn = uniform.draw_feasible(self.vector, self.constraints, n, generator, tries=tries)
+        rows, drawn = draw_feasible(self.vector, self.constraints, n, generator, tries=tries)
         if len(rows) < n:
             raise EmptySpaceError(
                 f"only {len(rows):,} of {n:,} feasible networks in {drawn:,} draws: relax a constraint"
@@ -109,15 +110,15 @@ class FeasiblePart:
 
     def _why_empty(self, generator: np.random.Generator) -> str:
         """The smallest relaxation that lets some network pass; where it is not counted, that of 500,000 draws."""
-        count = None if self._is_small else counting.count(self.vector, self.constraints)
+        count = None if self._is_small else exact_count.count(self.vector, self.constraints)
         if count is not None and count.feasible:
             return f"none of the {count.feasible:,} feasible networks in {self.tries:,} draws: relax a constraint"
         if count is not None and (relaxed := smallest(self.vector, self.constraints)) is not None:
             return (
-                f"no feasible network in {counting.size(self.vector):,}: relax {relaxed.constraint.expr} "
+                f"no feasible network in {exact_count.size(self.vector):,}: relax {relaxed.constraint.expr} "
                 f"(to let {relaxed.constraint.metric} be {relaxed.value:,}): {_SMALLEST}"
             )
-        rows = uniform.enumerate_all(self.vector) if self._is_small else uniform.draw(self.vector, 500_000, generator)
+        rows = enumerate_all(self.vector) if self._is_small else draw(self.vector, 500_000, generator)
         broken = self.broken(rows)
         looked = f"{len(rows):,} networks" if self._is_small else f"{len(rows):,} draws"
         fewest = int(broken.sum(1).min())

@@ -21,9 +21,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.space.attributes import ARCHITECTURE, PROPOSED
 from nas.space.feasible import FeasiblePart, Judged
-from nas.space.prior import Guess
+from nas.space.feasible_tpe import BulkTPE, Values, tpe
+from nas.space.proxy import Guess
 from nas.space.space import Encoded, Space
-from nas.space.tpe import BulkTPE, Values, tpe
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""

@@ -12,12 +12,12 @@ from rich.table import Table
 
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint
+from nas.space.bulk_metrics import Vector
 from nas.space.describe import OwnMetrics, describe
 from nas.space.encoding import choices_of
 from nas.space.feasible import EmptySpaceError, FeasiblePart
 from nas.space.neighbours import neighbour_rows
 from nas.space.space import load
-from nas.space.vector import Vector
 
 FORMATS = ("table", "json")
 _BAR = 40

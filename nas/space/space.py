@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, Conv, HeadKind, Shape, Stage
-from nas.space import layers
+from nas.space import layer_words
 from nas.validation import read_toml, validated
 
 Form = Literal["strided", "strided-last", "dilated"]
@@ -27,8 +27,8 @@ Norm = Literal["batch", "layer"]
 Activation = Literal["relu", "silu", "gelu", "hardswish"]
 Residual = Literal["scaled"] | bool
 """Whether body layers add their input, and whether they scale it by a learned factor a channel."""
-Word = Annotated[str, AfterValidator(layers.check_word)]
-LastWord = Annotated[str, AfterValidator(layers.check_last)]
+Word = Annotated[str, AfterValidator(layer_words.check_word)]
+LastWord = Annotated[str, AfterValidator(layer_words.check_last)]
 Choice = bool | int | str
 Choices = Mapping[str, Choice]
 """Parameter name -> chosen value, as Optuna keeps them."""
@@ -114,16 +114,16 @@ class Space(_Table):
         if len(set(widths)) < len(widths) or len(set(after)) < len(after):
             raise ValueError(f"stage {number}: dilated_widths makes two widths equal: {self.dilated_widths}: raise it")
         for word in (*stage.body, *stage.down):
-            groups = layers.read(word).groups
+            groups = layer_words.read(word).groups
             for width in widths:
-                if reason := layers.misfit(word, width):
+                if reason := layer_words.misfit(word, width):
                     raise ValueError(f"stage {number}: {reason}")
             for width in (*widths, *after):
                 if width % groups:
                     raise ValueError(f"stage {number}: the groups of {word!r} do not divide the width {width}")
         if number == 1:
             for word in stage.stem:
-                if reason := layers.misfit(word, self.input[0]):
+                if reason := layer_words.misfit(word, self.input[0]):
                     raise ValueError(f"stem: {reason}")
 
     def widths_after(self, number: int) -> Widths:
@@ -274,7 +274,7 @@ def layer_blocks(
     dilation: int | None = None,
 ) -> list[Block]:
     """The blocks of one layer: a residual one around it all, else one a unit."""
-    made = layers.units(word, channels, out, post=post, stride=stride, dilation=dilation)
+    made = layer_words.units(word, channels, out, post=post, stride=stride, dilation=dilation)
     if residual:
         return [Block(units=made, residual=True, scaled=residual == "scaled")]
     return [Block(units=(unit,)) for unit in made]

@@ -10,9 +10,9 @@ from constraints.errors import UnusableInputError
 from constraints.rules import Constraint
 from nas.architecture.spec import parse
 from nas.results.leaderboard import Row
+from nas.space.bulk_metrics import Vector
 from nas.space.describe import describe
 from nas.space.space import load
-from nas.space.vector import Vector
 
 
 @dataclass(frozen=True, kw_only=True)

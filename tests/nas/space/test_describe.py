@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from constraints.rules import parse_all
-from nas.space import counting, uniform
+from nas.space import uniform_draws
 from nas.space.analytic import metrics
+from nas.space.bulk_metrics import Vector
+from nas.space.counting import exact_count
 from nas.space.describe import OwnMetrics, describe
 from nas.space.space import Space
-from nas.space.vector import Vector
 
 
 def small(depth: Sequence[int] = (2, 3)) -> Vector:
@@ -35,7 +36,7 @@ def small(depth: Sequence[int] = (2, 3)) -> Vector:
 def test_counts_are_told_by_constraint() -> None:
     vector = small()
     constraints = parse_all(["params < 4k", "receptive_field > 20"])
-    broken = ~vector.verdicts(uniform.enumerate_all(vector), constraints)
+    broken = ~vector.verdicts(uniform_draws.enumerate_all(vector), constraints)
     found = describe(vector, constraints)
     assert found["exact"]
     assert found["size"] == len(broken)
@@ -49,7 +50,7 @@ def test_the_histogram_is_of_params_whatever_the_constraints() -> None:
     vector = small()
     for expressions in (["receptive_field > 20"], ["params > 2k"], ["macs < 2M", "params < 3k"]):
         constraints = parse_all(expressions)
-        rows = uniform.enumerate_all(vector)
+        rows = uniform_draws.enumerate_all(vector)
         params = vector.figure(rows[vector.feasible(rows, constraints)], "params")
         found = describe(vector, constraints)
         ends = [b["below"] for b in found["histogram"]]
@@ -66,7 +67,7 @@ def test_what_is_not_counted_is_estimated_and_said_to_be(monkeypatch: pytest.Mon
     vector = small()
     constraints = parse_all(["params < 4k", "macs < 2M", "receptive_field > 20"])
     counted = describe(vector, constraints)
-    monkeypatch.setattr(counting, "MOST_MOVED", 0)
+    monkeypatch.setattr(exact_count, "MOST_MOVED", 0)
     found = describe(vector, constraints, draws=20_000)
     assert (counted["exact"], found["exact"], found["draws"]) == (True, False, 20_000)
     assert found["share"] != counted["share"]
@@ -81,7 +82,7 @@ def test_a_metric_of_a_users_own_is_estimated() -> None:
     vector = small()
     own = OwnMetrics(names=("layers",), figures=lambda a: {"layers": sum(map(len, a.stages))})
     constraints = parse_all(["layers < 7", "params < 4k"], own.names)
-    rows = uniform.enumerate_all(vector)
+    rows = uniform_draws.enumerate_all(vector)
     networks = [vector.space.decode(vector.choices(row)) for row in rows]
     wanted = [(sum(map(len, n.stages)) >= 7, metrics(n).params >= 4_000) for n in networks]
     found = describe(vector, constraints, own=own)

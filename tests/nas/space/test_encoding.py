@@ -5,10 +5,10 @@ import pytest
 
 from nas.architecture.named import MOBILENET, SEED
 from nas.architecture.spec import ArchitectureError
+from nas.space.bulk_metrics import Vector
 from nas.space.encoding import choices_of
 from nas.space.space import PRESETS, load
-from nas.space.uniform import draw
-from nas.space.vector import Vector
+from nas.space.uniform_draws import draw
 
 
 @pytest.mark.parametrize("preset", PRESETS)

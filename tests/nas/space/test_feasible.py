@@ -12,7 +12,7 @@ import pytest
 from constraints import check
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.model import build
-from nas.space import uniform
+from nas.space import uniform_draws
 from nas.space.feasible import EmptySpaceError, FeasiblePart
 from nas.space.space import Space, load
 from tests.nas.space.tallied import tally, weights
@@ -119,7 +119,7 @@ def test_draws_are_uniform_over_exactly_the_feasible_networks(expressions: list[
     figures = {str(feasible.space.decode(one)): by_hand(one) for one in every_choice(feasible.space)}
     assert len(figures) == 64
     good = {t for t, known in figures.items() if all(c.holds(known[c.metric]) for c in feasible.constraints)}
-    drawn, _ = uniform.draw_feasible(
+    drawn, _ = uniform_draws.draw_feasible(
         feasible.vector, feasible.constraints, 200 * len(good), np.random.default_rng(1), tries=10**6
     )
     counts = Counter(str(feasible.space.decode(feasible.space.choices(r))) for r in drawn)
@@ -157,7 +157,7 @@ def test_depths_are_drawn_by_the_networks_that_they_have() -> None:
         }
     )  # fmt: skip
     vector = FeasiblePart(space, ()).vector
-    rows = uniform.draw(vector, 7_000, np.random.default_rng(0))
+    rows = uniform_draws.draw(vector, 7_000, np.random.default_rng(0))
     counts = Counter(str(space.decode(space.choices(r))) for r in rows)
     assert len(counts) == 1 + 3 * 2  # the stem alone, or with one of three layers, plain or residual
     assert chi_square_is_likely(list(counts.values()))

@@ -24,9 +24,9 @@ from nas.architecture.spec import parse
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
+from nas.space.feasible_tpe import tpe
 from nas.space.sampler import REPEATED, FeasibleSampler, SpaceExhaustedError
 from nas.space.space import Space, load
-from nas.space.tpe import tpe
 from tests.nas.space.tallied import tally, weights
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from constraints.rules import parse_all
-from nas.space import uniform
+from nas.space import uniform_draws
 from nas.space.analytic import metrics
-from nas.space.relaxation import smallest
+from nas.space.bulk_metrics import Vector
+from nas.space.counting.relaxation import smallest
 from nas.space.space import load
-from nas.space.vector import Vector
-from tests.nas.space.test_listing import small
+from tests.nas.space.counting.test_listing import small
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from tests.nas.space.test_listing import small
 )  # fmt: skip
 def test_it_is_the_nearest_of_all_networks_that_keep_the_others(expressions: list[str]) -> None:
     vector, constraints = small(), parse_all(expressions)
-    rows = uniform.enumerate_all(vector)
+    rows = uniform_draws.enumerate_all(vector)
     verdicts = vector.verdicts(rows, constraints)
     gaps = []
     for i, c in enumerate(constraints):

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint
+from nas.space.layer_tables import ADDED, GREATEST, Slot, Tables
 from nas.space.space import Choice, Choices, Encoded, Space
-from nas.space.structure import STRUCTURE, Automaton
-from nas.space.tables import ADDED, GREATEST, Slot, Tables
+from nas.space.stage_automaton import STRUCTURE, Automaton
 
 CHUNK = 1 << 13
 """Candidates that are judged together, so that what they need stays in the processor's cache."""

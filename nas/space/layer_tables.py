@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nas.architecture.spec import Architecture, Block, Excite, Stage
 from nas.space import analytic
 from nas.space.space import Form, Residual, Space, layer_blocks
-from nas.space.structure import Event, event
+from nas.space.stage_automaton import Event, event
 
 Array = npt.NDArray[np.int64]
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.rules import Constraint
-from nas.space.counting import depth_sizes
+from nas.space.bulk_metrics import Vector
+from nas.space.counting.exact_count import depth_sizes
 from nas.space.space import Encoded
-from nas.space.vector import Vector
 
 
 def draw(vector: Vector, n: int, generator: np.random.Generator) -> Encoded:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from constraints.rules import parse_all
-from nas.space.carried import carried
-from nas.space.chain import FIRST, LAST, Chain, Place
+from nas.space.bulk_metrics import Vector
+from nas.space.counting.layer_graph import FIRST, LAST, Chain, Place
+from nas.space.counting.tracked_metrics import carried
 from nas.space.space import Space
-from nas.space.vector import Vector
 
 ONE = {"low": 8, "high": 8, "step": 8}
 STAGE = {"depth": [2, 3], "width": ONE, "body": ["c3", "c5", "pw"], "down": ["c3"], "residual": [False, True]}

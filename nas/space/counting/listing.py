@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.rules import Constraint
+from nas.space.bulk_metrics import ALIASES, Mask, Vector
+from nas.space.layer_tables import ADDED, Slot
 from nas.space.space import Encoded
-from nas.space.tables import ADDED, Slot
-from nas.space.vector import ALIASES, Mask, Vector
 
 MOST_ROWS = 1_000_000
 """Beginnings looked at together."""

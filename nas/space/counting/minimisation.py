@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.space.carried import Array
-from nas.space.chain import Chain, Edge, Place
+from nas.space.counting.layer_graph import Chain, Edge, Place
+from nas.space.counting.tracked_metrics import Array
 
 DEAD = -1
 """The class of states that lead only to networks which break too many constraints."""

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.space.carried import Array
-from nas.space.halves import Points
-from nas.space.meeting import exact_dot, pairs_below
+from nas.space.counting.half_paths import Points
+from nas.space.counting.meet_in_the_middle import exact_dot, pairs_below
+from nas.space.counting.tracked_metrics import Array
 
 
 def points(rows: list[tuple[int, ...]]) -> Points:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from constraints.rules import Constraint, parse_all
 from nas.space.analytic import Step
-from nas.space.structure import Automaton, Event, event
+from nas.space.stage_automaton import Automaton, Event, event
 
 PLAIN = Step(is_spatial=True, is_strided=False, is_dilated=False, counts=True)
 POINT = PLAIN._replace(is_spatial=False)

@@ -16,12 +16,12 @@ from math import prod
 import numpy as np
 
 from constraints.rules import Constraint
-from nas.space.carried import Carried, Large, carried
-from nas.space.chain import Chain
-from nas.space.halves import Halves, Plan, Points, TooLargeError
-from nas.space.meeting import pairs_below
-from nas.space.merged import Merged
-from nas.space.vector import Vector
+from nas.space.bulk_metrics import Vector
+from nas.space.counting.half_paths import Halves, Plan, Points, TooLargeError
+from nas.space.counting.layer_graph import Chain
+from nas.space.counting.meet_in_the_middle import pairs_below
+from nas.space.counting.minimisation import Merged
+from nas.space.counting.tracked_metrics import Carried, Large, carried
 
 MOST_HELD = 3e7
 """Points of one place: about 2 GiB with what is needed to merge them."""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import Conv, Excite, Mixed, Part, Unit
-from nas.architecture.words import read_parts
+from nas.architecture.unit_words import read_parts
 
 _MORE = r"(?:[2-9]|[1-9]\d+)"
 _ODD = r"(?:[3579]|[1-9]\d*[13579])"

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.rules import Constraint
-from nas.space.structure import STRUCTURE, Automaton
-from nas.space.tables import ADDED, GREATEST
-from nas.space.vector import ALIASES, Vector
+from nas.space.bulk_metrics import ALIASES, Vector
+from nas.space.layer_tables import ADDED, GREATEST
+from nas.space.stage_automaton import STRUCTURE, Automaton
 
 MOST_SMALL = 1 << 14
 """Combinations of small figures; what has more is carried in full."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from constraints.metrics import Metrics
-from nas.space.structure import Event
-from nas.space.tables import ADDED, GREATEST, Slot
-from nas.space.vector import ALIASES, CONSTANT, Vector
+from nas.space.bulk_metrics import ALIASES, CONSTANT, Vector
+from nas.space.layer_tables import ADDED, GREATEST, Slot
+from nas.space.stage_automaton import Event
 
 Range = list[int | float]
 """[least, greatest]."""

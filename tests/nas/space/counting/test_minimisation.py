@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from nas.space.merged import DEAD, Merged
-from tests.nas.space.test_chain import STAGE, chain
+from nas.space.counting.minimisation import DEAD, Merged
+from tests.nas.space.counting.test_layer_graph import STAGE, chain
 
 
 def outcomes(merged: Merged) -> Counter[frozenset[int]]:

@@ -8,8 +8,8 @@ import pytest
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, Constraint, judge, parse_all
 from nas.space.analytic import metrics
+from nas.space.bulk_metrics import Vector, compare
 from nas.space.space import PRESETS, load
-from nas.space.vector import Vector, compare
 
 RULES = [
     *ASSIGNMENT, "params > 99999.5", "macs <= 8M", "convs != 12", "stages != 4",

@@ -4,7 +4,7 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import Conv, Excite, Mixed, Part
-from nas.space.layers import check_last, check_word, misfit, units
+from nas.space.layer_words import check_last, check_word, misfit, units
 
 POST = ("batch_norm", "relu")
 

@@ -1,10 +1,10 @@
 """The figures of every layer, by hand."""
 
 from constraints.rules import parse_all
+from nas.space.bulk_metrics import Vector
+from nas.space.layer_tables import ADDED, GREATEST, Slot, Tables
 from nas.space.space import Space, load
-from nas.space.structure import Event
-from nas.space.tables import ADDED, GREATEST, Slot, Tables
-from nas.space.vector import Vector
+from nas.space.stage_automaton import Event
 
 WIDTHS = {"low": 8, "high": 16, "step": 8}
 

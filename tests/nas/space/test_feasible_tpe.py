@@ -8,7 +8,7 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.space.tpe import SoFar, Values, tpe
+from nas.space.feasible_tpe import SoFar, Values, tpe
 
 SPACE: dict[str, BaseDistribution] = {"width": IntDistribution(1, 64)}
 DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.architecture import words
+from nas.architecture import unit_words
 from nas.architecture.units import ArchitectureError, Conv, Excite, Mixed, Part, Unit
 
 USUAL = ("batch_norm", "relu")
@@ -26,13 +26,13 @@ USUAL = ("batch_norm", "relu")
     ],
 )
 def test_words(word: str, unit: Unit) -> None:
-    assert words.read(word, 16, "BR") == unit
+    assert unit_words.read(word, 16, "BR") == unit
 
 
 def test_a_mixture() -> None:
     expected = Mixed(parts=(Part(3), Part(7, 3, 5)), stride=2, bias=True, post=("gelu",))
-    assert words.read("mx3_7d3a5s2:bG", 16, "BR") == expected
-    assert words.read_parts("1_3_7d3a3") == (Part(1, 1, 1), Part(3, 1, 1), Part(7, 3, 3))
+    assert unit_words.read("mx3_7d3a5s2:bG", 16, "BR") == expected
+    assert unit_words.read_parts("1_3_7d3a3") == (Part(1, 1, 1), Part(3, 1, 1), Part(7, 3, 3))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_mixture() -> None:
 )  # fmt: skip
 def test_what_is_no_layer(word: str) -> None:
     with pytest.raises(ArchitectureError, match=f"^not a layer: {word!r}: write it like c32"):
-        words.read(word, 16, "BR")
+        unit_words.read(word, 16, "BR")
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_what_is_no_layer(word: str) -> None:
     ],
 )
 def test_the_shortest_word(unit: Unit, word: str) -> None:
-    assert words.write(unit, 8, "BR") == word
-    assert words.read(word, 8, "BR") == unit
+    assert unit_words.write(unit, 8, "BR") == word
+    assert unit_words.read(word, 8, "BR") == unit
 
 
 POSTS = st.sampled_from([(), ("relu",), ("layer_norm",), ("batch_norm", "silu"), ("hardswish", "batch_norm")])
@@ -85,4 +85,4 @@ UNITS = CONVS | POINTWISE | GATED | MIXED | st.builds(Excite, reduction=st.integ
 
 @given(UNITS, st.sampled_from(["N", "b", "BR", "bR", "L", "HB"]))
 def test_what_is_written_reads_back(unit: Unit, usual: str) -> None:
-    assert words.read(words.write(unit, 8, usual), 8, usual) == unit
+    assert unit_words.read(unit_words.write(unit, 8, usual), 8, usual) == unit

@@ -16,7 +16,7 @@ from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
-from nas.space.prior import FITTED, Prior, features, work
+from nas.space.proxy import FITTED, Prior, features, work
 from nas.space.sampler import FeasibleSampler
 from nas.training.initialisation import whiten
 

@@ -7,8 +7,8 @@ from itertools import product
 
 import numpy as np
 
-from nas.space.carried import Array
-from nas.space.halves import LARGEST, Counts, Points
+from nas.space.counting.half_paths import LARGEST, Counts, Points
+from nas.space.counting.tracked_metrics import Array
 
 _LIMB = 21
 """Bits of the pieces in which long numbers are multiplied."""

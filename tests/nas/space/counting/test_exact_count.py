@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constraints.rules import ASSIGNMENT, judge, parse_all
-from nas.space import counting, halves
 from nas.space.analytic import metrics
-from nas.space.carried import carried
+from nas.space.bulk_metrics import Vector
+from nas.space.counting import exact_count, half_paths
+from nas.space.counting.tracked_metrics import carried
 from nas.space.space import Space, load
-from nas.space.uniform import draw
-from nas.space.vector import Vector
+from nas.space.uniform_draws import draw
 from tests.nas.space.by_hand import assignment_networks_below
 
 WORDS = ["c3", "c3d2", "c3g2", "pw", "sep3", "sep3_5", "ir3e2", "gate3", "c3se2", "sep5d2"]
@@ -74,19 +74,19 @@ def brute_force(space: Space, expressions: list[str]) -> Counter[frozenset[int]]
 def test_counts_equal_brute_force(space: Space, expressions: list[str]) -> None:
     wanted = brute_force(space, expressions)
     vector, constraints = Vector(space), parse_all(expressions)
-    assert counting.size(vector) == sum(wanted.values())
-    found = counting.count(vector, constraints)
+    assert exact_count.size(vector) == sum(wanted.values())
+    found = exact_count.count(vector, constraints)
     assert found is not None
     assert found.feasible == wanted[frozenset()]
     assert list(found.alone) == [wanted[frozenset({i})] for i in range(len(constraints))]
     rejected = [sum(n for broken, n in wanted.items() if i in broken) for i in range(len(constraints))]
-    assert [counting.rejects(vector, c) for c in constraints] == rejected
+    assert [exact_count.rejects(vector, c) for c in constraints] == rejected
     assert found.metric in ("", "params")
     assert sum(n for _, n in found.histogram) == (found.feasible if found.metric else 0)
 
 
 def test_three_bounds_of_which_two_are_carried_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.space.carried.MOST_SMALL", 30)
+    monkeypatch.setattr("nas.space.counting.tracked_metrics.MOST_SMALL", 30)
     first = {
         "depth": [2, 3], "width": {"low": 8, "high": 16, "step": 8}, "body": ["c3", "sep5d2"],
         "down": ["c3", "sep3"], "residual": [False, "scaled"],
@@ -106,7 +106,7 @@ def test_three_bounds_of_which_two_are_carried_in_full(monkeypatch: pytest.Monke
         carrying = carried(Vector(space), constraints, 0)
         assert carrying is not None
         assert [figure.name for figure in carrying.large] == ["params", "macs"]
-        found = counting.count(Vector(space), constraints)
+        found = exact_count.count(Vector(space), constraints)
         assert found is not None
         assert found.feasible == wanted[frozenset()] > 0
         assert list(found.alone) == [wanted[frozenset({i})] for i in range(len(constraints))]
@@ -117,7 +117,7 @@ def test_three_bounds_of_which_two_are_carried_in_full(monkeypatch: pytest.Monke
 def test_the_histogram_holds_every_feasible_network_up_to_the_limit(op: str) -> None:
     space = load("tiny")
     params = metrics(space.decode(space.random(random.Random(0)))).params
-    found = counting.count(Vector(space), parse_all([f"params {op} {params}"]))
+    found = exact_count.count(Vector(space), parse_all([f"params {op} {params}"]))
     assert found is not None
     assert sum(n for _, n in found.histogram) == found.feasible > 0
 
@@ -125,9 +125,9 @@ def test_the_histogram_holds_every_feasible_network_up_to_the_limit(op: str) -> 
 @pytest.mark.parametrize("preset", ["tiny"])
 def test_a_larger_space_agrees_with_uniform_draws(preset: str) -> None:
     vector, constraints = Vector(load(preset)), parse_all(ASSIGNMENT)
-    found = counting.count(vector, constraints)
+    found = exact_count.count(vector, constraints)
     assert found is not None
-    share = found.feasible / counting.size(vector)
+    share = found.feasible / exact_count.size(vector)
     drawn = vector.feasible(draw(vector, 40_000, np.random.default_rng(0)), constraints).mean()
     assert abs(drawn - share) < 5 * (share * (1 - share) / 40_000) ** 0.5
 
@@ -135,15 +135,15 @@ def test_a_larger_space_agrees_with_uniform_draws(preset: str) -> None:
 def test_the_size_of_a_space_by_hand() -> None:
     # tiny: 2 forms, 2 heads, 3 last widths; of a stage widths, words of layers 1 and 2, of the last, residuals
     first, other = 1 * (1 * 3 * 2 * 2), 2 * (3 * 3 * 2 * 2)
-    assert counting.size(Vector(load("tiny"))) == 2 * 2 * 3 * first * other**3
+    assert exact_count.size(Vector(load("tiny"))) == 2 * 2 * 3 * first * other**3
 
 
 def test_parameters_with_macs_are_counted_exactly_in_the_default_space() -> None:
     vector = Vector(load("assignment"))
     constraints = parse_all([*ASSIGNMENT, "macs < 10M"])
-    found = counting.count(vector, constraints)
+    found = exact_count.count(vector, constraints)
     assert found is not None
-    share = found.feasible / counting.size(vector)
+    share = found.feasible / exact_count.size(vector)
     drawn = vector.feasible(draw(vector, 100_000, np.random.default_rng(0)), constraints).mean()
     assert abs(drawn - share) < 5 * (share * (1 - share) / 100_000) ** 0.5
 
@@ -151,21 +151,21 @@ def test_parameters_with_macs_are_counted_exactly_in_the_default_space() -> None
 @pytest.mark.parametrize(("name", "value"), [("BATCH", 50), ("MOST_CELLS", 0)])
 def test_how_points_are_merged_changes_nothing(name: str, value: int, monkeypatch: pytest.MonkeyPatch) -> None:
     vector, constraints = Vector(load("tiny")), parse_all(["params < 9k", "dilated_convs >= 1", "macs < 1M"])
-    usual = counting.count(vector, constraints)
-    monkeypatch.setattr(halves, name, value)
-    assert counting.count(vector, constraints) == usual
+    usual = exact_count.count(vector, constraints)
+    monkeypatch.setattr(half_paths, name, value)
+    assert exact_count.count(vector, constraints) == usual
     assert usual is not None
     assert usual.feasible > 0
 
 
 def test_counts_past_64_bits_are_refused_rather_than_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     vector, constraints = Vector(load("tiny")), parse_all(["params < 9k"])
-    monkeypatch.setattr(halves, "LARGEST", 1e4)
-    assert counting.count(vector, constraints) is None
+    monkeypatch.setattr(half_paths, "LARGEST", 1e4)
+    assert exact_count.count(vector, constraints) is None
 
 
 def test_the_cheapest_of_trillions_are_counted_as_by_hand() -> None:
-    found = counting.count(Vector(load("assignment")), parse_all([*ASSIGNMENT, "params < 6k"]))
+    found = exact_count.count(Vector(load("assignment")), parse_all([*ASSIGNMENT, "params < 6k"]))
     assert found is not None
     assert found.feasible == assignment_networks_below(6000) > 10_000
 
@@ -174,13 +174,13 @@ def test_every_network_is_counted_once_whatever_the_constraint() -> None:
     """What keeps a rule and what keeps its opposite make up the space, whose size is a product."""
     vector = Vector(load("assignment"))
     for rule, opposite in (("params < 80k", "params >= 80k"), ("receptive_field > 60", "receptive_field <= 60")):
-        halves = [counting.count(vector, parse_all([r])) for r in (rule, opposite)]
-        assert sum(h.feasible for h in halves if h is not None) == counting.size(vector)
+        halves = [exact_count.count(vector, parse_all([r])) for r in (rule, opposite)]
+        assert sum(h.feasible for h in halves if h is not None) == exact_count.size(vector)
 
 
 def test_what_takes_too_much_is_not_counted() -> None:
     vector = Vector(load("wide"))
-    assert counting.count(vector, parse_all(ASSIGNMENT)) is None
+    assert exact_count.count(vector, parse_all(ASSIGNMENT)) is None
     three = ["params < 200k", "macs < 10M", "peak_activation_bytes < 300k", "convs < 20", "receptive_field < 300"]
     assert carried(vector, parse_all(three), 0) is not None
-    assert counting.rejects(vector, parse_all(["stages == 4"])[0]) is not None
+    assert exact_count.rejects(vector, parse_all(["stages == 4"])[0]) is not None

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nas.space.carried import Array
-from nas.space.chain import FIRST, LAST, Place
-from nas.space.merged import DEAD, Merged, Move, Moves
+from nas.space.counting.layer_graph import FIRST, LAST, Place
+from nas.space.counting.minimisation import DEAD, Merged, Move, Moves
+from nas.space.counting.tracked_metrics import Array
 
 LARGEST = 2.0**62
 """Counts stay below, so that whole numbers of 64 bits hold them."""

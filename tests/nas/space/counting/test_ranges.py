@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from constraints.metrics import Metrics
-from nas.space import uniform
+from nas.space import uniform_draws
 from nas.space.analytic import metrics
-from nas.space.ranges import ranges
+from nas.space.bulk_metrics import Vector
+from nas.space.counting.ranges import ranges
 from nas.space.space import Space, load
-from nas.space.vector import Vector
 
 
 def small(**changed: Any) -> Space:
@@ -29,7 +29,7 @@ def small(**changed: Any) -> Space:
 @pytest.mark.parametrize("forms", [["strided"], ["dilated"], ["strided", "strided-last", "dilated"]])
 def test_ranges_are_those_of_every_network(forms: list[str]) -> None:
     vector = Vector(small(forms=forms))
-    networks = [metrics(vector.space.decode(vector.choices(row))) for row in uniform.enumerate_all(vector)]
+    networks = [metrics(vector.space.decode(vector.choices(row))) for row in uniform_draws.enumerate_all(vector)]
     found = ranges(vector)
     assert list(found) == list(Metrics.definitions())
     for name, wanted in found.items():

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from constraints.rules import ASSIGNMENT, parse_all
-from nas.space import listing, uniform
-from nas.space.listing import list_feasible
+from nas.space import uniform_draws
+from nas.space.bulk_metrics import Vector
+from nas.space.counting import listing
+from nas.space.counting.listing import list_feasible
 from nas.space.space import Space, load
-from nas.space.vector import Vector
 from tests.nas.space.by_hand import assignment_networks_below
 
 
@@ -36,7 +37,7 @@ def small() -> Vector:
 )  # fmt: skip
 def test_what_is_listed_is_what_an_enumeration_finds(expressions: list[str]) -> None:
     vector, constraints = small(), parse_all(expressions)
-    rows = uniform.enumerate_all(vector)
+    rows = uniform_draws.enumerate_all(vector)
     found = list_feasible(vector, constraints)
     assert found is not None
     assert found.tolist() == rows[vector.feasible(rows, constraints)].tolist()

@@ -8,9 +8,9 @@ from math import floor
 from typing import NamedTuple
 
 from constraints.rules import Constraint
-from nas.space import counting
-from nas.space.ranges import ranges
-from nas.space.vector import Vector
+from nas.space.bulk_metrics import Vector
+from nas.space.counting import exact_count
+from nas.space.counting.ranges import ranges
 
 
 class Relaxation(NamedTuple):
@@ -24,7 +24,7 @@ class Relaxation(NamedTuple):
 
 def smallest(vector: Vector, constraints: Sequence[Constraint]) -> Relaxation | None:
     """The nearest relaxation of one constraint; None where no single one suffices, or counts take too much."""
-    count = counting.count(vector, constraints)
+    count = exact_count.count(vector, constraints)
     if count is None:
         return None
     best: Relaxation | None = None
@@ -49,14 +49,14 @@ def _nearest(
 
     def some(gap: int) -> bool:
         asked = [replace(constraint, op=op, limit=n) for op, n in _within(constraint, limit, gap)]
-        return bool(counting.feasible(vector, [*others, *asked]))
+        return bool(exact_count.feasible(vector, [*others, *asked]))
 
     gap = _first(some, most)
     if gap is None:
         return None
     is_above = constraint.op in ("<", "<=") or (
         constraint.op in ("==", "!=")
-        and bool(counting.feasible(vector, [*others, replace(constraint, op="==", limit=limit + gap)]))
+        and bool(exact_count.feasible(vector, [*others, replace(constraint, op="==", limit=limit + gap)]))
     )
     return Relaxation(constraint, limit + gap if is_above else limit - gap, gap / scale)
 

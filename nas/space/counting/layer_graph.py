@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from nas.space.carried import Carried
-from nas.space.tables import Slot
+from nas.space.counting.tracked_metrics import Carried
+from nas.space.layer_tables import Slot
 
 FIRST, LAST = 0, 1 << 10
 """``Place.layer`` before a stage's first layer, and before its last."""
