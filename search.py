@@ -46,7 +46,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     format_: Annotated[str, typer.Option("--format", help="table, json, markdown, junit or sarif")] = "table",
 ) -> int:
     """Check a PyTorch model, in a child process with limits."""
-    from constraints.validate import Request, validate_target
+    from constraints.cli.validate import Request, validate_target
 
     return validate_target(
         Request(

@@ -80,7 +80,7 @@ class Report:
 
     def __str__(self) -> str:
         """The table and the reasons, in plain text."""
-        from constraints.render import text
+        from constraints.output.formats import text
 
         return text(self)
 

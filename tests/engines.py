@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from constraints import validate
-from constraints.sandbox import Outcome
-from constraints.sandboxed import answer
+from constraints.cli import validate
+from constraints.sandbox.child import answer
+from constraints.sandbox.parent import Outcome
 from nas.search import launch
 from nas.search.engine import Placement
 

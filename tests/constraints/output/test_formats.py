@@ -12,9 +12,9 @@ from torch import nn
 
 from constraints import Report, check
 from constraints.metrics import Layer
-from constraints.render import FORMATS, junit, markdown, sarif, text
-from constraints.rows import describe, rows
-from constraints.table import print_report
+from constraints.output.formats import FORMATS, junit, markdown, sarif, text
+from constraints.output.table import print_report
+from constraints.output.tree import describe, rows
 
 
 class Block(nn.Module):

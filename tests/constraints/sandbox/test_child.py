@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from constraints.errors import ConstraintError
-from constraints.sandboxed import answer
+from constraints.sandbox.child import answer
 
 MODELS = """
 import torch.nn as nn

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from constraints.metrics import Layer
+from constraints.output.tree import Row, rows
 from constraints.report import Report
-from constraints.rows import Row, rows
 from constraints.rules import Verdict, parse
 
 _HEADING_RULE = Box("\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True)

@@ -6,13 +6,13 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from constraints.cli.options import read_arguments, read_bytes, read_numbers, read_seconds, read_shape
+from constraints.cli.profiles import chosen
+from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
 from constraints.errors import UnusableInputError
-from constraints.options import read_arguments, read_bytes, read_numbers, read_seconds, read_shape
-from constraints.profiles import chosen
 from constraints.report import Report
 from constraints.rules import parse_all
-from constraints.sandbox import Limits, check_file
-from constraints.target import line_of, parse_target, possible_metrics, read_source
+from constraints.sandbox.parent import Limits, check_file
 
 _FORMATS = ("table", "json", "markdown", "junit", "sarif")
 _CHANNELS = 3
@@ -63,7 +63,7 @@ def validate_target(request: Request) -> int:
 
 
 def _message(request: Request, require: tuple[str, ...]) -> dict[str, object]:
-    """What the child is told; see constraints/sandboxed.py."""
+    """What the child is told; see constraints/sandbox/child.py."""
     kept = {"target", "augmentation", "classes", "verify"}
     return {k: v for k, v in asdict(request).items() if k in kept} | {
         "input": read_shape(request.input),
@@ -77,8 +77,8 @@ def _message(request: Request, require: tuple[str, ...]) -> dict[str, object]:
 def _show(report: Report, form: str) -> None:
     from rich.console import Console
 
-    from constraints.render import FORMATS
-    from constraints.table import print_report
+    from constraints.output.formats import FORMATS
+    from constraints.output.table import print_report
 
     if form == "table":
         print_report(report, Console())

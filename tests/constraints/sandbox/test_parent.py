@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from constraints.errors import ModelFailedError, UnusableInputError
-from constraints.sandbox import MARK, Limits, Outcome, check_file
+from constraints.sandbox.parent import MARK, Limits, Outcome, check_file
 
 NET = """
 import torch.nn as nn

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 from rich.console import Console
 
 from constraints.metrics import Metrics
+from constraints.output.table import print_report
 from constraints.report import Report
 from constraints.rules import Verdict
-from constraints.table import print_report
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _WIDTH = 100
@@ -84,7 +84,7 @@ FORMATS: Mapping[str, Callable[[Report], str]] = {
     "junit": junit,
     "sarif": sarif,
 }
-"""The machine's formats by name; the table is ``constraints.table.print_report``, which needs a console."""
+"""The machine's formats by name; the table is ``constraints.output.table.print_report``, which needs a console."""
 
 
 def _markdown_row(verdict: Verdict) -> str:

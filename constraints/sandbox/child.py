@@ -1,6 +1,6 @@
 """The child's side of the sandbox: load the user's code, check it, answer in JSON lines over a pipe.
 
-Run as ``python -m constraints.sandboxed FD``; the request is one JSON document on standard input: ``target``,
+Run as ``python -m constraints.sandbox.child FD``; the request is one JSON document on standard input: ``target``,
 ``input``, ``arguments``, ``require``, ``classes``, ``verify``, ``fixes``, ``augmentation``, ``mean``,
 ``memory_bytes``. Each line of the answer is ``{"stage": ...}``, then ``{"report": ...}`` or ``{"error":
 ...}``.
@@ -28,16 +28,17 @@ from typing import Any
 from torch import nn
 
 from constraints.checker import check, definition
-from constraints.custom import found_in
+from constraints.cli.target import Target, parse_target
 from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
 from constraints.report import Report
 from constraints.rules import Verdict, parse_all
-from constraints.target import Target, parse_target
+from constraints.user_metrics import found_in
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _FOREVER_SECONDS = 10**6
+_PACKAGE = Path(__file__).parents[1]
 Send = Callable[[Mapping[str, Any]], None]
 
 
@@ -147,7 +148,7 @@ def _line(error: BaseException) -> str:
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if "site-packages" not in frame.filename
-        and Path(frame.filename).parent != Path(__file__).parent
+        and _PACKAGE not in Path(frame.filename).parents
         and not frame.filename.startswith(("<", sys.base_prefix))
     ]
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""

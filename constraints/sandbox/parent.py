@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
-from constraints.processes import Family, resident_bytes
 from constraints.report import Report
+from constraints.sandbox.processes import Family, resident_bytes
 
 MARK = "CONSTRAINTS_SANDBOX"
 """Environment variable that every process of one check inherits, by which stray ones are found."""
@@ -116,11 +116,11 @@ class _Child:
         return self.output.decode("utf-8", "replace")
 
     def _launch(self, result_pipe: int) -> subprocess.Popen[bytes]:
-        root = str(Path(__file__).resolve().parent.parent)
+        root = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
         environment = {"OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"} | os.environ
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "constraints.sandboxed", str(result_pipe)],
+            [sys.executable, "-P", "-m", "constraints.sandbox.child", str(result_pipe)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
