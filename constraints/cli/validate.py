@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from constraints.cli.options import read_arguments, read_bytes, read_numbers, read_seconds, read_shape
@@ -12,14 +13,15 @@ from constraints.cli.target import line_of, parse_target, possible_metrics, read
 from constraints.errors import UnusableInputError
 from constraints.report import Report
 from constraints.rules import parse_all
-from constraints.sandbox.parent import Limits, check_file
+from constraints.sandbox.parent import check_file
+from constraints.sandbox.request import Limits, Request
 
 _FORMATS = ("table", "json", "markdown", "junit", "sarif")
 _CHANNELS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Options:
     """The options of the command, as they were written."""
 
     target: str
@@ -37,41 +39,47 @@ class Request:
     format: str = "table"
 
 
-def validate_target(request: Request) -> int:
+def validate_target(options: Options) -> int:
     """Check, print the report on stdout, and return the exit code: 0 when everything holds, 1 when not.
 
     Raises UnusableInputError and ModelFailedError as the sandbox does; everything that can be found wrong
     without starting it is found first.
     """
-    if request.format not in _FORMATS:
-        raise UnusableInputError(f"unknown format: {request.format!r}: use one of {', '.join(_FORMATS)}")
-    target = parse_target(request.target)
-    tree = read_source(target)
-    require = chosen(request.require, request.constraints, request.profile)
-    if (names := possible_metrics(tree)) is not None:
-        parse_all(require, names)
-    if request.augmentation:
-        read_source(parse_target(request.augmentation))
-    limits = Limits(seconds=read_seconds(request.timeout), memory_bytes=read_bytes(request.memory))
-    outcome = check_file(_message(request, require), limits)
+    if options.format not in _FORMATS:
+        raise UnusableInputError(f"unknown format: {options.format!r}: use one of {', '.join(_FORMATS)}")
+    request, tree = _read(options)
+    outcome = check_file(request)
     sys.stderr.write(outcome.printed)
     report = outcome.report
-    if tree is not None and target.file and (line := line_of(tree, target.name)):
-        report = replace(report, location=(str(target.file), line))
-    _show(report, request.format)
+    if tree is not None and (line := line_of(tree, request.target.name)):
+        report = replace(report, location=(str(request.target.file), line))
+    _show(report, options.format)
     return 0 if report.ok else 1
 
 
-def _message(request: Request, require: tuple[str, ...]) -> dict[str, object]:
-    """What the child is told; see constraints/sandbox/child.py."""
-    kept = {"target", "augmentation", "classes", "verify"}
-    return {k: v for k, v in asdict(request).items() if k in kept} | {
-        "input": read_shape(request.input),
-        "arguments": read_arguments(request.arguments),
-        "require": require,
-        "mean": read_numbers(request.mean, _CHANNELS),
-        "fixes": True,
-    }
+def _read(options: Options) -> tuple[Request, ast.Module | None]:
+    """The options as values, and the syntax tree of a target that is a file."""
+    target = parse_target(options.target)
+    tree = read_source(target)
+    require = chosen(options.require, options.constraints, options.profile)
+    if (names := possible_metrics(tree)) is not None:
+        parse_all(require, names)
+    augmentation = parse_target(options.augmentation) if options.augmentation else None
+    if augmentation:
+        read_source(augmentation)
+    limits = Limits(seconds=read_seconds(options.timeout), memory_bytes=read_bytes(options.memory))
+    request = Request(
+        target=target,
+        input=read_shape(options.input),
+        arguments=read_arguments(options.arguments),
+        require=require,
+        classes=options.classes,
+        verify=options.verify,
+        augmentation=augmentation,
+        mean=read_numbers(options.mean, _CHANNELS),
+        limits=limits,
+    )
+    return request, tree
 
 
 def _show(report: Report, form: str) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from constraints.cli.target import parse_target
 from constraints.errors import ConstraintError
 from constraints.sandbox.child import answer
+from constraints.sandbox.request import Request
 
 MODELS = """
 import torch.nn as nn
@@ -38,10 +40,10 @@ def make(width: int = 4, name: str = "x"):
 def wrong():
     return [1]
 """
-REQUEST: Mapping[str, Any] = {
-    "input": [3, 32, 32], "arguments": {}, "require": ["params > 1"], "classes": None, "verify": False, "fixes": False,
-    "augmentation": None, "mean": [0.5, 0.5, 0.5],
-}  # fmt: skip
+
+
+def request(target: str, arguments: Mapping[str, Any]) -> Request:
+    return Request(target=parse_target(target), arguments=arguments, require=("params > 1",), fixes=False)
 
 
 @pytest.fixture
@@ -68,13 +70,13 @@ def test_one_line_for_each_error_of_the_model(
     file: Path, name: str, arguments: dict[str, Any], code: int, message: str
 ) -> None:
     with pytest.raises(ConstraintError) as caught:
-        answer({**REQUEST, "target": f"{file}:{name}", "arguments": arguments}, lambda stage: None)
+        answer(request(f"{file}:{name}", arguments), lambda stage: None)
     assert str(caught.value).startswith(message.format(file=file))
     assert caught.value.exit_code == code
 
 
 def test_a_good_model_is_reported_stage_by_stage(file: Path) -> None:
     stages: list[Mapping[str, Any]] = []
-    report = answer({**REQUEST, "target": f"{file}:make", "arguments": {"name": "ab"}}, stages.append)
+    report = answer(request(f"{file}:make", {"name": "ab"}), stages.append)
     assert report.metrics["params"] == 27 * 6 + 6
     assert [line["stage"] for line in stages] == ["import", "construction", "forward"]
