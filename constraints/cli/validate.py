@@ -11,12 +11,12 @@ from constraints.cli.options import read_arguments, read_bytes, read_numbers, re
 from constraints.cli.profiles import chosen
 from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
 from constraints.errors import UnusableInputError
+from constraints.output.formats import FORMATS, NAMES
 from constraints.report import Report
 from constraints.rules import parse_all
 from constraints.sandbox.parent import check_file
 from constraints.sandbox.request import Limits, Request
 
-_FORMATS = ("table", "json", "markdown", "junit", "sarif")
 _CHANNELS = 3
 
 
@@ -45,8 +45,8 @@ def validate_target(options: Options) -> int:
     Raises UnusableInputError and ModelFailedError as the sandbox does; everything that can be found wrong
     without starting it is found first.
     """
-    if options.format not in _FORMATS:
-        raise UnusableInputError(f"unknown format: {options.format!r}: use one of {', '.join(_FORMATS)}")
+    if options.format not in NAMES:
+        raise UnusableInputError(f"unknown format: {options.format!r}: use one of {', '.join(NAMES)}")
     request, tree = _read(options)
     outcome = check_file(request)
     sys.stderr.write(outcome.printed)
@@ -82,13 +82,12 @@ def _read(options: Options) -> tuple[Request, ast.Module | None]:
     return request, tree
 
 
-def _show(report: Report, form: str) -> None:
+def _show(report: Report, output_format: str) -> None:
     from rich.console import Console
 
-    from constraints.output.formats import FORMATS
     from constraints.output.table import print_report
 
-    if form == "table":
+    if output_format == "table":
         print_report(report, Console())
     else:
-        print(FORMATS[form](report))
+        print(FORMATS[output_format](report))

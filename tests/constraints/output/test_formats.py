@@ -12,8 +12,8 @@ from torch import nn
 
 from constraints import Report, check
 from constraints.metrics import Layer
-from constraints.output.formats import FORMATS, junit, markdown, sarif, text
-from constraints.output.table import print_report
+from constraints.output.formats import FORMATS, junit, markdown, sarif
+from constraints.output.table import print_report, text
 from constraints.output.tree import describe, rows
 
 
