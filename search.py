@@ -46,10 +46,10 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     format_: Annotated[str, typer.Option("--format", help="table, json, markdown, junit or sarif")] = "table",
 ) -> int:
     """Check a PyTorch model, in a child process with limits."""
-    from constraints.validate import Request, validate_target
+    from constraints.cli.validate import Options, validate_target
 
     return validate_target(
-        Request(
+        Options(
             target=target,
             input=input_,
             arguments=arg or [],

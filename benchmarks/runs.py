@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from constraints.processes import Family
+from constraints.sandbox.processes import Family
 
 _ROOT = Path(__file__).parents[1]
 _MARK = "NAS_BENCHMARK"

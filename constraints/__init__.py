@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from constraints.augmentation import judge_augmentation
     from constraints.checker import check
-    from constraints.custom import metric
     from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
     from constraints.report import Report
+    from constraints.user_metrics import metric
 
 __all__ = [
     "ConstraintError",
@@ -32,7 +32,7 @@ _HOMES = {
     "UnusableInputError": "errors",
     "check": "checker",
     "judge_augmentation": "augmentation",
-    "metric": "custom",
+    "metric": "user_metrics",
 }
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 from rich.live import Live
 
+from constraints.cli.profiles import read_constraints
 from constraints.errors import ConstraintError, UnusableInputError
-from constraints.profiles import read_constraints
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.results.digest import read_digest
 from nas.results.leaderboard import Leaderboard, Row, leaderboard
@@ -194,10 +194,10 @@ def space(
     neighbours: str | None = None,
 ) -> int:
     """Print what a space holds, or with ``neighbours`` the feasible networks one edit away from one of its own."""
-    from nas.own_metrics import figures as own_figures
-    from nas.own_metrics import read_metrics
     from nas.space import show
     from nas.space.describe import OwnMetrics
+    from nas.user_metrics import figures as own_figures
+    from nas.user_metrics import read_metrics
 
     show.check_format(form)
     own = read_metrics(metrics) if metrics is not None else ()

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from constraints.cli.options import read_seconds
 from constraints.errors import UnusableInputError
-from constraints.options import read_seconds
 from constraints.rules import ASSIGNMENT, parse
 from nas.validation import read_toml, validated
 

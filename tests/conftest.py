@@ -27,7 +27,7 @@ LONGEST = (
     "test_search_crashes.py",
     "test_docs.py",
     "test_search_validate.py",
-    "test_sandbox.py",
+    "test_parent.py",
     "test_train.py",
     "test_browser.py",
 )

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from constraints import validate
-from constraints.sandbox import Outcome
-from constraints.sandboxed import answer
+from constraints.cli import validate
+from constraints.sandbox.child import answer
+from constraints.sandbox.parent import Outcome
+from constraints.sandbox.request import Request
 from nas.search import launch
 from nas.search.engine import Placement
 
@@ -48,7 +49,7 @@ def search_in_this_process(patch: pytest.MonkeyPatch) -> None:
 def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
     """Spare each check of a harmless model the child."""
 
-    def check_file(request: Any, limits: Any) -> Outcome:
+    def check_file(request: Request) -> Outcome:
         return Outcome(report=answer(request, lambda stage: None), printed="")
 
     patch.setattr(validate, "check_file", check_file)

@@ -161,7 +161,7 @@ def test_a_syntax_error_names_its_line(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_constraints_from_a_table_and_its_profiles(tmp_path: Path) -> None:
-    from constraints.profiles import chosen
+    from constraints.cli.profiles import chosen
 
     file = tmp_path / "rules.toml"
     file.write_text(
@@ -219,7 +219,7 @@ def test_an_interrupt_is_130_and_ends_the_child(models: Path, tmp_path: Path) ->
     out, err = process.communicate(timeout=200)
     assert (process.returncode, out, err) == (130, "", "error: interrupted\n")
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert not any("constraints.sandboxed" in line and str(file) in line for line in listed.splitlines())
+    assert not any("constraints.sandbox.child" in line and str(file) in line for line in listed.splitlines())
 
 
 def test_help_loads_no_torch() -> None:

@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from constraints.table import print_report
+from constraints.output.table import print_report
 from nas.results.card import Card, Stage
 from nas.results.curves import chart
 from nas.results.tables import duration

@@ -163,8 +163,7 @@ def test_a_verdict_reads_like_its_json() -> None:
 
 
 def test_rules_report_and_command_line_load_no_torch() -> None:
-    code = (
-        "import sys, constraints.rules, constraints.report, constraints.validate, search; print('torch' in sys.modules)"
-    )
+    modules = "constraints.rules, constraints.report, constraints.cli.validate, search"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

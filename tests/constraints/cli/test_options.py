@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from constraints.cli.options import read_arguments, read_bytes, read_numbers, read_seconds, read_shape
 from constraints.errors import UnusableInputError
-from constraints.options import read_arguments, read_bytes, read_numbers, read_seconds, read_shape
 
 
 @given(st.lists(st.integers(1, 1_000_000), min_size=1, max_size=4))

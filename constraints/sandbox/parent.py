@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
-from constraints.processes import Family, resident_bytes
 from constraints.report import Report
+from constraints.sandbox.processes import Family, resident_bytes
+from constraints.sandbox.request import Request
 
 MARK = "CONSTRAINTS_SANDBOX"
 """Environment variable that every process of one check inherits, by which stray ones are found."""
@@ -36,16 +37,6 @@ _CHUNK = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What the user's code may take."""
-
-    seconds: float = 60.0
-    """Wall time from the moment the user's code begins; starting Python and torch is not counted."""
-    memory_bytes: int = 4 * 2**30
-    """Of all its processes together, torch's own half gigabyte included."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What came of a check."""
 
@@ -54,13 +45,13 @@ class Outcome:
     """What the user's code wrote to its standard streams, at most 64 kB of it."""
 
 
-def check_file(request: Mapping[str, Any], limits: Limits) -> Outcome:
-    """Check the target that ``request`` describes (the child's module says how) under ``limits``.
+def check_file(request: Request) -> Outcome:
+    """Check the target that ``request`` describes, under its limits.
 
     Raises UnusableInputError for input that cannot be used and ModelFailedError when the user's code raised,
     hung, crashed, or outgrew its limits. No process is left behind, whatever happens.
     """
-    with _Child(request, limits) as child:
+    with _Child(request) as child:
         report = child.result()
     return Outcome(report=report, printed=child.printed())
 
@@ -69,8 +60,7 @@ def check_file(request: Mapping[str, Any], limits: Limits) -> Outcome:
 class _Child:
     """A running check: reads its two pipes, watches its limits, ends it and everything that it started."""
 
-    request: Mapping[str, Any]
-    limits: Limits
+    request: Request
     stage: str = "start"
     lines: bytearray = field(default_factory=bytearray)
     output: bytearray = field(default_factory=bytearray)
@@ -116,11 +106,11 @@ class _Child:
         return self.output.decode("utf-8", "replace")
 
     def _launch(self, result_pipe: int) -> subprocess.Popen[bytes]:
-        root = str(Path(__file__).resolve().parent.parent)
+        root = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
         environment = {"OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"} | os.environ
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "constraints.sandboxed", str(result_pipe)],
+            [sys.executable, "-P", "-m", "constraints.sandbox.child", str(result_pipe)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -129,9 +119,8 @@ class _Child:
             env=environment | {"PYTHONPATH": paths, MARK: self.mark},
         )
         assert process.stdin is not None
-        request = json.dumps({**self.request, "memory_bytes": self.limits.memory_bytes})
         with contextlib.suppress(BrokenPipeError), process.stdin:
-            process.stdin.write(request.encode())
+            process.stdin.write(self.request.to_json().encode())
         return process
 
     def _answer(self) -> dict[str, Any] | None:
@@ -181,7 +170,7 @@ class _Child:
     def _watch(self) -> None:
         """Raise ModelFailedError when a limit is passed."""
         now = time.monotonic()
-        allowed = self.limits.seconds if self.stage != "start" else _START_SECONDS
+        allowed = self.request.limits.seconds if self.stage != "start" else _START_SECONDS
         if now - self.started > allowed:
             raise self._outgrown("took too long", f"{allowed:g} s: raise --timeout")
         if self.output_bytes > _MOST_OUTPUT_BYTES:
@@ -192,7 +181,7 @@ class _Child:
         processes = self.family.living()
         if len(processes) > _MOST_PROCESSES:
             raise self._outgrown("started too many processes", f"over {_MOST_PROCESSES}: start fewer")
-        if (used := resident_bytes(processes)) > self.limits.memory_bytes:
+        if (used := resident_bytes(processes)) > self.request.limits.memory_bytes:
             raise self._outgrown("outgrew its memory", f"{used / 2**30:.1f} GiB: raise --memory")
 
     def _outgrown(self, what: str, value_and_remedy: str) -> ModelFailedError:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from typing import Any
 
 from rich.box import Box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from constraints.findings import Findings
 from constraints.metrics import Layer
-from constraints.report import Report
-from constraints.rows import Row, rows
+from constraints.output.numbers import count, exact, shape, sides
+from constraints.output.tree import Row, rows
 from constraints.rules import Verdict, parse
 
 _HEADING_RULE = Box("\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True)
-_THOUSAND, _LONG = 1000, 100_000
-_UNITS = ("", "k", "M", "G", "T", "P")
+_WIDTH = 100
 
 
-def print_report(report: Report, console: Console) -> None:
+def print_report(report: Findings, console: Console) -> None:
     """The layers with what each sees and costs, the totals, each constraint with its reason, the warnings."""
     marked = _passing(report)
     ascii_only = _ascii(console)
@@ -38,11 +38,19 @@ def print_report(report: Report, console: Console) -> None:
     console.print(_summary(report))
 
 
+def text(report: Findings, width: int = _WIDTH) -> str:
+    """The table and the reasons in plain text, without colour."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    with console.capture() as captured:
+        print_report(report, console)
+    return captured.get().rstrip("\n")
+
+
 def _table() -> Table:
     return Table(box=_HEADING_RULE, padding=(0, 1, 0, 0), pad_edge=False, expand=True, show_edge=False)
 
 
-def _layers(report: Report, marked: tuple[Layer, str] | None, ascii_only: bool) -> Table:
+def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool) -> Table:
     table = _table()
     table.add_column("Layer (operation)", ratio=1, no_wrap=True, overflow="crop" if ascii_only else "ellipsis")
     for heading in ("Output", "Params", "MACs", "RF", "Jump"):
@@ -56,11 +64,11 @@ def _layers(report: Report, marked: tuple[Layer, str] | None, ascii_only: bool) 
 
 
 def _cells(row: Row, mark: str) -> tuple[str, ...]:
-    params, macs = _count(row.params * row.times), _count(row.macs * row.times)
+    params, macs = count(row.params * row.times), count(row.macs * row.times)
     if row.layer is None:
         return "", params, macs, "", ""
     layer = row.layer
-    return _shape(layer.output), params, macs, _sides(layer.receptive_field) + mark, _sides(layer.jump)
+    return shape(layer.output), params, macs, sides(layer.receptive_field) + mark, sides(layer.jump)
 
 
 def _label(row: Row, branch: str, ascii_only: bool) -> Text:
@@ -81,7 +89,7 @@ def _branches(found: Sequence[Row], ascii_only: bool) -> list[str]:
     return drawn[::-1]
 
 
-def _row_of(found: Sequence[Row], report: Report, marked: tuple[Layer, str] | None) -> str | None:
+def _row_of(found: Sequence[Row], report: Findings, marked: tuple[Layer, str] | None) -> str | None:
     """Path of the row that shows the marked layer; of the next row shown, where a fold hides it."""
     if marked is None:
         return None
@@ -90,7 +98,7 @@ def _row_of(found: Sequence[Row], report: Report, marked: tuple[Layer, str] | No
     return next((layer.name for layer in report.layers[position:] if layer.name in shown), None)
 
 
-def _passing(report: Report) -> tuple[Layer, str] | None:
+def _passing(report: Findings) -> tuple[Layer, str] | None:
     """The first layer at which the receptive field satisfies the lower limit asked of it, and that limit."""
     wanted = [v for v in report.constraints if v.name == "receptive_field" and ">" in v.expr]
     for verdict in wanted[:1]:
@@ -106,19 +114,19 @@ def _is_map(layer: Layer) -> bool:
     return max(layer.output[1:], default=1) > 1
 
 
-def _totals(report: Report) -> str:
+def _totals(report: Findings) -> str:
     m = report.metrics
     peak, macs = m["peak_activation_bytes"], m["macs"]
     shown = "unknown" if macs is None else f"{macs:,}"
     return (
         f"params {m['params']:,} ({m['trainable_params']:,} trainable), MACs {shown}\n"
-        f"input {_shape(report.input)}, output {_shape(report.output) or '1'}, "
-        f"receptive field {_sides(m['receptive_field_hw']) or 'unknown'}, "
+        f"input {shape(report.input)}, output {shape(report.output) or '1'}, "
+        f"receptive field {sides(m['receptive_field_hw']) or 'unknown'}, "
         f"peak activations {'unknown' if peak is None else f'{peak / 1e6:,.2f} MB'}"
     )
 
 
-def _verdicts(report: Report) -> Table:
+def _verdicts(report: Findings) -> Table:
     table = _table()
     table.add_column("", no_wrap=True)
     table.add_column("Constraint", overflow="fold")
@@ -126,7 +134,7 @@ def _verdicts(report: Report) -> Table:
     table.add_column("Why", ratio=1, overflow="fold")
     for verdict in report.constraints:
         state = Text("ok", style="green") if verdict.ok else Text("FAIL", style="bold red")
-        value = "unknown" if verdict.value is None else _exact(verdict.value)
+        value = exact(verdict.value)
         table.add_row(state, Text(verdict.expr), value, Text(verdict.why))
     return table
 
@@ -142,7 +150,7 @@ def _few(names: tuple[str, ...], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _summary(report: Report) -> Text:
+def _summary(report: Findings) -> Text:
     failed = sum(not v.ok for v in report.constraints)
     if not failed:
         return Text(f"{report.target}: all {len(report.constraints)} constraints hold", style="green")
@@ -155,28 +163,3 @@ def _ascii(console: Console) -> bool:
 
 def _mark(ascii_only: bool) -> str:
     return "<" if ascii_only else "◄"
-
-
-def _shape(sizes: Sequence[int]) -> str:
-    return "x".join(map(str, sizes))
-
-
-def _sides(sizes: Sequence[float] | None) -> str:
-    """``47`` or ``3x9``: one number where the sides agree."""
-    if not sizes:
-        return ""
-    return f"{sizes[0]:g}" if len(set(sizes)) == 1 else "x".join(f"{s:g}" for s in sizes)
-
-
-def _exact(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:,}"
-
-
-def _count(number: int) -> str:
-    """Four digits' worth: 104,768 in full, 8,771,712 as 8.77M; nothing for 0."""
-    if number < _LONG:
-        return f"{number:,}" if number else ""
-    power, scaled = 0, float(number)
-    while scaled >= _THOUSAND - 0.5 and power < len(_UNITS) - 1:
-        scaled, power = scaled / _THOUSAND, power + 1
-    return f"{scaled:.3g}{_UNITS[power]}"

@@ -1,38 +1,26 @@
-"""Show a report: a table for people, JSON, markdown, JUnit and SARIF for machines; no torch."""
+"""The report as text for machines: JSON, markdown, JUnit and SARIF; a new format is one entry of ``FORMATS``."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from rich.console import Console
-
+from constraints.findings import Findings
 from constraints.metrics import Metrics
-from constraints.report import Report
+from constraints.output.numbers import exact
 from constraints.rules import Verdict
-from constraints.table import print_report
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_WIDTH = 100
 
 
-def text(report: Report, width: int = _WIDTH) -> str:
-    """The table and the reasons in plain text, without colour."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
-    with console.capture() as captured:
-        print_report(report, console)
-    return captured.get().rstrip("\n")
-
-
-def as_json(report: Report) -> str:
+def as_json(report: Findings) -> str:
     """One JSON document by the published schema."""
     return report.to_json()
 
 
-def markdown(report: Report) -> str:
+def markdown(report: Findings) -> str:
     """Tables for a pull request or a note."""
     lines = [
         f"### {'✅' if report.ok else '❌'} `{report.target}`",
@@ -43,13 +31,13 @@ def markdown(report: Report) -> str:
         "",
         "| metric | value |",
         "|---|---|",
-        *(f"| {name} | {_cell(value)} |" for name, value in report.metrics.items()),
+        *(f"| {name} | {exact(value)} |" for name, value in report.metrics.items()),
         *("", *(f"- warning: {_escaped(w)}" for w in report.warnings)),
     ]
     return "\n".join(lines).rstrip()
 
 
-def junit(report: Report) -> str:
+def junit(report: Findings) -> str:
     """A JUnit test suite with one case for each constraint."""
     failed = [v for v in report.constraints if not v.ok]
     counts = {
@@ -69,7 +57,7 @@ def junit(report: Report) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
 
 
-def sarif(report: Report) -> str:
+def sarif(report: Findings) -> str:
     """SARIF 2.1.0: one result for each constraint that fails, at the line that defines the model."""
     rules = {v.name: v for v in report.constraints}
     driver = {"name": "constraints", "rules": [_sarif_rule(name) for name in rules]}
@@ -78,26 +66,20 @@ def sarif(report: Report) -> str:
     return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, ensure_ascii=False)
 
 
-FORMATS: Mapping[str, Callable[[Report], str]] = {
+FORMATS: Mapping[str, Callable[[Findings], str]] = {
     "json": as_json,
     "markdown": markdown,
     "junit": junit,
     "sarif": sarif,
 }
-"""The machine's formats by name; the table is ``constraints.table.print_report``, which needs a console."""
+"""What each format for machines writes."""
+NAMES = ("table", *FORMATS)
+"""All that can be asked for; the table needs a console: ``constraints.output.table.print_report``."""
 
 
 def _markdown_row(verdict: Verdict) -> str:
     why = "<br>".join([_escaped(verdict.why), *(f"fix: {_escaped(f)}" for f in verdict.fix)])
-    return f"| {'✅' if verdict.ok else '❌'} | `{verdict.expr}` | {_cell(verdict.value)} | {why} |"
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_cell, value))
-    return str(value).lower() if isinstance(value, bool) else f"{value:,}"
+    return f"| {'✅' if verdict.ok else '❌'} | `{verdict.expr}` | {exact(verdict.value)} | {why} |"
 
 
 def _escaped(words: str) -> str:
@@ -109,7 +91,7 @@ def _sarif_rule(name: str) -> dict[str, Any]:
     return {"id": name, "shortDescription": {"text": definition}}
 
 
-def _sarif_result(verdict: Verdict, report: Report) -> dict[str, Any]:
+def _sarif_result(verdict: Verdict, report: Findings) -> dict[str, Any]:
     message = ". ".join([f"{verdict.expr}: {verdict.why}", *(f"Fix: {f}" for f in verdict.fix)])
     result: dict[str, Any] = {"ruleId": verdict.name, "level": "error", "message": {"text": message}}
     if report.location:

@@ -3,12 +3,12 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from constraints.errors import ModelFailedError, UnusableInputError
-from constraints.sandbox import MARK, Limits, Outcome, check_file
+from constraints.sandbox.parent import MARK, Outcome, check_file
+from constraints.sandbox.request import Limits, Request, Target
 
 NET = """
 import torch.nn as nn
@@ -24,21 +24,11 @@ SLEEPER = "sleep\0" + "86399\0"
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory and strays are watched through /proc")
 
 
-def checked(tmp_path: Path, code: str, limits: Limits = LIMITS, **changes: Any) -> Outcome:
+def checked(tmp_path: Path, code: str, limits: Limits = LIMITS) -> Outcome:
     file = tmp_path / "net.py"
     file.write_text(code + NET)
-    request: dict[str, Any] = {
-        "target": f"{file}:Net",
-        "input": [3, 32, 32],
-        "arguments": {},
-        "require": ["params > 1"],
-        "classes": None,
-        "verify": False,
-        "fixes": True,
-        "augmentation": None,
-        "mean": [0.5, 0.5, 0.5],
-    }
-    return check_file(request | changes, limits)
+    target = Target(text=f"{file}:Net", file=file, module="", name="Net")
+    return check_file(Request(target=target, require=("params > 1",), limits=limits))
 
 
 def strays() -> list[str]:

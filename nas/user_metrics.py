@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from constraints.custom import CustomMetric, found_in
 from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.user_metrics import CustomMetric, found_in
 from nas.architecture.spec import Architecture
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from constraints.cli.validate import Options, validate_target
 from constraints.errors import UnusableInputError
-from constraints.validate import Request, validate_target
 
 NET = """import torch.nn as nn
 from constraints import metric
@@ -32,9 +32,9 @@ def net(tmp_path: Path) -> Path:
     return file
 
 
-def request(target: object, **changes: Any) -> Request:
+def request(target: object, **changes: Any) -> Options:
     given: dict[str, Any] = {"arguments": ["width=7"], "require": ["params == 70"], "input": "1,8,8"}
-    return Request(target=f"{target}:make", **{**given, **changes})
+    return Options(target=f"{target}:make", **{**given, **changes})
 
 
 def test_the_report_goes_to_stdout_and_what_the_code_prints_to_stderr(

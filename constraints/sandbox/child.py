@@ -1,9 +1,7 @@
 """The child's side of the sandbox: load the user's code, check it, answer in JSON lines over a pipe.
 
-Run as ``python -m constraints.sandboxed FD``; the request is one JSON document on standard input: ``target``,
-``input``, ``arguments``, ``require``, ``classes``, ``verify``, ``fixes``, ``augmentation``, ``mean``,
-``memory_bytes``. Each line of the answer is ``{"stage": ...}``, then ``{"report": ...}`` or ``{"error":
-...}``.
+Run as ``python -m constraints.sandbox.child FD``; a ``Request`` comes as JSON on standard input. Each line of the
+answer is ``{"stage": ...}``, the last one ``{"report": ...}`` or ``{"error": ...}``.
 """
 
 from __future__ import annotations
@@ -28,16 +26,17 @@ from typing import Any
 from torch import nn
 
 from constraints.checker import check, definition
-from constraints.custom import found_in
 from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
 from constraints.report import Report
 from constraints.rules import Verdict, parse_all
-from constraints.target import Target, parse_target
+from constraints.sandbox.request import Request, Target
+from constraints.user_metrics import found_in
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _FOREVER_SECONDS = 10**6
+_PACKAGE = Path(__file__).parents[1]
 Send = Callable[[Mapping[str, Any]], None]
 
 
@@ -46,7 +45,7 @@ def main() -> None:
     me = os.getpid()
     pipe = int(sys.argv[1])
     os.set_inheritable(pipe, False)
-    request = json.load(sys.stdin)
+    request = Request.from_json(sys.stdin.read())
 
     def send(line: Mapping[str, Any]) -> None:
         if os.getpid() != me:  # a copy that the user's code forked came back here: it must not answer too
@@ -54,7 +53,7 @@ def main() -> None:
         _write(pipe, (json.dumps(line) + "\n").encode())
 
     try:
-        _limit(request["memory_bytes"])
+        _limit(request.limits.memory_bytes)
         send({"report": answer(request, send).to_dict()})
     except ConstraintError as error:
         kind = "unusable" if isinstance(error, UnusableInputError) else "failed"
@@ -86,31 +85,31 @@ def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def answer(request: Mapping[str, Any], send: Send) -> Report:
+def answer(request: Request, send: Send) -> Report:
     """Load what a request names and check it; ``send`` hears of each stage.
 
     Raises UnusableInputError for what cannot be checked and ModelFailedError for what the user's code raised.
     """
-    target = parse_target(request["target"])
+    target = request.target
     thing, module = _load(target, "import", send)
     metrics = found_in(vars(module))
-    parse_all(request["require"], [m.name for m in metrics])
-    model = _model(target, thing, request["arguments"], send)
+    parse_all(request.require, [m.name for m in metrics])
+    model = _model(target, thing, request.arguments, send)
     with _stage("forward", send):
         report = check(
             model,
-            request["input"],
-            request["require"],
+            request.input,
+            request.require,
             metrics=metrics,
-            classes=request["classes"],
-            verify=request["verify"],
-            fixes=request["fixes"],
+            classes=request.classes,
+            verify=request.verify,
+            fixes=request.fixes,
             target=target.text,
         )
     place = definition(thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(model))
     report = _placed(report, place)
-    if request["augmentation"]:
-        report = report.with_verdicts(_augmentation(request, send))
+    if request.augmentation:
+        report = report.with_verdicts(_augmentation(request.augmentation, request, send))
     return report
 
 
@@ -147,7 +146,7 @@ def _line(error: BaseException) -> str:
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if "site-packages" not in frame.filename
-        and Path(frame.filename).parent != Path(__file__).parent
+        and _PACKAGE not in Path(frame.filename).parents
         and not frame.filename.startswith(("<", sys.base_prefix))
     ]
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
@@ -251,10 +250,9 @@ def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any]) -> Non
         raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: --arg {strange[0]}: it takes {known}")
 
 
-def _augmentation(request: Mapping[str, Any], send: Send) -> Verdict:
+def _augmentation(target: Target, request: Request, send: Send) -> Verdict:
     from constraints.augmentation import is_pipeline, judge_augmentation
 
-    target = parse_target(request["augmentation"])
     thing, _ = _load(target, "import of the augmentation", send)
     if not is_pipeline(thing) and callable(thing):
         thing = _called(target.name, thing, {}, "construction of the augmentation", send)
@@ -262,7 +260,7 @@ def _augmentation(request: Mapping[str, Any], send: Send) -> Verdict:
         raise UnusableInputError(
             f"not an albumentations pipeline: {target.name!r} is {type(thing).__name__}: name a Compose"
         )
-    return judge_augmentation(thing, request["mean"], image=tuple(request["input"][-2:]))
+    return judge_augmentation(thing, request.mean, image=request.input[-2:])
 
 
 if __name__ == "__main__":

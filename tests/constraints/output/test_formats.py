@@ -14,9 +14,9 @@ from torch import nn
 
 from constraints import Report, check
 from constraints.metrics import Layer
-from constraints.render import FORMATS, junit, markdown, sarif, text
-from constraints.rows import describe, rows
-from constraints.table import print_report
+from constraints.output.formats import FORMATS, junit, markdown, sarif
+from constraints.output.table import print_report, text
+from constraints.output.tree import describe, rows
 from tests.constraints.written import Written
 
 

@@ -7,7 +7,7 @@ import pytest
 import search
 from constraints.errors import ModelFailedError, UnusableInputError
 from nas.architecture.spec import parse
-from nas.own_metrics import figures, read_metrics
+from nas.user_metrics import figures, read_metrics
 
 METRIC = """
 from constraints import metric

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
-from constraints.target import line_of, parse_target, possible_metrics, read_source
 
 
 def test_a_file_and_a_module_are_told_apart() -> None:

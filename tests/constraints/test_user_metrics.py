@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from constraints.custom import CustomMetric, found_in, metric
 from constraints.errors import ModelFailedError
+from constraints.user_metrics import CustomMetric, found_in, metric
 
 
 def twice(model: Any, trace: Any) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from constraints.processes import Family, resident_bytes
+from constraints.sandbox.processes import Family, resident_bytes
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found through /proc")
 LEAVE = "os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0)"

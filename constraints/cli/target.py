@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
+from constraints.sandbox.request import Target
 
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """A name in a Python file or in an importable module."""
-
-    text: str
-    file: Path | None
-    module: str
-    name: str
-
-    @property
-    def place(self) -> str:
-        """The file or module, for messages."""
-        return str(self.file) if self.file else self.module
 
 
 def parse_target(text: str) -> Target:

@@ -1,0 +1,80 @@
+"""What a check found, as values and as JSON; no torch, so that a parent process can read what its child found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Self
+
+from constraints.metrics import Layer
+from constraints.rules import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """The metrics, verdicts and layers of one model for one input."""
+
+    target: str
+    input: tuple[int, ...]
+    """Shape of one sample without the batch axis."""
+    output: tuple[int, ...]
+    """Shape of the result without the batch axis."""
+    metrics: Mapping[str, Any]
+    """Figure by name, as in the JSON (lists for several entries); ``None`` where it cannot be known."""
+    constraints: tuple[Verdict, ...]
+    layers: tuple[Layer, ...]
+    warnings: tuple[str, ...] = ()
+    verified: Mapping[str, Any] | None = None
+    """What the probe found: ``input``, ``receptive_field_hw``, ``agrees``, ``text``; None if not asked."""
+    location: tuple[str, int] | None = field(default=None)
+    """File and line at which the model is defined, where that is known."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every constraint holds."""
+        return all(v.ok for v in self.constraints)
+
+    def with_verdicts(self, *verdicts: Verdict) -> Self:
+        """The same report with further verdicts at its end."""
+        return replace(self, constraints=self.constraints + verdicts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report by the keys of the published schema (constraints/report.schema.json)."""
+        return {
+            "target": self.target,
+            "input": list(self.input),
+            "output": list(self.output),
+            "ok": self.ok,
+            "metrics": dict(self.metrics),
+            "constraints": [v.as_dict() for v in self.constraints],
+            "layers": [layer.as_dict() for layer in self.layers],
+            "warnings": list(self.warnings),
+            "verified": dict(self.verified) if self.verified is not None else None,
+            "location": {"file": self.location[0], "line": self.location[1]} if self.location else None,
+        }
+
+    def to_json(self) -> str:
+        """``to_dict`` as one JSON document."""
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """Read back what ``to_dict`` wrote."""
+        place = document["location"]
+        return cls(
+            target=document["target"],
+            input=tuple(document["input"]),
+            output=tuple(document["output"]),
+            metrics=MappingProxyType(document["metrics"]),
+            constraints=tuple(Verdict(**_tuples(v)) for v in document["constraints"]),
+            layers=tuple(Layer(**_tuples(layer)) for layer in document["layers"]),
+            warnings=tuple(document["warnings"]),
+            verified=document["verified"],
+            location=(place["file"], place["line"]) if place else None,
+        )
+
+
+def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}

@@ -1,0 +1,61 @@
+"""The report as a piece of HTML for notebooks: no script, every text escaped; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from constraints.findings import Findings
+from constraints.output.numbers import count, exact, shape, sides
+from constraints.output.tree import Row, rows
+from constraints.rules import Verdict
+
+_INDENT = 'style="margin-left:1.5em"'
+
+
+def html(report: Findings) -> str:
+    """The verdicts as a table, the layers as nested ``<details>`` by module, the warnings."""
+    failed = sum(not v.ok for v in report.constraints)
+    title = f"{report.target}: {failed} of {len(report.constraints)} constraints fail"
+    parts = [
+        f"<div><p><b>{escape(title)}</b></p>",
+        "<table><tr><th></th><th>Constraint</th><th>Value</th><th>Why</th></tr>",
+        *map(_verdict, report.constraints),
+        "</table>",
+        *_folded(report),
+        *(f"<p>warning: {escape(warning)}</p>" for warning in report.warnings),
+        "</div>",
+    ]
+    return "\n".join(parts)
+
+
+def _verdict(verdict: Verdict) -> str:
+    why = "<br>".join(escape(line) for line in (verdict.why, *(f"fix: {fix}" for fix in verdict.fix)))
+    cells = ("ok" if verdict.ok else "FAIL", escape(verdict.expr), escape(exact(verdict.value)), why)
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _folded(report: Findings) -> Iterator[str]:
+    """The rows in order; a module opens a ``<details>``, which the next row that is not below it closes."""
+    open_depths: list[int] = []
+    yield f"<details open {_INDENT}><summary>layers</summary>"
+    for row in rows(report.layers):
+        while open_depths and open_depths[-1] >= row.depth:
+            open_depths.pop()
+            yield "</details>"
+        if row.layer is None:
+            open_depths.append(row.depth)
+            yield f"<details {_INDENT}><summary>{_line(row)}</summary>"
+        else:
+            yield f"<div {_INDENT}>{_line(row)}</div>"
+    yield "</details>" * (len(open_depths) + 1)
+
+
+def _line(row: Row) -> str:
+    """``conv  conv2d 3x3, output 16x32x32, params 464, MACs 442k, RF 3``: what is zero or unknown is left out."""
+    name = f"{row.name} (×{row.times})" if row.times > 1 else row.name  # noqa: RUF001
+    figures = {"params": count(row.params * row.times), "MACs": count(row.macs * row.times)}
+    if row.layer is not None:
+        figures = {"output": shape(row.layer.output), **figures, "RF": sides(row.layer.receptive_field)}
+    known = [row.text, *(f"{label} {value}" for label, value in figures.items() if value)]
+    return f"<code>{escape(name)}</code> {escape(', '.join(filter(None, known)))}"

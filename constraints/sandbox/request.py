@@ -1,0 +1,75 @@
+"""What the parent asks of the child: one typed value that travels as JSON; no torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A name in a Python file or in an importable module."""
+
+    text: str
+    file: Path | None
+    module: str
+    name: str
+
+    @property
+    def place(self) -> str:
+        """The file or module, for messages."""
+        return str(self.file) if self.file else self.module
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Target:
+        """Read back what JSON kept of a target."""
+        return cls(**{**fields, "file": Path(fields["file"]) if fields["file"] else None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the user's code may take."""
+
+    seconds: float = 60.0
+    """Wall time from the moment the user's code begins; starting Python and torch is not counted."""
+    memory_bytes: int = 4 * 2**30
+    """Of all its processes together, torch's own half gigabyte included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One check: what to load, how to run it, what it must satisfy, and what it may take."""
+
+    target: Target
+    input: tuple[int, ...] = (3, 32, 32)
+    """Shape of one sample, without the batch axis."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments for a class or a function."""
+    require: tuple[str, ...]
+    """The constraints, as expressions."""
+    classes: int | None = None
+    verify: bool = False
+    fixes: bool = True
+    augmentation: Target | None = None
+    mean: tuple[float, ...] = (0.4914, 0.4822, 0.4465)
+    """Mean of the data set, which the augmentation's fill has to equal."""
+    limits: Limits = Limits()
+
+    def to_json(self) -> str:
+        """The request as one JSON document."""
+        return json.dumps(asdict(self), default=os.fspath)
+
+    @classmethod
+    def from_json(cls, text: str) -> Request:
+        """Read back what ``to_json`` wrote."""
+        fields = json.loads(text)
+        return cls(**fields | {
+            "target": Target.from_dict(fields["target"]),
+            "augmentation": Target.from_dict(fields["augmentation"]) if fields["augmentation"] else None,
+            "limits": Limits(**fields["limits"]),
+            **{name: tuple(fields[name]) for name in ("input", "require", "mean")},
+        })  # fmt: skip

@@ -1,0 +1,28 @@
+"""A request means the same on both sides of the pipe."""
+
+from pathlib import Path
+
+from constraints.sandbox.request import Limits, Request, Target
+
+TARGET = Target(text="net.py:Net", file=Path("net.py"), module="", name="Net")
+
+
+def test_a_request_of_defaults_reads_back() -> None:
+    request = Request(target=TARGET, require=("params < 3",))
+    assert Request.from_json(request.to_json()) == request
+
+
+def test_a_request_with_every_option_reads_back() -> None:
+    request = Request(
+        target=Target(text="a.b:c", file=None, module="a.b", name="c"),
+        input=(1, 8),
+        arguments={"width": 3, "names": ["x"]},
+        require=("params < 3", "macs < 1M"),
+        classes=10,
+        verify=True,
+        fixes=False,
+        augmentation=TARGET,
+        mean=(0.5, 0.25, 0.125),
+        limits=Limits(seconds=1.5, memory_bytes=10**9),
+    )
+    assert Request.from_json(request.to_json()) == request
