@@ -17,7 +17,7 @@ from nas.space.counting import exact_count, half_paths
 from nas.space.counting.tracked_metrics import carried
 from nas.space.space import Space, load
 from nas.space.uniform_draws import draw
-from tests.nas.space.by_hand import assignment_networks_below
+from tests.nas.space.tallied import tally
 
 WORDS = ["c3", "c3d2", "c3g2", "pw", "sep3", "sep3_5", "ir3e2", "gate3", "c3se2", "sep5d2"]
 RULES = [
@@ -167,7 +167,7 @@ def test_counts_past_64_bits_are_refused_rather_than_wrong(monkeypatch: pytest.M
 def test_the_cheapest_of_trillions_are_counted_as_by_hand() -> None:
     found = exact_count.count(Vector(load("assignment")), parse_all([*ASSIGNMENT, "params < 6k"]))
     assert found is not None
-    assert found.feasible == assignment_networks_below(6000) > 10_000
+    assert found.feasible == tally("assignment", below=6000).total() > 10_000
 
 
 def test_every_network_is_counted_once_whatever_the_constraint() -> None:

@@ -9,7 +9,7 @@ from nas.space.bulk_metrics import Vector
 from nas.space.counting import listing
 from nas.space.counting.listing import list_feasible
 from nas.space.space import Space, load
-from tests.nas.space.by_hand import assignment_networks_below
+from tests.nas.space.tallied import tally
 
 
 def small() -> Vector:
@@ -47,7 +47,7 @@ def test_a_few_of_trillions_are_listed_as_they_are_counted_by_hand() -> None:
     vector, constraints = Vector(load("assignment")), parse_all([*ASSIGNMENT, "params < 5500"])
     found = list_feasible(vector, constraints)
     assert found is not None
-    assert len(found) == assignment_networks_below(5500) > 1_000
+    assert len(found) == tally("assignment", below=5500).total() > 1_000
     assert len(np.unique(vector.canonical(found), axis=0)) == len(found)
     assert vector.feasible(found, constraints).all()
 
