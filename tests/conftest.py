@@ -20,6 +20,9 @@ import pytest
 # Tests start many processes that load torch: where none may keep what it compiles, each of them takes seconds more.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# Several tests run at once: libraries whose threads wait for each other on busy cores take many times as long.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 LONGEST = (
     "test_search_launch.py",
