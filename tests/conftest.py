@@ -29,12 +29,21 @@ LONGEST = (
     "test_ray_engine.py",
     "test_search_crashes.py",
     "test_docs.py",
+    "test_commands.py",
+    "test_sampler.py",
+    "test_datasets.py",
+    "test_exact_count.py",
     "test_search_validate.py",
     "test_parent.py",
     "test_train.py",
     "test_browser.py",
 )
 """Files that begin first, so that no worker is left alone with one of them at the end."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores, up to four: many tests wait for processes that they start."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 @pytest.hookimpl(trylast=True)
