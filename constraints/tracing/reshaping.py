@@ -177,7 +177,8 @@ def _flipped(view: View | None, axis: int, shape: Shape) -> View | None:
     for d in view.digits:
         if d.axis == axis:
             field = field.window(1, 1, (d.size - 1) * d.stride)
-            digits.append(d._replace(stride=-d.stride))
+            rest = shape[axis] - d.offset - d.inner * d.size  # what was behind the digit's first turn is now in front
+            digits.append(d._replace(stride=-d.stride, offset=rest if d.offset or rest < d.inner * d.size else 0))
         else:
             digits.append(d)
     return view._replace(field=field, digits=tuple(digits))
@@ -195,20 +196,19 @@ def windows(call: Call) -> Result:
     data, n = call.inputs[0], len(call.inputs[0].shape)
     axis, size, step = call.arg("dimension") % n, call.arg("size"), call.arg("step")
     count = call.shape[axis]
-    views = tuple(_unfolded(v, axis, Digit(n, 1, size, step), count) for v in data.views)
+    views = tuple(_unfolded(v, axis, data.shape, Digit(n, 1, size, step), count) for v in data.views)
     return views, fresh(data.flow)
 
 
-def _unfolded(view: View | None, axis: int, within: Digit, count: int) -> View | None:
+def _unfolded(view: View | None, axis: int, shape: Shape, within: Digit, count: int) -> View | None:
     """``within`` counts inside a window; its stride is the distance between windows here."""
+    view = plain(view, axis, shape)
     if view is None:
         return view
     digits: list[Digit] = []
     for d in view.digits:
         if d.axis != axis:
             digits.append(d)
-        elif d.inner != 1 or d.offset:
-            return unknown("windows over an axis that carries parts of several axes")
         else:
             windows = Digit(axis, 1, count, d.stride * within.stride)
             digits += [windows, within._replace(stride=d.stride)]

@@ -19,7 +19,7 @@ from constraints.tracing.mixing import Result
 from constraints.tracing.values import Call, Flow, Value
 
 Mask = npt.NDArray[np.bool_]
-MOST_ELEMENTS = 400
+MOST_ELEMENTS = 800
 
 
 class Tensor(NamedTuple):
@@ -41,10 +41,12 @@ Step = Callable[[st.DrawFn, Tensor], Tensor | None]
 """An operation with drawn arguments; None where the tensor does not fit it."""
 
 
-def image(pixels: int) -> Tensor:
-    """The input: pixel ``i`` sees itself."""
-    mask = np.eye(pixels, pixels + 1, dtype=bool)
-    return Tensor(mask, View(Field(), (Digit(0, 1, pixels, 1),), extent=pixels), (f"{pixels} pixels",))
+def image(pixels: int, before: Shape = (), behind: Shape = ()) -> Tensor:
+    """The input: pixel ``i`` sees itself, in each channel, say, before and each column behind its axis."""
+    mask = np.eye(pixels, pixels + 1, dtype=bool).reshape(pixels, *(1 for _ in behind), pixels + 1)
+    view = View(Field(), (Digit(len(before), 1, pixels, 1),), extent=pixels)
+    shape = (*before, pixels, *behind)
+    return Tensor(np.broadcast_to(mask, (*shape, pixels + 1)), view, (f"{shape}, axis {len(before)}",))
 
 
 def _called(rule: Callable[[Call], Result], op: str, t: Tensor, mask: Mask, *others: Shape, **arguments: Any) -> Tensor:
@@ -404,4 +406,5 @@ def chain(draw: st.DrawFn, t: Tensor, most: int) -> Tensor:
 
 @st.composite
 def tensors(draw: st.DrawFn) -> Tensor:
-    return chain(draw, image(draw(st.integers(1, 30))), 8)
+    before, behind = draw(st.sampled_from([((), ()), ((), ()), ((4,), ()), ((1, 4), (4,)), ((4, 6), ()), ((2,), (2,))]))
+    return chain(draw, image(draw(st.integers(1, 30)), before, behind), 8)
