@@ -49,7 +49,7 @@ def image(pixels: int, before: Shape = (), behind: Shape = ()) -> Tensor:
     return Tensor(np.broadcast_to(mask, (*shape, pixels + 1)), view, (f"{shape}, axis {len(before)}",))
 
 
-def _called(rule: Callable[[Call], Result], op: str, t: Tensor, mask: Mask, *others: Shape, **arguments: Any) -> Tensor:
+def called(rule: Callable[[Call], Result], op: str, t: Tensor, mask: Mask, *others: Shape, **arguments: Any) -> Tensor:
     """The mask beside what a rule says of a call of ``op``; ``others`` are shapes of weights or constants."""
     inputs = [Value(t.shape, (t.view,), Flow(object()), None), *(Value(s, (None,), Flow(), None) for s in others)]
     call = Call(0, op, op, (op,), (), arguments, dict.fromkeys(arguments, 0), inputs, mask.shape[:-1])
@@ -119,7 +119,7 @@ def convolution(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     if not taps:
         return None
     mixed = np.repeat(t.mask.any(axis - 1, keepdims=True), out, axis - 1)
-    return _called(
+    return called(
         windows.convolution, "convolution", t, _gathered(mixed, axis, taps), (out, t.shape[-2], kernel),
         stride=stride, dilation=dilation, padding=padding, transposed=turned, groups=1,
     )  # fmt: skip
@@ -132,21 +132,20 @@ KERNELS: dict[str, Callable[[Fraction], Fraction | int]] = {
 """Weight of a tap at a distance; of the cubic kernel only whether it has one (it vanishes at 1 and from 2 on)."""
 
 
-def _interpolation_taps(size: int, output: int, mode: str, align_corners: bool) -> list[list[int]]:
-    """The pixels with weight, by the definition of each mode: nearest ones, or all under a kernel at the source."""
-    scale = Fraction(size, output)
+def interpolation_taps(o: int, scale: Fraction, mode: str, align_corners: bool) -> list[int]:
+    """The pixels with weight for output ``o``, by the definition of each mode: the nearest or all under a kernel."""
+    centre = o * scale if align_corners else (o + Fraction(1, 2)) * scale - Fraction(1, 2)
+    if mode in ("nearest", "nearest-exact"):
+        return [math.floor(o * scale if mode == "nearest" else centre + Fraction(1, 2))]
+    width = max(scale, Fraction(1)) if mode.endswith("-aa") else 1
+    near = range(math.floor(centre - 2 * width), math.ceil(centre + 2 * width) + 1)
+    return [i for i in near if KERNELS[mode.removesuffix("-aa")](abs(i - centre) / width)]
+
+
+def _scale(size: int, output: int, align_corners: bool) -> Fraction:
     if align_corners:
-        scale = Fraction(size - 1, output - 1) if output > 1 else Fraction(0)
-    near, taps = range(-20, size + 20), []
-    for o in range(output):
-        centre = o * scale if align_corners else (o + Fraction(1, 2)) * scale - Fraction(1, 2)
-        if mode in ("nearest", "nearest-exact"):
-            taps.append([math.floor(o * scale if mode == "nearest" else centre + Fraction(1, 2))])
-            continue
-        width = max(scale, Fraction(1)) if mode.endswith("-aa") else 1
-        kernel = KERNELS[mode.removesuffix("-aa")]
-        taps.append([i for i in near if kernel(abs(i - centre) / width)])
-    return taps
+        return Fraction(size - 1, output - 1) if output > 1 else Fraction(0)
+    return Fraction(size, output)
 
 
 RESIZES = {
@@ -170,15 +169,17 @@ def interpolation(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     for axis in range(len(t.shape) - dims, len(t.shape)):
         size = t.shape[axis]
         output = draw(st.one_of(st.integers(1, 12), st.integers(1, 3).map(size.__mul__)))
-        mask = _gathered(mask, axis, _interpolation_taps(size, output, mode, aligned.get("align_corners", False)))
-    return _called(windows.interpolation, op, t, mask, **aligned)
+        align = aligned.get("align_corners", False)
+        scale = _scale(size, output, align)
+        mask = _gathered(mask, axis, [interpolation_taps(o, scale, mode, align) for o in range(output)])
+    return called(windows.interpolation, op, t, mask, **aligned)
 
 
 def adaptive(draw: st.DrawFn, t: Tensor) -> Tensor:
     axis, size, output = len(t.shape) - 1, t.shape[-1], draw(st.integers(1, 12))
     ends = [(math.floor(o * size / output), math.ceil((o + 1) * size / output)) for o in range(output)]
     mask = _gathered(t.mask, axis, [range(*e) for e in ends])
-    return _called(windows.adaptive_pool, "adaptive_avg_pool1d", t, mask, output_size=[output])
+    return called(windows.adaptive_pool, "adaptive_avg_pool1d", t, mask, output_size=[output])
 
 
 def pad(draw: st.DrawFn, t: Tensor) -> Tensor | None:
@@ -199,7 +200,7 @@ def pad_by_concatenation(draw: st.DrawFn, t: Tensor) -> Tensor:
         call.inputs = call.inputs if after else call.inputs[::-1]
         return mixing.concatenation(call)
 
-    return _called(rule, "cat", t, mask, other, dim=axis)
+    return called(rule, "cat", t, mask, other, dim=axis)
 
 
 def part(draw: st.DrawFn, t: Tensor) -> Tensor:
@@ -207,7 +208,7 @@ def part(draw: st.DrawFn, t: Tensor) -> Tensor:
     n = t.shape[axis]
     start, step = draw(st.integers(0, n - 1)), draw(st.integers(1, 3))
     mask = t.mask[_along(axis, slice(start, draw(st.integers(start + 1, n)), step))]
-    return _called(reshaping.slice_, "slice", t, mask, dim=axis, start=start, step=step)
+    return called(reshaping.slice_, "slice", t, mask, dim=axis, start=start, step=step)
 
 
 def select(draw: st.DrawFn, t: Tensor) -> Tensor | None:
@@ -215,19 +216,19 @@ def select(draw: st.DrawFn, t: Tensor) -> Tensor | None:
         return None
     axis = _axis(draw, t)
     index = draw(st.integers(0, t.shape[axis] - 1))
-    return _called(reshaping.select, "select", t, t.mask.take(index, axis), dim=axis, index=index)
+    return called(reshaping.select, "select", t, t.mask.take(index, axis), dim=axis, index=index)
 
 
 def reduce(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     if len(t.shape) < 2:
         return None
     axis = _axis(draw, t)
-    return _called(mixing.reduction, "mean", t, t.mask.any(axis), dim=axis)
+    return called(mixing.reduction, "mean", t, t.mask.any(axis), dim=axis)
 
 
 def permute(draw: st.DrawFn, t: Tensor) -> Tensor:
     order = draw(st.permutations(range(len(t.shape))))
-    return _called(reshaping.permute, "permute", t, t.mask.transpose(*order, -1), dims=order)
+    return called(reshaping.permute, "permute", t, t.mask.transpose(*order, -1), dims=order)
 
 
 def reshape(draw: st.DrawFn, t: Tensor) -> Tensor:
@@ -236,7 +237,7 @@ def reshape(draw: st.DrawFn, t: Tensor) -> Tensor:
         shape.append(draw(st.sampled_from([d for d in range(1, rest + 1) if rest % d == 0])))
         rest //= shape[-1]
     shape = [*shape, rest] if rest > 1 else shape
-    return _called(reshaping.reshape, "view", t, t.mask.reshape(*shape, -1))
+    return called(reshaping.reshape, "view", t, t.mask.reshape(*shape, -1))
 
 
 def split(draw: st.DrawFn, t: Tensor) -> Tensor:
@@ -245,7 +246,7 @@ def split(draw: st.DrawFn, t: Tensor) -> Tensor:
     n = t.shape[axis]
     inner = draw(st.sampled_from([d for d in range(1, n + 1) if n % d == 0]))
     mask = t.mask.reshape(*t.shape[:axis], n // inner, inner, *t.mask.shape[axis + 1 :])
-    return _called(reshaping.reshape, "view", t, mask)
+    return called(reshaping.reshape, "view", t, mask)
 
 
 def merge(draw: st.DrawFn, t: Tensor) -> Tensor | None:
@@ -254,29 +255,29 @@ def merge(draw: st.DrawFn, t: Tensor) -> Tensor | None:
         return None
     axis = draw(st.integers(0, len(t.shape) - 2))
     mask = t.mask.reshape(*t.shape[:axis], t.shape[axis] * t.shape[axis + 1], *t.mask.shape[axis + 2 :])
-    return _called(reshaping.reshape, "view", t, mask)
+    return called(reshaping.reshape, "view", t, mask)
 
 
 def unsqueeze(draw: st.DrawFn, t: Tensor) -> Tensor:
     axis = draw(st.integers(0, len(t.shape)))
-    return _called(reshaping.unsqueeze, "unsqueeze", t, np.expand_dims(t.mask, axis), dim=axis)
+    return called(reshaping.unsqueeze, "unsqueeze", t, np.expand_dims(t.mask, axis), dim=axis)
 
 
 def squeeze(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     if max(t.shape) == 1:
         return None
     gone = tuple(a for a, n in enumerate(t.shape) if n == 1)
-    return _called(reshaping.squeeze, "squeeze", t, t.mask.squeeze(gone))
+    return called(reshaping.squeeze, "squeeze", t, t.mask.squeeze(gone))
 
 
 def expand(draw: st.DrawFn, t: Tensor) -> Tensor:
     shape = [n if n > 1 else draw(st.integers(1, 3)) for n in t.shape]
-    return _called(reshaping.expand, "expand", t, np.broadcast_to(t.mask, (*shape, t.mask.shape[-1])))
+    return called(reshaping.expand, "expand", t, np.broadcast_to(t.mask, (*shape, t.mask.shape[-1])))
 
 
 def flip(draw: st.DrawFn, t: Tensor) -> Tensor:
     axis = _axis(draw, t)
-    return _called(reshaping.flip, "flip", t, np.flip(t.mask, axis), dims=[axis])
+    return called(reshaping.flip, "flip", t, np.flip(t.mask, axis), dims=[axis])
 
 
 def roll(draw: st.DrawFn, t: Tensor) -> Tensor:
@@ -286,12 +287,12 @@ def roll(draw: st.DrawFn, t: Tensor) -> Tensor:
     shift = draw(st.integers(0, n - 1))
     ahead = shift if 2 * shift < n or (2 * shift == n and n % 2) else shift - n
     mask = _bordered(t.mask, axis, ahead, -ahead)
-    return _called(reshaping.roll, "roll", t, mask, dims=[axis], shifts=[shift])
+    return called(reshaping.roll, "roll", t, mask, dims=[axis], shifts=[shift])
 
 
 def repeat(draw: st.DrawFn, t: Tensor) -> Tensor:
     times = [draw(st.integers(1, 2)) for _ in t.shape]
-    return _called(reshaping.repeat, "repeat", t, np.tile(t.mask, (*times, 1)), repeats=times)
+    return called(reshaping.repeat, "repeat", t, np.tile(t.mask, (*times, 1)), repeats=times)
 
 
 def unfold(draw: st.DrawFn, t: Tensor) -> Tensor:
@@ -300,7 +301,7 @@ def unfold(draw: st.DrawFn, t: Tensor) -> Tensor:
     size, step = draw(st.integers(1, min(t.shape[axis], 4))), draw(st.integers(1, 4))
     taps = _windows(t.shape[axis], size, step, 1, 0)
     within = [_gathered(t.mask, axis, [[row[k]] for row in taps]) for k in range(size)]
-    return _called(reshaping.windows, "unfold", t, np.stack(within, -2), dimension=axis, size=size, step=step)
+    return called(reshaping.windows, "unfold", t, np.stack(within, -2), dimension=axis, size=size, step=step)
 
 
 def im2col(draw: st.DrawFn, t: Tensor) -> Tensor | None:
@@ -319,7 +320,7 @@ def im2col(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     places = np.concatenate(taps * channels, -4)
     mask = places.reshape(*places.shape[:-3], len(rows) * len(columns), -1)
     sizes_of = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": padding}
-    return _called(windows.unfolded, "im2col", t, mask, **sizes_of)
+    return called(windows.unfolded, "im2col", t, mask, **sizes_of)
 
 
 def shuffle(draw: st.DrawFn, t: Tensor) -> Tensor | None:
@@ -330,7 +331,7 @@ def shuffle(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     mask = np.empty((*batch, channels // r**2, height * r, width * r, t.mask.shape[-1]), dtype=bool)
     for i, j in itertools.product(range(r), repeat=2):
         mask[..., i::r, j::r, :] = t.mask[..., i * r + j :: r**2, :, :, :]
-    return _called(reshaping.shuffled, "pixel_shuffle", t, mask, upscale_factor=r)
+    return called(reshaping.shuffled, "pixel_shuffle", t, mask, upscale_factor=r)
 
 
 def unshuffle(draw: st.DrawFn, t: Tensor) -> Tensor | None:
@@ -341,7 +342,7 @@ def unshuffle(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     mask = np.empty((*batch, channels * r**2, height // r, width // r, t.mask.shape[-1]), dtype=bool)
     for i, j in itertools.product(range(r), repeat=2):
         mask[..., i * r + j :: r**2, :, :, :] = t.mask[..., i::r, j::r, :]
-    return _called(reshaping.shuffled, "pixel_unshuffle", t, mask, downscale_factor=r)
+    return called(reshaping.shuffled, "pixel_unshuffle", t, mask, downscale_factor=r)
 
 
 def write(draw: st.DrawFn, t: Tensor) -> Tensor | None:
@@ -377,7 +378,7 @@ def join(draw: st.DrawFn, t: Tensor) -> Tensor | None:
 def _cropped(t: Tensor, sizes: Sequence[int]) -> Tensor:
     for axis, size in enumerate(sizes):
         mask = t.mask[_along(axis, slice(size))]
-        t = _called(reshaping.slice_, "slice", t, mask, dim=axis, start=0, step=1)
+        t = called(reshaping.slice_, "slice", t, mask, dim=axis, start=0, step=1)
     return t
 
 
