@@ -188,7 +188,12 @@ def repeat(call: Call) -> Result:
     """Tiles along the axes."""
     data, times = call.inputs[0], call.arg("repeats")
     shift = len(times) - len(data.shape)
-    return _moved_all(data, [a + shift for a in range(len(data.shape))]), fresh(data.flow)
+    views = _moved_all(data, [a + shift for a in range(len(data.shape))])
+    tiled = [a for a, n in enumerate(times) if n > 1]
+    shape = (*[1] * shift, *data.shape)
+    if any(v is not None and any(d.axis in tiled and not d.fills(shape) for d in v.digits) for v in views):
+        views = tuple(v and unknown("tiles of an axis that holds more than its map") for v in views)
+    return views, fresh(data.flow)
 
 
 def windows(call: Call) -> Result:

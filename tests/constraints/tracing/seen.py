@@ -118,18 +118,15 @@ def convolution(draw: st.DrawFn, t: Tensor) -> Tensor | None:
         taps = [[i for i, outputs in zip(far, landed, strict=True) if o in outputs] for o in range(count)]
     if not taps:
         return None
-    mixed = np.repeat(t.mask.any(axis - 1, keepdims=True), out, axis - 1)
+    mixed = np.repeat(np.logical_or.reduce(t.mask, axis - 1, keepdims=True), out, axis - 1)
     return called(
         windows.convolution, "convolution", t, _gathered(mixed, axis, taps), (out, t.shape[-2], kernel),
         stride=stride, dilation=dilation, padding=padding, transposed=turned, groups=1,
     )  # fmt: skip
 
 
-KERNELS: dict[str, Callable[[Fraction], Fraction | int]] = {
-    "linear": lambda x: max(1 - x, 0),
-    "cubic": lambda x: 0 if x >= 2 or x in (1, 2) else 1,
-}
-"""Weight of a tap at a distance; of the cubic kernel only whether it has one (it vanishes at 1 and from 2 on)."""
+KERNELS: dict[str, Callable[[Fraction], bool]] = {"linear": lambda x: x < 1, "cubic": lambda x: x < 2 and x != 1}
+"""Whether a tap at a distance has a weight: the linear kernel vanishes from 1 on, the cubic one at 1 and from 2 on."""
 
 
 def interpolation_taps(o: int, scale: Fraction, mode: str, align_corners: bool) -> list[int]:
@@ -216,14 +213,14 @@ def select(draw: st.DrawFn, t: Tensor) -> Tensor | None:
         return None
     axis = _axis(draw, t)
     index = draw(st.integers(0, t.shape[axis] - 1))
-    return called(reshaping.select, "select", t, t.mask.take(index, axis), dim=axis, index=index)
+    return called(reshaping.select, "select", t, np.moveaxis(t.mask, axis, 0)[index], dim=axis, index=index)
 
 
 def reduce(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     if len(t.shape) < 2:
         return None
     axis = _axis(draw, t)
-    return called(mixing.reduction, "mean", t, t.mask.any(axis), dim=axis)
+    return called(mixing.reduction, "mean", t, np.logical_or.reduce(t.mask, axis), dim=axis)
 
 
 def permute(draw: st.DrawFn, t: Tensor) -> Tensor:
@@ -232,7 +229,8 @@ def permute(draw: st.DrawFn, t: Tensor) -> Tensor:
 
 
 def reshape(draw: st.DrawFn, t: Tensor) -> Tensor:
-    shape, rest = [], math.prod(t.shape)
+    shape: list[int] = []
+    rest = math.prod(t.shape)
     while len(shape) < 3:
         shape.append(draw(st.sampled_from([d for d in range(1, rest + 1) if rest % d == 0])))
         rest //= shape[-1]
@@ -312,7 +310,7 @@ def im2col(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     rows, columns = (_windows(*of) for of in zip(sizes, kernel, stride, dilation, padding, strict=True))
     if not rows or not columns:
         return None
-    mixed = t.mask.any(-4, keepdims=True)
+    mixed = np.logical_or.reduce(t.mask, -4, keepdims=True)
     taps = [
         _gathered(_gathered(mixed, n - 2, [[r[i]] for r in rows]), n - 1, [[c[j]] for c in columns])
         for i, j in itertools.product(*map(range, kernel))
@@ -386,7 +384,7 @@ def pooled(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     """All of one axis brought together, which stays with size 1."""
     axis = _axis(draw, t)
     view = reduced(t.view, [axis])
-    return view and Tensor(t.mask.any(axis, keepdims=True), view, (*t.how, f"reduce {axis}"))
+    return view and Tensor(np.logical_or.reduce(t.mask, axis, keepdims=True), view, (*t.how, f"reduce {axis}"))
 
 
 STEPS: list[Step] = [

@@ -73,13 +73,29 @@ def agrees(tensor: Tensor) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(hulls(tensor), claimed(tensor), strict=True))
 
 
+def folded() -> Tensor:
+    """4 pixels as rows of two, and a constant row behind them."""
+    mask = np.pad(np.eye(4, 5, dtype=bool).reshape(2, 2, 5), ((0, 1), (0, 0), (0, 0)))
+    return Tensor(mask, View(Field(), (Digit(0, 1, 2, 2), Digit(1, 1, 2, 1)), extent=4))
+
+
 def test_what_was_appended_behind_an_axis_is_in_front_once_it_is_flipped() -> None:
-    # 4 pixels as 2 x 2 units, 1 constant row behind each: patch rows p0 p1 c, flipped c p1 p0
-    view = View(Field(), (Digit(0, 1, 2, 2), Digit(1, 1, 2, 1)), extent=4)
-    mask = np.eye(4, 5, dtype=bool).reshape(2, 2, 5)
-    padded = np.pad(mask, ((0, 1), (0, 0), (0, 0)))
-    flipped = called(reshaping.flip, "flip", Tensor(padded, view), padded[::-1], dims=[0])
-    assert agrees(Tensor(flipped.mask[1:], flipped.view._replace(digits=flipped.view.digits)))
+    rows = folded()
+    flipped = called(reshaping.flip, "flip", rows, rows.mask[::-1], dims=[0])
+    assert claimed(flipped)[0][1:].tolist() == [[2, 3], [0, 1]]
+
+
+def test_tiles_of_an_axis_that_holds_more_than_its_map_are_unknown() -> None:
+    # rows 01 23 c, twice: the fourth is 01, the second turn's 23 in a count by twos
+    rows = folded()
+    assert called(reshaping.repeat, "repeat", rows, np.tile(rows.mask, (2, 1, 1)), repeats=[2, 1]).view.unknown
+
+
+def test_an_axis_that_holds_more_than_its_map_is_not_merged_with_an_outer_one() -> None:
+    # two channels of rows 01 23 c as one axis of six: the fourth is 01 again
+    rows = folded()
+    outer = Tensor(np.stack([rows.mask] * 2), rows.view._replace(digits=(Digit(1, 1, 2, 2), Digit(2, 1, 2, 1))))
+    assert called(reshaping.reshape, "view", outer, outer.mask.reshape(6, 2, 5)).view.unknown
 
 
 def test_windows_over_tiles_start_each_tile_anew_or_are_unknown() -> None:
