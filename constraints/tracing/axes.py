@@ -25,6 +25,10 @@ class Digit(NamedTuple):
     stride: int
     offset: int = 0
 
+    def fills(self, shape: Shape) -> bool:
+        """Whether the axis holds whole turns of the digit and nothing else, such as a border."""
+        return not self.offset and shape[self.axis] % (self.inner * self.size) == 0
+
 
 class Window(NamedTuple):
     """A window that slides along one tensor axis, and how many places it has."""
@@ -333,7 +337,7 @@ def _placed(
     if digit.size == 1:
         same = [a for a in range(len(new)) if new[a] == 1 and old[: digit.axis] == new[:a]]
         return [digit._replace(axis=same[0])] if same and old[digit.axis] == 1 else []
-    if digit.offset:
+    if not digit.fills(old):
         place = (old[digit.axis], old_steps[digit.axis])
         same = [a for a in range(len(new)) if (new[a], new_steps[a]) == place]
         return [digit._replace(axis=same[0])] if same else None

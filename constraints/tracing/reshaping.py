@@ -177,7 +177,8 @@ def _flipped(view: View | None, axis: int, shape: Shape) -> View | None:
     for d in view.digits:
         if d.axis == axis:
             field = field.window(1, 1, (d.size - 1) * d.stride)
-            digits.append(d._replace(stride=-d.stride))
+            rest = shape[axis] - d.offset - d.inner * d.size  # what was behind the digit's first turn is now in front
+            digits.append(d._replace(stride=-d.stride, offset=rest if d.offset or rest < d.inner * d.size else 0))
         else:
             digits.append(d)
     return view._replace(field=field, digits=tuple(digits))
@@ -187,7 +188,12 @@ def repeat(call: Call) -> Result:
     """Tiles along the axes."""
     data, times = call.inputs[0], call.arg("repeats")
     shift = len(times) - len(data.shape)
-    return _moved_all(data, [a + shift for a in range(len(data.shape))]), fresh(data.flow)
+    views = _moved_all(data, [a + shift for a in range(len(data.shape))])
+    tiled = [a for a, n in enumerate(times) if n > 1]
+    shape = (*[1] * shift, *data.shape)
+    if any(v is not None and any(d.axis in tiled and not d.fills(shape) for d in v.digits) for v in views):
+        views = tuple(v and unknown("tiles of an axis that holds more than its map") for v in views)
+    return views, fresh(data.flow)
 
 
 def windows(call: Call) -> Result:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 
@@ -15,6 +15,7 @@ from constraints.tracing.axes import (
     Window,
     adaptive_pooled,
     normal,
+    plain,
     reduced,
     resampled_axis,
     shifted,
@@ -196,28 +197,31 @@ def unfolded(call: Call) -> Result:
         (size + 2 * pad[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1
         for i, size in enumerate((height, width))
     )
-    layout = ((len(call.shape) - 1, columns, rows, kernel[1]), (len(call.shape) - 1, 1, columns, 1))
-    views = []
-    for view in data.views:
-        taps = reduced(view, [len(data.shape) - 3])
-        on = next((i for i in (0, 1) if taps and _lies_on(taps, len(data.shape) - 2 + i)), None)
-        if taps is None or on is None or not taps.digits:
-            views.append(taps)
-            continue
-        axis, inner, size, tap = layout[on]
-        step = taps.digits[0].stride
-        field = taps.field.window(1, 1, -pad[on] * step)
-        digits = (
-            Digit(axis - 1, tap, kernel[on], dilation[on] * step),
-            Digit(axis, inner, size, stride[on] * step),
-        )
-        views.append(normal(taps._replace(field=field, digits=digits)))
+    last, places = len(call.shape) - 1, {}
+    for i, (tap, inner, count) in enumerate(((kernel[1], columns, rows), (1, 1, columns))):
+        within, window = Digit(last - 1, tap, kernel[i], dilation[i]), Digit(last, inner, count, stride[i])
+        places[len(data.shape) - 2 + i] = within, window, pad[i]
+    views = tuple(_in_columns(reduced(v, [len(data.shape) - 3]), data.shape, places) for v in data.views)
     call.kernel, call.stride, call.dilation = kernel, stride, dilation
-    return tuple(views), fresh(data.flow)
+    return views, fresh(data.flow)
 
 
-def _lies_on(view: View, axis: int) -> bool:
-    return len(view.digits) == 1 and view.digits[0].axis == axis and view.digits[0].inner == 1
+def _in_columns(view: View | None, shape: Shape, places: Mapping[int, tuple[Digit, Digit, int]]) -> View | None:
+    """``places`` has for each axis that windows slide over the digits of an index in a window, of the windows, and
+    the padding; their strides count along the axis."""
+    for axis in places:
+        view = plain(view, axis, shape)
+    if view is None or not view.digits:
+        return view
+    field, digits = view.field, []
+    for d in view.digits:
+        if d.axis not in places:
+            digits.append(d)
+            continue
+        within, window, padding = places[d.axis]
+        field = field.window(1, 1, -padding * d.stride)
+        digits += [part._replace(stride=part.stride * d.stride) for part in (within, window)]
+    return normal(view._replace(field=field, digits=tuple(digits)))
 
 
 def _each(value: int | Sequence[int], n: int) -> tuple[int, ...]:

@@ -1,0 +1,113 @@
+"""The interval calculus against explicit sets of pixels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import HealthCheck, given, settings
+
+from constraints.receptive_field import Field
+from constraints.tracing import reshaping, windows
+from constraints.tracing.axes import Digit, View
+from tests.constraints.tracing.line import Line, lines
+from tests.constraints.tracing.seen import Tensor, called, image, tensors
+
+Bounds = npt.NDArray[np.float64]
+
+
+def hulls(tensor: Tensor) -> tuple[Bounds, Bounds]:
+    """The first and the last pixel in each mask; ``(inf, -inf)`` where it is empty."""
+    pixels = tensor.mask[..., :-1]
+    some, last = pixels.any(-1), pixels.shape[-1] - 1
+    low = np.where(some, pixels.argmax(-1), math.inf)
+    return low, np.where(some, last - pixels[..., ::-1].argmax(-1), -math.inf)
+
+
+def claimed(tensor: Tensor) -> tuple[Bounds, Bounds]:
+    """What the view says: an element sees ``field.at(sum of digit * stride)``."""
+    at = np.zeros(tensor.shape, dtype=int)
+    for d in tensor.view.digits:
+        at += (np.indices(tensor.shape)[d.axis] - d.offset) // d.inner % d.size * d.stride
+    seen = np.array([tensor.view.field.at(int(i)) for i in at.flat], dtype=float).reshape(*tensor.shape, 2)
+    return seen[..., 0], seen[..., 1]
+
+
+@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(tensors())
+def test_intervals_are_the_hulls_of_the_pixels_seen(tensor: Tensor) -> None:
+    """Exactly, where no border is seen, and hulls that hold what is seen elsewhere and where nothing is."""
+    (low, high), (first, last) = hulls(tensor), claimed(tensor)
+    assert (low >= first).all()
+    assert (high <= last).all()
+    inside = ~tensor.mask[..., -1] & (low <= high)
+    if not inside.any():
+        return
+    low, high = low[inside], high[inside]
+    assert (low == first[inside]).all()
+    assert (high == last[inside]).all()
+    clear = (low > low.min()) & (high < high.max())
+    assert tensor.view.size >= max((high - low)[clear] + 1, default=1)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(lines())
+def test_an_unbounded_axis_is_known_exactly_inside_and_beyond_its_map(line: Line) -> None:
+    step = line.view.digits[0].stride
+    units = range(-10, line.size + 10)
+    for unit, seen in zip(units, map(line.sees, units), strict=True):
+        assert line.view.field.at(unit * step) == (min(seen, default=math.inf), max(seen, default=-math.inf))
+    period = line.view.field.period
+    if period == 1 or 2 * period <= line.size:
+        assert line.view.size == max(max(s) - min(s) + 1 if s else 0 for s in map(line.sees, range(period)))
+    assert line.view.start == min(line.sees(0), default=math.inf)
+    assert line.view.units == line.size
+    if line.sees(0):
+        assert line.view.jump == (min(line.sees(period)) - min(line.sees(0))) / period
+
+
+def agrees(tensor: Tensor) -> bool:
+    """Whether every element sees the one pixel in its mask."""
+    assert not tensor.view.unknown
+    return all(np.array_equal(a, b) for a, b in zip(hulls(tensor), claimed(tensor), strict=True))
+
+
+def folded() -> Tensor:
+    """4 pixels as rows of two, and a constant row behind them."""
+    mask = np.pad(np.eye(4, 5, dtype=bool).reshape(2, 2, 5), ((0, 1), (0, 0), (0, 0)))
+    return Tensor(mask, View(Field(), (Digit(0, 1, 2, 2), Digit(1, 1, 2, 1)), extent=4))
+
+
+def test_what_was_appended_behind_an_axis_is_in_front_once_it_is_flipped() -> None:
+    rows = folded()
+    flipped = called(reshaping.flip, "flip", rows, rows.mask[::-1], dims=[0])
+    assert claimed(flipped)[0][1:].tolist() == [[2, 3], [0, 1]]
+
+
+def test_tiles_of_an_axis_that_holds_more_than_its_map_are_unknown() -> None:
+    # rows 01 23 c, twice: the fourth is 01, the second turn's 23 in a count by twos
+    rows = folded()
+    assert called(reshaping.repeat, "repeat", rows, np.tile(rows.mask, (2, 1, 1)), repeats=[2, 1]).view.unknown
+
+
+def test_an_axis_that_holds_more_than_its_map_is_not_merged_with_an_outer_one() -> None:
+    # two channels of rows 01 23 c as one axis of six: the fourth is 01 again
+    rows = folded()
+    outer = Tensor(np.stack([rows.mask] * 2), rows.view._replace(digits=(Digit(1, 1, 2, 2), Digit(2, 1, 2, 1))))
+    assert called(reshaping.reshape, "view", outer, outer.mask.reshape(6, 2, 5)).view.unknown
+
+
+def test_windows_over_tiles_start_each_tile_anew_or_are_unknown() -> None:
+    # tiles 0 1 2 0 1 2: the windows of two, one apart, are 01 12 20 01 12, not 01 12 23 34 45
+    tiled = called(reshaping.repeat, "repeat", image(3), np.tile(image(3).mask, (2, 1)), repeats=[2])
+    windowed = called(reshaping.windows, "unfold", tiled, np.zeros((5, 2, 4), dtype=bool), dimension=0, size=2, step=1)
+    assert windowed.view.unknown
+
+
+def test_columns_of_an_image_whose_rows_are_one_axis_folded() -> None:
+    # 6 pixels folded to 2 x 3: pixel r * 3 + c; windows of 1 x 2 at columns 0 and 1 of both rows
+    folded = Tensor(np.eye(6, 7, dtype=bool).reshape(1, 2, 3, 7), View(Field(), (Digit(1, 1, 2, 3), Digit(2, 1, 3, 1))))
+    seen = [[r * 3 + x + k for r in range(2) for x in range(2)] for k in range(2)]
+    geometry = {"kernel_size": (1, 2), "stride": (1, 1), "dilation": (1, 1), "padding": (0, 0)}
+    assert agrees(called(windows.unfolded, "im2col", folded, np.eye(6, 7, dtype=bool)[seen], **geometry))
