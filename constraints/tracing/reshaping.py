@@ -177,8 +177,8 @@ def _flipped(view: View | None, axis: int, shape: Shape) -> View | None:
     for d in view.digits:
         if d.axis == axis:
             field = field.window(1, 1, (d.size - 1) * d.stride)
-            rest = shape[axis] - d.offset - d.inner * d.size  # what was behind the digit's first turn is now in front
-            digits.append(d._replace(stride=-d.stride, offset=rest if d.offset or rest < d.inner * d.size else 0))
+            offset = (shape[axis] - d.offset) % (d.inner * d.size)  # where its first whole turn begins now
+            digits.append(d._replace(stride=-d.stride, offset=offset))
         else:
             digits.append(d)
     return view._replace(field=field, digits=tuple(digits))

@@ -97,3 +97,21 @@ def test_a_whole_slice_is_no_change_and_a_part_is(part: slice, pairs: int) -> No
     width = len(range(4)[part])
     model = Written(lambda m, x: m.p(m.d(x)[:, part]), d=nn.Conv2d(4, 4, 3, groups=4), p=nn.Conv2d(width, 2, 1))
     assert trace(model, (4, 8, 8)).metrics.depthwise_separable_convs == pairs
+
+
+def turned_tokens(x: torch.Tensor, tokens: int) -> torch.Tensor:
+    """A map cut out again of its tokens, which were flipped with ``tokens`` further ones behind them."""
+    extra = torch.zeros(len(x), tokens, x.shape[1])
+    turned = torch.cat([x.flatten(2).mT, extra], 1).flip(1)
+    return turned[:, tokens:].mT.reshape(-1, 4, 8, 8)
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 2, 8])
+def test_tokens_behind_those_of_a_map_are_in_front_once_they_are_flipped(tokens: int) -> None:
+    """The map is turned round both ways, so its first window holds the last three rows and columns."""
+    layer = behind(lambda x: turned_tokens(x, tokens))
+    assert (layer.receptive_field, layer.offset) == ((3, 3), (5, 5))
+
+
+def test_more_tokens_than_the_map_has_are_unknown_and_not_wrong() -> None:
+    assert behind(lambda x: turned_tokens(x, 65)).receptive_field is None
