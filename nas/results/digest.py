@@ -10,11 +10,13 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from constraints.errors import UnusableInputError
+from nas import atomic
 from nas.search.stored import Operation, TrialState, is_database
 from nas.search.study import CURVE, REASON, choose
 from nas.space.attributes import ARCHITECTURE
@@ -289,10 +291,6 @@ def _read(kept: Path) -> Mapping[str, Any]:
 
 def _keep(kept: Path, document: Mapping[str, Any]) -> None:
     """Write a digest whole or not at all; where nothing can be written the next reading is slow, and that is all."""
-    draft = kept.with_name(f"{kept.name}.{os.getpid()}")
-    try:
+    with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps({"version": VERSION, **document}, separators=(",", ":")), encoding="utf-8")
-        os.replace(draft, kept)  # noqa: PTH105 (the atomic rename is the point)
-    except OSError:
-        draft.unlink(missing_ok=True)
+        atomic.write(kept, json.dumps({"version": VERSION, **document}, separators=(",", ":")))

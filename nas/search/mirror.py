@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from nas import atomic
 from nas.search.work import CHECKPOINT, PROGRESS, TEST, WEIGHTS
 
 FILES = (CHECKPOINT, WEIGHTS, TEST, PROGRESS)
@@ -51,7 +51,7 @@ class Keeper:
         place.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             if name in files:
-                _replace(place / name, files[name])
+                atomic.write(place / name, files[name])
 
     def _open(self, folder: str, attempt: Attempt) -> Path:
         place = (self._root / folder).resolve()
@@ -88,13 +88,3 @@ class Mirror:
                 status = (self._folder / name).stat()
                 stamps[name] = (status.st_ino, status.st_mtime_ns)
         return stamps
-
-
-def _replace(place: Path, content: bytes) -> None:
-    """Write atomically, the bytes on the disk first, so that a crash leaves the old file or the new one."""
-    draft = place.with_name(f"{place.name}.kept")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(place)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from nas import atomic
 from nas.search.halving import mean_epochs
 
 STEPS = "steps.json"
@@ -58,17 +59,16 @@ class StepFile:
             self._write(Steps(done=done, total=total, before=self._first - self._began, since=now - self._first))
 
     def _write(self, steps: Steps) -> None:
-        draft = self._folder / f"{STEPS}.tmp"
         with suppress(OSError):
-            draft.write_text(json.dumps(asdict(steps)), encoding="utf-8")
-            draft.replace(self._folder / STEPS)
+            atomic.write(self._folder / STEPS, json.dumps(asdict(steps)))
 
 
 def read_steps(folder: Path) -> Steps | None:
-    """How far the candidate in ``folder`` is in its epoch; None where nothing tells."""
+    """How far the candidate in ``folder`` is in its epoch; None where there is no file, or none that can be read."""
     try:
-        return Steps(**json.loads((folder / STEPS).read_text(encoding="utf-8")))
-    except OSError:
+        steps = Steps(**json.loads((folder / STEPS).read_text(encoding="utf-8")))
+        return steps if steps.epoch_seconds > 0 else None
+    except (OSError, ValueError, TypeError, ZeroDivisionError):
         return None
 
 

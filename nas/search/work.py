@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas import atomic
 from nas.cpu import cpu_class
 from nas.search.engine import Placement
 from nas.search.pace import StepFile, forget_steps
@@ -82,7 +82,7 @@ def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
     if not known.exists():
         feed = task.feed
         accuracy = evaluate(model, *feed.judge, feed.mean, feed.std, placement.device)
-        _write(known, json.dumps({"test_accuracy": accuracy}))
+        atomic.write(known, json.dumps({"test_accuracy": accuracy}))
     return Confirmed(curve=_table(result), test_accuracy=json.loads(known.read_text(encoding="utf-8"))["test_accuracy"])
 
 
@@ -97,14 +97,13 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
     from nas.training.train import Epoch, train
 
     task.folder.mkdir(parents=True, exist_ok=True)
-    for draft in task.folder.glob(f"{CHECKPOINT}.*"):  # of a worker that was killed while it wrote
-        draft.unlink(missing_ok=True)
+    atomic.remove_drafts(task.folder)
     curve = [Epoch(**values) for values in read_progress(task.folder)]
     steps = StepFile(task.folder)
 
     def on_epoch(epoch: Epoch) -> bool:
         curve[epoch.epoch - 1 :] = [epoch]
-        _write(task.folder / PROGRESS, json.dumps([asdict(e) for e in curve]))
+        atomic.write(task.folder / PROGRESS, json.dumps([asdict(e) for e in curve]))
         if task.after_epoch is not None:
             task.after_epoch()
         steps.begin()
@@ -142,10 +141,3 @@ def read_progress(folder: Path) -> list[dict[str, Any]]:
         return list(json.loads((folder / PROGRESS).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return []
-
-
-def _write(path: Path, text: str) -> None:
-    """Write atomically, so that a reader never sees a part."""
-    draft = path.with_suffix(".tmp")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)  # noqa: PTH105 (the atomic rename is the point)

@@ -1,15 +1,14 @@
 """Checkpoints of a training: written atomically, read back as tensors and plain values only."""
 
 import io
-import os
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from constraints.errors import UnusableInputError
+from nas import atomic
 
 FORMAT = 2
 
@@ -22,15 +21,7 @@ def save(path: Path, run: dict[str, Any], state: dict[str, Any]) -> None:
     content = io.BytesIO()  # torch's own writer hides the reason for which a file cannot be written
     torch.save({"format": FORMAT, "run": run, "state": state}, content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, fresh = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(fresh).replace(path)
-    finally:
-        Path(fresh).unlink(missing_ok=True)
+    atomic.write(path, content.getbuffer(), is_durable=True)
 
 
 def load(path: Path, run: dict[str, Any], device: torch.device) -> dict[str, Any]:

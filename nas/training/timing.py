@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import torch
 from filelock import FileLock
 from torch import nn
 
+from nas import atomic
 from nas.cpu import cpu_class
 from nas.training import datasets
 
@@ -61,7 +61,7 @@ def timing() -> Timing:
             known = _read(place)
             if known is None:
                 known = measure()
-                _write(place, {**about, **asdict(known)})
+                atomic.write(place, json.dumps({**about, **asdict(known)}, indent=1))
             return known
     except OSError:
         return _measured_here()
@@ -142,10 +142,3 @@ def _read(place: Path) -> Timing | None:
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
     return found if all(0 < seconds < math.inf for seconds in asdict(found).values()) else None
-
-
-def _write(place: Path, table: dict[str, Any]) -> None:
-    """Write atomically, so that a crash leaves no part of a file."""
-    with tempfile.NamedTemporaryFile("w", dir=place.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
-        json.dump(table, file, indent=1)
-    Path(file.name).replace(place)

@@ -57,6 +57,20 @@ def test_where_nothing_can_be_written_the_training_is_left_alone(tmp_path: Path)
     forget_steps(tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[]", "{}", '{"done": 3}', '{"done": 3, "total": 9, "before": "x", "since": 1}',
+        '{"done": 1, "total": 9, "before": 1.0, "since": 1.0}',
+        '{"done": 3, "total": 9, "before": 1, "since": 1, "x": 1}',
+        '{"done": 3, "total": 9, "before": 0.0, "since": 0.0}', "\x00",
+    ],
+)  # fmt: skip
+def test_a_file_that_is_damaged_or_of_another_version_tells_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / STEPS).write_text(text)
+    assert read_steps(tmp_path) is None
+
+
 def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
     (tmp_path / STEPS).write_text("{}")
     forget_steps(tmp_path)

@@ -45,7 +45,7 @@ def test_a_paused_candidate_goes_on_as_if_it_had_not_paused(feed: Feed, tmp_path
     assert [e["epoch"] for e in paused.curve] == [1]
     assert paused.reason == ""
     assert not (tmp_path / "a" / WEIGHTS).exists()
-    draft = tmp_path / "a" / f"{CHECKPOINT}.killed"
+    draft = tmp_path / "a" / f"{CHECKPOINT}.4711.tmp"
     draft.write_text("half")
     resumed = train_candidate(HERE, task_of(feed, tmp_path / "a", 2))
     assert not draft.exists()
