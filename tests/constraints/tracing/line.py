@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from constraints.receptive_field import Field, interpolated, transposed
 from constraints.tracing.axes import Cut, Digit, View, Window, joined, resampled_axis, shifted, sliced, windowed
-from tests.constraints.tracing.seen import interpolation_taps
+from tests.constraints.tracing.drawn_steps import interpolation_taps
 
 Sees = Callable[[int], frozenset[int]]
 
