@@ -64,7 +64,6 @@ def start() -> Iterator[Callable[..., Process]]:
     In a ``folder`` of its own, as on another machine, it takes a lease that lapses soon.
     """
     started: list[Process] = []
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore Ctrl-C
 
     def begin(*arguments: str, folder: Path | None = None) -> Process:
         short = [sys.executable, "-c", SHORT_LEASE.format(folder=str(SEARCH.parent), lapse=LAPSE)]
@@ -75,7 +74,6 @@ def start() -> Iterator[Callable[..., Process]]:
         return process
 
     yield begin
-    signal.signal(signal.SIGINT, before)
     for process in started:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -61,16 +61,22 @@ def is_postgresql(place: str) -> bool:
     return re.match(r"postgres(ql)?(\+\w+)?://", place) is not None
 
 
+_AFTER_LOSS = "8s2b"
+"""SQLAlchemy's code for a transaction that is used again after its connection was lost."""
+
+
 class StorageLostError(StorageInternalError):
     """The storage is out of reach for the moment."""
 
 
 def is_outage(error: BaseException | None) -> bool:
     """Whether an error, or what it came from, says that a database server is out of reach, which may pass."""
-    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
     while error is not None:
         if isinstance(error, StorageLostError) or (isinstance(error, DBAPIError) and _is_connection_lost(error)):
+            return True
+        if isinstance(error, PendingRollbackError) and error.code == _AFTER_LOSS:
             return True
         error = error.__cause__
     return False

@@ -9,8 +9,9 @@ from pathlib import Path
 import optuna
 import psycopg
 import pytest
+import sqlalchemy
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError
 
 from constraints.errors import UnusableInputError
 from nas.search.storage import StorageLostError, is_outage, masked, open_storage, run_folder
@@ -162,6 +163,17 @@ def test_checkpoints_lie_beside_the_journal_or_below_runs() -> None:
     assert run_folder("postgresql://h/d", "s") == Path("runs/s")
 
 
+def used_after_its_connection_was_lost() -> Exception:
+    """What SQLAlchemy raises for a transaction whose connection a server ended, as it does to a suspended driver."""
+    with sqlalchemy.create_engine("sqlite://").connect() as connection:
+        connection.execute(sqlalchemy.text("SELECT 1"))
+        connection.invalidate()
+        with pytest.raises(PendingRollbackError, match="Can't reconnect until invalid transaction") as caught:
+            connection.execute(sqlalchemy.text("SELECT 1"))
+        connection.rollback()
+    return caught.value
+
+
 def test_only_a_server_that_is_away_is_an_outage() -> None:
     def wrapped(original: Exception) -> StorageInternalError:
         error = StorageInternalError("commit failed")
@@ -171,6 +183,7 @@ def test_only_a_server_that_is_away_is_an_outage() -> None:
     assert is_outage(StorageLostError("gone"))
     assert is_outage(wrapped(psycopg.OperationalError("server closed the connection")))
     assert is_outage(wrapped(psycopg.errors.AdminShutdown()))
+    assert is_outage(used_after_its_connection_was_lost())
     assert not is_outage(wrapped(psycopg.errors.DiskFull()))
     assert not is_outage(wrapped(sqlite3.OperationalError("attempt to write a readonly database")))
     assert not is_outage(OSError("No space left on device"))
