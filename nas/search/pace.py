@@ -35,7 +35,7 @@ class Steps:
 
     @property
     def epoch_seconds(self) -> float:
-        """What the whole epoch takes if its other steps go on as fast; without the judging at its end."""
+        """What the whole epoch takes if its other steps are as fast; without the evaluation at its end."""
         return self.before + self.since / (self.done - 1) * (self.total - 1)
 
 
@@ -68,7 +68,7 @@ class StepFile:
 
 
 def read_steps(folder: Path) -> Steps | None:
-    """How far the candidate in ``folder`` is in its epoch; None where nothing tells."""
+    """How far the candidate in ``folder`` is in its epoch; None where that is not known."""
     try:
         return Steps(**json.loads((folder / STEPS).read_text(encoding="utf-8")))
     except OSError:

@@ -27,18 +27,20 @@ class Pool:
     halving: Halving
     objectives: Objectives
     members: dict[int, Candidate] = field(default_factory=dict)
+    _by_state: dict[State, dict[int, Candidate]] = field(init=False, default_factory=lambda: {s: {} for s in State})
+    """The same candidates by their state: of thousands of paused ones none is looked at for the few that train."""
     refusals: int = 0
     """Times in a row that the files of a candidate could not be written."""
 
     def of(self, state: State) -> list[Candidate]:
         """The candidates in a state, the one that entered it first at the front."""
-        return [candidate for candidate in self.members.values() if candidate.state is state]
+        return list(self._by_state[state].values())
 
     def move(self, candidate: Candidate, state: State) -> None:
         """Put a candidate, a new one too, into a state, behind those that are in it."""
         self._remove(candidate)
         candidate.state = state
-        self.members[candidate.trial.number] = candidate
+        self.members[candidate.trial.number] = self._by_state[state][candidate.trial.number] = candidate
 
     def add_epoch(self, candidate: Candidate, epoch: dict[str, Any]) -> None:
         """Store an epoch of a candidate, and rank it at the rung that it may have reached."""
@@ -120,7 +122,8 @@ class Pool:
 
     def _levels(self) -> dict[int, int]:
         """Trial -> its epochs, of those that wait at a rung."""
-        return {candidate.trial.number: len(candidate.curve) for candidate in self.of(State.PAUSED)}
+        return {number: len(candidate.curve) for number, candidate in self._by_state[State.PAUSED].items()}
 
     def _remove(self, candidate: Candidate) -> None:
         self.members.pop(candidate.trial.number, None)
+        self._by_state[candidate.state].pop(candidate.trial.number, None)

@@ -179,7 +179,8 @@ def test_a_trial_is_looked_at_until_it_has_ended() -> None:
 
 
 def test_more_trials_than_lines_are_counted(driver: Driver) -> None:
-    driver.pool.members |= dict.fromkeys(range(100, 111), driver.running[0])
+    for _ in range(11):
+        driver.pool.move(replace(driver.running[0], trial=driver.study.ask()), State.TRAINING)
     console, file = terminal(height=15)
     console.print(view._screen(driver, view._Trials(), console.height))
     lines = file.getvalue().splitlines()
