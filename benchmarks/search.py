@@ -34,7 +34,8 @@ from optuna.trial import FrozenTrial, Trial
 from benchmarks import prior
 from benchmarks.curves import EPOCHS, IMAGES, Curve, read
 from constraints.rules import ASSIGNMENT, parse_all
-from nas.search.driver import Budget, Driver
+from nas.search.budget import Budget
+from nas.search.driver import Driver
 from nas.search.halving import RUNG_FACTOR, Halving
 from nas.search.work import Outcome, Task
 from nas.space import space as spaces

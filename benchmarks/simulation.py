@@ -35,7 +35,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from benchmarks.simulated import Clock, Meter, SimulatedEngine, counted_writes, curve, write_seconds
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.spec import Architecture
-from nas.search.driver import Budget, Driver
+from nas.search.budget import Budget
+from nas.search.driver import Driver
 from nas.search.halving import MOST_WAITING, rungs
 from nas.search.storage import open_storage
 from nas.search.stored import is_database
@@ -104,7 +105,7 @@ class Bench:
             folder=self.folder,
             clock=self.clock,
         )
-        self.meter.watch("halving", driver._halving, "add", "promoted", "until")
+        self.meter.watch("halving", driver.pool.halving, "add", "promoted", "until")
         return driver
 
     def fill(self, rows: Encoded) -> None:
@@ -157,7 +158,7 @@ def share(bench: Bench, kind: str, workers: int, trials: int) -> dict[str, Any]:
 
     def stop(driver: Driver) -> None:
         nonlocal fresh
-        if driver._proposed >= trials:
+        if driver.proposals.count >= trials:
             fresh = engine.spans[-1][0]
             raise KeyboardInterrupt
 
@@ -185,10 +186,10 @@ def growth(bench: Bench, trials: int) -> dict[str, Any]:
     def stop(driver: Driver) -> None:
         nonlocal began, proposed
         if not proposed:
-            began, proposed = bench.clock.work(), driver._proposed
+            began, proposed = bench.clock.work(), driver.proposals.count
             bench.meter.turn()
             bench.meter.seconds.clear()
-        if driver._proposed >= proposed + trials:
+        if driver.proposals.count >= proposed + trials:
             raise KeyboardInterrupt
 
     driver.observe = stop
@@ -197,7 +198,7 @@ def growth(bench: Bench, trials: int) -> dict[str, Any]:
             driver.run()
         except KeyboardInterrupt:
             bench.meter.turn()
-    made = driver._proposed - proposed
+    made = driver.proposals.count - proposed
     parts = {f"{part}_ms": 1e3 * seconds / made for part, seconds in sorted(bench.meter.seconds.items())}
     return {"trials": size, "start_seconds": began - started, "all_ms": sum(parts.values()), **parts}
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import optuna
 
     from nas.config import LaunchConfig
+    from nas.search.budget import Summary
     from nas.search.confirm import Confirmation
-    from nas.search.driver import Summary
 
 DONE, TARGET_MISSED, INTERRUPTED = 0, 1, 130
 WATCH_SECONDS = 2.0

@@ -304,7 +304,7 @@ def test_a_server_stopped_and_started_in_mid_search_changes_nothing(
     wait_for_epochs(process, 1)
     postgresql.stop()
     try:
-        wait_for(process, "note: the storage does not answer: the search goes on when it does")
+        wait_for(process, "note: the storage does not answer: the search resumes when it does")
     finally:
         postgresql.start()
     wait_for(process, "note: the storage answers again")

@@ -1,9 +1,10 @@
-"""A candidate under way: its trial, its network, and how far it is trained."""
+"""A candidate of a launch: its trial, its network, its state, and how far it is trained."""
 
 from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,27 @@ from nas.architecture.spec import Architecture
 from nas.search.work import Outcome
 
 
+class State(Enum):
+    """What a candidate that has not ended does."""
+
+    TRAINING = "training"
+    """It has a worker."""
+    PAUSED = "paused"
+    """It waits at a rung until it is promoted or pruned."""
+    ASIDE = "aside"
+    """Its files could not be written: it waits until those of another can be."""
+
+
 @dataclass(kw_only=True)
 class Candidate:
-    """A trial that is being trained."""
+    """A trial with a network that has not ended."""
 
     trial: Trial
     architecture: Architecture
     metrics: Metrics
     folder: Path
+    state: State = State.TRAINING
     future: Future[Outcome] | None = None
-    until: int = 0
     deaths: int = 0
     reported: int = 0
     """Epochs that the study knew of before this launch."""

@@ -21,7 +21,8 @@ from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
 from nas.config import DEFAULT_TARGET, LaunchConfig
 from nas.cpu import cpu_class
-from nas.search.driver import Budget, Driver, Summary
+from nas.search.budget import Budget, Summary
+from nas.search.driver import Driver
 from nas.search.engine import Engine, LocalEngine, placements
 from nas.search.lease import LAPSE_SECONDS, Lease
 from nas.search.objectives import Objectives

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ STEPS = "steps.json"
 """File of a candidate's folder while it trains: its Steps."""
 WRITE_SECONDS = 5.0
 """Least time between two writes of it, and between the first step and the first write: fewer steps say little."""
+PATIENCE_SECONDS = 30.0
+"""How long a first finished epoch is waited for before the steps done so far are used in its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class Steps:
 
     @property
     def epoch_seconds(self) -> float:
-        """What the whole epoch takes if its other steps go on as fast; without the judging at its end."""
+        """What the whole epoch takes if its other steps are as fast; without the evaluation at its end."""
         return self.before + self.since / (self.done - 1) * (self.total - 1)
 
 
@@ -104,3 +107,32 @@ class Pace:
     def halved(self) -> int:
         """Candidates that could be trained where at every rung half of them goes no further."""
         return int(self.epochs / mean_epochs(self.budget))
+
+
+class EpochTimes:
+    """The seconds that the epochs of a launch take."""
+
+    def __init__(self) -> None:
+        """No epoch is finished yet."""
+        self._finished: dict[int, float] = {}
+
+    def __bool__(self) -> bool:
+        """Whether an epoch is finished."""
+        return bool(self._finished)
+
+    def add(self, number: int, seconds: float) -> None:
+        """An epoch of trial ``number`` is finished."""
+        self._finished[number] = seconds
+
+    def mean(self, training: Mapping[int, Path], waited: float) -> float | None:
+        """Seconds of an epoch, on average over the trials; None where they are not known yet.
+
+        A trial in ``training`` (number -> folder) without a finished epoch counts by the steps of its first one, once
+        an epoch is finished or the launch has ``waited`` for PATIENCE_SECONDS.
+        """
+        if not self._finished and waited < PATIENCE_SECONDS:
+            return None
+        first = [folder for number, folder in training.items() if number not in self._finished]
+        estimates = [steps.epoch_seconds for folder in first if (steps := read_steps(folder))]
+        seconds = [*self._finished.values(), *estimates]
+        return statistics.fmean(seconds) if seconds else None

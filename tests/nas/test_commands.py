@@ -16,7 +16,7 @@ import search
 from nas import commands
 from nas.cpu import cpu_class
 from nas.results.leaderboard import leaderboard
-from nas.search.driver import Summary
+from nas.search.budget import Summary
 from nas.search.storage import open_storage
 from tests.engines import search_in_this_process
 from tests.nas.results.known import add, known_study

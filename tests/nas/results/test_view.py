@@ -15,8 +15,9 @@ from rich.console import Console
 from constraints.rules import parse_all
 from nas.results import view
 from nas.results.view import ConfirmView, SearchView, pace_line
-from nas.search.candidate import Candidate
-from nas.search.driver import Budget, Driver
+from nas.search.budget import Budget
+from nas.search.candidate import Candidate, State
+from nas.search.driver import Driver
 from nas.search.engine import LocalEngine, Placement
 from nas.search.pace import Pace
 from nas.search.study import REASON
@@ -44,15 +45,14 @@ def driver(study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     )
     made.earlier = [t for t in study.trials if t.state.is_finished()]
     architecture = space.decode(sampler.feasible.sample(random.Random(0)))
-    made.running = [
-        Candidate(
-            trial=Trial(study, study.trials[4]._trial_id),
-            architecture=architecture,
-            metrics=metrics(architecture),
-            folder=tmp_path,
-            curve=[{"epoch": 1, "val_accuracy": 0.25, "seconds": 10.0}],
-        )
-    ]
+    candidate = Candidate(
+        trial=Trial(study, study.trials[4]._trial_id),
+        architecture=architecture,
+        metrics=metrics(architecture),
+        folder=tmp_path,
+        curve=[{"epoch": 1, "val_accuracy": 0.25, "seconds": 10.0}],
+    )
+    made.pool.move(candidate, State.TRAINING)
     return made
 
 
@@ -179,7 +179,8 @@ def test_a_trial_is_looked_at_until_it_has_ended() -> None:
 
 
 def test_more_trials_than_lines_are_counted(driver: Driver) -> None:
-    driver.running *= 12
+    for _ in range(11):
+        driver.pool.move(replace(driver.running[0], trial=driver.study.ask()), State.TRAINING)
     console, file = terminal(height=15)
     console.print(view._screen(driver, view._Trials(), console.height))
     lines = file.getvalue().splitlines()

@@ -16,9 +16,11 @@ import torch
 from optuna.trial import TrialState
 
 from constraints.rules import parse_all
-from nas.search.driver import MOST_REFUSALS, PATIENCE_SECONDS, Budget, Driver
+from nas.search.budget import Budget
+from nas.search.driver import Driver
 from nas.search.objectives import Objectives
-from nas.search.pace import STEPS, read_steps
+from nas.search.pace import PATIENCE_SECONDS, STEPS, read_steps
+from nas.search.pool import MOST_REFUSALS
 from nas.search.storage import open_storage
 from nas.search.study import CURVE, REASON, REJECTED
 from nas.search.work import CHECKPOINT, PROGRESS, read_progress

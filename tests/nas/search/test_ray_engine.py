@@ -26,8 +26,9 @@ from optuna.trial import TrialState
 from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
 from nas.search import driver as drivers
+from nas.search.budget import Budget
 from nas.search.confirm import confirm
-from nas.search.driver import Budget, Driver
+from nas.search.driver import Driver
 from nas.search.ray_engine import DAY, ENVIRONMENT, RETRIES, RayEngine, share
 from nas.search.study import CURVE
 from nas.search.work import CHECKPOINT, PROGRESS, TEST, WEIGHTS, Task

@@ -1,0 +1,30 @@
+"""When a launch of a search ends, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When to end: after ``trials`` in the whole study, after ``seconds`` of this launch, or at the target."""
+
+    trials: int
+    seconds: float
+    epochs: int
+    target: float | None = None
+    stop_at_target: bool = False
+
+    def is_target_met(self, best: float | None) -> bool:
+        """Whether the best accuracy exceeds the target; False without one of either."""
+        return self.target is not None and best is not None and best > self.target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """How a launch ended: ``ended`` says why, ``unfinished`` how many trials the next launch would resume."""
+
+    ended: str
+    unfinished: int
+    best: float | None
+    reached: bool

@@ -1,0 +1,129 @@
+"""The candidates of a launch that have not ended: each in one state, and its epochs and its end stored in the study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from nas.search.candidate import Candidate, State
+from nas.search.halving import Halving
+from nas.search.objectives import Objectives
+from nas.search.trial_store import TrialStore, whole_epochs
+
+BELOW = "below the better half at epoch {}"
+"""Why a candidate is pruned that waits at a rung."""
+MOST_REFUSALS = 3
+"""How often in a row the files of candidates may not be written before the launch ends."""
+
+
+@dataclass(kw_only=True)
+class Pool:
+    """The candidates, by the number of their trial; within a state in the order in which they entered it."""
+
+    store: TrialStore
+    halving: Halving
+    objectives: Objectives
+    members: dict[int, Candidate] = field(default_factory=dict)
+    _by_state: dict[State, dict[int, Candidate]] = field(init=False, default_factory=lambda: {s: {} for s in State})
+    """The same candidates by their state: of thousands of paused ones none is looked at for the few that train."""
+    refusals: int = 0
+    """Times in a row that the files of a candidate could not be written."""
+
+    def of(self, state: State) -> list[Candidate]:
+        """The candidates in a state, the one that entered it first at the front."""
+        return list(self._by_state[state].values())
+
+    def move(self, candidate: Candidate, state: State) -> None:
+        """Put a candidate, a new one too, into a state, behind those that are in it."""
+        self._remove(candidate)
+        candidate.state = state
+        self.members[candidate.trial.number] = self._by_state[state][candidate.trial.number] = candidate
+
+    def add_epoch(self, candidate: Candidate, epoch: dict[str, Any]) -> None:
+        """Store an epoch of a candidate, and rank it at the rung that it may have reached."""
+        curve, has_accuracy = [*candidate.curve, epoch], epoch["epoch"] <= candidate.reported
+        self.store.add_epoch(candidate.trial, curve, has_accuracy=has_accuracy)
+        candidate.curve = curve
+        self.halving.add(candidate.trial.number, epoch["epoch"], self._values(candidate))
+
+    def pause(self, candidate: Candidate) -> None:
+        """Let a candidate wait at its rung; those with too many better ones beside them there are pruned."""
+        candidate.future = None
+        self.move(candidate, State.PAUSED)
+        for number in self.halving.surplus(self._levels()):
+            self.prune(self.members[number], BELOW)
+
+    def promoted(self, *, is_last: bool) -> Candidate | None:
+        """The paused candidate that is promoted now, if any; ``is_last`` says that no new candidates will come."""
+        number = self.halving.promoted(self._levels(), is_last=is_last)
+        return None if number is None else self.members[number]
+
+    def set_aside(self, candidate: Candidate, error: OSError) -> None:
+        """Let a candidate wait whose files cannot be written, which is no fault of its own.
+
+        Raises the error where those of others cannot be written either, MOST_REFUSALS times in a row.
+        """
+        self.store.set_reason(candidate.trial, f"waits: {error.strerror or error}")
+        self.refusals += 1
+        if self.refusals >= MOST_REFUSALS:
+            raise error
+        self.move(candidate, State.ASIDE)
+
+    def taken_back(self) -> Candidate | None:
+        """The first candidate that was set aside, if any, for another try."""
+        if not (aside := self.of(State.ASIDE)):
+            return None
+        self.store.set_reason(aside[0].trial, "")
+        return aside[0]
+
+    def complete(self, candidate: Candidate) -> None:
+        """End a candidate that has trained its whole budget."""
+        self.store.complete(candidate.trial, self._values(candidate))
+        self._remove(candidate)
+
+    def fail(self, candidate: Candidate, reason: str) -> None:
+        """End a candidate that cannot be trained."""
+        self.store.fail(candidate.trial, reason)
+        self._remove(candidate)
+
+    def prune(self, candidate: Candidate, reason: str) -> None:
+        """End a candidate before its budget is trained; ``{}`` in ``reason`` stands for its last epoch."""
+        self.store.prune(candidate.trial, reason.format(len(candidate.curve)))
+        self._remove(candidate)
+
+    def prune_all(self, reason: str) -> None:
+        """Prune every candidate, whatever its state."""
+        for candidate in list(self.members.values()):
+            self.prune(candidate, reason)
+
+    def take_up(self, trials: Sequence[FrozenTrial]) -> None:
+        """Rank what earlier launches trained."""
+        for trial in trials:
+            for epoch, accuracy in trial.intermediate_values.items():
+                self.halving.add(trial.number, epoch, self.objectives.values(accuracy, trial.user_attrs))
+
+    def reconcile(self, trials: Sequence[FrozenTrial]) -> None:
+        """Believe the study, not what was last sent to it: which trials have ended, and which epochs are stored."""
+        for number, candidate in list(self.members.items()):
+            trial = trials[number]
+            if trial.state.is_finished():
+                self._remove(candidate)
+                continue
+            candidate.trial = self.store.reopen(number)
+            candidate.reported = len(trial.intermediate_values)
+            candidate.curve = candidate.curve[: whole_epochs(trial)]
+
+    def _values(self, candidate: Candidate) -> tuple[float, ...]:
+        """What a candidate is worth by its last epoch."""
+        return self.objectives.values(candidate.curve[-1]["val_accuracy"], candidate.metrics.as_dict())
+
+    def _levels(self) -> dict[int, int]:
+        """Trial -> its epochs, of those that wait at a rung."""
+        return {number: len(candidate.curve) for number, candidate in self._by_state[State.PAUSED].items()}
+
+    def _remove(self, candidate: Candidate) -> None:
+        self.members.pop(candidate.trial.number, None)
+        self._by_state[candidate.state].pop(candidate.trial.number, None)

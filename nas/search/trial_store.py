@@ -1,0 +1,127 @@
+"""The trials of a study: the only file of a search that reads or writes them and their storage.
+
+Every call raises what the storage raises; ``nas.search.storage.is_outage`` says which errors may pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from constraints.metrics import Metrics
+from nas.architecture.spec import Architecture, parse
+from nas.search.study import CURVE, REASON, REJECTED
+from nas.space.attributes import ARCHITECTURE
+
+
+class TrialStore:
+    """Reads and writes the trials of one study, in whatever storage it is."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        """Nothing is read yet."""
+        self.study = study
+        self._storage = study._storage  # the one private name: a study has no public way to its storage
+        self._ids: dict[int, int] = {}
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials of the study, by number; to be read only."""
+        return self.study.get_trials(deepcopy=False)
+
+    def ask(self) -> Trial:
+        """A new trial, without parameters."""
+        return self.study.ask()
+
+    def reopen(self, number: int) -> Trial:
+        """A trial that has not ended, to be written to again."""
+        return Trial(self.study, self._id(number))
+
+    def suggest(self, trial: Trial, distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+        """What the study's sampler chooses for a trial, stored as its parameters; those it has already stay."""
+        for name, distribution in distributions.items():
+            if isinstance(distribution, IntDistribution):
+                trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step)
+            elif isinstance(distribution, CategoricalDistribution):
+                trial.suggest_categorical(name, distribution.choices)
+            else:
+                raise TypeError(f"{name}: no parameter of a space: {distribution}")
+        return trial.params
+
+    def set_metrics(self, trial: Trial, metrics: Metrics) -> None:
+        """Store what a trial's network costs, a metric an attribute."""
+        for name, value in metrics.as_dict().items():
+            trial.set_user_attr(name, value)
+
+    def set_architecture(self, trial: Trial, architecture: Architecture) -> None:
+        """Store a trial's network: from now on the trial counts as proposed."""
+        trial.set_user_attr(ARCHITECTURE, str(architecture))
+
+    def architecture(self, trial: Trial | FrozenTrial) -> Architecture | None:
+        """A trial's network; None where it is not proposed yet."""
+        text = trial.user_attrs.get(ARCHITECTURE)
+        return None if text is None else parse(text)
+
+    def set_reason(self, trial: Trial, reason: str) -> None:
+        """Store why a trial waits or ends; an empty text removes what was stored."""
+        trial.set_user_attr(REASON, reason)
+
+    def add_epoch(self, trial: Trial, curve: Sequence[Mapping[str, Any]], *, has_accuracy: bool = False) -> None:
+        """Store the last epoch of ``curve``; ``has_accuracy`` says that its accuracy is stored already.
+
+        The curve is written first, so that no epoch counts as trained without it.
+        """
+        trial.set_user_attr(CURVE, list(curve))
+        if not has_accuracy:  # trial.report refuses a study of several objectives
+            epoch = curve[-1]
+            self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], epoch["val_accuracy"])
+
+    def complete(self, trial: Trial, values: Sequence[float]) -> None:
+        """End a trial with what its candidate is worth, a value an objective."""
+        self.study.tell(trial, values)
+
+    def prune(self, trial: Trial, reason: str) -> None:
+        """End a trial whose candidate is not trained any further."""
+        self.set_reason(trial, reason)
+        self.study.tell(trial, state=TrialState.PRUNED)
+
+    def fail(self, trial: Trial, reason: str) -> None:
+        """End a trial whose candidate cannot be trained."""
+        self.set_reason(trial, reason)
+        self.study.tell(trial, state=TrialState.FAIL)
+
+    def rejected(self) -> dict[str, int]:
+        """Proposals rejected in all launches so far, by rule."""
+        return dict(self.study.user_attrs.get(REJECTED, {}))
+
+    def set_rejected(self, counts: Mapping[str, int]) -> None:
+        """Store how many proposals each rule rejected."""
+        self.study.set_user_attr(REJECTED, dict(counts))
+
+    @cached_property
+    def _study_id(self) -> int:
+        return self._storage.get_study_id_from_name(self.study.study_name)
+
+    def _id(self, number: int) -> int:
+        """The storage's id of a trial; asked for once, since it never changes."""
+        if number not in self._ids:
+            self._ids[number] = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        return self._ids[number]
+
+
+def best_accuracy(trials: Sequence[FrozenTrial]) -> float | None:
+    """The highest accuracy of the trials that were completed; None where there is none."""
+    return max((t.values[0] for t in trials if t.state == TrialState.COMPLETE), default=None)
+
+
+def proposed(trials: Sequence[FrozenTrial]) -> int:
+    """How many of the trials have a network."""
+    return sum(ARCHITECTURE in t.user_attrs for t in trials)
+
+
+def whole_epochs(trial: FrozenTrial) -> int:
+    """How many epochs of a trial are stored whole: with their accuracy and in its curve."""
+    return min(len(trial.user_attrs.get(CURVE, [])), len(trial.intermediate_values))

@@ -1,0 +1,173 @@
+"""What the driver relies on, of every kind of storage that a study may be in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.trial import TrialState
+
+from constraints.rules import parse_all
+from nas.search.storage import open_storage
+from nas.search.study import CURVE, REASON
+from nas.search.trial_store import TrialStore, best_accuracy, proposed, whole_epochs
+from nas.space import space as spaces
+from nas.space.feasible import FeasiblePart
+from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
+
+Reopen = Callable[[], TrialStore]
+EPOCHS: list[dict[str, Any]] = [{"epoch": 1, "val_accuracy": 0.25}, {"epoch": 2, "val_accuracy": 0.5}]
+
+
+@pytest.fixture(params=["memory", "journal", "sqlite", "postgresql"])
+def reopened(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
+    """Opens the study as another launch would: of a storage that is more than memory, from what it holds."""
+    memory = InMemoryStorage()
+    files = {"memory": "", "journal": str(tmp_path / "journal.log"), "sqlite": f"sqlite:///{tmp_path / 'study.db'}"}
+    place: str = files[request.param] if request.param in files else request.getfixturevalue("database")
+
+    def opened() -> BaseStorage:
+        return open_storage(place, write=True) if place else memory
+
+    optuna.create_study(storage=opened(), study_name="other").ask()  # so that ids and numbers differ
+    optuna.create_study(storage=opened(), study_name="s", directions=["maximize", "minimize"])
+    return lambda: TrialStore(optuna.load_study(storage=opened(), study_name="s"))
+
+
+@pytest.fixture
+def store(reopened: Reopen) -> TrialStore:
+    return reopened()
+
+
+def test_a_new_study_holds_nothing(store: TrialStore) -> None:
+    assert store.trials() == []
+    assert store.rejected() == {}
+    assert best_accuracy(store.trials()) is None
+    assert proposed(store.trials()) == 0
+
+
+def test_parameters_are_chosen_once(store: TrialStore, reopened: Reopen) -> None:
+    distributions = {"width": IntDistribution(8, 64, step=8), "body": CategoricalDistribution(["c3", "sep3"])}
+    chosen = store.suggest(store.ask(), distributions)
+    (trial,) = reopened().trials()
+    assert trial.params == chosen
+    assert trial.distributions == distributions
+    assert reopened().suggest(reopened().reopen(0), distributions) == chosen
+
+
+def test_a_parameter_that_no_space_has_is_refused(store: TrialStore) -> None:
+    with pytest.raises(TypeError, match=r"^x: no parameter of a space: FloatDistribution"):
+        store.suggest(store.ask(), {"x": FloatDistribution(0.0, 1.0)})
+
+
+def test_the_samplers_error_is_passed_on_and_the_trial_stays_open(store: TrialStore) -> None:
+    class Exhausted(optuna.samplers.RandomSampler):
+        def sample_independent(self, *_: Any) -> Any:
+            raise SpaceExhaustedError("none left")
+
+    store.study.sampler = Exhausted()
+    with pytest.raises(SpaceExhaustedError, match=r"^none left$"):
+        store.suggest(store.ask(), {"width": IntDistribution(8, 64)})
+    assert [t.state for t in store.trials()] == [TrialState.RUNNING]
+
+
+def test_a_proposal_is_read_back(store: TrialStore, reopened: Reopen) -> None:
+    space = spaces.load("tiny", input=(3, 32, 32), classes=10)
+    sampler = store.study.sampler = FeasibleSampler(FeasiblePart(space, parse_all(("params < 7k",))), seed=1)
+    trial = store.ask()
+    assert store.architecture(trial) is None
+    judged = sampler.feasible.judge(store.suggest(trial, space.distributions))
+    store.set_metrics(trial, judged.metrics)
+    assert proposed(reopened().trials()) == 0
+    store.set_architecture(trial, judged.architecture)
+    again = reopened()
+    (known,) = again.trials()
+    assert proposed([known]) == 1
+    assert again.architecture(known) == again.architecture(again.reopen(0)) == judged.architecture
+    assert {name: known.user_attrs[name] for name in judged.metrics.as_dict()} == judged.metrics.as_dict()
+
+
+def test_epochs_are_stored_in_a_study_of_several_objectives_too(store: TrialStore, reopened: Reopen) -> None:
+    store.ask()
+    trial = store.ask()
+    for number in (1, 2):
+        store.add_epoch(trial, EPOCHS[:number])
+    untouched, known = reopened().trials()
+    assert not untouched.intermediate_values
+    assert known.intermediate_values == {1: 0.25, 2: 0.5}
+    assert known.user_attrs[CURVE] == EPOCHS
+    assert (whole_epochs(untouched), whole_epochs(known)) == (0, 2)
+
+
+def test_an_epoch_trained_again_keeps_the_accuracy_that_was_stored(store: TrialStore, reopened: Reopen) -> None:
+    store.add_epoch(store.ask(), EPOCHS[:1])
+    again = reopened()
+    again.add_epoch(again.reopen(0), [{"epoch": 1, "val_accuracy": 0.125}], has_accuracy=True)
+    (known,) = reopened().trials()
+    assert known.intermediate_values == {1: 0.25}
+    assert known.user_attrs[CURVE] == [{"epoch": 1, "val_accuracy": 0.125}]
+
+
+def test_an_epoch_without_its_accuracy_is_not_whole(
+    store: TrialStore, reopened: Reopen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = store.ask()
+    store.add_epoch(trial, EPOCHS[:1])
+
+    def away(*_: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(store._storage, "set_trial_intermediate_value", away)
+    with pytest.raises(ConnectionError):
+        store.add_epoch(trial, EPOCHS)
+    (known,) = reopened().trials()
+    assert len(known.user_attrs[CURVE]) == 2
+    assert whole_epochs(known) == 1
+
+
+def test_a_trial_ends_complete_pruned_or_failed(store: TrialStore, reopened: Reopen) -> None:
+    trials = [store.ask() for _ in range(5)]
+    store.complete(trials[0], (0.5, 1_000.0))
+    store.complete(trials[1], (0.75, 2_000.0))
+    store.prune(trials[2], "below the better half")
+    store.fail(trials[3], "diverged")
+    store.set_reason(trials[4], "waits")
+    ended = reopened().trials()
+    assert [t.state for t in ended] == [
+        TrialState.COMPLETE,
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+        TrialState.FAIL,
+        TrialState.RUNNING,
+    ]
+    assert [t.user_attrs.get(REASON) for t in ended] == [None, None, "below the better half", "diverged", "waits"]
+    assert ended[1].values == [0.75, 2_000.0]
+    assert best_accuracy(ended) == 0.75
+
+
+def test_a_trial_that_was_reopened_ends_under_its_number(store: TrialStore, reopened: Reopen) -> None:
+    store.ask()
+    store.add_epoch(store.ask(), EPOCHS[:1])
+    again = reopened()
+    trial = again.reopen(1)
+    again.add_epoch(trial, EPOCHS)
+    again.complete(trial, (0.5, 1.0))
+    first, second = reopened().trials()
+    assert (first.state, second.state) == (TrialState.RUNNING, TrialState.COMPLETE)
+    assert second.intermediate_values == {1: 0.25, 2: 0.5}
+
+
+def test_a_trial_that_does_not_exist_cannot_be_reopened(store: TrialStore) -> None:
+    with pytest.raises(KeyError):
+        store.reopen(0)
+
+
+def test_counts_of_rejected_proposals_are_replaced(store: TrialStore, reopened: Reopen) -> None:
+    store.set_rejected({"params < 7k": 3})
+    store.set_rejected({"params < 7k": 5, "repeated": 1})
+    assert reopened().rejected() == {"params < 7k": 5, "repeated": 1}
