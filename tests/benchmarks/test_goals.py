@@ -293,7 +293,7 @@ def test_markdown_links_the_page_that_tells_the_figure() -> None:
     assert verdicts.markdown(board(*rows)).splitlines() == [
         "`python -m benchmarks --write`, commit `0123abc`, AVX2, 2 cores, 1.5 minutes in all:",
         "",
-        "| figure | measured | goal | verdict | told in |",
+        "| figure | measured | goal | verdict | stated in |",
         "|---|---|---|---|---|",
         "| ratio | 2.35 times | >= 2.5 times - 10 % | met | [page.md](page.md) |",
         "| ratio | 2.35 times | >= 2.5 times - 10 % | met | [README.md](../README.md) |",
