@@ -83,7 +83,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     stop_at_target: Annotated[bool | None, typer.Option("--stop-at-target", help="end there")] = None,
     confirm: Annotated[int | None, typer.Option(metavar="K", help="confirm the best K at the end")] = None,
     epochs: Annotated[int | None, typer.Option(help="full budget of one candidate")] = None,
-    guess: Annotated[bool | None, typer.Option(help="choose the first candidates by a fitted guess (yes)")] = None,
+    guess: Annotated[bool | None, typer.Option(help="choose the first candidates by a zero-cost proxy (yes)")] = None,
     constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
     workers: Annotated[int | None, typer.Option(help="processes that train (one a core, or a GPU)")] = None,

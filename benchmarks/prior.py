@@ -159,7 +159,7 @@ def proxies(curves: Sequence[Curve], source: str) -> dict[str, Array]:
 def chosen(count: int) -> list[str]:
     """The first networks of a search."""
     feasible = FeasiblePart(spaces.load("assignment", input=(3, 32, 32), classes=10), parse_all(ASSIGNMENT))
-    study = optuna.create_study(direction="maximize", sampler=FeasibleSampler(feasible, guess=FITTED))
+    study = optuna.create_study(direction="maximize", sampler=FeasibleSampler(feasible, proxy=FITTED))
     several = [study.ask(dict(feasible.space.distributions)) for _ in range(count)]
     return [str(feasible.space.decode(trial.params)) for trial in several]
 

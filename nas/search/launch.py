@@ -71,8 +71,8 @@ def prepare(
     feasible.sample(random.Random(config.seed))
     feed = search_feed(dataset, config.seed)
     objectives = Objectives.parse(config.objective)
-    guess = FITTED if config.guess else None
-    sampler = FeasibleSampler(feasible, seed=config.seed, guess=guess, values=objectives.so_far)
+    proxy = FITTED if config.guess else None
+    sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far)
     with ExitStack() as held, gives_way():
         workers = engine(config)
         held.callback(workers.shutdown)
