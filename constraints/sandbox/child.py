@@ -86,7 +86,7 @@ def _limit(memory_bytes: int) -> None:
 
 
 def answer(request: Request, send: Send) -> Report:
-    """Load what a request names and check it; ``send`` hears of each stage.
+    """Load what a request names and check it; ``send`` is called at each stage.
 
     Raises UnusableInputError for what cannot be checked and ModelFailedError for what the user's code raised.
     """
