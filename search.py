@@ -197,7 +197,7 @@ def export(  # noqa: PLR0917
     untrained: Annotated[bool, typer.Option("--untrained", help="without weights; any architecture's text")] = False,
     force: Annotated[bool, typer.Option("--force", help="write over a file that exists")] = False,
 ) -> int:
-    """Write a trial's network with its trained weights to a file that stands alone."""
+    """Write a trial's network with its trained weights to a self-contained file."""
     from nas import commands
 
     return commands.export(trial, to, study, storage, data=data, untrained=untrained, force=force)
@@ -265,7 +265,7 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
     except typer.Abort:
         return _complain("interrupted", INTERRUPTED)
     except Exception as error:
-        if not hasattr(error, "format_message"):  # how typer's usage errors, of whichever version, are told apart
+        if not hasattr(error, "format_message"):  # how typer's usage errors, of any version, are recognised
             raise
         details = traceback.format_exc() if debug else ""
         return _complain(f"{_lower(error.format_message())}: see search.py --help", UNUSABLE, details)

@@ -1,4 +1,4 @@
-"""A candidate under way: its trial, its network, and how far it is trained."""
+"""An unfinished candidate: its trial, its network, and how far it is trained."""
 
 from __future__ import annotations
 
