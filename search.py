@@ -83,7 +83,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     stop_at_target: Annotated[bool | None, typer.Option("--stop-at-target", help="end there")] = None,
     confirm: Annotated[int | None, typer.Option(metavar="K", help="confirm the best K at the end")] = None,
     epochs: Annotated[int | None, typer.Option(help="full budget of one candidate")] = None,
-    guess: Annotated[bool | None, typer.Option(help="choose the first candidates by a fitted guess (yes)")] = None,
+    guess: Annotated[bool | None, typer.Option(help="choose the first candidates by a zero-cost proxy (yes)")] = None,
     constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
     workers: Annotated[int | None, typer.Option(help="processes that train (one a core, or a GPU)")] = None,
@@ -197,7 +197,7 @@ def export(  # noqa: PLR0917
     untrained: Annotated[bool, typer.Option("--untrained", help="without weights; any architecture's text")] = False,
     force: Annotated[bool, typer.Option("--force", help="write over a file that exists")] = False,
 ) -> int:
-    """Write a trial's network with its trained weights to a file that stands alone."""
+    """Write a trial's network with its trained weights to a self-contained file."""
     from nas import commands
 
     return commands.export(trial, to, study, storage, data=data, untrained=untrained, force=force)
@@ -265,7 +265,7 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
     except typer.Abort:
         return _complain("interrupted", INTERRUPTED)
     except Exception as error:
-        if not hasattr(error, "format_message"):  # how typer's usage errors, of whichever version, are told apart
+        if not hasattr(error, "format_message"):  # how typer's usage errors, of any version, are recognised
             raise
         details = traceback.format_exc() if debug else ""
         return _complain(f"{_lower(error.format_message())}: see search.py --help", UNUSABLE, details)

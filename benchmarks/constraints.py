@@ -1,7 +1,7 @@
 """How long a trace takes beside the tools that answer part of the same question, in one run.
 
 ``uv run --group bench python -m benchmarks.constraints [--quick] [--json]``. Each tool gets the same model and the
-same input on one thread, takes turns with the others, and is told by its median (of CPU time, so that other work on
+same input on one thread, takes turns with the others, and is measured by its median (of CPU time, so that other work on
 the machine counts little) and its ratio to torchinfo's.
 A peer that is not installed, or that fails on a model, is listed with the reason.
 """
@@ -96,7 +96,7 @@ def measure(model: nn.Module, shape: Shape, repeats: int) -> dict[str, Timing]:
                 continue
             try:
                 seconds = _timed(tool, model, shape)
-            except Exception as error:  # a peer may fail in any way; it is listed, and the others go on
+            except Exception as error:  # a peer may fail in any way; it is listed, and the others continue
                 failed[name] = Timing(seconds=None, reason=f"{type(error).__name__}: {str(error)[:60]}")
                 continue
             found.setdefault(name, []).extend([seconds] if turn else [])

@@ -47,7 +47,7 @@ class Goal(BaseModel):
     """By which share of the goal a measurement may miss it: what repeated runs scatter by."""
     unit: str = ""
     where: str = Field(pattern=r"^(docs/)?[\w-]+\.md$")
-    """Page that tells the figure."""
+    """Page that states the figure."""
     told: str
     """The page's words for it; a number in them is the goal of one class of processors."""
 
@@ -55,9 +55,9 @@ class Goal(BaseModel):
     def _consistent(self) -> Goal:
         if self.tolerance and self.comparison == "==":
             raise ValueError("a figure that must equal its goal has no tolerance: leave it out, or compare by <= or >=")
-        told = quantities(self.told)
-        if told and not any(math.isclose(number, goal) for number in told for goal in self.goal.values()):
-            raise ValueError(f"the page tells {self.told!r}, which is not the goal: give both the same number")
+        stated = quantities(self.told)
+        if stated and not any(math.isclose(number, goal) for number in stated for goal in self.goal.values()):
+            raise ValueError(f"the page states {self.told!r}, which is not the goal: give both the same number")
         return self
 
     @property

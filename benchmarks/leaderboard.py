@@ -3,7 +3,7 @@
 ``uv run --group bench python -m benchmarks.leaderboard [--quick] [--json] [--trials N]``. A journal is written as the
 driver writes it, with eight epochs a trial, in the worst case: every trial is on the Pareto front, of accuracy and
 parameters (``seconds_N_trials``) and with multiply-accumulates as a third objective (``seconds_N_trials_front``). Each
-command is a whole process whose modules were compiled before, told by its median wall time; ``processor_`` is the
+command is a whole process whose modules were compiled before, measured by its median wall time; ``processor_`` is the
 median of its processor time.
 """
 

@@ -1,10 +1,10 @@
-"""How well cheap guesses rank candidates by the accuracy that training gives them; and the weights of the prior.
+"""How well zero-cost proxies rank candidates by the accuracy that training gives them; and the weights of ours.
 
 Run ``python -m benchmarks.prior [--proxies] [--train N] [--quick] [--json]``. The candidates are those of
-``benchmarks/curves.csv``. The fitted guess is judged on each candidate by weights that were fitted to all others.
-``--proxies`` adds zero-cost proxies, which build each network and look at it once: gradient norm, SynFlow (Tanaka et
+``benchmarks/curves.csv``. The fitted proxy is judged on each candidate by weights that were fitted to all others.
+``--proxies`` adds published proxies, which build each network and look at it once: gradient norm, SynFlow (Tanaka et
 al., 2020) and NASWOT (Mellor et al., 2021). ``--train`` trains the first N networks of a search, which the shipped
-guess chooses and never saw, as those of the table were trained.
+proxy chooses and never saw, as those of the table were trained.
 """
 
 from __future__ import annotations
@@ -60,21 +60,21 @@ def costs(curves: Sequence[Curve]) -> tuple[list[str], Array, Array]:
 
 
 def accuracy_unseen(curves: Sequence[Curve]) -> Array:
-    """The guess of each candidate's accuracy when it was fitted to all others."""
+    """The predicted accuracy of each candidate, by a fit to all others."""
     _, values, accuracies = table(curves)
-    guessed: Array = cross_val_predict(_accuracy_model(), values, accuracies, cv=LeaveOneOut())
-    return guessed
+    predicted: Array = cross_val_predict(_accuracy_model(), values, accuracies, cv=LeaveOneOut())
+    return predicted
 
 
 def seconds_unseen(curves: Sequence[Curve]) -> Array:
-    """The guess of each candidate's time when it was fitted to all others."""
+    """The predicted time of each candidate, by a fit to all others."""
     _, values, seconds = costs(curves)
-    guessed: Array = cross_val_predict(_time_model(), values, seconds, cv=LeaveOneOut())
-    return guessed
+    predicted: Array = cross_val_predict(_time_model(), values, seconds, cv=LeaveOneOut())
+    return predicted
 
 
 def worth_unseen(curves: Sequence[Curve]) -> Array:
-    """What the prior says of each candidate when it was fitted to all others."""
+    """The proxy of each candidate, by a fit to all others."""
     worth: Array = accuracy_unseen(curves) - PRICE * np.log2(seconds_unseen(curves))
     return worth
 
@@ -159,7 +159,7 @@ def proxies(curves: Sequence[Curve], source: str) -> dict[str, Array]:
 def chosen(count: int) -> list[str]:
     """The first networks of a search."""
     feasible = FeasiblePart(spaces.load("assignment", input=(3, 32, 32), classes=10), parse_all(ASSIGNMENT))
-    study = optuna.create_study(direction="maximize", sampler=FeasibleSampler(feasible, guess=FITTED))
+    study = optuna.create_study(direction="maximize", sampler=FeasibleSampler(feasible, proxy=FITTED))
     several = [study.ask(dict(feasible.space.distributions)) for _ in range(count)]
     return [str(feasible.space.decode(trial.params)) for trial in several]
 
@@ -175,10 +175,10 @@ def main() -> None:
     options = parser.parse_args()
     curves = read()
     names, values, accuracies = table(curves)
-    guesses = {"the guess, unseen": accuracy_unseen(curves), **dict(zip(names, values.T, strict=True))}
+    ranking = {"the guess, unseen": accuracy_unseen(curves), **dict(zip(names, values.T, strict=True))}
     if options.proxies:
-        guesses |= proxies(curves, options.data)
-    ranked = {name: float(spearmanr(guess, accuracies).statistic) for name, guess in guesses.items()}
+        ranking |= proxies(curves, options.data)
+    ranked = {name: float(spearmanr(scores, accuracies).statistic) for name, scores in ranking.items()}
     trained = [measure(text, options.data) for text in chosen(options.train)]
     found = {
         "candidates": len(curves),
@@ -194,10 +194,10 @@ def main() -> None:
     print(f"rank correlation with the accuracy of {len(curves)} candidates")
     for name, value in sorted(ranked.items(), key=lambda item: -abs(item[1])):
         print(f"{name:>20} {value:6.3f}")
-    print(f"that of the guessed seconds with the measured ones, unseen: {found['rank_correlation_of_seconds']:.3f}")
+    print(f"that of the predicted seconds with the measured ones, unseen: {found['rank_correlation_of_seconds']:.3f}")
     print(f"accuracy of them: {100 * accuracies.mean():.2f} % on average, {100 * accuracies.max():.2f} % at most")
     for curve in trained:
-        print(f"chosen by the guess: {100 * curve.accuracies[-1]:.2f} % in {curve.seconds:.0f} s: {curve.architecture}")
+        print(f"chosen by the proxy: {100 * curve.accuracies[-1]:.2f} % in {curve.seconds:.0f} s: {curve.architecture}")
     print(f"weights: {found['weights']}")
     print(f"seconds: {found['seconds']}")
 

@@ -2,7 +2,7 @@
 
 Run ``python -m benchmarks.receptive_fields [--quick] [--json] [--random N [--seed S]] [NAME ...]``, nets with few
 parameters first, each line printed as it is known. ``--quick`` stops taking up nets after a minute; ``--random N``
-draws N networks in place of torchvision's. A dash stands where the probe has nothing to say. Exit 1 where they differ.
+draws N networks in place of torchvision's. A dash means that the probe cannot measure it. Exit 1 where they differ.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FLATTENED = ("alexnet", "vgg")
 _ACROSS = {"alexnet": 64, "inception_v3": 96}
 """How wide a strip must be for no map to become empty, where 32 pixels are not enough."""
 _MARGIN = 128
-"""Pixels that a strip is longer than the traced field, so that a unit's field may lie off its middle."""
+"""Pixels that a strip is longer than the traced field, so that a unit's field need not be in its middle."""
 _LINE = "{name:<20} {traced:>12} {probed:>12} {agree:>6} {trace_seconds:>8} {probe_seconds:>8}  {note}"
 Row = dict[str, Any]
 Show = Callable[[Row], None]

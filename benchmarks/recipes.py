@@ -2,7 +2,7 @@
 
 Run ``python -m benchmarks.recipes [ROW ...] [--epochs N] [--seeds 0 1 2] [--data SOURCE] [--json]``. Rows are judged by
 the validation part of the training set. ``--test`` trains on the whole training set and opens the test set once a
-training, after its last epoch. With ``--checkpoints FOLDER`` a row that was interrupted goes on.
+training, after its last epoch. With ``--checkpoints FOLDER`` a row that was interrupted resumes.
 """
 
 from __future__ import annotations

@@ -31,14 +31,14 @@ class Run:
 def run(benchmark: str, timeout_seconds: float, *, package: str = "benchmarks", root: Path = _ROOT) -> Run:
     """Run a benchmark (a module of ``package`` and its arguments) quickly; one that hangs is ended with all it started.
 
-    A benchmark that exits with 1, but not by a traceback, has found a difference, which its figures tell.
+    A benchmark that exits with 1, but not by a traceback, has found a difference, which its figures show.
     """
     module, *arguments = benchmark.split()
     command = [sys.executable, "-m", f"{package}.{module}", *arguments, "--quick", "--json"]
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as told:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
-            command, cwd=root, env={**os.environ, _MARK: mark}, stdout=out, stderr=told, start_new_session=True
+            command, cwd=root, env={**os.environ, _MARK: mark}, stdout=out, stderr=err, start_new_session=True
         )
         family = Family(process.pid, f"{_MARK}={mark}".encode())
         try:
@@ -48,12 +48,12 @@ def run(benchmark: str, timeout_seconds: float, *, package: str = "benchmarks", 
         finally:
             family.end()
             process.wait()
-        return _outcome(code, _text(out), _text(told))
+        return _outcome(code, _text(out), _text(err))
 
 
-def _outcome(code: int, out: str, told: str) -> Run:
-    last = (told.strip().splitlines() or [f"exit code {code} without a word"])[-1].strip()
-    if code not in {0, 1} or (code and _TRACEBACK in told):
+def _outcome(code: int, out: str, err: str) -> Run:
+    last = (err.strip().splitlines() or [f"exit code {code} without a word"])[-1].strip()
+    if code not in {0, 1} or (code and _TRACEBACK in err):
         return Run(document=None, reason=last)
     try:
         document = json.loads(out)

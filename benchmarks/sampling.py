@@ -1,8 +1,9 @@
 """Proposals wasted and repeated by Optuna's samplers alone, and by ours around them; and what the search gains.
 
-The stand-in objective is no accuracy: log10(params) - 0.2 |log2(receptive field / 60)| + 0.05 (depthwise-separable
-convolutions) - 0.02 log10(macs), which wants large networks near the limit. Run ``python -m benchmarks.sampling``; with
-``--overhead`` it measures instead what our sampler adds to a proposal of its base after 5,000 trials.
+The objective is a formula in place of an accuracy: log10(params) - 0.2 |log2(receptive field / 60)| + 0.05
+(depthwise-separable convolutions) - 0.02 log10(macs), which favours large networks near the limit. Run ``python -m
+benchmarks.sampling``; with ``--overhead`` it measures instead what our sampler adds to a proposal of its base after
+5,000 trials.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ NAIVE: dict[str, Factory] = {
 
 
 def objective(figures: Metrics) -> float:
-    """The stand-in described above; greater is better."""
+    """The formula described above; greater is better."""
     field = abs(math.log2((figures.receptive_field or 1) / 60))
     return (
         math.log10(figures.params)
@@ -169,8 +170,8 @@ def main() -> None:
     if options.overhead:
         costs = overhead(5_000, 20 if options.quick else 100)
         for name, cost in {} if options.json else costs.items():
-            told = ", ".join(f"{key.removesuffix('_ms')} {ms:.1f} ms" for key, ms in cost.items())
-            print(f"a proposal after 5,000 trials: {name:8} {told}")
+            line = ", ".join(f"{key.removesuffix('_ms')} {ms:.1f} ms" for key, ms in cost.items())
+            print(f"a proposal after 5,000 trials: {name:8} {line}")
         if options.json:
             print(json.dumps({"overhead": costs}))
         return

@@ -5,8 +5,8 @@ feasible candidates; a search is replayed by reading a candidate's accuracy from
 seed the candidates come in another order, the same for every policy, and half of the table is left out. The target is
 what the best tenth of the table reaches. The plain script is Optuna's documented one: candidates at random, a fixed
 number of epochs, the median pruner; what is infeasible costs it nothing here. ``this search`` is the real driver, with
-rungs at 1, 2 and 4 epochs; where it is guided, the candidates come in the order of the prior, each judged by a prior
-that never saw its curve. ``--rule`` compares the time until then, for two workers, of two rules of who goes on.
+rungs at 1, 2 and 4 epochs; where it is guided, the candidates come in the order of the proxy, each judged by a proxy
+that never saw its curve. ``--rule`` compares the time until then, for two workers, of two rules of promotion.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class TableSampler(FeasibleSampler):
 
 
 class Published(Halving):
-    """Algorithm 2 of Li et al. as it stands: of those that came to a rung the better half passes it."""
+    """Algorithm 2 of Li et al. unchanged: the better half of the candidates that reached a rung passes it."""
 
     def _share(self, passed: int) -> float:
         return len(self._reached[self.levels[passed - 1]]) / RUNG_FACTOR
@@ -169,25 +169,25 @@ def driven(order: list[Curve], target: float, *, workers: int = 1) -> Spent:
     return Spent(images=engine.images, seconds=engine.seconds, waited=engine.now)
 
 
-def guided(policy: Policy, guesses: dict[str, float]) -> Policy:
-    """A policy whose candidates come in the order of ``guesses``, the best first."""
+def guided(policy: Policy, predicted: dict[str, float]) -> Policy:
+    """A policy whose candidates come in the order of ``predicted``, the best first."""
 
     def search(order: list[Curve], target: float) -> Spent:
-        return policy(sorted(order, key=lambda curve: -guesses[curve.architecture]), target)
+        return policy(sorted(order, key=lambda curve: -predicted[curve.architecture]), target)
 
     return search
 
 
 def policies(table: list[Curve]) -> dict[str, Policy]:
-    """What is compared; the guess of a candidate comes from a fit to all others."""
-    guesses = {c.architecture: float(worth) for c, worth in zip(table, prior.worth_unseen(table), strict=True)}
+    """What is compared; the prediction for a candidate comes from a fit to all others."""
+    predicted = {c.architecture: float(worth) for c, worth in zip(table, prior.worth_unseen(table), strict=True)}
     return {
         PLAIN: scripted(MedianPruner),
-        "plain Optuna, guided": guided(scripted(MedianPruner), guesses),
+        "plain Optuna, guided": guided(scripted(MedianPruner), predicted),
         "Optuna, successive halving": scripted(lambda: SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)),
         "Optuna, Hyperband": scripted(lambda: HyperbandPruner(min_resource=1, max_resource=EPOCHS, reduction_factor=2)),
         "this search, not guided": driven,
-        OURS: guided(driven, guesses),
+        OURS: guided(driven, predicted),
     }
 
 
@@ -204,10 +204,10 @@ def replay(table: list[Curve], seeds: int) -> dict[str, list[Spent]]:
 
 
 def rules(table: list[Curve], seeds: int) -> dict[str, list[float]]:
-    """Seconds by the clock under either rule of who goes on, seed by seed."""
+    """Seconds by the clock under either rule of promotion, seed by seed."""
     target = sorted((curve.accuracies[-1] for curve in table), reverse=True)[len(table) // 10]
-    guesses = {c.architecture: float(worth) for c, worth in zip(table, prior.worth_unseen(table), strict=True)}
-    search = guided(partial(driven, workers=2), guesses)
+    predicted = {c.architecture: float(worth) for c, worth in zip(table, prior.worth_unseen(table), strict=True)}
+    search = guided(partial(driven, workers=2), predicted)
     found: dict[str, list[float]] = {"this search": [], "Algorithm 2": []}
     for seed in range(seeds):
         order = orders(table, Random(seed), target)
@@ -230,7 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--quick", action="store_true", help="10 seeds")
-    parser.add_argument("--rule", action="store_true", help="compare two rules of who goes on")
+    parser.add_argument("--rule", action="store_true", help="compare two rules of promotion")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -278,8 +278,8 @@ def _distinct(feasible: FeasiblePart, number: int, seed: int) -> Encoded:
 
 
 def _say(row: dict[str, Any]) -> None:
-    told = (f"{name} {value:,.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items())
-    print("  ".join(told), flush=True)
+    cells = (f"{name} {value:,.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items())
+    print("  ".join(cells), flush=True)
 
 
 def main() -> None:

@@ -101,7 +101,7 @@ def plain_loop(feed: Feed, cores: int) -> Callable[[], Speed]:
 
 def _processor_seconds() -> float:
     """Of this process and of its children that have ended, as the loader's workers have after an epoch."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 

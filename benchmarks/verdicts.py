@@ -139,7 +139,7 @@ def markdown(found: Board) -> str:
     lines = [
         f"`python -m benchmarks --write`, {found.title('`')}:",
         "",
-        f"| {' | '.join((*_HEADINGS, 'told in'))} |",
+        f"| {' | '.join((*_HEADINGS, 'stated in'))} |",
         "|---" * (len(_HEADINGS) + 1) + "|",
     ]
     for row in found.rows:

@@ -1,4 +1,4 @@
-"""Check a model in this process: trace it, judge its figures, try what would mend them."""
+"""Check a model in this process: trace it, judge its metrics, try changes that would fix what fails."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check(
     """Trace ``model`` on one sample of shape ``input_size`` (no batch axis) and judge it.
 
     ``require`` are expressions such as ``"params < 200k"`` (default: the assignment's set); ``metrics`` are
-    figures of your own (see ``constraints.metric``); ``classes`` adds the rule that the model gives so many
+    metrics of your own (see ``constraints.metric``); ``classes`` adds the rule that the model gives so many
     outputs; ``verify`` confirms the receptive field by gradients; ``fixes`` tries single changes on a copy of
     the model for each rule that fails, which costs some further traces.
 

@@ -360,7 +360,7 @@ def _short(sizes: tuple[int, ...]) -> str:
 
 
 def gap(value: Number, limit: Number, op: str) -> float:
-    """By how much an integer figure has to change to satisfy ``op limit``; negative: it has to fall."""
+    """By how much an integer metric has to change to satisfy ``op limit``; negative: it has to fall."""
     exact = float(limit) - float(value)
     if op in {"<", ">"} and exact == int(exact):
         return exact + (1 if op == ">" else -1)

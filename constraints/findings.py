@@ -22,7 +22,7 @@ class Findings:
     output: tuple[int, ...]
     """Shape of the result without the batch axis."""
     metrics: Mapping[str, Any]
-    """Figure by name, as in the JSON (lists for several entries); ``None`` where it cannot be known."""
+    """Metric by name, as in the JSON (lists for several entries); ``None`` where it cannot be known."""
     constraints: tuple[Verdict, ...]
     layers: tuple[Layer, ...]
     warnings: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Find the smallest changes that mend a failing constraint, each proved by tracing the result."""
+"""Find the smallest changes that fix a failing constraint, each proved by tracing the result."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ _ADVICE: Mapping[str, tuple[str, str]] = {
     "global_context": ("add a squeeze-and-excitation gate", "take gates and attention over the whole map out"),
     "classes": ("give the last layer more outputs", "give the last layer fewer outputs"),
 }
-"""Metric -> what raises it and what lowers it, for where no change that was tried mends it."""
+"""Metric -> what raises it and what lowers it, used where no change that was tried fixes it."""
 _SAME = {"receptive_field_hw": "receptive_field", "trainable_params": "params"}
 
 
 def suggest(
     model: nn.Module, traced: Trace, verdicts: tuple[Verdict, ...], judged: Judged, seconds_per_trace: float
 ) -> Mapping[int, tuple[str, ...]]:
-    """Sentences by the index of the failing verdict that they mend, at most three, smallest change first.
+    """Sentences by the index of the failing verdict that they fix, at most three, smallest change first.
 
-    Where nothing that was tried helps, one sentence in words stands in, marked as untried. A change counts when
+    Where nothing that was tried helps, there is one general sentence instead, marked as untried. A change counts when
     the constraint then holds, no other that held breaks, and the output keeps its shape (a global pool, which
     changes it on purpose, aside). Every one is tried on a copy by ``judged``; how many are tried follows from
     what one trace costs, about two seconds in all; on a model that cannot be copied, none.
@@ -96,7 +96,7 @@ class _Search:
     tries: int
 
     def confirmed(self, index: int) -> Iterator[str]:
-        """The changes that mend one verdict, the smallest first."""
+        """The changes that fix one verdict, the smallest first."""
         found = _candidates(self.model, self.traced, self.verdicts[index])
         single = sorted(((edit,) for edit in found), key=lambda change: abs(change[0].size))
         several = islice(_together(self.model, self.traced, self.verdicts[index]), self.tries)
@@ -160,7 +160,7 @@ def _advice(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _need(verdict: Verdict) -> float:
-    """By how much the figure of a failing verdict has to change."""
+    """By how much the metric of a failing verdict has to change."""
     if verdict.value is None:
         return 0
     rule = parse(verdict.expr, [verdict.name])
@@ -177,7 +177,7 @@ def _candidates(model: nn.Module, traced: Trace, verdict: Verdict) -> Iterator[E
 
 
 def _together(model: nn.Module, traced: Trace, verdict: Verdict) -> Iterator[Change]:
-    """Changes of several layers at once, for what no single one can mend."""
+    """Changes of several layers at once, for what no change of a single layer can fix."""
     need, found = _need(verdict), edits.sites(model, traced.layers)
     changes: Iterator[Change] = iter(())
     match verdict.name:

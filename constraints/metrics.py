@@ -1,4 +1,4 @@
-"""The figures that a network is judged by: frozen values, each with its unit and definition."""
+"""The metrics that a network is judged by: frozen values, each with its unit and definition."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _figure(definition: str, unit: str = "") -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """Every figure of one network for one input sample; ``None`` where a figure cannot be known."""
+    """Every metric of one network for one input sample; ``None`` where a metric cannot be known."""
 
     params: int = _figure("every registered parameter once, called or not")
     trainable_params: int = _figure("the parameters that require a gradient")
@@ -36,7 +36,7 @@ class Metrics:
     peak_activation_bytes: int = _figure("largest sum of tensors alive at once in a float32 forward pass", "B")
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures by name, tuples as lists, ready for JSON."""
+        """The metrics by name, tuples as lists, ready for JSON."""
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod

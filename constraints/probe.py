@@ -45,7 +45,7 @@ _IDENTITIES = frozenset(
 _LAYOUTS = frozenset(
     ["permute", "transpose", "movedim", "swapaxes", "mT", "layer_norm", "rms_norm", "linear", "view", "reshape"]
 )
-"""Functions around which the spatial axes may lie elsewhere than in the input."""
+"""Functions around which the spatial axes may be other tensor axes than in the input."""
 _COMBINING = frozenset(
     [
         "add",
@@ -189,7 +189,7 @@ class _Linearised(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call the linear stand-in of ``func``."""
+        """Call the linear substitute for ``func``."""
         name, kwargs = getattr(func, "__name__", ""), dict(kwargs or {})
         result = self._called(func, name, args, kwargs)
         if name not in _LAYOUTS and isinstance(result, torch.Tensor) and self._is_map(result):

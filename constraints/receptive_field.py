@@ -82,9 +82,9 @@ class Field(NamedTuple):
         return self._gather(taps, period, jump)
 
     def hull(self, other: Field) -> Field | None:
-        """Unit ``i`` sees both what it saw here and there; ``None`` where the two move at different speed.
+        """Unit ``i`` sees both what it saw here and there; ``None`` where it cannot be said.
 
-        Nor is it told where their rhythms come round together only after more than _MOST_PHASES units.
+        That is where the two move at different speeds, or where their common period has more than _MOST_PHASES units.
         """
         if self.jump * other.period != other.jump * self.period:
             return None
@@ -114,7 +114,7 @@ class Field(NamedTuple):
 def explicit(intervals: Sequence[tuple[Bound, Bound]]) -> Field:
     """A field that lists every unit of a map of ``len(intervals)`` units.
 
-    Beyond the map it repeats itself where it has phases, and else goes on at its mean pace, so that a border
+    Beyond the map it repeats its phases where it has any, and else continues at its mean pace, so that a border
     stays a border.
     """
     low, high = [i[0] for i in intervals], [i[1] for i in intervals]

@@ -1,4 +1,4 @@
-"""Parse ``"receptive_field > 44"`` and judge figures by it; pure arithmetic, no torch."""
+"""Parse ``"receptive_field > 44"`` and judge metrics by it; pure arithmetic, no torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ASSIGNMENT = (
 """The default constraint set: the assignment's rules."""
 
 Number = int | float | Decimal
-"""A figure or a limit; a truth value counts as the integer that it is in Python."""
+"""A metric or a limit; a truth value counts as the integer that it is in Python."""
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -66,9 +66,9 @@ class Constraint:
         return _OPERATORS[self.op](value, self.limit)
 
     def decisive(self, value: Any) -> Number | None:
-        """The one number that the verdict hangs on.
+        """The one number that decides the verdict.
 
-        A figure with several entries (per stage, per axis) satisfies a constraint when every entry does, so
+        A metric with several entries (per stage, per axis) satisfies a constraint when every entry does, so
         the entry nearest to breaking it counts: the smallest against ``>=``, the largest against ``<=``, and
         the first that breaks ``==`` or ``!=``. No entry at all counts as 0. What is not a finite number is
         unknown.
@@ -96,7 +96,7 @@ class Verdict:
     fix: tuple[str, ...] = ()
     """Changes, each tried on a copy of the model, that satisfy the constraint and break no other; else advice."""
     layers: tuple[str, ...] = ()
-    """Names of the layers that the figure counts or is about."""
+    """Names of the layers that the metric counts or is about."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
@@ -140,10 +140,10 @@ def judge(
     unknown: Mapping[str, str] | None = None,
     responsible: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[Verdict, ...]:
-    """Compare each constraint with the figure that it names.
+    """Compare each constraint with the metric that it names.
 
-    A figure of ``None`` (or one that is no finite number) fails, with the reason that ``unknown`` gives for
-    it; ``responsible`` names the layers behind each figure.
+    A metric of ``None`` (or one that is no finite number) fails, with the reason that ``unknown`` gives for
+    it; ``responsible`` names the layers behind each metric.
     """
     unknown, responsible = unknown or {}, responsible or {}
     return tuple(
@@ -162,7 +162,7 @@ def _verdict(constraint: Constraint, figure: Any, reason: str, layers: tuple[str
 
 
 def _distance(constraint: Constraint, value: Number, ok: bool) -> str:
-    """How far ``value`` lies from the limit, in words."""
+    """How far ``value`` is from the limit, in words."""
     gap = Decimal(value) - constraint.limit
     side = "above" if gap > 0 else "below"
     place = f"{_text(abs(gap))} {side} {_text(constraint.limit)}" if gap else f"at the limit {_text(constraint.limit)}"

@@ -1,4 +1,4 @@
-"""Run a model once and tell every figure of it: receptive field, costs and structure."""
+"""Run a model once and derive every metric of it: receptive field, costs and structure."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class Trace:
     """Shape of the (first) output without the batch axis."""
     warnings: tuple[str, ...]
     unknown: Mapping[str, str]
-    """Metric -> why it cannot be known; its figure is ``None`` then."""
+    """Metric -> why it cannot be known; its value is ``None`` then."""
     responsible: Mapping[str, tuple[str, ...]]
     """Metric -> the layers that it counts or is about."""
 
 
 def trace(model: nn.Module, input_size: Sequence[int] | Sequence[Sequence[int]] = (3, 32, 32)) -> Trace:
-    """Run ``model`` once in eval mode on one random sample and derive every figure from the operations that ran.
+    """Run ``model`` once in eval mode on one random sample and derive every metric from the operations that ran.
 
     ``input_size`` is the shape without batch, channels first, or one shape for each input. The receptive field is
-    told in pixels of the first input that reaches the judged map. The model is left as it was: training flags,
+    measured in pixels of the first input that reaches the judged map. The model is left as it was: training flags,
     parameters, buffers and random number generators. What the model's own code raises goes through unchanged;
     UnusableInputError is raised for an impossible ``input_size``.
     """

@@ -13,14 +13,14 @@ from constraints.metrics import Metrics
 
 @dataclass(frozen=True, kw_only=True)
 class CustomMetric:
-    """A named figure that ``compute(model, trace)`` works out; one number or truth value."""
+    """A named metric that ``compute(model, trace)`` works out; one number or truth value."""
 
     name: str
     definition: str
     compute: Callable[[Any, Any], int | float | bool]
 
     def __call__(self, model: Any, trace: Any) -> int | float | bool:
-        """The figure; raises ModelFailedError where the user's function raises or returns no number."""
+        """The metric; raises ModelFailedError where the user's function raises or returns no number."""
         try:
             value = self.compute(model, trace)
         except Exception as error:

@@ -48,7 +48,7 @@ def interruptible(advice: str) -> Iterator[None]:
         raise InterruptedCommandError(f"interrupted: {advice}") from None
 
 
-@interruptible("everything finished is kept: launch again to go on")
+@interruptible("everything finished is kept: launch again to continue")
 def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Path | None, form: str) -> int:
     """Run or resume a search, print its leaderboard; 1 where a target was asked for and missed."""
     import optuna
@@ -83,7 +83,7 @@ def _ending(summary: Summary) -> str:
     if not summary.unfinished:
         return summary.ended
     left = "1 trial is" if summary.unfinished == 1 else f"{summary.unfinished} trials are"
-    return f"{summary.ended}; {left} unfinished: launch again to go on"
+    return f"{summary.ended}; {left} unfinished: launch again to continue"
 
 
 def _write(path: Path, text: str) -> None:
@@ -139,7 +139,7 @@ def _watch(board: Callable[[], Leaderboard], console: Console) -> NoReturn:
             print_board(board(), "table", console)
 
 
-@interruptible("finished epochs are kept: confirm again to go on")
+@interruptible("finished epochs are kept: confirm again to continue")
 def confirm(
     trial: str | None,
     top: int,
@@ -250,7 +250,7 @@ def find(study: optuna.Study, trial: str) -> Row:
 def _best(study: optuna.Study, count: int) -> list[Row]:
     rows = leaderboard(study, top=count, states=["complete"]).rows
     if not rows:
-        raise UnusableInputError("nothing to confirm: no trial is complete: let the search go on")
+        raise UnusableInputError("nothing to confirm: no trial is complete: let the search continue")
     return list(rows)
 
 
@@ -271,7 +271,11 @@ def _confirm(
             f"other data: {source} is not what study {study.study_name!r} was made with: give that with --data"
         )
     folder = storages.run_folder(config.storage, study.study_name)
-    with launches.hold(config.storage, study.study_name, "confirm"), launches.gives_way(), ConfirmView(console) as view:
+    with (
+        launches.hold(config.storage, study.study_name, "confirm"),
+        launches.one_line_errors(),
+        ConfirmView(console) as view,
+    ):
         return confirming.confirm(
             study,
             [(row.trial, row.architecture) for row in rows],

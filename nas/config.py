@@ -69,7 +69,7 @@ class LaunchConfig(BaseModel):
     confirm: int = Field(default=0, ge=0)
     epochs: int = Field(default=20, ge=1)
     guess: bool = True
-    """Whether the first candidates are chosen by a guess of what they are worth."""
+    """Whether a proxy of what they are worth chooses the first candidates."""
     constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(
         default=list(ASSIGNMENT), min_length=1, validate_default=True
     )

@@ -22,7 +22,7 @@ def read_metrics(path: Path) -> tuple[CustomMetric, ...]:
     except OSError as error:
         raise UnusableInputError(f"cannot read metrics: {str(path)!r}: {error.strerror}: give a .py file") from None
     except SyntaxError as error:
-        raise UnusableInputError(f"syntax error: {path}:{error.lineno or 1}: {error.msg}: mend that line") from None
+        raise UnusableInputError(f"syntax error: {path}:{error.lineno or 1}: {error.msg}: fix that line") from None
     except ValueError as error:
         raise UnusableInputError(f"not Python source: {str(path)!r}: {error}: give a .py file") from None
     namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}

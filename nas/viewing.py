@@ -111,13 +111,13 @@ def _print_findings(found: Sequence[Finding], console: Console) -> None:
 
 
 def _clean(is_sure: bool) -> int:
-    """Remove the caches after asking; ``is_sure`` answers for the person."""
+    """Remove the caches after asking; ``is_sure`` skips the question."""
     from nas import doctor as examining
 
     for finding in examining.caches():
         print(f"{finding.name}: {finding.text}")
     if not is_sure and not sys.stdin.isatty():
-        raise UnusableInputError("nobody to ask: standard input is no terminal: add --yes to remove the caches")
+        raise UnusableInputError("cannot ask: stdin is not a terminal: add --yes to remove the caches")
     if not is_sure and not Confirm.ask("Remove these caches? They are made again where they are needed", default=False):
         print("nothing was removed")
         return DONE

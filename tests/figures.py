@@ -1,4 +1,4 @@
-"""What a measured figure is on a page of the documentation, and what must stand beside it.
+"""What a measured figure is on a page of the documentation, and what a section must name with it.
 
 A figure is a number with a unit of measure (``3.4 ms``, ``2.47 times``, ``86.18%``, ``21m29s``), one in a column of a
 table whose heading names a unit or a quantity (``s an epoch``, ``correlation``), or one behind ``ratio`` or
@@ -78,7 +78,7 @@ class Section:
 
 
 def sections(page: str) -> Iterator[Section]:
-    """The sections of a page of Markdown, its code blocks told apart by what they hold."""
+    """The sections of a page of Markdown, its code blocks sorted by what they hold."""
     section, fence = Section(heading="the beginning"), ""
     for line in page.splitlines():
         if found := _FENCE.match(line):

@@ -22,7 +22,7 @@ def arrows() -> dict[str, list[str]]:
 
 
 def imports(file: Path) -> Iterator[tuple[int, str]]:
-    """Line and module of every import in a file, wherever it stands."""
+    """Line and module of every import in a file, anywhere in the file."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)

@@ -1,4 +1,4 @@
-"""Every command of search.py that README.md and docs/ show is run as it stands there, with smaller budgets alone."""
+"""Every command of search.py that README.md and docs/ show is run as written, only with smaller budgets."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def norm_layers(model, trace):
 
 
 def commands() -> list[str]:
-    """The commands of the pages, without what stands before ``search.py`` and without comments."""
+    """The commands of the pages, without what precedes ``search.py`` and without comments."""
     shown = re.compile(
         r"^(?: {4}|\$ )?(?:pip install -q uv && )?(?:uv run )?(?:--extra \w+ )?(?:python )?search\.py (.+)$", re.M
     )

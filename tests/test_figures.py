@@ -23,7 +23,7 @@ STATED = {
     "training.md": ("4 GiB",),  # a default
     "validate.md": ("10 MB",),  # a limit
 }
-"""Page -> its numbers with a unit that nobody measured: targets, limits, defaults, assumptions, exact counts."""
+"""Page -> its numbers with a unit that were not measured: targets, limits, defaults, assumptions, exact counts."""
 
 
 def faults(page: Path, stated: tuple[str, ...] = ()) -> Iterator[str]:
@@ -56,13 +56,13 @@ def test_commits_of_the_pages_are_in_the_history() -> None:
     named = {(page.name, commit) for page in PAGES for commit in COMMIT.findall(page.read_text(encoding="utf-8"))}
     assert len(named) > 10
     asked = "".join(f"{commit}^{{commit}}\n" for _, commit in sorted(named))
-    told = subprocess.run([*git, "cat-file", "--batch-check"], input=asked, capture_output=True, text=True, check=True)
-    answers = zip(sorted(named), told.stdout.splitlines(), strict=True)
+    found = subprocess.run([*git, "cat-file", "--batch-check"], input=asked, capture_output=True, text=True, check=True)
+    answers = zip(sorted(named), found.stdout.splitlines(), strict=True)
     assert [name for name, answer in answers if " commit " not in answer] == []
 
 
 @pytest.mark.parametrize("goal", read()[1], ids=lambda goal: goal.name)
-def test_the_page_of_a_goal_tells_its_figure(goal: Goal) -> None:
+def test_the_page_of_a_goal_states_its_figure(goal: Goal) -> None:
     assert goal.told in " ".join((ROOT / goal.where).read_text(encoding="utf-8").split())
 
 
@@ -90,7 +90,7 @@ ON = "AVX-512 with bfloat16"
         ("It holds 479,291,273,822,592 networks of 64x64 pixels, commit or not.", []),
         ("Ten times it took two minutes with torch 2.15.0 in 2026.", []),
         ("| tool | s an epoch |\n|---|---|\n| ours | 47 |", ["commit", "processor"]),
-        ("| guess | correlation |\n|---|---|\n| fitted | **0.86** |", ["commit"]),
+        ("| proxy | correlation |\n|---|---|\n| fitted | **0.86** |", ["commit"]),
         ("| tool | epochs |\n|---|---|\n| ours | 47 |", []),
         (f"{BY}, {ON}:\n\n| tool | s an epoch |\n|---|---|\n| ours | 47 |", []),
         ("So:\n\n    uv run search.py launch --timeout 60 s\n", []),

@@ -132,7 +132,7 @@ def lines_of_trial(number: int) -> Iterator[dict[str, Any]]:
 
 
 def journal_of(folder: Path, trials: int, *, repeats: int = 0) -> Path:
-    """A journal of so many trials, after them one that goes on for so many more lines."""
+    """A journal of so many trials, after them one that has so many more lines."""
     journal = folder / f"{trials}-{repeats}-{len(list(folder.iterdir()))}.log"
     lines = [{"op_code": 0, "worker_id": "w", "study_name": "large", "directions": [2]}]
     lines += [line for number in range(trials) for line in lines_of_trial(number)]

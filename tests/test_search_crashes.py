@@ -74,7 +74,7 @@ def rows(capsys: Captured) -> dict[int, dict[str, Any]]:
     return {row["trial"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
 
 
-def test_a_full_disk_ends_the_launch_with_its_reason_and_the_next_one_goes_on(here: Path, capsys: Captured) -> None:
+def test_a_full_disk_ends_the_launch_with_its_reason_and_the_next_one_resumes(here: Path, capsys: Captured) -> None:
     journal = here / "runs" / "journal.log"
     assert search.run([*LAUNCH, "--trials", "1"]) == 0
     first, (kept,) = journal.read_bytes(), rows(capsys).values()
@@ -85,12 +85,14 @@ def test_a_full_disk_ends_the_launch_with_its_reason_and_the_next_one_goes_on(he
     with full(room):
         assert search.run([*LAUNCH, "--trials", "2"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error == "error: cannot go on: the disk: File too large: mend that and launch again, which goes on from here"
+    assert (
+        error == "error: cannot continue: the disk: File too large: fix that and launch again, which resumes the study"
+    )
     assert {number: row["state"] for number, row in rows(capsys).items()} == {0: "complete", 1: "running"}
 
     with full(journal.stat().st_size + 100):
         assert search.run([*LAUNCH, "--trials", "3"]) == 2
-    assert "File too large: mend that and launch again" in capsys.readouterr().err.splitlines()[-1]
+    assert "File too large: fix that and launch again" in capsys.readouterr().err.splitlines()[-1]
     assert rows(capsys)[0] == kept
 
     assert search.run([*LAUNCH, "--trials", "3"]) == 0

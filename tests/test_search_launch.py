@@ -151,7 +151,7 @@ def test_no_kill_and_no_ctrl_c_loses_a_finished_epoch_or_a_trial(
     os.killpg(interrupted.pid, signal.SIGINT)  # what a terminal does: the whole group hears of it
     out, err = interrupted.communicate()
     assert (interrupted.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == "error: interrupted: everything finished is kept: launch again to go on"
+    assert err.splitlines()[-1] == "error: interrupted: everything finished is kept: launch again to continue"
     assert err.count("error:") == 1
     until(lambda: not living(interrupted.pid))
 
@@ -162,7 +162,7 @@ def test_no_kill_and_no_ctrl_c_loses_a_finished_epoch_or_a_trial(
     now = finished_epochs(here)
     assert all(now[trial] >= epochs for trial, epochs in before.items())
 
-    held = len(told("runs/journal.log"))  # one more where the end came before a trial had its network
+    held = len(trials_of("runs/journal.log"))  # one more where the end came before a trial had its network
     assert len(rows) <= held <= len(rows) + 1
     ended = document(capsys, *LAUNCH, "--trials", str(held))
     again = document(capsys, "leaderboard", "--top", "100000")["rows"]
@@ -221,7 +221,7 @@ def few(tmp_path: Path) -> tuple[str, ...]:
     return (*LAUNCH, "--data", str(tmp_path / "few"))
 
 
-def told(database: str) -> dict[int, tuple[str, Any, Any]]:
+def trials_of(database: str) -> dict[int, tuple[str, Any, Any]]:
     """What a study holds of each trial: state, network, and its curve with the seconds that each epoch took."""
     study = optuna.load_study(storage=open_storage(database), study_name="search")
     return {t.number: (t.state.name, t.user_attrs.get(ARCHITECTURE), t.user_attrs.get(CURVE, [])) for t in study.trials}
@@ -256,7 +256,7 @@ def test_a_second_machine_takes_over_and_the_first_one_writes_no_more(
 
     os.killpg(first.pid, signal.SIGSTOP)  # a machine that is suspended
     until(lambda: not leases(database))
-    before = told(database)
+    before = trials_of(database)
     second = start(*endless, folder=two)
     said = wait_for_epochs(second, 3)
     os.killpg(first.pid, signal.SIGCONT)
@@ -269,7 +269,7 @@ def test_a_second_machine_takes_over_and_the_first_one_writes_no_more(
     said += second.communicate()[1]
     assert second.returncode == 130
 
-    after, by_two = told(database), curves(two)
+    after, by_two = trials_of(database), curves(two)
     assert by_two
     for number, (state, network, curve) in before.items():
         assert network in {None, after[number][1]}, "one that was suspended before it had a network gets one"
@@ -287,7 +287,7 @@ def test_a_second_machine_takes_over_and_the_first_one_writes_no_more(
     last = start(*rest, folder=two)
     rows = json.loads(last.communicate()[0])["rows"]
     assert {row["state"] for row in rows} <= {"complete", "pruned"}
-    ended = told(database)
+    ended = trials_of(database)
     assert list(ended) == list(range(len(after)))
     assert len({network for _, network, _ in ended.values()}) == len(ended)
     assert all([e["epoch"] for e in curve] == [*range(1, len(curve) + 1)] for *_, curve in ended.values())

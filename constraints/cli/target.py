@@ -39,7 +39,7 @@ def read_source(target: Target) -> ast.Module | None:
         ) from error
     except SyntaxError as error:
         where = f"{target.file}:{error.lineno or 1}"
-        raise UnusableInputError(f"syntax error: {where}: {error.msg}: mend that line") from error
+        raise UnusableInputError(f"syntax error: {where}: {error.msg}: fix that line") from error
     except ValueError as error:
         raise UnusableInputError(f"not Python source: {str(target.file)!r}: {error}") from error
 

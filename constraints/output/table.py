@@ -140,7 +140,7 @@ def _verdicts(report: Findings) -> Table:
 
 
 def _help(verdict: Verdict, ascii_only: bool) -> Text:
-    """The layers behind a failure, and what would mend it."""
+    """The layers behind a failure, and what would fix it."""
     lines = [Text(verdict.expr, style="bold") + Text(f"  layers: {_few(verdict.layers)}" if verdict.layers else "")]
     lines += [Text(f"  {'->' if ascii_only else '→'} {fix}", style="cyan") for fix in verdict.fix]
     return Text("\n").join(lines)

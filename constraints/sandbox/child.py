@@ -86,7 +86,7 @@ def _limit(memory_bytes: int) -> None:
 
 
 def answer(request: Request, send: Send) -> Report:
-    """Load what a request names and check it; ``send`` hears of each stage.
+    """Load what a request names and check it; ``send`` is called at each stage.
 
     Raises UnusableInputError for what cannot be checked and ModelFailedError for what the user's code raised.
     """
@@ -141,7 +141,7 @@ def _reason(stage: str, error: BaseException) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """Where it was raised, as far as that lies in code that is not torch's or Python's own."""
+    """Where it was raised, if that is in code that is not torch's or Python's own."""
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -194,14 +194,16 @@ def _from_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise UnusableInputError(f"no such module: {error.name!r}: give file.py:NAME or mend the name") from error
+            raise UnusableInputError(
+                f"no such module: {error.name!r}: give file.py:NAME or correct the name"
+            ) from error
         raise
     except SyntaxError as error:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin != error.filename:
             raise
         raise UnusableInputError(
-            f"syntax error: {error.filename}:{error.lineno}: {error.msg}: mend that line"
+            f"syntax error: {error.filename}:{error.lineno}: {error.msg}: fix that line"
         ) from error
 
 

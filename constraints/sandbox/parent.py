@@ -201,5 +201,5 @@ def _ending(process: subprocess.Popen[bytes], stage: str, printed: str) -> str:
         reason = {"SIGSEGV": " (segmentation fault)", "SIGKILL": " (out of memory?)"}.get(name, "")
         return f"the model's code crashed at {stage}: {name}{reason}: run it alone under python -X faulthandler"
     last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
-    who = "the checker could not start" if stage == "start" else f"the model's code ended the process at {stage}"
-    return f"{who}: exit status {code}: {last[0][:200]}"
+    what = "the checker could not start" if stage == "start" else f"the model's code ended the process at {stage}"
+    return f"{what}: exit status {code}: {last[0][:200]}"

@@ -64,7 +64,7 @@ class Family:
 
     def end(self) -> None:
         """Stop the family, so that none forks while others are killed; kill it, and look again until none is left."""
-        self._signal_group(signal.SIGSTOP)  # at once, so that those who fork are few to look for
+        self._signal_group(signal.SIGSTOP)  # at once, so that few processes can still fork
         if not _PROC.is_dir():
             self._signal_group(signal.SIGKILL)
         for _ in range(_ROUNDS):
@@ -115,7 +115,7 @@ def _resident(pid: int) -> tuple[int, int]:
 
 
 def _read(pid: int, name: str) -> bytes:
-    """A file of /proc/PID; empty where the process has ended meanwhile or belongs to somebody else."""
+    """A file of /proc/PID; empty where the process has ended meanwhile or belongs to another user."""
     try:
         return (_PROC / str(pid) / name).read_bytes()
     except OSError:

@@ -41,7 +41,7 @@ class Window(NamedTuple):
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether every result is the element that it stands on."""
+        """Whether every result is the element at its own place."""
         return self.kernel == self.stride == 1 and self.padding == 0
 
 
@@ -133,7 +133,7 @@ def moved(view: View | None, axes: Sequence[int | None]) -> View | None:
 
 
 def without(gone: Iterable[int], n: int) -> list[int | None]:
-    """Where each of ``n`` axes lies after some are gone, for ``moved``."""
+    """The new place of each of ``n`` axes after some are removed, for ``moved``."""
     left = set(range(n)) - set(gone)
     return [sum(b < a for b in left) if a in left else None for a in range(n)]
 

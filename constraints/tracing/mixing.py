@@ -150,7 +150,7 @@ def _pieced(
 
 
 def _placed(view: View, axis: int, old: Shape, start: int, shape: Shape) -> View:
-    """A piece's view where it stands in the whole."""
+    """A piece's view at its place in the whole."""
     on = [d for d in view.digits if d.axis == axis]
     if len(on) == 1 and on[0].inner == 1 and on[0].size == old[axis]:
         return shifted(view, axis, old, start, shape[axis]) or view
@@ -202,7 +202,7 @@ def _units(whole: Value) -> int:
 
 
 Side = tuple[Value, int, Sequence[int | None]]
-"""One side of a product: the tensor, the axis that is summed, where each axis lies in the result."""
+"""One side of a product: the tensor, the axis that is summed, which axis of the result each of its axes becomes."""
 
 
 def product(call: Call) -> Result:

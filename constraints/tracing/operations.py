@@ -107,7 +107,7 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_views(reshaping.unbind, "unbind"),
     **_views(reshaping.windows, "unfold"),
 }
-"""What the trace knows; an operation that is not here is named in the warnings and never guessed."""
+"""What the trace knows; an operation that is not here is named in the warnings, and nothing is assumed about it."""
 
 _CONSTANT = """
     zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty

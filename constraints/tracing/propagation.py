@@ -225,7 +225,7 @@ class Propagation:
         whole.value = value
 
     def _is_map(self, views: Views) -> bool:
-        """Whether every spatial axis of some input lies on a tensor axis of its own."""
+        """Whether every spatial axis of some input has a tensor axis of its own."""
         for span in self.spans:
             axes = set()
             for i in span:

@@ -47,11 +47,11 @@ class Frame:
         """Begin a call of the module at ``path``."""
         self.path, self.is_leaf = path, is_leaf
         self.calls: dict[str, int] = {}
-        """How often each operation was called so far, for who reads the steps in their order."""
+        """How often each operation was called so far, for code that reads the steps in their order."""
 
 
 class Step(NamedTuple):
-    """One operation that ran; a handle stands for every tensor."""
+    """One operation that ran; handles represent its tensors."""
 
     operator: Operator
     args: Sequence[Any]
@@ -189,7 +189,7 @@ class _Recorder(TorchDispatchMode):
         return result
 
     def handle(self, tensor: torch.Tensor) -> Handle:
-        """What stands for a tensor: a parameter or a buffer, one of this run, or a constant from outside."""
+        """The handle of a tensor: a parameter or a buffer, one of this run, or a constant from outside."""
         handle = self.weights.get(id(tensor))
         if handle is None:
             handle = tensor.__dict__.get(_HANDLE)
@@ -232,7 +232,7 @@ class _Recorder(TorchDispatchMode):
 
     @cached_property
     def _memories(self) -> Mapping[int, Sequence[torch.Tensor]]:
-        """Where parameters and buffers lie in memory, which only a model that writes in place makes worth knowing."""
+        """Parameters and buffers by their place in memory; needed only for a model that writes in place."""
         places: dict[int, list[torch.Tensor]] = {}
         for tensor in self._registered:
             places.setdefault(_memory(tensor), []).append(tensor)

@@ -51,7 +51,7 @@ class Summary:
 
 
 def summarise(known: Propagation) -> Summary:
-    """The figures of a finished run."""
+    """The metrics of a finished run."""
     values, parameters = known.outputs, known.run.parameters.values()
     for value in values:
         if value.storage is not None:

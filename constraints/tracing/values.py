@@ -26,7 +26,10 @@ class Path(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """A global pooling, or a linear layer after one, whose result has not been used up by a gate."""
+    """A global pooling, or a linear layer after one, whose result reaches an output.
+
+    That is: it was not only multiplied onto a map, as by a gate.
+    """
 
     kind: str
     """"mean", "max" or "other" for a pooling; "linear"."""
@@ -34,7 +37,7 @@ class Head:
     map: Value | None = None
     """The map that was pooled."""
     is_last: bool = True
-    """Whether no map goes on beside it (one does where a branch is pooled and concatenated)."""
+    """Whether no map continues beside it (one does where a branch is pooled and concatenated)."""
 
     def inside(self) -> Head:
         """The same pooling, of a branch inside the network."""
@@ -74,7 +77,7 @@ class Storage:
 
 @dataclass(slots=True, eq=False)
 class Handle:
-    """Stands for one tensor of a run once the tensor is gone; ``value`` and what follows change step by step."""
+    """One tensor of a run, also after it is freed; ``value`` and the fields after it change step by step."""
 
     run: object
     """Whose run."""

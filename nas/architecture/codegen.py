@@ -1,4 +1,4 @@
-"""Architecture -> the source of a stand-alone module, which needs only torch and keeps the weights' keys."""
+"""Architecture -> the source of a self-contained module, which needs only torch and keeps the weights' keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.architecture.spec import Architecture, Block, Conv, Excite, HeadKind, M
 from nas.architecture.units import NORMS, channels_after
 
 WIDTH = 88
-"""Columns at which ruff breaks lines when it is told nothing; a longer call stands one argument a line."""
+"""Columns at which ruff breaks lines by default; a longer call has one argument a line."""
 
 _POST = {
     "batch_norm": ("bn", "nn.BatchNorm2d(filters)"),
@@ -74,8 +74,8 @@ def source(
     """The module as Python source, formatted as ruff does it at any line length of 88 or more; its class is ``Net``.
 
     ``Net().state_dict()`` has the keys, in the order, of ``nas.architecture.model.build(architecture)``. ``about``
-    becomes the module's docstring, whatever is in it; ``constants`` stand below the imports, as tuples; ``notes``
-    are one for each stage, which stands above it behind its shapes.
+    becomes the module's docstring, whatever is in it; ``constants`` follow the imports, as tuples; ``notes``
+    are one for each stage, in the comment above it after its shapes.
     """
     body = _net(architecture, notes)
     parts = [
@@ -123,7 +123,7 @@ def _character(character: str, quote: str) -> str:
 
 
 def _classes(architecture: Architecture) -> list[str]:
-    """The classes beside torch's own that the network is made of, in the order in which they stand in the blocks."""
+    """The classes beside torch's own that the network is made of, in the order of the blocks."""
     units = [p.unit for p in architecture.placed]
     blocks = [block for stage in architecture.stages for block in stage]
     posts = {name for unit in units if not isinstance(unit, Excite) for name in unit.post}

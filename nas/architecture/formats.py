@@ -63,7 +63,7 @@ def save_weights(model: nn.Module, path: Path, about: Mapping[str, str]) -> None
 
 
 def save_source(model: nn.Module, input: Shape, code: str, path: Path) -> None:
-    """Write the source of a stand-alone ``Net``, once it loads the weights strictly and computes the same."""
+    """Write the source of a self-contained ``Net``, once it loads the weights strictly and computes the same."""
     names: dict[str, type[nn.Module]] = {}
     exec(compile(code, str(path), "exec"), names)  # the project's own text, in which nothing foreign is code
     made = names["Net"]().eval()

@@ -19,7 +19,7 @@ from nas.architecture.spec import DEFAULT_INPUT, Architecture, Block, Conv, Mixe
 
 _TOLERANCE = 1e-4
 _NOT_COMPARED = {"peak_activation_bytes", "trainable_params"}
-"""Figures that hang on how a forward pass is written, and on which weights are frozen: no part of an architecture."""
+"""Metrics that depend on how a forward pass is written, or on which weights are frozen: no part of an architecture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def from_module(model: nn.Module, input_size: Sequence[int] = DEFAULT_INPUT) -> 
 
     Layers that change nothing in eval mode (dropout), and a softmax at the end, are left out; stages end with the
     convolutions that stride, or where none does, with those that are dilated. The answer is proved before it is given:
-    the architecture built, with the model's weights, gives the same outputs and the same figures.
+    the architecture built, with the model's weights, gives the same outputs and the same metrics.
 
     Raises UnusableInputError naming the part that cannot be written down. What the model's own code raises goes
     through unchanged.

@@ -89,7 +89,7 @@ def shape(node: Any) -> tuple[int, ...]:
 
 
 def place(node: Node) -> str:
-    """The module that an operation stands in, by its dotted name."""
+    """The module that an operation belongs to, by its dotted name."""
     modules = list((node.meta.get("nn_module_stack") or {}).values())
     return modules[-1][0] if modules and modules[-1][0] else "the forward pass"
 

@@ -15,7 +15,7 @@ Text form, one word a stage, layers joined by ``-``::
 shares of the channels: one passes, one goes through 3x3, one through an average pool of 3 and 7x7 of dilation 3.
 ``gl48`` is a gated product: 1x1 to twice 48 channels, the first half activated, times the second. ``se4`` is
 squeeze-and-excitation with a quarter of the channels between. A bias is ``b`` before the letters (``c16:bR``), ``:N``
-means that nothing follows. An input other than 3x32x32 or other than 10 classes stand behind the first letters:
+means that nothing follows. An input other than 3x32x32, or other than 10 classes, follow the first letters:
 ``BR.1x28x28.7/...``.
 """
 
@@ -73,7 +73,7 @@ Stage = tuple[Block, ...]
 
 
 class Placed(NamedTuple):
-    """A unit where it stands: its stage, its block and the shapes around it."""
+    """A unit at its place: its stage, its block and the shapes around it."""
 
     stage: int
     block: int

@@ -23,7 +23,7 @@ POST = {
     "H": "hardswish",
     "T": "tanhexp",
 }
-"""What may follow a convolution, by the letter that stands for it; tanhexp(x) is x tanh(exp x)."""
+"""What may follow a convolution, by its letter; tanhexp(x) is x tanh(exp x)."""
 
 
 class ArchitectureError(UnusableInputError):

@@ -17,7 +17,7 @@ def sparkline(values: Sequence[float], width: int = 8) -> str:
 def chart(values: Sequence[float], *, width: int, height: int = 8) -> list[str]:
     """Lines, top first, that draw ``values`` as bars between their least and greatest, with both named in percent.
 
-    A bar stands for several values where there are more than fit into ``width`` characters: for the last of them.
+    Where there are more values than fit into ``width`` characters, a bar shows the last of several.
     """
     if not values:
         return []

@@ -34,7 +34,7 @@ def check_dashboard() -> None:
 
 
 def attach(study: optuna.Study, rows: Sequence[Row], folder: Path) -> FileSystemArtifactStore:
-    """Keep code and card of each row as artefacts of the study, those that are not there yet; the store they lie in."""
+    """Keep code and card of each row as artefacts of the study where they are missing; return the store."""
     folder.mkdir(parents=True, exist_ok=True)
     store = FileSystemArtifactStore(str(folder))
     known = {meta.filename for meta in get_all_artifact_meta(study)}
@@ -49,7 +49,7 @@ def attach(study: optuna.Study, rows: Sequence[Row], folder: Path) -> FileSystem
 
 
 def serve(study: optuna.Study, store: FileSystemArtifactStore, port: int) -> NoReturn:
-    """Answer on loopback until KeyboardInterrupt, which goes on; UnusableInputError where the port is taken."""
+    """Answer on loopback until KeyboardInterrupt, which is raised again; UnusableInputError where the port is taken."""
     from optuna_dashboard import run_server
 
     try:

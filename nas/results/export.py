@@ -1,4 +1,4 @@
-"""A trial -> files to take away: stand-alone source, ONNX, torch.export, safetensors, each with the figures in it."""
+"""A trial -> files to take away: self-contained source, ONNX, torch.export, safetensors, each with its metrics."""
 
 from __future__ import annotations
 

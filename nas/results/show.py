@@ -155,7 +155,7 @@ def _layer_cells(card: Card) -> list[list[str]]:
 
 
 def _plain(*names: str, right: int = 0) -> Table:
-    """A table whose last ``right`` columns stand flush right."""
+    """A table whose last ``right`` columns are aligned right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False, header_style="bold")
     for i, name in enumerate(names):
         table.add_column(name, justify="right" if i >= len(names) - right else "left", overflow="fold")

@@ -199,7 +199,7 @@ def _running(candidate: Candidate, epochs: int, clock: Callable[[], float]) -> l
 
 
 def _epochs_done(candidate: Candidate, clock: Callable[[], float]) -> float:
-    """Epochs trained, the one under way by the time that the last one took."""
+    """Epochs trained; the unfinished one is estimated from the time that the last one took."""
     last = candidate.curve[-1]["seconds"] if candidate.curve else 0
     share = (clock() - candidate.epoch_started) / last if last else 0.0
     return len(candidate.curve) + min(share, 0.99)

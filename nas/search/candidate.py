@@ -1,4 +1,4 @@
-"""A candidate of a launch: its trial, its network, its state, and how far it is trained."""
+"""An unfinished candidate: its trial, its network, and how far it is trained."""
 
 from __future__ import annotations
 

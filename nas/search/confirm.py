@@ -71,7 +71,7 @@ def confirm(
     """Confirm (number, architecture) pairs, and store each in the study as soon as its last seed is judged.
 
     ``feed`` holds the whole training set; the test set judges the last epoch alone. ``precisions`` is that of a Task. A
-    training that was interrupted goes on from its checkpoint, and one that is done is not done again. Raises
+    training that was interrupted resumes from its checkpoint, and one that is done is not repeated. Raises
     UnusableInputError, naming trial and seed, for one that failed.
     """
     tasks = {

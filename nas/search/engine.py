@@ -46,7 +46,7 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """One process a slot, so that a worker that dies takes nobody with it; each has its share of cores or a GPU."""
+    """One process a slot, so that a worker that dies ends no other; each has its share of cores or a GPU."""
 
     def __init__(self, placements: list[Placement]) -> None:
         """``placements`` holds one entry a worker."""

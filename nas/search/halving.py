@@ -1,9 +1,10 @@
-"""Asynchronous successive halving (ASHA): which paused candidate is promoted to the next rung.
+"""ASHA: which paused candidate is promoted to the next rung.
 
-After Li et al., A System for Massively Parallel Hyperparameter Tuning (2020), Algorithm 2: a candidate pauses at every
-rung, and is promoted as soon as it is among the best that reached it. How many those are depends on the first rung:
-of n candidates there, n / RUNG_FACTOR pass it, n / RUNG_FACTOR ** 2 pass the second, and so on. Algorithm 2 counts
-those at the rung itself instead, where the best candidate then waits for the second best to come as far.
+Asynchronous successive halving after Li et al., A System for Massively Parallel Hyperparameter Tuning (2020), Algorithm
+2: a candidate pauses at every rung, and is promoted as soon as it is among the best of those that reached it. How many
+are promoted depends on the first rung: of n candidates there, n / RUNG_FACTOR pass it, n / RUNG_FACTOR ** 2 pass the
+second, and so on. Algorithm 2 takes the share of the candidates at each rung instead, so that the best candidate of a
+rung waits there until a second one reaches it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from nas.search.objectives import Objectives
 FIRST_RUNG = 2
 """Fewest epochs of a first rung."""
 RUNG_FACTOR = 2
-"""How many times as long each further rung is, and one in how many of a rung's candidates is promoted."""
+"""How many times as long each further rung is; one in so many of a rung's candidates is promoted."""
 MOST_WAITING = 1_000
-"""Candidates that wait at a rung. A worse one is pruned: it is promoted only if the next 1,000 are worse still."""
+"""Most candidates that wait at a rung. Worse ones are pruned: all of these would be promoted first."""
 STALE_SHARE = 0.001
 """A rung is ranked anew when more of its candidates than this share have come since."""
 
@@ -61,14 +62,14 @@ class Halving:
             self._new[epoch] += 1
 
     def until(self, trained: int) -> int:
-        """Up to which epoch a candidate with ``trained`` epochs goes next."""
+        """Up to which epoch a candidate with ``trained`` epochs trains next."""
         return next((level for level in self.levels if level > trained), self.levels[-1])
 
     def promoted(self, paused: Mapping[int, int], *, is_last: bool) -> int | None:
         """Which of the paused trials (number -> epochs trained) is promoted now: the best on the highest rung.
 
-        ``is_last`` says that no new candidates will come: then the share of a rung is rounded up, so that at least one
-        is promoted from each.
+        ``is_last`` means that no new candidate will come: then the share of every rung is rounded up, so that at least
+        one candidate of each is promoted.
         """
         for passed, level in reversed(list(enumerate(self.levels, start=1))):
             waiting = self._waiting(level, paused, exact=is_last)

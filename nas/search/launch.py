@@ -72,9 +72,9 @@ def prepare(
     feasible.sample(random.Random(config.seed))
     feed = search_feed(dataset, config.seed)
     objectives = Objectives.parse(config.objective)
-    guess = FITTED if config.guess else None
-    sampler = FeasibleSampler(feasible, seed=config.seed, guess=guess, values=objectives.so_far)
-    with ExitStack() as held, gives_way():
+    proxy = FITTED if config.guess else None
+    sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far)
+    with ExitStack() as held, one_line_errors():
         workers = engine(config)
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
@@ -140,28 +140,28 @@ def _machine(config: LaunchConfig) -> str:
 
 
 def run(prepared: Prepared) -> Summary:
-    """Search until a budget is spent; UnusableInputError where the disk or the database gives way meanwhile.
+    """Search until a budget is spent; UnusableInputError where the disk or the database became unavailable.
 
-    What was stored until then is kept, and another launch goes on from it.
+    What was stored until then is kept, and the next launch resumes from it.
     """
-    with prepared.lock, gives_way():
+    with prepared.lock, one_line_errors():
         return prepared.driver.run()
 
 
 @contextmanager
-def gives_way() -> Iterator[None]:
+def one_line_errors() -> Iterator[None]:
     """Turn a full disk, a vanished folder or a lost database into one line."""
     try:
         yield
     except OSError as error:
         raise UnusableInputError(
-            f"cannot go on: {error.filename or 'the disk'}: {error.strerror or error}: "
-            "mend that and launch again, which goes on from here"
+            f"cannot continue: {error.filename or 'the disk'}: {error.strerror or error}: "
+            "fix that and launch again, which resumes the study"
         ) from error
     except (SQLAlchemyError, StorageInternalError) as error:
         raise UnusableInputError(
-            f"the storage is lost: {reason(error.__cause__ or error)}: "
-            "mend that and launch again, which goes on from here"
+            f"the storage became unavailable: {reason(error.__cause__ or error)}: "
+            "fix that and launch again, which resumes the study"
         ) from error
 
 
@@ -230,13 +230,13 @@ def hold(
 ) -> Iterator[Callable[[], None]]:
     """Keep a second ``job`` off a study: by a lease in PostgreSQL, and off the folder of its checkpoints by a file.
 
-    Yields what a search calls before it goes on (``Lease.check``); nothing commits through ``storage`` without the
+    Yields what a search calls before each step (``Lease.check``); nothing commits through ``storage`` without the
     lease. Raises UnusableInputError where another holds the study.
     """
     with ExitStack() as held:
         check: Callable[[], None] = _nothing
         if is_postgresql(place):
-            with gives_way():
+            with one_line_errors():
                 lease = held.enter_context(Lease(place, study, job, lapse=lapse))
             check = lease.check
             if isinstance(storage, RDBStorage):

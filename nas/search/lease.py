@@ -4,8 +4,9 @@ The lease is an advisory lock of a session of its own. The server ends a session
 seconds, and with it the lease, whether its driver was killed, stopped, suspended or cut off; a live driver's thread
 keeps it. A driver that lost its lease need not know of that yet (it may have been stopped between a look at the clock
 and a write), so the storage's own transactions ask the server, just before they commit, whether the lease still holds.
-They do so below a shared lock, and who takes a lease waits until those that asked before it have ended (a fencing token
-as in Kleppmann, Designing Data-Intensive Applications, 2017, chapter 8, with the server's locks in place of a number).
+They do so below a shared lock, and a driver that takes a lease waits until the transactions that asked before it end.
+This is a fencing token as in Kleppmann, Designing Data-Intensive Applications, 2017, chapter 8, with the server's
+locks in place of a number.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _HOLDER = """
 
 
 class LeaseLostError(StorageLostError):
-    """The lease is not held, for now at least; ``Lease.check`` takes it anew or says who has it."""
+    """The lease is not held, for now at least; ``Lease.check`` takes it anew or names its holder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +58,12 @@ class Holder:
     since: datetime | None
 
     def __str__(self) -> str:
-        """Who that is, for a person."""
+        """The holder as messages name it."""
         words = self.name.split()
         ours = len(words) == 4 and words[0] == "nas"
-        who, process = (words[1], f"process {words[2]}") if ours else (self.name or "a session", f"backend {self.pid}")
+        host, process = (words[1], f"process {words[2]}") if ours else (self.name or "a session", f"backend {self.pid}")
         since = f"since {self.since.astimezone():%Y-%m-%d %H:%M:%S}" if self.since else None
-        return f"{who} ({', '.join(filter(None, (process, self.address, since)))})"
+        return f"{host} ({', '.join(filter(None, (process, self.address, since)))})"
 
 
 class Lease:
@@ -71,8 +72,8 @@ class Lease:
     def __init__(self, place: str, study: str, job: str = "driver", *, lapse: float = LAPSE_SECONDS) -> None:
         """Take the lease of ``study`` in the PostgreSQL database at the URL ``place``.
 
-        Raises UnusableInputError, with who holds it, where another does, and LeaseLostError where the server cannot be
-        reached. ``lapse`` is in seconds.
+        Raises UnusableInputError, which names the holder, where another driver holds it, and LeaseLostError where the
+        server cannot be reached. ``lapse`` is in seconds.
         """
         self._place, self._study, self._job, self._lapse = place, study, job, lapse
         self._key, self._fence_key = (_key(f"nas {purpose} {job} {study}") for purpose in ("lease", "fence"))
@@ -157,11 +158,11 @@ class Lease:
         return row is not None and bool(row[0])
 
     def _refuse(self, connection: Connection, verb: str) -> None:
-        """Raise UnusableInputError with who holds the lease; return where nobody does any more."""
+        """Raise UnusableInputError that names the holder of the lease; return where it is free by now."""
         holder = self._holder(lambda query: connection.execute(query).fetchone())
         if holder is None:
             return
-        if holder.name == self._name:  # our own session, of which the network told us only that it is lost
+        if holder.name == self._name:  # our own session: we lost the connection, the server has not noticed yet
             connection.execute("SELECT pg_terminate_backend(%s)", [holder.pid])
             time.sleep(0.05)
             return

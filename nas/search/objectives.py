@@ -17,7 +17,7 @@ from nas.search.study import Direction, accuracy
 
 @dataclass(frozen=True)
 class Objectives:
-    """Validation accuracy, to be maximised, and the figures in ``costs``, to be minimised."""
+    """Validation accuracy, to be maximised, and the metrics in ``costs``, to be minimised."""
 
     costs: tuple[str, ...] = ()
 
@@ -33,7 +33,7 @@ class Objectives:
         return ["maximize", *cheaper]
 
     def values(self, accuracy: float, figures: Mapping[str, Any]) -> tuple[float, ...]:
-        """What a candidate of such figures is worth, in the order of ``directions``."""
+        """What a candidate of such metrics is worth, in the order of ``directions``."""
         return accuracy, *(float(figures[name]) for name in self.costs)
 
     def so_far(self, trial: FrozenTrial) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""How long an epoch takes here, and what the time limit then allows; an epoch under way is judged by its steps."""
+"""How long an epoch takes here, and what the time limit then allows; an unfinished one is estimated by its steps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Steps:
 
     @property
     def epoch_seconds(self) -> float:
-        """What the whole epoch takes if its other steps are as fast; without the evaluation at its end."""
+        """What the whole epoch takes if its other steps take as long; without the evaluation at its end."""
         return self.before + self.since / (self.done - 1) * (self.total - 1)
 
 

@@ -94,8 +94,8 @@ def _part(amount: float) -> float:
 class RayEngine:
     """Tasks of a Ray cluster: what is lost with a worker or a machine, Ray begins again elsewhere.
 
-    A task's files lie in the driver's run folder. Each attempt gets them, trains in a folder of its own, and sends what
-    changed after every epoch: an attempt goes on from the last epoch that any machine finished. A feed's arrays are
+    A task's files are in the driver's run folder. Each attempt gets them, trains in a folder of its own, and sends what
+    changed after every epoch: an attempt resumes from the last epoch that any machine finished. A feed's arrays are
     put into Ray's object store once, where all processes of a machine share one copy.
     """
 
@@ -110,7 +110,7 @@ class RayEngine:
     ) -> None:
         """Connect to the cluster at ``address``, or at $RAY_ADDRESS; without either, start one of this machine.
 
-        Below ``root`` lie the folders of all tasks; where these are few ``tasks``, each gets more processors.
+        ``root`` holds the folders of all tasks; where there are few ``tasks``, each gets more processors.
 
         Raises UnusableInputError where Ray is not installed, the cluster cannot be reached, one of its machines cannot
         run this program, or a GPU is asked for and there is none.
@@ -216,7 +216,7 @@ class RayEngine:
 
 @dataclass(frozen=True, kw_only=True)
 class _Packed:
-    """A task on its way: without its feed, which is in the object store, and with who keeps its files."""
+    """A task on its way: without its feed, which is in the object store, and with the actor that keeps its files."""
 
     fields: dict[str, Any]
     folder: str
@@ -271,7 +271,7 @@ def _plain(feed: Feed) -> dict[str, Any]:
 
 
 def _feed(plain: dict[str, Any]) -> Feed:
-    """The feed on the machine where it is needed; its epochs lie in that machine's cache."""
+    """The feed on the machine where it is needed; its epochs are in that machine's cache."""
     from nas.training.datasets import Dataset, default_cache
     from nas.training.feed import Feed
 
@@ -288,7 +288,7 @@ def _got(ref: Any) -> Any:
 
 
 def _settle(future: Future[Any], done: Future[Any]) -> None:
-    """Give the outcome of a Ray task to the future that stands for it."""
+    """Give the outcome of a Ray task to its future."""
     exceptions = import_module("ray").exceptions
     error = done.exception()
     if isinstance(error, exceptions.RayTaskError):
@@ -306,7 +306,7 @@ def _is_local(address: str | None) -> bool:
 
 
 def _import_ray(*, is_local: bool) -> Any:
-    """Ray's module, told what it reads from the environment as it is imported."""
+    """Ray's module; the environment that it reads on import is set before."""
     if "ray" not in sys.modules:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)

@@ -91,7 +91,7 @@ def _is_connection_lost(error: DBAPIError) -> bool:
 
 
 def run_folder(storage: str, study: str) -> Path:
-    """Where the checkpoints of a study lie: beside its journal, or below ``runs`` where the study is in a database."""
+    """The folder of a study's checkpoints: beside its journal, or below ``runs`` where the study is in a database."""
     return (Path("runs") if is_database(storage) else Path(storage).parent) / study
 
 
@@ -116,10 +116,10 @@ class _FileLock(JournalFileOpenLock):
 
 
 class _Journal(JournalFileBackend):
-    """A journal that waits for the disk when an epoch, an end, or something of the study is written.
+    """A journal that calls fsync only for intermediate values, final states and study attributes.
 
-    That keeps every line before it too. A process that is killed loses nothing either way; what a machine that fails
-    may lose is of a trial without an epoch, which is proposed again.
+    One call makes every earlier line durable too. A killed process loses nothing either way. A machine that fails can
+    only lose a trial that has no epoch yet, which is proposed again.
     """
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:

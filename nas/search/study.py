@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 IDENTITY = "identity"
 """Study attribute: what every trial of the study shares; a launch with another identity is refused."""
 REJECTED = "rejected"
-"""Study attribute: rule -> number of proposals that it turned away."""
+"""Study attribute: rule -> number of proposals that it rejected."""
 CONFIRMED = "confirmed:"
 """Study attribute, followed by a trial's number: its nas.search.confirm.Confirmation as a table."""
 CURVE = "curve"

@@ -1,4 +1,4 @@
-"""Where the trained weights of a trial lie, and how they came to be."""
+"""Where the trained weights of a trial are stored, and how they were trained."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Where a candidate stands; ``reason`` is not empty when it failed."""
+    """A candidate's state after a task; ``reason`` is not empty when it failed."""
 
     curve: tuple[dict[str, Any], ...]
     reason: str = ""

@@ -1,4 +1,4 @@
-"""An Architecture's figures by arithmetic, without building it; definitions as in constraints.metrics."""
+"""An Architecture's metrics by arithmetic, without building it; definitions as in constraints.metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Step(NamedTuple):
 
 
 def metrics(architecture: Architecture) -> Metrics:
-    """Every figure that tracing the built network gives, from shapes alone."""
+    """Every metric that tracing the built network gives, from shapes alone."""
     placed = architecture.placed
     convolutions = [c for p in placed for c in p.unit.convolutions(p.input[0])]
     pairs, path = main_path(architecture)

@@ -50,7 +50,7 @@ class Vector:
         return {name: np.concatenate([c[name] for c in chunks]) for name in chunks[0]}
 
     def figure(self, encoded: Encoded, name: str) -> Array:
-        """One figure of ADDED or GREATEST of every row."""
+        """One metric of ADDED or GREATEST of every row."""
         chunks = [self._gather(encoded[i : i + CHUNK], {name})[0][name] for i in range(0, max(len(encoded), 1), CHUNK)]
         return np.concatenate(chunks)
 

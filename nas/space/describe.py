@@ -1,4 +1,4 @@
-"""What a space holds, as figures: its size, its feasible part, which constraints bind, what its networks reach."""
+"""What a space holds, in numbers: its size, its feasible part, which constraints bind, what its networks reach."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Bins = list[dict[str, int | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class OwnMetrics:
-    """Metrics that a user defines; ``figures`` works them out for a network, which may mean to build it."""
+    """Metrics that a user defines; ``figures`` computes them for a network, for which it may have to build it."""
 
     names: tuple[str, ...]
     figures: Callable[[Architecture], Mapping[str, Any]]
@@ -126,7 +126,7 @@ def _estimated(vector: Vector, constraints: Sequence[Constraint], draws: int, ow
 
 
 def _verdicts(vector: Vector, rows: Encoded, constraints: Sequence[Constraint], own: OwnMetrics | None) -> Mask:
-    """(n, constraints), those on a user's metrics by the figures of each network."""
+    """(n, constraints), those on a user's metrics by the metrics of each network."""
     names = own.names if own is not None else ()
     result = np.empty((len(rows), len(constraints)), dtype=bool)
     ours = [i for i, c in enumerate(constraints) if c.metric not in names]

@@ -34,7 +34,7 @@ class EmptySpaceError(UnusableInputError):
 
 @dataclass(frozen=True)
 class Judged:
-    """A network with its figures and the constraints that it breaks, in the order they were given."""
+    """A network with its metrics and the constraints that it breaks, in the order they were given."""
 
     architecture: Architecture
     metrics: Metrics
@@ -126,9 +126,9 @@ class FeasiblePart:
         _, row = min((self._distance(one, b), i) for i, (one, b) in enumerate(self._figures(rows, broken)))
         which = [c for c, b in zip(self.constraints, broken[row], strict=True) if b]
         judged = self.judge(self.space.choices(rows[row])).metrics.as_dict()
-        told = " and ".join(f"{c.expr} (to let {c.metric} be {_value(c, judged[c.metric]):,})" for c in which)
+        changes = " and ".join(f"{c.expr} (to let {c.metric} be {_value(c, judged[c.metric]):,})" for c in which)
         certain = _SMALLEST if self._is_small else "the smallest change found"
-        return f"no feasible network in {looked}: relax {told}: {certain}"
+        return f"no feasible network in {looked}: relax {changes}: {certain}"
 
     def _figures(self, rows: Encoded, broken: Mask) -> list[tuple[dict[str, Number], Mask]]:
         """What each of the rows has where it breaks a constraint."""
@@ -142,7 +142,7 @@ class FeasiblePart:
         return result
 
     def _distance(self, figures: dict[str, Number], broken: Mask) -> float:
-        """How far the broken constraints lie from what the network has, in parts of their limits."""
+        """How far the network's values are from the limits of the broken constraints, in parts of these limits."""
         return sum(
             abs(float(figures[c.expr]) - float(c.limit)) / max(1.0, abs(float(c.limit)))
             for c, b in zip(self.constraints, broken, strict=True)

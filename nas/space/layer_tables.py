@@ -1,4 +1,4 @@
-"""The figures of every layer that a space can put anywhere, worked out once; a network's are their sums and maxima."""
+"""The metrics of every layer that a space can put anywhere, worked out once; a network's are their sums and maxima."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ADDED = (
     "params", "macs", "receptive_field", "convs", "dilated_convs", "depthwise_convs", "depthwise_separable_convs",
     "fully_connected",
 )  # fmt: skip
-"""Figures that a network's layers add up to (the receptive field less 1)."""
+"""Metrics that a network's layers add up to (the receptive field less 1)."""
 GREATEST = ("global_context", "peak_activation_bytes")
-"""Figures of which a network has the greatest of its layers'."""
+"""Metrics of which a network has the greatest of its layers'."""
 _POST = ("batch_norm", "relu")
-"""No figure tells one norm or one activation of a space from another."""
+"""No metric differs between two norms or two activations of a space."""
 
 
 class Figures(NamedTuple):
@@ -208,7 +208,7 @@ def _figures(part: Architecture, jump: int, *, by_stride: bool) -> Figures:
 
 
 def _head_figures(shape: tuple[int, int, int], head: str, classes: int, classifier: Block) -> Figures:
-    """The head's figures; the pool itself costs nothing."""
+    """The head's metrics; the pool itself costs nothing."""
     if head == "gap":
         part = _chain((classifier,), shape, classes)
         figures = _figures(part, 1, by_stride=True)

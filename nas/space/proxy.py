@@ -1,8 +1,8 @@
-"""A guess by arithmetic of what a network is worth after a short training: which of several to try first.
+"""A zero-cost proxy: what a network is worth after a short training, predicted by arithmetic.
 
-The guess is linear in a few features, less what the training costs. Its weights were fitted to measured learning
-curves, and rank networks that they were not fitted to better than their multiply-accumulates do: docs/search.md has
-both correlations.
+It chooses which networks to try first. It is linear in a few features, less what the training costs. Its weights were
+fitted to measured learning curves, and rank networks that they were not fitted to better than their
+multiply-accumulates do: docs/search.md has both correlations.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, Placed
 from nas.architecture.units import Conv
 
-Guess = Callable[[Architecture, Metrics], float]
-"""Greater for what is worth trying first; values mean nothing else."""
+Proxy = Callable[[Architecture, Metrics], float]
+"""Greater for networks to try first; only the order of its values has a meaning."""
 
 
 def features(network: Architecture, figures: Metrics) -> dict[str, float]:
-    """What the guess of the accuracy looks at: logarithms to base 2, and shares of the convolutions.
+    """The features that predict the accuracy: logarithms to base 2, and shares of the convolutions.
 
     ``whitened`` is 1 where the first convolution has as many filters as a patch has values: the default recipe then
     begins with a whitening one.
@@ -55,11 +55,11 @@ def _convs(network: Architecture) -> Iterator[tuple[Placed, Conv]]:
 
 
 @dataclass(frozen=True)
-class Prior:
+class LinearProxy:
     """A weighted sum of the features, less ``price`` for every doubling of the time; what has no weight counts nothing.
 
-    The time is a weighted sum of ``work``. Both were fitted to networks of fewer than ``macs`` multiply-accumulates,
-    and nothing is known of dearer ones.
+    The time is a weighted sum of ``work``. Both were fitted to networks of fewer than ``macs`` multiply-accumulates;
+    larger ones get minus infinity.
     """
 
     weights: Mapping[str, float]
@@ -68,7 +68,7 @@ class Prior:
     macs: float = math.inf
 
     def __call__(self, network: Architecture, figures: Metrics) -> float:
-        """The guess for one network; the lowest for what it knows nothing of."""
+        """The proxy of one network; minus infinity from ``macs`` multiply-accumulates on."""
         if figures.macs >= self.macs:
             return -math.inf
         return _sum(self.weights, features(network, figures)) - self.price * math.log2(
@@ -83,7 +83,7 @@ def _sum(weights: Mapping[str, float], values: Mapping[str, float]) -> float:
 PRICE = 0.02
 """Accuracy that a candidate must be worth more where its training takes twice as long."""
 
-FITTED = Prior(
+FITTED = LinearProxy(
     MappingProxyType(
         {
             "whitened": 0.04599,

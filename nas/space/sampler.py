@@ -22,21 +22,21 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.space.attributes import ARCHITECTURE, PROPOSED
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
-from nas.space.proxy import Guess
+from nas.space.proxy import Proxy
 from nas.space.space import Encoded, Space
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
 CLASH_SECONDS = 0.05
-"""Longest time for which it gives way."""
+"""Longest time for which it waits before it looks again."""
 
-GUESSED_TRIALS = 16
-"""How many trials a guess chooses before the base sampler, which has learnt from them, takes over."""
-GUESSED_DRAWS = 1024
-"""Of how many feasible networks a guess chooses one."""
+PROXY_TRIALS = 16
+"""How many trials the proxy chooses before the base sampler, which has learnt from them, takes over."""
+PROXY_DRAWS = 1024
+"""Feasible networks of which the proxy chooses the best for one trial."""
 
 REPEATED = "repeated"
-"""The rule that turns away a network that the study holds already."""
+"""The rule that rejects a network that the study holds already."""
 
 
 class SpaceExhaustedError(Exception):
@@ -44,12 +44,12 @@ class SpaceExhaustedError(Exception):
 
 
 class FeasibleSampler(BaseSampler):
-    """Filters the proposals of a base sampler; after ``patience`` refused ones it draws from the feasible part.
+    """Filters the proposals of a base sampler; after ``patience`` rejected ones it draws from the feasible part.
 
-    The base sampler is made anew for every trial from (seed, trial number), so a study that was interrupted goes on
-    with the proposals that it would have made. ``rejected`` counts the base sampler's refused proposals by rule.
-    Parameters that are none of the space's are left to the base sampler. With a ``guess`` of what networks are worth,
-    the first GUESSED_TRIALS are each the best by it of GUESSED_DRAWS, drawn from the feasible part.
+    The base sampler is made anew for every trial from (seed, trial number), so an interrupted study resumes with
+    the proposals that it would have made. ``rejected`` counts the base sampler's rejected proposals by rule. Parameters
+    that are none of the space's are left to the base sampler. With a ``proxy`` of what networks are worth, each of the
+    first PROXY_TRIALS is the best by it of PROXY_DRAWS networks, drawn from the feasible part.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class FeasibleSampler(BaseSampler):
         seed: int = 0,
         base: Callable[[int], BaseSampler] = tpe,
         patience: int = 10,
-        guess: Guess | None = None,
+        proxy: Proxy | None = None,
         values: Values | None = None,
     ) -> None:
         """``base`` makes the base sampler from a seed; ``values`` is needed in a study of several objectives."""
@@ -68,7 +68,7 @@ class FeasibleSampler(BaseSampler):
         self._seed = seed
         self._base = base
         self._patience = patience
-        self._guess = guess
+        self._proxy = proxy
         self._values = values
         self._others = base(seed)
         self._known: WeakKeyDictionary[BaseStorage, dict[int, _Known]] = WeakKeyDictionary()
@@ -99,7 +99,7 @@ class FeasibleSampler(BaseSampler):
                     self._claim(study, trial, text)
                     if text not in self._refresh(study, trial):  # no other worker has proposed it meanwhile
                         return choices
-                self._claim(study, trial, "")  # two workers that clash both give way, each for another time
+                self._claim(study, trial, "")  # two workers that clash both wait, each for another time
                 time.sleep(random.SystemRandom().uniform(0.0, CLASH_SECONDS))
         raise AssertionError("unreachable")
 
@@ -119,7 +119,7 @@ class FeasibleSampler(BaseSampler):
     def _new(self, study: Study, trial: FrozenTrial, attempt: int) -> dict[str, Any]:
         seen, space = self._refresh(study, trial), self.feasible.space.distributions
         seed = random.Random(f"{self._seed}/{trial.number}" + f"/{attempt}" * bool(attempt)).getrandbits(32)
-        if self._guess is not None and len(seen) < GUESSED_TRIALS:
+        if self._proxy is not None and len(seen) < PROXY_TRIALS:
             return self._unseen(seen, np.random.default_rng(seed))
         base = self._base(seed)
         if isinstance(base, BulkTPE):
@@ -140,14 +140,14 @@ class FeasibleSampler(BaseSampler):
         return self.feasible.vector.feasible(self.feasible.vector.encode(several), self.feasible.constraints)
 
     def _unseen(self, seen: Set[str], generator: np.random.Generator) -> dict[str, Any]:
-        """Uniform over what is feasible and not in the study, or the best by the guess of several such draws."""
+        """Uniform over what is feasible and not in the study, or the best of several such draws by the proxy."""
         listed = self.feasible.listed
         if listed is not None and len(listed):
             order = (listed[i] for i in generator.permutation(len(listed)))  # without a copy of all
             if (choices := self._best(self._new_ones(order, seen))) is not None:
                 return choices
             raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
-        draws = (16, 256, 4096) if self._guess is None else (GUESSED_DRAWS, 4096)
+        draws = (16, 256, 4096) if self._proxy is None else (PROXY_DRAWS, 4096)
         for n in draws:
             rows = self.feasible.sample_rows(n, generator)
             if (choices := self._best(self._new_ones(rows, seen))) is not None:
@@ -160,12 +160,12 @@ class FeasibleSampler(BaseSampler):
         return (one for one in map(space.choices, rows) if str(space.decode(one)) not in seen)
 
     def _best(self, several: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
-        """The first, or the best by the guess of the first few; None where there is none."""
-        guess = self._guess
-        if guess is None:
+        """The first, or the best of the first PROXY_DRAWS by the proxy; None where there is none."""
+        proxy = self._proxy
+        if proxy is None:
             return next(several, None)
-        judged = ((self.feasible.judge(choices), choices) for choices in itertools.islice(several, GUESSED_DRAWS))
-        best = max(judged, key=lambda one: guess(one[0].architecture, one[0].metrics), default=None)
+        judged = ((self.feasible.judge(choices), choices) for choices in itertools.islice(several, PROXY_DRAWS))
+        best = max(judged, key=lambda one: proxy(one[0].architecture, one[0].metrics), default=None)
         return None if best is None else best[1]
 
     def sample_independent(
@@ -175,7 +175,7 @@ class FeasibleSampler(BaseSampler):
         return self._others.sample_independent(study, trial, param_name, param_distribution)
 
     def reseed_rng(self) -> None:
-        """As Optuna asks in every worker process of one study; our draws hang on the trial's number alone."""
+        """As Optuna asks in every worker process of one study; our draws depend on the trial's number alone."""
         self._others.reseed_rng()
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:

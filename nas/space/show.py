@@ -1,4 +1,4 @@
-"""What ``space`` prints: the figures of a space, or the neighbours of one of its networks."""
+"""What ``space`` prints: the numbers of a space, or the neighbours of one of its networks."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def check_format(form: str) -> None:
 
 
 def neighbours_of(feasible: FeasiblePart, text: str, source: str) -> dict[str, Any]:
-    """The document of ``space --neighbours --format json``: each neighbour with what it changes, and its figures.
+    """The document of ``space --neighbours --format json``: each neighbour with what it changes, and its metrics.
 
     Raises UnusableInputError where ``text`` is no network, or none of the space.
     """

@@ -74,12 +74,12 @@ class StageSpace(_Table):
     @classmethod
     def _distinct(cls, values: list[Any]) -> list[Any]:
         if len(set(values)) < len(values):
-            raise ValueError("a value stands twice: name each once")
+            raise ValueError("a value is given twice: name each once")
         return values
 
 
 class Space(_Table):
-    """A space of networks; ``decode`` makes the network that a choice of parameters stands for."""
+    """A space of networks; ``decode`` makes the network that a choice of parameters describes."""
 
     forms: list[Form] = Field(min_length=1)
     norms: list[Norm] = Field(default=["batch"], min_length=1)
@@ -96,7 +96,7 @@ class Space(_Table):
     @classmethod
     def _distinct(cls, values: list[Any]) -> list[Any]:
         if len(set(values)) < len(values):
-            raise ValueError("a value stands twice: name each once")
+            raise ValueError("a value is given twice: name each once")
         return values
 
     @model_validator(mode="after")
@@ -179,7 +179,7 @@ class Space(_Table):
         ]
 
     def choices(self, row: npt.ArrayLike) -> dict[str, Choice]:
-        """The choices that a row of value indices stands for, of the parameters that have a choice."""
+        """The choices that a row of value indices encodes, of the parameters that have a choice."""
         found = zip(self.parameters.items(), np.asarray(row).tolist(), strict=True)
         return {name: values[index] for (name, values), index in found if len(values) > 1}
 

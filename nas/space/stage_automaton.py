@@ -43,7 +43,7 @@ def event(steps: Sequence[Step], *, by_stride: bool) -> Event:
 
 
 class State(NamedTuple):
-    """Where a chain of layers stands: numbers are capped where nothing hangs on them any more."""
+    """State of the stage automaton; counters saturate where all constraints agree."""
 
     open_convs: int
     is_spatial: bool
@@ -103,5 +103,5 @@ class Automaton:
 
 
 def _cap(rules: Sequence[Constraint]) -> int:
-    """The least number beyond which all numbers are judged alike; at least 1, which tells some stage from none."""
+    """The least number from which on all constraints agree; at least 1, which tells one stage from none."""
     return max([1, *(floor(c.limit) + 1 for c in rules)])

@@ -1,4 +1,4 @@
-"""Networks drawn uniformly from a space, all of them alike likely, and from the part that keeps constraints."""
+"""Networks drawn uniformly from a space, all of them equally likely, and from the part that keeps constraints."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def _cifar10(cache: Path, *, fall_back: bool, progress: Progress | None) -> Data
                 raise
             warning = (
                 "CIFAR-10 was not found and could not be downloaded, so scikit-learn's handwritten digits, "
-                "resized to 32x32x3, stand in for it; accuracies on them say nothing about CIFAR-10 "
+                "resized to 32x32x3, take its place; accuracies on them say nothing about CIFAR-10 "
                 f"({error})"
             )
             return replace(_digits(cache), warnings=(warning,))

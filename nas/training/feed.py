@@ -40,7 +40,7 @@ class Feed:
     all training images and the test set: only the final confirmation may do that.
 
     Epoch e is a pure function of the data, the pipeline, `seed` and e. It is kept as one uint8 array in
-    `folder`, made by whoever needs it first: processes that need it at once share the work piece by piece.
+    `folder`, made by the process that needs it first: processes that need it at once share the work piece by piece.
     At most `keep_bytes` of epochs stay in `folder`, whatever their feed; one that was dropped is made again,
     bit for bit, when it is needed. Where the disk has no room, or the folder cannot be written, each process makes
     its epochs for itself, in memory.
@@ -123,11 +123,11 @@ class Feed:
                 return images
             except FileNotFoundError:
                 self._make(number, place)
-            except ValueError:  # shorter than its header says: somebody cut it
+            except ValueError:  # shorter than its header says: the file was cut
                 place.unlink(missing_ok=True)
 
     def _make(self, number: int, place: Path) -> None:
-        """Make an epoch together with whoever else is making it, then put it in its place.
+        """Make an epoch together with all processes that are making it, then put it in its place.
 
         Pieces are claimed by file locks, which the system frees when their holder dies. A piece is always the
         same bytes, so that making one twice does no harm.
@@ -137,7 +137,7 @@ class Feed:
         if started is None:
             return
         images, done = started
-        for wait in (False, True):  # first what nobody is at, then what others were at, should they have died
+        for wait in (False, True):  # first the free pieces, then those of other processes, which may have died
             for piece in np.flatnonzero(done == 0):
                 lock = place.parent / f"piece-{(number + piece) % LOCKS:02d}.lock"
                 with suppress(Timeout), FileLock(lock, timeout=-1 if wait else 0):
@@ -170,7 +170,7 @@ class Feed:
         return pipeline
 
     def _drop_oldest(self) -> None:
-        """Delete the least recently read epochs beyond `keep_bytes`; who still maps one keeps it."""
+        """Delete the least recently read epochs beyond `keep_bytes`; a process that still maps one keeps it."""
         found = []
         for path in self.folder.glob("*/epoch-*.npy*"):
             with suppress(FileNotFoundError):
@@ -193,8 +193,8 @@ class Feed:
 def make_epochs(feed: Feed, epochs: range) -> None:
     """Make these epochs, those that are there already aside; several processes that do so share the work."""
     if hasattr(os, "nice"):
-        os.nice(10)  # whoever trains goes first
-    with suppress(OSError):  # no room: whoever trains makes its own
+        os.nice(10)  # processes that train go first
+    with suppress(OSError):  # no room: processes that train make their own
         for number in epochs:
             feed._mapped(number)
 

@@ -41,7 +41,7 @@ class ImageFile:
 
     @property
     def label(self) -> str:
-        """Where the image stands, for messages."""
+        """Where the image is, for messages."""
         return f"{self.part}/{self.class_name}/{self.name}"
 
 

@@ -1,4 +1,4 @@
-"""One training under way: what changes from epoch to epoch, how it is kept and gone back to."""
+"""One training in progress: what changes from epoch to epoch, how it is saved and restored."""
 
 import math
 import time
@@ -22,8 +22,8 @@ from nas.training.step import Step
 
 CHECK_STEPS = 50
 """Steps between looks at the loss; on a GPU each look waits for the device."""
-HOPELESS = 10
-"""A mean loss of this many times that of guessing (log of the number of classes) counts as divergence."""
+DIVERGED = 10
+"""A mean loss of this many times that of chance (log of the number of classes) counts as divergence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,8 @@ class Epoch:
     images: int
 
 
-class HopelessError(Exception):
-    """Why this training cannot go on; what it says becomes the reason of its end."""
+class TrainingFailedError(Exception):
+    """This training cannot continue; the message becomes the reason of its end."""
 
 
 class Session:
@@ -104,7 +104,7 @@ class Session:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What a checkpoint must agree with for a training to go on from it."""
+        """What a checkpoint must agree with for a training to resume from it."""
         return {
             "recipe": repr(self.recipe),
             "epochs": self.epochs,
@@ -144,7 +144,7 @@ class Session:
         self.curve = [Epoch(**values) for values in state["curve"]]
 
     def epoch(self, number: int) -> Epoch:
-        """Train epoch `number` (from 0) and judge; raises HopelessError when that cannot be done."""
+        """Train epoch `number` (from 0) and judge; raises TrainingFailedError when that cannot be done."""
         started = time.perf_counter()
         self._show(number)
         torch.manual_seed(_mix(self.seed, number))  # after the feed, whose making may draw from anywhere
@@ -197,13 +197,13 @@ class Session:
         self.step.renew()
 
     def _run(self, chosen: torch.Tensor) -> None:
-        """Take a step; the first time that the memory does not suffice, go on with batches in parts."""
+        """Take a step; the first time that the memory does not suffice, continue with batches in parts."""
         before = self.step.loss.clone()
         try:
             self.step.run(chosen)
         except torch.OutOfMemoryError:
             if self.step.parts > 1:
-                raise HopelessError(
+                raise TrainingFailedError(
                     f"out of memory: a batch of {self.batch} in {self.step.parts} parts: "
                     "use a smaller batch, a smaller network or fewer workers"
                 ) from None
@@ -212,9 +212,9 @@ class Session:
             self._run(chosen)
 
     def _check(self, loss: float, number: int) -> None:
-        hopeless = HOPELESS * math.log(max(len(self.feed.dataset.classes), 2))
-        if not math.isfinite(loss) or loss > hopeless:
-            raise HopelessError(f"diverged: loss is {loss:.4g} in epoch {number + 1}")
+        limit = DIVERGED * math.log(max(len(self.feed.dataset.classes), 2))
+        if not math.isfinite(loss) or loss > limit:
+            raise TrainingFailedError(f"diverged: loss is {loss:.4g} in epoch {number + 1}")
 
     def judge(self) -> float | None:
         """Accuracy of the weights that would be kept now, judged in the precision of the training."""

@@ -14,7 +14,7 @@ from nas.training import checkpoint as checkpoints
 from nas.training.feed import Feed
 from nas.training.precision import Precision, resolve
 from nas.training.recipes import Recipe
-from nas.training.session import Epoch, HopelessError, Session
+from nas.training.session import Epoch, Session, TrainingFailedError
 
 __all__ = ["Epoch", "Result", "train"]
 
@@ -53,10 +53,10 @@ def train(
     """Train `model` in place and judge it after every epoch.
 
     The schedule spans `epochs`. `on_epoch` may stop the training by returning False. With `checkpoint`, each
-    epoch's end is kept there before `on_epoch` hears of it, and a training whose file exists goes on from it
-    after telling `on_epoch` the last epoch again: on a CPU with the same `threads`, to the same weights bit
+    epoch's end is kept there before `on_epoch` is called, and a training whose file exists resumes from it
+    after calling `on_epoch` with the last epoch again: on a CPU with the same `threads`, to the same weights bit
     for bit. All randomness follows from `seed`, the epoch and the feed; the initial weights are the caller's.
-    At the end `model` holds the weights judged. `on_step` hears of every step: how many of the epoch's are done,
+    At the end `model` holds the weights judged. `on_step` is called after every step: how many of the epoch's are done,
     and how many it has. The precision that `recipe` leaves open is `auto`, or by default what is faster on this
     machine; the first session's is kept with the checkpoint. `deterministic` makes torch refuse operations that would
     not repeat on a GPU; on a CPU all repeat.
@@ -95,7 +95,7 @@ def _epochs(session: Session, checkpoint: Path | None, on_epoch: Callable[[Epoch
             session.curve.append(session.epoch(len(session.curve)))
             if checkpoint:
                 checkpoints.save(checkpoint, session.description, session.state())
-        except HopelessError as error:
+        except TrainingFailedError as error:
             return str(error)
         if on_epoch and not on_epoch(session.curve[-1]) and len(session.curve) < session.epochs:
             return "stopped"

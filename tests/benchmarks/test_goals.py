@@ -144,7 +144,7 @@ told = "2.5 times"
             r"figure\.1\.goal\.avx3.*: 'avx3': Input should be 'any', 'avx512_bf16',",
         ),
         ("goal = 2.5", "goal = nan", r"figure\.1\.goal"),
-        ("goal = 2.5", "goal = 2.4", r"the page tells '2.5 times', which is not the goal: give both the same number"),
+        ("goal = 2.5", "goal = 2.4", r"the page states '2.5 times', which is not the goal: give both the same number"),
         ('">="', '"=="\ntolerance = 0.1', r"must equal its goal has no tolerance"),
         ("goal = 2.5", "goal = 2.5\ntolerance = 1", r"figure\.1\.tolerance: 1: Input should be less than 1"),
         ('key = "ratio"', 'keys = "ratio"', r"figure\.1\.key:.* Field required"),
@@ -158,7 +158,7 @@ told = "2.5 times"
         ("[[figure]]", "[[figure", r"is not TOML"),
     ],
 )
-def test_what_is_wrong_in_the_file_is_told_in_one_line(old: str, new: str, error: str, tmp_path: Path) -> None:
+def test_what_is_wrong_in_the_file_is_reported_in_one_line(old: str, new: str, error: str, tmp_path: Path) -> None:
     file = tmp_path / "goals.toml"
     assert old in FIGURE
     file.write_text(FIGURE.replace(old, new, 1))
@@ -275,7 +275,7 @@ def board(*rows: Row) -> Board:
     return Board(rows=rows, cpu_class="AVX2", commit="0123abc", cores=2, seconds=90.0)
 
 
-def test_the_table_has_every_figure_in_full_where_nobody_reads_it_live(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_has_every_figure_in_full_where_it_is_not_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     long = goal(name="a name that is much longer than a narrow terminal would show beside all other columns")
     verdicts.show(
         board(judge(long, Run(document=None, reason="[red] is no tag"), "AVX2")), Console(width=verdicts.UNLIMITED)
@@ -287,13 +287,13 @@ def test_the_table_has_every_figure_in_full_where_nobody_reads_it_live(capsys: p
     assert out.endswith("fast --turns 2: [red] is no tag\n")
 
 
-def test_markdown_links_the_page_that_tells_the_figure() -> None:
+def test_markdown_links_the_page_that_states_the_figure() -> None:
     rows = [judge(goal(where=where, tolerance=0.1, unit="times"), Run(document={"ratio": 2.345}), "AVX2")
             for where in ("docs/page.md", "README.md")]  # fmt: skip
     assert verdicts.markdown(board(*rows)).splitlines() == [
         "`python -m benchmarks --write`, commit `0123abc`, AVX2, 2 cores, 1.5 minutes in all:",
         "",
-        "| figure | measured | goal | verdict | told in |",
+        "| figure | measured | goal | verdict | stated in |",
         "|---|---|---|---|---|",
         "| ratio | 2.35 times | >= 2.5 times - 10 % | met | [page.md](page.md) |",
         "| ratio | 2.35 times | >= 2.5 times - 10 % | met | [README.md](../README.md) |",

@@ -160,10 +160,10 @@ def test_an_empty_pipeline_breaks_every_part() -> None:
     assert len(verdict.fix) == 3
 
 
-def test_the_remedies_mend() -> None:
+def test_the_remedies_fix_it() -> None:
     verdict = judge_augmentation(pipeline(num_holes_range=(2, 3), fill=0))
-    mended = eval(f"dict({', '.join(f.partition(' on ')[0] for f in verdict.fix)})")  # our own text
-    assert judge_augmentation(pipeline(**mended)).ok
+    fixed = eval(f"dict({', '.join(f.partition(' on ')[0] for f in verdict.fix)})")  # our own text
+    assert judge_augmentation(pipeline(**fixed)).ok
 
 
 def test_only_a_pipeline_is_one() -> None:

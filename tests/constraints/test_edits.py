@@ -1,4 +1,4 @@
-"""Changes to layers: which are offered at a limit and just over it, and that what is built is what is told."""
+"""Changes to layers: which are offered at a limit and just over it, and that what is built is what was announced."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.constraints.written import Written
 
 
 def site(conv: nn.Conv2d, side: int = 16, jump: float = 1.0) -> Site:
-    """A convolution on a map of ``side`` pixels whose units lie ``jump`` apart."""
+    """A convolution on a map of ``side`` pixels whose units are ``jump`` apart."""
     (layer,) = trace(conv, (conv.in_channels, side, side)).layers
     stride = conv.stride[0]
     return Site(name="c", conv=conv, layer=replace(layer, jump=(jump * stride, jump * stride)))
@@ -43,7 +43,7 @@ def test_the_least_dilation_that_widens_by_enough(growth: float, jump: float, di
 
 
 def test_a_dilation_keeps_every_tap_over_the_map() -> None:
-    # On 4 pixels a tap of dilation d lies d away on both sides: 2 * d must stay below 2 * 4.
+    # On 4 pixels a tap of dilation d is d away on both sides: 2 * d must stay below 2 * 4.
     assert built(edits.dilate(site(conv(), 4), 4)).dilation == (3, 3)
     assert not list(edits.dilate(site(conv(), 4), 6))
 

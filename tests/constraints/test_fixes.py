@@ -1,4 +1,4 @@
-"""Every fix is a change that, made by hand, mends the rule and breaks no other."""
+"""Every fix is a change that, made by hand, satisfies the rule and breaks no other."""
 
 import re
 from collections.abc import Sequence

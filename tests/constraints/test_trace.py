@@ -198,7 +198,7 @@ def test_spatial_maxima_in_any_form(pool: Callable[[torch.Tensor], torch.Tensor]
 
 def test_stages_end_with_strides_on_the_main_path() -> None:
     found = figures(torchvision.models.resnet18(weights=None), (3, 64, 64))
-    # conv1 | layer1 (4) and the strided 3x3 of layer2 | 3 + 1 | 3 + 1 | 3: the 1x1 shortcuts lie beside the path
+    # conv1 | layer1 (4) and the strided 3x3 of layer2 | 3 + 1 | 3 + 1 | 3: the 1x1 shortcuts are beside the path
     assert found["convs_per_stage"] == [1, 5, 4, 4, 3]
 
 
@@ -354,7 +354,7 @@ def test_the_offset_is_the_first_pixel_that_the_first_unit_sees(model: nn.Module
 def test_a_unit_that_sees_no_pixel_has_no_offset() -> None:
     model = nn.ConvTranspose2d(3, 4, 1, stride=2, padding=0, output_padding=1)
     assert trace(model).layers[-1].offset == (0, 0)
-    shifted = nn.Sequential(model, nn.ZeroPad2d((-1, 0, 0, 0)))  # its first column lies between two pixels
+    shifted = nn.Sequential(model, nn.ZeroPad2d((-1, 0, 0, 0)))  # its first column is between two pixels
     assert trace(shifted).layers[-1].offset == (0, None)
 
 

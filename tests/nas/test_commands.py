@@ -131,7 +131,7 @@ def test_without_a_complete_trial_there_is_nothing_to_confirm(here: Path, capsys
     study = optuna.create_study(storage=open_storage("journal.log", write=True), study_name="new")
     add(study, [], params=1, state=optuna.trial.TrialState.RUNNING)
     text = refused(capsys, "confirm", "--storage", "journal.log")
-    assert text == "nothing to confirm: no trial is complete: let the search go on"
+    assert text == "nothing to confirm: no trial is complete: let the search continue"
 
 
 def picture(place: Path, shade: int) -> None:
@@ -223,8 +223,8 @@ def test_debug_adds_the_traceback(here: Path, capsys: Captured) -> None:
     ("unfinished", "text"),
     [
         (0, "the time is spent"),
-        (1, "the time is spent; 1 trial is unfinished: launch again to go on"),
-        (2, "the time is spent; 2 trials are unfinished: launch again to go on"),
+        (1, "the time is spent; 1 trial is unfinished: launch again to continue"),
+        (2, "the time is spent; 2 trials are unfinished: launch again to continue"),
     ],
 )
 def test_the_end_of_a_search_says_what_is_left_to_do(unfinished: int, text: str) -> None:

@@ -45,7 +45,7 @@ def test_compare_has_both_sides(capsys: Captured) -> None:
         (["show", "9"], "error: no such trial: '9': the study holds trials 0 to 2"),
         (["show", "best", "--format", "xml"], "error: unknown format: 'xml': use table, json"),
         (["compare", "0", "x"], "error: no such trial: 'x'"),
-        (["doctor", "--clean"], "error: nobody to ask: standard input is no terminal: add --yes"),
+        (["doctor", "--clean"], "error: cannot ask: stdin is not a terminal: add --yes"),
     ],
 )
 def test_one_line_for_each_error(

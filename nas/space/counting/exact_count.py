@@ -1,9 +1,10 @@
 """How many networks of a space keep which constraints, exactly, without enumerating them.
 
-A network is a chain of layers. What the constraints ask for is carried along it: the figures that need it in full
-(parameters, say), the others as a state that is no finer than the constraints need (``carried``, ``merged``). Chains
-are followed from the start to a cut and from the end back to it (``chain``, ``halves``), those alike counted together;
-where the halves meet, the pairs are counted by their sums (``meeting``). Counts stay whole numbers throughout.
+A network is a chain of layers. The metrics that the constraints ask for are tracked from layer to layer: large ones
+(parameters, say) exactly, the others as a state that is no finer than the constraints need (``tracked_metrics``,
+``minimisation``). Chains are followed from the start to a cut and from the end back to it (``layer_graph``,
+``half_paths``); equivalent ones are counted together. Where the halves meet, the pairs are counted by their sums
+(``meet_in_the_middle``). Counts are whole numbers throughout.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from nas.space.counting.half_paths import Halves, Plan, Points, TooLargeError
 from nas.space.counting.layer_graph import Chain
 from nas.space.counting.meet_in_the_middle import pairs_below
 from nas.space.counting.minimisation import Merged
-from nas.space.counting.tracked_metrics import Carried, Large, carried
+from nas.space.counting.tracked_metrics import Large, TrackedMetrics, track
 
 MOST_HELD = 3e7
 """Points of one place: about 2 GiB with what is needed to merge them."""
@@ -40,7 +41,7 @@ class Count:
     histogram: tuple[tuple[int | None, int], ...]
     """(upper end of the bin, not included, or None for all above; feasible networks in it), of ``metric``."""
     metric: str
-    """The figure carried in full whose histogram it is; empty where there is none, or several."""
+    """The exactly tracked metric whose histogram it is; empty where there is none, or several."""
 
 
 def size(vector: Vector) -> int:
@@ -79,10 +80,10 @@ def feasible(vector: Vector, constraints: Sequence[Constraint]) -> int | None:
 def _count(vector: Vector, constraints: Sequence[Constraint], *, most_broken: int) -> Count | None:
     forms = []
     for form in range(len(vector.space.forms)):
-        carrying = carried(vector, constraints, form)
-        if carrying is None:
+        tracked = track(vector, constraints, form)
+        if tracked is None:
             return None
-        forms.append(Halves(Merged(Chain(carrying), most_broken=most_broken)))
+        forms.append(Halves(Merged(Chain(tracked), most_broken=most_broken)))
     try:
         plans = [halves.plan() for halves in forms]
         if sum(p.moved for p in plans) > MOST_MOVED or max(p.held for p in plans) > MOST_HELD:
@@ -110,7 +111,7 @@ def _added(vector: Vector, constraints: Sequence[Constraint], forms: Sequence[_F
         feasible=broken[frozenset()] * alike,
         alone=tuple(broken[frozenset({i})] * alike for i in range(len(constraints))),
         histogram=tuple(histogram[:-1] if histogram and not histogram[-1][1] else histogram),
-        metric=forms[0].carrying.large[0].name if forms[0].edges else "",
+        metric=forms[0].tracked.large[0].name if forms[0].edges else "",
     )
 
 
@@ -119,13 +120,13 @@ class _Form:
 
     def __init__(self, halves: Halves, plan: Plan) -> None:
         self.halves, self.plan = halves, plan
-        self.carrying: Carried = halves.merged.carrying
-        is_told = halves.merged.most_broken > 0 and len(self.carrying.large) == 1
-        self.edges = self._edges() if is_told else []
+        self.tracked: TrackedMetrics = halves.merged.tracked
+        has_histogram = halves.merged.most_broken > 0 and len(self.tracked.large) == 1
+        self.edges = self._edges() if has_histogram else []
 
     def _edges(self) -> list[int]:
-        """Ends, not included, of the histogram's bins, up to where the large figure's values are judged alike."""
-        top = max(self.carrying.turns(self.carrying.large[0]))
+        """Ends, not included, of the histogram's bins, up to the large metric's last value that changes a verdict."""
+        top = max(self.tracked.turns(self.tracked.large[0]))
         return sorted({top * (i + 1) // BINS for i in range(BINS)} - {0}) if top > 0 else []
 
     def count(self, broken: Counter[frozenset[int]], bins: Counter[int]) -> None:
@@ -153,24 +154,24 @@ class _Form:
         broken: Counter[frozenset[int]],
         bins: Counter[int],
     ) -> None:
-        limits = [self._limits(figure, feasible=not pattern) for figure in self.carrying.large]
+        limits = [self._limits(metric, feasible=not pattern) for metric in self.tracked.large]
         below = pairs_below(before, after, limits)
         for cell, number in _differences(below, limits).items():
-            levels = [min(limit - 1, f.top) for limit, f in zip(cell, self.carrying.large, strict=True)]
-            reasons = pattern | self.carrying.broken_by(levels)
+            levels = [min(limit - 1, f.top) for limit, f in zip(cell, self.tracked.large, strict=True)]
+            reasons = pattern | self.tracked.broken_by(levels)
             broken[reasons] += number
             if self.edges and not reasons:
-                figure = self.carrying.large[0]
-                bins[sum(figure.level(edge) <= levels[0] for edge in self.edges)] += number
+                metric = self.tracked.large[0]
+                bins[sum(metric.level(edge) <= levels[0] for edge in self.edges)] += number
 
-    def _limits(self, figure: Large, *, feasible: bool) -> list[int]:
+    def _limits(self, metric: Large, *, feasible: bool) -> list[int]:
         """Where verdicts change, and bins end, in ascending order; the last is above every sum."""
-        ends = {figure.level(edge) for edge in self.edges} if feasible else set[int]()
-        return [*sorted({*self.carrying.points(figure), *ends} - {0}), 2 * figure.top + 1]
+        ends = {metric.level(edge) for edge in self.edges} if feasible else set[int]()
+        return [*sorted({*self.tracked.points(metric), *ends} - {0}), 2 * metric.top + 1]
 
 
 def _differences(below: dict[tuple[int, ...], int], limits: Sequence[Sequence[int]]) -> dict[tuple[int, ...], int]:
-    """From the numbers below limits to those between two neighbouring ones, figure by figure."""
+    """From the numbers below limits to those between two neighbouring ones, metric by metric."""
     for axis, several in enumerate(limits):
         previous = dict(zip(several, [None, *several], strict=False))
         below = {

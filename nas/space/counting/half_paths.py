@@ -31,14 +31,14 @@ class TooLargeError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Points:
-    """Halves of networks, those alike together: parallel arrays."""
+    """Halves of networks, equivalent ones together: parallel arrays."""
 
     classes: Array
     """Where a half from the start ends; where one to the end begins."""
     outcomes: Array
     """Of halves to the end: index in ``Merged.outcomes``."""
     units: tuple[Array, ...]
-    """Of each large figure, at most its top."""
+    """Of each large metric, at most its top."""
     counts: Counts
 
     def of(self, at: Array | npt.NDArray[np.bool_] | slice) -> Points:
@@ -60,12 +60,12 @@ class Halves:
     """Both halves of a chain's networks."""
 
     def __init__(self, merged: Merged) -> None:
-        """Cheap; ``plan`` tells what ``before`` and ``after`` will cost."""
+        """Cheap; ``plan`` estimates what ``before`` and ``after`` will cost."""
         self.merged = merged
-        self.tops = tuple(f.top for f in merged.carrying.large)
+        self.tops = tuple(f.top for f in merged.tracked.large)
         self.places = [*merged.moves, merged.chain.end]
-        self._ends = tuple(not merged.most_broken and merged.carrying.breaks_at_top(f) for f in merged.carrying.large)
-        """Of each large figure: whether halves that must reach its top are left out."""
+        self._ends = tuple(not merged.most_broken and merged.tracked.breaks_at_top(f) for f in merged.tracked.large)
+        """Of each large metric: whether halves that must reach its top are left out."""
         self._least_to = self._least(list(self._all_moves()), merged.chain.start, forward=True)
         self._least_from = self._least(list(self._all_moves())[::-1], merged.chain.end, forward=False)
         self._shape = (max(1, *map(merged.count, self.places)), len(merged.outcomes), *(top + 1 for top in self.tops))
@@ -107,7 +107,7 @@ class Halves:
         return ways
 
     def _least(self, several: Sequence[Moves], first: Place, *, forward: bool) -> dict[Place, Array]:
-        """The least units of each large figure between ``first`` and each place."""
+        """The least units of each large metric between ``first`` and each place."""
         least = {first: np.zeros(len(self.tops), dtype=np.int64)}
         for m in several:
             known, place = (m.source, m.target) if forward else (m.target, m.source)
@@ -177,7 +177,7 @@ class Halves:
         return moved if alive.all() else moved.of(alive)
 
     def _merge(self, pieces: Sequence[Points]) -> Points:
-        """The points of all pieces sorted by class, those alike added up."""
+        """The points of all pieces sorted by class, equivalent ones added up."""
         columns = [(p.classes, p.outcomes, *p.units) for p in pieces]
         keys = np.concatenate([np.ravel_multi_index(several, self._shape) for several in columns])
         counts = np.concatenate([p.counts for p in pieces])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from nas.space.counting.tracked_metrics import Carried
+from nas.space.counting.tracked_metrics import TrackedMetrics
 from nas.space.layer_tables import Slot
 
 FIRST, LAST = 0, 1 << 10
@@ -24,17 +24,17 @@ class Place(NamedTuple):
     width: int
     """Index of the stage's width."""
     kind: int = 0
-    """Index of a residual that differs from the others in some figure."""
+    """Index of a residual that differs from the others in some metric."""
 
 
 class Word(NamedTuple):
     """Layers that do the same: ``times`` of them."""
 
     adds: tuple[int, ...]
-    """Levels of the small figures."""
+    """Levels of the small metrics."""
     event: int
     units: tuple[int, ...]
-    """Of the large figures."""
+    """Of the large metrics."""
     times: int
 
 
@@ -50,11 +50,11 @@ class Edge:
 class Chain:
     """All networks of one form, as paths from ``start`` to ``end``."""
 
-    def __init__(self, carrying: Carried) -> None:
+    def __init__(self, tracked: TrackedMetrics) -> None:
         """Cheap; the edges are made when they are first used."""
-        self.carrying = carrying
-        self.space = carrying.vector.space
-        self.slots = {(s.stage, s.layer): s for s in carrying.vector.tables.slots}
+        self.tracked = tracked
+        self.space = tracked.vector.space
+        self.slots = {(s.stage, s.layer): s for s in tracked.vector.tables.slots}
         self.start = Place(0, FIRST, 0)
         self.end = Place(len(self.space.stages) + 2, FIRST, 0)
 
@@ -67,7 +67,7 @@ class Chain:
         return dict(sorted(found.items()))
 
     def _edges(self) -> Iterator[Edge]:
-        nothing = Word((0,) * len(self.carrying.small), 0, (0,) * len(self.carrying.large), 1)
+        nothing = Word((0,) * len(self.tracked.small), 0, (0,) * len(self.tracked.large), 1)
         for width in range(len(self.space.parameters["c1.width"])):
             yield Edge(source=self.start, target=Place(1, FIRST, width), words=(nothing,))
         for number in range(1, len(self.space.stages) + 1):
@@ -99,31 +99,31 @@ class Chain:
 
     def _words(self, slot: Slot, first: int, second: int) -> tuple[Word, ...]:
         """The layers of a slot at given widths, those that do the same together."""
-        at = self.carrying.form, first, second
-        layers = range(slot.events.shape[-1] - (slot.layer > 0))  # the word after the last stands for no layer
+        at = self.tracked.form, first, second
+        layers = range(slot.events.shape[-1] - (slot.layer > 0))  # the word after the last means no layer
         is_head = slot.stage > len(self.space.stages)
         found = Counter(
             (
-                tuple(f.levels(int(slot.figures[f.name][*at, i])) for f in self.carrying.small),
+                tuple(f.levels(int(slot.figures[f.name][*at, i])) for f in self.tracked.small),
                 int(slot.events[*at, i]),
-                tuple(f.units(int(slot.figures[f.name][*at, i]), is_head=is_head) for f in self.carrying.large),
+                tuple(f.units(int(slot.figures[f.name][*at, i]), is_head=is_head) for f in self.tracked.large),
             )
             for i in layers
         )
         return tuple(Word(*key, times) for key, times in found.items())
 
     def _kinds(self, number: int) -> list[tuple[int, int]]:
-        """Residuals of a stage that differ in what is carried, and how many are like each."""
+        """Residuals of a stage that differ in a tracked metric, and how many are equivalent to each."""
         bodies = [s for (stage, j), s in self.slots.items() if stage == number and j and s.events.shape[2] > 1]
         if not bodies:
             return [(0, len(self.space.stages[number - 1].residual))]
-        body, form = bodies[0], self.carrying.form
-        tables = [body.events[form], *(body.figures[name][form] for name in self.carrying.names)]
+        body, form = bodies[0], self.tracked.form
+        tables = [body.events[form], *(body.figures[name][form] for name in self.tracked.names)]
         looks = [tuple(t[:, r].tobytes() for t in tables) for r in range(body.events.shape[2])]
         return [(looks.index(look), times) for look, times in Counter(looks).items()]
 
     def _ends(self, number: int, body: int, kind: int, times: int) -> int:
-        """How many networks end a stage after so many body layers: none, or one for each of the residuals alike.
+        """How many networks end a stage after so many body layers: none, or one for each of the equivalent residuals.
 
         The stem is never residual, so alone it makes one.
         """

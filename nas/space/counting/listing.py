@@ -1,4 +1,7 @@
-"""Every feasible network of a large space, where they are few: hopeless beginnings are dropped layer by layer."""
+"""Every feasible network of a large space that has few of them.
+
+Branch and bound: prefixes whose best completion still breaks a bound are pruned.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,19 @@ from nas.space.layer_tables import ADDED, Slot
 from nas.space.space import Encoded
 
 MOST_ROWS = 1_000_000
-"""Beginnings looked at together."""
+"""Most prefixes held at once."""
 
 Floats = npt.NDArray[np.float64]
 
 
 class _TooManyError(Exception):
-    """More beginnings than MOST_ROWS."""
+    """More prefixes than MOST_ROWS."""
 
 
 def list_feasible(vector: Vector, constraints: Sequence[Constraint]) -> Encoded | None:
-    """Every network that keeps the constraints, once, in canonical form; None where too many beginnings may.
+    """Every network that keeps the constraints, once, in canonical form; None where there are too many prefixes.
 
-    A beginning is dropped where even the least (or the most) that can follow breaks a bound on an added figure.
+    A prefix is pruned where even the least (or the most) that can follow breaks a bound on a metric that layers add to.
     """
     try:
         forms = [_Form(vector, constraints, form).rows() for form in range(len(vector.space.forms))]
@@ -44,33 +47,33 @@ def list_feasible(vector: Vector, constraints: Sequence[Constraint]) -> Encoded 
 
 
 @dataclass(frozen=True)
-class _Beginnings:
+class _Prefixes:
     """Encoded candidates whose later columns are open, and what their layers add up to so far."""
 
     rows: Encoded
     totals: Floats
-    """(n, bounded figures)."""
+    """(n, bounded metrics)."""
 
-    def of(self, chosen: Mask) -> _Beginnings:
-        return _Beginnings(self.rows[chosen], self.totals[chosen])
+    def of(self, chosen: Mask) -> _Prefixes:
+        return _Prefixes(self.rows[chosen], self.totals[chosen])
 
-    def with_each(self, column: int, added: Floats) -> _Beginnings:
-        """Each value of a column on each row; ``added`` is (n, values, figures)."""
+    def with_each(self, column: int, added: Floats) -> _Prefixes:
+        """Each value of a column on each row; ``added`` is (n, values, metrics)."""
         n, values, _ = added.shape
         if n * values > MOST_ROWS:
             raise _TooManyError
         rows = np.repeat(self.rows, values, axis=0)
         rows[:, column] = np.tile(np.arange(values), n)
-        return _Beginnings(rows, (self.totals[:, None] + added).reshape(n * values, self.totals.shape[1]))
+        return _Prefixes(rows, (self.totals[:, None] + added).reshape(n * values, self.totals.shape[1]))
 
 
 class _Rest(NamedTuple):
     """What can follow at least, or at most."""
 
     entered: dict[int, Floats]
-    """By stage, from its first layer on: (widths, figures); the head counts as a stage."""
+    """By stage, from its first layer on: (widths, metrics); the head counts as a stage."""
     inside: dict[tuple[int, int], Floats]
-    """By stage and layer, behind that layer: (depths, widths, figures)."""
+    """By stage and layer, behind that layer: (depths, widths, metrics)."""
 
 
 class _Form:
@@ -81,7 +84,7 @@ class _Form:
         bounds = _bounds(constraints)
         self.low, self.high = (np.array([ends[side] for ends in bounds.values()]) for side in (0, 1))
         self.slots = {(s.stage, s.layer): _table(s, form, list(bounds)) for s in vector.tables.slots}
-        """(widths, residuals or next widths, words, figures)."""
+        """(widths, residuals or next widths, words, metrics)."""
         self.start = np.array([[float(name == "receptive_field") for name in bounds]])
         self.head = len(self.space.stages) + 1
         self.rests = self._rest(np.minimum), self._rest(np.maximum)
@@ -90,14 +93,14 @@ class _Form:
         """The candidates that no bound rules out."""
         empty = np.zeros((1, len(self.columns)), dtype=np.int64)
         empty[:, self.columns["form"]] = self.form
-        found = self._open(_Beginnings(empty, self.start), "c1.width")
+        found = self._open(_Prefixes(empty, self.start), "c1.width")
         for number in range(1, self.head):
             found = self._stage(number, found)
         heads = self.slots[self.head, 0][found.rows[:, self.columns["last.width"]], 0]
         found = found.with_each(self.columns["head"], heads)
-        return found.of(self._hopeful(found, np.zeros(1), np.zeros(1))).rows
+        return found.of(self._can_keep_bounds(found, np.zeros(1), np.zeros(1))).rows
 
-    def _stage(self, number: int, found: _Beginnings) -> _Beginnings:
+    def _stage(self, number: int, found: _Prefixes) -> _Prefixes:
         depths = np.array(self.space.stages[number - 1].depth)
         found = self._open(self._open(found, f"c{number}.residual"), f"c{number}.depth")
         for layer in range(1, int(depths.max())):
@@ -105,36 +108,36 @@ class _Form:
             rest, some = found.of(~has_it), found.of(has_it)
             added = self._of_rows(some, number, layer)
             some = some.with_each(self.columns[f"c{number}.layer{layer}"], added)
-            some = some.of(self._hopeful(some, *(self._inside(some, number, layer, r) for r in self.rests)))
-            found = _Beginnings(np.concatenate([rest.rows, some.rows]), np.concatenate([rest.totals, some.totals]))
+            some = some.of(self._can_keep_bounds(some, *(self._inside(some, number, layer, r) for r in self.rests)))
+            found = _Prefixes(np.concatenate([rest.rows, some.rows]), np.concatenate([rest.totals, some.totals]))
         following = "last.width" if number + 1 == self.head else f"c{number + 1}.width"
         found = self._open(found, following)
         at = found.rows[:, self.columns[f"c{number}.width"]], found.rows[:, self.columns[following]]
         found = found.with_each(self.columns[f"c{number}.down"], self.slots[number, 0][at])
         after = found.rows[:, self.columns[following]]
-        return found.of(self._hopeful(found, *(rest.entered[number + 1][after] for rest in self.rests)))
+        return found.of(self._can_keep_bounds(found, *(rest.entered[number + 1][after] for rest in self.rests)))
 
-    def _open(self, found: _Beginnings, name: str) -> _Beginnings:
+    def _open(self, found: _Prefixes, name: str) -> _Prefixes:
         """Each value of a parameter that adds nothing by itself."""
         values = len(self.space.parameters[name])
         return found.with_each(self.columns[name], np.zeros((len(found.rows), values, len(self.low))))
 
-    def _of_rows(self, found: _Beginnings, number: int, layer: int) -> Floats:
+    def _of_rows(self, found: _Prefixes, number: int, layer: int) -> Floats:
         table = self.slots[number, layer]
         width, residual = (found.rows[:, self.columns[f"c{number}.{name}"]] for name in ("width", "residual"))
         return np.asarray(table[width, np.minimum(residual, table.shape[1] - 1)])
 
-    def _hopeful(self, found: _Beginnings, least: Floats, most: Floats) -> Mask:
-        """Which rows can keep the bounds with at least and at most so much to follow."""
+    def _can_keep_bounds(self, found: _Prefixes, least: Floats, most: Floats) -> Mask:
+        """Which rows can keep the bounds when ``least`` to ``most`` follows."""
         return np.asarray(((found.totals + least <= self.high) & (found.totals + most >= self.low)).all(axis=1))
 
-    def _inside(self, found: _Beginnings, number: int, layer: int, rest: _Rest) -> Floats:
+    def _inside(self, found: _Prefixes, number: int, layer: int, rest: _Rest) -> Floats:
         """What follows layer ``layer`` of a stage, by each row's depth and width."""
         depth, width = (found.rows[:, self.columns[f"c{number}.{name}"]] for name in ("depth", "width"))
         return rest.inside[number, layer][depth, width]
 
     def _rest(self, pick: np.ufunc) -> _Rest:
-        """The least (or the most) that can follow, each figure by itself."""
+        """The least (or the most) that can follow, each metric by itself."""
         entered = {self.head: pick.reduce(self.slots[self.head, 0][:, 0], axis=1)}
         inside = {}
         for number in range(self.head - 1, 0, -1):
@@ -152,14 +155,14 @@ class _Form:
 
 
 def _table(slot: Slot, form: int, names: Sequence[str]) -> Floats:
-    """(widths, residuals or next widths, words, figures), without the word that stands for no layer."""
+    """(widths, residuals or next widths, words, metrics), without the word that means no layer."""
     words = slot.events.shape[-1] - (slot.layer > 0)
     tables = [slot.figures[name][form, :, :, :words] for name in names]
     return np.stack(tables, axis=-1).astype(float) if tables else np.zeros((*slot.events.shape[1:3], words, 0))
 
 
 def _bounds(constraints: Sequence[Constraint]) -> dict[str, tuple[float, float]]:
-    """The least and the greatest value that each bounded figure may have."""
+    """The least and the greatest value that each bounded metric may have."""
     bounds: dict[str, tuple[float, float]] = {}
     for c in constraints:
         name = ALIASES.get(c.metric, c.metric)

@@ -17,9 +17,9 @@ _CHUNK = 1 << 20
 
 
 def pairs_below(before: Points, after: Points, limits: Sequence[Sequence[int]]) -> dict[tuple[int, ...], int]:
-    """How many pairs have sums below each combination of limits, one limit of each large figure.
+    """How many pairs have sums below each combination of limits, one limit of each large metric.
 
-    All of ``before`` lead to one class, from which all of ``after`` start; both are sorted by the first figure.
+    All of ``before`` lead to one class, from which all of ``after`` start; both are sorted by the first metric.
     """
     sums = _Sums(after)
     return {
@@ -29,9 +29,9 @@ def pairs_below(before: Points, after: Points, limits: Sequence[Sequence[int]]) 
 
 
 class _Sums:
-    """Sums of counts over points that lie below limits, for up to two figures.
+    """Sums of counts over the points below limits, for up to two metrics.
 
-    For two, the points in the order of the first figure are cut into blocks of 1, 2, 4, ... points, each sorted by the
+    For two, the points in the order of the first metric are cut into blocks of 1, 2, 4, ... points, each sorted by the
     second; the points below a limit of the first are a few whole blocks, one for each binary digit of their number
     (Bentley, Decomposable searching problems, 1979).
     """

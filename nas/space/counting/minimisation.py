@@ -41,7 +41,7 @@ class Merged:
 
     def __init__(self, chain: Chain, *, most_broken: int) -> None:
         """Work everything out; networks that break more than ``most_broken`` constraints are left out."""
-        self.chain, self.carrying, self.most_broken = chain, chain.carrying, most_broken
+        self.chain, self.tracked, self.most_broken = chain, chain.tracked, most_broken
         self._states = self._reached()
         self.outcomes = [frozenset[int]()]
         """The constraints broken by each class behind the end."""
@@ -68,12 +68,12 @@ class Merged:
             reached[place] = np.unique(np.concatenate(pieces.pop(place)))
             for edge in edges:
                 doing = {(word.adds, word.event) for word in edge.words}
-                pieces.setdefault(edge.target, []).extend(self.carrying.after(reached[place], *d) for d in doing)
+                pieces.setdefault(edge.target, []).extend(self.tracked.after(reached[place], *d) for d in doing)
         reached[self.chain.end] = np.unique(np.concatenate(pieces.pop(self.chain.end)))
         return reached
 
     def _outcomes(self, states: Array) -> Array:
-        broken = self.carrying.broken(states)
+        broken = self.tracked.broken(states)
         result = np.full(len(states), DEAD)
         patterns = [frozenset(np.flatnonzero(row).tolist()) for row in broken]
         for i, pattern in enumerate(patterns):
@@ -109,5 +109,5 @@ class Merged:
 
     def _after(self, states: Array, target: Place, adds: Sequence[int], event: int) -> Array:
         """The class at ``target`` of each state behind a layer."""
-        found = np.searchsorted(self._states[target], self.carrying.after(states, adds, event))
+        found = np.searchsorted(self._states[target], self.tracked.after(states, adds, event))
         return self._classes[target][found]

@@ -36,7 +36,7 @@ def _of_figure(vector: Vector, name: str) -> Range:
 
 
 def _least(vector: Vector, name: str, form: int, sign: int) -> int:
-    """The least of ``sign`` times a figure over all networks of one form: shortest paths over the widths."""
+    """The least of ``sign`` times a metric over all networks of one form: shortest paths over the widths."""
     space = vector.space
     slots = {(s.stage, s.layer): s for s in vector.tables.slots}
     combine = _combine(name, sign)
@@ -65,8 +65,8 @@ def _combine(name: str, sign: int) -> Callable[[int, int], int]:
     return max if sign > 0 else min
 
 
-class _Standing(NamedTuple):
-    """Where a chain of layers stands; as ``structure.State`` without a cap."""
+class _StageState(NamedTuple):
+    """Stages and convolutions after some layers; as ``stage_automaton.State``, but the counters do not saturate."""
 
     closed: int
     open_convs: int
@@ -77,19 +77,19 @@ def _of_stages(vector: Vector) -> tuple[Range, Range]:
     """Of the number of stages, and of the convolutions in one."""
     stages, convs = set[int](), set[int]()
     for form in range(len(vector.space.forms)):
-        for end in _standings(vector, form, convs):
+        for end in _stage_states(vector, form, convs):
             stages.add(end.closed + end.is_spatial)
             if end.is_spatial:
                 convs.add(end.open_convs)
     return _plain(stages), _plain(convs | ({0} if 0 in stages else set()))
 
 
-def _standings(vector: Vector, form: int, convs: set[int]) -> set[_Standing]:
+def _stage_states(vector: Vector, form: int, convs: set[int]) -> set[_StageState]:
     """Every way in which a network of a form can end; ``convs`` takes up those of every stage closed before."""
     slots = {(s.stage, s.layer): s for s in vector.tables.slots}
-    before = {_Standing(0, 0, False)}
+    before = {_StageState(0, 0, False)}
     for number, stage in enumerate(vector.space.stages, start=1):
-        here, ended = before, set[_Standing]()
+        here, ended = before, set[_StageState]()
         for j in range(1, max(stage.depth)):
             here = _after(here, _events(vector, slots[number, j], form), convs)
             ended |= here if j + 1 in stage.depth else set()
@@ -98,17 +98,17 @@ def _standings(vector: Vector, form: int, convs: set[int]) -> set[_Standing]:
 
 
 def _events(vector: Vector, slot: Slot, form: int) -> list[Event]:
-    words = slot.events.shape[-1] - (slot.layer > 0)  # the word after the last stands for no layer
+    words = slot.events.shape[-1] - (slot.layer > 0)  # the word after the last means no layer
     return [vector.tables.events[i] for i in set(slot.events[form, ..., :words].ravel().tolist())]
 
 
-def _after(standings: set[_Standing], events: list[Event], convs: set[int]) -> set[_Standing]:
+def _after(states: set[_StageState], events: list[Event], convs: set[int]) -> set[_StageState]:
     result = set()
     for e in events:
-        for s in standings:
+        for s in states:
             if e.closes:
                 convs.add(s.open_convs + e.before)
-                result.add(_Standing(s.closed + 1, e.after, e.is_spatial))
+                result.add(_StageState(s.closed + 1, e.after, e.is_spatial))
             else:
-                result.add(_Standing(s.closed, s.open_convs + e.before, s.is_spatial or e.is_spatial))
+                result.add(_StageState(s.closed, s.open_convs + e.before, s.is_spatial or e.is_spatial))
     return result

@@ -1,4 +1,6 @@
-"""Which figures a count carries along a chain of layers: in full, or only up to where they decide no more."""
+"""Which metrics an exact count tracks from layer to layer: exactly, or saturated at the first value beyond which no
+constraint changes its verdict.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,20 @@ from nas.space.layer_tables import ADDED, GREATEST
 from nas.space.stage_automaton import STRUCTURE, Automaton
 
 MOST_SMALL = 1 << 14
-"""Combinations of small figures; what has more is carried in full."""
+"""Most combinations of saturated levels; where there are more, some metrics are tracked exactly."""
 MOST_LARGE = 2
 
 Array = npt.NDArray[np.int64]
 
 
-def figure_of(constraint: Constraint) -> str:
-    """The figure that a constraint is judged by."""
+def metric_of(constraint: Constraint) -> str:
+    """The metric that a constraint is judged by."""
     return ALIASES.get(constraint.metric, constraint.metric)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Large:
-    """A figure carried in full: ``start`` plus so many ``unit``; from ``top`` units on all values are judged alike."""
+    """A metric tracked exactly, as ``start`` plus a number of ``unit``; from ``top`` units on no verdict changes."""
 
     name: str
     start: int
@@ -40,7 +42,7 @@ class Large:
         return min(max(0, -((self.start - value) // self.unit)), self.top)
 
     def value(self, level: int) -> int:
-        """The figure of so many units."""
+        """The metric's value at ``level`` units."""
         return self.start + level * self.unit
 
     def units(self, amount: int, *, is_head: bool) -> int:
@@ -51,12 +53,15 @@ class Large:
 
 @dataclass(frozen=True, kw_only=True)
 class Small:
-    """A figure carried as a level up to ``cap``; ``values[level]`` is judged like all values of that level."""
+    """A metric tracked as a level that saturates at ``cap``.
+
+    ``values[level]`` gets the same verdicts as every value of that level.
+    """
 
     name: str
     unit: int
     points: tuple[int, ...]
-    """Of a greatest figure: where its levels begin."""
+    """Of a metric that is a maximum over layers: where its levels begin."""
     values: tuple[int, ...]
 
     @property
@@ -78,8 +83,8 @@ class Small:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Carried:
-    """What is carried in one form of a space: a state (levels of the small figures, state of the stages) and values."""
+class TrackedMetrics:
+    """What a count of one form tracks: a state (levels of the small metrics, state of the stages) and values."""
 
     vector: Vector
     constraints: tuple[Constraint, ...]
@@ -90,12 +95,12 @@ class Carried:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every figure, the large ones first."""
+        """Names of all tracked metrics, the large ones first."""
         return (*(f.name for f in self.large), *(f.name for f in self.small))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of levels of each small figure, and of states of the stages."""
+        """Number of levels of each small metric, and of states of the stages."""
         return (*(f.cap + 1 for f in self.small), len(self.automaton.next))
 
     def after(self, states: Array, adds: Sequence[int], event: int) -> Array:
@@ -105,41 +110,41 @@ class Carried:
         return np.asarray(np.ravel_multi_index((*moved, self.automaton.next[stages, event]), self.shape))
 
     def broken(self, states: Array) -> npt.NDArray[np.bool_]:
-        """(states, constraints): which constraints a chain breaks that ends so, those on large figures left out."""
+        """(states, constraints): which constraints a chain that ends in each state breaks, but for large metrics."""
         *levels, stages = np.unravel_index(states, self.shape)
         rules = iter(range(len(self.automaton.rules)))
         result = np.zeros((len(states), len(self.constraints)), dtype=bool)
         known = {f.name: (f, level) for f, level in zip(self.small, levels, strict=True)}
         for i, constraint in enumerate(self.constraints):
-            name = figure_of(constraint)
+            name = metric_of(constraint)
             if constraint.metric in STRUCTURE:
                 result[:, i] = ~self.automaton.verdicts[stages, next(rules)]
             elif name in known:
-                figure, level = known[name]
-                result[:, i] = ~np.array([constraint.holds(v) for v in figure.values], dtype=bool)[level]
+                metric, level = known[name]
+                result[:, i] = ~np.array([constraint.holds(v) for v in metric.values], dtype=bool)[level]
             elif name not in ADDED:
                 result[:, i] = self._constant(constraint)
         return result
 
     def broken_by(self, levels: Sequence[int]) -> set[int]:
-        """Places of the constraints that the large figures break at these levels."""
+        """Places of the constraints that the large metrics break at these levels."""
         values = {f.name: f.value(level) for f, level in zip(self.large, levels, strict=True)}
         return {
-            i for i, c in enumerate(self.constraints) if figure_of(c) in values and not c.holds(values[figure_of(c)])
+            i for i, c in enumerate(self.constraints) if metric_of(c) in values and not c.holds(values[metric_of(c)])
         }
 
-    def breaks_at_top(self, figure: Large) -> bool:
-        """Whether a large figure that reaches its top breaks a constraint."""
-        value = figure.value(figure.top)
-        return any(figure_of(c) == figure.name and not c.holds(value) for c in self.constraints)
+    def breaks_at_top(self, metric: Large) -> bool:
+        """Whether a large metric that reaches its top breaks a constraint."""
+        value = metric.value(metric.top)
+        return any(metric_of(c) == metric.name and not c.holds(value) for c in self.constraints)
 
-    def turns(self, figure: Large) -> set[int]:
-        """Values of a large figure from which on some constraint is judged otherwise than just below."""
-        return {value for c in self.constraints if figure_of(c) == figure.name for value in _turns(c)}
+    def turns(self, metric: Large) -> set[int]:
+        """Values of a large metric at which the verdict of some constraint changes from the value just below."""
+        return {value for c in self.constraints if metric_of(c) == metric.name for value in _turns(c)}
 
-    def points(self, figure: Large) -> set[int]:
+    def points(self, metric: Large) -> set[int]:
         """The same as levels."""
-        return {figure.level(value) for value in self.turns(figure)} - {0}
+        return {metric.level(value) for value in self.turns(metric)} - {0}
 
     def _constant(self, constraint: Constraint) -> bool:
         """Whether every network of the form breaks a constraint on what its form alone decides."""
@@ -148,12 +153,12 @@ class Carried:
         return not self.vector.verdicts(row, [constraint])[0, 0]
 
 
-def carried(vector: Vector, constraints: Sequence[Constraint], form: int) -> Carried | None:
-    """What a count of one form carries; None where more than MOST_LARGE figures are too large for a state."""
+def track(vector: Vector, constraints: Sequence[Constraint], form: int) -> TrackedMetrics | None:
+    """Choose what a count of one form tracks; None where more than MOST_LARGE metrics are too large for a state."""
     limits: dict[str, list[Constraint]] = {}
     for c in constraints:
-        if figure_of(c) in (*ADDED, *GREATEST):
-            limits.setdefault(figure_of(c), []).append(c)
+        if metric_of(c) in (*ADDED, *GREATEST):
+            limits.setdefault(metric_of(c), []).append(c)
     small = {name: _small(vector, name, several) for name, several in limits.items()}
     largest = sorted((n for n in small if n in ADDED), key=lambda n: (n != "params", -small[n].cap, n))
     large = [n for n in largest if n == "params"]  # whose histogram is wanted
@@ -162,7 +167,7 @@ def carried(vector: Vector, constraints: Sequence[Constraint], form: int) -> Car
             return None
         large = largest[: len(large) + 1]
     rules = tuple(c for c in constraints if c.metric in STRUCTURE)
-    return Carried(
+    return TrackedMetrics(
         vector=vector,
         constraints=tuple(constraints),
         form=form,
@@ -193,7 +198,7 @@ def _large(vector: Vector, name: str, limits: Sequence[Constraint], form: int) -
 
 
 def _turns(c: Constraint) -> tuple[int, ...]:
-    """The least whole values from which on a constraint is judged otherwise than just below."""
+    """The whole values at which a constraint's verdict changes from the value just below."""
     low, high = ceil(c.limit), floor(c.limit) + 1
     if c.op in ("==", "!="):
         return low, high

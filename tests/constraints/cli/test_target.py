@@ -45,8 +45,8 @@ def test_a_module_is_not_read_and_a_file_is_parsed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"x = 1\nclass Net(:\n", r"syntax error: .*net\.py:2: invalid syntax: mend that line"),
-        (b"x = '\xff'\n", r"syntax error: .*net\.py:1: .*utf-8.*: mend that line"),
+        (b"x = 1\nclass Net(:\n", r"syntax error: .*net\.py:2: invalid syntax: fix that line"),
+        (b"x = '\xff'\n", r"syntax error: .*net\.py:1: .*utf-8.*: fix that line"),
     ],
 )
 def test_what_is_no_python_is_named_with_its_line(content: bytes, message: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Architecture -> stand-alone source."""
+"""Architecture -> self-contained source."""
 
 import ast
 import json

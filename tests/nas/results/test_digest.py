@@ -44,7 +44,7 @@ def test_a_digest_shows_what_the_study_holds(tmp_path: Path) -> None:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["ask", "report", "end", "study", "read", "add"]), max_size=40), st.randoms())
-def test_a_digest_read_at_any_moment_goes_on_from_there(
+def test_a_digest_read_at_any_moment_continues_from_there(
     tmp_path_factory: pytest.TempPathFactory,
     steps: list[str],
     random: "st.randoms.Random",  # type: ignore[name-defined]
@@ -146,7 +146,7 @@ def test_no_journal_is_said_so(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     known_study(journal)
-    kept(journal).mkdir()  # where the digest would lie
+    kept(journal).mkdir()  # where the digest would be
     same(str(journal))
 
 

@@ -65,7 +65,7 @@ def add_trial(study: optuna.Study, text: str, state: TrialState, accuracies: lis
 
 
 def train(folder: Path, seed: int, *, epochs: int, test_accuracy: float | None = None) -> None:
-    """What a training of TEXT leaves: random weights that stand for trained ones, and its checkpoint."""
+    """What a training of TEXT leaves: random weights in place of trained ones, and its checkpoint."""
     folder.mkdir(parents=True)
     save_file(weights(seed), folder / "weights.safetensors")
     checkpoint.save(folder / "checkpoint.pt", {"recipe": "Recipe(name='slow')", "epochs": epochs, "seed": seed}, {})
@@ -254,7 +254,7 @@ def test_an_existing_file_is_kept_unless_forced(here: Path, capsys: Captured) ->
     assert (here / "net.safetensors").read_text() == "mine"
     assert search.run(["export", "0", "--to", "net.py", "--force"]) == 0
     assert "stages.c1.0.conv.weight" in load_file("net.safetensors")
-    assert search.run(["export", "0", "--to", "net.pt2"]) == 0  # what lies beside is no matter of its own
+    assert search.run(["export", "0", "--to", "net.pt2"]) == 0  # files beside it do not matter
 
 
 def test_unusable_targets_are_told_in_a_line(here: Path, capsys: Captured) -> None:

@@ -170,7 +170,7 @@ def test_what_breaks_a_rule_is_counted_and_becomes_no_trial(engine: Any, feed: F
     assert all(study.user_attrs[REJECTED][rule] >= count for rule, count in refused.items())
 
 
-def test_a_network_that_diverges_fails_with_its_reason_and_the_search_goes_on(
+def test_a_network_that_diverges_fails_with_its_reason_and_the_search_continues(
     engine: Any, feed: Feed, tmp_path: Path
 ) -> None:
     study = optuna.create_study(direction="maximize")
@@ -255,25 +255,25 @@ def test_a_disk_that_stays_full_ends_the_launch_and_not_the_candidates(engine: A
 
 
 @pytest.mark.parametrize("refusals", [1, MOST_REFUSALS - 1])
-def test_a_disk_that_is_full_for_a_while_is_told_on_the_trial_and_the_search_goes_on(
+def test_a_disk_that_is_full_for_a_while_is_noted_on_the_trial_and_the_search_continues(
     engine: Any, feed: Feed, tmp_path: Path, refusals: int
 ) -> None:
     study = optuna.create_study(direction="maximize")
     driver = driver_of(study, engine, feed, tmp_path, trials=3, epochs=1)
     train = engine.submit
-    told: list[int] = []
+    noted: list[int] = []
 
     def submit(function: Any, *args: Any) -> Any:
-        if len(told) == refusals:
+        if len(noted) == refusals:
             return train(function, *args)
         return refused()
 
     def look(_: Driver) -> None:
-        told.extend(t.number for t in study.trials if t.user_attrs.get(REASON) and t.number not in told)
+        noted.extend(t.number for t in study.trials if t.user_attrs.get(REASON) and t.number not in noted)
 
     engine.submit, driver.observe = submit, look
     driver.run()
-    assert told == list(range(refusals))
+    assert noted == list(range(refusals))
     assert [(t.state, t.user_attrs.get(REASON, "")) for t in study.trials] == [(TrialState.COMPLETE, "")] * 3
 
 

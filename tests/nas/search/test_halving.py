@@ -32,19 +32,19 @@ def test_a_candidate_goes_to_the_next_rung(trained: int, until: int) -> None:
     assert Halving(8, Objectives()).until(trained) == until
 
 
-def test_one_of_two_goes_on_and_one_alone_waits() -> None:
+def test_one_of_two_is_promoted_and_one_alone_waits() -> None:
     assert halving([0.5]).promoted({0: 2}, is_last=False) is None
     assert halving([0.5, 0.6]).promoted({0: 2, 1: 2}, is_last=False) == 1
     assert halving([0.5, 0.6]).promoted({0: 2}, is_last=False) is None
 
 
-def test_once_nobody_comes_any_more_somebody_goes_on_from_every_rung() -> None:
+def test_without_new_candidates_at_least_one_is_promoted_from_every_rung() -> None:
     assert halving([0.5]).promoted({0: 2}, is_last=True) == 0
     assert halving([0.5, 0.6, 0.7]).promoted({0: 2, 1: 2}, is_last=True) == 1
     assert halving([0.5, 0.6, 0.7]).promoted({0: 2}, is_last=True) is None
 
 
-def test_of_equals_the_first_goes_on() -> None:
+def test_of_equals_the_first_is_promoted() -> None:
     assert halving([0.5, 0.5, 0.4]).promoted({0: 2, 1: 2, 2: 2}, is_last=False) == 0
 
 
@@ -89,7 +89,7 @@ def test_of_too_many_that_wait_the_worst_end(monkeypatch: pytest.MonkeyPatch) ->
     assert made.surplus({0: 2, 1: 4, 2: 2}) == []
 
 
-def test_a_large_rung_is_ranked_anew_when_enough_have_come_or_nobody_will() -> None:
+def test_a_large_rung_is_ranked_anew_when_enough_have_come_or_none_will() -> None:
     made = halving([number / 3000 for number in range(3000)])
     assert made.promoted({0: 2}, is_last=False) is None
     for newcomer in (3000, 3001, 3002):

@@ -115,16 +115,19 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (OSError(28, "No space left on device", "runs/x"), "cannot go on: runs/x: No space left on device: mend that"),
-        (FileNotFoundError(2, "No such file or directory", "runs"), "cannot go on: runs: No such file"),
+        (
+            OSError(28, "No space left on device", "runs/x"),
+            "cannot continue: runs/x: No space left on device: fix that",
+        ),
+        (FileNotFoundError(2, "No such file or directory", "runs"), "cannot continue: runs: No such file"),
         (
             OperationalError("SELECT 1", {}, Exception("server closed, postgresql://u:secret@h/d")),
-            "the storage is lost: server closed, postgresql://u:***@h/d: mend that",
+            "the storage became unavailable: server closed, postgresql://u:***@h/d: fix that",
         ),
     ],
 )
-def test_what_gives_way_is_one_line(error: Exception, message: str) -> None:
-    with pytest.raises(UnusableInputError) as caught, launch.gives_way():
+def test_what_becomes_unavailable_is_one_line(error: Exception, message: str) -> None:
+    with pytest.raises(UnusableInputError) as caught, launch.one_line_errors():
         raise error
     assert str(caught.value).startswith(message)
 

@@ -186,7 +186,7 @@ def test_who_takes_over_waits_for_the_transactions_that_asked_before(database: s
     first.release()
 
 
-def test_a_driver_that_is_stopped_within_a_transaction_locks_nobody_out(database: str) -> None:
+def test_a_driver_that_is_stopped_within_a_transaction_locks_no_other_out(database: str) -> None:
     with Lease(database, "s", lapse=LAPSE) as first:
         storage, study = guarded(database, first)
         study.set_user_attr("a", 1)

@@ -47,7 +47,7 @@ def dominates(a: tuple[float, float], b: tuple[float, float]) -> bool:
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.3, 0.4]), st.sampled_from([1.0, 2.0, 3.0])), min_size=1))
-def test_nobody_comes_before_who_dominates_it(points: Points) -> None:
+def test_no_trial_comes_before_one_that_dominates_it(points: Points) -> None:
     order = [points[i] for i in Objectives(("params",)).order(np.array(points))]
     assert sorted(order) == sorted(points)
     assert not any(dominates(b, a) for i, a in enumerate(order) for b in order[i + 1 :])

@@ -88,7 +88,7 @@ pytestmark = pytest.mark.timeout(600)  # what ends a wait in vain; a quiet machi
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the functions lie that the cluster calls; its processes inherit the environment."""
+    """The module of the functions that the cluster calls; its processes inherit the environment."""
     folder = tmp_path_factory.mktemp("ray")
     (folder / "ray_jobs.py").write_text(JOBS)
     (folder / "tmp").mkdir()
@@ -236,7 +236,7 @@ def test_a_feed_is_placed_and_not_sent_with_each_task(
     for one in seen:
         assert (one["key"], one["sum"]) == (feed.key, int(feed.dataset.train_images.sum()))
         assert one["tests"] == 0, "what selects by validation images has no others"
-        assert one["owns"] is False, "the array lies in the memory that all processes of a machine share"
+        assert one["owns"] is False, "the array is in the memory that all processes of a machine share"
         assert one["folder"] == str(folder / "cache" / "neural-architecture-search" / "epochs")
         assert Path(one["here"]).parent == folder / "tmp"
         assert not Path(one["here"]).exists()
@@ -272,7 +272,7 @@ def search(study: optuna.Study, engine: RayEngine, feed: Feed, folder: Path, obs
     assert driver.pace is not None, "the first epoch that was brought back tells how long one takes"
 
 
-def test_a_search_goes_on_where_it_was_when_a_machine_is_killed(  # noqa: PLR0917 (fixtures)
+def test_a_search_continues_where_it_was_when_a_machine_is_killed(  # noqa: PLR0917 (fixtures)
     cluster: Any, engine: RayEngine, jobs: ModuleType, feed: Feed, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drivers, "train_candidate", jobs.train)  # the same, with a note of where it began
@@ -387,7 +387,7 @@ def test_ctrl_c_ends_a_launch_and_the_cluster_that_it_started(folder: Path, tmp_
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130, err
     assert out == ""
-    told = [line for line in err.splitlines() if not line.startswith(("data: ", "trial ", "note: "))]
-    assert told == ["error: interrupted: everything finished is kept: launch again to go on"]
+    rest = [line for line in err.splitlines() if not line.startswith(("data: ", "trial ", "note: "))]
+    assert rest == ["error: interrupted: everything finished is kept: launch again to continue"]
     until(lambda: not subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, check=False).stdout, 30)
     assert list(tmp_path.glob(f"runs/search/*/{CHECKPOINT}"))

@@ -13,7 +13,7 @@ TEXT = "BR/c8-c8s2/c8/fc"
 
 
 def finish(folder: Path, *, test_accuracy: float | None = None) -> Path:
-    """Leave what a finished training leaves; an empty file stands for the weights."""
+    """Leave what a finished training leaves; an empty file in place of the weights."""
     folder.mkdir(parents=True)
     (folder / "weights.safetensors").touch()
     if test_accuracy is not None:

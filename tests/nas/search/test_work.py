@@ -40,7 +40,7 @@ def task_of(feed: Feed, folder: Path, until: int) -> Task:
     return Task(architecture=text, feed=feed, epochs=2, until=until, seed=5, folder=folder)
 
 
-def test_a_paused_candidate_goes_on_as_if_it_had_not_paused(feed: Feed, tmp_path: Path) -> None:
+def test_a_paused_candidate_resumes_as_if_it_had_not_paused(feed: Feed, tmp_path: Path) -> None:
     paused = train_candidate(HERE, task_of(feed, tmp_path / "a", 1))
     assert [e["epoch"] for e in paused.curve] == [1]
     assert paused.reason == ""
@@ -56,14 +56,14 @@ def test_a_paused_candidate_goes_on_as_if_it_had_not_paused(feed: Feed, tmp_path
     assert read_progress(tmp_path / "a") == list(resumed.curve)
 
 
-def test_steps_are_told_while_it_trains_and_are_gone_when_it_ends(
+def test_steps_are_written_while_it_trains_and_are_gone_when_it_ends(
     feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "WRITE_SECONDS", 0.0)
-    told: list[Steps | None] = []
-    task = replace(task_of(feed, tmp_path, 1), after_epoch=lambda: told.append(read_steps(tmp_path)))
+    seen: list[Steps | None] = []
+    task = replace(task_of(feed, tmp_path, 1), after_epoch=lambda: seen.append(read_steps(tmp_path)))
     train_candidate(HERE, task)
-    (steps,) = told
+    (steps,) = seen
     assert steps is not None
     assert (steps.done, steps.total) == (2, 2), "256 images in batches of 128"
     assert steps.before > 0

@@ -16,7 +16,7 @@ from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
-from nas.space.proxy import FITTED, Prior, features, work
+from nas.space.proxy import FITTED, LinearProxy, features, work
 from nas.space.sampler import FeasibleSampler
 from nas.training.initialisation import whiten
 
@@ -51,7 +51,7 @@ def test_a_first_convolution_as_wide_as_its_patches_is_what_training_whitens(fil
     assert first.weight.requires_grad is not bool(whitened)
 
 
-def test_work_is_told_by_the_kind_of_convolution() -> None:
+def test_work_is_split_by_the_kind_of_convolution() -> None:
     network = parse("BR/c16-c32s2g4/+dw.pw32/c64d2/c64s2/fc")
     assert work(network) == {
         "any": 1.0,
@@ -63,22 +63,22 @@ def test_work_is_told_by_the_kind_of_convolution() -> None:
     }
 
 
-def test_a_guess_is_the_weighted_sum_of_the_features_less_the_price_of_the_time() -> None:
+def test_the_proxy_is_the_weighted_sum_of_the_features_less_the_price_of_the_time() -> None:
     network = parse(NETWORK)
     figures = metrics(network)
-    assert Prior({"dilated": 15.0, "residual": -15.0})(network, figures) == pytest.approx(-3.0)
-    assert Prior({"dilated": 15.0}, {"any": 8.0}, price=0.5)(network, figures) == pytest.approx(1.0 - 1.5)
+    assert LinearProxy({"dilated": 15.0, "residual": -15.0})(network, figures) == pytest.approx(-3.0)
+    assert LinearProxy({"dilated": 15.0}, {"any": 8.0}, price=0.5)(network, figures) == pytest.approx(1.0 - 1.5)
 
 
-@pytest.mark.parametrize(("more", "guess"), [(-1, -math.inf), (0, -math.inf), (1, 1.0)])
-def test_nothing_is_guessed_of_networks_dearer_than_those_it_was_fitted_to(more: int, guess: float) -> None:
+@pytest.mark.parametrize(("more", "worth"), [(-1, -math.inf), (0, -math.inf), (1, 1.0)])
+def test_networks_larger_than_the_fitted_ones_get_minus_infinity(more: int, worth: float) -> None:
     network = parse(NETWORK)
     figures = metrics(network)
-    assert Prior({"dilated": 15.0}, macs=figures.macs + more)(network, figures) == pytest.approx(guess)
+    assert LinearProxy({"dilated": 15.0}, macs=figures.macs + more)(network, figures) == pytest.approx(worth)
 
 
-def proposed(feasible: FeasiblePart, count: int, guess: Prior | None) -> list[str]:
-    sampler = FeasibleSampler(feasible, seed=3, guess=guess)
+def proposed(feasible: FeasiblePart, count: int, proxy: LinearProxy | None) -> list[str]:
+    sampler = FeasibleSampler(feasible, seed=3, proxy=proxy)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for _ in range(count):
         trial = study.ask(feasible.space.distributions)
@@ -92,16 +92,16 @@ def test_the_first_candidates_are_far_above_what_is_drawn_at_random(feasible: Fe
 
     rows = feasible.sample_rows(400, np.random.default_rng(0))
     drawn = [str(feasible.space.decode(feasible.space.choices(row))) for row in rows]
-    guessed = proposed(feasible, 4, FITTED)
-    assert len(set(guessed)) == 4
-    assert min(worth(guessed)) > np.quantile(worth(drawn), 0.95)
-    assert guessed == proposed(feasible, 4, FITTED)
+    chosen = proposed(feasible, 4, FITTED)
+    assert len(set(chosen)) == 4
+    assert min(worth(chosen)) > np.quantile(worth(drawn), 0.95)
+    assert chosen == proposed(feasible, 4, FITTED)
 
 
 def test_after_the_first_candidates_the_base_sampler_takes_over(
     feasible: FeasiblePart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samplers, "GUESSED_TRIALS", 2)
-    guessed, alone = proposed(feasible, 3, FITTED), proposed(feasible, 3, None)
-    assert guessed[:2] != alone[:2]
-    assert guessed[2] == alone[2], "a base sampler without results to learn from proposes the same either way"
+    monkeypatch.setattr(samplers, "PROXY_TRIALS", 2)
+    chosen, alone = proposed(feasible, 3, FITTED), proposed(feasible, 3, None)
+    assert chosen[:2] != alone[:2]
+    assert chosen[2] == alone[2], "a base sampler without results to learn from proposes the same either way"

@@ -91,7 +91,7 @@ def test_the_same_seed_proposes_the_same_candidates() -> None:
     assert proposals(FeasibleSampler(assignment(), seed=5), 3) != proposals(FeasibleSampler(assignment(), seed=6), 3)
 
 
-def test_a_study_that_was_interrupted_goes_on_with_the_same_proposals() -> None:
+def test_a_study_that_was_interrupted_continues_with_the_same_proposals() -> None:
     whole = proposals(FeasibleSampler(assignment(), seed=2), 16)
     study = optuna.create_study(sampler=FeasibleSampler(assignment(), seed=2))
     first = proposals(study.sampler, 8, study)  # type: ignore[arg-type]  # ours, made above

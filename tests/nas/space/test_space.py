@@ -91,7 +91,7 @@ HEAD = 'forms = ["strided"]\nactivations = ["relu"]\nheads = ["fc"]\nlast_width 
         ('base = "tiny"\nforms = []', "forms: .* at least 1"),
         ('base = "tiny"\nlast_width = { low = 8, high = 20 }', "last_width: high 20 must be low 8 plus a multiple"),
         ('base = "tiny"\nstage_dilations = [2, 2]', "stage_dilations has 2 values for 4 stages"),
-        (HEAD + "stage_dilations = [2]\n" + STAGE.format('residual = [true, true]'), "a value stands twice"),
+        (HEAD + "stage_dilations = [2]\n" + STAGE.format('residual = [true, true]'), "a value is given twice"),
         (HEAD + "stage_dilations = [2]\n" + STAGE.format("depht = 1"), r"stages\.1\.depht: 1: unknown key"),
         (
             HEAD + "stage_dilations = [2]\n" + STAGE.format("").replace('["c3"]', '["c3g3"]'),

@@ -49,7 +49,7 @@ def test_counts_are_copied_and_the_model_is_left_alone() -> None:
     assert not average.model.weight.requires_grad
 
 
-def test_it_goes_on_from_its_state() -> None:
+def test_it_resumes_from_its_state() -> None:
     model = scalar()
     average = Average(model, 0.99)
     follow(average, model, [1.0, 2.0])

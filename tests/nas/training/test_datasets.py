@@ -254,7 +254,7 @@ class TestAuto:
         monkeypatch.setattr(cifar10, "download", unreachable)
         data = datasets.load("auto", cache=tmp_path / "c")
         assert data.name == "digits"
-        assert "handwritten digits, resized to 32x32x3, stand in" in data.warnings[0]
+        assert "handwritten digits, resized to 32x32x3, take its place" in data.warnings[0]
         with pytest.raises(UnusableInputError, match="no network"):
             datasets.load("cifar10", cache=tmp_path / "c")
 

@@ -60,7 +60,7 @@ def test_what_muon_leaves_learns_by_sgd_at_its_own_rate() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "muon"])
-def test_a_restored_state_goes_on_alike(kind: str) -> None:
+def test_a_restored_state_continues_equally(kind: str) -> None:
     phase = Phase(optimiser=kind, peak_lr=0.01)  # type: ignore[arg-type]
     left, right = with_gradients(network()), with_gradients(network())
     first, second = (Optimisers(model, phase, norm_bias_lr=2.0) for model in (left, right))

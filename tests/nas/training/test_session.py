@@ -12,7 +12,7 @@ from constraints.errors import UnusableInputError
 from nas.training.feed import Feed
 from nas.training.precision import Setting
 from nas.training.recipes import Phase, Recipe
-from nas.training.session import HOPELESS, HopelessError, Session
+from nas.training.session import DIVERGED, Session, TrainingFailedError
 
 CPU = torch.device("cpu")
 
@@ -35,7 +35,7 @@ def test_an_epoch_counts_whole_batches_from_one(digits_feed: Feed) -> None:
     steps = len(digits_feed.labels) // 128
     epoch = made.epoch(0)
     assert (epoch.epoch, epoch.images, made.steps) == (1, steps * 128, steps)
-    assert 0 < epoch.loss < math.log(10) * HOPELESS
+    assert 0 < epoch.loss < math.log(10) * DIVERGED
     assert epoch.val_accuracy is not None
     assert round(epoch.val_accuracy * len(digits_feed.judge[1]), 6) % 1 == 0
 
@@ -66,15 +66,15 @@ def test_another_precision_is_not_gone_on_with(digits_feed: Feed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("loss", "goes_on"),
+    ("loss", "continues"),
     [(10 * math.log(10) * 0.999, True), (10 * math.log(10) * 1.001, False), (math.nan, False), (math.inf, False)],
 )
-def test_a_loss_just_within_and_just_past_divergence(loss: float, goes_on: bool, digits_feed: Feed) -> None:
+def test_a_loss_just_within_and_just_past_divergence(loss: float, continues: bool, digits_feed: Feed) -> None:
     made = session(digits_feed)
-    if goes_on:
+    if continues:
         made._check(loss, 2)
         return
-    with pytest.raises(HopelessError, match=f"^diverged: loss is {loss:.4g} in epoch 3$"):
+    with pytest.raises(TrainingFailedError, match=f"^diverged: loss is {loss:.4g} in epoch 3$"):
         made._check(loss, 2)
 
 
@@ -100,7 +100,7 @@ def test_a_batch_that_does_not_fit_is_cut_once(digits_feed: Feed) -> None:
     cut.epoch(0)
     assert cut.step.parts > 1
     message = rf"out of memory: a batch of 64 in {cut.step.parts} parts: use a smaller batch, a smaller network"
-    with pytest.raises(HopelessError, match=message):
+    with pytest.raises(TrainingFailedError, match=message):
         Session(Small(1), digits_feed, recipe, 1, 0, CPU, "float32").epoch(0)
 
 

@@ -58,8 +58,12 @@ def test_measuring_leaves_threads_and_random_numbers_alone() -> None:
 
 def test_it_is_measured_once_and_read_back(cache: Path) -> None:
     first = timing()
-    told = json.loads(kept(cache).read_text())
-    assert (told["float32"], told["bfloat16"], told["torch"]) == (first.float32, first.bfloat16, torch.__version__)
+    stored = json.loads(kept(cache).read_text())
+    assert (stored["float32"], stored["bfloat16"], stored["torch"]) == (
+        first.float32,
+        first.bfloat16,
+        torch.__version__,
+    )
     kept(cache).write_text(json.dumps(AS_MADE_BY_HAND))
     assert timing() == Timing(**AS_MADE_BY_HAND)
 

@@ -1,4 +1,4 @@
-"""Training: repeatable, resumable bit for bit, stopped when told or when lost."""
+"""Training: repeatable, resumable bit for bit, stopped on request or when it diverges."""
 
 import copy
 import math
@@ -52,7 +52,7 @@ def same(left: nn.Module, right: nn.Module) -> bool:
 def test_a_network_learns_the_digits(network: nn.Module, digits_feed: Feed) -> None:
     result = train(network, digits_feed, recipe=recipes.default(6), epochs=6, seed=0)
     assert result.val_accuracy is not None
-    assert result.val_accuracy > 0.7  # guessing gets 0.1
+    assert result.val_accuracy > 0.7  # chance gets 0.1
     assert (result.epochs, result.reason) == (6, "")
     assert result.val_accuracy == result.curve[-1].val_accuracy
     assert result.seconds == sum(epoch.seconds for epoch in result.curve)
@@ -88,7 +88,7 @@ def test_the_caller_s_generator_is_left_alone(network: nn.Module, digits_feed: F
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_a_stopped_training_goes_on_bit_for_bit(
+def test_a_stopped_training_resumes_bit_for_bit(
     *, network: nn.Module, digits_feed: Feed, tmp_path: Path, recipe: Recipe, stop: int, precision: Setting
 ) -> None:
     recipe = replace(recipe, precision=precision)
@@ -118,7 +118,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(
 def test_the_precision_of_the_start_is_kept(
     network: nn.Module, digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A training that began in bfloat16 goes on in it where the choice would now be another."""
+    """A training that began in bfloat16 continues in it where the choice would now be another."""
     straight, path = copy.deepcopy(network), tmp_path / "c.pt"
     train(straight, digits_feed, recipe=replace(RECIPE, precision="bfloat16"), epochs=2, seed=1)
     given = {"recipe": RECIPE, "epochs": 2, "seed": 1, "checkpoint": path}

@@ -169,7 +169,7 @@ def test_a_trial_is_chosen_from_the_keyboard(show: Open) -> None:
     labels = [f"C{i} {side}\N{MULTIPLICATION SIGN}{side}" for i, side in enumerate((7, 19, 43, 107), start=1)]
     assert page.locator("svg.field text").all_text_contents() == labels
     last = page.locator("svg.field .seen").last
-    # 4x4 units at the end, 8 pixels apart, symmetric around pixel 0 of unit 0: unit 2 stands at 16
+    # 4x4 units at the end, 8 pixels apart, symmetric around pixel 0 of unit 0: unit 2 is at 16
     assert [last.get_attribute(name) for name in ("x", "y", "width")] == ["-37", "-37", "107"]
     assert page.locator(".layers tbody tr").count() == 3 + 3 + 3 + 4
 

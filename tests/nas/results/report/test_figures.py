@@ -74,7 +74,7 @@ def test_parallel_coordinates_draw_the_most_accurate() -> None:
     assert figure.note == "A line a trial: the most accurate 200 of 201 complete trials, drawn by Optuna."
     lines = [trace for trace in figure.plot["data"] if trace["mode"] == "lines"]
     assert len(lines) == MOST_LINES
-    # 201 trials: widths 1 to 9 stand for four trials each, the others for three; one of width 1 is left out
+    # 201 trials: widths 1 to 9 are of four trials each, the others for three; one of width 1 is left out
     widths = [trace["customdata"][1][1] for trace in lines]
     assert widths.count("1") == 3
     assert widths.count("2") == 4

@@ -14,7 +14,7 @@ from constraints.rules import ASSIGNMENT, judge, parse_all
 from nas.space.analytic import metrics
 from nas.space.bulk_metrics import Vector
 from nas.space.counting import exact_count, half_paths
-from nas.space.counting.tracked_metrics import carried
+from nas.space.counting.tracked_metrics import track
 from nas.space.space import Space, load
 from nas.space.uniform_draws import draw
 from tests.nas.space.tallied import tally
@@ -85,7 +85,7 @@ def test_counts_equal_brute_force(space: Space, expressions: list[str]) -> None:
     assert sum(n for _, n in found.histogram) == (found.feasible if found.metric else 0)
 
 
-def test_three_bounds_of_which_two_are_carried_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_bounds_of_which_two_are_tracked_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.space.counting.tracked_metrics.MOST_SMALL", 30)
     first = {
         "depth": [2, 3], "width": {"low": 8, "high": 16, "step": 8}, "body": ["c3", "sep5d2"],
@@ -103,9 +103,9 @@ def test_three_bounds_of_which_two_are_carried_in_full(monkeypatch: pytest.Monke
         ["params >= 3k", "params < 4k", "macs > 1M", "macs < 1500k", "convs != 7"],
     ):
         constraints, wanted = parse_all(expressions), brute_force(space, expressions)
-        carrying = carried(Vector(space), constraints, 0)
-        assert carrying is not None
-        assert [figure.name for figure in carrying.large] == ["params", "macs"]
+        tracked = track(Vector(space), constraints, 0)
+        assert tracked is not None
+        assert [figure.name for figure in tracked.large] == ["params", "macs"]
         found = exact_count.count(Vector(space), constraints)
         assert found is not None
         assert found.feasible == wanted[frozenset()] > 0
@@ -182,5 +182,5 @@ def test_what_takes_too_much_is_not_counted() -> None:
     vector = Vector(load("wide"))
     assert exact_count.count(vector, parse_all(ASSIGNMENT)) is None
     three = ["params < 200k", "macs < 10M", "peak_activation_bytes < 300k", "convs < 20", "receptive_field < 300"]
-    assert carried(vector, parse_all(three), 0) is not None
+    assert track(vector, parse_all(three), 0) is not None
     assert exact_count.rejects(vector, parse_all(["stages == 4"])[0]) is not None

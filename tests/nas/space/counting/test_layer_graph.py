@@ -9,7 +9,7 @@ import pytest
 from constraints.rules import parse_all
 from nas.space.bulk_metrics import Vector
 from nas.space.counting.layer_graph import FIRST, LAST, Chain, Place
-from nas.space.counting.tracked_metrics import carried
+from nas.space.counting.tracked_metrics import track
 from nas.space.space import Space
 
 ONE = {"low": 8, "high": 8, "step": 8}
@@ -22,13 +22,13 @@ def chain(*expressions: str, form: int = 0, **changes: Any) -> Chain:
         "stages": [STAGE],
     }  # fmt: skip
     space = Space.model_validate(table | changes)
-    carrying = carried(Vector(space), parse_all(expressions or ["params >= 0"]), form)
-    assert carrying is not None
-    return Chain(carrying)
+    tracked = track(Vector(space), parse_all(expressions or ["params >= 0"]), form)
+    assert tracked is not None
+    return Chain(tracked)
 
 
 def networks(one: Chain) -> int:
-    """Paths from the start to the end, each as often as its layers' words stand for."""
+    """Paths from the start to the end, each counted once for every network that its words describe."""
     found = Counter({one.start: 1})
     for place, edges in one.edges.items():
         for edge in edges:

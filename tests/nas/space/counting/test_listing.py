@@ -52,6 +52,6 @@ def test_a_few_of_trillions_are_listed_as_they_are_counted_by_hand() -> None:
     assert vector.feasible(found, constraints).all()
 
 
-def test_too_many_beginnings_are_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_prefixes_are_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MOST_ROWS", 100)
     assert list_feasible(small(), ()) is None
