@@ -10,7 +10,7 @@ from tests.nas.space.counting.test_layer_graph import STAGE, chain
 
 def outcomes(merged: Merged) -> Counter[frozenset[int]]:
     """Number of networks by the constraints that they break, walked along the moves."""
-    found: Counter[tuple[object, int]] = Counter({(merged.chain.start, 0): 1})
+    found: Counter[tuple[object, int]] = Counter({(merged.projection.start, 0): 1})
     for place, several in merged.moves.items():
         for moves in several:
             for move in moves.moves:
@@ -18,7 +18,7 @@ def outcomes(merged: Merged) -> Counter[frozenset[int]]:
                     if after != DEAD:
                         found[moves.target, after] += found[place, one] * move.times
     ends = range(len(merged.outcomes))
-    return +Counter({merged.outcomes[one]: found[merged.chain.end, one] for one in ends})
+    return +Counter({merged.outcomes[one]: found[merged.projection.end, one] for one in ends})
 
 
 NONE, FIRST, SECOND, BOTH = frozenset[int](), frozenset({0}), frozenset({1}), frozenset({0, 1})
