@@ -1,6 +1,8 @@
 """The networks of one form as paths of a graph: the one place that says which layers can follow each other.
 
-What a layer adds is in the space's tables (``layer_tables``). Size, ranges, listing and counts follow from the paths.
+Size, ranges, listing and counts follow from the paths. What a layer adds is in the space's tables (``layer_tables``),
+which walk over the same widths, residuals and words but know nothing of paths: the arithmetic is done once for every
+layer. ``bulk_metrics`` judges encoded candidates by one look-up a layer, which is faster than to follow edges.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class Node(NamedTuple):
     width: int
     """Index of the stage's width."""
     residual: int = 0
-    """Index of the stage's residual, once a layer has been added that it changes the rest of; 0 before."""
+    """Index of the stage's residual between its first layer and its last; 0 elsewhere."""
 
 
 class Arrow(Protocol):
@@ -97,14 +99,15 @@ class LayerGraph:
         """Number of networks."""
         return self._paths_to[self.end]
 
-    def sizes_by_depth(self, number: int) -> list[int]:
-        """Number of networks with each depth of stage ``number``."""
-        depths = self.space.stages[number - 1].depth
-        sizes = dict.fromkeys(depths, 0)
-        for e in self.edges:
-            if e.target.stage == number and e.target.layer == LAST:
-                sizes[e.source.layer + 1] += self._paths_to[e.source] * e.words * self._paths_from[e.target]
-        return list(sizes.values())
+    @cached_property
+    def sizes_by_depth(self) -> tuple[tuple[int, ...], ...]:
+        """By stage, the number of networks with each of its depths."""
+        sizes = [dict.fromkeys(stage.depth, 0) for stage in self.space.stages]
+        for edge in self.edges:
+            if edge.target.layer == LAST:
+                networks = self._paths_to[edge.source] * edge.words * self._paths_from[edge.target]
+                sizes[edge.target.stage - 1][edge.source.layer + 1] += networks
+        return tuple(tuple(by_depth.values()) for by_depth in sizes)
 
     @cached_property
     def _paths_to(self) -> dict[Node, int]:

@@ -72,8 +72,7 @@ def test_what_the_edges_choose_is_every_network_once_and_what_they_add_its_metri
 def test_networks_by_the_depth_of_a_stage() -> None:
     one = graph(stages=[STAGE, STAGE | {"depth": [4, 2]}], stage_dilations=[2, 2])
     second = 3**3 * 2 + 3 * 2  # three body layers, or one
-    assert one.sizes_by_depth(1) == [1 * second, 6 * second]
-    assert one.sizes_by_depth(2) == [7 * 3**3 * 2, 7 * 3 * 2]
+    assert one.sizes_by_depth == ((1 * second, 6 * second), (7 * 3**3 * 2, 7 * 3 * 2))
 
 
 def test_every_form_has_as_many_networks() -> None:
