@@ -41,7 +41,7 @@ from nas.search.halving import MOST_WAITING, rungs
 from nas.search.storage import open_storage
 from nas.search.stored import is_database
 from nas.search.study import CURVE
-from nas.search.work import PROGRESS
+from nas.search.worker import PROGRESS
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart

@@ -15,9 +15,9 @@ from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upl
 from rich.console import Console
 
 from constraints.errors import UnusableInputError
-from nas.results.card import Card, card
+from nas.results.card_table import print_card
 from nas.results.leaderboard import Row
-from nas.results.show import print_card
+from nas.results.trial_card import Card, card
 
 HOST = "127.0.0.1"
 _CARD_COLUMNS = 110

@@ -20,6 +20,7 @@ from nas import atomic
 from nas.search.stored import Operation, TrialState, is_database
 from nas.search.study import CURVE, REASON, choose
 from nas.space.attributes import ARCHITECTURE
+from nas.user_cache import user_cache
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -76,7 +77,7 @@ class Trial:
             self.user_attrs[CURVE] = [{key: epoch[key] for key in _OF_EPOCH} for epoch in attrs[CURVE]]
 
     def as_list(self) -> list[Any]:
-        """Ready for JSON, and short: each figure of the curve, and the epochs and their accuracies, in a list."""
+        """Ready for JSON, and short: each value of the curve, and the epochs and their accuracies, in a list."""
         attrs = dict(self.user_attrs)
         if CURVE in attrs:
             attrs[CURVE] = [[epoch[key] for epoch in attrs[CURVE]] for key in _OF_EPOCH]
@@ -239,7 +240,6 @@ def _as_journal(document: Mapping[str, Any]) -> _Journal:
 
 
 def _of_database(url: str, name: str | None) -> Digest:
-    import platformdirs
     from optuna.storages import RDBStorage
 
     from nas.search.storage import open_storage
@@ -249,7 +249,7 @@ def _of_database(url: str, name: str | None) -> Digest:
     studies = {s.study_name: s for s in storage.get_all_studies()}
     found = studies[choose(list(studies), name)]
     key = hashlib.sha256(f"{url} {found.study_name} {found._study_id}".encode()).hexdigest()[:24]
-    kept = platformdirs.user_cache_path("neural-architecture-search") / "digests" / f"{key}.json"
+    kept = user_cache() / "digests" / f"{key}.json"
     before = _known_trials(kept)
     new = _fetched(storage, found._study_id, before)
     last = max(before, default=None)
