@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -85,13 +86,13 @@ def answer(request: Request, send: Send) -> Report:
     target = request.target
     thing, module = _load(target, "import", send)
     metrics = found_in(vars(module))
-    parse_all(request.require, [m.name for m in metrics])
+    constraints = parse_all(request.require, [m.name for m in metrics])
     model = _model(target, thing, request.arguments, send)
     with _stage("forward", send):
         report = check(
             model,
             request.input,
-            request.require,
+            constraints,
             metrics=metrics,
             classes=request.classes,
             verify=request.verify,
@@ -99,14 +100,10 @@ def answer(request: Request, send: Send) -> Report:
             target=target.text,
         )
     place = definition(thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(model))
-    report = _placed(report, place)
+    report = replace(report, location=place)
     if request.augmentation:
         report = report.with_verdicts(_augmentation(request.augmentation, request, send))
     return report
-
-
-def _placed(report: Report, place: tuple[str, int] | None) -> Report:
-    return Report.from_dict({**report.to_dict(), "location": {"file": place[0], "line": place[1]} if place else None})
 
 
 @contextmanager
