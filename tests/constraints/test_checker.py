@@ -72,7 +72,7 @@ def test_an_expression_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return parse(expression, known)
 
     monkeypatch.setattr(rules, "parse", counting)
-    expressions = ["receptive_field > 70", "params < 1k", "max_pools == 0"]
+    expressions = [f"receptive_field > {FIELD}", "params < 1k", "max_pools == 0"]
     report = check(chain(), require=expressions)
     assert [v.ok for v in report.constraints] == [False, False, True]
     assert "receptive_field" in str(report)
