@@ -32,6 +32,12 @@ class Interval:
         above = self.low <= value if self.has_low else self.low < value
         return above and (value <= self.high if self.has_high else value < self.high)
 
+    def covers(self, other: Interval) -> bool:
+        """Whether every number of ``other`` is in it."""
+        low = self.low < other.low or (self.low == other.low and (self.has_low or not other.has_low))
+        high = self.high > other.high or (self.high == other.high and (self.has_high or not other.has_high))
+        return low and high
+
     def turns(self) -> Iterator[int]:
         """The least whole number in it, and the least above it, where it has these ends; equal where none is in it."""
         if self.low > -inf:

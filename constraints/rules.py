@@ -82,6 +82,11 @@ class Constraint:
         """Whether ``value`` satisfies the comparison; what is not a number (NaN) satisfies none."""
         return any(value in interval for interval in self.allowed)
 
+    def implies(self, other: Constraint) -> bool:
+        """Whether whatever satisfies it satisfies ``other``, which is on the same metric, too."""
+        covered = all(any(wide.covers(narrow) for wide in other.allowed) for narrow in self.allowed)
+        return self.metric == other.metric and covered
+
     def change(self, value: Number) -> float:
         """By how much a value that breaks it has to change; negative: to fall; 0 where either way is as near."""
         changes = [interval.change(value) for interval in self.allowed]
@@ -182,6 +187,15 @@ def parse_all(expressions: Iterable[str | Constraint], known: Iterable[str] = ()
     """Parse several expressions, in order; what is a constraint already stays as it is."""
     known = tuple(known)
     return tuple(e if isinstance(e, Constraint) else parse(e, known) for e in expressions)
+
+
+def strongest(constraints: Iterable[Constraint]) -> tuple[Constraint, ...]:
+    """The constraints without those that another one implies."""
+    kept: list[Constraint] = []
+    for constraint in constraints:
+        if not any(other.implies(constraint) for other in kept):
+            kept = [*(other for other in kept if not constraint.implies(other)), constraint]
+    return tuple(kept)
 
 
 def judge(

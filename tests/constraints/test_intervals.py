@@ -83,3 +83,15 @@ def test_where_the_whole_numbers_in_it_begin_and_end(interval: Interval, turns: 
 )  # fmt: skip
 def test_by_how_much_a_value_has_to_change(interval: Interval, value: Number, change: float) -> None:
     assert interval.change(value) == change
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "covers"),
+    [
+        (UP_TO, BELOW, True), (BELOW, UP_TO, False), (BELOW, BELOW, True), (FROM, ABOVE, True), (ABOVE, FROM, False),
+        (Interval(), FROM, True), (FROM, Interval(), False), (UP_TO, Interval(low=43, high=44), True),
+        (UP_TO, Interval(low=43, high=45), False), (FROM, Interval(low=HALF), False), (Interval(low=HALF), FROM, True),
+    ],
+)  # fmt: skip
+def test_whether_one_covers_another(wide: Interval, narrow: Interval, covers: bool) -> None:
+    assert wide.covers(narrow) is covers

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
-from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse, parse_all
+from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse, parse_all, strongest
 
 METRICS = st.sampled_from(sorted(Metrics.definitions()))
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -247,6 +247,22 @@ def test_a_verdict_reads_like_its_json() -> None:
     assert verdict["layers"] == ["a", "b"]
     assert verdict["fix"] == []
     assert verdict.as_dict()["expr"] == "params < 10"
+
+
+@pytest.mark.parametrize(
+    ("expressions", "kept"),
+    [
+        (["params < 200k", "params < 6k"], ["params < 6k"]),
+        (["params < 6k", "params < 200k"], ["params < 6k"]),
+        (["params < 6k", "params <= 6k", "params < 6k"], ["params < 6k"]),
+        (["params == 3", "params != 4", "params > 2"], ["params == 3"]),
+        (["params > 2", "params != 4"], ["params > 2", "params != 4"]),
+        (["params < 9", "macs < 8"], ["params < 9", "macs < 8"]),
+        ([], []),
+    ],
+)
+def test_what_another_one_implies_is_left_out(expressions: list[str], kept: list[str]) -> None:
+    assert strongest(parse_all(expressions)) == parse_all(kept)
 
 
 def test_a_verdict_keeps_its_constraint_but_not_in_its_json() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from constraints.rules import Constraint
+from constraints.rules import Constraint, strongest
 from nas.space.bulk_metrics import Vector
 from nas.space.counting.half_paths import Halves, Plan, Points, TooLargeError
 from nas.space.counting.meet_in_the_middle import pairs_below
@@ -55,7 +55,7 @@ def count(vector: Vector, constraints: Sequence[Constraint]) -> Count | None:
 
 def feasible(vector: Vector, constraints: Sequence[Constraint]) -> int | None:
     """How many networks keep all constraints, which is less work than ``count``; None as there."""
-    found = _count(vector, constraints, most_broken=0)
+    found = _count(vector, strongest(constraints), most_broken=0)
     return None if found is None else found.feasible
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from operator import add
@@ -20,6 +20,8 @@ LARGEST = 2.0**62
 """Counts stay below, so that whole numbers of 64 bits hold them."""
 BATCH = 1 << 22
 """Points that are merged together."""
+MOST_HELD = 1e7
+"""Points that ``completions`` keeps: about 400 MiB."""
 MOST_CELLS = 1 << 25
 """Cells of a table that sums are made in (256 MiB); what needs more is sorted."""
 
@@ -27,7 +29,7 @@ Counts = npt.NDArray[np.int64] | npt.NDArray[np.object_]
 
 
 class TooLargeError(Exception):
-    """A count past what 64 bits hold."""
+    """A count past what 64 bits hold, or points past what memory should."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,18 +123,33 @@ class Halves:
     def after(self, cut: tuple[int, int]) -> dict[Node, Points]:
         """The halves that begin at each node of the cut."""
         found = {self._end: self._one(np.arange(len(self.merged.outcomes)))}
-        for node, several in reversed(self.merged.moves.items()):
+        for node in reversed(self.merged.moves):
             if _at(node) < cut:
                 break
-            pile = _Pile(self)
-            for m in several:
-                for move in m.moves:
-                    pile.add(self._backward(found[m.target], move, node))
-            found[node] = pile.merged()
+            found[node] = self._from(node, found)
             if node.layer == LAST:  # nothing before leads further than to the next stage's first layer
                 near = {_at(node), (node.stage + 1, FIRST)}
                 found = {p: points for p, points in found.items() if _at(p) in near}
         return {node: points for node, points in found.items() if _at(node) == cut}
+
+    def completions(self) -> dict[Node, Points]:
+        """All that can follow each node; raises TooLargeError where that would be more than MOST_HELD points in all."""
+        found = {self._end: self._one(np.arange(len(self.merged.outcomes)))}
+        held = 0
+        for node in reversed(self.merged.moves):
+            found[node] = self._from(node, found)
+            held += len(found[node].counts)
+            if held > MOST_HELD:
+                raise TooLargeError
+        return found
+
+    def _from(self, node: Node, known: Mapping[Node, Points]) -> Points:
+        """The halves that begin at a node, from those ``known`` of the nodes behind it."""
+        pile = _Pile(self)
+        for several in self.merged.moves[node]:
+            for move in several.moves:
+                pile.add(self._backward(known[several.target], move, node))
+        return pile.merged()
 
     def _one(self, classes: Array) -> Points:
         """One half of nothing in each class."""

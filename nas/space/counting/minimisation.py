@@ -66,6 +66,10 @@ class Merged:
         """Number of classes at a node."""
         return int(self._classes[node].max(initial=DEAD)) + 1
 
+    def classes(self, node: Node, states: Array) -> Array:
+        """The class of each of some states that paths can have at a node, or DEAD."""
+        return self._classes[node][np.searchsorted(self._states[node], states)]
+
     def _reached(self) -> dict[Node, Array]:
         """The states that paths can have at each node."""
         pieces: dict[Node, list[Array]] = {self.projection.start: [np.zeros(1, dtype=np.int64)]}
@@ -115,5 +119,4 @@ class Merged:
 
     def _after(self, states: Array, target: Node, adds: Sequence[int], event: int) -> Array:
         """The class at ``target`` of each state behind a layer."""
-        found = np.searchsorted(self._states[target], self.tracked.after(states, adds, event))
-        return self._classes[target][found]
+        return self.classes(target, self.tracked.after(states, adds, event))

@@ -51,35 +51,55 @@ class Projection:
         self.graph = tracked.vector.graphs[tracked.form]
         self.start, self.end = self.graph.start, self.graph.end
 
-    @cached_property
+    @property
     def edges(self) -> dict[Node, list[ProjectedEdge]]:
         """By source, in the order of paths."""
+        return self._built[0]
+
+    @property
+    def stands_for(self) -> dict[Node, Node]:
+        """Node of the graph -> the node that it is one with here, which has edges."""
+        return self._built[1]
+
+    @cached_property
+    def leaving(self) -> dict[Node, list[Edge]]:
+        """The graph's edges by source."""
         leaving: defaultdict[Node, list[Edge]] = defaultdict(list)
         for edge in self.graph.edges:
             leaving[edge.source].append(edge)
+        return leaving
+
+    @cached_property
+    def _built(self) -> tuple[dict[Node, list[ProjectedEdge]], dict[Node, Node]]:
         found: dict[Node, list[ProjectedEdge]] = {}
         same, known = {self.end: self.end}, dict[Hashable, Node]()
-        for node in sorted(leaving, key=lambda n: (-n.stage, -n.layer, n)):  # from the end; the first of equals stays
-            words: defaultdict[Node, Counter[Key]] = defaultdict(Counter)
-            for edge in leaving[node]:
-                words[same[edge.target]].update(self._keys(edge))
-            look = node.stage, node.layer, frozenset((to, frozenset(keys.items())) for to, keys in words.items())
+        for node in sorted(
+            self.leaving, key=lambda n: (-n.stage, -n.layer, n)
+        ):  # from the end; the first of equals stays
+            keys: defaultdict[Node, Counter[Key]] = defaultdict(Counter)
+            for edge in self.leaving[node]:
+                keys[same[edge.target]].update(self.keys(edge))
+            look = node.stage, node.layer, frozenset((to, frozenset(some.items())) for to, some in keys.items())
             same[node] = known.setdefault(look, node)
             if same[node] == node:
-                found[node] = [self._edge(node, target, keys) for target, keys in words.items()]
-        return dict(sorted(found.items()))
+                found[node] = [self._edge(node, target, some) for target, some in keys.items()]
+        return dict(sorted(found.items())), same
 
     def _edge(self, source: Node, target: Node, keys: Counter[Key]) -> ProjectedEdge:
-        n = len(self.tracked.small)
-        words = tuple(Word(key[:n], key[n], key[n + 1 :], times) for key, times in keys.items())
+        words = tuple(Word(*self.split(key), times) for key, times in keys.items())
         return ProjectedEdge(source=source, target=target, words=words)
 
-    def _keys(self, edge: Edge) -> Counter[Key]:
-        """Number of the edge's layers by what is tracked of them."""
+    def split(self, key: Key) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
+        """Levels of the small metrics, event, units of the large ones."""
+        n = len(self.tracked.small)
+        return key[:n], key[n], key[n + 1 :]
+
+    def keys(self, edge: Edge) -> list[Key]:
+        """What is tracked of each of an edge's layers."""
         if edge.slot is None:
-            return Counter([(0,) * (len(self.tracked.names) + 1)])
+            return [(0,) * (len(self.tracked.names) + 1)]
         _, first, second = edge.at
-        return Counter(map(tuple, self._tables[edge.slot.stage, edge.slot.layer][first][second][: edge.words]))
+        return [tuple(key) for key in self._tables[edge.slot.stage, edge.slot.layer][first][second][: edge.words]]
 
     @cached_property
     def _tables(self) -> dict[tuple[int, int], list[list[list[list[int]]]]]:
