@@ -16,6 +16,8 @@ from nas.architecture.spec import Architecture
 from nas.space.analytic import metrics
 from nas.space.bulk_metrics import ALIASES, Mask, Vector
 from nas.space.counting import exact_count
+from nas.space.counting.exact_draws import ExactDraws
+from nas.space.counting.half_paths import TooLargeError
 from nas.space.counting.listing import list_feasible
 from nas.space.counting.relaxation import smallest
 from nas.space.space import Choice, Choices, Encoded, Space
@@ -24,7 +26,7 @@ from nas.space.uniform_draws import draw, draw_feasible, encodings, enumerate_al
 ENUMERABLE = 300_000
 """A space of no more encodings, or a feasible part of no more networks, is listed whole rather than sampled."""
 PROBE = 200_000
-"""Draws after which a feasible part that showed itself fewer than RARE times is listed, where that can be."""
+"""Draws after which a feasible part that showed itself fewer than RARE times is listed, or drawn by exact counts."""
 RARE = 20
 _SMALLEST = "the smallest change that makes it non-empty"
 
@@ -62,11 +64,24 @@ class FeasiblePart:
         if self._is_small:
             rows = enumerate_all(self.vector)
             return rows[self.vector.feasible(rows, self.constraints)]
-        rows, _ = draw_feasible(self.vector, self.constraints, RARE, np.random.default_rng(0), tries=PROBE)
-        if len(rows) == RARE:
+        if not self._is_rare:
             return None
         number = exact_count.feasible(self.vector, self.constraints)
         return list_feasible(self.vector, self.constraints) if number is not None and number <= ENUMERABLE else None
+
+    @cached_property
+    def _is_rare(self) -> bool:
+        rows, _ = draw_feasible(self.vector, self.constraints, RARE, np.random.default_rng(0), tries=PROBE)
+        return len(rows) < RARE
+
+    @cached_property
+    def _exact_draws(self) -> ExactDraws | None:
+        """For a feasible part too rare to find by drawing and too large to list; None where it takes too much."""
+        try:
+            draws = ExactDraws(self.vector, self.constraints) if self._is_rare else None
+        except TooLargeError:
+            return None
+        return draws if draws is not None and draws.size else None
 
     @property
     def _is_small(self) -> bool:
@@ -96,6 +111,8 @@ class FeasiblePart:
             if not len(self.listed):
                 raise EmptySpaceError(self._why_empty(generator))
             return self.listed[generator.integers(len(self.listed), size=n)]
+        if self._exact_draws is not None:
+            return self._exact_draws.draw(n, generator)
         tries = self.tries * max(1, n)
         rows, drawn = draw_feasible(self.vector, self.constraints, 1, generator, tries=self.tries)
         if not len(rows):

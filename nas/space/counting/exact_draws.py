@@ -51,17 +51,22 @@ class ExactDraws:
         """Count all that can follow each layer; raises TooLargeError where that is too much to keep."""
         self._vector = vector
         needed = strongest(constraints)  # fewer units until a bound is reached are fewer to keep
-        self._forms = [_Form(vector, needed, form) for form in range(len(vector.space.forms))]
+        forms = [_Form(vector, needed, form) for form in range(len(vector.space.forms))]
+        self._starts = [(form, stand, count) for form in forms for stand, count in form.starts()]
+
+    @property
+    def size(self) -> int:
+        """Number of different networks to draw, but for norms and activations."""
+        return sum(count for _, _, count in self._starts)
 
     def draw(self, n: int, generator: np.random.Generator) -> Encoded:
         """``n`` networks, independent and uniform, in canonical form; there must be one."""
         space, rows = self._vector.space, np.zeros((n, len(self._vector.space.columns)), dtype=np.int64)
         for name in ("norm", "activation"):  # which no constraint depends on
             rows[:, space.columns[name]] = generator.integers(len(space.parameters[name]), size=n)
-        starts = [(form, stand, count) for form in self._forms for stand, count in form.starts()]
-        ends = list(accumulate(count for _, _, count in starts))
+        ends = list(accumulate(count for _, _, count in self._starts))
         for row in rows:
-            form, stand, _ = starts[_drawn(ends, generator)]
+            form, stand, _ = self._starts[_drawn(ends, generator)]
             form.walk(stand, row, generator)
         return rows
 
