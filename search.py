@@ -11,9 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from constraints.errors import ConstraintError
-
-DONE, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+from constraints.errors import ConstraintError, ExitCode
 
 app = typer.Typer(
     help="Check any PyTorch network against hard rules, and search for small ones that keep them.",
@@ -96,15 +94,16 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
     """Run or resume a search over the space, and print its leaderboard."""
-    from nas import commands
+    from nas.cli import search
+    from nas.cli.common import expressions
 
     flags = {
         "space": space, "data": data, "study": study, "storage": storage, "trials": trials, "timeout": timeout,
         "target": target, "stop_at_target": stop_at_target, "confirm": confirm, "epochs": epochs,
-        "guess": guess, "constraints": commands.expressions(require, constraints), "workers": workers, "device": device,
+        "guess": guess, "constraints": expressions(require, constraints), "workers": workers, "device": device,
         "engine": engine, "objective": objective, "seed": seed,
     }  # fmt: skip
-    return commands.launch(config, flags, write_config, format_)
+    return search.launch(config, flags, write_config, format_)
 
 
 @app.command(epilog='Example: uv run search.py leaderboard --where "params < 100k" --pareto')
@@ -120,11 +119,11 @@ def leaderboard(  # noqa: PLR0917
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
     """Show the trials of a study, best first."""
-    from nas import commands
+    from nas.cli import views
 
     states = [s.strip() for s in state.split(",") if s.strip()]
-    view = commands.View(top=top, sort=sort, states=states, where=where or (), pareto=pareto)
-    return commands.show_leaderboard(study, storage, format_, view, watch=watch)
+    view = views.View(top=top, sort=sort, states=states, where=where or (), pareto=pareto)
+    return views.leaderboard(study, storage, format_, view, watch=watch)
 
 
 @app.command(epilog="Example: uv run search.py show best")
@@ -135,9 +134,9 @@ def show(
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show one trial in full: stages, layers, sizes, learning curve, constraints."""
-    from nas import viewing
+    from nas.cli import views
 
-    return viewing.show(trial, study, storage, format_)
+    return views.show(trial, study, storage, format_)
 
 
 @app.command(epilog="Example: uv run search.py compare best 3")
@@ -149,9 +148,9 @@ def compare(
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show two trials side by side: figures, stages, layers, learning curves."""
-    from nas import viewing
+    from nas.cli import views
 
-    return viewing.compare(left, right, study, storage, format_)
+    return views.compare(left, right, study, storage, format_)
 
 
 @app.command(epilog="Example: uv run search.py report --to report.html")
@@ -161,9 +160,9 @@ def report(
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
 ) -> int:
     """Write a study as one self-contained page: leaderboard, figures, every trial's diagram."""
-    from nas import viewing
+    from nas.cli import views
 
-    return viewing.report(study, storage, to)
+    return views.report(study, storage, to)
 
 
 @app.command(epilog="Example: uv run search.py confirm best --seeds 3")
@@ -181,10 +180,10 @@ def confirm(  # noqa: PLR0917
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Retrain winners on the whole training set and open the test set once."""
-    from nas import commands
+    from nas.cli import search
 
     flags = {"data": data, "workers": workers, "device": device, "engine": engine, "storage": storage}
-    return commands.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, form=format_)
+    return search.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, output_format=format_)
 
 
 @app.command(epilog="Example: uv run search.py export best --to net.py")
@@ -198,9 +197,9 @@ def export(  # noqa: PLR0917
     force: Annotated[bool, typer.Option("--force", help="write over a file that exists")] = False,
 ) -> int:
     """Write a trial's network with its trained weights to a self-contained file."""
-    from nas import commands
+    from nas.cli import winners
 
-    return commands.export(trial, to, study, storage, data=data, untrained=untrained, force=force)
+    return winners.export(trial, to, study, storage, data=data, untrained=untrained, force=force)
 
 
 @app.command(epilog='Example: uv run search.py space wide --require "macs <= 10M"')
@@ -216,9 +215,9 @@ def space(  # noqa: PLR0917
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show what a space holds: its size, its feasible part, which constraints bind."""
-    from nas import commands
+    from nas.cli.space import space as show_space
 
-    return commands.space(space_ or source, require, constraints, format_, metrics=metrics, neighbours=neighbours)
+    return show_space(space_ or source, require, constraints, format_, metrics=metrics, neighbours=neighbours)
 
 
 @app.command(epilog="Example: uv run --extra dashboard search.py dashboard --port 8081")
@@ -229,9 +228,9 @@ def dashboard(
     port: Annotated[int, typer.Option(min=1, max=65535, help="of this machine alone")] = 8080,
 ) -> int:
     """Serve Optuna's dashboard on this machine, the winners' code and cards attached."""
-    from nas import viewing
+    from nas.cli import views
 
-    viewing.dashboard(study, storage, top=top, port=port)
+    views.dashboard(study, storage, top=top, port=port)
 
 
 @app.command(epilog="Example: uv run search.py doctor --storage runs/journal.log")
@@ -242,9 +241,9 @@ def doctor(
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show what this machine has and what is missing; remove caches."""
-    from nas import viewing
+    from nas.cli import machine
 
-    return viewing.doctor(storage, format_, remove=clean, is_sure=yes)
+    return machine.doctor(storage, format_, remove=clean, is_sure=yes)
 
 
 def run(argv: Sequence[str], name: str = "search.py") -> int:
@@ -255,20 +254,20 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
     debug = "--debug" in argv
     try:
         code = app(args=[a for a in argv if a != "--debug"], prog_name=name, standalone_mode=False)
-        if code == INTERRUPTED:  # what typer makes of Ctrl-C
-            return _complain("interrupted", INTERRUPTED)
-        return code if isinstance(code, int) else DONE
+        if code == ExitCode.INTERRUPTED:  # what typer makes of Ctrl-C
+            return _complain("interrupted", ExitCode.INTERRUPTED)
+        return code if isinstance(code, int) else ExitCode.DONE
     except KeyboardInterrupt:
-        return _complain("interrupted", INTERRUPTED)
+        return _complain("interrupted", ExitCode.INTERRUPTED)
     except ConstraintError as error:
         return _complain(str(error), error.exit_code, (error.traceback or traceback.format_exc()) if debug else "")
     except typer.Abort:
-        return _complain("interrupted", INTERRUPTED)
+        return _complain("interrupted", ExitCode.INTERRUPTED)
     except Exception as error:
         if not hasattr(error, "format_message"):  # how typer's usage errors, of any version, are recognised
             raise
         details = traceback.format_exc() if debug else ""
-        return _complain(f"{_lower(error.format_message())}: see search.py --help", UNUSABLE, details)
+        return _complain(f"{_lower(error.format_message())}: see search.py --help", ExitCode.UNUSABLE, details)
 
 
 def _complain(message: str, code: int, details: str = "") -> int:

@@ -35,7 +35,7 @@ LONGEST = (
     "test_ray_engine.py",
     "test_search_crashes.py",
     "test_docs.py",
-    "test_commands.py",
+    "test_search.py",
     "test_sampler.py",
     "test_datasets.py",
     "test_exact_count.py",

@@ -31,3 +31,13 @@ MOBILENET = parse(
 """Inverted residuals with linear bottlenecks, after Sandler et al., MobileNetV2 (2018), in four stages for 32x32."""
 
 NAMED: dict[str, Architecture] = {"seed": SEED, "tiniest": TINIEST, "mobilenet": MOBILENET}
+
+
+def is_network(text: str) -> bool:
+    """Whether a text means a network, by its name or its text form, rather than a trial's number."""
+    return text in NAMED or "/" in text
+
+
+def read(text: str) -> Architecture:
+    """The network of a name or of a text form; ArchitectureError for a text that is neither."""
+    return NAMED.get(text) or parse(text)

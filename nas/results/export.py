@@ -15,9 +15,11 @@ import optuna
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, Verdict, judge, parse_all
 from nas.architecture.codegen import source
+from nas.architecture.named import read
 from nas.architecture.spec import Architecture, parse
 from nas.results.leaderboard import Row
-from nas.search.study import CONFIRMED, DATA, IDENTITY, SOURCE
+from nas.search.study import CONFIRMED, DATA, IDENTITY
+from nas.search.study_data import load_study_data
 from nas.search.weights import Weights, trained_weights
 from nas.space.analytic import metrics, receptive_field
 
@@ -76,8 +78,8 @@ def check_target(to: Path, *, force: bool) -> None:
 
 
 def of_text(text: str) -> Subject:
-    """An untrained network of one's own, judged by the assignment's constraints."""
-    return _subject(parse(text), ", ".join(ASSIGNMENT))
+    """An untrained network, by its text or its name, judged by the assignment's constraints."""
+    return _subject(read(text), ", ".join(ASSIGNMENT))
 
 
 def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, untrained: bool) -> Subject:
@@ -96,7 +98,7 @@ def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, u
     found["hash"] = identity["data"]["hash"]
     warnings: tuple[str, ...] = ()
     try:
-        found |= _data(data or study.user_attrs.get(SOURCE, "auto"), found["hash"], weights)
+        found |= _data(load_study_data(study, data), weights)
     except UnusableInputError as error:
         warnings = (f"how images are standardised is left out, the data is out of reach: {error}",)
     return _subject(
@@ -173,13 +175,10 @@ def _subject(
     )
 
 
-def _data(source: str, wanted: str, weights: Weights | None) -> dict[str, Any]:
+def _data(dataset: Dataset, weights: Weights | None) -> dict[str, Any]:
     """Classes, and mean and std of the images that the weights were trained on."""
     from nas.training import datasets
 
-    dataset = datasets.load(source)
-    if dataset.content_hash != wanted:
-        raise UnusableInputError(f"{source} is other data than the study's: give that with --data")
     mean, std = datasets.channel_statistics(dataset.train_images, _trained_on(dataset, weights))
     return {"classes": list(dataset.classes), "mean": mean.tolist(), "std": std.tolist()}
 

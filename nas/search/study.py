@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from constraints.errors import UnusableInputError
@@ -75,6 +76,29 @@ def create_or_resume(
                 f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: {remedy}"
             )
     return study
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what Optuna logs of every study and trial off stderr until the end of the block."""
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def open_study(place: str, name: str | None) -> optuna.Study:
+    """An existing study of the storage at ``place``; the only one there is where no name is given.
+
+    Raises UnusableInputError where the storage cannot be opened or holds no such study.
+    """
+    from nas.search.storage import open_storage
+
+    return load(open_storage(place), name)
 
 
 def load(storage: BaseStorage, name: str | None) -> optuna.Study:

@@ -7,6 +7,7 @@ import gzip
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from math import isfinite
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import optuna
@@ -56,6 +57,12 @@ COLUMNS = (
     Column("seconds", "time", "time of training"),
     Column("architecture", "architecture"),
 )
+
+
+def check_page(place: Path) -> None:
+    """Raise UnusableInputError for a file whose name does not say that it is a page."""
+    if place.suffix.lower() not in {".html", ".htm"}:
+        raise UnusableInputError(f"the report is a page: {str(place)!r}: give a file name that ends with .html")
 
 
 def render(study: optuna.Study) -> str:

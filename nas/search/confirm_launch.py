@@ -1,0 +1,46 @@
+"""A confirmation: configuration -> workers, lock and trainings of a study's trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nas.search import launch as launches
+from nas.search.confirm import Confirmation, Progress, confirm
+from nas.search.storage import run_folder
+from nas.search.study import IDENTITY
+
+if TYPE_CHECKING:
+    import optuna
+
+    from nas.config import LaunchConfig
+    from nas.training.datasets import Dataset
+
+
+def confirm_trials(
+    study: optuna.Study,
+    trials: Sequence[tuple[int, str]],
+    config: LaunchConfig,
+    dataset: Dataset,
+    *,
+    seeds: Sequence[int],
+    epochs: int | None,
+    progress: Progress,
+) -> list[Confirmation]:
+    """Retrain (number, architecture) pairs on all training images of the study's ``dataset``; the test set judges.
+
+    ``epochs`` None is the search's budget of one candidate; of ``config`` the storage, the study and the workers count.
+    Raises UnusableInputError where another process confirms trials of the study, and as ``confirm`` does.
+    """
+    with launches.hold(config.storage, study.study_name, "confirm"), launches.one_line_errors():
+        return confirm(
+            study,
+            trials,
+            engine=launches.engine(config, tasks=len(trials) * len(seeds)),
+            feed=launches.confirm_feed(dataset),
+            seeds=seeds,
+            epochs=epochs or study.user_attrs[IDENTITY]["epochs"],
+            folder=run_folder(config.storage, study.study_name),
+            progress=progress,
+            precisions=launches.precisions(study),
+        )
