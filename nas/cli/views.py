@@ -19,7 +19,6 @@ from nas.cli.common import check_counts, check_format, interruptible, wide_conso
 from nas.results.digest import read_digest
 from nas.results.leaderboard import Leaderboard
 from nas.results.leaderboard import leaderboard as ranked
-from nas.results.selection import find
 from nas.results.tables import FORMATS, as_table, print_board
 from nas.search.study import open_study, quiet
 
@@ -75,6 +74,7 @@ def _watch(board: Callable[[], Leaderboard], console: Console) -> NoReturn:
 def show(trial: str, name: str | None, storage: str, output_format: str) -> int:
     """Print one trial in full."""
     from nas.results.card import card
+    from nas.results.selection import find
     from nas.results.show import print_card
 
     check_format(output_format)
@@ -92,6 +92,7 @@ def show(trial: str, name: str | None, storage: str, output_format: str) -> int:
 def compare(left: str, right: str, name: str | None, storage: str, output_format: str) -> int:
     """Print two trials side by side."""
     from nas.results.card import card
+    from nas.results.selection import find
     from nas.results.show import comparison, print_comparison
 
     check_format(output_format)
