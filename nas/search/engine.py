@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -12,6 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -54,6 +56,7 @@ class LocalEngine:
         self._placements = placements
         self._pools: list[ProcessPoolExecutor | None] = [None] * self.slots
         self._busy: list[Future[Any] | None] = [None] * self.slots
+        self._context = _Context()
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call ``function(placement, *args)`` on a free worker; RuntimeError where none is free."""
@@ -76,8 +79,8 @@ class LocalEngine:
     def shutdown(self) -> None:
         """Kill the workers; their checkpoints are whole, since those are written atomically."""
         with _no_interrupts():
-            for child in multiprocessing.active_children():
-                child.kill()
+            for worker in self._context.workers:
+                worker.kill()
             for pool in self._pools:
                 if pool is not None:
                     pool.shutdown(wait=True, cancel_futures=True)
@@ -87,12 +90,40 @@ class LocalEngine:
         if pool is None:
             pool = ProcessPoolExecutor(
                 1,
-                mp_context=multiprocessing.get_context("spawn"),
+                mp_context=self._context,
                 initializer=_begin_worker,
                 initargs=(os.getpid(), self._placements[slot].threads),
             )
             self._pools[slot] = pool
         return pool
+
+
+class _Worker(SpawnProcess):
+    """A new Python that does not run the program's main module again.
+
+    So a worker starts from a notebook, which has no such file, and from a script that does not guard its main part.
+    """
+
+    def start(self) -> None:
+        """Start while ``__main__`` is an empty module, of which there is nothing to run."""
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Context(SpawnContext):
+    """Makes the workers of one engine, and knows them, since a program may have other children."""
+
+    def __init__(self) -> None:
+        self.workers: list[_Worker] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> _Worker:  # type: ignore[override]
+        self.workers = [worker for worker in self.workers if worker.is_alive()]
+        self.workers.append(_Worker(*args, **kwargs))
+        return self.workers[-1]
 
 
 @contextmanager

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +13,8 @@ from types import ModuleType
 import pytest
 
 from nas.search.engine import LocalEngine, Placement, placements
+
+ROOT = Path(__file__).parents[3]
 
 JOBS = """
 import os, signal, time
@@ -94,3 +98,28 @@ def test_cores_and_gpus_are_shared_out(
 def test_no_worker_gets_more_threads_than_it_may(limit: int | None, threads: int) -> None:
     (found,) = placements(workers=1, device="cpu", cores=4, gpus=0, most_threads=limit)
     assert found == Placement(device="cpu", threads=threads)
+
+
+SCRIPT = """
+import time
+from multiprocessing import get_context
+from nas.search.engine import LocalEngine, Placement
+
+print("main runs")
+other = get_context("fork").Process(target=time.sleep, args=(600,))
+other.start()
+engine = LocalEngine([Placement(device="cpu", threads=1)])
+print(engine.submit(repr).result(60))
+engine.shutdown()
+print("other runs" if other.is_alive() else "other was killed")
+other.kill()
+"""
+
+
+def test_a_program_needs_no_guard_and_keeps_its_own_children(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "-u", tmp_path / "script.py"], cwd=ROOT, capture_output=True, text=True, check=True,
+        timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["main runs", "Placement(device='cpu', threads=1)", "other runs"], done.stderr
