@@ -62,7 +62,7 @@ class Card:
         """The JSON document of ``show --format json``."""
         return {
             "study": self.study,
-            **asdict(self.row),
+            **self.row.as_dict(),
             "curve": [dict(epoch) for epoch in self.curve],
             "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total},
             "stages": [asdict(stage) for stage in self.stages],

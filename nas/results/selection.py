@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from constraints.errors import UnusableInputError
 from nas.architecture import named
-from nas.results.leaderboard import STATES, Row, Study, leaderboard
+from nas.results.leaderboard import Row, Study, leaderboard
 
 
 def find(study: Study, trial: str | int) -> Row:
@@ -14,7 +14,7 @@ def find(study: Study, trial: str | int) -> Row:
     """
     wanted = str(trial)
     if wanted == "best":
-        return best(study)[0]
+        return leaderboard(study).best
     network = str(named.read(wanted)) if named.is_network(wanted) else wanted
     rows = leaderboard(study, top=None).rows
     for row in rows:
@@ -29,9 +29,4 @@ def find(study: Study, trial: str | int) -> Row:
 def best(study: Study, count: int = 1) -> tuple[Row, ...]:
     """The ``count`` best complete trials; UnusableInputError, with what there is, where none is complete."""
     board = leaderboard(study, top=count, states=["complete"])
-    if not board.rows:
-        held = ", ".join(f"{board.counts[state]:,} {state}" for state in STATES if board.counts[state])
-        raise UnusableInputError(
-            f"no trial is complete: study {board.study} holds {held or 'no trials'}: let the search continue"
-        )
-    return board.rows
+    return board.rows or (board.best,)

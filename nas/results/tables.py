@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -15,22 +14,23 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.results.curves import sparkline
-from nas.results.leaderboard import STATES, Leaderboard, Row, State
+from nas.results.leaderboard import COLUMNS, STATES, Leaderboard, Row, State
 
-_COLUMNS = ("#", "trial", "state", "val %", "test %", "params", "MMACs", "RF", "ep", "time", "curve")
+_HEADINGS = ("#", "trial", "state", "val %", "test %", "params", "MMACs", "RF", "ep", "time", "curve")
 _STYLES: Mapping[State, str] = {"complete": "", "pruned": "dim", "running": "cyan", "failed": "red"}
 WIDE = 120
 """Columns from which on the networks' text has a place in the table."""
 UNLIMITED = 10_000
 """Columns of a pipe or a file, where nothing is cut or folded."""
 _FRONT = "*"
+_COST_NAMES = {"params": "parameters", "macs": "MACs"}
 FORMATS = ("table", "json", "csv", "markdown")
 
 
 def as_text(board: Leaderboard, output_format: str) -> str:
     """The leaderboard as ``json``, ``csv`` or ``markdown``."""
     if output_format == "json":
-        return json.dumps(board.as_dict(), indent=1)
+        return board.to_json()
     if output_format == "csv":
         return _csv(board)
     return _markdown(board)
@@ -40,7 +40,7 @@ def as_table(board: Leaderboard, width: int) -> RenderableType:
     """The leaderboard for a terminal of ``width`` columns; below WIDE the networks' text is left out but the first."""
     wide = width >= WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False, header_style="bold")
-    for name in _COLUMNS:
+    for name in _HEADINGS:
         left = name in {"state", "curve"}
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     if wide:
@@ -66,6 +66,12 @@ def duration(seconds: float) -> str:
     return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
 
 
+def weighed(costs: Sequence[str]) -> str:
+    """``both accuracy and parameters``: what no other row beats a starred one in."""
+    names = ["accuracy", *(_COST_NAMES.get(cost, cost) for cost in costs)]
+    return f"{'both' if len(names) == 2 else 'all of'} {', '.join(names[:-1])} and {names[-1]}"
+
+
 def _title(board: Leaderboard) -> Text:
     target = f", target over {board.target:.2%}" if board.target is not None else ""
     return Text(f"study {board.study} on {board.data}{target}", style="bold")
@@ -81,7 +87,7 @@ def _footer(board: Leaderboard, *, wide: bool) -> list[RenderableType]:
     if pruned:
         lines.append(Text("pruned: " + ", ".join(f"{count} {reason}" for reason, count in sorted(pruned.items()))))
     if any(row.pareto for row in board.rows):
-        lines.append(Text(f"{_FRONT} no row shown beats it in both accuracy and parameters", style="dim"))
+        lines.append(Text(f"{_FRONT} no row shown beats it in {weighed(board.costs)}", style="dim"))
     for row in board.rows:
         if row.state == "failed" and row.reason:
             lines.append(Text(f"trial {row.trial} failed: {row.reason}", style="red"))
@@ -122,9 +128,8 @@ def _percent(share: float | None) -> str:
 def _csv(board: Leaderboard) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [name for name in Row.__dataclass_fields__ if name != "curve"]
-    writer.writerow(names)
-    writer.writerows([_plain(getattr(row, name)) for name in names] for row in board.rows)
+    writer.writerow(COLUMNS)
+    writer.writerows([_plain(getattr(row, name)) for name in COLUMNS] for row in board.rows)
     return text.getvalue().rstrip("\n")
 
 
@@ -133,7 +138,7 @@ def _plain(value: object) -> object:
 
 
 def _markdown(board: Leaderboard) -> str:
-    names = [*_COLUMNS[:-1], "architecture"]
+    names = [*_HEADINGS[:-1], "architecture"]
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     lines += [
         f"| {' | '.join([*(cell.strip() for cell in _cells(row, deviation=True)), f'`{row.architecture}`'])} |"

@@ -22,7 +22,7 @@ from nas.results.leaderboard import Leaderboard, Row, front, leaderboard
 from nas.results.report.diagram import drawing
 from nas.results.report.figures import importance, parallel
 from nas.results.report.holdings import holdings
-from nas.results.tables import duration
+from nas.results.tables import duration, weighed
 from nas.search.study import IDENTITY
 
 MOST_BYTES = 6_000_000
@@ -77,6 +77,7 @@ def render(study: optuna.Study) -> str:
     room = MOST_BYTES - _FRAME_BYTES - len(plotly) - _size(plots)
     rows, shown = _records(board.rows, room)
     page: str = _template().render(
+        weighed=weighed,
         board=board,
         identity=identity,
         rows=rows,
