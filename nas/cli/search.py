@@ -84,12 +84,11 @@ def confirm(
 
     check_format(output_format)
     check_counts(top=top, seeds=seeds, epochs=epochs)
-    with quiet():
-        study = open_study(flags["storage"], name)
+    with quiet(), open_study(flags["storage"], name) as study:
         chosen = best(study, top) if trial is None else [find(study, trial)]
         config = read_config(None, {**flags, "study": study.study_name})
         confirmations = _confirm(study, chosen, config, range(seeds), epochs)
-    target = study.user_attrs.get(TARGET)
+        target = study.user_attrs.get(TARGET)
     if output_format == "json":
         print(json.dumps([c.as_dict() for c in confirmations], indent=1))
     else:

@@ -78,8 +78,7 @@ def show(trial: str, name: str | None, storage: str, output_format: str) -> int:
     from nas.results.show import print_card
 
     check_format(output_format)
-    with quiet():
-        study = open_study(storage, name)
+    with quiet(), open_study(storage, name) as study:
         found = card(study, find(study, trial))
     if output_format == "json":
         print(json.dumps(found.as_dict(), indent=1))
@@ -96,8 +95,7 @@ def compare(left: str, right: str, name: str | None, storage: str, output_format
     from nas.results.show import comparison, print_comparison
 
     check_format(output_format)
-    with quiet():
-        study = open_study(storage, name)
+    with quiet(), open_study(storage, name) as study:
         cards = [card(study, find(study, trial)) for trial in (left, right)]
     if output_format == "json":
         print(json.dumps(comparison(*cards), indent=1))
@@ -112,8 +110,8 @@ def report(name: str | None, storage: str, place: Path) -> int:
     from nas.results.report.page import check_page, render
 
     check_page(place)
-    with quiet(), Console(stderr=True).status("drawing the study and counting its space"):
-        study = open_study(storage, name)
+    working = Console(stderr=True).status("drawing the study and counting its space")
+    with quiet(), open_study(storage, name) as study, working:
         text = render(study)
     write_text(place, text)
     print(f"{place}: {place.stat().st_size / 1e6:.1f} MB, study {study.study_name}")
@@ -127,8 +125,7 @@ def dashboard(name: str | None, storage: str, *, top: int, port: int) -> NoRetur
     from nas.search.storage import run_folder
 
     serving.check_dashboard()
-    with quiet():
-        study = open_study(storage, name)
+    with quiet(), open_study(storage, name) as study:
         rows = ranked(study, top=top, states=["complete"]).rows
         store = serving.attach(study, rows, run_folder(storage, study.study_name) / "artifacts")
         address = f"http://{serving.HOST}:{port}/dashboard/"

@@ -24,11 +24,11 @@ def export(
     if is_network(trial) and untrained:
         subject = exports.of_text(trial)
     else:
-        with quiet():
-            study = open_study(storage, name)
+        with quiet(), open_study(storage, name) as study:
             folder = run_folder(storage, study.study_name)
             subject = exports.of_trial(study, find(study, trial), folder, data=data, untrained=untrained)
     for warning in subject.warnings:
         Console(stderr=True).print(f"warning: {warning}", highlight=False, soft_wrap=True, markup=False)
-    print("\n".join(exports.write(subject, to)))
+    for path, content in exports.write(subject, to).items():
+        print(f"wrote {path}: {content}")
     return ExitCode.DONE

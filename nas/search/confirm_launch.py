@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nas.search import launch as launches
 from nas.search.confirm import Confirmation, Progress, confirm
 from nas.search.storage import run_folder
-from nas.search.study import IDENTITY
+from nas.search.study import identity
 
 if TYPE_CHECKING:
     import optuna
@@ -39,7 +39,7 @@ def confirm_trials(
             engine=launches.engine(config, tasks=len(trials) * len(seeds)),
             feed=launches.confirm_feed(dataset),
             seeds=seeds,
-            epochs=epochs or study.user_attrs[IDENTITY]["epochs"],
+            epochs=epochs or identity(study)["epochs"],
             folder=run_folder(config.storage, study.study_name),
             progress=progress,
             precisions=launches.precisions(study),

@@ -91,14 +91,30 @@ def quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(level)
 
 
-def open_study(place: str, name: str | None) -> optuna.Study:
-    """An existing study of the storage at ``place``; the only one there is where no name is given.
+@contextmanager
+def open_study(place: str, name: str | None) -> Iterator[optuna.Study]:
+    """An existing study of the storage at ``place``, whose connections the end of the block closes.
 
-    Raises UnusableInputError where the storage cannot be opened or holds no such study.
+    The study is the only one there is where no name is given. Raises UnusableInputError where the storage cannot be
+    opened or holds no such study.
     """
-    from nas.search.storage import open_storage
+    from nas.search.storage import close_storage, open_storage
 
-    return load(open_storage(place), name)
+    storage = open_storage(place)
+    try:
+        yield load(storage, name)
+    finally:
+        close_storage(storage)
+
+
+def identity(study: optuna.Study) -> Mapping[str, Any]:
+    """What every trial of a launched study shares; UnusableInputError for a study that no launch made."""
+    found: Mapping[str, Any] | None = study.user_attrs.get(IDENTITY)
+    if found is None:
+        raise UnusableInputError(
+            f"study {study.study_name!r} was made by no launch: its data and constraints are not known: give another"
+        )
+    return found
 
 
 def load(storage: BaseStorage, name: str | None) -> optuna.Study:
