@@ -55,14 +55,6 @@ def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] |
     return [*(read_constraints(file) if file is not None else ()), *(require or ())]
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file; UnusableInputError where that cannot be."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UnusableInputError(f"cannot write {path}: {error.strerror}: give a writable path") from None
-
-
 def wide_console() -> Console:
     """Standard output, WIDEST columns wide where neither a terminal nor ``$COLUMNS`` says how wide it is."""
     from rich.console import Console

@@ -12,7 +12,8 @@ from rich import progress
 from rich.console import Console
 
 from constraints.errors import ExitCode
-from nas.cli.common import check_counts, check_format, interruptible, write_text
+from nas.cli.common import check_counts, check_format, interruptible
+from nas.results.files import write_text
 from nas.results.leaderboard import Row, leaderboard
 from nas.results.selection import best, find
 from nas.results.tables import FORMATS, print_board

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from constraints.errors import ExitCode, UnusableInputError
-from nas.cli.common import check_counts, check_format, interruptible, wide_console, write_text
+from nas.cli.common import check_counts, check_format, interruptible, wide_console
 from nas.results.digest import read_digest
 from nas.results.leaderboard import Leaderboard
 from nas.results.leaderboard import leaderboard as ranked
@@ -107,13 +107,11 @@ def compare(left: str, right: str, name: str | None, storage: str, output_format
 @interruptible("nothing was written")
 def report(name: str | None, storage: str, place: Path) -> int:
     """Write a study as one self-contained page."""
-    from nas.results.report.page import check_page, render
+    from nas.results.report.page import write_page
 
-    check_page(place)
     working = Console(stderr=True).status("drawing the study and counting its space")
     with quiet(), open_study(storage, name) as study, working:
-        text = render(study)
-    write_text(place, text)
+        write_page(study, place)
     print(f"{place}: {place.stat().st_size / 1e6:.1f} MB, study {study.study_name}")
     return ExitCode.DONE
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from constraints.metrics import Layer
 from constraints.report import Report
 from nas.architecture.spec import Architecture, parse
 from nas.results.leaderboard import Row
 from nas.search.study import CURVE, identity
+
+if TYPE_CHECKING:
+    import optuna
 
 _MEGA = 1e6
 

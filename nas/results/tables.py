@@ -16,7 +16,7 @@ from rich.text import Text
 from nas.results.curves import sparkline
 from nas.results.leaderboard import COLUMNS, STATES, Leaderboard, Row, State
 
-_HEADINGS = ("#", "trial", "state", "val %", "test %", "params", "MMACs", "RF", "ep", "time", "curve")
+HEADINGS = ("#", "trial", "state", "val %", "test %", "params", "MMACs", "RF", "ep", "time", "curve")
 _STYLES: Mapping[State, str] = {"complete": "", "pruned": "dim", "running": "cyan", "failed": "red"}
 WIDE = 120
 """Columns from which on the networks' text has a place in the table."""
@@ -40,15 +40,15 @@ def as_table(board: Leaderboard, width: int) -> RenderableType:
     """The leaderboard for a terminal of ``width`` columns; below WIDE the networks' text is left out but the first."""
     wide = width >= WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False, header_style="bold")
-    for name in _HEADINGS:
+    for name in HEADINGS:
         left = name in {"state", "curve"}
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     if wide:
         table.add_column("architecture", overflow="fold")
     for row in board.rows:
-        cells = [*_cells(row, deviation=wide), sparkline(row.curve)]
-        table.add_row(*cells, *([row.architecture] if wide else []), style=_style(row))
-    return Group(_title(board), table, *_footer(board, wide=wide))
+        shown = [*cells(row, deviation=wide), sparkline(row.curve)]
+        table.add_row(*shown, *([row.architecture] if wide else []), style=_style(row))
+    return Group(Text(title(board), style="bold"), table, *footer(board, wide=wide))
 
 
 def rejections(rejected: Mapping[str, int]) -> str:
@@ -72,12 +72,14 @@ def weighed(costs: Sequence[str]) -> str:
     return f"{'both' if len(names) == 2 else 'all of'} {', '.join(names[:-1])} and {names[-1]}"
 
 
-def _title(board: Leaderboard) -> Text:
+def title(board: Leaderboard) -> str:
+    """The study, its data and its target."""
     target = f", target over {board.target:.2%}" if board.target is not None else ""
-    return Text(f"study {board.study} on {board.data}{target}", style="bold")
+    return f"study {board.study} on {board.data}{target}"
 
 
-def _footer(board: Leaderboard, *, wide: bool) -> list[RenderableType]:
+def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
+    """The lines below the table: proposals, what became of them, the legend; more where the table is not ``wide``."""
     counts, rejected = board.counts, sum(board.rejected.values())
     states = ", ".join(f"{counts[s]:,} {s}" for s in STATES if counts[s])
     lines = [Text(f"{counts['proposed']:,} proposed, {rejected:,} rejected; trials: {states or 'none'}")]
@@ -95,14 +97,15 @@ def _footer(board: Leaderboard, *, wide: bool) -> list[RenderableType]:
             lines.append(Text(f"trial {row.trial} confirmed: test {_test(row, deviation=True)} %"))
     if not wide and board.rows:
         lines.append(Text(f"#1, trial {board.rows[0].trial}: {board.rows[0].architecture}"))
-    return list(lines)
+    return lines
 
 
 def _style(row: Row) -> str:
     return "bold green" if row.meets_target else _STYLES[row.state]
 
 
-def _cells(row: Row, *, deviation: bool) -> list[str]:
+def cells(row: Row, *, deviation: bool) -> list[str]:
+    """What each of HEADINGS but the curve shows of a row; ``deviation`` adds that of the test accuracy."""
     return [
         f"{row.rank}{_FRONT if row.pareto else ' '}",
         str(row.trial),
@@ -138,10 +141,10 @@ def _plain(value: object) -> object:
 
 
 def _markdown(board: Leaderboard) -> str:
-    names = [*_HEADINGS[:-1], "architecture"]
+    names = [*HEADINGS[:-1], "architecture"]
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     lines += [
-        f"| {' | '.join([*(cell.strip() for cell in _cells(row, deviation=True)), f'`{row.architecture}`'])} |"
+        f"| {' | '.join([*(cell.strip() for cell in cells(row, deviation=True)), f'`{row.architecture}`'])} |"
         for row in board.rows
     ]
     return "\n".join(lines)
@@ -153,5 +156,14 @@ def print_board(board: Leaderboard, output_format: str, console: Console) -> Non
         console.file.write(as_text(board, output_format) + "\n")
         return
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(file=console.file, width=UNLIMITED)
-    console.print(as_table(board, console.width))
+        console.file.write(as_plain_text(board) + "\n")
+    else:
+        console.print(as_table(board, console.width))
+
+
+def as_plain_text(board: Leaderboard) -> str:
+    """The table without colour, as wide as its rows need."""
+    console = Console(file=io.StringIO(), width=UNLIMITED, color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(as_table(board, console.width))
+    return captured.get().rstrip("\n")

@@ -18,6 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nas.results.notebook import NotebookDisplay
 from nas.results.tables import duration, rejections
 from nas.search.candidate import Candidate
 from nas.search.driver import Driver
@@ -35,9 +36,9 @@ class SearchView:
     """Shows a driver at every tick; use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
-        """Live on a terminal; elsewhere a line whenever a trial trains an epoch or ends."""
+        """Live on a terminal and in a notebook; elsewhere a line whenever a trial trains an epoch or ends."""
         self._console = console
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._live = _live(console)
         self._driver: Driver | None = None
         self._shown_at = 0.0
         self._said: dict[int, str] = {}
@@ -101,6 +102,13 @@ class SearchView:
             if not is_outage(error):
                 raise
         return ()
+
+
+def _live(console: Console) -> Live | NotebookDisplay | None:
+    """A place that is shown anew; None where a line follows another."""
+    if console.is_jupyter:
+        return NotebookDisplay()
+    return Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
 
 class _Trials:
@@ -209,15 +217,19 @@ class ConfirmView:
     """Shows how far each training of a confirmation is; use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
-        """A bar a training on a terminal; elsewhere a line an epoch."""
+        """A bar a training on a terminal and in a notebook; elsewhere a line an epoch."""
+        self._is_live = console.is_terminal
         self._console = console
-        self._bars = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self._notebook = NotebookDisplay() if console.is_jupyter else None
+        self._bars = Progress(console=console, transient=True, disable=not self._is_live or console.is_jupyter)
         self._tasks: dict[tuple[int, int], TaskID] = {}
         self._done: dict[tuple[int, int], int] = {}
 
     def __enter__(self) -> Self:
         """Take the terminal."""
         self._bars.start()
+        if self._notebook:
+            self._notebook.start()
         return self
 
     def __exit__(
@@ -225,6 +237,8 @@ class ConfirmView:
     ) -> None:
         """Give the terminal back."""
         self._bars.stop()
+        if self._notebook:
+            self._notebook.stop()
 
     def show(self, trial: int, seed: int, done: int, total: int) -> None:
         """Bring one training up to date."""
@@ -232,6 +246,8 @@ class ConfirmView:
         if key not in self._tasks:
             self._tasks[key] = self._bars.add_task(name, total=total)
         self._bars.update(self._tasks[key], completed=done)
-        if not self._console.is_terminal and self._done.get(key) != done:
+        if self._notebook:
+            self._notebook.update(self._bars.get_renderable())
+        if not self._is_live and self._done.get(key) != done:
             self._console.print(f"{name}: {done} of {total} epochs", highlight=False)
         self._done[key] = done

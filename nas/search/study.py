@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from constraints.errors import UnusableInputError
@@ -92,19 +93,19 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def open_study(place: str, name: str | None) -> Iterator[optuna.Study]:
-    """An existing study of the storage at ``place``, whose connections the end of the block closes.
+def open_study(storage: str | Path = "runs/journal.log", study: str | None = None) -> Iterator[optuna.Study]:
+    """An existing study, whose storage's connections the end of the block closes.
 
-    The study is the only one there is where no name is given. Raises UnusableInputError where the storage cannot be
-    opened or holds no such study.
+    ``study`` None is the only one there is. Raises UnusableInputError where the storage cannot be opened or holds no
+    such study.
     """
     from nas.search.storage import close_storage, open_storage
 
-    storage = open_storage(place)
+    opened = open_storage(str(storage))
     try:
-        yield load(storage, name)
+        yield load(opened, study)
     finally:
-        close_storage(storage)
+        close_storage(opened)
 
 
 def identity(study: optuna.Study) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
+from nas.results.files import write_text
 from nas.results.leaderboard import Leaderboard, Row, front, leaderboard
 from nas.results.report.diagram import drawing
 from nas.results.report.figures import importance, parallel
@@ -59,10 +60,11 @@ COLUMNS = (
 )
 
 
-def check_page(place: Path) -> None:
-    """Raise UnusableInputError for a file whose name does not say that it is a page."""
+def write_page(study: optuna.Study, place: Path) -> None:
+    """Write the page of a study; UnusableInputError for a name that is no page's, or that cannot be written."""
     if place.suffix.lower() not in {".html", ".htm"}:
         raise UnusableInputError(f"the report is a page: {str(place)!r}: give a file name that ends with .html")
+    write_text(place, render(study))
 
 
 def render(study: optuna.Study) -> str:
