@@ -133,7 +133,7 @@ def _warned(dataset: datasets.Dataset) -> datasets.Dataset:
 @contextmanager
 def _watching(progress: bool) -> Iterator[Callable[[Driver], None]]:
     """What a driver calls after every turn: the live view, or nothing."""
-    from nas.results.view import SearchView
+    from nas.results.progress import SearchView
 
     if not progress:
         yield lambda driver: None
@@ -145,7 +145,7 @@ def _watching(progress: bool) -> Iterator[Callable[[Driver], None]]:
 @contextmanager
 def _confirming(progress: bool) -> Iterator[Progress]:
     """What a confirmation calls with the epochs done: its bars, or nothing."""
-    from nas.results.view import ConfirmView
+    from nas.results.progress import ConfirmView
 
     if not progress:
         yield lambda trial, seed, done, total: None

@@ -10,9 +10,9 @@ from nas.api.places import Trial, located
 from nas.architecture import named
 from nas.config import DEFAULT_STORAGE
 from nas.results import leaderboard as boards
-from nas.results.digest import read_digest
 from nas.results.displayed import Board, TrialCard
 from nas.results.selection import find
+from nas.results.summary_cache import read_digest
 from nas.search.study import open_study, quiet
 
 
@@ -40,7 +40,7 @@ def leaderboard(
 
 def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path = DEFAULT_STORAGE) -> TrialCard:
     """One trial in full: stages, layers, sizes, learning curve, constraints; ``str`` and a notebook show it."""
-    from nas.results.card import card
+    from nas.results.trial_card import card
 
     name, place, of = located(trial, storage, study)
     with quiet(), open_study(place, of) as opened:

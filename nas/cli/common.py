@@ -33,12 +33,6 @@ def interruptible(advice: str) -> Iterator[None]:
         raise InterruptedCommandError(f"interrupted: {advice}") from None
 
 
-def check_format(output_format: str, known: Sequence[str] = TABLE_OR_JSON) -> None:
-    """Raise UnusableInputError for an output format that a command does not have."""
-    if output_format not in known:
-        raise UnusableInputError(f"unknown format: {output_format!r}: use {', '.join(known)}")
-
-
 def check_counts(**flags: int | None) -> None:
     """Raise UnusableInputError, naming the flag, for a count below 1; None was not given."""
     for name, count in flags.items():

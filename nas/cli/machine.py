@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.prompt import Confirm
 from rich.text import Text
 
+from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from nas import doctor as examining
-from nas.cli.common import check_format, interruptible
+from nas.cli.common import TABLE_OR_JSON, interruptible
 
 _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 
@@ -20,7 +21,7 @@ _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 @interruptible("nothing was changed")
 def doctor(storage: str | None, output_format: str, *, remove: bool, is_sure: bool) -> int:
     """Print what this machine has and what is missing, or remove the caches; 1 where something is broken."""
-    check_format(output_format)
+    check_format(output_format, TABLE_OR_JSON)
     if remove:
         return _clean(is_sure)
     found = list(examining.examine(storage))

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from rich import progress
 from rich.console import Console
 
+from constraints.cli.options import check_format
 from constraints.errors import ExitCode
-from nas.cli.common import check_counts, check_format, interruptible
+from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
+from nas.results.board_table import FORMATS, print_board
 from nas.results.files import write_text
 from nas.results.leaderboard import Row, leaderboard
 from nas.results.selection import best, find
-from nas.results.tables import FORMATS, print_board
 from nas.search.study import TARGET, open_study, quiet
 from nas.search.study_data import load_study_data
 
@@ -37,7 +38,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
 
     check_format(output_format, FORMATS)
     config = read_config(config_file, flags)
-    from nas.results.view import SearchView
+    from nas.results.progress import SearchView
     from nas.search import launch as launches
     from nas.training import datasets
 
@@ -83,7 +84,7 @@ def confirm(
     """Retrain winners on the whole training set, print test accuracy as mean and standard deviation."""
     from nas.config import read_config
 
-    check_format(output_format)
+    check_format(output_format, TABLE_OR_JSON)
     check_counts(top=top, seeds=seeds, epochs=epochs)
     with quiet(), open_study(flags["storage"], name) as study:
         chosen = best(study, top) if trial is None else [find(study, trial)]
@@ -108,7 +109,7 @@ def _sentence(c: Confirmation, target: float | None) -> str:
 def _confirm(
     study: optuna.Study, rows: Sequence[Row], config: LaunchConfig, seeds: Sequence[int], epochs: int | None
 ) -> list[Confirmation]:
-    from nas.results.view import ConfirmView
+    from nas.results.progress import ConfirmView
     from nas.search.confirm_launch import confirm_trials
 
     console = Console(stderr=True)

@@ -11,10 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from nas.architecture import named
-from nas.cli.common import check_format, expressions, interruptible
+from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
 from nas.space.bulk_metrics import Vector
 from nas.space.describe import OwnMetrics, describe, relaxation
 from nas.space.feasible import FeasiblePart
@@ -38,7 +39,7 @@ def space(
     neighbours: str | None = None,
 ) -> int:
     """Print what a space holds, or with ``neighbours`` the feasible networks one edit away from one of its own."""
-    check_format(output_format)
+    check_format(output_format, TABLE_OR_JSON)
     own = read_metrics(metrics) if metrics is not None else ()
     names = tuple(m.name for m in own)
     constraints = parse_all(expressions(require, file) or ASSIGNMENT, names)

@@ -14,12 +14,13 @@ from typing import NoReturn
 from rich.console import Console
 from rich.live import Live
 
+from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
-from nas.cli.common import check_counts, check_format, interruptible, wide_console
-from nas.results.digest import read_digest
+from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible, wide_console
+from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard
 from nas.results.leaderboard import leaderboard as ranked
-from nas.results.tables import FORMATS, as_table, print_board
+from nas.results.summary_cache import read_digest
 from nas.search.study import open_study, quiet
 
 WATCH_SECONDS = 2.0
@@ -73,11 +74,11 @@ def _watch(board: Callable[[], Leaderboard], console: Console) -> NoReturn:
 @interruptible("the study is as it was")
 def show(trial: str, name: str | None, storage: str, output_format: str) -> int:
     """Print one trial in full."""
-    from nas.results.card import card
+    from nas.results.card_table import print_card
     from nas.results.selection import find
-    from nas.results.show import print_card
+    from nas.results.trial_card import card
 
-    check_format(output_format)
+    check_format(output_format, TABLE_OR_JSON)
     with quiet(), open_study(storage, name) as study:
         found = card(study, find(study, trial))
     if output_format == "json":
@@ -90,11 +91,11 @@ def show(trial: str, name: str | None, storage: str, output_format: str) -> int:
 @interruptible("the study is as it was")
 def compare(left: str, right: str, name: str | None, storage: str, output_format: str) -> int:
     """Print two trials side by side."""
-    from nas.results.card import card
+    from nas.results.card_table import comparison, print_comparison
     from nas.results.selection import find
-    from nas.results.show import comparison, print_comparison
+    from nas.results.trial_card import card
 
-    check_format(output_format)
+    check_format(output_format, TABLE_OR_JSON)
     with quiet(), open_study(storage, name) as study:
         cards = [card(study, find(study, trial)) for trial in (left, right)]
     if output_format == "json":

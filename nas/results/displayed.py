@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
-from nas.results.card import Card
 from nas.results.leaderboard import COLUMNS, Leaderboard
+from nas.results.trial_card import Card
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ class Board(Leaderboard):
 
     def __str__(self) -> str:
         """The table, as wide as its rows need."""
-        from nas.results.tables import as_plain_text
+        from nas.results.board_table import as_plain_text
 
         return as_plain_text(self)
 
@@ -52,7 +52,7 @@ class TrialCard(Card):
 
     def __str__(self) -> str:
         """Its stages, layers, sizes, curve and constraints, 100 columns wide."""
-        from nas.results.show import as_plain_text
+        from nas.results.card_table import as_plain_text
 
         return as_plain_text(self)
 

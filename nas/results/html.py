@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from nas.results.curves import sparkline
+from nas.results.board_table import HEADINGS, cells, footer, title
 from nas.results.leaderboard import Leaderboard
-from nas.results.tables import HEADINGS, cells, footer, title
+from nas.results.sparklines import sparkline
 
 if TYPE_CHECKING:
-    from nas.results.card import Card
+    from nas.results.trial_card import Card
 
 
 def board_html(board: Leaderboard) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas.search import launch as launches
 from nas.search.confirm import Confirmation, Progress, confirm
+from nas.search.holding import hold, one_line_errors
+from nas.search.launch import confirm_feed, precisions
+from nas.search.resources import engine
 from nas.search.storage import run_folder
 from nas.search.study import identity
 
@@ -32,15 +34,15 @@ def confirm_trials(
     ``epochs`` None is the search's budget of one candidate; of ``config`` the storage, the study and the workers count.
     Raises UnusableInputError where another process confirms trials of the study, and as ``confirm`` does.
     """
-    with launches.hold(config.storage, study.study_name, "confirm"), launches.one_line_errors():
+    with hold(config.storage, study.study_name, "confirm"), one_line_errors():
         return confirm(
             study,
             trials,
-            engine=launches.engine(config, tasks=len(trials) * len(seeds)),
-            feed=launches.confirm_feed(dataset),
+            engine=engine(config, tasks=len(trials) * len(seeds)),
+            feed=confirm_feed(dataset),
             seeds=seeds,
             epochs=epochs or identity(study)["epochs"],
             folder=run_folder(config.storage, study.study_name),
             progress=progress,
-            precisions=launches.precisions(study),
+            precisions=precisions(study),
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from constraints.errors import UnusableInputError
-from nas.cli.common import InterruptedCommandError, check_counts, check_format, expressions, interruptible, wide_console
+from nas.cli.common import InterruptedCommandError, check_counts, expressions, interruptible, wide_console
 
 
 def test_an_interruption_says_what_is_left() -> None:
@@ -15,11 +15,8 @@ def test_an_interruption_says_what_is_left() -> None:
     assert caught.value.exit_code == 130
 
 
-def test_formats_and_counts_are_checked() -> None:
-    check_format("csv", ("table", "csv"))
+def test_counts_are_checked() -> None:
     check_counts(top=1, epochs=None)
-    with pytest.raises(UnusableInputError, match=r"^unknown format: 'csv': use table, json$"):
-        check_format("csv")
     with pytest.raises(UnusableInputError, match=r"^--seeds: 0: give 1 or more$"):
         check_counts(top=1, seeds=0)
 
