@@ -22,9 +22,21 @@ app = typer.Typer(
 )
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from nas.version import version
+
+        print(version())
+        raise typer.Exit
+
+
 @app.callback()
-def _commands() -> None:
-    """Keep the commands' names even while there is only one."""
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and end")
+    ] = False,
+) -> None:
+    """Take the flags that are no command's."""
 
 
 @app.command(epilog='Example: uv run search.py validate model.py:Net --require "params < 150k" --verify')
