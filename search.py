@@ -140,7 +140,7 @@ def leaderboard(  # noqa: PLR0917
 
 @app.command(epilog="Example: uv run search.py show best")
 def show(
-    trial: Annotated[str, typer.Argument(help="a number, best, or an architecture's text")] = "best",
+    trial: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")] = "best",
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
@@ -153,7 +153,7 @@ def show(
 
 @app.command(epilog="Example: uv run search.py compare best 3")
 def compare(
-    left: Annotated[str, typer.Argument(help="a number, best, or an architecture's text")],
+    left: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")],
     right: Annotated[str, typer.Argument(help="another")],
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
@@ -179,7 +179,7 @@ def report(
 
 @app.command(epilog="Example: uv run search.py confirm best --seeds 3")
 def confirm(  # noqa: PLR0917
-    trial: Annotated[str | None, typer.Argument(help="a number, best, or an architecture's text")] = None,
+    trial: Annotated[str | None, typer.Argument(help="a number, best, an architecture's text, or seed")] = None,
     top: Annotated[int, typer.Option(help="confirm the best N instead")] = 1,
     seeds: Annotated[int, typer.Option(help="trainings of each")] = 1,
     epochs: Annotated[int | None, typer.Option(help="of each training (the search's budget)")] = None,
@@ -200,7 +200,7 @@ def confirm(  # noqa: PLR0917
 
 @app.command(epilog="Example: uv run search.py export best --to net.py")
 def export(  # noqa: PLR0917
-    trial: Annotated[str, typer.Argument(help="a number, best, or an architecture's text")],
+    trial: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")],
     to: Annotated[Path, typer.Option(metavar="FILE", help="ends with .py, .onnx, .pt2 or .safetensors")],
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",

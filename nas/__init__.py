@@ -5,6 +5,7 @@ The names load on first use, so that reading a leaderboard needs neither torch n
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,9 @@ if not TYPE_CHECKING:  # a type checker shall know these names and no others
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module, there = _HOMES[name]
-        return getattr(import_module(f"{__name__}.{module}"), there)
+        with warnings.catch_warnings():  # tqdm, which Optuna loads, asks notebooks for widgets that nothing here uses
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            return getattr(import_module(f"{__name__}.{module}"), there)
 
 
 def __dir__() -> list[str]:

@@ -36,6 +36,7 @@ LONGEST = (
     "test_search_crashes.py",
     "test_docs.py",
     "test_search.py",
+    "test_notebook.py",
     "test_sampler.py",
     "test_datasets.py",
     "test_exact_count.py",
