@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nas.architecture.spec import Architecture
     from nas.config import LaunchConfig
     from nas.results.displayed import Board, TrialCard
-    from nas.results.leaderboard import Row
+    from nas.results.rows import Row
     from nas.search.confirm import Confirmation
     from nas.search.study import open_study
     from nas.search.suggestion import suggest
@@ -54,7 +54,7 @@ _HOMES = {
     "Confirmation": ("search.confirm", "Confirmation"),
     "FeasibleSampler": ("space.sampler", "FeasibleSampler"),
     "LaunchConfig": ("config", "LaunchConfig"),
-    "Row": ("results.leaderboard", "Row"),
+    "Row": ("results.rows", "Row"),
     "Search": ("api.searching", "Search"),
     "SpaceExhaustedError": ("space.sampler", "SpaceExhaustedError"),
     "TrialCard": ("results.displayed", "TrialCard"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas.results.leaderboard import Row, Source
+from nas.results.rows import Row, Source
 
 Trial = Row | str | int
 """A row of a leaderboard; or a number, ``best``, a network's text or a known network's name, as on the command line."""

@@ -15,7 +15,7 @@ from nas.api.places import Trial, located
 from nas.api.viewing import leaderboard
 from nas.config import DEFAULT_STORAGE, LaunchConfig, LaunchFields, read_config
 from nas.results.displayed import Board
-from nas.results.leaderboard import Row
+from nas.results.rows import Row
 from nas.results.selection import best, find
 from nas.search import launch as launches
 from nas.search.confirm import Confirmation, Progress
@@ -145,7 +145,7 @@ def _watching(progress: bool) -> Iterator[Callable[[Driver], None]]:
 @contextmanager
 def _confirming(progress: bool) -> Iterator[Progress]:
     """What a confirmation calls with the epochs done: its bars, or nothing."""
-    from nas.results.progress import ConfirmView
+    from nas.results.confirm_progress import ConfirmView
 
     if not progress:
         yield lambda trial, seed, done, total: None

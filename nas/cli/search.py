@@ -16,7 +16,8 @@ from constraints.errors import ExitCode
 from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
 from nas.results.board_table import FORMATS, print_board
 from nas.results.files import write_text
-from nas.results.leaderboard import Row, leaderboard
+from nas.results.leaderboard import leaderboard
+from nas.results.rows import Row
 from nas.results.selection import best, find
 from nas.search.study import TARGET, open_study, quiet
 from nas.search.study_data import load_study_data
@@ -109,7 +110,7 @@ def _sentence(c: Confirmation, target: float | None) -> str:
 def _confirm(
     study: optuna.Study, rows: Sequence[Row], config: LaunchConfig, seeds: Sequence[int], epochs: int | None
 ) -> list[Confirmation]:
-    from nas.results.progress import ConfirmView
+    from nas.results.confirm_progress import ConfirmView
     from nas.search.confirm_launch import confirm_trials
 
     console = Console(stderr=True)

@@ -13,7 +13,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas.results.leaderboard import COLUMNS, STATES, Leaderboard, Row, State
+from nas.results.leaderboard import Leaderboard
+from nas.results.rows import COLUMNS, STATES, Row, State
 from nas.results.sparklines import sparkline
 
 HEADINGS = ("#", "trial", "state", "val %", "test %", "params", "MMACs", "RF", "ep", "time", "curve")

@@ -17,7 +17,7 @@ from constraints.rules import ASSIGNMENT, Verdict, judge, parse_all
 from nas.architecture.codegen import source
 from nas.architecture.named import read
 from nas.architecture.spec import Architecture, parse
-from nas.results.leaderboard import Row
+from nas.results.rows import Row
 from nas.search.study import CONFIRMED, DATA, identity
 from nas.search.study_data import load_study_data
 from nas.search.trained_weights import Weights, trained_weights

@@ -13,7 +13,6 @@ from optuna.trial import FrozenTrial, TrialState
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import Progress, TaskID
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -211,43 +210,3 @@ def _epochs_done(candidate: Candidate, clock: Callable[[], float]) -> float:
     last = candidate.curve[-1]["seconds"] if candidate.curve else 0
     share = (clock() - candidate.epoch_started) / last if last else 0.0
     return len(candidate.curve) + min(share, 0.99)
-
-
-class ConfirmView:
-    """Shows how far each training of a confirmation is; use it as a context manager."""
-
-    def __init__(self, console: Console) -> None:
-        """A bar a training on a terminal and in a notebook; elsewhere a line an epoch."""
-        self._is_live = console.is_terminal
-        self._console = console
-        self._notebook = NotebookDisplay() if console.is_jupyter else None
-        self._bars = Progress(console=console, transient=True, disable=not self._is_live or console.is_jupyter)
-        self._tasks: dict[tuple[int, int], TaskID] = {}
-        self._done: dict[tuple[int, int], int] = {}
-
-    def __enter__(self) -> Self:
-        """Take the terminal."""
-        self._bars.start()
-        if self._notebook:
-            self._notebook.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give the terminal back."""
-        self._bars.stop()
-        if self._notebook:
-            self._notebook.stop()
-
-    def show(self, trial: int, seed: int, done: int, total: int) -> None:
-        """Bring one training up to date."""
-        key, name = (trial, seed), f"confirm trial {trial}, seed {seed}"
-        if key not in self._tasks:
-            self._tasks[key] = self._bars.add_task(name, total=total)
-        self._bars.update(self._tasks[key], completed=done)
-        if self._notebook:
-            self._notebook.update(self._bars.get_renderable())
-        if not self._is_live and self._done.get(key) != done:
-            self._console.print(f"{name}: {done} of {total} epochs", highlight=False)
-        self._done[key] = done

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from constraints.errors import UnusableInputError
 from nas.architecture import named
-from nas.results.leaderboard import Row, Study, leaderboard
+from nas.results.leaderboard import Study, leaderboard
+from nas.results.rows import Row
 
 
 def find(study: Study, trial: str | int) -> Row:

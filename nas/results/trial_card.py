@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from constraints.metrics import Layer
 from constraints.report import Report
 from nas.architecture.spec import Architecture, parse
-from nas.results.leaderboard import Row
+from nas.results.rows import Row
 from nas.search.study import CURVE, identity
 
 if TYPE_CHECKING:

@@ -20,10 +20,11 @@ from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
 from nas.results.board_table import duration, weighed
 from nas.results.files import write_text
-from nas.results.leaderboard import Leaderboard, Row, front, leaderboard
+from nas.results.leaderboard import Leaderboard, front, leaderboard
 from nas.results.report.charts import importance, parallel
 from nas.results.report.diagram import drawing
 from nas.results.report.space_section import space_section
+from nas.results.rows import Row
 from nas.search.study import IDENTITY
 
 MOST_BYTES = 6_000_000

@@ -9,7 +9,8 @@ import pytest
 from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
-from nas.results.leaderboard import SORT_KEYS, Source, leaderboard
+from nas.results.leaderboard import leaderboard
+from nas.results.rows import SORT_KEYS, Source
 from nas.search.study import IDENTITY
 from tests.nas.results.known import EPOCH_SECONDS, add
 
