@@ -142,7 +142,7 @@ def _devices() -> Iterator[Finding]:
 
 def _precision() -> str:
     """How fast this CPU trains in either precision, and what ``auto`` makes of it."""
-    from nas.training.timing import SAMPLE, timing
+    from nas.training.cpu_timing import SAMPLE, timing
 
     known = timing()
     times = f"float32 {1e3 * known.float32:.1f} ms, bfloat16 {1e3 * known.bfloat16:.1f} ms"

@@ -21,7 +21,6 @@ from nas.results.progress import _Trials
 from nas.results.report import page
 from nas.results.summary_cache import Digest, read_digest
 from nas.results.summary_cache import Trial as ShortTrial
-from nas.search import halving as halvings
 from nas.search import stored
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives
@@ -175,8 +174,8 @@ def test_a_long_study_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("accuracy", [rises, is_equal])
 def test_halving(objective: Any, accuracy: Accuracies, monkeypatch: pytest.MonkeyPatch) -> None:
     """With constants by which a few hundred candidates are many."""
-    monkeypatch.setattr(halvings, "STALE_SHARE", 0.02)
-    monkeypatch.setattr(halvings, "MOST_WAITING", 60)
+    monkeypatch.setattr("nas.search.halving.STALE_SHARE", 0.02)
+    monkeypatch.setattr("nas.search.halving.MOST_WAITING", 60)
     objectives = Objectives.parse(objective)
 
     def search(n: int) -> None:
