@@ -17,7 +17,7 @@ from constraints.rules import ASSIGNMENT, Verdict, judge, parse_all
 from nas.architecture.codegen import source
 from nas.architecture.spec import Architecture, parse
 from nas.results.leaderboard import Row
-from nas.search.study import CONFIRMED, DATA, IDENTITY, SOURCE
+from nas.search.study import CONFIRMED, DATA, IDENTITY, SOURCE, constraints_of
 from nas.search.trained_weights import Weights, trained_weights
 from nas.space.analytic import metrics, receptive_field
 
@@ -77,7 +77,7 @@ def check_target(to: Path, *, force: bool) -> None:
 
 def of_text(text: str) -> Subject:
     """An untrained network of one's own, judged by the assignment's constraints."""
-    return _subject(parse(text), ", ".join(ASSIGNMENT))
+    return _subject(parse(text), ASSIGNMENT)
 
 
 def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, untrained: bool) -> Subject:
@@ -101,7 +101,7 @@ def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, u
         warnings = (f"how images are standardised is left out, the data is out of reach: {error}",)
     return _subject(
         parse(row.architecture),
-        str(identity["constraints"]),
+        constraints_of(identity),
         origin=f"study {study.study_name}, trial {row.trial}",
         weights=weights,
         training=_training(study, row, weights) if weights else {},
@@ -153,7 +153,7 @@ def _weights_beside(to: Path) -> Path:
 
 def _subject(
     architecture: Architecture,
-    constraints: str,
+    constraints: Sequence[str],
     *,
     origin: str = "",
     weights: Weights | None = None,
@@ -161,7 +161,7 @@ def _subject(
     data: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Subject:
-    rules = parse_all(constraints.split(", "))
+    rules = parse_all(constraints)
     return Subject(
         architecture=architecture,
         weights=weights,

@@ -161,7 +161,7 @@ def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> di
     return {
         "data": {"name": dataset.name, "hash": dataset.content_hash},
         "space": {"name": config.space, "hash": space.fingerprint},
-        "constraints": ", ".join(config.constraints),
+        "constraints": list(config.constraints),
         "seed": config.seed,
         "epochs": config.epochs,
         "objective": config.objective,

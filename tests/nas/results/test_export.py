@@ -29,7 +29,7 @@ from nas.training.checkpoint import save_checkpoint
 
 TEXT = "BR/c8-c8s2/+dw.pw8-c12s2/c12-se4-pw10:N/gap"
 OTHER = "BR/c8-c8s2/c8-c12s2/c12-pw10:N/gap"
-CONSTRAINTS = "params < 20k, stages == 4"
+CONSTRAINTS = ["params < 20k", "stages == 4"]
 
 Captured = pytest.CaptureFixture[str]
 
