@@ -29,7 +29,7 @@ CACHES: Mapping[str, str] = {
     "epochs": "augmented epochs",
     "download": "downloads",
     "timings": "timings of float32 and bfloat16",
-    "digests": "digests of studies in databases",
+    "digests": "summaries of studies in databases",
 }
 """Folder of the user's cache -> what it holds; all of it is made again where it is needed."""
 
