@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import search
+from nas.search import engine
 
 ROOT = Path(__file__).parents[1]
 Captured = pytest.CaptureFixture[str]
@@ -74,7 +75,10 @@ def rows(capsys: Captured) -> dict[int, dict[str, Any]]:
     return {row["trial"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
 
 
-def test_a_full_disk_ends_the_launch_with_its_reason_and_the_next_one_resumes(here: Path, capsys: Captured) -> None:
+def test_a_full_disk_ends_the_launch_with_its_reason_and_the_next_one_resumes(
+    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "START_METHOD", "spawn")  # the limit is that of the process that starts the worker
     journal = here / "runs" / "journal.log"
     assert search.run([*LAUNCH, "--trials", "1"]) == 0
     first, (kept,) = journal.read_bytes(), rows(capsys).values()
