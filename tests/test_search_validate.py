@@ -133,7 +133,7 @@ def test_debug_adds_the_traceback(models: Path) -> None:
         (("{file}:Net", "--timeout", "soon"), "not a duration: 'soon'"),
         (("{file}:Net", "--timeout", "0"), "not a duration: '0'"),
         (("{file}:Net", "--memory", "lots"), "not a size: 'lots'"),
-        (("{file}:Net", "--format", "yaml"), "unknown format: 'yaml': use one of table, json"),
+        (("{file}:Net", "--format", "yaml"), "unknown format: 'yaml': use table, json"),
         (("{file}:Net", "--arg", "width"), "not key=value: 'width'"),
         (("{file}:Net", "--arg", "width=abc"), "not a TOML value: 'width=abc'"),
         (("{file}:Net", "--constraints", "none.toml"), "cannot read constraints: 'none.toml'"),

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, Conv, HeadKind, Shape, Stage
 from nas.space import layer_words
-from nas.validation import read_toml, validated
+from nas.toml import read_toml, validated
 
 Form = Literal["strided", "strided-last", "dilated"]
 Norm = Literal["batch", "layer"]
