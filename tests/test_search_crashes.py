@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ import numpy as np
 import pytest
 
 import search
-from nas.search import engine
 
 ROOT = Path(__file__).parents[1]
 Captured = pytest.CaptureFixture[str]
@@ -58,15 +58,22 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 LAUNCH = ("launch", "--data", "data", "--space", "tiny", "--epochs", "1", "--workers", "1", "--device", "cpu")
 
 
+def stop_server() -> None:
+    """End the server that workers are forked from, if there is one; the next worker starts another."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+
+
 @contextmanager
 def full(size: int) -> Iterator[None]:
     """Let no file grow over ``size`` bytes, in this process and those that it starts."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    stop_server()  # which would keep the limits that it started with
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        stop_server()
 
 
 def rows(capsys: Captured) -> dict[int, dict[str, Any]]:
@@ -75,10 +82,7 @@ def rows(capsys: Captured) -> dict[int, dict[str, Any]]:
     return {row["trial"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
 
 
-def test_a_full_disk_ends_the_launch_with_its_reason_and_the_next_one_resumes(
-    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "START_METHOD", "spawn")  # the limit is that of the process that starts the worker
+def test_a_full_disk_ends_the_launch_with_its_reason_and_the_next_one_resumes(here: Path, capsys: Captured) -> None:
     journal = here / "runs" / "journal.log"
     assert search.run([*LAUNCH, "--trials", "1"]) == 0
     first, (kept,) = journal.read_bytes(), rows(capsys).values()

@@ -5,23 +5,20 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeVar
+
+from nas.search.worker_processes import WorkerContext
 
 T = TypeVar("T")
 
 MAX_DEATHS = 3
 """How often a piece of work may take its worker down before it counts as failed."""
-
-START_METHOD = "forkserver" if sys.platform.startswith("linux") else "spawn"
-"""Workers are forked from one process that has loaded torch and no data, so that a worker starts in milliseconds."""
 
 _LOOK_SECONDS = 0.5
 
@@ -60,21 +57,19 @@ class LocalEngine:
         self._placements = placements
         self._pools: list[ProcessPoolExecutor | None] = [None] * self.slots
         self._busy: list[Future[Any] | None] = [None] * self.slots
-        self._workers: set[BaseProcess] = set()
+        self._context = WorkerContext()
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call ``function(placement, *args)`` on a free worker; RuntimeError where none is free."""
         slot = next((i for i, busy in enumerate(self._busy) if busy is None or busy.done()), None)
         if slot is None:
             raise RuntimeError(f"all {self.slots} workers are busy")
-        others = set(multiprocessing.active_children())
         with _no_interrupts():  # a worker inherits this until it ignores Ctrl-C by itself
             try:
                 future = self._pool(slot).submit(function, self._placements[slot], *args)
             except BrokenProcessPool:
                 self._pools[slot] = None
                 future = self._pool(slot).submit(function, self._placements[slot], *args)
-        self._workers |= set(multiprocessing.active_children()) - others
         self._busy[slot] = future
         return future
 
@@ -85,7 +80,7 @@ class LocalEngine:
     def shutdown(self) -> None:
         """Kill the workers; their checkpoints are whole, since those are written atomically."""
         with _no_interrupts():
-            for worker in self._workers & set(multiprocessing.active_children()):
+            for worker in self._context.workers:
                 worker.kill()
             for pool in self._pools:
                 if pool is not None:
@@ -94,11 +89,9 @@ class LocalEngine:
     def _pool(self, slot: int) -> ProcessPoolExecutor:
         pool = self._pools[slot]
         if pool is None:
-            context = multiprocessing.get_context(START_METHOD)
-            context.set_forkserver_preload(["nas.search.preload"])
             pool = ProcessPoolExecutor(
                 1,
-                mp_context=context,
+                mp_context=self._context,
                 initializer=_begin_worker,
                 initargs=(dict(os.environ), self._placements[slot].threads),
             )

@@ -3,7 +3,7 @@
 import safetensors.torch
 
 import nas.architecture.model
-import nas.search.work
+import nas.search.worker
 import nas.training.train
 
 __all__ = ["nas", "safetensors"]

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -12,8 +13,10 @@ from types import ModuleType
 
 import pytest
 
-from nas.search import engine as engine_module
+from nas.search import worker_processes
 from nas.search.engine import LocalEngine, Placement, placements
+
+ROOT = Path(__file__).parents[3]
 
 JOBS = """
 import os, signal, time
@@ -81,7 +84,7 @@ def test_shutdown_does_not_wait_for_work(engine: LocalEngine, jobs: ModuleType) 
         os.kill(pid, 0)
 
 
-@pytest.mark.skipif(engine_module.START_METHOD != "forkserver", reason="workers are not forked from a server here")
+@pytest.mark.skipif(not worker_processes.FORKED, reason="workers are not forked from a server here")
 def test_workers_end_with_the_server_that_they_are_forked_from_and_have_successors(
     engine: LocalEngine, jobs: ModuleType
 ) -> None:
@@ -119,18 +122,6 @@ def test_a_worker_sees_the_environment_of_its_driver_now(
         later.shutdown()
 
 
-def test_processes_of_others_outlive_the_engine(engine: LocalEngine, jobs: ModuleType) -> None:
-    other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
-    other.start()
-    try:
-        assert engine.submit(jobs.place).result(60)
-        engine.shutdown()
-        assert other.is_alive()
-    finally:
-        other.kill()
-        other.join()
-
-
 @pytest.mark.parametrize(
     ("workers", "device", "cores", "gpus", "expected"),
     [
@@ -153,3 +144,28 @@ def test_cores_and_gpus_are_shared_out(
 def test_no_worker_gets_more_threads_than_it_may(limit: int | None, threads: int) -> None:
     (found,) = placements(workers=1, device="cpu", cores=4, gpus=0, most_threads=limit)
     assert found == Placement(device="cpu", threads=threads)
+
+
+SCRIPT = """
+import time
+from multiprocessing import get_context
+from nas.search.engine import LocalEngine, Placement
+
+print("main runs")
+other = get_context("fork").Process(target=time.sleep, args=(600,))
+other.start()
+engine = LocalEngine([Placement(device="cpu", threads=1)])
+print(engine.submit(repr).result(60))
+engine.shutdown()
+print("other runs" if other.is_alive() else "other was killed")
+other.kill()
+"""
+
+
+def test_a_program_needs_no_guard_and_keeps_its_own_children(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "-u", tmp_path / "script.py"], cwd=ROOT, capture_output=True, text=True, check=True,
+        timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["main runs", "Placement(device='cpu', threads=1)", "other runs"], done.stderr
