@@ -12,7 +12,7 @@ from nas.config import DEFAULT_STORAGE
 from nas.results import leaderboard as boards
 from nas.results.displayed import Board, TrialCard
 from nas.results.selection import find
-from nas.results.summary_cache import read_digest
+from nas.results.summary_cache import read_summary
 from nas.search.study import open_study, quiet
 
 
@@ -33,7 +33,7 @@ def leaderboard(
     """
     place = str(storage)
     found = boards.leaderboard(
-        read_digest(place, study), top=top, sort=sort, states=states, where=where, pareto=pareto, storage=place
+        read_summary(place, study), top=top, sort=sort, states=states, where=where, pareto=pareto, storage=place
     )
     return Board(**vars(found))
 

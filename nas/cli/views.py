@@ -20,7 +20,7 @@ from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible, wide_cons
 from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard
 from nas.results.leaderboard import leaderboard as ranked
-from nas.results.summary_cache import read_digest
+from nas.results.summary_cache import read_summary
 from nas.search.study import open_study, quiet
 
 WATCH_SECONDS = 2.0
@@ -47,7 +47,7 @@ def leaderboard(name: str | None, storage: str, output_format: str, view: View, 
     console = Console()
 
     def board() -> Leaderboard:
-        return ranked(read_digest(storage, name), **vars(view))
+        return ranked(read_summary(storage, name), **vars(view))
 
     if watch:
         _watch(board, console)

@@ -18,7 +18,7 @@ from nas.architecture.codegen import source
 from nas.architecture.named import read
 from nas.architecture.spec import Architecture, parse
 from nas.results.rows import Row
-from nas.search.study import CONFIRMED, DATA, identity
+from nas.search.study import CONFIRMED, DATA, constraints_of, identity
 from nas.search.study_data import load_study_data
 from nas.search.trained_weights import Weights, trained_weights
 from nas.space.analytic import metrics, receptive_field
@@ -79,7 +79,7 @@ def check_target(to: Path, *, force: bool) -> None:
 
 def of_text(text: str) -> Subject:
     """An untrained network, by its text or its name, judged by the assignment's constraints."""
-    return _subject(read(text), ", ".join(ASSIGNMENT))
+    return _subject(read(text), ASSIGNMENT)
 
 
 def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, untrained: bool) -> Subject:
@@ -103,7 +103,7 @@ def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, u
         warnings = (f"how images are standardised is left out, the data is out of reach: {error}",)
     return _subject(
         parse(row.architecture),
-        str(made_with["constraints"]),
+        constraints_of(made_with),
         origin=f"study {study.study_name}, trial {row.trial}",
         weights=weights,
         training=_training(study, row, weights) if weights else {},
@@ -155,7 +155,7 @@ def _weights_beside(to: Path) -> Path:
 
 def _subject(
     architecture: Architecture,
-    constraints: str,
+    constraints: Sequence[str],
     *,
     origin: str = "",
     weights: Weights | None = None,
@@ -163,7 +163,7 @@ def _subject(
     data: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Subject:
-    rules = parse_all(constraints.split(", "))
+    rules = parse_all(constraints)
     return Subject(
         architecture=architecture,
         weights=weights,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from types import ModuleType
 
 import pytest
 
+from nas.search import worker_processes
 from nas.search.engine import LocalEngine, Placement, placements
 
 ROOT = Path(__file__).parents[3]
@@ -22,11 +24,17 @@ import os, signal, time
 def place(placement):
     return placement.device, placement.threads, os.environ["OMP_NUM_THREADS"], os.getpid()
 
+def variable(placement, name):
+    return os.environ.get(name)
+
 def die(placement):
     os.kill(os.getpid(), signal.SIGKILL)
 
 def fail(placement):
     raise ValueError("as asked")
+
+def server(placement):
+    return os.getppid(), os.getpid()
 
 def rest(placement, seconds):
     os.kill(os.getpid(), signal.SIGINT)  # a worker leaves Ctrl-C to the driver
@@ -74,6 +82,44 @@ def test_shutdown_does_not_wait_for_work(engine: LocalEngine, jobs: ModuleType) 
     assert time.monotonic() - started < 10
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.skipif(not worker_processes.FORKED, reason="workers are not forked from a server here")
+def test_workers_end_with_the_server_that_they_are_forked_from_and_have_successors(
+    engine: LocalEngine, jobs: ModuleType
+) -> None:
+    server, worker = engine.submit(jobs.server).result(60)
+    resting = engine.submit(jobs.rest, 600.0)
+    os.kill(server, signal.SIGKILL)
+    with pytest.raises(BrokenProcessPool):
+        resting.result(60)
+    successor = engine.submit(jobs.server).result(60)
+    assert successor[0] != server
+    assert successor[1] != worker
+    deadline = time.monotonic() + 60
+    while runs(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not runs(worker), "two workers must not train one candidate"
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
+def test_a_worker_sees_the_environment_of_its_driver_now(
+    engine: LocalEngine, jobs: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_DATA", "/first")
+    assert engine.submit(jobs.variable, "NAS_DATA").result(60) == "/first"
+    monkeypatch.setenv("NAS_DATA", "/second")
+    later = LocalEngine([Placement(device="cpu", threads=1)])
+    try:
+        assert later.submit(jobs.variable, "NAS_DATA").result(60) == "/second"
+    finally:
+        later.shutdown()
 
 
 @pytest.mark.parametrize(
