@@ -24,9 +24,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from nas.architecture import unit_words
 from nas.architecture.units import POST, ArchitectureError, Conv, Excite, Mixed, Part, Shape, Unit, channels_after
@@ -42,8 +42,6 @@ HEADS: tuple[HeadKind, ...] = ("gap", "conv", "fc")
 
 DEFAULT_INPUT: Shape = (3, 32, 32)
 DEFAULT_CLASSES = 10
-
-_UNITS: dict[str, type[Unit]] = {"conv": Conv, "mixed": Mixed, "excite": Excite}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,10 +112,6 @@ class Architecture:
         """Every unit of the stages, in order, with the shapes around it."""
         return tuple(self._walk())
 
-    def walk(self) -> Iterator[Placed]:
-        """The units of ``placed``."""
-        return iter(self.placed)
-
     def _walk(self) -> Iterator[Placed]:
         shape = self.input
         for s, stage in enumerate(self.stages):
@@ -152,22 +146,6 @@ class Architecture:
         counts = Counter(unit_words.letters(p.unit) for p in self.placed if not isinstance(p.unit, Excite))
         return min(counts, key=lambda letters: (-counts[letters], letters), default="N")
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, ready for JSON; ``from_dict`` reads them back."""
-        return {
-            "stages": [[_block_dict(block) for block in stage] for stage in self.stages],
-            "head": self.head,
-            "input": list(self.input),
-            "classes": self.classes,
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Architecture:
-        """The inverse of ``as_dict``."""
-        stages = tuple(tuple(_block(block) for block in stage) for stage in data["stages"])
-        channels, height, width = data["input"]
-        return cls(stages=stages, head=data["head"], input=(channels, height, width), classes=data["classes"])
-
 
 _HEADER = re.compile(rf"(?P<post>{unit_words.LETTERS})(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
 
@@ -197,25 +175,3 @@ def parse(text: str) -> Architecture:
 
 def _mark(block: Block) -> str:
     return "%" if block.scaled else "+" * block.residual
-
-
-def _block_dict(block: Block) -> dict[str, Any]:
-    kinds = {kind: name for name, kind in _UNITS.items()}
-    units = [{"kind": kinds[type(unit)], **{k: _plain(v) for k, v in asdict(unit).items()}} for unit in block.units]
-    return {"residual": block.residual, "scaled": block.scaled, "units": units}
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(v) for v in value] if isinstance(value, tuple) else value
-
-
-def _block(data: dict[str, Any]) -> Block:
-    units = []
-    for unit in data["units"]:
-        values = {k: v for k, v in unit.items() if k != "kind"}
-        if "post" in values:
-            values["post"] = tuple(values["post"])
-        if "parts" in values:
-            values["parts"] = tuple(Part(*part) for part in values["parts"])
-        units.append(_UNITS[unit["kind"]](**values))
-    return Block(units=tuple(units), residual=data["residual"], scaled=data["scaled"])

@@ -32,7 +32,7 @@ def test_strided_last_strides_the_last_stage_too() -> None:
 def test_the_dilated_form_strides_nowhere_and_is_narrower() -> None:
     space = load("assignment")
     choices = {**space.random(random.Random(0)), "form": "dilated", "c1.width": 16, "c2.width": 24}
-    convs = [p.unit for p in space.decode(choices).walk() if isinstance(p.unit, Conv)]
+    convs = [p.unit for p in space.decode(choices).placed if isinstance(p.unit, Conv)]
     assert {c.stride for c in convs} == {1}
     assert convs[0].out == 8
     assert [max(c.dilation for c in convs[i:j]) for i, j in [(0, len(convs))]] == [8]
