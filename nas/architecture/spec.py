@@ -8,8 +8,8 @@ Text form, one word a stage, layers joined by ``-``::
     │  │    │                └ ``+``: a residual around layers joined by ``.``
     │  │    └ pointwise: 1x1
     │  └ convolution to 16 channels, 3x3; k5 kernel, s2 stride, d2 dilation, p3 padding, g4 groups
-    └ what follows every convolution unless it says otherwise (``c16:RB``): B batch norm or L layer norm over the
-      channels, R ReLU, S SiLU, G GELU, H Hardswish, T TanhExp, in this order
+    └ what follows every convolution unless it says otherwise (``c16:RB``): a norm and an activation in this order, by
+      the letters of ``nas.architecture.norm_act.TABLE``: B batch norm, R ReLU, ...
 
 ``dw`` (``dw64``: to 64 channels) is depthwise: one group an input channel. ``mx1_3_7d3a3`` is depthwise over equal
 shares of the channels: one passes, one goes through 3x3, one through an average pool of 3 and 7x7 of dilation 3.
@@ -28,12 +28,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from nas.architecture import unit_words
-from nas.architecture.units import POST, ArchitectureError, Conv, Excite, Mixed, Part, Shape, Unit, channels_after
+from nas.architecture import norm_act, units
+from nas.architecture.errors import ArchitectureError
+from nas.architecture.units import Shape, Unit
 
 __all__ = [
-    "DEFAULT_CLASSES", "DEFAULT_INPUT", "HEADS", "POST", "Architecture", "ArchitectureError", "Block", "Conv", "Excite",
-    "HeadKind", "Mixed", "Part", "Placed", "Shape", "Stage", "Unit", "parse",
+    "DEFAULT_CLASSES", "DEFAULT_INPUT", "HEADS", "Architecture", "ArchitectureError", "Block", "HeadKind", "Placed",
+    "Shape", "Stage", "Unit", "parse",
 ]  # fmt: skip
 
 HeadKind = Literal["gap", "conv", "fc"]
@@ -63,7 +64,7 @@ class Block:
             )
         if self.scaled and not self.residual:
             raise ArchitectureError("a scaled input without a residual: there is nothing to scale: set residual")
-        if self.residual and any(not isinstance(u, Excite) and u.stride > 1 for u in self.units):
+        if self.residual and any(unit.reach().stride > 1 for unit in self.units):
             raise ArchitectureError("a residual block with a stride: its input could not be added: stride outside it")
 
 
@@ -139,22 +140,22 @@ class Architecture:
         for placed in self.placed:
             text = texts[placed.stage][placed.block]
             prefix = f"{text}." if text else _mark(self.stages[placed.stage][placed.block])
-            texts[placed.stage][placed.block] = prefix + unit_words.write(placed.unit, placed.input[0], usual)
+            texts[placed.stage][placed.block] = prefix + placed.unit.write(placed.input[0], usual)
         return "/".join([first, *("-".join(stage) for stage in texts), self.head])
 
     def _usual_post(self) -> str:
-        counts = Counter(unit_words.letters(p.unit) for p in self.placed if not isinstance(p.unit, Excite))
+        counts = Counter(letters for p in self.placed if (letters := p.unit.letters) is not None)
         return min(counts, key=lambda letters: (-counts[letters], letters), default="N")
 
 
-_HEADER = re.compile(rf"(?P<post>{unit_words.LETTERS})(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
+_HEADER = re.compile(r"(?P<post>\w+)(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
 
 
 def parse(text: str) -> Architecture:
     """Read the text form; ArchitectureError names the part that cannot be read."""
     header, *stages, head = text.strip().split("/") if text.count("/") > 1 else ("", "", "")
     match = _HEADER.fullmatch(header)
-    if not stages or match is None:
+    if not stages or match is None or norm_act.read(match["post"]) is None:
         raise ArchitectureError(f"not an architecture: {text!r}: write it like BR/c16-c16s2/c32-c32s2/c64/fc")
     if head not in HEADS:
         raise ArchitectureError(f"unknown head: {head!r}: end the architecture with one of {', '.join(HEADS)}")
@@ -163,11 +164,11 @@ def parse(text: str) -> Architecture:
     for stage in stages:
         blocks = []
         for word in stage.split("-"):
-            units = []
+            members = []
             for part in word.removeprefix("+").removeprefix("%").split("."):
-                units.append(unit_words.read(part, channels, match["post"]))
-                channels = channels_after(units[-1], channels)
-            blocks.append(Block(units=tuple(units), residual=word[:1] in ("+", "%"), scaled=word.startswith("%")))
+                members.append(units.read(part, channels, match["post"]))
+                channels = members[-1].out_channels(channels)
+            blocks.append(Block(units=tuple(members), residual=word[:1] in ("+", "%"), scaled=word.startswith("%")))
         parsed.append(tuple(blocks))
     classes = int(match["classes"] or DEFAULT_CLASSES)
     return Architecture(stages=tuple(parsed), head=head, input=shape, classes=classes)

@@ -7,7 +7,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from constraints.errors import UnusableInputError
-from nas.architecture.spec import Conv, parse
+from nas.architecture.spec import parse
+from nas.architecture.units import Conv
 from nas.space.space import PRESETS, Space, load
 
 TINY_CHOICES: dict[str, bool | int | str] = {
