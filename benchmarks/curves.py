@@ -30,6 +30,7 @@ from nas.training import datasets, recipes
 from nas.training.datasets import Split
 from nas.training.feed import Feed
 from nas.training.train import train
+from nas.user_cache import user_cache
 
 TABLE = Path(__file__).with_name("curves.csv")
 EPOCHS = 4
@@ -89,7 +90,7 @@ def feed(source: str) -> Feed:
     whole = datasets.split(dataset.train_labels, seed=0)
     part = np.sort(np.random.default_rng(0).permutation(whole.train)[:IMAGES])
     split = Split(train=part, validation=whole.validation)
-    return Feed(dataset=dataset, split=split, folder=datasets.default_cache() / "epochs")
+    return Feed(dataset=dataset, split=split, folder=user_cache() / "epochs")
 
 
 def measure(architecture: str, source: str) -> Curve:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from constraints.errors import UnusableInputError
-from nas.validation import read_toml, validated
+from nas.toml import read_toml, validated
 
 FOLDER = Path(__file__).parent
 GOALS = FOLDER / "goals.toml"

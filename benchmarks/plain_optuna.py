@@ -22,6 +22,7 @@ from nas.space.analytic import metrics
 from nas.training import datasets, recipes
 from nas.training.feed import Feed
 from nas.training.train import Epoch, train
+from nas.user_cache import user_cache
 
 NAME = "plain"
 
@@ -41,7 +42,7 @@ def suggest(trial: optuna.Trial, space: spaces.Space) -> dict[str, spaces.Choice
 def search(storage: str, source: str, *, seconds: float, seed: int, epochs: int) -> None:
     """Search for so many seconds; several processes may share the storage."""
     dataset = datasets.load(source)
-    feed = Feed(dataset=dataset, split=datasets.split(dataset.train_labels), folder=datasets.default_cache() / "epochs")
+    feed = Feed(dataset=dataset, split=datasets.split(dataset.train_labels), folder=user_cache() / "epochs")
     space = spaces.load("assignment", input=dataset.image_shape, classes=len(dataset.classes))
     rules = parse_all(ASSIGNMENT)
 

@@ -30,6 +30,7 @@ from nas.training.evaluate import evaluate
 from nas.training.feed import Feed
 from nas.training.recipes import Phase, Recipe
 from nas.training.train import Epoch, train
+from nas.user_cache import user_cache
 
 MARKS = (0.70, 0.80, 0.85)
 PLAIN = "BR/c32-pw32-c48s2/+c48-+c48-c64s2/+c64-+c64d2-dws2-pw96/+dw.pw96-+dw.pw96-+dw.pw96/fc"
@@ -130,7 +131,7 @@ def measure(name: str, row: Row, dataset: datasets.Dataset, seed: int, way: Way)
     feed = Feed(
         dataset=dataset,
         split=None if way.test else datasets.split(dataset.train_labels),
-        folder=datasets.default_cache() / "epochs",
+        folder=user_cache() / "epochs",
         augmentation=row.augmentation,
         probabilities=row.probabilities,
         seed=1000 + seed if row.fresh else 0,

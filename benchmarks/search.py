@@ -37,7 +37,7 @@ from constraints.rules import ASSIGNMENT, parse_all
 from nas.search.budget import Budget
 from nas.search.driver import Driver
 from nas.search.halving import RUNG_FACTOR, Halving
-from nas.search.work import Outcome, Task
+from nas.search.worker import Outcome, Task
 from nas.space import space as spaces
 from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart

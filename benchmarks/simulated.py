@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 
 from nas.architecture.spec import parse
-from nas.search.work import PROGRESS, Outcome, Task, read_progress
+from nas.search.worker import PROGRESS, Outcome, Task, read_progress
 from nas.space.analytic import metrics
 
 T = TypeVar("T")

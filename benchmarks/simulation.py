@@ -35,13 +35,14 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from benchmarks.simulated import Clock, Meter, SimulatedEngine, counted_writes, curve, write_seconds
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.spec import Architecture
+from nas.optuna_private import storage_of
 from nas.search.budget import Budget
 from nas.search.driver import Driver
 from nas.search.halving import MOST_WAITING, rungs
 from nas.search.storage import open_storage
 from nas.search.stored import is_database
 from nas.search.study import CURVE
-from nas.search.work import PROGRESS
+from nas.search.worker import PROGRESS
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
@@ -74,12 +75,13 @@ class Bench:
         self.study = optuna.create_study(
             storage=self.storage, study_name=name, direction="maximize", sampler=self.sampler
         )
+        storage = storage_of(self.study)  # Optuna's cache around it, where it is a database
         self.meter = Meter(self.clock)
         methods = [n for n in dir(BaseStorage) if not n.startswith("_") and callable(getattr(BaseStorage, n))]
         if is_database(place):
             for method in methods:
-                setattr(self.study._storage, method, self._waiting(getattr(self.study._storage, method)))
-        self.meter.watch("storage", self.study._storage, *methods)
+                setattr(storage, method, self._waiting(getattr(storage, method)))
+        self.meter.watch("storage", storage, *methods)
         self.meter.watch("sampler", self.sampler, "sample_relative")
 
     def _waiting(self, function: Callable[..., T]) -> Callable[..., T]:
@@ -206,7 +208,7 @@ def growth(bench: Bench, trials: int) -> dict[str, Any]:
 def plain(bench: Bench, trials: int) -> float:
     """Milliseconds of a trial by Optuna's documented loop, in the study as large as it is."""
     study = optuna.load_study(
-        storage=bench.study._storage,
+        storage=storage_of(bench.study),
         study_name=bench.study.study_name,
         sampler=TPESampler(seed=0),
         pruner=MedianPruner(),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.curves import IMAGES, feed, read
 from nas.search.engine import Engine, LocalEngine, Placement
-from nas.search.work import Task, train_candidate
+from nas.search.worker import Task, train_candidate
 
 
 def images_per_second(engine: Engine, source: str, folder: Path) -> float:

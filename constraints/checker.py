@@ -24,7 +24,7 @@ from constraints.verify import verify as with_probe
 def check(
     model: nn.Module,
     input_size: Sequence[int] = (3, 32, 32),
-    require: Iterable[str] | None = None,
+    require: Iterable[str | Constraint] | None = None,
     *,
     metrics: Iterable[CustomMetric] = (),
     classes: int | None = None,
@@ -34,10 +34,10 @@ def check(
 ) -> Report:
     """Trace ``model`` on one sample of shape ``input_size`` (no batch axis) and judge it.
 
-    ``require`` are expressions such as ``"params < 200k"`` (default: the assignment's set); ``metrics`` are
-    metrics of your own (see ``constraints.metric``); ``classes`` adds the rule that the model gives so many
-    outputs; ``verify`` confirms the receptive field by gradients; ``fixes`` tries single changes on a copy of
-    the model for each rule that fails, which costs some further traces.
+    ``require`` are expressions such as ``"params < 200k"``, or constraints (default: the assignment's set);
+    ``metrics`` are metrics of your own (see ``constraints.metric``); ``classes`` adds the rule that the model
+    gives so many outputs; ``verify`` confirms the receptive field by gradients; ``fixes`` tries single changes
+    on a copy of the model for each rule that fails, which costs some further traces.
 
     Raises UnusableInputError for a model, shape or expression that cannot be used, and ModelFailedError for a
     metric of your own that fails. What the model's own code raises goes through unchanged.
@@ -77,7 +77,7 @@ def definition(thing: Any) -> tuple[str, int] | None:
         return None
 
 
-def _several(require: Iterable[str] | None) -> Iterable[str]:
+def _several(require: Iterable[str | Constraint] | None) -> Iterable[str | Constraint]:
     if require is None:
         return ASSIGNMENT
     return (require,) if isinstance(require, str) else require
@@ -101,13 +101,15 @@ def _verdicts(
 
 
 def _classes(output: tuple[int, ...], expected: int) -> Verdict:
+    constraint = Constraint(metric="classes", op="==", limit=expected)
     outputs, shape = math.prod(output), "x".join(map(str, output)) or "a single number"
     return Verdict(
-        name="classes",
-        expr=f"classes == {expected}",
+        name=constraint.metric,
+        expr=constraint.expr,
         value=outputs,
-        ok=outputs == expected,
+        ok=constraint.holds(outputs),
         why=f"the model gives {outputs:,} values for one sample ({shape}), {expected:,} are expected",
+        constraint=constraint,
     )
 
 

@@ -14,7 +14,6 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from constraints.metrics import Layer
-from constraints.rules import Number
 
 ConvNd = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -357,11 +356,3 @@ def _same_size(conv: ConvNd, kernel: tuple[int, ...], dilation: tuple[int, ...])
 
 def _short(sizes: tuple[int, ...]) -> str:
     return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
-
-
-def gap(value: Number, limit: Number, op: str) -> float:
-    """By how much an integer metric has to change to satisfy ``op limit``; negative: it has to fall."""
-    exact = float(limit) - float(value)
-    if op in {"<", ">"} and exact == int(exact):
-        return exact + (1 if op == ">" else -1)
-    return exact

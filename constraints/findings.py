@@ -68,7 +68,7 @@ class Findings:
             input=tuple(document["input"]),
             output=tuple(document["output"]),
             metrics=MappingProxyType(document["metrics"]),
-            constraints=tuple(Verdict(**_tuples(v)) for v in document["constraints"]),
+            constraints=tuple(Verdict.from_dict(v) for v in document["constraints"]),
             layers=tuple(Layer(**_tuples(layer)) for layer in document["layers"]),
             warnings=tuple(document["warnings"]),
             verified=document["verified"],

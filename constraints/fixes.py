@@ -14,7 +14,7 @@ from torch import nn
 from constraints import edits
 from constraints.edits import Change, Edit, Site
 from constraints.errors import ConstraintError
-from constraints.rules import Verdict, parse
+from constraints.rules import Verdict
 from constraints.trace import Trace
 
 Judged = Callable[[nn.Module], tuple[Trace, tuple[Verdict, ...]]]
@@ -161,10 +161,9 @@ def _advice(verdict: Verdict) -> tuple[str, ...]:
 
 def _need(verdict: Verdict) -> float:
     """By how much the metric of a failing verdict has to change."""
-    if verdict.value is None:
+    if verdict.value is None or verdict.constraint is None:
         return 0
-    rule = parse(verdict.expr, [verdict.name])
-    return edits.gap(verdict.value, rule.limit, rule.op)
+    return verdict.constraint.change(verdict.value)
 
 
 def _candidates(model: nn.Module, traced: Trace, verdict: Verdict) -> Iterator[Edit]:

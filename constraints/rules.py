@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import math
-import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal
+from functools import cached_property
+from math import floor, inf, isfinite
 from typing import Any
 
 from constraints.errors import UnusableInputError
+from constraints.intervals import Interval, Number
 from constraints.metrics import Metrics
 
 ASSIGNMENT = (
@@ -26,21 +27,20 @@ ASSIGNMENT = (
 )
 """The default constraint set: the assignment's rules."""
 
-Number = int | float | Decimal
-"""A metric or a limit; a truth value counts as the integer that it is in Python."""
-
-_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
+Limit = int | Decimal
+_OPERATORS: Mapping[str, Callable[[Limit], tuple[Interval, ...]]] = {
+    "<": lambda limit: (Interval(high=limit, has_high=False),),
+    "<=": lambda limit: (Interval(high=limit),),
+    ">": lambda limit: (Interval(low=limit, has_low=False),),
+    ">=": lambda limit: (Interval(low=limit),),
+    "==": lambda limit: (Interval(low=limit, high=limit),),
+    "!=": lambda limit: (Interval(high=limit, has_high=False), Interval(low=limit, has_low=False)),
 }
+"""What each operator allows: disjoint intervals in ascending order. All that judges a constraint follows from it."""
 _SUFFIXES = {"": 0, "k": 3, "m": 6, "g": 9}
 _TRUTH = {"true": 1, "false": 0}
 _EXPRESSION = re.compile(
-    r"\s*(?P<metric>[A-Za-z_]\w*)\s*(?P<op><=|>=|==|!=|<|>)\s*"
+    rf"\s*(?P<metric>[A-Za-z_]\w*)\s*(?P<op>{'|'.join(sorted(map(re.escape, _OPERATORS), key=len, reverse=True))})\s*"
     r"(?:(?P<truth>true|false)|(?P<value>[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)\s*(?P<suffix>[kmg]?))\s*",
     re.IGNORECASE | re.ASCII,
 )
@@ -54,16 +54,52 @@ class Constraint:
 
     metric: str
     op: str
-    limit: int | Decimal
+    limit: Limit
 
     @property
     def expr(self) -> str:
         """The canonical text, ``params < 200000``; it parses back to the same value."""
         return f"{self.metric} {self.op} {self.limit}"
 
+    @cached_property
+    def allowed(self) -> tuple[Interval, ...]:
+        """The numbers that satisfy it: disjoint intervals in ascending order."""
+        return _OPERATORS[self.op](self.limit)
+
+    @property
+    def hull(self) -> Interval:
+        """The smallest interval that holds every allowed number."""
+        first, last = self.allowed[0], self.allowed[-1]
+        return Interval(low=first.low, has_low=first.has_low, high=last.high, has_high=last.has_high)
+
+    @cached_property
+    def turns(self) -> tuple[int, ...]:
+        """The whole numbers whose verdict differs from that of the whole number just below, ascending."""
+        ends = [turn for interval in self.allowed for turn in interval.turns()]
+        return tuple(sorted(turn for turn in set(ends) if ends.count(turn) % 2))
+
     def holds(self, value: Number) -> bool:
-        """Whether ``value`` satisfies the comparison."""
-        return _OPERATORS[self.op](value, self.limit)
+        """Whether ``value`` satisfies the comparison; what is not a number (NaN) satisfies none."""
+        return any(value in interval for interval in self.allowed)
+
+    def change(self, value: Number) -> float:
+        """By how much a value that breaks it has to change; negative: to fall; 0 where either way is as near."""
+        changes = [interval.change(value) for interval in self.allowed]
+        nearest = min(map(abs, changes))
+        return sum(change for change in changes if abs(change) == nearest)
+
+    def relaxed(self, by: int) -> tuple[tuple[Constraint, ...], ...]:
+        """Sets of constraints, one of which lets any whole number pass that is at most ``by`` beyond a limit.
+
+        A limit between two whole numbers counts as the lower one.
+        """
+        return tuple(tuple(self._around(interval, by)) for interval in self.allowed)
+
+    def _around(self, interval: Interval, by: int) -> Iterator[Constraint]:
+        if interval.low > -inf:
+            yield replace(self, op=">=", limit=floor(interval.low) - by)
+        if interval.high < inf:
+            yield replace(self, op="<=", limit=floor(interval.high) + by)
 
     def decisive(self, value: Any) -> Number | None:
         """The one number that decides the verdict.
@@ -73,15 +109,17 @@ class Constraint:
         the first that breaks ``==`` or ``!=``. No entry at all counts as 0. What is not a finite number is
         unknown.
         """
-        if isinstance(value, (tuple, list)):
-            return self._worst([v for v in value if v is not None]) if None not in value else None
-        return value if value is not None and math.isfinite(value) else None
+        entries = value if isinstance(value, (tuple, list)) else [value]
+        return self._worst(entries) if all(map(_is_known, entries)) else None
 
-    def _worst(self, entries: list[Number]) -> Number:
-        if self.op in {"<", "<="}:
+    def _worst(self, entries: Sequence[Number]) -> Number:
+        if self.hull.low == -inf and self.hull.high < inf:
             return max(entries, default=0)
-        breaking = [v for v in entries if not self.holds(v)] if self.op in {"==", "!="} else []
-        return min(breaking or entries, default=0)
+        return min([v for v in entries if not self.holds(v)] or entries, default=0)
+
+
+def _is_known(value: Number | None) -> bool:
+    return isinstance(value, int) or (value is not None and isfinite(value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +135,24 @@ class Verdict:
     """Changes, each tried on a copy of the model, that satisfy the constraint and break no other; else advice."""
     layers: tuple[str, ...] = ()
     """Names of the layers that the metric counts or is about."""
+    constraint: Constraint | None = field(default=None, compare=False, repr=False)
+    """The constraint itself, where ``expr`` is one; no part of the JSON."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
+        fields = {name: value for name, value in self.__dict__.items() if name != "constraint"}
         value = float(self.value) if isinstance(self.value, Decimal) else self.value
-        return {**self.__dict__, "value": value, "fix": list(self.fix), "layers": list(self.layers)}
+        return {**fields, "value": value, "fix": list(self.fix), "layers": list(self.layers)}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Verdict:
+        """Read back what ``as_dict`` wrote, with its constraint, where ``expr`` is one."""
+        try:
+            constraint = parse(fields["expr"], [fields["name"]])
+        except UnusableInputError:  # an augmentation's rule in words, say
+            constraint = None
+        lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+        return cls(**{**fields, **lists}, constraint=constraint)
 
     def __getitem__(self, key: str) -> Any:
         """A field as the JSON shows it."""
@@ -127,10 +178,10 @@ def parse(expression: str, known: Iterable[str] = ()) -> Constraint:
     return Constraint(metric=match["metric"], op=match["op"], limit=_limit(match, expression))
 
 
-def parse_all(expressions: Iterable[str], known: Iterable[str] = ()) -> tuple[Constraint, ...]:
-    """Parse several expressions, in order."""
+def parse_all(expressions: Iterable[str | Constraint], known: Iterable[str] = ()) -> tuple[Constraint, ...]:
+    """Parse several expressions, in order; what is a constraint already stays as it is."""
     known = tuple(known)
-    return tuple(parse(e, known) for e in expressions)
+    return tuple(e if isinstance(e, Constraint) else parse(e, known) for e in expressions)
 
 
 def judge(
@@ -158,7 +209,15 @@ def _verdict(constraint: Constraint, figure: Any, reason: str, layers: tuple[str
     else:
         ok = constraint.holds(value)
         why = _distance(constraint, value, ok)
-    return Verdict(name=constraint.metric, expr=constraint.expr, value=value, ok=ok, why=why, layers=layers)
+    return Verdict(
+        name=constraint.metric,
+        expr=constraint.expr,
+        value=value,
+        ok=ok,
+        why=why,
+        layers=layers,
+        constraint=constraint,
+    )
 
 
 def _distance(constraint: Constraint, value: Number, ok: bool) -> str:
@@ -174,7 +233,7 @@ def _text(number: Number) -> str:
     return f"{int(number):,}" if number == int(number) else f"{float(number):,.6g}"
 
 
-def _limit(match: re.Match[str], expression: str) -> int | Decimal:
+def _limit(match: re.Match[str], expression: str) -> Limit:
     if match["truth"]:
         return _TRUTH[match["truth"].lower()]
     value = match["value"].replace("_", "")

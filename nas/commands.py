@@ -17,9 +17,9 @@ from rich.live import Live
 from constraints.cli.profiles import read_constraints
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.rules import ASSIGNMENT, parse_all
-from nas.results.digest import read_digest
+from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard, Row, leaderboard
-from nas.results.tables import FORMATS, as_table, print_board
+from nas.results.summary_cache import read_digest
 from nas.search import study as studies
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
 
     _check_format(form)
     config = read_config(config_file, flags)
-    from nas.results.view import SearchView
+    from nas.results.progress import SearchView
     from nas.search import launch as launches
 
     launches.check(config)
@@ -257,10 +257,12 @@ def _best(study: optuna.Study, count: int) -> list[Row]:
 def _confirm(
     study: optuna.Study, rows: Sequence[Row], seeds: Sequence[int], epochs: int | None, config: LaunchConfig
 ) -> list[Confirmation]:
-    from nas.results.view import ConfirmView
+    from nas.results.progress import ConfirmView
     from nas.search import confirm as confirming
     from nas.search import launch as launches
     from nas.search import storage as storages
+    from nas.search.holding import hold, one_line_errors
+    from nas.search.resources import engine
 
     console = Console(stderr=True)
     source = config.data if config.data != "auto" else study.user_attrs.get(studies.SOURCE, "auto")
@@ -272,14 +274,14 @@ def _confirm(
         )
     folder = storages.run_folder(config.storage, study.study_name)
     with (
-        launches.hold(config.storage, study.study_name, "confirm"),
-        launches.one_line_errors(),
+        hold(config.storage, study.study_name, "confirm"),
+        one_line_errors(),
         ConfirmView(console) as view,
     ):
         return confirming.confirm(
             study,
             [(row.trial, row.architecture) for row in rows],
-            engine=launches.engine(config, tasks=len(rows) * len(seeds)),
+            engine=engine(config, tasks=len(rows) * len(seeds)),
             feed=launches.confirm_feed(dataset),
             seeds=seeds,
             epochs=epochs or identity["epochs"],

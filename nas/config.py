@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from constraints.cli.options import read_seconds
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse
-from nas.validation import read_toml, validated
+from nas.toml import read_toml, validated
 
 DEFAULT_TARGET = 0.85
 DEFAULT_STORAGE = "runs/journal.log"

@@ -11,10 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
-
 from constraints.errors import UnusableInputError
 from nas.cpu import cpu_class
+from nas.user_cache import user_cache
 
 State = Literal["ok", "missing", "broken"]
 PACKAGES = ("torch", "torchvision", "albumentations", "optuna", "torchinfo", "rich")
@@ -66,7 +65,7 @@ def examine(storage: str | None = None) -> Iterator[Finding]:
 
 def caches() -> Iterator[Finding]:
     """The folders of the user's cache with their sizes."""
-    place = cache()
+    place = user_cache()
     for name, what in CACHES.items():
         yield _ok("cache", name, f"{_size(_bytes(place / name))} of {what} in {place / name}")
     existing = next(p for p in (place, *place.parents) if p.exists())
@@ -77,7 +76,7 @@ def clean() -> int:
     """Remove the caches; how many bytes that freed. UnusableInputError where a folder cannot be removed."""
     freed = 0
     for name in CACHES:
-        folder = cache() / name
+        folder = user_cache() / name
         freed += _bytes(folder)
         try:
             if folder.exists():
@@ -87,11 +86,6 @@ def clean() -> int:
                 f"cannot remove {folder}: {error.strerror or error}: end the searches that use it, and see its owner"
             ) from None
     return freed
-
-
-def cache() -> Path:
-    """The user's cache folder of this project."""
-    return platformdirs.user_cache_path("neural-architecture-search")
 
 
 def _ok(topic: str, name: str, text: str) -> Finding:
@@ -124,7 +118,7 @@ def _is_there(name: str) -> bool:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    from nas.search.launch import cores
+    from nas.search.resources import cores
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     yield _ok("device", "cpu", f"{cpu_class()}, {cores()} cores, {_size(memory)} memory")
@@ -160,7 +154,7 @@ def _data() -> Finding:
     from nas.training import cifar10
 
     try:
-        place = cifar10.find(cache())
+        place = cifar10.find(user_cache())
     except UnusableInputError as error:
         return Finding(
             topic="data", name="cifar10", state="broken", text=str(error), remedy="correct $NAS_DATA or unset it"

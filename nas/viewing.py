@@ -15,9 +15,9 @@ from rich.text import Text
 
 from constraints.errors import UnusableInputError
 from nas.commands import find, interruptible, open_study
-from nas.results.card import card
+from nas.results.card_table import comparison, print_card, print_comparison
 from nas.results.leaderboard import leaderboard
-from nas.results.show import comparison, print_card, print_comparison
+from nas.results.trial_card import card
 from nas.search.storage import run_folder
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from constraints.cli import validate
 from constraints.sandbox.child import answer
 from constraints.sandbox.parent import Outcome
 from constraints.sandbox.request import Request
-from nas.search import launch
+from nas.search import resources
 from nas.search.engine import Placement
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class HereEngine:
 
 def search_in_this_process(patch: pytest.MonkeyPatch) -> None:
     """Spare each launch the seconds in which a worker process loads torch."""
-    patch.setattr(launch, "LocalEngine", lambda places: HereEngine(slots=len(places)))
+    patch.setattr(resources, "LocalEngine", lambda places: HereEngine(slots=len(places)))
 
 
 def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:

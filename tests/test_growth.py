@@ -15,12 +15,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from constraints.rules import parse_all
 from nas.pareto import ranks
-from nas.results import tables
-from nas.results.digest import Digest, read_digest
-from nas.results.digest import Trial as ShortTrial
+from nas.results import board_table
 from nas.results.leaderboard import leaderboard
+from nas.results.progress import _Trials
 from nas.results.report import page
-from nas.results.view import _Trials
+from nas.results.summary_cache import Digest, read_digest
+from nas.results.summary_cache import Trial as ShortTrial
 from nas.search import halving as halvings
 from nas.search import stored
 from nas.search.halving import Halving
@@ -108,14 +108,14 @@ def test_a_leaderboard_of_all_rows_as_text(form: str) -> None:
     def prepare(n: int) -> Call:
         board = leaderboard(digest_of(n, rises, "accuracy"), top=None, pareto=True)
         assert len(board.rows) == n
-        return partial(tables.as_text, board, form)
+        return partial(board_table.as_text, board, form)
 
     assert_growth(prepare, 200)
 
 
 def test_a_leaderboard_of_all_rows_as_a_table() -> None:
     def prepare(n: int) -> Call:
-        return partial(tables.as_table, leaderboard(digest_of(n, rises, "accuracy"), top=None), 120)
+        return partial(board_table.as_table, leaderboard(digest_of(n, rises, "accuracy"), top=None), 120)
 
     assert_growth(prepare, 200)
 

@@ -1,10 +1,11 @@
-"""Read the values of command line options: shapes, durations, sizes, keyword arguments; no torch."""
+"""Read the values of command line options: formats, shapes, durations, sizes, keyword arguments; no torch."""
 
 from __future__ import annotations
 
 import math
 import re
 import tomllib
+from collections.abc import Sequence
 from typing import Any
 
 from constraints.errors import UnusableInputError
@@ -15,6 +16,12 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", re.IGNORECASE)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _MOST_AXES = 4
 _LARGEST_SIDE = 1_000_000
+
+
+def check_format(name: str, known: Sequence[str]) -> None:
+    """Raise UnusableInputError for an output format that is none of ``known``."""
+    if name not in known:
+        raise UnusableInputError(f"unknown format: {name!r}: use {', '.join(known)}")
 
 
 def read_shape(text: str) -> tuple[int, ...]:

@@ -7,10 +7,9 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from constraints.cli.options import read_arguments, read_bytes, read_numbers, read_seconds, read_shape
+from constraints.cli.options import check_format, read_arguments, read_bytes, read_numbers, read_seconds, read_shape
 from constraints.cli.profiles import chosen
 from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
-from constraints.errors import UnusableInputError
 from constraints.output.formats import FORMATS, NAMES
 from constraints.report import Report
 from constraints.rules import parse_all
@@ -45,8 +44,7 @@ def validate_target(options: Options) -> int:
     Raises UnusableInputError and ModelFailedError as the sandbox does; everything that can be found wrong
     without starting it is found first.
     """
-    if options.format not in NAMES:
-        raise UnusableInputError(f"unknown format: {options.format!r}: use one of {', '.join(NAMES)}")
+    check_format(options.format, NAMES)
     request, tree = _read(options)
     outcome = check_file(request)
     sys.stderr.write(outcome.printed)

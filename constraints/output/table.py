@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from math import inf
 
 from rich.box import Box
 from rich.console import Console
@@ -14,7 +15,7 @@ from constraints.findings import Findings
 from constraints.metrics import Layer
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.tree import Row, rows
-from constraints.rules import Verdict, parse
+from constraints.rules import Verdict
 
 _HEADING_RULE = Box("\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True)
 _WIDTH = 100
@@ -100,13 +101,13 @@ def _row_of(found: Sequence[Row], report: Findings, marked: tuple[Layer, str] | 
 
 def _passing(report: Findings) -> tuple[Layer, str] | None:
     """The first layer at which the receptive field satisfies the lower limit asked of it, and that limit."""
-    wanted = [v for v in report.constraints if v.name == "receptive_field" and ">" in v.expr]
-    for verdict in wanted[:1]:
-        rule = parse(verdict.expr)
-        seeing = (s for s in report.layers if s.receptive_field and _is_map(s))
-        layer = next((s for s in seeing if rule.holds(min(s.receptive_field or ()))), None)
-        return (layer, f"{rule.limit:,}") if layer else None
-    return None
+    rules = (v.constraint for v in report.constraints if v.name == "receptive_field" and v.constraint is not None)
+    rule = next((r for r in rules if r.hull.low > -inf and r.hull.high == inf), None)
+    if rule is None:
+        return None
+    seeing = (s for s in report.layers if s.receptive_field and _is_map(s))
+    layer = next((s for s in seeing if rule.holds(min(s.receptive_field or ()))), None)
+    return (layer, f"{rule.limit:,}") if layer else None
 
 
 def _is_map(layer: Layer) -> bool:

@@ -1,24 +1,23 @@
 """The child's side of the sandbox: load the user's code, check it, answer in JSON lines over a pipe.
 
-Run as ``python -m constraints.sandbox.child FD``; a ``Request`` comes as JSON on standard input. Each line of the
+``constraints.sandbox.guard`` runs it; a ``Request`` comes as JSON on standard input. Each line of the
 answer is ``{"stage": ...}``, the last one ``{"report": ...}`` or ``{"error": ...}``.
 """
 
 from __future__ import annotations
 
-import ctypes
 import difflib
 import importlib
 import importlib.util
 import inspect
 import json
 import os
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,19 +31,15 @@ from constraints.rules import Verdict, parse_all
 from constraints.sandbox.request import Request, Target
 from constraints.user_metrics import found_in
 
-_SET_PARENT_DEATH_SIGNAL = 1
-_SET_CHILD_SUBREAPER = 36
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _FOREVER_SECONDS = 10**6
 _PACKAGE = Path(__file__).parents[1]
 Send = Callable[[Mapping[str, Any]], None]
 
 
-def main() -> None:
+def main(pipe: int) -> None:
     """Answer the one request, and leave without running what the user's code may have put at the exit."""
     me = os.getpid()
-    pipe = int(sys.argv[1])
-    os.set_inheritable(pipe, False)
     request = Request.from_json(sys.stdin.read())
 
     def send(line: Mapping[str, Any]) -> None:
@@ -69,13 +64,11 @@ def _write(pipe: int, data: bytes) -> None:
 
 
 def _limit(memory_bytes: int) -> None:
-    """Die with the parent, take in orphans, let no allocation pass the limit (torch's libraries are mapped already)."""
+    """Let no allocation pass the limit; torch's libraries are mapped already."""
     if not sys.platform.startswith("linux"):
         return
     import resource
 
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
     used = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
     if used > memory_bytes:
         raise UnusableInputError(
@@ -93,13 +86,13 @@ def answer(request: Request, send: Send) -> Report:
     target = request.target
     thing, module = _load(target, "import", send)
     metrics = found_in(vars(module))
-    parse_all(request.require, [m.name for m in metrics])
+    constraints = parse_all(request.require, [m.name for m in metrics])
     model = _model(target, thing, request.arguments, send)
     with _stage("forward", send):
         report = check(
             model,
             request.input,
-            request.require,
+            constraints,
             metrics=metrics,
             classes=request.classes,
             verify=request.verify,
@@ -107,14 +100,10 @@ def answer(request: Request, send: Send) -> Report:
             target=target.text,
         )
     place = definition(thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(model))
-    report = _placed(report, place)
+    report = replace(report, location=place)
     if request.augmentation:
         report = report.with_verdicts(_augmentation(request.augmentation, request, send))
     return report
-
-
-def _placed(report: Report, place: tuple[str, int] | None) -> Report:
-    return Report.from_dict({**report.to_dict(), "location": {"file": place[0], "line": place[1]} if place else None})
 
 
 @contextmanager
@@ -263,7 +252,3 @@ def _augmentation(target: Target, request: Request, send: Send) -> Verdict:
             f"not an albumentations pipeline: {target.name!r} is {type(thing).__name__}: name a Compose"
         )
     return judge_augmentation(thing, request.mean, image=request.input[-2:])
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,9 @@
 """Check a user's file in a child process with limits on time, memory, processes and output; no torch here.
 
-The child is a fresh interpreter in its own session. Its findings come back as lines of JSON over a pipe of
-their own; what the user's code prints is caught apart and bounded. These limits keep an accident from taking
-the machine down; they are no jail: the user's code may still read and write files and open connections.
+The child is a fresh interpreter in its own session, under a guard that outlives it. Its findings come back as
+lines of JSON over a pipe of their own; what the user's code prints is caught apart and bounded. These limits keep
+an accident from taking the machine down; they are no jail: the user's code may still read and write files and
+open connections.
 """
 
 from __future__ import annotations
@@ -58,7 +59,10 @@ def check_file(request: Request) -> Outcome:
 
 @dataclass
 class _Child:
-    """A running check: reads its two pipes, watches its limits, ends it and everything that it started."""
+    """A running check: reads its two pipes, watches its limits, ends it and everything that it started.
+
+    ``process`` is the guard; ``code`` is how the process under it ended that runs the user's code.
+    """
 
     request: Request
     stage: str = "start"
@@ -66,6 +70,7 @@ class _Child:
     output: bytearray = field(default_factory=bytearray)
     output_bytes: int = 0
     watched: float = 0.0
+    code: int | None = None
 
     def __enter__(self) -> _Child:
         self.mark = f"{os.getpid()}-{time.monotonic_ns()}"
@@ -90,11 +95,11 @@ class _Child:
         self.results.close()
 
     def result(self) -> Report:
-        """Wait for the child's last line, or for a limit."""
+        """Wait for the child's answer and its end, or for a limit."""
         answer = self._answer()
         left = self.family.left_behind()
         if answer is None:
-            raise ModelFailedError(_ending(self.process, self.stage, self.printed()))
+            raise ModelFailedError(_ending(self.code, self.stage, self.printed()))
         if "error" in answer:
             raise _error(answer)
         if left:
@@ -110,7 +115,7 @@ class _Child:
         paths = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
         environment = {"OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"} | os.environ
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "constraints.sandbox.child", str(result_pipe)],
+            [sys.executable, "-P", "-m", "constraints.sandbox.guard", str(result_pipe)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -124,16 +129,19 @@ class _Child:
         return process
 
     def _answer(self) -> dict[str, Any] | None:
-        """The child's final message; None when it ended without one."""
+        """The child's final message, once it has ended; None where it left none."""
         assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self.results, selectors.EVENT_READ, self._read_results)
             selector.register(self.process.stdout, selectors.EVENT_READ, self._read_output)
             answer, ended = None, False
-            while answer is None and not ended:
-                ended = self.process.poll() is not None
-                self._read(selector, 0 if ended else _POLL_SECONDS)
-                answer = self._message()
+            while not ended:
+                guard = self.process.poll()  # before the pipes are read: what it wrote is in them
+                self._read(selector, _POLL_SECONDS if guard is None else 0)
+                answer = self._message() or answer
+                if self.code is None:
+                    self.code = guard
+                ended = self.code is not None
                 self._watch()
             self._read(selector, 0)
             return answer
@@ -156,16 +164,20 @@ class _Child:
         return bool(data)
 
     def _message(self) -> dict[str, Any] | None:
-        """The next complete line that is an answer; a line that only tells the stage is noted."""
+        """The answer, where it is among the complete lines; those that tell the stage and the end are noted."""
+        answer = None
         while (end := self.lines.find(b"\n")) >= 0:
             line = json.loads(self.lines[:end])
             del self.lines[: end + 1]
-            if "stage" not in line:
-                return line  # type: ignore[no-any-return]
-            if self.stage == "start":
-                self.started = time.monotonic()
-            self.stage = line["stage"]
-        return None
+            if "stage" in line:
+                if self.stage == "start":
+                    self.started = time.monotonic()
+                self.stage = line["stage"]
+            elif "ended" in line:
+                self.code = line["ended"]
+            else:
+                answer = line
+        return answer
 
     def _watch(self) -> None:
         """Raise ModelFailedError when a limit is passed."""
@@ -178,7 +190,7 @@ class _Child:
         if self.stage == "start" or now - self.watched < _POLL_SECONDS:
             return
         self.watched = now
-        processes = self.family.living()
+        processes = self.family.living() - {self.process.pid}
         if len(processes) > _MOST_PROCESSES:
             raise self._outgrown("started too many processes", f"over {_MOST_PROCESSES}: start fewer")
         if (used := resident_bytes(processes)) > self.request.limits.memory_bytes:
@@ -193,9 +205,8 @@ def _error(answer: Mapping[str, Any]) -> ConstraintError:
     return kind(answer["message"], traceback=answer.get("traceback", ""))
 
 
-def _ending(process: subprocess.Popen[bytes], stage: str, printed: str) -> str:
+def _ending(code: int | None, stage: str, printed: str) -> str:
     """Why a child that gave no answer is gone, in one line."""
-    code = process.poll()
     if code is not None and code < 0:
         name = signal.Signals(-code).name
         reason = {"SIGSEGV": " (segmentation fault)", "SIGKILL": " (out of memory?)"}.get(name, "")

@@ -35,8 +35,8 @@ class _Stat(NamedTuple):
 class Family:
     """A check's leader, everything that descends from it, and everything that carries its mark.
 
-    A descendant is known by its parents (the leader is their subreaper, so orphans stay its children), by the
-    leader's session, by ``mark`` in the environment that it inherited, or by having been seen before.
+    A descendant is known by its parents (the leader takes in orphans, and runs until it is ended), by the leader's
+    session, by ``mark`` in the environment that it inherited, or by having been seen before.
     """
 
     leader: int

@@ -15,9 +15,10 @@ from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upl
 from rich.console import Console
 
 from constraints.errors import UnusableInputError
-from nas.results.card import Card, card
+from nas.optuna_private import storage_of
+from nas.results.card_table import print_card
 from nas.results.leaderboard import Row
-from nas.results.show import print_card
+from nas.results.trial_card import Card, card
 
 HOST = "127.0.0.1"
 _CARD_COLUMNS = 110
@@ -53,7 +54,7 @@ def serve(study: optuna.Study, store: FileSystemArtifactStore, port: int) -> NoR
     from optuna_dashboard import run_server
 
     try:
-        run_server(study._storage, host=HOST, port=port, artifact_store=store)
+        run_server(storage_of(study), host=HOST, port=port, artifact_store=store)
     except OSError as error:
         raise UnusableInputError(f"cannot listen on {HOST}:{port}: {error.strerror}: give another --port") from None
     raise KeyboardInterrupt  # the one thing that ends the server, which keeps it to itself

@@ -19,7 +19,7 @@ from nas.architecture.codegen import source
 from nas.architecture.spec import Architecture, parse
 from nas.results.leaderboard import Row
 from nas.search.study import CONFIRMED, DATA, IDENTITY, SOURCE
-from nas.search.weights import Weights, trained_weights
+from nas.search.trained_weights import Weights, trained_weights
 from nas.space.analytic import metrics, receptive_field
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Subject:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The figures by name."""
+        """The metrics by name."""
         return metrics(self.architecture).as_dict()
 
     def metadata(self) -> dict[str, str]:
@@ -230,9 +230,9 @@ def _about(subject: Subject, weights: Path) -> str:
     sections = [
         str(subject.architecture),
         f"Found by a neural architecture search: {subject.origin}." if subject.origin else "",
-        _section(f"Figures, for one {shape} image", [(k, _figure(v)) for k, v in subject.metrics.items()]),
+        _section(f"Figures, for one {shape} image", [(k, _value(v)) for k, v in subject.metrics.items()]),
         _section("Constraints", [(v.expr, f"{'holds' if v.ok else 'BROKEN'}: {v.why}") for v in subject.verdicts]),
-        _section("Training", [(k, _figure(v)) for k, v in subject.training.items()]),
+        _section("Training", [(k, _value(v)) for k, v in subject.training.items()]),
         _input(subject),
         _loading(subject, weights),
     ]
@@ -250,9 +250,9 @@ def _section(title: str, rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join([f"{title}:", *lines])
 
 
-def _figure(value: Any) -> str:
+def _value(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_figure, value))
+        return ", ".join(map(_value, value))
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return f"{value:.4f}" if isinstance(value, float) else str(value)

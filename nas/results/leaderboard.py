@@ -13,7 +13,7 @@ import numpy as np
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
 from nas.pareto import front as front_of
-from nas.results.digest import Seen
+from nas.results.summary_cache import Seen
 from nas.search.stored import TrialState
 from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, REASON, REJECTED, TARGET, accuracy
 from nas.space.attributes import ARCHITECTURE
@@ -54,7 +54,7 @@ class Row:
 
 
 SORT_KEYS = tuple(name for name in Row.__dataclass_fields__ if name not in {"rank", "curve"})
-FIGURES = tuple(name for name in SORT_KEYS if name not in {"state", "architecture", "reason"})
+METRICS = tuple(name for name in SORT_KEYS if name not in {"state", "architecture", "reason"})
 """What rows can be chosen by with a comparison."""
 
 
@@ -107,14 +107,14 @@ def leaderboard(
 ) -> Leaderboard:
     """The best ``top`` trials in ``states`` (all where none is given), ranked by ``sort``, accuracies best first.
 
-    ``where`` holds comparisons such as ``params < 100k`` that each must hold of a row's FIGURES; a figure that is not
+    ``where`` holds comparisons such as ``params < 100k`` that each must hold of a row's METRICS; a metric that is not
     known yet satisfies none. ``pareto`` keeps those of them that no other dominates in accuracy and ``costs``. Raises
-    UnusableInputError for a sort key, a state or a figure that there is not.
+    UnusableInputError for a sort key, a state or a metric that there is not.
     """
-    wanted, rules = set(states) or set(STATES), parse_all(where, FIGURES)
+    wanted, rules = set(states) or set(STATES), parse_all(where, METRICS)
     _known("state", wanted, STATES)
     _known("sort key", {sort}, SORT_KEYS)
-    _known("figure", {rule.metric for rule in rules}, FIGURES)
+    _known("metric", {rule.metric for rule in rules}, METRICS)
     attrs = study.user_attrs
     trials = [t for t in study.get_trials(deepcopy=False) if ARCHITECTURE in t.user_attrs]
     rows = [_row(t, attrs) for t in trials]

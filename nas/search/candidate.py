@@ -13,7 +13,7 @@ from optuna.trial import Trial
 
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture
-from nas.search.work import Outcome
+from nas.search.worker import Outcome
 
 
 class State(Enum):

@@ -17,7 +17,7 @@ import optuna
 from constraints.errors import UnusableInputError
 from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.study import CONFIRMED
-from nas.search.work import Confirmed, Task, confirm_candidate, read_progress
+from nas.search.worker import Confirmed, Task, confirm_candidate, read_progress
 
 if TYPE_CHECKING:
     from nas.training.feed import Feed

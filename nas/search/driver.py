@@ -24,7 +24,7 @@ from nas.search.pace import EpochTimes, Pace, forget_steps
 from nas.search.pool import BELOW, Pool
 from nas.search.proposals import Proposals
 from nas.search.trial_store import TrialStore, best_accuracy
-from nas.search.work import Outcome, Task, read_progress, train_candidate
+from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
 
 if TYPE_CHECKING:

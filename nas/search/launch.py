@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 import torch
-from filelock import FileLock, Timeout
-from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy.exc import SQLAlchemyError
 
 from constraints.augmentation import judge_augmentation
 from constraints.errors import UnusableInputError
@@ -23,10 +18,11 @@ from nas.config import DEFAULT_TARGET, LaunchConfig
 from nas.cpu import cpu_class
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
-from nas.search.engine import Engine, LocalEngine, placements
-from nas.search.lease import LAPSE_SECONDS, Lease
+from nas.search.holding import hold, one_line_errors
 from nas.search.objectives import Objectives
-from nas.search.storage import is_postgresql, open_storage, reason, run_folder
+from nas.search.postgres_lease import LAPSE_SECONDS
+from nas.search.resources import engine, gpus, machine_name
+from nas.search.storage import open_storage, run_folder
 from nas.search.study import DATA, PRECISIONS, SOURCE, TARGET, create_or_resume
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
@@ -37,6 +33,7 @@ from nas.training.augmentation import PIPELINES
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
 from nas.training.precision import Precision, resolve
+from nas.user_cache import user_cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +92,7 @@ def prepare(
         seed=config.seed,
         objectives=objectives,
         precisions=known,
-        machine=_machine(config),
+        machine=machine_name(config),
         observe=observe,
         hold=check,
     )
@@ -132,13 +129,6 @@ def precisions(study: optuna.Study) -> dict[str, Precision]:
     return known
 
 
-def _machine(config: LaunchConfig) -> str:
-    """What trains, in words."""
-    if config.engine != "local":
-        return "Ray cluster"
-    return "GPU" if gpus(config.device) else cpu_class()
-
-
 def run(prepared: Prepared) -> Summary:
     """Search until a budget is spent; UnusableInputError where the disk or the database became unavailable.
 
@@ -148,49 +138,13 @@ def run(prepared: Prepared) -> Summary:
         return prepared.driver.run()
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn a full disk, a vanished folder or a lost database into one line."""
-    try:
-        yield
-    except OSError as error:
-        raise UnusableInputError(
-            f"cannot continue: {error.filename or 'the disk'}: {error.strerror or error}: "
-            "fix that and launch again, which resumes the study"
-        ) from error
-    except (SQLAlchemyError, StorageInternalError) as error:
-        raise UnusableInputError(
-            f"the storage became unavailable: {reason(error.__cause__ or error)}: "
-            "fix that and launch again, which resumes the study"
-        ) from error
-
-
-def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
-    """The workers of this machine, or of a Ray cluster; for few ``tasks`` fewer of this machine, each with more cores.
-
-    Raises UnusableInputError where a GPU is asked for and there is none, or the cluster cannot be reached.
-    """
-    if config.engine != "local":
-        from nas.search.ray_engine import RayEngine
-
-        root = run_folder(config.storage, config.study)
-        address = config.engine.partition(":")[2] or None
-        return RayEngine(root=root, address=address, workers=config.workers, device=config.device, tasks=tasks)
-    count = gpus(config.device)
-    workers = config.workers or count or cores()
-    workers = min(workers, tasks or workers)
-    return LocalEngine(
-        placements(workers=workers, device=config.device, cores=cores(), gpus=count, most_threads=most_threads())
-    )
-
-
 def search_feed(dataset: Dataset, seed: int) -> Feed:
     """What candidates train on: the training part of the split, judged by the validation part.
 
     Raises UnusableInputError where the augmentation breaks the assignment's rule 6, which speaks of 32x32 images.
     """
     split = datasets.split(dataset.train_labels, seed=0)
-    feed = Feed(dataset=dataset, split=split, folder=datasets.default_cache() / "epochs", seed=seed)
+    feed = Feed(dataset=dataset, split=split, folder=user_cache() / "epochs", seed=seed)
     mean = [float(m) for m in feed.mean]
     verdict = judge_augmentation(PIPELINES[feed.augmentation](mean, **feed.probabilities), mean)
     if not verdict.ok:
@@ -200,69 +154,7 @@ def search_feed(dataset: Dataset, seed: int) -> Feed:
 
 def confirm_feed(dataset: Dataset) -> Feed:
     """The whole training set, judged by the test set."""
-    return Feed(dataset=dataset, split=None, folder=datasets.default_cache() / "epochs")
-
-
-def gpus(device: str) -> int:
-    """How many GPUs this machine has; UnusableInputError where ``device`` is cuda and it has none."""
-    if device == "cpu" or (device == "auto" and not Path("/dev/nvidiactl").exists()):
-        return 0
-    count = torch.cuda.device_count()
-    if device == "cuda" and not count:
-        raise UnusableInputError("no GPU: cuda: this machine has none that torch can use: take --device cpu")
-    return count
-
-
-def cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def most_threads() -> int | None:
-    """The limit that OMP_NUM_THREADS sets to the threads of a process; None where it sets none."""
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    return int(text) if text.isdecimal() and int(text) > 0 else None
-
-
-@contextmanager
-def hold(
-    place: str, study: str, job: str = "driver", *, storage: BaseStorage | None = None, lapse: float = LAPSE_SECONDS
-) -> Iterator[Callable[[], None]]:
-    """Keep a second ``job`` off a study: by a lease in PostgreSQL, and off the folder of its checkpoints by a file.
-
-    Yields what a search calls before each step (``Lease.check``); nothing commits through ``storage`` without the
-    lease. Raises UnusableInputError where another holds the study.
-    """
-    with ExitStack() as held:
-        check: Callable[[], None] = _nothing
-        if is_postgresql(place):
-            with one_line_errors():
-                lease = held.enter_context(Lease(place, study, job, lapse=lapse))
-            check = lease.check
-            if isinstance(storage, RDBStorage):
-                lease.guard(storage.engine)
-        lock = _lock(run_folder(place, study), study, job)
-        held.callback(lock.release)
-        yield check
-
-
-def _lock(folder: Path, study: str, job: str) -> FileLock:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{job}.lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise UnusableInputError(
-            f"study {study!r} is held by another process that works in {folder}: "
-            "wait for it to end, or take another --study"
-        ) from None
-    except OSError as error:
-        raise UnusableInputError(f"cannot write {folder}: {error.strerror}: give --storage a writable path") from None
-    return lock
-
-
-def _nothing() -> None:
-    """What is held by a file alone is not lost meanwhile."""
+    return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs")
 
 
 def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> dict[str, object]:

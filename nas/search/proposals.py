@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, Trial
 from nas.architecture.spec import Architecture
 from nas.search.candidate import Candidate, set_leftover_aside
 from nas.search.trial_store import TrialStore, proposed
-from nas.search.work import read_progress
+from nas.search.worker import read_progress
 from nas.space.analytic import metrics
 from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
 

@@ -26,8 +26,9 @@ import numpy as np
 
 from constraints.errors import UnusableInputError
 from nas.search.engine import Placement
-from nas.search.mirror import Keeper, Mirror
-from nas.search.work import Task
+from nas.search.file_sync import Keeper, Mirror
+from nas.search.worker import Task
+from nas.user_cache import user_cache
 
 if TYPE_CHECKING:
     from nas.training.feed import Feed
@@ -272,10 +273,10 @@ def _plain(feed: Feed) -> dict[str, Any]:
 
 def _feed(plain: dict[str, Any]) -> Feed:
     """The feed on the machine where it is needed; its epochs are in that machine's cache."""
-    from nas.training.datasets import Dataset, default_cache
+    from nas.training.datasets import Dataset
     from nas.training.feed import Feed
 
-    return Feed(**{**plain, "dataset": Dataset(**plain["dataset"]), "folder": default_cache() / "epochs"})
+    return Feed(**{**plain, "dataset": Dataset(**plain["dataset"]), "folder": user_cache() / "epochs"})
 
 
 def _got(ref: Any) -> Any:

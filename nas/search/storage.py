@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.storages.journal._file import get_lock_file
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from constraints.errors import UnusableInputError
 from nas.search.stored import Operation, is_database
@@ -100,32 +99,26 @@ def masked(text: str) -> str:
     return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
 
 
-class _FileLock(JournalFileOpenLock):
-    """A lock of the operating system: unlike Optuna's own, none is left to wait for when its holder is killed."""
-
-    def __init__(self, journal: Path) -> None:
-        super().__init__(str(journal))
-        self._lock = FileLock(f"{journal}.lock")
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self._lock.release()
-
-
-class _Journal(JournalFileBackend):
+class _Journal(BaseJournalBackend):
     """A journal that calls fsync only for intermediate values, final states and study attributes.
 
     One call makes every earlier line durable too. A killed process loses nothing either way. A machine that fails can
-    only lose a trial that has no epoch yet, which is proposed again.
+    only lose a trial that has no epoch yet, which is proposed again. The lock is the operating system's: unlike
+    Optuna's own, none is left to wait for when its holder is killed.
     """
+
+    def __init__(self, path: Path, lock: FileLock) -> None:
+        self._path, self._lock = path, lock
+        self._reader = JournalFileBackend(str(path))
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        """The lines from that number on."""
+        return self._reader.read_logs(log_number_from)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write lines; whole ones only, while this process holds the lock."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        with get_lock_file(self._lock), Path(self._file_path).open("ab") as file:
+        with self._lock, self._path.open("ab") as file:
             file.write(lines.encode())
             if not all(log["op_code"] in _OF_A_PROPOSAL for log in logs):
                 file.flush()
@@ -133,17 +126,14 @@ class _Journal(JournalFileBackend):
 
 
 def _journal(path: Path, *, write: bool) -> BaseStorage:
-    lock = _FileLock(path)
+    lock = FileLock(f"{path}.lock")
     try:
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)
             _refuse_other_files(path)
-            lock.acquire()
-            try:
+            with lock:
                 _set_torn_line_aside(path)
-            finally:
-                lock.release()
-        return JournalStorage(_Journal(str(path), lock_obj=lock))
+        return JournalStorage(_Journal(path, lock))
     except OSError as error:
         raise UnusableInputError(
             f"cannot open the storage {path}: {error.strerror or error}: give --storage a writable path"

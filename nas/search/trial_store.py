@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
+from nas.optuna_private import reopened, storage_of
 from nas.search.study import CURVE, REASON, REJECTED
 from nas.space.attributes import ARCHITECTURE
 
@@ -25,7 +26,7 @@ class TrialStore:
     def __init__(self, study: optuna.Study) -> None:
         """Nothing is read yet."""
         self.study = study
-        self._storage = study._storage  # the one private name: a study has no public way to its storage
+        self._storage = storage_of(study)
         self._ids: dict[int, int] = {}
 
     def trials(self) -> list[FrozenTrial]:
@@ -38,7 +39,7 @@ class TrialStore:
 
     def reopen(self, number: int) -> Trial:
         """A trial that has not ended, to be written to again."""
-        return Trial(self.study, self._id(number))
+        return reopened(self.study, self._id(number))
 
     def suggest(self, trial: Trial, distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
         """What the study's sampler chooses for a trial, stored as its parameters; those it has already stay."""

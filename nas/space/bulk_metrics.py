@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from math import ceil, floor
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -191,19 +191,8 @@ class Vector:
 
 
 def compare(constraint: Constraint, values: Array) -> Mask:
-    """``constraint.holds`` of an array of whole numbers; a limit between two of them is rounded to the nearer side."""
-    limit = constraint.limit
-    if limit != floor(limit) and constraint.op in ("==", "!="):
-        return np.full(len(values), constraint.op == "!=")
-    exact = ceil(limit) if constraint.op in ("<", ">=") else floor(limit)
-    return np.asarray(_COMPARE[constraint.op](values, exact))
-
-
-_COMPARE: Mapping[str, Callable[..., Any]] = {
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
-    "==": np.equal,
-    "!=": np.not_equal,
-}
+    """``constraint.holds`` of an array of whole numbers: the verdict far below, turned at each turn that is reached."""
+    result = np.full(len(values), constraint.holds(-inf))
+    for turn in constraint.turns:
+        result ^= values >= turn
+    return result

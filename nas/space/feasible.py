@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from constraints.errors import UnusableInputError
+from constraints.intervals import Number
 from constraints.metrics import Metrics
-from constraints.rules import Constraint, Number, judge
+from constraints.rules import Constraint, judge
 from nas.architecture.spec import Architecture
 from nas.space.analytic import metrics
 from nas.space.bulk_metrics import ALIASES, Mask, Vector

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Container, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from optuna.distributions import BaseDistribution
-from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+
+from nas.optuna_private import OpenTPE, with_trials_as
 
 MOST_LEARNT = 1_000
 """Trials of which TPE makes either of its two models, which cost time and memory with each."""
@@ -20,37 +21,25 @@ Values = Callable[[FrozenTrial], Sequence[float]]
 """What a trial is worth as far as it is trained, for each direction of its study."""
 
 
-class SoFar:
+def so_far(study: Study, values: Values | None) -> Study:
     """A study as TPE should see it: a trial that is not complete but has intermediate values counts by them.
 
-    It counts as pruned, or, in a study of several objectives, as complete with ``values``. TPE by itself takes every
-    running trial for a bad one, and cannot rank pruned trials by several objectives.
+    It counts as pruned, or, in a study of several objectives, as complete with ``values``, which is needed there. TPE
+    by itself takes every running trial for a bad one, and cannot rank pruned trials by several objectives.
     """
+    has_one_objective = len(study.directions) == 1
 
-    def __init__(self, study: Study, values: Values | None) -> None:
-        """``values`` is needed for several objectives."""
-        self._study, self._values = study, values
-        self._has_one_objective = len(study.directions) == 1
-
-    def __getattr__(self, name: str) -> Any:
-        """All else is the study's."""
-        return getattr(self._study, name)
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        trials = map(self._shown, self._study._get_trials(deepcopy=deepcopy, use_cache=use_cache))
-        return [trial for trial in trials if states is None or trial.state in states]
-
-    def _shown(self, trial: FrozenTrial) -> FrozenTrial:
+    def shown(trial: FrozenTrial) -> FrozenTrial:
         if trial.state not in (TrialState.RUNNING, TrialState.PRUNED):
             return trial
-        if self._has_one_objective:
+        if has_one_objective:
             is_waiting = trial.state == TrialState.RUNNING and trial.intermediate_values
             return _with(trial, TrialState.PRUNED) if is_waiting else trial
-        if self._values is None or not trial.intermediate_values:
+        if values is None or not trial.intermediate_values:
             return _with(trial, TrialState.RUNNING)
-        return _with(trial, TrialState.COMPLETE, list(self._values(trial)))
+        return _with(trial, TrialState.COMPLETE, list(values(trial)))
+
+    return with_trials_as(study, shown)
 
 
 def _with(trial: FrozenTrial, state: TrialState, values: list[float] | None = None) -> FrozenTrial:
@@ -62,7 +51,7 @@ def _with(trial: FrozenTrial, state: TrialState, values: list[float] | None = No
     return shown
 
 
-class BulkTPE(TPESampler):
+class BulkTPE(OpenTPE):
     """TPE that looks for its best candidate among those that are allowed.
 
     TPE draws candidates from its model of good trials and proposes the one with the best ratio of likelihoods; here
@@ -82,23 +71,22 @@ class BulkTPE(TPESampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The choices of TPE, learnt from all that is trained."""
-        return super().sample_relative(cast("Study", SoFar(study, self.values)), trial, search_space)
+        return super().sample_relative(so_far(study, self.values), trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """One choice, learnt from all that is trained."""
-        view = cast("Study", SoFar(study, self.values))
-        return super().sample_independent(view, trial, param_name, param_distribution)
+        return super().sample_independent(so_far(study, self.values), trial, param_name, param_distribution)
 
-    def _build_parzen_estimator(
-        self, study: Study, search_space: dict[str, BaseDistribution], trials: list[FrozenTrial], handle_below: bool
-    ) -> Any:
-        """Of the good trials, or of the others, at most the MOST_LEARNT last."""
-        return super()._build_parzen_estimator(study, search_space, trials[-MOST_LEARNT:], handle_below)
+    def learnt_from(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """At most the MOST_LEARNT last."""
+        return trials[-MOST_LEARNT:]
 
-    def _compute_acquisition_func(self, samples: dict[str, Any], mpe_below: Any, mpe_above: Any) -> Any:
-        values = super()._compute_acquisition_func(samples, mpe_below, mpe_above)
+    def acquisition(
+        self, samples: Mapping[str, npt.NDArray[Any]], values: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """TPE's own value of each candidate; minus infinity for one that is not allowed, or is better but not new."""
         if self.feasible is None or set(samples) != set(self.distributions):
             return values
         columns = {n: [d.to_external_repr(x) for x in samples[n].tolist()] for n, d in self.distributions.items()}

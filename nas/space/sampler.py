@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.optuna_private import storage_of
 from nas.space.attributes import ARCHITECTURE, PROPOSED
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
@@ -71,7 +71,7 @@ class FeasibleSampler(BaseSampler):
         self._proxy = proxy
         self._values = values
         self._others = base(seed)
-        self._known: WeakKeyDictionary[BaseStorage, dict[int, _Known]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Study, _Known] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -96,16 +96,12 @@ class FeasibleSampler(BaseSampler):
                         raise
                 else:
                     text = str(self.feasible.space.decode(choices))
-                    self._claim(study, trial, text)
+                    self._networks(study).claim(trial.number, text)
                     if text not in self._refresh(study, trial):  # no other worker has proposed it meanwhile
                         return choices
-                self._claim(study, trial, "")  # two workers that clash both wait, each for another time
+                self._networks(study).claim(trial.number, "")  # two workers that clash both wait, each for another time
                 time.sleep(random.SystemRandom().uniform(0.0, CLASH_SECONDS))
         raise AssertionError("unreachable")
-
-    @staticmethod
-    def _claim(study: Study, trial: FrozenTrial, text: str) -> None:
-        study._storage.set_trial_system_attr(trial._trial_id, PROPOSED, text)
 
     def _foreign(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """The base sampler's choices of parameters that are none of the space's."""
@@ -215,9 +211,12 @@ class FeasibleSampler(BaseSampler):
 
     def _refresh(self, study: Study, trial: FrozenTrial) -> Set[str]:
         """The networks of the study's other trials."""
-        of_storage = self._known.setdefault(study._storage, {})
-        known = of_storage.setdefault(study._study_id, _Known(self.feasible.space))
-        return known.networks(study.get_trials(deepcopy=False), trial.number)
+        return self._networks(study).of_others(study.get_trials(deepcopy=False), trial.number)
+
+    def _networks(self, study: Study) -> _Known:
+        if study not in self._known:
+            self._known[study] = _Known(self.feasible.space, study)
+        return self._known[study]
 
 
 class _Either(Set[str]):
@@ -239,15 +238,22 @@ class _Either(Set[str]):
 class _Known:
     """The networks that a study holds; what a trial holds for good is read once."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, study: Study) -> None:
         self._space = space
+        self._storage = storage_of(study)
+        self._study_id = self._storage.get_study_id_from_name(study.study_name)
         self._settled: set[str] = set()
         self._open: list[int] = []
         """Numbers of trials whose network may still change."""
         self._read = 0
         """Trials read so far, which are ordered by number."""
 
-    def networks(self, trials: Sequence[FrozenTrial], but: int) -> Set[str]:
+    def claim(self, number: int, text: str) -> None:
+        """Let the study's other workers know the network that a trial is about to get; an empty text takes it back."""
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        self._storage.set_trial_system_attr(trial_id, PROPOSED, text)
+
+    def of_others(self, trials: Sequence[FrozenTrial], but: int) -> Set[str]:
         """The networks of ``trials``, all of the study, without those that only number ``but`` holds."""
         still_open, claims = [], set[str]()
         for number in (*self._open, *range(self._read, len(trials))):

@@ -22,7 +22,7 @@ from nas.architecture import norm_act
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, HeadKind, Shape, Stage
 from nas.architecture.units import Conv
 from nas.space import layer_words
-from nas.validation import read_toml, validated
+from nas.toml import read_toml, validated
 
 Form = Literal["strided", "strided-last", "dilated"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor
 from typing import NamedTuple
 
 import numpy as np
@@ -107,4 +106,4 @@ class Automaton:
 
 def _cap(rules: Sequence[Constraint]) -> int:
     """The least number from which on all constraints agree; at least 1, which tells one stage from none."""
-    return max([1, *(floor(c.limit) + 1 for c in rules)])
+    return max([1, *(turn for c in rules for turn in c.turns)])

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from filelock import FileLock
 
 from constraints.errors import UnusableInputError
 from nas.training import cifar10, images
 from nas.training.images import Progress
+from nas.user_cache import user_cache
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 FORMAT = 1
@@ -61,11 +61,6 @@ class Split:
     validation: np.ndarray
 
 
-def default_cache() -> Path:
-    """The user's cache folder, where decoded data and downloads are kept."""
-    return platformdirs.user_cache_path("neural-architecture-search")
-
-
 def load(source: str = "auto", *, cache: Path | None = None, progress: Progress | None = None) -> Dataset:
     """Open a data set, decoding it once into `cache` (by default the user's cache folder).
 
@@ -74,7 +69,7 @@ def load(source: str = "auto", *, cache: Path | None = None, progress: Progress 
     scikit-learn's handwritten digits with a warning. `progress(done, total)` counts decoded images.
     Raises UnusableInputError for data that is missing, damaged or does not fit.
     """
-    cache = cache or default_cache()
+    cache = cache or user_cache()
     if source == "digits":
         return _digits(cache)
     if source in ("auto", "cifar10"):

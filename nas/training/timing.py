@@ -18,7 +18,7 @@ from torch import nn
 
 from nas import atomic
 from nas.cpu import cpu_class
-from nas.training import datasets
+from nas.user_cache import user_cache
 
 FOLDER = "timings"
 """Where in the user's cache folder timings are kept."""
@@ -54,7 +54,7 @@ def timing() -> Timing:
     """
     about = _about()
     name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
-    place = datasets.default_cache() / FOLDER / f"{name}.json"
+    place = user_cache() / FOLDER / f"{name}.json"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):

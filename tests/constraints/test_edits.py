@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from constraints import edits
-from constraints.edits import Edit, Site, gap
+from constraints.edits import Edit, Site
 from constraints.trace import trace
 from tests.constraints.written import Written
 
@@ -217,12 +217,3 @@ def test_edits_keep_type_bias_and_precision() -> None:
     made = edit.build()
     assert isinstance(made, nn.Conv2d)
     assert (made.bias, made.padding_mode, made.weight.dtype) == (None, "reflect", torch.float64)
-
-
-@pytest.mark.parametrize(
-    ("value", "limit", "op", "change"),
-    [(44, 44, ">", 1), (45, 44, ">=", -1), (44, 44, ">=", 0), (10, 10, "<", -1), (9, 10, "<", 0), (12, 10, "<=", -2),
-     (3, 5, "==", 2), (3, 4.5, ">", 1.5)],
-)  # fmt: skip
-def test_by_how_much_a_figure_has_to_change(value: float, limit: float, op: str, change: float) -> None:
-    assert gap(value, limit, op) == change

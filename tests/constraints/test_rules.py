@@ -1,9 +1,14 @@
 """Expressions parse exactly, round-trip, and judge figures just under, at and just over each limit."""
 
+import operator
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
+from itertools import pairwise
+from math import inf, nan, nextafter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,10 +16,26 @@ from hypothesis import strategies as st
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
-from constraints.rules import ASSIGNMENT, Constraint, judge, parse, parse_all
+from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse, parse_all
 
 METRICS = st.sampled_from(sorted(Metrics.definitions()))
-OPERATORS = st.sampled_from(["<", "<=", ">", ">=", "==", "!="])
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+OPERATORS = st.sampled_from(list(COMPARISONS))
+LIMITS = [
+    "0",
+    "1",
+    "-3",
+    "44",
+    "2.5",
+    "-0.1",
+    str(2**53 + 1),
+    str(2**63),
+    str(2**64 + 1),
+    "1000000G",
+    "0.30000000000000004",
+]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +111,72 @@ def test_each_comparison_under_at_and_over_its_limit(op: str, under: bool, at: b
     assert [constraint.holds(v) for v in (43, 44, 45)] == [under, at, over]
 
 
+def around(limit: int | Decimal) -> list[Any]:
+    """Values near a limit of every kind that a metric may be."""
+    whole = [int(limit) + step for step in (-2, -1, 0, 1, 2)]
+    floats = [float(limit), nextafter(float(limit), -inf), nextafter(float(limit), inf), -inf, inf]
+    return [*whole, *floats, limit, True, False, 10**30, -(10**30)]
+
+
+@pytest.mark.parametrize("text", LIMITS)
+@pytest.mark.parametrize("op", list(COMPARISONS))
+def test_a_comparison_is_pythons_whatever_the_limit_and_the_value(op: str, text: str) -> None:
+    constraint = parse(f"params {op} {text}")
+    for value in around(constraint.limit):
+        assert constraint.holds(value) is COMPARISONS[op](value, constraint.limit), value
+    assert not constraint.holds(nan)
+
+
+@pytest.mark.parametrize("text", LIMITS)
+@pytest.mark.parametrize("op", list(COMPARISONS))
+def test_verdicts_on_whole_numbers_change_at_the_turns_alone(op: str, text: str) -> None:
+    constraint = parse(f"params {op} {text}")
+    middle = int(constraint.limit)
+    numbers = range(middle - 4, middle + 5)
+    verdicts = [COMPARISONS[op](n, constraint.limit) for n in numbers]
+    changes = [after for (was, _), (now, after) in pairwise(zip(verdicts, numbers, strict=True)) if was != now]
+    assert list(constraint.turns) == changes
+
+
+@pytest.mark.parametrize(
+    ("op", "low", "high"),
+    [("<", -inf, 44), ("<=", -inf, 44), (">", 44, inf), (">=", 44, inf), ("==", 44, 44), ("!=", -inf, inf)],
+)
+def test_the_hull_of_what_is_allowed(op: str, low: float, high: float) -> None:
+    hull = parse(f"params {op} 44").hull
+    assert (hull.low, hull.high) == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("value", "expr", "change"),
+    [
+        (44, "> 44", 1), (43, "> 44", 2), (40, ">= 44", 4), (10, "< 10", -1), (12, "< 10", -3), (12, "<= 10", -2),
+        (3, "== 5", 2), (7, "== 5", -2), (5, "!= 5", 0), (3, "> 4.5", 1.5), (6, "<= 4.5", -1.5), (45, ">= 44", 0),
+    ],
+)  # fmt: skip
+def test_by_how_much_a_metric_has_to_change(value: int, expr: str, change: float) -> None:
+    assert parse(f"params {expr}").change(value) == change
+
+
+@pytest.mark.parametrize(
+    ("expr", "by", "sets"),
+    [
+        ("< 10", 0, [["<= 10"]]), ("<= 10", 3, [["<= 13"]]), ("> 10", 3, [[">= 7"]]), (">= 10", 0, [[">= 10"]]),
+        ("== 10", 2, [[">= 8", "<= 12"]]), ("!= 10", 1, [["<= 11"], [">= 9"]]), ("< 2.5", 1, [["<= 3"]]),
+    ],
+)  # fmt: skip
+def test_what_lets_values_just_beyond_a_limit_pass(expr: str, by: int, sets: list[list[str]]) -> None:
+    found = parse(f"params {expr}").relaxed(by)
+    assert [[c.expr for c in several] for several in found] == [[f"params {e}" for e in several] for several in sets]
+
+
+@pytest.mark.parametrize(("entries", "known"), [((), True), ((3, 4), True), ((3, None), False), ((3, nan), False)])
+def test_no_entry_counts_as_nought_and_one_that_is_unknown_makes_all_so(entries: tuple[Any, ...], known: bool) -> None:
+    (verdict,) = judge([parse("convs_per_stage >= 0")], {"convs_per_stage": entries})
+    assert verdict.ok is known
+    assert (verdict.value is not None) is known
+
+
 def test_the_assignment_is_kept_by_the_least_that_keeps_it() -> None:
     least = {
         "receptive_field": 45,
@@ -160,6 +247,21 @@ def test_a_verdict_reads_like_its_json() -> None:
     assert verdict["layers"] == ["a", "b"]
     assert verdict["fix"] == []
     assert verdict.as_dict()["expr"] == "params < 10"
+
+
+def test_a_verdict_keeps_its_constraint_but_not_in_its_json() -> None:
+    (verdict,) = judge([parse("relus < 10", ["relus"])], {"relus": 12})
+    assert verdict.constraint == parse("relus < 10", ["relus"])
+    assert "constraint" not in verdict.as_dict()
+    assert Verdict.from_dict(verdict.as_dict()).constraint == verdict.constraint
+    words = Verdict(name="augmentation", expr="a horizontal flip", value=True, ok=True, why="")
+    assert Verdict.from_dict(words.as_dict()) == words
+    assert words.constraint is None
+
+
+def test_constraints_that_are_parsed_already_stay_as_they_are() -> None:
+    one = Constraint(metric="mine", op="<", limit=3)
+    assert parse_all([one, "params < 4"]) == (one, parse("params < 4"))
 
 
 def test_rules_report_and_command_line_load_no_torch() -> None:

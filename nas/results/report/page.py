@@ -1,4 +1,4 @@
-"""A study as one self-contained page: tables, figures, and every trial's network drawn on demand."""
+"""A study as one self-contained page: tables, charts, and every trial's network drawn on demand."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from plotly.offline import get_plotlyjs
 
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
+from nas.results.board_table import duration
 from nas.results.leaderboard import Leaderboard, Row, front, leaderboard
+from nas.results.report.charts import importance, parallel
 from nas.results.report.diagram import drawing
-from nas.results.report.figures import importance, parallel
-from nas.results.report.holdings import holdings
-from nas.results.tables import duration
+from nas.results.report.space_section import space_section
 from nas.search.study import IDENTITY
 
 MOST_BYTES = 6_000_000
@@ -29,7 +29,7 @@ MOST_BYTES = 6_000_000
 _ROW_BYTES = 520
 """Of a trial's row in the table, beside the texts of its network and its reason."""
 _FRAME_BYTES = 100_000
-"""Of all else than trials and figures."""
+"""Of all else than trials and charts."""
 
 
 _SEPARATORS = (",", ":")
@@ -64,8 +64,8 @@ def render(study: optuna.Study) -> str:
     trials = study.get_trials(deepcopy=False)
     identity = study.user_attrs.get(IDENTITY, {})
     constraints = _constraints(identity)
-    figures = {"importance": importance(trials), "parallel": parallel(trials)}
-    plots = {name: figure.plot for name, figure in figures.items()}
+    charts = {"importance": importance(trials), "parallel": parallel(trials)}
+    plots = {name: chart.plot for name, chart in charts.items()}
     plotly = _packed(get_plotlyjs())
     room = MOST_BYTES - _FRAME_BYTES - len(plotly) - _size(plots)
     rows, shown = _records(board.rows, room)
@@ -77,8 +77,8 @@ def render(study: optuna.Study) -> str:
         cells=cells,
         rejected=sorted(board.rejected.items(), key=lambda item: -item[1]),
         constraints=constraints,
-        notes={name: figure.note for name, figure in figures.items()},
-        space=holdings(identity, constraints, board.rows),
+        notes={name: chart.note for name, chart in charts.items()},
+        space=space_section(identity, constraints, board.rows),
         data={**_marks(board, rows, constraints), "rows": shown, "figures": plots},
         plotly=plotly,
         style=_source("report.css"),

@@ -126,7 +126,7 @@ class _Form:
 
     def _edges(self) -> list[int]:
         """Ends, not included, of the histogram's bins, up to the large metric's last value that changes a verdict."""
-        top = max(self.tracked.turns(self.tracked.large[0]))
+        top = max(self.tracked.turns(self.tracked.large[0]), default=0)
         return sorted({top * (i + 1) // BINS for i in range(BINS)} - {0}) if top > 0 else []
 
     def count(self, broken: Counter[frozenset[int]], bins: Counter[int]) -> None:

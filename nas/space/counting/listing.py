@@ -165,12 +165,8 @@ def _bounds(constraints: Sequence[Constraint]) -> dict[str, tuple[float, float]]
     """The least and the greatest value that each bounded metric may have."""
     bounds: dict[str, tuple[float, float]] = {}
     for c in constraints:
-        name = ALIASES.get(c.metric, c.metric)
-        if name in ADDED and c.op != "!=":
+        name, hull = ALIASES.get(c.metric, c.metric), c.hull
+        if name in ADDED and (hull.low > -inf or hull.high < inf):
             low, high = bounds.get(name, (-inf, inf))
-            if c.op in (">", ">=", "=="):
-                low = max(low, float(c.limit))
-            if c.op in ("<", "<=", "=="):
-                high = min(high, float(c.limit))
-            bounds[name] = low, high
+            bounds[name] = max(low, float(hull.low)), min(high, float(hull.high))
     return bounds

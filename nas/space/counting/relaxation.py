@@ -41,33 +41,26 @@ def _nearest(
 ) -> Relaxation | None:
     """The value nearest to a constraint's limit that a network has which keeps the others; None where none is."""
     low, high = (floor(end) for end in ranges(vector)[constraint.metric])
-    limit = floor(constraint.limit)
     scale = max(1.0, abs(float(constraint.limit)))
-    most = max(abs(high - limit), abs(limit - low)) + 1
+    most = max(max(abs(high - end), abs(end - low)) for end in _ends(constraint, 0)) + 1
     if within is not None:
         most = min(most, floor(within * scale))
 
     def some(gap: int) -> bool:
-        asked = [replace(constraint, op=op, limit=n) for op, n in _within(constraint, limit, gap)]
-        return bool(exact_count.feasible(vector, [*others, *asked]))
+        return any(exact_count.feasible(vector, [*others, *asked]) for asked in constraint.relaxed(gap))
 
     gap = _first(some, most)
     if gap is None:
         return None
-    is_above = constraint.op in ("<", "<=") or (
-        constraint.op in ("==", "!=")
-        and bool(exact_count.feasible(vector, [*others, replace(constraint, op="==", limit=limit + gap)]))
-    )
-    return Relaxation(constraint, limit + gap if is_above else limit - gap, gap / scale)
+    *ends, last = _ends(constraint, gap)
+    exactly = (replace(constraint, op="==", limit=end) for end in ends)
+    met = (c.limit for c in exactly if exact_count.feasible(vector, [*others, c]))
+    return Relaxation(constraint, floor(next(met, last)), gap / scale)
 
 
-def _within(constraint: Constraint, limit: int, gap: int) -> list[tuple[str, int]]:
-    """What lets values pass that are no further than ``gap`` beyond the limit."""
-    if constraint.op in ("<", "<="):
-        return [("<=", limit + gap)]
-    if constraint.op in (">", ">="):
-        return [(">=", limit - gap)]
-    return [(">=", limit - gap), ("<=", limit + gap)]
+def _ends(constraint: Constraint, gap: int) -> list[int]:
+    """The values that are just ``gap`` beyond a limit, the greatest first."""
+    return sorted({floor(bound.limit) for asked in constraint.relaxed(gap) for bound in asked}, reverse=True)
 
 
 def _first(holds: Callable[[int], bool], most: int) -> int | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, gcd, prod
+from math import gcd, prod
 
 import numpy as np
 import numpy.typing as npt
@@ -140,7 +140,7 @@ class TrackedMetrics:
 
     def turns(self, metric: Large) -> set[int]:
         """Values of a large metric at which the verdict of some constraint changes from the value just below."""
-        return {value for c in self.constraints if metric_of(c) == metric.name for value in _turns(c)}
+        return _turns(c for c in self.constraints if metric_of(c) == metric.name)
 
     def points(self, metric: Large) -> set[int]:
         """The same as levels."""
@@ -179,11 +179,11 @@ def track(vector: Vector, constraints: Sequence[Constraint], form: int) -> Track
 
 def _small(vector: Vector, name: str, limits: Sequence[Constraint]) -> Small:
     if name in GREATEST:
-        points = tuple(sorted({p for c in limits for p in _turns(c)}))
-        return Small(name=name, unit=1, points=points, values=(points[0] - 1, *points))
+        points = tuple(sorted(_turns(limits)))
+        return Small(name=name, unit=1, points=points, values=(min(points, default=1) - 1, *points))
     unit = _unit(slot.figures[name] for slot in vector.tables.slots)
     start = int(name == "receptive_field")
-    cap = max(0, *(-((start - max(_turns(c))) // unit) for c in limits))
+    cap = max([0, *(-((start - turn) // unit) for turn in _turns(limits))])
     return Small(name=name, unit=unit, points=(), values=tuple(start + level * unit for level in range(cap + 1)))
 
 
@@ -193,16 +193,12 @@ def _large(vector: Vector, name: str, limits: Sequence[Constraint], form: int) -
     least = int(tables[-1].min())
     unit = _unit([*tables[:-1], tables[-1] - least])
     start = least + (name == "receptive_field")
-    top = max(max(0, -((start - max(_turns(c))) // unit)) for c in limits)
+    top = max([0, *(-((start - turn) // unit) for turn in _turns(limits))])
     return Large(name=name, start=start, unit=unit, top=top)
 
 
-def _turns(c: Constraint) -> tuple[int, ...]:
-    """The whole values at which a constraint's verdict changes from the value just below."""
-    low, high = ceil(c.limit), floor(c.limit) + 1
-    if c.op in ("==", "!="):
-        return low, high
-    return (low,) if c.op in ("<", ">=") else (high,)
+def _turns(constraints: Iterable[Constraint]) -> set[int]:
+    return {turn for c in constraints for turn in c.turns}
 
 
 def _unit(tables: Iterable[Array]) -> int:

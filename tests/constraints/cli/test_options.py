@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constraints.cli.options import read_arguments, read_bytes, read_numbers, read_seconds, read_shape
+from constraints.cli.options import check_format, read_arguments, read_bytes, read_numbers, read_seconds, read_shape
 from constraints.errors import UnusableInputError
 
 
@@ -86,3 +86,9 @@ def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
             read(text)
         except UnusableInputError as error:
             assert "\n" not in str(error)  # noqa: PT017 (some texts are read)
+
+
+def test_an_unknown_format_is_refused_with_those_there_are() -> None:
+    check_format("json", ("table", "json"))
+    with pytest.raises(UnusableInputError, match=r"^unknown format: 'xml': use table, json$"):
+        check_format("xml", ("table", "json"))

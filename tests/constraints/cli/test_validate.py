@@ -58,7 +58,7 @@ def test_a_broken_constraint_is_exit_code_1(net: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "xml"}, "unknown format: 'xml': use one of table, json, markdown, junit, sarif"),
+        ({"format": "xml"}, "unknown format: 'xml': use table, json, markdown, junit, sarif"),
         ({"require": ["depth < 3"]}, "unknown metric: 'depth'"),
         ({"timeout": "0s"}, "not a duration: '0s'"),
         ({"memory": "much"}, "not a size: 'much'"),

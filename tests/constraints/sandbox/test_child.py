@@ -157,7 +157,7 @@ def test_each_line_of_the_answer_is_a_stage_or_the_outcome(tmp_path: Path) -> No
     (tmp_path / "net.py").write_text(NET + "print('not on the pipe')\n")
     read, write = os.pipe()
     child = subprocess.run(
-        [sys.executable, "-m", "constraints.sandbox.child", str(write)],
+        [sys.executable, "-c", f"from constraints.sandbox.child import main; main({write})"],
         input=request(f"{tmp_path}/net.py:made").to_json(),
         pass_fds=[write],
         capture_output=True,

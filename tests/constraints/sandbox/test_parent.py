@@ -21,6 +21,11 @@ class Net(nn.Module):
 """
 LIMITS = Limits(seconds=60, memory_bytes=2 * 2**30)
 SLEEPER = "sleep\0" + "86399\0"
+DAEMON = (
+    "import os\nif not os.fork():\n    os.setsid()\n    if not os.fork():\n"
+    "        os.execve('/bin/sleep', ['sleep', '86399'], {})\n    os._exit(0)\nos.wait()\n"
+)
+"""An orphan with a session of its own and no environment: only its parent tells whose it is."""
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory and strays are watched through /proc")
 
 
@@ -75,13 +80,15 @@ def test_a_good_model_is_reported_and_its_output_kept_apart(tmp_path: Path, capf
             "import subprocess; subprocess.Popen(['sleep', '86399'], start_new_session=True, env={})",
             r"left processes running: 1",
         ),
-        (
-            "import os\nif not os.fork():\n    os.setsid()\n    if not os.fork():\n"
-            "        os.execve('/bin/sleep', ['sleep', '86399'], {})\n    os._exit(0)\nos.wait()",
-            r"left processes running: 1",
-        ),
+        (DAEMON, r"left processes running: 1"),
+        (DAEMON + "os._exit(7)", r"ended the process at import: exit status 7: it printed nothing"),
+        (DAEMON + "os.kill(os.getpid(), 9)", r"crashed at import: SIGKILL \(out of memory\?\)"),
+        ("import os; os.kill(os.getppid(), 9)\nwhile True: pass", r"crashed at import: SIGKILL \(out of memory\?\)"),
     ],
-    ids=["exit", "os-exit", "allocation", "flood", "segfault", "fork-bomb", "fork", "session", "no-mark", "daemon"],
+    ids=[
+        *("exit", "os-exit", "allocation", "flood", "segfault", "fork-bomb", "fork", "session", "no-mark"),
+        *("daemon", "daemon-and-exit", "daemon-and-kill", "parent-killed"),
+    ],
 )
 def test_misbehaviour_ends_with_its_reason_and_no_process(tmp_path: Path, code: str, reason: str) -> None:
     with pytest.raises(ModelFailedError, match=reason) as caught:

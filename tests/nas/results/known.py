@@ -1,4 +1,4 @@
-"""Studies with known figures."""
+"""Studies with known metrics."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def add(
         {"epoch": e, "loss": 1.0, "val_accuracy": a, "learning_rate": 0.1, "seconds": EPOCH_SECONDS, "images": 64}
         for e, a in enumerate(accuracies, start=1)
     ]
-    figures = {"params": params, "macs": 1_000 * params, "receptive_field": 45 + number}
+    metrics = {"params": params, "macs": 1_000 * params, "receptive_field": 45 + number}
     study.add_trial(
         create_trial(
             state=state,
             value=accuracies[-1] if state == TrialState.COMPLETE else None,
             intermediate_values=dict(enumerate(accuracies, start=1)),
-            user_attrs={ARCHITECTURE: network or f"network-{number}", CURVE: curve, **figures, **attrs},
+            user_attrs={ARCHITECTURE: network or f"network-{number}", CURVE: curve, **metrics, **attrs},
         )
     )
 
 
 def known_study(journal: Path) -> optuna.Study:
-    """Six trials with known figures in a journal, and one that never became a network.
+    """Six trials with known metrics in a journal, and one that never became a network.
 
     ====  ========  =========  =======  ===========================
     0     complete  0.50       100,000

@@ -53,13 +53,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def add_trial(study: optuna.Study, text: str, state: TrialState, accuracies: list[float]) -> None:
     curve = [{"epoch": e, "val_accuracy": a, "seconds": 1.0} for e, a in enumerate(accuracies, start=1)]
-    figures = {"params": 1, "macs": 1, "receptive_field": 1}
+    metrics = {"params": 1, "macs": 1, "receptive_field": 1}
     study.add_trial(
         create_trial(
             state=state,
             value=accuracies[-1],
             intermediate_values=dict(enumerate(accuracies, start=1)),
-            user_attrs={ARCHITECTURE: text, CURVE: curve, **figures},
+            user_attrs={ARCHITECTURE: text, CURVE: curve, **metrics},
         )
     )
 
@@ -185,7 +185,7 @@ def test_weights_carry_everything_known_as_metadata(here: Path) -> None:
     assert all(torch.equal(t, weights(1)[name]) for name, t in load_file("net.safetensors").items())
 
 
-def test_onnx_computes_the_same_and_carries_the_figures(here: Path) -> None:
+def test_onnx_computes_the_same_and_carries_the_metrics(here: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     assert search.run(["export", "0", "--to", "net.onnx"]) == 0
     session = onnxruntime.InferenceSession("net.onnx", providers=["CPUExecutionProvider"])
@@ -197,7 +197,7 @@ def test_onnx_computes_the_same_and_carries_the_figures(here: Path) -> None:
     assert {v["expr"] for v in json.loads(about["constraints"])} == {"params < 20000", "stages == 4"}
 
 
-def test_an_exported_program_computes_the_same_and_carries_the_figures(here: Path) -> None:
+def test_an_exported_program_computes_the_same_and_carries_the_metrics(here: Path) -> None:
     assert search.run(["export", "0", "--to", "net.pt2"]) == 0
     extra = dict.fromkeys(("architecture", "constraints", "metrics", "training", "data", "origin"), "")
     model = torch.export.load("net.pt2", extra_files=extra).module()

@@ -23,7 +23,7 @@ from nas.search.pace import PATIENCE_SECONDS, STEPS, read_steps
 from nas.search.pool import MOST_REFUSALS
 from nas.search.storage import open_storage
 from nas.search.study import CURVE, REASON, REJECTED
-from nas.search.work import CHECKPOINT, PROGRESS, read_progress
+from nas.search.worker import CHECKPOINT, PROGRESS, read_progress
 from nas.space import space as spaces
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart

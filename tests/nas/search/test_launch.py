@@ -5,7 +5,6 @@ from typing import Any
 
 import optuna
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from constraints.errors import UnusableInputError
 from nas.config import read_config
@@ -110,31 +109,3 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
         pytest.skip("this machine has a GPU")
     with pytest.raises(UnusableInputError, match=r"no GPU: cuda: .*: take --device cpu"):
         launch.check(read_config(None, {**FLAGS, "device": "cuda"}))
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (
-            OSError(28, "No space left on device", "runs/x"),
-            "cannot continue: runs/x: No space left on device: fix that",
-        ),
-        (FileNotFoundError(2, "No such file or directory", "runs"), "cannot continue: runs: No such file"),
-        (
-            OperationalError("SELECT 1", {}, Exception("server closed, postgresql://u:secret@h/d")),
-            "the storage became unavailable: server closed, postgresql://u:***@h/d: fix that",
-        ),
-    ],
-)
-def test_what_becomes_unavailable_is_one_line(error: Exception, message: str) -> None:
-    with pytest.raises(UnusableInputError) as caught, launch.one_line_errors():
-        raise error
-    assert str(caught.value).startswith(message)
-
-
-@pytest.mark.parametrize(("text", "limit"), [("1", 1), ("8", 8), ("0", None), ("", None), ("2,1", None), ("x", None)])
-def test_the_environment_limits_the_threads_of_a_worker(
-    monkeypatch: pytest.MonkeyPatch, text: str, limit: int | None
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", text)
-    assert launch.most_threads() == limit

@@ -31,7 +31,7 @@ from nas.search.confirm import confirm
 from nas.search.driver import Driver
 from nas.search.ray_engine import DAY, ENVIRONMENT, RETRIES, RayEngine, share
 from nas.search.study import CURVE
-from nas.search.work import CHECKPOINT, PROGRESS, TEST, WEIGHTS, Task
+from nas.search.worker import CHECKPOINT, PROGRESS, TEST, WEIGHTS, Task
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler
@@ -45,7 +45,7 @@ from pathlib import Path
 
 import ray
 
-from nas.search.work import read_progress, train_candidate
+from nas.search.worker import read_progress, train_candidate
 
 LOG = Path(__file__).with_name("log")
 

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from typing import cast
-
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.space.feasible_tpe import SoFar, Values, tpe
+from nas.optuna_private import storage_of
+from nas.space import feasible_tpe
+from nas.space.feasible_tpe import Values, tpe
 
 SPACE: dict[str, BaseDistribution] = {"width": IntDistribution(1, 64)}
 DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
@@ -21,7 +21,7 @@ def study_of(count: int, *, directions: int = 1, ended: TrialState | None = None
     study = optuna.create_study(directions=DIRECTIONS[:directions])
     for number in range(count):
         trial = study.ask(SPACE)
-        study._storage.set_trial_intermediate_value(trial._trial_id, 2, trial.params["width"] / 64)
+        storage_of(study).set_trial_intermediate_value(trial._trial_id, 2, trial.params["width"] / 64)
         trial.set_user_attr("params", number)
         if ended is not None:
             study.tell(trial, state=ended)
@@ -35,7 +35,7 @@ def so_far(trial: FrozenTrial) -> tuple[float, float]:
 def proposed(study: Study, values: Values | None = None) -> dict[str, int]:
     sampler = tpe(0)
     sampler.values = values
-    return sampler.sample_relative(study, study._storage.get_trial(study.ask()._trial_id), SPACE)
+    return sampler.sample_relative(study, storage_of(study).get_trial(study.ask()._trial_id), SPACE)
 
 
 @pytest.mark.parametrize("ended", [None, TrialState.PRUNED])
@@ -61,7 +61,7 @@ def test_of_several_objectives_it_learns_by_what_trials_are_worth_so_far(
     assert bool(proposed(study, values)) is learns
     sampler = tpe(0)
     sampler.values = values
-    trial = study._storage.get_trial(study.ask()._trial_id)
+    trial = storage_of(study).get_trial(study.ask()._trial_id)
     assert 1 <= sampler.sample_independent(study, trial, "width", SPACE["width"]) <= 64
 
 
@@ -69,6 +69,6 @@ def test_a_trial_that_has_no_epoch_yet_runs_and_a_complete_one_is_as_it_is() -> 
     study = study_of(1)
     study.ask(SPACE)
     study.tell(study.ask(SPACE), 0.5)
-    shown = cast("Study", SoFar(study, None))._get_trials(deepcopy=False)
+    shown = feasible_tpe.so_far(study, None)._get_trials(deepcopy=False)
     assert [trial.state for trial in shown] == [TrialState.PRUNED, TrialState.RUNNING, TrialState.COMPLETE]
     assert study.trials[0].state == TrialState.RUNNING, "the study itself is as it was"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.search.confirm import digest
-from nas.search.work import CHECKPOINT, TEST, WEIGHTS
+from nas.search.worker import CHECKPOINT, TEST, WEIGHTS
 
 _TRAINING = re.compile(r"epochs-(\d+)-seed-(\d+)")
 

@@ -4,9 +4,9 @@ import json
 import pytest
 from rich.console import Console
 
-from nas.results.card import Card, card
+from nas.results.card_table import comparison, print_card, print_comparison
 from nas.results.leaderboard import leaderboard
-from nas.results.show import comparison, print_card, print_comparison
+from nas.results.trial_card import Card, card
 from tests.nas.results.known import network_study
 
 

@@ -17,7 +17,7 @@ import pytest
 from optuna.storages import RDBStorage
 
 from constraints.errors import UnusableInputError
-from nas.search.lease import Lease, LeaseLostError
+from nas.search.postgres_lease import Lease, LeaseLostError
 from nas.search.storage import open_storage
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 HOLD = """
 import sys, time
 sys.path.insert(0, {root!r})
-from nas.search.lease import Lease
+from nas.search.postgres_lease import Lease
 with Lease({url!r}, "s", lapse={lapse}) as lease:
     print("held", flush=True)
     time.sleep(600)

@@ -9,8 +9,8 @@ import pytest
 from optuna.trial import TrialState
 from rich.console import Console
 
+from nas.results.board_table import as_table, as_text, duration, print_board, rejections
 from nas.results.leaderboard import leaderboard
-from nas.results.tables import as_table, as_text, duration, print_board, rejections
 from nas.search.study import CONFIRMED, REASON
 from tests.nas.results.known import add
 

@@ -17,7 +17,7 @@ from nas.cpu import cpu_class
 from nas.search import pace
 from nas.search.engine import Placement
 from nas.search.pace import STEPS, Steps, read_steps
-from nas.search.work import (
+from nas.search.worker import (
     CHECKPOINT,
     PROGRESS,
     TEST,

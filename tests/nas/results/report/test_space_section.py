@@ -5,7 +5,7 @@ import pytest
 
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.results.leaderboard import Row, leaderboard
-from nas.results.report.holdings import holdings
+from nas.results.report.space_section import space_section
 from nas.space.space import load
 from tests.nas.results.known import network_study
 
@@ -22,7 +22,7 @@ def identity(name: str, fingerprint: str) -> dict[str, Any]:
 
 
 def test_a_preset_is_described_under_the_studys_constraints(rows: tuple[Row, ...]) -> None:
-    found = holdings(identity("tiny", load("tiny").fingerprint), RULES, rows)
+    found = space_section(identity("tiny", load("tiny").fingerprint), RULES, rows)
     assert (found.name, found.note) == ("tiny", "")
     assert found.found is not None
     assert [c["expr"] for c in found.found["constraints"]] == [c.expr for c in RULES]
@@ -30,18 +30,18 @@ def test_a_preset_is_described_under_the_studys_constraints(rows: tuple[Row, ...
 
 
 def test_a_changed_space_is_not_described(rows: tuple[Row, ...]) -> None:
-    found = holdings(identity("tiny", "0" * 16), RULES, rows)
+    found = space_section(identity("tiny", "0" * 16), RULES, rows)
     assert (found.found, found.note) == (None, "The space has changed since the study was made.")
 
 
 def test_a_file_that_is_gone_is_named(rows: tuple[Row, ...], tmp_path: Path) -> None:
     place = str(tmp_path / "mine.toml")
-    found = holdings(identity(place, "0" * 16), RULES, rows)
+    found = space_section(identity(place, "0" * 16), RULES, rows)
     assert found.found is None
     assert found.note.startswith("The space cannot be described: ")
     assert place in found.note
 
 
 def test_a_study_without_trials_or_without_a_space_is_said(rows: tuple[Row, ...]) -> None:
-    assert holdings({}, RULES, rows).note == "The study names no space."
-    assert holdings(identity("tiny", ""), RULES, ()).note == "No network was proposed yet."
+    assert space_section({}, RULES, rows).note == "The study names no space."
+    assert space_section(identity("tiny", ""), RULES, ()).note == "No network was proposed yet."

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.results.card import card
 from nas.results.leaderboard import leaderboard
+from nas.results.trial_card import card
 from tests.nas.results.known import GATED, PLAIN, network_study
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.results.curves import chart, sparkline
+from nas.results.sparklines import chart, sparkline
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Optuna's own figures of a study: how much each hyper-parameter matters, and which values went together."""
+"""Optuna's own charts of a study: how much each hyper-parameter matters, and which values went together."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ ACCURACY = "validation accuracy"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A figure of plotly as a table, or None where there is nothing to draw; the note says of what, or why not."""
+class Chart:
+    """A chart of plotly as a table, or None where there is nothing to draw; the note says of what, or why not."""
 
     plot: dict[str, Any] | None
     note: str
 
 
-def importance(trials: Sequence[FrozenTrial]) -> Figure:
+def importance(trials: Sequence[FrozenTrial]) -> Chart:
     """Optuna's importance of each hyper-parameter to the accuracy of complete trials, of MOST_TRIALS spread evenly."""
     known = _known(trials)
     if reason := _missing(known):
-        return Figure(plot=None, note=reason)
+        return Chart(plot=None, note=reason)
     step = -(-len(known) // MOST_TRIALS)
     chosen = known[::step]
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that few trials say little, which we say
-        found = optuna.importance.get_param_importances(_study(chosen))  # its figure copies all trials for each bar
+        found = optuna.importance.get_param_importances(_study(chosen))  # its chart copies all trials for each bar
     few = " So few say little." if len(chosen) < 20 else ""
     note = f"Optuna's importance (PED-ANOVA) to {ACCURACY}, of {_count(len(chosen), len(known))} complete trials.{few}"
-    return Figure(plot=_bars(dict(reversed(found.items()))), note=note)
+    return Chart(plot=_bars(dict(reversed(found.items()))), note=note)
 
 
-def parallel(trials: Sequence[FrozenTrial]) -> Figure:
+def parallel(trials: Sequence[FrozenTrial]) -> Chart:
     """Optuna's parallel coordinates of the MOST_LINES most accurate complete trials."""
     known = _known(trials)
     if reason := _missing(known):
-        return Figure(plot=None, note=reason)
+        return Chart(plot=None, note=reason)
     best = sorted(known, key=lambda t: (-_accuracy(t), t.number))[:MOST_LINES]
-    figure = optuna.visualization.plot_parallel_coordinate(_study(best[::-1]), target_name=ACCURACY)
+    drawn = optuna.visualization.plot_parallel_coordinate(_study(best[::-1]), target_name=ACCURACY)
     note = f"A line a trial: {_count(len(best), len(known), 'the most accurate ')} complete trials, drawn by Optuna."
-    return Figure(plot=_plain(figure), note=note)
+    return Chart(plot=_plain(drawn), note=note)
 
 
 def _bars(shares: Mapping[str, float]) -> dict[str, Any]:

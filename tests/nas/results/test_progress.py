@@ -13,8 +13,8 @@ from optuna.trial import Trial, TrialState
 from rich.console import Console
 
 from constraints.rules import parse_all
-from nas.results import view
-from nas.results.view import ConfirmView, SearchView, pace_line
+from nas.results import progress
+from nas.results.progress import ConfirmView, SearchView, pace_line
 from nas.search.budget import Budget
 from nas.search.candidate import Candidate, State
 from nas.search.driver import Driver
@@ -32,7 +32,7 @@ from nas.training.feed import Feed
 @pytest.fixture
 def driver(study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
     """A launch on the known study that trains its trial 4, which has one epoch of three."""
-    monkeypatch.setattr(view, "_REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "_REFRESH_SECONDS", 0.0)
     space = spaces.load("tiny", input=(3, 32, 32), classes=10)
     sampler = FeasibleSampler(FeasiblePart(space, parse_all(("params < 200k",))), seed=0)
     made = Driver(
@@ -163,7 +163,7 @@ def test_a_terminal_shows_best_running_and_rejected_within_its_width(driver: Dri
 
 
 def test_a_trial_is_looked_at_until_it_has_ended() -> None:
-    study, seen = optuna.create_study(direction="maximize"), view._Trials()
+    study, seen = optuna.create_study(direction="maximize"), progress._Trials()
     first, second = study.ask(), study.ask()
     assert [t.number for t in seen.look(study.trials)] == [0, 1]
     study.tell(second, 0.5)
@@ -182,7 +182,7 @@ def test_more_trials_than_lines_are_counted(driver: Driver) -> None:
     for _ in range(11):
         driver.pool.move(replace(driver.running[0], trial=driver.study.ask()), State.TRAINING)
     console, file = terminal(height=15)
-    console.print(view._screen(driver, view._Trials(), console.height))
+    console.print(progress._screen(driver, progress._Trials(), console.height))
     lines = file.getvalue().splitlines()
     assert len(lines) <= 15
     assert sum(" 1/3 " in line for line in lines) == 6

@@ -20,6 +20,7 @@ from nas import atomic
 from nas.search.stored import Operation, TrialState, is_database
 from nas.search.study import CURVE, REASON, choose
 from nas.space.attributes import ARCHITECTURE
+from nas.user_cache import user_cache
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -76,7 +77,7 @@ class Trial:
             self.user_attrs[CURVE] = [{key: epoch[key] for key in _OF_EPOCH} for epoch in attrs[CURVE]]
 
     def as_list(self) -> list[Any]:
-        """Ready for JSON, and short: each figure of the curve, and the epochs and their accuracies, in a list."""
+        """Ready for JSON, and short: each value of the curve, and the epochs and their accuracies, in a list."""
         attrs = dict(self.user_attrs)
         if CURVE in attrs:
             attrs[CURVE] = [[epoch[key] for epoch in attrs[CURVE]] for key in _OF_EPOCH]
@@ -239,35 +240,36 @@ def _as_journal(document: Mapping[str, Any]) -> _Journal:
 
 
 def _of_database(url: str, name: str | None) -> Digest:
-    import platformdirs
     from optuna.storages import RDBStorage
 
     from nas.search.storage import open_storage
 
     storage = open_storage(url)
     assert isinstance(storage, RDBStorage)
-    studies = {s.study_name: s for s in storage.get_all_studies()}
-    found = studies[choose(list(studies), name)]
-    key = hashlib.sha256(f"{url} {found.study_name} {found._study_id}".encode()).hexdigest()[:24]
-    kept = platformdirs.user_cache_path("neural-architecture-search") / "digests" / f"{key}.json"
+    chosen = choose([study.study_name for study in storage.get_all_studies()], name)
+    study = storage.get_study_id_from_name(chosen)
+    key = hashlib.sha256(f"{url} {chosen} {study}".encode()).hexdigest()[:24]
+    kept = user_cache() / "digests" / f"{key}.json"
     before = _known_trials(kept)
-    new = _fetched(storage, found._study_id, before)
+    new = _fetched(storage, study, before)
     last = max(before, default=None)
     if last is not None and (last not in new or new[last].network != before[last].network):
-        before, new = {}, _fetched(storage, found._study_id, {})  # a study of this name in a database made anew
+        before, new = {}, _fetched(storage, study, {})  # a study of this name in a database made anew
     trials = before | new
     _keep(kept, {"trials": [[i, t.as_list()] for i, t in trials.items()]})
     ordered = sorted(trials.values(), key=lambda t: t.number)
-    return Digest(study_name=found.study_name, user_attrs=found.user_attrs, trials=ordered)
+    return Digest(study_name=chosen, user_attrs=storage.get_study_user_attrs(study), trials=ordered)
 
 
 def _fetched(storage: RDBStorage, study: int, known: Mapping[int, Trial]) -> dict[int, Trial]:
     """By their identity the trials that are new or were not finished, and the last one known."""
+    from nas.optuna_private import trials_after
+
     last = max(known, default=-1)
     wanted = {last, *(i for i, trial in known.items() if not trial.state.is_finished())}
     found: dict[int, Trial] = {}
-    for trial in storage._get_trials(study, None, wanted, last):  # as Optuna's own cache asks for them
-        short = found[trial._trial_id] = Trial(number=trial.number, study=study, state=TrialState(trial.state))
+    for trial_id, trial in trials_after(storage, study, last, wanted).items():
+        short = found[trial_id] = Trial(number=trial.number, study=study, state=TrialState(trial.state))
         short.note(trial.user_attrs)
         short.intermediate_values.update(trial.intermediate_values)
     return found

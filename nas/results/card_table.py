@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from constraints.output.table import print_report
-from nas.results.card import Card, Stage
-from nas.results.curves import chart
-from nas.results.tables import duration
+from nas.results.board_table import duration
+from nas.results.sparklines import chart
+from nas.results.trial_card import Card, Stage
 
 _LABEL = 8
 """Characters that a chart takes beside its bars."""
@@ -32,9 +32,9 @@ def print_card(card: Card, console: Console) -> None:
 
 
 def print_comparison(left: Card, right: Card, console: Console) -> None:
-    """Figures, stages, layers and curves of two trials side by side."""
+    """Metrics, stages, layers and curves of two trials side by side."""
     names = [f"trial {c.row.trial}" for c in (left, right)]
-    console.print(_figures(left, right, names), _stages_beside(left, right, names), sep="\n")
+    console.print(_metrics(left, right, names), _stages_beside(left, right, names), sep="\n")
     console.print(_layers_beside(left, right, names))
     if left.curve or right.curve:
         half = console.width // 2 - 2
@@ -106,7 +106,7 @@ def _epoch_cells(epoch: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _figures(left: Card, right: Card, names: Sequence[str]) -> Table:
+def _metrics(left: Card, right: Card, names: Sequence[str]) -> Table:
     a, b = _numbers(left), _numbers(right)
     table = _plain("", *names, "difference", right=3)
     for name, before in a.items():
@@ -132,8 +132,8 @@ def _stages_beside(left: Card, right: Card, names: Sequence[str]) -> Table:
 
 
 def _stage_text(stage: Stage) -> Text:
-    figures = f"{_shape(stage.output)}, RF {_field(stage.receptive_field)}, {stage.params:,} params"
-    return Text.assemble(" → ".join(stage.blocks), "\n", (figures, "dim"))
+    metrics = f"{_shape(stage.output)}, RF {_field(stage.receptive_field)}, {stage.params:,} params"
+    return Text.assemble(" → ".join(stage.blocks), "\n", (metrics, "dim"))
 
 
 def _layers_beside(left: Card, right: Card, names: Sequence[str]) -> Table:

@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.results.tables import duration, rejections
+from nas.results.board_table import duration, rejections
 from nas.search.candidate import Candidate
 from nas.search.driver import Driver
 from nas.search.pace import Pace
@@ -192,10 +192,10 @@ def _best(best: FrozenTrial | None) -> Text:
 
 def _running(candidate: Candidate, epochs: int, clock: Callable[[], float]) -> list[RenderableType]:
     accuracy = "-" if candidate.accuracy is None else f"{100 * candidate.accuracy:.2f}"
-    figures = candidate.metrics
+    metrics = candidate.metrics
     bar = ProgressBar(total=epochs, completed=_epochs_done(candidate, clock), width=24)
     done = f"{len(candidate.curve)}/{epochs}"
-    return [str(candidate.trial.number), done, bar, accuracy, f"{figures.params:,}", f"{figures.macs / 1e6:.1f}"]
+    return [str(candidate.trial.number), done, bar, accuracy, f"{metrics.params:,}", f"{metrics.macs / 1e6:.1f}"]
 
 
 def _epochs_done(candidate: Candidate, clock: Callable[[], float]) -> float:

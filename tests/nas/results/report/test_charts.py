@@ -7,8 +7,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nas.results.report import figures
-from nas.results.report.figures import MOST_LINES, MOST_TRIALS, importance, parallel
+from nas.results.report import charts
+from nas.results.report.charts import MOST_LINES, MOST_TRIALS, importance, parallel
 
 WORD = "<img src=x onerror=alert(1)>"
 
@@ -33,24 +33,24 @@ def trials(count: int, state: TrialState = TrialState.COMPLETE) -> list[FrozenTr
 
 
 def test_importance_finds_the_parameter_that_decides() -> None:
-    figure = importance(trials(128))
-    assert figure.plot is not None
-    bars = figure.plot["data"][0]
+    chart = importance(trials(128))
+    assert chart.plot is not None
+    bars = chart.plot["data"][0]
     assert bars["y"] == ["word", "width"]  # plotly draws the last bar on top
     assert bars["x"][1] > 0.9
     assert sum(bars["x"]) == pytest.approx(1, abs=1e-4)
-    assert figure.note == "Optuna's importance (PED-ANOVA) to validation accuracy, of all 128 complete trials."
+    assert chart.note == "Optuna's importance (PED-ANOVA) to validation accuracy, of all 128 complete trials."
 
 
 def test_few_trials_say_little_and_fewer_than_two_nothing() -> None:
     assert importance(trials(2)).note.endswith("of all 2 complete trials. So few say little.")
     assert importance(trials(19)).note.endswith("So few say little.")
     assert importance(trials(20)).note.endswith("complete trials.")
-    for figure in (importance, parallel):
-        none, one = figure([]), figure([*trials(1), *trials(5, TrialState.PRUNED)])
+    for chart in (importance, parallel):
+        none, one = chart([]), chart([*trials(1), *trials(5, TrialState.PRUNED)])
         assert (none.plot, none.note) == (None, "This needs two complete trials; the study has 0.")
         assert (one.plot, one.note) == (None, "This needs two complete trials; the study has 1.")
-        assert figure(trials(2)).plot is not None
+        assert chart(trials(2)).plot is not None
 
 
 def test_trials_without_parameters_are_said() -> None:
@@ -60,7 +60,7 @@ def test_trials_without_parameters_are_said() -> None:
 
 
 def test_importance_of_a_large_study_is_of_trials_spread_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "MOST_TRIALS", 50)
+    monkeypatch.setattr(charts, "MOST_TRIALS", 50)
     assert "of 34 of 100 complete trials" not in importance(trials(100)).note
     assert "of 50 of 100 complete trials" in importance(trials(100)).note
     assert "of 34 of 101 complete trials" in importance(trials(101)).note  # every third
@@ -69,10 +69,10 @@ def test_importance_of_a_large_study_is_of_trials_spread_over_it(monkeypatch: py
 
 
 def test_parallel_coordinates_draw_the_most_accurate() -> None:
-    figure = parallel(trials(MOST_LINES + 1))
-    assert figure.plot is not None
-    assert figure.note == "A line a trial: the most accurate 200 of 201 complete trials, drawn by Optuna."
-    lines = [trace for trace in figure.plot["data"] if trace["mode"] == "lines"]
+    chart = parallel(trials(MOST_LINES + 1))
+    assert chart.plot is not None
+    assert chart.note == "A line a trial: the most accurate 200 of 201 complete trials, drawn by Optuna."
+    lines = [trace for trace in chart.plot["data"] if trace["mode"] == "lines"]
     assert len(lines) == MOST_LINES
     # 201 trials: widths 1 to 9 are of four trials each, the others for three; one of width 1 is left out
     widths = [trace["customdata"][1][1] for trace in lines]
@@ -82,10 +82,10 @@ def test_parallel_coordinates_draw_the_most_accurate() -> None:
 
 
 def test_no_text_of_a_figure_is_markup() -> None:
-    figure = parallel(trials(8))
-    assert figure.plot is not None
-    assert "&lt;img" in str(figure.plot)
-    assert "<img" not in str(figure.plot)
+    chart = parallel(trials(8))
+    assert chart.plot is not None
+    assert "&lt;img" in str(chart.plot)
+    assert "<img" not in str(chart.plot)
 
 
 def test_optuna_stays_as_talkative_as_it_was() -> None:

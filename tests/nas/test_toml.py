@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from constraints.errors import UnusableInputError
-from nas.validation import read_toml, validated
+from nas.toml import read_toml, validated
 
 
 class Inner(BaseModel):

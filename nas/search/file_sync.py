@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nas import atomic
-from nas.search.work import CHECKPOINT, PROGRESS, TEST, WEIGHTS
+from nas.search.worker import CHECKPOINT, PROGRESS, TEST, WEIGHTS
 
 FILES = (CHECKPOINT, WEIGHTS, TEST, PROGRESS)
 """What is kept of a task; progress comes last, so that it never runs ahead of the checkpoint."""

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
-from nas.results.digest import read_digest
 from nas.results.leaderboard import leaderboard
+from nas.results.summary_cache import read_digest
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, REJECTED, TARGET, load
 from tests.nas.results.known import add, known_study

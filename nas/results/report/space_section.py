@@ -1,4 +1,4 @@
-"""What the space of a study holds, where it is still there as the study was made with it."""
+"""The report's section on the space of a study: its size and feasible part, where the space has not changed since."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from nas.space.space import load
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holdings:
-    """The figures of ``nas.space.describe``, or None and the reason."""
+class SpaceSection:
+    """The table of ``nas.space.describe``, or None and the reason."""
 
     name: str
     found: Mapping[str, Any] | None = None
     note: str = ""
 
 
-def holdings(identity: Mapping[str, Any], constraints: Sequence[Constraint], rows: Sequence[Row]) -> Holdings:
+def space_section(identity: Mapping[str, Any], constraints: Sequence[Constraint], rows: Sequence[Row]) -> SpaceSection:
     """The space of a study's identity under its constraints; its input and classes are those of the study's networks.
 
     A space file that is gone or was changed since is named, never described.
     """
     known = identity.get("space")
     if not isinstance(known, Mapping) or not rows:
-        return Holdings(name="", note="The study names no space." if rows else "No network was proposed yet.")
+        return SpaceSection(name="", note="The study names no space." if rows else "No network was proposed yet.")
     name = str(known.get("name"))
     try:
         network = parse(rows[0].architecture)
         space = load(name, input=network.input, classes=network.classes)
         if space.fingerprint != known.get("hash"):
-            return Holdings(name=name, note="The space has changed since the study was made.")
-        return Holdings(name=name, found=describe(Vector(space), constraints))
+            return SpaceSection(name=name, note="The space has changed since the study was made.")
+        return SpaceSection(name=name, found=describe(Vector(space), constraints))
     except UnusableInputError as error:
-        return Holdings(name=name, note=f"The space cannot be described: {error}.")
+        return SpaceSection(name=name, note=f"The space cannot be described: {error}.")

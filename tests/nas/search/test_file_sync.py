@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.search.mirror import FILES, Keeper, Mirror, SupersededError
-from nas.search.work import CHECKPOINT, PROGRESS
+from nas.search.file_sync import FILES, Keeper, Mirror, SupersededError
+from nas.search.worker import CHECKPOINT, PROGRESS
 
 
 def test_an_attempt_gets_what_the_last_one_kept(tmp_path: Path) -> None:

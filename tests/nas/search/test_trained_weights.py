@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nas.search.confirm import digest
-from nas.search.weights import trained_weights
+from nas.search.trained_weights import trained_weights
 from nas.training import checkpoint
 
 TEXT = "BR/c8-c8s2/c8/fc"

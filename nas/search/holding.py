@@ -1,0 +1,74 @@
+"""Holding a study: no second launch works on it, and what takes disk or database away is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy.exc import SQLAlchemyError
+
+from constraints.errors import UnusableInputError
+from nas.search.postgres_lease import LAPSE_SECONDS, Lease
+from nas.search.storage import is_postgresql, reason, run_folder
+
+
+@contextmanager
+def hold(
+    place: str, study: str, job: str = "driver", *, storage: BaseStorage | None = None, lapse: float = LAPSE_SECONDS
+) -> Iterator[Callable[[], None]]:
+    """Keep a second ``job`` off a study: by a lease in PostgreSQL, and off the folder of its checkpoints by a file.
+
+    Yields what a search calls before each step (``Lease.check``); nothing commits through ``storage`` without the
+    lease. Raises UnusableInputError where another holds the study.
+    """
+    with ExitStack() as held:
+        check: Callable[[], None] = _nothing
+        if is_postgresql(place):
+            with one_line_errors():
+                lease = held.enter_context(Lease(place, study, job, lapse=lapse))
+            check = lease.check
+            if isinstance(storage, RDBStorage):
+                lease.guard(storage.engine)
+        lock = _lock(run_folder(place, study), study, job)
+        held.callback(lock.release)
+        yield check
+
+
+def _lock(folder: Path, study: str, job: str) -> FileLock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{job}.lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UnusableInputError(
+            f"study {study!r} is held by another process that works in {folder}: "
+            "wait for it to end, or take another --study"
+        ) from None
+    except OSError as error:
+        raise UnusableInputError(f"cannot write {folder}: {error.strerror}: give --storage a writable path") from None
+    return lock
+
+
+def _nothing() -> None:
+    """What is held by a file alone is not lost meanwhile."""
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn a full disk, a vanished folder or a lost database into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UnusableInputError(
+            f"cannot continue: {error.filename or 'the disk'}: {error.strerror or error}: "
+            "fix that and launch again, which resumes the study"
+        ) from error
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise UnusableInputError(
+            f"the storage became unavailable: {reason(error.__cause__ or error)}: "
+            "fix that and launch again, which resumes the study"
+        ) from error

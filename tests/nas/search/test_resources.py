@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from constraints.errors import UnusableInputError
+from nas.config import LaunchConfig
+from nas.cpu import cpu_class
+from nas.search import resources
+from nas.search.engine import Placement
+from nas.search.resources import cores, gpus, machine_name, most_threads
+
+
+@pytest.mark.parametrize(("text", "limit"), [("1", 1), ("8", 8), ("0", None), ("", None), ("2,1", None), ("x", None)])
+def test_the_environment_limits_the_threads_of_a_worker(
+    monkeypatch: pytest.MonkeyPatch, text: str, limit: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert most_threads() == limit
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
+def test_only_the_cores_that_this_process_may_use_count() -> None:
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def test_the_cpu_needs_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert gpus("cpu") == 0
+    assert gpus("auto") == 0
+    with pytest.raises(UnusableInputError, match=r"no GPU: cuda: .*: take --device cpu"):
+        gpus("cuda")
+
+
+def test_what_trains_is_named() -> None:
+    assert machine_name(LaunchConfig(device="cpu")) == cpu_class()
+    assert machine_name(LaunchConfig(engine="ray")) == "Ray cluster"
+
+
+@pytest.mark.parametrize(
+    ("workers", "tasks", "expected"),
+    [(None, None, [1, 1, 1, 1]), (None, 1, [4]), (None, 2, [2, 2]), (2, None, [2, 2]), (2, 3, [2, 2]), (3, 2, [2, 2])],
+)
+def test_four_cores_are_shared_by_the_workers(
+    monkeypatch: pytest.MonkeyPatch, workers: int | None, tasks: int | None, expected: list[int]
+) -> None:
+    monkeypatch.setattr(resources, "cores", lambda: 4)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    placed: list[Placement] = []
+    monkeypatch.setattr(resources, "LocalEngine", placed.extend)
+    resources.engine(LaunchConfig(device="cpu", workers=workers), tasks)
+    assert [place.threads for place in placed] == expected
