@@ -60,7 +60,7 @@ def import_module(model: nn.Module, input_size: Sequence[int] = DEFAULT_INPUT) -
     }
     made.load_state_dict(weights)
     _prove_outputs(model, made, reading, shape)
-    _prove_figures(traced.metrics.as_dict(), trace(made, shape).metrics.as_dict())
+    _prove_metrics(traced.metrics.as_dict(), trace(made, shape).metrics.as_dict())
     return Imported(architecture=architecture, weights=weights)
 
 
@@ -125,7 +125,7 @@ def _prove_outputs(model: nn.Module, made: nn.Module, reading: Reading, shape: S
         )
 
 
-def _prove_figures(theirs: dict[str, object], ours: dict[str, object]) -> None:
+def _prove_metrics(theirs: dict[str, object], ours: dict[str, object]) -> None:
     for name in theirs.keys() - _NOT_COMPARED:
         if theirs[name] != ours[name]:
             raise UnusableInputError(

@@ -47,7 +47,7 @@ class MainPathConv(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
+class ChainMetrics:
     """What a chain of layers adds to a network."""
 
     added: Added
@@ -55,9 +55,9 @@ class Figures:
     path: tuple[MainPathConv, ...] = ()
 
 
-def combined(*chains: Figures) -> Figures:
-    """The figures of chains in a row; their receptive fields count in pixels of one input."""
-    return Figures(
+def combined(*chains: ChainMetrics) -> ChainMetrics:
+    """The metrics of chains in a row; all their receptive fields are in pixels of the first one's input."""
+    return ChainMetrics(
         added=Added(*map(sum, zip(*(chain.added for chain in chains), strict=True))),
         greatest=Greatest(*map(max, zip(*(chain.greatest for chain in chains), strict=True))),
         path=tuple(conv for chain in chains for conv in chain.path),
@@ -85,13 +85,13 @@ def metrics(architecture: Architecture) -> Metrics:
     )
 
 
-def body(architecture: Architecture) -> Figures:
-    """The figures of the stages."""
+def body(architecture: Architecture) -> ChainMetrics:
+    """The metrics of the stages."""
     placed = architecture.placed
     of_units = [p.unit.convolutions(p.input[0]) for p in placed]
     convolutions = [convolution for unit in of_units for convolution in unit]
     pairs, path = _main_path(architecture, of_units)
-    return Figures(
+    return ChainMetrics(
         added=Added(
             params=sum(p.unit.params(p.input[0]) for p in placed) + _scales(architecture),
             macs=sum(p.unit.macs(p.input) for p in placed),
@@ -108,8 +108,8 @@ def body(architecture: Architecture) -> Figures:
     )
 
 
-def head(kind: HeadKind, last_map: Shape, classes: int) -> Figures:
-    """The figures of the global pool, which costs nothing, and of what follows it."""
+def head(kind: HeadKind, last_map: Shape, classes: int) -> ChainMetrics:
+    """The metrics of the global pool, which costs nothing, and of what follows it."""
     channels = last_map[0]
     is_layer = kind != "gap"
     peak = max(prod(last_map) + channels, channels + is_layer * classes)
@@ -119,7 +119,7 @@ def head(kind: HeadKind, last_map: Shape, classes: int) -> Figures:
         convs=int(kind == "conv"),
         fully_connected=int(kind == "fc"),
     )
-    return Figures(added=added, greatest=Greatest(peak_activation_bytes=FLOAT32_BYTES * peak))
+    return ChainMetrics(added=added, greatest=Greatest(peak_activation_bytes=FLOAT32_BYTES * peak))
 
 
 def _scales(architecture: Architecture) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.architecture.spec import Architecture, Block, HeadKind, Shape, Stage
-from nas.space.analytic import Added, Figures, Greatest, body, combined, head
+from nas.space.analytic import Added, ChainMetrics, Greatest, body, combined, head
 from nas.space.space import Form, Residual, Space, layer_blocks
 from nas.space.stage_automaton import Event, event
 
@@ -20,7 +20,7 @@ ADDED, GREATEST = Added._fields, Greatest._fields
 _POST = ("batch_norm", "relu")
 """No metric differs between two norms or two activations of a space."""
 
-Cells = dict[tuple[int, int, int, int], tuple[Figures, Event]]
+Cells = dict[tuple[int, int, int, int], tuple[ChainMetrics, Event]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +96,10 @@ class Tables:
 
     def _layer(
         self, i: int, form: Form, word: str, ends: tuple[int, int], *, residual: Residual = False, last: bool = False
-    ) -> tuple[Figures, Event]:
+    ) -> tuple[ChainMetrics, Event]:
         height, width, jump = self.space.map_size(i, form)
         stride, dilation = self.space.ending(i, form) if last else (1, None)
-        return _layer_figures(
+        return _layer_metrics(
             word,
             shape=(ends[0], height, width),
             out=ends[1],
@@ -121,7 +121,7 @@ class Tables:
             for a, out in enumerate(space.last_width.values()):
                 last_map = space.scaled(out, form), height, width
                 for k, kind in enumerate(space.heads):
-                    cells[f, a, 0, k] = _head_figures(kind, last_map, space.classes, space.classifier())
+                    cells[f, a, 0, k] = _head_metrics(kind, last_map, space.classes, space.classifier())
         return self._slot((n + 1, 0), ("head", "last.width", None), cells)
 
     def _slot(self, at: tuple[int, int], names: tuple[str, str, str | None], cells: Cells) -> Slot:
@@ -153,7 +153,7 @@ class Tables:
 
 
 @lru_cache(maxsize=1 << 17)
-def _layer_figures(
+def _layer_metrics(
     word: str,
     *,
     shape: tuple[int, int, int],
@@ -163,7 +163,7 @@ def _layer_figures(
     dilation: int | None,
     jump: int,
     by_stride: bool,
-) -> tuple[Figures, Event]:
+) -> tuple[ChainMetrics, Event]:
     blocks = layer_blocks(word, shape[0], out, post=_POST, residual=residual, stride=stride, dilation=dilation)
     found = body(_chain(tuple(blocks), shape, out))
     seen = found.added.receptive_field * jump
@@ -174,7 +174,7 @@ def _chain(blocks: Stage, shape: Shape, out: int) -> Architecture:
     return Architecture(stages=(blocks,), head="gap", input=shape, classes=out)
 
 
-def _head_figures(kind: HeadKind, last_map: Shape, classes: int, classifier: Block) -> tuple[Figures, Event]:
+def _head_metrics(kind: HeadKind, last_map: Shape, classes: int, classifier: Block) -> tuple[ChainMetrics, Event]:
     """Of the head, with the 1x1 convolution to the classes before the global pool where nothing follows it."""
     if kind != "gap":
         return head(kind, last_map, classes), Event()

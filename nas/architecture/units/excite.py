@@ -44,10 +44,6 @@ class Excite(Unit):
         """As ``Unit.call``."""
         return Call("SqueezeExcite", (channels, self.hidden(channels)))
 
-    def kind(self, channels: int) -> str:
-        """excite."""
-        return "excite"
-
     def hidden(self, channels: int) -> int:
         """Units between the two linear layers."""
         return max(1, channels // self.reduction)

@@ -58,10 +58,6 @@ class Gated(Followed):
         activation = layers.pop("act", None)
         return {**layers, "gate": Call("Product", (activation,))}
 
-    def kind(self, channels: int) -> str:
-        """gated."""
-        return "gated"
-
     def output(self, shape: Shape) -> Shape:
         """The same sides."""
         return self.out, *shape[1:]

@@ -94,10 +94,6 @@ class Mixed(Followed):
         pool = Call("nn.AvgPool2d", (part.pool,), {"stride": 1, "padding": part.pool // 2})
         return Call("nn.Sequential", (pool, conv)) if part.pool > 1 else conv
 
-    def kind(self, channels: int) -> str:
-        """mixed."""
-        return "mixed"
-
     def output(self, shape: Shape) -> Shape:
         """Shape of the result; ArchitectureError where the parts do not divide the channels."""
         channels, height, width = shape

@@ -75,9 +75,9 @@ class Unit(ABC):
     def call(self, channels: int) -> Call:
         """What makes its module where it gets ``channels``."""
 
-    @abstractmethod
     def kind(self, channels: int) -> str:
         """What it is called, given the number of input channels."""
+        return type(self).__name__.lower()
 
     def output(self, shape: Shape) -> Shape:
         """Shape of the result; ArchitectureError where the unit cannot take ``shape``."""

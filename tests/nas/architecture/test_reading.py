@@ -103,6 +103,10 @@ REFUSED: dict[str, tuple[list[nn.Module], str]] = {
     "a norm without a scale": ([CONV, nn.BatchNorm2d(4, affine=False)], "it has no learned scale and shift"),
     "a norm without statistics": ([CONV, nn.BatchNorm2d(4, track_running_stats=False)], "no running statistics"),
     "an approximated activation": ([CONV, nn.GELU("tanh")], "its approximate is tanh: leave it at none"),
+    "a gate of a 3x3": (
+        [Written(lambda m, x: torch.mul(*m.a(x).chunk(2, 1)), a=nn.Conv2d(4, 8, 3, padding=1))],
+        "a gated convolution is 1x1 without stride, padding or groups: make it so",
+    ),
     "a max pool": ([CONV, nn.MaxPool2d(2)], "max_pool2d in 1: write the model as a chain"),
     "one layer twice": ([CONV, nn.ReLU(), CONV], r"it shares [02]\.weight with an earlier layer"),
     "a gate of no whole share": ([Gate(4, 3)], "3 units for 4 channels are no whole share of them: take 1"),

@@ -101,6 +101,9 @@ HEAD = 'forms = ["strided"]\nactivations = ["relu"]\nheads = ["fc"]\nlast_width 
         (HEAD + "stage_dilations = [2]\n" + STAGE.format("").replace("c3", "c4"), r"body\.1: 'c4': not a layer"),
         ("forms = [", "is not TOML"),
         ('base = "tiny"\nclasses = 5', "classes: 5: follows from the data: take the key out"),
+        ('base = "tiny"\nactivations = ["swish"]', "use relu, silu, gelu, hardswish"),
+        ('base = "tiny"\nactivations = ["tanhexp"]', "use relu, silu, gelu, hardswish"),  # of three maps
+        ('base = "tiny"\nnorms = ["group"]', "norms.*'group': use batch, layer"),
         ('base = "tiny"\nactivations = "relu"', "activations: 'relu': Input should be a valid list"),
     ],
 )  # fmt: skip
