@@ -159,7 +159,7 @@ def _main_path(
         for placed in members:
             convolutions = next(convolutions_of)
             if placed.unit.gates:
-                open_pairs = 0  # what a gate scales is not handed on unmixed
+                open_pairs = 0  # what a gate scales is not passed on unmixed
             if not convolutions:
                 continue
             first = convolutions[0]
