@@ -14,6 +14,7 @@ import optuna
 
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, Verdict, judge, parse_all
+from nas.architecture import named
 from nas.architecture.codegen import source
 from nas.architecture.spec import Architecture, parse
 from nas.results.leaderboard import Row
@@ -76,8 +77,8 @@ def check_target(to: Path, *, force: bool) -> None:
 
 
 def of_text(text: str) -> Subject:
-    """An untrained network of one's own, judged by the assignment's constraints."""
-    return _subject(parse(text), ASSIGNMENT)
+    """An untrained network by its name or text, judged by the assignment's constraints."""
+    return _subject(named.architecture(text), ASSIGNMENT)
 
 
 def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, untrained: bool) -> Subject:
