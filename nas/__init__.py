@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nas.api.searching import Search, confirm, launch
     from nas.api.viewing import export, leaderboard, report, show
     from nas.architecture.model import build
-    from nas.architecture.named import read as parse
+    from nas.architecture.named import architecture as parse
     from nas.architecture.spec import Architecture
     from nas.config import LaunchConfig
     from nas.results.displayed import Board, TrialCard
@@ -64,7 +64,7 @@ _HOMES = {
     "launch": ("api.searching", "launch"),
     "leaderboard": ("api.viewing", "leaderboard"),
     "open_study": ("search.study", "open_study"),
-    "parse": ("architecture.named", "read"),
+    "parse": ("architecture.named", "architecture"),
     "report": ("api.viewing", "report"),
     "show": ("api.viewing", "show"),
     "suggest": ("search.suggestion", "suggest"),

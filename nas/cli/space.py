@@ -14,7 +14,6 @@ from rich.table import Table
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
-from nas.architecture import named
 from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
 from nas.space.bulk_metrics import Vector
 from nas.space.describe import OwnMetrics, describe, relaxation
@@ -68,7 +67,7 @@ def _show_space(source: str, constraints: Sequence[Constraint], output_format: s
 def _show_neighbours(source: str, text: str, constraints: Sequence[Constraint], output_format: str) -> int:
     """Print the feasible networks one edit away from ``text``; 1 where there is none."""
     feasible = FeasiblePart(load(source), tuple(constraints))
-    found = neighbours_of(feasible, str(named.read(text)), source)
+    found = neighbours_of(feasible, text, source)
     if output_format == "json":
         print(json.dumps(found))
     else:

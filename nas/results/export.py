@@ -14,8 +14,8 @@ import optuna
 
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, Verdict, judge, parse_all
+from nas.architecture import named
 from nas.architecture.codegen import source
-from nas.architecture.named import read
 from nas.architecture.spec import Architecture, parse
 from nas.results.rows import Row
 from nas.search.study import CONFIRMED, DATA, constraints_of, identity
@@ -78,8 +78,8 @@ def check_target(to: Path, *, force: bool) -> None:
 
 
 def of_text(text: str) -> Subject:
-    """An untrained network, by its text or its name, judged by the assignment's constraints."""
-    return _subject(read(text), ASSIGNMENT)
+    """An untrained network by its name or text, judged by the assignment's constraints."""
+    return _subject(named.architecture(text), ASSIGNMENT)
 
 
 def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, untrained: bool) -> Subject:

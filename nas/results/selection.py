@@ -16,7 +16,7 @@ def find(study: Study, trial: str | int) -> Row:
     wanted = str(trial)
     if wanted == "best":
         return leaderboard(study).best
-    network = str(named.read(wanted)) if named.is_network(wanted) else wanted
+    network = str(named.architecture(wanted)) if named.is_network(wanted) else wanted
     rows = leaderboard(study, top=None).rows
     for row in rows:
         if str(row.trial) == wanted or row.architecture in {wanted, network}:

@@ -1,22 +1,36 @@
+"""Networks by name or text."""
+
 from __future__ import annotations
 
 import pytest
 
-from nas.architecture.named import SEED, is_network, read
-from nas.architecture.spec import ArchitectureError
+from nas.architecture.named import NAMED, SEED, architecture, is_network
+from nas.architecture.spec import ArchitectureError, parse
 
 
-def test_a_network_is_read_by_its_name_or_its_text() -> None:
-    assert read("seed") == read(str(SEED)) == SEED
+@pytest.mark.parametrize("name", NAMED)
+def test_a_name_and_its_text_are_one_network(name: str) -> None:
+    assert architecture(name) == architecture(str(NAMED[name])) == NAMED[name]
+    assert architecture(f" {name}\n") == NAMED[name]
 
 
-def test_a_number_is_no_network() -> None:
-    assert is_network("seed")
-    assert is_network("BR/c16/fc")
-    assert not is_network("12")
-    assert not is_network("best")
+def test_the_seed_has_the_parameters_of_the_assignments_network() -> None:
+    body = sum(placed.unit.params(placed.input[0]) for placed in SEED.placed)
+    assert body == 94_116  # a global pool, and nothing after it
 
 
-def test_what_is_neither_is_refused() -> None:
-    with pytest.raises(ArchitectureError, match=r"^not an architecture: 'sed'"):
-        read("sed")
+def test_what_is_no_name_is_read_as_text() -> None:
+    assert architecture("BR/c16/fc") == parse("BR/c16/fc")
+    with pytest.raises(ArchitectureError, match="not a layer: 'x16'"):
+        architecture("BR/x16/fc")
+
+
+@pytest.mark.parametrize("text", ["", "Seed", "best", "3"])
+def test_an_unknown_name_is_told_what_there_is(text: str) -> None:
+    with pytest.raises(ArchitectureError, match=f"^no such architecture: '{text}': give seed, tiniest, mobilenet or a"):
+        architecture(text)
+
+
+@pytest.mark.parametrize(("text", "is_one"), [("seed", True), ("BR/c16/fc", True), ("12", False), ("best", False)])
+def test_a_number_is_no_network(text: str, is_one: bool) -> None:
+    assert is_network(text) is is_one

@@ -1,11 +1,14 @@
 """Units as words: what each means, what is none, and that what is written reads back."""
 
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.architecture import unit_words
-from nas.architecture.units import ArchitectureError, Conv, Excite, Mixed, Part, Unit
+from nas.architecture import units
+from nas.architecture.errors import ArchitectureError
+from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
 
 USUAL = ("batch_norm", "relu")
 
@@ -18,7 +21,7 @@ USUAL = ("batch_norm", "relu")
         ("pw64", Conv(out=64, kernel=1, post=USUAL)),
         ("dw", Conv(out=16, groups=16, post=USUAL)),
         ("dw32k5", Conv(out=32, kernel=5, groups=16, post=USUAL)),
-        ("gl48:bT", Conv(out=48, kernel=1, bias=True, gated=True, post=("tanhexp",))),
+        ("gl48:bT", Gated(out=48, bias=True, post=("tanhexp",))),
         ("c8:N", Conv(out=8, post=())),
         ("c8:b", Conv(out=8, bias=True, post=())),
         ("c8:RB", Conv(out=8, post=("relu", "batch_norm"))),
@@ -26,13 +29,12 @@ USUAL = ("batch_norm", "relu")
     ],
 )
 def test_words(word: str, unit: Unit) -> None:
-    assert unit_words.read(word, 16, "BR") == unit
+    assert units.read(word, 16, "BR") == unit
 
 
 def test_a_mixture() -> None:
     expected = Mixed(parts=(Part(3), Part(7, 3, 5)), stride=2, bias=True, post=("gelu",))
-    assert unit_words.read("mx3_7d3a5s2:bG", 16, "BR") == expected
-    assert unit_words.read_parts("1_3_7d3a3") == (Part(1, 1, 1), Part(3, 1, 1), Part(7, 3, 3))
+    assert units.read("mx3_7d3a5s2:bG", 16, "BR") == expected
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,7 @@ def test_a_mixture() -> None:
 )  # fmt: skip
 def test_what_is_no_layer(word: str) -> None:
     with pytest.raises(ArchitectureError, match=f"^not a layer: {word!r}: write it like c32"):
-        unit_words.read(word, 16, "BR")
+        units.read(word, 16, "BR")
 
 
 @pytest.mark.parametrize(
@@ -64,8 +66,8 @@ def test_what_is_no_layer(word: str) -> None:
     ],
 )
 def test_the_shortest_word(unit: Unit, word: str) -> None:
-    assert unit_words.write(unit, 8, "BR") == word
-    assert unit_words.read(word, 8, "BR") == unit
+    assert unit.write(8, "BR") == word
+    assert units.read(word, 8, "BR") == unit
 
 
 POSTS = st.sampled_from([(), ("relu",), ("layer_norm",), ("batch_norm", "silu"), ("hardswish", "batch_norm")])
@@ -76,7 +78,7 @@ CONVS = st.builds(
 )  # fmt: skip
 POINTWISE = st.builds(Conv, out=st.just(8), kernel=st.just(1), groups=st.sampled_from([1, 8]), bias=st.booleans(),
                       padding=st.integers(0, 2), post=POSTS)  # fmt: skip
-GATED = st.builds(Conv, out=st.integers(1, 99), kernel=st.just(1), gated=st.just(True), bias=st.booleans())
+GATED = st.builds(Gated, out=st.integers(1, 99), bias=st.booleans())
 PARTS = st.builds(Part, st.sampled_from([3, 5, 7]), st.integers(1, 3), st.sampled_from([1, 3]))
 MIXED = st.builds(Mixed, parts=st.lists(PARTS, min_size=2, max_size=4, unique=True).map(tuple),
                   stride=st.integers(1, 2), bias=st.booleans(), post=POSTS)  # fmt: skip
@@ -85,4 +87,4 @@ UNITS = CONVS | POINTWISE | GATED | MIXED | st.builds(Excite, reduction=st.integ
 
 @given(UNITS, st.sampled_from(["N", "b", "BR", "bR", "L", "HB"]))
 def test_what_is_written_reads_back(unit: Unit, usual: str) -> None:
-    assert unit_words.read(unit_words.write(unit, 8, usual), 8, usual) == unit
+    assert units.read(unit.write(8, usual), 8, usual) == unit
