@@ -126,7 +126,7 @@ def leaderboard(  # noqa: PLR0917
     sort: Annotated[str, typer.Option(help="column to rank by")] = "val_accuracy",
     state: Annotated[str, typer.Option(help="of complete,pruned,running,failed")] = "",
     where: Annotated[list[str] | None, typer.Option(help='only rows of which "params < 100k" holds, say')] = None,
-    pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in accuracy and params")] = False,
+    pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in the objectives")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds")] = False,
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
