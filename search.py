@@ -24,11 +24,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _commands() -> None:
-    """Keep the commands' names even while there is only one."""
-
-
 @app.command(epilog='Example: uv run search.py validate model.py:Net --require "params < 150k" --verify')
 def validate(  # noqa: PLR0917 (one parameter for each flag)
     target: Annotated[str, typer.Argument(help="path/to/file.py:NAME or package.module:NAME")],

@@ -66,7 +66,7 @@ class Constraint:
         """The numbers that satisfy it: disjoint intervals in ascending order."""
         return _OPERATORS[self.op](self.limit)
 
-    @property
+    @cached_property
     def hull(self) -> Interval:
         """The smallest interval that holds every allowed number."""
         first, last = self.allowed[0], self.allowed[-1]
@@ -106,7 +106,7 @@ class Constraint:
 
         A metric with several entries (per stage, per axis) satisfies a constraint when every entry does, so
         the entry nearest to breaking it counts: the smallest against ``>=``, the largest against ``<=``, and
-        the first that breaks ``==`` or ``!=``. No entry at all counts as 0. What is not a finite number is
+        the smallest that breaks ``==`` or ``!=``. No entry at all counts as 0. What is not a finite number is
         unknown.
         """
         entries = value if isinstance(value, (tuple, list)) else [value]

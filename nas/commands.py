@@ -19,7 +19,7 @@ from constraints.errors import ConstraintError, UnusableInputError
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard, Row, leaderboard
-from nas.results.summary_cache import read_digest
+from nas.results.summary_cache import read_summary
 from nas.search import study as studies
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def show_leaderboard(name: str | None, storage: str, form: str, view: View, *, w
     console = Console()
 
     def board() -> Leaderboard:
-        return leaderboard(read_digest(storage, name), **vars(view))
+        return leaderboard(read_summary(storage, name), **vars(view))
 
     if watch:
         _watch(board, console)

@@ -147,7 +147,7 @@ def took_effect(arguments: list[str], study: str) -> None:
     assert made[TARGET] == float(given.get("--target", "0.85"))
     required = [value for flag, value in pairwise(arguments) if flag == "--require"]
     narrowed = ["params < 200000"] if "--config" in given else [parse(text).expr for text in required]
-    assert identity["constraints"] == ", ".join(narrowed or [parse(text).expr for text in ASSIGNMENT])
+    assert identity["constraints"] == (narrowed or [parse(text).expr for text in ASSIGNMENT])
 
 
 def test_the_example_of_library_use_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,11 +27,11 @@ _FRONT = "*"
 FORMATS = ("table", "json", "csv", "markdown")
 
 
-def as_text(board: Leaderboard, form: str) -> str:
+def as_text(board: Leaderboard, output_format: str) -> str:
     """The leaderboard as ``json``, ``csv`` or ``markdown``."""
-    if form == "json":
+    if output_format == "json":
         return json.dumps(board.as_dict(), indent=1)
-    if form == "csv":
+    if output_format == "csv":
         return _csv(board)
     return _markdown(board)
 
@@ -142,10 +142,10 @@ def _markdown(board: Leaderboard) -> str:
     return "\n".join(lines)
 
 
-def print_board(board: Leaderboard, form: str, console: Console) -> None:
+def print_board(board: Leaderboard, output_format: str, console: Console) -> None:
     """Print the leaderboard in one of FORMATS; only a terminal (or $COLUMNS) limits its width."""
-    if form != "table":
-        console.file.write(as_text(board, form) + "\n")
+    if output_format != "table":
+        console.file.write(as_text(board, output_format) + "\n")
         return
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(file=console.file, width=UNLIMITED)

@@ -18,7 +18,7 @@ from nas.architecture import named
 from nas.architecture.codegen import source
 from nas.architecture.spec import Architecture, parse
 from nas.results.leaderboard import Row
-from nas.search.study import CONFIRMED, DATA, IDENTITY, SOURCE
+from nas.search.study import CONFIRMED, DATA, IDENTITY, SOURCE, constraints_of
 from nas.search.trained_weights import Weights, trained_weights
 from nas.space.analytic import metrics, receptive_field
 
@@ -78,7 +78,7 @@ def check_target(to: Path, *, force: bool) -> None:
 
 def of_text(text: str) -> Subject:
     """An untrained network by its name or text, judged by the assignment's constraints."""
-    return _subject(named.architecture(text), ", ".join(ASSIGNMENT))
+    return _subject(named.architecture(text), ASSIGNMENT)
 
 
 def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, untrained: bool) -> Subject:
@@ -102,7 +102,7 @@ def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, u
         warnings = (f"how images are standardised is left out, the data is out of reach: {error}",)
     return _subject(
         parse(row.architecture),
-        str(identity["constraints"]),
+        constraints_of(identity),
         origin=f"study {study.study_name}, trial {row.trial}",
         weights=weights,
         training=_training(study, row, weights) if weights else {},
@@ -154,7 +154,7 @@ def _weights_beside(to: Path) -> Path:
 
 def _subject(
     architecture: Architecture,
-    constraints: str,
+    constraints: Sequence[str],
     *,
     origin: str = "",
     weights: Weights | None = None,
@@ -162,7 +162,7 @@ def _subject(
     data: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Subject:
-    rules = parse_all(constraints.split(", "))
+    rules = parse_all(constraints)
     return Subject(
         architecture=architecture,
         weights=weights,

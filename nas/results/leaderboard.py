@@ -82,7 +82,7 @@ class Leaderboard:
 
 
 class Study(Protocol):
-    """What a leaderboard reads: a study of Optuna, or its digest."""
+    """What a leaderboard reads: a study of Optuna, or its summary."""
 
     @property
     def study_name(self) -> str:

@@ -96,7 +96,7 @@ class SearchView:
     def _look(self, driver: Driver) -> Sequence[FrozenTrial]:
         """The trials that may have changed; none while the storage is out of reach, which the driver waits for."""
         try:
-            return self._trials.look(driver.study.get_trials(deepcopy=False))
+            return self._trials.look(driver.store.trials())
         except Exception as error:
             if not is_outage(error):
                 raise

@@ -12,7 +12,7 @@ from constraints.metrics import Layer
 from constraints.report import Report
 from nas.architecture.spec import Architecture, parse
 from nas.results.leaderboard import Row
-from nas.search.study import CURVE, IDENTITY
+from nas.search.study import CURVE, IDENTITY, constraints_of
 
 _MEGA = 1e6
 
@@ -81,7 +81,7 @@ def card(study: optuna.Study, row: Row) -> Card:
     architecture = parse(row.architecture)
     model = build(architecture)
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
-    rules = str(study.user_attrs[IDENTITY]["constraints"]).split(", ")
+    rules = constraints_of(study.user_attrs[IDENTITY])
     report = check(model, architecture.input, rules, target=f"trial {row.trial}")
     counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
     return Card(

@@ -69,12 +69,21 @@ def create_or_resume(
         study.set_user_attr(IDENTITY, dict(identity))
         return study
     for key, remedy in REMEDIES.items():
-        before, now = known.get(key), identity[key]
+        before, now = _value(known, key), _value(identity, key)
         if _decisive(before) != _decisive(now):
             raise UnusableInputError(
                 f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: {remedy}"
             )
     return study
+
+
+def constraints_of(identity: Mapping[str, Any]) -> list[str]:
+    """The expressions of the constraints that a study was made with; none where its identity names none.
+
+    Studies made by earlier versions keep them as one text with ", " between.
+    """
+    known = identity.get("constraints") or []
+    return known.split(", ") if isinstance(known, str) else list(known)
 
 
 def load(storage: BaseStorage, name: str | None) -> optuna.Study:
@@ -101,10 +110,16 @@ def accuracy(trial: _Measured) -> float | None:
     return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else None
 
 
+def _value(identity: Mapping[str, Any], key: str) -> Any:
+    return constraints_of(identity) if key == "constraints" else identity.get(key)
+
+
 def _decisive(value: Any) -> Any:
     """What makes an identity: of a value with a hash (data, a space) the hash, however it is called."""
     return value["hash"] if isinstance(value, Mapping) else value
 
 
 def _short(value: Any) -> str:
-    return f"{value['name']} ({value['hash'][:8]})" if isinstance(value, Mapping) else str(value)
+    if isinstance(value, Mapping):
+        return f"{value['name']} ({value['hash'][:8]})"
+    return ", ".join(value) if isinstance(value, list) else str(value)

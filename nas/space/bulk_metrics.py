@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint
+from nas.space.counting.layer_graph import LayerGraph
 from nas.space.layer_tables import ADDED, GREATEST, Slot, Tables
 from nas.space.space import Choice, Choices, Encoded, Space
 from nas.space.stage_automaton import STRUCTURE, Automaton
@@ -35,6 +36,11 @@ class Vector:
         self.space = space
         self.tables = Tables(space)
         self._automata: dict[tuple[Constraint, ...], Automaton] = {}
+
+    @cached_property
+    def graphs(self) -> tuple[LayerGraph, ...]:
+        """By form, its networks as paths."""
+        return tuple(LayerGraph(self.tables, form) for form in range(len(self.space.forms)))
 
     def encode(self, several: Sequence[Choices]) -> Encoded:
         """Choices as rows of value indices."""

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from constraints.rules import Constraint
 from nas.space.bulk_metrics import Vector
-from nas.space.counting.exact_count import depth_sizes
 from nas.space.space import Encoded
 
 
@@ -20,8 +19,8 @@ def draw(vector: Vector, n: int, generator: np.random.Generator) -> Encoded:
     """
     space = vector.space
     columns = [generator.integers(len(values), size=n) for values in space.parameters.values()]
-    for number, stage in enumerate(space.stages, start=1):
-        sizes = depth_sizes(vector, number)
+    depths = zip(space.stages, vector.graphs[0].sizes_by_depth, strict=True)  # which no form changes
+    for number, (stage, sizes) in enumerate(depths, start=1):
         weights = np.array([size / sum(sizes) for size in sizes])
         columns[space.columns[f"c{number}.depth"]] = generator.choice(len(stage.depth), size=n, p=weights)
     return vector.canonical(np.stack(columns, axis=1))

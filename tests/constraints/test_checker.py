@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from jsonschema import Draft202012Validator
 from torch import nn
 
 import constraints
-from constraints import Report, UnusableInputError, check, metric
+from constraints import Report, UnusableInputError, check, metric, rules
 from constraints.errors import ModelFailedError
 
 SCHEMA = json.loads((Path(constraints.__file__).parent / "report.schema.json").read_text())
@@ -60,6 +61,22 @@ def test_a_good_network_keeps_the_assignment() -> None:
 @pytest.mark.parametrize(("limit", "ok"), [(PARAMS - 1, False), (PARAMS, False), (PARAMS + 1, True)])
 def test_a_limit_just_under_at_and_just_over(limit: int, ok: bool) -> None:
     assert check(chain(), require=[f"params < {limit}"], fixes=False).ok is ok
+
+
+def test_an_expression_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+    parse = rules.parse
+
+    def counting(expression: str, known: Iterable[str] = ()) -> rules.Constraint:
+        parsed.append(expression)
+        return parse(expression, known)
+
+    monkeypatch.setattr(rules, "parse", counting)
+    expressions = [f"receptive_field > {FIELD}", "params < 1k", "max_pools == 0"]
+    report = check(chain(), require=expressions)
+    assert [v.ok for v in report.constraints] == [False, False, True]
+    assert "receptive_field" in str(report)
+    assert parsed == expressions
 
 
 def test_the_json_keeps_the_schema_and_reads_back() -> None:

@@ -22,7 +22,7 @@ from nas.results.leaderboard import Leaderboard, Row, front, leaderboard
 from nas.results.report.charts import importance, parallel
 from nas.results.report.diagram import drawing
 from nas.results.report.space_section import space_section
-from nas.search.study import IDENTITY
+from nas.search.study import IDENTITY, constraints_of
 
 MOST_BYTES = 6_000_000
 """Of a page; the least accurate trials are left out where it would grow beyond."""
@@ -108,7 +108,7 @@ def cells(row: Row) -> dict[str, str]:
 def _constraints(identity: Mapping[str, Any]) -> tuple[Constraint, ...]:
     """The study's rules; those on metrics that are not built in are left out, since nothing here knows them."""
     found: list[Constraint] = []
-    for text in str(identity.get("constraints", "")).split(", "):
+    for text in constraints_of(identity):
         try:
             found += parse_all([text])
         except UnusableInputError:

@@ -1,10 +1,10 @@
 """How many networks of a space keep which constraints, exactly, without enumerating them.
 
-A network is a chain of layers. The metrics that the constraints ask for are tracked from layer to layer: large ones
-(parameters, say) exactly, the others as a state that is no finer than the constraints need (``tracked_metrics``,
-``minimisation``). Chains are followed from the start to a cut and from the end back to it (``layer_graph``,
-``half_paths``); equivalent ones are counted together. Where the halves meet, the pairs are counted by their sums
-(``meet_in_the_middle``). Counts are whole numbers throughout.
+A network is a path through a graph of layers (``layer_graph``). The metrics that the constraints ask for are tracked
+from layer to layer: large ones (parameters, say) exactly, the others as a state that is no finer than the constraints
+need (``tracked_metrics``, ``projection``, ``minimisation``). Paths are followed from the start to a cut and from the
+end back to it (``half_paths``); equivalent ones are counted together. Where the halves meet, the pairs are counted by
+their sums (``meet_in_the_middle``). Counts are whole numbers throughout.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
 from constraints.rules import Constraint
 from nas.space.bulk_metrics import Vector
 from nas.space.counting.half_paths import Halves, Plan, Points, TooLargeError
-from nas.space.counting.layer_graph import Chain
 from nas.space.counting.meet_in_the_middle import pairs_below
 from nas.space.counting.minimisation import Merged
+from nas.space.counting.projection import Projection
 from nas.space.counting.tracked_metrics import Large, TrackedMetrics, track
 
 MOST_HELD = 3e7
-"""Points of one place: about 2 GiB with what is needed to merge them."""
+"""Points of one node: about 2 GiB with what is needed to merge them."""
 MOST_MOVED = 1e10
 """Points moved in all, by an estimate from above: about a minute."""
 BINS = 20
@@ -46,24 +45,7 @@ class Count:
 
 def size(vector: Vector) -> int:
     """Number of different networks in the space."""
-    p = vector.space.parameters
-    shared = [len(p[name]) for name in ("form", "norm", "activation", "head", "last.width")]
-    stages = range(1, len(vector.space.stages) + 1)
-    return prod(shared) * prod(sum(depth_sizes(vector, i)) * len(p[f"c{i}.width"]) for i in stages)
-
-
-def depth_sizes(vector: Vector, number: int) -> list[int]:
-    """Number of different layers in a row that a stage can have at given widths, for each depth.
-
-    A residual that no layer takes part in makes no difference.
-    """
-    stage = vector.space.stages[number - 1]
-    first = len(stage.stem) if number == 1 else len(stage.body)
-    return [
-        first * len(stage.body) ** (depth - 2) * len(stage.down)
-        * (1 if (number, depth) == (1, 2) else len(stage.residual))
-        for depth in stage.depth
-    ]  # fmt: skip
+    return len(vector.space.norms) * len(vector.space.activations) * sum(graph.size for graph in vector.graphs)
 
 
 def count(vector: Vector, constraints: Sequence[Constraint]) -> Count | None:
@@ -83,7 +65,7 @@ def _count(vector: Vector, constraints: Sequence[Constraint], *, most_broken: in
         tracked = track(vector, constraints, form)
         if tracked is None:
             return None
-        forms.append(Halves(Merged(Chain(tracked), most_broken=most_broken)))
+        forms.append(Halves(Merged(Projection(tracked), most_broken=most_broken)))
     try:
         plans = [halves.plan() for halves in forms]
         if sum(p.moved for p in plans) > MOST_MOVED or max(p.held for p in plans) > MOST_HELD:
@@ -134,8 +116,8 @@ class _Form:
         if self.halves.merged.is_dead:
             return
         before, after = self.halves.before(self.plan.cut), self.halves.after(self.plan.cut)
-        for place, ends in before.items():
-            for pattern, some, others in self._pairs(ends, after[place]):
+        for node, ends in before.items():
+            for pattern, some, others in self._pairs(ends, after[node]):
                 self._meet(pattern, some, others, broken, bins)
 
     def _pairs(self, before: Points, after: Points) -> Iterator[tuple[frozenset[int], Points, Points]]:

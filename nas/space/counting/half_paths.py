@@ -1,17 +1,18 @@
-"""The two halves of a chain's networks: from the start to a cut and from the cut to the end, by class and value."""
+"""The two halves of a form's networks: from the start to a cut and from the cut to the end, by class and value."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from nas.space.counting.layer_graph import FIRST, LAST, Place
+from nas.space.counting.layer_graph import FIRST, LAST, Node, over_paths
 from nas.space.counting.minimisation import DEAD, Merged, Move, Moves
 from nas.space.counting.tracked_metrics import Array
 
@@ -48,102 +49,90 @@ class Points:
 
 
 class Plan(NamedTuple):
-    """Where to cut, and what that costs at most: points moved in all, and points of one place."""
+    """Where to cut, and what that costs at most: points moved in all, and points of one node."""
 
     cut: tuple[int, int]
-    """(stage, layer), through which every chain passes once."""
+    """(stage, layer), through which every path passes once."""
     moved: float
     held: float
 
 
 class Halves:
-    """Both halves of a chain's networks."""
+    """Both halves of a form's networks."""
 
     def __init__(self, merged: Merged) -> None:
         """Cheap; ``plan`` estimates what ``before`` and ``after`` will cost."""
         self.merged = merged
         self.tops = tuple(f.top for f in merged.tracked.large)
-        self.places = [*merged.moves, merged.chain.end]
+        self.nodes = [*merged.moves, merged.projection.end]
         self._ends = tuple(not merged.most_broken and merged.tracked.breaks_at_top(f) for f in merged.tracked.large)
         """Of each large metric: whether halves that must reach its top are left out."""
-        self._least_to = self._least(list(self._all_moves()), merged.chain.start, forward=True)
-        self._least_from = self._least(list(self._all_moves())[::-1], merged.chain.end, forward=False)
-        self._shape = (max(1, *map(merged.count, self.places)), len(merged.outcomes), *(top + 1 for top in self.tops))
+        self._all_moves = [moves for several in merged.moves.values() for moves in several]
+        self._start, self._end = merged.projection.start, merged.projection.end
+        self._least_to, self._least_from = self._least(self._start), self._least(self._end, backwards=True)
+        self._shape = (max(1, *map(merged.count, self.nodes)), len(merged.outcomes), *(top + 1 for top in self.tops))
 
     def plan(self) -> Plan:
         """The cheapest cut, by an estimate from above that ignores how many points fall together below the tops."""
         if prod(map(float, self._shape)) >= LARGEST:
             raise TooLargeError
         cells = prod(top + 1.0 for top in self.tops)
-        sizes = {p: self.merged.count(p) for p in self.places}
-        held = {p: min(n, cells * sizes[p]) for p, n in self._ways_to().items()}
-        kept = {p: sizes[p] * min(n, cells * len(self.merged.outcomes)) for p, n in self._ways_from().items()}
+        sizes = {p: self.merged.count(p) for p in self.nodes}
+        held = {p: min(n, cells * sizes[p]) for p, n in self._ways(self._start).items()}
+        ways_from, outcomes = self._ways(self._end, backwards=True), len(self.merged.outcomes)
+        kept = {p: sizes[p] * min(n, cells * outcomes) for p, n in ways_from.items()}
         plans = []
-        for cut in sorted({_at(p) for p in self.places if p.layer in (FIRST, LAST)}):
+        for cut in sorted({_at(p) for p in self.nodes if p.layer in (FIRST, LAST)}):
             moved = 0.0
-            for m in self._all_moves():
+            for m in self._all_moves:
                 share = sizes[m.source] / max(1, sizes[m.target])
                 moved += len(m.moves) * (held[m.source] if _at(m.source) < cut else kept[m.target] * share)
-            most = max(max(held[p] if _at(p) <= cut else 0.0, kept[p] if _at(p) >= cut else 0.0) for p in self.places)
+            most = max(max(held[p] if _at(p) <= cut else 0.0, kept[p] if _at(p) >= cut else 0.0) for p in self.nodes)
             plans.append(Plan(cut, moved, most))
         return min(plans, key=lambda plan: plan.moved)
 
-    def _all_moves(self) -> Iterator[Moves]:
-        for several in self.merged.moves.values():
-            yield from several
+    def _ways(self, first: Node, *, backwards: bool = False) -> dict[Node, float]:
+        """Number of halves between ``first`` and each node."""
+        return over_paths(self._all_moves, first, 1.0, lambda n, moves: n * moves.times, add, backwards=backwards)
 
-    def _ways_to(self) -> dict[Place, float]:
-        """Number of halves from the start to each place."""
-        ways = dict.fromkeys(self.places, 0.0) | {self.merged.chain.start: 1.0}
-        for m in self._all_moves():
-            ways[m.target] += ways[m.source] * sum(move.times for move in m.moves)
-        return ways
+    def _least(self, first: Node, *, backwards: bool = False) -> dict[Node, Array]:
+        """The least units of each large metric between ``first`` and each node."""
 
-    def _ways_from(self) -> dict[Place, float]:
-        """Number of halves from each place to the end."""
-        ways = dict.fromkeys(self.places, 0.0) | {self.merged.chain.end: 1.0}
-        for m in reversed(list(self._all_moves())):
-            ways[m.source] += ways[m.target] * sum(move.times for move in m.moves)
-        return ways
+        def extend(units: Array, moves: Moves) -> Array:
+            steps = np.array([move.units for move in moves.moves], dtype=np.int64)
+            return np.asarray(units + steps.reshape(len(moves.moves), -1).min(axis=0))
 
-    def _least(self, several: Sequence[Moves], first: Place, *, forward: bool) -> dict[Place, Array]:
-        """The least units of each large metric between ``first`` and each place."""
-        least = {first: np.zeros(len(self.tops), dtype=np.int64)}
-        for m in several:
-            known, place = (m.source, m.target) if forward else (m.target, m.source)
-            step = np.array([move.units for move in m.moves], dtype=np.int64).reshape(len(m.moves), -1).min(axis=0)
-            least[place] = np.minimum(least.get(place, least[known] + step), least[known] + step)
-        return least
+        nothing = np.zeros(len(self.tops), dtype=np.int64)
+        return over_paths(self._all_moves, first, nothing, extend, np.minimum, backwards=backwards)
 
-    def before(self, cut: tuple[int, int]) -> dict[Place, Points]:
-        """The halves that end at each place of the cut."""
-        piles: defaultdict[Place, _Pile] = defaultdict(lambda: _Pile(self))
-        piles[self.merged.chain.start].add(self._one(np.zeros(1, dtype=np.int64)))
-        for place, several in self.merged.moves.items():
-            if _at(place) >= cut:
+    def before(self, cut: tuple[int, int]) -> dict[Node, Points]:
+        """The halves that end at each node of the cut."""
+        piles: defaultdict[Node, _Pile] = defaultdict(lambda: _Pile(self))
+        piles[self._start].add(self._one(np.zeros(1, dtype=np.int64)))
+        for node, several in self.merged.moves.items():
+            if _at(node) >= cut:
                 break
-            points = piles.pop(place).merged()
+            points = piles.pop(node).merged()
             for m in several:
                 for move in m.moves:
                     piles[m.target].add(self._forward(points, move, m.target))
-        return {place: pile.merged() for place, pile in piles.items()}
+        return {node: pile.merged() for node, pile in piles.items()}
 
-    def after(self, cut: tuple[int, int]) -> dict[Place, Points]:
-        """The halves that begin at each place of the cut."""
-        end = self.merged.chain.end
-        found = {end: self._one(np.arange(len(self.merged.outcomes)))}
-        for place, several in reversed(self.merged.moves.items()):
-            if _at(place) < cut:
+    def after(self, cut: tuple[int, int]) -> dict[Node, Points]:
+        """The halves that begin at each node of the cut."""
+        found = {self._end: self._one(np.arange(len(self.merged.outcomes)))}
+        for node, several in reversed(self.merged.moves.items()):
+            if _at(node) < cut:
                 break
             pile = _Pile(self)
             for m in several:
                 for move in m.moves:
-                    pile.add(self._backward(found[m.target], move, place))
-            found[place] = pile.merged()
-            if place.layer == LAST:  # nothing before leads further than to the next stage's first layer
-                near = {_at(place), (place.stage + 1, FIRST)}
+                    pile.add(self._backward(found[m.target], move, node))
+            found[node] = pile.merged()
+            if node.layer == LAST:  # nothing before leads further than to the next stage's first layer
+                near = {_at(node), (node.stage + 1, FIRST)}
                 found = {p: points for p, points in found.items() if _at(p) in near}
-        return {place: points for place, points in found.items() if _at(place) == cut}
+        return {node: points for node, points in found.items() if _at(node) == cut}
 
     def _one(self, classes: Array) -> Points:
         """One half of nothing in each class."""
@@ -151,14 +140,14 @@ class Halves:
         counts: Counts = nothing + 1 if self.tops else np.ones(len(classes), dtype=object)
         return Points(classes=classes, outcomes=classes, units=(nothing,) * len(self.tops), counts=counts)
 
-    def _forward(self, points: Points, move: Move, target: Place) -> Points:
+    def _forward(self, points: Points, move: Move, target: Node) -> Points:
         classes = move.after[points.classes]
         alive = np.flatnonzero(classes != DEAD)
         return self._moved(
             replace(points, classes=classes, outcomes=np.zeros_like(classes)).of(alive), move, self._least_from[target]
         )
 
-    def _backward(self, points: Points, move: Move, source: Place) -> Points:
+    def _backward(self, points: Points, move: Move, source: Node) -> Points:
         """A point for each class from which the move leads to the point's own; points are sorted by class."""
         starts = np.searchsorted(points.classes, move.after)
         lengths = np.searchsorted(points.classes, move.after, side="right") - starts
@@ -202,7 +191,7 @@ class Halves:
 
 
 class _Pile:
-    """Points that gather at one place, merged whenever they get many, so that copies take little memory."""
+    """Points that gather at one node, merged whenever they get many, so that copies take little memory."""
 
     def __init__(self, halves: Halves) -> None:
         self._halves = halves
@@ -220,5 +209,5 @@ class _Pile:
         return self._halves._merge(self._pieces)
 
 
-def _at(place: Place) -> tuple[int, int]:
-    return place.stage, place.layer
+def _at(node: Node) -> tuple[int, int]:
+    return node.stage, node.layer

@@ -45,8 +45,8 @@ class Large:
         """The metric's value at ``level`` units."""
         return self.start + level * self.unit
 
-    def units(self, amount: int, *, is_head: bool) -> int:
-        """What a layer adds; the start is the least that a head adds, and 1 of a receptive field."""
+    def units(self, amount: Array, *, is_head: bool) -> Array:
+        """What layers add; the start is the least that a head adds, and 1 of a receptive field."""
         base = self.start - (self.name == "receptive_field") if is_head else 0
         return (amount - base) // self.unit
 
@@ -69,10 +69,10 @@ class Small:
         """The highest level."""
         return len(self.values) - 1
 
-    def levels(self, amount: int) -> int:
-        """What a layer adds to the level, or makes it at least."""
+    def levels(self, amount: Array) -> Array:
+        """What layers add to the level, or make it at least."""
         if self.name in GREATEST:
-            return sum(amount >= point for point in self.points)
+            return np.asarray(np.searchsorted(self.points, amount, side="right"))
         return amount // self.unit
 
     def together(self, level: Array, other: int) -> Array:

@@ -25,7 +25,6 @@ from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
-from nas.search import driver as drivers
 from nas.search.budget import Budget
 from nas.search.confirm import confirm
 from nas.search.driver import Driver
@@ -275,7 +274,7 @@ def search(study: optuna.Study, engine: RayEngine, feed: Feed, folder: Path, obs
 def test_a_search_continues_where_it_was_when_a_machine_is_killed(  # noqa: PLR0917 (fixtures)
     cluster: Any, engine: RayEngine, jobs: ModuleType, feed: Feed, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drivers, "train_candidate", jobs.train)  # the same, with a note of where it began
+    monkeypatch.setattr("nas.search.driver.train_candidate", jobs.train)  # the same, with a note of where it began
     run = folder / "run" / "search"
     study = optuna.create_study(direction="maximize")
     killed: list[str] = []

@@ -7,13 +7,13 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from constraints.errors import UnusableInputError
-from nas.search.study import IDENTITY, REMEDIES, accuracy, create_or_resume, load
+from nas.search.study import IDENTITY, REMEDIES, accuracy, constraints_of, create_or_resume, load
 
 SAMPLER = optuna.samplers.RandomSampler(seed=0)
 MADE_WITH = {
     "data": {"name": "digits", "hash": "aaaaaaaaaa"},
     "space": {"name": "tiny", "hash": "bbbbbbbbbb"},
-    "constraints": "params < 200k",
+    "constraints": ["params < 200k", "macs < 50M"],
     "seed": 0,
     "epochs": 8,
     "objective": "accuracy",
@@ -42,7 +42,11 @@ def test_the_same_data_under_another_name_is_the_same() -> None:
     [
         ("data", {"name": "CIFAR-10", "hash": "cccccccccc"}, "other data: digits (aaaaaaaa), not CIFAR-10 (cccccccc)"),
         ("space", {"name": "tiny", "hash": "dddddddddd"}, "other space: tiny (bbbbbbbb), not tiny (dddddddd)"),
-        ("constraints", "params < 100k", "other constraints: params < 200k, not params < 100k"),
+        (
+            "constraints",
+            ["params < 100k"],
+            "other constraints: params < 200k, macs < 50M, not params < 100k",
+        ),
         ("seed", 1, "other seed: 0, not 1"),
         ("epochs", 9, "other epochs: 8, not 9"),
         ("objective", "accuracy,params", "other objective: accuracy, not accuracy,params"),
@@ -54,6 +58,17 @@ def test_another_identity_is_refused_with_both_values(key: str, value: Any, mess
     with pytest.raises(UnusableInputError) as caught:
         create_or_resume(storage, "s", {**MADE_WITH, key: value}, SAMPLER)
     assert str(caught.value) == f"study 's' was made with {message}: {REMEDIES[key]}"
+
+
+def test_constraints_kept_as_one_text_by_an_earlier_version_are_the_same() -> None:
+    storage = InMemoryStorage()
+    before = {**MADE_WITH, "constraints": "params < 200k, macs < 50M"}
+    create_or_resume(storage, "s", before, SAMPLER)
+    again = create_or_resume(storage, "s", MADE_WITH, SAMPLER)
+    assert constraints_of(again.user_attrs[IDENTITY]) == ["params < 200k", "macs < 50M"]
+    with pytest.raises(UnusableInputError, match=r"made with other constraints: params < 200k, macs < 50M, not params"):
+        create_or_resume(storage, "s", {**MADE_WITH, "constraints": ["params < 200k"]}, SAMPLER)
+    assert constraints_of({"space": "tiny"}) == []
 
 
 def test_every_part_of_an_identity_has_a_remedy() -> None:

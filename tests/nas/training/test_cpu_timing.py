@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from nas.cpu import cpu_class
-from nas.training import timing as timings
-from nas.training.timing import FOLDER, Timing, measure, timing
+from nas.training import cpu_timing
+from nas.training.cpu_timing import FOLDER, Timing, measure, timing
 
 AS_MADE_BY_HAND = {"float32": 3.0, "bfloat16": 2.0}
 
@@ -22,7 +22,7 @@ AS_MADE_BY_HAND = {"float32": 3.0, "bfloat16": 2.0}
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    timings._measured_here.cache_clear()
+    cpu_timing._measured_here.cache_clear()
     return tmp_path / "neural-architecture-search" / FOLDER
 
 

@@ -1,0 +1,97 @@
+"""A form's graph without what a count does not track: equal layers as one word, equivalent nodes as one node."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from nas.space.counting.layer_graph import Edge, Node
+from nas.space.counting.tracked_metrics import TrackedMetrics
+from nas.space.layer_tables import Slot
+
+Key = tuple[int, ...]
+"""What a count tracks of a layer: levels of the small metrics, its event, units of the large ones."""
+
+
+class Word(NamedTuple):
+    """Layers that do the same: ``times`` of them."""
+
+    adds: tuple[int, ...]
+    """Levels of the small metrics."""
+    event: int
+    units: tuple[int, ...]
+    """Of the large metrics."""
+    times: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectedEdge:
+    """The layers that lead from one node to another."""
+
+    source: Node
+    target: Node
+    words: tuple[Word, ...]
+
+
+class Projection:
+    """All networks of one form, as paths from ``start`` to ``end``, of which each stands for as many as its words.
+
+    Nodes from which the same words lead to the same nodes (residuals that add nothing tracked, or widths where nothing
+    tracked depends on them) are one, so that a path into one of them stands for the paths into all.
+    """
+
+    def __init__(self, tracked: TrackedMetrics) -> None:
+        """Cheap; the edges are made when they are first used."""
+        self.tracked = tracked
+        self.graph = tracked.vector.graphs[tracked.form]
+        self.start, self.end = self.graph.start, self.graph.end
+
+    @cached_property
+    def edges(self) -> dict[Node, list[ProjectedEdge]]:
+        """By source, in the order of paths."""
+        leaving: defaultdict[Node, list[Edge]] = defaultdict(list)
+        for edge in self.graph.edges:
+            leaving[edge.source].append(edge)
+        found: dict[Node, list[ProjectedEdge]] = {}
+        same, known = {self.end: self.end}, dict[Hashable, Node]()
+        for node in sorted(leaving, key=lambda n: (-n.stage, -n.layer, n)):  # from the end; the first of equals stays
+            words: defaultdict[Node, Counter[Key]] = defaultdict(Counter)
+            for edge in leaving[node]:
+                words[same[edge.target]].update(self._keys(edge))
+            look = node.stage, node.layer, frozenset((to, frozenset(keys.items())) for to, keys in words.items())
+            same[node] = known.setdefault(look, node)
+            if same[node] == node:
+                found[node] = [self._edge(node, target, keys) for target, keys in words.items()]
+        return dict(sorted(found.items()))
+
+    def _edge(self, source: Node, target: Node, keys: Counter[Key]) -> ProjectedEdge:
+        n = len(self.tracked.small)
+        words = tuple(Word(key[:n], key[n], key[n + 1 :], times) for key, times in keys.items())
+        return ProjectedEdge(source=source, target=target, words=words)
+
+    def _keys(self, edge: Edge) -> Counter[Key]:
+        """Number of the edge's layers by what is tracked of them."""
+        if edge.slot is None:
+            return Counter([(0,) * (len(self.tracked.names) + 1)])
+        _, first, second = edge.at
+        return Counter(map(tuple, self._tables[edge.slot.stage, edge.slot.layer][first][second][: edge.words]))
+
+    @cached_property
+    def _tables(self) -> dict[tuple[int, int], list[list[list[list[int]]]]]:
+        """By slot (stage, layer), the numbers of the keys at [first][second][word]."""
+        return {(slot.stage, slot.layer): self._table(slot) for slot in self.tracked.vector.tables.slots}
+
+    def _table(self, slot: Slot) -> list[list[list[list[int]]]]:
+        form, is_head = self.tracked.form, slot.stage > len(self.graph.space.stages)
+        numbers = [
+            *(f.levels(slot.figures[f.name][form]) for f in self.tracked.small),
+            slot.events[form],
+            *(f.units(slot.figures[f.name][form], is_head=is_head) for f in self.tracked.large),
+        ]
+        table: list[list[list[list[int]]]] = np.stack(numbers, axis=-1).tolist()
+        return table
