@@ -21,7 +21,7 @@ from PIL import Image
 
 import search
 from constraints.rules import ASSIGNMENT, parse
-from nas.search import launch
+from nas.search import resources
 from nas.search.engine import LocalEngine
 from nas.search.storage import open_storage
 from nas.search.study import DATA, IDENTITY, TARGET
@@ -122,7 +122,7 @@ def test_a_command_of_the_pages_does_what_it_says(
     command: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if command in IN_WORKERS:
-        monkeypatch.setattr(launch, "LocalEngine", LocalEngine)
+        monkeypatch.setattr(resources, "LocalEngine", LocalEngine)
     name, *arguments = shlex.split(command)
     study = f"study-{commands().index(command)}" if name == "launch" else "search"
     added = [*BUDGETS.get(name, ()), *(("--study", study) if name in OF_A_STUDY else ())]

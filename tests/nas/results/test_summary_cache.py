@@ -42,7 +42,7 @@ def test_a_summary_shows_what_the_study_holds(tmp_path: Path) -> None:
     same(str(journal))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["ask", "report", "end", "study", "read", "add"]), max_size=40), st.randoms())
 def test_a_summary_read_at_any_moment_continues_from_there(
     tmp_path_factory: pytest.TempPathFactory,

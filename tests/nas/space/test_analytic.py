@@ -89,7 +89,7 @@ def test_both_roads_agree_on_the_seed() -> None:
     _assert_roads_agree(SEED)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.sampled_from(["1x28x28", "3x64x48"]))
 def test_both_roads_agree_on_other_images(seed: int, size: str) -> None:
     channels, height, width = (int(n) for n in size.split("x"))
