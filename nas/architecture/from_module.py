@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from constraints.errors import UnusableInputError
-from constraints.trace import trace
+from constraints.tracer import trace
 from nas.architecture.graph import Graph
 from nas.architecture.model import build
 from nas.architecture.reading import Reading, read

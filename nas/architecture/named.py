@@ -45,3 +45,8 @@ def architecture(text: str) -> Architecture:
             f"no such architecture: {text!r}: give {', '.join(NAMED)} or a text like BR/c16-c16s2/c32-c32s2/c64/fc"
         )
     return parse(text)
+
+
+def is_network(text: str) -> bool:
+    """Whether a text means a network, by its name or its text form, rather than a trial by its number."""
+    return text.strip() in NAMED or "/" in text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from constraints.errors import UnusableInputError
@@ -75,6 +77,45 @@ def create_or_resume(
                 f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: {remedy}"
             )
     return study
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what Optuna logs of every study and trial off stderr until the end of the block."""
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+@contextmanager
+def open_study(storage: str | Path = "runs/journal.log", study: str | None = None) -> Iterator[optuna.Study]:
+    """An existing study, whose storage's connections the end of the block closes.
+
+    ``study`` None is the only one there is. Raises UnusableInputError where the storage cannot be opened or holds no
+    such study.
+    """
+    from nas.search.storage import close_storage, open_storage
+
+    opened = open_storage(str(storage))
+    try:
+        yield load(opened, study)
+    finally:
+        close_storage(opened)
+
+
+def identity(study: optuna.Study) -> Mapping[str, Any]:
+    """What every trial of a launched study shares; UnusableInputError for a study that no launch made."""
+    found: Mapping[str, Any] | None = study.user_attrs.get(IDENTITY)
+    if found is None:
+        raise UnusableInputError(
+            f"study {study.study_name!r} was made by no launch: its data and constraints are not known: give another"
+        )
+    return found
 
 
 def constraints_of(identity: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from constraints.trace import trace
+from constraints.tracer import trace
 from tests.constraints.compared import along
 from tests.constraints.drawn import CHANNELS, FUNCTIONS, Function, Skip, Sum, networks, strips
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nas.architecture.named import NAMED, SEED, architecture
+from nas.architecture.named import NAMED, SEED, architecture, is_network
 from nas.architecture.spec import ArchitectureError, parse
 
 
@@ -29,3 +29,8 @@ def test_what_is_no_name_is_read_as_text() -> None:
 def test_an_unknown_name_is_told_what_there_is(text: str) -> None:
     with pytest.raises(ArchitectureError, match=f"^no such architecture: '{text}': give seed, tiniest, mobilenet or a"):
         architecture(text)
+
+
+@pytest.mark.parametrize(("text", "is_one"), [("seed", True), ("BR/c16/fc", True), ("12", False), ("best", False)])
+def test_a_number_is_no_network(text: str, is_one: bool) -> None:
+    assert is_network(text) is is_one

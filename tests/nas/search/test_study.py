@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -7,7 +8,17 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from constraints.errors import UnusableInputError
-from nas.search.study import IDENTITY, REMEDIES, accuracy, constraints_of, create_or_resume, load
+from nas.search.study import (
+    IDENTITY,
+    REMEDIES,
+    accuracy,
+    constraints_of,
+    create_or_resume,
+    identity,
+    load,
+    open_study,
+    quiet,
+)
 
 SAMPLER = optuna.samplers.RandomSampler(seed=0)
 MADE_WITH = {
@@ -96,3 +107,26 @@ def test_a_trial_s_accuracy_is_that_of_its_last_epoch() -> None:
     trial.report(0.9, 1)
     trial.report(0.4, 2)
     assert accuracy(study.trials[0]) == 0.4
+
+
+def test_a_study_is_open_as_long_as_its_block(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    optuna.create_study(storage=url, study_name="only")
+    with open_study(url) as study:
+        assert study.study_name == "only"
+    with pytest.raises(UnusableInputError, match=r"^no such study: 'other'"), open_study(url, "other"):
+        pass
+
+
+def test_what_no_launch_made_has_no_identity() -> None:
+    with pytest.raises(UnusableInputError, match=r"^study 'own' was made by no launch: its data and constraints are"):
+        identity(optuna.create_study(study_name="own"))
+
+
+def test_optuna_is_quiet_for_a_while(capfd: pytest.CaptureFixture[str]) -> None:
+    before = optuna.logging.get_verbosity()
+    with quiet():
+        optuna.create_study()
+        assert optuna.logging.get_verbosity() == optuna.logging.ERROR
+    assert optuna.logging.get_verbosity() == before
+    assert capfd.readouterr().err == ""

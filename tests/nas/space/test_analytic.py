@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constraints.trace import trace
+from constraints.tracer import trace
 from nas.architecture.model import build
 from nas.architecture.named import SEED
 from nas.architecture.spec import Architecture, parse

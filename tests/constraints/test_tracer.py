@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from constraints.errors import UnusableInputError
-from constraints.probe import probe_axis
-from constraints.trace import Trace, trace
+from constraints.gradient_probe import probe_axis
+from constraints.tracer import Trace, trace
 from tests.constraints.written import Written
 
 PIXELS = 32 * 32

@@ -1,94 +1,78 @@
-"""What ``space`` prints: the numbers of a space, or the neighbours of one of its networks."""
+"""The command ``space``: the numbers of a space, or the neighbours of one of its networks."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from constraints.errors import UnusableInputError
-from constraints.rules import Constraint
+from constraints.cli.options import check_format
+from constraints.errors import ExitCode, UnusableInputError
+from constraints.rules import ASSIGNMENT, Constraint, parse_all
+from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
 from nas.space.bulk_metrics import Vector
-from nas.space.describe import OwnMetrics, describe
-from nas.space.encoding import choices_of
-from nas.space.feasible import EmptySpaceError, FeasiblePart
-from nas.space.neighbours import neighbour_rows
+from nas.space.describe import OwnMetrics, describe, relaxation
+from nas.space.feasible import FeasiblePart
+from nas.space.neighbours import neighbours_of
 from nas.space.space import load
+from nas.user_metrics import figures as own_figures
+from nas.user_metrics import read_metrics
 
-FORMATS = ("table", "json")
 _BAR = 40
 _READABLE = 10**18
 
 
-def show_space(source: str, constraints: Sequence[Constraint], form: str, own: OwnMetrics | None = None) -> int:
+@interruptible("nothing was written")
+def space(
+    source: str,
+    require: Sequence[str] | None,
+    file: Path | None,
+    output_format: str,
+    *,
+    metrics: Path | None = None,
+    neighbours: str | None = None,
+) -> int:
+    """Print what a space holds, or with ``neighbours`` the feasible networks one edit away from one of its own."""
+    check_format(output_format, TABLE_OR_JSON)
+    own = read_metrics(metrics) if metrics is not None else ()
+    names = tuple(m.name for m in own)
+    constraints = parse_all(expressions(require, file) or ASSIGNMENT, names)
+    if neighbours is None:
+        figures = partial(own_figures, own)
+        return _show_space(
+            source, constraints, output_format, OwnMetrics(names=names, figures=figures) if own else None
+        )
+    if by_user := [c.expr for c in constraints if c.metric in names]:
+        raise UnusableInputError(f"neighbours are judged by arithmetic: {by_user[0]!r}: leave it out with --neighbours")
+    return _show_neighbours(source, neighbours, constraints, output_format)
+
+
+def _show_space(source: str, constraints: Sequence[Constraint], output_format: str, own: OwnMetrics | None) -> int:
     """Print what the space ``source`` holds under the constraints; 1 where nothing is feasible."""
-    check_format(form)
-    space = load(source)
-    found = describe(Vector(space), constraints, own=own)
-    found["relaxation"] = "" if found["feasible"] or own else _relaxation(FeasiblePart(space, tuple(constraints)))
-    if form == "json":
+    vector = Vector(load(source))
+    found = describe(vector, constraints, own=own)
+    found["relaxation"] = "" if found["feasible"] or own else relaxation(FeasiblePart(vector.space, tuple(constraints)))
+    if output_format == "json":
         print(json.dumps(found))
     else:
         _print_space(source, found, Console())
-    return 0 if found["feasible"] else 1
+    return ExitCode.DONE if found["feasible"] else ExitCode.FAILED
 
 
-def _relaxation(feasible: FeasiblePart) -> str:
-    """What would let some network pass; empty where one does."""
-    try:
-        feasible.sample_rows(1, np.random.default_rng(0))
-    except EmptySpaceError as error:
-        return str(error)
-    return ""
-
-
-def show_neighbours(source: str, text: str, constraints: Sequence[Constraint], form: str) -> int:
+def _show_neighbours(source: str, text: str, constraints: Sequence[Constraint], output_format: str) -> int:
     """Print the feasible networks one edit away from ``text``; 1 where there is none."""
-    check_format(form)
     feasible = FeasiblePart(load(source), tuple(constraints))
     found = neighbours_of(feasible, text, source)
-    if form == "json":
+    if output_format == "json":
         print(json.dumps(found))
     else:
         _print_neighbours(found, Console())
-    return 0 if found["neighbours"] else 1
-
-
-def check_format(form: str) -> None:
-    """Raise UnusableInputError for a format that ``space`` does not have."""
-    if form not in FORMATS:
-        raise UnusableInputError(f"unknown format: {form!r}: use {', '.join(FORMATS)}")
-
-
-def neighbours_of(feasible: FeasiblePart, text: str, source: str) -> dict[str, Any]:
-    """The document of ``space --neighbours --format json``: each neighbour with what it changes, and its metrics.
-
-    Raises UnusableInputError where ``text`` is no network, or none of the space.
-    """
-    space = feasible.space
-    here = choices_of(space, text)
-    if here is None:
-        raise UnusableInputError(f"not a network of the space {source}: {text!r}: take one that the space can make")
-    before = space.choices(feasible.vector.canonical(feasible.vector.encode([here]))[0])
-    judged = feasible.judge(before)
-    found = []
-    for row in neighbour_rows(feasible, before):
-        choices = space.choices(row)
-        other = feasible.judge(choices)
-        found.append(
-            {
-                "architecture": str(other.architecture),
-                "change": {name: [before[name], value] for name, value in choices.items() if before[name] != value},
-                "params": other.metrics.params,
-                "macs": other.metrics.macs,
-                "receptive_field": other.metrics.receptive_field,
-            }
-        )
-    return {"architecture": str(judged.architecture), "broken": list(judged.broken), "neighbours": found}
+    return ExitCode.DONE if found["neighbours"] else ExitCode.FAILED
 
 
 def _print_space(source: str, found: dict[str, Any], console: Console) -> None:

@@ -1,4 +1,4 @@
-"""The search's command line, in this process."""
+"""``launch`` and ``confirm``, in this process."""
 
 from __future__ import annotations
 
@@ -13,100 +13,21 @@ import pytest
 from PIL import Image
 
 import search
-from nas import commands
+from nas.cli.search import _ending
 from nas.cpu import cpu_class
-from nas.results.leaderboard import leaderboard
 from nas.search.budget import Summary
 from nas.search.storage import open_storage
 from tests.engines import search_in_this_process
+from tests.nas.cli.refused import refused
 from tests.nas.results.known import add, known_study
 
 Captured = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of the test's own, also for decoded data."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("COLUMNS", raising=False)
-    monkeypatch.delenv("NAS_DATA", raising=False)
-    return tmp_path
 
 
 @pytest.fixture
 def study(here: Path) -> optuna.Study:
     (here / "runs").mkdir()
     return known_study(here / "runs" / "journal.log")
-
-
-def refused(capsys: Captured, *arguments: str) -> str:
-    """The one line on stderr of a command that cannot be done."""
-    assert search.run(arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    return err.removeprefix("error: ").rstrip("\n")
-
-
-def test_the_leaderboard_in_each_format(study: optuna.Study, capsys: Captured) -> None:
-    assert search.run(["leaderboard", "--format", "json"]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    assert json.loads(out) == json.loads(json.dumps(leaderboard(study).as_dict()))
-    for form, start in (("csv", "rank,trial,state,val_accuracy"), ("markdown", "| # | trial |"), ("table", "study")):
-        assert search.run(["leaderboard", "--format", form, "--study", "known"]) == 0
-        assert capsys.readouterr().out.startswith(start)
-
-
-def test_flags_choose_rows(study: optuna.Study, capsys: Captured) -> None:
-    def rows(*flags: str) -> list[int]:
-        assert search.run(["leaderboard", "--format", "json", *flags]) == 0
-        return [row["trial"] for row in json.loads(capsys.readouterr().out)["rows"]]
-
-    assert rows("--top", "2") == [1, 2]
-    assert rows("--sort", "params", "--top", "1") == [3]
-    assert rows("--state", "failed, running") == [5, 4]
-    assert rows("--pareto", "--state", "complete") == [1, 2, 0]
-
-
-@pytest.mark.parametrize("width", [80, 120])
-def test_the_table_keeps_to_the_columns_it_is_given(
-    study: optuna.Study, capsys: Captured, monkeypatch: pytest.MonkeyPatch, width: int
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    assert search.run(["leaderboard"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= width
-    assert ("architecture" in lines[1]) is (width == 120)
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--format", "xml"], "unknown format: 'xml': use table, json, csv, markdown"),
-        (["--sort", "size"], "unknown sort key: 'size': use "),
-        (["--state", "complete,done"], "unknown state: 'done': use complete, pruned, running, failed"),
-        (["--study", "other"], "no such study: 'other': this storage holds known"),
-        (["--top", "0"], "--top: 0: give 1 or more"),
-        (["--watch", "--format", "json"], "--watch shows a table only: 'json': leave one of the two flags out"),
-        (["--storage", "none.log"], "no storage at none.log: nothing was launched here"),
-        (["--colour"], "no such option: --colour"),
-    ],
-)
-def test_a_leaderboard_that_cannot_be_shown(
-    study: optuna.Study, capsys: Captured, flags: list[str], message: str
-) -> None:
-    assert refused(capsys, "leaderboard", *flags).startswith(message)
-
-
-def test_one_of_several_studies_must_be_named(study: optuna.Study, capsys: Captured) -> None:
-    storage = open_storage("runs/journal.log", write=True)
-    optuna.create_study(storage=storage, study_name="second")
-    assert refused(capsys, "leaderboard") == ("several studies in this storage: known, second: choose one with --study")
-    assert search.run(["leaderboard", "--study", "second", "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out)["rows"] == []
 
 
 @pytest.mark.parametrize(
@@ -131,7 +52,7 @@ def test_without_a_complete_trial_there_is_nothing_to_confirm(here: Path, capsys
     study = optuna.create_study(storage=open_storage("journal.log", write=True), study_name="new")
     add(study, [], params=1, state=optuna.trial.TrialState.RUNNING)
     text = refused(capsys, "confirm", "--storage", "journal.log")
-    assert text == "nothing to confirm: no trial is complete: let the search continue"
+    assert text == "no trial is complete: study new holds 1 running: let the search continue"
 
 
 def picture(place: Path, shade: int) -> None:
@@ -212,13 +133,6 @@ def test_a_storage_that_is_no_journal_is_left_alone(here: Path, capsys: Captured
     assert (here / "notes.txt").read_text() == "milk\n"
 
 
-def test_debug_adds_the_traceback(here: Path, capsys: Captured) -> None:
-    assert search.run(["leaderboard", "--storage", "none.log", "--debug"]) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("Traceback (most recent call last):\n")
-    assert err.splitlines()[-1].startswith("error: no storage at none.log")
-
-
 @pytest.mark.parametrize(
     ("unfinished", "text"),
     [
@@ -229,7 +143,7 @@ def test_debug_adds_the_traceback(here: Path, capsys: Captured) -> None:
 )
 def test_the_end_of_a_search_says_what_is_left_to_do(unfinished: int, text: str) -> None:
     summary = Summary(ended="the time is spent", unfinished=unfinished, best=None, reached=False)
-    assert commands._ending(summary) == text
+    assert _ending(summary) == text
 
 
 @pytest.mark.timeout(1200)

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from constraints.errors import UnusableInputError
-from constraints.probe import probe, probe_axis
+from constraints.gradient_probe import probe, probe_axis
 
 
 def test_a_chain_measures_what_its_kernels_add_up_to() -> None:
