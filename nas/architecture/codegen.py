@@ -43,7 +43,7 @@ def source(
 
 def _imports(classes: Iterable[str]) -> str:
     lines = ["from collections import OrderedDict\n", "import torch", "from torch import nn"]
-    needs_functional = any("F." in text for text in classes)
+    needs_functional = any(re.search(r"\bF\.", text) for text in classes)
     return "\n".join([*lines, *["from torch.nn import functional as F"] * needs_functional])
 
 

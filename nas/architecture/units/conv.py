@@ -49,8 +49,7 @@ class Conv(Followed):
             )
 
     @classmethod
-    def read_name(cls, name: str, channels: int) -> dict[str, Any] | None:
-        """As ``Followed.read_name``."""
+    def _read_name(cls, name: str, channels: int) -> dict[str, Any] | None:
         match = _NAME.fullmatch(name)
         if match is None or not (match["out"] or match["kind"] == "dw") or (match["kernel"] and match["kind"] == "pw"):
             return None
@@ -59,8 +58,7 @@ class Conv(Followed):
             return {"out": channels, **numbers, "groups": channels}
         return {"kernel": 1, **numbers} if match["kind"] == "pw" else numbers
 
-    def write_name(self, channels: int) -> str:
-        """As ``Followed.write_name``."""
+    def _write_name(self, channels: int) -> str:
         kind = self.kind(channels)
         if kind == "depthwise":
             text, usual = "dw" + (str(self.out) if self.out != channels else ""), 3

@@ -32,22 +32,22 @@ class Followed(Unit):
     def read(cls, word: str, channels: int, usual: str) -> Self | None:
         """As ``Unit.read``; the letters of what follows are behind a colon."""
         name, colon, own = word.partition(":")
-        values, following = cls.read_name(name, channels), norm_act.read(own if colon else usual)
+        values, following = cls._read_name(name, channels), norm_act.read(own if colon else usual)
         if values is None or following is None:
             return None
         return cls(**values, bias=following[0], post=following[1])
 
     def write(self, channels: int, usual: str) -> str:
         """As ``Unit.write``."""
-        return self.write_name(channels) + (f":{self.letters}" if self.letters != usual else "")
+        return self._write_name(channels) + (f":{self.letters}" if self.letters != usual else "")
 
     @classmethod
     @abstractmethod
-    def read_name(cls, name: str, channels: int) -> dict[str, Any] | None:
+    def _read_name(cls, name: str, channels: int) -> dict[str, Any] | None:
         """The fields, but for bias and what follows, of a word without its letters; None for another kind's."""
 
     @abstractmethod
-    def write_name(self, channels: int) -> str:
+    def _write_name(self, channels: int) -> str:
         """The word without the letters."""
 
     @property

@@ -39,13 +39,11 @@ class Gated(Followed):
             )
 
     @classmethod
-    def read_name(cls, name: str, channels: int) -> dict[str, Any] | None:
-        """As ``Followed.read_name``."""
+    def _read_name(cls, name: str, channels: int) -> dict[str, Any] | None:
         match = _NAME.fullmatch(name)
         return {"out": int(match[1])} if match else None
 
-    def write_name(self, channels: int) -> str:
-        """As ``Followed.write_name``."""
+    def _write_name(self, channels: int) -> str:
         return f"gl{self.out}"
 
     def call(self, channels: int) -> Call:

@@ -66,13 +66,11 @@ class Mixed(Followed):
             raise ArchitectureError("a mixed convolution needs parts that differ: write mx3_5, or dw where they do not")
 
     @classmethod
-    def read_name(cls, name: str, channels: int) -> dict[str, Any] | None:
-        """As ``Followed.read_name``."""
+    def _read_name(cls, name: str, channels: int) -> dict[str, Any] | None:
         match = _NAME.fullmatch(name)
         return {"parts": read_parts(match["parts"]), "stride": int(match["stride"] or 1)} if match else None
 
-    def write_name(self, channels: int) -> str:
-        """As ``Followed.write_name``."""
+    def _write_name(self, channels: int) -> str:
         return "mx" + "_".join(map(str, self.parts)) + (f"s{self.stride}" if self.stride > 1 else "")
 
     def call(self, channels: int) -> Call:
