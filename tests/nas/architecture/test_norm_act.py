@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from constraints.trace import trace
 from torch import nn
 
+from constraints.tracer import trace
 from nas.architecture import norm_act
 from nas.architecture.codegen import source
 from nas.architecture.errors import ArchitectureError

@@ -8,9 +8,9 @@ from typing import Self
 
 import pytest
 import torch
-from constraints.trace import trace
 from torch import nn
 
+from constraints.tracer import trace
 from nas.architecture import units
 from nas.architecture.calls import Call
 from nas.architecture.codegen import source
