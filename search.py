@@ -11,9 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from constraints.errors import ConstraintError
-
-DONE, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+from constraints.errors import ConstraintError, ExitCode
 
 app = typer.Typer(
     help="Check any PyTorch network against hard rules, and search for small ones that keep them.",
@@ -24,9 +22,21 @@ app = typer.Typer(
 )
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from nas.version import version
+
+        print(version())
+        raise typer.Exit
+
+
 @app.callback()
-def _commands() -> None:
-    """Keep the commands' names even while there is only one."""
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and end")
+    ] = False,
+) -> None:
+    """Take the flags that are no command's."""
 
 
 @app.command(epilog='Example: uv run search.py validate model.py:Net --require "params < 150k" --verify')
@@ -96,15 +106,16 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
     """Run or resume a search over the space, and print its leaderboard."""
-    from nas import commands
+    from nas.cli import search
+    from nas.cli.common import expressions
 
     flags = {
         "space": space, "data": data, "study": study, "storage": storage, "trials": trials, "timeout": timeout,
         "target": target, "stop_at_target": stop_at_target, "confirm": confirm, "epochs": epochs,
-        "guess": guess, "constraints": commands.expressions(require, constraints), "workers": workers, "device": device,
+        "guess": guess, "constraints": expressions(require, constraints), "workers": workers, "device": device,
         "engine": engine, "objective": objective, "seed": seed,
     }  # fmt: skip
-    return commands.launch(config, flags, write_config, format_)
+    return search.launch(config, flags, write_config, format_)
 
 
 @app.command(epilog='Example: uv run search.py leaderboard --where "params < 100k" --pareto')
@@ -115,43 +126,43 @@ def leaderboard(  # noqa: PLR0917
     sort: Annotated[str, typer.Option(help="column to rank by")] = "val_accuracy",
     state: Annotated[str, typer.Option(help="of complete,pruned,running,failed")] = "",
     where: Annotated[list[str] | None, typer.Option(help='only rows of which "params < 100k" holds, say')] = None,
-    pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in accuracy and params")] = False,
+    pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in the objectives")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds")] = False,
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
     """Show the trials of a study, best first."""
-    from nas import commands
+    from nas.cli import views
 
     states = [s.strip() for s in state.split(",") if s.strip()]
-    view = commands.View(top=top, sort=sort, states=states, where=where or (), pareto=pareto)
-    return commands.show_leaderboard(study, storage, format_, view, watch=watch)
+    view = views.View(top=top, sort=sort, states=states, where=where or (), pareto=pareto)
+    return views.leaderboard(study, storage, format_, view, watch=watch)
 
 
 @app.command(epilog="Example: uv run search.py show best")
 def show(
-    trial: Annotated[str, typer.Argument(help="a number, best, or an architecture's text")] = "best",
+    trial: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")] = "best",
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show one trial in full: stages, layers, sizes, learning curve, constraints."""
-    from nas import viewing
+    from nas.cli import views
 
-    return viewing.show(trial, study, storage, format_)
+    return views.show(trial, study, storage, format_)
 
 
 @app.command(epilog="Example: uv run search.py compare best 3")
 def compare(
-    left: Annotated[str, typer.Argument(help="a number, best, or an architecture's text")],
+    left: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")],
     right: Annotated[str, typer.Argument(help="another")],
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show two trials side by side: figures, stages, layers, learning curves."""
-    from nas import viewing
+    from nas.cli import views
 
-    return viewing.compare(left, right, study, storage, format_)
+    return views.compare(left, right, study, storage, format_)
 
 
 @app.command(epilog="Example: uv run search.py report --to report.html")
@@ -161,14 +172,14 @@ def report(
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
 ) -> int:
     """Write a study as one self-contained page: leaderboard, figures, every trial's diagram."""
-    from nas import viewing
+    from nas.cli import views
 
-    return viewing.report(study, storage, to)
+    return views.report(study, storage, to)
 
 
 @app.command(epilog="Example: uv run search.py confirm best --seeds 3")
 def confirm(  # noqa: PLR0917
-    trial: Annotated[str | None, typer.Argument(help="a number, best, or an architecture's text")] = None,
+    trial: Annotated[str | None, typer.Argument(help="a number, best, an architecture's text, or seed")] = None,
     top: Annotated[int, typer.Option(help="confirm the best N instead")] = 1,
     seeds: Annotated[int, typer.Option(help="trainings of each")] = 1,
     epochs: Annotated[int | None, typer.Option(help="of each training (the search's budget)")] = None,
@@ -181,15 +192,15 @@ def confirm(  # noqa: PLR0917
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Retrain winners on the whole training set and open the test set once."""
-    from nas import commands
+    from nas.cli import search
 
     flags = {"data": data, "workers": workers, "device": device, "engine": engine, "storage": storage}
-    return commands.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, form=format_)
+    return search.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, output_format=format_)
 
 
 @app.command(epilog="Example: uv run search.py export best --to net.py")
 def export(  # noqa: PLR0917
-    trial: Annotated[str, typer.Argument(help="a number, best, or an architecture's text")],
+    trial: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")],
     to: Annotated[Path, typer.Option(metavar="FILE", help="ends with .py, .onnx, .pt2 or .safetensors")],
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
@@ -198,9 +209,9 @@ def export(  # noqa: PLR0917
     force: Annotated[bool, typer.Option("--force", help="write over a file that exists")] = False,
 ) -> int:
     """Write a trial's network with its trained weights to a self-contained file."""
-    from nas import commands
+    from nas.cli import winners
 
-    return commands.export(trial, to, study, storage, data=data, untrained=untrained, force=force)
+    return winners.export(trial, to, study, storage, data=data, untrained=untrained, force=force)
 
 
 @app.command(epilog='Example: uv run search.py space wide --require "macs <= 10M"')
@@ -216,9 +227,9 @@ def space(  # noqa: PLR0917
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show what a space holds: its size, its feasible part, which constraints bind."""
-    from nas import commands
+    from nas.cli.space import space as show_space
 
-    return commands.space(space_ or source, require, constraints, format_, metrics=metrics, neighbours=neighbours)
+    return show_space(space_ or source, require, constraints, format_, metrics=metrics, neighbours=neighbours)
 
 
 @app.command(epilog="Example: uv run --extra dashboard search.py dashboard --port 8081")
@@ -229,9 +240,9 @@ def dashboard(
     port: Annotated[int, typer.Option(min=1, max=65535, help="of this machine alone")] = 8080,
 ) -> int:
     """Serve Optuna's dashboard on this machine, the winners' code and cards attached."""
-    from nas import viewing
+    from nas.cli import views
 
-    viewing.dashboard(study, storage, top=top, port=port)
+    views.dashboard(study, storage, top=top, port=port)
 
 
 @app.command(epilog="Example: uv run search.py doctor --storage runs/journal.log")
@@ -242,9 +253,9 @@ def doctor(
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show what this machine has and what is missing; remove caches."""
-    from nas import viewing
+    from nas.cli import machine
 
-    return viewing.doctor(storage, format_, remove=clean, is_sure=yes)
+    return machine.doctor(storage, format_, remove=clean, is_sure=yes)
 
 
 def run(argv: Sequence[str], name: str = "search.py") -> int:
@@ -255,20 +266,20 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
     debug = "--debug" in argv
     try:
         code = app(args=[a for a in argv if a != "--debug"], prog_name=name, standalone_mode=False)
-        if code == INTERRUPTED:  # what typer makes of Ctrl-C
-            return _complain("interrupted", INTERRUPTED)
-        return code if isinstance(code, int) else DONE
+        if code == ExitCode.INTERRUPTED:  # what typer makes of Ctrl-C
+            return _complain("interrupted", ExitCode.INTERRUPTED)
+        return code if isinstance(code, int) else ExitCode.DONE
     except KeyboardInterrupt:
-        return _complain("interrupted", INTERRUPTED)
+        return _complain("interrupted", ExitCode.INTERRUPTED)
     except ConstraintError as error:
         return _complain(str(error), error.exit_code, (error.traceback or traceback.format_exc()) if debug else "")
     except typer.Abort:
-        return _complain("interrupted", INTERRUPTED)
+        return _complain("interrupted", ExitCode.INTERRUPTED)
     except Exception as error:
         if not hasattr(error, "format_message"):  # how typer's usage errors, of any version, are recognised
             raise
         details = traceback.format_exc() if debug else ""
-        return _complain(f"{_lower(error.format_message())}: see search.py --help", UNUSABLE, details)
+        return _complain(f"{_lower(error.format_message())}: see search.py --help", ExitCode.UNUSABLE, details)
 
 
 def _complain(message: str, code: int, details: str = "") -> int:

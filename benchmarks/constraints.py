@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from constraints.trace import trace
+from constraints.tracer import trace
 
 Shape = tuple[int, int, int]
 Tool = Callable[[nn.Module, Shape], object]

@@ -84,7 +84,7 @@ class Search:
 
     def workers(self) -> list[int]:
         """Its processes that train."""
-        return [pid for pid in self.processes() if _is_worker(pid)]
+        return [pid for pid in self.processes() if is_worker(pid)]
 
     def files(self) -> dict[str, list[dict[str, Any]]]:
         """Candidate -> the epochs that its files hold."""
@@ -109,9 +109,11 @@ class Search:
         return board
 
 
-def _is_worker(pid: int) -> bool:
+def is_worker(pid: int) -> bool:
+    """Whether a process is one of ``nas.search.engine``'s workers, which are forked from a server and named alike."""
     with suppress(OSError):
-        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+        return all(b"forkserver" in Path(f"/proc/{one}/cmdline").read_bytes() for one in (pid, parent))
     return False
 
 

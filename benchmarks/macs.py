@@ -28,7 +28,7 @@ from fvcore.nn.jit_handles import get_shape
 from torch import nn
 
 from benchmarks.receptive_fields import QUICK_SECONDS, Row, built, by_size, input_size
-from constraints.trace import trace
+from constraints.tracer import trace
 
 _PRODUCTS = ("conv", "addmm", "linear", "matmul", "bmm", "einsum")
 _LINE = "{name:<20} {traced:>16} {fvcore:>16} {attention:>14} {weights:>10} {unexplained:>12}  {note}"

@@ -20,8 +20,8 @@ import torchvision
 from torch import nn
 
 from constraints.errors import UnusableInputError
-from constraints.probe import probe
-from constraints.trace import trace
+from constraints.gradient_probe import probe
+from constraints.tracer import trace
 
 QUICK_SECONDS = 60
 _SIZES = {"inception_v3": 299}

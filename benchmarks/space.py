@@ -16,7 +16,7 @@ import torchinfo
 from torch import nn
 
 from constraints.rules import ASSIGNMENT, parse_all
-from constraints.trace import trace
+from constraints.tracer import trace
 from nas.architecture.model import build
 from nas.architecture.spec import Architecture
 from nas.space.bulk_metrics import Vector

@@ -27,7 +27,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from constraints.trace import trace
+from constraints.tracer import trace
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training import datasets, recipes

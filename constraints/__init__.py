@@ -12,31 +12,59 @@ if TYPE_CHECKING:
     from constraints.augmentation import judge_augmentation
     from constraints.checker import check
     from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+    from constraints.gradient_probe import probe
+    from constraints.metrics import Layer, Metrics
     from constraints.report import Report
+    from constraints.rules import ASSIGNMENT, Constraint, Verdict, parse
+    from constraints.tracer import Trace, trace
     from constraints.user_metrics import metric
 
 __all__ = [
+    "ASSIGNMENT",
+    "Constraint",
     "ConstraintError",
+    "Layer",
+    "Metrics",
     "ModelFailedError",
     "Report",
+    "Trace",
     "UnusableInputError",
+    "Verdict",
     "check",
     "judge_augmentation",
     "metric",
+    "parse",
+    "probe",
+    "trace",
 ]
 
 _HOMES = {
+    "ASSIGNMENT": "rules",
+    "Constraint": "rules",
     "ConstraintError": "errors",
+    "Layer": "metrics",
+    "Metrics": "metrics",
     "ModelFailedError": "errors",
     "Report": "report",
+    "Trace": "tracer",
     "UnusableInputError": "errors",
+    "Verdict": "rules",
     "check": "checker",
     "judge_augmentation": "augmentation",
     "metric": "user_metrics",
+    "parse": "rules",
+    "probe": "gradient_probe",
+    "trace": "tracer",
 }
+"""Name -> the module that it loads from; no module of the package has the name of one of them."""
+
+if not TYPE_CHECKING:  # a type checker shall know these names and no others
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -44,7 +44,7 @@ _NEW_DEFAULTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Step:
+class _Transform:
     """One transform that can run: its class names (itself first) and its settings."""
 
     kinds: tuple[str, ...]
@@ -81,12 +81,12 @@ def judge_augmentation(
 _Breach = tuple[str, str]
 
 
-def _flip(steps: tuple[_Step, ...]) -> Iterator[_Breach]:
+def _flip(steps: tuple[_Transform, ...]) -> Iterator[_Breach]:
     if not any(step.kinds[0] == "HorizontalFlip" for step in steps):
         yield "no horizontal flip", "add HorizontalFlip(p=0.5)"
 
 
-def _affine(steps: tuple[_Step, ...]) -> Iterator[_Breach]:
+def _affine(steps: tuple[_Transform, ...]) -> Iterator[_Breach]:
     remedy = "add ShiftScaleRotate(), or Affine with translate_percent, scale and rotate"
     found = [_idle(step) for step in steps if {"ShiftScaleRotate", "Affine"} & set(step.kinds)]
     if not found:
@@ -96,7 +96,7 @@ def _affine(steps: tuple[_Step, ...]) -> Iterator[_Breach]:
         yield f"the shift-scale-rotate does not {' or '.join(least)}", remedy
 
 
-def _idle(step: _Step) -> tuple[str, ...]:
+def _idle(step: _Transform) -> tuple[str, ...]:
     """What a shift-scale-rotate leaves out."""
     s = step.settings
     shift = [s.get(k) for k in ("translate_percent", "translate_px", "shift_limit_x", "shift_limit_y", "shift_limit")]
@@ -120,7 +120,7 @@ def _spread(value: Any, neutral: float) -> bool:
     return value is not None and value != neutral
 
 
-def _dropout(steps: tuple[_Step, ...], mean: tuple[float, ...], image: tuple[int, ...]) -> Iterator[_Breach]:
+def _dropout(steps: tuple[_Transform, ...], mean: tuple[float, ...], image: tuple[int, ...]) -> Iterator[_Breach]:
     found = [list(_holes(step, mean, image)) for step in steps if step.kinds[0] == "CoarseDropout"]
     if not found:
         fill = tuple(round(255 * m) for m in mean)
@@ -129,7 +129,7 @@ def _dropout(steps: tuple[_Step, ...], mean: tuple[float, ...], image: tuple[int
         yield from min(found, key=len)
 
 
-def _holes(step: _Step, mean: tuple[float, ...], image: tuple[int, ...]) -> Iterator[_Breach]:
+def _holes(step: _Transform, mean: tuple[float, ...], image: tuple[int, ...]) -> Iterator[_Breach]:
     """What a coarse dropout does otherwise than the rule says."""
     s = step.settings
     if step.ignored:
@@ -195,7 +195,7 @@ def _text(bounds: tuple[Any, Any]) -> str:
     return str(bounds[0]) if bounds[0] == bounds[1] else f"{bounds[0]} to {bounds[1]}"
 
 
-def _steps(node: Any) -> Iterator[_Step]:
+def _steps(node: Any) -> Iterator[_Transform]:
     """The transforms of a pipeline that can run, compositions opened, in order."""
     if isinstance(node, Mapping):
         yield from _from_dict(node.get("transform", node))
@@ -210,20 +210,20 @@ def _steps(node: Any) -> Iterator[_Step]:
             yield _from_object(node)
 
 
-def _from_object(transform: Any) -> _Step:
+def _from_object(transform: Any) -> _Transform:
     kinds = tuple(c.__name__ for c in type(transform).__mro__)
     ignored = tuple(getattr(transform, "invalid_args", ()))
-    return _Step(kinds=kinds, settings=_with_defaults(kinds[0], vars(transform)), ignored=ignored)
+    return _Transform(kinds=kinds, settings=_with_defaults(kinds[0], vars(transform)), ignored=ignored)
 
 
-def _from_dict(node: Mapping[str, Any]) -> Iterator[_Step]:
+def _from_dict(node: Mapping[str, Any]) -> Iterator[_Transform]:
     if not node.get("p", 1) or not node.get("n", 1):
         return
     if "transforms" in node:
         yield from _steps(node["transforms"])
         return
     kind = str(node.get("__class_fullname__", "")).rpartition(".")[2]
-    yield _Step(kinds=(kind,), settings=_with_defaults(kind, node))
+    yield _Transform(kinds=(kind,), settings=_with_defaults(kind, node))
 
 
 def _with_defaults(kind: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from constraints.errors import UnusableInputError
 from constraints.fixes import suggest
 from constraints.report import Report
 from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse_all
-from constraints.trace import Trace, trace
+from constraints.tracer import Trace, trace
 from constraints.user_metrics import CustomMetric
 from constraints.verify import verify as with_probe
 

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command ends with."""
+
+    DONE = 0
+    """Everything holds."""
+    FAILED = 1
+    """Done, and a constraint fails or the target was not reached."""
+    UNUSABLE = 2
+    """The input cannot be used."""
+    MODEL_FAILED = 3
+    """The user's model code itself raised, hung, or outgrew its limits."""
+    INTERRUPTED = 130
+    """Ctrl-C, or a request to end; everything finished so far is kept."""
+
 
 class ConstraintError(Exception):
     """Base of everything that this package raises on purpose."""
 
-    exit_code = 2
+    exit_code = ExitCode.UNUSABLE
 
     def __init__(self, message: str, *, traceback: str = "") -> None:
         """Keep the message on one line."""
@@ -22,4 +39,4 @@ class UnusableInputError(ConstraintError):
 class ModelFailedError(ConstraintError):
     """The user's model code itself raised, hung, or outgrew its limits (exit code 3)."""
 
-    exit_code = 3
+    exit_code = ExitCode.MODEL_FAILED

@@ -40,6 +40,20 @@ class Findings:
         """The same report with further verdicts at its end."""
         return replace(self, constraints=self.constraints + verdicts)
 
+    def by_module(self) -> dict[str, dict[str, int]]:
+        """Dotted path of each module that ran -> ``params`` and ``macs`` of its layers, those below it included.
+
+        The path of the model itself is empty. Parameters that no call used are in ``metrics["params"]`` alone.
+        """
+        found: dict[str, dict[str, int]] = {"": {"params": 0, "macs": 0}}
+        for layer in self.layers:
+            parts = layer.name.split(".") if layer.name != layer.op else []  # a function that no module called
+            for path in (".".join(parts[:depth]) for depth in range(len(parts) + 1)):
+                subtotal = found.setdefault(path, {"params": 0, "macs": 0})
+                subtotal["params"] += layer.params
+                subtotal["macs"] += layer.macs
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """The report by the keys of the published schema (constraints/report.schema.json)."""
         return {

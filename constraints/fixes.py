@@ -15,7 +15,7 @@ from constraints import edits
 from constraints.edits import Change, Edit, Site
 from constraints.errors import ConstraintError
 from constraints.rules import Verdict
-from constraints.trace import Trace
+from constraints.tracer import Trace
 
 Judged = Callable[[nn.Module], tuple[Trace, tuple[Verdict, ...]]]
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from torch import nn
 
+from constraints.gradient_probe import probe_axis
 from constraints.metrics import Layer
-from constraints.probe import probe_axis
 from constraints.report import Report
 from constraints.rules import Verdict
 

@@ -1,0 +1,88 @@
+"""Search for small networks that keep hard rules: ``import nas``; docs/api.md describes every name.
+
+The names load on first use, so that reading a leaderboard needs neither torch nor Optuna.
+"""
+
+from __future__ import annotations
+
+import warnings
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nas.api.searching import Search, confirm, launch
+    from nas.api.viewing import export, leaderboard, report, show
+    from nas.architecture.model import build
+    from nas.architecture.named import architecture as parse
+    from nas.architecture.spec import Architecture
+    from nas.config import LaunchConfig
+    from nas.results.displayed import Board, TrialCard
+    from nas.results.rows import Row
+    from nas.search.confirm import Confirmation
+    from nas.search.study import open_study
+    from nas.search.suggestion import suggest
+    from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
+
+    __version__: str
+
+__all__ = [
+    "Architecture",
+    "Board",
+    "Confirmation",
+    "FeasibleSampler",
+    "LaunchConfig",
+    "Row",
+    "Search",
+    "SpaceExhaustedError",
+    "TrialCard",
+    "__version__",
+    "build",
+    "confirm",
+    "export",
+    "launch",
+    "leaderboard",
+    "open_study",
+    "parse",
+    "report",
+    "show",
+    "suggest",
+]
+
+_HOMES = {
+    "Architecture": ("architecture.spec", "Architecture"),
+    "Board": ("results.displayed", "Board"),
+    "Confirmation": ("search.confirm", "Confirmation"),
+    "FeasibleSampler": ("space.sampler", "FeasibleSampler"),
+    "LaunchConfig": ("config", "LaunchConfig"),
+    "Row": ("results.rows", "Row"),
+    "Search": ("api.searching", "Search"),
+    "SpaceExhaustedError": ("space.sampler", "SpaceExhaustedError"),
+    "TrialCard": ("results.displayed", "TrialCard"),
+    "build": ("architecture.model", "build"),
+    "confirm": ("api.searching", "confirm"),
+    "export": ("api.viewing", "export"),
+    "launch": ("api.searching", "launch"),
+    "leaderboard": ("api.viewing", "leaderboard"),
+    "open_study": ("search.study", "open_study"),
+    "parse": ("architecture.named", "architecture"),
+    "report": ("api.viewing", "report"),
+    "show": ("api.viewing", "show"),
+    "suggest": ("search.suggestion", "suggest"),
+}
+"""Name -> the module that it loads from, and its name there; no module of the package has the name of one of them."""
+
+if not TYPE_CHECKING:  # a type checker shall know these names and no others
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return import_module("nas.version").version()
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, there = _HOMES[name]
+        with warnings.catch_warnings():  # tqdm, which Optuna loads, asks notebooks for widgets that nothing here uses
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            return getattr(import_module(f"{__name__}.{module}"), there)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -96,3 +96,25 @@ def read_config(path: Path | None, flags: Mapping[str, Any]) -> LaunchConfig:
     if path is not None:
         validated(LaunchConfig, table, str(path))
     return validated(LaunchConfig, {**table, **given}, "")
+
+
+class LaunchFields(TypedDict, total=False):
+    """The fields of a LaunchConfig, each by name, for a call from Python; what is left out has its default."""
+
+    space: str | Path
+    data: str | Path
+    study: str
+    storage: str | Path
+    trials: int
+    timeout: float | str
+    target: float | None
+    stop_at_target: bool
+    confirm: int
+    epochs: int
+    guess: bool
+    constraints: Sequence[str]
+    workers: int | None
+    device: Literal["auto", "cpu", "cuda"]
+    engine: str
+    objective: Objective
+    seed: int

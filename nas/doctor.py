@@ -29,7 +29,7 @@ CACHES: Mapping[str, str] = {
     "epochs": "augmented epochs",
     "download": "downloads",
     "timings": "timings of float32 and bfloat16",
-    "digests": "digests of studies in databases",
+    "digests": "summaries of studies in databases",
 }
 """Folder of the user's cache -> what it holds; all of it is made again where it is needed."""
 
@@ -142,7 +142,7 @@ def _devices() -> Iterator[Finding]:
 
 def _precision() -> str:
     """How fast this CPU trains in either precision, and what ``auto`` makes of it."""
-    from nas.training.timing import SAMPLE, timing
+    from nas.training.cpu_timing import SAMPLE, timing
 
     known = timing()
     times = f"float32 {1e3 * known.float32:.1f} ms, bfloat16 {1e3 * known.bfloat16:.1f} ms"

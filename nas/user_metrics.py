@@ -41,7 +41,7 @@ def figures(metrics: tuple[CustomMetric, ...], architecture: Architecture) -> Ma
     """The metrics of a network, which is built and traced for them."""
     import torch
 
-    from constraints.trace import trace
+    from constraints.tracer import trace
     from nas.architecture.model import build
 
     torch.set_num_threads(1)  # networks this small gain nothing from more

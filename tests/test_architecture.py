@@ -47,8 +47,7 @@ def part_of(name: str, table: dict[str, list[str]]) -> str | None:
 def test_every_import_is_an_arrow_of_the_table(file: Path) -> None:
     table = arrows()
     module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    if module == "nas":
-        assert not list(imports(file))
+    if module == "nas":  # its names load on first use: tests/nas/test_exports.py
         return
     part = part_of(module, table)
     assert part is not None, f"{module} has no row in docs/architecture.md"
@@ -65,7 +64,7 @@ def test_the_table_is_read() -> None:
     assert "nas.architecture" in table["nas.space"]
 
 
-@pytest.mark.parametrize("package", ["nas/space", "nas/results", "nas/commands.py", "nas/config.py", "nas/toml.py"])
+@pytest.mark.parametrize("package", ["nas/space", "nas/results", "nas/cli", "nas/config.py", "nas/toml.py"])
 def test_what_must_start_fast_never_imports_torch(package: str) -> None:
     place = ROOT / package
     for file in place.glob("**/*.py") if place.is_dir() else [place]:

@@ -19,9 +19,11 @@ import optuna
 import pytest
 from PIL import Image
 
+import constraints
+import nas
 import search
 from constraints.rules import ASSIGNMENT, parse
-from nas.search import launch
+from nas.search import resources
 from nas.search.engine import LocalEngine
 from nas.search.storage import open_storage
 from nas.search.study import DATA, IDENTITY, TARGET
@@ -122,7 +124,7 @@ def test_a_command_of_the_pages_does_what_it_says(
     command: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if command in IN_WORKERS:
-        monkeypatch.setattr(launch, "LocalEngine", LocalEngine)
+        monkeypatch.setattr(resources, "LocalEngine", LocalEngine)
     name, *arguments = shlex.split(command)
     study = f"study-{commands().index(command)}" if name == "launch" else "search"
     added = [*BUDGETS.get(name, ()), *(("--study", study) if name in OF_A_STUDY else ())]
@@ -147,12 +149,37 @@ def took_effect(arguments: list[str], study: str) -> None:
     assert made[TARGET] == float(given.get("--target", "0.85"))
     required = [value for flag, value in pairwise(arguments) if flag == "--require"]
     narrowed = ["params < 200000"] if "--config" in given else [parse(text).expr for text in required]
-    assert identity["constraints"] == ", ".join(narrowed or [parse(text).expr for text in ASSIGNMENT])
+    assert identity["constraints"] == (narrowed or [parse(text).expr for text in ASSIGNMENT])
 
 
 def test_the_example_of_library_use_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(here / "docs" / "examples" / "library.py"), run_name="__main__")
     assert "% of the validation images" in capsys.readouterr().out
+
+
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_blocks_of_the_api_page_run_in_their_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch, confirm = nas.launch, nas.confirm
+    monkeypatch.setattr(nas, "launch", lambda **fields: launch(**fields | {"trials": 2, "epochs": 1, "workers": 1}))
+    monkeypatch.setattr(nas, "confirm", lambda trial, seeds: confirm(trial, seeds=seeds, epochs=1, workers=1))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in BLOCK.findall((ROOT / "docs" / "api.md").read_text()):
+        exec(block.replace("n_trials=20", "n_trials=2"), names)
+    printed = capsys.readouterr().out
+    assert printed.startswith("every trial of the budget is done False ")
+    assert "\n2 trials\n" in printed
+    assert printed.endswith("unknown metric: 'parms': did you mean params?\n")
+
+
+def test_the_api_page_has_every_name() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert {name for name in (*nas.__all__, *constraints.__all__) if not re.search(rf"\b{name}\b", page)} == set()
 
 
 def test_the_pages_show_every_command() -> None:

@@ -19,9 +19,7 @@ from nas.results import board_table
 from nas.results.leaderboard import leaderboard
 from nas.results.progress import _Trials
 from nas.results.report import page
-from nas.results.summary_cache import Digest, read_digest
-from nas.results.summary_cache import Trial as ShortTrial
-from nas.search import halving as halvings
+from nas.results.summary_cache import StudySummary, TrialSummary, read_summary
 from nas.search import stored
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives
@@ -86,27 +84,27 @@ def attributes(number: int, accuracy: float) -> dict[str, Any]:
     return {ARCHITECTURE: PLAIN, CURVE: epochs(accuracy), **figures}
 
 
-def digest_of(n: int, accuracy: Accuracies, objective: str) -> Digest:
+def summary_of(n: int, accuracy: Accuracies, objective: str) -> StudySummary:
     trials = []
     for number in range(n):
-        trial = ShortTrial(number=number, study=0, state=stored.TrialState.COMPLETE)
+        trial = TrialSummary(number=number, study=0, state=stored.TrialState.COMPLETE)
         trial.note(attributes(number, accuracy(number)))
         trial.intermediate_values[1] = accuracy(number)
         trials.append(trial)
-    return Digest(study_name="large", user_attrs={IDENTITY: {"objective": objective}}, trials=trials)
+    return StudySummary(study_name="large", user_attrs={IDENTITY: {"objective": objective}}, trials=trials)
 
 
 @pytest.mark.parametrize("accuracy", [rises, is_equal])
 @pytest.mark.parametrize("objective", COSTS)
 @pytest.mark.parametrize("view", [{}, {"top": None, "pareto": True}, {"top": None, "sort": "state"}])
 def test_leaderboard(accuracy: Accuracies, objective: str, view: dict[str, Any]) -> None:
-    assert_growth(lambda n: partial(leaderboard, digest_of(n, accuracy, objective), **view), 200)
+    assert_growth(lambda n: partial(leaderboard, summary_of(n, accuracy, objective), **view), 200)
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "markdown"])
 def test_a_leaderboard_of_all_rows_as_text(form: str) -> None:
     def prepare(n: int) -> Call:
-        board = leaderboard(digest_of(n, rises, "accuracy"), top=None, pareto=True)
+        board = leaderboard(summary_of(n, rises, "accuracy"), top=None, pareto=True)
         assert len(board.rows) == n
         return partial(board_table.as_text, board, form)
 
@@ -115,7 +113,7 @@ def test_a_leaderboard_of_all_rows_as_text(form: str) -> None:
 
 def test_a_leaderboard_of_all_rows_as_a_table() -> None:
     def prepare(n: int) -> Call:
-        return partial(board_table.as_table, leaderboard(digest_of(n, rises, "accuracy"), top=None), 120)
+        return partial(board_table.as_table, leaderboard(summary_of(n, rises, "accuracy"), top=None), 120)
 
     assert_growth(prepare, 200)
 
@@ -143,17 +141,17 @@ def journal_of(folder: Path, trials: int, *, repeats: int = 0) -> Path:
 
 
 def test_a_journal_read_for_the_first_time(tmp_path: Path) -> None:
-    assert_growth(lambda n: partial(read_digest, str(journal_of(tmp_path, n)), None), 100)
+    assert_growth(lambda n: partial(read_summary, str(journal_of(tmp_path, n)), None), 100)
 
 
 def test_a_journal_read_again_costs_its_trials_and_new_lines_whatever_its_length(tmp_path: Path) -> None:
     def prepare(repeats: int, new: int) -> Call:
         journal = journal_of(tmp_path, 10, repeats=repeats)
-        read_digest(str(journal), None)
+        read_summary(str(journal), None)
         last = {"op_code": 7, "worker_id": "w", "trial_id": 10, "step": 1, "intermediate_value": 0.5}
         with journal.open("a") as file:
             file.writelines(json.dumps(last) + "\n" for _ in range(new))
-        return partial(read_digest, str(journal), None)
+        return partial(read_summary, str(journal), None)
 
     short, long = (count(partial(prepare, repeats, 20)) for repeats in (100, 4_000))
     assert short == long
@@ -163,10 +161,10 @@ def test_a_journal_read_again_costs_its_trials_and_new_lines_whatever_its_length
 def test_a_long_study_read_again(tmp_path: Path) -> None:
     def prepare(n: int) -> Call:
         journal = journal_of(tmp_path, n)
-        read_digest(str(journal), None)
+        read_summary(str(journal), None)
         with journal.open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines_of_trial(n + 1))
-        return partial(read_digest, str(journal), None)
+        return partial(read_summary, str(journal), None)
 
     assert_growth(prepare, 100)
 
@@ -175,8 +173,8 @@ def test_a_long_study_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("accuracy", [rises, is_equal])
 def test_halving(objective: Any, accuracy: Accuracies, monkeypatch: pytest.MonkeyPatch) -> None:
     """With constants by which a few hundred candidates are many."""
-    monkeypatch.setattr(halvings, "STALE_SHARE", 0.02)
-    monkeypatch.setattr(halvings, "MOST_WAITING", 60)
+    monkeypatch.setattr("nas.search.halving.STALE_SHARE", 0.02)
+    monkeypatch.setattr("nas.search.halving.MOST_WAITING", 60)
     objectives = Objectives.parse(objective)
 
     def search(n: int) -> None:
@@ -260,7 +258,7 @@ def test_report(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("accuracy", [rises, is_equal])
 def test_what_a_report_draws_beside_the_trials(accuracy: Accuracies) -> None:
     def prepare(n: int) -> Call:
-        board = leaderboard(digest_of(n, accuracy, "accuracy"), top=None)
+        board = leaderboard(summary_of(n, accuracy, "accuracy"), top=None)
         return partial(page._marks, board, board.rows, ())
 
     assert_growth(prepare, 200)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,22 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 LAUNCH = ("launch", "--data", "data", "--space", "tiny", "--epochs", "1", "--workers", "1", "--device", "cpu")
 
 
+def stop_server() -> None:
+    """End the server that workers are forked from, if there is one; the next worker starts another."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+
+
 @contextmanager
 def full(size: int) -> Iterator[None]:
     """Let no file grow over ``size`` bytes, in this process and those that it starts."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    stop_server()  # which would keep the limits that it started with
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        stop_server()
 
 
 def rows(capsys: Captured) -> dict[int, dict[str, Any]]:

@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 
 import search
+from benchmarks.crashes import is_worker
 from nas.search.storage import open_storage
 from nas.search.study import CURVE
 from nas.space.attributes import ARCHITECTURE
@@ -97,7 +98,7 @@ def living(group: int) -> dict[int, bytes]:
 
 
 def workers(driver: Process) -> list[int]:
-    return [pid for pid, command in living(driver.pid).items() if b"spawn_main" in command]
+    return [pid for pid in living(driver.pid) if is_worker(pid)]
 
 
 def wait_for_epochs(process: Process, count: int) -> str:

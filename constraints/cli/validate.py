@@ -10,6 +10,7 @@ from pathlib import Path
 from constraints.cli.options import check_format, read_arguments, read_bytes, read_numbers, read_seconds, read_shape
 from constraints.cli.profiles import chosen
 from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
+from constraints.errors import ExitCode
 from constraints.output.formats import FORMATS, NAMES
 from constraints.report import Report
 from constraints.rules import parse_all
@@ -52,7 +53,7 @@ def validate_target(options: Options) -> int:
     if tree is not None and (line := line_of(tree, request.target.name)):
         report = replace(report, location=(str(request.target.file), line))
     _show(report, options.format)
-    return 0 if report.ok else 1
+    return ExitCode.DONE if report.ok else ExitCode.FAILED
 
 
 def _read(options: Options) -> tuple[Request, ast.Module | None]:

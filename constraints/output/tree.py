@@ -27,7 +27,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class MergedLayer:
     """A layer together with the operations right behind it that change neither its shape nor what it sees."""
 
     layer: Layer
@@ -46,9 +46,9 @@ class Step:
         return (self.parts[-1], self.text, self.layer.output, self.params, self.macs)
 
 
-def steps(layers: tuple[Layer, ...]) -> tuple[Step, ...]:
+def merged(layers: tuple[Layer, ...]) -> tuple[MergedLayer, ...]:
     """The layers, each with its followers."""
-    found: list[Step] = []
+    found: list[MergedLayer] = []
     for layer in layers:
         if found and _follows(found[-1].layer, layer):
             last = found[-1]
@@ -59,7 +59,7 @@ def steps(layers: tuple[Layer, ...]) -> tuple[Step, ...]:
                 macs=last.macs + layer.macs,
             )
         else:
-            found.append(Step(layer=layer, text=describe(layer), params=layer.params, macs=layer.macs))
+            found.append(MergedLayer(layer=layer, text=describe(layer), params=layer.params, macs=layer.macs))
     return tuple(found)
 
 
@@ -76,7 +76,7 @@ def describe(layer: Layer) -> str:
 
 def rows(layers: tuple[Layer, ...]) -> tuple[Row, ...]:
     """The whole tree, top to bottom, repeated neighbours folded."""
-    return tuple(_tree(steps(layers), 0))
+    return tuple(_tree(merged(layers), 0))
 
 
 def _follows(first: Layer, layer: Layer) -> bool:
@@ -88,7 +88,7 @@ def _follows(first: Layer, layer: Layer) -> bool:
     return same and not layer.kernel and not layer.macs
 
 
-def _tree(group: tuple[Step, ...], depth: int) -> Iterator[Row]:
+def _tree(group: tuple[MergedLayer, ...], depth: int) -> Iterator[Row]:
     """Rows of steps that share the first ``depth`` parts of their paths."""
     blocks = list(_blocks(group, depth))
     position = 0
@@ -99,9 +99,9 @@ def _tree(group: tuple[Step, ...], depth: int) -> Iterator[Row]:
         position += times
 
 
-def _blocks(group: tuple[Step, ...], depth: int) -> Iterator[tuple[Step, ...]]:
+def _blocks(group: tuple[MergedLayer, ...], depth: int) -> Iterator[tuple[MergedLayer, ...]]:
     """Runs of neighbours with the same next part of the path."""
-    run: list[Step] = []
+    run: list[MergedLayer] = []
     for step in group:
         if run and step.parts[: depth + 1] != run[0].parts[: depth + 1]:
             yield tuple(run)
@@ -111,7 +111,7 @@ def _blocks(group: tuple[Step, ...], depth: int) -> Iterator[tuple[Step, ...]]:
         yield tuple(run)
 
 
-def _repeats(blocks: list[tuple[Step, ...]], start: int) -> int:
+def _repeats(blocks: list[tuple[MergedLayer, ...]], start: int) -> int:
     """How many blocks from ``start`` on are alike; only blocks of several layers are folded."""
     first = blocks[start]
     if len(first) == 1:
@@ -123,11 +123,11 @@ def _repeats(blocks: list[tuple[Step, ...]], start: int) -> int:
     return end - start
 
 
-def _shape(block: tuple[Step, ...]) -> tuple[object, ...]:
+def _shape(block: tuple[MergedLayer, ...]) -> tuple[object, ...]:
     return tuple(step.alike for step in block)
 
 
-def _block(block: tuple[Step, ...], depth: int, times: int) -> Iterator[Row]:
+def _block(block: tuple[MergedLayer, ...], depth: int, times: int) -> Iterator[Row]:
     first, name = block[0], block[0].parts[min(depth, len(block[0].parts) - 1)]
     if len(block) == 1:
         path = ".".join(first.parts[depth:]) or name
@@ -143,7 +143,7 @@ def _block(block: tuple[Step, ...], depth: int, times: int) -> Iterator[Row]:
     yield from _tree(block, depth + 1)
 
 
-def _row(step: Step, depth: int, name: str, times: int) -> Row:
+def _row(step: MergedLayer, depth: int, name: str, times: int) -> Row:
     return Row(
         depth=depth,
         name=name,

@@ -21,7 +21,7 @@ from constraints.tracing.values import (
 )
 
 if TYPE_CHECKING:
-    from constraints.tracing.recorder import Frame, Run, Step
+    from constraints.tracing.recorder import Frame, RecordedOperation, Run
 
 _HALF = 0.5
 _STILL = Flow()
@@ -64,13 +64,13 @@ class Propagation:
         handle.value = value
         return value
 
-    def _enter_new(self, index: int, step: Step) -> None:
+    def _enter_new(self, index: int, step: RecordedOperation) -> None:
         """Tensors that were made from nothing."""
         for handle, shape in zip(step.outputs, step.shapes, strict=True):
             if handle.name is None:
                 handle.value = Value(shape, self._nothing, _STILL, self._store(index, handle, shape), index)
 
-    def _follow(self, index: int, step: Step) -> None:
+    def _follow(self, index: int, step: RecordedOperation) -> None:
         """Give the results of a step their values."""
         if not step.outputs:
             return
@@ -95,7 +95,7 @@ class Propagation:
         else:
             self._settle_constant(call, step, operation)
 
-    def _settle(self, call: Call, step: Step, operation: Operation | None) -> None:
+    def _settle(self, call: Call, step: RecordedOperation, operation: Operation | None) -> None:
         """Values that depend on an input."""
         self._identify(call, step.frame)
         outcome = self._outcome(call, operation)
@@ -161,7 +161,7 @@ class Propagation:
         self._charged |= new
         call.params = sum(self.run.parameters[name].numel() for name in new)
 
-    def _settle_constant(self, call: Call, step: Step, operation: Operation | None) -> None:
+    def _settle_constant(self, call: Call, step: RecordedOperation, operation: Operation | None) -> None:
         """Values that depend on no input: made from parameters only (weights), or new."""
         is_new = call.op in CONSTANT
         params = _NO_PARAMS if is_new else _NO_PARAMS.union(*(v.params for v in call.inputs))
@@ -190,7 +190,7 @@ class Propagation:
             value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison)
         return value
 
-    def _attach(self, handle: Handle, value: Value, step: Step, cut: Cut | None, is_view: bool) -> None:
+    def _attach(self, handle: Handle, value: Value, step: RecordedOperation, cut: Cut | None, is_view: bool) -> None:
         if handle.value is None:
             handle.value, handle.cut = value, cut
             handle.base = step.inputs[0] if is_view else None

@@ -50,7 +50,7 @@ class Frame:
         """How often each operation was called so far, for code that reads the steps in their order."""
 
 
-class Step(NamedTuple):
+class RecordedOperation(NamedTuple):
     """One operation that ran; handles represent its tensors."""
 
     operator: Operator
@@ -67,7 +67,7 @@ class Step(NamedTuple):
 class Run:
     """What one run of a model did, first to last."""
 
-    steps: Sequence[Step]
+    steps: Sequence[RecordedOperation]
     inputs: Sequence[Handle]
     outputs: Sequence[Handle]
     output: Shape
@@ -155,7 +155,7 @@ class _Recorder(TorchDispatchMode):
 
     def __init__(self, modules: Mapping[str, nn.Module], has_autograd: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        self.steps: list[Step] = []
+        self.steps: list[RecordedOperation] = []
         self.has_autograd = has_autograd
         self.stack = [Frame("", False)]
         self.parameters: dict[str, torch.Tensor] = {}
@@ -185,7 +185,7 @@ class _Recorder(TorchDispatchMode):
         results = (result,) if isinstance(result, torch.Tensor) else _tensors(result)
         shapes = [tuple(t.shape) for t in results]
         outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
-        self.steps.append(Step(operator, held, named, inputs, outputs, shapes, self.stack[-1]))
+        self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, self.stack[-1]))
         return result
 
     def handle(self, tensor: torch.Tensor) -> Handle:

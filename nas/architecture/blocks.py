@@ -1,16 +1,15 @@
-"""A unit or block of an Architecture -> nn.Module."""
+"""The modules that networks are made of beside torch's own, as exported source has them too, and what makes them."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nas.architecture.spec import Block
-from nas.architecture.units import NORMS, Conv, Excite, Mixed, Part, Unit, channels_after
+from nas.architecture.calls import Call, Factory
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -46,15 +45,16 @@ class Product(nn.Module):
 class MixedConv(nn.Module):
     """Depthwise convolutions side by side over equal shares of the channels."""
 
-    def __init__(self, unit: Mixed, channels: int) -> None:
-        """``channels`` is a multiple of the number of parts."""
+    def __init__(self, channels: int, *parts: nn.Module) -> None:
+        """Give one part for each share."""
         super().__init__()
-        self.share = channels // len(unit.parts)
-        self.parts = nn.ModuleList(_part(part, self.share, unit) for part in unit.parts)
+        self.share = channels // len(parts)
+        self.parts = nn.ModuleList(parts)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """(batch, channels, height, width) -> the same, the sides divided by the stride."""
-        return torch.cat([part(x) for part, x in zip(self.parts, torch.split(input, self.share, 1), strict=True)], 1)
+        shares = zip(self.parts, input.split(self.share, 1), strict=True)  # type: ignore[no-untyped-call]
+        return torch.cat([part(share) for part, share in shares], 1)
 
 
 class SqueezeExcite(nn.Module):
@@ -93,53 +93,17 @@ class ScaledResidual(nn.Sequential):
         return super().forward(input) + input * self.scale  # type: ignore[no-any-return,no-untyped-call]
 
 
-_POST: dict[str, Callable[[int], nn.Module]] = {
-    "batch_norm": nn.BatchNorm2d,
-    "layer_norm": ChannelNorm,
-    "relu": lambda channels: nn.ReLU(),
-    "silu": lambda channels: nn.SiLU(),
-    "gelu": lambda channels: nn.GELU(),
-    "hardswish": lambda channels: nn.Hardswish(),
-    "tanhexp": lambda channels: TanhExp(),
-}
+def make(call: Call) -> nn.Module:
+    """The untrained module that a call makes."""
+    if isinstance(call.maker, Factory):
+        layers = call.maker.layers(*call.arguments, **{**call.maker.options, **call.options})
+        return sequential({name: make(layer) for name, layer in layers.items()})
+    name = call.maker.removeprefix("nn.")
+    maker = globals()[name] if name == call.maker else getattr(nn, name)
+    arguments = (make(value) if isinstance(value, Call) else value for value in call.arguments)
+    return maker(*arguments, **call.options)  # type: ignore[no-any-return]
 
 
-def module(block: Block, channels: int) -> nn.Module:
-    """The untrained module of a block that gets ``channels``."""
-    modules, width = [], channels
-    for unit in block.units:
-        modules.append(_unit(unit, width))
-        width = channels_after(unit, width)
-    if block.scaled:
-        return ScaledResidual(channels, *modules)
-    return Residual(*modules) if block.residual else modules[0]
-
-
-def _unit(unit: Unit, channels: int) -> nn.Module:
-    if isinstance(unit, Excite):
-        return SqueezeExcite(channels, unit.hidden(channels))
-    layers = OrderedDict[str, nn.Module]()
-    if isinstance(unit, Mixed):
-        layers["conv"], made = MixedConv(unit, channels), channels
-    else:
-        layers["conv"], made = _conv(unit, channels), unit.filters
-    for name in unit.post:
-        layers["norm" if name in NORMS else "act"] = _POST[name](made)
-    if isinstance(unit, Conv) and unit.gated:
-        layers["gate"] = Product(layers.pop("act", None))
-    return nn.Sequential(layers)
-
-
-def _conv(conv: Conv, channels: int) -> nn.Conv2d:
-    return nn.Conv2d(
-        channels, conv.filters, conv.kernel, conv.stride, conv.pad, conv.dilation, conv.groups, bias=conv.bias
-    )
-
-
-def _part(part: Part, channels: int, unit: Mixed) -> nn.Module:
-    kernel, dilation, pool = part
-    if kernel == 1:
-        return nn.Identity()
-    padding = dilation * (kernel - 1) // 2
-    conv = nn.Conv2d(channels, channels, kernel, unit.stride, padding, dilation, channels, bias=unit.bias)
-    return nn.Sequential(nn.AvgPool2d(pool, 1, pool // 2), conv) if pool > 1 else conv
+def sequential(layers: Mapping[str, nn.Module]) -> nn.Sequential:
+    """Layers in a row under their names."""
+    return nn.Sequential(OrderedDict(layers))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from constraints.errors import UnusableInputError
-from constraints.trace import trace
+from constraints.tracer import trace
 from nas.architecture.graph import Graph
 from nas.architecture.model import build
 from nas.architecture.reading import Reading, read
-from nas.architecture.spec import DEFAULT_INPUT, Architecture, Block, Conv, Mixed, Shape, Stage, Unit
+from nas.architecture.spec import DEFAULT_INPUT, Architecture, Shape, Stage
+from nas.architecture.units import Convolution
 
 _TOLERANCE = 1e-4
 _NOT_COMPARED = {"peak_activation_bytes", "trainable_params"}
@@ -59,51 +60,49 @@ def import_module(model: nn.Module, input_size: Sequence[int] = DEFAULT_INPUT) -
     }
     made.load_state_dict(weights)
     _prove_outputs(model, made, reading, shape)
-    _prove_figures(traced.metrics.as_dict(), trace(made, shape).metrics.as_dict())
+    _prove_metrics(traced.metrics.as_dict(), trace(made, shape).metrics.as_dict())
     return Imported(architecture=architecture, weights=weights)
 
 
 def _architecture(reading: Reading, shape: Shape) -> Architecture:
-    stages = tuple(_stages(reading.blocks, shape[0]))
-    return Architecture(stages=stages, head=reading.head, input=shape, classes=reading.classes)
+    """The chain, cut into stages where the metrics see their ends."""
+    whole = Architecture(stages=(tuple(reading.blocks),), head=reading.head, input=shape, classes=reading.classes)
+    return replace(whole, stages=tuple(_stages(whole)))
 
 
-def _stages(blocks: Sequence[Block], channels: int) -> list[Stage]:
-    """Cut a chain where the metrics see the end of a stage; pointwise layers after the last one stay with it."""
-    ends = _ends(blocks, channels, strided=True) or _ends(blocks, channels, strided=False)
+def _stages(whole: Architecture) -> list[Stage]:
+    """The stages of a chain of one; pointwise layers after the last end stay with it."""
+    blocks = whole.stages[0]
+    convolutions = [
+        [p.unit.convolutions(p.input[0]) for p in members] for _, members in groupby(whole.placed, lambda p: p.block)
+    ]
+    ends = _ends(blocks, convolutions, strided=True) or _ends(blocks, convolutions, strided=False)
     cuts = [0, *ends]
-    stages = [tuple(blocks[a:b]) for a, b in pairwise(cuts)]
-    rest = tuple(blocks[cuts[-1] :])
-    if not stages or any(_is_spatial(block) for block in rest):
+    stages = [blocks[a:b] for a, b in pairwise(cuts)]
+    rest = blocks[cuts[-1] :]
+    if not stages or any(c.kernel > 1 for units in convolutions[cuts[-1] :] for unit in units for c in unit):
         return [*stages, rest]
     return [*stages[:-1], stages[-1] + rest]
 
 
-def _ends(blocks: Sequence[Block], channels: int, *, strided: bool) -> list[int]:
+Units = Sequence[tuple[Convolution, ...]]
+"""Of each unit of a block its convolutions, several side by side."""
+
+
+def _ends(blocks: Stage, convolutions: Sequence[Units], *, strided: bool) -> list[int]:
     """Where stages end: behind each convolution that strides (or is dilated), and the 1x1 that completes it."""
     ends = []
-    for i, block in enumerate(blocks, start=1):
-        if any(_ends_stage(unit, channels, strided=strided) for unit in block.units):
-            last = block.units[-1]
-            is_half = isinstance(last, Mixed) or (isinstance(last, Conv) and last.kind(channels) == "depthwise")
-            ends.append(i + (is_half and i < len(blocks) and _is_pointwise(blocks[i])))
-        for unit in block.units:
-            channels = unit.out if isinstance(unit, Conv) else channels
+    for i, units in enumerate(convolutions, start=1):
+        firsts = [unit[0] for unit in units if unit]  # of several side by side the metrics take the first
+        if any(c.stride > 1 if strided else c.dilation > 1 for c in firsts):
+            is_half = bool(units[-1]) and all(c.is_depthwise for c in units[-1])
+            is_completed = is_half and i < len(blocks) and not blocks[i].residual and _is_pointwise(convolutions[i][0])
+            ends.append(i + is_completed)
     return ends
 
 
-def _ends_stage(unit: Unit, channels: int, *, strided: bool) -> bool:
-    """Whether its convolution, of several side by side the first, strides or is dilated."""
-    return any(c.stride > 1 if strided else c.dilation > 1 for c in unit.convolutions(channels)[:1])
-
-
-def _is_pointwise(block: Block) -> bool:
-    unit = block.units[0]
-    return not block.residual and isinstance(unit, Conv) and unit.kernel == unit.groups == unit.stride == 1
-
-
-def _is_spatial(block: Block) -> bool:
-    return any(isinstance(u, Mixed) or (isinstance(u, Conv) and u.kernel > 1) for u in block.units)
+def _is_pointwise(unit: Sequence[Convolution]) -> bool:
+    return bool(unit) and unit[0].is_pointwise and unit[0].stride == 1
 
 
 def _prove_outputs(model: nn.Module, made: nn.Module, reading: Reading, shape: Shape) -> None:
@@ -126,7 +125,7 @@ def _prove_outputs(model: nn.Module, made: nn.Module, reading: Reading, shape: S
         )
 
 
-def _prove_figures(theirs: dict[str, object], ours: dict[str, object]) -> None:
+def _prove_metrics(theirs: dict[str, object], ours: dict[str, object]) -> None:
     for name in theirs.keys() - _NOT_COMPARED:
         if theirs[name] != ours[name]:
             raise UnusableInputError(

@@ -83,6 +83,12 @@ def arguments(node: Node) -> dict[str, Any]:
     return {a.name: given.get(a.name, a.default_value if a.has_default_value() else None) for a in schema}
 
 
+def defaults(node: Node) -> dict[str, Any]:
+    """The arguments that need not be given, with their defaults."""
+    schema = node.target._schema.arguments  # type: ignore[union-attr]
+    return {a.name: a.default_value for a in schema if a.has_default_value()}
+
+
 def shape(node: Any) -> tuple[int, ...]:
     """Sizes of the value of a node."""
     return tuple(int(n) for n in node.meta["val"].shape)

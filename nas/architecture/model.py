@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch
 from torch import nn
 
-from nas.architecture import blocks
-from nas.architecture.spec import Architecture, HeadKind
+from nas.architecture import assembly
+from nas.architecture.blocks import make, sequential
+from nas.architecture.spec import Architecture
 
 
 class Network(nn.Module):
@@ -17,13 +16,9 @@ class Network(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         """Make every layer; weights are torch's default initialisation."""
         super().__init__()
-        first = {(p.stage, p.block): p.input[0] for p in reversed(architecture.placed)}
-        stages = OrderedDict[str, nn.Module]()
-        for s, stage in enumerate(architecture.stages):
-            modules = [blocks.module(block, first[s, b]) for b, block in enumerate(stage)]
-            stages[f"c{s + 1}"] = nn.Sequential(*modules)
-        self.stages = nn.Sequential(stages)
-        self.head = _head(architecture.head, architecture.last_map[0], architecture.classes)
+        stages = assembly.stages(architecture).items()
+        self.stages = sequential({name: nn.Sequential(*map(make, blocks)) for name, blocks in stages})
+        self.head = sequential({name: make(layer) for name, layer in assembly.head(architecture).items()})
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(batch, channels, height, width) -> (batch, classes) logits."""
@@ -33,13 +28,3 @@ class Network(nn.Module):
 def build(architecture: Architecture) -> Network:
     """The untrained module of an architecture."""
     return Network(architecture)
-
-
-def _head(kind: HeadKind, channels: int, classes: int) -> nn.Sequential:
-    layers = OrderedDict[str, nn.Module](pool=nn.AdaptiveAvgPool2d(1))
-    if kind == "conv":
-        layers["conv"] = nn.Conv2d(channels, classes, 1)
-    layers["flatten"] = nn.Flatten()
-    if kind == "fc":
-        layers["fc"] = nn.Linear(channels, classes)
-    return nn.Sequential(layers)

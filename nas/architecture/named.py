@@ -1,8 +1,10 @@
-"""Architectures that have a name."""
+"""Architectures by name or text: what every command that takes an architecture reads."""
 
 from __future__ import annotations
 
-from nas.architecture.spec import Architecture, parse
+from collections.abc import Mapping
+
+from nas.architecture.spec import Architecture, ArchitectureError, parse
 
 SEED = parse(
     "RB/c16-pw16-c32-c32s2"
@@ -30,4 +32,21 @@ MOBILENET = parse(
 )
 """Inverted residuals with linear bottlenecks, after Sandler et al., MobileNetV2 (2018), in four stages for 32x32."""
 
-NAMED: dict[str, Architecture] = {"seed": SEED, "tiniest": TINIEST, "mobilenet": MOBILENET}
+NAMED: Mapping[str, Architecture] = {"seed": SEED, "tiniest": TINIEST, "mobilenet": MOBILENET}
+
+
+def architecture(text: str) -> Architecture:
+    """The network of a name of ``NAMED`` or of the text form; ArchitectureError says what else may be written."""
+    text = text.strip()
+    if text in NAMED:
+        return NAMED[text]
+    if "/" not in text:
+        raise ArchitectureError(
+            f"no such architecture: {text!r}: give {', '.join(NAMED)} or a text like BR/c16-c16s2/c32-c32s2/c64/fc"
+        )
+    return parse(text)
+
+
+def is_network(text: str) -> bool:
+    """Whether a text means a network, by its name or its text form, rather than a trial by its number."""
+    return text.strip() in NAMED or "/" in text

@@ -7,11 +7,12 @@ from typing import Any
 
 from torch.fx import Node
 
-from nas.architecture.graph import Graph, arguments, op, refused, shape
-from nas.architecture.spec import Block, Conv, Excite, HeadKind, Mixed, Part, Unit
-from nas.architecture.units import NORMS, ArchitectureError
+from nas.architecture.errors import ArchitectureError
+from nas.architecture.graph import Graph, arguments, defaults, op, refused, shape
+from nas.architecture.norm_act import TABLE, activations, is_norm
+from nas.architecture.spec import Block, HeadKind
+from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
 
-_ACTIVATIONS = {"relu", "silu", "gelu", "hardswish"}
 _RESHAPES = {"flatten", "view", "reshape", "squeeze", "unsqueeze", "_unsafe_view"}
 _SPLITS = {"split", "chunk", "split_with_sizes"}
 _JOINS = {"add", "iadd"}
@@ -97,7 +98,7 @@ def _unit(found: Reading, at: Node, skip: Node | None) -> tuple[Unit, Node]:
     raise refused(first, _CHAIN)
 
 
-def _conv(found: Reading, node: Node) -> tuple[Conv, Node]:
+def _conv(found: Reading, node: Node) -> tuple[Conv | Gated, Node]:
     values = _convolution(found, node)
     post, end = _post(found, node)
     gate = found.graph.only_user(end)
@@ -105,7 +106,9 @@ def _conv(found: Reading, node: Node) -> tuple[Conv, Node]:
     if gated is None:
         return Conv(**values, post=post), end
     activation, end = gated
-    return Conv(**{**values, "out": values["out"] // 2}, gated=True, post=post + activation), end
+    if (values["kernel"], values["stride"], values["groups"], values["padding"]) != (1, 1, 1, 0):
+        raise refused(node, "a gated convolution is 1x1 without stride, padding or groups: make it so")
+    return Gated(out=values["out"] // 2, bias=values["bias"], post=post + activation), end
 
 
 def _convolution(found: Reading, node: Node) -> dict[str, Any]:
@@ -140,10 +143,10 @@ def _post(found: Reading, node: Node) -> tuple[tuple[str, ...], Node]:
     post: tuple[str, ...] = ()
     while (following := _norm(found, node) or _activation(found.graph, node)) is not None:
         name, end = following
-        if any((name in NORMS) == (other in NORMS) for other in post):
+        if is_norm(name) in map(is_norm, post):
             raise refused(end, "a second norm or activation follows one convolution: leave one out")
         post, node = (*post, name), end
-        if name in NORMS:
+        if is_norm(name):
             _keep_norm(found, end)
     return post, node
 
@@ -176,21 +179,27 @@ def _keep_norm(found: Reading, end: Node) -> None:
 
 
 def _activation(graph: Graph, node: Node) -> tuple[str, Node] | None:
+    for name in activations():
+        end = _chained(graph, node, TABLE[name].operations or (name,))
+        if end is not None:
+            return name, end
+    return None
+
+
+def _chained(graph: Graph, node: Node, operations: tuple[str, ...]) -> Node | None:
+    """The last of the operations that follow ``node`` one after another; of several it takes ``node`` as well."""
     users = graph.users(node)
-    if len(users) == 1 and op(users[0]) in _ACTIVATIONS:
-        if op(users[0]) == "gelu" and arguments(users[0])["approximate"] != "none":
-            raise refused(users[0], "it is approximated: take the exact one")
-        return op(users[0]), users[0]
-    return _tanhexp(graph, node, users)
-
-
-def _tanhexp(graph: Graph, node: Node, users: list[Node]) -> tuple[str, Node] | None:
-    exp = next((u for u in users if op(u) == "exp"), None)
-    tanh = graph.only_user(exp) if exp is not None else None
-    product = graph.only_user(tanh) if tanh is not None and op(tanh) == "tanh" else None
-    if product is None or op(product) != "mul" or not graph.takes(product, node) or len(users) != 2:
+    at = next((user for user in users if op(user) == operations[0]), None)
+    for wanted in operations[1:]:
+        at = graph.only_user(at) if at is not None else None
+        at = at if at is not None and op(at) == wanted else None
+    is_joined = len(operations) == 1 or (at is not None and graph.takes(at, node))
+    if at is None or not is_joined or len(users) != min(2, len(operations)):
         return None
-    return "tanhexp", product
+    for argument, usual in defaults(at).items():
+        if arguments(at)[argument] != usual:
+            raise refused(at, f"its {argument} is {arguments(at)[argument]}: leave it at {usual}")
+    return at
 
 
 def _gate(found: Reading, split: Node) -> tuple[tuple[str, ...], Node] | None:

@@ -8,8 +8,8 @@ Text form, one word a stage, layers joined by ``-``::
     │  │    │                └ ``+``: a residual around layers joined by ``.``
     │  │    └ pointwise: 1x1
     │  └ convolution to 16 channels, 3x3; k5 kernel, s2 stride, d2 dilation, p3 padding, g4 groups
-    └ what follows every convolution unless it says otherwise (``c16:RB``): B batch norm or L layer norm over the
-      channels, R ReLU, S SiLU, G GELU, H Hardswish, T TanhExp, in this order
+    └ what follows every convolution unless it says otherwise (``c16:RB``): a norm and an activation in this order, by
+      the letters of ``nas.architecture.norm_act.TABLE``: B batch norm, R ReLU, ...
 
 ``dw`` (``dw64``: to 64 channels) is depthwise: one group an input channel. ``mx1_3_7d3a3`` is depthwise over equal
 shares of the channels: one passes, one goes through 3x3, one through an average pool of 3 and 7x7 of dilation 3.
@@ -24,16 +24,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from nas.architecture import unit_words
-from nas.architecture.units import POST, ArchitectureError, Conv, Excite, Mixed, Part, Shape, Unit, channels_after
+from nas.architecture import norm_act, units
+from nas.architecture.errors import ArchitectureError
+from nas.architecture.units import Shape, Unit
 
 __all__ = [
-    "DEFAULT_CLASSES", "DEFAULT_INPUT", "HEADS", "POST", "Architecture", "ArchitectureError", "Block", "Conv", "Excite",
-    "HeadKind", "Mixed", "Part", "Placed", "Shape", "Stage", "Unit", "parse",
+    "DEFAULT_CLASSES", "DEFAULT_INPUT", "HEADS", "Architecture", "ArchitectureError", "Block", "HeadKind", "Placed",
+    "Shape", "Stage", "Unit", "parse",
 ]  # fmt: skip
 
 HeadKind = Literal["gap", "conv", "fc"]
@@ -42,8 +43,6 @@ HEADS: tuple[HeadKind, ...] = ("gap", "conv", "fc")
 
 DEFAULT_INPUT: Shape = (3, 32, 32)
 DEFAULT_CLASSES = 10
-
-_UNITS: dict[str, type[Unit]] = {"conv": Conv, "mixed": Mixed, "excite": Excite}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +64,7 @@ class Block:
             )
         if self.scaled and not self.residual:
             raise ArchitectureError("a scaled input without a residual: there is nothing to scale: set residual")
-        if self.residual and any(not isinstance(u, Excite) and u.stride > 1 for u in self.units):
+        if self.residual and any(unit.reach().stride > 1 for unit in self.units):
             raise ArchitectureError("a residual block with a stride: its input could not be added: stride outside it")
 
 
@@ -114,10 +113,6 @@ class Architecture:
         """Every unit of the stages, in order, with the shapes around it."""
         return tuple(self._walk())
 
-    def walk(self) -> Iterator[Placed]:
-        """The units of ``placed``."""
-        return iter(self.placed)
-
     def _walk(self) -> Iterator[Placed]:
         shape = self.input
         for s, stage in enumerate(self.stages):
@@ -145,38 +140,22 @@ class Architecture:
         for placed in self.placed:
             text = texts[placed.stage][placed.block]
             prefix = f"{text}." if text else _mark(self.stages[placed.stage][placed.block])
-            texts[placed.stage][placed.block] = prefix + unit_words.write(placed.unit, placed.input[0], usual)
+            texts[placed.stage][placed.block] = prefix + placed.unit.write(placed.input[0], usual)
         return "/".join([first, *("-".join(stage) for stage in texts), self.head])
 
     def _usual_post(self) -> str:
-        counts = Counter(unit_words.letters(p.unit) for p in self.placed if not isinstance(p.unit, Excite))
+        counts = Counter(letters for p in self.placed if (letters := p.unit.letters) is not None)
         return min(counts, key=lambda letters: (-counts[letters], letters), default="N")
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, ready for JSON; ``from_dict`` reads them back."""
-        return {
-            "stages": [[_block_dict(block) for block in stage] for stage in self.stages],
-            "head": self.head,
-            "input": list(self.input),
-            "classes": self.classes,
-        }
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Architecture:
-        """The inverse of ``as_dict``."""
-        stages = tuple(tuple(_block(block) for block in stage) for stage in data["stages"])
-        channels, height, width = data["input"]
-        return cls(stages=stages, head=data["head"], input=(channels, height, width), classes=data["classes"])
-
-
-_HEADER = re.compile(rf"(?P<post>{unit_words.LETTERS})(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
+_HEADER = re.compile(r"(?P<post>\w+)(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
 
 
 def parse(text: str) -> Architecture:
     """Read the text form; ArchitectureError names the part that cannot be read."""
     header, *stages, head = text.strip().split("/") if text.count("/") > 1 else ("", "", "")
     match = _HEADER.fullmatch(header)
-    if not stages or match is None:
+    if not stages or match is None or norm_act.read(match["post"]) is None:
         raise ArchitectureError(f"not an architecture: {text!r}: write it like BR/c16-c16s2/c32-c32s2/c64/fc")
     if head not in HEADS:
         raise ArchitectureError(f"unknown head: {head!r}: end the architecture with one of {', '.join(HEADS)}")
@@ -185,11 +164,11 @@ def parse(text: str) -> Architecture:
     for stage in stages:
         blocks = []
         for word in stage.split("-"):
-            units = []
+            members = []
             for part in word.removeprefix("+").removeprefix("%").split("."):
-                units.append(unit_words.read(part, channels, match["post"]))
-                channels = channels_after(units[-1], channels)
-            blocks.append(Block(units=tuple(units), residual=word[:1] in ("+", "%"), scaled=word.startswith("%")))
+                members.append(units.read(part, channels, match["post"]))
+                channels = members[-1].out_channels(channels)
+            blocks.append(Block(units=tuple(members), residual=word[:1] in ("+", "%"), scaled=word.startswith("%")))
         parsed.append(tuple(blocks))
     classes = int(match["classes"] or DEFAULT_CLASSES)
     return Architecture(stages=tuple(parsed), head=head, input=shape, classes=classes)
@@ -197,25 +176,3 @@ def parse(text: str) -> Architecture:
 
 def _mark(block: Block) -> str:
     return "%" if block.scaled else "+" * block.residual
-
-
-def _block_dict(block: Block) -> dict[str, Any]:
-    kinds = {kind: name for name, kind in _UNITS.items()}
-    units = [{"kind": kinds[type(unit)], **{k: _plain(v) for k, v in asdict(unit).items()}} for unit in block.units]
-    return {"residual": block.residual, "scaled": block.scaled, "units": units}
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(v) for v in value] if isinstance(value, tuple) else value
-
-
-def _block(data: dict[str, Any]) -> Block:
-    units = []
-    for unit in data["units"]:
-        values = {k: v for k, v in unit.items() if k != "kind"}
-        if "post" in values:
-            values["post"] = tuple(values["post"])
-        if "parts" in values:
-            values["parts"] = tuple(Part(*part) for part in values["parts"])
-        units.append(_UNITS[unit["kind"]](**values))
-    return Block(units=tuple(units), residual=data["residual"], scaled=data["scaled"])

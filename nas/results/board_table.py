@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas.results.leaderboard import STATES, Leaderboard, Row, State
+from nas.results.leaderboard import Leaderboard
+from nas.results.rows import COLUMNS, STATES, Row, State
 from nas.results.sparklines import sparkline
 
-_COLUMNS = ("#", "trial", "state", "val %", "test %", "params", "MMACs", "RF", "ep", "time", "curve")
+HEADINGS = ("#", "trial", "state", "val %", "test %", "params", "MMACs", "RF", "ep", "time", "curve")
 _STYLES: Mapping[State, str] = {"complete": "", "pruned": "dim", "running": "cyan", "failed": "red"}
 WIDE = 120
 """Columns from which on the networks' text has a place in the table."""
 UNLIMITED = 10_000
 """Columns of a pipe or a file, where nothing is cut or folded."""
 _FRONT = "*"
+_COST_NAMES = {"params": "parameters", "macs": "MACs"}
 FORMATS = ("table", "json", "csv", "markdown")
 
 
-def as_text(board: Leaderboard, form: str) -> str:
+def as_text(board: Leaderboard, output_format: str) -> str:
     """The leaderboard as ``json``, ``csv`` or ``markdown``."""
-    if form == "json":
-        return json.dumps(board.as_dict(), indent=1)
-    if form == "csv":
+    if output_format == "json":
+        return board.to_json()
+    if output_format == "csv":
         return _csv(board)
     return _markdown(board)
 
@@ -40,15 +41,15 @@ def as_table(board: Leaderboard, width: int) -> RenderableType:
     """The leaderboard for a terminal of ``width`` columns; below WIDE the networks' text is left out but the first."""
     wide = width >= WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False, header_style="bold")
-    for name in _COLUMNS:
+    for name in HEADINGS:
         left = name in {"state", "curve"}
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     if wide:
         table.add_column("architecture", overflow="fold")
     for row in board.rows:
-        cells = [*_cells(row, deviation=wide), sparkline(row.curve)]
-        table.add_row(*cells, *([row.architecture] if wide else []), style=_style(row))
-    return Group(_title(board), table, *_footer(board, wide=wide))
+        shown = [*cells(row, deviation=wide), sparkline(row.curve)]
+        table.add_row(*shown, *([row.architecture] if wide else []), style=_style(row))
+    return Group(Text(title(board), style="bold"), table, *footer(board, wide=wide))
 
 
 def rejections(rejected: Mapping[str, int]) -> str:
@@ -66,12 +67,20 @@ def duration(seconds: float) -> str:
     return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
 
 
-def _title(board: Leaderboard) -> Text:
+def weighed(costs: Sequence[str]) -> str:
+    """``both accuracy and parameters``: what no other row beats a starred one in."""
+    names = ["accuracy", *(_COST_NAMES.get(cost, cost) for cost in costs)]
+    return f"{'both' if len(names) == 2 else 'all of'} {', '.join(names[:-1])} and {names[-1]}"
+
+
+def title(board: Leaderboard) -> str:
+    """The study, its data and its target."""
     target = f", target over {board.target:.2%}" if board.target is not None else ""
-    return Text(f"study {board.study} on {board.data}{target}", style="bold")
+    return f"study {board.study} on {board.data}{target}"
 
 
-def _footer(board: Leaderboard, *, wide: bool) -> list[RenderableType]:
+def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
+    """The lines below the table: proposals, what became of them, the legend; more where the table is not ``wide``."""
     counts, rejected = board.counts, sum(board.rejected.values())
     states = ", ".join(f"{counts[s]:,} {s}" for s in STATES if counts[s])
     lines = [Text(f"{counts['proposed']:,} proposed, {rejected:,} rejected; trials: {states or 'none'}")]
@@ -81,7 +90,7 @@ def _footer(board: Leaderboard, *, wide: bool) -> list[RenderableType]:
     if pruned:
         lines.append(Text("pruned: " + ", ".join(f"{count} {reason}" for reason, count in sorted(pruned.items()))))
     if any(row.pareto for row in board.rows):
-        lines.append(Text(f"{_FRONT} no row shown beats it in both accuracy and parameters", style="dim"))
+        lines.append(Text(f"{_FRONT} no row shown beats it in {weighed(board.costs)}", style="dim"))
     for row in board.rows:
         if row.state == "failed" and row.reason:
             lines.append(Text(f"trial {row.trial} failed: {row.reason}", style="red"))
@@ -89,14 +98,15 @@ def _footer(board: Leaderboard, *, wide: bool) -> list[RenderableType]:
             lines.append(Text(f"trial {row.trial} confirmed: test {_test(row, deviation=True)} %"))
     if not wide and board.rows:
         lines.append(Text(f"#1, trial {board.rows[0].trial}: {board.rows[0].architecture}"))
-    return list(lines)
+    return lines
 
 
 def _style(row: Row) -> str:
     return "bold green" if row.meets_target else _STYLES[row.state]
 
 
-def _cells(row: Row, *, deviation: bool) -> list[str]:
+def cells(row: Row, *, deviation: bool) -> list[str]:
+    """What each of HEADINGS but the curve shows of a row; ``deviation`` adds that of the test accuracy."""
     return [
         f"{row.rank}{_FRONT if row.pareto else ' '}",
         str(row.trial),
@@ -122,9 +132,8 @@ def _percent(share: float | None) -> str:
 def _csv(board: Leaderboard) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [name for name in Row.__dataclass_fields__ if name != "curve"]
-    writer.writerow(names)
-    writer.writerows([_plain(getattr(row, name)) for name in names] for row in board.rows)
+    writer.writerow(COLUMNS)
+    writer.writerows([_plain(getattr(row, name)) for name in COLUMNS] for row in board.rows)
     return text.getvalue().rstrip("\n")
 
 
@@ -133,20 +142,29 @@ def _plain(value: object) -> object:
 
 
 def _markdown(board: Leaderboard) -> str:
-    names = [*_COLUMNS[:-1], "architecture"]
+    names = [*HEADINGS[:-1], "architecture"]
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     lines += [
-        f"| {' | '.join([*(cell.strip() for cell in _cells(row, deviation=True)), f'`{row.architecture}`'])} |"
+        f"| {' | '.join([*(cell.strip() for cell in cells(row, deviation=True)), f'`{row.architecture}`'])} |"
         for row in board.rows
     ]
     return "\n".join(lines)
 
 
-def print_board(board: Leaderboard, form: str, console: Console) -> None:
+def print_board(board: Leaderboard, output_format: str, console: Console) -> None:
     """Print the leaderboard in one of FORMATS; only a terminal (or $COLUMNS) limits its width."""
-    if form != "table":
-        console.file.write(as_text(board, form) + "\n")
+    if output_format != "table":
+        console.file.write(as_text(board, output_format) + "\n")
         return
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(file=console.file, width=UNLIMITED)
-    console.print(as_table(board, console.width))
+        console.file.write(as_plain_text(board) + "\n")
+    else:
+        console.print(as_table(board, console.width))
+
+
+def as_plain_text(board: Leaderboard) -> str:
+    """The table without colour, as wide as its rows need."""
+    console = Console(file=io.StringIO(), width=UNLIMITED, color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(as_table(board, console.width))
+    return captured.get().rstrip("\n")

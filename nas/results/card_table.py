@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -29,6 +30,14 @@ def print_card(card: Card, console: Console) -> None:
     print_report(card.report, console)
     console.print(_sizes(card))
     console.print(Group(*_curve(card, console.width)))
+
+
+def as_plain_text(card: Card, width: int = 100) -> str:
+    """What ``print_card`` prints, without colour."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        print_card(card, console)
+    return captured.get().rstrip("\n")
 
 
 def print_comparison(left: Card, right: Card, console: Console) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from constraints.errors import UnusableInputError
 from nas.optuna_private import storage_of
 from nas.results.card_table import print_card
-from nas.results.leaderboard import Row
+from nas.results.rows import Row
 from nas.results.trial_card import Card, card
 
 HOST = "127.0.0.1"

@@ -14,10 +14,12 @@ import optuna
 
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, Verdict, judge, parse_all
+from nas.architecture import named
 from nas.architecture.codegen import source
 from nas.architecture.spec import Architecture, parse
-from nas.results.leaderboard import Row
-from nas.search.study import CONFIRMED, DATA, IDENTITY, SOURCE
+from nas.results.rows import Row
+from nas.search.study import CONFIRMED, DATA, constraints_of, identity
+from nas.search.study_data import load_study_data
 from nas.search.trained_weights import Weights, trained_weights
 from nas.space.analytic import metrics, receptive_field
 
@@ -76,8 +78,8 @@ def check_target(to: Path, *, force: bool) -> None:
 
 
 def of_text(text: str) -> Subject:
-    """An untrained network of one's own, judged by the assignment's constraints."""
-    return _subject(parse(text), ", ".join(ASSIGNMENT))
+    """An untrained network by its name or text, judged by the assignment's constraints."""
+    return _subject(named.architecture(text), ASSIGNMENT)
 
 
 def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, untrained: bool) -> Subject:
@@ -92,16 +94,16 @@ def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, u
             f"trial {row.trial} has no trained weights in {folder}: it is {row.state} after {epochs}: "
             f"train it whole with search.py confirm {row.trial}, or give --untrained"
         )
-    identity, found = study.user_attrs[IDENTITY], dict[str, Any](name=study.user_attrs.get(DATA, ""))
-    found["hash"] = identity["data"]["hash"]
+    made_with, found = identity(study), dict[str, Any](name=study.user_attrs.get(DATA, ""))
+    found["hash"] = made_with["data"]["hash"]
     warnings: tuple[str, ...] = ()
     try:
-        found |= _data(data or study.user_attrs.get(SOURCE, "auto"), found["hash"], weights)
+        found |= _data(load_study_data(study, data), weights)
     except UnusableInputError as error:
         warnings = (f"how images are standardised is left out, the data is out of reach: {error}",)
     return _subject(
         parse(row.architecture),
-        str(identity["constraints"]),
+        constraints_of(made_with),
         origin=f"study {study.study_name}, trial {row.trial}",
         weights=weights,
         training=_training(study, row, weights) if weights else {},
@@ -110,8 +112,8 @@ def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, u
     )
 
 
-def write(subject: Subject, to: Path) -> list[str]:
-    """Write the file, and beside source the trained weights; returns a line for each of them.
+def write(subject: Subject, to: Path) -> dict[Path, str]:
+    """Write the file, and beside source the trained weights; returns what each of them holds, in words.
 
     Raises UnusableInputError for a file that cannot be written, or that would compute something else.
     """
@@ -130,8 +132,8 @@ def write(subject: Subject, to: Path) -> list[str]:
         formats.save_source(model, input, _source(subject, beside), to)
         if subject.weights:
             formats.save_weights(model, beside, about)
-            return [_line(to, subject), f"wrote {beside}: its trained weights"]
-    return [_line(to, subject)]
+            return {to: _content(to, subject), beside: "its trained weights"}
+    return {to: _content(to, subject)}
 
 
 _KINDS = {
@@ -142,9 +144,9 @@ _KINDS = {
 }
 
 
-def _line(to: Path, subject: Subject) -> str:
+def _content(to: Path, subject: Subject) -> str:
     network = "the trained network" if subject.weights else "the untrained network"
-    return f"wrote {to}: {_KINDS[to.suffix]}; read back, it agrees with {network}"
+    return f"{_KINDS[to.suffix]}; read back, it agrees with {network}"
 
 
 def _weights_beside(to: Path) -> Path:
@@ -153,7 +155,7 @@ def _weights_beside(to: Path) -> Path:
 
 def _subject(
     architecture: Architecture,
-    constraints: str,
+    constraints: Sequence[str],
     *,
     origin: str = "",
     weights: Weights | None = None,
@@ -161,7 +163,7 @@ def _subject(
     data: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Subject:
-    rules = parse_all(constraints.split(", "))
+    rules = parse_all(constraints)
     return Subject(
         architecture=architecture,
         weights=weights,
@@ -173,13 +175,10 @@ def _subject(
     )
 
 
-def _data(source: str, wanted: str, weights: Weights | None) -> dict[str, Any]:
+def _data(dataset: Dataset, weights: Weights | None) -> dict[str, Any]:
     """Classes, and mean and std of the images that the weights were trained on."""
     from nas.training import datasets
 
-    dataset = datasets.load(source)
-    if dataset.content_hash != wanted:
-        raise UnusableInputError(f"{source} is other data than the study's: give that with --data")
     mean, std = datasets.channel_statistics(dataset.train_images, _trained_on(dataset, weights))
     return {"classes": list(dataset.classes), "mean": mean.tolist(), "std": std.tolist()}
 

@@ -2,60 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import isnan
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
 from nas.pareto import front as front_of
+from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
 from nas.results.summary_cache import Seen
-from nas.search.stored import TrialState
-from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, REASON, REJECTED, TARGET, accuracy
+from nas.search.study import DATA, IDENTITY, REJECTED, TARGET
 from nas.space.attributes import ARCHITECTURE
 
-State = Literal["complete", "pruned", "running", "failed"]
-STATES: tuple[State, ...] = get_args(State)
-_NAMES: Mapping[int, State] = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "running",
-    TrialState.FAIL: "failed",
-}
 _DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs", "meets_target", "pareto"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One trial; an accuracy that is not known yet is None."""
-
-    rank: int
-    trial: int
-    state: State
-    val_accuracy: float | None
-    test_accuracy: float | None
-    params: int
-    macs: int
-    receptive_field: int
-    epochs: int
-    seconds: float
-    meets_target: bool
-    architecture: str
-    test_std: float | None = None
-    pareto: bool = False
-    """Whether no other row shown is as good in accuracy and in every cost of the study, and better in one."""
-    reason: str = ""
-    curve: tuple[float, ...] = ()
-
-
-SORT_KEYS = tuple(name for name in Row.__dataclass_fields__ if name not in {"rank", "curve"})
-METRICS = tuple(name for name in SORT_KEYS if name not in {"state", "architecture", "reason"})
-"""What rows can be chosen by with a comparison."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +32,24 @@ class Leaderboard:
     counts: Mapping[str, int]
     rejected: Mapping[str, int]
     rows: tuple[Row, ...]
+    best_complete: Row | None
+    """The best complete trial of the whole study, whatever rows are shown."""
+    costs: tuple[str, ...]
+    """What accuracy is weighed against on the Pareto front, by the names of figures."""
+
+    @property
+    def best(self) -> Row:
+        """The best complete trial; UnusableInputError, with what there is instead, where none is complete."""
+        if self.best_complete is None:
+            held = ", ".join(f"{self.counts[state]:,} {state}" for state in STATES if self.counts[state])
+            raise UnusableInputError(
+                f"no trial is complete: study {self.study} holds {held or 'no trials'}: let the search continue"
+            )
+        return self.best_complete
+
+    def to_json(self) -> str:
+        """``as_dict`` as one JSON document."""
+        return json.dumps(self.as_dict(), indent=1)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of the contract."""
@@ -77,12 +59,12 @@ class Leaderboard:
             "target": self.target,
             "counts": dict(self.counts),
             "rejected": dict(self.rejected),
-            "rows": [{**asdict(row), "curve": list(row.curve)} for row in self.rows],
+            "rows": [row.as_dict() for row in self.rows],
         }
 
 
 class Study(Protocol):
-    """What a leaderboard reads: a study of Optuna, or its digest."""
+    """What a leaderboard reads: a study of Optuna, or its summary."""
 
     @property
     def study_name(self) -> str:
@@ -104,12 +86,14 @@ def leaderboard(
     states: Iterable[str] = (),
     where: Iterable[str] = (),
     pareto: bool = False,
+    storage: str | None = None,
 ) -> Leaderboard:
     """The best ``top`` trials in ``states`` (all where none is given), ranked by ``sort``, accuracies best first.
 
     ``where`` holds comparisons such as ``params < 100k`` that each must hold of a row's METRICS; a metric that is not
-    known yet satisfies none. ``pareto`` keeps those of them that no other dominates in accuracy and ``costs``. Raises
-    UnusableInputError for a sort key, a state or a metric that there is not.
+    known yet satisfies none. ``pareto`` keeps those of them that no other dominates in accuracy and ``costs``. Rows
+    say that their study is in ``storage``. Raises UnusableInputError for a sort key, a state or a metric that there is
+    not.
     """
     wanted, rules = set(states) or set(STATES), parse_all(where, METRICS)
     _known("state", wanted, STATES)
@@ -117,50 +101,38 @@ def leaderboard(
     _known("metric", {rule.metric for rule in rules}, METRICS)
     attrs = study.user_attrs
     trials = [t for t in study.get_trials(deepcopy=False) if ARCHITECTURE in t.user_attrs]
-    rows = [_row(t, attrs) for t in trials]
+    source = Source(storage, study.study_name) if storage is not None else None
+    rows = [row_of(t, attrs, source) for t in trials]
     shown = [row for row in rows if row.state in wanted and all(_holds(rule, row) for rule in rules)]
     best = {row.trial for row in front(shown, costs(study))}
     chosen = [row for row in shown if row.trial in best] if pareto else shown
     ranked = sorted(chosen, key=lambda row: _order(row, sort))[:top]
     counts = Counter(row.state for row in rows)
     rejected = dict(attrs.get(REJECTED, {}))
+    placed = tuple(replace(row, rank=i, pareto=row.trial in best) for i, row in enumerate(ranked, start=1))
     return Leaderboard(
         study=study.study_name,
         data=str(attrs.get(DATA, "")),
         target=attrs.get(TARGET),
         counts={"proposed": len(rows) + sum(rejected.values()), **{s: counts[s] for s in STATES}},
         rejected=rejected,
-        rows=tuple(replace(row, rank=i, pareto=row.trial in best) for i, row in enumerate(ranked, start=1)),
+        rows=placed,
+        best_complete=_best_complete(placed, rows),
+        costs=costs(study),
     )
+
+
+def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
+    """The best complete one of all ``rows``, as it is ``shown`` where it is."""
+    complete = (row for row in rows if row.state == "complete")
+    best = min(complete, key=lambda row: _order(row, "val_accuracy"), default=None)
+    return None if best is None else next((row for row in shown if row.trial == best.trial), replace(best, rank=1))
 
 
 def costs(study: Study) -> tuple[str, ...]:
     """What accuracy is weighed against: what the study minimises, or parameters where it minimises nothing."""
     objective = study.user_attrs.get(IDENTITY, {}).get("objective", "")
     return tuple(objective.split(",")[1:]) or ("params",)
-
-
-def _row(trial: Seen, study_attrs: Mapping[str, Any]) -> Row:
-    attrs, value, target = trial.user_attrs, accuracy(trial), study_attrs.get(TARGET)
-    confirmed = study_attrs.get(f"{CONFIRMED}{trial.number}", {})
-    curve = attrs.get(CURVE, ())
-    return Row(
-        rank=0,
-        trial=trial.number,
-        state=_NAMES[trial.state],
-        val_accuracy=value,
-        test_accuracy=confirmed.get("mean"),
-        test_std=confirmed.get("std"),
-        params=attrs["params"],
-        macs=attrs["macs"],
-        receptive_field=attrs["receptive_field"],
-        epochs=max(trial.intermediate_values, default=0),
-        seconds=round(sum(epoch["seconds"] for epoch in curve), 1),
-        meets_target=trial.state == TrialState.COMPLETE and value is not None and target is not None and value > target,
-        architecture=attrs[ARCHITECTURE],
-        reason=attrs.get(REASON, ""),
-        curve=tuple(epoch["val_accuracy"] for epoch in curve),
-    )
 
 
 def _holds(rule: Constraint, row: Row) -> bool:

@@ -13,12 +13,12 @@ from optuna.trial import FrozenTrial, TrialState
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import Progress, TaskID
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from nas.results.board_table import duration, rejections
+from nas.results.notebook import NotebookDisplay
 from nas.search.candidate import Candidate
 from nas.search.driver import Driver
 from nas.search.pace import Pace
@@ -35,9 +35,9 @@ class SearchView:
     """Shows a driver at every tick; use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
-        """Live on a terminal; elsewhere a line whenever a trial trains an epoch or ends."""
+        """Live on a terminal and in a notebook; elsewhere a line whenever a trial trains an epoch or ends."""
         self._console = console
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._live = _live(console)
         self._driver: Driver | None = None
         self._shown_at = 0.0
         self._said: dict[int, str] = {}
@@ -96,11 +96,18 @@ class SearchView:
     def _look(self, driver: Driver) -> Sequence[FrozenTrial]:
         """The trials that may have changed; none while the storage is out of reach, which the driver waits for."""
         try:
-            return self._trials.look(driver.study.get_trials(deepcopy=False))
+            return self._trials.look(driver.store.trials())
         except Exception as error:
             if not is_outage(error):
                 raise
         return ()
+
+
+def _live(console: Console) -> Live | NotebookDisplay | None:
+    """A place that is shown anew; None where a line follows another."""
+    if console.is_jupyter:
+        return NotebookDisplay()
+    return Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
 
 class _Trials:
@@ -203,35 +210,3 @@ def _epochs_done(candidate: Candidate, clock: Callable[[], float]) -> float:
     last = candidate.curve[-1]["seconds"] if candidate.curve else 0
     share = (clock() - candidate.epoch_started) / last if last else 0.0
     return len(candidate.curve) + min(share, 0.99)
-
-
-class ConfirmView:
-    """Shows how far each training of a confirmation is; use it as a context manager."""
-
-    def __init__(self, console: Console) -> None:
-        """A bar a training on a terminal; elsewhere a line an epoch."""
-        self._console = console
-        self._bars = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._tasks: dict[tuple[int, int], TaskID] = {}
-        self._done: dict[tuple[int, int], int] = {}
-
-    def __enter__(self) -> Self:
-        """Take the terminal."""
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give the terminal back."""
-        self._bars.stop()
-
-    def show(self, trial: int, seed: int, done: int, total: int) -> None:
-        """Bring one training up to date."""
-        key, name = (trial, seed), f"confirm trial {trial}, seed {seed}"
-        if key not in self._tasks:
-            self._tasks[key] = self._bars.add_task(name, total=total)
-        self._bars.update(self._tasks[key], completed=done)
-        if not self._console.is_terminal and self._done.get(key) != done:
-            self._console.print(f"{name}: {done} of {total} epochs", highlight=False)
-        self._done[key] = done

@@ -1,7 +1,7 @@
 """A study in short, kept beside it and brought up to date by what is new, so that a leaderboard need not read it all.
 
 Of a journal the lines behind the last one known are read, of a database the trials that are new or were not finished.
-Nothing of this is needed: a digest that is missing, or of another study, is made anew from the study itself.
+Nothing of this is needed: a summary that is missing, or of another study, is made anew from the study itself.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Seen(Protocol):
 
 
 @dataclass(kw_only=True, slots=True)
-class Trial:
+class TrialSummary:
     """A trial in short."""
 
     number: int
@@ -85,7 +85,7 @@ class Trial:
         return [self.number, self.study, self.state.value, attrs, list(steps), list(steps.values())]
 
     @classmethod
-    def from_list(cls, values: list[Any]) -> Trial:
+    def from_list(cls, values: list[Any]) -> TrialSummary:
         """The inverse of ``as_list``."""
         number, study, state, attrs, epochs, accuracies = values
         if CURVE in attrs:
@@ -95,20 +95,20 @@ class Trial:
 
 
 @dataclass(kw_only=True)
-class Digest:
+class StudySummary:
     """One study in short, with the names that a leaderboard uses of ``optuna.Study``."""
 
     study_name: str
     user_attrs: Mapping[str, Any]
-    trials: list[Trial]
+    trials: list[TrialSummary]
 
-    def get_trials(self, deepcopy: bool = False) -> list[Trial]:
+    def get_trials(self, deepcopy: bool = False) -> list[TrialSummary]:
         """All trials, in the order of their numbers."""
         return self.trials
 
 
-def read_digest(place: str, name: str | None) -> Digest:
-    """The study ``name`` (the only one there is where None) in short; its digest is kept for the next time.
+def read_summary(place: str, name: str | None) -> StudySummary:
+    """The study ``name`` (the only one there is where None) in short; its summary is kept for the next time.
 
     Raises UnusableInputError as ``open_storage`` and ``choose`` do.
     """
@@ -121,11 +121,11 @@ class _Journal:
 
     offset: int = 0
     tail: str = ""
-    """Digest of the last bytes before ``offset``, which tells another journal of the same name."""
+    """Hash of the last bytes before ``offset``, which tells another journal of the same name."""
     studies: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     made: int = 0
     """How many studies there ever were."""
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[TrialSummary] = field(default_factory=list)
     counts: dict[int, int] = field(default_factory=dict)
     """Study -> how many trials it has."""
 
@@ -150,12 +150,12 @@ class _Journal:
     def _create(self, line: Mapping[str, Any]) -> None:
         study = line["study_id"]
         number = self.counts[study] = self.counts.get(study, -1) + 1
-        trial = Trial(number=number, study=study, state=TrialState(line.get("state", TrialState.RUNNING.value)))
+        trial = TrialSummary(number=number, study=study, state=TrialState(line.get("state", TrialState.RUNNING.value)))
         trial.note(line.get("user_attrs", {}))
         trial.intermediate_values.update({int(k): v for k, v in line.get("intermediate_values", {}).items()})
         self.trials.append(trial)
 
-    def _update(self, trial: Trial, line: Mapping[str, Any]) -> None:
+    def _update(self, trial: TrialSummary, line: Mapping[str, Any]) -> None:
         if trial.state.is_finished():
             return
         op = line["op_code"]
@@ -167,7 +167,7 @@ class _Journal:
             trial.note(line["user_attr"])
 
 
-def _of_journal(path: Path, name: str | None) -> Digest:
+def _of_journal(path: Path, name: str | None) -> StudySummary:
     kept = Path(f"{path}.digest.json")
     try:
         known = _as_journal(_read(kept))
@@ -191,7 +191,7 @@ def _of_journal(path: Path, name: str | None) -> Digest:
         _keep(kept, _journal_as_dict(known))
     found = choose([study for study, _ in known.studies.values()], name)
     number, attrs = next((i, attrs) for i, (study, attrs) in known.studies.items() if study == found)
-    return Digest(study_name=found, user_attrs=attrs, trials=[t for t in known.trials if t.study == number])
+    return StudySummary(study_name=found, user_attrs=attrs, trials=[t for t in known.trials if t.study == number])
 
 
 def _operations(text: bytes) -> list[bytes]:
@@ -232,14 +232,14 @@ def _as_journal(document: Mapping[str, Any]) -> _Journal:
             tail=document["tail"],
             studies={i: (name, dict(attrs)) for i, name, attrs in document["studies"]},
             made=int(document["made"]),
-            trials=[Trial.from_list(t) for t in document["trials"]],
+            trials=[TrialSummary.from_list(t) for t in document["trials"]],
             counts=dict(document["counts"]),
         )
     except _MALFORMED:
         return _Journal()
 
 
-def _of_database(url: str, name: str | None) -> Digest:
+def _of_database(url: str, name: str | None) -> StudySummary:
     from optuna.storages import RDBStorage
 
     from nas.search.storage import open_storage
@@ -258,32 +258,32 @@ def _of_database(url: str, name: str | None) -> Digest:
     trials = before | new
     _keep(kept, {"trials": [[i, t.as_list()] for i, t in trials.items()]})
     ordered = sorted(trials.values(), key=lambda t: t.number)
-    return Digest(study_name=chosen, user_attrs=storage.get_study_user_attrs(study), trials=ordered)
+    return StudySummary(study_name=chosen, user_attrs=storage.get_study_user_attrs(study), trials=ordered)
 
 
-def _fetched(storage: RDBStorage, study: int, known: Mapping[int, Trial]) -> dict[int, Trial]:
+def _fetched(storage: RDBStorage, study: int, known: Mapping[int, TrialSummary]) -> dict[int, TrialSummary]:
     """By their identity the trials that are new or were not finished, and the last one known."""
     from nas.optuna_private import trials_after
 
     last = max(known, default=-1)
     wanted = {last, *(i for i, trial in known.items() if not trial.state.is_finished())}
-    found: dict[int, Trial] = {}
+    found: dict[int, TrialSummary] = {}
     for trial_id, trial in trials_after(storage, study, last, wanted).items():
-        short = found[trial_id] = Trial(number=trial.number, study=study, state=TrialState(trial.state))
+        short = found[trial_id] = TrialSummary(number=trial.number, study=study, state=TrialState(trial.state))
         short.note(trial.user_attrs)
         short.intermediate_values.update(trial.intermediate_values)
     return found
 
 
-def _known_trials(kept: Path) -> dict[int, Trial]:
+def _known_trials(kept: Path) -> dict[int, TrialSummary]:
     try:
-        return {i: Trial.from_list(values) for i, values in _read(kept).get("trials", ())}
+        return {i: TrialSummary.from_list(values) for i, values in _read(kept).get("trials", ())}
     except _MALFORMED:
         return {}
 
 
 def _read(kept: Path) -> Mapping[str, Any]:
-    """A digest as it was kept; empty where there is none of this version."""
+    """A summary as it was kept; empty where there is none of this version."""
     try:
         document = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -292,7 +292,7 @@ def _read(kept: Path) -> Mapping[str, Any]:
 
 
 def _keep(kept: Path, document: Mapping[str, Any]) -> None:
-    """Write a digest whole or not at all; where nothing can be written the next reading is slow, and that is all."""
+    """Write a summary whole or not at all; where nothing can be written the next reading is slow, and that is all."""
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(kept, json.dumps({"version": VERSION, **document}, separators=(",", ":")))

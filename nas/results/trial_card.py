@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from constraints.metrics import Layer
 from constraints.report import Report
 from nas.architecture.spec import Architecture, parse
-from nas.results.leaderboard import Row
-from nas.search.study import CURVE, IDENTITY
+from nas.results.rows import Row
+from nas.search.study import CURVE, constraints_of, identity
+
+if TYPE_CHECKING:
+    import optuna
 
 _MEGA = 1e6
 
@@ -62,7 +63,7 @@ class Card:
         """The JSON document of ``show --format json``."""
         return {
             "study": self.study,
-            **asdict(self.row),
+            **self.row.as_dict(),
             "curve": [dict(epoch) for epoch in self.curve],
             "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total},
             "stages": [asdict(stage) for stage in self.stages],
@@ -81,7 +82,7 @@ def card(study: optuna.Study, row: Row) -> Card:
     architecture = parse(row.architecture)
     model = build(architecture)
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
-    rules = str(study.user_attrs[IDENTITY]["constraints"]).split(", ")
+    rules = constraints_of(identity(study))
     report = check(model, architecture.input, rules, target=f"trial {row.trial}")
     counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
     return Card(

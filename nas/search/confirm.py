@@ -68,10 +68,10 @@ def confirm(
     progress: Progress,
     precisions: Mapping[str, Precision] | None = None,
 ) -> list[Confirmation]:
-    """Confirm (number, architecture) pairs, and store each in the study as soon as its last seed is judged.
+    """Confirm (number, architecture) pairs, and store each in the study as soon as its last seed is evaluated.
 
-    ``feed`` holds the whole training set; the test set judges the last epoch alone. ``precisions`` is that of a Task. A
-    training that was interrupted resumes from its checkpoint, and one that is done is not repeated. Raises
+    ``feed`` holds the whole training set; only the last epoch is evaluated, on the test set. ``precisions`` is that of
+    a Task. A training that was interrupted resumes from its checkpoint, and one that is done is not repeated. Raises
     UnusableInputError, naming trial and seed, for one that failed.
     """
     tasks = {

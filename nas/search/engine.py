@@ -6,18 +6,21 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from nas.search.worker_processes import WorkerContext
+
 T = TypeVar("T")
 
 MAX_DEATHS = 3
 """How often a piece of work may take its worker down before it counts as failed."""
+
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,7 @@ class LocalEngine:
         self._placements = placements
         self._pools: list[ProcessPoolExecutor | None] = [None] * self.slots
         self._busy: list[Future[Any] | None] = [None] * self.slots
+        self._context = WorkerContext()
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call ``function(placement, *args)`` on a free worker; RuntimeError where none is free."""
@@ -76,8 +80,8 @@ class LocalEngine:
     def shutdown(self) -> None:
         """Kill the workers; their checkpoints are whole, since those are written atomically."""
         with _no_interrupts():
-            for child in multiprocessing.active_children():
-                child.kill()
+            for worker in self._context.workers:
+                worker.kill()
             for pool in self._pools:
                 if pool is not None:
                     pool.shutdown(wait=True, cancel_futures=True)
@@ -87,9 +91,9 @@ class LocalEngine:
         if pool is None:
             pool = ProcessPoolExecutor(
                 1,
-                mp_context=multiprocessing.get_context("spawn"),
+                mp_context=self._context,
                 initializer=_begin_worker,
-                initargs=(os.getpid(), self._placements[slot].threads),
+                initargs=(dict(os.environ), self._placements[slot].threads),
             )
             self._pools[slot] = pool
         return pool
@@ -115,15 +119,23 @@ def placements(
     return [Placement(device=f"cuda:{i % gpus}" if on_gpu else "cpu", threads=threads) for i in range(count)]
 
 
-def _begin_worker(parent: int, threads: int) -> None:
-    """Leave Ctrl-C to the driver, end when it is gone, and keep libraries to this worker's threads."""
+def _begin_worker(environment: Mapping[str, str], threads: int) -> None:
+    """Leave Ctrl-C to the driver, end when it is gone, and keep libraries to this worker's threads.
+
+    ``environment`` is the driver's now; the process that workers are forked from has that of its own start.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.clear()
+    os.environ.update(environment)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with_driver, daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
+def _end_with_driver() -> None:
+    """End this worker soon after its driver, or after the process it was forked from, which tells the driver of it."""
+    driver, server = multiprocessing.parent_process(), os.getppid()
+    assert driver is not None
+    while os.getppid() == server and driver.is_alive():
+        driver.join(_LOOK_SECONDS)
     os._exit(1)

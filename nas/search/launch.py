@@ -139,7 +139,7 @@ def run(prepared: Prepared) -> Summary:
 
 
 def search_feed(dataset: Dataset, seed: int) -> Feed:
-    """What candidates train on: the training part of the split, judged by the validation part.
+    """What candidates train on: the training part of the split, evaluated on the validation part.
 
     Raises UnusableInputError where the augmentation breaks the assignment's rule 6, which speaks of 32x32 images.
     """
@@ -153,7 +153,7 @@ def search_feed(dataset: Dataset, seed: int) -> Feed:
 
 
 def confirm_feed(dataset: Dataset) -> Feed:
-    """The whole training set, judged by the test set."""
+    """The whole training set, evaluated on the test set."""
     return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs")
 
 
@@ -161,7 +161,7 @@ def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> di
     return {
         "data": {"name": dataset.name, "hash": dataset.content_hash},
         "space": {"name": config.space, "hash": space.fingerprint},
-        "constraints": ", ".join(config.constraints),
+        "constraints": list(config.constraints),
         "seed": config.seed,
         "epochs": config.epochs,
         "objective": config.objective,

@@ -32,9 +32,9 @@ class Objectives:
         cheaper: list[Direction] = ["minimize"] * len(self.costs)
         return ["maximize", *cheaper]
 
-    def values(self, accuracy: float, figures: Mapping[str, Any]) -> tuple[float, ...]:
+    def values(self, accuracy: float, metrics: Mapping[str, Any]) -> tuple[float, ...]:
         """What a candidate of such metrics is worth, in the order of ``directions``."""
-        return accuracy, *(float(figures[name]) for name in self.costs)
+        return accuracy, *(float(metrics[name]) for name in self.costs)
 
     def so_far(self, trial: FrozenTrial) -> tuple[float, ...]:
         """What a trial is worth by its last epoch."""

@@ -14,7 +14,7 @@ from nas import atomic
 from nas.search.halving import mean_epochs
 
 STEPS = "steps.json"
-"""File of a candidate's folder while it trains: its Steps."""
+"""File of a candidate's folder while it trains: its StepTimes."""
 WRITE_SECONDS = 5.0
 """Least time between two writes of it, and between the first step and the first write: fewer steps say little."""
 PATIENCE_SECONDS = 30.0
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
+class StepTimes:
     """How far an epoch is: ``done`` of ``total`` steps, at least two of them.
 
     ``before`` are the seconds until its first step was done: its images are made in them, and the first step is slower
@@ -40,7 +40,7 @@ class Steps:
         return self.before + self.since / (self.done - 1) * (self.total - 1)
 
 
-class StepFile:
+class StepTimesFile:
     """Keeps STEPS in a folder up to date, at most once in WRITE_SECONDS; where it cannot be written, nothing is."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -59,17 +59,17 @@ class StepFile:
             self._first = self._written = now
         elif now - self._written >= WRITE_SECONDS:
             self._written = now
-            self._write(Steps(done=done, total=total, before=self._first - self._began, since=now - self._first))
+            self._write(StepTimes(done=done, total=total, before=self._first - self._began, since=now - self._first))
 
-    def _write(self, steps: Steps) -> None:
+    def _write(self, steps: StepTimes) -> None:
         with suppress(OSError):
             atomic.write(self._folder / STEPS, json.dumps(asdict(steps)))
 
 
-def read_steps(folder: Path) -> Steps | None:
+def read_steps(folder: Path) -> StepTimes | None:
     """How far the candidate in ``folder`` is in its epoch; None where there is no file, or none that can be read."""
     try:
-        steps = Steps(**json.loads((folder / STEPS).read_text(encoding="utf-8")))
+        steps = StepTimes(**json.loads((folder / STEPS).read_text(encoding="utf-8")))
         return steps if steps.epoch_seconds > 0 else None
     except (OSError, ValueError, TypeError, ZeroDivisionError):
         return None

@@ -55,6 +55,12 @@ def open_storage(place: str, *, write: bool = False) -> BaseStorage:
     return _journal(path, write=write)
 
 
+def close_storage(storage: BaseStorage) -> None:
+    """Give a database's connections back; a journal holds none."""
+    if isinstance(storage, RDBStorage):
+        storage.engine.dispose()
+
+
 def is_postgresql(place: str) -> bool:
     """Whether a storage is in PostgreSQL, by whatever driver: there a study is held by a lease."""
     return re.match(r"postgres(ql)?(\+\w+)?://", place) is not None

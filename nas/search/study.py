@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from constraints.errors import UnusableInputError
@@ -69,12 +71,60 @@ def create_or_resume(
         study.set_user_attr(IDENTITY, dict(identity))
         return study
     for key, remedy in REMEDIES.items():
-        before, now = known.get(key), identity[key]
+        before, now = _value(known, key), _value(identity, key)
         if _decisive(before) != _decisive(now):
             raise UnusableInputError(
                 f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: {remedy}"
             )
     return study
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what Optuna logs of every study and trial off stderr until the end of the block."""
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+@contextmanager
+def open_study(storage: str | Path = "runs/journal.log", study: str | None = None) -> Iterator[optuna.Study]:
+    """An existing study, whose storage's connections the end of the block closes.
+
+    ``study`` None is the only one there is. Raises UnusableInputError where the storage cannot be opened or holds no
+    such study.
+    """
+    from nas.search.storage import close_storage, open_storage
+
+    opened = open_storage(str(storage))
+    try:
+        yield load(opened, study)
+    finally:
+        close_storage(opened)
+
+
+def identity(study: optuna.Study) -> Mapping[str, Any]:
+    """What every trial of a launched study shares; UnusableInputError for a study that no launch made."""
+    found: Mapping[str, Any] | None = study.user_attrs.get(IDENTITY)
+    if found is None:
+        raise UnusableInputError(
+            f"study {study.study_name!r} was made by no launch: its data and constraints are not known: give another"
+        )
+    return found
+
+
+def constraints_of(identity: Mapping[str, Any]) -> list[str]:
+    """The expressions of the constraints that a study was made with; none where its identity names none.
+
+    Studies made by earlier versions keep them as one text with ", " between.
+    """
+    known = identity.get("constraints") or []
+    return known.split(", ") if isinstance(known, str) else list(known)
 
 
 def load(storage: BaseStorage, name: str | None) -> optuna.Study:
@@ -101,10 +151,16 @@ def accuracy(trial: _Measured) -> float | None:
     return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else None
 
 
+def _value(identity: Mapping[str, Any], key: str) -> Any:
+    return constraints_of(identity) if key == "constraints" else identity.get(key)
+
+
 def _decisive(value: Any) -> Any:
     """What makes an identity: of a value with a hash (data, a space) the hash, however it is called."""
     return value["hash"] if isinstance(value, Mapping) else value
 
 
 def _short(value: Any) -> str:
-    return f"{value['name']} ({value['hash'][:8]})" if isinstance(value, Mapping) else str(value)
+    if isinstance(value, Mapping):
+        return f"{value['name']} ({value['hash'][:8]})"
+    return ", ".join(value) if isinstance(value, list) else str(value)

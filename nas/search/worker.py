@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nas import atomic
 from nas.cpu import cpu_class
 from nas.search.engine import Placement
-from nas.search.pace import StepFile, forget_steps
+from nas.search.pace import StepTimesFile, forget_steps
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,7 +62,7 @@ class Confirmed:
 def train_candidate(placement: Placement, task: Task) -> Outcome:
     """Train up to ``task.until`` epochs; the curve so far is in ``PROGRESS`` after every epoch.
 
-    The weights that were judged last are kept as ``WEIGHTS`` when the whole budget is trained.
+    The weights that were evaluated last are kept as ``WEIGHTS`` when the whole budget is trained.
     """
     _, result = _trained(placement, task)
     return Outcome(curve=_table(result), reason="" if result.reason == "stopped" else result.reason)
@@ -81,7 +81,7 @@ def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
     known = task.folder / TEST
     if not known.exists():
         feed = task.feed
-        accuracy = evaluate(model, *feed.judge, feed.mean, feed.std, placement.device)
+        accuracy = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
         atomic.write(known, json.dumps({"test_accuracy": accuracy}))
     return Confirmed(curve=_table(result), test_accuracy=json.loads(known.read_text(encoding="utf-8"))["test_accuracy"])
 
@@ -99,7 +99,7 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
     task.folder.mkdir(parents=True, exist_ok=True)
     atomic.remove_drafts(task.folder)
     curve = [Epoch(**values) for values in read_progress(task.folder)]
-    steps = StepFile(task.folder)
+    steps = StepTimesFile(task.folder)
 
     def on_epoch(epoch: Epoch) -> bool:
         curve[epoch.epoch - 1 :] = [epoch]

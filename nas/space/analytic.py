@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import prod
 from typing import Any, NamedTuple
 
 from constraints.metrics import Metrics
-from nas.architecture.spec import Architecture, Block, Conv, Excite, Mixed, Placed
+from nas.architecture.spec import Architecture, Block, HeadKind, Placed, Shape
+from nas.architecture.units import Convolution
 
 FLOAT32_BYTES = 4
 
 
-class Step(NamedTuple):
+class Added(NamedTuple):
+    """Metrics that a network's layers add up to."""
+
+    params: int = 0
+    macs: int = 0
+    receptive_field: int = 0
+    """Input pixels beyond the first."""
+    convs: int = 0
+    dilated_convs: int = 0
+    depthwise_convs: int = 0
+    depthwise_separable_convs: int = 0
+    fully_connected: int = 0
+
+
+class Greatest(NamedTuple):
+    """Metrics of which a network has the greatest of its layers'."""
+
+    global_context: int = 0
+    peak_activation_bytes: int = 0
+
+
+class MainPathConv(NamedTuple):
     """A convolution of the main path, which of several side by side takes the first."""
 
     counts: bool
@@ -23,49 +46,86 @@ class Step(NamedTuple):
     is_dilated: bool
 
 
-def metrics(architecture: Architecture) -> Metrics:
-    """Every metric that tracing the built network gives, from shapes alone."""
-    placed = architecture.placed
-    convolutions = [c for p in placed for c in p.unit.convolutions(p.input[0])]
-    pairs, path = main_path(architecture)
-    reach, _ = receptive_field(architecture)
-    params = body_params(architecture) + head_params(architecture)
-    per_stage = convs_per_stage(path)
-    return Metrics(
-        params=params,
-        trainable_params=params,
-        macs=sum(p.unit.macs(p.input) for p in placed) + _head_macs(architecture),
-        receptive_field=reach,
-        receptive_field_hw=(reach, reach),
-        global_context=any(isinstance(p.unit, Excite) for p in placed),
-        convs=len(convolutions) + (architecture.head == "conv"),
-        dilated_convs=sum(c.dilation > 1 for c in convolutions),
-        depthwise_convs=sum(c.is_depthwise for c in convolutions),
-        depthwise_separable_convs=pairs,
-        global_average_pools=1,
-        max_pools=0,
-        fully_connected=int(architecture.head == "fc"),
-        stages=len(per_stage),
-        convs_per_stage=per_stage,
-        downsampled_by=downsampled_by(architecture),
-        peak_activation_bytes=max(body_peak_bytes(architecture), head_peak_bytes(architecture)),
+@dataclass(frozen=True, kw_only=True)
+class ChainMetrics:
+    """What a chain of layers adds to a network."""
+
+    added: Added
+    greatest: Greatest
+    path: tuple[MainPathConv, ...] = ()
+
+
+def combined(*chains: ChainMetrics) -> ChainMetrics:
+    """The metrics of chains in a row; all their receptive fields are in pixels of the first one's input."""
+    return ChainMetrics(
+        added=Added(*map(sum, zip(*(chain.added for chain in chains), strict=True))),
+        greatest=Greatest(*map(max, zip(*(chain.greatest for chain in chains), strict=True))),
+        path=tuple(conv for chain in chains for conv in chain.path),
     )
 
 
-def body_params(architecture: Architecture) -> int:
-    """Parameters of the stages: convolutions, norms, gates and residual scales."""
+def metrics(architecture: Architecture) -> Metrics:
+    """Every metric that tracing the built network gives, from shapes alone."""
+    found = combined(body(architecture), head(architecture.head, architecture.last_map, architecture.classes))
+    added = found.added._asdict()
+    reach = added.pop("receptive_field") + 1
+    per_stage = convs_per_stage(found.path)
+    return Metrics(
+        **added,
+        trainable_params=found.added.params,
+        receptive_field=reach,
+        receptive_field_hw=(reach, reach),
+        global_context=bool(found.greatest.global_context),
+        peak_activation_bytes=found.greatest.peak_activation_bytes,
+        global_average_pools=1,
+        max_pools=0,
+        stages=len(per_stage),
+        convs_per_stage=per_stage,
+        downsampled_by=downsampled_by(architecture),
+    )
+
+
+def body(architecture: Architecture) -> ChainMetrics:
+    """The metrics of the stages."""
+    placed = architecture.placed
+    of_units = [p.unit.convolutions(p.input[0]) for p in placed]
+    convolutions = [convolution for unit in of_units for convolution in unit]
+    pairs, path = _main_path(architecture, of_units)
+    return ChainMetrics(
+        added=Added(
+            params=sum(p.unit.params(p.input[0]) for p in placed) + _scales(architecture),
+            macs=sum(p.unit.macs(p.input) for p in placed),
+            receptive_field=receptive_field(architecture)[0] - 1,
+            convs=len(convolutions),
+            dilated_convs=sum(c.dilation > 1 for c in convolutions),
+            depthwise_convs=sum(c.is_depthwise for c in convolutions),
+            depthwise_separable_convs=pairs,
+        ),
+        greatest=Greatest(
+            global_context=any(p.unit.gates for p in placed), peak_activation_bytes=_peak_bytes(architecture)
+        ),
+        path=path,
+    )
+
+
+def head(kind: HeadKind, last_map: Shape, classes: int) -> ChainMetrics:
+    """The metrics of the global pool, which costs nothing, and of what follows it."""
+    channels = last_map[0]
+    is_layer = kind != "gap"
+    peak = max(prod(last_map) + channels, channels + is_layer * classes)
+    added = Added(
+        params=is_layer * (channels + 1) * classes,
+        macs=is_layer * channels * classes,
+        convs=int(kind == "conv"),
+        fully_connected=int(kind == "fc"),
+    )
+    return ChainMetrics(added=added, greatest=Greatest(peak_activation_bytes=FLOAT32_BYTES * peak))
+
+
+def _scales(architecture: Architecture) -> int:
+    """Learned scales of residual blocks."""
     first = {(p.stage, p.block): p.input[0] for p in reversed(architecture.placed)}
-    scales = sum(n for (s, b), n in first.items() if architecture.stages[s][b].scaled)
-    return sum(p.unit.params(p.input[0]) for p in architecture.placed) + scales
-
-
-def head_params(architecture: Architecture) -> int:
-    """Parameters after the global pool."""
-    return 0 if architecture.head == "gap" else (architecture.last_map[0] + 1) * architecture.classes
-
-
-def _head_macs(architecture: Architecture) -> int:
-    return 0 if architecture.head == "gap" else architecture.last_map[0] * architecture.classes
+    return sum(channels for (s, b), channels in first.items() if architecture.stages[s][b].scaled)
 
 
 def receptive_field(architecture: Architecture) -> tuple[int, int]:
@@ -88,37 +148,41 @@ def receptive_field(architecture: Architecture) -> tuple[int, int]:
     return high - low + 1, jump
 
 
-def main_path(architecture: Architecture) -> tuple[int, list[Step]]:
-    """Number of depthwise convolutions that reach a pointwise one unmixed, and the steps of the main path."""
+def _main_path(
+    architecture: Architecture, of_units: Iterable[Sequence[Convolution]]
+) -> tuple[int, tuple[MainPathConv, ...]]:
+    """Number of depthwise convolutions that reach a pointwise one unmixed, and the convolutions of the main path."""
+    convolutions_of = iter(of_units)
     pairs = open_pairs = 0
-    steps = []
+    path = []
     for block, members in _blocks(architecture):
         for placed in members:
-            convolutions = placed.unit.convolutions(placed.input[0])
-            if isinstance(placed.unit, Excite):
-                open_pairs = 0  # what a gate scales is not handed on unmixed
+            convolutions = next(convolutions_of)
+            if placed.unit.gates:
+                open_pairs = 0  # what a gate scales is not passed on unmixed
+            if not convolutions:
                 continue
-            ends_pair = convolutions[0].is_pointwise and open_pairs > 0
-            pairs += open_pairs if ends_pair else 0
             first = convolutions[0]
-            steps.append(Step(not ends_pair, first.kernel > 1, first.stride > 1, first.dilation > 1))
+            ends_pair = first.is_pointwise and open_pairs > 0
+            pairs += open_pairs if ends_pair else 0
+            path.append(MainPathConv(not ends_pair, first.kernel > 1, first.stride > 1, first.dilation > 1))
             open_pairs = sum(c.is_depthwise for c in convolutions)
         if block.residual:
             open_pairs = 0
-    return pairs, steps
+    return pairs, tuple(path)
 
 
-def convs_per_stage(path: Sequence[Step]) -> tuple[int, ...]:
+def convs_per_stage(path: Sequence[MainPathConv]) -> tuple[int, ...]:
     """Convolutions of each stage; a stage ends with a strided one, where nothing strides with a dilated one.
 
     Spatial convolutions after the last end make a stage more; 1x1 ones alone belong to the output.
     """
-    ends = [i for i, step in enumerate(path) if step.is_strided]
-    ends = ends or [i for i, step in enumerate(path) if step.is_dilated]
+    ends = [i for i, conv in enumerate(path) if conv.is_strided]
+    ends = ends or [i for i, conv in enumerate(path) if conv.is_dilated]
     after = ends[-1] + 1 if ends else 0
-    tail = any(step.is_spatial for step in path[after:])
+    tail = any(conv.is_spatial for conv in path[after:])
     bounds = [0, *(end + 1 for end in ends), *([len(path)] if tail else [])]
-    return tuple(sum(step.counts for step in path[a:b]) for a, b in pairwise(bounds))
+    return tuple(sum(conv.counts for conv in path[a:b]) for a, b in pairwise(bounds))
 
 
 def downsampled_by(architecture: Architecture) -> tuple[Any, ...]:
@@ -127,68 +191,23 @@ def downsampled_by(architecture: Architecture) -> tuple[Any, ...]:
     return tuple(int(r) if r.is_integer() else r for r in ratios)
 
 
-def body_peak_bytes(architecture: Architecture) -> int:
+def _peak_bytes(architecture: Architecture) -> int:
     """Largest sum of maps alive at once in the stages: each from the operation that makes it to the last that reads it.
 
     The input of a residual block is held until it is added, where the block's result and the sum are alive too.
     """
-    return FLOAT32_BYTES * max(_block_peak(block, list(members)) for block, members in _blocks(architecture))
+    return FLOAT32_BYTES * max(_block_peak(block, members) for block, members in _blocks(architecture))
 
 
-def head_peak_bytes(architecture: Architecture) -> int:
-    """The same from the last map to the logits."""
-    channels = architecture.last_map[0]
-    logits = architecture.classes if architecture.head != "gap" else 0
-    return FLOAT32_BYTES * max(prod(architecture.last_map) + channels, channels + logits)
-
-
-def _block_peak(block: Block, members: Sequence[Placed]) -> int:
-    skipped = prod(members[0].input) if block.residual else 0
-    peak = 3 * skipped
+def _block_peak(block: Block, members: Iterable[Placed]) -> int:
+    skipped = peak = 0
     for i, placed in enumerate(members):
+        if block.residual and i == 0:
+            skipped = prod(placed.input)
+        reading, following = placed.unit.peak(placed.input, placed.output, is_held=block.residual and i == 0)
         held = skipped if i else 0  # the first unit's input is the skipped map itself
-        peak = max(peak, held + _unit_peak(placed), skipped + _post_peak(placed))
-        if isinstance(placed.unit, Mixed):
-            peak = max(peak, held + _mixed_peak(placed.unit, placed, is_held=bool(skipped) and not i))
-    return peak
-
-
-def _unit_peak(placed: Placed) -> int:
-    """While the unit's own operation reads its input and writes its result."""
-    before, after = prod(placed.input), prod(placed.output)
-    if isinstance(placed.unit, Excite):
-        return before + after + placed.input[0]
-    if isinstance(placed.unit, Mixed):
-        return 0
-    return before + after * placed.unit.filters // placed.unit.out
-
-
-def _post_peak(placed: Placed) -> int:
-    """While norm, activation or product follow, the unit's input no longer alive."""
-    after = prod(placed.output)
-    if isinstance(placed.unit, Excite):
-        return 0
-    if isinstance(placed.unit, Conv) and placed.unit.gated:
-        return (4 if placed.unit.post else 3) * after
-    if "tanhexp" in placed.unit.post:
-        return 3 * after
-    return 2 * after if placed.unit.post else 0
-
-
-def _mixed_peak(unit: Mixed, placed: Placed, *, is_held: bool) -> int:
-    """Parts are made one after another and then joined; the input lives until the last part has read it."""
-    n = len(unit.parts)
-    before, after = prod(placed.input), prod(placed.output)
-    passes = is_held or any(part.kernel == 1 for part in unit.parts)
-    peak = made = 0
-    for i, part in enumerate(unit.parts):
-        if part.kernel == 1:
-            continue
-        pooled = before // n if part.pool > 1 else 0
-        is_read = passes or i < n - 1 or not pooled
-        peak = max(peak, before + made + pooled, before * is_read + made + pooled + after // n)
-        made += after // n
-    return max(peak, before * passes + made + after)
+        peak = max(peak, held + reading, skipped + following)
+    return max(peak, 3 * skipped)
 
 
 def _blocks(architecture: Architecture) -> Iterator[tuple[Block, Iterator[Placed]]]:

@@ -16,6 +16,7 @@ from nas.space import uniform_draws
 from nas.space.bulk_metrics import ALIASES, Mask, Vector
 from nas.space.counting import exact_count
 from nas.space.counting.ranges import ranges
+from nas.space.feasible import EmptySpaceError, FeasiblePart
 from nas.space.space import Encoded
 
 DRAWS = 1_000_000
@@ -80,6 +81,15 @@ def describe(
         "histogram_of": "params",
         "histogram_exact": found.histogram_is_exact,
     }
+
+
+def relaxation(feasible: FeasiblePart) -> str:
+    """The smallest change of the constraints that lets some network pass, in words; empty where one passes."""
+    try:
+        feasible.sample_rows(1, np.random.default_rng(0))
+    except EmptySpaceError as error:
+        return str(error)
+    return ""
 
 
 def _counted(vector: Vector, constraints: Sequence[Constraint]) -> Found | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from nas.architecture.spec import Architecture, Block, Stage, parse
+from nas.architecture import named
+from nas.architecture.spec import Architecture, Block, Stage
 from nas.space.space import Choice, Form, Residual, Space, layer_blocks
 
 Choices = dict[str, Choice]
@@ -15,10 +16,10 @@ Choices = dict[str, Choice]
 def choices_of(space: Space, network: Architecture | str) -> Choices | None:
     """Choices that ``space.decode`` makes ``network`` of; None where the space holds no such network.
 
-    Of several encodings of one network it is any: ``Vector.canonical`` makes them equal. Raises ArchitectureError for a
-    text that is no network.
+    Of several encodings of one network it is any: ``Vector.canonical`` makes them equal. A string is a name or a
+    text; ArchitectureError where it is neither.
     """
-    architecture = parse(network) if isinstance(network, str) else network
+    architecture = named.architecture(network) if isinstance(network, str) else network
     if len(architecture.stages) != len(space.stages):
         return None
     for form, norm, activation in product(space.forms, space.norms, space.activations):

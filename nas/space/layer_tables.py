@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from math import prod
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from nas.architecture.spec import Architecture, Block, Excite, Stage
-from nas.space import analytic
+from nas.architecture.spec import Architecture, Block, HeadKind, Shape, Stage
+from nas.space.analytic import Added, ChainMetrics, Greatest, body, combined, head
 from nas.space.space import Form, Residual, Space, layer_blocks
 from nas.space.stage_automaton import Event, event
 
 Array = npt.NDArray[np.int64]
 
-ADDED = (
-    "params", "macs", "receptive_field", "convs", "dilated_convs", "depthwise_convs", "depthwise_separable_convs",
-    "fully_connected",
-)  # fmt: skip
-"""Metrics that a network's layers add up to (the receptive field less 1)."""
-GREATEST = ("global_context", "peak_activation_bytes")
-"""Metrics of which a network has the greatest of its layers'."""
+ADDED, GREATEST = Added._fields, Greatest._fields
 _POST = ("batch_norm", "relu")
 """No metric differs between two norms or two activations of a space."""
 
-
-class Figures(NamedTuple):
-    """What a chain of blocks adds to a network."""
-
-    values: tuple[int, ...]
-    """In the order of ADDED and GREATEST."""
-    event: Event
-
-
-Cells = dict[tuple[int, int, int, int], Figures]
+Cells = dict[tuple[int, int, int, int], tuple[ChainMetrics, Event]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +96,10 @@ class Tables:
 
     def _layer(
         self, i: int, form: Form, word: str, ends: tuple[int, int], *, residual: Residual = False, last: bool = False
-    ) -> Figures:
+    ) -> tuple[ChainMetrics, Event]:
         height, width, jump = self.space.map_size(i, form)
         stride, dilation = self.space.ending(i, form) if last else (1, None)
-        return _layer_figures(
+        return _layer_metrics(
             word,
             shape=(ends[0], height, width),
             out=ends[1],
@@ -136,10 +119,9 @@ class Tables:
         for f, form in enumerate(space.forms):
             height, width, _ = space.map_size(n + 1, form)
             for a, out in enumerate(space.last_width.values()):
-                for k, head in enumerate(space.heads):
-                    cells[f, a, 0, k] = _head_figures(
-                        (space.scaled(out, form), height, width), head, space.classes, space.classifier()
-                    )
+                last_map = space.scaled(out, form), height, width
+                for k, kind in enumerate(space.heads):
+                    cells[f, a, 0, k] = _head_metrics(kind, last_map, space.classes, space.classifier())
         return self._slot((n + 1, 0), ("head", "last.width", None), cells)
 
     def _slot(self, at: tuple[int, int], names: tuple[str, str, str | None], cells: Cells) -> Slot:
@@ -150,12 +132,12 @@ class Tables:
         values = np.zeros((len(ADDED) + len(GREATEST), *shape), dtype=np.int64)
         events = np.zeros(shape, dtype=np.int64)
         known = {e: index for index, e in enumerate(self.events)}
-        for key, figures in cells.items():
-            values[:, *key] = figures.values
-            if figures.event not in known:
-                known[figures.event] = len(self.events)
-                self.events.append(figures.event)
-            events[key] = known[figures.event]
+        for key, (found, what) in cells.items():
+            values[:, *key] = (*found.added, *found.greatest)
+            if what not in known:
+                known[what] = len(self.events)
+                self.events.append(what)
+            events[key] = known[what]
         columns = self.space.columns
         may_be_absent = layer > min(self.space.stages[stage - 1].depth) - 1 if layer else False
         return Slot(
@@ -171,7 +153,7 @@ class Tables:
 
 
 @lru_cache(maxsize=1 << 17)
-def _layer_figures(
+def _layer_metrics(
     word: str,
     *,
     shape: tuple[int, int, int],
@@ -181,40 +163,21 @@ def _layer_figures(
     dilation: int | None,
     jump: int,
     by_stride: bool,
-) -> Figures:
+) -> tuple[ChainMetrics, Event]:
     blocks = layer_blocks(word, shape[0], out, post=_POST, residual=residual, stride=stride, dilation=dilation)
-    return _figures(_chain(tuple(blocks), shape, out), jump, by_stride=by_stride)
+    found = body(_chain(tuple(blocks), shape, out))
+    seen = found.added.receptive_field * jump
+    return replace(found, added=found.added._replace(receptive_field=seen)), event(found.path, by_stride=by_stride)
 
 
-def _chain(blocks: Stage, shape: tuple[int, int, int], out: int) -> Architecture:
+def _chain(blocks: Stage, shape: Shape, out: int) -> Architecture:
     return Architecture(stages=(blocks,), head="gap", input=shape, classes=out)
 
 
-def _figures(part: Architecture, jump: int, *, by_stride: bool) -> Figures:
-    convolutions = [c for p in part.placed for c in p.unit.convolutions(p.input[0])]
-    pairs, path = analytic.main_path(part)
-    added = (
-        analytic.body_params(part),
-        sum(p.unit.macs(p.input) for p in part.placed),
-        (analytic.receptive_field(part)[0] - 1) * jump,
-        len(convolutions),
-        sum(c.dilation > 1 for c in convolutions),
-        sum(c.is_depthwise for c in convolutions),
-        pairs,
-        0,
-    )
-    context = any(isinstance(p.unit, Excite) for p in part.placed)
-    return Figures((*added, int(context), analytic.body_peak_bytes(part)), event(path, by_stride=by_stride))
-
-
-def _head_figures(shape: tuple[int, int, int], head: str, classes: int, classifier: Block) -> Figures:
-    """The head's metrics; the pool itself costs nothing."""
-    if head == "gap":
-        part = _chain((classifier,), shape, classes)
-        figures = _figures(part, 1, by_stride=True)
-        peak = max(figures.values[-1], analytic.head_peak_bytes(part))
-        return figures._replace(values=(*figures.values[:-1], peak))
-    macs = shape[0] * classes
-    peak = analytic.FLOAT32_BYTES * max(prod(shape) + shape[0], shape[0] + classes)
-    added = (macs + classes, macs, 0, int(head == "conv"), 0, 0, 0, int(head == "fc"))
-    return Figures((*added, 0, peak), Event())
+def _head_metrics(kind: HeadKind, last_map: Shape, classes: int, classifier: Block) -> tuple[ChainMetrics, Event]:
+    """Of the head, with the 1x1 convolution to the classes before the global pool where nothing follows it."""
+    if kind != "gap":
+        return head(kind, last_map, classes), Event()
+    before = body(_chain((classifier,), last_map, classes))
+    found = combined(before, head(kind, (classes, *last_map[1:]), classes))
+    return found, event(found.path, by_stride=True)

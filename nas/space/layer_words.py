@@ -18,8 +18,7 @@ import re
 from typing import NamedTuple
 
 from constraints.errors import UnusableInputError
-from nas.architecture.spec import Conv, Excite, Mixed, Part, Unit
-from nas.architecture.unit_words import read_parts
+from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit, read_parts
 
 _MORE = r"(?:[2-9]|[1-9]\d+)"
 _ODD = r"(?:[3579]|[1-9]\d*[13579])"
@@ -117,7 +116,7 @@ def units(
             Conv(out=out, kernel=1, post=post[:1]),
         )
     elif layer.kind == "gate":
-        gated = Conv(out=channels, kernel=1, bias=True, gated=True, post=post[1:])
+        gated = Gated(out=channels, bias=True, post=post[1:])
         made = (depthwise, gated, Conv(out=out, kernel=1, bias=True, post=()))
     else:
         made = (depthwise, Conv(out=out, kernel=1, post=post))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from constraints.errors import UnusableInputError
+from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart
 from nas.space.space import Choice, Choices, Encoded
 
@@ -26,3 +30,30 @@ def neighbour_rows(feasible: FeasiblePart, choices: Choices) -> Encoded:
 def neighbours(feasible: FeasiblePart, choices: Choices) -> list[dict[str, Choice]]:
     """The same as choices."""
     return [feasible.space.choices(row) for row in neighbour_rows(feasible, choices)]
+
+
+def neighbours_of(feasible: FeasiblePart, text: str, source: str) -> dict[str, Any]:
+    """The document of ``space --neighbours --format json``: each neighbour with what it changes, and its metrics.
+
+    Raises UnusableInputError where ``text`` is no network, or none of the space.
+    """
+    space = feasible.space
+    here = choices_of(space, text)
+    if here is None:
+        raise UnusableInputError(f"not a network of the space {source}: {text!r}: take one that the space can make")
+    before = space.choices(feasible.vector.canonical(feasible.vector.encode([here]))[0])
+    judged = feasible.judge(before)
+    found = []
+    for row in neighbour_rows(feasible, before):
+        choices = space.choices(row)
+        other = feasible.judge(choices)
+        found.append(
+            {
+                "architecture": str(other.architecture),
+                "change": {name: [before[name], value] for name, value in choices.items() if before[name] != value},
+                "params": other.metrics.params,
+                "macs": other.metrics.macs,
+                "receptive_field": other.metrics.receptive_field,
+            }
+        )
+    return {"architecture": str(judged.architecture), "broken": list(judged.broken), "neighbours": found}

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, Placed
-from nas.architecture.units import Conv
 
 Proxy = Callable[[Architecture, Metrics], float]
 """Greater for networks to try first; only the order of its values has a meaning."""
@@ -27,11 +26,12 @@ def features(network: Architecture, figures: Metrics) -> dict[str, float]:
     ``whitened`` is 1 where the first convolution has as many filters as a patch has values: the default recipe then
     begins with a whitening one.
     """
-    convs = list(_convs(network))
-    first, (channels, *_) = convs[0][1], convs[0][0].input
-    residual = [placed for placed, _ in convs if network.stages[placed.stage][placed.block].residual]
+    convs = _convs(network)
+    first, channels = convs[0], convs[0].input[0]
+    conv = first.unit.convolutions(channels)[0]
+    residual = [placed for placed in convs if network.stages[placed.stage][placed.block].residual]
     return {
-        "whitened": float(first.groups == 1 and first.out >= channels * first.kernel**2),
+        "whitened": float(conv.groups == 1 and first.output[0] >= channels * conv.kernel**2),
         "residual": len(residual) / len(convs),
         "dilated": figures.dilated_convs / len(convs),
         "convs": math.log2(len(convs)),
@@ -43,15 +43,18 @@ def features(network: Architecture, figures: Metrics) -> dict[str, float]:
 def work(network: Architecture) -> dict[str, float]:
     """Million multiply-accumulates of an image by the kind of convolution, which cost differently; ``any`` is 1."""
     found: Counter[str] = Counter()
-    for placed, conv in _convs(network):
-        kind = "dilated" if conv.dilation > 1 and conv.groups == 1 else conv.kind(placed.input[0])
-        found[kind] += conv.macs(placed.input)
+    for placed in _convs(network):
+        conv = placed.unit.convolutions(placed.input[0])[0]
+        kind = "dilated" if conv.dilation > 1 and conv.groups == 1 else placed.unit.kind(placed.input[0])
+        found[kind] += placed.unit.macs(placed.input)
     kinds = ("standard", "dilated", "grouped", "depthwise", "pointwise")
     return {"any": 1.0} | {kind: found[kind] / 1e6 for kind in kinds}
 
 
-def _convs(network: Architecture) -> Iterator[tuple[Placed, Conv]]:
-    return ((placed, placed.unit) for placed in network.placed if isinstance(placed.unit, Conv))
+def _convs(network: Architecture) -> list[Placed]:
+    """The units of the kinds that the proxy was fitted to."""
+    kinds = {"standard", "grouped", "depthwise", "pointwise", "gated"}
+    return [placed for placed in network.placed if placed.unit.kind(placed.input[0]) in kinds]
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,13 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from constraints.rules import ASSIGNMENT, parse_all
 from nas.optuna_private import storage_of
 from nas.space.attributes import ARCHITECTURE, PROPOSED
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
 from nas.space.proxy import Proxy
-from nas.space.space import Encoded, Space
+from nas.space.space import Encoded, Space, load
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
@@ -54,7 +55,8 @@ class FeasibleSampler(BaseSampler):
 
     def __init__(
         self,
-        feasible: FeasiblePart,
+        space: str | FeasiblePart,
+        constraints: Iterable[str] = ASSIGNMENT,
         *,
         seed: int = 0,
         base: Callable[[int], BaseSampler] = tpe,
@@ -62,8 +64,12 @@ class FeasibleSampler(BaseSampler):
         proxy: Proxy | None = None,
         values: Values | None = None,
     ) -> None:
-        """``base`` makes the base sampler from a seed; ``values`` is needed in a study of several objectives."""
-        self.feasible = feasible
+        """``space`` is a preset's name or a TOML file, or the feasible part itself, which has its constraints.
+
+        ``base`` makes the base sampler from a seed; ``values`` is needed in a study of several objectives. Raises
+        UnusableInputError for a space or a constraint that there is not.
+        """
+        self.feasible = space if isinstance(space, FeasiblePart) else FeasiblePart(load(space), parse_all(constraints))
         self.rejected: Counter[str] = Counter()
         self._seed = seed
         self._base = base

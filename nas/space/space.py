@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from math import ceil
@@ -18,13 +18,33 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from constraints.errors import UnusableInputError
-from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, Conv, HeadKind, Shape, Stage
+from nas.architecture import norm_act
+from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, HeadKind, Shape, Stage
+from nas.architecture.units import Conv
 from nas.space import layer_words
 from nas.toml import read_toml, validated
 
 Form = Literal["strided", "strided-last", "dilated"]
-Norm = Literal["batch", "layer"]
-Activation = Literal["relu", "silu", "gelu", "hardswish"]
+
+
+def _norm(name: str) -> str:
+    """``name`` itself, which is a norm's without ``_norm``."""
+    return _one_of([norm.removesuffix("_norm") for norm in norm_act.norms()], name)
+
+
+def _activation(name: str) -> str:
+    """``name`` itself, which is that of an activation of two maps, so that no metric differs between them."""
+    return _one_of([a for a in norm_act.activations() if norm_act.TABLE[a].maps == 2], name)
+
+
+def _one_of(known: Sequence[str], name: str) -> str:
+    if name not in known:
+        raise ValueError(f"use {', '.join(known)}")
+    return name
+
+
+Norm = Annotated[str, AfterValidator(_norm)]
+Activation = Annotated[str, AfterValidator(_activation)]
 Residual = Literal["scaled"] | bool
 """Whether body layers add their input, and whether they scale it by a learned factor a channel."""
 Word = Annotated[str, AfterValidator(layer_words.check_word)]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.rules import Constraint
-from nas.space.analytic import Step
+from nas.space.analytic import MainPathConv
 
 STRUCTURE = ("stages", "convs_per_stage")
 
@@ -26,18 +26,21 @@ class Event(NamedTuple):
     """Whether a convolution larger than 1x1 is left in the open stage."""
 
 
-def event(steps: Sequence[Step], *, by_stride: bool) -> Event:
-    """The event of a layer's steps; stages end by stride, or, where a network strides nowhere, by dilation."""
-    ends = [i for i, step in enumerate(steps) if (step.is_strided if by_stride else step.is_dilated)]
+def event(path: Sequence[MainPathConv], *, by_stride: bool) -> Event:
+    """The event of a layer's convolutions on the main path.
+
+    Stages end by stride, or, where a network strides nowhere, by dilation.
+    """
+    ends = [i for i, conv in enumerate(path) if (conv.is_strided if by_stride else conv.is_dilated)]
     if len(ends) > 1:
         raise ValueError(f"a layer that ends {len(ends)} stages")  # no word of a space makes one
-    cut = ends[0] + 1 if ends else len(steps)
-    left = steps[cut:] if ends else steps
+    cut = ends[0] + 1 if ends else len(path)
+    left = path[cut:] if ends else path
     return Event(
-        before=sum(step.counts for step in steps[:cut]),
+        before=sum(conv.counts for conv in path[:cut]),
         closes=bool(ends),
-        after=sum(step.counts for step in steps[cut:]),
-        is_spatial=any(step.is_spatial for step in left),
+        after=sum(conv.counts for conv in path[cut:]),
+        is_spatial=any(conv.is_spatial for conv in left),
     )
 
 

@@ -1,4 +1,4 @@
-"""The moving average of a network's weights, which is what is judged."""
+"""The moving average of a network's weights, which is what is evaluated."""
 
 import copy
 from typing import Any

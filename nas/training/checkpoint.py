@@ -13,7 +13,7 @@ from nas import atomic
 FORMAT = 2
 
 
-def save(path: Path, run: dict[str, Any], state: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, run: dict[str, Any], state: dict[str, Any]) -> None:
     """Write `state` for the training that `run` describes; a crash leaves a whole file, old or new.
 
     Raises OSError where the disk is full or the folder cannot be written; the old file stays.
@@ -24,7 +24,7 @@ def save(path: Path, run: dict[str, Any], state: dict[str, Any]) -> None:
     atomic.write(path, content.getbuffer(), is_durable=True)
 
 
-def load(path: Path, run: dict[str, Any], device: torch.device) -> dict[str, Any]:
+def load_checkpoint(path: Path, run: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """Read the state back, and nothing but tensors and plain values (`weights_only`).
 
     Raises UnusableInputError when the file is damaged or belongs to a training other than `run` describes.

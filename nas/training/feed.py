@@ -2,14 +2,11 @@
 
 import hashlib
 import json
-import math
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +31,9 @@ FEWEST = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """What one candidate trains on and is judged by, epoch by epoch.
+    """What one candidate trains and is evaluated on, epoch by epoch.
 
-    With a `split`, training images are its `train` part and the judge is its `validation` part; without one,
+    With a `split`, training images are its `train` part and the `evaluation` is its `validation` part; without one,
     all training images and the test set: only the final confirmation may do that.
 
     Epoch e is a pure function of the data, the pipeline, `seed` and e. It is kept as one uint8 array in
@@ -88,8 +85,8 @@ class Feed:
         return self.statistics[1]
 
     @cached_property
-    def judge(self) -> tuple[np.ndarray, np.ndarray]:
-        """Images (uint8, N x H x W x C) and labels that a candidate is judged by: validation, or test."""
+    def evaluation(self) -> tuple[np.ndarray, np.ndarray]:
+        """Images (uint8, N x H x W x C) and labels that a candidate is evaluated on: validation, or test."""
         if self.split is None:
             return self.dataset.test_images, self.dataset.test_labels
         chosen = self.split.validation
@@ -188,36 +185,6 @@ class Feed:
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the fields alone; what was computed from them is computed again."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
-
-
-def make_epochs(feed: Feed, epochs: range) -> None:
-    """Make these epochs, those that are there already aside; several processes that do so share the work."""
-    if hasattr(os, "nice"):
-        os.nice(10)  # processes that train go first
-    with suppress(OSError):  # no room: processes that train make their own
-        for number in epochs:
-            feed._mapped(number)
-
-
-@contextmanager
-def makers(feed: Feed, *, epochs: int, processes: int = 1) -> Iterator[None]:
-    """Processes that make a feed's epochs ahead of need, for as long as the context lasts.
-
-    Worth it where cores are idle, as beside a GPU; where all of them train, epochs made on demand cost the
-    same. No more epochs are made than `keep_bytes` has room for.
-    """
-    size = len(feed.labels) * math.prod(feed.dataset.image_shape)
-    ahead = range(min(epochs, max(feed.keep_bytes // size - FEWEST, 0)))
-    context = get_context("spawn")
-    running = [context.Process(target=make_epochs, args=(feed, ahead), daemon=True) for _ in range(processes)]
-    for process in running:
-        process.start()
-    try:
-        yield
-    finally:
-        for process in running:
-            process.terminate()
-            process.join()
 
 
 def _start(place: Path, shape: tuple[int, ...], pieces: int) -> tuple[np.ndarray, np.ndarray] | None:

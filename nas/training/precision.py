@@ -8,7 +8,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from constraints.errors import UnusableInputError
-from nas.training.timing import timing
+from nas.training.cpu_timing import timing
 
 Precision = Literal["float32", "bfloat16"]
 Setting = Literal["auto", "float32", "bfloat16"]
@@ -17,8 +17,8 @@ Setting = Literal["auto", "float32", "bfloat16"]
 def resolve(setting: Setting, device: torch.device, auto: Precision | None = None) -> Precision:
     """What `setting` means on `device`: `auto` is what was chosen before, or else what trains faster there.
 
-    On a CPU that is measured (nas.training.timing); a GPU computes in bfloat16 or only emulates it, which torch knows.
-    Weights, optimiser and loss stay float32 in either: bfloat16 is torch's autocast.
+    On a CPU that is measured (nas.training.cpu_timing); a GPU computes in bfloat16 or only emulates it, which torch
+    knows. Weights, optimiser and loss stay float32 in either: bfloat16 is torch's autocast.
     """
     if setting not in get_args(Setting):
         raise UnusableInputError(f"no such precision: {setting!r}: choose one of {', '.join(get_args(Setting))}")

@@ -18,7 +18,7 @@ from nas.training.feed import Feed
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision
 from nas.training.recipes import Recipe
-from nas.training.step import Step
+from nas.training.step import TrainingStep
 
 CHECK_STEPS = 50
 """Steps between looks at the loss; on a GPU each look waits for the device."""
@@ -68,7 +68,7 @@ class Session:
         self.batch = len(self.step.chosen)
         self.steps = len(self.step.labels) // self.batch
 
-    def _first_step(self, device: torch.device, precision: Precision) -> Step:
+    def _first_step(self, device: torch.device, precision: Precision) -> TrainingStep:
         recipe, feed = self.recipe, self.feed
         labels = torch.from_numpy(np.array(feed.labels)).to(device)
         normalise = normaliser(feed.mean, feed.std, device)
@@ -77,7 +77,7 @@ class Session:
             initialisation.whiten(self.model, normalise(torch.from_numpy(sample)))
         if recipe.dirac:
             initialisation.pass_on(self.model)
-        return Step(
+        return TrainingStep(
             model=self.model,
             criterion=nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing),
             optimisers=self._optimisers(device),
@@ -144,7 +144,7 @@ class Session:
         self.curve = [Epoch(**values) for values in state["curve"]]
 
     def epoch(self, number: int) -> Epoch:
-        """Train epoch `number` (from 0) and judge; raises TrainingFailedError when that cannot be done."""
+        """Train epoch `number` (from 0) and evaluate; raises TrainingFailedError when that cannot be done."""
         started = time.perf_counter()
         self._show(number)
         torch.manual_seed(_mix(self.seed, number))  # after the feed, whose making may draw from anywhere
@@ -162,7 +162,7 @@ class Session:
         return Epoch(
             epoch=number + 1,
             loss=self.step.loss.item() / self.steps,
-            val_accuracy=self.judge(),
+            val_accuracy=self.evaluate(),
             learning_rate=rate,
             seconds=time.perf_counter() - started,
             images=self.steps * self.batch,
@@ -216,17 +216,22 @@ class Session:
         if not math.isfinite(loss) or loss > limit:
             raise TrainingFailedError(f"diverged: loss is {loss:.4g} in epoch {number + 1}")
 
-    def judge(self) -> float | None:
-        """Accuracy of the weights that would be kept now, judged in the precision of the training."""
+    def evaluate(self) -> float | None:
+        """Accuracy of the weights that would be kept now, in the precision of the training."""
         if self.feed.split is None:
             return None
-        judged = self.step.average.model if self.step.average else self.model
+        kept = self.step.average.model if self.step.average else self.model
         return evaluate(
-            judged, *self.feed.judge, self.feed.mean, self.feed.std, str(self.device), precision=self.step.precision
+            kept,
+            *self.feed.evaluation,
+            self.feed.mean,
+            self.feed.std,
+            str(self.device),
+            precision=self.step.precision,
         )
 
     def settle(self) -> None:
-        """Leave the judged weights in the model."""
+        """Leave the evaluated weights in the model."""
         if self.step.average:
             self.model.load_state_dict(self.step.average.model.state_dict())
 

@@ -21,7 +21,7 @@ LOW = 0.75
 
 
 @dataclass(kw_only=True)
-class Step:
+class TrainingStep:
     """What a step reads and changes, all of it on one device.
 
     `images` (uint8, N x H x W x C) and `labels` are the epoch's; `chosen` (indices of the batch) is written before a

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from constraints.errors import UnusableInputError
-from nas.training import checkpoint as checkpoints
+from nas.training.checkpoint import load_checkpoint, save_checkpoint
 from nas.training.feed import Feed
 from nas.training.precision import Precision, resolve
 from nas.training.recipes import Recipe
@@ -50,14 +50,14 @@ def train(
     auto: Precision | None = None,
     deterministic: bool = False,
 ) -> Result:
-    """Train `model` in place and judge it after every epoch.
+    """Train `model` in place and evaluate it after every epoch.
 
     The schedule spans `epochs`. `on_epoch` may stop the training by returning False. With `checkpoint`, each
     epoch's end is kept there before `on_epoch` is called, and a training whose file exists resumes from it
     after calling `on_epoch` with the last epoch again: on a CPU with the same `threads`, to the same weights bit
     for bit. All randomness follows from `seed`, the epoch and the feed; the initial weights are the caller's.
-    At the end `model` holds the weights judged. `on_step` is called after every step: how many of the epoch's are done,
-    and how many it has. The precision that `recipe` leaves open is `auto`, or by default what is faster on this
+    At the end `model` holds the weights evaluated. `on_step` is called after every step: how many of the epoch's are
+    done, and how many it has. The precision that `recipe` leaves open is `auto`, or by default what is faster on this
     machine; the first session's is kept with the checkpoint. `deterministic` makes torch refuse operations that would
     not repeat on a GPU; on a CPU all repeat.
 
@@ -74,7 +74,7 @@ def train(
         session = Session(model, feed, recipe, epochs, seed, place, resolve(recipe.precision, place, auto))
         session.on_step = on_step
         if checkpoint and checkpoint.exists():
-            session.restore(checkpoints.load(checkpoint, session.description, session.device))
+            session.restore(load_checkpoint(checkpoint, session.description, session.device))
         reason = _epochs(session, checkpoint, on_epoch)
         session.settle()
     return Result(
@@ -94,7 +94,7 @@ def _epochs(session: Session, checkpoint: Path | None, on_epoch: Callable[[Epoch
         try:
             session.curve.append(session.epoch(len(session.curve)))
             if checkpoint:
-                checkpoints.save(checkpoint, session.description, session.state())
+                save_checkpoint(checkpoint, session.description, session.state())
         except TrainingFailedError as error:
             return str(error)
         if on_epoch and not on_epoch(session.curve[-1]) and len(session.curve) < session.epochs:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from constraints.probe import probe_axis
-from constraints.trace import trace
+from constraints.gradient_probe import probe_axis
+from constraints.tracer import trace
 
 _LONG_STRIP = 128
 _SMALL_MAP = 12

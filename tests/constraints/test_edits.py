@@ -10,7 +10,7 @@ from torch import nn
 
 from constraints import edits
 from constraints.edits import Edit, Site
-from constraints.trace import trace
+from constraints.tracer import trace
 from tests.constraints.written import Written
 
 

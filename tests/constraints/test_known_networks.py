@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import nn
 
-from constraints.trace import Trace, trace
+from constraints.tracer import Trace, trace
 from tests.constraints.written import Written
 
 

@@ -2,16 +2,16 @@
 
 import pytest
 import torch.nn.functional as F
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from constraints.trace import trace
+from constraints.tracer import trace
 from tests.constraints.compared import along
 from tests.constraints.drawn import CHANNELS, FUNCTIONS, Function, Skip, Sum, networks, strips
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, derandomize=True)
 @given(st.sampled_from([1, 2, 2, 2, 3]).flatmap(lambda dims: st.tuples(st.just(dims), networks(dims))))
 def test_the_trace_agrees_with_the_probe_on_any_network(drawn: tuple[int, nn.Module]) -> None:
     dims, model = drawn

@@ -10,7 +10,7 @@ from typing import Any
 from constraints.errors import UnusableInputError
 from constraints.receptive_field import Field
 from nas.architecture.spec import Architecture, Block, Placed, Shape, Unit, parse
-from nas.space.analytic import head_params
+from nas.space import analytic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +71,11 @@ def drawing(text: str) -> dict[str, Any]:
         architecture = parse(text)
     except (UnusableInputError, ValueError) as error:
         return {"error": str(error)}
+    head = analytic.head(architecture.head, architecture.last_map, architecture.classes)
     return {
         "input": architecture.input,
         "classes": architecture.classes,
-        "head": [architecture.head, head_params(architecture)],
+        "head": [architecture.head, head.added.params],
         "residual": [
             [s, b] for s, stage in enumerate(architecture.stages) for b, block in enumerate(stage) if block.residual
         ],

@@ -7,6 +7,7 @@ import gzip
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from math import isfinite
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import optuna
@@ -17,12 +18,14 @@ from plotly.offline import get_plotlyjs
 
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
-from nas.results.board_table import duration
-from nas.results.leaderboard import Leaderboard, Row, front, leaderboard
+from nas.results.board_table import duration, weighed
+from nas.results.files import write_text
+from nas.results.leaderboard import Leaderboard, front, leaderboard
 from nas.results.report.charts import importance, parallel
 from nas.results.report.diagram import drawing
 from nas.results.report.space_section import space_section
-from nas.search.study import IDENTITY
+from nas.results.rows import Row
+from nas.search.study import IDENTITY, constraints_of
 
 MOST_BYTES = 6_000_000
 """Of a page; the least accurate trials are left out where it would grow beyond."""
@@ -58,6 +61,13 @@ COLUMNS = (
 )
 
 
+def write_page(study: optuna.Study, place: Path) -> None:
+    """Write the page of a study; UnusableInputError for a name that is no page's, or that cannot be written."""
+    if place.suffix.lower() not in {".html", ".htm"}:
+        raise UnusableInputError(f"the report is a page: {str(place)!r}: give a file name that ends with .html")
+    write_text(place, render(study))
+
+
 def render(study: optuna.Study) -> str:
     """The page, of at most MOST_BYTES."""
     board = leaderboard(study, top=None)
@@ -70,6 +80,7 @@ def render(study: optuna.Study) -> str:
     room = MOST_BYTES - _FRAME_BYTES - len(plotly) - _size(plots)
     rows, shown = _records(board.rows, room)
     page: str = _template().render(
+        weighed=weighed,
         board=board,
         identity=identity,
         rows=rows,
@@ -108,7 +119,7 @@ def cells(row: Row) -> dict[str, str]:
 def _constraints(identity: Mapping[str, Any]) -> tuple[Constraint, ...]:
     """The study's rules; those on metrics that are not built in are left out, since nothing here knows them."""
     found: list[Constraint] = []
-    for text in str(identity.get("constraints", "")).split(", "):
+    for text in constraints_of(identity):
         try:
             found += parse_all([text])
         except UnusableInputError:

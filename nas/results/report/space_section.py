@@ -9,7 +9,7 @@ from typing import Any
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint
 from nas.architecture.spec import parse
-from nas.results.leaderboard import Row
+from nas.results.rows import Row
 from nas.space.bulk_metrics import Vector
 from nas.space.describe import describe
 from nas.space.space import load

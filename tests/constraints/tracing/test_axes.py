@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from constraints.receptive_field import Field
 from constraints.tracing import reshaping, windows
@@ -36,7 +36,7 @@ def claimed(tensor: Tensor) -> tuple[Bounds, Bounds]:
     return seen[..., 0], seen[..., 1]
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, derandomize=True)
 @given(tensors())
 def test_intervals_are_the_hulls_of_the_pixels_seen(tensor: Tensor) -> None:
     """Exactly, where no border is seen, and hulls that hold what is seen elsewhere and where nothing is."""
@@ -53,7 +53,7 @@ def test_intervals_are_the_hulls_of_the_pixels_seen(tensor: Tensor) -> None:
     assert tensor.view.size >= max((high - low)[clear] + 1, default=1)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, derandomize=True)
 @given(lines())
 def test_an_unbounded_axis_is_known_exactly_inside_and_beyond_its_map(line: Line) -> None:
     step = line.view.digits[0].stride

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from constraints.metrics import Metrics
-from constraints.trace import Trace, trace
+from constraints.tracer import Trace, trace
 from tests.constraints.written import Written
 
 Run = Callable[[Any, torch.Tensor], torch.Tensor]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from constraints.trace import trace
+from constraints.tracer import trace
 from constraints.tracing.operations import CONSTANT, OPERATIONS
 from tests.constraints.written import Written
 

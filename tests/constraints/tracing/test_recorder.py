@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from constraints.trace import trace
+from constraints.tracer import trace
 
 
 class Model(nn.Module):

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from constraints.metrics import Layer
-from constraints.trace import trace
+from constraints.tracer import trace
 from tests.constraints.written import Written
 
 Move = Callable[[torch.Tensor], torch.Tensor]

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from constraints import check
-from constraints.trace import trace
+from constraints.tracer import trace
 from constraints.tracing.structure import distinct, main_path, stages
 from constraints.tracing.values import Call, Flow, Key, Path, Value
 from tests.constraints.written import Written

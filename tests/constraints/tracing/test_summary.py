@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from constraints.trace import trace
+from constraints.tracer import trace
 from constraints.tracing.summary import peak_bytes
 from constraints.tracing.values import Storage
 from tests.constraints.written import Written

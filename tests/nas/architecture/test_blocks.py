@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from nas.architecture.blocks import ChannelNorm, MixedConv, Product, SqueezeExcite, TanhExp, module
-from nas.architecture.spec import Block, Conv, Excite, Mixed, Part, Unit
+from nas.architecture import assembly
+from nas.architecture.blocks import ChannelNorm, MixedConv, Product, SqueezeExcite, TanhExp, make
+from nas.architecture.spec import Block
+from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
 
 
 def test_the_norm_over_channels_is_of_each_pixel() -> None:
@@ -29,8 +31,7 @@ def test_the_first_half_is_activated_and_scales_the_second() -> None:
 
 
 def test_shares_of_a_mixture_go_their_own_ways_in_order() -> None:
-    unit = Mixed(parts=(Part(1), Part(3), Part(3, 1, 3)), post=())
-    made = MixedConv(unit, 3)
+    made = make(Mixed(parts=(Part(1), Part(3), Part(3, 1, 3)), post=()).call(3))
     for parameter in made.parameters():
         nn.init.ones_(parameter)
     x = torch.ones(1, 3, 5, 5)
@@ -55,7 +56,7 @@ DOUBLE = (Conv(out=2, kernel=1, groups=2, post=()),)
 
 
 def doubled(block: Block) -> nn.Module:
-    made = module(block, 2)
+    made = make(assembly.block(block, 2))
     for layer in made.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.constant_(layer.weight, 2.0)
@@ -79,20 +80,20 @@ def test_residuals_add_their_input_scaled_or_not() -> None:
         (Conv(out=4), {"conv": nn.Conv2d, "norm": nn.BatchNorm2d, "act": nn.ReLU}),
         (Conv(out=4, post=("silu", "layer_norm")), {"conv": nn.Conv2d, "act": nn.SiLU, "norm": ChannelNorm}),
         (Conv(out=4, post=()), {"conv": nn.Conv2d}),
-        (Conv(out=4, kernel=1, gated=True, post=("batch_norm", "gelu")),
+        (Gated(out=4, post=("batch_norm", "gelu")),
          {"conv": nn.Conv2d, "norm": nn.BatchNorm2d, "gate": Product}),
         (Mixed(parts=(Part(1), Part(3)), post=("hardswish",)), {"conv": MixedConv, "act": nn.Hardswish}),
     ],
 )  # fmt: skip
 def test_what_follows_a_convolution_follows_in_order(unit: Unit, layers: dict[str, type[nn.Module]]) -> None:
-    made = module(Block(units=(unit,)), 4)
+    made = make(unit.call(4))
     assert {name: type(layer) for name, layer in made.named_children()} == layers
     assert list(dict(made.named_children())) == list(layers)
 
 
 UNITS = [
     Conv(out=6, kernel=5, stride=2, dilation=2, padding=3, groups=2, bias=True),
-    Conv(out=5, kernel=1, gated=True, bias=True, post=("layer_norm", "tanhexp")),
+    Gated(out=5, bias=True, post=("layer_norm", "tanhexp")),
     Mixed(parts=(Part(1), Part(3, 2)), bias=True),
     Mixed(parts=(Part(3), Part(5, 1, 3)), stride=2),
     Excite(reduction=3),
@@ -101,6 +102,6 @@ UNITS = [
 
 @pytest.mark.parametrize("unit", UNITS, ids=str)
 def test_a_module_has_the_shape_and_the_parameters_of_its_unit(unit: Unit) -> None:
-    made = module(Block(units=(unit,)), 4)
+    made = make(unit.call(4))
     assert made(torch.zeros(2, 4, 11, 9)).shape == (2, *unit.output((4, 11, 9)))
     assert sum(p.numel() for p in made.parameters()) == unit.params(4)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -65,7 +65,7 @@ def test_every_kind_of_block_computes_the_same(text: str) -> None:
 
 @pytest.mark.parametrize("preset", spaces.PRESETS)
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5)
 def test_random_networks_of_the_presets_compute_the_same(preset: str, seed: int) -> None:
     space = spaces.load(preset)
     assert_same(space.decode(space.random(random.Random(seed))))
@@ -134,7 +134,6 @@ def test_its_figures_are_those_of_the_original() -> None:
 
 
 @given(about=st.text(max_size=60), name=st.text(max_size=20))
-@settings(deadline=None)
 def test_no_text_breaks_out_of_its_place(about: str, name: str) -> None:
     code = source(SEED, about=f"x{about}", constants={"CLASSES": (name, "dog")})
     tree = ast.parse(code)

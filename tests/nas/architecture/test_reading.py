@@ -6,10 +6,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from constraints.errors import UnusableInputError
-from nas.architecture.blocks import module
+from nas.architecture import assembly
+from nas.architecture.blocks import make
 from nas.architecture.graph import Graph
 from nas.architecture.reading import Reading, read
-from nas.architecture.spec import Block, Conv, Excite, Mixed, Part, Unit
+from nas.architecture.spec import Block
+from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
 from tests.constraints.written import Written
 
 
@@ -20,8 +22,8 @@ def reading(*layers: nn.Module, side: int = 8) -> Reading:
 TAIL = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
 UNITS: list[Unit] = [
     Conv(out=6, kernel=5, stride=2, dilation=2, padding=3, groups=2, bias=True, post=("relu", "layer_norm")),
-    Conv(out=3, kernel=1, gated=True, bias=True, post=("batch_norm", "tanhexp")),
-    Conv(out=3, kernel=1, gated=True, post=()),
+    Gated(out=3, bias=True, post=("batch_norm", "tanhexp")),
+    Gated(out=3, post=()),
     Mixed(parts=(Part(1), Part(3, 2, 3)), bias=True, post=("hardswish",)),
     Mixed(parts=(Part(3), Part(5)), stride=2, post=()),
     Excite(reduction=4),
@@ -31,7 +33,7 @@ UNITS: list[Unit] = [
 
 @pytest.mark.parametrize("unit", UNITS, ids=str)
 def test_every_unit_is_read_as_it_was_built(unit: Unit) -> None:
-    found = reading(module(Block(units=(unit,)), 4), *TAIL)
+    found = reading(make(unit.call(4)), *TAIL)
     assert found.blocks == [Block(units=(unit,))]
     assert (found.head, found.softmax) == ("gap", "")
 
@@ -39,7 +41,7 @@ def test_every_unit_is_read_as_it_was_built(unit: Unit) -> None:
 @pytest.mark.parametrize("scaled", [False, True])
 def test_residual_blocks_with_their_scale_first(scaled: bool) -> None:
     block = Block(units=(Conv(out=4), Conv(out=4, kernel=1, post=())), residual=True, scaled=scaled)
-    found = reading(module(block, 4), *TAIL)
+    found = reading(make(assembly.block(block, 4)), *TAIL)
     assert found.blocks == [block]
     names = ["0.conv.weight", *(f"0.norm.{n}" for n in ("weight", "bias", "running_mean", "running_var"))]
     assert found.tensors == [*["0.scale"] * scaled, *(f"0.{name}" for name in names), "0.1.conv.weight"]
@@ -73,7 +75,7 @@ def test_an_average_pool_is_global_where_its_window_is_the_map(window: int) -> N
 
 @pytest.mark.parametrize(("hidden", "reduction"), [(1, 4), (2, 2), (4, 1)])
 def test_the_reduction_of_a_gate_from_its_units(hidden: int, reduction: int) -> None:
-    gate = module(Block(units=(Excite(reduction=4 // hidden),)), 4)
+    gate = make(Excite(reduction=4 // hidden).call(4))
     assert reading(gate, *TAIL).blocks == [Block(units=(Excite(reduction=reduction),))]
 
 
@@ -100,7 +102,11 @@ REFUSED: dict[str, tuple[list[nn.Module], str]] = {
     "another epsilon": ([CONV, nn.BatchNorm2d(4, eps=1e-3)], "its epsilon is 0.001: make it 1e-05"),
     "a norm without a scale": ([CONV, nn.BatchNorm2d(4, affine=False)], "it has no learned scale and shift"),
     "a norm without statistics": ([CONV, nn.BatchNorm2d(4, track_running_stats=False)], "no running statistics"),
-    "an approximated activation": ([CONV, nn.GELU("tanh")], "it is approximated: take the exact one"),
+    "an approximated activation": ([CONV, nn.GELU("tanh")], "its approximate is tanh: leave it at none"),
+    "a gate of a 3x3": (
+        [Written(lambda m, x: torch.mul(*m.a(x).chunk(2, 1)), a=nn.Conv2d(4, 8, 3, padding=1))],
+        "a gated convolution is 1x1 without stride, padding or groups: make it so",
+    ),
     "a max pool": ([CONV, nn.MaxPool2d(2)], "max_pool2d in 1: write the model as a chain"),
     "one layer twice": ([CONV, nn.ReLU(), CONV], r"it shares [02]\.weight with an earlier layer"),
     "a gate of no whole share": ([Gate(4, 3)], "3 units for 4 channels are no whole share of them: take 1"),

@@ -81,7 +81,7 @@ def network_study(journal: Path) -> optuna.Study:
     study = optuna.create_study(
         storage=open_storage(str(journal), write=True), study_name="networks", direction="maximize"
     )
-    identity = {"constraints": "receptive_field > 44, params < 200000, max_pools == 0", "epochs": 3}
+    identity = {"constraints": ["receptive_field > 44", "params < 200000", "max_pools == 0"], "epochs": 3}
     for name, value in {IDENTITY: identity, DATA: "shapes", TARGET: 0.85}.items():
         study.set_user_attr(name, value)
     add(study, [0.5, 0.75, 0.875], params=1, network=PLAIN)

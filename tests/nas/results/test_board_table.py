@@ -9,9 +9,9 @@ import pytest
 from optuna.trial import TrialState
 from rich.console import Console
 
-from nas.results.board_table import as_table, as_text, duration, print_board, rejections
+from nas.results.board_table import as_table, as_text, duration, print_board, rejections, weighed
 from nas.results.leaderboard import leaderboard
-from nas.search.study import CONFIRMED, REASON
+from nas.search.study import CONFIRMED, IDENTITY, REASON
 from tests.nas.results.known import add
 
 ARCHITECTURE = "c3.16 " + "r3.24 " * 25
@@ -131,3 +131,10 @@ def test_durations_are_short(seconds: float, text: str) -> None:
 
 def test_no_rejection_is_said_so() -> None:
     assert rejections({}) == "none"
+
+
+def test_the_legend_of_the_star_names_the_studys_objectives(study: optuna.Study) -> None:
+    assert weighed(["params"]) == "both accuracy and parameters"
+    assert weighed(["macs", "params"]) == "all of accuracy, MACs and parameters"
+    study.set_user_attr(IDENTITY, {"objective": "accuracy,macs"})
+    assert "* no row shown beats it in both accuracy and MACs" in rendered(study, 120)

@@ -24,11 +24,12 @@ from nas.search.confirm import digest
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, SOURCE
 from nas.space.attributes import ARCHITECTURE
-from nas.training import checkpoint, datasets
+from nas.training import datasets
+from nas.training.checkpoint import save_checkpoint
 
 TEXT = "BR/c8-c8s2/+dw.pw8-c12s2/c12-se4-pw10:N/gap"
 OTHER = "BR/c8-c8s2/c8-c12s2/c12-pw10:N/gap"
-CONSTRAINTS = "params < 20k, stages == 4"
+CONSTRAINTS = ["params < 20k", "stages == 4"]
 
 Captured = pytest.CaptureFixture[str]
 
@@ -68,7 +69,7 @@ def train(folder: Path, seed: int, *, epochs: int, test_accuracy: float | None =
     """What a training of TEXT leaves: random weights in place of trained ones, and its checkpoint."""
     folder.mkdir(parents=True)
     save_file(weights(seed), folder / "weights.safetensors")
-    checkpoint.save(folder / "checkpoint.pt", {"recipe": "Recipe(name='slow')", "epochs": epochs, "seed": seed}, {})
+    save_checkpoint(folder / "checkpoint.pt", {"recipe": "Recipe(name='slow')", "epochs": epochs, "seed": seed}, {})
     if test_accuracy is not None:
         (folder / "test.json").write_text(json.dumps({"test_accuracy": test_accuracy}))
 

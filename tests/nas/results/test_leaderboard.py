@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -8,7 +9,9 @@ import pytest
 from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
-from nas.results.leaderboard import SORT_KEYS, leaderboard
+from nas.results.leaderboard import leaderboard
+from nas.results.rows import SORT_KEYS, Source
+from nas.search.study import IDENTITY
 from tests.nas.results.known import EPOCH_SECONDS, add
 
 
@@ -161,3 +164,29 @@ def test_a_study_without_trials_has_an_empty_leaderboard() -> None:
     assert board.rows == ()
     assert board.counts == {"proposed": 0, "complete": 0, "pruned": 0, "running": 0, "failed": 0}
     assert board.target is None
+
+
+def test_the_best_is_the_best_complete_trial_of_the_study_whatever_is_shown(study: optuna.Study) -> None:
+    add(study, [0.99], params=1_000, state=TrialState.PRUNED)
+    assert leaderboard(study, top=1, where=["params < 2k"]).best.trial == 1
+    best = leaderboard(study).best
+    assert (best.rank, best.val_accuracy) == (2, 0.86)
+    assert leaderboard(study, states=["failed"]).best == replace(best, rank=1, pareto=False)
+
+
+def test_a_row_knows_its_study_and_says_so_in_no_document(study: optuna.Study) -> None:
+    board = leaderboard(study, storage="journal.log")
+    assert {row.source for row in (*board.rows, board.best)} == {Source("journal.log", "known")}
+    assert board.to_json() == leaderboard(study).to_json()
+    assert leaderboard(study).best.source is None
+
+
+@pytest.mark.parametrize(
+    ("objective", "costs"),
+    [("accuracy", ("params",)), ("accuracy,macs", ("macs",)), ("accuracy,macs,params", ("macs", "params"))],
+)
+def test_the_front_weighs_accuracy_against_what_the_study_minimises(
+    study: optuna.Study, objective: str, costs: tuple[str, ...]
+) -> None:
+    study.set_user_attr(IDENTITY, {"objective": objective})
+    assert leaderboard(study).costs == costs

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from constraints.rules import parse_all
 from nas.results import progress
-from nas.results.progress import ConfirmView, SearchView, pace_line
+from nas.results.progress import SearchView, pace_line
 from nas.search.budget import Budget
 from nas.search.candidate import Candidate, State
 from nas.search.driver import Driver
@@ -187,20 +187,3 @@ def test_more_trials_than_lines_are_counted(driver: Driver) -> None:
     assert len(lines) <= 15
     assert sum(" 1/3 " in line for line in lines) == 6
     assert "and 6 more" in [line.strip() for line in lines]
-
-
-def test_a_confirmation_is_a_line_an_epoch_elsewhere_and_a_bar_on_a_terminal() -> None:
-    file = io.StringIO()
-    with ConfirmView(Console(file=file)) as shown:
-        for done in (0, 0, 1, 2):
-            shown.show(3, 7, done, 2)
-    name = "confirm trial 3, seed 7"
-    assert file.getvalue().splitlines() == [f"{name}: {done} of 2 epochs" for done in (0, 1, 2)]
-    console, screen = terminal()
-    with ConfirmView(console) as shown:
-        shown.show(3, 7, 1, 2)
-        shown.show(3, 8, 0, 2)
-        shown._bars.refresh()
-    assert f"{name} ━" in screen.getvalue()
-    assert "50%" in screen.getvalue()
-    assert "confirm trial 3, seed 8" in screen.getvalue()

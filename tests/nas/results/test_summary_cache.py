@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
 from nas.results.leaderboard import leaderboard
-from nas.results.summary_cache import read_digest
+from nas.results.summary_cache import read_summary
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, REJECTED, TARGET, load
 from tests.nas.results.known import add, known_study
@@ -23,18 +23,18 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def same(place: str, name: str | None = None) -> None:
-    """What the digest shows is what Optuna reads."""
+    """What the summary shows is what Optuna reads."""
     whole = load(open_storage(place), name)
     for pareto in (False, True):
         expected = leaderboard(whole, top=None, pareto=pareto).as_dict()
-        assert leaderboard(read_digest(place, name), top=None, pareto=pareto).as_dict() == expected
+        assert leaderboard(read_summary(place, name), top=None, pareto=pareto).as_dict() == expected
 
 
 def kept(journal: Path) -> Path:
     return Path(f"{journal}.digest.json")
 
 
-def test_a_digest_shows_what_the_study_holds(tmp_path: Path) -> None:
+def test_a_summary_shows_what_the_study_holds(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     known_study(journal)
     same(str(journal))
@@ -42,9 +42,9 @@ def test_a_digest_shows_what_the_study_holds(tmp_path: Path) -> None:
     same(str(journal))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["ask", "report", "end", "study", "read", "add"]), max_size=40), st.randoms())
-def test_a_digest_read_at_any_moment_continues_from_there(
+def test_a_summary_read_at_any_moment_continues_from_there(
     tmp_path_factory: pytest.TempPathFactory,
     steps: list[str],
     random: "st.randoms.Random",  # type: ignore[name-defined]
@@ -77,21 +77,21 @@ def test_a_digest_read_at_any_moment_continues_from_there(
 def test_a_line_that_is_still_written_waits(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     study = known_study(journal)
-    read_digest(str(journal), None)
+    read_summary(str(journal), None)
     before = journal.read_bytes()
     add(study, [0.99], params=7)
     new = journal.read_bytes()[len(before) :]
     journal.write_bytes(before + new[: len(new) // 2])
-    assert leaderboard(read_digest(str(journal), None)).rows[0].val_accuracy == 0.86
+    assert leaderboard(read_summary(str(journal), None)).rows[0].val_accuracy == 0.86
     journal.write_bytes(before + new)
-    assert leaderboard(read_digest(str(journal), None)).rows[0].val_accuracy == 0.99
+    assert leaderboard(read_summary(str(journal), None)).rows[0].val_accuracy == 0.99
     same(str(journal))
 
 
 def test_another_journal_of_the_same_name_is_read_anew(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     known_study(journal)
-    read_digest(str(journal), None)
+    read_summary(str(journal), None)
     journal.unlink()
     study = optuna.create_study(storage=open_storage(str(journal), write=True), study_name="other")
     for _ in range(20):
@@ -103,7 +103,7 @@ def test_another_journal_of_the_same_name_is_read_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", '{"version":1}', '{"version":1,"offset":5,"tail":"","studies":3}', '{"version":0}']
 )
-def test_a_digest_that_makes_no_sense_is_made_anew(tmp_path: Path, content: str) -> None:
+def test_a_summary_that_makes_no_sense_is_made_anew(tmp_path: Path, content: str) -> None:
     journal = tmp_path / "journal.log"
     known_study(journal)
     kept(journal).write_text(content)
@@ -118,12 +118,12 @@ def test_several_studies_are_told_apart_and_a_deleted_one_is_gone(tmp_path: Path
     second = optuna.create_study(storage=storage, study_name="second")
     add(second, [0.3], params=1)
     with pytest.raises(UnusableInputError, match="several studies in this storage: known, second"):
-        read_digest(str(journal), None)
+        read_summary(str(journal), None)
     same(str(journal), "second")
     optuna.delete_study(storage=storage, study_name="second")
     same(str(journal))
     with pytest.raises(UnusableInputError, match="no such study: 'second'"):
-        read_digest(str(journal), "second")
+        read_summary(str(journal), "second")
 
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
@@ -135,18 +135,18 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     with journal.open("a") as file:
         file.write('{"op_code":0,"worker_id":"w","study_name":"t","directions":[2]}\n')
     with pytest.raises(UnusableInputError, match=r"line \d+ is damaged"):
-        read_digest(str(journal), None)
+        read_summary(str(journal), None)
 
 
 def test_no_journal_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(UnusableInputError, match=r"no storage at .*: nothing was launched here"):
-        read_digest(str(tmp_path / "none.log"), None)
+        read_summary(str(tmp_path / "none.log"), None)
 
 
 def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     known_study(journal)
-    kept(journal).mkdir()  # where the digest would be
+    kept(journal).mkdir()  # where the summary would be
     same(str(journal))
 
 

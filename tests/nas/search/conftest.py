@@ -29,7 +29,7 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Feed:
 
 @pytest.fixture(scope="session")
 def whole_feed(feed: Feed) -> Feed:
-    """The same digits as a confirmation sees them: all training images, and the test set to judge them by."""
+    """The same digits as a confirmation sees them: all training images, and the test set to evaluate on."""
     dataset = replace(
         feed.dataset, train_images=feed.dataset.train_images[:256], train_labels=feed.dataset.train_labels[:256]
     )

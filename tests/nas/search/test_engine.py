@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -10,7 +13,10 @@ from types import ModuleType
 
 import pytest
 
+from nas.search import worker_processes
 from nas.search.engine import LocalEngine, Placement, placements
+
+ROOT = Path(__file__).parents[3]
 
 JOBS = """
 import os, signal, time
@@ -18,11 +24,17 @@ import os, signal, time
 def place(placement):
     return placement.device, placement.threads, os.environ["OMP_NUM_THREADS"], os.getpid()
 
+def variable(placement, name):
+    return os.environ.get(name)
+
 def die(placement):
     os.kill(os.getpid(), signal.SIGKILL)
 
 def fail(placement):
     raise ValueError("as asked")
+
+def server(placement):
+    return os.getppid(), os.getpid()
 
 def rest(placement, seconds):
     os.kill(os.getpid(), signal.SIGINT)  # a worker leaves Ctrl-C to the driver
@@ -72,6 +84,44 @@ def test_shutdown_does_not_wait_for_work(engine: LocalEngine, jobs: ModuleType) 
         os.kill(pid, 0)
 
 
+@pytest.mark.skipif(not worker_processes.FORKED, reason="workers are not forked from a server here")
+def test_workers_end_with_the_server_that_they_are_forked_from_and_have_successors(
+    engine: LocalEngine, jobs: ModuleType
+) -> None:
+    server, worker = engine.submit(jobs.server).result(60)
+    resting = engine.submit(jobs.rest, 600.0)
+    os.kill(server, signal.SIGKILL)
+    with pytest.raises(BrokenProcessPool):
+        resting.result(60)
+    successor = engine.submit(jobs.server).result(60)
+    assert successor[0] != server
+    assert successor[1] != worker
+    deadline = time.monotonic() + 60
+    while runs(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not runs(worker), "two workers must not train one candidate"
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
+def test_a_worker_sees_the_environment_of_its_driver_now(
+    engine: LocalEngine, jobs: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_DATA", "/first")
+    assert engine.submit(jobs.variable, "NAS_DATA").result(60) == "/first"
+    monkeypatch.setenv("NAS_DATA", "/second")
+    later = LocalEngine([Placement(device="cpu", threads=1)])
+    try:
+        assert later.submit(jobs.variable, "NAS_DATA").result(60) == "/second"
+    finally:
+        later.shutdown()
+
+
 @pytest.mark.parametrize(
     ("workers", "device", "cores", "gpus", "expected"),
     [
@@ -94,3 +144,28 @@ def test_cores_and_gpus_are_shared_out(
 def test_no_worker_gets_more_threads_than_it_may(limit: int | None, threads: int) -> None:
     (found,) = placements(workers=1, device="cpu", cores=4, gpus=0, most_threads=limit)
     assert found == Placement(device="cpu", threads=threads)
+
+
+SCRIPT = """
+import time
+from multiprocessing import get_context
+from nas.search.engine import LocalEngine, Placement
+
+print("main runs")
+other = get_context("fork").Process(target=time.sleep, args=(600,))
+other.start()
+engine = LocalEngine([Placement(device="cpu", threads=1)])
+print(engine.submit(repr).result(60))
+engine.shutdown()
+print("other runs" if other.is_alive() else "other was killed")
+other.kill()
+"""
+
+
+def test_a_program_needs_no_guard_and_keeps_its_own_children(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "-u", tmp_path / "script.py"], cwd=ROOT, capture_output=True, text=True, check=True,
+        timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["main runs", "Placement(device='cpu', threads=1)", "other runs"], done.stderr

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.search import halving as halvings
 from nas.search.halving import FIRST_RUNG, MOST_WAITING, RUNG_FACTOR, Halving, rungs
 from nas.search.objectives import Objectives
 
@@ -82,7 +81,7 @@ def test_epochs_between_rungs_do_not_count() -> None:
 
 def test_of_too_many_that_wait_the_worst_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MOST_WAITING == 1_000
-    monkeypatch.setattr(halvings, "MOST_WAITING", 2)
+    monkeypatch.setattr("nas.search.halving.MOST_WAITING", 2)
     made = halving([0.1, 0.5, 0.3, 0.4, 0.2])
     made.add(1, 4, (0.6,))
     assert made.surplus({0: 2, 1: 4, 2: 2, 3: 2, 4: 2}) == [4, 0]

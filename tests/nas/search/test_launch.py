@@ -12,7 +12,7 @@ from nas.cpu import cpu_class
 from nas.search import launch
 from nas.search.study import PRECISIONS, SOURCE, TARGET
 from nas.training import datasets, precision
-from nas.training.timing import Timing
+from nas.training.cpu_timing import Timing
 
 FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "device": "cpu", "workers": 1}
 

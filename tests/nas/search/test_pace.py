@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.search.pace import STEPS, Pace, StepFile, Steps, forget_steps, read_steps
+from nas.search.pace import STEPS, Pace, StepTimes, StepTimesFile, forget_steps, read_steps
 
 
 class Clock:
@@ -19,37 +19,37 @@ class Clock:
 
 def test_an_epoch_is_what_was_before_its_second_step_and_the_others_at_their_pace() -> None:
     # 12 s until the first step was done; 10 more took 5 s, so that all 350 others take 175 s
-    assert Steps(done=11, total=351, before=12.0, since=5.0).epoch_seconds == 187.0
-    assert Steps(done=2, total=2, before=1.0, since=0.5).epoch_seconds == 1.5
+    assert StepTimes(done=11, total=351, before=12.0, since=5.0).epoch_seconds == 187.0
+    assert StepTimes(done=2, total=2, before=1.0, since=0.5).epoch_seconds == 1.5
 
 
 def test_steps_are_written_at_most_once_in_five_seconds(tmp_path: Path) -> None:
     clock = Clock()
-    file = StepFile(tmp_path, clock)
+    file = StepTimesFile(tmp_path, clock)
     seen = []
     for done, now in enumerate((104.0, 108.0, 108.99, 109.0, 113.9, 114.25), start=1):
         clock.now = now
         file.step(done, 9)
         seen.append(read_steps(tmp_path))
-    fourth = Steps(done=4, total=9, before=4.0, since=5.0)
-    assert seen == [None, None, None, fourth, fourth, Steps(done=6, total=9, before=4.0, since=10.25)]
+    fourth = StepTimes(done=4, total=9, before=4.0, since=5.0)
+    assert seen == [None, None, None, fourth, fourth, StepTimes(done=6, total=9, before=4.0, since=10.25)]
     assert [path.name for path in tmp_path.iterdir()] == [STEPS]
 
 
 def test_every_epoch_is_timed_from_its_own_beginning(tmp_path: Path) -> None:
     clock = Clock()
-    file = StepFile(tmp_path, clock)
+    file = StepTimesFile(tmp_path, clock)
     clock.now = 200.0
     file.begin()
     for done, now in ((1, 203.0), (2, 211.0)):
         clock.now = now
         file.step(done, 9)
-    assert read_steps(tmp_path) == Steps(done=2, total=9, before=3.0, since=8.0)
+    assert read_steps(tmp_path) == StepTimes(done=2, total=9, before=3.0, since=8.0)
 
 
 def test_where_nothing_can_be_written_the_training_is_left_alone(tmp_path: Path) -> None:
     clock = Clock()
-    file = StepFile(tmp_path / "none", clock)
+    file = StepTimesFile(tmp_path / "none", clock)
     for done in (1, 2):
         clock.now += 9.0
         file.step(done, 9)

@@ -25,7 +25,6 @@ from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
-from nas.search import driver as drivers
 from nas.search.budget import Budget
 from nas.search.confirm import confirm
 from nas.search.driver import Driver
@@ -275,7 +274,7 @@ def search(study: optuna.Study, engine: RayEngine, feed: Feed, folder: Path, obs
 def test_a_search_continues_where_it_was_when_a_machine_is_killed(  # noqa: PLR0917 (fixtures)
     cluster: Any, engine: RayEngine, jobs: ModuleType, feed: Feed, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drivers, "train_candidate", jobs.train)  # the same, with a note of where it began
+    monkeypatch.setattr("nas.search.driver.train_candidate", jobs.train)  # the same, with a note of where it began
     run = folder / "run" / "search"
     study = optuna.create_study(direction="maximize")
     killed: list[str] = []
@@ -387,7 +386,7 @@ def test_ctrl_c_ends_a_launch_and_the_cluster_that_it_started(folder: Path, tmp_
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130, err
     assert out == ""
-    rest = [line for line in err.splitlines() if not line.startswith(("data: ", "trial ", "note: "))]
+    rest = [line for line in err.splitlines() if not line.startswith(("data: ", "trial ", "note: ", "an epoch takes "))]
     assert rest == ["error: interrupted: everything finished is kept: launch again to continue"]
     until(lambda: not subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, check=False).stdout, 30)
     assert list(tmp_path.glob(f"runs/search/*/{CHECKPOINT}"))

@@ -11,10 +11,11 @@ import psycopg
 import pytest
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
 from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError
 
 from constraints.errors import UnusableInputError
-from nas.search.storage import StorageLostError, is_outage, masked, open_storage, run_folder
+from nas.search.storage import StorageLostError, close_storage, is_outage, masked, open_storage, run_folder
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -188,3 +189,13 @@ def test_only_a_server_that_is_away_is_an_outage() -> None:
     assert not is_outage(wrapped(sqlite3.OperationalError("attempt to write a readonly database")))
     assert not is_outage(OSError("No space left on device"))
     assert not is_outage(IntegrityError("INSERT", None, psycopg.errors.UniqueViolation()))
+
+
+def test_a_database_gets_its_connections_back(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path}/s.db")
+    assert isinstance(storage, RDBStorage)
+    storage.get_all_studies()
+    pool = storage.engine.pool
+    close_storage(storage)
+    assert storage.engine.pool is not pool
+    close_storage(open_storage(str(tmp_path / "journal.log"), write=True))

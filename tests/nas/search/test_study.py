@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -7,13 +8,23 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from constraints.errors import UnusableInputError
-from nas.search.study import IDENTITY, REMEDIES, accuracy, create_or_resume, load
+from nas.search.study import (
+    IDENTITY,
+    REMEDIES,
+    accuracy,
+    constraints_of,
+    create_or_resume,
+    identity,
+    load,
+    open_study,
+    quiet,
+)
 
 SAMPLER = optuna.samplers.RandomSampler(seed=0)
 MADE_WITH = {
     "data": {"name": "digits", "hash": "aaaaaaaaaa"},
     "space": {"name": "tiny", "hash": "bbbbbbbbbb"},
-    "constraints": "params < 200k",
+    "constraints": ["params < 200k", "macs < 50M"],
     "seed": 0,
     "epochs": 8,
     "objective": "accuracy",
@@ -42,7 +53,11 @@ def test_the_same_data_under_another_name_is_the_same() -> None:
     [
         ("data", {"name": "CIFAR-10", "hash": "cccccccccc"}, "other data: digits (aaaaaaaa), not CIFAR-10 (cccccccc)"),
         ("space", {"name": "tiny", "hash": "dddddddddd"}, "other space: tiny (bbbbbbbb), not tiny (dddddddd)"),
-        ("constraints", "params < 100k", "other constraints: params < 200k, not params < 100k"),
+        (
+            "constraints",
+            ["params < 100k"],
+            "other constraints: params < 200k, macs < 50M, not params < 100k",
+        ),
         ("seed", 1, "other seed: 0, not 1"),
         ("epochs", 9, "other epochs: 8, not 9"),
         ("objective", "accuracy,params", "other objective: accuracy, not accuracy,params"),
@@ -54,6 +69,17 @@ def test_another_identity_is_refused_with_both_values(key: str, value: Any, mess
     with pytest.raises(UnusableInputError) as caught:
         create_or_resume(storage, "s", {**MADE_WITH, key: value}, SAMPLER)
     assert str(caught.value) == f"study 's' was made with {message}: {REMEDIES[key]}"
+
+
+def test_constraints_kept_as_one_text_by_an_earlier_version_are_the_same() -> None:
+    storage = InMemoryStorage()
+    before = {**MADE_WITH, "constraints": "params < 200k, macs < 50M"}
+    create_or_resume(storage, "s", before, SAMPLER)
+    again = create_or_resume(storage, "s", MADE_WITH, SAMPLER)
+    assert constraints_of(again.user_attrs[IDENTITY]) == ["params < 200k", "macs < 50M"]
+    with pytest.raises(UnusableInputError, match=r"made with other constraints: params < 200k, macs < 50M, not params"):
+        create_or_resume(storage, "s", {**MADE_WITH, "constraints": ["params < 200k"]}, SAMPLER)
+    assert constraints_of({"space": "tiny"}) == []
 
 
 def test_every_part_of_an_identity_has_a_remedy() -> None:
@@ -81,3 +107,26 @@ def test_a_trial_s_accuracy_is_that_of_its_last_epoch() -> None:
     trial.report(0.9, 1)
     trial.report(0.4, 2)
     assert accuracy(study.trials[0]) == 0.4
+
+
+def test_a_study_is_open_as_long_as_its_block(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    optuna.create_study(storage=url, study_name="only")
+    with open_study(url) as study:
+        assert study.study_name == "only"
+    with pytest.raises(UnusableInputError, match=r"^no such study: 'other'"), open_study(url, "other"):
+        pass
+
+
+def test_what_no_launch_made_has_no_identity() -> None:
+    with pytest.raises(UnusableInputError, match=r"^study 'own' was made by no launch: its data and constraints are"):
+        identity(optuna.create_study(study_name="own"))
+
+
+def test_optuna_is_quiet_for_a_while(capfd: pytest.CaptureFixture[str]) -> None:
+    before = optuna.logging.get_verbosity()
+    with quiet():
+        optuna.create_study()
+        assert optuna.logging.get_verbosity() == optuna.logging.ERROR
+    assert optuna.logging.get_verbosity() == before
+    assert capfd.readouterr().err == ""

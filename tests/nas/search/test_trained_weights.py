@@ -7,7 +7,7 @@ import pytest
 
 from nas.search.confirm import digest
 from nas.search.trained_weights import trained_weights
-from nas.training import checkpoint
+from nas.training.checkpoint import save_checkpoint
 
 TEXT = "BR/c8-c8s2/c8/fc"
 
@@ -60,7 +60,7 @@ def test_how_they_came_to_be_is_read_from_the_checkpoint(tmp_path: Path) -> None
     assert found is not None
     assert found.run() == {}
     place = tmp_path / "trial-00003/checkpoint.pt"
-    checkpoint.save(place, {"recipe": "Recipe()", "epochs": 8, "seed": 2, "data": "d", "network": "n"}, {})
+    save_checkpoint(place, {"recipe": "Recipe()", "epochs": 8, "seed": 2, "data": "d", "network": "n"}, {})
     assert found.run() == {"recipe": "Recipe()", "epochs": 8, "seed": 2}
     place.write_bytes(b"no checkpoint")
     assert found.run() == {}

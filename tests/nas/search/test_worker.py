@@ -16,7 +16,7 @@ from nas.architecture.spec import parse
 from nas.cpu import cpu_class
 from nas.search import pace
 from nas.search.engine import Placement
-from nas.search.pace import STEPS, Steps, read_steps
+from nas.search.pace import STEPS, StepTimes, read_steps
 from nas.search.worker import (
     CHECKPOINT,
     PROGRESS,
@@ -60,7 +60,7 @@ def test_steps_are_written_while_it_trains_and_are_gone_when_it_ends(
     feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "WRITE_SECONDS", 0.0)
-    seen: list[Steps | None] = []
+    seen: list[StepTimes | None] = []
     task = replace(task_of(feed, tmp_path, 1), after_epoch=lambda: seen.append(read_steps(tmp_path)))
     train_candidate(HERE, task)
     (steps,) = seen
@@ -96,7 +96,7 @@ class WatchedFeed(Feed):
     opened: list[int]
 
     @property
-    def judge(self) -> Any:
+    def evaluation(self) -> Any:
         self.opened.append(len(read_progress(self.training)))
         return self.dataset.test_images, self.dataset.test_labels
 

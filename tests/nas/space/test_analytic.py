@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constraints.trace import trace
+from constraints.tracer import trace
 from nas.architecture.model import build
 from nas.architecture.named import SEED
 from nas.architecture.spec import Architecture, parse
@@ -89,7 +89,7 @@ def test_both_roads_agree_on_the_seed() -> None:
     _assert_roads_agree(SEED)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.sampled_from(["1x28x28", "3x64x48"]))
 def test_both_roads_agree_on_other_images(seed: int, size: str) -> None:
     channels, height, width = (int(n) for n in size.split("x"))

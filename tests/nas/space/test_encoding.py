@@ -43,6 +43,17 @@ def test_a_network_that_the_space_cannot_make_is_none() -> None:
     assert choices_of(load("wide"), MOBILENET) is None
 
 
-def test_a_text_that_is_no_network() -> None:
-    with pytest.raises(ArchitectureError, match="not an architecture: 'c8'"):
-        choices_of(load("tiny"), "c8")
+def test_a_name_is_a_network() -> None:
+    assert choices_of(load("wide"), "seed") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("c8", "no such architecture: 'c8': give seed, tiniest, mobilenet or a text like BR/c16"),
+        ("BR/c16/softmax", "unknown head: 'softmax'"),
+    ],
+)
+def test_a_text_that_is_no_network(text: str, message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        choices_of(load("tiny"), text)

@@ -3,7 +3,7 @@
 import pytest
 
 from constraints.errors import UnusableInputError
-from nas.architecture.spec import Conv, Excite, Mixed, Part
+from nas.architecture.units import Conv, Excite, Gated, Mixed, Part
 from nas.space.layer_words import check_last, check_word, misfit, units
 
 POST = ("batch_norm", "relu")
@@ -46,7 +46,7 @@ def test_an_inverted_residual_has_a_linear_end() -> None:
 def test_a_gate_multiplies_two_halves() -> None:
     depthwise, gated, last = units("gate7", 8, 16, post=POST)
     assert depthwise == Conv(out=8, kernel=7, groups=8, post=("batch_norm",))
-    assert gated == Conv(out=8, kernel=1, gated=True, bias=True, post=("relu",))
+    assert gated == Gated(out=8, bias=True, post=("relu",))
     assert last == Conv(out=16, kernel=1, bias=True, post=())
 
 

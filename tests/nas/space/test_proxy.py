@@ -11,7 +11,6 @@ from torch import nn
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.space import sampler as samplers
 from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
@@ -101,7 +100,7 @@ def test_the_first_candidates_are_far_above_what_is_drawn_at_random(feasible: Fe
 def test_after_the_first_candidates_the_base_sampler_takes_over(
     feasible: FeasiblePart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samplers, "PROXY_TRIALS", 2)
+    monkeypatch.setattr("nas.space.sampler.PROXY_TRIALS", 2)
     chosen, alone = proposed(feasible, 3, FITTED), proposed(feasible, 3, None)
     assert chosen[:2] != alone[:2]
     assert chosen[2] == alone[2], "a base sampler without results to learn from proposes the same either way"

@@ -7,7 +7,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from constraints.errors import UnusableInputError
-from nas.architecture.spec import Conv, parse
+from nas.architecture.spec import parse
+from nas.architecture.units import Conv
 from nas.space.space import PRESETS, Space, load
 
 TINY_CHOICES: dict[str, bool | int | str] = {
@@ -32,7 +33,7 @@ def test_strided_last_strides_the_last_stage_too() -> None:
 def test_the_dilated_form_strides_nowhere_and_is_narrower() -> None:
     space = load("assignment")
     choices = {**space.random(random.Random(0)), "form": "dilated", "c1.width": 16, "c2.width": 24}
-    convs = [p.unit for p in space.decode(choices).walk() if isinstance(p.unit, Conv)]
+    convs = [p.unit for p in space.decode(choices).placed if isinstance(p.unit, Conv)]
     assert {c.stride for c in convs} == {1}
     assert convs[0].out == 8
     assert [max(c.dilation for c in convs[i:j]) for i, j in [(0, len(convs))]] == [8]
@@ -100,6 +101,9 @@ HEAD = 'forms = ["strided"]\nactivations = ["relu"]\nheads = ["fc"]\nlast_width 
         (HEAD + "stage_dilations = [2]\n" + STAGE.format("").replace("c3", "c4"), r"body\.1: 'c4': not a layer"),
         ("forms = [", "is not TOML"),
         ('base = "tiny"\nclasses = 5', "classes: 5: follows from the data: take the key out"),
+        ('base = "tiny"\nactivations = ["swish"]', "use relu, silu, gelu, hardswish"),
+        ('base = "tiny"\nactivations = ["tanhexp"]', "use relu, silu, gelu, hardswish"),  # of three maps
+        ('base = "tiny"\nnorms = ["group"]', "norms.*'group': use batch, layer"),
         ('base = "tiny"\nactivations = "relu"', "activations: 'relu': Input should be a valid list"),
     ],
 )  # fmt: skip

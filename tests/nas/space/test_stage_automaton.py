@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constraints.rules import Constraint, parse_all
-from nas.space.analytic import Step
+from nas.space.analytic import MainPathConv
 from nas.space.stage_automaton import Automaton, Event, event
 
-PLAIN = Step(is_spatial=True, is_strided=False, is_dilated=False, counts=True)
+PLAIN = MainPathConv(is_spatial=True, is_strided=False, is_dilated=False, counts=True)
 POINT = PLAIN._replace(is_spatial=False)
 STRIDED, DILATED = PLAIN._replace(is_strided=True), PLAIN._replace(is_dilated=True)
 
 
 @pytest.mark.parametrize(
-    ("steps", "by_stride", "expected"),
+    ("path", "by_stride", "expected"),
     [
         ((), True, Event()),
         ((PLAIN,), True, Event(before=1, is_spatial=True)),
@@ -31,8 +31,8 @@ STRIDED, DILATED = PLAIN._replace(is_strided=True), PLAIN._replace(is_dilated=Tr
         ((STRIDED,), False, Event(before=1, is_spatial=True)),
     ],
 )
-def test_what_a_layer_does_to_the_stages(steps: Sequence[Step], by_stride: bool, expected: Event) -> None:
-    assert event(steps, by_stride=by_stride) == expected
+def test_what_a_layer_does_to_the_stages(path: Sequence[MainPathConv], by_stride: bool, expected: Event) -> None:
+    assert event(path, by_stride=by_stride) == expected
 
 
 def test_a_layer_ends_one_stage_at_most() -> None:

@@ -8,30 +8,30 @@ import pytest
 import torch
 
 from constraints.errors import UnusableInputError
-from nas.training import checkpoint
+from nas.training.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 
 CPU = torch.device("cpu")
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "c.pt"
-    checkpoint.save(path, {"seed": 1}, {"weights": torch.arange(3), "curve": [{"loss": 0.5}]})
-    state = checkpoint.load(path, {"seed": 1}, CPU)
+    save_checkpoint(path, {"seed": 1}, {"weights": torch.arange(3), "curve": [{"loss": 0.5}]})
+    state = load_checkpoint(path, {"seed": 1}, CPU)
     assert state["weights"].tolist() == [0, 1, 2]
     assert state["curve"] == [{"loss": 0.5}]
 
 
 def test_a_crash_while_writing_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "c.pt"
-    checkpoint.save(path, {}, {"epoch": 1})
+    save_checkpoint(path, {}, {"epoch": 1})
 
     def crash(_: int) -> None:
         raise OSError("no more space")
 
     monkeypatch.setattr(os, "fsync", crash)
     with pytest.raises(OSError, match="no more space"):
-        checkpoint.save(path, {}, {"epoch": 2})
-    assert checkpoint.load(path, {}, CPU) == {"epoch": 1}
+        save_checkpoint(path, {}, {"epoch": 2})
+    assert load_checkpoint(path, {}, CPU) == {"epoch": 1}
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -43,10 +43,10 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
     torch.save({"format": 1, "run": {}, "state": Evil()}, path)
     with pytest.raises(UnusableInputError, match="the checkpoint cannot be read"):
-        checkpoint.load(path, {}, CPU)
+        load_checkpoint(path, {}, CPU)
     path.write_bytes(pickle.dumps(Evil(), protocol=2))
     with pytest.raises(UnusableInputError, match="the checkpoint cannot be read"):
-        checkpoint.load(path, {}, CPU)
+        load_checkpoint(path, {}, CPU)
     assert not (tmp_path / "harm").exists()
 
 
@@ -54,14 +54,14 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
 def test_other_content_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "c.pt")
     with pytest.raises(UnusableInputError, match="the checkpoint cannot be read"):
-        checkpoint.load(tmp_path / "c.pt", {}, CPU)
+        load_checkpoint(tmp_path / "c.pt", {}, CPU)
 
 
 def test_another_format_and_another_training_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
     torch.save({"format": 99, "run": {}, "state": {}}, path)
-    with pytest.raises(UnusableInputError, match=f"format was 99, is {checkpoint.FORMAT}"):
-        checkpoint.load(path, {}, CPU)
-    checkpoint.save(path, {"seed": 1}, {})
+    with pytest.raises(UnusableInputError, match=f"format was 99, is {FORMAT}"):
+        load_checkpoint(path, {}, CPU)
+    save_checkpoint(path, {"seed": 1}, {})
     with pytest.raises(UnusableInputError, match="seed was 1, is 2"):
-        checkpoint.load(path, {"seed": 2}, CPU)
+        load_checkpoint(path, {"seed": 2}, CPU)

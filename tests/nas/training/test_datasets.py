@@ -276,7 +276,7 @@ class TestAuto:
     share=st.floats(0.01, 0.99),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_split_is_disjoint_complete_and_stratified(counts: list[int], share: float, seed: int) -> None:
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     parts = datasets.split(labels, validation_share=share, seed=seed)

@@ -5,8 +5,8 @@ import torch
 
 from constraints.errors import UnusableInputError
 from nas.training import precision
+from nas.training.cpu_timing import Timing, timing
 from nas.training.precision import Precision, autocast, resolve
-from nas.training.timing import Timing, timing
 
 CPU = torch.device("cpu")
 

@@ -37,7 +37,7 @@ def test_an_epoch_counts_whole_batches_from_one(digits_feed: Feed) -> None:
     assert (epoch.epoch, epoch.images, made.steps) == (1, steps * 128, steps)
     assert 0 < epoch.loss < math.log(10) * DIVERGED
     assert epoch.val_accuracy is not None
-    assert round(epoch.val_accuracy * len(digits_feed.judge[1]), 6) % 1 == 0
+    assert round(epoch.val_accuracy * len(digits_feed.evaluation[1]), 6) % 1 == 0
 
 
 def test_what_follows_depends_on_the_state_and_the_seed_alone(digits_feed: Feed) -> None:
@@ -113,11 +113,11 @@ def test_a_checkpoint_must_agree_in_recipe_data_seed_and_network(digits_feed: Fe
     assert description["network"] == f"2.weight:(10, {sides}), 2.bias:(10,)"
 
 
-def test_settling_leaves_the_judged_weights(digits_feed: Feed) -> None:
+def test_settling_leaves_the_evaluated_weights(digits_feed: Feed) -> None:
     made = session(digits_feed)
     made.epoch(0)
     assert made.step.average is not None
-    judged = {name: value.clone() for name, value in made.step.average.model.state_dict().items()}
-    assert any(not torch.equal(judged[name], value) for name, value in made.model.state_dict().items())
+    kept = {name: value.clone() for name, value in made.step.average.model.state_dict().items()}
+    assert any(not torch.equal(kept[name], value) for name, value in made.model.state_dict().items())
     made.settle()
-    assert all(torch.equal(judged[name], value) for name, value in made.model.state_dict().items())
+    assert all(torch.equal(kept[name], value) for name, value in made.model.state_dict().items())

@@ -8,7 +8,7 @@ from torch import nn
 from nas.training.evaluate import normaliser
 from nas.training.optimisers import Optimisers
 from nas.training.recipes import Phase
-from nas.training.step import Step, shrink
+from nas.training.step import TrainingStep, shrink
 
 CPU = torch.device("cpu")
 
@@ -27,12 +27,12 @@ class Sizes(nn.Module):
         return logits
 
 
-def step(parts: int = 1) -> tuple[Sizes, Step]:
+def step(parts: int = 1) -> tuple[Sizes, TrainingStep]:
     """A step of plain gradient descent at rate 1 on eight images of 8 x 12 pixels."""
     torch.manual_seed(0)
     model = Sizes()
     phase = Phase(peak_lr=1.0, momentum=0.0, weight_decay=0.0)
-    made = Step(
+    made = TrainingStep(
         model=model,
         criterion=nn.CrossEntropyLoss(),
         optimisers=Optimisers(model, phase, norm_bias_lr=1.0),

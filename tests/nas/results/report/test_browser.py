@@ -50,7 +50,7 @@ def hostile_study() -> optuna.Study:
     study = optuna.create_study(direction="maximize", study_name=EVIL)
     identity = {
         "space": {"name": "tiny", "hash": load("tiny").fingerprint},
-        "constraints": ", ".join(ASSIGNMENT),
+        "constraints": list(ASSIGNMENT),
         "epochs": 3,
     }
     for name, value in {IDENTITY: identity, TARGET: 0.85, REJECTED: {EVIL: 3}}.items():

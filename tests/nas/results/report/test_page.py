@@ -83,7 +83,7 @@ def test_nothing_is_loaded_from_elsewhere(study: optuna.Study) -> None:
 
 def test_hostile_names_are_text(tmp_path: Path) -> None:
     study = empty_study(tmp_path / "journal.log")
-    study.set_user_attr(IDENTITY, {"constraints": "params < 200k", "space": {"name": EVIL, "hash": EVIL}})
+    study.set_user_attr(IDENTITY, {"constraints": ["params < 200k"], "space": {"name": EVIL, "hash": EVIL}})
     add(study, [0.5], params=1, network=EVIL, state=TrialState.PRUNED, **{REASON: EVIL})
     text = render(study)
     scripts = [attrs for tag, attrs in Reader(text).tags if tag == "script"]
@@ -98,9 +98,13 @@ def test_an_empty_study_is_a_page(tmp_path: Path) -> None:
     assert "This needs two complete trials; the study has 0." in text
 
 
-def test_limits_are_those_of_the_studys_constraints(tmp_path: Path) -> None:
+RULES = ["macs <= 10M", "params < 200k", "mine > 3", "params >= 5"]
+
+
+@pytest.mark.parametrize("kept", [RULES, ", ".join(RULES)], ids=["list", "text of an earlier version"])
+def test_limits_are_those_of_the_studys_constraints(tmp_path: Path, kept: list[str] | str) -> None:
     study = network_study(tmp_path / "journal.log")
-    study.set_user_attr(IDENTITY, {"constraints": "macs <= 10M, params < 200k, mine > 3, params >= 5"})
+    study.set_user_attr(IDENTITY, {"constraints": kept})
     document = embedded(render(study))
     assert document["limits"]["macs"] == [{"at": 10_000_000, "text": "macs <= 10000000"}]
     assert document["limits"]["params"] == [

@@ -69,7 +69,7 @@ def brute_force(space: Space, expressions: list[str]) -> Counter[frozenset[int]]
     return Counter(networks.values())
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(spaces(), st.lists(st.sampled_from(RULES), min_size=1, max_size=5, unique=True))
 def test_counts_equal_brute_force(space: Space, expressions: list[str]) -> None:
     wanted = brute_force(space, expressions)

@@ -1,0 +1,154 @@
+"""What trains: ``nas.launch`` and ``nas.confirm``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Unpack
+
+from rich.console import Console
+
+from nas.api.places import Trial, located
+from nas.api.viewing import leaderboard
+from nas.config import DEFAULT_STORAGE, LaunchConfig, LaunchFields, read_config
+from nas.results.displayed import Board
+from nas.results.rows import Row
+from nas.results.selection import best, find
+from nas.search import launch as launches
+from nas.search.confirm import Confirmation, Progress
+from nas.search.confirm_launch import confirm_trials
+from nas.search.driver import Driver
+from nas.search.study import open_study, quiet
+from nas.search.study_data import load_study_data
+from nas.training import datasets
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How a launch ended, and what its study holds."""
+
+    ended: str
+    """Why, in words."""
+    unfinished: int
+    """Trials that the next launch would resume."""
+    reached: bool
+    """Whether some candidate met the target."""
+    board: Board
+    confirmations: tuple[Confirmation, ...] = ()
+    """Of the best trials, where ``confirm`` asked for it."""
+
+    @property
+    def best(self) -> Row:
+        """The best complete trial; UnusableInputError, with what there is instead, where none is complete."""
+        return self.board.best
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the leaderboard."""
+        return self.board._repr_html_()
+
+
+def launch(config: str | Path | None = None, *, progress: bool = False, **fields: Unpack[LaunchFields]) -> Search:
+    """Run or resume a search, and return how it ended; ``fields`` win over those of a TOML file ``config``.
+
+    Nothing is printed unless ``progress`` asks for the live view, on stderr or in the notebook; a doubt about the data
+    is a UserWarning. Ctrl-C (a notebook's interrupt) raises KeyboardInterrupt; everything finished is kept, and the
+    next launch resumes it. Raises UnusableInputError for what cannot be searched, with the line of the command line.
+    """
+    given = {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}
+    settings = read_config(None if config is None else Path(config), given)
+    launches.check(settings)
+    with quiet():
+        dataset = _warned(datasets.load(settings.data))
+        with _watching(progress) as observe:
+            prepared = launches.prepare(settings, dataset, observe)
+            summary = launches.run(prepared)
+        confirmed: list[Confirmation] = []
+        if settings.confirm and summary.best is not None:
+            rows = best(prepared.study, settings.confirm)
+            confirmed = _confirm(prepared.study, rows, settings, dataset, seeds=1, epochs=None, progress=progress)
+    return Search(
+        ended=summary.ended,
+        unfinished=summary.unfinished,
+        reached=summary.reached,
+        board=leaderboard(settings.storage, settings.study),
+        confirmations=tuple(confirmed),
+    )
+
+
+def confirm(
+    trial: Trial = "best",
+    *,
+    seeds: int = 1,
+    epochs: int | None = None,
+    study: str | None = None,
+    storage: str | Path = DEFAULT_STORAGE,
+    data: str | Path | None = None,
+    workers: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    engine: str = "local",
+    progress: bool = False,
+) -> Confirmation:
+    """Retrain a trial on the whole training set with ``seeds`` seeds and open the test set once, after the last epoch.
+
+    ``epochs`` is the search's budget where it is None; ``data`` says where the study's data is now. What a call was
+    interrupted in, the next one resumes. Raises UnusableInputError for a trial or data that is not there.
+    """
+    name, place, of = located(trial, storage, study)
+    with quiet(), open_study(place, of) as opened:
+        row = find(opened, name)
+        flags = {"storage": place, "study": opened.study_name, "workers": workers, "device": device, "engine": engine}
+        settings = read_config(None, flags)
+        dataset = _warned(load_study_data(opened, None if data is None else str(data)))
+        (found,) = _confirm(opened, (row,), settings, dataset, seeds=seeds, epochs=epochs, progress=progress)
+    return found
+
+
+def _confirm(
+    study: optuna.Study,
+    rows: tuple[Row, ...],
+    config: LaunchConfig,
+    dataset: datasets.Dataset,
+    *,
+    seeds: int,
+    epochs: int | None,
+    progress: bool,
+) -> list[Confirmation]:
+    trials = [(row.trial, row.architecture) for row in rows]
+    with _confirming(progress) as observe:
+        return confirm_trials(study, trials, config, dataset, seeds=range(seeds), epochs=epochs, progress=observe)
+
+
+def _warned(dataset: datasets.Dataset) -> datasets.Dataset:
+    for warning in dataset.warnings:
+        warnings.warn(warning, stacklevel=3)
+    return dataset
+
+
+@contextmanager
+def _watching(progress: bool) -> Iterator[Callable[[Driver], None]]:
+    """What a driver calls after every turn: the live view, or nothing."""
+    from nas.results.progress import SearchView
+
+    if not progress:
+        yield lambda driver: None
+        return
+    with SearchView(Console(stderr=True)) as view:
+        yield view.show
+
+
+@contextmanager
+def _confirming(progress: bool) -> Iterator[Progress]:
+    """What a confirmation calls with the epochs done: its bars, or nothing."""
+    from nas.results.confirm_progress import ConfirmView
+
+    if not progress:
+        yield lambda trial, seed, done, total: None
+        return
+    with ConfirmView(Console(stderr=True)) as view:
+        yield view.show

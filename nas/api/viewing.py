@@ -1,0 +1,88 @@
+"""What reads a study: ``nas.leaderboard``, ``show``, ``export`` and ``report``; the leaderboard without Optuna."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+from nas.api.places import Trial, located
+from nas.architecture import named
+from nas.config import DEFAULT_STORAGE
+from nas.results import leaderboard as boards
+from nas.results.displayed import Board, TrialCard
+from nas.results.selection import find
+from nas.results.summary_cache import read_summary
+from nas.search.study import open_study, quiet
+
+
+def leaderboard(
+    storage: str | Path = DEFAULT_STORAGE,
+    study: str | None = None,
+    *,
+    top: int | None = 20,
+    sort: str = "val_accuracy",
+    states: Iterable[str] = (),
+    where: Iterable[str] = (),
+    pareto: bool = False,
+) -> Board:
+    """The trials of a study, best first; of the only one in ``storage`` where ``study`` is None.
+
+    ``top`` None shows all; ``states`` are of complete, pruned, running, failed; each of ``where``, such as
+    ``params < 100k``, must hold of a row. Raises UnusableInputError for what there is not.
+    """
+    place = str(storage)
+    found = boards.leaderboard(
+        read_summary(place, study), top=top, sort=sort, states=states, where=where, pareto=pareto, storage=place
+    )
+    return Board(**vars(found))
+
+
+def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path = DEFAULT_STORAGE) -> TrialCard:
+    """One trial in full: stages, layers, sizes, learning curve, constraints; ``str`` and a notebook show it."""
+    from nas.results.trial_card import card
+
+    name, place, of = located(trial, storage, study)
+    with quiet(), open_study(place, of) as opened:
+        return TrialCard(**vars(card(opened, find(opened, name))))
+
+
+def export(
+    trial: Trial,
+    to: str | Path,
+    *,
+    untrained: bool = False,
+    force: bool = False,
+    data: str | Path | None = None,
+    study: str | None = None,
+    storage: str | Path = DEFAULT_STORAGE,
+) -> tuple[Path, ...]:
+    """Write a trial's network with its trained weights to ``to``, and return the files written.
+
+    The ending says of which kind: .py, .onnx, .pt2 or .safetensors. ``untrained`` leaves the weights out, and takes
+    any network's text or name. ``force`` writes over a file that exists; ``data`` says where the study's data is now.
+    Raises UnusableInputError for what cannot be written, and warns where the data is out of reach.
+    """
+    from nas.results import export as exports
+    from nas.search.storage import run_folder
+
+    name, place, of = located(trial, storage, study)
+    exports.check_target(Path(to), force=force)
+    if untrained and named.is_network(name):
+        subject = exports.of_text(name)
+    else:
+        with quiet(), open_study(place, of) as opened:
+            folder, source = run_folder(place, opened.study_name), None if data is None else str(data)
+            subject = exports.of_trial(opened, find(opened, name), folder, data=source, untrained=untrained)
+    for warning in subject.warnings:
+        warnings.warn(warning, stacklevel=2)
+    return tuple(exports.write(subject, Path(to)))
+
+
+def report(to: str | Path, *, study: str | None = None, storage: str | Path = DEFAULT_STORAGE) -> Path:
+    """Write a study as one self-contained HTML page, and return where."""
+    from nas.results.report.page import write_page
+
+    with quiet(), open_study(str(storage), study) as opened:
+        write_page(opened, Path(to))
+    return Path(to)

@@ -1,0 +1,55 @@
+"""What makes a module, as a value without torch: ``blocks.make`` makes the module of it, ``codegen`` its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+CONV_OPTIONS: Mapping[str, int] = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+"""Keyword arguments of ``nn.Conv2d`` with torch's defaults."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that makes a module."""
+
+    maker: str | Factory
+    """A class of torch.nn by ``nn.`` and its name, one of ``nas.architecture.blocks`` by its name, or a factory."""
+    arguments: tuple[Value, ...] = ()
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The maker's."""
+        return self.maker if isinstance(self.maker, str) else self.maker.name
+
+    def parts(self) -> Iterator[Call]:
+        """Itself, and every call among its arguments and theirs."""
+        yield self
+        for value in self.arguments:
+            if isinstance(value, Call):
+                yield from value.parts()
+
+
+Value = int | str | Call | None
+"""An argument; a string is source, the name of a factory's parameter say, which only ``codegen`` can take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factory:
+    """A function that makes named layers in a row; exported source defines it once and calls it for every such unit."""
+
+    name: str
+    about: str
+    """Its docstring."""
+    parameters: tuple[str, ...]
+    """Whole numbers; the last may collect modules, with ``*`` before it."""
+    options: Mapping[str, int] = field(default_factory=dict)
+    """Keyword parameters and their defaults."""
+    layers: Callable[..., Mapping[str, Call]]
+    """The layers in order; takes ``parameters`` and, all of them, ``options``."""
+
+
+def changed(**options: int) -> dict[str, Value]:
+    """Of keyword arguments of ``nn.Conv2d`` those that are not torch's default."""
+    return {name: value for name, value in options.items() if value != CONV_OPTIONS[name]}

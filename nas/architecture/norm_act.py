@@ -1,0 +1,89 @@
+"""What may follow a convolution: the one table of norms and activations.
+
+The text form, modules, exported source, arithmetic, the values of a space and the reading of hand-written models all
+take them from ``TABLE``, so a new activation is one line of it. Where torch has no class for it, ``blocks`` needs one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from nas.architecture.calls import Call, Value
+from nas.architecture.errors import ArchitectureError
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormAct:
+    """A norm or an activation."""
+
+    letter: str
+    """In the text form; an upper-case one other than N."""
+    module: str
+    """Its class as in ``Call.maker``; a norm's takes the number of channels."""
+    is_norm: bool = False
+    short: str = ""
+    """In the names of exported functions; empty: its name in the table."""
+    params: int = 0
+    """Learned values of each channel."""
+    operations: tuple[str, ...] = ()
+    """An activation as torch.export lists it: operations one after another, of several the last takes the activation's
+    input too; empty: one, named as in the table. Norms are read in ``reading``."""
+    maps: int = 2
+    """Most tensors of the map's size alive at once while it is computed, input and result among them."""
+
+    def call(self, channels: Value) -> Call:
+        """What makes its module."""
+        return Call(self.module, (channels,) if self.is_norm else ())
+
+
+TABLE: Mapping[str, NormAct] = {
+    "batch_norm": NormAct(letter="B", module="nn.BatchNorm2d", is_norm=True, short="bn", params=2),
+    "layer_norm": NormAct(letter="L", module="ChannelNorm", is_norm=True, short="ln", params=2),
+    "relu": NormAct(letter="R", module="nn.ReLU"),
+    "silu": NormAct(letter="S", module="nn.SiLU"),
+    "gelu": NormAct(letter="G", module="nn.GELU"),
+    "hardswish": NormAct(letter="H", module="nn.Hardswish"),
+    "tanhexp": NormAct(letter="T", module="TanhExp", operations=("exp", "tanh", "mul"), maps=3),
+}
+"""By their names in a unit's ``post``. A layer norm is over the channels of each pixel; tanhexp(x) is x tanh(exp x)."""
+
+
+def is_norm(name: str) -> bool:
+    """Whether a name of the table is a norm's; every other is an activation's."""
+    return TABLE[name].is_norm
+
+
+def norms() -> list[str]:
+    """The names of the norms."""
+    return [name for name in TABLE if is_norm(name)]
+
+
+def activations() -> list[str]:
+    """The names of the activations."""
+    return [name for name in TABLE if not is_norm(name)]
+
+
+def check(post: Iterable[str]) -> None:
+    """Raise ArchitectureError for an unknown name, two norms or two activations."""
+    post = tuple(post)
+    unknown = [name for name in post if name not in TABLE]
+    if unknown:
+        raise ArchitectureError(f"unknown layer after a convolution: {unknown[0]!r}: use {', '.join(TABLE)}")
+    if len({is_norm(name) for name in post}) < len(post):
+        raise ArchitectureError(f"after a convolution: {'-'.join(post)}: at most one norm and one activation")
+
+
+def read(letters: str) -> tuple[bool, tuple[str, ...]] | None:
+    """Whether there is a bias, and what follows, of letters like ``BR``, ``bR`` and ``N``; None where they are none."""
+    if letters == "N":
+        return False, ()
+    bias, by_letter = letters.startswith("b"), {entry.letter: name for name, entry in TABLE.items()}
+    post = tuple(by_letter.get(letter, "") for letter in letters[bias:])
+    is_readable = letters and "" not in post and len({is_norm(name) for name in post}) == len(post)
+    return (bias, post) if is_readable else None
+
+
+def write(bias: bool, post: Iterable[str]) -> str:
+    """The letters that ``read`` reads back; N for neither a bias nor anything that follows."""
+    return "b" * bias + "".join(TABLE[name].letter for name in post) or "N"

@@ -1,0 +1,62 @@
+"""Squeeze-and-excitation: ``se4``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar, Self
+
+from nas.architecture.calls import Call
+from nas.architecture.errors import ArchitectureError
+from nas.architecture.units.unit import Peak, Shape, Unit
+
+_WORD = re.compile(r"se(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excite(Unit):
+    """The channels' means through two linear layers and a sigmoid scale the channels.
+
+    Hu, Shen and Sun, Squeeze-and-Excitation Networks (2018); ReLU between the layers, both with bias.
+    """
+
+    reduction: int = 4
+
+    gates: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Refuse a reduction that is none."""
+        if self.reduction < 1:
+            raise ArchitectureError(f"reduction of a squeeze-and-excitation is {self.reduction}: it must be 1 or more")
+
+    @classmethod
+    def read(cls, word: str, channels: int, usual: str) -> Self | None:
+        """As ``Unit.read``."""
+        match = _WORD.fullmatch(word)
+        return cls(reduction=int(match[1])) if match else None
+
+    def write(self, channels: int, usual: str) -> str:
+        """As ``Unit.write``."""
+        return f"se{self.reduction}"
+
+    def call(self, channels: int) -> Call:
+        """As ``Unit.call``."""
+        return Call("SqueezeExcite", (channels, self.hidden(channels)))
+
+    def hidden(self, channels: int) -> int:
+        """Units between the two linear layers."""
+        return max(1, channels // self.reduction)
+
+    def params(self, channels: int) -> int:
+        """Weights and biases of the two linear layers."""
+        hidden = self.hidden(channels)
+        return 2 * channels * hidden + hidden + channels
+
+    def macs(self, shape: Shape) -> int:
+        """Of the two linear layers."""
+        return 2 * shape[0] * self.hidden(shape[0])
+
+    def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """Input, result and a value for each channel."""
+        return Peak(2 * prod(before) + before[0])

@@ -1,0 +1,88 @@
+"""Units that a bias, a norm and an activation may follow."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from nas.architecture import norm_act
+from nas.architecture.calls import Call, Factory, Value
+from nas.architecture.units.unit import Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followed(Unit):
+    """A convolution, or several side by side, and what follows: names of ``norm_act.TABLE`` in ``post``, in order."""
+
+    bias: bool = False
+    post: tuple[str, ...] = ("batch_norm", "relu")
+
+    source_name: ClassVar[str]
+    """What the names of its exported functions begin with."""
+    source_about: ClassVar[str]
+    """What their docstrings begin with."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot follow."""
+        norm_act.check(self.post)
+
+    @classmethod
+    def read(cls, word: str, channels: int, usual: str) -> Self | None:
+        """As ``Unit.read``; the letters of what follows are behind a colon."""
+        name, colon, own = word.partition(":")
+        values, following = cls._read_name(name, channels), norm_act.read(own if colon else usual)
+        if values is None or following is None:
+            return None
+        return cls(**values, bias=following[0], post=following[1])
+
+    def write(self, channels: int, usual: str) -> str:
+        """As ``Unit.write``."""
+        return self._write_name(channels) + (f":{self.letters}" if self.letters != usual else "")
+
+    @classmethod
+    @abstractmethod
+    def _read_name(cls, name: str, channels: int) -> dict[str, Any] | None:
+        """The fields, but for bias and what follows, of a word without its letters; None for another kind's."""
+
+    @abstractmethod
+    def _write_name(self, channels: int) -> str:
+        """The word without the letters."""
+
+    @property
+    def letters(self) -> str:
+        """Of the bias and of what follows."""
+        return norm_act.write(self.bias, self.post)
+
+    def factory(
+        self, parameters: tuple[str, ...], layers: Callable[..., Mapping[str, Call]], options: Mapping[str, int]
+    ) -> Factory:
+        """The function that makes every unit of this kind that is followed alike."""
+        followed = " and ".join(name.replace("_", " ") for name in self.post) or "nothing"
+        short = [norm_act.TABLE[name].short or name for name in self.post]
+        return Factory(
+            name="_".join([self.source_name, *["bias"] * self.bias, *short]),
+            about=f"{self.source_about} {'with' if self.bias else 'without'} bias, then {followed}.",
+            parameters=parameters,
+            options=options,
+            layers=layers,
+        )
+
+    def following(self, channels: Value) -> dict[str, Call]:
+        """The layers ``norm`` and ``act`` in their order, where there are such."""
+        return {"norm" if norm_act.is_norm(name) else "act": norm_act.TABLE[name].call(channels) for name in self.post}
+
+    def following_params(self, channels: int) -> int:
+        """Learned values of what follows ``channels``."""
+        return channels * sum(norm_act.TABLE[name].params for name in self.post)
+
+    @property
+    def following_maps(self) -> int:
+        """Most tensors of the map's size alive at once in what follows."""
+        return max((norm_act.TABLE[name].maps for name in self.post), default=0)
+
+
+def side(length: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
+    """Length of one side of the map that a convolution makes."""
+    return (length + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1

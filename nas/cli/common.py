@@ -1,0 +1,57 @@
+"""What the commands share: interruptions, checks of flags, the console."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from constraints.errors import ConstraintError, ExitCode, UnusableInputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+TABLE_OR_JSON = ("table", "json")
+WIDEST = 120
+"""Columns of a pipe or a file."""
+
+
+class InterruptedCommandError(ConstraintError):
+    """Ctrl-C, or a request to end."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+@contextmanager
+def interruptible(advice: str) -> Iterator[None]:
+    """Say in one line what an interrupted command leaves behind."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedCommandError(f"interrupted: {advice}") from None
+
+
+def check_counts(**flags: int | None) -> None:
+    """Raise UnusableInputError, naming the flag, for a count below 1; None was not given."""
+    for name, count in flags.items():
+        if count is not None and count < 1:
+            raise UnusableInputError(f"--{name}: {count}: give 1 or more")
+
+
+def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] | None:
+    """The constraints of ``--require`` and ``--constraints``; None where neither is given."""
+    from constraints.cli.profiles import read_constraints
+
+    if not require and file is None:
+        return None
+    return [*(read_constraints(file) if file is not None else ()), *(require or ())]
+
+
+def wide_console() -> Console:
+    """Standard output, WIDEST columns wide where neither a terminal nor ``$COLUMNS`` says how wide it is."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=WIDEST)

@@ -1,0 +1,53 @@
+"""The command about this machine: ``doctor``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.prompt import Confirm
+from rich.text import Text
+
+from constraints.cli.options import check_format
+from constraints.errors import ExitCode, UnusableInputError
+from nas import doctor as examining
+from nas.cli.common import TABLE_OR_JSON, interruptible
+
+_STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
+
+
+@interruptible("nothing was changed")
+def doctor(storage: str | None, output_format: str, *, remove: bool, is_sure: bool) -> int:
+    """Print what this machine has and what is missing, or remove the caches; 1 where something is broken."""
+    check_format(output_format, TABLE_OR_JSON)
+    if remove:
+        return _clean(is_sure)
+    found = list(examining.examine(storage))
+    if output_format == "json":
+        print(json.dumps([finding.as_dict() for finding in found], indent=1))
+    else:
+        _print_findings(found, Console())
+    return ExitCode.FAILED if any(finding.state == "broken" for finding in found) else ExitCode.DONE
+
+
+def _print_findings(found: Sequence[examining.Finding], console: Console) -> None:
+    for finding in found:
+        line = Text(f"{finding.state:<8}", style=_STYLES[finding.state])
+        console.print(line.append(f"{finding.topic:<8} {finding.name}: {finding.text}", style="none"), soft_wrap=True)
+        if finding.remedy:
+            console.print(Text(f"        {finding.remedy}", style="cyan"), soft_wrap=True)
+
+
+def _clean(is_sure: bool) -> int:
+    """Remove the caches after asking; ``is_sure`` skips the question."""
+    for finding in examining.caches():
+        print(f"{finding.name}: {finding.text}")
+    if not is_sure and not sys.stdin.isatty():
+        raise UnusableInputError("cannot ask: stdin is not a terminal: add --yes to remove the caches")
+    if not is_sure and not Confirm.ask("Remove these caches? They are made again where they are needed", default=False):
+        print("nothing was removed")
+        return ExitCode.DONE
+    print(f"{examining.clean() / 1e6:,.1f} MB removed")
+    return ExitCode.DONE

@@ -1,0 +1,139 @@
+"""The commands that train: ``launch`` and ``confirm``; the result on stdout, the progress on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import progress
+from rich.console import Console
+
+from constraints.cli.options import check_format
+from constraints.errors import ExitCode
+from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
+from nas.results.board_table import FORMATS, print_board
+from nas.results.files import write_text
+from nas.results.leaderboard import leaderboard
+from nas.results.rows import Row
+from nas.results.selection import best, find
+from nas.search.study import TARGET, open_study, quiet
+from nas.search.study_data import load_study_data
+
+if TYPE_CHECKING:
+    import optuna
+
+    from nas.config import LaunchConfig
+    from nas.search.budget import Summary
+    from nas.search.confirm import Confirmation
+    from nas.training.datasets import Dataset
+    from nas.training.images import Progress
+
+
+@interruptible("everything finished is kept: launch again to continue")
+def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Path | None, output_format: str) -> int:
+    """Run or resume a search, print its leaderboard; 1 where a target was asked for and missed."""
+    from nas.config import read_config
+
+    check_format(output_format, FORMATS)
+    config = read_config(config_file, flags)
+    from nas.results.progress import SearchView
+    from nas.search import launch as launches
+    from nas.training import datasets
+
+    launches.check(config)
+    if write_config is not None:
+        write_text(write_config, config.to_toml())
+    console = Console(stderr=True)
+    with quiet():
+        with _decoding(console) as decoded:
+            dataset = datasets.load(config.data, progress=decoded)
+        _introduce(dataset, console)
+        with SearchView(console) as view:
+            prepared = launches.prepare(config, dataset, view.show)
+            summary = launches.run(prepared)
+        console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
+        if config.confirm and summary.best is None:
+            console.print("nothing to confirm: no trial is complete", highlight=False)
+        elif config.confirm:
+            _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)
+        print_board(leaderboard(prepared.study), output_format, Console())
+    return ExitCode.DONE if prepared.driver.budget.target is None or summary.reached else ExitCode.FAILED
+
+
+def _ending(summary: Summary) -> str:
+    """Why a search ended, and what it left to do."""
+    if not summary.unfinished:
+        return summary.ended
+    left = "1 trial is" if summary.unfinished == 1 else f"{summary.unfinished} trials are"
+    return f"{summary.ended}; {left} unfinished: launch again to continue"
+
+
+@interruptible("finished epochs are kept: confirm again to continue")
+def confirm(
+    trial: str | None,
+    top: int,
+    name: str | None,
+    *,
+    seeds: int,
+    epochs: int | None,
+    flags: Mapping[str, Any],
+    output_format: str,
+) -> int:
+    """Retrain winners on the whole training set, print test accuracy as mean and standard deviation."""
+    from nas.config import read_config
+
+    check_format(output_format, TABLE_OR_JSON)
+    check_counts(top=top, seeds=seeds, epochs=epochs)
+    with quiet(), open_study(flags["storage"], name) as study:
+        chosen = best(study, top) if trial is None else [find(study, trial)]
+        config = read_config(None, {**flags, "study": study.study_name})
+        confirmations = _confirm(study, chosen, config, range(seeds), epochs)
+        target = study.user_attrs.get(TARGET)
+    if output_format == "json":
+        print(json.dumps([c.as_dict() for c in confirmations], indent=1))
+    else:
+        for confirmation in confirmations:
+            print(_sentence(confirmation, target))
+    return ExitCode.DONE if target is None or any(c.mean > target for c in confirmations) else ExitCode.FAILED
+
+
+def _sentence(c: Confirmation, target: float | None) -> str:
+    runs = ", ".join(f"{a:.2%}" for a in c.accuracies)
+    verdict = "" if target is None else f", {'over' if c.mean > target else 'not over'} {target:.2%}"
+    spread = f" ± {100 * c.std:.2f}" if len(c.seeds) > 1 else ""  # one training has no spread
+    return f"trial {c.trial}: test accuracy {c.mean:.2%}{spread} ({runs}; {c.epochs} epochs){verdict}"
+
+
+def _confirm(
+    study: optuna.Study, rows: Sequence[Row], config: LaunchConfig, seeds: Sequence[int], epochs: int | None
+) -> list[Confirmation]:
+    from nas.results.confirm_progress import ConfirmView
+    from nas.search.confirm_launch import confirm_trials
+
+    console = Console(stderr=True)
+    with _decoding(console) as decoded:
+        dataset = load_study_data(study, None if config.data == "auto" else config.data, decoded)
+    _introduce(dataset, console)
+    trials = [(row.trial, row.architecture) for row in rows]
+    with ConfirmView(console) as view:
+        return confirm_trials(study, trials, config, dataset, seeds=seeds, epochs=epochs, progress=view.show)
+
+
+@contextmanager
+def _decoding(console: Console) -> Iterator[Progress]:
+    """A bar of decoded images on a terminal, as long as there is something to decode."""
+    with progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task("decoding images", total=None, visible=False)
+        yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
+
+
+def _introduce(dataset: Dataset, console: Console) -> None:
+    for warning in dataset.warnings:
+        console.print(f"warning: {warning}", highlight=False, soft_wrap=True)
+    console.print(
+        f"data: {dataset.name}, {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} test images, "
+        f"{len(dataset.classes)} classes", highlight=False, soft_wrap=True,
+    )  # fmt: skip

@@ -1,0 +1,132 @@
+"""The command ``space``: the numbers of a space, or the neighbours of one of its networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from constraints.cli.options import check_format
+from constraints.errors import ExitCode, UnusableInputError
+from constraints.rules import ASSIGNMENT, Constraint, parse_all
+from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
+from nas.space.bulk_metrics import Vector
+from nas.space.describe import OwnMetrics, describe, relaxation
+from nas.space.feasible import FeasiblePart
+from nas.space.neighbours import neighbours_of
+from nas.space.space import load
+from nas.user_metrics import figures as own_figures
+from nas.user_metrics import read_metrics
+
+_BAR = 40
+_READABLE = 10**18
+
+
+@interruptible("nothing was written")
+def space(
+    source: str,
+    require: Sequence[str] | None,
+    file: Path | None,
+    output_format: str,
+    *,
+    metrics: Path | None = None,
+    neighbours: str | None = None,
+) -> int:
+    """Print what a space holds, or with ``neighbours`` the feasible networks one edit away from one of its own."""
+    check_format(output_format, TABLE_OR_JSON)
+    own = read_metrics(metrics) if metrics is not None else ()
+    names = tuple(m.name for m in own)
+    constraints = parse_all(expressions(require, file) or ASSIGNMENT, names)
+    if neighbours is None:
+        figures = partial(own_figures, own)
+        return _show_space(
+            source, constraints, output_format, OwnMetrics(names=names, figures=figures) if own else None
+        )
+    if by_user := [c.expr for c in constraints if c.metric in names]:
+        raise UnusableInputError(f"neighbours are judged by arithmetic: {by_user[0]!r}: leave it out with --neighbours")
+    return _show_neighbours(source, neighbours, constraints, output_format)
+
+
+def _show_space(source: str, constraints: Sequence[Constraint], output_format: str, own: OwnMetrics | None) -> int:
+    """Print what the space ``source`` holds under the constraints; 1 where nothing is feasible."""
+    vector = Vector(load(source))
+    found = describe(vector, constraints, own=own)
+    found["relaxation"] = "" if found["feasible"] or own else relaxation(FeasiblePart(vector.space, tuple(constraints)))
+    if output_format == "json":
+        print(json.dumps(found))
+    else:
+        _print_space(source, found, Console())
+    return ExitCode.DONE if found["feasible"] else ExitCode.FAILED
+
+
+def _show_neighbours(source: str, text: str, constraints: Sequence[Constraint], output_format: str) -> int:
+    """Print the feasible networks one edit away from ``text``; 1 where there is none."""
+    feasible = FeasiblePart(load(source), tuple(constraints))
+    found = neighbours_of(feasible, text, source)
+    if output_format == "json":
+        print(json.dumps(found))
+    else:
+        _print_neighbours(found, Console())
+    return ExitCode.DONE if found["neighbours"] else ExitCode.FAILED
+
+
+def _print_space(source: str, found: dict[str, Any], console: Console) -> None:
+    how = f"estimated from {found['draws']:,} draws, ± {found['share_error']:.2%}"
+    console.print(
+        f"space {source}: {_count(found['size'])} networks; feasible: {_count(found['feasible'])} "
+        f"({found['share']:.2%}, {'counted exactly' if found['exact'] else how})",
+        highlight=False,
+    )
+    if found["relaxation"]:
+        console.print(found["relaxation"], highlight=False)
+    table = Table("constraint", "rejects", "rejects alone")
+    for row in found["constraints"]:
+        rejects, alone = _count(row["rejects"]), _count(row["rejects_alone"])
+        table.add_row(
+            row["expr"], rejects if row["rejects_exact"] else f"~{rejects}", alone if found["exact"] else f"~{alone}"
+        )
+    console.print(table)
+    reach = Table("metric", "from", "to")
+    for name, (low, high) in found["ranges"].items():
+        reach.add_row(name, f"{low:,}", f"{high:,}")
+    console.print(reach)
+    if found["histogram"]:
+        console.print(_histogram(found))
+
+
+def _histogram(found: dict[str, Any]) -> Table:
+    how = "" if found["histogram_exact"] else " (estimated)"
+    table = Table(f"{found['histogram_of']} below", f"feasible networks{how}", "")
+    most = max(b["networks"] for b in found["histogram"])
+    for b in found["histogram"]:
+        end = "more" if b["below"] is None else f"{b['below']:,}"
+        table.add_row(end, _count(b["networks"]), "█" * round(_BAR * b["networks"] / max(1, most)))
+    return table
+
+
+def _count(networks: int) -> str:
+    """All digits of a number that can be read; the JSON document has them always."""
+    return f"{networks:,}" if networks < _READABLE else f"{networks:.4g}"
+
+
+def _print_neighbours(found: dict[str, Any], console: Console) -> None:
+    state = f"breaks {', '.join(found['broken'])}" if found["broken"] else "keeps every constraint"
+    console.print(f"{found['architecture']}: {state}; {len(found['neighbours'])} feasible neighbours", highlight=False)
+    table = Table()
+    for header in ("change", "params", "macs", "field"):
+        table.add_column(header, no_wrap=True)
+    table.add_column("architecture", overflow="fold")
+    for one in found["neighbours"]:
+        change = ", ".join(f"{name}: {_value(a)} to {_value(b)}" for name, (a, b) in one["change"].items())
+        figures = (f"{one['params']:,}", f"{one['macs']:,}", f"{one['receptive_field']:,}")
+        table.add_row(change, *figures, one["architecture"])
+    console.print(table)
+
+
+def _value(choice: object) -> str:
+    return str(choice).lower() if isinstance(choice, bool) else str(choice)

@@ -1,0 +1,34 @@
+"""The command that takes a network away: ``export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from constraints.errors import ExitCode
+from nas.architecture.named import is_network
+from nas.cli.common import interruptible
+from nas.results import export as exports
+from nas.results.selection import find
+from nas.search.storage import run_folder
+from nas.search.study import open_study, quiet
+
+
+@interruptible("a file that was not finished is not there")
+def export(
+    trial: str, to: Path, name: str | None, storage: str, *, data: str | None, untrained: bool, force: bool
+) -> int:
+    """Write a trial, or with ``untrained`` any architecture, to a file whose ending says of which kind."""
+    exports.check_target(to, force=force)
+    if is_network(trial) and untrained:
+        subject = exports.of_text(trial)
+    else:
+        with quiet(), open_study(storage, name) as study:
+            folder = run_folder(storage, study.study_name)
+            subject = exports.of_trial(study, find(study, trial), folder, data=data, untrained=untrained)
+    for warning in subject.warnings:
+        Console(stderr=True).print(f"warning: {warning}", highlight=False, soft_wrap=True, markup=False)
+    for path, content in exports.write(subject, to).items():
+        print(f"wrote {path}: {content}")
+    return ExitCode.DONE

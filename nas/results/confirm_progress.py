@@ -1,0 +1,51 @@
+"""What a person sees while trials are confirmed: a bar a training, or a line an epoch; all on stderr."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from nas.results.notebook import NotebookDisplay
+
+
+class ConfirmView:
+    """Shows how far each training of a confirmation is; use it as a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        """A bar a training on a terminal and in a notebook; elsewhere a line an epoch."""
+        self._is_live = console.is_terminal
+        self._console = console
+        self._notebook = NotebookDisplay() if console.is_jupyter else None
+        self._bars = Progress(console=console, transient=True, disable=not self._is_live or console.is_jupyter)
+        self._tasks: dict[tuple[int, int], TaskID] = {}
+        self._done: dict[tuple[int, int], int] = {}
+
+    def __enter__(self) -> Self:
+        """Take the terminal."""
+        self._bars.start()
+        if self._notebook:
+            self._notebook.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the terminal back."""
+        self._bars.stop()
+        if self._notebook:
+            self._notebook.stop()
+
+    def show(self, trial: int, seed: int, done: int, total: int) -> None:
+        """Bring one training up to date."""
+        key, name = (trial, seed), f"confirm trial {trial}, seed {seed}"
+        if key not in self._tasks:
+            self._tasks[key] = self._bars.add_task(name, total=total)
+        self._bars.update(self._tasks[key], completed=done)
+        if self._notebook:
+            self._notebook.update(self._bars.get_renderable())
+        if not self._is_live and self._done.get(key) != done:
+            self._console.print(f"{name}: {done} of {total} epochs", highlight=False)
+        self._done[key] = done

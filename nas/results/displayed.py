@@ -1,0 +1,66 @@
+"""What Python users get: a leaderboard and a trial in full that show themselves, in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from constraints.errors import UnusableInputError
+from nas.results.leaderboard import Leaderboard
+from nas.results.rows import COLUMNS
+from nas.results.trial_card import Card
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ACCURACIES = ("val_accuracy", "test_accuracy", "test_std")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Board(Leaderboard):
+    """The ranked trials of a study; ``str`` is the table of the command line, a notebook shows HTML."""
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row a trial, with the columns of the CSV; an accuracy that is not known is NaN.
+
+        Raises UnusableInputError where pandas is not installed, which nothing else needs.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise UnusableInputError("pandas is not installed: to_dataframe needs it: pip install pandas") from None
+        table = pd.DataFrame([{name: getattr(row, name) for name in COLUMNS} for row in self.rows], columns=[*COLUMNS])
+        return table.astype(dict.fromkeys(_ACCURACIES, float))
+
+    def __str__(self) -> str:
+        """The table, as wide as its rows need."""
+        from nas.results.board_table import as_plain_text
+
+        return as_plain_text(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from nas.results.html import board_html
+
+        return board_html(self)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TrialCard(Card):
+    """One trial in full; ``str`` is what ``search.py show`` prints, a notebook shows HTML."""
+
+    def __str__(self) -> str:
+        """Its stages, layers, sizes, curve and constraints, 100 columns wide."""
+        from nas.results.card_table import as_plain_text
+
+        return as_plain_text(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from nas.results.html import card_html
+
+        return card_html(self)

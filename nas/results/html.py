@@ -1,0 +1,59 @@
+"""A leaderboard and a trial in full as pieces of HTML for notebooks: no script, every text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from nas.results.board_table import HEADINGS, cells, footer, title
+from nas.results.leaderboard import Leaderboard
+from nas.results.sparklines import sparkline
+
+if TYPE_CHECKING:
+    from nas.results.trial_card import Card
+
+
+def board_html(board: Leaderboard) -> str:
+    """The ranked trials as a table, with what the table of the command line says above and below it."""
+    rows = (
+        [*map(escape, cells(row, deviation=True)), sparkline(row.curve), f"<code>{escape(row.architecture)}</code>"]
+        for row in board.rows
+    )
+    below = (f"<p>{escape(line.plain)}</p>" for line in footer(board, wide=True))
+    return "\n".join(
+        ["<div>", f"<p><b>{escape(title(board))}</b></p>", *_table([*HEADINGS, "architecture"], rows), *below, "</div>"]
+    )
+
+
+def card_html(card: Card) -> str:
+    """One trial: its stages as a table, its learning curve, and the report of its network."""
+    row = card.row
+    stages = (
+        [
+            escape(stage.name),
+            f"<code>{escape('-'.join(stage.blocks))}</code>",
+            "x".join(map(str, stage.output)),
+            "x".join(map(str, stage.receptive_field or ())),
+            f"{stage.params:,}",
+            f"{stage.macs:,}",
+        ]
+        for stage in card.stages
+    )
+    known = f"study {card.study}, trial {row.trial}: {row.state}, {row.epochs} epochs {sparkline(row.curve)}"
+    return "\n".join(
+        [
+            "<div>",
+            f"<p><b>{escape(known)}</b><br><code>{escape(row.architecture)}</code></p>",
+            *_table(["stage", "blocks", "output", "RF", "params", "MACs"], stages),
+            card.report._repr_html_(),
+            "</div>",
+        ]
+    )
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
+    """Lines of a table whose cells are HTML already."""
+    yield "<table><tr>" + "".join(f"<th>{escape(heading)}</th>" for heading in headings) + "</tr>"
+    yield from ("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    yield "</table>"

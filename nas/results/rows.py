@@ -1,0 +1,90 @@
+"""One trial as a row of a leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args
+
+from nas.results.summary_cache import Seen
+from nas.search.stored import TrialState
+from nas.search.study import CONFIRMED, CURVE, REASON, TARGET, accuracy
+from nas.space.attributes import ARCHITECTURE
+
+State = Literal["complete", "pruned", "running", "failed"]
+STATES: tuple[State, ...] = get_args(State)
+_NAMES: Mapping[int, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "running",
+    TrialState.FAIL: "failed",
+}
+
+
+class Source(NamedTuple):
+    """Where a trial is: what a later command needs beside its number."""
+
+    storage: str
+    study: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One trial; an accuracy that is not known yet is None."""
+
+    rank: int
+    trial: int
+    state: State
+    val_accuracy: float | None
+    test_accuracy: float | None
+    params: int
+    macs: int
+    receptive_field: int
+    epochs: int
+    seconds: float
+    meets_target: bool
+    architecture: str
+    test_std: float | None = None
+    pareto: bool = False
+    """Whether no other row shown is as good in accuracy and in every cost of the study, and better in one."""
+    reason: str = ""
+    curve: tuple[float, ...] = ()
+    source: Source | None = field(default=None, repr=False, compare=False)
+    """None where the study was read without knowing its storage."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row of the JSON document."""
+        return {name: getattr(self, name) for name in COLUMNS} | {"curve": list(self.curve)}
+
+
+COLUMNS = tuple(name for name in Row.__dataclass_fields__ if name not in {"curve", "source"})
+"""What is one text or number of a row."""
+SORT_KEYS = tuple(name for name in COLUMNS if name != "rank")
+METRICS = tuple(name for name in SORT_KEYS if name not in {"state", "architecture", "reason"})
+"""What rows can be chosen by with a comparison."""
+
+
+def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = None) -> Row:
+    """The row of a trial that has a network; its rank is not known yet."""
+    attrs, value, target = trial.user_attrs, accuracy(trial), study_attrs.get(TARGET)
+    confirmed = study_attrs.get(f"{CONFIRMED}{trial.number}", {})
+    curve = attrs.get(CURVE, ())
+    return Row(
+        rank=0,
+        trial=trial.number,
+        state=_NAMES[trial.state],
+        val_accuracy=value,
+        test_accuracy=confirmed.get("mean"),
+        test_std=confirmed.get("std"),
+        params=attrs["params"],
+        macs=attrs["macs"],
+        receptive_field=attrs["receptive_field"],
+        epochs=max(trial.intermediate_values, default=0),
+        seconds=round(sum(epoch["seconds"] for epoch in curve), 1),
+        meets_target=trial.state == TrialState.COMPLETE and value is not None and target is not None and value > target,
+        architecture=attrs[ARCHITECTURE],
+        reason=attrs.get(REASON, ""),
+        curve=tuple(epoch["val_accuracy"] for epoch in curve),
+        source=source,
+    )

@@ -1,0 +1,33 @@
+"""Which trial a person means: by its number, as ``best``, by its network's text, or by a known network's name."""
+
+from __future__ import annotations
+
+from constraints.errors import UnusableInputError
+from nas.architecture import named
+from nas.results.leaderboard import Study, leaderboard
+from nas.results.rows import Row
+
+
+def find(study: Study, trial: str | int) -> Row:
+    """The row of a trial's number, of ``best`` (the best complete trial), or of a network's text or name.
+
+    Raises UnusableInputError where the study holds no such trial, ArchitectureError for a text that is no network.
+    """
+    wanted = str(trial)
+    if wanted == "best":
+        return leaderboard(study).best
+    network = str(named.architecture(wanted)) if named.is_network(wanted) else wanted
+    rows = leaderboard(study, top=None).rows
+    for row in rows:
+        if str(row.trial) == wanted or row.architecture in {wanted, network}:
+            return row
+    known = f"trials 0 to {max(r.trial for r in rows)}" if rows else "no trials yet"
+    raise UnusableInputError(
+        f"no such trial: {wanted!r}: the study holds {known}; give a number, best or an architecture"
+    )
+
+
+def best(study: Study, count: int = 1) -> tuple[Row, ...]:
+    """The ``count`` best complete trials; UnusableInputError, with what there is, where none is complete."""
+    board = leaderboard(study, top=count, states=["complete"])
+    return board.rows or (board.best,)

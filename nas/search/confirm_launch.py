@@ -1,0 +1,48 @@
+"""A confirmation: configuration -> workers, lock and trainings of a study's trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nas.search.confirm import Confirmation, Progress, confirm
+from nas.search.holding import hold, one_line_errors
+from nas.search.launch import confirm_feed, precisions
+from nas.search.resources import engine
+from nas.search.storage import run_folder
+from nas.search.study import identity
+
+if TYPE_CHECKING:
+    import optuna
+
+    from nas.config import LaunchConfig
+    from nas.training.datasets import Dataset
+
+
+def confirm_trials(
+    study: optuna.Study,
+    trials: Sequence[tuple[int, str]],
+    config: LaunchConfig,
+    dataset: Dataset,
+    *,
+    seeds: Sequence[int],
+    epochs: int | None,
+    progress: Progress,
+) -> list[Confirmation]:
+    """Retrain (number, architecture) pairs on all training images of the study's ``dataset``; the test set judges.
+
+    ``epochs`` None is the search's budget of one candidate; of ``config`` the storage, the study and the workers count.
+    Raises UnusableInputError where another process confirms trials of the study, and as ``confirm`` does.
+    """
+    with hold(config.storage, study.study_name, "confirm"), one_line_errors():
+        return confirm(
+            study,
+            trials,
+            engine=engine(config, tasks=len(trials) * len(seeds)),
+            feed=confirm_feed(dataset),
+            seeds=seeds,
+            epochs=epochs or identity(study)["epochs"],
+            folder=run_folder(config.storage, study.study_name),
+            progress=progress,
+            precisions=precisions(study),
+        )

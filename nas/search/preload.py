@@ -1,0 +1,9 @@
+"""What every worker imports, loaded once by the process that workers are forked from."""
+
+import safetensors.torch
+
+import nas.architecture.model
+import nas.search.worker
+import nas.training.train
+
+__all__ = ["nas", "safetensors"]

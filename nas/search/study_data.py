@@ -1,0 +1,31 @@
+"""The data of a study, opened again where it was or where it is now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from constraints.errors import UnusableInputError
+from nas.search.study import SOURCE, identity
+
+if TYPE_CHECKING:
+    import optuna
+
+    from nas.training.datasets import Dataset
+    from nas.training.images import Progress
+
+
+def load_study_data(study: optuna.Study, source: str | None = None, progress: Progress | None = None) -> Dataset:
+    """The data set that a study was made with, from ``source``, or from where its last launch read it.
+
+    ``progress(done, total)`` counts decoded images. Raises UnusableInputError for data that cannot be opened or has
+    other content.
+    """
+    from nas.training import datasets
+
+    place = source or study.user_attrs.get(SOURCE, "auto")
+    dataset = datasets.load(place, progress=progress)
+    if dataset.content_hash != identity(study)["data"]["hash"]:
+        raise UnusableInputError(
+            f"other data: {place} is not what study {study.study_name!r} was made with: give that with --data"
+        )
+    return dataset

@@ -1,0 +1,88 @@
+"""How workers start: forked from one server that has loaded torch, without the program's main module."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing import context
+from types import ModuleType
+from typing import Any
+
+PRELOADED = "nas.search.preload"
+"""What the server imports before it forks: all that training needs, and no data."""
+
+FORKED = sys.platform.startswith("linux")
+"""Elsewhere libraries break in a forked process, and every worker is a new Python."""
+
+_PAUSES = (0.05, 0.2, 1.0, 5.0)
+
+if FORKED:
+    _Base: type[context.ForkServerProcess | context.SpawnProcess] = context.ForkServerProcess
+    _BaseContext: type[context.ForkServerContext | context.SpawnContext] = context.ForkServerContext
+else:
+    _Base, _BaseContext = context.SpawnProcess, context.SpawnContext
+
+
+class WorkerProcess(_Base):  # type: ignore[valid-type,misc]
+    """A worker that does not run the program's main module again.
+
+    So it starts from a notebook, which has no such file, and from a script that does not guard its main part.
+    """
+
+    def start(self) -> None:
+        """Start while ``__main__`` is an empty module, of which there is nothing to run."""
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            with _environment(_imports_as_here()):
+                self._start()
+        finally:
+            sys.modules["__main__"] = main
+
+    def _start(self) -> None:
+        for seconds in _PAUSES:
+            try:
+                super().start()
+            except (ConnectionError, EOFError):  # the server was killed, and its end is not known yet
+                time.sleep(seconds)
+            else:
+                return
+        super().start()
+
+
+class WorkerContext(_BaseContext):  # type: ignore[valid-type,misc]
+    """Makes the workers of one engine, and knows them, since a program may have other children."""
+
+    def __init__(self) -> None:
+        """No process is started here."""
+        self.workers: list[WorkerProcess] = []
+        multiprocessing.set_forkserver_preload([PRELOADED])
+
+    def Process(self, *args: Any, **kwargs: Any) -> WorkerProcess:
+        """A worker that has not started."""
+        self.workers = [worker for worker in self.workers if worker.is_alive()]
+        self.workers.append(WorkerProcess(*args, **kwargs))
+        return self.workers[-1]
+
+
+def _imports_as_here() -> Mapping[str, str]:
+    """Variables with which the server imports what this process would; Python 3.11 does not tell it ``sys.path``."""
+    return {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path), "PYTHONSAFEPATH": "1"}
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,19 @@
+"""The version of this package."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+from pathlib import Path
+
+NAME = "neural-architecture-search"
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+
+
+def version() -> str:
+    """As it was installed; of a source tree that never was, what its pyproject.toml says."""
+    try:
+        return installed(NAME)
+    except PackageNotFoundError:
+        return str(tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["version"])

@@ -1,0 +1,37 @@
+"""The names of the package: each is what it says, whatever was imported before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import constraints
+
+FOLDER = Path(constraints.__file__).parent
+
+
+def test_every_name_loads() -> None:
+    assert {name for name in constraints.__all__ if getattr(constraints, name) is None} == set()
+    assert set(constraints.__all__) <= set(dir(constraints))
+
+
+def test_no_module_hides_a_name() -> None:
+    modules = {path.stem for path in FOLDER.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert modules.isdisjoint(constraints.__all__)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'constraints' has no attribute 'chek'"):
+        getattr(constraints, "chek")  # noqa: B009 (a type checker knows that too)
+
+
+def test_the_rules_need_no_torch() -> None:
+    code = (
+        "import sys; from constraints import ASSIGNMENT, Constraint, Layer, Metrics, Verdict, parse, Report\n"
+        "assert parse(ASSIGNMENT[1]).metric == 'params'; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

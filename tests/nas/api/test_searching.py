@@ -1,0 +1,95 @@
+"""A search and its confirmation from Python, in this process."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import nas
+import search
+from constraints.errors import UnusableInputError
+from nas.config import LaunchConfig, LaunchFields
+from nas.training import datasets
+from tests.engines import search_in_this_process
+
+Captured = pytest.CaptureFixture[str]
+
+
+def test_every_field_of_the_configuration_is_one_of_the_call() -> None:
+    assert set(typing.get_type_hints(LaunchFields)) == set(LaunchConfig.model_fields)
+
+
+def test_a_search_its_board_and_its_confirmation(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search_in_this_process(monkeypatch)
+    found = nas.launch(
+        data="digits", space="tiny", trials=2, epochs=1, workers=1, device="cpu", target=0.999, confirm=1,
+        storage=here / "own.log", study="mine", constraints=["params < 20k"],
+    )  # fmt: skip
+    assert capfd.readouterr() == ("", "")
+    assert (found.ended, found.unfinished, found.reached) == ("every trial of the budget is done", 0, False)
+    assert [row.state for row in found.board.rows] == ["complete", "complete"]
+    assert all(row.params < 20_000 for row in found.board.rows)
+    assert found.best.source == (str(here / "own.log"), "mine")
+    (confirmation,) = found.confirmations
+    assert confirmation.trial == found.best.trial
+    again = nas.confirm(found.best, seeds=2, workers=1, device="cpu")
+    assert (again.seeds, again.accuracies[0]) == ((0, 1), confirmation.accuracies[0])
+    assert capfd.readouterr() == ("", "")
+    assert nas.leaderboard(here / "own.log").best.test_accuracy == again.mean
+    assert nas.export(found.best, here / "net.py") == (here / "net.py", here / "net.safetensors")
+
+
+def test_progress_is_printed_when_asked_for(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    search_in_this_process(monkeypatch)
+    nas.launch(data="digits", space="tiny", trials=1, epochs=1, workers=1, device="cpu", confirm=1, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "trial 0: " in err
+    assert "confirm trial 0, seed 0: 1 of 1 epochs\n" in err
+
+
+def test_fields_win_over_a_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search_in_this_process(monkeypatch)
+    (here / "used.toml").write_text('data = "digits"\nspace = "tiny"\ntrials = 5\nepochs = 1\nstudy = "filed"\n')
+    found = nas.launch("used.toml", trials=1, workers=1, device="cpu")
+    assert (found.board.study, len(found.board.rows)) == ("filed", 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "flags"),
+    [
+        ({"trials": 0}, ("--trials", "0")),
+        ({"space": "huge"}, ("--space", "huge")),
+        ({"data": "none.tar"}, ("--data", "none.tar")),
+        ({"constraints": ["parms < 3"]}, ("--require", "parms < 3")),
+    ],
+)
+def test_an_error_is_the_line_of_the_command(fields: LaunchFields, flags: tuple[str, ...], capsys: Captured) -> None:
+    request: LaunchFields = {"data": "digits", "space": "tiny", **fields}
+    with pytest.raises(UnusableInputError) as caught:
+        nas.launch(**request)
+    assert search.run(["launch", "--data", "digits", "--space", "tiny", *flags]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"error: {caught.value}"
+
+
+def test_a_doubt_about_the_data_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    search_in_this_process(monkeypatch)
+    digits = replace(datasets.load("digits"), warnings=("digits take its place",))
+    monkeypatch.setattr(datasets, "load", lambda source, **_: digits)
+    with pytest.warns(UserWarning, match=r"^digits take its place$"):
+        nas.launch(space="tiny", trials=1, epochs=1, workers=1, device="cpu")
+
+
+def test_where_nothing_is_complete_the_best_says_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    search_in_this_process(monkeypatch)
+    found = nas.launch(data="digits", space="tiny", timeout=0.001, workers=1, device="cpu", confirm=1)
+    assert found.ended == "the time is spent"
+    with pytest.raises(
+        UnusableInputError, match=r"^no trial is complete: study search holds (no trials|1 running): let "
+    ):
+        _ = found.best

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from constraints.errors import UnusableInputError
+from nas.cli.common import InterruptedCommandError, check_counts, expressions, interruptible, wide_console
+
+
+def test_an_interruption_says_what_is_left() -> None:
+    expected = pytest.raises(InterruptedCommandError, match=r"^interrupted: nothing was written$")
+    with expected as caught, interruptible("nothing was written"):
+        raise KeyboardInterrupt
+    assert caught.value.exit_code == 130
+
+
+def test_counts_are_checked() -> None:
+    check_counts(top=1, epochs=None)
+    with pytest.raises(UnusableInputError, match=r"^--seeds: 0: give 1 or more$"):
+        check_counts(top=1, seeds=0)
+
+
+def test_constraints_come_from_a_file_then_from_flags(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text('require = ["params < 200k"]')
+    assert expressions(["macs < 1M"], file) == ["params < 200k", "macs < 1M"]
+    assert expressions([], None) is None
+
+
+def test_a_pipe_is_120_columns_wide_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert wide_console().width == 120
+    monkeypatch.setenv("COLUMNS", "90")
+    assert wide_console().width == 90

@@ -1,0 +1,175 @@
+"""``launch`` and ``confirm``, in this process."""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from PIL import Image
+
+import search
+from nas.cli.search import _ending
+from nas.cpu import cpu_class
+from nas.search.budget import Summary
+from nas.search.storage import open_storage
+from tests.engines import search_in_this_process
+from tests.nas.cli.refused import refused
+from tests.nas.results.known import add, known_study
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def study(here: Path) -> optuna.Study:
+    (here / "runs").mkdir()
+    return known_study(here / "runs" / "journal.log")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["99"], "no such trial: '99': the study holds trials 0 to 5; give a number, best or an architecture"),
+        (["network-9"], "no such trial: 'network-9': "),
+        (["--format", "csv"], "unknown format: 'csv': use table, json"),
+        (["--seeds", "0"], "--seeds: 0: give 1 or more"),
+        (["--epochs", "0"], "--epochs: 0: give 1 or more"),
+        (["--top", "-1"], "--top: -1: give 1 or more"),
+        (["--workers", "0"], "--workers: 0: Input should be greater than or equal to 1"),
+    ],
+)
+def test_a_confirmation_that_cannot_be_made(
+    study: optuna.Study, capsys: Captured, arguments: list[str], message: str
+) -> None:
+    assert refused(capsys, "confirm", *arguments).startswith(message)
+
+
+def test_without_a_complete_trial_there_is_nothing_to_confirm(here: Path, capsys: Captured) -> None:
+    study = optuna.create_study(storage=open_storage("journal.log", write=True), study_name="new")
+    add(study, [], params=1, state=optuna.trial.TrialState.RUNNING)
+    text = refused(capsys, "confirm", "--storage", "journal.log")
+    assert text == "no trial is complete: study new holds 1 running: let the search continue"
+
+
+def picture(place: Path, shade: int) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8, 3), shade, dtype=np.uint8)).save(place)
+
+
+@pytest.fixture
+def pictures(here: Path) -> Path:
+    """Two classes, three images each in training and test."""
+    for part in ("train", "test"):
+        for kind in ("cat", "dog"):
+            for number in range(3):
+                picture(here / "pictures" / part / kind / f"{number}.png", 40 * number)
+    return here / "pictures"
+
+
+def launched(capsys: Captured, source: Path | str) -> str:
+    return refused(capsys, "launch", "--data", str(source), "--space", "tiny", "--trials", "1", "--device", "cpu")
+
+
+def test_data_that_is_not_there(here: Path, capsys: Captured) -> None:
+    text = launched(capsys, "absent.tar")
+    assert "absent.tar" in text
+    assert not (here / "runs").exists()
+
+
+def test_an_archive_that_is_damaged(pictures: Path, capsys: Captured) -> None:
+    archive = pictures.with_suffix(".tar.gz")
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(pictures, arcname=".")
+    content = archive.read_bytes()
+    for damaged in (b"not a tar", content[: len(content) // 2], content[:200] + b"\xff" * 50 + content[250:]):
+        archive.write_bytes(damaged)
+        assert str(archive) in launched(capsys, archive)
+
+
+def test_one_class_is_not_enough(pictures: Path, capsys: Captured) -> None:
+    for part in ("train", "test"):
+        for image in (pictures / part / "dog").iterdir():
+            image.unlink()
+        (pictures / part / "dog").rmdir()
+    assert "class" in launched(capsys, pictures)
+
+
+def test_an_image_that_does_not_decode_is_named(pictures: Path, capsys: Captured) -> None:
+    broken = pictures / "train" / "dog" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    assert str(broken) in launched(capsys, pictures)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--space", "huge"], "huge"),
+        (["--trials", "0"], "--trials: 0: Input should be greater than or equal to 1"),
+        (["--timeout", "soon"], "--timeout: 'soon': not a duration"),
+        (["--require", "parms < 3"], "unknown metric: 'parms'"),
+        (["--config", "none.toml"], "cannot read none.toml: No such file or directory"),
+        (["--write-config", "none/used.toml"], "cannot write none/used.toml: No such file or directory"),
+        (["--format", "pdf"], "unknown format: 'pdf'"),
+    ],
+)
+def test_a_launch_that_cannot_be_made_makes_nothing(
+    here: Path, capsys: Captured, flags: list[str], message: str
+) -> None:
+    assert message in refused(capsys, "launch", "--data", "digits", *flags)
+    assert not (here / "runs").exists()
+
+
+def test_a_storage_that_is_no_journal_is_left_alone(here: Path, capsys: Captured) -> None:
+    (here / "notes.txt").write_text("milk\n")
+    flags = ("--data", "digits", "--space", "tiny", "--device", "cpu")
+    assert search.run(["launch", *flags, "--storage", "notes.txt"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: cannot read the storage notes.txt: it is not a journal of Optuna")
+    assert {path.name for path in here.iterdir()} == {"notes.txt", "cache"}
+    assert (here / "notes.txt").read_text() == "milk\n"
+
+
+@pytest.mark.parametrize(
+    ("unfinished", "text"),
+    [
+        (0, "the time is spent"),
+        (1, "the time is spent; 1 trial is unfinished: launch again to continue"),
+        (2, "the time is spent; 2 trials are unfinished: launch again to continue"),
+    ],
+)
+def test_the_end_of_a_search_says_what_is_left_to_do(unfinished: int, text: str) -> None:
+    summary = Summary(ended="the time is spent", unfinished=unfinished, best=None, reached=False)
+    assert _ending(summary) == text
+
+
+@pytest.mark.timeout(1200)
+def test_a_search_then_its_confirmation(here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    search_in_this_process(monkeypatch)
+    common = ("--device", "cpu", "--workers", "1", "--format", "json")
+    launch = ("launch", "--data", "digits", "--space", "tiny", "--trials", "2", "--epochs", "1", *common)
+    assert search.run([*launch, "--target", "0.99"]) == 1
+    out, err = capsys.readouterr()
+    board = json.loads(out)
+    assert [row["state"] for row in board["rows"]] == ["complete", "complete"]
+    assert [row["test_accuracy"] for row in board["rows"]] == [None, None]
+    assert "search ended: every trial of the budget is done\n" in err
+    paces = re.findall(
+        r"^an epoch takes about \S+s here with 1 worker \((.+)\): the .+ left allow about .+ by halving$", err, re.M
+    )
+    assert paces == [cpu_class()]
+    assert search.run(["confirm", "best", "--seeds", "2", *common]) == 1, "the target is not reached"
+    out, err = capsys.readouterr()
+    (found,) = json.loads(out)
+    assert found["trial"] == board["rows"][0]["trial"]
+    assert found["architecture"] == board["rows"][0]["architecture"]
+    assert found["mean"] == pytest.approx(sum(found["accuracies"]) / 2)
+    assert len(found["accuracies"]) == 2
+    assert "seed 1: 1 of 1 epochs\n" in err
+    assert search.run(["leaderboard", "--format", "json"]) == 0
+    best = json.loads(capsys.readouterr().out)["rows"][0]
+    assert best["test_accuracy"] == found["mean"]
+    assert best["val_accuracy"] == board["rows"][0]["val_accuracy"]

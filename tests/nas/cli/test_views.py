@@ -1,0 +1,135 @@
+"""The commands that only read a study, in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+
+import search
+from nas.results.leaderboard import leaderboard
+from nas.search.storage import open_storage
+from tests.nas.cli.refused import refused
+from tests.nas.results.known import PLAIN, known_study, network_study
+
+Captured = pytest.CaptureFixture[str]
+NETWORKS = ("--storage", "networks.log")
+
+
+@pytest.fixture
+def study(here: Path) -> optuna.Study:
+    (here / "runs").mkdir()
+    return known_study(here / "runs" / "journal.log")
+
+
+@pytest.fixture
+def networks(here: Path) -> optuna.Study:
+    return network_study(here / "networks.log")
+
+
+def test_the_leaderboard_in_each_format(study: optuna.Study, capsys: Captured) -> None:
+    assert search.run(["leaderboard", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert json.loads(out) == json.loads(json.dumps(leaderboard(study).as_dict()))
+    for form, start in (("csv", "rank,trial,state,val_accuracy"), ("markdown", "| # | trial |"), ("table", "study")):
+        assert search.run(["leaderboard", "--format", form, "--study", "known"]) == 0
+        assert capsys.readouterr().out.startswith(start)
+
+
+def test_flags_choose_rows(study: optuna.Study, capsys: Captured) -> None:
+    def rows(*flags: str) -> list[int]:
+        assert search.run(["leaderboard", "--format", "json", *flags]) == 0
+        return [row["trial"] for row in json.loads(capsys.readouterr().out)["rows"]]
+
+    assert rows("--top", "2") == [1, 2]
+    assert rows("--sort", "params", "--top", "1") == [3]
+    assert rows("--state", "failed, running") == [5, 4]
+    assert rows("--pareto", "--state", "complete") == [1, 2, 0]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_keeps_to_the_columns_it_is_given(
+    study: optuna.Study, capsys: Captured, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert search.run(["leaderboard"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert ("architecture" in lines[1]) is (width == 120)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--format", "xml"], "unknown format: 'xml': use table, json, csv, markdown"),
+        (["--sort", "size"], "unknown sort key: 'size': use "),
+        (["--state", "complete,done"], "unknown state: 'done': use complete, pruned, running, failed"),
+        (["--study", "other"], "no such study: 'other': this storage holds known"),
+        (["--top", "0"], "--top: 0: give 1 or more"),
+        (["--watch", "--format", "json"], "--watch shows a table only: 'json': leave one of the two flags out"),
+        (["--storage", "none.log"], "no storage at none.log: nothing was launched here"),
+        (["--colour"], "no such option: --colour"),
+    ],
+)
+def test_a_leaderboard_that_cannot_be_shown(
+    study: optuna.Study, capsys: Captured, flags: list[str], message: str
+) -> None:
+    assert refused(capsys, "leaderboard", *flags).startswith(message)
+
+
+def test_one_of_several_studies_must_be_named(study: optuna.Study, capsys: Captured) -> None:
+    storage = open_storage("runs/journal.log", write=True)
+    optuna.create_study(storage=storage, study_name="second")
+    assert refused(capsys, "leaderboard") == ("several studies in this storage: known, second: choose one with --study")
+    assert search.run(["leaderboard", "--study", "second", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == []
+
+
+def test_debug_adds_the_traceback(here: Path, capsys: Captured) -> None:
+    assert search.run(["leaderboard", "--storage", "none.log", "--debug"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback (most recent call last):\n")
+    assert err.splitlines()[-1].startswith("error: no storage at none.log")
+
+
+@pytest.mark.usefixtures("networks")
+@pytest.mark.parametrize("trial", ["best", "0", PLAIN])
+def test_a_trial_is_found_by_number_text_or_as_the_best(trial: str, capsys: Captured) -> None:
+    assert search.run(["show", trial, *NETWORKS, "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["trial"], document["architecture"]) == (0, PLAIN)
+    assert document["report"]["metrics"]["receptive_field"] == 107
+
+
+@pytest.mark.usefixtures("networks")
+def test_show_is_a_table(capsys: Captured) -> None:
+    assert search.run(["show", *NETWORKS]) == 0
+    assert "study networks, trial 0: complete, 3 epochs" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("networks")
+def test_compare_has_both_sides(capsys: Captured) -> None:
+    assert search.run(["compare", "0", "1", *NETWORKS, "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["left"]["trial"], document["right"]["trial"]) == (0, 1)
+    assert search.run(["compare", "0", "1", *NETWORKS]) == 0
+    assert "difference" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("networks")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "9"], "no such trial: '9': the study holds trials 0 to 2"),
+        (["show", "seed"], "no such trial: 'seed': the study holds trials 0 to 2"),
+        (["show", "best", "--format", "xml"], "unknown format: 'xml': use table, json"),
+        (["compare", "0", "x"], "no such trial: 'x'"),
+        (["report", "--to", "study.txt"], "the report is a page: 'study.txt': give a file name that ends with .html"),
+        (["report", "--to", "none/study.html"], "cannot write none/study.html: No such file or directory"),
+    ],
+)
+def test_one_line_for_each_error(arguments: list[str], message: str, capsys: Captured) -> None:
+    assert refused(capsys, *arguments, *NETWORKS).startswith(message)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+
+from constraints.errors import UnusableInputError
+from nas.search.study import IDENTITY, SOURCE
+from nas.search.study_data import load_study_data
+from nas.training import datasets
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    study = optuna.create_study(study_name="known")
+    study.set_user_attr(IDENTITY, {"data": {"hash": datasets.load("digits").content_hash}})
+    return study
+
+
+def test_the_data_is_read_where_it_was(study: optuna.Study) -> None:
+    study.set_user_attr(SOURCE, "digits")
+    assert load_study_data(study).name == "digits"
+
+
+def test_or_where_it_is_now(study: optuna.Study) -> None:
+    study.set_user_attr(SOURCE, "gone.tar")
+    with pytest.raises(UnusableInputError, match=r"^no such data: gone\.tar"):
+        load_study_data(study)
+    assert load_study_data(study, "digits").name == "digits"
+
+
+def test_other_data_is_refused(study: optuna.Study) -> None:
+    study.set_user_attr(IDENTITY, {"data": {"hash": "another"}})
+    with pytest.raises(UnusableInputError, match=r"^other data: digits is not what study 'known' was made with: give"):
+        load_study_data(study, "digits")

@@ -1,0 +1,43 @@
+"""The names of the package: each is there, loads on first use, and is hidden by no module."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nas
+
+FOLDER = Path(nas.__file__).parent
+
+
+def test_every_name_loads() -> None:
+    assert {name for name in nas.__all__ if getattr(nas, name) is None} == set()
+    assert set(nas.__all__) <= set(dir(nas))
+
+
+def test_no_module_hides_a_name() -> None:
+    modules = {path.stem for path in FOLDER.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert modules.isdisjoint(nas.__all__)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'nas' has no attribute 'lunch'"):
+        getattr(nas, "lunch")  # noqa: B009 (a type checker knows that too)
+
+
+def loaded(code: str) -> list[str]:
+    """What of the heavy packages a program loads."""
+    heavy = "print(*sorted({'torch', 'optuna', 'pandas', 'rich', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", f"import sys, nas\n{code}\n{heavy}"], capture_output=True, check=True)
+    return done.stdout.decode().split()
+
+
+def test_the_package_alone_loads_nothing() -> None:
+    assert loaded("") == []
+
+
+def test_the_sampler_needs_no_torch() -> None:
+    assert "torch" not in loaded("nas.FeasibleSampler; nas.suggest; nas.parse; nas.leaderboard; nas.LaunchConfig")
