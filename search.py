@@ -276,10 +276,18 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
     except typer.Abort:
         return _complain("interrupted", ExitCode.INTERRUPTED)
     except Exception as error:
-        if not hasattr(error, "format_message"):  # how typer's usage errors, of any version, are recognised
-            raise
         details = traceback.format_exc() if debug else ""
-        return _complain(f"{_lower(error.format_message())}: see search.py --help", ExitCode.UNUSABLE, details)
+        if hasattr(error, "format_message"):  # how typer's usage errors, of any version, are recognised
+            return _complain(f"{_lower(error.format_message())}: see search.py --help", ExitCode.UNUSABLE, details)
+        return _complain(_fault(error, debug=debug), ExitCode.TOOL_FAILED, details)
+
+
+def _fault(error: Exception, *, debug: bool) -> str:
+    """What to say of an exception that nothing here raises on purpose."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    advice = "report it with these lines" if debug else "run it again with --debug, and report what that prints"
+    what = str(error) or "no message"
+    return f"a fault of this tool: {type(error).__name__}: {what} ({Path(frame.filename).name}:{frame.lineno}): {advice}"
 
 
 def _complain(message: str, code: int, details: str = "") -> int:

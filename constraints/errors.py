@@ -16,6 +16,8 @@ class ExitCode(IntEnum):
     """The input cannot be used."""
     MODEL_FAILED = 3
     """The user's model code itself raised, hung, or outgrew its limits."""
+    TOOL_FAILED = 4
+    """A fault of this tool itself."""
     INTERRUPTED = 130
     """Ctrl-C, or a request to end; everything finished so far is kept."""
 

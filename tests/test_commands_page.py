@@ -1,0 +1,62 @@
+"""docs/commands.md names every command, every exit code and every key of the JSON documents that commands print."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import search
+from constraints.errors import ExitCode
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+BY_NAME = ("counts", "rejected", "metrics", "ranges", "differences")
+"""Keys whose own keys are names of metrics, states or rules."""
+
+
+def rows(heading: str) -> list[str]:
+    section = PAGE.split(f"\n## {heading}\n")[1] if heading else PAGE
+    return [line for line in section.split("\n## ")[0].splitlines() if line.startswith("| ")][1:]
+
+
+def words(row: str) -> set[str]:
+    return set(re.findall(r"`(\w+)`", row))
+
+
+def keys(document: Any) -> set[str]:
+    if isinstance(document, list):
+        return set().union(*map(keys, document))
+    if not isinstance(document, dict):
+        return set()
+    return set(document).union(*(keys(value) for name, value in document.items() if name not in BY_NAME))
+
+
+@pytest.mark.parametrize(
+    ("output", "commands"),
+    [
+        ("validate-mended", ["validate"]),
+        ("leaderboard", ["leaderboard"]),
+        ("show", ["show", "leaderboard", "validate"]),
+        ("compare", ["compare", "show", "leaderboard", "validate"]),
+        ("space-assignment", ["space"]),
+    ],
+)
+def test_every_key_that_a_command_prints_is_described(output: str, commands: list[str]) -> None:
+    text = (ROOT / "tests" / "outputs" / f"{output}.json.txt").read_text(encoding="utf-8")
+    document, _ = json.JSONDecoder().raw_decode(text[text.index("\n{") + 1 :])
+    described = [row for row in rows("JSON documents") if words(row.split("|")[1]) & set(commands)]
+    assert len(described) == len(commands)
+    assert keys(document) - {"file", "line"} <= set().union(*map(words, described))
+
+
+def test_every_exit_code_is_there() -> None:
+    assert [int(row.split("|")[1]) for row in rows("Exit codes")] == [int(code) for code in ExitCode]
+
+
+def test_every_command_is_there() -> None:
+    names = {command.name or command.callback.__name__ for command in search.app.registered_commands if command.callback}
+    assert set().union(*(words(row.split("|")[1]) for row in rows(""))) >= names
