@@ -266,28 +266,26 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
     debug = "--debug" in argv
     try:
         code = app(args=[a for a in argv if a != "--debug"], prog_name=name, standalone_mode=False)
-        if code == ExitCode.INTERRUPTED:  # what typer makes of Ctrl-C
-            return _complain("interrupted", ExitCode.INTERRUPTED)
-        return code if isinstance(code, int) else ExitCode.DONE
-    except KeyboardInterrupt:
-        return _complain("interrupted", ExitCode.INTERRUPTED)
-    except ConstraintError as error:
-        return _complain(str(error), error.exit_code, (error.traceback or traceback.format_exc()) if debug else "")
-    except typer.Abort:
-        return _complain("interrupted", ExitCode.INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort):
+        code = ExitCode.INTERRUPTED
     except Exception as error:
-        details = traceback.format_exc() if debug else ""
-        if hasattr(error, "format_message"):  # how typer's usage errors, of any version, are recognised
-            return _complain(f"{_lower(error.format_message())}: see search.py --help", ExitCode.UNUSABLE, details)
-        return _complain(_fault(error, debug=debug), ExitCode.TOOL_FAILED, details)
+        return _failed(error, debug=debug)
+    if code == ExitCode.INTERRUPTED:  # what typer makes of Ctrl-C
+        return _complain("interrupted", ExitCode.INTERRUPTED)
+    return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _fault(error: Exception, *, debug: bool) -> str:
-    """What to say of an exception that nothing here raises on purpose."""
+def _failed(error: Exception, *, debug: bool) -> int:
+    """Say in one line what went wrong, and whose fault it is; with ``debug`` after the traceback."""
+    details = traceback.format_exc() if debug else ""
+    if isinstance(error, ConstraintError):
+        return _complain(str(error), error.exit_code, (error.traceback or details) if debug else "")
+    if hasattr(error, "format_message"):  # how typer's usage errors, of any version, are recognised
+        return _complain(f"{_lower(error.format_message())}: see search.py --help", ExitCode.UNUSABLE, details)
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    advice = "report it with these lines" if debug else "run it again with --debug, and report what that prints"
-    what = str(error) or "no message"
-    return f"a fault of this tool: {type(error).__name__}: {what} ({Path(frame.filename).name}:{frame.lineno}): {advice}"
+    place = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
+    advice = "report it with the lines above" if debug else "run it again with --debug, and report what that prints"
+    return _complain(f"a fault of this tool: {place}: {advice}", ExitCode.TOOL_FAILED, details)
 
 
 def _complain(message: str, code: int, details: str = "") -> int:

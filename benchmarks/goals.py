@@ -46,7 +46,7 @@ class Goal(BaseModel):
     tolerance: float = Field(default=0, ge=0, lt=1)
     """By which share of the goal a measurement may miss it: what repeated runs scatter by."""
     unit: str = ""
-    where: str = Field(pattern=r"^(docs/)?[\w-]+\.md$")
+    where: str = Field(pattern=r"^(docs/)?([\w-]+/)?[\w-]+\.md$")
     """Page that states the figure."""
     told: str
     """The page's words for it; a number in them is the goal of one class of processors."""

@@ -13,7 +13,9 @@ FILES = [*ROOT.glob("constraints/**/*.py"), *ROOT.glob("nas/**/*.py"), ROOT / "s
 
 def arrows() -> dict[str, list[str]]:
     """Part -> what it may import, from the table."""
-    rows = [line.split("|")[1:-1] for line in (ROOT / "docs/architecture.md").read_text().splitlines() if "|" in line]
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    section = page.split("## Which part may import which\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("|")]
     return {
         part.strip().strip("`"): [name.strip().strip("`") for name in allowed.split(",") if "`" in name]
         for part, _, allowed in rows

@@ -58,5 +58,7 @@ def test_every_exit_code_is_there() -> None:
 
 
 def test_every_command_is_there() -> None:
-    names = {command.name or command.callback.__name__ for command in search.app.registered_commands if command.callback}
+    names = {
+        command.name or command.callback.__name__ for command in search.app.registered_commands if command.callback
+    }
     assert set().union(*(words(row.split("|")[1]) for row in rows(""))) >= names

@@ -30,7 +30,7 @@ from nas.search.study import DATA, IDENTITY, TARGET
 from tests.engines import search_in_this_process
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 BUDGETS = {
     "launch": ("--trials", "1", "--epochs", "1"),
     "confirm": ("--epochs", "1", "--seeds", "1", "--top", "1"),

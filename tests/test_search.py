@@ -1,0 +1,48 @@
+"""What search.py itself does: flags in, exit code and one line out."""
+
+from __future__ import annotations
+
+import pytest
+
+import nas
+import search
+from nas.cli import machine
+
+FAULT = "error: a fault of this tool: ZeroDivisionError: division by zero (test_search.py:"
+
+
+@pytest.fixture
+def _faulty(monkeypatch: pytest.MonkeyPatch) -> None:
+    def doctor(*_: object, **__: object) -> int:
+        return int(1 / 0)
+
+    monkeypatch.setattr(machine, "doctor", doctor)
+
+
+@pytest.mark.usefixtures("_faulty")
+def test_a_fault_of_the_tool_is_one_line_that_says_how_to_report_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.run(["doctor"]) == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(FAULT)
+    assert err.endswith("): run it again with --debug, and report what that prints\n")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("_faulty")
+def test_with_debug_the_traceback_is_above_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.run(["doctor", "--debug"]) == 4
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1].startswith(FAULT)
+    assert lines[-1].endswith("): report it with the lines above")
+
+
+def test_an_unknown_flag_is_unusable(capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.run(["doctor", "--colour"]) == 2
+    assert capsys.readouterr().err == "error: no such option: --colour: see search.py --help\n"
+
+
+def test_the_version_is_printed_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"{nas.__version__}\n"
