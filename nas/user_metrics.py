@@ -1,50 +1,58 @@
-"""Metrics that a user defines, of candidates: each is built and traced, because no arithmetic knows them."""
+"""Metrics that a user defines, of candidates: each is built and traced, because no arithmetic knows them.
+
+The user's code runs in the limited child of ``constraints.sandbox``; nothing here loads it.
+"""
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from constraints.errors import ModelFailedError, UnusableInputError
-from constraints.user_metrics import CustomMetric, found_in
+from constraints.errors import UnusableInputError
+from constraints.sandbox.parent import run
+from constraints.sandbox.request import Job, Limits
 from nas.architecture.spec import Architecture
 
+_CHILD = "nas.user_metrics_child"
+_LIMITS = Limits()
 
-def read_metrics(path: Path) -> tuple[CustomMetric, ...]:
+
+@dataclass(frozen=True, kw_only=True)
+class UserMetrics:
+    """The metrics that a file defines."""
+
+    path: Path
+    names: tuple[str, ...]
+    limits: Limits = _LIMITS
+    """Of the file's import, and of each network: they are measured one after another."""
+
+    def measure(self, architectures: Sequence[Architecture]) -> list[Mapping[str, Any]]:
+        """The metrics of each network, which is built and traced for them.
+
+        Raises ModelFailedError where the user's code raises, hangs, or outgrows its limits.
+        """
+        texts = [str(architecture) for architecture in architectures]
+        return _in_child("measure", {"path": str(self.path), "architectures": texts}, self.limits)
+
+
+def read_metrics(path: Path, limits: Limits = _LIMITS) -> UserMetrics:
     """The metrics that a Python file defines or imports.
 
     Raises UnusableInputError where it cannot be read or holds none, ModelFailedError where its code raises.
     """
     try:
-        code = compile(path.read_bytes(), str(path), "exec")
+        compile(path.read_bytes(), str(path), "exec")
     except OSError as error:
         raise UnusableInputError(f"cannot read metrics: {str(path)!r}: {error.strerror}: give a .py file") from None
     except SyntaxError as error:
         raise UnusableInputError(f"syntax error: {path}:{error.lineno or 1}: {error.msg}: fix that line") from None
     except ValueError as error:
         raise UnusableInputError(f"not Python source: {str(path)!r}: {error}: give a .py file") from None
-    namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
-    try:
-        exec(code, namespace)  # the user's own file, named on the user's own command line
-    except Exception as error:
-        reason = f"{path} raised {type(error).__name__}: {error}"
-        raise ModelFailedError(reason, traceback=traceback.format_exc()) from error
-    found = found_in(namespace)
-    if not found:
-        raise UnusableInputError(f"no metric in {path}: decorate a function of (model, trace) with constraints.metric")
-    return found
+    return UserMetrics(path=path, names=tuple(_in_child("names", {"path": str(path)}, limits)), limits=limits)
 
 
-def figures(metrics: tuple[CustomMetric, ...], architecture: Architecture) -> Mapping[str, Any]:
-    """The metrics of a network, which is built and traced for them."""
-    import torch
-
-    from constraints.tracer import trace
-    from nas.architecture.model import build
-
-    torch.set_num_threads(1)  # networks this small gain nothing from more
-    model = build(architecture)
-    traced = trace(model, architecture.input)
-    return {metric.name: metric(model, traced) for metric in metrics}
+def _in_child(function: str, arguments: Mapping[str, Any], limits: Limits) -> list[Any]:
+    found, _ = run(Job(function=f"{_CHILD}:{function}", arguments=arguments, limits=limits, each_stage=True))
+    return list(found)

@@ -1,7 +1,7 @@
-"""The child's side of the sandbox: load the user's code, check it, answer in JSON lines over a pipe.
+"""The child's side of the sandbox: do a job with the user's code, answer in JSON lines over a pipe.
 
-``constraints.sandbox.guard`` runs it; a ``Request`` comes as JSON on standard input. Each line of the
-answer is ``{"stage": ...}``, the last one ``{"report": ...}`` or ``{"error": ...}``.
+``constraints.sandbox.guard`` runs it; a ``Job`` comes as JSON on standard input. Each line of the
+answer is ``{"stage": ...}``, the last one ``{"answer": ...}`` or ``{"error": ...}``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from constraints.checker import check, definition
 from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
 from constraints.report import Report
 from constraints.rules import Verdict, parse_all
-from constraints.sandbox.request import Request, Target
+from constraints.sandbox.request import Job, Request, Target
 from constraints.user_metrics import found_in
 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
@@ -38,9 +38,9 @@ Send = Callable[[Mapping[str, Any]], None]
 
 
 def main(pipe: int) -> None:
-    """Answer the one request, and leave without running what the user's code may have put at the exit."""
+    """Do the one job, and leave without running what the user's code may have put at the exit."""
     me = os.getpid()
-    request = Request.from_json(sys.stdin.read())
+    job = Job.from_json(sys.stdin.read())
 
     def send(line: Mapping[str, Any]) -> None:
         if os.getpid() != me:  # a copy that the user's code forked came back here: it must not answer too
@@ -48,8 +48,9 @@ def main(pipe: int) -> None:
         _write(pipe, (json.dumps(line) + "\n").encode())
 
     try:
-        _limit(request.limits.memory_bytes)
-        send({"report": answer(request, send).to_dict()})
+        _limit(job.limits.memory_bytes)
+        module, _, name = job.function.partition(":")
+        send({"answer": getattr(importlib.import_module(module), name)(job.arguments, send)})
     except ConstraintError as error:
         kind = "unusable" if isinstance(error, UnusableInputError) else "failed"
         send({"error": kind, "message": str(error), "traceback": error.traceback})
@@ -78,6 +79,11 @@ def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    """The job of a ``Request``: its report, ready for JSON."""
+    return answer(Request.from_dict(arguments), send).to_dict()
+
+
 def answer(request: Request, send: Send) -> Report:
     """Load what a request names and check it; ``send`` is called at each stage.
 
@@ -88,7 +94,7 @@ def answer(request: Request, send: Send) -> Report:
     metrics = found_in(vars(module))
     constraints = parse_all(request.require, [m.name for m in metrics])
     model = _model(target, thing, request.arguments, send)
-    with _stage("forward", send):
+    with stage("forward", send):
         report = check(
             model,
             request.input,
@@ -107,7 +113,7 @@ def answer(request: Request, send: Send) -> Report:
 
 
 @contextmanager
-def _stage(name: str, send: Send) -> Iterator[None]:
+def stage(name: str, send: Send) -> Iterator[None]:
     """Tell the parent what runs; turn what the user's code raises into a ModelFailedError that says when."""
     send({"stage": name})
     try:
@@ -141,10 +147,10 @@ def _line(error: BaseException) -> str:
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
-def _load(target: Target, stage: str, send: Send) -> tuple[Any, ModuleType]:
+def _load(target: Target, name: str, send: Send) -> tuple[Any, ModuleType]:
     """Import the target's file or module and look its name up."""
-    with _stage(stage, send):
-        module = _from_file(target.file) if target.file else _from_module(target.module)
+    with stage(name, send):
+        module = from_file(target.file) if target.file else _from_module(target.module)
     value: Any = module
     for part in target.name.split("."):
         if not hasattr(value, part):
@@ -166,7 +172,8 @@ def _is_module_class(thing: Any) -> bool:
     return inspect.isclass(thing) and issubclass(thing, nn.Module) and thing is not nn.Module
 
 
-def _from_file(file: Path) -> ModuleType:
+def from_file(file: Path) -> ModuleType:
+    """Import a user's file, which may import what lies beside it."""
     sys.path.insert(0, str(file.resolve().parent))
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
@@ -218,9 +225,9 @@ def _no_module(name: str, thing: Any) -> UnusableInputError:
     )
 
 
-def _called(name: str, thing: Any, arguments: Mapping[str, Any], stage: str, send: Send) -> Any:
+def _called(name: str, thing: Any, arguments: Mapping[str, Any], when: str, send: Send) -> Any:
     _check_arguments(name, thing, arguments)
-    with _stage(stage, send):
+    with stage(when, send):
         return thing(**arguments)
 
 

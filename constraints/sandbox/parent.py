@@ -24,7 +24,7 @@ from typing import IO, Any
 from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
 from constraints.report import Report
 from constraints.sandbox.processes import Family, resident_bytes
-from constraints.sandbox.request import Request
+from constraints.sandbox.request import Job, Request
 
 MARK = "CONSTRAINTS_SANDBOX"
 """Environment variable that every process of one check inherits, by which stray ones are found."""
@@ -52,9 +52,15 @@ def check_file(request: Request) -> Outcome:
     Raises UnusableInputError for input that cannot be used and ModelFailedError when the user's code raised,
     hung, crashed, or outgrew its limits. No process is left behind, whatever happens.
     """
-    with _Child(request) as child:
-        report = child.result()
-    return Outcome(report=report, printed=child.printed())
+    found, printed = run(request.job())
+    return Outcome(report=Report.from_dict(found), printed=printed)
+
+
+def run(job: Job) -> tuple[Any, str]:
+    """Do a job in a child, under its limits: what it came to, and what the user's code printed; raises as above."""
+    with _Child(job) as child:
+        found = child.result()
+    return found, child.printed()
 
 
 @dataclass
@@ -64,7 +70,7 @@ class _Child:
     ``process`` is the guard; ``code`` is how the process under it ended that runs the user's code.
     """
 
-    request: Request
+    job: Job
     stage: str = "start"
     lines: bytearray = field(default_factory=bytearray)
     output: bytearray = field(default_factory=bytearray)
@@ -94,7 +100,7 @@ class _Child:
             self.process.stdout.close()
         self.results.close()
 
-    def result(self) -> Report:
+    def result(self) -> Any:
         """Wait for the child's answer and its end, or for a limit."""
         answer = self._answer()
         left = self.family.left_behind()
@@ -104,7 +110,7 @@ class _Child:
             raise _error(answer)
         if left:
             raise ModelFailedError(f"the model's code left processes running: {len(left)}: end them before it returns")
-        return Report.from_dict(answer["report"])
+        return answer["answer"]
 
     def printed(self) -> str:
         """The beginning of what the user's code wrote."""
@@ -125,7 +131,7 @@ class _Child:
         )
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError), process.stdin:
-            process.stdin.write(self.request.to_json().encode())
+            process.stdin.write(self.job.to_json().encode())
         return process
 
     def _answer(self) -> dict[str, Any] | None:
@@ -170,7 +176,7 @@ class _Child:
             line = json.loads(self.lines[:end])
             del self.lines[: end + 1]
             if "stage" in line:
-                if self.stage == "start":
+                if self.stage == "start" or self.job.each_stage:
                     self.started = time.monotonic()
                 self.stage = line["stage"]
             elif "ended" in line:
@@ -182,7 +188,7 @@ class _Child:
     def _watch(self) -> None:
         """Raise ModelFailedError when a limit is passed."""
         now = time.monotonic()
-        allowed = self.request.limits.seconds if self.stage != "start" else _START_SECONDS
+        allowed = self.job.limits.seconds if self.stage != "start" else _START_SECONDS
         if now - self.started > allowed:
             raise self._outgrown("took too long", f"{allowed:g} s: raise --timeout")
         if self.output_bytes > _MOST_OUTPUT_BYTES:
@@ -193,7 +199,7 @@ class _Child:
         processes = self.family.living() - {self.process.pid}
         if len(processes) > _MOST_PROCESSES:
             raise self._outgrown("started too many processes", f"over {_MOST_PROCESSES}: start fewer")
-        if (used := resident_bytes(processes)) > self.request.limits.memory_bytes:
+        if (used := resident_bytes(processes)) > self.job.limits.memory_bytes:
             raise self._outgrown("outgrew its memory", f"{used / 2**30:.1f} GiB: raise --memory")
 
     def _outgrown(self, what: str, value_and_remedy: str) -> ModelFailedError:

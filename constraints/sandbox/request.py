@@ -1,4 +1,4 @@
-"""What the parent asks of the child: one typed value that travels as JSON; no torch."""
+"""What the parent asks of the child: typed values that travel as JSON; no torch."""
 
 from __future__ import annotations
 
@@ -41,6 +41,28 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a child does: ``function`` is called there with ``arguments`` and a way to tell the stage that begins."""
+
+    function: str
+    """``module:name`` of a function of ours, never a user's: (arguments, send) -> what becomes JSON."""
+    arguments: Mapping[str, Any]
+    limits: Limits = Limits()
+    each_stage: bool = False
+    """Whether the time is that of each stage, and not of all together."""
+
+    def to_json(self) -> str:
+        """The job as one JSON document."""
+        return json.dumps(asdict(self), default=os.fspath)
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """Read back what ``to_json`` wrote."""
+        fields = json.loads(text)
+        return cls(**{**fields, "limits": Limits(**fields["limits"])})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """One check: what to load, how to run it, what it must satisfy, and what it may take."""
 
@@ -59,15 +81,15 @@ class Request:
     """Mean of the data set, which the augmentation's fill has to equal."""
     limits: Limits = Limits()
 
-    def to_json(self) -> str:
-        """The request as one JSON document."""
-        return json.dumps(asdict(self), default=os.fspath)
+    def job(self) -> Job:
+        """The check as work for a child."""
+        return Job(function="constraints.sandbox.child:check_target", arguments=asdict(self), limits=self.limits)
 
     @classmethod
-    def from_json(cls, text: str) -> Request:
-        """Read back what ``to_json`` wrote."""
-        fields = json.loads(text)
-        return cls(**fields | {
+    def from_dict(cls, fields: Mapping[str, Any]) -> Request:
+        """Read back the arguments of its job from JSON."""
+        return cls(**{
+            **fields,
             "target": Target.from_dict(fields["target"]),
             "augmentation": Target.from_dict(fields["augmentation"]) if fields["augmentation"] else None,
             "limits": Limits(**fields["limits"]),

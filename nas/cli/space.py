@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from nas.space.describe import OwnMetrics, describe, relaxation
 from nas.space.feasible import FeasiblePart
 from nas.space.neighbours import neighbours_of
 from nas.space.space import load
-from nas.user_metrics import figures as own_figures
 from nas.user_metrics import read_metrics
 
 _BAR = 40
@@ -39,16 +37,14 @@ def space(
 ) -> int:
     """Print what a space holds, or with ``neighbours`` the feasible networks one edit away from one of its own."""
     check_format(output_format, TABLE_OR_JSON)
-    own = read_metrics(metrics) if metrics is not None else ()
-    names = tuple(m.name for m in own)
+    by_user = read_metrics(metrics) if metrics is not None else None
+    names = by_user.names if by_user is not None else ()
     constraints = parse_all(expressions(require, file) or ASSIGNMENT, names)
     if neighbours is None:
-        figures = partial(own_figures, own)
-        return _show_space(
-            source, constraints, output_format, OwnMetrics(names=names, figures=figures) if own else None
-        )
-    if by_user := [c.expr for c in constraints if c.metric in names]:
-        raise UnusableInputError(f"neighbours are judged by arithmetic: {by_user[0]!r}: leave it out with --neighbours")
+        own = OwnMetrics(names=names, measure=by_user.measure) if by_user is not None else None
+        return _show_space(source, constraints, output_format, own)
+    if theirs := [c.expr for c in constraints if c.metric in names]:
+        raise UnusableInputError(f"neighbours are judged by arithmetic: {theirs[0]!r}: leave it out with --neighbours")
     return _show_neighbours(source, neighbours, constraints, output_format)
 
 

@@ -29,10 +29,10 @@ Bins = list[dict[str, int | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class OwnMetrics:
-    """Metrics that a user defines; ``figures`` computes them for a network, for which it may have to build it."""
+    """Metrics that a user defines; ``measure`` computes them for networks, for which it may have to build them."""
 
     names: tuple[str, ...]
-    figures: Callable[[Architecture], Mapping[str, Any]]
+    measure: Callable[[Sequence[Architecture]], Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +143,9 @@ def _verdicts(vector: Vector, rows: Encoded, constraints: Sequence[Constraint], 
     result[:, ours] = vector.verdicts(rows, [constraints[i] for i in ours])
     theirs = [i for i, c in enumerate(constraints) if c.metric in names]
     if own is not None and theirs:
-        for row, verdict in zip(rows, result, strict=True):
-            figures = own.figures(vector.space.decode(vector.choices(row)))
-            verdict[theirs] = [v.ok for v in judge([constraints[i] for i in theirs], figures)]
+        measured = own.measure([vector.space.decode(vector.choices(row)) for row in rows])
+        for metrics, verdict in zip(measured, result, strict=True):
+            verdict[theirs] = [v.ok for v in judge([constraints[i] for i in theirs], metrics)]
     return result
 
 

@@ -6,8 +6,9 @@ import pytest
 
 import search
 from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.sandbox.request import Limits
 from nas.architecture.spec import parse
-from nas.user_metrics import figures, read_metrics
+from nas.user_metrics import read_metrics
 
 METRIC = """
 from constraints import metric
@@ -31,7 +32,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_figures_are_of_the_built_and_traced_network(file: Path) -> None:
-    found = figures(read_metrics(file), parse("BR/c8-c8s2/dw-pw16:N/fc"))
+    (found,) = read_metrics(file).measure([parse("BR/c8-c8s2/dw-pw16:N/fc")])
     params = (3 * 8 * 9 + 16) + (8 * 8 * 9 + 16) + (8 * 9 + 16) + 8 * 16 + 170
     assert dict(found) == {"norms": 3, "doubled": 2 * params}
 
@@ -41,13 +42,32 @@ def test_figures_are_of_the_built_and_traced_network(file: Path) -> None:
     [
         ("x = 1", UnusableInputError, "no metric in .*: decorate a function"),
         ("def f(:", UnusableInputError, r"syntax error: .*own\.py:1"),
-        ("1 / 0", ModelFailedError, "raised ZeroDivisionError: division by zero"),
+        ("1 / 0", ModelFailedError, r"raised at import: ZeroDivisionError: division by zero .*own\.py:1"),
     ],
 )
 def test_a_file_that_gives_no_metric(file: Path, text: str, error: type[Exception], message: str) -> None:
     file.write_text(text)
     with pytest.raises(error, match=message):
         read_metrics(file)
+
+
+def test_code_that_hangs_or_raises_on_a_network_ends_there(file: Path) -> None:
+    network = parse("BR/c8-c8s2/dw-pw16:N/fc")
+    file.write_text("from constraints import metric\n@metric\ndef slow(model, trace):\n    while True: pass\n")
+    with pytest.raises(ModelFailedError, match=rf"took too long at network {network}: 1 s: raise --timeout"):
+        read_metrics(file, Limits(seconds=1.0)).measure([network])
+    file.write_text("from constraints import metric\n@metric\ndef odd(model, trace):\n    return 1 // 0\n")
+    with pytest.raises(ModelFailedError, match=r"metric 'odd' raised ZeroDivisionError"):
+        read_metrics(file).measure([network])
+
+
+def test_the_time_is_for_each_network(file: Path) -> None:
+    file.write_text(
+        "import time\nfrom constraints import metric\n@metric\n"
+        "def slow(model, trace):\n    time.sleep(1.5)\n    return 1\n"
+    )
+    network = parse("BR/c8-c8s2/dw-pw16:N/fc")
+    assert read_metrics(file, Limits(seconds=4.0)).measure([network] * 4) == [{"slow": 1}] * 4
 
 
 def test_a_file_that_is_not_there() -> None:

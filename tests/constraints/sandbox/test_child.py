@@ -158,7 +158,7 @@ def test_each_line_of_the_answer_is_a_stage_or_the_outcome(tmp_path: Path) -> No
     read, write = os.pipe()
     child = subprocess.run(
         [sys.executable, "-c", f"from constraints.sandbox.child import main; main({write})"],
-        input=request(f"{tmp_path}/net.py:made").to_json(),
+        input=request(f"{tmp_path}/net.py:made").job().to_json(),
         pass_fds=[write],
         capture_output=True,
         text=True,
@@ -170,4 +170,4 @@ def test_each_line_of_the_answer_is_a_stage_or_the_outcome(tmp_path: Path) -> No
     assert child.returncode == 0, child.stderr
     assert child.stdout == "not on the pipe\n"
     assert lines[:-1] == [{"stage": "import"}, {"stage": "forward"}]
-    assert lines[-1]["report"]["ok"] is True
+    assert lines[-1]["answer"]["ok"] is True

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from constraints.sandbox.request import Limits, Request, Target
+from constraints.sandbox.request import Job, Limits, Request, Target
 
 TARGET = Target(text="net.py:Net", file=Path("net.py"), module="", name="Net")
 
 
 def test_a_request_of_defaults_reads_back() -> None:
     request = Request(target=TARGET, require=("params < 3",))
-    assert Request.from_json(request.to_json()) == request
+    assert Request.from_dict(Job.from_json(request.job().to_json()).arguments) == request
 
 
 def test_a_request_with_every_option_reads_back() -> None:
@@ -25,4 +25,4 @@ def test_a_request_with_every_option_reads_back() -> None:
         mean=(0.5, 0.25, 0.125),
         limits=Limits(seconds=1.5, memory_bytes=10**9),
     )
-    assert Request.from_json(request.to_json()) == request
+    assert Request.from_dict(Job.from_json(request.job().to_json()).arguments) == request

@@ -80,7 +80,7 @@ def test_what_is_not_counted_is_estimated_and_said_to_be(monkeypatch: pytest.Mon
 
 def test_a_metric_of_a_users_own_is_estimated() -> None:
     vector = small()
-    own = OwnMetrics(names=("layers",), figures=lambda a: {"layers": sum(map(len, a.stages))})
+    own = OwnMetrics(names=("layers",), measure=lambda several: [{"layers": sum(map(len, a.stages))} for a in several])
     constraints = parse_all(["layers < 7", "params < 4k"], own.names)
     rows = uniform_draws.enumerate_all(vector)
     networks = [vector.space.decode(vector.choices(row)) for row in rows]
