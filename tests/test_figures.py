@@ -18,7 +18,7 @@ STATED = {
     "measurements/results.md": ("24 GiB",),  # the machine
     "receptive-fields.md": ("20 seconds",),  # a limit
     "report.md": ("6 MB",),  # a limit
-    "search.md": ("2 points",),  # a rule
+    "algorithm.md": ("2 points",),  # a rule
     "space.md": ("4 times",),  # channels of a layer
     "training.md": ("4 GiB",),  # a default
     "validate.md": ("10 MB",),  # a limit

@@ -8,7 +8,7 @@ import search
 from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.sandbox.request import Limits
 from nas.architecture.spec import parse
-from nas.user_metrics import read_metrics
+from nas.user_metrics import UserMetrics, read_metrics
 
 METRIC = """
 from constraints import metric
@@ -55,10 +55,10 @@ def test_code_that_hangs_or_raises_on_a_network_ends_there(file: Path) -> None:
     network = parse("BR/c8-c8s2/dw-pw16:N/fc")
     file.write_text("from constraints import metric\n@metric\ndef slow(model, trace):\n    while True: pass\n")
     with pytest.raises(ModelFailedError, match=rf"took too long at network {network}: 1 s: raise --timeout"):
-        read_metrics(file, Limits(seconds=1.0)).measure([network])
+        UserMetrics(path=file, names=("slow",), limits=Limits(seconds=1.0)).measure([network])
     file.write_text("from constraints import metric\n@metric\ndef odd(model, trace):\n    return 1 // 0\n")
     with pytest.raises(ModelFailedError, match=r"metric 'odd' raised ZeroDivisionError"):
-        read_metrics(file).measure([network])
+        UserMetrics(path=file, names=("odd",)).measure([network])
 
 
 def test_the_time_is_for_each_network(file: Path) -> None:
@@ -67,7 +67,8 @@ def test_the_time_is_for_each_network(file: Path) -> None:
         "def slow(model, trace):\n    time.sleep(1.5)\n    return 1\n"
     )
     network = parse("BR/c8-c8s2/dw-pw16:N/fc")
-    assert read_metrics(file, Limits(seconds=4.0)).measure([network] * 4) == [{"slow": 1}] * 4
+    slow = UserMetrics(path=file, names=("slow",), limits=Limits(seconds=4.0))
+    assert slow.measure([network] * 4) == [{"slow": 1}] * 4
 
 
 def test_a_file_that_is_not_there() -> None:

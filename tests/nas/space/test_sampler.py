@@ -1,10 +1,11 @@
 """The sampler that proposes feasible, new candidates only."""
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import optuna
 import pytest
@@ -148,15 +149,23 @@ def _propose_in_a_process(url: str, ready: Barrier) -> list[str]:
     return texts
 
 
+@pytest.fixture(scope="module")
+def processes() -> Iterator[tuple[ProcessPoolExecutor, Any]]:
+    """Three processes, and a barrier at which they wait for each other."""
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(3, mp_context=context) as pool:
+        yield pool, manager.Barrier(3)
+
+
 @pytest.mark.parametrize("kind", ["journal", "sqlite"])
-def test_processes_of_one_study_never_repeat_a_candidate(kind: str, tmp_path: Path) -> None:
+def test_processes_of_one_study_never_repeat_a_candidate(
+    kind: str, tmp_path: Path, processes: tuple[ProcessPoolExecutor, Any]
+) -> None:
     url = f"sqlite:///{tmp_path}/study.db" if kind == "sqlite" else str(tmp_path / "journal.log")
     storage = url if kind == "sqlite" else JournalStorage(JournalFileBackend(url))
     optuna.create_study(storage=storage, study_name="shared")
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(3, mp_context=context) as pool:
-        ready = manager.Barrier(3)
-        several = list(pool.map(_propose_in_a_process, [url] * 3, [ready] * 3))
+    pool, ready = processes
+    several = list(pool.map(_propose_in_a_process, [url] * 3, [ready] * 3))
     texts = [text for one in several for text in one]
     assert len(set(texts)) == len(texts) == 12  # every network of the space, each once
 
