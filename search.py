@@ -224,12 +224,16 @@ def space(  # noqa: PLR0917
     neighbours: Annotated[
         str | None, typer.Option(metavar="ARCHITECTURE", help="instead, the feasible networks one edit away from it")
     ] = None,
+    timeout: Annotated[str, typer.Option(help="for a metric of your own, on each network: 60s, 5m")] = "60s",
+    memory: Annotated[str, typer.Option(help="for metrics of your own: 4GiB, 500MB")] = "4GiB",
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show what a space holds: its size, its feasible part, which constraints bind."""
+    from constraints.cli.options import read_limits
     from nas.cli.space import space as show_space
 
-    return show_space(space_ or source, require, constraints, format_, metrics=metrics, neighbours=neighbours)
+    limits, place = read_limits(timeout, memory), space_ or source
+    return show_space(place, require, constraints, format_, metrics=metrics, limits=limits, neighbours=neighbours)
 
 
 @app.command(epilog="Example: uv run --extra dashboard search.py dashboard --port 8081")

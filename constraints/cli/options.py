@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from constraints.errors import UnusableInputError
+from constraints.sandbox.request import Limits
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -80,3 +81,8 @@ def _toml(value: str, pair: str) -> Any:
     if set(document) != {"value"}:
         raise UnusableInputError(f"not a TOML value: {pair!r}: a text needs its quotes, for example name='\"relu\"'")
     return document["value"]
+
+
+def read_limits(timeout: str, memory: str) -> Limits:
+    """What the user's code may take, of the flags ``--timeout`` and ``--memory``."""
+    return Limits(seconds=read_seconds(timeout), memory_bytes=read_bytes(memory))

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from constraints.cli.options import check_format, read_arguments, read_bytes, read_numbers, read_seconds, read_shape
+from constraints.cli.options import check_format, read_arguments, read_limits, read_numbers, read_shape
 from constraints.cli.profiles import chosen
 from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
 from constraints.errors import ExitCode
@@ -15,7 +15,7 @@ from constraints.output.formats import FORMATS, NAMES
 from constraints.report import Report
 from constraints.rules import parse_all
 from constraints.sandbox.parent import check_file
-from constraints.sandbox.request import Limits, Request
+from constraints.sandbox.request import Request
 
 _CHANNELS = 3
 
@@ -66,7 +66,7 @@ def _read(options: Options) -> tuple[Request, ast.Module | None]:
     augmentation = parse_target(options.augmentation) if options.augmentation else None
     if augmentation:
         read_source(augmentation)
-    limits = Limits(seconds=read_seconds(options.timeout), memory_bytes=read_bytes(options.memory))
+    limits = read_limits(options.timeout, options.memory)
     request = Request(
         target=target,
         input=read_shape(options.input),

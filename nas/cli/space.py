@@ -13,6 +13,7 @@ from rich.table import Table
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
+from constraints.sandbox.request import Limits
 from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
 from nas.space.bulk_metrics import Vector
 from nas.space.describe import OwnMetrics, describe, relaxation
@@ -33,11 +34,12 @@ def space(
     output_format: str,
     *,
     metrics: Path | None = None,
+    limits: Limits,
     neighbours: str | None = None,
 ) -> int:
     """Print what a space holds, or with ``neighbours`` the feasible networks one edit away from one of its own."""
     check_format(output_format, TABLE_OR_JSON)
-    by_user = read_metrics(metrics) if metrics is not None else None
+    by_user = read_metrics(metrics, limits) if metrics is not None else None
     names = by_user.names if by_user is not None else ()
     constraints = parse_all(expressions(require, file) or ASSIGNMENT, names)
     if neighbours is None:

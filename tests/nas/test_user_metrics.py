@@ -85,3 +85,12 @@ def test_the_command_refuses_what_it_cannot_judge(file: Path, capsys: pytest.Cap
     assert "neighbours are judged by arithmetic: 'norms > 1'" in capsys.readouterr().err
     assert search.run([*command, "--format", "xml"]) == 2
     assert "unknown format: 'xml'" in capsys.readouterr().err
+
+
+def test_the_command_takes_limits_that_its_errors_name(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text("from constraints import metric\n@metric\ndef slow(model, trace):\n    while True: pass\n")
+    command = ["space", "tiny", "--metrics", str(file), "--require", "slow > 1"]
+    assert search.run([*command, "--timeout", "1s"]) == 3
+    assert "1 s: raise --timeout" in capsys.readouterr().err
+    assert search.run([*command, "--memory", "1MB"]) == 2
+    assert "memory limit too small: 1,000,000 bytes" in capsys.readouterr().err

@@ -24,10 +24,10 @@ from nas.space.counting.tracked_metrics import track
 from nas.space.space import Encoded
 
 MOST_KNOWN = 1_000
-"""Stands whose steps are kept: most walks share the first ones."""
+"""Positions whose steps are kept: most walks share the first ones."""
 
 
-class _Stand(NamedTuple):
+class _Position(NamedTuple):
     """Where a walk is, and what has to follow."""
 
     node: Node
@@ -41,7 +41,7 @@ class _Step(NamedTuple):
 
     edge: Edge
     key: Key
-    after: _Stand
+    after: _Position
 
 
 class ExactDraws:
@@ -52,7 +52,7 @@ class ExactDraws:
         self._vector = vector
         needed = strongest(constraints)  # fewer units until a bound is reached are fewer to keep
         forms = [_Form(vector, needed, form) for form in range(len(vector.space.forms))]
-        self._starts = [(form, stand, count) for form in forms for stand, count in form.starts()]
+        self._starts = [(form, position, count) for form in forms for position, count in form.starts()]
 
     @property
     def size(self) -> int:
@@ -66,8 +66,8 @@ class ExactDraws:
             rows[:, space.columns[name]] = generator.integers(len(space.parameters[name]), size=n)
         ends = list(accumulate(count for _, _, count in self._starts))
         for row in rows:
-            form, stand, _ = self._starts[_drawn(ends, generator)]
-            form.walk(stand, row, generator)
+            form, position, _ = self._starts[_drawn(ends, generator)]
+            form.walk(position, row, generator)
         return rows
 
 
@@ -83,49 +83,49 @@ class _Form:
         halves = Halves(self._merged)
         halves.plan()  # refuses what 64 bits do not hold
         self._points = {} if self._merged.is_dead else halves.completions()
-        self._known: dict[_Stand, tuple[list[_Step], list[int]]] = {}
+        self._known: dict[_Position, tuple[list[_Step], list[int]]] = {}
 
-    def starts(self) -> Iterator[tuple[_Stand, int]]:
+    def starts(self) -> Iterator[tuple[_Position, int]]:
         """What networks come to that keep the constraints, and how many come to it."""
         if self._merged.is_dead:
             return
         start, points = self._projection.start, self._points[self._projection.start]
         for units, count in zip(_rows(points), points.counts.tolist(), strict=True):
             if not self._tracked.broken_by(units):
-                yield _Stand(start, 0, units), count
+                yield _Position(start, 0, units), count
 
-    def walk(self, stand: _Stand, row: Encoded, generator: np.random.Generator) -> None:
-        """Write a network that ``stand`` starts into a row."""
-        while stand.node != self._projection.end:
-            steps, ends = self._steps(stand)
-            edge, key, stand = steps[_drawn(ends, generator)]
+    def walk(self, position: _Position, row: Encoded, generator: np.random.Generator) -> None:
+        """Write a network that ``position`` starts into a row."""
+        while position.node != self._projection.end:
+            steps, ends = self._steps(position)
+            edge, key, position = steps[_drawn(ends, generator)]
             for column, value in edge.chosen:
                 row[column] = value
             if edge.slot is not None:
                 alike = [word for word, other in enumerate(self._projection.keys(edge)) if other == key]
                 row[edge.slot.word] = alike[generator.integers(len(alike))]
 
-    def _steps(self, stand: _Stand) -> tuple[list[_Step], list[int]]:
+    def _steps(self, position: _Position) -> tuple[list[_Step], list[int]]:
         """What can follow, and the numbers of networks that do, added up; the first ones asked for are kept."""
-        if stand in self._known:
-            return self._known[stand]
-        found = [step for edge in self._projection.leaving[stand.node] for step in self._along(edge, stand)]
+        if position in self._known:
+            return self._known[position]
+        found = [step for edge in self._projection.leaving[position.node] for step in self._along(edge, position)]
         steps = [step for step, _ in found], list(accumulate(networks for _, networks in found))
         if len(self._known) < MOST_KNOWN:
-            self._known[stand] = steps
+            self._known[position] = steps
         return steps
 
-    def _along(self, edge: Edge, stand: _Stand) -> Iterator[tuple[_Step, int]]:
+    def _along(self, edge: Edge, position: _Position) -> Iterator[tuple[_Step, int]]:
         target = self._projection.stands_for[edge.target]
         for key, times in Counter(self._projection.keys(edge)).items():
             adds, event, units = self._projection.split(key)
-            state = self._tracked.after(np.array([stand.state]), adds, event)
+            state = self._tracked.after(np.array([position.state]), adds, event)
             (kind,) = self._merged.classes(target, state)
             if kind != DEAD:
                 points = _of_class(self._points[target], kind)
-                points = points.of(self._completes(points, units, stand.units))
+                points = points.of(self._completes(points, units, position.units))
                 for rest, count in zip(_rows(points), points.counts.tolist(), strict=True):
-                    yield _Step(edge, key, _Stand(edge.target, int(state[0]), rest)), times * count
+                    yield _Step(edge, key, _Position(edge.target, int(state[0]), rest)), times * count
 
     def _completes(self, points: Points, added: Sequence[int], wanted: Sequence[int]) -> np.ndarray[Any, Any]:
         """Which points come to ``wanted`` units with those ``added`` by a layer."""
