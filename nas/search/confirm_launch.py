@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from constraints.errors import UnusableInputError
 from nas.search.confirm import Confirmation, Progress, confirm
 from nas.search.holding import hold, one_line_errors
 from nas.search.launch import confirm_feed, precisions
@@ -32,8 +33,12 @@ def confirm_trials(
     """Retrain (number, architecture) pairs on all training images of the study's ``dataset``; the test set judges.
 
     ``epochs`` None is the search's budget of one candidate; of ``config`` the storage, the study and the workers count.
-    Raises UnusableInputError where another process confirms trials of the study, and as ``confirm`` does.
+    Raises UnusableInputError for no seed or no epoch, where another process confirms trials of the study, and as
+    ``confirm`` does.
     """
+    for name, count in (("seeds", len(seeds)), ("epochs", epochs)):
+        if count is not None and count < 1:
+            raise UnusableInputError(f"--{name}: {count}: give 1 or more")
     with hold(config.storage, study.study_name, "confirm"), one_line_errors():
         return confirm(
             study,

@@ -101,8 +101,8 @@ class LocalEngine:
 
 @contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the block; none is lost."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Let Ctrl-C and a request to end wait for the end of the block, half of which would be undone; none is lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
@@ -125,6 +125,7 @@ def _begin_worker(environment: Mapping[str, str], threads: int) -> None:
     ``environment`` is the driver's now; the process that workers are forked from has that of its own start.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     os.environ.clear()
     os.environ.update(environment)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from nas.search import worker_processes
-from nas.search.engine import LocalEngine, Placement, placements
+from nas.search.engine import LocalEngine, Placement, _no_interrupts, placements
 
 ROOT = Path(__file__).parents[3]
 
@@ -149,7 +149,7 @@ def test_no_worker_gets_more_threads_than_it_may(limit: int | None, threads: int
 SCRIPT = """
 import time
 from multiprocessing import get_context
-from nas.search.engine import LocalEngine, Placement
+from nas.search.engine import LocalEngine, _no_interrupts, Placement
 
 print("main runs")
 other = get_context("fork").Process(target=time.sleep, args=(600,))
@@ -169,3 +169,16 @@ def test_a_program_needs_no_guard_and_keeps_its_own_children(tmp_path: Path) -> 
         timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.stdout.splitlines() == ["main runs", "Placement(device='cpu', threads=1)", "other runs"], done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_no_request_to_end_leaves_half_a_worker(number: signal.Signals) -> None:
+    heard: list[int] = []
+    before = signal.signal(number, lambda received, _: heard.append(received))
+    try:
+        with _no_interrupts():
+            os.kill(os.getpid(), number)
+            assert not heard
+        assert heard == [number]
+    finally:
+        signal.signal(number, before)
