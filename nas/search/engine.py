@@ -99,14 +99,32 @@ class LocalEngine:
         return pool
 
 
+_TO_END = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Let Ctrl-C and a request to end wait for the end of the block, half of which would be undone; none is lost."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    """Let Ctrl-C and a request to end wait for the end of the block, half of which would be undone; none is lost.
+
+    Blocked in this thread, which processes started in the block inherit; and since another thread may take the signal
+    and Python calls its handler in the main thread all the same, handlers only note it until the end.
+    """
+    heard: list[int] = []
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_END)
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in _TO_END} if main else {}
+    for number, handler in handlers.items():
+        if callable(handler):  # neither ignored nor left to the system, nor unknown to Python
+            signal.signal(number, lambda received, _: heard.append(received))
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, handler)
+        for received in heard:
+            signal.raise_signal(received)
 
 
 def placements(

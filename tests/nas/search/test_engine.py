@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import ModuleType
@@ -172,13 +174,38 @@ def test_a_program_needs_no_guard_and_keeps_its_own_children(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_no_request_to_end_leaves_half_a_worker(number: signal.Signals) -> None:
+@pytest.mark.parametrize("taken_by", ["this thread", "another thread"])
+def test_no_request_to_end_leaves_half_a_worker(number: signal.Signals, taken_by: str) -> None:
     heard: list[int] = []
+    waiting = threading.Event()
+    other = threading.Thread(target=waiting.wait)  # it blocks no signal, so the system may choose it
     before = signal.signal(number, lambda received, _: heard.append(received))
+    other.start()
     try:
         with _no_interrupts():
-            os.kill(os.getpid(), number)
+            taker = other if taken_by == "another thread" else threading.current_thread()
+            assert taker.ident is not None
+            signal.pthread_kill(taker.ident, number)
+            time.sleep(0.01)
             assert not heard
         assert heard == [number]
     finally:
         signal.signal(number, before)
+        waiting.set()
+        other.join()
+
+
+def test_requests_that_the_program_ignores_stay_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with _no_interrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_workers_may_start_from_a_thread_that_may_set_no_handler(engine: LocalEngine, jobs: ModuleType) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        started = threads.submit(lambda: engine.submit(jobs.place)).result()
+    assert started.result(60)[0] == "cpu"
