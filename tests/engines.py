@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
+from sklearn.utils import Bunch
 
 from constraints.cli import validate
 from constraints.sandbox.child import answer
@@ -44,6 +45,15 @@ class HereEngine:
 def search_in_this_process(patch: pytest.MonkeyPatch) -> None:
     """Spare each launch the seconds in which a worker process loads torch."""
     patch.setattr(resources, "LocalEngine", lambda places: HereEngine(slots=len(places)))
+
+
+def few_digits(patch: pytest.MonkeyPatch) -> None:
+    """Leave 300 of scikit-learn's 1,797 digits, for tests that are not about accuracies."""
+    from sklearn import datasets
+
+    whole = datasets.load_digits()
+    few = Bunch(images=whole.images[:300], target=whole.target[:300])
+    patch.setattr(datasets, "load_digits", lambda: few)
 
 
 def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:

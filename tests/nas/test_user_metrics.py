@@ -53,7 +53,9 @@ def test_figures_are_of_the_built_and_traced_network(file: Path, sandbox: Sandbo
         ("1 / 0", ModelFailedError, r"raised at import: ZeroDivisionError: division by zero .*own\.py:1"),
     ],
 )
-def test_a_file_that_gives_no_metric(file: Path, sandbox: Sandbox, text: str, error: type[Exception], message: str) -> None:
+def test_a_file_that_gives_no_metric(
+    file: Path, sandbox: Sandbox, text: str, error: type[Exception], message: str
+) -> None:
     file.write_text(text)
     with pytest.raises(error, match=message):
         read_metrics(file, sandbox)

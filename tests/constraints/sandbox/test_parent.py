@@ -75,7 +75,9 @@ def strays() -> list[str]:
     return found
 
 
-def test_a_good_model_is_reported_and_its_output_kept_apart(tmp_path: Path, checked: Check, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_good_model_is_reported_and_its_output_kept_apart(
+    tmp_path: Path, checked: Check, capfd: pytest.CaptureFixture[str]
+) -> None:
     outcome = checked("import sys; print('hello'); print('there', file=sys.stderr)")
     assert outcome.report.ok
     assert outcome.report.metrics["params"] == 3 * 8 * 9 + 8
