@@ -29,9 +29,9 @@ def main() -> None:
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
     from constraints.sandbox import child  # only here, since it loads torch
 
-    for job in sys.stdin.buffer:
+    for number, job in enumerate(sys.stdin.buffer, 1):
         if LINUX and (checking := os.fork()):
-            _report_end(checking, pipe)
+            _report_end(checking, number, pipe)
         else:
             if LINUX:
                 die_with_parent()
@@ -45,12 +45,13 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
-def _report_end(checking: int, pipe: int) -> None:
-    """Write ``{"ended": CODE}`` once the checking process has ended, as ``subprocess`` would give it."""
+def _report_end(checking: int, number: int, pipe: int) -> None:
+    """Write ``{"ended": CODE, "job": NUMBER}`` once the checking process has ended; the code is as ``subprocess``'s."""
     ended = 0
     while ended != checking:
         ended, status = os.wait()  # orphans that end meanwhile are taken off the process table
-    os.write(pipe, (json.dumps({"ended": os.waitstatus_to_exitcode(status)}) + "\n").encode())
+    line = {"ended": os.waitstatus_to_exitcode(status), "job": number}
+    os.write(pipe, (json.dumps(line) + "\n").encode())
 
 
 if __name__ == "__main__":

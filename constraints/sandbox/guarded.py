@@ -20,12 +20,16 @@ _READ_AT_START = ("PYTHON", "LD_", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "CUDA", 
 
 
 class Guarded:
-    """A guard in a session of its own: ``process``, its pipe of ``results``, and the ``family`` under it."""
+    """A guard in a session of its own: ``process``, its pipe of ``results``, the ``family`` under it.
+
+    ``jobs`` is how many it was sent.
+    """
 
     def __init__(self) -> None:
         """Start it; it loads torch while the job is on its way."""
         self._mark = f"{os.getpid()}-{time.monotonic_ns()}"
         self._started_with = _read_at_start()
+        self.jobs = 0
         results, its_end = os.pipe()
         self.results = os.fdopen(results, "rb", buffering=0)
         try:
@@ -52,6 +56,7 @@ class Guarded:
     def send(self, job: Job) -> None:
         """Let it start a child for ``job``."""
         assert self.process.stdin is not None
+        self.jobs += 1
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(job.to_line(self._environment()))
             self.process.stdin.flush()

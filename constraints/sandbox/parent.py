@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
+from constraints.errors import ConstraintError
 from constraints.report import Report
 from constraints.sandbox.guarded import Guarded
 from constraints.sandbox.request import Job, Request
@@ -28,8 +29,8 @@ class Outcome:
 class Sandbox:
     """Does jobs one after another; to be closed, or used as a context manager, by the thread that made it.
 
-    The first one waits for torch to load; those after it start at once, in a process forked from the guard, while
-    nothing that ran under it was left behind or passed a limit. No process outlives it, whatever happens.
+    The first one waits for torch to load; those after it start at once, in a process forked from the guard. What a
+    job leaves running is ended before the next one, and no process outlives the sandbox, whatever happens.
     """
 
     def __init__(self) -> None:
@@ -63,12 +64,16 @@ class Sandbox:
             self.close()
         if self._guard is None:
             self._guard = Guarded()
-        running = Running(job, self._guard)
+        running, serves = Running(job, self._guard), False
         try:
             self._guard.send(job)
             found = running.result()
+            serves = running.clean
+        except ConstraintError:
+            serves = running.clean or running.recover()
+            raise
         finally:
-            if not running.clean:
+            if not serves:
                 self.close()
         return found, running.printed()
 

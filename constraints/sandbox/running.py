@@ -7,7 +7,8 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -18,10 +19,12 @@ from constraints.sandbox.request import Job
 
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.1
+_RECOVERY_SECONDS = 10.0
 _MOST_PROCESSES = 64
 _MOST_OUTPUT_BYTES = 10_000_000
 _KEPT_OUTPUT_BYTES = 64_000
 _CHUNK = 65_536
+_ENDED = b'{"ended": '
 
 
 @dataclass
@@ -41,13 +44,14 @@ class Running:
     started: float = field(default_factory=time.monotonic)
     code: int | None = None
     clean: bool = False
-    """Whether the child is known to have ended and to have left nothing, so that its guard may serve again."""
+    """Whether the child ended by itself and left nothing, so that its guard may serve again."""
 
     def result(self) -> Any:
         """Wait for the child's answer and its end, or for a limit."""
-        answer = self._answer()
+        with self._pipes() as pipes:
+            answer = self._answer(pipes)
         left = self.guard.family.left_behind()
-        self.clean = not self.lines and self.guard.family.living() == {self.guard.process.pid}
+        self.clean = not self.lines and self._guard_is_alone()
         if answer is None:
             raise ModelFailedError(_ending(self.code, self.stage, self.printed()))
         if "error" in answer:
@@ -56,34 +60,55 @@ class Running:
             raise ModelFailedError(f"the model's code left processes running: {len(left)}: end them before it returns")
         return answer["answer"]
 
+    def recover(self) -> bool:
+        """End what runs under the guard and empty the pipes; whether the guard is there to serve again."""
+        self.guard.family.end_others()
+        until = time.monotonic() + _RECOVERY_SECONDS
+        with self._pipes() as pipes:
+            while self.code is None and self.guard.process.poll() is None and time.monotonic() < until:
+                self._read(pipes, _POLL_SECONDS)
+                _, mark, rest = self.lines.rpartition(_ENDED)  # after whatever the child was writing when it ended
+                if mark and b"\n" in rest:
+                    self._note_end(_parsed(mark + rest))
+            while pipes.get_map() and pipes.select(0):
+                self._read(pipes, 0)
+        return self.code is not None and self._guard_is_alone()
+
+    def _guard_is_alone(self) -> bool:
+        return self.guard.family.living() == {self.guard.process.pid}
+
     def printed(self) -> str:
         """The beginning of what the user's code wrote."""
         return self.output.decode("utf-8", "replace")
 
-    def _answer(self) -> dict[str, Any] | None:
-        """The child's final message, once it has ended; None where it left none."""
+    @contextmanager
+    def _pipes(self) -> Iterator[selectors.BaseSelector]:
         assert self.guard.process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.guard.results, selectors.EVENT_READ, self._read_results)
-            selector.register(self.guard.process.stdout, selectors.EVENT_READ, self._read_output)
-            answer, ended = None, False
-            while not ended:
-                guard = self.guard.process.poll()  # before the pipes are read: what it wrote is in them
-                self._read(selector, _POLL_SECONDS if guard is None else 0)
-                answer = self._message() or answer
-                if self.code is None:
-                    self.code = guard
-                ended = self.code is not None
-                self._watch()
-            while self.output_bytes <= _MOST_OUTPUT_BYTES and selector.select(0):
-                self._read(selector, 0)
-            return answer
+        with selectors.DefaultSelector() as pipes:
+            pipes.register(self.guard.results, selectors.EVENT_READ, self._read_results)
+            pipes.register(self.guard.process.stdout, selectors.EVENT_READ, self._read_output)
+            yield pipes
 
-    def _read(self, selector: selectors.BaseSelector, timeout: float) -> None:
+    def _answer(self, pipes: selectors.BaseSelector) -> dict[str, Any] | None:
+        """The child's final message, once it has ended; None where it left none."""
+        answer, ended = None, False
+        while not ended:
+            guard = self.guard.process.poll()  # before the pipes are read: what it wrote is in them
+            self._read(pipes, _POLL_SECONDS if guard is None else 0)
+            answer = self._message() or answer
+            if self.code is None:
+                self.code = guard
+            ended = self.code is not None
+            self._watch()
+        while self.output_bytes <= _MOST_OUTPUT_BYTES and pipes.select(0):
+            self._read(pipes, 0)
+        return answer
+
+    def _read(self, pipes: selectors.BaseSelector, timeout: float) -> None:
         """Take what the pipes hold: at most one buffer of output at a time, so that a flood is noticed."""
-        for key, _ in selector.select(timeout):
+        for key, _ in pipes.select(timeout):
             if not key.data(key.fileobj):
-                selector.unregister(key.fileobj)
+                pipes.unregister(key.fileobj)
 
     def _read_results(self, pipe: IO[bytes]) -> bool:
         data = pipe.read(_CHUNK)
@@ -100,17 +125,21 @@ class Running:
         """The answer, where it is among the complete lines; those that tell the stage and the end are noted."""
         answer = None
         while (end := self.lines.find(b"\n")) >= 0:
-            line = json.loads(self.lines[:end])
+            line = _parsed(self.lines[:end])
             del self.lines[: end + 1]
             if "stage" in line:
                 if self.stage == "start" or self.job.each_stage:
                     self.started = time.monotonic()
                 self.stage = line["stage"]
             elif "ended" in line:
-                self.code = line["ended"]
-            else:
+                self._note_end(line)
+            elif line:
                 answer = line
         return answer
+
+    def _note_end(self, line: Mapping[str, Any]) -> None:
+        if line.get("job") == self.guard.jobs:  # and not of one before it, told twice
+            self.code = line["ended"]
 
     def _watch(self) -> None:
         """Raise ModelFailedError when a limit is passed."""
@@ -131,6 +160,15 @@ class Running:
 
     def _outgrown(self, what: str, value_and_remedy: str) -> ModelFailedError:
         return ModelFailedError(f"the model's code {what} at {self.stage}: {value_and_remedy}")
+
+
+def _parsed(line: bytes | bytearray) -> dict[str, Any]:
+    """A line of the answer; empty for one that the user's code wrote into the pipe, or was writing when it ended."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _error(answer: Mapping[str, Any]) -> ConstraintError:

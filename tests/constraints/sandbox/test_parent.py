@@ -181,6 +181,37 @@ def test_a_check_runs_in_the_folder_and_with_the_environment_of_its_time(
 
 
 @LINUX
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("while True: pass", "took too long"),
+        ("while True: print('x' * 10_000)", "printed too much"),
+        ("import os; os.fork()", "left processes running"),
+        ("import os; os._exit(3)", "exit status 3"),
+        (
+            "import json, os, sys\nfor job in range(99):\n"
+            "    os.write(int(sys.argv[1]), json.dumps({'ended': 3, 'job': job}).encode() + b'\\n')\n"
+            "os.write(int(sys.argv[1]), b'5\\n{\"ended\": 0'); os._exit(0)",
+            "exit status 3",
+        ),
+    ],
+    ids=["time", "flood", "fork", "exit", "forged"],
+)
+def test_after_misbehaviour_the_same_guard_serves_and_nothing_of_it_shows(
+    tmp_path: Path, sandbox: Sandbox, code: str, reason: str
+) -> None:
+    sandbox.check(request(tmp_path, ""))
+    guard = sandbox._guard
+    with pytest.raises(ModelFailedError, match=reason):
+        sandbox.check(request(tmp_path, code + "\n", Limits(seconds=1)))
+    assert strays() == []
+    for _ in range(2):
+        outcome = sandbox.check(request(tmp_path, "print('next')"))
+        assert (outcome.printed, outcome.report.ok) == ("next\n", True)
+    assert sandbox._guard is guard
+
+
+@LINUX
 def test_a_guard_that_was_killed_between_checks_is_replaced(tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         sandbox.check(request(tmp_path, ""))
