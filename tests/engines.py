@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from sklearn.utils import Bunch
 
 from constraints.cli import validate
 from constraints.sandbox.child import answer
-from constraints.sandbox.parent import Outcome
+from constraints.sandbox.parent import Outcome, Sandbox
 from constraints.sandbox.request import Request
 from nas.search import resources
 from nas.search.engine import Placement
@@ -54,6 +55,14 @@ def few_digits(patch: pytest.MonkeyPatch) -> None:
     whole = datasets.load_digits()
     few = Bunch(images=whole.images[:300], target=whole.target[:300])
     patch.setattr(datasets, "load_digits", lambda: few)
+
+
+@contextmanager
+def one_sandbox(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let all checks of this process have one sandbox, so that torch is loaded once for them."""
+    with Sandbox() as sandbox:
+        patch.setattr(validate, "check_file", sandbox.check)
+        yield
 
 
 def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
