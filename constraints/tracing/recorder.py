@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from constraints.faults import hands_over
 from constraints.tracing.axes import Shape
+from constraints.tracing.modes import modes_kept
 from constraints.tracing.operations import CONSTANT, OPERATIONS, Operation
 from constraints.tracing.values import Handle
 
@@ -76,38 +79,47 @@ class Run:
     """Every registered parameter once, by its first path."""
     weights: Sequence[Handle]
     """Of the parameters and buffers, used or not."""
+    shapeless: Sequence[str] = ()
+    """Lazy parameters that the forward pass has not given a shape."""
+    unregistered: Mapping[str, int] = field(default_factory=dict)
+    """Module that is not registered (empty where its place is not known) -> how many parameters of it were used."""
 
 
-def record(model: nn.Module, modules: Mapping[str, nn.Module], inputs: Sequence[torch.Tensor]) -> Run:
-    """Run ``model``, whose parts by their paths are ``modules``, without gradients on ``inputs`` (with batch axis).
-
-    Whatever happens, the wrappers are gone afterwards, and the parameters and buffers hold what they held.
-    """
-    try:
-        return _recorded(model, modules, inputs, torch._C._AutoDispatchBelowAutograd())
-    except _WantsGradients:
-        return _recorded(model, modules, inputs, nullcontext())
+class WantsGradientsError(Exception):
+    """The model turned gradients on while autograd was left out, so that the run shows less than it should."""
 
 
-class _WantsGradients(BaseException):
-    """The model turned gradients on, so that autograd may not be left out."""
-
-
-def _recorded(
+def record(
     model: nn.Module,
     modules: Mapping[str, nn.Module],
-    inputs: Sequence[torch.Tensor],
-    autograd: AbstractContextManager[object],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] = _NO_KWARGS,
+    *,
+    autograd: bool = False,
+    hidden: Collection[str] = (),
 ) -> Run:
-    recorder = _Recorder(modules, isinstance(autograd, nullcontext))
-    entered = [recorder.handle(tensor) for tensor in inputs]
+    """Run ``model``, whose parts by their paths are ``modules``, without gradients on its arguments (with batch axis).
+
+    Whatever happens, the wrappers and the mode are gone afterwards, and the tensors that were there before hold what
+    they held. ``autograd`` is for a model that turns gradients on: without it WantsGradientsError is raised for one.
+    ``hidden`` are the paths of modules that are not registered.
+    """
+    recorder = _Recorder({path: module for path, module in modules.items() if path not in hidden}, autograd)
+    entered = [recorder.handle(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
+    below = nullcontext() if autograd else torch._C._AutoDispatchBelowAutograd()
     try:
-        with torch.no_grad(), _naming(modules, recorder.stack), autograd, recorder:
-            output = model(*inputs)
+        with modes_kept(), torch.no_grad(), _naming(modules, recorder.stack), below, recorder:
+            output = called(model, args, kwargs)
         outputs = [t for t in tree_leaves(output) if isinstance(t, torch.Tensor)]
         left = [recorder.handle(t) for t in outputs]
+    except Exception as error:
+        if recorder.wants_gradients:
+            raise WantsGradientsError from error
+        raise
     finally:
         recorder.undo()
+    if recorder.wants_gradients:
+        raise WantsGradientsError
     return Run(
         steps=recorder.steps,
         inputs=entered,
@@ -115,6 +127,8 @@ def _recorded(
         output=tuple(outputs[0].shape) if outputs else (),
         parameters=recorder.parameters,
         weights=tuple(recorder.weights.values()),
+        shapeless=tuple(recorder.shapeless),
+        unregistered=recorder.unregistered(modules, hidden),
     )
 
 
@@ -134,6 +148,7 @@ def _naming(modules: Mapping[str, nn.Module], stack: list[Frame]) -> Iterator[No
 
 
 def _named(forward: Callable[..., Any], path: str, is_leaf: bool, stack: list[Frame]) -> Callable[..., Any]:
+    @hands_over
     def named(*args: Any, **kwargs: Any) -> Any:
         stack.append(Frame(path, is_leaf))
         try:
@@ -157,12 +172,18 @@ class _Recorder(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.steps: list[RecordedOperation] = []
         self.has_autograd = has_autograd
+        self.wants_gradients = False
         self.stack = [Frame("", False)]
         self.parameters: dict[str, torch.Tensor] = {}
+        self.shapeless: list[str] = []
+        """Paths of lazy parameters that no forward pass has given a shape."""
         self.weights: dict[int, Handle] = {}
         """Identity of a parameter or buffer -> its handle, which it does not carry."""
         self._registered: list[torch.Tensor] = []
         self._register(modules)
+        self._memories: dict[int, list[torch.Tensor]] = {}
+        self._placed = 0
+        """How many tensors ``_memories`` holds."""
         self._overwritten: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
         self._outside: list[torch.Tensor] = []
 
@@ -174,14 +195,14 @@ class _Recorder(TorchDispatchMode):
         if operator.decomposes:
             with self:
                 return _in_parts(func, *args, **(kwargs or {}))
-        if not self.has_autograd and torch.is_grad_enabled():
-            raise _WantsGradients
+        if torch.is_grad_enabled() and not self.has_autograd:
+            self.wants_gradients = True
         inputs: list[Handle] = []
         held = self._held(args, inputs)
         named = dict(zip(kwargs, self._held(kwargs.values(), inputs), strict=True)) if kwargs else _NO_KWARGS
         if operator.mutates:
             self._keep(args, kwargs)
-        result = func(*args, **kwargs) if kwargs else func(*args)
+        result = _ran(func, args, kwargs)
         results = (result,) if isinstance(result, torch.Tensor) else _tensors(result)
         shapes = [tuple(t.shape) for t in results]
         outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
@@ -224,20 +245,29 @@ class _Recorder(TorchDispatchMode):
         return held
 
     def _keep(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> None:
-        """Remember what parameters and buffers held before an operation writes to their memory, through a view too."""
+        """Remember what a tensor that outlives the run held before an operation writes to its memory, through a view too."""
+        self._find_memories()
         for tensor in (*_tensors(args), *_tensors(kwargs.values() if kwargs else ())):
             place = _memory(tensor)
             if place in self._memories and place not in self._overwritten:
                 self._overwritten[place] = [(t, t.detach().clone()) for t in self._memories[place]]
 
-    @cached_property
-    def _memories(self) -> Mapping[int, Sequence[torch.Tensor]]:
-        """Parameters and buffers by their place in memory; needed only for a model that writes in place."""
-        places: dict[int, list[torch.Tensor]] = {}
-        for tensor in self._registered:
-            places.setdefault(_memory(tensor), []).append(tensor)
-        places.pop(0, None)  # a tensor on the meta device has no memory
-        return places
+    def _find_memories(self) -> None:
+        """Parameters, buffers and tensors from outside by their place in memory; only where a model writes in place."""
+        for tensor in (*self._registered, *self._outside)[self._placed :]:
+            if place := _memory(tensor):  # a tensor on the meta device has none
+                self._memories.setdefault(place, []).append(tensor)
+        self._placed = len(self._registered) + len(self._outside)
+
+    def unregistered(self, modules: Mapping[str, nn.Module], hidden: Iterable[str]) -> Mapping[str, int]:
+        """Modules that are not registered -> how many of their parameters the run used."""
+        owners = {id(p): path for path in hidden for p in modules[path]._parameters.values() if p is not None}
+        found: dict[str, int] = {}
+        for tensor in self._outside:
+            if isinstance(tensor, nn.Parameter):
+                owner = owners.get(id(tensor), "")
+                found[owner] = found.get(owner, 0) + tensor.numel()
+        return found
 
     def undo(self) -> None:
         """Write back what the run overwrote, and take the handles off tensors that live longer than it."""
@@ -250,17 +280,30 @@ class _Recorder(TorchDispatchMode):
     def _register(self, modules: Mapping[str, nn.Module]) -> None:
         for path, module in modules.items():
             for name, parameter in module._parameters.items():
-                if parameter is not None and id(parameter) not in self.weights:
-                    full = f"{path}.{name}" if path else name
+                full = f"{path}.{name}" if path else name
+                if is_lazy(parameter):
+                    self.shapeless.append(full)
+                elif parameter is not None and id(parameter) not in self.weights:
                     self.parameters[full] = parameter
                     self._add(parameter, full)
             for buffer in module._buffers.values():
-                if buffer is not None and id(buffer) not in self.weights:
+                if buffer is not None and id(buffer) not in self.weights and not is_lazy(buffer):
                     self._add(buffer, "")
 
     def _add(self, tensor: torch.Tensor, name: str) -> None:
         self._registered.append(tensor)
         self.weights[id(tensor)] = self._new(tensor, tuple(tensor.shape), name)
+
+
+@hands_over
+def called(model: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The model's result: what is raised here is the model's doing."""
+    return model(*args, **kwargs)
+
+
+@hands_over
+def _ran(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Any:
+    return func(*args, **kwargs) if kwargs else func(*args)
 
 
 @cache
@@ -277,6 +320,7 @@ def _looked_up(func: Any) -> Operator:
     return Operator(base, names, known, mutates, decomposes and not (known or base in CONSTANT))
 
 
+@hands_over
 def _in_parts(func: Any, *args: Any, **kwargs: Any) -> Any:
     """Run a composite operation as its parts: torch's own, and not those that it knows for the compiler."""
     if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):

@@ -180,6 +180,9 @@ def _unknown(
     if opaque:
         hidden = _OF_THE_CALLS if any("::" in o for o in opaque) else ("macs",)
         reasons.update(dict.fromkeys(hidden, opaque[0]))
+    if known.run.shapeless:
+        why = f"{', '.join(known.run.shapeless)}: the forward pass has given it no shape"
+        reasons.update(dict.fromkeys(("params", "trainable_params"), why))
     return reasons
 
 
@@ -242,5 +245,14 @@ def _warnings(known: Propagation) -> tuple[str, ...]:
     unused = [h.name for h in known.run.weights if h.name and h.value is None]
     return (
         *known.reasons,
-        *(f"{name}: never used by the forward pass" for name in unused),
+        *(f"{name}: never used by the forward pass" for name in (*unused, *known.run.shapeless)),
+        *_unregistered(known.run.unregistered),
     )
+
+
+def _unregistered(used: Mapping[str, int]) -> tuple[str, ...]:
+    if not used:
+        return ()
+    names, numbers = ", ".join(filter(None, used)) or "parameters", sum(used.values())
+    advice = "keep such modules as attributes or in an nn.ModuleList, such parameters in an nn.ParameterList"
+    return (f"{names}: not registered with the model, so that its {numbers:,} parameters are not in params: {advice}",)
