@@ -1,4 +1,4 @@
-"""Whose fault an exception is, the model's or this tool's, and the line of the model's code that raised it; no torch."""
+"""Whose fault an exception is, the model's or this tool's, and the line of the model's that raised it; no torch."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ _OURS = tuple(f"{_ROOT / name}{sep}" for name in ("constraints", "nas") for sep 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _LONGEST = 300
 _handing_over: set[CodeType] = set()
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _HINTS = {
-    "more than 1 value per channel": "a norm takes its statistics over the batch, and one sample is traced: let it keep "
-    "running statistics (track_running_stats=True), or use a GroupNorm",
+    "more than 1 value per channel": "one sample is traced, and a norm takes its statistics over the batch: let it "
+    "keep running statistics (track_running_stats=True), or use a GroupNorm",
     "argument #1 'indices' to have one of the following scalar types": "this input is token numbers: give it as "
     "--input int64:16, in Python as input_data=",
     "shapes cannot be multiplied": "if the model is made for another input, give its shape: --input 3,224,224, in "
@@ -36,7 +37,7 @@ def hands_over(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether the tool's own code raised: whether no frame of the model's, and no call of it, lies below its last one."""
+    """Whether the tool's own code raised: no frame of the model's, and no call of it, is below its last one."""
     ours, at = False, error.__traceback__
     while at is not None:
         code, file = at.tb_frame.f_code, at.tb_frame.f_code.co_filename

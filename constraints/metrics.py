@@ -15,8 +15,8 @@ def _figure(definition: str, unit: str = "") -> Any:
 class Metrics:
     """Every metric of one network for one input sample; ``None`` where a metric cannot be known."""
 
-    params: int | None = _figure("every registered parameter once, called or not")
-    trainable_params: int | None = _figure("the parameters that require a gradient")
+    params: int = _figure("every registered parameter once, called or not")
+    trainable_params: int = _figure("the parameters that require a gradient")
     macs: int = _figure("multiply-accumulates of one sample in convolutions and matrix products, bias not counted")
     receptive_field: int | None = _figure("the smaller side of receptive_field_hw", "px")
     receptive_field_hw: tuple[int, ...] | None = _figure(

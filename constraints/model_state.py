@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -85,7 +85,7 @@ def copied(model: nn.Module) -> nn.Module:
     memo: dict[int, Any] = {}
     for buffer in chain.from_iterable(m._buffers.values() for m in parts(model).modules.values()):
         if isinstance(buffer, UninitializedBuffer):
-            memo[id(buffer)] = UninitializedBuffer(buffer.requires_grad, buffer.data.device, buffer.data.dtype)
+            memo[id(buffer)] = UninitializedBuffer(buffer.requires_grad, buffer.data.device, buffer.data.dtype)  # type: ignore[arg-type]  # its stub is Tensor's
     return copy.deepcopy(model, memo)
 
 

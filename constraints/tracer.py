@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from constraints.metrics import Layer, Metrics
 from constraints.model_state import Parts, copied, has_own_eval, parts, unchanged
 from constraints.samples import Sample, made, taken
 from constraints.tracing.propagation import Propagation
-from constraints.tracing.recorder import Run, WantsGradientsError, called, record
+from constraints.tracing.recorder import RecordedOperation, Run, WantsGradientsError, called, record
 from constraints.tracing.summary import Summary, summarise
 
 
@@ -50,7 +50,7 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     impossible input, or where the forward pass needs one that is not given.
     """
     with ready(model, input_size, input_data) as (found, samples):
-        run, sample = _run(found, samples)
+        run, sample = recorded(found, samples)
     return _as_trace(summarise(Propagation(run)), sample)
 
 
@@ -82,23 +82,28 @@ def _evaluate(found: Parts) -> None:
         return
 
 
-def _run(found: Parts, samples: list[Sample]) -> tuple[Run, Sample]:
+Watch = Callable[[Sequence[RecordedOperation]], AbstractContextManager[object]]
+
+
+def recorded(found: Parts, samples: Iterable[Sample], watch: Watch | None = None) -> tuple[Run, Sample]:
     """The run on the first sample on which there is one; otherwise what was raised on the first."""
     first: Exception | None = None
     for sample in samples:
         try:
-            return _recorded(found, sample), sample
+            return _recorded(found, sample, watch), sample
         except (RuntimeError, IndexError) as error:
             first = first or error
     assert first is not None
     raise first
 
 
-def _recorded(found: Parts, sample: Sample) -> Run:
+def _recorded(found: Parts, sample: Sample, watch: Watch | None) -> Run:
     def run(*, autograd: bool) -> Run:
         given = sample.cloned()
-        hidden = found.hidden.keys()
-        return record(found.model, found.modules, given.args, given.kwargs, autograd=autograd, hidden=hidden)
+        return record(
+            found.model, found.modules, given.args, given.kwargs,
+            autograd=autograd, hidden=found.hidden.keys(), watch=watch,
+        )  # fmt: skip
 
     try:
         return run(autograd=False)

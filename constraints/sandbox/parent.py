@@ -17,11 +17,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+from constraints.errors import ConstraintError, ModelFailedError, ToolFailedError, UnusableInputError
 from constraints.report import Report
 from constraints.sandbox.processes import Family, resident_bytes
 from constraints.sandbox.request import Job, Request
@@ -35,6 +35,7 @@ _MOST_PROCESSES = 64
 _MOST_OUTPUT_BYTES = 10_000_000
 _KEPT_OUTPUT_BYTES = 64_000
 _CHUNK = 65_536
+_ERRORS = {error.__name__: error for error in (UnusableInputError, ModelFailedError, ToolFailedError)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +51,21 @@ def check_file(request: Request) -> Outcome:
     """Check the target that ``request`` describes, under its limits.
 
     Raises UnusableInputError for input that cannot be used and ModelFailedError when the user's code raised,
-    hung, crashed, or outgrew its limits. No process is left behind, whatever happens.
+    hung, crashed, or outgrew its limits before the verdicts were known; after that the report tells what cut it
+    short. No process is left behind, whatever happens.
     """
     found, printed = run(request.job())
-    return Outcome(report=Report.from_dict(found), printed=printed)
+    report = Report.from_dict(found["report"])
+    if cut := found.get("cut"):
+        report = replace(report, warnings=(*report.warnings, cut))
+    return Outcome(report=report, printed=printed)
 
 
 def run(job: Job) -> tuple[Any, str]:
-    """Do a job in a child, under its limits: what it came to, and what the user's code printed; raises as above."""
+    """Do a job in a child, under its limits: what it came to, and what the user's code printed; raises as above.
+
+    Where the child is cut short after it sent ``{"partial": ANSWER}``, that is the answer, with the reason as ``cut``.
+    """
     with _Child(job) as child:
         found = child.result()
     return found, child.printed()
@@ -77,6 +85,8 @@ class _Child:
     output_bytes: int = 0
     watched: float = 0.0
     code: int | None = None
+    partial: dict[str, Any] | None = None
+    """The answer as far as it was known last."""
 
     def __enter__(self) -> _Child:
         self.mark = f"{os.getpid()}-{time.monotonic_ns()}"
@@ -101,7 +111,15 @@ class _Child:
         self.results.close()
 
     def result(self) -> Any:
-        """Wait for the child's answer and its end, or for a limit."""
+        """Wait for the child's answer and its end, or for a limit; cut short, the answer as far as it is known."""
+        try:
+            return self._whole()
+        except ModelFailedError as error:
+            if self.partial is None:
+                raise
+            return {**self.partial, "cut": f"{self.stage} was cut short: {error}"}
+
+    def _whole(self) -> Any:
         answer = self._answer()
         left = self.family.left_behind()
         if answer is None:
@@ -179,6 +197,8 @@ class _Child:
                 if self.stage == "start" or self.job.each_stage:
                     self.started = time.monotonic()
                 self.stage = line["stage"]
+            elif "partial" in line:
+                self.partial = line["partial"]
             elif "ended" in line:
                 self.code = line["ended"]
             else:
@@ -207,8 +227,7 @@ class _Child:
 
 
 def _error(answer: Mapping[str, Any]) -> ConstraintError:
-    kind = UnusableInputError if answer["error"] == "unusable" else ModelFailedError
-    return kind(answer["message"], traceback=answer.get("traceback", ""))
+    return _ERRORS[answer["error"]](answer["message"], traceback=answer.get("traceback", ""))
 
 
 def _ending(code: int | None, stage: str, printed: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
@@ -97,18 +97,21 @@ def record(
     *,
     autograd: bool = False,
     hidden: Collection[str] = (),
+    watch: Callable[[Sequence[RecordedOperation]], AbstractContextManager[object]] | None = None,
 ) -> Run:
     """Run ``model``, whose parts by their paths are ``modules``, without gradients on its arguments (with batch axis).
 
     Whatever happens, the wrappers and the mode are gone afterwards, and the tensors that were there before hold what
     they held. ``autograd`` is for a model that turns gradients on: without it WantsGradientsError is raised for one.
-    ``hidden`` are the paths of modules that are not registered.
+    ``hidden`` are the paths of modules that are not registered. ``watch`` is entered around the run, with the steps
+    as they come.
     """
     recorder = _Recorder({path: module for path, module in modules.items() if path not in hidden}, autograd)
     entered = [recorder.handle(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
+    watching = watch(recorder.steps) if watch else nullcontext()
     below = nullcontext() if autograd else torch._C._AutoDispatchBelowAutograd()
     try:
-        with modes_kept(), torch.no_grad(), _naming(modules, recorder.stack), below, recorder:
+        with modes_kept(), torch.no_grad(), _naming(modules, recorder.stack), below, watching, recorder:
             output = called(model, args, kwargs)
         outputs = [t for t in tree_leaves(output) if isinstance(t, torch.Tensor)]
         left = [recorder.handle(t) for t in outputs]
@@ -156,8 +159,13 @@ def _named(forward: Callable[..., Any], path: str, is_leaf: bool, stack: list[Fr
         finally:
             stack.pop()
 
-    named.__wrapped__ = forward  # type: ignore[attr-defined]  # so that its signature still reads
+    vars(named)["__wrapped__"] = forward  # so that its signature still reads
     return named
+
+
+def handle_of(tensor: torch.Tensor) -> Handle | None:
+    """The handle that a tensor carries; None where no step of the run made it."""
+    return vars(tensor).get(_HANDLE)
 
 
 class _Recorder(TorchDispatchMode):
@@ -245,7 +253,7 @@ class _Recorder(TorchDispatchMode):
         return held
 
     def _keep(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> None:
-        """Remember what a tensor that outlives the run held before an operation writes to its memory, through a view too."""
+        """Remember what tensors that outlive the run held before an operation writes to them, through a view too."""
         self._find_memories()
         for tensor in (*_tensors(args), *_tensors(kwargs.values() if kwargs else ())):
             place = _memory(tensor)
@@ -281,7 +289,7 @@ class _Recorder(TorchDispatchMode):
         for path, module in modules.items():
             for name, parameter in module._parameters.items():
                 full = f"{path}.{name}" if path else name
-                if is_lazy(parameter):
+                if parameter is not None and is_lazy(parameter):
                     self.shapeless.append(full)
                 elif parameter is not None and id(parameter) not in self.weights:
                     self.parameters[full] = parameter

@@ -181,8 +181,8 @@ def _unknown(
         hidden = _OF_THE_CALLS if any("::" in o for o in opaque) else ("macs",)
         reasons.update(dict.fromkeys(hidden, opaque[0]))
     if known.run.shapeless:
-        why = f"{', '.join(known.run.shapeless)}: the forward pass has given it no shape"
-        reasons.update(dict.fromkeys(("params", "trainable_params"), why))
+        lazy = f"{', '.join(known.run.shapeless)}: the forward pass has given it no shape"
+        reasons.update(dict.fromkeys(("params", "trainable_params"), lazy))
     return reasons
 
 

@@ -25,7 +25,7 @@ def report(model: nn.Module, *fields: int, shape: tuple[int, ...] = (3, 8, 8)) -
 
 
 def test_a_field_that_gradients_confirm() -> None:
-    found = verify(plain(), report(plain(), 7, 7))
+    found = verify(plain(), report(plain(), 7, 7), (3, 8, 8))
     (verdict,) = found.constraints
     assert (verdict.name, verdict.expr, verdict.ok) == ("verified", "receptive_field_hw == gradients", True)
     assert found.verified is not None
@@ -37,7 +37,7 @@ def test_a_field_that_gradients_confirm() -> None:
 
 @pytest.mark.parametrize("fields", [(6, 7), (7, 6), (8, 7), (9, 9)])
 def test_a_field_that_gradients_contradict(fields: tuple[int, int]) -> None:
-    found = verify(plain(), report(plain(), *fields))
+    found = verify(plain(), report(plain(), *fields), (3, 8, 8))
     assert not found.ok
     assert found.verified is not None
     assert found.verified["agrees"] is False
@@ -46,14 +46,14 @@ def test_a_field_that_gradients_contradict(fields: tuple[int, int]) -> None:
 
 def test_each_axis_is_measured_by_itself() -> None:
     model = nn.Conv2d(3, 4, (3, 5), padding=(1, 2))
-    assert verify(model, report(model)).verified is not None
-    assert verify(model, report(model, 3, 5)).ok
-    assert not verify(model, report(model, 5, 3)).ok
+    assert verify(model, report(model), (3, 8, 8)).verified is not None
+    assert verify(model, report(model, 3, 5), (3, 8, 8)).ok
+    assert not verify(model, report(model, 5, 3), (3, 8, 8)).ok
 
 
 def test_a_model_of_one_input_size_gets_a_warning_instead() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 5, padding=2), nn.Flatten(), nn.Linear(4 * 64, 10))
-    found = verify(model, report(model))
+    found = verify(model, report(model), (3, 8, 8))
     assert (found.ok, found.constraints, found.verified) == (True, (), None)
     assert found.warnings[-1].startswith("the receptive field could not be verified: RuntimeError: ")
     assert "\n" not in found.warnings[-1]
@@ -66,13 +66,13 @@ def test_an_error_without_a_text_is_named() -> None:
         return model.body(x)  # type: ignore[no-any-return]
 
     model = Written(run, body=nn.Conv2d(3, 4, 5, padding=2))
-    assert verify(model, report(model)).warnings == ("the receptive field could not be verified: ValueError: ",)
+    assert verify(model, report(model), (3, 8, 8)).warnings == ("the receptive field could not be verified: ValueError: ",)
 
 
 def test_an_unknown_field_gets_a_warning() -> None:
     before = report(plain())
     unknown = replace(before, metrics=MappingProxyType({"receptive_field_hw": None}))
-    (warning,) = verify(plain(), unknown).warnings
+    (warning,) = verify(plain(), unknown, (3, 8, 8)).warnings
     assert warning == "the receptive field could not be verified: the traced receptive field is unknown"
 
 
@@ -81,4 +81,4 @@ def test_neighbours_that_see_differently_are_all_asked() -> None:
     model = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 2))
     found = report(model)
     assert found.metrics["receptive_field_hw"] == [2, 2]
-    assert verify(model, found).ok
+    assert verify(model, found, (3, 8, 8)).ok
