@@ -109,7 +109,7 @@ def unchanged(found: Parts) -> Iterator[None]:
     """
     modules = found.modules.values()
     states = [_State(m) for m in modules]
-    training = [m for m in found.registered.values() if m.training]
+    training = [m for m in found.registered.values() if getattr(m, "training", False)]  # a frozen script has none
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
     try:
@@ -185,9 +185,21 @@ def _same_draws() -> Iterator[None]:
             torch.cuda.set_rng_state_all(devices)
 
 
-def _eager() -> AbstractContextManager[None]:
-    """Run what was compiled as it is written: only those operations are the model's own."""
-    if "torch._dynamo" not in sys.modules:  # nothing was compiled, and its import takes seconds
-        return nullcontext()
-    stance: AbstractContextManager[None] = torch.compiler.set_stance("force_eager")
-    return stance
+@contextmanager
+def _eager() -> Iterator[None]:
+    """Run what was compiled, or would be, as it is written: only those operations are the model's own."""
+    compiling = torch.compile
+    stance: AbstractContextManager[None] = nullcontext()
+    if "torch._dynamo" in sys.modules:  # else nothing was compiled so far, and its import takes seconds
+        stance = torch.compiler.set_stance("force_eager")
+    vars(torch)["compile"] = _uncompiled  # torch.cond compiles what it is given, say
+    try:
+        with stance:
+            yield
+    finally:
+        vars(torch)["compile"] = compiling
+
+
+def _uncompiled(model: Any = None, **options: Any) -> Any:
+    """``torch.compile`` that leaves a function as it is; as a decorator with options too."""
+    return model if model is not None else lambda function: function

@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from constraints.faults import hands_over
 from constraints.tracing.axes import Shape
+from constraints.tracing.higher_order import is_higher_order, run_in_parts
 from constraints.tracing.modes import modes_kept
 from constraints.tracing.operations import CONSTANT, OPERATIONS, Operation
 from constraints.tracing.values import Handle
@@ -79,8 +80,8 @@ class Run:
     """Every registered parameter once, by its first path."""
     weights: Sequence[Handle]
     """Of the parameters and buffers, used or not."""
-    shapeless: Sequence[str] = ()
-    """Lazy parameters that the forward pass has not given a shape."""
+    uncounted: Mapping[str, str] = field(default_factory=dict)
+    """Parameter, or module that keeps parameters in a form of its own -> why they cannot be counted."""
     unregistered: Mapping[str, int] = field(default_factory=dict)
     """Module that is not registered (empty where its place is not known) -> how many parameters of it were used."""
 
@@ -130,7 +131,7 @@ def record(
         output=tuple(outputs[0].shape) if outputs else (),
         parameters=recorder.parameters,
         weights=tuple(recorder.weights.values()),
-        shapeless=tuple(recorder.shapeless),
+        uncounted=recorder.uncounted,
         unregistered=recorder.unregistered(modules, hidden),
     )
 
@@ -171,6 +172,8 @@ def handle_of(tensor: torch.Tensor) -> Handle | None:
 class _Recorder(TorchDispatchMode):
     """Writes down every operation; each tensor carries its handle, so that no memory is held."""
 
+    supports_higher_order_operators = True
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """Keep the mode out of the compiler's wrapper, which costs an import of a second and time on every call."""
@@ -183,8 +186,7 @@ class _Recorder(TorchDispatchMode):
         self.wants_gradients = False
         self.stack = [Frame("", False)]
         self.parameters: dict[str, torch.Tensor] = {}
-        self.shapeless: list[str] = []
-        """Paths of lazy parameters that no forward pass has given a shape."""
+        self.uncounted: dict[str, str] = {}
         self.weights: dict[int, Handle] = {}
         """Identity of a parameter or buffer -> its handle, which it does not carry."""
         self._registered: list[torch.Tensor] = []
@@ -199,6 +201,8 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run the operation and write it down."""
+        if is_higher_order(func):
+            return run_in_parts(func, args, kwargs or {}, self)
         operator = _looked_up(func)
         if operator.decomposes:
             with self:
@@ -287,10 +291,12 @@ class _Recorder(TorchDispatchMode):
 
     def _register(self, modules: Mapping[str, nn.Module]) -> None:
         for path, module in modules.items():
+            if why := _packed(module):
+                self.uncounted[path or type(module).__name__] = why
             for name, parameter in module._parameters.items():
                 full = f"{path}.{name}" if path else name
                 if parameter is not None and is_lazy(parameter):
-                    self.shapeless.append(full)
+                    self.uncounted[full] = "the forward pass has given it no shape"
                 elif parameter is not None and id(parameter) not in self.weights:
                     self.parameters[full] = parameter
                     self._add(parameter, full)
@@ -301,6 +307,19 @@ class _Recorder(TorchDispatchMode):
     def _add(self, tensor: torch.Tensor, name: str) -> None:
         self._registered.append(tensor)
         self.weights[id(tensor)] = self._new(tensor, tuple(tensor.shape), name)
+
+
+def _packed(module: nn.Module) -> str:
+    """Why a module's weights are no parameters, where they are kept in another form."""
+    if (
+        "quantized" in type(module).__module__.split(".")
+        and hasattr(module, "_weight_bias")
+        and hasattr(module, "weight")
+    ):
+        return "a quantised module packs its weights, which are no parameters any more"
+    if isinstance(module, torch.jit.ScriptModule) and not hasattr(module, "training"):
+        return "a frozen program holds its weights as constants, which are no parameters any more"
+    return ""
 
 
 @hands_over

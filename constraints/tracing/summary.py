@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from constraints.metrics import Layer, Metrics
 from constraints.tracing.axes import View
 from constraints.tracing.propagation import Propagation
+from constraints.tracing.remarks import remarks
 from constraints.tracing.structure import (
     distinct,
     global_pools,
@@ -110,7 +111,7 @@ def summarise(known: Propagation) -> Summary:
         metrics=Metrics(**figures),
         layers=_layers(known, calls),
         output=known.run.output[1:],
-        warnings=_warnings(known),
+        warnings=(*known.reasons, *remarks(known)),
         unknown=unknown,
         responsible=responsible,
     )
@@ -180,9 +181,9 @@ def _unknown(
     if opaque:
         hidden = _OF_THE_CALLS if any("::" in o for o in opaque) else ("macs",)
         reasons.update(dict.fromkeys(hidden, opaque[0]))
-    if known.run.shapeless:
-        lazy = f"{', '.join(known.run.shapeless)}: the forward pass has given it no shape"
-        reasons.update(dict.fromkeys(("params", "trainable_params"), lazy))
+    if known.run.uncounted:
+        whys = "; ".join(f"{name}: {why}" for name, why in known.run.uncounted.items())
+        reasons.update(dict.fromkeys(("params", "trainable_params"), whys))
     return reasons
 
 
@@ -239,20 +240,3 @@ def _layer(call: Call, place: _Place) -> Layer:
         dilation=call.dilation,
         groups=call.groups,
     )
-
-
-def _warnings(known: Propagation) -> tuple[str, ...]:
-    unused = [h.name for h in known.run.weights if h.name and h.value is None]
-    return (
-        *known.reasons,
-        *(f"{name}: never used by the forward pass" for name in (*unused, *known.run.shapeless)),
-        *_unregistered(known.run.unregistered),
-    )
-
-
-def _unregistered(used: Mapping[str, int]) -> tuple[str, ...]:
-    if not used:
-        return ()
-    names, numbers = ", ".join(filter(None, used)) or "parameters", sum(used.values())
-    advice = "keep such modules as attributes or in an nn.ModuleList, such parameters in an nn.ParameterList"
-    return (f"{names}: not registered with the model, so that its {numbers:,} parameters are not in params: {advice}",)
