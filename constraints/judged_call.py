@@ -111,7 +111,8 @@ def _call_of(value: Value, calls: Sequence[_Called], steps: Sequence[RecordedOpe
     made = steps[value.index - 1].outputs if 0 < value.index <= len(steps) else ()
     for number, call in enumerate(calls):
         if call.before < value.index <= call.after:
-            for position, handle in enumerate(call.results):
-                if handle is not None and (handle.value is value or any(handle is m for m in made)):
-                    return number, position
+            handles = [(i, h) for i, h in enumerate(call.results) if h is not None]
+            same = [i for i, h in handles if h.value is value]
+            if places := same or [i for i, h in handles if any(h is m for m in made)]:
+                return number, places[0]
     raise UnusableInputError("the judged map is made inside of a function or of compiled code, where it cannot be seen")

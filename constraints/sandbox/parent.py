@@ -113,22 +113,23 @@ class _Child:
     def result(self) -> Any:
         """Wait for the child's answer and its end, or for a limit; cut short, the answer as far as it is known."""
         try:
-            return self._whole()
+            answer = self._answer()
         except ModelFailedError as error:
-            if self.partial is None:
-                raise
-            return {**self.partial, "cut": f"{self.stage} was cut short: {error}"}
-
-    def _whole(self) -> Any:
-        answer = self._answer()
+            return self._cut(error)
         left = self.family.left_behind()
         if answer is None:
-            raise ModelFailedError(_ending(self.code, self.stage, self.printed()))
+            return self._cut(ModelFailedError(_ending(self.code, self.stage, self.printed())))
         if "error" in answer:
             raise _error(answer)
         if left:
             raise ModelFailedError(f"the model's code left processes running: {len(left)}: end them before it returns")
         return answer["answer"]
+
+    def _cut(self, error: ModelFailedError) -> Any:
+        """The answer as far as it is known, with what cut the rest short; the error where nothing is known."""
+        if self.partial is None:
+            raise error
+        return {**self.partial, "cut": f"{self.stage} was cut short: {error}"}
 
     def printed(self) -> str:
         """The beginning of what the user's code wrote."""

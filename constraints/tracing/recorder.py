@@ -26,6 +26,8 @@ _HANDLE = "_traced_handle"
 _FLOAT32_BYTES = 4
 _TOLD_OTHERWISE = ("padding", "vec")
 """Overloads that torch works out first: padding in words, sizes or factors as a list."""
+_BATCH_NORMS, _IS_TRAINING = ("native_batch_norm", "batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), 5
+"""Operations that write to their running statistics and do not say so; the place of the argument that makes them."""
 _NO_KWARGS: Mapping[str, Any] = {}
 
 
@@ -212,7 +214,7 @@ class _Recorder(TorchDispatchMode):
         inputs: list[Handle] = []
         held = self._held(args, inputs)
         named = dict(zip(kwargs, self._held(kwargs.values(), inputs), strict=True)) if kwargs else _NO_KWARGS
-        if operator.mutates:
+        if operator.mutates or (operator.op in _BATCH_NORMS and args[_IS_TRAINING]):
             self._keep(args, kwargs)
         result = _ran(func, args, kwargs)
         results = (result,) if isinstance(result, torch.Tensor) else _tensors(result)
