@@ -132,7 +132,7 @@ def _probed(linear: nn.Module, call: JudgedCall, report: Report, axis: int, leng
 
 def _phases(layers: tuple[Layer, ...], axis: int) -> int:
     """How many neighbouring units may see differently: as many as upsampling has made of one."""
-    jumps = [layer.jump[axis] for layer in layers if layer.jump and len(layer.jump) > axis]
+    jumps = [layer.jump[axis] for layer in layers if layer.jump and len(layer.jump) > axis and layer.jump[axis]]
     if all(a <= b for a, b in pairwise(jumps)):
         return 1
     return min(_MOST_UNITS, math.ceil(max(jumps) / min(jumps)))

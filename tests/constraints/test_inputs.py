@@ -48,7 +48,8 @@ def test_an_unknown_dtype_is_refused_with_those_there_are() -> None:
 def test_one_shape_or_one_for_each_input() -> None:
     one, two = InputSpec(shape=(3, 8)), InputSpec(shape=(5,), dtype="int64")
     assert specs((3, 8)) == specs([(3, 8)]) == specs(one) == (one,)
-    assert specs([(3, 8), two]) == (one, two)
+    sizes: list[Any] = [(3, 8), two]
+    assert specs(sizes) == (one, two)
 
 
 @pytest.mark.parametrize("sizes", [(), (3, 0), ("3", 2), [(3, 4), ()], "333"])

@@ -34,11 +34,12 @@ class Adapter(nn.Module):
 
 
 def test_eval_is_really_called_on_a_copy() -> None:
-    model = nn.Sequential(Adapter())
-    before = model[0].weight.detach().clone()
+    adapter = Adapter()
+    model = nn.Sequential(adapter)
+    before = adapter.weight.detach().clone()
     assert trace(model, (8,)).metrics.macs == 8 * 8
-    assert torch.equal(model[0].weight, before)
-    assert (model[0].merged, model.training) == (False, True)
+    assert torch.equal(adapter.weight, before)
+    assert (adapter.merged, model.training) == (False, True)
 
 
 class Kept(nn.Module):
@@ -96,11 +97,13 @@ def test_a_parameter_whose_data_is_exchanged_is_put_back() -> None:
 
 
 def test_lazy_modules_get_their_shapes_in_a_copy() -> None:
-    model = nn.Sequential(nn.LazyConv2d(8, 3), nn.LazyBatchNorm2d(affine=False), nn.Flatten(), nn.LazyLinear(5))
+    conv, norm = nn.LazyConv2d(8, 3), nn.LazyBatchNorm2d(affine=False)
+    model = nn.Sequential(conv, norm, nn.Flatten(), nn.LazyLinear(5))
     found = trace(model, (3, 6, 6)).metrics
     assert (found.params, found.macs) == (27 * 8 + 8 + 128 * 5 + 5, 16 * 27 * 8 + 128 * 5)
-    assert nn.parameter.is_lazy(model[0].weight)
-    assert nn.parameter.is_lazy(model[1].running_mean)
+    assert nn.parameter.is_lazy(conv.weight)
+    assert norm.running_mean is not None
+    assert nn.parameter.is_lazy(norm.running_mean)
 
 
 def test_a_parameter_that_gets_no_shape_makes_their_number_unknown() -> None:

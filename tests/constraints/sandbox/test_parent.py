@@ -125,16 +125,11 @@ def test_a_memory_limit_below_torch_itself_is_unusable(tmp_path: Path) -> None:
 def test_what_is_known_when_the_time_is_over_is_reported(tmp_path: Path) -> None:
     """The forward pass hangs from its second call on, the first that tries a fix."""
     file = tmp_path / "net.py"
-    file.write_text(
-        NET.replace(
-            "return self", "type(self).calls += 1\n        while type(self).calls > 1: pass\n        return self"
-        )
-        + "    calls = 0\n"
-    )
+    hanging = "type(self).calls += 1\n        while type(self).calls > 1: pass\n        return self"
+    file.write_text(NET.replace("return self", hanging) + "    calls = 0\n")
     target = Target(text=f"{file}:Net", file=file, module="", name="Net")
     outcome = check_file(Request(target=target, require=("params > 1k",), limits=Limits(seconds=3)))
     assert outcome.report.metrics["macs"] == 30 * 30 * 27 * 8
     assert not outcome.report.ok
-    assert outcome.report.warnings == (
-        "the search for fixes was cut short: the model's code took too long at the search for fixes: 3 s: raise --timeout",
-    )
+    why = "the model's code took too long at the search for fixes: 3 s: raise --timeout"
+    assert outcome.report.warnings == (f"the search for fixes was cut short: {why}",)

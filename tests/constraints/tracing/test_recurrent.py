@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -13,7 +15,9 @@ from tests.constraints.written import Written
 
 @pytest.mark.parametrize(("kind", "gates", "label"), [(nn.LSTM, 4, "lstm"), (nn.GRU, 3, "gru"), (nn.RNN, 1, "rnn")])
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_each_step_multiplies_input_and_state(kind: type[nn.RNNBase], gates: int, label: str, is_packed: bool) -> None:
+def test_each_step_multiplies_input_and_state(
+    kind: Callable[..., nn.RNNBase], gates: int, label: str, is_packed: bool
+) -> None:
     def run(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
         if not is_packed:
             return m.rnn(x)[0]  # type: ignore[no-any-return,operator]
