@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from constraints.tracing import mixing, recurrent, reshaping, windows
+from constraints.tracing import lookups, mixing, recurrent, reshaping, windows
 from constraints.tracing.mixing import Result, Results
 from constraints.tracing.values import Call
 
@@ -68,6 +68,7 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(recurrent.recurrent, "lstm mkldnn_rnn_layer", "lstm"),
     **_named(recurrent.recurrent, "gru"),
     **_named(recurrent.recurrent, "rnn_tanh rnn_relu", "rnn"),
+    **_named(lookups.embedding, "embedding"),
     **_named(mixing.softmax, "_softmax _log_softmax _safe_softmax"),
     **_named(
         mixing.normalisation,
