@@ -27,7 +27,7 @@ from torch import nn
 from constraints.checker import check, definition
 from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
 from constraints.report import Report
-from constraints.rules import Verdict, parse_all
+from constraints.rules import Verdict, check_metric
 from constraints.sandbox.request import Job, Request, Target
 from constraints.user_metrics import found_in
 
@@ -92,13 +92,14 @@ def answer(request: Request, send: Send) -> Report:
     target = request.target
     thing, module = _load(target, "import", send)
     metrics = found_in(vars(module))
-    constraints = parse_all(request.require, [m.name for m in metrics])
+    for constraint in request.require:
+        check_metric(constraint, [m.name for m in metrics])
     model = _model(target, thing, request.arguments, send)
     with stage("forward", send):
         report = check(
             model,
             request.input,
-            constraints,
+            request.require,
             metrics=metrics,
             classes=request.classes,
             verify=request.verify,

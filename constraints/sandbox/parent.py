@@ -53,7 +53,7 @@ def check_file(request: Request) -> Outcome:
     hung, crashed, or outgrew its limits. No process is left behind, whatever happens.
     """
     found, printed = run(request.job())
-    return Outcome(report=Report.from_dict(found), printed=printed)
+    return Outcome(report=Report.from_dict(found, request.require), printed=printed)
 
 
 def run(job: Job) -> tuple[Any, str]:

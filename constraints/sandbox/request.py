@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from constraints.rules import Constraint, parse_all
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -71,8 +73,8 @@ class Request:
     """Shape of one sample, without the batch axis."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for a class or a function."""
-    require: tuple[str, ...]
-    """The constraints, as expressions."""
+    require: tuple[Constraint, ...]
+    """The constraints; whether the user's code defines their metrics, the child finds out."""
     classes: int | None = None
     verify: bool = False
     fixes: bool = True
@@ -83,7 +85,8 @@ class Request:
 
     def job(self) -> Job:
         """The check as work for a child."""
-        return Job(function="constraints.sandbox.child:check_target", arguments=asdict(self), limits=self.limits)
+        arguments = asdict(self) | {"require": [constraint.expr for constraint in self.require]}
+        return Job(function="constraints.sandbox.child:check_target", arguments=arguments, limits=self.limits)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Request:
@@ -93,5 +96,6 @@ class Request:
             "target": Target.from_dict(fields["target"]),
             "augmentation": Target.from_dict(fields["augmentation"]) if fields["augmentation"] else None,
             "limits": Limits(**fields["limits"]),
-            **{name: tuple(fields[name]) for name in ("input", "require", "mean")},
+            "require": parse_all(fields["require"], None),
+            **{name: tuple(fields[name]) for name in ("input", "mean")},
         })  # fmt: skip

@@ -14,6 +14,7 @@ import pytest
 
 from constraints.cli.target import parse_target
 from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.rules import parse_all
 from constraints.sandbox.child import answer
 from constraints.sandbox.request import Request
 
@@ -40,7 +41,8 @@ _hidden = made
 
 def request(target: str, *, augmentation: str | None = None, **changes: Any) -> Request:
     """A check of a model for images of one channel and 8x8 pixels."""
-    fields: dict[str, Any] = {"input": (1, 8, 8), "require": ("params == 4",), "fixes": False, **changes}
+    fields: dict[str, Any] = {"input": (1, 8, 8), "require": ["params == 4"], "fixes": False, **changes}
+    fields["require"] = parse_all(fields["require"], None)
     pipeline = parse_target(augmentation) if augmentation else None
     return Request(target=parse_target(target), augmentation=pipeline, mean=(0.5, 0.5, 0.5), **fields)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.rules import parse_all
 from constraints.sandbox.parent import MARK, Outcome, check_file
 from constraints.sandbox.request import Limits, Request, Target
 
@@ -33,7 +34,7 @@ def checked(tmp_path: Path, code: str, limits: Limits = LIMITS) -> Outcome:
     file = tmp_path / "net.py"
     file.write_text(code + NET)
     target = Target(text=f"{file}:Net", file=file, module="", name="Net")
-    return check_file(Request(target=target, require=("params > 1",), limits=limits))
+    return check_file(Request(target=target, require=parse_all(["params > 1"]), limits=limits))
 
 
 def strays() -> list[str]:
