@@ -59,8 +59,8 @@ def export(
 ) -> tuple[Path, ...]:
     """Write a trial's network with its trained weights to ``to``, and return the files written.
 
-    The ending says of which kind: .py, .onnx, .pt2 or .safetensors. ``untrained`` leaves the weights out, and takes
-    any network's text or name. ``force`` writes over a file that exists; ``data`` says where the study's data is now.
+    The ending says of which kind: .py, .onnx, ... (docs/export.md has all). ``untrained`` leaves the weights out, and
+    takes any network's text or name. ``force`` writes over a file that exists; ``data`` says where the study's data is.
     Raises UnusableInputError for what cannot be written, and warns where the data is out of reach.
     """
     from nas.results import export as exports

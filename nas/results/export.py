@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,9 @@ from nas.search.trained_weights import Weights, trained_weights
 from nas.space.analytic import metrics, receptive_field
 
 if TYPE_CHECKING:
+    from nas.architecture.formats import Format
     from nas.training.datasets import Dataset
 
-SUFFIXES = (".py", ".onnx", ".pt2", ".safetensors")
 WIDTH = 100
 """Columns of the text at the top of exported source."""
 
@@ -65,16 +66,12 @@ class Subject:
 
 def check_target(to: Path, *, force: bool) -> None:
     """Raise UnusableInputError for an ending that there is not, a missing extra, or a file that would be lost."""
-    if to.suffix not in SUFFIXES:
-        raise UnusableInputError(f"unknown kind of file: {to}: end it with {', '.join(SUFFIXES)}")
-    written = [to, *([_weights_beside(to)] if to.suffix == ".py" else [])]
+    written = {to: _format(to), **({beside: _format(beside)} if (beside := _weights_beside(to)) else {})}
     existing = [path for path in written if path.exists()]
     if existing and not force:
         raise UnusableInputError(f"the file exists: {existing[0]}: give another --to, or --force to write over it")
-    if to.suffix == ".onnx":
-        from nas.architecture.formats import check_onnx
-
-        check_onnx()
+    for kind in written.values():
+        kind.check_packages()
 
 
 def of_text(text: str) -> Subject:
@@ -117,40 +114,36 @@ def write(subject: Subject, to: Path) -> dict[Path, str]:
 
     Raises UnusableInputError for a file that cannot be written, or that would compute something else.
     """
-    from nas.architecture import formats
+    from nas.architecture.formats import Exported, load
 
-    model = formats.load(subject.architecture, subject.weights.path if subject.weights else None)
-    input, about = subject.architecture.input, subject.metadata()
-    if to.suffix == ".safetensors":
-        formats.save_weights(model, to, about)
-    elif to.suffix == ".pt2":
-        formats.save_program(model, input, to, about)
-    elif to.suffix == ".onnx":
-        formats.save_onnx(model, input, to, about)
-    else:
-        beside = _weights_beside(to)
-        formats.save_source(model, input, _source(subject, beside), to)
-        if subject.weights:
-            formats.save_weights(model, beside, about)
-            return {to: _content(to, subject), beside: "its trained weights"}
-    return {to: _content(to, subject)}
-
-
-_KINDS = {
-    ".py": "the class Net",
-    ".onnx": "images to logits for any batch size",
-    ".pt2": "a torch.export program for any batch size",
-    ".safetensors": "the weights",
-}
+    network = Exported(
+        model=load(subject.architecture, subject.weights.path if subject.weights else None),
+        input=subject.architecture.input,
+        about=subject.metadata(),
+        source=partial(_source, subject),
+    )
+    which = "the trained network" if subject.weights else "the untrained network"
+    _format(to).write(network, to)
+    written = {to: f"{_format(to).content}; read back, it agrees with {which}"}
+    beside = _weights_beside(to)
+    if beside is not None and subject.weights:
+        _format(beside).write(network, beside)
+        written[beside] = "its trained weights"
+    return written
 
 
-def _content(to: Path, subject: Subject) -> str:
-    network = "the trained network" if subject.weights else "the untrained network"
-    return f"{_KINDS[to.suffix]}; read back, it agrees with {network}"
+def _format(to: Path) -> Format:
+    from nas.architecture.formats import FORMATS
+
+    if to.suffix not in FORMATS:
+        raise UnusableInputError(f"unknown kind of file: {to}: end it with {', '.join(FORMATS)}")
+    return FORMATS[to.suffix]
 
 
-def _weights_beside(to: Path) -> Path:
-    return to.with_suffix(".safetensors")
+def _weights_beside(to: Path) -> Path | None:
+    """The file for the trained weights, where that of the network itself holds none."""
+    suffix = _format(to).weights
+    return to.with_suffix(suffix) if suffix else None
 
 
 def _subject(
