@@ -7,6 +7,15 @@ value of it is read on the host, so that all of it may be part of a CUDA graph.
 import torch
 from torch.nn import functional as F
 
+from nas.training.recipes import Recipe
+
+
+def changed(images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """What a recipe does to a batch's images before any is mixed with another."""
+    if recipe.crop:
+        images = crop(images, recipe.crop)
+    return flip(images) if recipe.flip else images
+
 
 def flip(images: torch.Tensor) -> torch.Tensor:
     """Each image mirrored left to right with probability a half."""

@@ -1,13 +1,25 @@
 """Weights to begin with that a recipe may ask for in place of torch's own."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from nas.training.recipes import Recipe
 
 SAMPLE = 1000
 """Images whose patches are decorrelated."""
 EPSILON = 5e-4
 """Added to each deviation, so that directions in which the images hardly vary are not blown up."""
+
+
+def initialise(model: nn.Module, recipe: Recipe, sample: Callable[[], torch.Tensor]) -> None:
+    """Give `model` the weights that the recipe begins with; `sample` makes standardised images, N x C x H x W."""
+    if recipe.whitening:
+        whiten(model, sample())
+    if recipe.dirac:
+        pass_on(model)
 
 
 def whiten(model: nn.Module, images: torch.Tensor) -> None:

@@ -72,30 +72,26 @@ class Session:
         recipe, feed = self.recipe, self.feed
         labels = torch.from_numpy(np.array(feed.labels)).to(device)
         normalise = normaliser(feed.mean, feed.std, device)
-        if recipe.whitening:
-            sample = feed.dataset.train_images[feed.indices[: initialisation.SAMPLE]]
-            initialisation.whiten(self.model, normalise(torch.from_numpy(sample)))
-        if recipe.dirac:
-            initialisation.pass_on(self.model)
+
+        def sample() -> torch.Tensor:
+            return normalise(torch.from_numpy(feed.dataset.train_images[feed.indices[: initialisation.SAMPLE]]))
+
+        initialisation.initialise(self.model, recipe, sample)
         return TrainingStep(
             model=self.model,
-            criterion=nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing),
+            recipe=recipe,
             optimisers=self._optimisers(device),
-            average=Average(self.model, recipe.ema_decay) if recipe.ema_decay else None,
+            average=Average.of(self.model, recipe),
             normalise=normalise,
             precision=precision,
             images=torch.empty(0, dtype=torch.uint8, device=device),
             labels=labels,
             chosen=torch.empty(min(recipe.batch_size, len(labels)), dtype=torch.int64, device=device),
             loss=torch.zeros((), device=device),
-            flip=recipe.flip,
-            crop=recipe.crop,
-            mixup=recipe.mixup,
         )
 
     def _optimisers(self, device: torch.device) -> Optimisers:
-        phase, faster = self.recipe.phases[self.phase], self.recipe.norm_bias_lr
-        return Optimisers(self.model, phase, norm_bias_lr=faster, capturable=device.type == "cuda")
+        return Optimisers(self.model, self.recipe, self.phase, capturable=device.type == "cuda")
 
     @property
     def device(self) -> torch.device:
@@ -186,7 +182,7 @@ class Session:
             self._enter(index)
         rate = self.recipe.learning_rate(progress, self.epochs)
         self.step.optimisers.set_rate(rate)
-        self.step.show(low_resolution=progress < self.recipe.low_resolution)
+        self.step.show(progress)
         if self.step.average:
             self.step.average.advance()
         return rate
