@@ -1,5 +1,7 @@
 """What every worker imports, loaded once by the process that workers are forked from."""
 
+from __future__ import annotations
+
 import safetensors.torch
 
 import nas.architecture.model

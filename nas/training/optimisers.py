@@ -1,5 +1,7 @@
 """From a recipe's phase to torch's optimisers, which step together."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import torch
@@ -16,11 +18,11 @@ class Optimisers:
 
     Muon is Jordan et al., Muon: An optimizer for hidden layers in neural networks (2024): an update of a matrix is
     made orthogonal. A filter bank is a matrix with one row an output channel. The first convolution and the
-    classifier are no hidden layers. `capturable` keeps rates on the device, as a CUDA graph needs.
+    classifier are no hidden layers. ``capturable`` keeps rates on the device, as a CUDA graph needs.
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, number: int = 0, *, capturable: bool = False) -> None:
-        """For the phase `number`; weight decay spares tensors of one axis or none: norms and biases."""
+        """For the phase ``number``; weight decay spares tensors of one axis or none: norms and biases."""
         phase = recipe.phases[number]
         self.filters = hidden_filters(model) if phase.optimiser == "muon" else []
         self.matrices = [_matrix(weight) for weight in self.filters]
@@ -74,7 +76,7 @@ class Optimisers:
         return [member.state_dict() for member in self.members]
 
     def restore(self, states: list[dict[str, Any]]) -> None:
-        """Go back to where `states` were taken."""
+        """Go back to where ``states`` were taken."""
         for member, state in zip(self.members, states, strict=True):
             member.load_state_dict(state)
 

@@ -1,5 +1,7 @@
 """One training in progress: what changes from epoch to epoch, how it is saved and restored."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable
@@ -28,9 +30,9 @@ DIVERGED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One epoch, counted from 1, as it ended; `learning_rate` is that of its last step.
+    """One epoch, counted from 1, as it ended; ``learning_rate`` is that of its last step.
 
-    `val_accuracy` is None where the feed holds no validation images: the test set is not opened in training.
+    ``val_accuracy`` is None where the feed holds no validation images: the test set is not opened in training.
     """
 
     epoch: int
@@ -58,7 +60,7 @@ class Session:
         device: torch.device,
         precision: Precision,
     ) -> None:
-        """Move `model` to `device` and give it the weights that the recipe begins with."""
+        """Move ``model`` to ``device`` and give it the weights that the recipe begins with."""
         self.feed, self.recipe, self.epochs, self.seed = feed, recipe, epochs, seed
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.phase = 0
@@ -122,7 +124,7 @@ class Session:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to where `state` was taken, to the precision too that was found best there.
+        """Go back to where ``state`` was taken, to the precision too that was found best there.
 
         Raises UnusableInputError where the recipe asks for the other precision.
         """
@@ -140,7 +142,7 @@ class Session:
         self.curve = [Epoch(**values) for values in state["curve"]]
 
     def epoch(self, number: int) -> Epoch:
-        """Train epoch `number` (from 0) and evaluate; raises TrainingFailedError when that cannot be done."""
+        """Train epoch ``number`` (from 0) and evaluate; raises TrainingFailedError when that cannot be done."""
         started = time.perf_counter()
         self._show(number)
         torch.manual_seed(_mix(self.seed, number))  # after the feed, whose making may draw from anywhere

@@ -1,5 +1,7 @@
 """One step of a training: draw a batch, differentiate, update; on a GPU one CUDA graph."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import torch
@@ -25,10 +27,10 @@ LOW = 0.75
 class TrainingStep:
     """What a step reads and changes, all of it on one device.
 
-    `images` (uint8, N x H x W x C) and `labels` are the epoch's; `chosen` (indices of the batch) is written before a
-    step and the mean loss of the batch added to `loss` by it. The batch is differentiated in `parts`, whose gradients
-    add up to those of the whole. The addresses of all tensors stay the same, so that a captured graph stays valid
-    until `renew`.
+    ``images`` (uint8, N x H x W x C) and ``labels`` are the epoch's; ``chosen`` (indices of the batch) is written
+    before a step and the mean loss of the batch added to ``loss`` by it. The batch is differentiated in ``parts``,
+    whose gradients add up to those of the whole. The addresses of all tensors stay the same, so that a captured graph
+    stays valid until ``renew``.
     """
 
     model: nn.Module
@@ -55,7 +57,7 @@ class TrainingStep:
         self.graph, self.warmed = None, 0
 
     def show(self, progress: float) -> None:
-        """Choose the resolution of the next steps, at `progress` (0 to 1) through the training."""
+        """Choose the resolution of the next steps, at ``progress`` (0 to 1) through the training."""
         low_resolution = progress < self.recipe.low_resolution
         if low_resolution != self.low_resolution:
             self.low_resolution = low_resolution
@@ -70,7 +72,7 @@ class TrainingStep:
             torch.cuda.empty_cache()
 
     def run(self, chosen: torch.Tensor) -> None:
-        """Take one step on the images at the indices `chosen`."""
+        """Take one step on the images at the indices ``chosen``."""
         self.chosen.copy_(chosen)
         if not self.images.is_cuda:
             self._differentiate()
