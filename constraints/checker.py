@@ -24,7 +24,7 @@ from constraints.verify import verify as with_probe
 def check(
     model: nn.Module,
     input_size: Sequence[int] = (3, 32, 32),
-    require: Iterable[str | Constraint] | None = None,
+    require: str | Iterable[str | Constraint] | None = None,
     *,
     metrics: Iterable[CustomMetric] = (),
     classes: int | None = None,
@@ -45,7 +45,7 @@ def check(
     if not isinstance(model, nn.Module):
         raise UnusableInputError(f"not an nn.Module: {model!r}: give a model instance")
     custom = tuple(metrics)
-    constraints = parse_all(_several(require), [m.name for m in custom])
+    constraints = parse_all(ASSIGNMENT if require is None else require, [m.name for m in custom])
 
     def judged(candidate: nn.Module) -> tuple[Trace, tuple[Verdict, ...]]:
         traced = trace(candidate, tuple(input_size))
@@ -75,12 +75,6 @@ def definition(thing: Any) -> tuple[str, int] | None:
         return inspect.getsourcefile(thing) or "", inspect.getsourcelines(thing)[1]
     except (OSError, TypeError):
         return None
-
-
-def _several(require: Iterable[str | Constraint] | None) -> Iterable[str | Constraint]:
-    if require is None:
-        return ASSIGNMENT
-    return (require,) if isinstance(require, str) else require
 
 
 def _figures(model: nn.Module, traced: Trace, custom: Iterable[CustomMetric]) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def parse(expression: str, known: Iterable[str] | None = ()) -> Constraint:
     or ``true`` or ``false``. Raises UnusableInputError on a malformed expression, a number past 10^30, or an
     unknown metric, naming the nearest ones.
     """
-    match = _EXPRESSION.fullmatch(expression)
+    match = _EXPRESSION.fullmatch(expression) if isinstance(expression, str) else None
     if match is None:
         raise UnusableInputError(
             f"not a constraint: {expression!r}: write METRIC OP VALUE, for example 'params < 200k' "
@@ -187,8 +187,17 @@ def check_metric(constraint: Constraint, known: Iterable[str]) -> None:
         raise UnusableInputError(f"unknown metric: {constraint.metric!r}: {_nearest(constraint.metric, names)}")
 
 
-def parse_all(expressions: Iterable[str | Constraint], known: Iterable[str] | None = ()) -> tuple[Constraint, ...]:
-    """Parse several expressions, in order; what is a constraint already stays as it is."""
+def parse_all(
+    expressions: str | Constraint | Iterable[str | Constraint], known: Iterable[str] | None = ()
+) -> tuple[Constraint, ...]:
+    """Parse one or several expressions, in order; what is a constraint already stays as it is.
+
+    Raises UnusableInputError as ``parse`` does, and for what holds no expressions at all.
+    """
+    if isinstance(expressions, (str, Constraint)):
+        expressions = (expressions,)
+    if not isinstance(expressions, Iterable):
+        raise UnusableInputError(f"no constraints: {expressions!r}: give expressions such as 'params < 200k'")
     known = None if known is None else tuple(known)
     return tuple(e if isinstance(e, Constraint) else parse(e, known) for e in expressions)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from nas.architecture import named
 from nas.architecture.codegen import source
 from nas.architecture.spec import Architecture, parse
 from nas.results.rows import Row
-from nas.search.study import CONFIRMED, DATA, constraints_of, identity
+from nas.search.study import CONFIRMED, DATA, identity
 from nas.search.study_data import load_study_data
 from nas.search.trained_weights import Weights, trained_weights
 from nas.space.analytic import metrics, receptive_field
@@ -67,7 +68,9 @@ class Subject:
 def check_target(to: Path, *, force: bool) -> None:
     """Raise UnusableInputError for an ending that there is not, a missing extra, or a file that would be lost."""
     written = {to: _format(to), **({beside: _format(beside)} if (beside := _weights_beside(to)) else {})}
-    existing = [path for path in written if path.exists()]
+    existing = [path for path in written if os.path.exists(path)]  # noqa: PTH110 (no path at all exists neither)
+    if "\0" in str(to):
+        raise UnusableInputError(f"no path: {str(to)!r}: give another --to")
     if existing and not force:
         raise UnusableInputError(f"the file exists: {existing[0]}: give another --to, or --force to write over it")
     for kind in written.values():
@@ -91,7 +94,7 @@ def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, u
             f"trial {row.trial} has no trained weights in {folder}: it is {row.state} after {epochs}: "
             f"train it whole with search.py confirm {row.trial}, or give --untrained"
         )
-    made_with, found = identity(study), dict[str, Any](name=study.user_attrs.get(DATA, ""))
+    made_with, found = identity(study, "data"), dict[str, Any](name=study.user_attrs.get(DATA, ""))
     found["hash"] = made_with["data"]["hash"]
     warnings: tuple[str, ...] = ()
     try:
@@ -100,7 +103,7 @@ def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, u
         warnings = (f"how images are standardised is left out, the data is out of reach: {error}",)
     return _subject(
         parse(row.architecture),
-        constraints_of(made_with),
+        made_with.get("constraints", ()),
         origin=f"study {study.study_name}, trial {row.trial}",
         weights=weights,
         training=_training(study, row, weights) if weights else {},

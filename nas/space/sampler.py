@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,7 +19,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from constraints.rules import ASSIGNMENT, parse_all
+from constraints.errors import UnusableInputError
+from constraints.rules import ASSIGNMENT, Constraint, parse_all
+from nas.arguments import checked
 from nas.optuna_private import storage_of
 from nas.space.attributes import ARCHITECTURE, PROPOSED
 from nas.space.feasible import FeasiblePart, Judged
@@ -30,6 +33,9 @@ MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
 CLASH_SECONDS = 0.05
 """Longest time for which it waits before it looks again."""
+
+MOST_SEEDS = 2**32
+"""Seeds of Optuna's samplers are numpy's: below this."""
 
 PROXY_TRIALS = 16
 """How many trials the proxy chooses before the base sampler, which has learnt from them, takes over."""
@@ -53,10 +59,11 @@ class FeasibleSampler(BaseSampler):
     first PROXY_TRIALS is the best by it of PROXY_DRAWS networks, drawn from the feasible part.
     """
 
+    @checked
     def __init__(
         self,
-        space: str | FeasiblePart,
-        constraints: Iterable[str] = ASSIGNMENT,
+        space: str | Path | FeasiblePart,
+        constraints: str | Iterable[str | Constraint] = ASSIGNMENT,
         *,
         seed: int = 0,
         base: Callable[[int], BaseSampler] = tpe,
@@ -67,16 +74,21 @@ class FeasibleSampler(BaseSampler):
         """``space`` is a preset's name or a TOML file, or the feasible part itself, which has its constraints.
 
         ``base`` makes the base sampler from a seed; ``values`` is needed in a study of several objectives. Raises
-        UnusableInputError for a space or a constraint that there is not.
+        UnusableInputError for a space or a constraint that there is not, and where no network keeps the constraints.
         """
-        self.feasible = space if isinstance(space, FeasiblePart) else FeasiblePart(load(space), parse_all(constraints))
+        if not isinstance(space, FeasiblePart):
+            space = FeasiblePart(load(str(space)), parse_all(constraints))
+        self.feasible = space
+        self.feasible.sample(random.Random(seed))
         self.rejected: Counter[str] = Counter()
         self._seed = seed
         self._base = base
         self._patience = patience
         self._proxy = proxy
         self._values = values
-        self._others = base(seed)
+        self._others = base(seed % MOST_SEEDS)
+        if not isinstance(self._others, BaseSampler):
+            raise UnusableInputError(f"base makes no sampler: {self._others!r}: give a function from a seed to one")
         self._known: WeakKeyDictionary[Study, _Known] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -276,5 +288,5 @@ class _Known:
         if ARCHITECTURE in trial.user_attrs:
             return trial.user_attrs[ARCHITECTURE], True
         if set(self._space.distributions) <= set(trial.params):
-            return str(self._space.decode(trial.params)), True
+            return str(self._space.decode({name: trial.params[name] for name in self._space.distributions})), True
         return trial.system_attrs.get(PROPOSED, ""), trial.state.is_finished()

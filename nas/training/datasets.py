@@ -112,14 +112,14 @@ def channel_statistics(pixels: np.ndarray, indices: np.ndarray) -> tuple[np.ndar
 
 def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
     listing: Callable[[Path], images.Listing]
+    if not os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
+        raise UnusableInputError(f"no such data: {path}: give a folder, a tar, or one of auto, cifar10, digits")
     if path.is_dir():
         listing, key = images.list_folder, images.folder_key(path)
     elif path.is_file() and path.name.endswith(images.ARCHIVE_SUFFIXES):
         listing, key = images.list_archive, _file_key(path)
-    elif path.exists():
-        raise UnusableInputError(f"the data is neither a folder nor a .tar, .tar.gz or .tar.xz: {path}")
     else:
-        raise UnusableInputError(f"no such data: {path}: give a folder, a tar, or one of auto, cifar10, digits")
+        raise UnusableInputError(f"the data is neither a folder nor a .tar, .tar.gz or .tar.xz: {path}")
 
     def write(folder: Path) -> dict[str, Any]:
         found = listing(path)
