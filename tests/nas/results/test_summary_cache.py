@@ -186,7 +186,5 @@ def test_a_study_of_others_beside_it_does_not_keep_a_study_from_being_read(tmp_p
 def test_a_file_that_is_no_journal_is_named(tmp_path: Path, content: bytes) -> None:
     journal = tmp_path / "notes.txt"
     journal.write_bytes(content)
-    with pytest.raises(
-        UnusableInputError, match=r"^cannot read the storage .*notes.txt: it is not a journal"
-    ):
+    with pytest.raises(UnusableInputError, match=r"^cannot read the storage .*notes.txt: it is not a journal"):
         read_summary(str(journal), None)
