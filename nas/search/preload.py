@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import safetensors.torch
+import torch._dynamo  # takes seconds, and torch's optimisers load it at their first step
 
 import nas.architecture.model
 import nas.search.worker
 import nas.training.train
 
-__all__ = ["nas", "safetensors"]
+__all__ = ["nas", "safetensors", "torch"]

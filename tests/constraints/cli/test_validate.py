@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from constraints import rules
 from constraints.cli.validate import Options, validate_target
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse
-from constraints.sandbox import parent
 from constraints.sandbox.child import check_target
+from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Job
+from tests.engines import one_sandbox
 
 NET = """import torch.nn as nn
 from constraints import metric
@@ -30,6 +33,12 @@ def make(width):
     print("made with", width)
     return nn.Sequential(nn.Conv2d(1, width, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sandbox() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, one_sandbox(patch):
+        yield
 
 
 @pytest.fixture
@@ -102,12 +111,12 @@ def test_both_sides_parse_an_expression_once(
         parsed[expression] += 1
         return parse(expression, *known)
 
-    def in_this_process(job: Job) -> tuple[Any, str]:
-        return check_target(Job.from_json(job.to_json()).arguments, lambda line: None), ""
+    def in_this_process(_: Sandbox, job: Job) -> tuple[Any, str]:
+        return check_target(Job.begin(job.to_line(os.environ)).arguments, lambda line: None), ""
 
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(rules, "parse", counted)
-    monkeypatch.setattr(parent, "run", in_this_process)
+    monkeypatch.setattr(Sandbox, "run", in_this_process)
     require = ["params == 70", "receptive_field > 1", "layers > 9"]
     assert validate_target(request(net, require=require)) == 1
     assert parsed == Counter(dict.fromkeys(require, 2))
