@@ -23,12 +23,11 @@ from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from nas.architecture.spec import Architecture
 from nas.arguments import checked
-from nas.optuna_private import storage_of
-from nas.space.attributes import ARCHITECTURE, PROPOSED
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
+from nas.space.known_networks import KnownNetworks
 from nas.space.proxy import Proxy
-from nas.space.space import Encoded, Space, load
+from nas.space.space import Encoded, load
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
@@ -90,7 +89,7 @@ class FeasibleSampler(BaseSampler):
         self._others = base(seed % MOST_SEEDS)
         if not isinstance(self._others, BaseSampler):
             raise UnusableInputError(f"base makes no sampler: {self._others!r}: give a function from a seed to one")
-        self._known: WeakKeyDictionary[Study, _Known] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Study, KnownNetworks] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -236,62 +235,7 @@ class FeasibleSampler(BaseSampler):
         """The networks of the study's other trials."""
         return self._networks(study).of_others(study.get_trials(deepcopy=False), trial.number)
 
-    def _networks(self, study: Study) -> _Known:
+    def _networks(self, study: Study) -> KnownNetworks:
         if study not in self._known:
-            self._known[study] = _Known(self.feasible.space, study)
+            self._known[study] = KnownNetworks(self.feasible.space, study)
         return self._known[study]
-
-
-class _Either(Set[str]):
-    """What is in a large set or a small one, without a copy of the large one."""
-
-    def __init__(self, large: Set[str], small: Set[str]) -> None:
-        self._large, self._small = large, small - large
-
-    def __contains__(self, text: object) -> bool:
-        return text in self._large or text in self._small
-
-    def __iter__(self) -> Iterator[str]:
-        return itertools.chain(self._large, self._small)
-
-    def __len__(self) -> int:
-        return len(self._large) + len(self._small)
-
-
-class _Known:
-    """The networks that a study holds; what a trial holds for good is read once."""
-
-    def __init__(self, space: Space, study: Study) -> None:
-        self._space = space
-        self._storage = storage_of(study)
-        self._study_id = self._storage.get_study_id_from_name(study.study_name)
-        self._settled: set[str] = set()
-        self._open: list[int] = []
-        """Numbers of trials whose network may still change."""
-        self._read = 0
-        """Trials read so far, which are ordered by number."""
-
-    def claim(self, number: int, text: str) -> None:
-        """Let the study's other workers know the network that a trial is about to get; an empty text takes it back."""
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
-        self._storage.set_trial_system_attr(trial_id, PROPOSED, text)
-
-    def of_others(self, trials: Sequence[FrozenTrial], but: int) -> Set[str]:
-        """The networks of ``trials``, all of the study, without those that only number ``but`` holds."""
-        still_open, claims = [], set[str]()
-        for number in (*self._open, *range(self._read, len(trials))):
-            text, is_settled = self._network(trials[number])
-            if not is_settled or number == but:
-                still_open.append(number)
-            if text and number != but:
-                (self._settled if is_settled else claims).add(text)
-        self._open, self._read = still_open, len(trials)
-        return _Either(self._settled, claims)
-
-    def _network(self, trial: FrozenTrial) -> tuple[str, bool]:
-        """A trial's network, empty where it has none, and whether it keeps it."""
-        if ARCHITECTURE in trial.user_attrs:
-            return trial.user_attrs[ARCHITECTURE], True
-        if set(self._space.distributions) <= set(trial.params):
-            return str(self._space.decode({name: trial.params[name] for name in self._space.distributions})), True
-        return trial.system_attrs.get(PROPOSED, ""), trial.state.is_finished()
