@@ -7,7 +7,7 @@ taking the machine down; they are no jail: the user's code may still read and wr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from constraints.errors import ConstraintError
@@ -53,13 +53,21 @@ class Sandbox:
         """Check the target that ``request`` describes, under its limits.
 
         Raises UnusableInputError for input that cannot be used and ModelFailedError when the user's code raised,
-        hung, crashed, or outgrew its limits.
+        hung, crashed, or outgrew its limits before the verdicts were known; after that the report tells what cut it
+        short.
         """
         found, printed = self.run(request.job())
-        return Outcome(report=Report.from_dict(found, request.require), printed=printed)
+        report = Report.from_dict(found["report"], request.require)
+        if cut := found.get("cut"):
+            report = replace(report, warnings=(*report.warnings, cut))
+        return Outcome(report=report, printed=printed)
 
     def run(self, job: Job) -> tuple[Any, str]:
-        """Do a job: what it came to, and what the user's code printed; raises as ``check`` does."""
+        """Do a job: what it came to, and what the user's code printed; raises as ``check`` does.
+
+        Where the child is cut short after it sent ``{"partial": ANSWER}``, that is the answer, with the reason as
+        ``cut``.
+        """
         if self._guard is not None and not self._guard.serves():
             self.close()
         if self._guard is None:
@@ -68,7 +76,7 @@ class Sandbox:
         try:
             self._guard.send(job)
             found = running.result()
-            serves = running.clean
+            serves = running.clean or running.recover()
         except ConstraintError:
             serves = running.clean or running.recover()
             raise

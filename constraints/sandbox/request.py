@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from constraints.inputs import InputSpec
 from constraints.rules import Constraint, parse_all
 
 
@@ -82,15 +83,16 @@ class Request:
     """One check: what to load, how to run it, what it must satisfy, and what it may take."""
 
     target: Target
-    input: tuple[int, ...] = (3, 32, 32)
-    """Shape of one sample, without the batch axis."""
+    inputs: tuple[InputSpec, ...] = (InputSpec(shape=(3, 32, 32)),)
+    """One sample, without the batch axis."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for a class or a function."""
     require: tuple[Constraint, ...]
     """The constraints; whether the user's code defines their metrics, the child finds out."""
     classes: int | None = None
     verify: bool = False
-    fixes: bool = True
+    fixes_seconds: float = 10.0
+    """For the search for fixes; 0 is none."""
     augmentation: Target | None = None
     mean: tuple[float, ...] = (0.4914, 0.4822, 0.4465)
     """Mean of the data set, which the augmentation's fill has to equal."""
@@ -109,6 +111,7 @@ class Request:
             "target": Target.from_dict(fields["target"]),
             "augmentation": Target.from_dict(fields["augmentation"]) if fields["augmentation"] else None,
             "limits": Limits(**fields["limits"]),
+            "inputs": tuple(map(InputSpec.from_dict, fields["inputs"])),
             "require": parse_all(fields["require"], None),
-            **{name: tuple(fields[name]) for name in ("input", "mean")},
+            "mean": tuple(fields["mean"]),
         })  # fmt: skip

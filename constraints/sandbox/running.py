@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+from constraints.errors import ConstraintError, ModelFailedError, ToolFailedError, UnusableInputError
 from constraints.sandbox.guarded import Guarded
 from constraints.sandbox.processes import resident_bytes
 from constraints.sandbox.request import Job
@@ -24,6 +24,7 @@ _MOST_PROCESSES = 64
 _MOST_OUTPUT_BYTES = 10_000_000
 _KEPT_OUTPUT_BYTES = 64_000
 _CHUNK = 65_536
+_ERRORS = {error.__name__: error for error in (UnusableInputError, ModelFailedError, ToolFailedError)}
 _ENDED = b'{"ended": '
 
 
@@ -43,22 +44,33 @@ class Running:
     watched: float = 0.0
     started: float = field(default_factory=time.monotonic)
     code: int | None = None
+    partial: dict[str, Any] | None = None
+    """The answer as far as it was known last."""
     clean: bool = False
     """Whether the child ended by itself and left nothing, so that its guard may serve again."""
 
     def result(self) -> Any:
-        """Wait for the child's answer and its end, or for a limit."""
-        with self._pipes() as pipes:
-            answer = self._answer(pipes)
+        """Wait for the child's answer and its end, or for a limit; cut short, the answer as far as it is known."""
+        try:
+            with self._pipes() as pipes:
+                answer = self._answer(pipes)
+        except ModelFailedError as error:
+            return self._cut(error)
         left = self.guard.family.left_behind()
         self.clean = not self.lines and self._guard_is_alone()
         if answer is None:
-            raise ModelFailedError(_ending(self.code, self.stage, self.printed()))
+            return self._cut(ModelFailedError(_ending(self.code, self.stage, self.printed())))
         if "error" in answer:
             raise _error(answer)
         if left:
             raise ModelFailedError(f"the model's code left processes running: {len(left)}: end them before it returns")
         return answer["answer"]
+
+    def _cut(self, error: ModelFailedError) -> Any:
+        """The answer as far as it is known, with what cut the rest short; the error where nothing is known."""
+        if self.partial is None:
+            raise error
+        return {**self.partial, "cut": f"{self.stage} was cut short: {error}"}
 
     def recover(self) -> bool:
         """End what runs under the guard and empty the pipes; whether the guard is there to serve again."""
@@ -131,6 +143,8 @@ class Running:
                 if self.stage == "start" or self.job.each_stage:
                     self.started = time.monotonic()
                 self.stage = line["stage"]
+            elif "partial" in line:
+                self.partial = line["partial"]
             elif "ended" in line:
                 self._note_end(line)
             elif line:
@@ -172,8 +186,7 @@ def _parsed(line: bytes | bytearray) -> dict[str, Any]:
 
 
 def _error(answer: Mapping[str, Any]) -> ConstraintError:
-    kind = UnusableInputError if answer["error"] == "unusable" else ModelFailedError
-    return kind(answer["message"], traceback=answer.get("traceback", ""))
+    return _ERRORS[answer["error"]](answer["message"], traceback=answer.get("traceback", ""))
 
 
 def _ending(code: int | None, stage: str, printed: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from constraints.metrics import Layer, Metrics
 from constraints.tracing.axes import View
 from constraints.tracing.propagation import Propagation
+from constraints.tracing.remarks import remarks
 from constraints.tracing.structure import (
     distinct,
     global_pools,
@@ -110,7 +111,7 @@ def summarise(known: Propagation) -> Summary:
         metrics=Metrics(**figures),
         layers=_layers(known, calls),
         output=known.run.output[1:],
-        warnings=_warnings(known),
+        warnings=(*known.reasons, *remarks(known)),
         unknown=unknown,
         responsible=responsible,
     )
@@ -180,6 +181,9 @@ def _unknown(
     if opaque:
         hidden = _OF_THE_CALLS if any("::" in o for o in opaque) else ("macs",)
         reasons.update(dict.fromkeys(hidden, opaque[0]))
+    if known.run.uncounted:
+        whys = "; ".join(f"{name}: {why}" for name, why in known.run.uncounted.items())
+        reasons.update(dict.fromkeys(("params", "trainable_params"), whys))
     return reasons
 
 
@@ -235,12 +239,4 @@ def _layer(call: Call, place: _Place) -> Layer:
         stride=call.stride,
         dilation=call.dilation,
         groups=call.groups,
-    )
-
-
-def _warnings(known: Propagation) -> tuple[str, ...]:
-    unused = [h.name for h in known.run.weights if h.name and h.value is None]
-    return (
-        *known.reasons,
-        *(f"{name}: never used by the forward pass" for name in unused),
     )

@@ -148,6 +148,21 @@ def test_a_memory_limit_below_torch_itself_is_unusable(checked: Check) -> None:
 
 
 @LINUX
+def test_what_is_known_when_the_time_is_over_is_reported(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The forward pass hangs from its second call on, the first that tries a fix."""
+    hanging = "type(self).calls += 1\n        while type(self).calls > 1: pass\n        return self"
+    file = tmp_path / "net.py"
+    file.write_text(NET.replace("return self", hanging) + "    calls = 0\n")
+    target = Target(text=f"{file}:Net", file=file, module="", name="Net")
+    outcome = sandbox.check(Request(target=target, require=parse_all(["params > 1k"]), limits=Limits(seconds=3)))
+    assert outcome.report.metrics["macs"] == 30 * 30 * 27 * 8
+    assert not outcome.report.ok
+    why = "the model's code took too long at the search for fixes: 3 s: raise --timeout"
+    assert outcome.report.warnings == (f"the search for fixes was cut short: {why}",)
+    assert strays() == []
+
+
+@LINUX
 def test_a_clean_check_lets_the_next_one_start_at_once_with_nothing_of_it(tmp_path: Path) -> None:
     report = "import os, sys\nprint(os.getppid(), os.getpid(), 'net_was' in sys.modules, input('never'))\n"
     with Sandbox() as sandbox:
