@@ -5,19 +5,20 @@ from __future__ import annotations
 import copy
 import random
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedBuffer, is_lazy
+from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin
 
-_REGISTRIES = frozenset(["_parameters", "_buffers", "_modules"])
+_OF_ANY_MODULE = frozenset(vars(nn.Module()))
+"""Attributes that every module has."""
 _DEEPEST, _MOST = 4, 10_000
 
 
@@ -35,10 +36,16 @@ class Parts:
         """All of them."""
         return {**self.registered, **self.hidden}
 
-    @property
+    @cached_property
+    def tensors(self) -> Sequence[torch.Tensor]:
+        """The parameters and buffers of all of them, shared ones as often as they are shared."""
+        registries = ((m._parameters, m._buffers) for m in self.modules.values())
+        return [t for several in registries for one in several for t in one.values() if t is not None]
+
+    @cached_property
     def is_lazy(self) -> bool:
         """Whether some parameter or buffer has no shape yet."""
-        return any(is_lazy(t) for m in self.modules.values() for t in _tensors(m))
+        return any(isinstance(t, UninitializedTensorMixin) for t in self.tensors)
 
 
 def parts(model: nn.Module) -> Parts:
@@ -59,8 +66,10 @@ def parts(model: nn.Module) -> Parts:
 
 
 def _kept_aside(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The modules that a module's plain attributes hold, each with its place."""
-    attributes = ((k, v) for k, v in vars(module).items() if k not in _REGISTRIES and not _is_plain(v))
+    """The modules that a module's plain attributes hold, each with its place; torch's own classes hold none."""
+    if _is_torchs(type(module)):
+        return
+    attributes = ((k, v) for k, v in vars(module).items() if k not in _OF_ANY_MODULE and not _is_plain(v))
     waiting = [(name, value, 0) for name, value in attributes]
     seen = 0
     while waiting and seen < _MOST:
@@ -91,13 +100,20 @@ def copied(model: nn.Module) -> nn.Module:
 
 def has_own_eval(found: Parts) -> bool:
     """Whether ``eval()`` may do more than set flags: a module overrides it or ``train()``, as to fold its weights."""
-    return any(
-        type(m).train is not nn.Module.train
-        or type(m).eval is not nn.Module.eval
-        or not vars(m).keys().isdisjoint(("train", "eval"))
-        for m in found.registered.values()
-        if not isinstance(m, torch.jit.ScriptModule)
-    )
+    return any(_overrides_eval(type(m)) or "train" in vars(m) or "eval" in vars(m) for m in found.registered.values())
+
+
+@cache
+def _overrides_eval(kind: type[nn.Module]) -> bool:
+    if issubclass(kind, torch.jit.ScriptModule):  # whose methods are those of the program
+        return False
+    return kind.train is not nn.Module.train or kind.eval is not nn.Module.eval
+
+
+@cache
+def _is_torchs(kind: type[nn.Module]) -> bool:
+    """Whether a class is one of torch's own layers, which change nothing but their buffers when they run."""
+    return kind.__module__.startswith("torch.nn.modules.")
 
 
 @contextmanager
@@ -109,6 +125,7 @@ def unchanged(found: Parts) -> Iterator[None]:
     """
     modules = found.modules.values()
     states = [_State(m) for m in modules]
+    memories = [] if found.is_lazy else [(t, t.detach(), t.data_ptr()) for t in found.tensors]
     training = [m for m in found.registered.values() if getattr(m, "training", False)]  # a frozen script has none
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
@@ -121,6 +138,9 @@ def unchanged(found: Parts) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
         for state in states:
             state.restore()
+        for tensor, before, place in memories:
+            if tensor.data_ptr() != place or tensor.shape != before.shape:
+                tensor.data = before
         for m in training:
             m.training = True
 
@@ -131,9 +151,8 @@ class _State:
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         self.attributes = dict(vars(module))
-        held = ((v, copy.copy(v)) for v in self.attributes.values() if type(v) in _CONTAINERS)
-        self.containers = list(held)
-        self.memories = [(t, t.detach()) for t in _tensors(module) if t is not None and not is_lazy(t)]
+        held = (module._buffers, module._parameters) if _is_torchs(type(module)) else self.attributes.values()
+        self.containers = [(v, v.copy()) for v in held if v.__class__ in _CONTAINERS]
 
     def restore(self) -> None:
         vars(self.module).clear()
@@ -141,22 +160,16 @@ class _State:
         for container, before in self.containers:
             if _differ(container, before):
                 _refill(container, before)
-        for tensor, before in self.memories:
-            if tensor.shape != before.shape or tensor.untyped_storage()._cdata != before.untyped_storage()._cdata:
-                tensor.data = before
 
 
 _CONTAINERS = (dict, list, set)
 
 
 def _differ(container: Any, before: Any) -> bool:
-    if len(container) != len(before):
+    try:
+        return bool(container != before)  # which tests for the same object first, element by element
+    except (RuntimeError, ValueError):  # of tensors and arrays that are no longer the same ones
         return True
-    if isinstance(container, dict):
-        return any(a is not b or container[a] is not before[b] for a, b in zip(container, before, strict=True))
-    if isinstance(container, list):
-        return any(a is not b for a, b in zip(container, before, strict=True))
-    return bool(container != before)
 
 
 def _refill(container: Any, before: Any) -> None:
@@ -165,10 +178,6 @@ def _refill(container: Any, before: Any) -> None:
         container.extend(before)
     else:
         container.update(before)
-
-
-def _tensors(module: nn.Module) -> Iterable[torch.Tensor]:
-    return [t for t in (*module._parameters.values(), *module._buffers.values()) if t is not None]
 
 
 @contextmanager

@@ -60,8 +60,11 @@ def ready(model: nn.Module, input_size: Sizes, input_data: Any) -> Iterator[tupl
 
     With them the samples to be tried in turn.
     """
-    samples = list(made(model, specs(input_size))) if input_data is None else [taken(model, input_data)]
     found = parts(model)
+    if input_data is None:
+        samples = list(made(model, specs(input_size), found.tensors))
+    else:
+        samples = [taken(model, input_data, found.tensors)]
     is_lazy = found.is_lazy
     if is_lazy or has_own_eval(found):
         found = parts(copied(model))

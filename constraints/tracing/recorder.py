@@ -313,15 +313,19 @@ class _Recorder(TorchDispatchMode):
 
 def _packed(module: nn.Module) -> str:
     """Why a module's weights are no parameters, where they are kept in another form."""
-    if (
-        "quantized" in type(module).__module__.split(".")
-        and hasattr(module, "_weight_bias")
-        and hasattr(module, "weight")
-    ):
+    is_quantised, is_script = _kind(type(module))
+    if is_quantised:
         return "a quantised module packs its weights, which are no parameters any more"
-    if isinstance(module, torch.jit.ScriptModule) and not hasattr(module, "training"):
+    if is_script and not hasattr(module, "training"):
         return "a frozen program holds its weights as constants, which are no parameters any more"
     return ""
+
+
+@cache
+def _kind(kind: type[nn.Module]) -> tuple[bool, bool]:
+    """Whether a class packs its weights, and whether it is a program."""
+    is_quantised = "quantized" in kind.__module__.split(".") and hasattr(kind, "_weight_bias")
+    return is_quantised and hasattr(kind, "weight"), issubclass(kind, torch.jit.ScriptModule)
 
 
 @hands_over
