@@ -45,6 +45,17 @@ class Window(NamedTuple):
         return self.kernel == self.stride == 1 and self.padding == 0
 
 
+    def reaches_beyond(self, size: int) -> bool:
+        """Whether some place of the window holds more than the ``size`` elements of its axis."""
+        last = (self.size - 1) * self.stride + (self.kernel - 1) * self.dilation - self.padding
+        return self.padding > 0 or last >= size
+
+    def taps(self, place: int, size: int) -> list[int]:
+        """The elements of an axis of ``size`` in the window at one place."""
+        first = place * self.stride - self.padding
+        return [t for t in range(first, first + self.kernel * self.dilation, self.dilation) if 0 <= t < size]
+
+
 class Cut(NamedTuple):
     """A part of one tensor axis: ``size`` indices from ``start``, ``step`` apart."""
 
@@ -72,7 +83,7 @@ class View(NamedTuple):
     pooled: str = ""
     """How the axis was reduced as a whole: "mean", "sum", "max", "other" or "mixed" (each unit by its own weights)."""
     unknown: str = ""
-    """Why it cannot be known what an element sees."""
+    """Why it cannot be known what an element sees; digits that are left still say which axes carry the map."""
     extent: int = 0
     """Pixels of the input along the axis."""
 
@@ -80,6 +91,11 @@ class View(NamedTuple):
     def is_live(self) -> bool:
         """Whether the tensor is still a map along this spatial axis."""
         return bool(self.digits) and not self.unknown
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether not even the axes that carry it are known."""
+        return bool(self.unknown) and not self.digits and not self.pooled
 
     @property
     def jump(self) -> float:
@@ -119,9 +135,9 @@ def _positions(digit: Digit) -> range:
     return range(0, digit.size * digit.stride, digit.stride) if digit.stride else range(1)
 
 
-def unknown(why: str) -> View:
-    """A dependence that cannot be known."""
-    return View(Field(), (), unknown=why)
+def unknown(why: str, view: View | None = None) -> View:
+    """A dependence that cannot be known, laid out as ``view`` is where that can."""
+    return View(Field(), view.digits if view else (), view.pooled if view else "", why, view.extent if view else 0)
 
 
 def moved(view: View | None, axes: Sequence[int | None]) -> View | None:
@@ -159,15 +175,44 @@ def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View
         return view
     if view.digits == ((axis, 1, shape[axis], 1, 0),):  # the plain case, which is nearly every one
         field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)
-        return View(field, (Digit(axis, 1, window.size, 1),), view.pooled, "", view.extent)
+        return View(field, (Digit(axis, 1, window.size, 1),), view.pooled, view.unknown, view.extent)
     view = plain(view, axis, shape)
     at = next((i for i, d in enumerate(view.digits) if d.axis == axis), None) if view else None
     if view is None or at is None:
         return view
+    if len(view.digits) > 1 and window.reaches_beyond(view.digits[at].size) and _is_in_patches(view, at):
+        return _windowed_in_patches(view, at, window)
     digits = list(view.digits)
     step = digits[at].stride
     digits[at] = digits[at]._replace(stride=step * window.stride, size=window.size)
     field = view.field.window(window.kernel, window.dilation * step, -window.padding * step)
+    return normal(view._replace(field=field, digits=tuple(digits)))
+
+
+def _is_in_patches(view: View, at: int) -> bool:
+    """Whether a digit counts inside patches, which others of larger steps count."""
+    return any(abs(d.stride) > abs(view.digits[at].stride) for d in view.digits)
+
+
+def _windowed_in_patches(view: View, at: int, window: Window) -> View:
+    """After a window that slides inside patches: beyond a patch's border is padding, and not the next patch."""
+    d = view.digits[at]
+    outer = [o for o in view.digits if abs(o.stride) > abs(d.stride)]
+    finer = [o for o in view.digits if o not in outer and o is not d]
+    digits = list(view.digits)
+    digits[at] = d._replace(size=window.size)
+    if min(o.stride for o in view.digits) < 1 or sum((o.size - 1) * o.stride for o in finer) >= d.stride:
+        why = view.unknown or "a window inside patches whose places overlap or are turned round"
+        return unknown(why, view._replace(digits=tuple(digits)))
+    apart, block = math.gcd(*(o.stride for o in outer)), window.size * d.stride
+
+    def taps(unit: int) -> list[int]:
+        patch, rest = divmod(unit, block)
+        place, fine = divmod(rest, d.stride)
+        return [patch * apart + t * d.stride + fine for t in window.taps(place, d.size)]
+
+    digits = [o._replace(stride=o.stride // apart * block) if o in outer else o for o in digits]
+    field = view.field.resample(taps, outputs=block, inputs=apart)
     return normal(view._replace(field=field, digits=tuple(digits)))
 
 
@@ -188,7 +233,7 @@ def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
         return windowed(view, axis, shape, Window(stride=step, padding=-start, size=size))
     if step == 1 and all(_on_block(d, shape[axis], start, size) for d in digits):
         return view._replace(digits=tuple(_reoffset(d, start) if d.axis == axis else d for d in view.digits))
-    return unknown("a slice that cuts across a spatial axis")
+    return unknown(view.unknown or "a slice that cuts across a spatial axis")
 
 
 def written(view: View | None, cut: Cut, shape: Shape) -> View | None:
@@ -231,7 +276,7 @@ def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
     for d in view.digits:
         parts = _placed(d, old, old_steps, new, new_steps)
         if parts is None:
-            return unknown("a reshape that cuts across a spatial axis")
+            return unknown(view.unknown or "a reshape that cuts across a spatial axis")
         digits += parts
     return normal(view._replace(digits=tuple(digits)))
 
@@ -247,7 +292,7 @@ def plain(view: View | None, axis: int, shape: Shape) -> View | None:
     if len(view.digits) == 1 and d.inner * d.size == shape[axis] and not d.offset and d.stride > 0:
         field = view.field.every(d.stride).resample(lambda i: [i // d.inner], outputs=d.inner, inputs=1)
         return view._replace(field=field, digits=(Digit(axis, 1, shape[axis], 1),))
-    return unknown("a window over an axis that carries parts of several axes")
+    return unknown(view.unknown or "a window over an axis that carries parts of several axes")
 
 
 def resampled_axis(view: View | None, axis: int, shape: Shape) -> View | None:
@@ -256,7 +301,7 @@ def resampled_axis(view: View | None, axis: int, shape: Shape) -> View | None:
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
     if len(view.digits) > 1 or view.digits[0].stride < 1:
-        return unknown("a resampling of an axis that is split over several tensor axes")
+        return unknown(view.unknown or "a resampling of an axis that is split over several tensor axes")
     return normal(view)
 
 
@@ -273,13 +318,22 @@ def joined(a: View | None, b: View | None) -> View | None:
     if a is None or b is None or a is b:
         return a if b is None else b
     if a.unknown or b.unknown:
-        return a if a.unknown else b
+        return _lost(a, b) if a.unknown else _lost(b, a)
     pooled = a.pooled if a.pooled == b.pooled else "other" if a.pooled and b.pooled else ""
     if a.digits == b.digits:
         field = a.field.hull(b.field)
         if field is not None:
             return View(field, a.digits, pooled, extent=a.extent)
     return _joined_unit_by_unit(a, b, pooled)
+
+
+def _lost(a: View, b: View) -> View:
+    """The join with a view whose field is unknown; its layout is known where both have the same, or one has none."""
+    if a.digits == b.digits or (a.digits and not b.digits and not b.is_lost):
+        return a
+    if b.digits and not a.is_lost and not a.digits:
+        return unknown(a.unknown, b)
+    return unknown(a.unknown)
 
 
 def normal(view: View) -> View:
