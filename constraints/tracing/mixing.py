@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from constraints.tracing.axes import Shape, View, moved, reduced, shifted, unknown, without
+from constraints.tracing.axes import Shape, View, moved, reduced, without
+from constraints.tracing.parts import assembled, laid
 from constraints.tracing.values import Call, Flow, Head, Value, Views, fresh, join_views, merge_flows
 
 Result = tuple[Views, Flow]
@@ -106,56 +107,13 @@ def softmax(call: Call) -> Result:
 
 def concatenation(call: Call) -> Result:
     """Concatenation along an axis: other axes take the hull of what meets."""
-    axis = call.arg("dim", 0) % len(call.shape)
-    pieces = [v for v in call.inputs if v.shape != (0,)]
-    starts = [sum(p.shape[axis] for p in pieces[:i]) for i in range(len(pieces))]
-    data = [(v, start) for v, start in zip(pieces, starts, strict=True) if v.depends]
-    views = tuple(_along(i, data, axis, call.shape) for i in range(len(data[0][0].views)))
-    flows = [v.flow for v, _ in data]
-    flow = merge_flows(flows)
-    return views, flow._replace(depthwise=_union(f.depthwise for f in flows), origin=object())
-
-
-def _along(which: int, data: list[tuple[Value, int]], axis: int, shape: Shape) -> View | None:
-    """One spatial axis through a concatenation along a tensor axis."""
-    result: View | None = None
-    spatial = [
-        (piece, start)
-        for piece, start in data
-        if (v := piece.views[which]) is not None and any(d.axis == axis for d in v.digits)
-    ]
-    if spatial:
-        return _pieced(which, data, spatial, axis, shape)
-    for piece, _ in data:
-        result = join_views([(result,), (piece.views[which],)])[0]
-    return result
-
-
-def _pieced(
-    which: int, data: list[tuple[Value, int]], spatial: list[tuple[Value, int]], axis: int, shape: Shape
-) -> View | None:
-    """Pieces of one spatial axis side by side: the parts of one map, or a map with its border."""
-    placed = []
-    for piece, start in spatial:
-        view = piece.views[which]
-        if view is None:
-            continue
-        placed.append((piece.shape[axis], _placed(view, axis, piece.shape, start, shape)))
-    size, main = max(placed, key=lambda p: p[0])
-    others = [(n, v) for n, v in placed if v is not main and v != main]
-    rest = [piece for piece, _ in data if all(piece is not s for s, _ in spatial)]
-    if sum(n for n, _ in others) * 2 >= size or any(p.views[which] is not None for p in rest):
-        return unknown("a concatenation of different maps along a spatial axis")
-    return main
-
-
-def _placed(view: View, axis: int, old: Shape, start: int, shape: Shape) -> View:
-    """A piece's view at its place in the whole."""
-    on = [d for d in view.digits if d.axis == axis]
-    if len(on) == 1 and on[0].inner == 1 and on[0].size == old[axis]:
-        return shifted(view, axis, old, start, shape[axis]) or view
-    digits = tuple(d._replace(offset=d.offset + start) if d.axis == axis else d for d in view.digits)
-    return view._replace(digits=digits)
+    axis, at, parts = call.arg("dim", 0) % len(call.shape), 0, []
+    for value in call.inputs:
+        if value.shape != (0,):
+            parts += laid(value, {axis: range(at, at + value.shape[axis])})
+            at += value.shape[axis]
+    views, flow, call.parts[0] = assembled(parts, call.shape)
+    return views, flow._replace(origin=object())
 
 
 def reduction(call: Call) -> Result:
@@ -188,7 +146,7 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
     if views == data.views:
         return views, data.flow._replace(depthwise=frozenset())
     whole = data.flow.whole or data
-    if any(v is not None and v.is_live for v in views):
+    if any(v is not None and v.digits for v in views):
         return views, fresh(data.flow, whole=whole)
     kinds = {v.pooled for v in views if v is not None}
     kind = kinds.pop() if len(kinds) == 1 else "other"

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from constraints.tracing import mixing, reshaping, windows
 from constraints.tracing.mixing import Result, Results
-from constraints.tracing.values import Call
+from constraints.tracing.values import Call, Operation
 
 
-class Operation(NamedTuple):
-    """How an operation of the dispatcher is handled."""
-
-    rule: Callable[[Call], Result | Results]
-    label: str
-    """The name that people know it by."""
-    is_view: bool = False
-    """Whether its result shares its input's memory."""
+Rule = Callable[[Call], Result | Results]
 
 
-def _named(rule: Callable[[Call], Result | Results], names: str, label: str = "") -> dict[str, Operation]:
+def _named(rule: Rule, names: str, label: str = "") -> dict[str, Operation]:
     return {name: Operation(rule, label or name.lstrip("_")) for name in names.split()}
-
-
-def _views(rule: Callable[[Call], Result | Results], names: str) -> dict[str, Operation]:
-    return {name: Operation(rule, name.lstrip("_"), True) for name in names.split()}
 
 
 _POINTWISE = """
@@ -34,7 +22,7 @@ _POINTWISE = """
     erfc erfinv exp exp2 expm1 floor floor_divide fmax fmin fmod frac ge gelu glu_jvp gt hardshrink
     hardsigmoid hardswish hardtanh heaviside hypot isfinite isinf isnan le leaky_relu lerp lgamma log log10
     log1p log2 log_sigmoid_forward logaddexp logaddexp2 logical_and logical_not logical_or logical_xor logit lt
-    masked_fill maximum minimum mish mul nan_to_num native_dropout ne neg polar pow _prelu_kernel prelu
+    masked_fill maximum minimum mish mul nan_to_num native_dropout ne neg pow polar complex _prelu_kernel prelu
     reciprocal relu relu6 remainder round rrelu_with_noise rsqrt rsub selu sgn sigmoid sign signbit silu sin
     sinc sinh softplus softshrink special_erf special_expit sqrt square sub tan tanh threshold trunc where xlogy
     lift_fresh_copy _fake_quantize_per_tensor_affine_cachemask_tensor_qparams
@@ -93,19 +81,19 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(reshaping.repeat, "repeat"),
     **_named(reshaping.picked, "index_select index"),
     **_named(reshaping.same, "clone _to_copy"),
-    **_views(reshaping.same, "alias detach lift_fresh _reshape_copy"),
-    **_views(mixing.pointwise, "real imag"),
-    **_views(reshaping.reshape, "view _unsafe_view _reshape_alias"),
-    **_views(reshaping.restrided, "as_strided"),
-    **_views(reshaping.permute, "permute transpose t"),
-    **_views(reshaping.unsqueeze, "unsqueeze"),
-    **_views(reshaping.squeeze, "squeeze"),
-    **_views(reshaping.expand, "expand"),
-    **_views(reshaping.select, "select"),
-    **_views(reshaping.slice_, "slice"),
-    **_views(reshaping.split, "split split_with_sizes unsafe_split unsafe_split_with_sizes"),
-    **_views(reshaping.unbind, "unbind"),
-    **_views(reshaping.windows, "unfold"),
+    **_named(reshaping.same, "alias detach lift_fresh _reshape_copy"),
+    **_named(mixing.pointwise, "real imag tril triu"),
+    **_named(reshaping.reshape, "view _unsafe_view _reshape_alias"),
+    **_named(reshaping.restrided, "as_strided"),
+    **_named(reshaping.permute, "permute transpose t"),
+    **_named(reshaping.unsqueeze, "unsqueeze"),
+    **_named(reshaping.squeeze, "squeeze"),
+    **_named(reshaping.expand, "expand"),
+    **_named(reshaping.select, "select"),
+    **_named(reshaping.slice_, "slice"),
+    **_named(reshaping.taken, "split split_with_sizes unsafe_split unsafe_split_with_sizes"),
+    **_named(reshaping.taken, "unbind"),
+    **_named(reshaping.windows, "unfold"),
 }
 """What the trace knows; an operation that is not here is named in the warnings, and nothing is assumed about it."""
 
@@ -115,3 +103,14 @@ _CONSTANT = """
 """
 CONSTANT = frozenset(_CONSTANT.split())
 """Operations whose result depends on no value of their input."""
+
+_NO_PRODUCTS = """
+    sort topk kthvalue mode cumsum cumprod cummax cummin logcumsumexp nonzero searchsorted bucketize bincount histc
+    gather scatter scatter_add scatter_reduce take put index_put _index_put_impl index_add index_copy index_fill
+    masked_select masked_scatter embedding _embedding_bag grid_sampler_2d grid_sampler_3d _grid_sampler_2d_cpu_fallback
+    affine_grid_generator _fft_r2c _fft_c2r _fft_c2c col2im max_unpool2d max_unpool3d _unique2 unique_dim
+    unique_consecutive isin _local_scalar_dense equal _has_compatible_shallow_copy_type set_ set resize resize_
+    fractional_max_pool2d fractional_max_pool3d diag_embed renorm rot90 trace
+"""
+NO_PRODUCTS = frozenset(_NO_PRODUCTS.split())
+"""Operations that have no rule here, and surely multiply no tensors in the sense of a matrix product."""

@@ -15,13 +15,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from constraints.tracing.axes import Shape
-from constraints.tracing.operations import CONSTANT, OPERATIONS, Operation
-from constraints.tracing.values import Handle
+from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
+from constraints.tracing.values import Handle, Operation
 
 _HANDLE = "_traced_handle"
 _FLOAT32_BYTES = 4
 _TOLD_OTHERWISE = ("padding", "vec")
 """Overloads that torch works out first: padding in words, sizes or factors as a list."""
+_HIDDEN_VIEWS = ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes")
+"""Views that do not say so in their schema."""
 _NO_KWARGS: Mapping[str, Any] = {}
 
 
@@ -33,9 +35,19 @@ class Operator(NamedTuple):
     """Place of each argument in its schema."""
     operation: Operation | None
     """Its rule; None where it is not known."""
-    mutates: bool
+    writes: tuple[int | str, ...]
+    """The arguments that it writes to, by place or, in one of ``out``'s kind, by name."""
+    is_view: bool
+    """Whether its result shares the memory of its first argument."""
     decomposes: bool
     """Whether it is run as the operations that torch writes it in."""
+    hides: bool = False
+    """Whether it is not known, and may hold products of tensors."""
+
+    @property
+    def is_of_torch(self) -> bool:
+        """Whether it is one of torch's own."""
+        return "::" not in self.op
 
 
 class Frame:
@@ -61,6 +73,10 @@ class RecordedOperation(NamedTuple):
     shapes: Sequence[Shape]
     """The shapes of the outputs, which an operation in place may change."""
     frame: Frame
+    targets: Sequence[Handle] = ()
+    """Of the outputs, the tensors that were there before and were written to."""
+    returned: bool = False
+    """Whether it takes a number that was read from a tensor before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,15 +194,43 @@ class _Recorder(TorchDispatchMode):
             raise _WantsGradients
         inputs: list[Handle] = []
         held = self._held(args, inputs)
-        named = dict(zip(kwargs, self._held(kwargs.values(), inputs), strict=True)) if kwargs else _NO_KWARGS
-        if operator.mutates:
+        named = self._named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
+        writes = operator.writes
+        if writes:
             self._keep(args, kwargs)
         result = func(*args, **kwargs) if kwargs else func(*args)
         results = (result,) if isinstance(result, torch.Tensor) else _tensors(result)
         shapes = [tuple(t.shape) for t in results]
         outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
-        self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, self.stack[-1]))
+        targets = self._written(operator, args, kwargs or {}, outputs, shapes) if writes else ()
+        self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, self.stack[-1], targets))
         return result
+
+    def _named(self, kwargs: Mapping[str, Any], operator: Operator, inputs: list[Handle]) -> dict[str, Any]:
+        """The arguments by name; what is only written to is no input."""
+        read = {k: v for k, v in kwargs.items() if k not in operator.writes}
+        named = dict(zip(read, self._held(read.values(), inputs), strict=True))
+        out = {k: v for k, v in kwargs.items() if k in operator.writes}
+        return {**named, **dict(zip(out, self._held(out.values(), []), strict=True))} if out else named
+
+    def _written(
+        self,
+        operator: Operator,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        outputs: list[Handle],
+        shapes: list[Shape],
+    ) -> Sequence[Handle]:
+        """The handles of what was written to, which are outputs too where the operation is not known."""
+        given = [kwargs.get(w) if isinstance(w, str) else args[w] if w < len(args) else None for w in operator.writes]
+        found: list[Handle] = []
+        for tensor in _tensors(given):
+            handle = self.handle(tensor)
+            found.append(handle)
+            if operator.operation is None and not any(handle is o for o in outputs):
+                outputs.append(handle)
+                shapes.append(tuple(tensor.shape))
+        return found
 
     def handle(self, tensor: torch.Tensor) -> Handle:
         """The handle of a tensor: a parameter or a buffer, one of this run, or a constant from outside."""
@@ -268,13 +312,22 @@ def _looked_up(func: Any) -> Operator:
     schema = func._schema
     space, op = schema.name.split("::")
     names = {a.name: i for i, a in enumerate(schema.arguments)}
-    mutates = any(a.alias_info is not None and a.alias_info.is_write for a in schema.arguments)
+    writes = tuple(a.name if a.kwarg_only else i for i, a in enumerate(schema.arguments) if _is_written(a.alias_info))
+    is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
     if space != "aten":
-        return Operator(schema.name, names, None, mutates, False)
-    base = op[:-1] if mutates and op.endswith("_") else op
+        return Operator(schema.name, names, None, writes, is_view, False, True)
+    base = op[:-1] if writes and op.endswith("_") else op
     known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
+    if known is None and torch.Tag.pointwise in func.tags:
+        known = Operation(OPERATIONS["add"].rule, base.lstrip("_"))
     decomposes = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
-    return Operator(base, names, known, mutates, decomposes and not (known or base in CONSTANT))
+    decomposes = decomposes and not (known or base in CONSTANT)
+    hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
+    return Operator(base, names, known, writes, is_view or base in _HIDDEN_VIEWS, decomposes, hides)
+
+
+def _is_written(alias: Any) -> bool:
+    return alias is not None and bool(alias.is_write)
 
 
 def _in_parts(func: Any, *args: Any, **kwargs: Any) -> Any:
