@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from constraints.tracing.axes import Shape, View, moved, reduced, without
 from constraints.tracing.parts import assembled, laid
-from constraints.tracing.values import Call, Flow, Head, Value, Views, fresh, join_views, merge_flows
+from constraints.tracing.values import Call, Flow, Handle, Head, Value, Views, fresh, join_views, merge_flows
 
 Result = tuple[Views, Flow]
 """What a rule says of the result of a call."""
@@ -163,12 +164,51 @@ Side = tuple[Value, int, Sequence[int | None]]
 """One side of a product: the tensor, the axis that is summed, which axis of the result each of its axes becomes."""
 
 
+def operands(call: Call) -> tuple[Value, Value]:
+    """The two tensors that a matrix product multiplies, by their names in its schema."""
+    for left, right in _OPERANDS:
+        if left in call.names and right in call.names:
+            sides = call.arg(left), call.arg(right)
+            if isinstance(sides[0], Handle) and isinstance(sides[1], Handle) and sides[0].value and sides[1].value:
+                return sides[0].value, sides[1].value
+    return call.inputs[-2], call.inputs[-1]
+
+
+_OPERANDS = (
+    ("mat1", "mat2"), ("batch1", "batch2"), ("mat", "vec"), ("self", "mat2"), ("self", "vec"), ("self", "tensor"),
+)  # fmt: skip
+
+
+def product_macs(call: Call) -> None:
+    """Each element of the result takes as many multiplications as there are terms in its sum."""
+    a, _ = operands(call)
+    terms = a.shape[-1] * (a.shape[0] if call.op == "addbmm" else 1)
+    call.macs = math.prod(call.shape) * terms
+
+
 def product(call: Call) -> Result:
-    """Matrix products: mm, addmm, bmm, baddbmm, mv, dot."""
-    a, b = call.inputs[-2], call.inputs[-1]
-    inner = a.shape[-1]
-    call.macs = math.prod(call.shape) * inner
+    """Matrix products: mm, addmm, bmm, baddbmm, mv, dot, with a summand or without."""
+    product_macs(call)
+    a, b = operands(call)
     call.label = "linear" if "weighted" in call.tags and not (a.depends and b.depends) else "matmul"
+    summand = next((v for v in call.inputs[:1] if v is not a and v.depends and call.op.startswith(("add", "badd"))), None)
+    if not (a.depends or b.depends):
+        return pointwise(replace(call, inputs=[summand] if summand else call.inputs))
+    if call.op == "addbmm":
+        a, b = (replace(v, shape=v.shape[1:], views=_batch_summed(v)) for v in (a, b))
+    views, flow = _multiplied(call, a, b)
+    if summand is None:
+        return views, flow
+    data = [Value(call.shape, views, flow, None), summand]
+    return _combined(data, [views, _broadcast(summand.views, summand.shape, call.shape)], call.shape)
+
+
+def _batch_summed(value: Value) -> Views:
+    axes = without([0], len(value.shape))
+    return tuple(moved(reduced(v, [0], "mixed"), axes) for v in value.views)
+
+
+def _multiplied(call: Call, a: Value, b: Value) -> Result:
     left, right = len(a.shape) - 1, max(len(b.shape) - 2, 0)
     n = len(call.shape)
     parts: list[Side] = []
@@ -178,8 +218,6 @@ def product(call: Call) -> Result:
     if b.depends:
         batch = list(range(right))
         parts.append((b, right, [*batch, None, n - 1] if len(b.shape) > 1 else [None]))
-    if not parts:
-        return pointwise(call)
     if len(parts) == 1:
         return _weighted(call, *parts[0])
     return _matched(call, parts)

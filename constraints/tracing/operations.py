@@ -12,8 +12,10 @@ from constraints.tracing.values import Call, Operation
 Rule = Callable[[Call], Result | Results]
 
 
-def _named(rule: Rule, names: str, label: str = "") -> dict[str, Operation]:
-    return {name: Operation(rule, label or name.lstrip("_")) for name in names.split()}
+def _named(
+    rule: Rule, names: str, label: str = "", cost: Callable[[Call], None] | None = None
+) -> dict[str, Operation]:
+    return {name: Operation(rule, label or name.lstrip("_"), cost) for name in names.split()}
 
 
 _POINTWISE = """
@@ -31,6 +33,7 @@ _REDUCTIONS = """
     mean sum amax amin max min prod var std var_mean std_mean norm linalg_vector_norm logsumexp any all argmax
     argmin count_nonzero aminmax median nansum nanmean
 """
+_MATRIX_PRODUCTS = "mm addmm bmm baddbmm addmv mv dot addbmm _int_mm _addmm_activation"
 _ATTENTIONS = """
     _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention
     _scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention
@@ -50,7 +53,7 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(mixing.pointwise, _POINTWISE),
     **_named(mixing.reduction, _REDUCTIONS),
     **_named(mixing.attention, _ATTENTIONS, "scaled_dot_product_attention"),
-    **_named(mixing.product, "mm addmm bmm baddbmm addmv mv dot addbmm", "matmul"),
+    **_named(mixing.product, _MATRIX_PRODUCTS, "matmul", mixing.product_macs),
     **_named(mixing.concatenation, "cat", "cat"),
     **_named(mixing.softmax, "_softmax _log_softmax _safe_softmax"),
     **_named(
@@ -62,7 +65,7 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(mixing.normalisation, "native_layer_norm", "layer_norm"),
     **_named(mixing.normalisation, "native_group_norm", "group_norm"),
     **_named(mixing.normalisation, "_fused_rms_norm", "rms_norm"),
-    **_named(windows.convolution, "convolution conv1d conv2d conv3d", "conv"),
+    **_named(windows.convolution, "convolution conv1d conv2d conv3d", "conv", windows.described),
     **_named(windows.average_pool, "avg_pool2d avg_pool3d"),
     **_named(windows.max_pool, "max_pool2d_with_indices", "max_pool2d"),
     **_named(windows.max_pool, "max_pool3d_with_indices", "max_pool3d"),

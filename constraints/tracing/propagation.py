@@ -209,7 +209,12 @@ class Propagation:
         operator = step.operator
         is_new = not call.inputs
         params = _NO_PARAMS.union(*(v.params for v in call.inputs))
-        is_weight = not is_new and any(v.storage is None for v in call.inputs)
+        is_weight = not is_new and all(v.storage is None for v in call.inputs)
+        if not is_weight and operator.operation is not None and operator.operation.cost is not None:
+            self._identify(call, step.frame)  # a state of zeros, say, that is multiplied all the same
+            call.label = operator.operation.label
+            operator.operation.cost(call)
+            self.calls.append(call)
         for i, (handle, shape) in enumerate(zip(step.outputs, step.shapes, strict=True)):
             if handle.name is not None and not (handle.value is not None and handle.value.depends):
                 continue  # a parameter or a buffer stays one

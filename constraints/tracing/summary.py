@@ -70,7 +70,7 @@ def summarise(known: Propagation) -> Summary:
     field = _field(spatial)
     unknown = _unknown(known, values, judged, field)
     depthwise = [c for c in convs if c.is_depthwise]
-    dilated = [c for c in convs if c.is_dilated]
+    dilated = distinct(c for c in calls if c.is_conv and c.is_dilated)  # some call of a layer is, be it not the first
     figures: dict[str, Any] = {
         "params": sum(p.numel() for p in parameters),
         "trainable_params": sum(p.numel() for p in parameters if p.requires_grad),

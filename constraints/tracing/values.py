@@ -132,6 +132,8 @@ class Operation(NamedTuple):
     rule: Callable[[Call], Any]
     label: str
     """The name that people know it by."""
+    cost: Callable[[Call], None] | None = None
+    """Of one that multiplies tensors: writes down its multiplications, whatever its operands come from."""
 
 
 @dataclass(slots=True, eq=False)
