@@ -48,6 +48,8 @@ class Propagation:
         """The operations that depend on an input, views and copies aside."""
         self.reasons: dict[str, str] = {}
         """Why what an operation does is not known -> the operation."""
+        self.hidden: dict[str, str] = {}
+        """Why products or layers may be hidden -> which: "products", "linear" (behind a global pool too) or "layers"."""
         self.storages: list[Storage] = []
         self.end = len(run.steps)
         self.spans = _spans([h.shape for h in run.inputs])
@@ -130,6 +132,8 @@ class Propagation:
         """Values that depend on an input."""
         self._identify(call, step.frame)
         outcome = self._outcome(call, operation)
+        if step.operator.hides:
+            self._note_hidden(call, step)
         several: Sequence[tuple[Views, Flow]] | None = outcome if isinstance(outcome, list) else None
         is_view = step.operator.is_view
         for i, (handle, shape) in enumerate(zip(step.outputs, step.shapes, strict=True)):
@@ -182,6 +186,17 @@ class Propagation:
         if "max_pool" in call.op:
             call.tags.add("max_pool")
         return self._of_anything([v for v in call.inputs if v.depends], reason)
+
+    def _note_hidden(self, call: Call, step: RecordedOperation) -> None:
+        """An operation that is not known may multiply its operands: those of the kind of number that it gives."""
+        reason = f"{call.name_and_label}: how many multiplications it takes is not known"
+        if not step.operator.is_of_torch:
+            self.hidden[reason] = "layers"
+            return
+        kinds = [h.is_floating for h in step.outputs]
+        if any(h.is_floating in kinds for h in step.inputs):
+            behind = any(v.flow.heads for v in call.inputs)
+            self.hidden.setdefault(reason, "linear" if behind else "products")
 
     def _of_anything(self, data: Sequence[Value], reason: str) -> tuple[Views, Flow]:
         flow = merge_flows([v.flow for v in data])

@@ -251,7 +251,9 @@ class _Recorder(TorchDispatchMode):
         return handle
 
     def _new(self, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
-        return Handle(self, shape, _FLOAT32_BYTES if tensor.is_floating_point() else tensor.element_size(), name)
+        if tensor.is_floating_point():
+            return Handle(self, shape, _FLOAT32_BYTES, True, name)
+        return Handle(self, shape, tensor.element_size(), tensor.is_complex(), name)
 
     def _held(self, args: Iterable[Any], found: list[Handle]) -> list[Any]:
         """The arguments with handles in place of tensors, which are noted in ``found`` too."""

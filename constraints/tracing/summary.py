@@ -34,7 +34,8 @@ _OF_THE_CALLS = (
     "stages",
     "convs_per_stage",
 )
-_PRODUCTS = ("rnn", "lstm", "gru", "linear", "matmul", "trilinear", "cdist", "linalg", "conv")
+_HIDDEN = {"products": ("macs",), "linear": ("macs", "fully_connected"), "layers": (*_OF_THE_CALLS, "fully_connected")}
+"""What an operation that is not known may hold -> the metrics that it makes unknown."""
 _NO_MAP = "no map with spatial axes leads from the input to the output"
 
 
@@ -68,7 +69,7 @@ def summarise(known: Propagation) -> Summary:
     judged = judged_map(values)
     spatial = _spatial(known, judged)
     field = _field(spatial)
-    unknown = _unknown(known, values, judged, field)
+    unknown = _unknown(known, judged, field)
     depthwise = [c for c in convs if c.is_depthwise]
     dilated = distinct(c for c in calls if c.is_conv and c.is_dilated)  # some call of a layer is, be it not the first
     figures: dict[str, Any] = {
@@ -166,26 +167,18 @@ def _downsampled(known: Propagation, spatial: Sequence[View]) -> tuple[float, ..
 
 
 def _unknown(
-    known: Propagation, values: Sequence[Value], judged: Value | None, field: tuple[int, ...] | None
+    known: Propagation, judged: Value | None, field: tuple[int, ...] | None
 ) -> dict[str, str]:
     """Metric -> why it cannot be known."""
     reasons: dict[str, str] = {}
-    poison = sorted(frozenset().union(*(v.flow.poison for v in values)))
-    if poison and not global_pools(values):
-        reasons.update(dict.fromkeys(_OF_THE_MAP, "; ".join(poison)))
-    elif field is None:
-        why = sorted({v.unknown for v in judged.views if v is not None and v.unknown} if judged else poison)
-        reasons.update(dict.fromkeys(_OF_THE_FIELD, "; ".join(why) or _NO_MAP))
-    opaque = [why for why, op in known.reasons.items() if _may_compute(op)]
-    if opaque:
-        hidden = _OF_THE_CALLS if any("::" in o for o in opaque) else ("macs",)
-        reasons.update(dict.fromkeys(hidden, opaque[0]))
+    lost = [v for v in judged.views if v is not None and v.unknown] if judged else []
+    if field is None:
+        hidden = _OF_THE_MAP if any(v.is_lost for v in lost) else _OF_THE_FIELD
+        reasons.update(dict.fromkeys(hidden, "; ".join(sorted({v.unknown for v in lost})) or _NO_MAP))
+    for reason, hidden in known.hidden.items():
+        for name in _HIDDEN[hidden]:
+            reasons.setdefault(name, reason)
     return reasons
-
-
-def _may_compute(op: str) -> bool:
-    """Whether an operation that is not known may hold convolutions or matrix products."""
-    return "::" in op or any(part in op for part in _PRODUCTS)
 
 
 def _layers_of(calls: Sequence[Call], judged: Value | None) -> tuple[str, ...]:
