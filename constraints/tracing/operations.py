@@ -107,12 +107,16 @@ _CONSTANT = """
 CONSTANT = frozenset(_CONSTANT.split())
 """Operations whose result depends on no value of their input."""
 
+BLANK = frozenset("empty empty_like empty_strided empty_permuted new_empty new_empty_strided resize".split())
+"""Operations that give memory as it is."""
+
 _NO_PRODUCTS = """
     sort topk kthvalue mode cumsum cumprod cummax cummin logcumsumexp nonzero searchsorted bucketize bincount histc
     gather scatter scatter_add scatter_reduce take put index_put _index_put_impl index_add index_copy index_fill
     masked_select masked_scatter embedding _embedding_bag grid_sampler_2d grid_sampler_3d _grid_sampler_2d_cpu_fallback
     affine_grid_generator _fft_r2c _fft_c2r _fft_c2c col2im max_unpool2d max_unpool3d _unique2 unique_dim
     unique_consecutive isin _local_scalar_dense equal _has_compatible_shallow_copy_type set_ set resize resize_
+    torchvision::nms torchvision::roi_align torchvision::roi_pool torchvision::ps_roi_align torchvision::ps_roi_pool
     fractional_max_pool2d fractional_max_pool3d diag_embed renorm rot90 trace
 """
 NO_PRODUCTS = frozenset(_NO_PRODUCTS.split())

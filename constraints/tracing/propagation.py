@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View, unknown
 from constraints.tracing.memory import is_stale, rebuilt, shared, write
-from constraints.tracing.operations import CONSTANT, OPERATIONS
+from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
 from constraints.tracing.values import (
+    FROM_NOWHERE,
+    MADE_OF_NUMBERS,
     Call,
     Flow,
     Handle,
@@ -50,6 +52,10 @@ class Propagation:
         """Why what an operation does is not known -> the operation."""
         self.hidden: dict[str, str] = {}
         """Why products or layers may be hidden -> which: "products", "linear" (behind a global pool too) or "layers"."""
+        self.read: list[Value] = []
+        """What was read from tensors that depend on an input, as numbers or arrays."""
+        self.read_by = ""
+        """Where that was first."""
         self.storages: list[Storage] = []
         self.end = len(run.steps)
         self.spans = _spans([h.shape for h in run.inputs])
@@ -58,7 +64,7 @@ class Propagation:
         self._charged: set[str] = set()
         self.inputs = [self._enter(handle, span) for handle, span in zip(run.inputs, self.spans, strict=True)]
         for index, step in enumerate(run.steps, 1):
-            if step.inputs:
+            if step.inputs or step.returned:
                 self._follow(index, step)
             else:
                 self._enter_new(index, step)
@@ -77,26 +83,60 @@ class Propagation:
         """Tensors that were made from nothing."""
         for handle, shape in zip(step.outputs, step.shapes, strict=True):
             if handle.name is None:
-                handle.value = Value(shape, self._nothing, _STILL, self._store(index, handle, shape), index)
+                storage = self._store(index, handle, shape)
+                views, flow = self._blank(step, shape) if step.operator.op in BLANK else (self._nothing, _STILL)
+                handle.value = Value(shape, views, flow, storage, index)
+
+    def _blank(self, step: RecordedOperation, shape: Shape) -> tuple[Views, Flow]:
+        """Memory that was not written to yet: who reads it, reads what no recorded operation put there."""
+        if 0 in shape:
+            return self._nothing, _STILL
+        place = f" in {step.frame.path}" if step.frame.path else ""
+        why = f"{step.operator.op}{place}: memory that no recorded operation wrote to"
+        return (unknown(why),) * len(self._nothing), Flow(origin=object(), poison=frozenset([why]))
 
     def _follow(self, index: int, step: RecordedOperation) -> None:
         """Give the results of a step their values."""
-        if not step.outputs:
-            return
         operator, depends = step.operator, False
         inputs = [self._read(handle, index) for handle in step.inputs]
         op, operation = operator.op, operator.operation
+        if not step.outputs:
+            self._note_read(step, inputs)
+            return
         if op == "copy":  # copy_(target, source): the target is what the source is now
             inputs, operation = inputs[1:2], _COPY
         elif op in CONSTANT:
             inputs = _read_by_constant(operator, inputs)
+        elif op == "changed":
+            inputs = [*inputs, *self.read]
+        elif op == "set_data":  # x.data = y: x has y's memory from here on
+            step.outputs[0].memory = step.outputs[0].value = None
+        if step.returned and self.read:
+            inputs = [*inputs, self._returned((), index)]
         for value in inputs:
             depends = depends or value.flow.origin is not None
+            for why in value.flow.poison:
+                self.reasons.setdefault(why, op)
         call = Call(index, op, step.frame.path, (), step.args, step.kwargs, operator.names, inputs, step.shapes[0])
         if depends:
-            self._settle(call, step, _COPY if op in CONSTANT else operation)
+            self._settle(call, step, _COPY if op in CONSTANT and not operator.is_view else operation)
         else:
             self._settle_constant(call, step)
+
+    def _note_read(self, step: RecordedOperation, inputs: Sequence[Value]) -> None:
+        """Values leave the run: what comes back from outside may depend on them."""
+        found = [v for v in inputs if v.depends]
+        if found and not self.read:
+            self.read_by = step.frame.path
+        self.read += found
+
+    def _returned(self, shape: Shape, index: int) -> Value:
+        """The value of what was made of numbers that were read before."""
+        place = f" in {self.read_by}" if self.read_by else ""
+        views, flow = self._of_anything(self.read, f"values that were read from a tensor{place} and came back")
+        value = Value(shape, views, flow, None, index)
+        self._note_map(value)
+        return value
 
     def _read(self, handle: Handle, index: int) -> Value:
         """The value of a tensor that a step reads."""
@@ -104,7 +144,7 @@ class Propagation:
             self._work_out(handle, handle.memory)
         value = handle.value
         if value is None:
-            value = handle.value = self._weight(handle)
+            value = handle.value = self._appeared(handle, index)
         elif value.storage is not None:
             value.storage.last = max(value.storage.last, index)
         return value
@@ -172,11 +212,19 @@ class Propagation:
         outcome = operation.rule(call)
         if any(v.flow.poison for v in call.inputs):
             outcome = [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
-        first: Views = outcome[0][0] if isinstance(outcome, list) else outcome[0]
-        for i, view in enumerate(first):
-            if view is not None and view.unknown and not any(_is_unknown(v.views[i]) for v in call.inputs):
-                self.reasons.setdefault(f"{call.name_and_label}: {view.unknown}", view.unknown)
-        return outcome
+        known = [{u.unknown for v in call.inputs if (u := v.views[i]) is not None} for i in range(len(self._nothing))]
+        if isinstance(outcome, list):
+            return [(self._placed(call, views, known), flow) for views, flow in outcome]
+        return self._placed(call, outcome[0], known), outcome[1]
+
+    def _placed(self, call: Call, views: Views, known: Sequence[set[str]]) -> Views:
+        """The views, where something became unknown here with the operation and its place in the reason."""
+        for i, view in enumerate(views):
+            if view is not None and view.unknown and view.unknown not in known[i]:
+                why = f"{call.name_and_label}: {view.unknown}"
+                self.reasons.setdefault(why, call.op)
+                views = (*views[:i], view._replace(unknown=why), *views[i + 1 :])
+        return views
 
     def _not_known(self, call: Call) -> tuple[Views, Flow]:
         """Anything may come of anything; but what sees the same wherever it is still sees no more than that."""
@@ -237,7 +285,9 @@ class Propagation:
             if not is_weight:
                 storage = self._storage_of(handle, step, call, i, shape) if call.inputs or handle.value else None
                 storage = storage or self._store(call.index, handle, shape)
-            value = Value(shape, self._nothing, _STILL, storage, call.index, params)
+            is_blank = call.op in BLANK
+            views, flow = self._blank(step, shape) if is_blank else (self._nothing, _STILL)
+            value = Value(shape, views, flow, storage, call.index, params)
             if _is_in(handle, step.targets):
                 write(handle, value)
             else:
@@ -283,19 +333,27 @@ class Propagation:
                 return True
         return False
 
-    def _weight(self, handle: Handle) -> Value:
-        """The value of a parameter, a buffer or a constant from outside."""
-        params = frozenset([handle.name]) if handle.name else _NO_PARAMS
+    def _appeared(self, handle: Handle, index: int) -> Value:
+        """The value of a tensor that no recorded operation made."""
+        if handle.source == MADE_OF_NUMBERS and self.read:
+            value = self._returned(handle.shape, index)
+            value.storage = self._store(index, handle, handle.shape)
+            return value
+        if handle.source == FROM_NOWHERE:
+            why = f"{FROM_NOWHERE}: it may come from another thread, or from code that torch does not see"
+            self.hidden[why] = "layers"
+            flow = Flow(origin=object(), poison=frozenset([why]))
+            return Value(handle.shape, (unknown(why),) * len(self._nothing), flow, self._store(index, handle, handle.shape))
+        registered = handle.tied or handle
+        if handle.tied is not None:
+            self._read(handle.tied, index)
+        params = frozenset([registered.name]) if registered.name else _NO_PARAMS
         return Value(handle.shape, self._nothing, _STILL, None, 0, params)
 
     def _store(self, index: int, handle: Handle, shape: Shape) -> Storage:
         storage = Storage(math.prod(shape) * handle.itemsize, index, index)
         self.storages.append(storage)
         return storage
-
-
-def _is_unknown(view: View | None) -> bool:
-    return view is not None and bool(view.unknown)
 
 
 def _is_in(handle: Handle, several: Sequence[Handle]) -> bool:

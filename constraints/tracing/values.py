@@ -10,6 +10,8 @@ from constraints.tracing.axes import Shape, View, joined
 
 Views = tuple[View | None, ...]
 """One for each spatial axis of each input; None where the tensor does not depend on that input."""
+MADE_OF_NUMBERS = "made of numbers or of an array"
+FROM_NOWHERE = "a tensor that no recorded operation made"
 _CONVOLUTIONS = ("convolution", "conv1d", "conv2d", "conv3d")
 Key = tuple[object, ...]
 """What makes two calls the same layer."""
@@ -104,6 +106,10 @@ class Handle:
     value: Value | None = None
     memory: Memory | None = None
     """What it shares its memory with; None where nothing else does."""
+    source: str = ""
+    """Of a tensor that no recorded operation made and that is no constant either: what is known of it."""
+    tied: Handle | None = None
+    """The parameter or buffer whose memory it is, which is not registered itself."""
     version: int = 0
     """Of the memory, when ``value`` was right."""
     base: Handle | None = None
