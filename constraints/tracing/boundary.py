@@ -109,14 +109,18 @@ def tensors_in(output: Any) -> list[torch.Tensor]:
     return found
 
 
-def _collect(thing: Any, found: list[torch.Tensor], depth: int, seen: set[int]) -> None:
+def _collect(
+    thing: Any, found: list[torch.Tensor], depth: int, seen: set[int], with_modules: bool = False
+) -> None:
     for leaf in tree_leaves(thing):
         if isinstance(leaf, torch.Tensor):
             found.append(leaf)
+        elif isinstance(leaf, nn.Module) and with_modules:
+            found += [*leaf.parameters(), *leaf.buffers()]
         elif depth and id(leaf) not in seen and not isinstance(leaf, _PLAIN):
             seen.add(id(leaf))
             for inner in _inside(leaf):
-                _collect(inner, found, depth - 1, seen)
+                _collect(inner, found, depth - 1, seen, with_modules)
 
 
 _PLAIN = (str, bytes, int, float, complex, type(None), type, nn.Module, types.ModuleType, types.FunctionType)
@@ -141,7 +145,7 @@ def kept_by(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
     for module in modules:
         if not type(module).__module__.startswith("torch.nn.modules"):
             own = {k: v for k, v in module.__dict__.items() if k not in _OF_MODULES}
-            _collect(list(own.values()), found, 1, set())
+            _collect(list(own.values()), found, 1, set(), True)
     return found
 
 
@@ -160,10 +164,10 @@ def known_to(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
                 continue
             cells = [c.cell_contents for c in code.__closure__ or () if _is_full(c)]
             given = [code.__defaults__ or (), code.__kwdefaults__ or {}]
-            _collect([*cells, *given], found, 1, seen)
+            _collect([*cells, *given], found, 1, seen, True)
             if id(code.__globals__) not in seen:
                 seen.add(id(code.__globals__))
-                _collect(list(code.__globals__.values()), found, 0, seen)
+                _collect(list(code.__globals__.values()), found, 0, seen, True)
     return found
 
 

@@ -66,8 +66,8 @@ def _broadcast(views: Views, shape: Shape, out: Shape) -> Views:
 
 def _combined(data: list[Value], rows: list[Views], shape: Shape) -> Result:
     """Several tensors made one; a globally pooled value that scales or shifts a map adds nothing to its field."""
-    kept = [list(row) for row in rows]
-    gates: set[int] = set()
+    gates = _of_other_inputs(data, shape)
+    kept = [[None] * len(row) if i in gates else list(row) for i, row in enumerate(rows)]
     for axis in range(len(rows[0])):
         live = [row[axis] for row in rows if (v := row[axis]) is not None and v.is_live]
         for i, row in enumerate(rows):
@@ -80,6 +80,18 @@ def _combined(data: list[Value], rows: list[Views], shape: Shape) -> Result:
     flow = merge_flows([data[i].flow for i in mains])
     context = flow.context or any(not data[i].is_live for i in gates)
     return views, flow._replace(context=context, depthwise=frozenset(), origin=object())
+
+
+def _of_other_inputs(data: Sequence[Value], shape: Shape) -> set[int]:
+    """The values of a whole other input that scale a map of this one."""
+    live = [v for value in data for v in value.views if v is not None and v.is_live]
+    found = set()
+    for i, value in enumerate(data):
+        views = [v for v in value.views if v is not None]
+        apart = any(o.is_live and not any(a and b for a, b in zip(o.views, value.views, strict=True)) for o in data)
+        if apart and all(_is_gating(v, value.shape, shape, live) for v in views):
+            found.add(i)
+    return found
 
 
 def _is_gating(view: View, shape: Shape, out: Shape, live: Sequence[View | None]) -> bool:

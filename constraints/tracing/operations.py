@@ -78,6 +78,7 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(windows.unfolded, "im2col", "unfold"),
     **_named(reshaping.shuffled, "pixel_shuffle pixel_unshuffle"),
     **_named(reshaping.channels_shuffled, "channel_shuffle native_channel_shuffle"),
+    **_named(reshaping.gated_half, "glu"),
     **_named(reshaping.stack, "stack"),
     **_named(reshaping.roll, "roll"),
     **_named(reshaping.flip, "flip"),
@@ -115,7 +116,7 @@ _NO_PRODUCTS = """
     gather scatter scatter_add scatter_reduce take put index_put _index_put_impl index_add index_copy index_fill
     masked_select masked_scatter embedding _embedding_bag grid_sampler_2d grid_sampler_3d _grid_sampler_2d_cpu_fallback
     affine_grid_generator _fft_r2c _fft_c2r _fft_c2c col2im max_unpool2d max_unpool3d _unique2 unique_dim
-    unique_consecutive isin _local_scalar_dense equal _has_compatible_shallow_copy_type set_ set resize resize_
+    unique_consecutive isin copy _local_scalar_dense equal _has_compatible_shallow_copy_type set_ set resize resize_
     torchvision::nms torchvision::roi_align torchvision::roi_pool torchvision::ps_roi_align torchvision::ps_roi_pool
     fractional_max_pool2d fractional_max_pool3d diag_embed renorm rot90 trace
 """

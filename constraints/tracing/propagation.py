@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +43,11 @@ _NOT_KNOWN = "what it does to the receptive field is not known"
 class Propagation:
     """What is known after all steps of a run."""
 
-    def __init__(self, run: Run) -> None:
-        """Follow the steps of ``run`` in their order."""
+    def __init__(self, run: Run, flat: Collection[int] = ()) -> None:
+        """Follow the steps of ``run`` in their order; the inputs of the numbers ``flat`` have no channel axis."""
         self.run = run
+        self.found_flat: set[int] = set()
+        """The inputs whose first windows slide over more axes than are behind a channel axis."""
         self.calls: list[Call] = []
         """The operations that depend on an input, views and copies aside."""
         self.reasons: dict[str, str] = {}
@@ -54,11 +56,13 @@ class Propagation:
         """Why products or layers may be hidden -> which: "products", "linear" (behind a global pool too) or "layers"."""
         self.read: list[Value] = []
         """What was read from tensors that depend on an input, as numbers or arrays."""
+        self.decided: list[str] = []
+        """Where values of the input were read, by which the code may decide what runs."""
         self.read_by = ""
         """Where that was first."""
         self.storages: list[Storage] = []
         self.end = len(run.steps)
-        self.spans = _spans([h.shape for h in run.inputs])
+        self.spans = _spans([h.shape for h in run.inputs], flat)
         """For each input the indices of its spatial axes among all of them."""
         self._nothing: Views = (None,) * sum(len(span) for span in self.spans)
         self._charged: set[str] = set()
@@ -72,8 +76,9 @@ class Propagation:
 
     def _enter(self, handle: Handle, span: range) -> Value:
         views = list(self._nothing)
-        for i, at in enumerate(span):
-            views[at] = View(Field(), (Digit(i + 2, 1, handle.shape[i + 2], 1),), extent=handle.shape[i + 2])
+        first = len(handle.shape) - len(span)
+        for axis, at in enumerate(span, first):
+            views[at] = View(Field(), (Digit(axis, 1, handle.shape[axis], 1),), extent=handle.shape[axis])
         value = Value(handle.shape, tuple(views), Flow(origin=object()), self._store(0, handle, handle.shape))
         self._note_map(value)
         handle.value = value
@@ -128,6 +133,8 @@ class Propagation:
         found = [v for v in inputs if v.depends]
         if found and not self.read:
             self.read_by = step.frame.path
+        if found and step.operator.op != "read":
+            self.decided.append(step.frame.path)
         self.read += found
 
     def _returned(self, shape: Shape, index: int) -> Value:
@@ -194,6 +201,18 @@ class Propagation:
                     shared(step.inputs[0], handle, call, operation, i)
         if not is_view and call.op != "clone":
             self.calls.append(call)
+        if call.kernel:
+            self._note_flat(call)
+
+    def _note_flat(self, call: Call) -> None:
+        """Find inputs without a channel axis: a spectrogram, or a waveform."""
+        data, n = call.inputs[0], len(call.kernel)
+        if data.flow.path is not None or data.flow.heads:
+            return
+        for i, span in enumerate(self.spans):
+            if any(data.views[at] for at in span) or not span:
+                if len(span) < n <= len(self.inputs[i].shape) - 1 and len(self.spans) == 1:
+                    self.found_flat.add(i)
 
     def _storage_of(self, handle: Handle, step: RecordedOperation, call: Call, which: int, shape: Shape) -> Storage:
         """The memory of a result: that of what it was written to or is a view of, or new."""
@@ -241,8 +260,8 @@ class Propagation:
         if not step.operator.is_of_torch:
             self.hidden[reason] = "layers"
             return
-        kinds = [h.is_floating for h in step.outputs]
-        if any(h.is_floating in kinds for h in step.inputs):
+        kinds = {h.kind for h in step.outputs} - {"truth"}
+        if any(h.kind in kinds for h in step.inputs):
             behind = any(v.flow.heads for v in call.inputs)
             self.hidden.setdefault(reason, "linear" if behind else "products")
 
@@ -356,6 +375,18 @@ class Propagation:
         return storage
 
 
+def propagated(run: Run) -> Propagation:
+    """What is known after all steps of a run, be its inputs maps with a channel axis or without."""
+    known = Propagation(run)
+    if not known.found_flat:
+        return known
+    handles = {id(h): h for step in run.steps for h in (*step.inputs, *step.outputs)}
+    for handle in (*handles.values(), *run.inputs, *run.outputs, *run.weights):
+        handle.value = handle.memory = handle.base = handle.made = None
+        handle.version = 0
+    return Propagation(run, known.found_flat)
+
+
 def _is_in(handle: Handle, several: Sequence[Handle]) -> bool:
     return any(handle is h for h in several)
 
@@ -388,10 +419,10 @@ def _spread(call: Call, outcome: tuple[Views, Flow]) -> tuple[Views, Flow]:
     return views, flow
 
 
-def _spans(shapes: Sequence[Shape]) -> list[range]:
+def _spans(shapes: Sequence[Shape], flat: Collection[int]) -> list[range]:
     spans, at = [], 0
-    for shape in shapes:
-        n = max(len(shape) - 2, 0)
+    for i, shape in enumerate(shapes):
+        n = max(len(shape) - (1 if i in flat else 2), 0)
         spans.append(range(at, at + n))
         at += n
     return spans

@@ -386,8 +386,9 @@ class _Recorder(TorchDispatchMode):
 
     def _new(self, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
         if tensor.is_floating_point():
-            return Handle(self, shape, _FLOAT32_BYTES, True, name)
-        return Handle(self, shape, tensor.element_size(), tensor.is_complex(), name)
+            return Handle(self, shape, _FLOAT32_BYTES, "real", name)
+        kind = "truth" if tensor.dtype is torch.bool else "real" if tensor.is_complex() else "integer"
+        return Handle(self, shape, tensor.element_size(), kind, name)
 
     def _held(self, args: Iterable[Any], found: list[Handle]) -> list[Any]:
         """The arguments with handles in place of tensors, which are noted in ``found`` too."""

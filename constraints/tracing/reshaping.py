@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from constraints.tracing.axes import (
     Cut,
@@ -22,7 +23,7 @@ from constraints.tracing.axes import (
 )
 from constraints.tracing.mixing import Result, Results, pointwise
 from constraints.tracing.parts import assembled, cut_out, inserted
-from constraints.tracing.values import Call, Part, Value, Views, fresh
+from constraints.tracing.values import Call, Flow, Part, Value, Views, fresh
 
 
 def permuted_views(views: Views, order: Sequence[int]) -> Views:
@@ -107,19 +108,23 @@ def taken(call: Call) -> Results:
     """Select, slice, split, chunk and unbind: parts of an axis."""
     data, found = call.inputs[0], []
     for i, cut in enumerate(cuts(call, data.shape) or ()):
-        if data.parts:
-            parts = cut_out(data.parts, data.shape, cut)
-            size = tuple(cut.size if a == cut.axis else n for a, n in enumerate(data.shape))
-            views, flow, call.parts[i] = assembled(parts, size)
-            flow = fresh(flow) if flow.origin is not None else flow  # none: only constants were laid here
-        else:
-            views, flow = _cut(data, cut)
+        views, flow, parts = _cut(data, cut)
         if cut.is_select:
             axes = [None if a == cut.axis else a - (a > cut.axis) for a in range(len(data.shape))]
             views = tuple(moved(v, axes) for v in views)
-            call.parts.pop(i, None)
+        elif parts:
+            call.parts[i] = parts
         found.append((views, flow))
     return found
+
+
+def gated_half(call: Call) -> Result:
+    """Gated linear units: the first half of an axis, scaled by the second at its place."""
+    data, axis, halves = call.inputs[0], call.arg("dim", -1) % len(call.shape), []
+    for at in (0, call.shape[axis]):
+        views, flow, _ = _cut(data, Cut(axis, at, 1, call.shape[axis]))
+        halves.append(Value(call.shape, views, flow, None))
+    return pointwise(replace(call, op="mul", inputs=halves))
 
 
 def cuts(call: Call, shape: Shape) -> list[Cut] | None:
@@ -144,11 +149,16 @@ def cuts(call: Call, shape: Shape) -> list[Cut] | None:
     return [Cut(axis, sum(sizes[:i]), 1, n) for i, n in enumerate(sizes)]
 
 
-def _cut(data: Value, cut: Cut) -> Result:
+def _cut(data: Value, cut: Cut) -> tuple[Views, Flow, tuple[Part, ...]]:
+    """What a part of an axis sees, which stays where it is one index, and what it is put together of itself."""
+    if data.parts:
+        size = tuple(cut.size if a == cut.axis else n for a, n in enumerate(data.shape))
+        views, flow, parts = assembled(cut_out(data.parts, data.shape, cut), size)
+        return views, fresh(flow) if flow.origin is not None else flow, parts  # none: only constants were laid here
     if cut.is_select:
-        return tuple(selected(v, cut.axis, cut.start) for v in data.views), fresh(data.flow)
+        return tuple(selected(v, cut.axis, cut.start) for v in data.views), fresh(data.flow), ()
     whole = cut.start == 0 and cut.step == 1 and cut.size == data.shape[cut.axis]
-    return tuple(sliced(v, data.shape, cut) for v in data.views), data.flow if whole else fresh(data.flow)
+    return tuple(sliced(v, data.shape, cut) for v in data.views), data.flow if whole else fresh(data.flow), ()
 
 
 def stack(call: Call) -> Result:

@@ -88,7 +88,7 @@ def summarise(known: Propagation) -> Summary:
         "fully_connected": len(linear),
         "stages": len(per_stage),
         "convs_per_stage": tuple(per_stage),
-        "downsampled_by": _downsampled(known, spatial) if field else None,
+        "downsampled_by": _downsampled(spatial) if field else None,
         "peak_activation_bytes": peak_bytes(known.storages, known.end),
     }
     figures.update(dict.fromkeys(unknown))
@@ -143,14 +143,12 @@ def _closing(path: Sequence[Call]) -> list[Call]:
 
 
 def _spatial(known: Propagation, value: Value | None) -> list[View]:
-    """The map's views along the axes of the first input that it depends on."""
+    """The map's views along the axes of the first input that it depends on, and is a map along where it is one."""
     if value is None:
         return []
-    for span in known.spans:
-        views = [v for i in span if (v := value.views[i]) is not None]
-        if views:
-            return views
-    return []
+    found = [[v for i in span if (v := value.views[i]) is not None] for span in known.spans]
+    dependent = [views for views in found if views]
+    return next((views for views in dependent if any(v.digits for v in views)), dependent[0] if dependent else [])
 
 
 def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
@@ -159,10 +157,8 @@ def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
     return tuple(v.size for v in spatial)
 
 
-def _downsampled(known: Propagation, spatial: Sequence[View]) -> tuple[float, ...]:
-    n = len(spatial)
-    sizes = next(v.shape[2:] for v in known.inputs if len(v.shape) - 2 == n)
-    ratios = (size / view.units for size, view in zip(sizes, spatial, strict=True))
+def _downsampled(spatial: Sequence[View]) -> tuple[float, ...]:
+    ratios = (view.extent / view.units for view in spatial)
     return tuple(int(r) if r == int(r) else r for r in ratios)
 
 
@@ -235,5 +231,11 @@ def _warnings(known: Propagation) -> tuple[str, ...]:
     unused = [h.name for h in known.run.weights if h.name and h.value is None]
     return (
         *known.reasons,
+        *(_decision(path) for path in known.decided[:1]),
         *(f"{name}: never used by the forward pass" for name in unused),
     )
+
+
+def _decision(path: str) -> str:
+    place = f"{path or 'the forward pass'} reads a value that depends on the input, and may decide by it what runs"
+    return f"{place}: the figures are those of what ran on this sample"

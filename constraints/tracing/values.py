@@ -99,8 +99,8 @@ class Handle:
     """What it was when it was first seen."""
     itemsize: int
     """Bytes of an element in a float32 forward pass."""
-    is_floating: bool = True
-    """Whether its elements are real or complex numbers, not integers or truth values."""
+    kind: str = "real"
+    """Of its elements: "real" (or complex), "integer" or "truth"."""
     name: str | None = None
     """Of a parameter; empty for a buffer, None for a tensor that is not registered."""
     value: Value | None = None
