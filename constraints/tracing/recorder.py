@@ -20,6 +20,7 @@ from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
 from constraints.tracing.values import FROM_NOWHERE, MADE_OF_NUMBERS, Handle, Operation
 
 _HANDLE = "_traced_handle"
+_storage = torch._C.TensorBase.untyped_storage  # not the one that is watched
 _FLOAT32_BYTES = 4
 _TOLD_OTHERWISE = ("padding", "vec")
 """Overloads that torch works out first: padding in words, sizes or factors as a list."""
@@ -484,7 +485,7 @@ def _in_parts(func: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _memory(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else 0
+    return _storage(tensor).data_ptr() if tensor.layout is torch.strided else 0
 
 
 def _tensors(values: Any) -> list[torch.Tensor]:
