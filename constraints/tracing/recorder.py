@@ -43,6 +43,8 @@ class Operator(NamedTuple):
     """Whether its result shares the memory of its first argument."""
     decomposes: bool
     """Whether it is run as the operations that torch writes it in."""
+    lifts: bool = False
+    """Whether it takes a tensor in that Python's numbers or an array were made into."""
     hides: bool = False
     """Whether it is not known, and may hold products of tensors."""
 
@@ -151,13 +153,14 @@ def _named(forward: Callable[..., Any], path: str, is_leaf: bool, recorder: _Rec
     here = recorder.here
 
     def named(*args: Any, **kwargs: Any) -> Any:
-        if not here.is_followed:  # in a thread that was running before
+        stack = here.stack
+        if not stack:  # in a thread that was running before
             return recorder.follow(named)(*args, **kwargs)
-        here.stack.append(Frame(path, is_leaf))
+        stack.append(Frame(path, is_leaf))
         try:
             return forward(*args, **kwargs)
         finally:
-            here.stack.pop()
+            stack.pop()
 
     named.__wrapped__ = forward  # type: ignore[attr-defined]  # so that its signature still reads
     return named
@@ -167,9 +170,8 @@ class _Here(threading.local):
     """What is known of one thread."""
 
     def __init__(self) -> None:
-        self.stack = [Frame("", False)]
-        """The modules that are running, the innermost last."""
-        self.is_followed = False
+        self.stack: list[Frame] = []
+        """The modules that are running, the innermost last; empty where the thread is not followed."""
 
 
 class _Recorder(TorchDispatchMode):
@@ -205,22 +207,22 @@ class _Recorder(TorchDispatchMode):
         """Record the operations of this thread."""
         autograd = nullcontext() if self.has_autograd else torch._C._AutoDispatchBelowAutograd()
         with torch.no_grad(), autograd, self:
-            self.here.is_followed = True
+            self.here.stack.append(Frame("", False))
             try:
                 yield
             finally:
-                self.here.is_followed = False
+                self.here.stack.clear()
 
     def is_followed(self) -> bool:
         """Whether the operations of this thread are recorded."""
-        return self.here.is_followed
+        return bool(self.here.stack)
 
     def follow(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """The same function, whose operations are recorded in whatever thread runs it."""
 
         @wraps(run)
         def followed(*args: Any, **kwargs: Any) -> Any:
-            if self.here.is_followed or self.is_over:
+            if self.here.stack or self.is_over:
                 return run(*args, **kwargs)
             with self.following():
                 return run(*args, **kwargs)
@@ -253,8 +255,9 @@ class _Recorder(TorchDispatchMode):
 
     def entered(self, tensor: torch.Tensor) -> Handle:
         """The handle of an input."""
-        self._kept.append(tensor)
-        return self.handle(tensor)
+        self._outside.append(tensor)
+        handle = tensor.__dict__[_HANDLE] = self._new(tensor, tuple(tensor.shape))
+        return handle
 
     def left(self, tensor: torch.Tensor) -> Handle:
         """The handle of an output."""
@@ -276,7 +279,7 @@ class _Recorder(TorchDispatchMode):
             raise _WantsGradients
         if self._exported:
             self._note_changes()
-        if func is _LIFT:
+        if operator.lifts:
             self._lifted(args[0])
         inputs: list[Handle] = []
         held = self._held(args, inputs)
@@ -289,9 +292,8 @@ class _Recorder(TorchDispatchMode):
         shapes = [tuple(t.shape) for t in results]
         outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
         targets = self._written(operator, args, kwargs or {}, outputs, shapes) if writes else ()
-        returned = bool(self._numbers) and self._takes_a_number(args, kwargs)
-        frame = self.here.stack[-1]
-        self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, returned))
+        frame, again = self.here.stack[-1], bool(self._numbers) and self._takes_a_number(args, kwargs)
+        self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again))
         if not results:
             self._note_number(func, args, result)
         if writes and self._exported:
@@ -454,7 +456,7 @@ def _looked_up(func: Any) -> Operator:
     writes = tuple(a.name if a.kwarg_only else i for i, a in enumerate(schema.arguments) if _is_written(a.alias_info))
     is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
     if space != "aten":
-        return Operator(schema.name, names, None, writes, is_view, False, schema.name not in NO_PRODUCTS)
+        return Operator(schema.name, names, None, writes, is_view, False, False, schema.name not in NO_PRODUCTS)
     base = op[:-1] if writes and op.endswith("_") else op
     known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
     if known is None and torch.Tag.pointwise in func.tags:
@@ -462,14 +464,14 @@ def _looked_up(func: Any) -> Operator:
     decomposes = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
     decomposes = decomposes and not (known or base in CONSTANT)
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
-    return Operator(base, names, known, writes, is_view or base in _HIDDEN_VIEWS, decomposes, hides)
+    is_view = is_view or base in _HIDDEN_VIEWS
+    return Operator(base, names, known, writes, is_view, decomposes, base == "lift_fresh", hides)
 
 
 def _is_written(alias: Any) -> bool:
     return alias is not None and bool(alias.is_write)
 
 
-_LIFT = torch.ops.aten.lift_fresh.default
 _SET_DATA = torch.ops.aten._has_compatible_shallow_copy_type.default
 _READ = Operator("read", {}, None, (), False, False)
 _CHANGED = Operator("changed", {}, None, (0,), False, False)
