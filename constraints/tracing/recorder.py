@@ -242,6 +242,12 @@ class _Recorder(TorchDispatchMode):
             again.__dict__[_HANDLE] = held
             self._note(_ALIAS, [self.handle(tensor)], [held], [tuple(again.shape)])
 
+    def copied(self, handle: Handle) -> Handle:
+        """The handle of a deep copy."""
+        copy = Handle(self, handle.shape, handle.itemsize, handle.kind)
+        self._note(_CLONE, [handle], [copy], [handle.shape])
+        return copy
+
     def _note(
         self,
         operator: Operator,
@@ -448,6 +454,10 @@ class _Recorder(TorchDispatchMode):
         self.weights[id(tensor)] = self._new(tensor, tuple(tensor.shape), name)
 
 
+_SET_DATA = torch.ops.aten._has_compatible_shallow_copy_type.default
+"""What runs first where a tensor is given another one's memory: ``x.data = y``."""
+
+
 @cache
 def _looked_up(func: Any) -> Operator:
     schema = func._schema
@@ -462,7 +472,7 @@ def _looked_up(func: Any) -> Operator:
     if known is None and torch.Tag.pointwise in func.tags:
         known = Operation(OPERATIONS["add"].rule, base.lstrip("_"))
     decomposes = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
-    decomposes = decomposes and not (known or base in CONSTANT)
+    decomposes = decomposes and not (known or base in CONSTANT or func is _SET_DATA)
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
     return Operator(base, names, known, writes, is_view, decomposes, base == "lift_fresh", hides)
@@ -472,10 +482,10 @@ def _is_written(alias: Any) -> bool:
     return alias is not None and bool(alias.is_write)
 
 
-_SET_DATA = torch.ops.aten._has_compatible_shallow_copy_type.default
 _READ = Operator("read", {}, None, (), False, False)
 _CHANGED = Operator("changed", {}, None, (0,), False, False)
 _ALIAS = _looked_up(torch.ops.aten.alias.default)
+_CLONE = _looked_up(torch.ops.aten.clone.default)
 _SET = _ALIAS._replace(op="set_data")
 
 
