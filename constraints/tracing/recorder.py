@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from constraints.tracing.boundary import kept_by, known_to, tensors_in, watched
+from constraints.operators import STAND_INS
 from constraints.tracing.axes import Shape
 from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
 from constraints.tracing.values import FROM_NOWHERE, MADE_OF_NUMBERS, Handle, Operation
@@ -281,6 +282,10 @@ class _Recorder(TorchDispatchMode):
         if operator.decomposes:
             with self:
                 return _in_parts(func, *args, **(kwargs or {}))
+        if STAND_INS and operator.operation is None and (stand_in := STAND_INS.get(func._schema.name)):
+            with self:
+                made = stand_in(*args, **(kwargs or {}))
+            return made if func._schema.returns else None
         if not self.has_autograd and torch.is_grad_enabled():
             raise _WantsGradients
         if self._exported:
