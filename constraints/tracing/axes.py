@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import wraps
+from typing import Concatenate, NamedTuple, ParamSpec
 
 from constraints.receptive_field import Field, adaptive, explicit
 
 Shape = tuple[int, ...]
+_Arguments = ParamSpec("_Arguments")
 
 
 class Digit(NamedTuple):
@@ -70,16 +72,31 @@ class View(NamedTuple):
     field: Field
     digits: tuple[Digit, ...]
     pooled: str = ""
-    """How the axis was reduced as a whole: "mean", "sum", "max", "other" or "mixed" (each unit by its own weights)."""
+    """How the axis was reduced as a whole: "mean", "sum", "max", "other", "mixed" (each unit by its own weights) or
+    "attended" (by weights that the input makes)."""
     unknown: str = ""
     """Why it cannot be known what an element sees."""
     extent: int = 0
     """Pixels of the input along the axis."""
+    swept: bool = False
+    """Whether the coarsest digits were brought together: each place within a patch, say, sees all patches."""
+    other: View | None = None
+    """What else an element sees, in a table of pairs of places: what queries see is one, what keys see the other."""
 
     @property
     def is_live(self) -> bool:
         """Whether the tensor is still a map along this spatial axis."""
         return bool(self.digits) and not self.unknown
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its elements stand for places of a map, which a value of the whole map may scale."""
+        return bool(self.digits) and not self.unknown and not self.swept
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each element sees the whole map, evenly or as the input itself weighs it."""
+        return self.swept or (not (self.digits or self.unknown) and self.pooled not in ("", "mixed"))
 
     @property
     def jump(self) -> float:
@@ -115,6 +132,47 @@ class View(NamedTuple):
         return math.prod(d.size for d in self.digits)
 
 
+def of_each_place(
+    step: Callable[Concatenate[View | None, _Arguments], View | None],
+) -> Callable[Concatenate[View | None, _Arguments], View | None]:
+    """A step on views that follows a table of pairs along both of its places."""
+
+    @wraps(step)
+    def followed(view: View | None, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> View | None:
+        if view is None or view.other is None:
+            return step(view, *args, **kwargs)
+        return paired(step(view._replace(other=None), *args, **kwargs), step(view.other, *args, **kwargs))
+
+    return followed
+
+
+def paired(a: View | None, b: View | None) -> View | None:
+    """A table whose elements see one place of ``a`` and one of ``b``; where both are the same, a map again.
+
+    Where one of them has become the whole map, what is left sees that by an attention, and is the other.
+    """
+    if a is None or b is None or a.unknown or b.unknown:
+        return b if a is None or (b is not None and b.unknown) else a
+    gone = [v.swept or bool(v.pooled and not v.digits) for v in (a, b)]
+    if any(gone):
+        return b if gone == [True, False] else a
+    if are_aligned(a, b):
+        return joined(a, b)
+    return a._replace(other=b)
+
+
+def are_aligned(a: View, b: View) -> bool:
+    """Whether the digits of one are among those of the other."""
+    left, right = {d[:3] for d in a.digits}, {d[:3] for d in b.digits}
+    return left <= right or right <= left
+
+
+def covers(gone: Collection[Digit], kept: Collection[Digit]) -> bool:
+    """Whether digits run over the whole map: none that stays counts in larger steps, as windows do."""
+    reach = max((abs(d.stride) * d.size for d in gone), default=0)
+    return bool(gone) and all(abs(d.stride) * d.size < reach for d in kept)
+
+
 def _positions(digit: Digit) -> range:
     return range(0, digit.size * digit.stride, digit.stride) if digit.stride else range(1)
 
@@ -124,6 +182,7 @@ def unknown(why: str) -> View:
     return View(Field(), (), unknown=why)
 
 
+@of_each_place
 def moved(view: View | None, axes: Sequence[int | None]) -> View | None:
     """After a permutation: old axis ``a`` is ``axes[a]`` now, or gone (an axis of one index) where that is None."""
     if view is None or not view.digits:
@@ -138,6 +197,7 @@ def without(gone: Iterable[int], n: int) -> list[int | None]:
     return [sum(b < a for b in left) if a in left else None for a in range(n)]
 
 
+@of_each_place
 def reduced(view: View | None, axes: Collection[int], how: str = "other") -> View | None:
     """After all indices of some tensor axes were brought together."""
     if view is None or not [d for d in view.digits if d.axis in axes]:
@@ -148,16 +208,18 @@ def reduced(view: View | None, axes: Collection[int], how: str = "other") -> Vie
         if d.axis in gone:
             field = field.window(d.size, d.stride)
     pooled = "" if kept else how if view.pooled in ("", how) else "other"
-    return normal(view._replace(field=field, digits=kept, pooled=pooled))
+    swept = bool(kept) and (view.swept or (how != "mixed" and covers(set(view.digits) - set(kept), kept)))
+    return normal(view._replace(field=field, digits=kept, pooled=pooled, swept=swept))
 
 
+@of_each_place
 def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View | None:
     """After a convolution or pooling along a tensor axis of a tensor of shape ``shape``."""
     if view is None or (window.changes_nothing and window.size == shape[axis]):
         return view
     if len(view.digits) == 1 and view.digits[0].axis != axis:
         return view
-    if view.digits == ((axis, 1, shape[axis], 1, 0),):  # the plain case, which is nearly every one
+    if view.digits == ((axis, 1, shape[axis], 1, 0),) and not view.swept:  # the plain case, which is nearly every one
         field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)
         return View(field, (Digit(axis, 1, window.size, 1),), view.pooled, "", view.extent)
     view = plain(view, axis, shape)
@@ -176,6 +238,7 @@ def shifted(view: View | None, axis: int, shape: Shape, by: int, size: int) -> V
     return windowed(view, axis, shape, Window(padding=by, size=size))
 
 
+@of_each_place
 def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
     """After taking a part of a tensor axis."""
     axis, start, step, size = cut[:4]
@@ -191,6 +254,7 @@ def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
     return unknown("a slice that cuts across a spatial axis")
 
 
+@of_each_place
 def written(view: View | None, cut: Cut, shape: Shape) -> View | None:
     """What the whole of shape ``shape`` sees after a part of it was overwritten: the inverse of ``sliced``."""
     if view is None or not view.digits:
@@ -207,21 +271,23 @@ def written(view: View | None, cut: Cut, shape: Shape) -> View | None:
     return shifted(view, cut.axis, part, cut.start, shape[cut.axis])
 
 
+@of_each_place
 def selected(view: View | None, axis: int, index: int) -> View | None:
     """After picking one index of a tensor axis (which stays, of size 1)."""
     if view is None or not view.digits:
         return view
-    field, kept = view.field, []
+    field, kept, pooled = view.field, [], view.pooled
     for d in view.digits:
         if d.axis != axis:
             kept.append(d)
         elif 0 <= (index - d.offset) // d.inner < d.size or d.offset == 0:
             field = field.window(1, 1, (index - d.offset) // d.inner % d.size * d.stride)
-        else:
-            field = field.window(d.size, d.stride)
-    return normal(view._replace(field=field, digits=tuple(kept)))
+        else:  # in the border, where a class token is, say
+            field, pooled = field.window(d.size, d.stride), "other"
+    return normal(view._replace(field=field, digits=tuple(kept), pooled="" if kept else pooled))
 
 
+@of_each_place
 def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
     """After a reshape of contiguous elements from shape ``old`` to ``new``."""
     if view is None or not view.digits or old == new:
@@ -236,6 +302,7 @@ def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
     return normal(view._replace(digits=tuple(digits)))
 
 
+@of_each_place
 def plain(view: View | None, axis: int, shape: Shape) -> View | None:
     """The same view with at most one digit on a tensor axis, which then counts the axis index by index."""
     if view is None or not view.digits:
@@ -250,6 +317,7 @@ def plain(view: View | None, axis: int, shape: Shape) -> View | None:
     return unknown("a window over an axis that carries parts of several axes")
 
 
+@of_each_place
 def resampled_axis(view: View | None, axis: int, shape: Shape) -> View | None:
     """The view made ready for a resampling along a tensor axis: one digit, of stride 1."""
     view = plain(view, axis, shape)
@@ -260,6 +328,7 @@ def resampled_axis(view: View | None, axis: int, shape: Shape) -> View | None:
     return normal(view)
 
 
+@of_each_place
 def adaptive_pooled(view: View | None, axis: int, shape: Shape, output: int) -> View | None:
     """After an adaptive pooling of a tensor axis to ``output`` units."""
     view = resampled_axis(view, axis, shape)
@@ -274,12 +343,27 @@ def joined(a: View | None, b: View | None) -> View | None:
         return a if b is None else b
     if a.unknown or b.unknown:
         return a if a.unknown else b
+    if a.other or b.other:
+        return _joined_tables(a, b)
     pooled = a.pooled if a.pooled == b.pooled else "other" if a.pooled and b.pooled else ""
     if a.digits == b.digits:
         field = a.field.hull(b.field)
         if field is not None:
-            return View(field, a.digits, pooled, extent=a.extent)
+            return View(field, a.digits, pooled, extent=a.extent, swept=a.swept and b.swept)
     return _joined_unit_by_unit(a, b, pooled)
+
+
+def _joined_tables(a: View, b: View) -> View | None:
+    """Tables of the same pairs, or one with a map of one of its two places."""
+    places: list[View | None] = [a._replace(other=None), a.other]
+    for place in (b._replace(other=None), b.other):
+        if place is None:
+            continue
+        at = next((i for i, p in enumerate(places) if p is None or are_aligned(p, place)), None)
+        if at is None:
+            return unknown("a join of tables of different pairs of places")
+        places[at] = joined(places[at], place)
+    return paired(*places)
 
 
 def normal(view: View) -> View:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from constraints.tracing import mixing, reshaping, windows
-from constraints.tracing.mixing import Result, Results
-from constraints.tracing.values import Call
+from constraints.tracing import attention, mixing, reshaping, windows
+from constraints.tracing.values import Call, Result, Results
 
 
 class Operation(NamedTuple):
@@ -61,10 +60,10 @@ _PADDINGS = """
 OPERATIONS: dict[str, Operation] = {  # no composite that may return its argument itself: its parts tell what it did
     **_named(mixing.pointwise, _POINTWISE),
     **_named(mixing.reduction, _REDUCTIONS),
-    **_named(mixing.attention, _ATTENTIONS, "scaled_dot_product_attention"),
+    **_named(attention.attention, _ATTENTIONS, "scaled_dot_product_attention"),
     **_named(mixing.product, "mm addmm bmm baddbmm addmv mv dot addbmm", "matmul"),
     **_named(mixing.concatenation, "cat", "cat"),
-    **_named(mixing.softmax, "_softmax _log_softmax _safe_softmax"),
+    **_named(attention.softmax, "_softmax _log_softmax _safe_softmax"),
     **_named(
         mixing.normalisation,
         "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm "

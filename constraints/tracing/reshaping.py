@@ -20,8 +20,8 @@ from constraints.tracing.axes import (
     unknown,
     without,
 )
-from constraints.tracing.mixing import Result, Results, pointwise
-from constraints.tracing.values import Call, Value, Views, fresh, join_views, merge_flows
+from constraints.tracing.mixing import pointwise
+from constraints.tracing.values import Call, Result, Results, Value, Views, fresh, join_views, merge_flows
 
 
 def permuted_views(views: Views, order: Sequence[int]) -> Views:

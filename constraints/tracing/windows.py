@@ -21,8 +21,8 @@ from constraints.tracing.axes import (
     shifted,
     windowed,
 )
-from constraints.tracing.mixing import Result, pool
-from constraints.tracing.values import Call, Flow, Key, Path, Value, fresh
+from constraints.tracing.mixing import pool
+from constraints.tracing.values import Call, Flow, Key, Path, Result, Value, fresh
 
 
 def convolution(call: Call) -> Result:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from constraints.tracing import mixing, reshaping, windows
 from constraints.tracing.axes import Cut, Window, joined, reduced, shifted, windowed, written
-from constraints.tracing.mixing import Result
-from constraints.tracing.values import Call
+from constraints.tracing.values import Call, Result
 from tests.constraints.tracing.seen import Tensor, along, bordered, called, gathered, image, windows_of
 
 MOST_ELEMENTS = 800
