@@ -82,7 +82,11 @@ def met(column: Sequence[View | None]) -> tuple[View | None, bool]:
 def _sees_all(view: View) -> bool:
     """Whether elements that stand for no place see the whole map."""
     first, last = view.field.at(0)
-    return view.is_whole or bool(view.pooled) or (first <= 0 and last >= view.extent - 1)
+    return (
+        view.is_whole
+        or bool(view.pooled or (view.blurred and not view.digits))
+        or (first <= 0 and last >= view.extent - 1)
+    )
 
 
 def beside(a: View | None, b: View) -> tuple[View | None, bool]:

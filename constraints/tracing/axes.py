@@ -80,6 +80,8 @@ class View(NamedTuple):
     """Pixels of the input along the axis."""
     swept: bool = False
     """Whether the coarsest digits were brought together: each place within a patch, say, sees all patches."""
+    blurred: str = ""
+    """Why elements may see less than this: it is not known which place of those that were blurred each stands for."""
     other: View | None = None
     """What else an element sees, in a table of pairs of places: what queries see is one, what keys see the other."""
 
@@ -182,6 +184,19 @@ def unknown(why: str) -> View:
     return View(Field(), (), unknown=why)
 
 
+def blurred(view: View, axes: Collection[int], why: str) -> View:
+    """Elements that may each stand for any place along some tensor axes."""
+    gone = [d for d in view.digits if d.axis in axes]
+    return _blurred(view, gone, [d for d in view.digits if d not in gone], why) if gone else view
+
+
+def _blurred(view: View, gone: Iterable[Digit], kept: Sequence[Digit], why: str) -> View:
+    field = view.field
+    for d in gone:
+        field = field.window(d.size, d.stride)
+    return normal(view._replace(field=field, digits=tuple(kept), blurred=view.blurred or why))
+
+
 @of_each_place
 def moved(view: View | None, axes: Sequence[int | None]) -> View | None:
     """After a permutation: old axis ``a`` is ``axes[a]`` now, or gone (an axis of one index) where that is None."""
@@ -221,7 +236,7 @@ def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View
         return view
     if view.digits == ((axis, 1, shape[axis], 1, 0),) and not view.swept:  # the plain case, which is nearly every one
         field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)
-        return View(field, (Digit(axis, 1, window.size, 1),), view.pooled, "", view.extent)
+        return View(field, (Digit(axis, 1, window.size, 1),), view.pooled, "", view.extent, False, view.blurred)
     view = plain(view, axis, shape)
     at = next((i for i, d in enumerate(view.digits) if d.axis == axis), None) if view else None
     if view is None or at is None:
@@ -251,7 +266,9 @@ def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
         return windowed(view, axis, shape, Window(stride=step, padding=-start, size=size))
     if step == 1 and all(_on_block(d, shape[axis], start, size) for d in digits):
         return view._replace(digits=tuple(_reoffset(d, start) if d.axis == axis else d for d in view.digits))
-    return unknown("a slice that cuts across a spatial axis")
+    if all(start + size <= d.offset for d in digits):  # the border alone, where a class token is, say
+        return reduced(view, [axis])
+    return blurred(view, [axis], "a slice that cuts across a spatial axis")
 
 
 @of_each_place
@@ -293,12 +310,11 @@ def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
     if view is None or not view.digits or old == new:
         return view
     old_steps, new_steps = _steps(old), _steps(new)
-    digits: list[Digit] = []
-    for d in view.digits:
-        parts = _placed(d, old, old_steps, new, new_steps)
-        if parts is None:
-            return unknown("a reshape that cuts across a spatial axis")
-        digits += parts
+    parts = {d: _placed(d, old, old_steps, new, new_steps) for d in view.digits}
+    digits = [part for placed in parts.values() for part in placed or ()]
+    cut = [d for d, placed in parts.items() if placed is None]
+    if cut:
+        return _blurred(view, cut, digits, "a reshape that cuts across a spatial axis")
     return normal(view._replace(digits=tuple(digits)))
 
 
@@ -314,7 +330,7 @@ def plain(view: View | None, axis: int, shape: Shape) -> View | None:
     if len(view.digits) == 1 and d.inner * d.size == shape[axis] and not d.offset and d.stride > 0:
         field = view.field.every(d.stride).resample(lambda i: [i // d.inner], outputs=d.inner, inputs=1)
         return view._replace(field=field, digits=(Digit(axis, 1, shape[axis], 1),))
-    return unknown("a window over an axis that carries parts of several axes")
+    return blurred(view, [axis], "a window over an axis that carries parts of several axes")
 
 
 @of_each_place
@@ -345,6 +361,8 @@ def joined(a: View | None, b: View | None) -> View | None:
         return a if a.unknown else b
     if a.other or b.other:
         return _joined_tables(a, b)
+    if a.blurred or b.blurred:
+        return _joined_blurred(a, b)
     pooled = a.pooled if a.pooled == b.pooled else "other" if a.pooled and b.pooled else ""
     if a.digits == b.digits:
         field = a.field.hull(b.field)
@@ -364,6 +382,23 @@ def _joined_tables(a: View, b: View) -> View | None:
             return unknown("a join of tables of different pairs of places")
         places[at] = joined(places[at], place)
     return paired(*places)
+
+
+def _joined_blurred(a: View, b: View) -> View | None:
+    """Exact again where the exact one of both already sees all that the other may see."""
+    view = joined(a._replace(blurred=""), b._replace(blurred=""))
+    exact = next((v for v in (a, b) if not v.blurred), None)
+    if view is None or view.unknown or (exact is not None and _sees_as(view, exact)):
+        return view
+    return view._replace(blurred=a.blurred or b.blurred)
+
+
+def _sees_as(view: View, exact: View) -> bool:
+    if view.digits == exact.digits:
+        return view.field == exact.field
+    digits = _common(view.digits, exact.digits)
+    places = itertools.product(*(range(d.size) for d in digits or ()))
+    return digits is not None and all(_seen(view, digits, at) == _seen(exact, digits, at) for at in places)
 
 
 def normal(view: View) -> View:

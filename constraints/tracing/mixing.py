@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from constraints.tracing.attention import Side, beside, is_scaling, matched
-from constraints.tracing.axes import Shape, View, moved, reduced, shifted, unknown, without
+from constraints.tracing.axes import Shape, View, blurred, joined, moved, reduced, shifted, without
 from constraints.tracing.values import Call, Flow, Head, Result, Value, Views, fresh, join_views, merge_flows
 
 
@@ -127,10 +127,19 @@ def _pieced(
         placed.append((piece.shape[axis], _placed(view, axis, piece.shape, start, shape)))
     size, main = max(placed, key=lambda p: p[0])
     others = [(n, v) for n, v in placed if v is not main and v != main]
-    rest = [piece for piece, _ in data if all(piece is not s for s, _ in spatial)]
-    if sum(n for n, _ in others) * 2 >= size or any(p.views[which] is not None for p in rest):
-        return unknown("a concatenation of different maps along a spatial axis")
+    rest = [(p.shape[axis], v) for p, _ in data if all(p is not s for s, _ in spatial) and (v := p.views[which])]
+    if sum(n for n, _ in others) * 2 >= size or any(v.digits or v.unknown or 2 * n >= size for n, v in rest):
+        return _heap([v for _, v in (*placed, *rest)], axis)
     return main
+
+
+def _heap(views: Sequence[View], axis: int) -> View | None:
+    """Maps in a row that are not parts of one."""
+    why = "a concatenation of different maps along a spatial axis"
+    heaped: View | None = None
+    for view in views:
+        heaped = joined(heaped, blurred(view, [axis], why))
+    return heaped
 
 
 def _placed(view: View, axis: int, old: Shape, start: int, shape: Shape) -> View:

@@ -40,6 +40,8 @@ class Propagation:
         """The operations that depend on an input, views and copies aside."""
         self.reasons: dict[str, str] = {}
         """Why what an operation does is not known -> the operation."""
+        self.blurs: dict[str, str] = {}
+        """Why it is not known which places elements stand for -> the same with the first operation that blurred it."""
         self.storages: list[Storage] = []
         self.end = len(run.steps)
         self.spans = _spans([h.shape for h in run.inputs])
@@ -130,6 +132,8 @@ class Propagation:
         for i, view in enumerate(first):
             if view is not None and view.unknown and not any(_is_unknown(v.views[i]) for v in call.inputs):
                 self.reasons.setdefault(f"{call.name_and_label}: {view.unknown}", view.unknown)
+            if view is not None and view.blurred and view.blurred not in self.blurs:
+                self.blurs[view.blurred] = f"{call.name_and_label}: {view.blurred}"
         return outcome
 
     def _not_known(self, call: Call) -> tuple[Views, Flow]:

@@ -9,6 +9,7 @@ from constraints.tracing.axes import (
     Digit,
     Shape,
     View,
+    blurred,
     moved,
     normal,
     plain,
@@ -153,7 +154,8 @@ def roll(call: Call) -> Result:
     data, n = call.inputs[0], len(call.inputs[0].shape)
     dims, shifts, views = call.arg("dims", []), call.arg("shifts"), data.views
     if not dims and any(v is not None and v.digits for v in views):
-        return tuple(unknown("a roll over the flattened map") if v else v for v in views), fresh(data.flow)
+        axes, why = range(n), "a roll over the flattened map"
+        return tuple(v and blurred(v, axes, why) for v in views), fresh(data.flow)
     for dim, shift in zip(dims, shifts, strict=False):
         axis = dim % n
         size = data.shape[axis]
@@ -192,7 +194,7 @@ def repeat(call: Call) -> Result:
     tiled = [a for a, n in enumerate(times) if n > 1]
     shape = (*[1] * shift, *data.shape)
     if any(v is not None and any(d.axis in tiled and not d.fills(shape) for d in v.digits) for v in views):
-        views = tuple(v and unknown("tiles of an axis that holds more than its map") for v in views)
+        views = tuple(v and blurred(v, tiled, "tiles of an axis that holds more than its map") for v in views)
     return views, fresh(data.flow)
 
 
@@ -228,16 +230,16 @@ def picked(call: Call) -> Result:
         indices = call.arg("indices")
         axes = [i for i, index in enumerate(indices) if index is not None]
         keeps = len(axes) == 1 and len(call.shape) == n
-    views = tuple(_picked(v, axes, keeps) for v in data.views)
+    views = tuple(_picked(v, axes, n, keeps) for v in data.views)
     return views, fresh(data.flow)
 
 
-def _picked(view: View | None, axes: Sequence[int], keeps: bool) -> View | None:
+def _picked(view: View | None, axes: Sequence[int], n: int, keeps: bool) -> View | None:
     if view is None or not view.digits:
         return view
     if keeps and not any(d.axis in axes for d in view.digits):
         return view
-    return unknown("indexing by a tensor along a spatial axis")
+    return blurred(view, axes if keeps else range(n), "indexing by a tensor along a spatial axis")
 
 
 def shuffled(call: Call) -> Result:

@@ -171,7 +171,10 @@ def _unknown(
     """Metric -> why it cannot be known."""
     reasons: dict[str, str] = {}
     poison = sorted(frozenset().union(*(v.flow.poison for v in values)))
-    if poison and not global_pools(values):
+    blurs = _blurs(known)
+    if blurs:
+        reasons.update(dict.fromkeys(_OF_THE_MAP, "; ".join(blurs)))
+    elif poison and not global_pools(values):
         reasons.update(dict.fromkeys(_OF_THE_MAP, "; ".join(poison)))
     elif field is None:
         why = sorted({v.unknown for v in judged.views if v is not None and v.unknown} if judged else poison)
@@ -181,6 +184,13 @@ def _unknown(
         hidden = _OF_THE_CALLS if any("::" in o for o in opaque) else ("macs",)
         reasons.update(dict.fromkeys(hidden, opaque[0]))
     return reasons
+
+
+def _blurs(known: Propagation) -> tuple[str, ...]:
+    """Why it is not known which places the outputs, or the map that is judged, see."""
+    judged = judged_map(known.outputs)
+    values = [*known.outputs, judged] if judged else known.outputs
+    return tuple(known.blurs[w] for w in sorted({v.blurred for x in values for v in x.views if v and v.blurred}))
 
 
 def _may_compute(op: str) -> bool:
@@ -208,9 +218,14 @@ def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
     for call in calls:
         views = call.out.views if call.out else ()
         if views is not seen:  # norms and activations hand their input's views on
-            seen, place = views, _place([v for v in _spatial(known, call.out) if v.is_live])
+            seen, place = views, _place([v for v in _spatial(known, call.out) if _is_told(v)])
         layers.append(_layer(call, place))
     return tuple(layers)
+
+
+def _is_told(view: View) -> bool:
+    """Whether it is a map of which each unit sees one field."""
+    return view.is_live and not view.blurred and view.other is None
 
 
 def _place(spatial: Sequence[View]) -> _Place:
@@ -242,5 +257,6 @@ def _warnings(known: Propagation) -> tuple[str, ...]:
     unused = [h.name for h in known.run.weights if h.name and h.value is None]
     return (
         *known.reasons,
+        *_blurs(known),
         *(f"{name}: never used by the forward pass" for name in unused),
     )

@@ -103,7 +103,7 @@ def _pooled(call: Call, how: str) -> Result:
 
 def _slides_over_space(call: Call, data: Value, first: int) -> bool:
     axes = {first + i for i, k in enumerate(call.kernel) if k > 1}
-    return any(v is not None and (v.unknown or any(d.axis in axes for d in v.digits)) for v in data.views)
+    return any(v is not None and (v.unknown or v.blurred or any(d.axis in axes for d in v.digits)) for v in data.views)
 
 
 def _covers(call: Call, sizes: Shape, padding: Sequence[int]) -> bool:
