@@ -46,6 +46,16 @@ class Window(NamedTuple):
         """Whether every result is the element at its own place."""
         return self.kernel == self.stride == 1 and self.padding == 0
 
+    def reaches_beyond(self, size: int) -> bool:
+        """Whether some place of the window holds more than the ``size`` elements of its axis."""
+        last = (self.size - 1) * self.stride + (self.kernel - 1) * self.dilation - self.padding
+        return self.padding > 0 or last >= size
+
+    def taps(self, place: int, size: int) -> list[int]:
+        """The elements of an axis of ``size`` in the window at one place."""
+        first = place * self.stride - self.padding
+        return [t for t in range(first, first + self.kernel * self.dilation, self.dilation) if 0 <= t < size]
+
 
 class Cut(NamedTuple):
     """A part of one tensor axis: ``size`` indices from ``start``, ``step`` apart."""
@@ -75,7 +85,7 @@ class View(NamedTuple):
     """How the axis was reduced as a whole: "mean", "sum", "max", "other", "mixed" (each unit by its own weights) or
     "attended" (by weights that the input makes)."""
     unknown: str = ""
-    """Why it cannot be known what an element sees."""
+    """Why it cannot be known what an element sees; digits that are left still say which axes carry the map."""
     extent: int = 0
     """Pixels of the input along the axis."""
     swept: bool = False
@@ -99,6 +109,11 @@ class View(NamedTuple):
     def is_whole(self) -> bool:
         """Whether each element sees the whole map, evenly or as the input itself weighs it."""
         return self.swept or (not (self.digits or self.unknown) and self.pooled not in ("", "mixed"))
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether not even the axes that carry it are known."""
+        return bool(self.unknown) and not self.digits and not self.pooled
 
     @property
     def jump(self) -> float:
@@ -179,9 +194,9 @@ def _positions(digit: Digit) -> range:
     return range(0, digit.size * digit.stride, digit.stride) if digit.stride else range(1)
 
 
-def unknown(why: str) -> View:
-    """A dependence that cannot be known."""
-    return View(Field(), (), unknown=why)
+def unknown(why: str, view: View | None = None) -> View:
+    """A dependence that cannot be known, laid out as ``view`` is where that can."""
+    return View(Field(), view.digits if view else (), view.pooled if view else "", why, view.extent if view else 0)
 
 
 def blurred(view: View, axes: Collection[int], why: str) -> View:
@@ -236,15 +251,46 @@ def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View
         return view
     if view.digits == ((axis, 1, shape[axis], 1, 0),) and not view.swept:  # the plain case, which is nearly every one
         field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)
-        return View(field, (Digit(axis, 1, window.size, 1),), view.pooled, "", view.extent, False, view.blurred)
+        return View(
+            field, (Digit(axis, 1, window.size, 1),), view.pooled, view.unknown, view.extent, False, view.blurred
+        )
     view = plain(view, axis, shape)
     at = next((i for i, d in enumerate(view.digits) if d.axis == axis), None) if view else None
     if view is None or at is None:
         return view
+    if len(view.digits) > 1 and window.reaches_beyond(view.digits[at].size) and _is_in_patches(view, at):
+        return _windowed_in_patches(view, at, window)
     digits = list(view.digits)
     step = digits[at].stride
     digits[at] = digits[at]._replace(stride=step * window.stride, size=window.size)
     field = view.field.window(window.kernel, window.dilation * step, -window.padding * step)
+    return normal(view._replace(field=field, digits=tuple(digits)))
+
+
+def _is_in_patches(view: View, at: int) -> bool:
+    """Whether a digit counts inside patches, which others of larger steps count."""
+    return any(abs(d.stride) > abs(view.digits[at].stride) for d in view.digits)
+
+
+def _windowed_in_patches(view: View, at: int, window: Window) -> View:
+    """After a window that slides inside patches: beyond a patch's border is padding, and not the next patch."""
+    d = view.digits[at]
+    outer = [o for o in view.digits if abs(o.stride) > abs(d.stride)]
+    finer = [o for o in view.digits if o not in outer and o is not d]
+    digits = list(view.digits)
+    digits[at] = d._replace(size=window.size)
+    if min(o.stride for o in view.digits) < 1 or sum((o.size - 1) * o.stride for o in finer) >= d.stride:
+        why = view.unknown or "a window inside patches whose places overlap or are turned round"
+        return unknown(why, view._replace(digits=tuple(digits)))
+    apart, block = math.gcd(*(o.stride for o in outer)), window.size * d.stride
+
+    def taps(unit: int) -> list[int]:
+        patch, rest = divmod(unit, block)
+        place, fine = divmod(rest, d.stride)
+        return [patch * apart + t * d.stride + fine for t in window.taps(place, d.size)]
+
+    digits = [o._replace(stride=o.stride // apart * block) if o in outer else o for o in digits]
+    field = view.field.resample(taps, outputs=block, inputs=apart)
     return normal(view._replace(field=field, digits=tuple(digits)))
 
 
@@ -340,7 +386,7 @@ def resampled_axis(view: View | None, axis: int, shape: Shape) -> View | None:
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
     if len(view.digits) > 1 or view.digits[0].stride < 1:
-        return unknown("a resampling of an axis that is split over several tensor axes")
+        return unknown(view.unknown or "a resampling of an axis that is split over several tensor axes")
     return normal(view)
 
 
@@ -358,7 +404,7 @@ def joined(a: View | None, b: View | None) -> View | None:
     if a is None or b is None or a is b:
         return a if b is None else b
     if a.unknown or b.unknown:
-        return a if a.unknown else b
+        return _lost(a, b) if a.unknown else _lost(b, a)
     if a.other or b.other:
         return _joined_tables(a, b)
     if a.blurred or b.blurred:
@@ -399,6 +445,15 @@ def _sees_as(view: View, exact: View) -> bool:
     digits = _common(view.digits, exact.digits)
     places = itertools.product(*(range(d.size) for d in digits or ()))
     return digits is not None and all(_seen(view, digits, at) == _seen(exact, digits, at) for at in places)
+
+
+def _lost(a: View, b: View) -> View:
+    """The join with a view whose field is unknown; its layout is known where both have the same, or one has none."""
+    if a.digits == b.digits or (a.digits and not b.digits and not b.is_lost):
+        return a
+    if b.digits and not a.is_lost and not a.digits:
+        return unknown(a.unknown, b)
+    return unknown(a.unknown)
 
 
 def normal(view: View) -> View:
