@@ -84,6 +84,7 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(windows.interpolation, _INTERPOLATIONS, "interpolate"),
     **_named(windows.padding, _PADDINGS, "pad"),
     **_named(windows.unfolded, "im2col", "unfold"),
+    **_named(windows.folded, "col2im", "fold"),
     **_named(reshaping.shuffled, "pixel_shuffle pixel_unshuffle"),
     **_named(reshaping.channels_shuffled, "channel_shuffle native_channel_shuffle"),
     **_named(reshaping.stack, "stack"),
