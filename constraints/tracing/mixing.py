@@ -92,6 +92,8 @@ def concatenation(call: Call) -> Result:
     """Concatenation along an axis: other axes take the hull of what meets."""
     axis = call.arg("dim", 0) % len(call.shape)
     pieces = [v for v in call.inputs if v.shape != (0,)]
+    if not any(v.depends for v in pieces):  # nothing but empty tensors, as where a detector found no object
+        return pointwise(call)
     starts = [sum(p.shape[axis] for p in pieces[:i]) for i in range(len(pieces))]
     data = [(v, start) for v, start in zip(pieces, starts, strict=True) if v.depends]
     views = tuple(_along(i, data, axis, call.shape) for i in range(len(data[0][0].views)))

@@ -234,7 +234,7 @@ class Propagation:
             axes = set()
             for i in span:
                 view = views[i]
-                if view is None or len(view.digits) != 1:
+                if view is None or len(view.digits) != 1 or view.other or view.swept or view.blurred:
                     break
                 digit = view.digits[0]
                 if digit.inner != 1 or digit.offset:

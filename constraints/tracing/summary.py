@@ -35,6 +35,8 @@ _OF_THE_CALLS = (
     "convs_per_stage",
 )
 _PRODUCTS = ("rnn", "lstm", "gru", "linear", "matmul", "trilinear", "cdist", "linalg", "conv")
+_WITHOUT_PRODUCTS = frozenset(["torchvision::nms", "torchvision::roi_align", "torchvision::ps_roi_align"])
+"""Operators from elsewhere that select and sample, as a detector's head does: they hold no layer that counts."""
 _NO_MAP = "no map with spatial axes leads from the input to the output"
 
 
@@ -195,7 +197,7 @@ def _blurs(known: Propagation) -> tuple[str, ...]:
 
 def _may_compute(op: str) -> bool:
     """Whether an operation that is not known may hold convolutions or matrix products."""
-    return "::" in op or any(part in op for part in _PRODUCTS)
+    return op not in _WITHOUT_PRODUCTS and ("::" in op or any(part in op for part in _PRODUCTS))
 
 
 def _layers_of(calls: Sequence[Call], judged: Value | None) -> tuple[str, ...]:
