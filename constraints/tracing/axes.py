@@ -294,8 +294,16 @@ def _windowed_in_patches(view: View, at: int, window: Window) -> View:
     return normal(view._replace(field=field, digits=tuple(digits)))
 
 
+@of_each_place
 def shifted(view: View | None, axis: int, shape: Shape, by: int, size: int) -> View | None:
     """After a tensor axis was padded by ``by`` indices in front (cropped where negative) to ``size`` in all."""
+    on = [d for d in view.digits if d.axis == axis] if view else []
+    if view is None or not on or (len(on) == 1 and _is_plain(on[0], shape)):
+        return windowed(view, axis, shape, Window(padding=by, size=size))
+    if by >= 0 and size >= by + shape[axis]:  # a border beside places that several digits count
+        return view._replace(digits=tuple(d._replace(offset=d.offset + by) if d in on else d for d in view.digits))
+    if by <= 0 and size - by <= shape[axis]:
+        return sliced(view, shape, Cut(axis, -by, 1, size))
     return windowed(view, axis, shape, Window(padding=by, size=size))
 
 
