@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Layer, Metrics
-from constraints.tracing.propagation import Propagation
+from constraints.tracing.propagation import propagated
 from constraints.tracing.recorder import record
 from constraints.tracing.summary import Summary, summarise
 
@@ -57,7 +57,7 @@ def trace(model: nn.Module, input_size: Sequence[int] | Sequence[Sequence[int]] 
             model(*_samples(modules.values(), shapes))
     with _unchanged(modules.values()):
         run = record(model, modules, _samples(modules.values(), shapes))
-    return _as_trace(summarise(Propagation(run)), shapes)
+    return _as_trace(summarise(propagated(run)), shapes)
 
 
 def _as_trace(summary: Summary, shapes: Sequence[Shape]) -> Trace:

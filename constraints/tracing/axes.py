@@ -12,6 +12,7 @@ from constraints.receptive_field import Field, adaptive, explicit
 
 Shape = tuple[int, ...]
 _Arguments = ParamSpec("_Arguments")
+_MOST_UNITS = 4096
 
 
 class Digit(NamedTuple):
@@ -317,7 +318,8 @@ def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
     if not digits:
         return view
     if len(digits) == 1 and _is_plain(digits[0], shape):
-        return windowed(view, axis, shape, Window(stride=step, padding=-start, size=size))
+        part = windowed(view, axis, shape, Window(stride=step, padding=-start, size=size))
+        return part and _without_idle(part)
     if step == 1 and all(_on_block(d, shape[axis], start, size) for d in digits):
         return view._replace(digits=tuple(_reoffset(d, start) if d.axis == axis else d for d in view.digits))
     if all(start + size <= d.offset for d in digits):  # the border alone, where a class token is, say
@@ -367,9 +369,11 @@ def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
     parts = {d: _placed(d, old, old_steps, new, new_steps) for d in view.digits}
     digits = [part for placed in parts.values() for part in placed or ()]
     cut = [d for d, placed in parts.items() if placed is None]
+    if cut and len(view.digits) == 1 and cut[0].inner > 1:
+        return reshaped(plain(view, cut[0].axis, old), old, new)  # unit by unit, which any cut leaves in their order
     if cut:
         return _blurred(view, cut, digits, "a reshape that cuts across a spatial axis")
-    return normal(view._replace(digits=tuple(digits)))
+    return _without_idle(normal(view._replace(digits=tuple(digits))))
 
 
 @of_each_place
@@ -381,8 +385,9 @@ def plain(view: View | None, axis: int, shape: Shape) -> View | None:
     if not on_axis or (len(on_axis) == 1 and _is_plain(on_axis[0], shape)):
         return view
     d = on_axis[0]
-    if len(view.digits) == 1 and d.inner * d.size == shape[axis] and not d.offset and d.stride > 0:
+    if len(view.digits) == 1 and d.stride > 0 and shape[axis] < 2 * d.inner * d.size:
         field = view.field.every(d.stride).resample(lambda i: [i // d.inner], outputs=d.inner, inputs=1)
+        field = field.window(1, 1, -d.offset)
         return view._replace(field=field, digits=(Digit(axis, 1, shape[axis], 1),))
     return blurred(view, [axis], "a window over an axis that carries parts of several axes")
 
@@ -472,6 +477,18 @@ def normal(view: View) -> View:
         digits = tuple(d._replace(stride=d.stride // factor) for d in digits)
         return view._replace(field=view.field.every(factor), digits=digits)
     return view if digits == view.digits else view._replace(digits=digits)
+
+
+def _without_idle(view: View) -> View:
+    """Without digits that change nothing, as those that count the columns of a map's rows."""
+    several = [d for d in view.digits if d.size > 1]
+    if view.field.period == 1 or len(several) < 2 or not 0 < view.units <= _MOST_UNITS:
+        return view
+    at = {index: view.field.at(sum(index)) for index in itertools.product(*map(_positions, several))}
+    for i, digit in reversed(list(enumerate(several))):
+        if all(at[index] == at[(*index[:i], 0, *index[i + 1 :])] for index in at):
+            return _without_idle(normal(view._replace(digits=tuple(d for d in view.digits if d is not digit))))
+    return view
 
 
 def _merged(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:

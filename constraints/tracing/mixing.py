@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from constraints.tracing.attention import Side, beside, is_scaling, matched
-from constraints.tracing.axes import Shape, View, blurred, joined, moved, reduced, shifted, without
-from constraints.tracing.values import Call, Flow, Head, Result, Value, Views, fresh, join_views, merge_flows
+from constraints.tracing.axes import Shape, View, moved, reduced, without
+from constraints.tracing.parts import assembled, laid
+from constraints.tracing.values import Call, Flow, Handle, Head, Part, Result, Value, Views, fresh, join_views, merge_flows
 
 
 def pointwise(call: Call) -> Result:
@@ -60,8 +62,10 @@ def _broadcast(views: Views, shape: Shape, out: Shape) -> Views:
 
 def _combined(data: list[Value], rows: list[Views], shape: Shape) -> Result:
     """Several tensors made one; a value of the whole map that scales or shifts a map adds nothing to its field."""
+    gates = _of_other_inputs(data, shape)
+    rows = [tuple(None for _ in row) if i in gates else row for i, row in enumerate(rows)]
     found = [_scaled(column, data, shape) for column in zip(*rows, strict=True)]
-    gates = set[int]().union(*(which for _, which, _ in found))
+    gates = gates.union(*(which for _, which, _ in found))
     mains = [i for i in range(len(data)) if i not in gates or data[i].is_local]
     flow = merge_flows([data[i].flow for i in mains])
     context = any(spans for _, _, spans in found) or any(not data[i].is_local for i in gates)
@@ -82,6 +86,18 @@ def _scaled(column: Sequence[View | None], data: list[Value], shape: Shape) -> t
     return result, gates, spans
 
 
+def _of_other_inputs(data: Sequence[Value], shape: Shape) -> set[int]:
+    """The values of a whole other input that scale a map of this one."""
+    live = [v for value in data for v in value.views if v is not None and v.is_live]
+    found = set()
+    for i, value in enumerate(data):
+        views = [v for v in value.views if v is not None]
+        apart = any(o.is_live and not any(a and b for a, b in zip(o.views, value.views, strict=True)) for o in data)
+        if apart and all(is_scaling(v, value.shape, shape, live) for v in views):
+            found.add(i)
+    return found
+
+
 def normalisation(call: Call) -> Result:
     """Batch, layer, group and RMS normalisation: they scale and shift, and see nothing new by definition."""
     data = call.inputs[0]
@@ -90,67 +106,15 @@ def normalisation(call: Call) -> Result:
 
 def concatenation(call: Call) -> Result:
     """Concatenation along an axis: other axes take the hull of what meets."""
-    axis = call.arg("dim", 0) % len(call.shape)
-    pieces = [v for v in call.inputs if v.shape != (0,)]
-    if not any(v.depends for v in pieces):  # nothing but empty tensors, as where a detector found no object
-        return pointwise(call)
-    starts = [sum(p.shape[axis] for p in pieces[:i]) for i in range(len(pieces))]
-    data = [(v, start) for v, start in zip(pieces, starts, strict=True) if v.depends]
-    views = tuple(_along(i, data, axis, call.shape) for i in range(len(data[0][0].views)))
-    flows = [v.flow for v, _ in data]
-    flow = merge_flows(flows)
-    return views, flow._replace(depthwise=_union(f.depthwise for f in flows), origin=object())
-
-
-def _along(which: int, data: list[tuple[Value, int]], axis: int, shape: Shape) -> View | None:
-    """One spatial axis through a concatenation along a tensor axis."""
-    result: View | None = None
-    spatial = [
-        (piece, start)
-        for piece, start in data
-        if (v := piece.views[which]) is not None and any(d.axis == axis for d in v.digits)
-    ]
-    if spatial:
-        return _pieced(which, data, spatial, axis, shape)
-    for piece, _ in data:
-        result = join_views([(result,), (piece.views[which],)])[0]
-    return result
-
-
-def _pieced(
-    which: int, data: list[tuple[Value, int]], spatial: list[tuple[Value, int]], axis: int, shape: Shape
-) -> View | None:
-    """Pieces of one spatial axis side by side: the parts of one map, or a map with its border."""
-    placed = []
-    for piece, start in spatial:
-        view = piece.views[which]
-        if view is None:
-            continue
-        placed.append((piece.shape[axis], _placed(view, axis, piece.shape, start, shape)))
-    size, main = max(placed, key=lambda p: p[0])
-    others = [(n, v) for n, v in placed if v is not main and v != main]
-    rest = [(p.shape[axis], v) for p, _ in data if all(p is not s for s, _ in spatial) and (v := p.views[which])]
-    if sum(n for n, _ in others) * 2 >= size or any(v.digits or v.unknown or 2 * n >= size for n, v in rest):
-        return _heap([v for _, v in (*placed, *rest)], axis)
-    return main
-
-
-def _heap(views: Sequence[View], axis: int) -> View | None:
-    """Maps in a row that are not parts of one."""
-    why = "a concatenation of different maps along a spatial axis"
-    heaped: View | None = None
-    for view in views:
-        heaped = joined(heaped, blurred(view, [axis], why))
-    return heaped
-
-
-def _placed(view: View, axis: int, old: Shape, start: int, shape: Shape) -> View:
-    """A piece's view at its place in the whole."""
-    on = [d for d in view.digits if d.axis == axis]
-    if len(on) == 1 and on[0].inner == 1 and on[0].size == old[axis]:
-        return shifted(view, axis, old, start, shape[axis]) or view
-    digits = tuple(d._replace(offset=d.offset + start) if d.axis == axis else d for d in view.digits)
-    return view._replace(digits=digits)
+    axis, at, parts = call.arg("dim", 0) % len(call.shape), 0, list[Part]()
+    if not any(v.depends for v in call.inputs if v.shape != (0,)):
+        return pointwise(call)  # nothing but empty tensors, as where a detector found no object
+    for value in call.inputs:
+        if value.shape != (0,):
+            parts += laid(value, {axis: range(at, at + value.shape[axis])})
+            at += value.shape[axis]
+    views, flow, call.parts[0] = assembled(parts, call.shape)
+    return views, flow._replace(origin=object())
 
 
 def reduction(call: Call) -> Result:
@@ -183,7 +147,7 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
     if views == data.views:
         return views, data.flow._replace(depthwise=frozenset())
     whole = data.flow.whole or data
-    if any(v is not None and v.is_live for v in views):
+    if any(v is not None and v.digits for v in views):
         return views, fresh(data.flow, whole=whole)
     kinds = {v.pooled for v in views if v is not None}
     kind = kinds.pop() if len(kinds) == 1 else "other"
@@ -196,12 +160,53 @@ def _units(whole: Value) -> int:
     return math.prod({(d.axis, d.inner): n for d, n in per_axis.items()}.values())
 
 
+def operands(call: Call) -> tuple[Value, Value]:
+    """The two tensors that a matrix product multiplies, by their names in its schema."""
+    for left, right in _OPERANDS:
+        if left in call.names and right in call.names:
+            sides = call.arg(left), call.arg(right)
+            if isinstance(sides[0], Handle) and isinstance(sides[1], Handle) and sides[0].value and sides[1].value:
+                return sides[0].value, sides[1].value
+    return call.inputs[-2], call.inputs[-1]
+
+
+_OPERANDS = (
+    ("mat1", "mat2"), ("batch1", "batch2"), ("mat", "vec"), ("self", "mat2"), ("self", "vec"), ("self", "tensor"),
+)  # fmt: skip
+
+
+def product_macs(call: Call) -> None:
+    """Each element of the result takes as many multiplications as there are terms in its sum."""
+    a, _ = operands(call)
+    terms = a.shape[-1] * (a.shape[0] if call.op == "addbmm" else 1)
+    call.macs = math.prod(call.shape) * terms
+
+
 def product(call: Call) -> Result:
-    """Matrix products: mm, addmm, bmm, baddbmm, mv, dot."""
-    a, b = call.inputs[-2], call.inputs[-1]
-    inner = a.shape[-1]
-    call.macs = math.prod(call.shape) * inner
+    """Matrix products: mm, addmm, bmm, baddbmm, mv, dot, with a summand or without."""
+    product_macs(call)
+    a, b = operands(call)
     call.label = "linear" if "weighted" in call.tags and not (a.depends and b.depends) else "matmul"
+    summand = next(
+        (v for v in call.inputs[:1] if v is not a and v.depends and call.op.startswith(("add", "badd"))), None
+    )
+    if not (a.depends or b.depends):
+        return pointwise(replace(call, inputs=[summand] if summand else call.inputs))
+    if call.op == "addbmm":
+        a, b = (replace(v, shape=v.shape[1:], views=_batch_summed(v)) for v in (a, b))
+    views, flow = _multiplied(call, a, b)
+    if summand is None:
+        return views, flow
+    data = [Value(call.shape, views, flow, None), summand]
+    return _combined(data, [views, _broadcast(summand.views, summand.shape, call.shape)], call.shape)
+
+
+def _batch_summed(value: Value) -> Views:
+    axes = without([0], len(value.shape))
+    return tuple(moved(reduced(v, [0], "mixed"), axes) for v in value.views)
+
+
+def _multiplied(call: Call, a: Value, b: Value) -> Result:
     left, right = len(a.shape) - 1, max(len(b.shape) - 2, 0)
     n = len(call.shape)
     parts: list[Side] = []
@@ -211,8 +216,6 @@ def product(call: Call) -> Result:
     if b.depends:
         batch = list(range(right))
         parts.append((b, right, [*batch, None, n - 1] if len(b.shape) > 1 else [None]))
-    if not parts:
-        return pointwise(call)
     if len(parts) == 1:
         return _weighted(call, *parts[0])
     return matched(parts)

@@ -26,24 +26,32 @@ from constraints.tracing.mixing import pool
 from constraints.tracing.values import Call, Flow, Key, Path, Result, Value, fresh
 
 
-def convolution(call: Call) -> Result:
-    """Convolution and transposed convolution in one, two or three dimensions."""
+def described(call: Call) -> None:
+    """Write down what kind of convolution a call is, and its multiplications."""
     data, weight = call.inputs[0], call.inputs[1]
     n = len(weight.shape) - 2
     call.kernel = weight.shape[2:]
     call.stride, call.dilation = _each(call.arg("stride", 1), n), _each(call.arg("dilation", 1), n)
     call.groups, call.is_transposed = call.arg("groups", 1), call.arg("transposed", False)
-    padding = _each(call.arg("padding", 0), n)
-    channel_axis = len(data.shape) - n - 1
-    channels = data.shape[channel_axis]
-    call.is_depthwise = call.groups == channels > 1
+    call.is_depthwise = call.groups == data.shape[len(data.shape) - n - 1] > 1
     per_output = math.prod(weight.shape[1:])
     call.macs = math.prod(data.shape if call.is_transposed else call.shape) * per_output
     call.label = f"conv_transpose{n}d" if call.is_transposed else f"conv{n}d"
-    views = tuple([_convolved(v, call, data.shape, channel_axis, padding) for v in data.views])
-    if weight.depends:  # weights made from the input, as in dynamic convolution: a gate
-        return views, _conv_flow(call, data, context=True)
-    return views, _conv_flow(call, data)
+
+
+def convolution(call: Call) -> Result:
+    """Convolution and transposed convolution in one, two or three dimensions."""
+    described(call)
+    data, weight = call.inputs[0], call.inputs[1]
+    n = len(call.kernel)
+    padding = _each(call.arg("padding", 0), n)
+    views = tuple([_convolved(v, call, data.shape, len(data.shape) - n - 1, padding) for v in data.views])
+    if not weight.depends:
+        return views, _conv_flow(call, data)
+    for i, view in enumerate(weight.views):  # weights made from the input, as in dynamic convolution: a gate
+        if view is not None and view.is_lost:
+            views = (*views[:i], view, *views[i + 1 :])
+    return views, _conv_flow(call, data, context=True)
 
 
 def _convolved(view: View | None, call: Call, shape: Shape, channel_axis: int, padding: Sequence[int]) -> View | None:
