@@ -6,14 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from constraints.tracing.attention import Side, beside, is_scaling, matched
 from constraints.tracing.axes import Shape, View, moved, reduced, without
 from constraints.tracing.parts import assembled, laid
-from constraints.tracing.values import Call, Flow, Handle, Head, Value, Views, fresh, join_views, merge_flows
-
-Result = tuple[Views, Flow]
-"""What a rule says of the result of a call."""
-Results = list[Result]
-"""The same for an operation with several results."""
+from constraints.tracing.values import Call, Flow, Handle, Head, Part, Result, Value, Views, fresh, join_views, merge_flows
 
 
 def pointwise(call: Call) -> Result:
@@ -65,21 +61,29 @@ def _broadcast(views: Views, shape: Shape, out: Shape) -> Views:
 
 
 def _combined(data: list[Value], rows: list[Views], shape: Shape) -> Result:
-    """Several tensors made one; a globally pooled value that scales or shifts a map adds nothing to its field."""
+    """Several tensors made one; a value of the whole map that scales or shifts a map adds nothing to its field."""
     gates = _of_other_inputs(data, shape)
-    kept = [[None] * len(row) if i in gates else list(row) for i, row in enumerate(rows)]
-    for axis in range(len(rows[0])):
-        live = [row[axis] for row in rows if (v := row[axis]) is not None and v.is_live]
-        for i, row in enumerate(rows):
-            view = row[axis]
-            if live and view is not None and _is_gating(view, data[i].shape, shape, live):
-                kept[i][axis] = None
-                gates.add(i)
-    mains = [i for i in range(len(data)) if i not in gates or data[i].is_live]
-    views = join_views([tuple(row) for row in kept])
+    rows = [tuple(None for _ in row) if i in gates else row for i, row in enumerate(rows)]
+    found = [_scaled(column, data, shape) for column in zip(*rows, strict=True)]
+    gates = gates.union(*(which for _, which, _ in found))
+    mains = [i for i in range(len(data)) if i not in gates or data[i].is_local]
     flow = merge_flows([data[i].flow for i in mains])
-    context = flow.context or any(not data[i].is_live for i in gates)
-    return views, flow._replace(context=context, depthwise=frozenset(), origin=object())
+    context = any(spans for _, _, spans in found) or any(not data[i].is_local for i in gates)
+    flow = flow._replace(context=flow.context or context, depthwise=frozenset(), origin=object())
+    return tuple(view for view, _, _ in found), flow
+
+
+def _scaled(column: Sequence[View | None], data: list[Value], shape: Shape) -> tuple[View | None, set[int], bool]:
+    """What elements see along one axis, which tensors are gates along it, and whether pairs span the map."""
+    live = [v for v in column if v is not None and v.is_local]
+    gates = {i for i, v in enumerate(column) if live and v is not None and is_scaling(v, data[i].shape, shape, live)}
+    result: View | None = None
+    spans = False
+    for i, view in enumerate(column):
+        if view is not None and i not in gates:
+            result, pairs = beside(result, view)
+            spans = spans or pairs
+    return result, gates, spans
 
 
 def _of_other_inputs(data: Sequence[Value], shape: Shape) -> set[int]:
@@ -89,19 +93,9 @@ def _of_other_inputs(data: Sequence[Value], shape: Shape) -> set[int]:
     for i, value in enumerate(data):
         views = [v for v in value.views if v is not None]
         apart = any(o.is_live and not any(a and b for a, b in zip(o.views, value.views, strict=True)) for o in data)
-        if apart and all(_is_gating(v, value.shape, shape, live) for v in views):
+        if apart and all(is_scaling(v, value.shape, shape, live) for v in views):
             found.add(i)
     return found
-
-
-def _is_gating(view: View, shape: Shape, out: Shape, live: Sequence[View | None]) -> bool:
-    if view.digits or view.unknown or not view.pooled:
-        return False
-    if view.pooled != "mixed":
-        return True
-    shift = len(out) - len(shape)
-    axes = {d.axis - shift for v in live if v is not None for d in v.digits}
-    return all(axis < 0 or shape[axis] == 1 for axis in axes)
 
 
 def normalisation(call: Call) -> Result:
@@ -110,17 +104,11 @@ def normalisation(call: Call) -> Result:
     return data.views, data.flow
 
 
-def softmax(call: Call) -> Result:
-    """Softmax: over space each unit is scaled by what the whole map holds."""
-    data = call.inputs[0]
-    axis = call.arg("dim") % len(data.shape)
-    over_space = any(v is not None and any(d.axis == axis for d in v.digits) for v in data.views)
-    return data.views, fresh(data.flow, context=data.flow.context or over_space)
-
-
 def concatenation(call: Call) -> Result:
     """Concatenation along an axis: other axes take the hull of what meets."""
-    axis, at, parts = call.arg("dim", 0) % len(call.shape), 0, []
+    axis, at, parts = call.arg("dim", 0) % len(call.shape), 0, list[Part]()
+    if not any(v.depends for v in call.inputs if v.shape != (0,)):
+        return pointwise(call)  # nothing but empty tensors, as where a detector found no object
     for value in call.inputs:
         if value.shape != (0,):
             parts += laid(value, {axis: range(at, at + value.shape[axis])})
@@ -172,10 +160,6 @@ def _units(whole: Value) -> int:
     return math.prod({(d.axis, d.inner): n for d, n in per_axis.items()}.values())
 
 
-Side = tuple[Value, int, Sequence[int | None]]
-"""One side of a product: the tensor, the axis that is summed, which axis of the result each of its axes becomes."""
-
-
 def operands(call: Call) -> tuple[Value, Value]:
     """The two tensors that a matrix product multiplies, by their names in its schema."""
     for left, right in _OPERANDS:
@@ -203,7 +187,9 @@ def product(call: Call) -> Result:
     product_macs(call)
     a, b = operands(call)
     call.label = "linear" if "weighted" in call.tags and not (a.depends and b.depends) else "matmul"
-    summand = next((v for v in call.inputs[:1] if v is not a and v.depends and call.op.startswith(("add", "badd"))), None)
+    summand = next(
+        (v for v in call.inputs[:1] if v is not a and v.depends and call.op.startswith(("add", "badd"))), None
+    )
     if not (a.depends or b.depends):
         return pointwise(replace(call, inputs=[summand] if summand else call.inputs))
     if call.op == "addbmm":
@@ -232,7 +218,7 @@ def _multiplied(call: Call, a: Value, b: Value) -> Result:
         parts.append((b, right, [*batch, None, n - 1] if len(b.shape) > 1 else [None]))
     if len(parts) == 1:
         return _weighted(call, *parts[0])
-    return _matched(call, parts)
+    return matched(parts)
 
 
 def _weighted(call: Call, value: Value, axis: int, axes: Sequence[int | None]) -> Result:
@@ -246,62 +232,6 @@ def _weighted(call: Call, value: Value, axis: int, axes: Sequence[int | None]) -
     if heads and call.label == "linear":
         heads = heads | {Head("linear", call)}
     return views, fresh(flow, heads=heads)
-
-
-def _matched(call: Call, parts: list[Side]) -> Result:
-    """A product of two tensors that both depend on the input, as attention has."""
-    rows, data = [], []
-    for value, axis, axes in parts:
-        views = tuple(moved(reduced(v, [axis], "mixed"), axes) for v in value.views)
-        rows.append(views)
-        data.append(value)
-    return attend(call, data, rows)
-
-
-def attend(call: Call, data: list[Value], rows: list[Views]) -> Result:
-    """Join what the sides of a product see; a side that was summed over all of space brings in the whole map."""
-    first, *others = rows
-    result: list[View | None] = []
-    context = any(v.flow.context for v in data)
-    for axis, base in enumerate(first):
-        view = base
-        for value, row in zip(data[1:], others, strict=True):
-            other, before = row[axis], value.views[axis]
-            if other is None:
-                continue
-            if view is not None and view.digits and other.digits and not _aligned(view, other):
-                other = reduced(other, [d.axis for d in other.digits if d not in view.digits], "mixed")
-            was_pooled = before is not None and not before.digits and before.pooled
-            if view is not None and view.is_live and was_pooled:
-                context = True
-                continue
-            if other is not None and not other.digits and other.pooled and view is not None and view.is_live:
-                context = True
-            view = join_views([(view,), (other,)])[0]
-        result.append(view)
-    flow = merge_flows([v.flow for v in data])
-    return tuple(result), fresh(flow, context=context)
-
-
-def _aligned(a: View, b: View) -> bool:
-    """Whether the digits of one are among those of the other."""
-    left, right = {d[:3] for d in a.digits}, {d[:3] for d in b.digits}
-    return left <= right or right <= left
-
-
-def attention(call: Call) -> Result:
-    """Fused scaled dot product attention over the last axis but one."""
-    query, key, value = call.inputs[:3]
-    n = len(query.shape)
-    call.macs = math.prod(query.shape) * key.shape[-2] + math.prod(query.shape[:-1]) * math.prod(
-        (key.shape[-2], value.shape[-1])
-    )
-    rows = [
-        tuple(reduced(v, [n - 1], "mixed") for v in query.views),
-        *(tuple(reduced(v, [n - 2, n - 1], "mixed") for v in side.views) for side in (key,)),
-        tuple(reduced(v, [n - 2], "mixed") for v in value.views),
-    ]
-    return attend(call, [query, key, value], rows)
 
 
 def _union(several: Iterable[frozenset[tuple[object, ...]]]) -> frozenset[tuple[object, ...]]:

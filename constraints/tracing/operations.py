@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from constraints.tracing import mixing, reshaping, windows
-from constraints.tracing.mixing import Result, Results
-from constraints.tracing.values import Call, Operation
-
+from constraints.tracing import attention, mixing, reshaping, windows
+from constraints.tracing.values import Call, Operation, Result, Results
 
 Rule = Callable[[Call], Result | Results]
 
 
-def _named(
-    rule: Rule, names: str, label: str = "", cost: Callable[[Call], None] | None = None
-) -> dict[str, Operation]:
+def _named(rule: Rule, names: str, label: str = "", cost: Callable[[Call], None] | None = None) -> dict[str, Operation]:
     return {name: Operation(rule, label or name.lstrip("_"), cost) for name in names.split()}
 
 
@@ -52,10 +48,10 @@ _PADDINGS = """
 OPERATIONS: dict[str, Operation] = {  # no composite that may return its argument itself: its parts tell what it did
     **_named(mixing.pointwise, _POINTWISE),
     **_named(mixing.reduction, _REDUCTIONS),
-    **_named(mixing.attention, _ATTENTIONS, "scaled_dot_product_attention"),
+    **_named(attention.attention, _ATTENTIONS, "scaled_dot_product_attention"),
     **_named(mixing.product, _MATRIX_PRODUCTS, "matmul", mixing.product_macs),
     **_named(mixing.concatenation, "cat", "cat"),
-    **_named(mixing.softmax, "_softmax _log_softmax _safe_softmax"),
+    **_named(attention.softmax, "_softmax _log_softmax _safe_softmax"),
     **_named(
         mixing.normalisation,
         "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm "
@@ -76,6 +72,7 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(windows.interpolation, _INTERPOLATIONS, "interpolate"),
     **_named(windows.padding, _PADDINGS, "pad"),
     **_named(windows.unfolded, "im2col", "unfold"),
+    **_named(windows.folded, "col2im", "fold"),
     **_named(reshaping.shuffled, "pixel_shuffle pixel_unshuffle"),
     **_named(reshaping.channels_shuffled, "channel_shuffle native_channel_shuffle"),
     **_named(reshaping.gated_half, "glu"),
@@ -110,7 +107,7 @@ _CONSTANT = """
 CONSTANT = frozenset(_CONSTANT.split())
 """Operations whose result depends on no value of their input."""
 
-BLANK = frozenset("empty empty_like empty_strided empty_permuted new_empty new_empty_strided resize".split())
+BLANK = frozenset(["empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided", "resize"])
 """Operations that give memory as it is."""
 
 _NO_PRODUCTS = """

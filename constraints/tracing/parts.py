@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.receptive_field import Bound, explicit
-from constraints.tracing.axes import Cut, Digit, Shape, View, moved, normal, shifted, sliced, unknown
+from constraints.tracing.axes import Cut, Digit, Shape, View, blurred, joined, moved, normal, shifted, sliced, unknown
 from constraints.tracing.values import Flow, Part, Region, Value, Views, join_views, merge_flows
 
 _MOST_CELLS = 1 << 22
@@ -113,6 +113,8 @@ def _along(
         return _stacked(having, shape, touched) or join_views([(v,) for _, _, v in having])[0]
     lost = next((v.unknown for _, _, v in having if v.unknown), "")
     axis = min(spatial)
+    if any(v.blurred for _, _, v in having):
+        return _heap([v for _, _, v in having], spatial) if len(having) > 1 else _bordered(having, spatial, shape)
     if len(spatial) > 1 or not all(_is_plain(v, p, axis, shape) for _, p, v in having):
         return _bordered(having, spatial, shape)
     digit = Digit(axis, 1, shape[axis], 1)
@@ -144,9 +146,7 @@ def _stacked(having: Sequence[tuple[int, Part, View]], shape: Shape, touched: Se
     return View(explicit([s for _, s in seen]), (Digit(axes[0], 1, shape[axes[0]], 1),), extent=views[0].extent)
 
 
-def _places(
-    k: int, axis: int, indices: range, shape: Shape, touched: Sequence[int], table: _Table | None
-) -> Places:
+def _places(k: int, axis: int, indices: range, shape: Shape, touched: Sequence[int], table: _Table | None) -> Places:
     if table is None:
         shows = np.zeros(shape[axis], dtype=bool)
         shows[_slice(indices)] = True
@@ -223,10 +223,20 @@ def _bordered(having: Sequence[tuple[int, Part, View]], axes: set[int], shape: S
     for _, part, view in having:
         placed.append((_size(part, axes, shape), _placed(view, part, shape)))
     size, main = max(placed, key=lambda p: p[0])
-    rest = sum(n for n, v in placed if v is not main and v != main)
-    if rest * 2 >= size or any(not v.digits for _, v in placed) or len(axes) > 1:
-        return unknown(main.unknown or "a concatenation of different maps along a spatial axis")
+    rest = [(n, v) for n, v in placed if v is not main and v != main]
+    if main.unknown:
+        return unknown(main.unknown)
+    if sum(n for n, _ in rest) * 2 >= size or len(axes) > 1:
+        return _heap([v for _, v in placed], axes)
     return main
+
+
+def _heap(views: Sequence[View], axes: set[int]) -> View:
+    """Maps in a row that are not parts of one."""
+    first, *others = [blurred(v, axes, "a concatenation of different maps along a spatial axis") for v in views]
+    for view in others:
+        first = joined(first, view) or first
+    return first
 
 
 def _size(part: Part, axes: set[int], shape: Shape) -> int:

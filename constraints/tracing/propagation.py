@@ -237,19 +237,23 @@ class Propagation:
         if isinstance(outcome, list):
             return [(self._placed(call, views), flow) for views, flow in outcome]
         for view in outcome[0]:
-            if view is not None and view.unknown:
+            if view is not None and (view.unknown or view.blurred):
                 return self._placed(call, outcome[0]), outcome[1]
         return outcome
 
     def _placed(self, call: Call, views: Views) -> Views:
         """The views, where something became unknown here with the operation and its place in the reason."""
         for i, view in enumerate(views):
-            if view is None or not view.unknown:
+            if view is None or not (view.unknown or view.blurred):
                 continue
-            if all((u := v.views[i]) is None or u.unknown != view.unknown for v in call.inputs):
+            known = {why for v in call.inputs if (u := v.views[i]) is not None for why in (u.unknown, u.blurred)}
+            if view.unknown and view.unknown not in known:
                 why = f"{call.name_and_label}: {view.unknown}"
                 self.reasons.setdefault(why, call.op)
                 views = (*views[:i], view._replace(unknown=why), *views[i + 1 :])
+            elif view.blurred and view.blurred not in known:
+                view = view._replace(blurred=f"{call.name_and_label}: {view.blurred}")
+                views = (*views[:i], view, *views[i + 1 :])
         return views
 
     def _not_known(self, call: Call) -> tuple[Views, Flow]:
@@ -350,7 +354,7 @@ class Propagation:
             axes = set()
             for i in span:
                 view = views[i]
-                if view is None or len(view.digits) != 1:
+                if view is None or len(view.digits) != 1 or view.other or view.swept or view.blurred:
                     break
                 digit = view.digits[0]
                 if digit.inner != 1 or digit.offset:
@@ -370,7 +374,9 @@ class Propagation:
             why = f"{FROM_NOWHERE}: it may come from another thread, or from code that torch does not see"
             self.hidden[why] = "layers"
             flow = Flow(origin=object(), poison=frozenset([why]))
-            return Value(handle.shape, (unknown(why),) * len(self._nothing), flow, self._store(index, handle, handle.shape))
+            return Value(
+                handle.shape, (unknown(why),) * len(self._nothing), flow, self._store(index, handle, handle.shape)
+            )
         registered = handle.tied or handle
         if handle.tied is not None:
             self._read(handle.tied, index)

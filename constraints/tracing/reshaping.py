@@ -10,6 +10,7 @@ from constraints.tracing.axes import (
     Digit,
     Shape,
     View,
+    blurred,
     moved,
     normal,
     plain,
@@ -21,9 +22,9 @@ from constraints.tracing.axes import (
     unknown,
     without,
 )
-from constraints.tracing.mixing import Result, Results, pointwise
+from constraints.tracing.mixing import pointwise
 from constraints.tracing.parts import assembled, cut_out, inserted, laid, overlaid
-from constraints.tracing.values import Call, Flow, Part, Value, Views, fresh, join_views, merge_flows
+from constraints.tracing.values import Call, Flow, Part, Result, Results, Value, Views, fresh, join_views, merge_flows
 
 
 def permuted_views(views: Views, order: Sequence[int]) -> Views:
@@ -129,7 +130,15 @@ def gated_half(call: Call) -> Result:
 
 def cuts(call: Call, shape: Shape) -> list[Cut] | None:
     """Which part of a tensor of ``shape`` each result is; None for an operation that takes none."""
-    if call.op not in ("select", "slice", "split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "unbind"):
+    if call.op not in (
+        "select",
+        "slice",
+        "split",
+        "split_with_sizes",
+        "unsafe_split",
+        "unsafe_split_with_sizes",
+        "unbind",
+    ):
         return None
     axis = call.arg("dim", 0) % len(shape)
     size = shape[axis]
@@ -176,7 +185,8 @@ def roll(call: Call) -> Result:
     data, n = call.inputs[0], len(call.inputs[0].shape)
     dims, shifts, views = call.arg("dims", []), call.arg("shifts"), data.views
     if not dims and any(v is not None and v.digits for v in views):
-        return tuple(unknown("a roll over the flattened map", v) if v else v for v in views), fresh(data.flow)
+        axes, why = range(n), "a roll over the flattened map"
+        return tuple(v and blurred(v, axes, why) for v in views), fresh(data.flow)
     for dim, shift in zip(dims, shifts, strict=False):
         axis = dim % n
         size = data.shape[axis]
@@ -215,7 +225,7 @@ def repeat(call: Call) -> Result:
     tiled = [a for a, n in enumerate(times) if n > 1]
     shape = (*[1] * shift, *data.shape)
     if any(v is not None and any(d.axis in tiled and not d.fills(shape) for d in v.digits) for v in views):
-        views = tuple(v and unknown(v.unknown or "tiles of an axis that holds more than its map") for v in views)
+        views = tuple(v and blurred(v, tiled, "tiles of an axis that holds more than its map") for v in views)
     return views, fresh(data.flow)
 
 
@@ -251,21 +261,20 @@ def picked(call: Call) -> Result:
         indices = call.arg("indices")
         axes = [i for i, index in enumerate(indices) if index is not None]
         keeps = len(axes) == 1 and len(call.shape) == n
-    views = tuple(_picked(v, axes, keeps, call.shape) for v in data.views)
+    views = tuple(_picked(v, axes if keeps else range(n), keeps, data.shape, call.shape) for v in data.views)
     return views, fresh(data.flow)
 
 
-def _picked(view: View | None, axes: Sequence[int], keeps: bool, shape: Shape) -> View | None:
+def _picked(view: View | None, axes: Sequence[int], keeps: bool, old: Shape, new: Shape) -> View | None:
     if view is None or not view.digits:
         return view
     if keeps and not any(d.axis in axes for d in view.digits):
         return view
-    why = view.unknown or "indexing by a tensor along a spatial axis"
-    on = [d for d in view.digits if d.axis in axes]
-    if not keeps or len(on) > 1:
-        return unknown(why)
-    digits = tuple(Digit(d.axis, 1, shape[d.axis], d.stride) if d in on else d for d in view.digits)
-    return unknown(why, view._replace(digits=digits))
+    why, on = "indexing by a tensor along a spatial axis", [d for d in view.digits if d.axis in axes]
+    if not keeps or len(on) > 1 or view.other or view.swept or not on[0].fills(old):
+        return blurred(view, axes, why)
+    digits = tuple(Digit(d.axis, 1, new[d.axis], d.stride) if d in on else d for d in view.digits)
+    return unknown(view.unknown or view.blurred or why, view._replace(digits=digits))
 
 
 def scattered(call: Call) -> Result:

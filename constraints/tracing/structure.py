@@ -89,4 +89,4 @@ def _latest(outputs: Sequence[Value]) -> Value | None:
 
 def is_unknown(value: Value) -> bool:
     """Whether what it sees is unknown along some axis."""
-    return any(v is not None and bool(v.unknown) for v in value.views)
+    return any(v is not None and bool(v.unknown or v.blurred) for v in value.views)

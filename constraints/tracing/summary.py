@@ -111,7 +111,7 @@ def summarise(known: Propagation) -> Summary:
         metrics=Metrics(**figures),
         layers=_layers(known, calls),
         output=known.run.output[1:],
-        warnings=_warnings(known),
+        warnings=_warnings(known, judged),
         unknown=unknown,
         responsible=responsible,
     )
@@ -152,7 +152,7 @@ def _spatial(known: Propagation, value: Value | None) -> list[View]:
 
 
 def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
-    if not spatial or any(v.unknown for v in spatial):
+    if not spatial or any(v.unknown or v.blurred for v in spatial):
         return None
     return tuple(v.size for v in spatial)
 
@@ -162,15 +162,13 @@ def _downsampled(spatial: Sequence[View]) -> tuple[float, ...]:
     return tuple(int(r) if r == int(r) else r for r in ratios)
 
 
-def _unknown(
-    known: Propagation, judged: Value | None, field: tuple[int, ...] | None
-) -> dict[str, str]:
+def _unknown(known: Propagation, judged: Value | None, field: tuple[int, ...] | None) -> dict[str, str]:
     """Metric -> why it cannot be known."""
     reasons: dict[str, str] = {}
-    lost = [v for v in judged.views if v is not None and v.unknown] if judged else []
+    lost = [v for v in judged.views if v is not None and (v.unknown or v.blurred)] if judged else []
     if field is None:
-        hidden = _OF_THE_MAP if any(v.is_lost for v in lost) else _OF_THE_FIELD
-        reasons.update(dict.fromkeys(hidden, "; ".join(sorted({v.unknown for v in lost})) or _NO_MAP))
+        of_map = _OF_THE_MAP if any(v.is_lost or v.blurred for v in lost) else _OF_THE_FIELD
+        reasons.update(dict.fromkeys(of_map, "; ".join(sorted({v.unknown or v.blurred for v in lost})) or _NO_MAP))
     for reason, hidden in known.hidden.items():
         for name in _HIDDEN[hidden]:
             reasons.setdefault(name, reason)
@@ -197,9 +195,14 @@ def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
     for call in calls:
         views = call.out.views if call.out else ()
         if views is not seen:  # norms and activations hand their input's views on
-            seen, place = views, _place([v for v in _spatial(known, call.out) if v.is_live])
+            seen, place = views, _place([v for v in _spatial(known, call.out) if _is_told(v)])
         layers.append(_layer(call, place))
     return tuple(layers)
+
+
+def _is_told(view: View) -> bool:
+    """Whether it is a map of which each unit sees one field."""
+    return view.is_live and not view.blurred and view.other is None
 
 
 def _place(spatial: Sequence[View]) -> _Place:
@@ -227,10 +230,11 @@ def _layer(call: Call, place: _Place) -> Layer:
     )
 
 
-def _warnings(known: Propagation) -> tuple[str, ...]:
+def _warnings(known: Propagation, judged: Value | None) -> tuple[str, ...]:
     unused = [h.name for h in known.run.weights if h.name and h.value is None]
     return (
         *known.reasons,
+        *sorted({v.blurred for v in judged.views if v is not None and v.blurred} if judged else ()),
         *(_decision(path) for path in known.decided[:1]),
         *(f"{name}: never used by the forward pass" for name in unused),
     )

@@ -185,6 +185,17 @@ class Value:
         """Whether it is still a map along some spatial axis."""
         return any(v is not None and v.is_live for v in self.views)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is so, and not only the places within its patches are left."""
+        return any(v is not None and v.is_local for v in self.views)
+
+
+Result = tuple[Views, Flow]
+"""What a rule says of the result of a call."""
+Results = list[Result]
+"""The same for an operation with several results."""
+
 
 @dataclass(slots=True, eq=False)
 class Call:
