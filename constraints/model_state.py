@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin
+from torch.nn.parameter import UninitializedBuffer, is_lazy
 
 _OF_ANY_MODULE = frozenset(vars(nn.Module()))
 """Attributes that every module has."""
@@ -45,7 +45,7 @@ class Parts:
     @cached_property
     def is_lazy(self) -> bool:
         """Whether some parameter or buffer has no shape yet."""
-        return any(isinstance(t, UninitializedTensorMixin) for t in self.tensors)
+        return any(map(is_lazy, self.tensors))
 
 
 def parts(model: nn.Module) -> Parts:
@@ -125,7 +125,8 @@ def unchanged(found: Parts) -> Iterator[None]:
     """
     modules = found.modules.values()
     states = [_State(m) for m in modules]
-    memories = [] if found.is_lazy else [(t, t.detach(), t.data_ptr()) for t in found.tensors]
+    dense = (t for t in found.tensors if t.layout is torch.strided and not is_lazy(t))
+    memories = [(t, t.detach(), t.data_ptr()) for t in dense]
     training = [m for m in found.registered.values() if getattr(m, "training", False)]  # a frozen script has none
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does

@@ -14,7 +14,7 @@ from constraints.inputs import InputSpec, Sizes, specs
 from constraints.metrics import Layer, Metrics
 from constraints.model_state import Parts, copied, has_own_eval, parts, unchanged
 from constraints.samples import Sample, made, taken
-from constraints.tracing.propagation import Propagation
+from constraints.tracing.propagation import propagated
 from constraints.tracing.recorder import RecordedOperation, Run, WantsGradientsError, called, record
 from constraints.tracing.summary import Summary, summarise
 
@@ -51,7 +51,7 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     """
     with ready(model, input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples)
-    return _as_trace(summarise(Propagation(run)), sample)
+    return _as_trace(summarise(propagated(run)), sample)
 
 
 @contextmanager
