@@ -135,7 +135,7 @@ def record(
     entered = [recorder.entered(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
     watching = watch(recorder.steps) if watch else nullcontext()
     try:
-        with modes_kept(), _naming(modules, recorder), watched(recorder), watching, recorder.following():
+        with modes_kept(), _naming(modules, recorder), watched(recorder), recorder.following(), watching:
             outputs = tensors_in(called(model, args, kwargs))  # a generator runs here
         left = [recorder.left(t) for t in outputs]
     except Exception as error:
