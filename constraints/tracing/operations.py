@@ -118,7 +118,8 @@ BLANK = frozenset(
 """Operations that give memory as it is."""
 
 _NO_PRODUCTS = """
-    _pack_padded_sequence sort topk kthvalue mode cumsum cumprod cummax cummin logcumsumexp nonzero searchsorted bucketize bincount histc
+    _pack_padded_sequence sort topk kthvalue mode cumsum cumprod cummax cummin logcumsumexp nonzero searchsorted
+    bucketize bincount histc
     gather scatter scatter_add scatter_reduce take put index_fill
     masked_select masked_scatter embedding _embedding_bag grid_sampler_2d grid_sampler_3d _grid_sampler_2d_cpu_fallback
     affine_grid_generator _fft_r2c _fft_c2r _fft_c2c col2im max_unpool2d max_unpool3d _unique2 unique_dim

@@ -23,11 +23,12 @@ from constraints.tracing.boundary import kept_by, known_to, tensors_in, watched
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
 from constraints.tracing.modes import modes_kept
 from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
-from constraints.tracing.values import FROM_NOWHERE, MADE_OF_NUMBERS, Handle, Operation
+from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, Handle, Operation
 
 _HANDLE = "_traced_handle"
 _storage = torch._C.TensorBase.untyped_storage  # not the one that is watched
 _FLOAT32_BYTES = 4
+_TWO_CHANNEL_AXES = 2
 _TOLD_OTHERWISE = ("padding", "vec")
 """Overloads that torch works out first: padding in words, sizes or factors as a list."""
 _HIDDEN_VIEWS = ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes")
@@ -329,6 +330,8 @@ class _Recorder(TorchDispatchMode):
             self._note_changes()
         if operator.lifts:
             self._lifted(args[0])
+        if operator.op in CONVOLUTIONS:
+            self._look_at_kernel(args[1])
         inputs: list[Handle] = []
         held = self._held(args, inputs)
         named = self._named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
@@ -352,6 +355,17 @@ class _Recorder(TorchDispatchMode):
         """Note a tensor that is made of Python's numbers or of an array."""
         if _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
             self.handle(tensor).source = MADE_OF_NUMBERS
+
+    def _look_at_kernel(self, kernel: torch.Tensor) -> None:
+        """Note where a kernel ends in zeros, which a mask makes and training does not change; not in a parameter's."""
+        handle = self.handle(kernel)
+        if handle.name or kernel.is_meta or kernel.dim() <= _TWO_CHANNEL_AXES:
+            return
+        values = kernel.detach()
+        used = (values != 0).flatten(0, _TWO_CHANNEL_AXES - 1).any(0)
+        if used.any():
+            axes = range(used.dim())
+            handle.bordered = [not (used.select(a, 0).any() and used.select(a, -1).any()) for a in axes]
 
     def _note_number(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         if isinstance(result, (float, complex)):
