@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedBuffer, is_lazy
+from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]  # not in its stub
 
 _OF_ANY_MODULE = frozenset(vars(nn.Module()))
 """Attributes that every module has."""
+_kind: Callable[[object], Any] = type  # whose hash mypy does not believe in
 _DEEPEST, _MOST = 4, 10_000
 
 
@@ -45,7 +46,7 @@ class Parts:
     @cached_property
     def is_lazy(self) -> bool:
         """Whether some parameter or buffer has no shape yet."""
-        return any(map(is_lazy, self.tensors))
+        return any(issubclass(kind, UninitializedTensorMixin) for kind in {type(t) for t in self.tensors})
 
 
 def parts(model: nn.Module) -> Parts:
@@ -67,7 +68,7 @@ def parts(model: nn.Module) -> Parts:
 
 def _kept_aside(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The modules that a module's plain attributes hold, each with its place; torch's own classes hold none."""
-    if _is_torchs(type(module)):
+    if _is_torchs(_kind(module)):
         return
     attributes = ((k, v) for k, v in vars(module).items() if k not in _OF_ANY_MODULE and not _is_plain(v))
     waiting = [(name, value, 0) for name, value in attributes]
@@ -100,7 +101,10 @@ def copied(model: nn.Module) -> nn.Module:
 
 def has_own_eval(found: Parts) -> bool:
     """Whether ``eval()`` may do more than set flags: a module overrides it or ``train()``, as to fold its weights."""
-    return any(_overrides_eval(type(m)) or "train" in vars(m) or "eval" in vars(m) for m in found.registered.values())
+    modules = found.registered.values()
+    return any(map(_overrides_eval, {_kind(m) for m in modules})) or any(
+        "train" in m.__dict__ or "eval" in m.__dict__ for m in modules
+    )
 
 
 @cache
@@ -123,9 +127,10 @@ def unchanged(found: Parts) -> Iterator[None]:
     What a plain list, dict or set of a module held is put back too. Values that an operation writes in place are
     not seen here: the recorder puts those back.
     """
-    modules = found.modules.values()
-    states = [_State(m) for m in modules]
-    dense = (t for t in found.tensors if t.layout is torch.strided and not is_lazy(t))
+    modules = [*found.modules.values()]
+    attributes = [m.__dict__.copy() for m in modules]
+    held = [(c, c.copy()) for m in modules for c in _containers(m)]
+    dense = [] if found.is_lazy else [t for t in found.tensors if t.layout is torch.strided]
     memories = [(t, t.detach(), t.data_ptr()) for t in dense]
     training = [m for m in found.registered.values() if getattr(m, "training", False)]  # a frozen script has none
     fast = torch.backends.mha.get_fastpath_enabled()
@@ -137,8 +142,7 @@ def unchanged(found: Parts) -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        for state in states:
-            state.restore()
+        _restore(modules, attributes, held)
         for tensor, before, place in memories:
             if tensor.data_ptr() != place or tensor.shape != before.shape:
                 tensor.data = before
@@ -146,21 +150,20 @@ def unchanged(found: Parts) -> Iterator[None]:
             m.training = True
 
 
-class _State:
-    """What one module held."""
+def _containers(module: nn.Module) -> Iterable[Any]:
+    """The dicts, lists and sets of a module that a forward pass may change; of torch's layers these are registries."""
+    if _is_torchs(_kind(module)):
+        return [r for r in (module._buffers, module._parameters) if r]
+    return [v for v in module.__dict__.values() if v.__class__ in _CONTAINERS]
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-        self.attributes = dict(vars(module))
-        held = (module._buffers, module._parameters) if _is_torchs(type(module)) else self.attributes.values()
-        self.containers = [(v, v.copy()) for v in held if v.__class__ in _CONTAINERS]
 
-    def restore(self) -> None:
-        vars(self.module).clear()
-        vars(self.module).update(self.attributes)
-        for container, before in self.containers:
-            if _differ(container, before):
-                _refill(container, before)
+def _restore(modules: Sequence[nn.Module], attributes: Sequence[Mapping[str, Any]], held: Iterable[Any]) -> None:
+    for module, before in zip(modules, attributes, strict=True):
+        module.__dict__.clear()
+        module.__dict__.update(before)
+    for container, before in held:
+        if _differ(container, before):
+            _refill(container, before)
 
 
 _CONTAINERS = (dict, list, set)

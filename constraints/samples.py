@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map
 
 from constraints.errors import UnusableInputError
 from constraints.inputs import InputSpec
 
 _FLOAT = torch.float32
+_PLAIN = (nn.Parameter, torch.Tensor)
+"""Of another type are lazy ones, which have no size yet, and subclasses."""
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -122,9 +123,10 @@ def _precisions(tensors: Iterable[torch.Tensor]) -> list[tuple[torch.dtype, torc
     sizes: dict[torch.dtype, int] = {}
     device = None
     for tensor in tensors:
-        if tensor.is_floating_point():
+        dtype = tensor.dtype
+        if dtype.is_floating_point:
             device = device or tensor.device
-            sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + (0 if is_lazy(tensor) else tensor.numel())
+            sizes[dtype] = sizes.get(dtype, 0) + (tensor.numel() if type(tensor) in _PLAIN else 0)
     return [(d, device or torch.device("cpu")) for d in sorted(sizes or {_FLOAT: 0}, key=lambda d: -sizes.get(d, 0))]
 
 

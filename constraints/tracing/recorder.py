@@ -510,18 +510,24 @@ class _Recorder(TorchDispatchMode):
             tensor.__dict__.pop(_HANDLE, None)
 
     def _register(self, modules: Mapping[str, nn.Module]) -> None:
+        kinds: set[Any] = {type(m) for m in modules.values()}
+        if any(any(_kind(kind)) for kind in kinds):
+            whys = {path or type(module).__name__: _packed(module) for path, module in modules.items()}
+            self.uncounted = {path: why for path, why in whys.items() if why}
         for path, module in modules.items():
-            if why := _packed(module):
-                self.uncounted[path or type(module).__name__] = why
             for name, parameter in module._parameters.items():
                 full = f"{path}.{name}" if path else name
-                if parameter is not None and is_lazy(parameter):
+                if parameter is None or id(parameter) in self.weights:
+                    continue
+                if parameter.__class__ is not nn.Parameter and is_lazy(parameter):
                     self.uncounted[full] = "the forward pass has given it no shape"
-                elif parameter is not None and id(parameter) not in self.weights:
+                else:
                     self.parameters[full] = parameter
                     self._add(parameter, full)
             for buffer in module._buffers.values():
-                if buffer is not None and id(buffer) not in self.weights and not is_lazy(buffer):
+                if buffer is None or id(buffer) in self.weights:
+                    continue
+                if buffer.__class__ is torch.Tensor or not is_lazy(buffer):
                     self._add(buffer, "")
 
     def _add(self, tensor: torch.Tensor, name: str) -> None:
@@ -540,7 +546,8 @@ def handle_of(tensor: torch.Tensor) -> Handle | None:
 
 def _packed(module: nn.Module) -> str:
     """Why a module's weights are no parameters, where they are kept in another form."""
-    is_quantised, is_script = _kind(type(module))
+    kind: Any = type(module)
+    is_quantised, is_script = _kind(kind)
     if is_quantised:
         return "a quantised module packs its weights, which are no parameters any more"
     if is_script and not hasattr(module, "training"):
