@@ -297,6 +297,8 @@ class _Linearised(TorchFunctionMode):
     def _called(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name.removesuffix("_") in _IDENTITIES and not name.endswith("__"):
             return args[0] if args else kwargs["input"]
+        if name == "_set_grad_enabled":
+            return None  # a forward pass that is written without gradients is measured all the same
         if name in _SUBSTITUTES:
             return _SUBSTITUTES[name](func, args, kwargs)
         if name in _BORDERLESS:

@@ -15,7 +15,7 @@ from constraints.errors import UnusableInputError
 from constraints.inputs import Sizes
 from constraints.samples import Sample
 from constraints.tracer import ready, recorded
-from constraints.tracing.propagation import Propagation
+from constraints.tracing.propagation import propagated
 from constraints.tracing.recorder import RecordedOperation, handle_of
 from constraints.tracing.structure import judged_map
 from constraints.tracing.values import Handle, Value
@@ -94,7 +94,7 @@ def judged_call(model: nn.Module, input_size: Sizes, input_data: Any = None) -> 
 
     with ready(model, input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples, watch)
-    known, calls = Propagation(run), watched[-1].calls
+    known, calls = propagated(run), watched[-1].calls
     value = judged_map(known.outputs)
     if value is None:
         raise UnusableInputError("no map is judged: the model makes none")

@@ -5,19 +5,21 @@ from __future__ import annotations
 import copy
 import random
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedBuffer, is_lazy
+from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]  # not in its stub
 
-_REGISTRIES = frozenset(["_parameters", "_buffers", "_modules"])
+_OF_ANY_MODULE = frozenset(vars(nn.Module()))
+"""Attributes that every module has."""
+_kind: Callable[[object], Any] = type  # whose hash mypy does not believe in
 _DEEPEST, _MOST = 4, 10_000
 
 
@@ -35,10 +37,16 @@ class Parts:
         """All of them."""
         return {**self.registered, **self.hidden}
 
-    @property
+    @cached_property
+    def tensors(self) -> Sequence[torch.Tensor]:
+        """The parameters and buffers of all of them, shared ones as often as they are shared."""
+        registries = ((m._parameters, m._buffers) for m in self.modules.values())
+        return [t for several in registries for one in several for t in one.values() if t is not None]
+
+    @cached_property
     def is_lazy(self) -> bool:
         """Whether some parameter or buffer has no shape yet."""
-        return any(is_lazy(t) for m in self.modules.values() for t in _tensors(m))
+        return any(issubclass(kind, UninitializedTensorMixin) for kind in {type(t) for t in self.tensors})
 
 
 def parts(model: nn.Module) -> Parts:
@@ -59,8 +67,10 @@ def parts(model: nn.Module) -> Parts:
 
 
 def _kept_aside(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The modules that a module's plain attributes hold, each with its place."""
-    attributes = ((k, v) for k, v in vars(module).items() if k not in _REGISTRIES and not _is_plain(v))
+    """The modules that a module's plain attributes hold, each with its place; torch's own classes hold none."""
+    if _is_torchs(_kind(module)):
+        return
+    attributes = ((k, v) for k, v in vars(module).items() if k not in _OF_ANY_MODULE and not _is_plain(v))
     waiting = [(name, value, 0) for name, value in attributes]
     seen = 0
     while waiting and seen < _MOST:
@@ -91,13 +101,23 @@ def copied(model: nn.Module) -> nn.Module:
 
 def has_own_eval(found: Parts) -> bool:
     """Whether ``eval()`` may do more than set flags: a module overrides it or ``train()``, as to fold its weights."""
-    return any(
-        type(m).train is not nn.Module.train
-        or type(m).eval is not nn.Module.eval
-        or not vars(m).keys().isdisjoint(("train", "eval"))
-        for m in found.registered.values()
-        if not isinstance(m, torch.jit.ScriptModule)
+    modules = found.registered.values()
+    return any(map(_overrides_eval, {_kind(m) for m in modules})) or any(
+        "train" in m.__dict__ or "eval" in m.__dict__ for m in modules
     )
+
+
+@cache
+def _overrides_eval(kind: type[nn.Module]) -> bool:
+    if issubclass(kind, torch.jit.ScriptModule):  # whose methods are those of the program
+        return False
+    return kind.train is not nn.Module.train or kind.eval is not nn.Module.eval
+
+
+@cache
+def _is_torchs(kind: type[nn.Module]) -> bool:
+    """Whether a class is one of torch's own layers, which change nothing but their buffers when they run."""
+    return kind.__module__.startswith("torch.nn.modules.")
 
 
 @contextmanager
@@ -107,8 +127,11 @@ def unchanged(found: Parts) -> Iterator[None]:
     What a plain list, dict or set of a module held is put back too. Values that an operation writes in place are
     not seen here: the recorder puts those back.
     """
-    modules = found.modules.values()
-    states = [_State(m) for m in modules]
+    modules = [*found.modules.values()]
+    attributes = [m.__dict__.copy() for m in modules]
+    held = [(c, c.copy()) for m in modules for c in _containers(m)]
+    dense = [] if found.is_lazy else [t for t in found.tensors if t.layout is torch.strided]
+    memories = [(t, t.detach(), t.data_ptr()) for t in dense]
     training = [m for m in found.registered.values() if getattr(m, "training", False)]  # a frozen script has none
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
@@ -119,44 +142,38 @@ def unchanged(found: Parts) -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        for state in states:
-            state.restore()
+        _restore(modules, attributes, held)
+        for tensor, before, place in memories:
+            if tensor.data_ptr() != place or tensor.shape != before.shape:
+                tensor.data = before
         for m in training:
             m.training = True
 
 
-class _State:
-    """What one module held."""
+def _containers(module: nn.Module) -> Iterable[Any]:
+    """The dicts, lists and sets of a module that a forward pass may change; of torch's layers these are registries."""
+    if _is_torchs(_kind(module)):
+        return [r for r in (module._buffers, module._parameters) if r]
+    return [v for v in module.__dict__.values() if v.__class__ in _CONTAINERS]
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-        self.attributes = dict(vars(module))
-        held = ((v, copy.copy(v)) for v in self.attributes.values() if type(v) in _CONTAINERS)
-        self.containers = list(held)
-        self.memories = [(t, t.detach()) for t in _tensors(module) if t is not None and not is_lazy(t)]
 
-    def restore(self) -> None:
-        vars(self.module).clear()
-        vars(self.module).update(self.attributes)
-        for container, before in self.containers:
-            if _differ(container, before):
-                _refill(container, before)
-        for tensor, before in self.memories:
-            if tensor.shape != before.shape or tensor.untyped_storage()._cdata != before.untyped_storage()._cdata:
-                tensor.data = before
+def _restore(modules: Sequence[nn.Module], attributes: Sequence[Mapping[str, Any]], held: Iterable[Any]) -> None:
+    for module, before in zip(modules, attributes, strict=True):
+        module.__dict__.clear()
+        module.__dict__.update(before)
+    for container, before in held:
+        if _differ(container, before):
+            _refill(container, before)
 
 
 _CONTAINERS = (dict, list, set)
 
 
 def _differ(container: Any, before: Any) -> bool:
-    if len(container) != len(before):
+    try:
+        return bool(container != before)  # which tests for the same object first, element by element
+    except (RuntimeError, ValueError):  # of tensors and arrays that are no longer the same ones
         return True
-    if isinstance(container, dict):
-        return any(a is not b or container[a] is not before[b] for a, b in zip(container, before, strict=True))
-    if isinstance(container, list):
-        return any(a is not b for a, b in zip(container, before, strict=True))
-    return bool(container != before)
 
 
 def _refill(container: Any, before: Any) -> None:
@@ -165,10 +182,6 @@ def _refill(container: Any, before: Any) -> None:
         container.extend(before)
     else:
         container.update(before)
-
-
-def _tensors(module: nn.Module) -> Iterable[torch.Tensor]:
-    return [t for t in (*module._parameters.values(), *module._buffers.values()) if t is not None]
 
 
 @contextmanager

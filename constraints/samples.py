@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map
 
 from constraints.errors import UnusableInputError
 from constraints.inputs import InputSpec
 
 _FLOAT = torch.float32
+_PLAIN = (nn.Parameter, torch.Tensor)
+"""Of another type are lazy ones, which have no size yet, and subclasses."""
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -45,14 +46,14 @@ class Sample:
         return Sample(args=args, kwargs=kwargs, batch=self.batch)
 
 
-def made(model: nn.Module, inputs: Sequence[InputSpec]) -> Iterator[Sample]:
-    """Random samples to be tried in turn: the dtypes that the model's parameters have, the most frequent first.
+def made(model: nn.Module, inputs: Sequence[InputSpec], tensors: Iterable[torch.Tensor]) -> Iterator[Sample]:
+    """Random samples to be tried in turn: the dtypes that the model's ``tensors`` have, the most frequent first.
 
     Whole numbers are ones, which are an entry of nearly every table and a length above zero; then zeros.
     """
     _check_given(model, [i.name for i in inputs])
     whole = any(i.dtype and not _is_floating(i) for i in inputs)
-    for dtype, device in _precisions(model):
+    for dtype, device in _precisions(tensors):
         for value in (1, 0) if whole else (1,):
             generator = torch.Generator().manual_seed(0)
             tensors = [_tensor(i, dtype, value, generator).to(device) for i in inputs]
@@ -61,7 +62,7 @@ def made(model: nn.Module, inputs: Sequence[InputSpec]) -> Iterator[Sample]:
             yield Sample(args=tuple(places), kwargs=named)
 
 
-def taken(model: nn.Module, data: Any) -> Sample:
+def taken(model: nn.Module, data: Any, tensors: Iterable[torch.Tensor]) -> Sample:
     """The first sample of the caller's data: a tensor, a dict, or a tuple or list of arguments.
 
     A dict alone, or at the end, holds keyword arguments where the forward pass takes its keys by name; else it is
@@ -75,7 +76,7 @@ def taken(model: nn.Module, data: Any) -> Sample:
     if not any(isinstance(t, torch.Tensor) for t in tree_leaves([args, dict(kwargs)])):
         raise UnusableInputError(f"no tensor in input_data: {type(data).__name__}: give tensors with their batch axis")
     _check_given(model, ["" for _ in args] + list(kwargs))
-    return _first(Sample(args=tuple(args), kwargs=kwargs), next((d for _, d in _precisions(model)), None))
+    return _first(Sample(args=tuple(args), kwargs=kwargs), next((d for _, d in _precisions(tensors)), None))
 
 
 def _first(sample: Sample, device: torch.device | None) -> Sample:
@@ -117,14 +118,15 @@ def _tensor(spec: InputSpec, dtype: torch.dtype, value: int, generator: torch.Ge
     return drawn.to(getattr(torch, spec.dtype) if spec.dtype else dtype)
 
 
-def _precisions(model: nn.Module) -> list[tuple[torch.dtype, torch.device]]:
-    """The floating dtypes of the model's parameters, the one of most elements first, and the first one's device."""
+def _precisions(tensors: Iterable[torch.Tensor]) -> list[tuple[torch.dtype, torch.device]]:
+    """The floating dtypes of a model's tensors, the one of most elements first, and the first one's device."""
     sizes: dict[torch.dtype, int] = {}
     device = None
-    for parameter in model.parameters():
-        if parameter.is_floating_point():
-            device = device or parameter.device
-            sizes[parameter.dtype] = sizes.get(parameter.dtype, 0) + (0 if is_lazy(parameter) else parameter.numel())
+    for tensor in tensors:
+        dtype = tensor.dtype
+        if dtype.is_floating_point:
+            device = device or tensor.device
+            sizes[dtype] = sizes.get(dtype, 0) + (tensor.numel() if type(tensor) in _PLAIN else 0)
     return [(d, device or torch.device("cpu")) for d in sorted(sizes or {_FLOAT: 0}, key=lambda d: -sizes.get(d, 0))]
 
 

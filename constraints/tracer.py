@@ -14,7 +14,7 @@ from constraints.inputs import InputSpec, Sizes, specs
 from constraints.metrics import Layer, Metrics
 from constraints.model_state import Parts, copied, has_own_eval, parts, unchanged
 from constraints.samples import Sample, made, taken
-from constraints.tracing.propagation import Propagation
+from constraints.tracing.propagation import propagated
 from constraints.tracing.recorder import RecordedOperation, Run, WantsGradientsError, called, record
 from constraints.tracing.summary import Summary, summarise
 
@@ -51,7 +51,7 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     """
     with ready(model, input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples)
-    return _as_trace(summarise(Propagation(run)), sample)
+    return _as_trace(summarise(propagated(run)), sample)
 
 
 @contextmanager
@@ -60,8 +60,11 @@ def ready(model: nn.Module, input_size: Sizes, input_data: Any) -> Iterator[tupl
 
     With them the samples to be tried in turn.
     """
-    samples = list(made(model, specs(input_size))) if input_data is None else [taken(model, input_data)]
     found = parts(model)
+    if input_data is None:
+        samples = list(made(model, specs(input_size), found.tensors))
+    else:
+        samples = [taken(model, input_data, found.tensors)]
     is_lazy = found.is_lazy
     if is_lazy or has_own_eval(found):
         found = parts(copied(model))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import wraps
+from typing import Concatenate, NamedTuple, ParamSpec
 
 from constraints.receptive_field import Field, adaptive, explicit
 
 Shape = tuple[int, ...]
+_Arguments = ParamSpec("_Arguments")
+_MOST_UNITS = 4096
 
 
 class Digit(NamedTuple):
@@ -44,6 +47,16 @@ class Window(NamedTuple):
         """Whether every result is the element at its own place."""
         return self.kernel == self.stride == 1 and self.padding == 0
 
+    def reaches_beyond(self, size: int) -> bool:
+        """Whether some place of the window holds more than the ``size`` elements of its axis."""
+        last = (self.size - 1) * self.stride + (self.kernel - 1) * self.dilation - self.padding
+        return self.padding > 0 or last >= size
+
+    def taps(self, place: int, size: int) -> list[int]:
+        """The elements of an axis of ``size`` in the window at one place."""
+        first = place * self.stride - self.padding
+        return [t for t in range(first, first + self.kernel * self.dilation, self.dilation) if 0 <= t < size]
+
 
 class Cut(NamedTuple):
     """A part of one tensor axis: ``size`` indices from ``start``, ``step`` apart."""
@@ -70,16 +83,38 @@ class View(NamedTuple):
     field: Field
     digits: tuple[Digit, ...]
     pooled: str = ""
-    """How the axis was reduced as a whole: "mean", "sum", "max", "other" or "mixed" (each unit by its own weights)."""
+    """How the axis was reduced as a whole: "mean", "sum", "max", "other", "mixed" (each unit by its own weights) or
+    "attended" (by weights that the input makes)."""
     unknown: str = ""
-    """Why it cannot be known what an element sees."""
+    """Why it cannot be known what an element sees; digits that are left still say which axes carry the map."""
     extent: int = 0
     """Pixels of the input along the axis."""
+    swept: bool = False
+    """Whether the coarsest digits were brought together: each place within a patch, say, sees all patches."""
+    blurred: str = ""
+    """Why elements may see less than this: it is not known which place of those that were blurred each stands for."""
+    other: View | None = None
+    """What else an element sees, in a table of pairs of places: what queries see is one, what keys see the other."""
 
     @property
     def is_live(self) -> bool:
         """Whether the tensor is still a map along this spatial axis."""
         return bool(self.digits) and not self.unknown
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its elements stand for places of a map, which a value of the whole map may scale."""
+        return bool(self.digits) and not self.unknown and not self.swept
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each element sees the whole map, evenly or as the input itself weighs it."""
+        return self.swept or (not (self.digits or self.unknown) and self.pooled not in ("", "mixed"))
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether not even the axes that carry it are known."""
+        return bool(self.unknown) and not self.digits and not self.pooled
 
     @property
     def jump(self) -> float:
@@ -115,15 +150,70 @@ class View(NamedTuple):
         return math.prod(d.size for d in self.digits)
 
 
+def of_each_place(
+    step: Callable[Concatenate[View | None, _Arguments], View | None],
+) -> Callable[Concatenate[View | None, _Arguments], View | None]:
+    """A step on views that follows a table of pairs along both of its places."""
+
+    @wraps(step)
+    def followed(view: View | None, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> View | None:
+        if view is None or view.other is None:
+            return step(view, *args, **kwargs)
+        return paired(step(view._replace(other=None), *args, **kwargs), step(view.other, *args, **kwargs))
+
+    return followed
+
+
+def paired(a: View | None, b: View | None) -> View | None:
+    """A table whose elements see one place of ``a`` and one of ``b``; where both are the same, a map again.
+
+    Where one of them has become the whole map, what is left sees that by an attention, and is the other.
+    """
+    if a is None or b is None or a.unknown or b.unknown:
+        return b if a is None or (b is not None and b.unknown) else a
+    gone = [v.swept or bool(v.pooled and not v.digits) for v in (a, b)]
+    if any(gone):
+        return b if gone == [True, False] else a
+    if are_aligned(a, b):
+        return joined(a, b)
+    return a._replace(other=b)
+
+
+def are_aligned(a: View, b: View) -> bool:
+    """Whether the digits of one are among those of the other."""
+    left, right = {d[:3] for d in a.digits}, {d[:3] for d in b.digits}
+    return left <= right or right <= left
+
+
+def covers(gone: Collection[Digit], kept: Collection[Digit]) -> bool:
+    """Whether digits run over the whole map: none that stays counts in larger steps, as windows do."""
+    reach = max((abs(d.stride) * d.size for d in gone), default=0)
+    return bool(gone) and all(abs(d.stride) * d.size < reach for d in kept)
+
+
 def _positions(digit: Digit) -> range:
     return range(0, digit.size * digit.stride, digit.stride) if digit.stride else range(1)
 
 
-def unknown(why: str) -> View:
-    """A dependence that cannot be known."""
-    return View(Field(), (), unknown=why)
+def unknown(why: str, view: View | None = None) -> View:
+    """A dependence that cannot be known, laid out as ``view`` is where that can."""
+    return View(Field(), view.digits if view else (), view.pooled if view else "", why, view.extent if view else 0)
 
 
+def blurred(view: View, axes: Collection[int], why: str) -> View:
+    """Elements that may each stand for any place along some tensor axes."""
+    gone = [d for d in view.digits if d.axis in axes]
+    return _blurred(view, gone, [d for d in view.digits if d not in gone], why) if gone else view
+
+
+def _blurred(view: View, gone: Iterable[Digit], kept: Sequence[Digit], why: str) -> View:
+    field = view.field
+    for d in gone:
+        field = field.window(d.size, d.stride)
+    return normal(view._replace(field=field, digits=tuple(kept), blurred=view.blurred or why))
+
+
+@of_each_place
 def moved(view: View | None, axes: Sequence[int | None]) -> View | None:
     """After a permutation: old axis ``a`` is ``axes[a]`` now, or gone (an axis of one index) where that is None."""
     if view is None or not view.digits:
@@ -138,6 +228,7 @@ def without(gone: Iterable[int], n: int) -> list[int | None]:
     return [sum(b < a for b in left) if a in left else None for a in range(n)]
 
 
+@of_each_place
 def reduced(view: View | None, axes: Collection[int], how: str = "other") -> View | None:
     """After all indices of some tensor axes were brought together."""
     if view is None or not [d for d in view.digits if d.axis in axes]:
@@ -148,22 +239,28 @@ def reduced(view: View | None, axes: Collection[int], how: str = "other") -> Vie
         if d.axis in gone:
             field = field.window(d.size, d.stride)
     pooled = "" if kept else how if view.pooled in ("", how) else "other"
-    return normal(view._replace(field=field, digits=kept, pooled=pooled))
+    swept = bool(kept) and (view.swept or (how != "mixed" and covers(set(view.digits) - set(kept), kept)))
+    return normal(view._replace(field=field, digits=kept, pooled=pooled, swept=swept))
 
 
+@of_each_place
 def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View | None:
     """After a convolution or pooling along a tensor axis of a tensor of shape ``shape``."""
     if view is None or (window.changes_nothing and window.size == shape[axis]):
         return view
     if len(view.digits) == 1 and view.digits[0].axis != axis:
         return view
-    if view.digits == ((axis, 1, shape[axis], 1, 0),):  # the plain case, which is nearly every one
+    if view.digits == ((axis, 1, shape[axis], 1, 0),) and not view.swept:  # the plain case, which is nearly every one
         field = view.field.window(window.kernel, window.dilation, -window.padding).every(window.stride)
-        return View(field, (Digit(axis, 1, window.size, 1),), view.pooled, "", view.extent)
+        return View(
+            field, (Digit(axis, 1, window.size, 1),), view.pooled, view.unknown, view.extent, False, view.blurred
+        )
     view = plain(view, axis, shape)
     at = next((i for i, d in enumerate(view.digits) if d.axis == axis), None) if view else None
     if view is None or at is None:
         return view
+    if len(view.digits) > 1 and window.reaches_beyond(view.digits[at].size) and _is_in_patches(view, at):
+        return _windowed_in_patches(view, at, window)
     digits = list(view.digits)
     step = digits[at].stride
     digits[at] = digits[at]._replace(stride=step * window.stride, size=window.size)
@@ -171,11 +268,47 @@ def windowed(view: View | None, axis: int, shape: Shape, window: Window) -> View
     return normal(view._replace(field=field, digits=tuple(digits)))
 
 
+def _is_in_patches(view: View, at: int) -> bool:
+    """Whether a digit counts inside patches, which others of larger steps count."""
+    return any(abs(d.stride) > abs(view.digits[at].stride) for d in view.digits)
+
+
+def _windowed_in_patches(view: View, at: int, window: Window) -> View:
+    """After a window that slides inside patches: beyond a patch's border is padding, and not the next patch."""
+    d = view.digits[at]
+    outer = [o for o in view.digits if abs(o.stride) > abs(d.stride)]
+    finer = [o for o in view.digits if o not in outer and o is not d]
+    digits = list(view.digits)
+    digits[at] = d._replace(size=window.size)
+    if min(o.stride for o in view.digits) < 1 or sum((o.size - 1) * o.stride for o in finer) >= d.stride:
+        why = view.unknown or "a window inside patches whose places overlap or are turned round"
+        return unknown(why, view._replace(digits=tuple(digits)))
+    apart, block = math.gcd(*(o.stride for o in outer)), window.size * d.stride
+
+    def taps(unit: int) -> list[int]:
+        patch, rest = divmod(unit, block)
+        place, fine = divmod(rest, d.stride)
+        return [patch * apart + t * d.stride + fine for t in window.taps(place, d.size)]
+
+    digits = [o._replace(stride=o.stride // apart * block) if o in outer else o for o in digits]
+    field = view.field.resample(taps, outputs=block, inputs=apart)
+    return normal(view._replace(field=field, digits=tuple(digits)))
+
+
+@of_each_place
 def shifted(view: View | None, axis: int, shape: Shape, by: int, size: int) -> View | None:
     """After a tensor axis was padded by ``by`` indices in front (cropped where negative) to ``size`` in all."""
+    on = [d for d in view.digits if d.axis == axis] if view else []
+    if view is None or not on or (len(on) == 1 and _is_plain(on[0], shape)):
+        return windowed(view, axis, shape, Window(padding=by, size=size))
+    if by >= 0 and size >= by + shape[axis]:  # a border beside places that several digits count
+        return view._replace(digits=tuple(d._replace(offset=d.offset + by) if d in on else d for d in view.digits))
+    if by <= 0 and size - by <= shape[axis]:
+        return sliced(view, shape, Cut(axis, -by, 1, size))
     return windowed(view, axis, shape, Window(padding=by, size=size))
 
 
+@of_each_place
 def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
     """After taking a part of a tensor axis."""
     axis, start, step, size = cut[:4]
@@ -185,12 +318,16 @@ def sliced(view: View | None, shape: Shape, cut: Cut) -> View | None:
     if not digits:
         return view
     if len(digits) == 1 and _is_plain(digits[0], shape):
-        return windowed(view, axis, shape, Window(stride=step, padding=-start, size=size))
+        part = windowed(view, axis, shape, Window(stride=step, padding=-start, size=size))
+        return part and _without_idle(part)
     if step == 1 and all(_on_block(d, shape[axis], start, size) for d in digits):
         return view._replace(digits=tuple(_reoffset(d, start) if d.axis == axis else d for d in view.digits))
-    return unknown("a slice that cuts across a spatial axis")
+    if all(start + size <= d.offset for d in digits):  # the border alone, where a class token is, say
+        return reduced(view, [axis])
+    return blurred(view, [axis], "a slice that cuts across a spatial axis")
 
 
+@of_each_place
 def written(view: View | None, cut: Cut, shape: Shape) -> View | None:
     """What the whole of shape ``shape`` sees after a part of it was overwritten: the inverse of ``sliced``."""
     if view is None or not view.digits:
@@ -207,35 +344,39 @@ def written(view: View | None, cut: Cut, shape: Shape) -> View | None:
     return shifted(view, cut.axis, part, cut.start, shape[cut.axis])
 
 
+@of_each_place
 def selected(view: View | None, axis: int, index: int) -> View | None:
     """After picking one index of a tensor axis (which stays, of size 1)."""
     if view is None or not view.digits:
         return view
-    field, kept = view.field, []
+    field, kept, pooled = view.field, [], view.pooled
     for d in view.digits:
         if d.axis != axis:
             kept.append(d)
         elif 0 <= (index - d.offset) // d.inner < d.size or d.offset == 0:
             field = field.window(1, 1, (index - d.offset) // d.inner % d.size * d.stride)
-        else:
-            field = field.window(d.size, d.stride)
-    return normal(view._replace(field=field, digits=tuple(kept)))
+        else:  # in the border, where a class token is, say
+            field, pooled = field.window(d.size, d.stride), "other"
+    return normal(view._replace(field=field, digits=tuple(kept), pooled="" if kept else pooled))
 
 
+@of_each_place
 def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
     """After a reshape of contiguous elements from shape ``old`` to ``new``."""
     if view is None or not view.digits or old == new:
         return view
     old_steps, new_steps = _steps(old), _steps(new)
-    digits: list[Digit] = []
-    for d in view.digits:
-        parts = _placed(d, old, old_steps, new, new_steps)
-        if parts is None:
-            return unknown("a reshape that cuts across a spatial axis")
-        digits += parts
-    return normal(view._replace(digits=tuple(digits)))
+    parts = {d: _placed(d, old, old_steps, new, new_steps) for d in view.digits}
+    digits = [part for placed in parts.values() for part in placed or ()]
+    cut = [d for d, placed in parts.items() if placed is None]
+    if cut and len(view.digits) == 1 and cut[0].inner > 1:
+        return reshaped(plain(view, cut[0].axis, old), old, new)  # unit by unit, which any cut leaves in their order
+    if cut:
+        return _blurred(view, cut, digits, "a reshape that cuts across a spatial axis")
+    return _without_idle(normal(view._replace(digits=tuple(digits))))
 
 
+@of_each_place
 def plain(view: View | None, axis: int, shape: Shape) -> View | None:
     """The same view with at most one digit on a tensor axis, which then counts the axis index by index."""
     if view is None or not view.digits:
@@ -244,22 +385,25 @@ def plain(view: View | None, axis: int, shape: Shape) -> View | None:
     if not on_axis or (len(on_axis) == 1 and _is_plain(on_axis[0], shape)):
         return view
     d = on_axis[0]
-    if len(view.digits) == 1 and d.inner * d.size == shape[axis] and not d.offset and d.stride > 0:
+    if len(view.digits) == 1 and d.stride > 0 and shape[axis] < 2 * d.inner * d.size:
         field = view.field.every(d.stride).resample(lambda i: [i // d.inner], outputs=d.inner, inputs=1)
+        field = field.window(1, 1, -d.offset)
         return view._replace(field=field, digits=(Digit(axis, 1, shape[axis], 1),))
-    return unknown("a window over an axis that carries parts of several axes")
+    return blurred(view, [axis], "a window over an axis that carries parts of several axes")
 
 
+@of_each_place
 def resampled_axis(view: View | None, axis: int, shape: Shape) -> View | None:
     """The view made ready for a resampling along a tensor axis: one digit, of stride 1."""
     view = plain(view, axis, shape)
     if view is None or not any(d.axis == axis for d in view.digits):
         return view
     if len(view.digits) > 1 or view.digits[0].stride < 1:
-        return unknown("a resampling of an axis that is split over several tensor axes")
+        return unknown(view.unknown or "a resampling of an axis that is split over several tensor axes")
     return normal(view)
 
 
+@of_each_place
 def adaptive_pooled(view: View | None, axis: int, shape: Shape, output: int) -> View | None:
     """After an adaptive pooling of a tensor axis to ``output`` units."""
     view = resampled_axis(view, axis, shape)
@@ -273,13 +417,56 @@ def joined(a: View | None, b: View | None) -> View | None:
     if a is None or b is None or a is b:
         return a if b is None else b
     if a.unknown or b.unknown:
-        return a if a.unknown else b
+        return _lost(a, b) if a.unknown else _lost(b, a)
+    if a.other or b.other:
+        return _joined_tables(a, b)
+    if a.blurred or b.blurred:
+        return _joined_blurred(a, b)
     pooled = a.pooled if a.pooled == b.pooled else "other" if a.pooled and b.pooled else ""
     if a.digits == b.digits:
         field = a.field.hull(b.field)
         if field is not None:
-            return View(field, a.digits, pooled, extent=a.extent)
+            return View(field, a.digits, pooled, extent=a.extent, swept=a.swept and b.swept)
     return _joined_unit_by_unit(a, b, pooled)
+
+
+def _joined_tables(a: View, b: View) -> View | None:
+    """Tables of the same pairs, or one with a map of one of its two places."""
+    places: list[View | None] = [a._replace(other=None), a.other]
+    for place in (b._replace(other=None), b.other):
+        if place is None:
+            continue
+        at = next((i for i, p in enumerate(places) if p is None or are_aligned(p, place)), None)
+        if at is None:
+            return unknown("a join of tables of different pairs of places")
+        places[at] = joined(places[at], place)
+    return paired(*places)
+
+
+def _joined_blurred(a: View, b: View) -> View | None:
+    """Exact again where the exact one of both already sees all that the other may see."""
+    view = joined(a._replace(blurred=""), b._replace(blurred=""))
+    exact = next((v for v in (a, b) if not v.blurred), None)
+    if view is None or view.unknown or (exact is not None and _sees_as(view, exact)):
+        return view
+    return view._replace(blurred=a.blurred or b.blurred)
+
+
+def _sees_as(view: View, exact: View) -> bool:
+    if view.digits == exact.digits:
+        return view.field == exact.field
+    digits = _common(view.digits, exact.digits)
+    places = itertools.product(*(range(d.size) for d in digits or ()))
+    return digits is not None and all(_seen(view, digits, at) == _seen(exact, digits, at) for at in places)
+
+
+def _lost(a: View, b: View) -> View:
+    """The join with a view whose field is unknown; its layout is known where both have the same, or one has none."""
+    if a.digits == b.digits or (a.digits and not b.digits and not b.is_lost):
+        return a
+    if b.digits and not a.is_lost and not a.digits:
+        return unknown(a.unknown, b)
+    return unknown(a.unknown)
 
 
 def normal(view: View) -> View:
@@ -290,6 +477,18 @@ def normal(view: View) -> View:
         digits = tuple(d._replace(stride=d.stride // factor) for d in digits)
         return view._replace(field=view.field.every(factor), digits=digits)
     return view if digits == view.digits else view._replace(digits=digits)
+
+
+def _without_idle(view: View) -> View:
+    """Without digits that change nothing, as those that count the columns of a map's rows."""
+    several = [d for d in view.digits if d.size > 1]
+    if view.field.period == 1 or len(several) < 2 or not 0 < view.units <= _MOST_UNITS:
+        return view
+    at = {index: view.field.at(sum(index)) for index in itertools.product(*map(_positions, several))}
+    for i, digit in reversed(list(enumerate(several))):
+        if all(at[index] == at[(*index[:i], 0, *index[i + 1 :])] for index in at):
+            return _without_idle(normal(view._replace(digits=tuple(d for d in view.digits if d is not digit))))
+    return view
 
 
 def _merged(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
@@ -359,6 +558,8 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
     if not a.digits and not b.digits:
         (low_a, high_a), (low_b, high_b) = a.field.at(0), b.field.at(0)
         return View(Field(0, (min(low_a, low_b),), (max(high_a, high_b),)), (), pooled, extent=a.extent)
+    if not (a.digits and b.digits) and not (a.pooled or b.pooled):
+        return unknown("one place of a map joined with all places of it", a if a.digits else b)
     digits = _common(a.digits, b.digits)
     if digits is None:
         return unknown("a join of maps whose spatial axes are laid out differently")

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from constraints.tracing.axes import Shape, View, moved, reduced, shifted, unknown, without
-from constraints.tracing.values import Call, Flow, Head, Value, Views, fresh, join_views, merge_flows
-
-Result = tuple[Views, Flow]
-"""What a rule says of the result of a call."""
-Results = list[Result]
-"""The same for an operation with several results."""
+from constraints.tracing.attention import Side, beside, is_scaling, matched
+from constraints.tracing.axes import Shape, View, moved, reduced, without
+from constraints.tracing.parts import assembled, laid
+from constraints.tracing.values import (
+    Call,
+    Flow,
+    Handle,
+    Head,
+    Part,
+    Result,
+    Value,
+    Views,
+    fresh,
+    join_views,
+    merge_flows,
+)
 
 
 def pointwise(call: Call) -> Result:
@@ -63,31 +73,41 @@ def _broadcast(views: Views, shape: Shape, out: Shape) -> Views:
 
 
 def _combined(data: list[Value], rows: list[Views], shape: Shape) -> Result:
-    """Several tensors made one; a globally pooled value that scales or shifts a map adds nothing to its field."""
-    kept = [list(row) for row in rows]
-    gates: set[int] = set()
-    for axis in range(len(rows[0])):
-        live = [row[axis] for row in rows if (v := row[axis]) is not None and v.is_live]
-        for i, row in enumerate(rows):
-            view = row[axis]
-            if live and view is not None and _is_gating(view, data[i].shape, shape, live):
-                kept[i][axis] = None
-                gates.add(i)
-    mains = [i for i in range(len(data)) if i not in gates or data[i].is_live]
-    views = join_views([tuple(row) for row in kept])
+    """Several tensors made one; a value of the whole map that scales or shifts a map adds nothing to its field."""
+    gates = _of_other_inputs(data, shape)
+    rows = [tuple(None for _ in row) if i in gates else row for i, row in enumerate(rows)]
+    found = [_scaled(column, data, shape) for column in zip(*rows, strict=True)]
+    gates = gates.union(*(which for _, which, _ in found))
+    mains = [i for i in range(len(data)) if i not in gates or data[i].is_local]
     flow = merge_flows([data[i].flow for i in mains])
-    context = flow.context or any(not data[i].is_live for i in gates)
-    return views, flow._replace(context=context, depthwise=frozenset(), origin=object())
+    context = any(spans for _, _, spans in found) or any(not data[i].is_local for i in gates)
+    flow = flow._replace(context=flow.context or context, depthwise=frozenset(), origin=object())
+    return tuple(view for view, _, _ in found), flow
 
 
-def _is_gating(view: View, shape: Shape, out: Shape, live: Sequence[View | None]) -> bool:
-    if view.digits or view.unknown or not view.pooled:
-        return False
-    if view.pooled != "mixed":
-        return True
-    shift = len(out) - len(shape)
-    axes = {d.axis - shift for v in live if v is not None for d in v.digits}
-    return all(axis < 0 or shape[axis] == 1 for axis in axes)
+def _scaled(column: Sequence[View | None], data: list[Value], shape: Shape) -> tuple[View | None, set[int], bool]:
+    """What elements see along one axis, which tensors are gates along it, and whether pairs span the map."""
+    live = [v for v in column if v is not None and v.is_local]
+    gates = {i for i, v in enumerate(column) if live and v is not None and is_scaling(v, data[i].shape, shape, live)}
+    result: View | None = None
+    spans = False
+    for i, view in enumerate(column):
+        if view is not None and i not in gates:
+            result, pairs = beside(result, view)
+            spans = spans or pairs
+    return result, gates, spans
+
+
+def _of_other_inputs(data: Sequence[Value], shape: Shape) -> set[int]:
+    """The values of a whole other input that scale a map of this one."""
+    live = [v for value in data for v in value.views if v is not None and v.is_live]
+    found = set()
+    for i, value in enumerate(data):
+        views = [v for v in value.views if v is not None]
+        apart = any(o.is_live and not any(a and b for a, b in zip(o.views, value.views, strict=True)) for o in data)
+        if apart and all(is_scaling(v, value.shape, shape, live) for v in views):
+            found.add(i)
+    return found
 
 
 def normalisation(call: Call) -> Result:
@@ -96,66 +116,17 @@ def normalisation(call: Call) -> Result:
     return data.views, data.flow
 
 
-def softmax(call: Call) -> Result:
-    """Softmax: over space each unit is scaled by what the whole map holds."""
-    data = call.inputs[0]
-    axis = call.arg("dim") % len(data.shape)
-    over_space = any(v is not None and any(d.axis == axis for d in v.digits) for v in data.views)
-    return data.views, fresh(data.flow, context=data.flow.context or over_space)
-
-
 def concatenation(call: Call) -> Result:
     """Concatenation along an axis: other axes take the hull of what meets."""
-    axis = call.arg("dim", 0) % len(call.shape)
-    pieces = [v for v in call.inputs if v.shape != (0,)]
-    starts = [sum(p.shape[axis] for p in pieces[:i]) for i in range(len(pieces))]
-    data = [(v, start) for v, start in zip(pieces, starts, strict=True) if v.depends]
-    views = tuple(_along(i, data, axis, call.shape) for i in range(len(data[0][0].views)))
-    flows = [v.flow for v, _ in data]
-    flow = merge_flows(flows)
-    return views, flow._replace(depthwise=_union(f.depthwise for f in flows), origin=object())
-
-
-def _along(which: int, data: list[tuple[Value, int]], axis: int, shape: Shape) -> View | None:
-    """One spatial axis through a concatenation along a tensor axis."""
-    result: View | None = None
-    spatial = [
-        (piece, start)
-        for piece, start in data
-        if (v := piece.views[which]) is not None and any(d.axis == axis for d in v.digits)
-    ]
-    if spatial:
-        return _pieced(which, data, spatial, axis, shape)
-    for piece, _ in data:
-        result = join_views([(result,), (piece.views[which],)])[0]
-    return result
-
-
-def _pieced(
-    which: int, data: list[tuple[Value, int]], spatial: list[tuple[Value, int]], axis: int, shape: Shape
-) -> View | None:
-    """Pieces of one spatial axis side by side: the parts of one map, or a map with its border."""
-    placed = []
-    for piece, start in spatial:
-        view = piece.views[which]
-        if view is None:
-            continue
-        placed.append((piece.shape[axis], _placed(view, axis, piece.shape, start, shape)))
-    size, main = max(placed, key=lambda p: p[0])
-    others = [(n, v) for n, v in placed if v is not main and v != main]
-    rest = [piece for piece, _ in data if all(piece is not s for s, _ in spatial)]
-    if sum(n for n, _ in others) * 2 >= size or any(p.views[which] is not None for p in rest):
-        return unknown("a concatenation of different maps along a spatial axis")
-    return main
-
-
-def _placed(view: View, axis: int, old: Shape, start: int, shape: Shape) -> View:
-    """A piece's view at its place in the whole."""
-    on = [d for d in view.digits if d.axis == axis]
-    if len(on) == 1 and on[0].inner == 1 and on[0].size == old[axis]:
-        return shifted(view, axis, old, start, shape[axis]) or view
-    digits = tuple(d._replace(offset=d.offset + start) if d.axis == axis else d for d in view.digits)
-    return view._replace(digits=digits)
+    axis, at, parts = call.arg("dim", 0) % len(call.shape), 0, list[Part]()
+    if not any(v.depends for v in call.inputs if v.shape != (0,)):
+        return pointwise(call)  # nothing but empty tensors, as where a detector found no object
+    for value in call.inputs:
+        if value.shape != (0,):
+            parts += laid(value, {axis: range(at, at + value.shape[axis])})
+            at += value.shape[axis]
+    views, flow, call.parts[0] = assembled(parts, call.shape)
+    return views, flow._replace(origin=object())
 
 
 def reduction(call: Call) -> Result:
@@ -188,7 +159,7 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
     if views == data.views:
         return views, data.flow._replace(depthwise=frozenset())
     whole = data.flow.whole or data
-    if any(v is not None and v.is_live for v in views):
+    if any(v is not None and v.digits for v in views):
         return views, fresh(data.flow, whole=whole)
     kinds = {v.pooled for v in views if v is not None}
     kind = kinds.pop() if len(kinds) == 1 else "other"
@@ -201,16 +172,53 @@ def _units(whole: Value) -> int:
     return math.prod({(d.axis, d.inner): n for d, n in per_axis.items()}.values())
 
 
-Side = tuple[Value, int, Sequence[int | None]]
-"""One side of a product: the tensor, the axis that is summed, which axis of the result each of its axes becomes."""
+def operands(call: Call) -> tuple[Value, Value]:
+    """The two tensors that a matrix product multiplies, by their names in its schema."""
+    for left, right in _OPERANDS:
+        if left in call.names and right in call.names:
+            sides = call.arg(left), call.arg(right)
+            if isinstance(sides[0], Handle) and isinstance(sides[1], Handle) and sides[0].value and sides[1].value:
+                return sides[0].value, sides[1].value
+    return call.inputs[-2], call.inputs[-1]
+
+
+_OPERANDS = (
+    ("mat1", "mat2"), ("batch1", "batch2"), ("mat", "vec"), ("self", "mat2"), ("self", "vec"), ("self", "tensor"),
+)  # fmt: skip
+
+
+def product_macs(call: Call) -> None:
+    """Each element of the result takes as many multiplications as there are terms in its sum."""
+    a, _ = operands(call)
+    terms = a.shape[-1] * (a.shape[0] if call.op == "addbmm" else 1)
+    call.macs = math.prod(call.shape) * terms
 
 
 def product(call: Call) -> Result:
-    """Matrix products: mm, addmm, bmm, baddbmm, mv, dot."""
-    a, b = call.inputs[-2], call.inputs[-1]
-    inner = a.shape[-1]
-    call.macs = math.prod(call.shape) * inner
+    """Matrix products: mm, addmm, bmm, baddbmm, mv, dot, with a summand or without."""
+    product_macs(call)
+    a, b = operands(call)
     call.label = "linear" if "weighted" in call.tags and not (a.depends and b.depends) else "matmul"
+    summand = next(
+        (v for v in call.inputs[:1] if v is not a and v.depends and call.op.startswith(("add", "badd"))), None
+    )
+    if not (a.depends or b.depends):
+        return pointwise(replace(call, inputs=[summand] if summand else call.inputs))
+    if call.op == "addbmm":
+        a, b = (replace(v, shape=v.shape[1:], views=_batch_summed(v)) for v in (a, b))
+    views, flow = _multiplied(call, a, b)
+    if summand is None:
+        return views, flow
+    data = [Value(call.shape, views, flow, None), summand]
+    return _combined(data, [views, _broadcast(summand.views, summand.shape, call.shape)], call.shape)
+
+
+def _batch_summed(value: Value) -> Views:
+    axes = without([0], len(value.shape))
+    return tuple(moved(reduced(v, [0], "mixed"), axes) for v in value.views)
+
+
+def _multiplied(call: Call, a: Value, b: Value) -> Result:
     left, right = len(a.shape) - 1, max(len(b.shape) - 2, 0)
     n = len(call.shape)
     parts: list[Side] = []
@@ -220,11 +228,9 @@ def product(call: Call) -> Result:
     if b.depends:
         batch = list(range(right))
         parts.append((b, right, [*batch, None, n - 1] if len(b.shape) > 1 else [None]))
-    if not parts:
-        return pointwise(call)
     if len(parts) == 1:
         return _weighted(call, *parts[0])
-    return _matched(call, parts)
+    return matched(parts)
 
 
 def _weighted(call: Call, value: Value, axis: int, axes: Sequence[int | None]) -> Result:
@@ -238,62 +244,6 @@ def _weighted(call: Call, value: Value, axis: int, axes: Sequence[int | None]) -
     if heads and call.label == "linear":
         heads = heads | {Head("linear", call)}
     return views, fresh(flow, heads=heads)
-
-
-def _matched(call: Call, parts: list[Side]) -> Result:
-    """A product of two tensors that both depend on the input, as attention has."""
-    rows, data = [], []
-    for value, axis, axes in parts:
-        views = tuple(moved(reduced(v, [axis], "mixed"), axes) for v in value.views)
-        rows.append(views)
-        data.append(value)
-    return attend(call, data, rows)
-
-
-def attend(call: Call, data: list[Value], rows: list[Views]) -> Result:
-    """Join what the sides of a product see; a side that was summed over all of space brings in the whole map."""
-    first, *others = rows
-    result: list[View | None] = []
-    context = any(v.flow.context for v in data)
-    for axis, base in enumerate(first):
-        view = base
-        for value, row in zip(data[1:], others, strict=True):
-            other, before = row[axis], value.views[axis]
-            if other is None:
-                continue
-            if view is not None and view.digits and other.digits and not _aligned(view, other):
-                other = reduced(other, [d.axis for d in other.digits if d not in view.digits], "mixed")
-            was_pooled = before is not None and not before.digits and before.pooled
-            if view is not None and view.is_live and was_pooled:
-                context = True
-                continue
-            if other is not None and not other.digits and other.pooled and view is not None and view.is_live:
-                context = True
-            view = join_views([(view,), (other,)])[0]
-        result.append(view)
-    flow = merge_flows([v.flow for v in data])
-    return tuple(result), fresh(flow, context=context)
-
-
-def _aligned(a: View, b: View) -> bool:
-    """Whether the digits of one are among those of the other."""
-    left, right = {d[:3] for d in a.digits}, {d[:3] for d in b.digits}
-    return left <= right or right <= left
-
-
-def attention(call: Call) -> Result:
-    """Fused scaled dot product attention over the last axis but one."""
-    query, key, value = call.inputs[:3]
-    n = len(query.shape)
-    call.macs = math.prod(query.shape) * key.shape[-2] + math.prod(query.shape[:-1]) * math.prod(
-        (key.shape[-2], value.shape[-1])
-    )
-    rows = [
-        tuple(reduced(v, [n - 1], "mixed") for v in query.views),
-        *(tuple(reduced(v, [n - 2, n - 1], "mixed") for v in side.views) for side in (key,)),
-        tuple(reduced(v, [n - 2], "mixed") for v in value.views),
-    ]
-    return attend(call, [query, key, value], rows)
 
 
 def _union(several: Iterable[frozenset[tuple[object, ...]]]) -> frozenset[tuple[object, ...]]:

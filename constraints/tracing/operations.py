@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
-from constraints.tracing import lookups, mixing, recurrent, reshaping, windows
-from constraints.tracing.mixing import Result, Results
-from constraints.tracing.values import Call
+from constraints.tracing import attention, lookups, mixing, recurrent, reshaping, windows
+from constraints.tracing.values import Call, Operation, Result, Results
 
-
-class Operation(NamedTuple):
-    """How an operation of the dispatcher is handled."""
-
-    rule: Callable[[Call], Result | Results]
-    label: str
-    """The name that people know it by."""
-    is_view: bool = False
-    """Whether its result shares its input's memory."""
+Rule = Callable[[Call], Result | Results]
 
 
-def _named(rule: Callable[[Call], Result | Results], names: str, label: str = "") -> dict[str, Operation]:
-    return {name: Operation(rule, label or name.lstrip("_")) for name in names.split()}
-
-
-def _views(rule: Callable[[Call], Result | Results], names: str) -> dict[str, Operation]:
-    return {name: Operation(rule, name.lstrip("_"), True) for name in names.split()}
+def _named(rule: Rule, names: str, label: str = "", cost: Callable[[Call], None] | None = None) -> dict[str, Operation]:
+    return {name: Operation(rule, label or name.lstrip("_"), cost) for name in names.split()}
 
 
 _POINTWISE = """
@@ -34,7 +20,7 @@ _POINTWISE = """
     erfc erfinv exp exp2 expm1 floor floor_divide fmax fmin fmod frac ge gelu glu_jvp gt hardshrink
     hardsigmoid hardswish hardtanh heaviside hypot isfinite isinf isnan le leaky_relu lerp lgamma log log10
     log1p log2 log_sigmoid_forward logaddexp logaddexp2 logical_and logical_not logical_or logical_xor logit lt
-    masked_fill maximum minimum mish mul nan_to_num native_dropout ne neg polar pow _prelu_kernel prelu
+    masked_fill maximum minimum mish mul nan_to_num native_dropout ne neg pow polar complex _prelu_kernel prelu
     reciprocal relu relu6 remainder round rrelu_with_noise rsqrt rsub selu sgn sigmoid sign signbit silu sin
     sinc sinh softplus softshrink special_erf special_expit sqrt square sub tan tanh threshold trunc where xlogy
     lift_fresh_copy _fake_quantize_per_tensor_affine_cachemask_tensor_qparams fake_quantize_per_channel_affine_cachemask
@@ -44,6 +30,7 @@ _REDUCTIONS = """
     mean sum amax amin max min prod var std var_mean std_mean norm linalg_vector_norm logsumexp any all argmax
     argmin count_nonzero aminmax median nansum nanmean
 """
+_MATRIX_PRODUCTS = "mm addmm bmm baddbmm addmv mv dot addbmm _int_mm _addmm_activation"
 _ATTENTIONS = """
     _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention
     _scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention
@@ -62,14 +49,14 @@ _PADDINGS = """
 OPERATIONS: dict[str, Operation] = {  # no composite that may return its argument itself: its parts tell what it did
     **_named(mixing.pointwise, _POINTWISE),
     **_named(mixing.reduction, _REDUCTIONS),
-    **_named(mixing.attention, _ATTENTIONS, "scaled_dot_product_attention"),
-    **_named(mixing.product, "mm addmm bmm baddbmm addmv mv dot addbmm", "matmul"),
+    **_named(attention.attention, _ATTENTIONS, "scaled_dot_product_attention"),
+    **_named(mixing.product, _MATRIX_PRODUCTS, "matmul", mixing.product_macs),
     **_named(mixing.concatenation, "cat", "cat"),
-    **_named(recurrent.recurrent, "lstm mkldnn_rnn_layer", "lstm"),
-    **_named(recurrent.recurrent, "gru"),
-    **_named(recurrent.recurrent, "rnn_tanh rnn_relu", "rnn"),
+    **_named(recurrent.recurrent, "lstm mkldnn_rnn_layer", "lstm", recurrent.macs),
+    **_named(recurrent.recurrent, "gru", "gru", recurrent.macs),
+    **_named(recurrent.recurrent, "rnn_tanh rnn_relu", "rnn", recurrent.macs),
     **_named(lookups.embedding, "embedding"),
-    **_named(mixing.softmax, "_softmax _log_softmax _safe_softmax"),
+    **_named(attention.softmax, "_softmax _log_softmax _safe_softmax"),
     **_named(
         mixing.normalisation,
         "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm "
@@ -79,7 +66,7 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(mixing.normalisation, "native_layer_norm", "layer_norm"),
     **_named(mixing.normalisation, "native_group_norm", "group_norm"),
     **_named(mixing.normalisation, "_fused_rms_norm", "rms_norm"),
-    **_named(windows.convolution, "convolution _convolution conv1d conv2d conv3d", "conv"),
+    **_named(windows.convolution, "convolution _convolution conv1d conv2d conv3d", "conv", windows.described),
     **_named(windows.average_pool, "avg_pool2d avg_pool3d"),
     **_named(windows.max_pool, "max_pool2d_with_indices", "max_pool2d"),
     **_named(windows.max_pool, "max_pool3d_with_indices", "max_pool3d"),
@@ -90,27 +77,31 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(windows.interpolation, _INTERPOLATIONS, "interpolate"),
     **_named(windows.padding, _PADDINGS, "pad"),
     **_named(windows.unfolded, "im2col", "unfold"),
+    **_named(windows.folded, "col2im", "fold"),
     **_named(reshaping.shuffled, "pixel_shuffle pixel_unshuffle"),
     **_named(reshaping.channels_shuffled, "channel_shuffle native_channel_shuffle"),
+    **_named(reshaping.gated_half, "glu"),
     **_named(reshaping.stack, "stack"),
     **_named(reshaping.roll, "roll"),
     **_named(reshaping.flip, "flip"),
     **_named(reshaping.repeat, "repeat"),
     **_named(reshaping.picked, "index_select index"),
+    **_named(reshaping.scattered, "slice_scatter select_scatter"),
+    **_named(reshaping.put, "index_put _index_put_impl index_copy index_add"),
     **_named(reshaping.same, "clone _to_copy"),
-    **_views(reshaping.same, "alias detach lift_fresh _reshape_copy"),
-    **_views(mixing.pointwise, "real imag"),
-    **_views(reshaping.reshape, "view _unsafe_view _reshape_alias"),
-    **_views(reshaping.restrided, "as_strided"),
-    **_views(reshaping.permute, "permute transpose t"),
-    **_views(reshaping.unsqueeze, "unsqueeze"),
-    **_views(reshaping.squeeze, "squeeze"),
-    **_views(reshaping.expand, "expand"),
-    **_views(reshaping.select, "select"),
-    **_views(reshaping.slice_, "slice"),
-    **_views(reshaping.split, "split split_with_sizes unsafe_split unsafe_split_with_sizes"),
-    **_views(reshaping.unbind, "unbind"),
-    **_views(reshaping.windows, "unfold"),
+    **_named(reshaping.same, "alias detach lift_fresh _reshape_copy"),
+    **_named(mixing.pointwise, "real imag tril triu"),
+    **_named(reshaping.reshape, "view _unsafe_view _reshape_alias"),
+    **_named(reshaping.restrided, "as_strided"),
+    **_named(reshaping.permute, "permute transpose t"),
+    **_named(reshaping.unsqueeze, "unsqueeze"),
+    **_named(reshaping.squeeze, "squeeze"),
+    **_named(reshaping.expand, "expand"),
+    **_named(reshaping.select, "select"),
+    **_named(reshaping.slice_, "slice"),
+    **_named(reshaping.taken, "split split_with_sizes unsafe_split unsafe_split_with_sizes"),
+    **_named(reshaping.taken, "unbind"),
+    **_named(reshaping.windows, "unfold"),
 }
 """What the trace knows; an operation that is not here is named in the warnings, and nothing is assumed about it."""
 
@@ -120,3 +111,21 @@ _CONSTANT = """
 """
 CONSTANT = frozenset(_CONSTANT.split())
 """Operations whose result depends on no value of their input."""
+
+BLANK = frozenset(
+    ["empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided", "resize"]
+)
+"""Operations that give memory as it is."""
+
+_NO_PRODUCTS = """
+    _pack_padded_sequence sort topk kthvalue mode cumsum cumprod cummax cummin logcumsumexp nonzero searchsorted
+    bucketize bincount histc
+    gather scatter scatter_add scatter_reduce take put index_fill
+    masked_select masked_scatter embedding _embedding_bag grid_sampler_2d grid_sampler_3d _grid_sampler_2d_cpu_fallback
+    affine_grid_generator _fft_r2c _fft_c2r _fft_c2c col2im max_unpool2d max_unpool3d _unique2 unique_dim
+    unique_consecutive isin copy _local_scalar_dense equal _has_compatible_shallow_copy_type set_ set resize resize_
+    torchvision::nms torchvision::roi_align torchvision::roi_pool torchvision::ps_roi_align torchvision::ps_roi_pool
+    fractional_max_pool2d fractional_max_pool3d diag_embed renorm rot90 trace
+"""
+NO_PRODUCTS = frozenset(_NO_PRODUCTS.split())
+"""Operations that have no rule here, and surely multiply no tensors in the sense of a matrix product."""

@@ -3,64 +3,84 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from constraints.receptive_field import Field
-from constraints.tracing.axes import Cut, Digit, Shape, View, unknown, written
-from constraints.tracing.operations import CONSTANT, OPERATIONS, Operation
+from constraints.tracing.axes import Digit, Shape, View, unknown
+from constraints.tracing.memory import is_stale, rebuilt, shared, write
+from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
 from constraints.tracing.values import (
+    FROM_NOWHERE,
+    MADE_OF_NUMBERS,
     Call,
     Flow,
     Handle,
+    Memory,
+    Operation,
     Storage,
     Value,
     Views,
+    fresh,
     join_views,
     merge_flows,
 )
 
 if TYPE_CHECKING:
-    from constraints.tracing.recorder import Frame, RecordedOperation, Run
+    from constraints.tracing.recorder import Frame, Operator, RecordedOperation, Run
 
-_HALF = 0.5
+_COPY = OPERATIONS["add"]._replace(label="copy")
+"""A copy takes each element as it is, and spreads over the shape of its target."""
+_OF_VALUES = frozenset(["bernoulli", "normal", "fill", "poisson"])
+"""Of the operations that make constants, those that may read tensors."""
 _STILL = Flow()
 """What a weight or a constant inherits: nothing."""
 _NO_PARAMS: frozenset[str] = frozenset()
-_HIDDEN_WRITE = "copy_: a write through a view that is no slice"
+_NOT_KNOWN = "what it does to the receptive field is not known"
 
 
 class Propagation:
     """What is known after all steps of a run."""
 
-    def __init__(self, run: Run) -> None:
-        """Follow the steps of ``run`` in their order."""
+    def __init__(self, run: Run, flat: Collection[int] = ()) -> None:
+        """Follow the steps of ``run`` in their order; the inputs of the numbers ``flat`` have no channel axis."""
         self.run = run
+        self.found_flat: set[int] = set()
+        """The inputs whose first windows slide over more axes than are behind a channel axis."""
         self.calls: list[Call] = []
         """The operations that depend on an input, views and copies aside."""
         self.reasons: dict[str, str] = {}
         """Why what an operation does is not known -> the operation."""
+        self.hidden: dict[str, str] = {}
+        """Why products or layers may be hidden -> which: "products", "linear" (behind a global pool too) or "layers"."""
+        self.read: list[Value] = []
+        """What was read from tensors that depend on an input, as numbers or arrays."""
+        self.decided: list[str] = []
+        """Where values of the input were read, by which the code may decide what runs."""
+        self.read_by = ""
+        """Where that was first."""
         self.storages: list[Storage] = []
         self.end = len(run.steps)
-        self.spans = _spans([h.shape for h in run.inputs])
+        self.spans = _spans([h.shape for h in run.inputs], flat)
         """For each input the indices of its spatial axes among all of them."""
         self._nothing: Views = (None,) * sum(len(span) for span in self.spans)
         self._charged: set[str] = set()
         self.inputs = [self._enter(handle, span) for handle, span in zip(run.inputs, self.spans, strict=True)]
         for index, step in enumerate(run.steps, 1):
-            if step.inputs:
+            if step.inputs or step.returned:
                 self._follow(index, step)
             else:
                 self._enter_new(index, step)
-        self.outputs = [h.value for h in run.outputs if h.value is not None]
+        self.outputs = [self._read(h, 0) for h in run.outputs]
 
     def _enter(self, handle: Handle, span: range) -> Value:
         views = list(self._nothing)
-        for i, at in enumerate(span):
-            views[at] = View(Field(), (Digit(i + 2, 1, handle.shape[i + 2], 1),), extent=handle.shape[i + 2])
+        first = len(handle.shape) - len(span)
+        for axis, at in enumerate(span, first):
+            views[at] = View(Field(), (Digit(axis, 1, handle.shape[axis], 1),), extent=handle.shape[axis])
         value = Value(handle.shape, tuple(views), Flow(origin=object()), self._store(0, handle, handle.shape))
-        if self._is_map(value.views):
-            value.flow = value.flow._replace(map=value)
+        self._note_map(value)
         handle.value = value
         return value
 
@@ -68,40 +88,101 @@ class Propagation:
         """Tensors that were made from nothing."""
         for handle, shape in zip(step.outputs, step.shapes, strict=True):
             if handle.name is None:
-                handle.value = Value(shape, self._nothing, _STILL, self._store(index, handle, shape), index)
+                storage = self._store(index, handle, shape)
+                views, flow = self._blank(step, shape) if step.operator.op in BLANK else (self._nothing, _STILL)
+                handle.value = Value(shape, views, flow, storage, index)
+
+    def _blank(self, step: RecordedOperation, shape: Shape) -> tuple[Views, Flow]:
+        """Memory that was not written to yet: who reads it, reads what no recorded operation put there."""
+        if 0 in shape:
+            return self._nothing, _STILL
+        place = f" in {step.frame.path}" if step.frame.path else ""
+        why = f"{step.operator.op}{place}: memory that no recorded operation wrote to"
+        return (unknown(why),) * len(self._nothing), Flow(origin=object(), poison=frozenset([why]))
 
     def _follow(self, index: int, step: RecordedOperation) -> None:
         """Give the results of a step their values."""
+        operator, depends = step.operator, False
+        inputs = [self._read(handle, index) for handle in step.inputs]
+        op, operation = operator.op, operator.operation
         if not step.outputs:
+            self._note_read(step, inputs)
             return
-        operator, inputs, depends = step.operator, [], False
-        for handle in step.inputs:
-            value = handle.value
-            if value is None:
-                value = handle.value = self._weight(handle)
-            elif value.storage is not None:
-                value.storage.last = index
+        if op == "copy":  # copy_(target, source): the target is what the source is now
+            inputs, operation = inputs[1:2], _COPY
+        elif op in CONSTANT:
+            inputs = _read_by_constant(operator, inputs)
+        elif op == "changed":
+            inputs = [*inputs, *self.read]
+        elif op == "set_data":  # x.data = y: x has y's memory from here on
+            step.outputs[0].memory = step.outputs[0].value = None
+        if step.returned and self.read:
+            inputs = [*inputs, self._returned((), index)]
+        for value in inputs:
             depends = depends or value.flow.origin is not None
-            inputs.append(value)
-        operation = operator.operation
-        if operator.op == "copy":  # copy_(target, source): the target is what the source is now
-            inputs, operation = inputs[1:2], OPERATIONS["clone"]
-            depends = inputs[0].depends
-        call = Call(
-            index, operator.op, step.frame.path, (), step.args, step.kwargs, operator.names, inputs, step.shapes[0]
-        )
-        if depends and operator.op not in CONSTANT:
-            self._settle(call, step, operation)
+            if value.flow.poison:
+                self.reasons.update(dict.fromkeys(value.flow.poison.difference(self.reasons), op))
+        call = Call(index, op, step.frame.path, (), step.args, step.kwargs, operator.names, inputs, step.shapes[0])
+        if depends:
+            self._settle(call, step, _COPY if op in CONSTANT and not operator.is_view else operation)
         else:
-            self._settle_constant(call, step, operation)
+            self._settle_constant(call, step)
+
+    def _note_read(self, step: RecordedOperation, inputs: Sequence[Value]) -> None:
+        """Values leave the run: what comes back from outside may depend on them."""
+        found = [v for v in inputs if v.depends]
+        if found and not self.read:
+            self.read_by = step.frame.path
+        if found and step.operator.op != "read":
+            self.decided.append(step.frame.path)
+        self.read += found
+
+    def _returned(self, shape: Shape, index: int) -> Value:
+        """The value of what was made of numbers that were read before."""
+        place = f" in {self.read_by}" if self.read_by else ""
+        views, flow = self._of_anything(self.read, f"values that were read from a tensor{place} and came back")
+        value = Value(shape, views, flow, None, index)
+        self._note_map(value)
+        return value
+
+    def _read(self, handle: Handle, index: int) -> Value:
+        """The value of a tensor that a step reads."""
+        if handle.memory is not None and is_stale(handle):
+            self._work_out(handle, handle.memory)
+        value = handle.value
+        if value is None:
+            value = handle.value = self._appeared(handle, index)
+        elif value.storage is not None:
+            value.storage.last = max(value.storage.last, index)
+        return value
+
+    def _work_out(self, handle: Handle, memory: Memory) -> None:
+        """The value of a tensor whose memory was written to through another one."""
+        handle.version = memory.version
+        if handle.base is None or handle.made is None:
+            value = rebuilt(memory)
+            self._note_map(value)
+            handle.value = value
+            return
+        base = self._read(handle.base, 0)
+        call, operation, which = handle.made
+        again = replace(call, inputs=[base, *call.inputs[1:]], index=base.index, parts={}, tags=set(call.tags))
+        if not base.depends:
+            handle.value = Value(call.shape, self._nothing, _STILL, base.storage, base.index, base.params)
+            return
+        outcome = self._outcome(again, operation)
+        views, flow = outcome[which] if isinstance(outcome, list) else outcome
+        shape = handle.value.shape if handle.value else handle.shape
+        handle.value = self._made(again, which, shape, views, flow, base.storage)
 
     def _settle(self, call: Call, step: RecordedOperation, operation: Operation | None) -> None:
         """Values that depend on an input."""
         self._identify(call, step.frame)
         outcome = self._outcome(call, operation)
-        is_view = operation is not None and operation.is_view
+        if step.operator.hides:
+            self._note_hidden(call, step)
         several: Sequence[tuple[Views, Flow]] | None = outcome if isinstance(outcome, list) else None
-        target = step.inputs[0] if step.operator.mutates else None
+        is_view = step.operator.is_view
         for i, (handle, shape) in enumerate(zip(step.outputs, step.shapes, strict=True)):
             is_auxiliary = i > 0 and several is None
             if is_auxiliary and 0 in shape:
@@ -109,16 +190,39 @@ class Propagation:
             if several is not None and i >= len(several):
                 break
             views, flow = several[i] if several is not None else outcome
-            old = handle.value if handle is target else call.inputs[0] if is_view else None
-            storage = old.storage if old is not None else None
-            if storage is None:
-                storage = self._store(call.index, handle, shape)
-                storage.is_auxiliary = is_auxiliary
-            value = self._made(call, shape, views, flow, storage)
+            storage = self._storage_of(handle, step, call, i, shape)
+            value = self._made(call, i, shape, views, flow, storage)
             call.out = call.out or value
-            self._attach(handle, value, step, _cut(call) if is_view else None, is_view)
+            if handle.value is not None or (step.targets and _is_in(handle, step.targets)):
+                write(handle, value)
+            else:
+                handle.value = value
+                if is_view:
+                    shared(step.inputs[0], handle, call, operation, i)
         if not is_view and call.op != "clone":
             self.calls.append(call)
+        if call.kernel:
+            self._note_flat(call)
+
+    def _note_flat(self, call: Call) -> None:
+        """Find inputs without a channel axis: a spectrogram, or a waveform."""
+        data, n = call.inputs[0], len(call.kernel)
+        if data.flow.path is not None or data.flow.heads:
+            return
+        for i, span in enumerate(self.spans):
+            if any(data.views[at] for at in span) or not span:
+                if len(span) < n <= len(self.inputs[i].shape) - 1 and len(self.spans) == 1:
+                    self.found_flat.add(i)
+
+    def _storage_of(self, handle: Handle, step: RecordedOperation, call: Call, which: int, shape: Shape) -> Storage:
+        """The memory of a result: that of what it was written to or is a view of, or new."""
+        is_written = bool(step.targets) and _is_in(handle, step.targets)
+        value = handle.value if is_written else call.inputs[0] if step.operator.is_view else None
+        if value is not None and value.storage is not None:
+            return value.storage
+        storage = self._store(call.index, handle, shape)
+        storage.is_auxiliary = which > 0 and not step.operator.is_view and not step.targets
+        return storage
 
     def _outcome(self, call: Call, operation: Operation | None) -> Any:
         """What the rule says; what it cannot tell is noted with its reason."""
@@ -126,23 +230,56 @@ class Propagation:
             return self._not_known(call)
         call.label = operation.label
         outcome = operation.rule(call)
-        first: Views = outcome[0][0] if isinstance(outcome, list) else outcome[0]
-        for i, view in enumerate(first):
-            if view is not None and view.unknown and not any(_is_unknown(v.views[i]) for v in call.inputs):
-                self.reasons.setdefault(f"{call.name_and_label}: {view.unknown}", view.unknown)
+        for value in call.inputs:
+            if value.flow.poison:
+                outcome = [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
+                break
+        if isinstance(outcome, list):
+            return [(self._placed(call, views), flow) for views, flow in outcome]
+        for view in outcome[0]:
+            if view is not None and (view.unknown or view.blurred):
+                return self._placed(call, outcome[0]), outcome[1]
         return outcome
 
+    def _placed(self, call: Call, views: Views) -> Views:
+        """The views, where something became unknown here with the operation and its place in the reason."""
+        for i, view in enumerate(views):
+            if view is None or not (view.unknown or view.blurred):
+                continue
+            known = {why for v in call.inputs if (u := v.views[i]) is not None for why in (u.unknown, u.blurred)}
+            if view.unknown and view.unknown not in known:
+                why = f"{call.name_and_label}: {view.unknown}"
+                self.reasons.setdefault(why, call.op)
+                views = (*views[:i], view._replace(unknown=why), *views[i + 1 :])
+            elif view.blurred and view.blurred not in known:
+                view = view._replace(blurred=f"{call.name_and_label}: {view.blurred}")
+                views = (*views[:i], view, *views[i + 1 :])
+        return views
+
     def _not_known(self, call: Call) -> tuple[Views, Flow]:
-        call.label = call.op
-        why = "what it does to the receptive field is not known"
-        reason = f"{call.name_and_label}: {why}"
+        """Anything may come of anything; but what sees the same wherever it is still sees no more than that."""
+        call.label = call.op.lstrip("_")
+        reason = f"{call.name_and_label}: {_NOT_KNOWN}"
         self.reasons.setdefault(reason, call.op)
         if "max_pool" in call.op:
             call.tags.add("max_pool")
-        flow = merge_flows([v.flow for v in call.inputs if v.depends])
-        touched = [any(v.views[i] is not None for v in call.inputs) for i in range(len(self._nothing))]
-        views = tuple(unknown(reason) if t else None for t in touched)
-        return views, flow._replace(origin=object(), depthwise=frozenset(), whole=None)
+        return self._of_anything([v for v in call.inputs if v.depends], reason)
+
+    def _note_hidden(self, call: Call, step: RecordedOperation) -> None:
+        """An operation that is not known may multiply its operands: those of the kind of number that it gives."""
+        reason = f"{call.name_and_label}: how many multiplications it takes is not known"
+        if not step.operator.is_of_torch:
+            self.hidden[reason] = "layers"
+            return
+        kinds = {h.kind for h in step.outputs} - {"truth"}
+        if any(h.kind in kinds for h in step.inputs):
+            behind = any(v.flow.heads for v in call.inputs)
+            self.hidden.setdefault(reason, "linear" if behind else "products")
+
+    def _of_anything(self, data: Sequence[Value], reason: str) -> tuple[Views, Flow]:
+        flow = merge_flows([v.flow for v in data])
+        views = tuple(_mixed([v for value in data if (v := value.views[i])], reason) for i in range(len(self._nothing)))
+        return views, fresh(flow)
 
     def _identify(self, call: Call, frame: Frame) -> None:
         """Tell which layer a call belongs to, and charge its parameters to the first call that uses them."""
@@ -155,74 +292,61 @@ class Propagation:
             return
         weights = named[0].union(*named[1:])
         call.tags.add("weighted")
-        if not frame.is_leaf:
-            call.key = (call.op, *sorted(weights))
+        call.key = (call.op, weights)
         new = weights - self._charged
         self._charged |= new
         call.params = sum(self.run.parameters[name].numel() for name in new)
 
-    def _settle_constant(self, call: Call, step: RecordedOperation, operation: Operation | None) -> None:
+    def _settle_constant(self, call: Call, step: RecordedOperation) -> None:
         """Values that depend on no input: made from parameters only (weights), or new."""
-        is_new = call.op in CONSTANT
-        params = _NO_PARAMS if is_new else _NO_PARAMS.union(*(v.params for v in call.inputs))
-        is_weight = not is_new and any(v.storage is None for v in call.inputs)
-        is_view = operation is not None and operation.is_view
-        target = step.inputs[0] if step.operator.mutates else None
-        for handle, shape in zip(step.outputs, step.shapes, strict=True):
-            if handle.name is not None or (handle is target and not is_new):
-                continue
-            old, storage = handle.value, None
+        operator = step.operator
+        is_new = not call.inputs
+        params = _NO_PARAMS.union(*(v.params for v in call.inputs))
+        is_weight = not is_new and all(v.storage is None for v in call.inputs)
+        if not is_weight and operator.operation is not None and operator.operation.cost is not None:
+            self._identify(call, step.frame)  # a state of zeros, say, that is multiplied all the same
+            call.label = operator.operation.label
+            operator.operation.cost(call)
+            self.calls.append(call)
+        for i, (handle, shape) in enumerate(zip(step.outputs, step.shapes, strict=True)):
+            if handle.name is not None and not (handle.value is not None and handle.value.depends):
+                continue  # a parameter or a buffer stays one
+            storage = None
             if not is_weight:
-                storage = call.inputs[0].storage if is_view else old.storage if old else None
+                storage = self._storage_of(handle, step, call, i, shape) if call.inputs or handle.value else None
                 storage = storage or self._store(call.index, handle, shape)
-            handle.value = Value(shape, self._nothing, _STILL, storage, call.index, params)
-            handle.base, handle.cut = (step.inputs[0], _cut(call)) if is_view else (None, None)
+            is_blank = call.op in BLANK
+            views, flow = self._blank(step, shape) if is_blank else (self._nothing, _STILL)
+            value = Value(shape, views, flow, storage, call.index, params)
+            if _is_in(handle, step.targets):
+                write(handle, value)
+            else:
+                handle.value = value
+                if operator.is_view and step.inputs:
+                    shared(step.inputs[0], handle, call, operator.operation, i)
 
-    def _made(self, call: Call, shape: Shape, views: Views, flow: Flow, storage: Storage) -> Value:
-        value, data = Value(shape, views, flow, storage, call.index), call.inputs[0]
+    def _made(self, call: Call, which: int, shape: Shape, views: Views, flow: Flow, storage: Storage | None) -> Value:
+        data = call.inputs[0]
         is_same = views is data.views  # as norms and activations leave them
-        whys = () if is_same else [v.unknown for v in views if v is not None and v.unknown]
-        if whys and not flow.poison.issuperset(whys):
-            value.flow = flow._replace(poison=flow.poison.union(whys))
-        elif data.flow.map is data if is_same else self._is_map(views):
+        parts = call.parts.get(which) or (data.parts if is_same and flow is data.flow else ())
+        value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts)
+        if is_same and data.flow.map is data:
+            self._note_map(value, is_map=True)
+        elif not is_same:
+            self._note_map(value)
+        return value
+
+    def _note_map(self, value: Value, is_map: bool = False) -> None:
+        """Let a value that is a map, or of which nothing can be known, be the latest map on its way."""
+        flow = value.flow
+        for view in () if is_map else value.views:
+            if view is not None and view.unknown:
+                flow = value.flow = flow._replace(poison=flow.poison.union([view.unknown]))
+                is_map = is_map or view.is_lost
+        if is_map or self._is_map(value.views):
             heads = frozenset(h.inside() for h in flow.heads) if flow.heads else flow.heads
             origin, depthwise, path, _, context, _, whole, total, poison = flow
             value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison)
-        return value
-
-    def _attach(self, handle: Handle, value: Value, step: RecordedOperation, cut: Cut | None, is_view: bool) -> None:
-        if handle.value is None:
-            handle.value, handle.cut = value, cut
-            handle.base = step.inputs[0] if is_view else None
-            return
-        handle.value = value
-        while handle.base is not None:  # written through a slice: the tensor behind it changed too
-            self._write_back(handle, handle.base)
-            handle = handle.base
-
-    def _write_back(self, part: Handle, whole: Handle) -> None:
-        before, after = whole.value, part.value
-        if before is None or after is None:
-            return
-        if part.cut is None and before.shape == after.shape:
-            views: Views = after.views
-        elif part.cut is None:
-            views = tuple(v and unknown(_HIDDEN_WRITE) for v in after.views)
-            self.reasons.setdefault(_HIDDEN_WRITE, "copy")
-        else:
-            views = tuple(written(v, part.cut, before.shape) for v in after.views)
-        share = part.cut.share(before.shape, views) if part.cut else 1.0
-        if before.depends and share < _HALF <= whole.covered:
-            return  # a border of a map that is there already
-        flows = [after.flow]
-        if before.depends and not whole.covered < _HALF <= share:
-            views, flows = join_views([before.views, views]), [before.flow, after.flow]
-        whole.covered = max(whole.covered, share)
-        storage = before.storage or after.storage
-        value = Value(before.shape, views, merge_flows(flows), storage, self.end)
-        if self._is_map(views):
-            value.flow = value.flow._replace(map=value)
-        whole.value = value
 
     def _is_map(self, views: Views) -> bool:
         """Whether every spatial axis of some input has a tensor axis of its own."""
@@ -230,7 +354,7 @@ class Propagation:
             axes = set()
             for i in span:
                 view = views[i]
-                if view is None or len(view.digits) != 1:
+                if view is None or len(view.digits) != 1 or view.other or view.swept or view.blurred:
                     break
                 digit = view.digits[0]
                 if digit.inner != 1 or digit.offset:
@@ -240,9 +364,23 @@ class Propagation:
                 return True
         return False
 
-    def _weight(self, handle: Handle) -> Value:
-        """The value of a parameter, a buffer or a constant from outside."""
-        params = frozenset([handle.name]) if handle.name else _NO_PARAMS
+    def _appeared(self, handle: Handle, index: int) -> Value:
+        """The value of a tensor that no recorded operation made."""
+        if handle.source == MADE_OF_NUMBERS and self.read:
+            value = self._returned(handle.shape, index)
+            value.storage = self._store(index, handle, handle.shape)
+            return value
+        if handle.source == FROM_NOWHERE:
+            why = f"{FROM_NOWHERE}: it may come from another thread, or from code that torch does not see"
+            self.hidden[why] = "layers"
+            flow = Flow(origin=object(), poison=frozenset([why]))
+            return Value(
+                handle.shape, (unknown(why),) * len(self._nothing), flow, self._store(index, handle, handle.shape)
+            )
+        registered = handle.tied or handle
+        if handle.tied is not None:
+            self._read(handle.tied, index)
+        params = frozenset([registered.name]) if registered.name else _NO_PARAMS
         return Value(handle.shape, self._nothing, _STILL, None, 0, params)
 
     def _store(self, index: int, handle: Handle, shape: Shape) -> Storage:
@@ -251,30 +389,56 @@ class Propagation:
         return storage
 
 
-def _is_unknown(view: View | None) -> bool:
-    return view is not None and bool(view.unknown)
+def propagated(run: Run) -> Propagation:
+    """What is known after all steps of a run, be its inputs maps with a channel axis or without."""
+    known = Propagation(run)
+    if not known.found_flat:
+        return known
+    handles = {id(h): h for step in run.steps for h in (*step.inputs, *step.outputs)}
+    for handle in (*handles.values(), *run.inputs, *run.outputs, *run.weights):
+        handle.value = handle.memory = handle.base = handle.made = None
+        handle.version = 0
+    return Propagation(run, known.found_flat)
 
 
-def _cut(call: Call) -> Cut | None:
-    """Which part of its base a slice or a selection is."""
-    if call.op not in ("slice", "select"):
+def _is_in(handle: Handle, several: Sequence[Handle]) -> bool:
+    return any(handle is h for h in several)
+
+
+def _read_by_constant(operator: Operator, inputs: list[Value]) -> list[Value]:
+    """The tensors of which a new one takes the values, not only the shape."""
+    if operator.op in _OF_VALUES:
+        return inputs[1:] if operator.writes or operator.op == "fill" else inputs
+    return []
+
+
+def _mixed(views: Sequence[View], reason: str) -> View | None:
+    """What a function of any kind sees along an axis of which it reads tensors."""
+    if not views:
         return None
-    shape, args = call.inputs[0].shape, call.args
-    axis = args[1] % len(shape) if len(args) > 1 else 0
-    size = shape[axis]
-    if call.op == "select":
-        return Cut(axis, args[2] % size, 1, 1, True)
-    start = (args[2] if len(args) > 2 else None) or 0
-    start = min(max(start + size if start < 0 else start, 0), size)
-    return Cut(axis, start, args[4] if len(args) > 4 else 1, call.shape[axis])
+    lost = next((v.unknown for v in views if v.unknown), "")
+    if lost or any(v.digits for v in views):
+        return unknown(lost or reason)
+    result = join_views([(v,) for v in views])[0]
+    return result._replace(pooled="mixed") if result and result.pooled else result
 
 
-def _spans(shapes: Sequence[Shape]) -> list[range]:
+def _spread(call: Call, outcome: tuple[Views, Flow]) -> tuple[Views, Flow]:
+    """What is not known of an operand is not known of the result; no rule may lose it."""
+    views, flow = outcome
+    for i, view in enumerate(views):
+        whys = [u.unknown for v in call.inputs if (u := v.views[i]) is not None and u.unknown and not u.pooled]
+        if whys and not (view is not None and view.unknown):
+            views = (*views[:i], unknown(whys[0]), *views[i + 1 :])
+    return views, flow
+
+
+def _spans(shapes: Sequence[Shape], flat: Collection[int]) -> list[range]:
     spans, at = [], 0
     is_spread = any(max(shape[2:], default=1) > 1 for shape in shapes)
-    for shape in shapes:
-        is_point = is_spread and max(shape[2:], default=1) == 1  # a scale beside an image, say
-        n = 0 if is_point else max(len(shape) - 2, 0)
+    for i, shape in enumerate(shapes):
+        is_point = is_spread and max(shape[2:], default=1) == 1 and i not in flat  # a scale beside an image, say
+        n = 0 if is_point else max(len(shape) - (1 if i in flat else 2), 0)
         spans.append(range(at, at + n))
         at += n
     return spans

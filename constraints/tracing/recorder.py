@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property, wraps
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -16,16 +17,22 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from constraints.faults import hands_over
+from constraints.operators import STAND_INS
 from constraints.tracing.axes import Shape
+from constraints.tracing.boundary import kept_by, known_to, tensors_in, watched
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
 from constraints.tracing.modes import modes_kept
-from constraints.tracing.operations import CONSTANT, OPERATIONS, Operation
-from constraints.tracing.values import Handle
+from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
+from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, Handle, Operation
 
 _HANDLE = "_traced_handle"
+_storage = torch._C.TensorBase.untyped_storage  # not the one that is watched
 _FLOAT32_BYTES = 4
+_TWO_CHANNEL_AXES = 2
 _TOLD_OTHERWISE = ("padding", "vec")
 """Overloads that torch works out first: padding in words, sizes or factors as a list."""
+_HIDDEN_VIEWS = ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes")
+"""Views that do not say so in their schema."""
 _BATCH_NORMS, _IS_TRAINING = ("native_batch_norm", "batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), 5
 """Operations that write to their running statistics and do not say so; the place of the argument that makes them."""
 _NO_KWARGS: Mapping[str, Any] = {}
@@ -39,9 +46,21 @@ class Operator(NamedTuple):
     """Place of each argument in its schema."""
     operation: Operation | None
     """Its rule; None where it is not known."""
-    mutates: bool
+    writes: tuple[int | str, ...]
+    """The arguments that it writes to, by place or, in one of ``out``'s kind, by name."""
+    is_view: bool
+    """Whether its result shares the memory of its first argument."""
     decomposes: bool
     """Whether it is run as the operations that torch writes it in."""
+    lifts: bool = False
+    """Whether it takes a tensor in that Python's numbers or an array were made into."""
+    hides: bool = False
+    """Whether it is not known, and may hold products of tensors."""
+
+    @property
+    def is_of_torch(self) -> bool:
+        """Whether it is one of torch's own."""
+        return "::" not in self.op
 
 
 class Frame:
@@ -67,6 +86,10 @@ class RecordedOperation(NamedTuple):
     shapes: Sequence[Shape]
     """The shapes of the outputs, which an operation in place may change."""
     frame: Frame
+    targets: Sequence[Handle] = ()
+    """Of the outputs, the tensors that were there before and were written to."""
+    returned: bool = False
+    """Whether it takes a number that was read from a tensor before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,15 +132,13 @@ def record(
     ``hidden`` are the paths of modules that are not registered. ``watch`` is entered around the run, with the steps
     as they come.
     """
-    recorder = _Recorder({path: module for path, module in modules.items() if path not in hidden}, autograd)
-    entered = [recorder.handle(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
+    recorder = _Recorder(modules, autograd, hidden)
+    entered = [recorder.entered(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
     watching = watch(recorder.steps) if watch else nullcontext()
-    below = nullcontext() if autograd else torch._C._AutoDispatchBelowAutograd()
     try:
-        with modes_kept(), torch.no_grad(), _naming(modules, recorder.stack), below, watching, recorder:
-            output = called(model, args, kwargs)
-        outputs = [t for t in tree_leaves(output) if isinstance(t, torch.Tensor)]
-        left = [recorder.handle(t) for t in outputs]
+        with modes_kept(), _naming(modules, recorder), watched(recorder), recorder.following(), watching:
+            outputs = tensors_in(called(model, args, kwargs))  # a generator runs here
+        left = [recorder.left(t) for t in outputs]
     except Exception as error:
         if recorder.wants_gradients:
             raise WantsGradientsError from error
@@ -134,16 +155,16 @@ def record(
         parameters=recorder.parameters,
         weights=tuple(recorder.weights.values()),
         uncounted=recorder.uncounted,
-        unregistered=recorder.unregistered(modules, hidden),
+        unregistered=recorder.unregistered(),
     )
 
 
 @contextmanager
-def _naming(modules: Mapping[str, nn.Module], stack: list[Frame]) -> Iterator[None]:
-    """Keep on ``stack`` the module that runs, by wrappers around the forward methods."""
+def _naming(modules: Mapping[str, nn.Module], recorder: _Recorder) -> Iterator[None]:
+    """Let ``recorder`` know which module runs, by wrappers around the forward methods."""
     own = [(m, m.__dict__.get("forward")) for m in dict.fromkeys(modules.values())]
     for path, module in modules.items():
-        module.__dict__["forward"] = _named(module.forward, path, not module._modules, stack)
+        module.__dict__["forward"] = _named(module.forward, path, not module._modules, recorder)
     try:
         yield
     finally:
@@ -153,9 +174,14 @@ def _naming(modules: Mapping[str, nn.Module], stack: list[Frame]) -> Iterator[No
                 module.__dict__["forward"] = forward
 
 
-def _named(forward: Callable[..., Any], path: str, is_leaf: bool, stack: list[Frame]) -> Callable[..., Any]:
+def _named(forward: Callable[..., Any], path: str, is_leaf: bool, recorder: _Recorder) -> Callable[..., Any]:
+    here = recorder.here
+
     @hands_over
     def named(*args: Any, **kwargs: Any) -> Any:
+        stack = here.stack
+        if not stack:  # in a thread that was running before
+            return recorder.follow(named)(*args, **kwargs)
         stack.append(Frame(path, is_leaf))
         try:
             return forward(*args, **kwargs)
@@ -166,9 +192,12 @@ def _named(forward: Callable[..., Any], path: str, is_leaf: bool, stack: list[Fr
     return named
 
 
-def handle_of(tensor: torch.Tensor) -> Handle | None:
-    """The handle that a tensor carries; None where no step of the run made it."""
-    return vars(tensor).get(_HANDLE)
+class _Here(threading.local):
+    """What is known of one thread."""
+
+    def __init__(self) -> None:
+        self.stack: list[Frame] = []
+        """The modules that are running, the innermost last; empty where the thread is not followed."""
 
 
 class _Recorder(TorchDispatchMode):
@@ -181,23 +210,103 @@ class _Recorder(TorchDispatchMode):
         """Keep the mode out of the compiler's wrapper, which costs an import of a second and time on every call."""
         return False
 
-    def __init__(self, modules: Mapping[str, nn.Module], has_autograd: bool) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], has_autograd: bool, hidden: Collection[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.steps: list[RecordedOperation] = []
+        self.is_over = False
         self.has_autograd = has_autograd
         self.wants_gradients = False
-        self.stack = [Frame("", False)]
-        self.parameters: dict[str, torch.Tensor] = {}
         self.uncounted: dict[str, str] = {}
+        self.here = _Here()
+        self.parameters: dict[str, torch.Tensor] = {}
         self.weights: dict[int, Handle] = {}
         """Identity of a parameter or buffer -> its handle, which it does not carry."""
         self._registered: list[torch.Tensor] = []
-        self._register(modules)
-        self._memories: dict[int, list[torch.Tensor]] = {}
-        self._placed = 0
-        """How many tensors ``_memories`` holds."""
+        self._hidden = {path: modules[path] for path in hidden}
+        self._register({path: module for path, module in modules.items() if path not in hidden})
         self._overwritten: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
         self._outside: list[torch.Tensor] = []
+        self._places: dict[int, list[torch.Tensor]] = {}
+        """Place in memory -> the tensors from outside that are there, of the first ``_placed``."""
+        self._placed = 0
+        self._modules = modules
+        self._kept = kept_by(modules.values())
+        self._numbers: set[float] = set()
+        """What was read from tensors."""
+        self._exported: list[tuple[torch.Tensor, torch.Tensor]] = []
+        """Tensors whose memory others may write to, and what they held."""
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Record the operations of this thread."""
+        autograd = nullcontext() if self.has_autograd else torch._C._AutoDispatchBelowAutograd()
+        with torch.no_grad(), autograd, self:
+            self.here.stack.append(Frame("", False))
+            try:
+                yield
+            finally:
+                self.here.stack.clear()
+
+    def is_followed(self) -> bool:
+        """Whether the operations of this thread are recorded."""
+        return bool(self.here.stack)
+
+    def follow(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, whose operations are recorded in whatever thread runs it."""
+
+        @wraps(run)
+        @hands_over
+        def followed(*args: Any, **kwargs: Any) -> Any:
+            if self.here.stack or self.is_over:
+                return run(*args, **kwargs)
+            with self.following():
+                return run(*args, **kwargs)
+
+        return followed
+
+    def read(self, tensor: torch.Tensor) -> None:
+        """Note that values of a tensor leave the run."""
+        self._note(_READ, [self.handle(tensor)])
+        if tensor.is_meta:
+            return  # without values nothing can be written from outside
+        with torch.utils._python_dispatch._disable_current_modes():
+            self._exported.append((tensor, tensor.detach().clone()))
+
+    def rewrapped(self, tensor: torch.Tensor, again: torch.Tensor) -> None:
+        """Note that a tensor was given another type."""
+        if again is not tensor:
+            held = self._new(again, tuple(again.shape))
+            again.__dict__[_HANDLE] = held
+            self._note(_ALIAS, [self.handle(tensor)], [held], [tuple(again.shape)])
+
+    def copied(self, handle: Handle) -> Handle:
+        """The handle of a deep copy."""
+        copy = Handle(self, handle.shape, handle.itemsize, handle.kind)
+        self._note(_CLONE, [handle], [copy], [handle.shape])
+        return copy
+
+    def _note(
+        self,
+        operator: Operator,
+        inputs: list[Handle],
+        outputs: Sequence[Handle] = (),
+        shapes: Sequence[Shape] = (),
+        targets: Sequence[Handle] = (),
+    ) -> None:
+        frame = self.here.stack[-1]
+        self.steps.append(RecordedOperation(operator, inputs, _NO_KWARGS, inputs, outputs, shapes, frame, targets))
+
+    def entered(self, tensor: torch.Tensor) -> Handle:
+        """The handle of an input."""
+        self._outside.append(tensor)
+        handle = tensor.__dict__[_HANDLE] = self._new(tensor, tuple(tensor.shape))
+        return handle
+
+    def left(self, tensor: torch.Tensor) -> Handle:
+        """The handle of an output."""
+        if self._exported:
+            self._note_changes()
+        return self.handle(tensor)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -206,22 +315,108 @@ class _Recorder(TorchDispatchMode):
         if is_higher_order(func):
             return run_in_parts(func, args, kwargs or {}, self)
         operator = _looked_up(func)
+        if types and any(t.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for t in types):
+            return NotImplemented  # a subclass says itself which operations it stands for
         if operator.decomposes:
             with self:
                 return _in_parts(func, *args, **(kwargs or {}))
+        if STAND_INS and operator.operation is None and (stand_in := STAND_INS.get(func._schema.name)):
+            with self:
+                made = _ran(stand_in, args, kwargs)
+            return made if func._schema.returns else None
         if torch.is_grad_enabled() and not self.has_autograd:
             self.wants_gradients = True
+        if self._exported:
+            self._note_changes()
+        if operator.lifts:
+            self._lifted(args[0])
+        if operator.op in CONVOLUTIONS:
+            self._look_at_kernel(args[1])
         inputs: list[Handle] = []
         held = self._held(args, inputs)
-        named = dict(zip(kwargs, self._held(kwargs.values(), inputs), strict=True)) if kwargs else _NO_KWARGS
-        if operator.mutates or (operator.op in _BATCH_NORMS and args[_IS_TRAINING]):
+        named = self._named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
+        writes = operator.writes
+        if writes or (operator.op in _BATCH_NORMS and args[_IS_TRAINING]):
             self._keep(args, kwargs)
         result = _ran(func, args, kwargs)
         results = (result,) if isinstance(result, torch.Tensor) else _tensors(result)
         shapes = [tuple(t.shape) for t in results]
         outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
-        self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, self.stack[-1]))
+        targets = self._written(operator, args, kwargs or {}, outputs, shapes) if writes else ()
+        frame, again = self.here.stack[-1], bool(self._numbers) and self._takes_a_number(args, kwargs)
+        self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again))
+        if not results:
+            self._note_number(func, args, result)
+        if writes and self._exported:
+            self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
         return result
+
+    def _lifted(self, tensor: torch.Tensor) -> None:
+        """Note a tensor that is made of Python's numbers or of an array."""
+        if _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
+            self.handle(tensor).source = MADE_OF_NUMBERS
+
+    def _look_at_kernel(self, kernel: torch.Tensor) -> None:
+        """Note where a kernel ends in zeros, which a mask makes and training does not change; not in a parameter's."""
+        handle = self.handle(kernel)
+        if handle.name or kernel.is_meta or kernel.dim() <= _TWO_CHANNEL_AXES:
+            return
+        values = kernel.detach()
+        used = (values != 0).flatten(0, _TWO_CHANNEL_AXES - 1).any(0)
+        if used.any():
+            axes = range(used.dim())
+            handle.bordered = [not (used.select(a, 0).any() and used.select(a, -1).any()) for a in axes]
+
+    def _note_number(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
+        if isinstance(result, (float, complex)):
+            self._numbers.add(abs(result))
+        elif func is _SET_DATA:  # x.data = y
+            target, source = self.handle(args[0]), self.handle(args[1])
+            self._note(_SET, [source], [target], [tuple(args[1].shape)], [target])
+
+    def _takes_a_number(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> bool:
+        """Whether an argument is a number that was read before, or one that may be computed from it.
+
+        What stands in a program has few digits; what comes of a sample's values has many.
+        """
+        given = [*args, *(kwargs.values() if kwargs else ())]
+        floats = [abs(a) for a in given if isinstance(a, (float, complex))]
+        return any(a in self._numbers or a != float(f"{a:.6g}") for a in floats)
+
+    def _note_changes(self) -> None:
+        """Note tensors that were written to from outside the run."""
+        for at, (tensor, before) in enumerate(self._exported):
+            now = tensor.detach()
+            if now.shape != before.shape or not torch.equal(now.nan_to_num(), before.nan_to_num()):
+                handle = self.handle(tensor)
+                self._note(_CHANGED, [handle], [handle], [tuple(now.shape)], [handle])
+                self._exported[at] = (tensor, now.clone())
+
+    def _named(self, kwargs: Mapping[str, Any], operator: Operator, inputs: list[Handle]) -> dict[str, Any]:
+        """The arguments by name; what is only written to is no input."""
+        read = {k: v for k, v in kwargs.items() if k not in operator.writes}
+        named = dict(zip(read, self._held(read.values(), inputs), strict=True))
+        out = {k: v for k, v in kwargs.items() if k in operator.writes}
+        return {**named, **dict(zip(out, self._held(out.values(), []), strict=True))} if out else named
+
+    def _written(
+        self,
+        operator: Operator,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        outputs: list[Handle],
+        shapes: list[Shape],
+    ) -> Sequence[Handle]:
+        """The handles of what was written to, which are outputs too where the operation is not known."""
+        given = [kwargs.get(w) if isinstance(w, str) else args[w] if w < len(args) else None for w in operator.writes]
+        found: list[Handle] = []
+        for tensor in _tensors(given):
+            handle = self.handle(tensor)
+            found.append(handle)
+            if operator.operation is None and not any(handle is o for o in outputs):
+                outputs.append(handle)
+                shapes.append(tuple(tensor.shape))
+        return found
 
     def handle(self, tensor: torch.Tensor) -> Handle:
         """The handle of a tensor: a parameter or a buffer, one of this run, or a constant from outside."""
@@ -231,7 +426,20 @@ class _Recorder(TorchDispatchMode):
             if handle is None or handle.run is not self:
                 self._outside.append(tensor)
                 handle = tensor.__dict__[_HANDLE] = self._new(tensor, tuple(tensor.shape))
+                self._trace_back(tensor, handle)
         return handle
+
+    def _trace_back(self, tensor: torch.Tensor, handle: Handle) -> None:
+        """Say where a tensor comes from that no recorded operation made."""
+        shared = self._memories.get(_memory(tensor))
+        if shared:
+            handle.tied = self.weights[id(shared[0])]
+        elif not any(tensor is t for t in self._kept) and not any(tensor is t for t in self._in_code):
+            handle.source = FROM_NOWHERE
+
+    @cached_property
+    def _in_code(self) -> list[torch.Tensor]:
+        return known_to(self._modules.values())
 
     def _made(self, tensor: torch.Tensor, shape: Shape) -> Handle:
         """The handle of a result, which is a new one where no argument was written to."""
@@ -242,7 +450,10 @@ class _Recorder(TorchDispatchMode):
         return handle
 
     def _new(self, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
-        return Handle(self, shape, _FLOAT32_BYTES if tensor.is_floating_point() else tensor.element_size(), name)
+        if tensor.is_floating_point():
+            return Handle(self, shape, _FLOAT32_BYTES, "real", name)
+        kind = "truth" if tensor.dtype is torch.bool else "real" if tensor.is_complex() else "integer"
+        return Handle(self, shape, tensor.element_size(), kind, name)
 
     def _held(self, args: Iterable[Any], found: list[Handle]) -> list[Any]:
         """The arguments with handles in place of tensors, which are noted in ``found`` too."""
@@ -260,22 +471,28 @@ class _Recorder(TorchDispatchMode):
 
     def _keep(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> None:
         """Remember what tensors that outlive the run held before an operation writes to them, through a view too."""
-        self._find_memories()
+        for tensor in self._outside[self._placed :]:
+            if place := _memory(tensor):
+                self._places.setdefault(place, []).append(tensor)
+        self._placed = len(self._outside)
         for tensor in (*_tensors(args), *_tensors(kwargs.values() if kwargs else ())):
             place = _memory(tensor)
-            if place in self._memories and place not in self._overwritten:
-                self._overwritten[place] = [(t, t.detach().clone()) for t in self._memories[place]]
+            there = [*self._memories.get(place, ()), *self._places.get(place, ())]
+            if there and place not in self._overwritten:
+                self._overwritten[place] = [(t, t.detach().clone()) for t in there]
 
-    def _find_memories(self) -> None:
-        """Parameters, buffers and tensors from outside by their place in memory; only where a model writes in place."""
-        for tensor in (*self._registered, *self._outside)[self._placed :]:
-            if place := _memory(tensor):  # a tensor on the meta device has none
-                self._memories.setdefault(place, []).append(tensor)
-        self._placed = len(self._registered) + len(self._outside)
+    @cached_property
+    def _memories(self) -> Mapping[int, Sequence[torch.Tensor]]:
+        """Parameters and buffers by their place in memory; needed only for a model that writes in place."""
+        places: dict[int, list[torch.Tensor]] = {}
+        for tensor in self._registered:
+            places.setdefault(_memory(tensor), []).append(tensor)
+        places.pop(0, None)  # a tensor on the meta device has no memory
+        return places
 
-    def unregistered(self, modules: Mapping[str, nn.Module], hidden: Iterable[str]) -> Mapping[str, int]:
+    def unregistered(self) -> Mapping[str, int]:
         """Modules that are not registered -> how many of their parameters the run used."""
-        owners = {id(p): path for path in hidden for p in modules[path]._parameters.values() if p is not None}
+        owners = {id(p): path for path, m in self._hidden.items() for p in m._parameters.values() if p is not None}
         found: dict[str, int] = {}
         for tensor in self._outside:
             if isinstance(tensor, nn.Parameter):
@@ -285,6 +502,7 @@ class _Recorder(TorchDispatchMode):
 
     def undo(self) -> None:
         """Write back what the run overwrote, and take the handles off tensors that live longer than it."""
+        self.is_over = True
         with torch.no_grad():
             for tensor, before in chain.from_iterable(self._overwritten.values()):
                 tensor.copy_(before)
@@ -292,18 +510,24 @@ class _Recorder(TorchDispatchMode):
             tensor.__dict__.pop(_HANDLE, None)
 
     def _register(self, modules: Mapping[str, nn.Module]) -> None:
+        kinds: set[Any] = {type(m) for m in modules.values()}
+        if any(any(_kind(kind)) for kind in kinds):
+            whys = {path or type(module).__name__: _packed(module) for path, module in modules.items()}
+            self.uncounted = {path: why for path, why in whys.items() if why}
         for path, module in modules.items():
-            if why := _packed(module):
-                self.uncounted[path or type(module).__name__] = why
             for name, parameter in module._parameters.items():
                 full = f"{path}.{name}" if path else name
-                if parameter is not None and is_lazy(parameter):
+                if parameter is None or id(parameter) in self.weights:
+                    continue
+                if parameter.__class__ is not nn.Parameter and is_lazy(parameter):
                     self.uncounted[full] = "the forward pass has given it no shape"
-                elif parameter is not None and id(parameter) not in self.weights:
+                else:
                     self.parameters[full] = parameter
                     self._add(parameter, full)
             for buffer in module._buffers.values():
-                if buffer is not None and id(buffer) not in self.weights and not is_lazy(buffer):
+                if buffer is None or id(buffer) in self.weights:
+                    continue
+                if buffer.__class__ is torch.Tensor or not is_lazy(buffer):
                     self._add(buffer, "")
 
     def _add(self, tensor: torch.Tensor, name: str) -> None:
@@ -311,17 +535,31 @@ class _Recorder(TorchDispatchMode):
         self.weights[id(tensor)] = self._new(tensor, tuple(tensor.shape), name)
 
 
+_SET_DATA = torch.ops.aten._has_compatible_shallow_copy_type.default
+"""What runs first where a tensor is given another one's memory: ``x.data = y``."""
+
+
+def handle_of(tensor: torch.Tensor) -> Handle | None:
+    """The handle that a tensor carries; None where no step of the run made it."""
+    return vars(tensor).get(_HANDLE)
+
+
 def _packed(module: nn.Module) -> str:
     """Why a module's weights are no parameters, where they are kept in another form."""
-    if (
-        "quantized" in type(module).__module__.split(".")
-        and hasattr(module, "_weight_bias")
-        and hasattr(module, "weight")
-    ):
+    kind: Any = type(module)
+    is_quantised, is_script = _kind(kind)
+    if is_quantised:
         return "a quantised module packs its weights, which are no parameters any more"
-    if isinstance(module, torch.jit.ScriptModule) and not hasattr(module, "training"):
+    if is_script and not hasattr(module, "training"):
         return "a frozen program holds its weights as constants, which are no parameters any more"
     return ""
+
+
+@cache
+def _kind(kind: Any) -> tuple[bool, bool]:
+    """Whether a class of modules packs its weights, and whether it is a program."""
+    is_quantised = "quantized" in kind.__module__.split(".") and hasattr(kind, "_weight_bias")
+    return is_quantised and hasattr(kind, "weight"), issubclass(kind, torch.jit.ScriptModule)
 
 
 @hands_over
@@ -340,13 +578,30 @@ def _looked_up(func: Any) -> Operator:
     schema = func._schema
     space, op = schema.name.split("::")
     names = {a.name: i for i, a in enumerate(schema.arguments)}
-    mutates = any(a.alias_info is not None and a.alias_info.is_write for a in schema.arguments)
+    writes = tuple(a.name if a.kwarg_only else i for i, a in enumerate(schema.arguments) if _is_written(a.alias_info))
+    is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
     if space != "aten":
-        return Operator(schema.name, names, None, mutates, False)
-    base = op[:-1] if mutates and op.endswith("_") else op
+        return Operator(schema.name, names, None, writes, is_view, False, False, schema.name not in NO_PRODUCTS)
+    base = op[:-1] if writes and op.endswith("_") else op
     known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
+    if known is None and torch.Tag.pointwise in func.tags:
+        known = Operation(OPERATIONS["add"].rule, base.lstrip("_"))
     decomposes = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
-    return Operator(base, names, known, mutates, decomposes and not (known or base in CONSTANT))
+    decomposes = decomposes and not (known or base in CONSTANT or func is _SET_DATA)
+    hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
+    is_view = is_view or base in _HIDDEN_VIEWS
+    return Operator(base, names, known, writes, is_view, decomposes, base == "lift_fresh", hides)
+
+
+def _is_written(alias: Any) -> bool:
+    return alias is not None and bool(alias.is_write)
+
+
+_READ = Operator("read", {}, None, (), False, False)
+_CHANGED = Operator("changed", {}, None, (0,), False, False)
+_ALIAS = _looked_up(torch.ops.aten.alias.default)
+_CLONE = _looked_up(torch.ops.aten.clone.default)
+_SET = _ALIAS._replace(op="set_data")
 
 
 @hands_over
@@ -358,7 +613,7 @@ def _in_parts(func: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _memory(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else 0
+    return _storage(tensor).data_ptr() if tensor.layout is torch.strided else 0
 
 
 def _tensors(values: Any) -> list[torch.Tensor]:

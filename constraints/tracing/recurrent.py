@@ -12,14 +12,18 @@ _MOST_RESULTS = 3
 
 
 def recurrent(call: Call) -> list[tuple[Views, Flow]]:
-    """A recurrent layer multiplies each step's input and state by all its matrices, and sees every step before."""
-    data = call.inputs[0]
-    steps = math.prod(data.shape[:-1])  # in a packed sequence all steps of all samples are one axis
-    call.macs = steps * sum(math.prod(w.shape) for w in _weights(call) if len(w.shape) > 1)
+    """A recurrent layer sees every step before."""
+    macs(call)
     flows = [v.flow for v in call.inputs if v.depends]
     rows = [v.views for v in call.inputs if v.depends]
     views = tuple(_seen(axis) for axis in zip(*rows, strict=True))
     return [(views, fresh(merge_flows(flows)))] * _MOST_RESULTS
+
+
+def macs(call: Call) -> None:
+    """Each step multiplies by every matrix once; in a packed sequence all steps of all samples are one axis."""
+    steps = math.prod(call.inputs[0].shape[:-1])
+    call.macs = steps * sum(math.prod(w.shape) for w in _weights(call) if len(w.shape) > 1)
 
 
 def _weights(call: Call) -> Sequence[Handle]:

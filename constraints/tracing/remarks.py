@@ -1,36 +1,18 @@
-"""What a run showed that people should know of: values that were read, parameters that were not used or not found."""
+"""What a run showed that people should know of: parameters that were not used, not registered or not counted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from constraints.tracing.propagation import Propagation
 from constraints.tracing.recorder import Run
 
-_READS = ("_local_scalar_dense", "equal", "is_nonzero")
-"""Operations that hand a value of a tensor to Python."""
 _MOST_NAMES = 6
 
 
-def remarks(known: Propagation) -> tuple[str, ...]:
+def remarks(run: Run) -> tuple[str, ...]:
     """One line for each."""
-    run = known.run
     unused = [h.name for h in run.weights if h.name and h.value is None]
-    return (*_values_read(run), *_unused(unused, run), *_uncounted(run.uncounted), *_unregistered(run.unregistered))
-
-
-def _values_read(run: Run) -> Iterable[str]:
-    """Where a value that depends on the input was read, in one line."""
-    places = dict.fromkeys(
-        step.frame.path or "forward"
-        for step in run.steps
-        if step.operator.op in _READS and any(h.value is not None and h.value.depends for h in step.inputs)
-    )
-    if places:
-        yield (
-            f"{_few(list(places))}: the value of a tensor is read, so that another input may take another path: the "
-            "figures are those of the path that this sample took"
-        )
+    return (*_unused(unused, run), *_uncounted(run.uncounted), *_unregistered(run.unregistered))
 
 
 def _unused(names: Sequence[str], run: Run) -> Iterable[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from constraints.tracing.axes import (
     Cut,
     Digit,
     Shape,
     View,
+    blurred,
     moved,
     normal,
     plain,
@@ -20,8 +22,9 @@ from constraints.tracing.axes import (
     unknown,
     without,
 )
-from constraints.tracing.mixing import Result, Results, pointwise
-from constraints.tracing.values import Call, Value, Views, fresh, join_views, merge_flows
+from constraints.tracing.mixing import pointwise
+from constraints.tracing.parts import assembled, cut_out, inserted, laid, overlaid
+from constraints.tracing.values import Call, Flow, Part, Result, Results, Value, Views, fresh, join_views, merge_flows
 
 
 def permuted_views(views: Views, order: Sequence[int]) -> Views:
@@ -58,14 +61,17 @@ def reshape(call: Call) -> Result:
 def permute(call: Call) -> Result:
     """Permute, transpose, t."""
     data = call.inputs[0]
-    n = len(data.shape)
+    return permuted_views(data.views, order_of(call, len(data.shape))), data.flow
+
+
+def order_of(call: Call, n: int) -> list[int]:
+    """Which old axis each new one is, of a permutation of ``n`` axes."""
     order = list(range(n))
     if call.op == "permute":
-        order = [d % n for d in call.arg("dims")]
-    else:
-        a, b = (0, n - 1) if call.op == "t" else (call.arg("dim0") % n, call.arg("dim1") % n)
-        order[a], order[b] = order[b], order[a]
-    return permuted_views(data.views, order), data.flow
+        return [d % n for d in call.arg("dims")]
+    a, b = (0, n - 1) if call.op == "t" else (call.arg("dim0") % n, call.arg("dim1") % n)
+    order[a], order[b] = order[b], order[a]
+    return order
 
 
 def unsqueeze(call: Call) -> Result:
@@ -91,61 +97,87 @@ def expand(call: Call) -> Result:
 
 def select(call: Call) -> Result:
     """One index of an axis."""
-    data, n = call.inputs[0], len(call.inputs[0].shape)
-    axis = call.arg("dim") % n
-    return _selected(data, axis, call.arg("index"))
-
-
-def _selected(data: Value, axis: int, index: int) -> Result:
-    at = index % data.shape[axis]
-    views = tuple(selected(v, axis, at) for v in data.views)
-    axes = [None if a == axis else a - (a > axis) for a in range(len(data.shape))]
-    return tuple(moved(v, axes) for v in views), fresh(data.flow)
+    return taken(call)[0]
 
 
 def slice_(call: Call) -> Result:
     """A range of an axis."""
-    data, n = call.inputs[0], len(call.inputs[0].shape)
-    axis = call.arg("dim", 0) % n
-    start, step = call.arg("start", None) or 0, call.arg("step", 1)
-    size = data.shape[axis]
-    start = min(max(start + size if start < 0 else start, 0), size)
-    return _sliced(data, Cut(axis, start, step, call.shape[axis]))
+    return taken(call)[0]
 
 
-def _sliced(data: Value, cut: Cut) -> Result:
-    views = tuple(sliced(v, data.shape, cut) for v in data.views)
-    whole = cut.start == 0 and cut.step == 1 and cut.size == data.shape[cut.axis]
-    return views, data.flow if whole else fresh(data.flow)
+def taken(call: Call) -> Results:
+    """Select, slice, split, chunk and unbind: parts of an axis."""
+    data, found = call.inputs[0], []
+    for i, cut in enumerate(cuts(call, data.shape) or ()):
+        views, flow, parts = _cut(data, cut)
+        if cut.is_select:
+            axes = [None if a == cut.axis else a - (a > cut.axis) for a in range(len(data.shape))]
+            views = tuple(moved(v, axes) for v in views)
+        elif parts:
+            call.parts[i] = parts
+        found.append((views, flow))
+    return found
 
 
-def split(call: Call) -> Results:
-    """Split, chunk: pieces of an axis side by side."""
-    data, n = call.inputs[0], len(call.inputs[0].shape)
-    axis = call.arg("dim", 0) % n
+def gated_half(call: Call) -> Result:
+    """Gated linear units: the first half of an axis, scaled by the second at its place."""
+    data, axis, halves = call.inputs[0], call.arg("dim", -1) % len(call.shape), []
+    for at in (0, call.shape[axis]):
+        views, flow, _ = _cut(data, Cut(axis, at, 1, call.shape[axis]))
+        halves.append(Value(call.shape, views, flow, None))
+    return pointwise(replace(call, op="mul", inputs=halves))
+
+
+def cuts(call: Call, shape: Shape) -> list[Cut] | None:
+    """Which part of a tensor of ``shape`` each result is; None for an operation that takes none."""
+    if call.op not in (
+        "select",
+        "slice",
+        "split",
+        "split_with_sizes",
+        "unsafe_split",
+        "unsafe_split_with_sizes",
+        "unbind",
+    ):
+        return None
+    axis = call.arg("dim", 0) % len(shape)
+    size = shape[axis]
+    if call.op == "select":
+        return [Cut(axis, call.arg("index") % size, 1, 1, True)]
+    if call.op == "unbind":
+        return [Cut(axis, i, 1, 1, True) for i in range(size)]
+    if call.op == "slice":
+        start = call.arg("start", None) or 0
+        start = min(max(start + size if start < 0 else start, 0), size)
+        return [Cut(axis, start, call.arg("step", 1), call.shape[axis])]
     if "split_sizes" in call.names:
         sizes = list(call.arg("split_sizes"))
     else:
-        step, total = call.arg("split_size"), data.shape[axis]
-        sizes = [min(step, total - i) for i in range(0, total, step)]
-    starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    return [_sliced(data, Cut(axis, start, 1, size)) for start, size in zip(starts, sizes, strict=True)]
+        step = call.arg("split_size")
+        sizes = [min(step, size - i) for i in range(0, size, step)]
+    return [Cut(axis, sum(sizes[:i]), 1, n) for i, n in enumerate(sizes)]
 
 
-def unbind(call: Call) -> Results:
-    """Every index of an axis by itself."""
-    data, n = call.inputs[0], len(call.inputs[0].shape)
-    axis = call.arg("dim", 0) % n
-    return [_selected(data, axis, i) for i in range(data.shape[axis])]
+def _cut(data: Value, cut: Cut) -> tuple[Views, Flow, tuple[Part, ...]]:
+    """What a part of an axis sees, which stays where it is one index, and what it is put together of itself."""
+    if data.parts:
+        size = tuple(cut.size if a == cut.axis else n for a, n in enumerate(data.shape))
+        views, flow, parts = assembled(cut_out(data.parts, data.shape, cut), size)
+        return views, fresh(flow) if flow.origin is not None else flow, parts  # none: only constants were laid here
+    if cut.is_select:
+        return tuple(selected(v, cut.axis, cut.start) for v in data.views), fresh(data.flow), ()
+    whole = cut.start == 0 and cut.step == 1 and cut.size == data.shape[cut.axis]
+    return tuple(sliced(v, data.shape, cut) for v in data.views), data.flow if whole else fresh(data.flow), ()
 
 
 def stack(call: Call) -> Result:
     """Tensors side by side along a new axis."""
     axis = call.arg("dim", 0) % len(call.shape)
-    axes = [a + (a >= axis) for a in range(len(call.shape) - 1)]
-    rows = [tuple(moved(v, axes) for v in value.views) for value in call.inputs if value.depends]
-    flow = merge_flows([v.flow for v in call.inputs if v.depends])
-    return join_views(rows), fresh(flow)
+    parts = []
+    for i, value in enumerate(call.inputs):
+        parts.append(Part({axis: range(i, i + 1)}, inserted(value.views, axis, len(call.shape)), value.flow))
+    views, flow, call.parts[0] = assembled(parts, call.shape)
+    return views, fresh(flow)
 
 
 def roll(call: Call) -> Result:
@@ -153,7 +185,8 @@ def roll(call: Call) -> Result:
     data, n = call.inputs[0], len(call.inputs[0].shape)
     dims, shifts, views = call.arg("dims", []), call.arg("shifts"), data.views
     if not dims and any(v is not None and v.digits for v in views):
-        return tuple(unknown("a roll over the flattened map") if v else v for v in views), fresh(data.flow)
+        axes, why = range(n), "a roll over the flattened map"
+        return tuple(v and blurred(v, axes, why) for v in views), fresh(data.flow)
     for dim, shift in zip(dims, shifts, strict=False):
         axis = dim % n
         size = data.shape[axis]
@@ -192,7 +225,7 @@ def repeat(call: Call) -> Result:
     tiled = [a for a, n in enumerate(times) if n > 1]
     shape = (*[1] * shift, *data.shape)
     if any(v is not None and any(d.axis in tiled and not d.fills(shape) for d in v.digits) for v in views):
-        views = tuple(v and unknown("tiles of an axis that holds more than its map") for v in views)
+        views = tuple(v and blurred(v, tiled, "tiles of an axis that holds more than its map") for v in views)
     return views, fresh(data.flow)
 
 
@@ -228,16 +261,60 @@ def picked(call: Call) -> Result:
         indices = call.arg("indices")
         axes = [i for i, index in enumerate(indices) if index is not None]
         keeps = len(axes) == 1 and len(call.shape) == n
-    views = tuple(_picked(v, axes, keeps) for v in data.views)
+    views = tuple(_picked(v, axes if keeps else range(n), keeps, data.shape, call.shape) for v in data.views)
     return views, fresh(data.flow)
 
 
-def _picked(view: View | None, axes: Sequence[int], keeps: bool) -> View | None:
+def _picked(view: View | None, axes: Sequence[int], keeps: bool, old: Shape, new: Shape) -> View | None:
     if view is None or not view.digits:
         return view
     if keeps and not any(d.axis in axes for d in view.digits):
         return view
-    return unknown("indexing by a tensor along a spatial axis")
+    why, on = "indexing by a tensor along a spatial axis", [d for d in view.digits if d.axis in axes]
+    if not keeps or len(on) > 1 or view.other or view.swept or not on[0].fills(old):
+        return blurred(view, axes, why)
+    digits = tuple(Digit(d.axis, 1, new[d.axis], d.stride) if d in on else d for d in view.digits)
+    return unknown(view.unknown or view.blurred or why, view._replace(digits=digits))
+
+
+def scattered(call: Call) -> Result:
+    """A tensor with another one in place of a slice or of one index of it."""
+    data, source = call.inputs[:2]
+    axis, n = call.arg("dim", 0) % len(data.shape), len(data.shape)
+    if call.op == "select_scatter":
+        at = call.arg("index") % data.shape[axis]
+        new = [Part({axis: range(at, at + 1)}, inserted(source.views, axis, n), source.flow)]
+    else:
+        start, step = call.arg("start", None) or 0, call.arg("step", 1)
+        start = min(max(start + data.shape[axis] if start < 0 else start, 0), data.shape[axis])
+        new = laid(source, {axis: range(start, start + source.shape[axis] * step, step)})
+    views, flow, call.parts[0] = assembled(overlaid(laid(data, {}), new), call.shape)
+    return views, fresh(flow)
+
+
+def put(call: Call) -> Result:
+    """Values written where an index says: known along axes that carry nothing spatial."""
+    data, values = call.inputs[0], call.inputs[-1]
+    indices = call.arg("indices", None)
+    axes = [call.arg("dim", 0)] if indices is None else [i for i, index in enumerate(indices) if index is not None]
+    axes = [a % len(data.shape) for a in axes]
+    keeps = len(axes) == 1 and len(values.shape) <= len(data.shape) and not any(v.depends for v in call.inputs[1:-1])
+    rows = [data.views, tuple(_put(v, axes, keeps) for v in _as_last(values, len(data.shape)))]
+    depend = [v.flow for v in (data, *call.inputs[1:]) if v.depends]
+    for index in call.inputs[1:-1]:  # where the input itself says where to write
+        rows.append(tuple(v and unknown("an index that depends on the input") for v in index.views))
+    return join_views(rows), fresh(merge_flows(depend))
+
+
+def _as_last(value: Value, n: int) -> Views:
+    """The views of a tensor whose axes are the last of ``n``, as broadcasting has it."""
+    return _moved_all(value, [a + n - len(value.shape) for a in range(len(value.shape))])
+
+
+def _put(view: View | None, axes: Sequence[int], keeps: bool) -> View | None:
+    if view is None or not view.digits or (keeps and not any(d.axis in axes for d in view.digits)):
+        return view
+    return unknown(view.unknown or "a write by an index along a spatial axis")
 
 
 def shuffled(call: Call) -> Result:
@@ -270,7 +347,7 @@ def restrided(call: Call) -> Result:
     data = call.inputs[0]
     if data.shape == call.shape and not call.arg("storage_offset", None):
         return data.views, data.flow
-    return tuple(v and unknown("as_strided") for v in data.views), fresh(data.flow)
+    return tuple(v and unknown(v.unknown or "as_strided") for v in data.views), fresh(data.flow)
 
 
 def same(call: Call) -> Result:

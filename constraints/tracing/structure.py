@@ -64,9 +64,29 @@ def linear_heads(outputs: Iterable[Value]) -> list[Call]:
 
 
 def judged_map(outputs: Sequence[Value]) -> Value | None:
-    """The last map before global pooling; where nothing is pooled globally, the last with all its spatial axes."""
+    """The last map before global pooling; where nothing is pooled globally, the last with all its spatial axes.
+
+    It is the one that the outputs come from: where what an output sees is not known, or was not on its way to it, no
+    earlier map is judged in its place.
+    """
+    lost = next((m for v in outputs if (m := _judged_for(v)) is not None and is_unknown(m)), None)
+    return lost or _latest(outputs)
+
+
+def _judged_for(output: Value) -> Value | None:
+    maps = [h.map for h in global_pools([output]) if h.is_last and h.map is not None and is_unknown(h.map)]
+    judged = maps[0] if maps else _latest([output])
+    return output if is_unknown(output) and not (judged is not None and is_unknown(judged)) else judged
+
+
+def _latest(outputs: Sequence[Value]) -> Value | None:
     pools = [h for h in global_pools(outputs) if h.is_last and h.kind in ("mean", "max", "sum")]
     if pools:
         return pools[-1].map
     maps = [v.flow.map for v in outputs if v.flow.map is not None]
     return max(maps, key=lambda m: m.index, default=None)
+
+
+def is_unknown(value: Value) -> bool:
+    """Whether what it sees is unknown along some axis."""
+    return any(v is not None and bool(v.unknown or v.blurred) for v in value.views)

@@ -35,7 +35,8 @@ _OF_THE_CALLS = (
     "stages",
     "convs_per_stage",
 )
-_PRODUCTS = ("rnn", "lstm", "gru", "linear", "matmul", "trilinear", "cdist", "linalg", "conv")
+_HIDDEN = {"products": ("macs",), "linear": ("macs", "fully_connected"), "layers": (*_OF_THE_CALLS, "fully_connected")}
+"""What an operation that is not known may hold -> the metrics that it makes unknown."""
 _NO_MAP = "no map with spatial axes leads from the input to the output"
 
 
@@ -69,9 +70,9 @@ def summarise(known: Propagation) -> Summary:
     judged = judged_map(values)
     spatial = _spatial(known, judged)
     field = _field(spatial)
-    unknown = _unknown(known, values, judged, field)
+    unknown = _unknown(known, judged, field)
     depthwise = [c for c in convs if c.is_depthwise]
-    dilated = [c for c in convs if c.is_dilated]
+    dilated = distinct(c for c in calls if c.is_conv and c.is_dilated)  # some call of a layer is, be it not the first
     figures: dict[str, Any] = {
         "params": sum(p.numel() for p in parameters),
         "trainable_params": sum(p.numel() for p in parameters if p.requires_grad),
@@ -88,7 +89,7 @@ def summarise(known: Propagation) -> Summary:
         "fully_connected": len(linear),
         "stages": len(per_stage),
         "convs_per_stage": tuple(per_stage),
-        "downsampled_by": _downsampled(known, spatial) if field else None,
+        "downsampled_by": _downsampled(spatial) if field else None,
         "peak_activation_bytes": peak_bytes(known.storages, known.end),
     }
     figures.update(dict.fromkeys(unknown))
@@ -111,7 +112,7 @@ def summarise(known: Propagation) -> Summary:
         metrics=Metrics(**figures),
         layers=_layers(known, calls),
         output=known.run.output[1:],
-        warnings=(*known.reasons, *remarks(known)),
+        warnings=_warnings(known, judged),
         unknown=unknown,
         responsible=responsible,
     )
@@ -143,53 +144,39 @@ def _closing(path: Sequence[Call]) -> list[Call]:
 
 
 def _spatial(known: Propagation, value: Value | None) -> list[View]:
-    """The map's views along the axes of the first input that it depends on."""
+    """The map's views along the axes of the first input that it depends on, and is a map along where it is one."""
     if value is None:
         return []
-    for span in known.spans:
-        views = [v for i in span if (v := value.views[i]) is not None]
-        if views:
-            return views
-    return []
+    found = [[v for i in span if (v := value.views[i]) is not None] for span in known.spans]
+    dependent = [views for views in found if views]
+    return next((views for views in dependent if any(v.digits for v in views)), dependent[0] if dependent else [])
 
 
 def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
-    if not spatial or any(v.unknown for v in spatial):
+    if not spatial or any(v.unknown or v.blurred for v in spatial):
         return None
     return tuple(v.size for v in spatial)
 
 
-def _downsampled(known: Propagation, spatial: Sequence[View]) -> tuple[float, ...]:
-    n = len(spatial)
-    sizes = next(v.shape[2:] for v in known.inputs if len(v.shape) - 2 == n)
-    ratios = (size / view.units for size, view in zip(sizes, spatial, strict=True))
+def _downsampled(spatial: Sequence[View]) -> tuple[float, ...]:
+    ratios = (view.extent / view.units for view in spatial)
     return tuple(int(r) if r == int(r) else r for r in ratios)
 
 
-def _unknown(
-    known: Propagation, values: Sequence[Value], judged: Value | None, field: tuple[int, ...] | None
-) -> dict[str, str]:
+def _unknown(known: Propagation, judged: Value | None, field: tuple[int, ...] | None) -> dict[str, str]:
     """Metric -> why it cannot be known."""
     reasons: dict[str, str] = {}
-    poison = sorted(frozenset().union(*(v.flow.poison for v in values)))
-    if poison and not global_pools(values):
-        reasons.update(dict.fromkeys(_OF_THE_MAP, "; ".join(poison)))
-    elif field is None:
-        why = sorted({v.unknown for v in judged.views if v is not None and v.unknown} if judged else poison)
-        reasons.update(dict.fromkeys(_OF_THE_FIELD, "; ".join(why) or _NO_MAP))
-    opaque = [why for why, op in known.reasons.items() if _may_compute(op)]
-    if opaque:
-        hidden = _OF_THE_CALLS if any("::" in o for o in opaque) else ("macs",)
-        reasons.update(dict.fromkeys(hidden, opaque[0]))
+    lost = [v for v in judged.views if v is not None and (v.unknown or v.blurred)] if judged else []
+    if field is None:
+        of_map = _OF_THE_MAP if any(v.is_lost or v.blurred for v in lost) else _OF_THE_FIELD
+        reasons.update(dict.fromkeys(of_map, "; ".join(sorted({v.unknown or v.blurred for v in lost})) or _NO_MAP))
+    for reason, hidden in known.hidden.items():
+        for name in _HIDDEN[hidden]:
+            reasons.setdefault(name, reason)
     if known.run.uncounted:
         whys = "; ".join(f"{name}: {why}" for name, why in known.run.uncounted.items())
         reasons.update(dict.fromkeys(("params", "trainable_params"), whys))
     return reasons
-
-
-def _may_compute(op: str) -> bool:
-    """Whether an operation that is not known may hold convolutions or matrix products."""
-    return "::" in op or any(part in op for part in _PRODUCTS)
 
 
 def _layers_of(calls: Sequence[Call], judged: Value | None) -> tuple[str, ...]:
@@ -212,9 +199,14 @@ def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
     for call in calls:
         views = call.out.views if call.out else ()
         if views is not seen:  # norms and activations hand their input's views on
-            seen, place = views, _place([v for v in _spatial(known, call.out) if v.is_live])
+            seen, place = views, _place([v for v in _spatial(known, call.out) if _is_told(v)])
         layers.append(_layer(call, place))
     return tuple(layers)
+
+
+def _is_told(view: View) -> bool:
+    """Whether it is a map of which each unit sees one field."""
+    return view.is_live and not view.blurred and view.other is None
 
 
 def _place(spatial: Sequence[View]) -> _Place:
@@ -240,3 +232,17 @@ def _layer(call: Call, place: _Place) -> Layer:
         dilation=call.dilation,
         groups=call.groups,
     )
+
+
+def _warnings(known: Propagation, judged: Value | None) -> tuple[str, ...]:
+    return (
+        *known.reasons,
+        *sorted({v.blurred for v in judged.views if v is not None and v.blurred} if judged else ()),
+        *(_decision(path) for path in known.decided[:1]),
+        *remarks(known.run),
+    )
+
+
+def _decision(path: str) -> str:
+    place = f"{path or 'the forward pass'} reads a value that depends on the input, and may decide by it what runs"
+    return f"{place}: the figures are those of what ran on this sample"

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from constraints.tracing.axes import Cut, Shape, View, joined
+from constraints.tracing.axes import Shape, View, joined
 
 Views = tuple[View | None, ...]
 """One for each spatial axis of each input; None where the tensor does not depend on that input."""
-_CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d")
+MADE_OF_NUMBERS = "made of numbers or of an array"
+FROM_NOWHERE = "a tensor that no recorded operation made"
+CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d")
 Key = tuple[object, ...]
 """What makes two calls the same layer."""
+
+
+Region = Mapping[int, range]
+"""A part of a tensor: the indices along each axis that it does not fill."""
+
+
+class Part(NamedTuple):
+    """A tensor laid into a part of another: its views have the axes of the whole, and count along them within it."""
+
+    region: Region
+    views: Views
+    flow: Flow
 
 
 class Path(NamedTuple):
@@ -79,20 +93,72 @@ class Storage:
 class Handle:
     """One tensor of a run, also after it is freed; ``value`` and the fields after it change step by step."""
 
-    run: object
+    run: Recorder
     """Whose run."""
     shape: Shape
     """What it was when it was first seen."""
     itemsize: int
     """Bytes of an element in a float32 forward pass."""
+    kind: str = "real"
+    """Of its elements: "real" (or complex), "integer" or "truth"."""
     name: str | None = None
     """Of a parameter; empty for a buffer, None for a tensor that is not registered."""
     value: Value | None = None
+    memory: Memory | None = None
+    """What it shares its memory with; None where nothing else does."""
+    source: str = ""
+    """Of a tensor that no recorded operation made and that is no constant either: what is known of it."""
+    tied: Handle | None = None
+    """The parameter or buffer whose memory it is, which is not registered itself."""
+    version: int = 0
+    """Of the memory, when ``value`` was right."""
     base: Handle | None = None
-    """The tensor that a view shares its memory with, and which part of it the view is."""
-    cut: Cut | None = None
-    covered: float = 0.0
-    """The largest part of it that was written at once."""
+    """The tensor that it is a view of."""
+    made: tuple[Call, Operation | None, int] | None = None
+    """The call that made the view, its rule, and which of its results this is."""
+    bordered: Sequence[bool] = ()
+    """Of a kernel that is no parameter itself: on which of its axes all that is at an end is zero."""
+
+    def __deepcopy__(self, memo: object) -> Handle:
+        """A tensor that is copied is a tensor of its own."""
+        return self.run.copied(self)
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """What goes out as bytes says no more what it was."""
+        return type(None), ()
+
+
+class Recorder(Protocol):
+    """What wrote a run down."""
+
+    def copied(self, handle: Handle) -> Handle:
+        """The handle of a deep copy."""
+
+
+class Memory:
+    """Memory that several tensors share: the tensor that all others are views of, and what was written where."""
+
+    __slots__ = ("parts", "root", "version", "written")
+
+    def __init__(self, root: Handle) -> None:
+        """Begin with one tensor."""
+        self.root = root
+        self.version = 0
+        """How often it was written to."""
+        self.parts: list[Part] = []
+        """What was laid into the root since its value was last worked out."""
+        self.written: Value | None = None
+        """The last value that was written."""
+
+
+class Operation(NamedTuple):
+    """How an operation of the dispatcher is handled."""
+
+    rule: Callable[[Call], Any]
+    label: str
+    """The name that people know it by."""
+    cost: Callable[[Call], None] | None = None
+    """Of one that multiplies tensors: writes down its multiplications, whatever its operands come from."""
 
 
 @dataclass(slots=True, eq=False)
@@ -107,6 +173,8 @@ class Value:
     """The call that made it."""
     params: frozenset[str] = frozenset()
     """The parameters that it was computed from, where no input was involved."""
+    parts: tuple[Part, ...] = ()
+    """What it was put together of, where that was several tensors."""
 
     @property
     def depends(self) -> bool:
@@ -117,6 +185,17 @@ class Value:
     def is_live(self) -> bool:
         """Whether it is still a map along some spatial axis."""
         return any(v is not None and v.is_live for v in self.views)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is so, and not only the places within its patches are left."""
+        return any(v is not None and v.is_local for v in self.views)
+
+
+Result = tuple[Views, Flow]
+"""What a rule says of the result of a call."""
+Results = list[Result]
+"""The same for an operation with several results."""
 
 
 @dataclass(slots=True, eq=False)
@@ -146,6 +225,8 @@ class Call:
     tags: set[str] = field(default_factory=set)
     pairs: frozenset[Key] = frozenset()
     """The depthwise layers that this pointwise one makes separable."""
+    parts: dict[int, tuple[Part, ...]] = field(default_factory=dict)
+    """Result -> what it was put together of, where that was several tensors."""
 
     def arg(self, name: str, default: Any = None) -> Any:
         """The argument of that name in the operation's schema."""
@@ -169,7 +250,7 @@ class Call:
     @property
     def is_conv(self) -> bool:
         """Whether it is a convolution, transposed ones included."""
-        return self.op in _CONVOLUTIONS
+        return self.op in CONVOLUTIONS
 
     @property
     def is_spatial(self) -> bool:

@@ -14,35 +14,61 @@ from constraints.tracing.axes import (
     View,
     Window,
     adaptive_pooled,
+    blurred,
     normal,
     plain,
     reduced,
     resampled_axis,
     shifted,
+    unknown,
     windowed,
 )
-from constraints.tracing.mixing import Result, pool
-from constraints.tracing.values import Call, Flow, Key, Path, Value, fresh
+from constraints.tracing.mixing import pool
+from constraints.tracing.values import Call, Flow, Handle, Key, Path, Result, Value, fresh
 
 
-def convolution(call: Call) -> Result:
-    """Convolution and transposed convolution in one, two or three dimensions."""
+def described(call: Call) -> None:
+    """Write down what kind of convolution a call is, and its multiplications."""
     data, weight = call.inputs[0], call.inputs[1]
     n = len(weight.shape) - 2
     call.kernel = weight.shape[2:]
     call.stride, call.dilation = _each(call.arg("stride", 1), n), _each(call.arg("dilation", 1), n)
     call.groups, call.is_transposed = call.arg("groups", 1), call.arg("transposed", False)
-    padding = _each(call.arg("padding", 0), n)
-    channel_axis = len(data.shape) - n - 1
-    channels = data.shape[channel_axis]
-    call.is_depthwise = call.groups == channels > 1
+    call.is_depthwise = call.groups == data.shape[len(data.shape) - n - 1] > 1
     per_output = math.prod(weight.shape[1:])
     call.macs = math.prod(data.shape if call.is_transposed else call.shape) * per_output
     call.label = f"conv_transpose{n}d" if call.is_transposed else f"conv{n}d"
+
+
+def convolution(call: Call) -> Result:
+    """Convolution and transposed convolution in one, two or three dimensions."""
+    described(call)
+    data, weight = call.inputs[0], call.inputs[1]
+    n = len(call.kernel)
+    padding = _each(call.arg("padding", 0), n)
+    channel_axis = len(data.shape) - n - 1
     views = tuple([_convolved(v, call, data.shape, channel_axis, padding) for v in data.views])
-    if weight.depends:  # weights made from the input, as in dynamic convolution: a gate
-        return views, _conv_flow(call, data, context=True)
-    return views, _conv_flow(call, data)
+    bordered = [channel_axis + 1 + i for i, ends in enumerate(_bordered(call)) if ends]
+    if bordered:
+        views = tuple([_masked(v, before, bordered) for v, before in zip(views, data.views, strict=True)])
+    if not weight.depends:
+        return views, _conv_flow(call, data)
+    for i, view in enumerate(weight.views):  # weights made from the input, as in dynamic convolution: a gate
+        if view is not None and view.is_lost:
+            views = (*views[:i], view, *views[i + 1 :])
+    return views, _conv_flow(call, data, context=True)
+
+
+def _bordered(call: Call) -> Sequence[bool]:
+    kernel = call.arg("weight")
+    return kernel.bordered if isinstance(kernel, Handle) else ()
+
+
+def _masked(view: View | None, before: View | None, axes: Sequence[int]) -> View | None:
+    """What is seen along axes on which the kernel ends in zeros: less than its size tells."""
+    if view is None or before is None or view.unknown or not any(d.axis in axes for d in before.digits):
+        return view
+    return unknown("its kernel is computed or fixed, and zero at an end, so that it sees less than its size")
 
 
 def _convolved(view: View | None, call: Call, shape: Shape, channel_axis: int, padding: Sequence[int]) -> View | None:
@@ -103,7 +129,7 @@ def _pooled(call: Call, how: str) -> Result:
 
 def _slides_over_space(call: Call, data: Value, first: int) -> bool:
     axes = {first + i for i, k in enumerate(call.kernel) if k > 1}
-    return any(v is not None and (v.unknown or any(d.axis in axes for d in v.digits)) for v in data.views)
+    return any(v is not None and (v.unknown or v.blurred or any(d.axis in axes for d in v.digits)) for v in data.views)
 
 
 def _covers(call: Call, sizes: Shape, padding: Sequence[int]) -> bool:
@@ -222,6 +248,49 @@ def _in_columns(view: View | None, shape: Shape, places: Mapping[int, tuple[Digi
         field = field.window(1, 1, -padding * d.stride)
         digits += [part._replace(stride=part.stride * d.stride) for part in (within, window)]
     return normal(view._replace(field=field, digits=tuple(digits)))
+
+
+def folded(call: Call) -> Result:
+    """col2im, the reverse of unfolded: each pixel sums the elements that lie on it, of all windows over it."""
+    data, sizes = call.inputs[0], call.shape[-2:]
+    kernel, stride, dilation, padding = (
+        _each(call.arg(name), 2) for name in ("kernel_size", "stride", "dilation", "padding")
+    )
+    call.kernel, call.stride, call.dilation = kernel, stride, dilation
+    rows, columns = (
+        (size + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i, size in enumerate(sizes)
+    )
+    at, last = len(data.shape) - 1, len(call.shape) - 1
+    folds = []
+    for i, (within, inner, count) in enumerate(((kernel[1], columns, rows), (1, 1, columns))):
+        window = Window(kernel[i], stride[i], dilation[i], padding[i], sizes[i])
+        folds.append((Digit(at - 1, within, kernel[i], 0), Digit(at, inner, count, 0), last - 1 + i, window))
+    return tuple(_from_columns(v, folds) for v in data.views), fresh(data.flow)
+
+
+def _from_columns(view: View | None, folds: Sequence[tuple[Digit, Digit, int, Window]]) -> View | None:
+    """Each fold has the digits of an index in a window, and of the windows, and the axis that pixels count along."""
+    if view is None or not view.digits:
+        return view
+    for within, over, axis, window in folds:
+        strides = {d[:3]: d.stride for d in view.digits if d.offset == 0}
+        tap, step = strides.pop(within[:3], None), strides.pop(over[:3], None)
+        field = None if strides or view.digits[0].offset else _onto_pixels(view.field, tap, step, window)
+        if field is not None:
+            return normal(view._replace(field=field, digits=(Digit(axis, 1, window.size, 1),)))
+    columns = (folds[0][0].axis, folds[0][1].axis)
+    return blurred(view, columns, "a fold of what is not laid out in its windows")
+
+
+def _onto_pixels(field: Field, tap: int | None, step: int | None, window: Window) -> Field | None:
+    """``tap`` is what an index in a window moves the place by, ``step`` what a window does; None where neither fits."""
+    kernel, stride, dilation, padding, units = window
+    if tap is None and step is not None and step > 0:
+        return transposed(field.every(step), kernel, stride, dilation, padding, units=units)
+    pace = (tap or 0) // dilation
+    if pace < 1 or pace * dilation != tap or step not in (None, pace * stride):
+        return None
+    return field.window(1, 1, padding * pace).every(pace)
 
 
 def _each(value: int | Sequence[int], n: int) -> tuple[int, ...]:

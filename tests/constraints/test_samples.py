@@ -63,7 +63,7 @@ def test_a_dict_that_is_no_keywords_is_an_argument() -> None:
 
     report = check(OfDict(), input_data={"image": torch.ones(1, 3, 8, 8)}, require=[])
     assert report.metrics["receptive_field_hw"] == [3, 3]
-    assert taken(Captions(), {"tokens": torch.ones(1), "image": torch.ones(1)}).kwargs.keys() == {"tokens", "image"}
+    assert taken(Captions(), {"tokens": torch.ones(1), "image": torch.ones(1)}, []).kwargs.keys() == {"tokens", "image"}
 
 
 def test_the_callers_tensors_stay_as_they_are() -> None:
@@ -104,7 +104,7 @@ def test_token_numbers_that_were_not_asked_for_get_a_hint() -> None:
 
 def test_the_precision_is_that_of_most_parameters_and_then_another() -> None:
     model = nn.ParameterList([torch.ones(2, dtype=torch.float64), torch.ones(4), torch.ones(1, dtype=torch.float64)])
-    samples = list(made(model, [IMAGE, InputSpec(shape=(2,), dtype="int64")]))
+    samples = list(made(model, [IMAGE, InputSpec(shape=(2,), dtype="int64")], list(model)))
     assert [(s.args[0].dtype, s.args[1].tolist()) for s in samples] == [
         (dtype, [[value, value]]) for dtype in (torch.float32, torch.float64) for value in (1, 0)
     ]

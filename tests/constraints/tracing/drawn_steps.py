@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from constraints.tracing import mixing, reshaping, windows
 from constraints.tracing.axes import Cut, Window, joined, reduced, shifted, windowed, written
-from constraints.tracing.mixing import Result
-from constraints.tracing.values import Call
+from constraints.tracing.values import Call, Result
 from tests.constraints.tracing.seen import Tensor, along, bordered, called, gathered, image, windows_of
 
 MOST_ELEMENTS = 800
@@ -253,6 +252,32 @@ def im2col(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     return called(windows.unfolded, "im2col", t, mask, **sizes_of)
 
 
+def col2im(draw: st.DrawFn, t: Tensor) -> Tensor | None:
+    """Columns added up where their windows lie, whatever they hold."""
+    if len(t.shape) < 2:
+        return None
+    n, (taps, places) = len(t.shape), t.shape[-2:]
+    kernel = [draw(st.sampled_from([k for k in (1, 2, 3) if taps % k == 0]))]
+    kernel.append(draw(st.sampled_from([k for k in (1, 2, 3) if taps % (kernel[0] * k) == 0])))
+    count = [draw(st.sampled_from([c for c in range(1, places + 1) if places % c == 0]))]
+    count.append(places // count[0])
+    stride, dilation, padding = ([draw(st.integers(a, b)) for _ in kernel] for a, b in ((1, 3), (1, 2), (0, 1)))
+    sizes = [
+        (c - 1) * s + d * (k - 1) + 1 - 2 * p
+        for c, s, d, k, p in zip(count, stride, dilation, kernel, padding, strict=True)
+    ]
+    if n > 3 or min(sizes) < 1:
+        return None
+    mask = np.zeros((*t.shape[:-2], taps // math.prod(kernel), *sizes, t.mask.shape[-1]), dtype=bool)
+    windows_ = t.mask.reshape(*t.shape[:-2], mask.shape[-4], *kernel, *count, -1)
+    for i, j, a, b in itertools.product(*map(range, (*kernel, *count))):
+        y, x = a * stride[0] + i * dilation[0] - padding[0], b * stride[1] + j * dilation[1] - padding[1]
+        if 0 <= y < sizes[0] and 0 <= x < sizes[1]:
+            mask[..., y, x, :] |= windows_[..., i, j, a, b, :]
+    sizes_of = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": padding}
+    return called(windows.folded, "col2im", t, mask, **sizes_of)
+
+
 def shuffle(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     r = draw(st.integers(2, 3))
     if len(t.shape) < 3 or t.shape[-3] % r**2:
@@ -321,8 +346,8 @@ def pooled(draw: st.DrawFn, t: Tensor) -> Tensor | None:
 
 STEPS: list[Step] = [
     window, window, convolution, interpolation, adaptive, pad, pad_by_concatenation, part, part, select, reduce, pooled,
-    permute, reshape, split, split, merge, unsqueeze, squeeze, expand, flip, roll, repeat, unfold, im2col, shuffle,
-    unshuffle, write, write_index, join, join,
+    permute, reshape, split, split, merge, unsqueeze, squeeze, expand, flip, roll, repeat, unfold, im2col, col2im,
+    shuffle, unshuffle, write, write_index, join, join,
 ]  # fmt: skip
 
 

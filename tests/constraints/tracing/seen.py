@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View
-from constraints.tracing.mixing import Result
-from constraints.tracing.values import Call, Flow, Value
+from constraints.tracing.values import Call, Flow, Result, Value
 
 Mask = npt.NDArray[np.bool_]
 

@@ -137,3 +137,12 @@ def test_depthwise_layers_stay_pending_through_concatenation_and_not_through_sum
     assert figures(lambda m, x: m.p(torch.cat([m.a(x), m.b(x)], 1)), **parts).depthwise_separable_convs == 2
     assert figures(lambda m, x: m.q(m.a(x) + m.b(x)), **parts).depthwise_separable_convs == 0
     assert figures(lambda m, x: m.q(F.relu(m.a(x))), **parts).depthwise_separable_convs == 1
+
+
+def test_a_concatenation_of_what_a_detector_did_not_find() -> None:
+    def run(m: Any, x: torch.Tensor) -> Any:
+        y = m.a(x)
+        return y, torch.cat([y[0, 0, 0, :0], y[0, 1, 0, :0]])
+
+    found = traced(run, a=conv(3))
+    assert found.metrics.receptive_field_hw == (3, 3)

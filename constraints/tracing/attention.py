@@ -1,0 +1,120 @@
+"""What attention sees: products of two tensors that both depend on the input, and what scales them.
+
+A product that sums channels (queries times keys) is a table of pairs: its elements see one place of each side. One that
+sums places (weights times values) brings them together. Where these are all places of the map, or some of each region,
+so that they are more on a larger input, the result sees them as a gate does: as global context, beside what it sees
+locally. Places of a window, of which there are more on a larger input but not larger ones, count with their reach.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from constraints.tracing.axes import Shape, View, are_aligned, covers, joined, moved, paired, reduced
+from constraints.tracing.values import Call, Flow, Result, Value, Views, fresh, merge_flows
+
+Side = tuple[Value, int, Sequence[int | None]]
+"""One side of a product: the tensor, the axis that is summed, which axis of the result each of its axes becomes."""
+
+
+def softmax(call: Call) -> Result:
+    """Softmax: each element is scaled by what all along the axis see, the whole map or a window."""
+    data = call.inputs[0]
+    axis = call.arg("dim") % len(data.shape)
+    views, context = list(data.views), data.flow.context
+    for i, view in enumerate(views):
+        summed = [d for d in view.digits if d.axis == axis] if view else []
+        if view is None or not summed or view.other:
+            continue  # a table of pairs is summed next, and the whole map was noted when it was made
+        if covers(summed, [d for d in view.digits if d.axis != axis]):
+            context = True
+        else:
+            views[i] = joined(view, reduced(view, [axis]))
+    return tuple(views), fresh(data.flow, context=context)
+
+
+def matched(sides: Sequence[Side]) -> Result:
+    """A product of two tensors that both depend on the input."""
+    views, context, local = _times([(value.views, axis, axes) for value, axis, axes in sides])
+    return views, _flow([value for value, _, _ in sides], local, context)
+
+
+def attention(call: Call) -> Result:
+    """Fused scaled dot product attention: the table of queries times keys, then times values."""
+    query, key, value = call.inputs[:3]
+    n, length = len(query.shape), key.shape[-2]
+    call.macs = math.prod(query.shape) * length + math.prod(query.shape[:-1]) * length * value.shape[-1]
+    batch = range(n - 2)
+    table, near, _ = _times([(query.views, n - 1, [*batch, n - 2, None]), (key.views, n - 1, [*batch, n - 1, None])])
+    views, far, local = _times([(table, n - 1, [*batch, n - 2, None]), (value.views, n - 2, [*batch, None, n - 1])])
+    data = [query, key, value]
+    kept = [local[0], local[0], local[1]]
+    return views, _flow(data, kept, near or far)
+
+
+def _times(sides: Sequence[tuple[Views, int, Sequence[int | None]]]) -> tuple[Views, bool, list[bool]]:
+    """The views of a product, whether it brings in the whole map, and which sides it sees locally."""
+    rows = [tuple(moved(reduced(v, [axis], "attended"), axes) for v in views) for views, axis, axes in sides]
+    found = [met(column) for column in zip(*rows, strict=True)]
+    is_map = any(v is not None and v.is_local for row in rows for v in row)
+    local = [not is_map or any(v is not None and (v.is_local or v.unknown) for v in row) for row in rows]
+    return tuple(view for view, _ in found), any(context for _, context in found), local
+
+
+def met(column: Sequence[View | None]) -> tuple[View | None, bool]:
+    """What elements see along one axis where tensors meet in a product; whether one brings in the whole map."""
+    views = [v for v in column if v is not None]
+    lost = next((v for v in views if v.unknown), None)
+    if lost is not None:
+        return lost, False
+    is_map = any(v.is_local for v in views)
+    aside = [is_map and not v.is_local and _sees_all(v) for v in views]
+    result, context = None, any(aside)
+    for view in (v for v, is_aside in zip(views, aside, strict=True) if not is_aside):
+        result, spans = beside(result, view)
+        context = context or spans
+    if result and not result.digits and any(v.pooled == "attended" for v in views):
+        result = result._replace(pooled="attended")
+    return result, context
+
+
+def _sees_all(view: View) -> bool:
+    """Whether elements that stand for no place see the whole map."""
+    first, last = view.field.at(0)
+    return (
+        view.is_whole
+        or bool(view.pooled or (view.blurred and not view.digits))
+        or (first <= 0 and last >= view.extent - 1)
+    )
+
+
+def beside(a: View | None, b: View) -> tuple[View | None, bool]:
+    """Two aligned tensors joined; two that are laid out along axes of their own as a table of pairs.
+
+    The second says whether a sum over either place brings in the whole map.
+    """
+    if a is None or a.other or b.other or not (a.digits and b.digits) or are_aligned(a, b):
+        return joined(a, b), False
+    shared = {d[:3] for d in a.digits} & {d[:3] for d in b.digits}
+    kept = [d for d in a.digits if d[:3] in shared]
+    spans = any(covers([d for d in view.digits if d[:3] not in shared], kept) for view in (a, b))
+    return paired(a, b), spans
+
+
+def _flow(data: Sequence[Value], local: Sequence[bool], context: bool) -> Flow:
+    """Of what all sides inherit, poolings go on only from sides that are no gates."""
+    flow = merge_flows([value.flow for value in data])
+    heads = [value.flow.heads for value, is_local in zip(data, local, strict=True) if is_local]
+    return fresh(flow, heads=frozenset().union(*heads), context=flow.context or context)
+
+
+def is_scaling(view: View, shape: Shape, out: Shape, live: Sequence[View]) -> bool:
+    """Whether a view of a tensor of ``shape`` only scales or shifts the ``live`` maps of shape ``out``, as a gate."""
+    if view.is_whole:
+        return True
+    if view.digits or view.unknown or view.pooled != "mixed":
+        return False
+    shift = len(out) - len(shape)
+    axes = {d.axis - shift for v in live for d in v.digits}
+    return all(axis < 0 or shape[axis] == 1 for axis in axes)

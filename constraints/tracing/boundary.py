@@ -1,0 +1,176 @@
+"""What crosses the border of a recorded run: values that are read, other threads, subclasses, outputs of any type."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import wraps
+from itertools import islice
+from threading import Thread
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves
+
+_READS = ("numpy", "tolist", "__dlpack__", "data_ptr", "untyped_storage", "__reduce_ex__")
+"""Ways out of a tensor that no operation of the dispatcher shows."""
+_MOST_ITEMS = 1000
+"""Of an output that is a generator, how many are asked for."""
+_DEPTH = 3
+_ABSENT = object()
+
+
+class Watcher(Protocol):
+    """Who is told what crosses the border in a thread that is followed."""
+
+    def is_followed(self) -> bool:
+        """Whether the operations of this thread are recorded."""
+
+    def follow(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, whose operations are recorded in whatever thread runs it."""
+
+    def read(self, tensor: torch.Tensor) -> None:
+        """Values of a tensor leave the run."""
+
+    def rewrapped(self, tensor: torch.Tensor, again: torch.Tensor) -> None:
+        """A tensor was given another type."""
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Tell ``watcher`` of what this process does with tensors beside the dispatcher; as before afterwards."""
+    changed = [
+        *((torch.Tensor, name, _reading(getattr(torch.Tensor, name), watcher)) for name in _READS),
+        (torch.Tensor, "as_subclass", _rewrapping(torch.Tensor.as_subclass, watcher, 0)),
+        (torch.Tensor, "_make_subclass", staticmethod(_rewrapping(torch.Tensor._make_subclass, watcher, 1))),
+        (Thread, "start", _starting(Thread.start, watcher)),
+        (ThreadPoolExecutor, "submit", _submitting(ThreadPoolExecutor.submit, watcher)),
+    ]
+    before = [(owner, name, owner.__dict__.get(name, _ABSENT)) for owner, name, _ in changed]
+    for owner, name, made in changed:
+        setattr(owner, name, made)
+    try:
+        yield
+    finally:
+        for owner, name, was in before:
+            if was is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, was)
+
+
+def _reading(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
+    @wraps(method)
+    def reading(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if watcher.is_followed():
+            watcher.read(self)
+        return method(self, *args, **kwargs)
+
+    return reading
+
+
+def _rewrapping(method: Callable[..., Any], watcher: Watcher, at: int) -> Callable[..., Any]:
+    @wraps(method)
+    def rewrapping(*args: Any, **kwargs: Any) -> Any:
+        made = method(*args, **kwargs)
+        if watcher.is_followed() and len(args) > at and isinstance(args[at], torch.Tensor):
+            watcher.rewrapped(args[at], made)
+        return made
+
+    return rewrapping
+
+
+def _starting(method: Callable[[Thread], None], watcher: Watcher) -> Callable[[Thread], None]:
+    @wraps(method)
+    def start(self: Thread) -> None:
+        is_of_a_pool = "worker" in getattr(getattr(self, "_target", None), "__name__", "")  # which outlives the run
+        if watcher.is_followed() and not is_of_a_pool:
+            self.__dict__["run"] = watcher.follow(self.run)
+        method(self)
+
+    return start
+
+
+def _submitting(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
+    @wraps(method)
+    def submit(self: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return method(self, watcher.follow(function) if watcher.is_followed() else function, *args, **kwargs)
+
+    return submit
+
+
+def tensors_in(output: Any) -> list[torch.Tensor]:
+    """The tensors of an output of any type: nested containers, dataclasses, distributions, generators, own classes."""
+    found: list[torch.Tensor] = []
+    _collect(output, found, _DEPTH, set())
+    return found
+
+
+def _collect(thing: Any, found: list[torch.Tensor], depth: int, seen: set[int], with_modules: bool = False) -> None:
+    for leaf in tree_leaves(thing):
+        if isinstance(leaf, torch.Tensor):
+            found.append(leaf)
+        elif isinstance(leaf, nn.Module) and with_modules:
+            found += [*leaf.parameters(), *leaf.buffers()]
+        elif depth and id(leaf) not in seen and not isinstance(leaf, _PLAIN):
+            seen.add(id(leaf))
+            for inner in _inside(leaf):
+                _collect(inner, found, depth - 1, seen, with_modules)
+
+
+_PLAIN = (str, bytes, int, float, complex, type(None), type, nn.Module, types.ModuleType, types.FunctionType)
+
+
+def _inside(thing: Any) -> Iterable[Any]:
+    if isinstance(thing, (Iterator, set, frozenset)):
+        return islice(thing, _MOST_ITEMS)
+    if isinstance(thing, Mapping):
+        return list(thing.values())
+    slots = [n for kind in type(thing).__mro__ for n in _names(getattr(kind, "__slots__", ()))]
+    return [*getattr(thing, "__dict__", {}).values(), *(getattr(thing, n) for n in slots if hasattr(thing, n))]
+
+
+def _names(slots: str | Iterable[str]) -> Iterable[str]:
+    return (slots,) if isinstance(slots, str) else slots
+
+
+def kept_by(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
+    """The tensors in plain attributes of modules, which are there before a run, other than torch's own layers."""
+    found: list[torch.Tensor] = []
+    for module in modules:
+        if not type(module).__module__.startswith("torch.nn.modules"):
+            own = {k: v for k, v in module.__dict__.items() if k not in _OF_MODULES}
+            _collect(list(own.values()), found, 1, set(), True)
+    return found
+
+
+_OF_MODULES = frozenset(nn.Module().__dict__) - {"training"}
+
+
+def known_to(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
+    """The tensors that the code of modules refers to: of their files, in closures and as default values."""
+    found: list[torch.Tensor] = []
+    seen: set[int] = set()
+    for module in modules:
+        functions = [type(module).forward, *(f for f in module.__dict__.values() if callable(f))]
+        for function in functions:
+            code: Any = getattr(function, "__wrapped__", function)
+            if not isinstance(code, types.FunctionType):
+                continue
+            cells = [c.cell_contents for c in code.__closure__ or () if _is_full(c)]
+            given = [code.__defaults__ or (), code.__kwdefaults__ or {}]
+            _collect([*cells, *given], found, 1, seen, True)
+            if id(code.__globals__) not in seen:
+                seen.add(id(code.__globals__))
+                _collect(list(code.__globals__.values()), found, 0, seen, True)
+    return found
+
+
+def _is_full(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:
+        return False

@@ -1,0 +1,131 @@
+"""Tensors that share memory: what is written through one of them is seen by all; no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from constraints.tracing.axes import Cut, Shape, unknown
+from constraints.tracing.parts import assembled, inserted, laid, overlaid
+from constraints.tracing.reshaping import cuts, order_of, permuted_views, reshape_views
+from constraints.tracing.values import Call, Flow, Handle, Memory, Operation, Part, Region, Value, merge_flows
+
+HIDDEN_WRITE = "copy_: a write through a view that is no slice"
+_SAME = frozenset(["alias", "detach", "lift_fresh", "view", "_unsafe_view", "_reshape_alias", "expand"])
+"""Views whose elements are those of their base, in its order, where the shape is the same."""
+_RESHAPES = frozenset([*_SAME, "unsqueeze", "squeeze"]) - {"expand"}
+
+
+def shared(base: Handle, view: Handle, call: Call, operation: Operation | None, which: int) -> None:
+    """Note that a tensor is a view of another: result ``which`` of ``call``."""
+    if view is base:
+        return
+    if base.memory is None:
+        base.memory, base.version = Memory(base), 0
+    view.memory, view.base, view.made = base.memory, base, (call, operation, which)
+    view.version = base.memory.version
+
+
+def is_stale(handle: Handle) -> bool:
+    """Whether the memory was written to through another tensor since the value was worked out."""
+    return handle.memory is not None and handle.version != handle.memory.version
+
+
+def write(handle: Handle, value: Value) -> None:
+    """Give a tensor a new value in place; all that share its memory are worked out anew when they are read."""
+    memory = handle.memory
+    if memory is None:
+        handle.value = value
+        return
+    root = memory.root
+    before = root.value
+    memory.version += 1
+    handle.value, handle.version = value, memory.version
+    if handle is root or before is None:
+        memory.parts = []
+        return
+    parts = memory.parts or laid(before, {})
+    new = _in_root(handle, laid(value, {}))
+    memory.parts = _lost(parts, value, root.shape) if new is None else overlaid(parts, new)
+    memory.written = value
+
+
+def rebuilt(memory: Memory) -> Value:
+    """The root's value after what was laid into it."""
+    root, written = memory.root, memory.written
+    before = root.value
+    assert before is not None
+    assert written is not None
+    views, flow, parts = assembled(memory.parts, before.shape)
+    memory.parts = []
+    storage = before.storage or written.storage
+    return Value(before.shape, views, flow, storage, written.index, before.params | written.params, parts)
+
+
+def _lost(parts: Sequence[Part], value: Value, shape: Shape) -> list[Part]:
+    """The whole after a write of which it is not known where it went."""
+    views, flow, _ = assembled(parts, shape)
+    both = tuple(
+        unknown(HIDDEN_WRITE, old) if new is not None else old for old, new in zip(views, value.views, strict=True)
+    )
+    flows = [f for f in (flow, value.flow) if f.origin is not None]
+    return [Part({}, both, merge_flows(flows) if flows else Flow())]
+
+
+def _in_root(handle: Handle, parts: list[Part] | None) -> list[Part] | None:
+    """What fills a view as parts of the root; None where it cannot be told which."""
+    while handle.base is not None and handle.made is not None and parts is not None:
+        call, _, which = handle.made
+        parts = _in_base(call, which, parts, handle.shape, handle.base.shape)
+        handle = handle.base
+    return parts
+
+
+def _in_base(call: Call, which: int, parts: list[Part], part: Shape, whole: Shape) -> list[Part] | None:
+    op = call.op
+    taken = cuts(call, whole)
+    if taken is not None:
+        return [_uncut(p, taken[which], len(whole)) for p in parts]
+    if op in ("permute", "transpose", "t"):
+        order = order_of(call, len(whole))
+        back = [order.index(a) for a in range(len(order))]
+        return [Part({order[a]: r for a, r in p.region.items()}, permuted_views(p.views, back), p.flow) for p in parts]
+    if op in _SAME and part == whole:
+        return parts
+    if op in _RESHAPES:
+        return _unreshaped(parts, part, whole)
+    return None
+
+
+def _uncut(part: Part, cut: Cut, n: int) -> Part:
+    """A part of a slice or of one index as a part of what it was taken from, which has ``n`` axes."""
+    indices = range(cut.start, cut.start + cut.size * cut.step, cut.step)
+    if cut.is_select:
+        region: dict[int, range] = {a + (a >= cut.axis): r for a, r in part.region.items()}
+        return Part({**region, cut.axis: indices}, inserted(part.views, cut.axis, n), part.flow)
+    inner = part.region.get(cut.axis)
+    laid_at = indices if inner is None else indices[inner.start : inner.stop : inner.step]
+    return Part({**part.region, cut.axis: laid_at}, part.views, part.flow)
+
+
+def _unreshaped(parts: list[Part], part: Shape, whole: Shape) -> list[Part] | None:
+    """Parts of a reshape as parts of its base, where each axis that is cut stays one."""
+    found = []
+    for p in parts:
+        region: dict[int, range] = {}
+        for axis, indices in p.region.items():
+            same = [b for b, n in enumerate(whole) if n == part[axis] and _before(whole, b) == _before(part, axis)]
+            if not same:
+                return None
+            region[same[0]] = indices
+        sizes = [_sizes(part, p.region), _sizes(whole, region)]
+        found.append(Part(region, reshape_views(p.views, *sizes), p.flow))
+    return found
+
+
+def _before(shape: Shape, axis: int) -> int:
+    return math.prod(shape[:axis])
+
+
+def _sizes(shape: Shape, region: Region) -> Shape:
+    return tuple(len(region.get(a, range(n))) for a, n in enumerate(shape))
