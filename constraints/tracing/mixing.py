@@ -9,7 +9,19 @@ from dataclasses import replace
 from constraints.tracing.attention import Side, beside, is_scaling, matched
 from constraints.tracing.axes import Shape, View, moved, reduced, without
 from constraints.tracing.parts import assembled, laid
-from constraints.tracing.values import Call, Flow, Handle, Head, Part, Result, Value, Views, fresh, join_views, merge_flows
+from constraints.tracing.values import (
+    Call,
+    Flow,
+    Handle,
+    Head,
+    Part,
+    Result,
+    Value,
+    Views,
+    fresh,
+    join_views,
+    merge_flows,
+)
 
 
 def pointwise(call: Call) -> Result:

@@ -107,7 +107,9 @@ _CONSTANT = """
 CONSTANT = frozenset(_CONSTANT.split())
 """Operations whose result depends on no value of their input."""
 
-BLANK = frozenset(["empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided", "resize"])
+BLANK = frozenset(
+    ["empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided", "resize"]
+)
 """Operations that give memory as it is."""
 
 _NO_PRODUCTS = """

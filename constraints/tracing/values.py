@@ -117,7 +117,6 @@ class Handle:
     made: tuple[Call, Operation | None, int] | None = None
     """The call that made the view, its rule, and which of its results this is."""
 
-
     def __deepcopy__(self, memo: object) -> Handle:
         """A tensor that is copied is a tensor of its own."""
         return self.run.copied(self)

@@ -447,7 +447,9 @@ def _function(draw: random.Random) -> nn.Module:
 
 
 def _step(draw: random.Random) -> nn.Module:
-    how = draw.choice(["function"] * 5 + ["conv"] * 3 + ["pool", "up", "sum", "cat", "threads", "write", "gate", "relu", "shared"])
+    how = draw.choice(
+        ["function"] * 5 + ["conv"] * 3 + ["pool", "up", "sum", "cat", "threads", "write", "gate", "relu", "shared"]
+    )
     branches = [draw.choice([_same, _function])(draw) for _ in range(2)]
     makers: dict[str, Callable[[], nn.Module]] = {
         "function": lambda: _function(draw),
