@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View, unknown
+from constraints.tracing.distribution import distribute
 from constraints.tracing.memory import is_stale, rebuilt, shared, write
 from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
 from constraints.tracing.values import (
@@ -35,6 +36,8 @@ _COPY = OPERATIONS["add"]._replace(label="copy")
 """A copy takes each element as it is, and spreads over the shape of its target."""
 _OF_VALUES = frozenset(["bernoulli", "normal", "fill", "poisson"])
 """Of the operations that make constants, those that may read tensors."""
+_TRUTHS = ("equal", "is_nonzero", "allclose", "is_same_size")
+"""Operations that say yes or no."""
 _STILL = Flow()
 """What a weight or a constant inherits: nothing."""
 _NO_PARAMS: frozenset[str] = frozenset()
@@ -132,10 +135,13 @@ class Propagation:
     def _note_read(self, step: RecordedOperation, inputs: Sequence[Value]) -> None:
         """Values leave the run: what comes back from outside may depend on them."""
         found = [v for v in inputs if v.depends]
-        if found and not self.read:
-            self.read_by = step.frame.path
-        if found and step.operator.op != "read":
+        if not found or step.operator.op == "_has_compatible_shallow_copy_type":
+            return
+        if step.operator.op != "read":
             self.decided.append(step.frame.path)
+        if step.operator.op in _TRUTHS or all(h.kind == "truth" for h in step.inputs):
+            return  # one truth value: it decides what runs, and what runs is seen
+        self.read_by = self.read_by if self.read else step.frame.path
         self.read += found
 
     def _returned(self, shape: Shape, index: int) -> Value:
@@ -230,6 +236,10 @@ class Propagation:
             return self._not_known(call)
         call.label = operation.label
         outcome = operation.rule(call)
+        for value in call.inputs:
+            if value.parts and operation.apart is not None and outcome[0] is not call.inputs[0].views:
+                distribute(call, operation)
+                break
         for value in call.inputs:
             if value.flow.poison:
                 outcome = [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)

@@ -24,9 +24,11 @@ from torch import nn
 
 from constraints.tracer import trace
 from tests.constraints.compared import along
-from tests.constraints.drawn import CHANNELS, Concat, Function, Gate, Shared, Sum, strips
+from tests.constraints.drawn import CHANNELS, Concat, Function, Gate, Shared, Sum
 
 Step = Callable[[torch.Tensor], torch.Tensor]
+_STRIPS = ((3, 48, 16), (3, 16, 48))
+"""For each axis an input size that is long along it."""
 _POOL = ThreadPoolExecutor(1)
 """A thread that runs before any trace begins."""
 
@@ -500,7 +502,7 @@ def judged(number: int) -> tuple[str, str]:
     if has_unknown:
         return _of_unknown(number, model)
     kinds = []
-    for axis, size in enumerate(strips(2)):
+    for axis, size in enumerate(_STRIPS):
         outcome = along(model, axis, size, model.plain())
         if outcome.kind == "differ":
             return "differs", f"network {number}: {outcome.text.splitlines()[0]} {named(model)}"
