@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from constraints.tracing.axes import Cut
 from constraints.tracing.reshaping import cut_views
@@ -22,7 +23,7 @@ def distribute(call: Call, operation: Operation) -> None:
     if len(ends) > _MOST_PARTS or ends[-1] != call.shape[axis]:
         return
     parts = []
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends):
         inputs = [_piece(v, axis, Cut(axis, start, 1, end - start), call) for v in call.inputs]
         shape = tuple(end - start if a == axis else n for a, n in enumerate(call.shape))
         changes = {"groups": end - start} if call.is_depthwise else {}

@@ -1,6 +1,6 @@
 """Random networks with traits that hide what they do: partial writes, views, threads, odd outputs, unknown operators.
 
-``python -m tests.constraints.traits N [SEED]`` draws N networks and holds each trace against the float64 gradient probe.
+``python -m tests.constraints.traits N [SEED]`` draws N networks and holds each trace against float64 gradients.
 An unknown operator is put into every second network: what comes of it must be unknown. Every network is drawn from its
 own number, so that ``python -m tests.constraints.traits 1 SEED`` shows one again.
 """
@@ -208,19 +208,24 @@ FUNCTIONS: dict[str, Step] = {
 """What the trace follows."""
 
 
-@torch.library.custom_op("drawn::blur", mutates_args=())
 def _blur(x: torch.Tensor) -> torch.Tensor:
     return F.avg_pool2d(x, 3, 1, 1)
 
 
-@torch.library.custom_op("drawn::blur_", mutates_args=("x",))
 def _blur_in_place(x: torch.Tensor) -> None:
     x.copy_(F.avg_pool2d(x, 3, 1, 1))
 
 
+_LIBRARY = torch.library.Library("drawn", "DEF")
+_LIBRARY.define("blur(Tensor x) -> Tensor")
+_LIBRARY.define("blur_(Tensor(a!) x) -> ()")
+_LIBRARY.impl("blur", _blur, "CompositeExplicitAutograd")
+_LIBRARY.impl("blur_", _blur_in_place, "CompositeExplicitAutograd")
+
+
 def _custom_in_place(x: torch.Tensor) -> torch.Tensor:
     y = x.clone()
-    _blur_in_place(y)
+    torch.ops.drawn.blur_(y)
     return y
 
 
@@ -308,7 +313,7 @@ def _through_a_diagonal(x: torch.Tensor) -> torch.Tensor:
 
 
 UNKNOWN: dict[str, Step] = {
-    "custom": lambda x: _blur(x), "custom in place": _custom_in_place, "numpy": _numpy,
+    "custom": torch.ops.drawn.blur, "custom in place": _custom_in_place, "numpy": _numpy,
     "numpy in place": _numpy_in_place, "numpy into memory": _numpy_into_memory, "python numbers": _python_numbers,
     "one number": _one_number, "filled": _filled, "elsewhere": _elsewhere, "permuted rows": _permuted_rows,
     "sampled": _sampled, "side by side": _side_by_side, "as_strided": _as_strided, "diagonal": _through_a_diagonal,
