@@ -44,8 +44,8 @@ class Operator(NamedTuple):
     """Whether its result shares the memory of its first argument."""
     decomposes: bool
     """Whether it is run as the operations that torch writes it in."""
-    lifts: bool = False
-    """Whether it takes a tensor in that Python's numbers or an array were made into."""
+    is_special: bool = False
+    """Whether the tensors themselves say what it does."""
     hides: bool = False
     """Whether it is not known, and may hold products of tensors."""
 
@@ -257,7 +257,7 @@ class _Recorder(TorchDispatchMode):
         shapes: Sequence[Shape] = (),
         targets: Sequence[Handle] = (),
     ) -> None:
-        frame = self.here.stack[-1]
+        frame = self.here.stack[-1] if self.here.stack else Frame("", False)
         self.steps.append(RecordedOperation(operator, inputs, _NO_KWARGS, inputs, outputs, shapes, frame, targets))
 
     def entered(self, tensor: torch.Tensor) -> Handle:
@@ -290,8 +290,8 @@ class _Recorder(TorchDispatchMode):
             raise _WantsGradients
         if self._exported:
             self._note_changes()
-        if operator.lifts:
-            self._lifted(args[0])
+        if operator.is_special:
+            operator = self._seen_closely(operator, args)
         inputs: list[Handle] = []
         held = self._held(args, inputs)
         named = self._named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
@@ -311,10 +311,16 @@ class _Recorder(TorchDispatchMode):
             self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
         return result
 
-    def _lifted(self, tensor: torch.Tensor) -> None:
-        """Note a tensor that is made of Python's numbers or of an array."""
+    def _seen_closely(self, operator: Operator, args: Sequence[Any]) -> Operator:
+        """Note a tensor that is made of Python's numbers or of an array; tell a view that is laid out as its base."""
+        tensor = args[0]
+        if operator.op == "as_strided":
+            asked = (tuple(args[1]), tuple(args[2]), args[3] if len(args) > 3 and args[3] is not None else 0)
+            is_same = asked == (tuple(tensor.shape), tensor.stride(), tensor.storage_offset())
+            return _ALIAS if is_same else operator
         if _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
             self.handle(tensor).source = MADE_OF_NUMBERS
+        return operator
 
     def _note_number(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         if isinstance(result, (float, complex)):
@@ -480,7 +486,7 @@ def _looked_up(func: Any) -> Operator:
     decomposes = decomposes and not (known or base in CONSTANT or func is _SET_DATA)
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
-    return Operator(base, names, known, writes, is_view, decomposes, base == "lift_fresh", hides)
+    return Operator(base, names, known, writes, is_view, decomposes, base in ("lift_fresh", "as_strided"), hides)
 
 
 def _is_written(alias: Any) -> bool:
