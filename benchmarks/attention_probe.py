@@ -22,7 +22,9 @@ Build = Callable[[tuple[int, int]], nn.Module]
 """A network for an input of height and width, with the same weights in number each time."""
 _PRODUCTS = frozenset(["matmul", "__matmul__", "bmm", "baddbmm"])
 _FUSED = "scaled_dot_product_attention"
-_SCALINGS = frozenset(["mul", "mul_", "__mul__", "__rmul__", "__imul__", "add", "add_", "__add__", "__radd__", "__iadd__"])
+_SCALINGS = frozenset(
+    ["mul", "mul_", "__mul__", "__rmul__", "__imul__", "add", "add_", "__add__", "__radd__", "__iadd__"]
+)
 _DIFFERENCES = frozenset(["sub", "sub_", "__sub__", "__rsub__", "__isub__"])
 _QUOTIENTS = frozenset(["div", "div_", "__truediv__", "true_divide", "__rtruediv__", "__itruediv__"])
 _SOFTMAXES = frozenset(["softmax", "log_softmax", "normalize"])

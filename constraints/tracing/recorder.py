@@ -31,6 +31,7 @@ _FLOAT32_BYTES = 4
 _TWO_CHANNEL_AXES = 2
 _TOLD_OTHERWISE = ("padding", "vec")
 """Overloads that torch works out first: padding in words, sizes or factors as a list."""
+_SPECIAL = ("lift_fresh", "as_strided", *CONVOLUTIONS)
 _HIDDEN_VIEWS = ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes")
 """Views that do not say so in their schema."""
 _BATCH_NORMS, _IS_TRAINING = ("native_batch_norm", "batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), 5
@@ -52,8 +53,8 @@ class Operator(NamedTuple):
     """Whether its result shares the memory of its first argument."""
     decomposes: bool
     """Whether it is run as the operations that torch writes it in."""
-    lifts: bool = False
-    """Whether it takes a tensor in that Python's numbers or an array were made into."""
+    is_special: bool = False
+    """Whether the tensors themselves say what it does."""
     hides: bool = False
     """Whether it is not known, and may hold products of tensors."""
 
@@ -293,7 +294,7 @@ class _Recorder(TorchDispatchMode):
         shapes: Sequence[Shape] = (),
         targets: Sequence[Handle] = (),
     ) -> None:
-        frame = self.here.stack[-1]
+        frame = self.here.stack[-1] if self.here.stack else Frame("", False)
         self.steps.append(RecordedOperation(operator, inputs, _NO_KWARGS, inputs, outputs, shapes, frame, targets))
 
     def entered(self, tensor: torch.Tensor) -> Handle:
@@ -328,10 +329,8 @@ class _Recorder(TorchDispatchMode):
             self.wants_gradients = True
         if self._exported:
             self._note_changes()
-        if operator.lifts:
-            self._lifted(args[0])
-        if operator.op in CONVOLUTIONS:
-            self._look_at_kernel(args[1])
+        if operator.is_special:
+            operator = self._seen_closely(operator, args)
         inputs: list[Handle] = []
         held = self._held(args, inputs)
         named = self._named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
@@ -351,10 +350,19 @@ class _Recorder(TorchDispatchMode):
             self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
         return result
 
-    def _lifted(self, tensor: torch.Tensor) -> None:
-        """Note a tensor that is made of Python's numbers or of an array."""
+    def _seen_closely(self, operator: Operator, args: Sequence[Any]) -> Operator:
+        """Note a tensor that is made of Python's numbers or of an array; tell a view that is laid out as its base; look at kernels."""
+        tensor = args[0]
+        if operator.op == "as_strided":
+            asked = (tuple(args[1]), tuple(args[2]), args[3] if len(args) > 3 and args[3] is not None else 0)
+            is_same = asked == (tuple(tensor.shape), tensor.stride(), tensor.storage_offset())
+            return _ALIAS if is_same else operator
+        if operator.op in CONVOLUTIONS:
+            self._look_at_kernel(args[1])
+            return operator
         if _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
             self.handle(tensor).source = MADE_OF_NUMBERS
+        return operator
 
     def _look_at_kernel(self, kernel: torch.Tensor) -> None:
         """Note where a kernel ends in zeros, which a mask makes and training does not change; not in a parameter's."""
@@ -590,7 +598,7 @@ def _looked_up(func: Any) -> Operator:
     decomposes = decomposes and not (known or base in CONSTANT or func is _SET_DATA)
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
-    return Operator(base, names, known, writes, is_view, decomposes, base == "lift_fresh", hides)
+    return Operator(base, names, known, writes, is_view, decomposes, base in _SPECIAL, hides)
 
 
 def _is_written(alias: Any) -> bool:

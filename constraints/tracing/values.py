@@ -159,6 +159,8 @@ class Operation(NamedTuple):
     """The name that people know it by."""
     cost: Callable[[Call], None] | None = None
     """Of one that multiplies tensors: writes down its multiplications, whatever its operands come from."""
+    apart: Callable[[Call], int] | None = None
+    """Of one that may treat the indices of an axis each by itself: how many axes, the last ones, it mixes."""
 
 
 @dataclass(slots=True, eq=False)
