@@ -111,7 +111,7 @@ def _met(
         return _product(a, b, *grown) if a.requires_grad and b.requires_grad else func(a, b)
     a, b = _gated(args[0], args[1], *grown), _gated(args[1], args[0], *reversed(grown))
     seen = [t for t in (a, b) if t.requires_grad]
-    if name in _TIMES and len(seen) == 1 and seen[0].shape == torch.broadcast_shapes(a.shape, b.shape):
+    if name in _TIMES and len(seen) == 1 and seen[0].shape == (a.detach() + b.detach()).shape:
         return seen[0]  # so that no value grows beyond bounds
     if name in _DIFFERENCES or (name in _QUOTIENTS | _TIMES and a.requires_grad and b.requires_grad):
         return a + b  # so that nothing cancels or overflows
@@ -167,7 +167,8 @@ def _shapes(build: Build, size: tuple[int, int], features: Features) -> list[tup
     with torch.device("meta"):
         model = build(size).eval()
         sample = torch.zeros(1, 3, *size)
-    with torch.no_grad(), _Shapes() as mode:
+    mode = _Shapes()
+    with torch.no_grad(), mode:
         features(model, sample)
     return mode.calls
 

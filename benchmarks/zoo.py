@@ -1,12 +1,12 @@
 """Published networks of timm: what the trace says beside gradient probes and fvcore's counts.
 
 Run ``uv run --group bench python -m benchmarks.zoo [--quick] [--json] [NAME ...]``; each line is printed as it is
-known, ``--quick`` takes up no further net after 40 seconds. Networks are built with random weights, on torch's device without
-memory, and traced there at the input size that they were published with; nothing is downloaded. Three figures are
-compared: params with the sum over the parameters; multiply-accumulates with fvcore's count of products (of networks
+known, ``--quick`` takes up no further net after 40 seconds. Networks are built with random weights, on torch's device
+without memory, and traced there at the input size that they were published with; nothing is downloaded. Three figures
+are compared: params with the sum over the parameters; multiply-accumulates with fvcore's count of products (of networks
 of up to 4 billion; attention written out, so that fvcore counts it); the field along the width with
-``benchmarks.attention_probe``, on a strip of 64 rows, at which the network is traced too where its field there is
-another (windows of attention that hold the whole map at the one size and not at the other).
+``benchmarks.attention_probe``, on a strip of 64 rows that is traced too: windows of attention may hold the whole map of
+one size and not that of the other.
 
 ``agreed``: every figure that could be compared is the same. ``refused``: the trace says of a figure that it is unknown,
 and why. ``wrong``: a figure differs. ``-``: none but params could be compared. Exit 1 where one is wrong.
@@ -27,7 +27,8 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers import SelectAdaptivePool2d, set_fused_attn
+from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
+from timm.layers.config import set_fused_attn
 from torch import nn
 
 from benchmarks import attention_probe, macs
