@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
     from constraints.gradient_probe import probe
     from constraints.metrics import Layer, Metrics
+    from constraints.operators import register_operator
     from constraints.report import Report
     from constraints.rules import ASSIGNMENT, Constraint, Verdict, parse
     from constraints.tracer import Trace, trace
@@ -35,6 +36,7 @@ __all__ = [
     "metric",
     "parse",
     "probe",
+    "register_operator",
     "trace",
 ]
 
@@ -54,6 +56,7 @@ _HOMES = {
     "metric": "user_metrics",
     "parse": "rules",
     "probe": "gradient_probe",
+    "register_operator": "operators",
     "trace": "tracer",
 }
 """Name -> the module that it loads from; no module of the package has the name of one of them."""

@@ -1,7 +1,7 @@
 """The child's side of the sandbox: do a job with the user's code, answer in JSON lines over a pipe.
 
-``constraints.sandbox.guard`` runs it; a ``Job`` comes as JSON on standard input. Each line of the
-answer is ``{"stage": ...}``, the last one ``{"answer": ...}`` or ``{"error": ...}``.
+``constraints.sandbox.guard`` runs it with the line that ``Job.to_line`` wrote. Each line of the answer is
+``{"stage": ...}``, the last one ``{"answer": ...}`` or ``{"error": ...}``.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ _PACKAGE = Path(__file__).parents[1]
 Send = Callable[[Mapping[str, Any]], None]
 
 
-def main(pipe: int) -> None:
+def main(pipe: int, line: bytes) -> None:
     """Do the one job, and leave without running what the user's code may have put at the exit."""
     me = os.getpid()
-    job = Job.from_json(sys.stdin.read())
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # further jobs are none of its business
+    job = Job.begin(line)
 
     def send(line: Mapping[str, Any]) -> None:
         if os.getpid() != me:  # a copy that the user's code forked came back here: it must not answer too

@@ -51,15 +51,28 @@ class Job:
     each_stage: bool = False
     """Whether the time is that of each stage, and not of all together."""
 
-    def to_json(self) -> str:
-        """The job as one JSON document."""
-        return json.dumps(asdict(self), default=os.fspath)
+    def to_line(self, environment: Mapping[str, str]) -> bytes:
+        """The job as one line of JSON, with where it is to run: this working folder, and ``environment``."""
+        place = {"environment": dict(environment), "folder": _working_folder()}
+        return (json.dumps({**asdict(self), **place}, default=os.fspath) + "\n").encode()
 
     @classmethod
-    def from_json(cls, text: str) -> Job:
-        """Read back what ``to_json`` wrote."""
-        fields = json.loads(text)
+    def begin(cls, line: bytes) -> Job:
+        """Read back what ``to_line`` wrote, and be in its folder with its environment."""
+        fields = json.loads(line)
+        environment, folder = fields.pop("environment"), fields.pop("folder")
+        os.environ.clear()
+        os.environ.update(environment)
+        if folder is not None:
+            os.chdir(folder)
         return cls(**{**fields, "limits": Limits(**fields["limits"])})
+
+
+def _working_folder() -> str | None:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:  # deleted meanwhile: the process is in it all the same
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

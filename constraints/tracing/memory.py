@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from constraints.tracing.axes import Cut, Shape, unknown
@@ -108,17 +109,23 @@ def _uncut(part: Part, cut: Cut, n: int) -> Part:
 
 
 def _unreshaped(parts: list[Part], part: Shape, whole: Shape) -> list[Part] | None:
-    """Parts of a reshape as parts of its base: whole ones, or where only axes of size 1 came or went."""
+    """Parts of a reshape as parts of its base, where each axis that is cut stays one."""
     found = []
-    kept = [[a for a, n in enumerate(shape) if n > 1] for shape in (part, whole)]
-    same = [part[a] for a in kept[0]] == [whole[a] for a in kept[1]]
-    moved_to = dict(zip(*kept, strict=True)) if same else {}
     for p in parts:
-        region: Region = {}
-        if p.region:
-            if not same or any(a not in moved_to for a in p.region):
+        region: dict[int, range] = {}
+        for axis, indices in p.region.items():
+            same = [b for b, n in enumerate(whole) if n == part[axis] and _before(whole, b) == _before(part, axis)]
+            if not same:
                 return None
-            region = {moved_to[a]: r for a, r in p.region.items()}
-        sizes = [tuple(len(r.get(a, range(n))) for a, n in enumerate(s)) for s, r in ((part, p.region), (whole, region))]
-        found.append(Part(region, reshape_views(p.views, sizes[0], sizes[1]), p.flow))
+            region[same[0]] = indices
+        sizes = [_sizes(part, p.region), _sizes(whole, region)]
+        found.append(Part(region, reshape_views(p.views, *sizes), p.flow))
     return found
+
+
+def _before(shape: Shape, axis: int) -> int:
+    return math.prod(shape[:axis])
+
+
+def _sizes(shape: Shape, region: Region) -> Shape:
+    return tuple(len(region.get(a, range(n))) for a, n in enumerate(shape))

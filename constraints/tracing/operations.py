@@ -81,6 +81,8 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(reshaping.flip, "flip"),
     **_named(reshaping.repeat, "repeat"),
     **_named(reshaping.picked, "index_select index"),
+    **_named(reshaping.scattered, "slice_scatter select_scatter"),
+    **_named(reshaping.put, "index_put _index_put_impl index_copy index_add"),
     **_named(reshaping.same, "clone _to_copy"),
     **_named(reshaping.same, "alias detach lift_fresh _reshape_copy"),
     **_named(mixing.pointwise, "real imag tril triu"),
@@ -110,7 +112,7 @@ BLANK = frozenset(["empty", "empty_like", "empty_strided", "empty_permuted", "ne
 
 _NO_PRODUCTS = """
     sort topk kthvalue mode cumsum cumprod cummax cummin logcumsumexp nonzero searchsorted bucketize bincount histc
-    gather scatter scatter_add scatter_reduce take put index_put _index_put_impl index_add index_copy index_fill
+    gather scatter scatter_add scatter_reduce take put index_fill
     masked_select masked_scatter embedding _embedding_bag grid_sampler_2d grid_sampler_3d _grid_sampler_2d_cpu_fallback
     affine_grid_generator _fft_r2c _fft_c2r _fft_c2c col2im max_unpool2d max_unpool3d _unique2 unique_dim
     unique_consecutive isin copy _local_scalar_dense equal _has_compatible_shallow_copy_type set_ set resize resize_

@@ -113,6 +113,8 @@ def _along(
         return _stacked(having, shape, touched) or join_views([(v,) for _, _, v in having])[0]
     lost = next((v.unknown for _, _, v in having if v.unknown), "")
     axis = min(spatial)
+    if any(v.blurred for _, _, v in having):
+        return _heap([v for _, _, v in having], spatial) if len(having) > 1 else _bordered(having, spatial, shape)
     if len(spatial) > 1 or not all(_is_plain(v, p, axis, shape) for _, p, v in having):
         return _bordered(having, spatial, shape)
     digit = Digit(axis, 1, shape[axis], 1)

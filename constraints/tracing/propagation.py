@@ -120,8 +120,8 @@ class Propagation:
             inputs = [*inputs, self._returned((), index)]
         for value in inputs:
             depends = depends or value.flow.origin is not None
-            for why in value.flow.poison:
-                self.reasons.setdefault(why, op)
+            if value.flow.poison:
+                self.reasons.update(dict.fromkeys(value.flow.poison.difference(self.reasons), op))
         call = Call(index, op, step.frame.path, (), step.args, step.kwargs, operator.names, inputs, step.shapes[0])
         if depends:
             self._settle(call, step, _COPY if op in CONSTANT and not operator.is_view else operation)
@@ -193,7 +193,7 @@ class Propagation:
             storage = self._storage_of(handle, step, call, i, shape)
             value = self._made(call, i, shape, views, flow, storage)
             call.out = call.out or value
-            if _is_in(handle, step.targets) or handle.value is not None:
+            if handle.value is not None or (step.targets and _is_in(handle, step.targets)):
                 write(handle, value)
             else:
                 handle.value = value
@@ -216,7 +216,8 @@ class Propagation:
 
     def _storage_of(self, handle: Handle, step: RecordedOperation, call: Call, which: int, shape: Shape) -> Storage:
         """The memory of a result: that of what it was written to or is a view of, or new."""
-        value = handle.value if _is_in(handle, step.targets) else call.inputs[0] if step.operator.is_view else None
+        is_written = bool(step.targets) and _is_in(handle, step.targets)
+        value = handle.value if is_written else call.inputs[0] if step.operator.is_view else None
         if value is not None and value.storage is not None:
             return value.storage
         storage = self._store(call.index, handle, shape)
@@ -229,24 +230,28 @@ class Propagation:
             return self._not_known(call)
         call.label = operation.label
         outcome = operation.rule(call)
-        if any(v.flow.poison for v in call.inputs):
-            outcome = [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
-        known = [
-            {why for v in call.inputs if (u := v.views[i]) is not None for why in (u.unknown, u.blurred)}
-            for i in range(len(self._nothing))
-        ]
+        for value in call.inputs:
+            if value.flow.poison:
+                outcome = [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
+                break
         if isinstance(outcome, list):
-            return [(self._placed(call, views, known), flow) for views, flow in outcome]
-        return self._placed(call, outcome[0], known), outcome[1]
+            return [(self._placed(call, views), flow) for views, flow in outcome]
+        for view in outcome[0]:
+            if view is not None and (view.unknown or view.blurred):
+                return self._placed(call, outcome[0]), outcome[1]
+        return outcome
 
-    def _placed(self, call: Call, views: Views, known: Sequence[set[str]]) -> Views:
+    def _placed(self, call: Call, views: Views) -> Views:
         """The views, where something became unknown here with the operation and its place in the reason."""
         for i, view in enumerate(views):
-            if view is not None and view.unknown and view.unknown not in known[i]:
+            if view is None or not (view.unknown or view.blurred):
+                continue
+            known = {why for v in call.inputs if (u := v.views[i]) is not None for why in (u.unknown, u.blurred)}
+            if view.unknown and view.unknown not in known:
                 why = f"{call.name_and_label}: {view.unknown}"
                 self.reasons.setdefault(why, call.op)
                 views = (*views[:i], view._replace(unknown=why), *views[i + 1 :])
-            if view is not None and view.blurred and view.blurred not in known[i]:
+            elif view.blurred and view.blurred not in known:
                 view = view._replace(blurred=f"{call.name_and_label}: {view.blurred}")
                 views = (*views[:i], view, *views[i + 1 :])
         return views
@@ -327,17 +332,18 @@ class Propagation:
         value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts)
         if is_same and data.flow.map is data:
             self._note_map(value, is_map=True)
-        elif not is_same or flow.poison:
+        elif not is_same:
             self._note_map(value)
         return value
 
     def _note_map(self, value: Value, is_map: bool = False) -> None:
         """Let a value that is a map, or of which nothing can be known, be the latest map on its way."""
         flow = value.flow
-        whys = [v.unknown for v in value.views if v is not None and v.unknown]
-        if whys and not flow.poison.issuperset(whys):
-            flow = value.flow = flow._replace(poison=flow.poison.union(whys))
-        if is_map or any(v is not None and v.is_lost for v in value.views) or self._is_map(value.views):
+        for view in () if is_map else value.views:
+            if view is not None and view.unknown:
+                flow = value.flow = flow._replace(poison=flow.poison.union([view.unknown]))
+                is_map = is_map or view.is_lost
+        if is_map or self._is_map(value.views):
             heads = frozenset(h.inside() for h in flow.heads) if flow.heads else flow.heads
             origin, depthwise, path, _, context, _, whole, total, poison = flow
             value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison)

@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from constraints.tracing.boundary import kept_by, known_to, tensors_in, watched
+from constraints.operators import STAND_INS
 from constraints.tracing.axes import Shape
 from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
 from constraints.tracing.values import FROM_NOWHERE, MADE_OF_NUMBERS, Handle, Operation
@@ -242,6 +243,12 @@ class _Recorder(TorchDispatchMode):
             again.__dict__[_HANDLE] = held
             self._note(_ALIAS, [self.handle(tensor)], [held], [tuple(again.shape)])
 
+    def copied(self, handle: Handle) -> Handle:
+        """The handle of a deep copy."""
+        copy = Handle(self, handle.shape, handle.itemsize, handle.kind)
+        self._note(_CLONE, [handle], [copy], [handle.shape])
+        return copy
+
     def _note(
         self,
         operator: Operator,
@@ -275,6 +282,10 @@ class _Recorder(TorchDispatchMode):
         if operator.decomposes:
             with self:
                 return _in_parts(func, *args, **(kwargs or {}))
+        if STAND_INS and operator.operation is None and (stand_in := STAND_INS.get(func._schema.name)):
+            with self:
+                made = stand_in(*args, **(kwargs or {}))
+            return made if func._schema.returns else None
         if not self.has_autograd and torch.is_grad_enabled():
             raise _WantsGradients
         if self._exported:
@@ -448,6 +459,10 @@ class _Recorder(TorchDispatchMode):
         self.weights[id(tensor)] = self._new(tensor, tuple(tensor.shape), name)
 
 
+_SET_DATA = torch.ops.aten._has_compatible_shallow_copy_type.default
+"""What runs first where a tensor is given another one's memory: ``x.data = y``."""
+
+
 @cache
 def _looked_up(func: Any) -> Operator:
     schema = func._schema
@@ -462,7 +477,7 @@ def _looked_up(func: Any) -> Operator:
     if known is None and torch.Tag.pointwise in func.tags:
         known = Operation(OPERATIONS["add"].rule, base.lstrip("_"))
     decomposes = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
-    decomposes = decomposes and not (known or base in CONSTANT)
+    decomposes = decomposes and not (known or base in CONSTANT or func is _SET_DATA)
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
     return Operator(base, names, known, writes, is_view, decomposes, base == "lift_fresh", hides)
@@ -472,10 +487,10 @@ def _is_written(alias: Any) -> bool:
     return alias is not None and bool(alias.is_write)
 
 
-_SET_DATA = torch.ops.aten._has_compatible_shallow_copy_type.default
 _READ = Operator("read", {}, None, (), False, False)
 _CHANGED = Operator("changed", {}, None, (0,), False, False)
 _ALIAS = _looked_up(torch.ops.aten.alias.default)
+_CLONE = _looked_up(torch.ops.aten.clone.default)
 _SET = _ALIAS._replace(op="set_data")
 
 

@@ -23,8 +23,8 @@ from constraints.tracing.axes import (
     without,
 )
 from constraints.tracing.mixing import pointwise
-from constraints.tracing.parts import assembled, cut_out, inserted
-from constraints.tracing.values import Call, Flow, Part, Result, Results, Value, Views, fresh
+from constraints.tracing.parts import assembled, cut_out, inserted, laid, overlaid
+from constraints.tracing.values import Call, Flow, Part, Result, Results, Value, Views, fresh, join_views, merge_flows
 
 
 def permuted_views(views: Views, order: Sequence[int]) -> Views:
@@ -261,16 +261,60 @@ def picked(call: Call) -> Result:
         indices = call.arg("indices")
         axes = [i for i, index in enumerate(indices) if index is not None]
         keeps = len(axes) == 1 and len(call.shape) == n
-    views = tuple(_picked(v, axes if keeps else range(n), keeps) for v in data.views)
+    views = tuple(_picked(v, axes if keeps else range(n), keeps, data.shape, call.shape) for v in data.views)
     return views, fresh(data.flow)
 
 
-def _picked(view: View | None, axes: Sequence[int], keeps: bool) -> View | None:
+def _picked(view: View | None, axes: Sequence[int], keeps: bool, old: Shape, new: Shape) -> View | None:
     if view is None or not view.digits:
         return view
     if keeps and not any(d.axis in axes for d in view.digits):
         return view
-    return blurred(view, axes, "indexing by a tensor along a spatial axis")
+    why, on = "indexing by a tensor along a spatial axis", [d for d in view.digits if d.axis in axes]
+    if not keeps or len(on) > 1 or view.other or view.swept or not on[0].fills(old):
+        return blurred(view, axes, why)
+    digits = tuple(Digit(d.axis, 1, new[d.axis], d.stride) if d in on else d for d in view.digits)
+    return unknown(view.unknown or view.blurred or why, view._replace(digits=digits))
+
+
+def scattered(call: Call) -> Result:
+    """A tensor with another one in place of a slice or of one index of it."""
+    data, source = call.inputs[:2]
+    axis, n = call.arg("dim", 0) % len(data.shape), len(data.shape)
+    if call.op == "select_scatter":
+        at = call.arg("index") % data.shape[axis]
+        new = [Part({axis: range(at, at + 1)}, inserted(source.views, axis, n), source.flow)]
+    else:
+        start, step = call.arg("start", None) or 0, call.arg("step", 1)
+        start = min(max(start + data.shape[axis] if start < 0 else start, 0), data.shape[axis])
+        new = laid(source, {axis: range(start, start + source.shape[axis] * step, step)})
+    views, flow, call.parts[0] = assembled(overlaid(laid(data, {}), new), call.shape)
+    return views, fresh(flow)
+
+
+def put(call: Call) -> Result:
+    """Values written where an index says: known along axes that carry nothing spatial."""
+    data, values = call.inputs[0], call.inputs[-1]
+    indices = call.arg("indices", None)
+    axes = [call.arg("dim", 0)] if indices is None else [i for i, index in enumerate(indices) if index is not None]
+    axes = [a % len(data.shape) for a in axes]
+    keeps = len(axes) == 1 and len(values.shape) <= len(data.shape) and not any(v.depends for v in call.inputs[1:-1])
+    rows = [data.views, tuple(_put(v, axes, keeps) for v in _as_last(values, len(data.shape)))]
+    depend = [v.flow for v in (data, *call.inputs[1:]) if v.depends]
+    for index in call.inputs[1:-1]:  # where the input itself says where to write
+        rows.append(tuple(v and unknown("an index that depends on the input") for v in index.views))
+    return join_views(rows), fresh(merge_flows(depend))
+
+
+def _as_last(value: Value, n: int) -> Views:
+    """The views of a tensor whose axes are the last of ``n``, as broadcasting has it."""
+    return _moved_all(value, [a + n - len(value.shape) for a in range(len(value.shape))])
+
+
+def _put(view: View | None, axes: Sequence[int], keeps: bool) -> View | None:
+    if view is None or not view.digits or (keeps and not any(d.axis in axes for d in view.digits)):
+        return view
+    return unknown(view.unknown or "a write by an index along a spatial axis")
 
 
 def shuffled(call: Call) -> Result:

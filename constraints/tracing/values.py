@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from constraints.tracing.axes import Shape, View, joined
 
@@ -93,7 +93,7 @@ class Storage:
 class Handle:
     """One tensor of a run, also after it is freed; ``value`` and the fields after it change step by step."""
 
-    run: object
+    run: Recorder
     """Whose run."""
     shape: Shape
     """What it was when it was first seen."""
@@ -116,6 +116,22 @@ class Handle:
     """The tensor that it is a view of."""
     made: tuple[Call, Operation | None, int] | None = None
     """The call that made the view, its rule, and which of its results this is."""
+
+
+    def __deepcopy__(self, memo: object) -> Handle:
+        """A tensor that is copied is a tensor of its own."""
+        return self.run.copied(self)
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """What goes out as bytes says no more what it was."""
+        return type(None), ()
+
+
+class Recorder(Protocol):
+    """What wrote a run down."""
+
+    def copied(self, handle: Handle) -> Handle:
+        """The handle of a deep copy."""
 
 
 class Memory:

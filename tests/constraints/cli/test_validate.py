@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from constraints.cli.validate import Options, validate_target
 from constraints.errors import UnusableInputError
+from tests.engines import one_sandbox
 
 NET = """import torch.nn as nn
 from constraints import metric
@@ -23,6 +25,12 @@ def make(width):
     print("made with", width)
     return nn.Sequential(nn.Conv2d(1, width, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sandbox() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, one_sandbox(patch):
+        yield
 
 
 @pytest.fixture

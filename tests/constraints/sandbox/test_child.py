@@ -157,8 +157,12 @@ def test_each_line_of_the_answer_is_a_stage_or_the_outcome(tmp_path: Path) -> No
     (tmp_path / "net.py").write_text(NET + "print('not on the pipe')\n")
     read, write = os.pipe()
     child = subprocess.run(
-        [sys.executable, "-c", f"from constraints.sandbox.child import main; main({write})"],
-        input=request(f"{tmp_path}/net.py:made").job().to_json(),
+        [
+            sys.executable,
+            "-c",
+            f"import sys; from constraints.sandbox.child import main; main({write}, sys.stdin.buffer.readline())",
+        ],
+        input=request(f"{tmp_path}/net.py:made").job().to_line(os.environ).decode(),
         pass_fds=[write],
         capture_output=True,
         text=True,

@@ -1,0 +1,30 @@
+"""Operators of one's own: what a trace runs in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from constraints.errors import UnusableInputError
+
+StandIn = Callable[..., Any]
+_registered: dict[str, StandIn] = {}
+STAND_INS: Mapping[str, StandIn] = MappingProxyType(_registered)
+"""Operator -> the function that a trace runs in its place; of this process, as torch's own register of operators is."""
+
+
+def register_operator(name: str, stand_in: StandIn) -> StandIn:
+    """Let a trace run ``stand_in`` where a model calls the operator ``name``, such as ``"mylib::blur"``.
+
+    ``stand_in`` takes the operator's arguments, gives tensors of the same shapes and is written in operations that torch
+    has. What the operator sees and costs is what these do: only that has to be right, not the numbers. Without one, a
+    trace takes nothing for granted, and the metrics that may depend on the operator are unknown. A later call replaces
+    an earlier one. Returns ``stand_in``. Raises UnusableInputError for a name without a namespace.
+    """
+    if name.count("::") != 1 or not all(name.split("::")):
+        raise UnusableInputError(f"not the name of an operator: {name!r}: write namespace::name, as in mylib::blur")
+    if not callable(stand_in):
+        raise UnusableInputError(f"not a function: {stand_in!r}: give one that takes the arguments of {name}")
+    _registered[name] = stand_in
+    return stand_in
