@@ -17,10 +17,10 @@ STAND_INS: Mapping[str, StandIn] = MappingProxyType(_registered)
 def register_operator(name: str, stand_in: StandIn) -> StandIn:
     """Let a trace run ``stand_in`` where a model calls the operator ``name``, such as ``"mylib::blur"``.
 
-    ``stand_in`` takes the operator's arguments, gives tensors of the same shapes and is written in operations that torch
-    has. What the operator sees and costs is what these do: only that has to be right, not the numbers. Without one, a
-    trace takes nothing for granted, and the metrics that may depend on the operator are unknown. A later call replaces
-    an earlier one. Returns ``stand_in``. Raises UnusableInputError for a name without a namespace.
+    ``stand_in`` takes the operator's arguments, gives tensors of the same shapes and is written in operations that
+    torch has. What the operator sees and costs is what these do: only that has to be right, not the numbers. Without
+    one, a trace takes nothing for granted, and the metrics that may depend on the operator are unknown. A later call
+    replaces an earlier one. Returns ``stand_in``. Raises UnusableInputError for a name without a namespace.
     """
     if name.count("::") != 1 or not all(name.split("::")):
         raise UnusableInputError(f"not the name of an operator: {name!r}: write namespace::name, as in mylib::blur")

@@ -109,9 +109,7 @@ def tensors_in(output: Any) -> list[torch.Tensor]:
     return found
 
 
-def _collect(
-    thing: Any, found: list[torch.Tensor], depth: int, seen: set[int], with_modules: bool = False
-) -> None:
+def _collect(thing: Any, found: list[torch.Tensor], depth: int, seen: set[int], with_modules: bool = False) -> None:
     for leaf in tree_leaves(thing):
         if isinstance(leaf, torch.Tensor):
             found.append(leaf)

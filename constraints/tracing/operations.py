@@ -10,8 +10,18 @@ from constraints.tracing.values import Call, Operation, Result, Results
 Rule = Callable[[Call], Result | Results]
 
 
-def _named(rule: Rule, names: str, label: str = "", cost: Callable[[Call], None] | None = None) -> dict[str, Operation]:
-    return {name: Operation(rule, label or name.lstrip("_"), cost) for name in names.split()}
+def _named(
+    rule: Rule,
+    names: str,
+    label: str = "",
+    cost: Callable[[Call], None] | None = None,
+    apart: Callable[[Call], int] | None = None,
+) -> dict[str, Operation]:
+    return {name: Operation(rule, label or name.lstrip("_"), cost, apart) for name in names.split()}
+
+
+def _none(call: Call) -> int:
+    return 0
 
 
 _POINTWISE = """
@@ -46,7 +56,7 @@ _PADDINGS = """
 """
 
 OPERATIONS: dict[str, Operation] = {  # no composite that may return its argument itself: its parts tell what it did
-    **_named(mixing.pointwise, _POINTWISE),
+    **_named(mixing.pointwise, _POINTWISE, apart=_none),
     **_named(mixing.reduction, _REDUCTIONS),
     **_named(attention.attention, _ATTENTIONS, "scaled_dot_product_attention"),
     **_named(mixing.product, _MATRIX_PRODUCTS, "matmul", mixing.product_macs),
@@ -61,16 +71,16 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(mixing.normalisation, "native_layer_norm", "layer_norm"),
     **_named(mixing.normalisation, "native_group_norm", "group_norm"),
     **_named(mixing.normalisation, "_fused_rms_norm", "rms_norm"),
-    **_named(windows.convolution, "convolution conv1d conv2d conv3d", "conv", windows.described),
-    **_named(windows.average_pool, "avg_pool2d avg_pool3d"),
-    **_named(windows.max_pool, "max_pool2d_with_indices", "max_pool2d"),
-    **_named(windows.max_pool, "max_pool3d_with_indices", "max_pool3d"),
+    **_named(windows.convolution, "convolution conv1d conv2d conv3d", "conv", windows.described, windows.mixed_axes),
+    **_named(windows.average_pool, "avg_pool2d avg_pool3d", apart=windows.mixed_axes),
+    **_named(windows.max_pool, "max_pool2d_with_indices", "max_pool2d", apart=windows.mixed_axes),
+    **_named(windows.max_pool, "max_pool3d_with_indices", "max_pool3d", apart=windows.mixed_axes),
     **_named(
         windows.adaptive_pool,
         "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d",
     ),
-    **_named(windows.interpolation, _INTERPOLATIONS, "interpolate"),
-    **_named(windows.padding, _PADDINGS, "pad"),
+    **_named(windows.interpolation, _INTERPOLATIONS, "interpolate", apart=windows.mixed_axes),
+    **_named(windows.padding, _PADDINGS, "pad", apart=windows.mixed_axes),
     **_named(windows.unfolded, "im2col", "unfold"),
     **_named(windows.folded, "col2im", "fold"),
     **_named(reshaping.shuffled, "pixel_shuffle pixel_unshuffle"),
@@ -107,7 +117,9 @@ _CONSTANT = """
 CONSTANT = frozenset(_CONSTANT.split())
 """Operations whose result depends on no value of their input."""
 
-BLANK = frozenset(["empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided", "resize"])
+BLANK = frozenset(
+    ["empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided", "resize"]
+)
 """Operations that give memory as it is."""
 
 _NO_PRODUCTS = """

@@ -62,49 +62,65 @@ def cut_out(parts: Iterable[Part], shape: Shape, cut: Cut) -> list[Part]:
         (to, at), n = hits[0], len(hits)
         step_to, step_at = (hits[1][0] - to, hits[1][1] - at) if n > 1 else (1, 1)
         size = tuple(len(region.get(a, range(extent))) for a, extent in enumerate(shape))
-        views = tuple(sliced(v, size, Cut(cut.axis, at, step_at, n)) for v in views)
+        taken = tuple(sliced(v, size, Cut(cut.axis, at, step_at, n)) for v in views)
         left = {a: r for a, r in region.items() if a != cut.axis}
         if n < cut.size:
             left[cut.axis] = range(to, to + n * step_to, step_to)
-        found.append(Part(left, views, flow))
+        found.append(Part(left, taken, flow))
     return found
+
+
+class _Table(NamedTuple):
+    """Which part shows where in a tensor of ``shape``, of which parts touch some axes."""
+
+    shape: Shape
+    touched: Sequence[int]
+    cells: npt.NDArray[np.intp] | None
+    """The number of the part at each index of the touched axes; None where that would be too many."""
+
+    def shows(self, number: int, part: Part, axis: int) -> Places:
+        """Where along an axis a part shows at some index of the others."""
+        if self.cells is None:
+            found = np.zeros(self.shape[axis], dtype=bool)
+            found[_slice(part.region.get(axis, range(self.shape[axis])))] = True
+            return found
+        others = tuple(i for i, a in enumerate(self.touched) if a != axis)
+        places: Places = (self.cells == number).any(axis=others)
+        return places
 
 
 def assembled(parts: Sequence[Part], shape: Shape) -> tuple[Views, Flow, tuple[Part, ...]]:
     """What a tensor sees that parts were laid into, later ones over earlier ones, and the parts that show."""
-    touched = sorted({axis for part in parts for axis in part.region})
-    table = _table(parts, shape, touched)
-    shown = [(k, p) for k, p in enumerate(parts) if table is None or k in table[1]]
+    table = _Table(
+        shape, touched := sorted({axis for part in parts for axis in part.region}), _cells(parts, shape, touched)
+    )
+    seen = range(len(parts)) if table.cells is None else np.unique(table.cells).tolist()
+    shown = [(k, parts[k]) for k in seen if k >= 0]
     depend = [p.flow for _, p in shown if p.flow.origin is not None]
     flow = merge_flows(depend) if depend else Flow()
     if len(depend) > 1:
         flow = flow._replace(depthwise=frozenset().union(*(f.depthwise for f in depend)))
-    views = tuple(_along(i, shown, shape, touched, table) for i in range(len(parts[0].views)))
+    views = tuple(_along(i, shown, table) for i in range(len(parts[0].views)))
     return views, flow, tuple(p for _, p in shown) if len(shown) > 1 else ()
 
 
-_Table = tuple[npt.NDArray[np.intp], frozenset[int]]
-
-
-def _table(parts: Sequence[Part], shape: Shape, touched: Sequence[int]) -> _Table | None:
-    """Which part shows at each index of the touched axes, and which show at all."""
+def _cells(parts: Sequence[Part], shape: Shape, touched: Sequence[int]) -> npt.NDArray[np.intp] | None:
     sizes = [shape[a] for a in touched]
     if math.prod(sizes) > _MOST_CELLS:
         return None
     cells = np.full(sizes, -1)
     for k, part in enumerate(parts):
         cells[tuple(_slice(part.region.get(a, range(shape[a]))) for a in touched)] = k
-    return cells, frozenset(int(k) for k in np.unique(cells))
+    return cells
 
 
 def _slice(indices: range) -> slice:
     return slice(indices.start, indices.stop, indices.step)
 
 
-def _along(
-    which: int, shown: Sequence[tuple[int, Part]], shape: Shape, touched: Sequence[int], table: _Table | None
-) -> View | None:
+def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View | None:
     """What the whole sees along one spatial axis of the input."""
+    shape, touched = table.shape, table.touched
     having = [(k, p, v) for k, p in shown if (v := p.views[which]) is not None]
     if not having:
         return None
@@ -123,7 +139,7 @@ def _along(
     rows = []
     for k, part, view in having:
         indices = part.region.get(axis, range(shape[axis]))
-        rows.append(_Row(view, indices, _places(k, axis, indices, shape, touched, table)))
+        rows.append(_Row(view, indices, table.shows(k, part, axis)))
     crossed = len({d.axis for _, p in shown for v in p.views if v for d in v.digits} & set(touched)) > 1
     return _listed(rows, digit, crossed)
 
@@ -146,16 +162,6 @@ def _stacked(having: Sequence[tuple[int, Part, View]], shape: Shape, touched: Se
     return View(explicit([s for _, s in seen]), (Digit(axes[0], 1, shape[axes[0]], 1),), extent=views[0].extent)
 
 
-def _places(k: int, axis: int, indices: range, shape: Shape, touched: Sequence[int], table: _Table | None) -> Places:
-    if table is None:
-        shows = np.zeros(shape[axis], dtype=bool)
-        shows[_slice(indices)] = True
-        return shows
-    others = tuple(i for i, a in enumerate(touched) if a != axis)
-    found: Places = (table[0] == k).any(axis=others)
-    return found
-
-
 def _listed(rows: Sequence[_Row], digit: Digit, crossed: bool) -> View:
     """Unit by unit: each sees what the parts see that show there."""
     main = max(rows, key=lambda r: int(r.shows.sum()))
@@ -169,9 +175,9 @@ def _listed(rows: Sequence[_Row], digit: Digit, crossed: bool) -> View:
                 return unknown(_MISPLACED, whole)
             continue  # a border that wraps around or reflects
         kept.append(row)
-    if all(row.sees(int(i)) == main.sees(int(i)) for row in kept for i in row.shows.nonzero()[0]):
-        if main.laid.step == 1 and (whole_of := _continued(main, digit)) is not None:
-            return whole_of
+    is_one = all(row.sees(int(i)) == main.sees(int(i)) for row in kept for i in row.shows.nonzero()[0])
+    if is_one and main.laid.step == 1 and (map_of_all := _continued(main, digit)) is not None:
+        return map_of_all
     covered = np.logical_or.reduce([row.shows for row in rows]).nonzero()[0]
     units = []
     for i in range(size):

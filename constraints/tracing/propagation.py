@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View, unknown
+from constraints.tracing.distribution import distribute
 from constraints.tracing.memory import is_stale, rebuilt, shared, write
 from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
 from constraints.tracing.values import (
@@ -19,6 +20,7 @@ from constraints.tracing.values import (
     Handle,
     Memory,
     Operation,
+    Result,
     Storage,
     Value,
     Views,
@@ -34,6 +36,8 @@ _COPY = OPERATIONS["add"]._replace(label="copy")
 """A copy takes each element as it is, and spreads over the shape of its target."""
 _OF_VALUES = frozenset(["bernoulli", "normal", "fill", "poisson"])
 """Of the operations that make constants, those that may read tensors."""
+_TRUTHS = ("equal", "is_nonzero", "allclose", "is_same_size")
+"""Operations that say yes or no."""
 _STILL = Flow()
 """What a weight or a constant inherits: nothing."""
 _NO_PARAMS: frozenset[str] = frozenset()
@@ -53,7 +57,7 @@ class Propagation:
         self.reasons: dict[str, str] = {}
         """Why what an operation does is not known -> the operation."""
         self.hidden: dict[str, str] = {}
-        """Why products or layers may be hidden -> which: "products", "linear" (behind a global pool too) or "layers"."""
+        """Why something may be hidden -> what: "products", "linear" (layers behind a global pool too) or "layers"."""
         self.read: list[Value] = []
         """What was read from tensors that depend on an input, as numbers or arrays."""
         self.decided: list[str] = []
@@ -131,10 +135,13 @@ class Propagation:
     def _note_read(self, step: RecordedOperation, inputs: Sequence[Value]) -> None:
         """Values leave the run: what comes back from outside may depend on them."""
         found = [v for v in inputs if v.depends]
-        if found and not self.read:
-            self.read_by = step.frame.path
-        if found and step.operator.op != "read":
+        if not found or step.operator.op == "_has_compatible_shallow_copy_type":
+            return
+        if step.operator.op != "read":
             self.decided.append(step.frame.path)
+        if step.operator.op in _TRUTHS or all(h.kind == "truth" for h in step.inputs):
+            return  # one truth value: it decides what runs, and what runs is seen
+        self.read_by = self.read_by if self.read else step.frame.path
         self.read += found
 
     def _returned(self, shape: Shape, index: int) -> Value:
@@ -171,9 +178,9 @@ class Propagation:
             handle.value = Value(call.shape, self._nothing, _STILL, base.storage, base.index, base.params)
             return
         outcome = self._outcome(again, operation)
-        views, flow = outcome[which] if isinstance(outcome, list) else outcome
+        result = outcome[which] if isinstance(outcome, list) else outcome
         shape = handle.value.shape if handle.value else handle.shape
-        handle.value = self._made(again, which, shape, views, flow, base.storage)
+        handle.value = self._made(again, which, shape, result, base.storage)
 
     def _settle(self, call: Call, step: RecordedOperation, operation: Operation | None) -> None:
         """Values that depend on an input."""
@@ -189,9 +196,8 @@ class Propagation:
                 continue  # the statistics that a batch normalisation saves for training
             if several is not None and i >= len(several):
                 break
-            views, flow = several[i] if several is not None else outcome
             storage = self._storage_of(handle, step, call, i, shape)
-            value = self._made(call, i, shape, views, flow, storage)
+            value = self._made(call, i, shape, several[i] if several is not None else outcome, storage)
             call.out = call.out or value
             if handle.value is not None or (step.targets and _is_in(handle, step.targets)):
                 write(handle, value)
@@ -210,9 +216,9 @@ class Propagation:
         if data.flow.path is not None or data.flow.heads:
             return
         for i, span in enumerate(self.spans):
-            if any(data.views[at] for at in span) or not span:
-                if len(span) < n <= len(self.inputs[i].shape) - 1 and len(self.spans) == 1:
-                    self.found_flat.add(i)
+            is_its_own = len(self.spans) == 1 and (not span or any(data.views[at] for at in span))
+            if is_its_own and len(span) < n <= len(self.inputs[i].shape) - 1:
+                self.found_flat.add(i)
 
     def _storage_of(self, handle: Handle, step: RecordedOperation, call: Call, which: int, shape: Shape) -> Storage:
         """The memory of a result: that of what it was written to or is a view of, or new."""
@@ -230,6 +236,10 @@ class Propagation:
             return self._not_known(call)
         call.label = operation.label
         outcome = operation.rule(call)
+        for value in call.inputs:
+            if value.parts and operation.apart is not None and outcome[0] is not call.inputs[0].views:
+                distribute(call, operation)
+                break
         for value in call.inputs:
             if value.flow.poison:
                 outcome = [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
@@ -252,8 +262,8 @@ class Propagation:
                 self.reasons.setdefault(why, call.op)
                 views = (*views[:i], view._replace(unknown=why), *views[i + 1 :])
             elif view.blurred and view.blurred not in known:
-                view = view._replace(blurred=f"{call.name_and_label}: {view.blurred}")
-                views = (*views[:i], view, *views[i + 1 :])
+                why = f"{call.name_and_label}: {view.blurred}"
+                views = (*views[:i], view._replace(blurred=why), *views[i + 1 :])
         return views
 
     def _not_known(self, call: Call) -> tuple[Views, Flow]:
@@ -325,8 +335,8 @@ class Propagation:
                 if operator.is_view and step.inputs:
                     shared(step.inputs[0], handle, call, operator.operation, i)
 
-    def _made(self, call: Call, which: int, shape: Shape, views: Views, flow: Flow, storage: Storage | None) -> Value:
-        data = call.inputs[0]
+    def _made(self, call: Call, which: int, shape: Shape, result: Result, storage: Storage | None) -> Value:
+        data, (views, flow) = call.inputs[0], result
         is_same = views is data.views  # as norms and activations leave them
         parts = call.parts.get(which) or (data.parts if is_same and flow is data.flow else ())
         value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts)

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from constraints.tracing.boundary import kept_by, known_to, tensors_in, watched
 from constraints.operators import STAND_INS
 from constraints.tracing.axes import Shape
+from constraints.tracing.boundary import kept_by, known_to, tensors_in, watched
 from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
 from constraints.tracing.values import FROM_NOWHERE, MADE_OF_NUMBERS, Handle, Operation
 

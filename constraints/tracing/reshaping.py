@@ -109,7 +109,7 @@ def taken(call: Call) -> Results:
     """Select, slice, split, chunk and unbind: parts of an axis."""
     data, found = call.inputs[0], []
     for i, cut in enumerate(cuts(call, data.shape) or ()):
-        views, flow, parts = _cut(data, cut)
+        views, flow, parts = cut_views(data, cut)
         if cut.is_select:
             axes = [None if a == cut.axis else a - (a > cut.axis) for a in range(len(data.shape))]
             views = tuple(moved(v, axes) for v in views)
@@ -123,7 +123,7 @@ def gated_half(call: Call) -> Result:
     """Gated linear units: the first half of an axis, scaled by the second at its place."""
     data, axis, halves = call.inputs[0], call.arg("dim", -1) % len(call.shape), []
     for at in (0, call.shape[axis]):
-        views, flow, _ = _cut(data, Cut(axis, at, 1, call.shape[axis]))
+        views, flow, _ = cut_views(data, Cut(axis, at, 1, call.shape[axis]))
         halves.append(Value(call.shape, views, flow, None))
     return pointwise(replace(call, op="mul", inputs=halves))
 
@@ -158,7 +158,7 @@ def cuts(call: Call, shape: Shape) -> list[Cut] | None:
     return [Cut(axis, sum(sizes[:i]), 1, n) for i, n in enumerate(sizes)]
 
 
-def _cut(data: Value, cut: Cut) -> tuple[Views, Flow, tuple[Part, ...]]:
+def cut_views(data: Value, cut: Cut) -> tuple[Views, Flow, tuple[Part, ...]]:
     """What a part of an axis sees, which stays where it is one index, and what it is put together of itself."""
     if data.parts:
         size = tuple(cut.size if a == cut.axis else n for a, n in enumerate(data.shape))

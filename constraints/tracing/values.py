@@ -117,7 +117,6 @@ class Handle:
     made: tuple[Call, Operation | None, int] | None = None
     """The call that made the view, its rule, and which of its results this is."""
 
-
     def __deepcopy__(self, memo: object) -> Handle:
         """A tensor that is copied is a tensor of its own."""
         return self.run.copied(self)
@@ -158,6 +157,8 @@ class Operation(NamedTuple):
     """The name that people know it by."""
     cost: Callable[[Call], None] | None = None
     """Of one that multiplies tensors: writes down its multiplications, whatever its operands come from."""
+    apart: Callable[[Call], int] | None = None
+    """Of one that may treat the indices of an axis each by itself: how many axes, the last ones, it mixes."""
 
 
 @dataclass(slots=True, eq=False)

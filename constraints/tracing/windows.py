@@ -39,6 +39,15 @@ def described(call: Call) -> None:
     call.label = f"conv_transpose{n}d" if call.is_transposed else f"conv{n}d"
 
 
+def mixed_axes(call: Call) -> int:
+    """How many axes a window mixes, the last ones; all of them in a convolution over channels."""
+    if call.is_conv:
+        data = call.inputs[0].shape
+        is_apart = call.is_depthwise and call.shape[-len(call.kernel) - 1] == data[-len(call.kernel) - 1]
+        return len(call.kernel) if is_apart else len(data)
+    return len(call.kernel) or len(call.shape) - 2
+
+
 def convolution(call: Call) -> Result:
     """Convolution and transposed convolution in one, two or three dimensions."""
     described(call)

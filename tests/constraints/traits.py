@@ -1,6 +1,6 @@
 """Random networks with traits that hide what they do: partial writes, views, threads, odd outputs, unknown operators.
 
-``python -m tests.constraints.traits N [SEED]`` draws N networks and holds each trace against the float64 gradient probe.
+``python -m tests.constraints.traits N [SEED]`` draws N networks and holds each trace against float64 gradients.
 An unknown operator is put into every second network: what comes of it must be unknown. Every network is drawn from its
 own number, so that ``python -m tests.constraints.traits 1 SEED`` shows one again.
 """
@@ -24,9 +24,11 @@ from torch import nn
 
 from constraints.tracer import trace
 from tests.constraints.compared import along
-from tests.constraints.drawn import CHANNELS, Concat, Function, Gate, Shared, Sum, strips
+from tests.constraints.drawn import CHANNELS, Concat, Function, Gate, Shared, Sum
 
 Step = Callable[[torch.Tensor], torch.Tensor]
+_STRIPS = ((3, 48, 16), (3, 16, 48))
+"""For each axis an input size that is long along it."""
 _POOL = ThreadPoolExecutor(1)
 """A thread that runs before any trace begins."""
 
@@ -206,19 +208,24 @@ FUNCTIONS: dict[str, Step] = {
 """What the trace follows."""
 
 
-@torch.library.custom_op("drawn::blur", mutates_args=())
 def _blur(x: torch.Tensor) -> torch.Tensor:
     return F.avg_pool2d(x, 3, 1, 1)
 
 
-@torch.library.custom_op("drawn::blur_", mutates_args=("x",))
 def _blur_in_place(x: torch.Tensor) -> None:
     x.copy_(F.avg_pool2d(x, 3, 1, 1))
 
 
+_LIBRARY = torch.library.Library("drawn", "DEF")
+_LIBRARY.define("blur(Tensor x) -> Tensor")
+_LIBRARY.define("blur_(Tensor(a!) x) -> ()")
+_LIBRARY.impl("blur", _blur, "CompositeExplicitAutograd")
+_LIBRARY.impl("blur_", _blur_in_place, "CompositeExplicitAutograd")
+
+
 def _custom_in_place(x: torch.Tensor) -> torch.Tensor:
     y = x.clone()
-    _blur_in_place(y)
+    torch.ops.drawn.blur_(y)
     return y
 
 
@@ -306,7 +313,7 @@ def _through_a_diagonal(x: torch.Tensor) -> torch.Tensor:
 
 
 UNKNOWN: dict[str, Step] = {
-    "custom": lambda x: _blur(x), "custom in place": _custom_in_place, "numpy": _numpy,
+    "custom": torch.ops.drawn.blur, "custom in place": _custom_in_place, "numpy": _numpy,
     "numpy in place": _numpy_in_place, "numpy into memory": _numpy_into_memory, "python numbers": _python_numbers,
     "one number": _one_number, "filled": _filled, "elsewhere": _elsewhere, "permuted rows": _permuted_rows,
     "sampled": _sampled, "side by side": _side_by_side, "as_strided": _as_strided, "diagonal": _through_a_diagonal,
@@ -447,7 +454,9 @@ def _function(draw: random.Random) -> nn.Module:
 
 
 def _step(draw: random.Random) -> nn.Module:
-    how = draw.choice(["function"] * 5 + ["conv"] * 3 + ["pool", "up", "sum", "cat", "threads", "write", "gate", "relu", "shared"])
+    how = draw.choice(
+        ["function"] * 5 + ["conv"] * 3 + ["pool", "up", "sum", "cat", "threads", "write", "gate", "relu", "shared"]
+    )
     branches = [draw.choice([_same, _function])(draw) for _ in range(2)]
     makers: dict[str, Callable[[], nn.Module]] = {
         "function": lambda: _function(draw),
@@ -498,7 +507,7 @@ def judged(number: int) -> tuple[str, str]:
     if has_unknown:
         return _of_unknown(number, model)
     kinds = []
-    for axis, size in enumerate(strips(2)):
+    for axis, size in enumerate(_STRIPS):
         outcome = along(model, axis, size, model.plain())
         if outcome.kind == "differ":
             return "differs", f"network {number}: {outcome.text.splitlines()[0]} {named(model)}"

@@ -1,0 +1,66 @@
+"""Operations on tensors that were put together along an axis which they do not mix: part by part; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from constraints.tracing.axes import Cut
+from constraints.tracing.reshaping import cut_views
+from constraints.tracing.values import Call, Operation, Part, Value
+
+_MOST_PARTS = 64
+
+
+def distribute(call: Call, operation: Operation) -> None:
+    """Note what the parts of the result see, so that a slice of it sees no more than what it holds."""
+    assert operation.apart is not None
+    axis = _cut_axis(call.inputs, len(call.shape))
+    if axis is None or axis >= len(call.shape) - operation.apart(call):
+        return
+    ends = sorted({0, call.shape[axis], *_ends(call.inputs, axis, len(call.shape))})
+    if len(ends) > _MOST_PARTS or ends[-1] != call.shape[axis]:
+        return
+    parts = []
+    for start, end in pairwise(ends):
+        inputs = [_piece(v, axis, Cut(axis, start, 1, end - start), call) for v in call.inputs]
+        shape = tuple(end - start if a == axis else n for a, n in enumerate(call.shape))
+        changes = {"groups": end - start} if call.is_depthwise else {}
+        piece = replace(call, inputs=inputs, shape=shape, kwargs={**call.kwargs, **changes}, tags=set(), parts={})
+        result = operation.rule(piece) if any(v.depends for v in inputs) else ((None,) * len(inputs[0].views), None)
+        if result[1] is not None:
+            parts.append(Part({axis: range(start, end)}, *result))
+    call.parts[0] = tuple(parts)
+
+
+def _cut_axis(inputs: Sequence[Value], n: int) -> int | None:
+    """The one axis of the result, which has ``n``, along which inputs were put together of whole ranges."""
+    found = set()
+    for value in inputs:
+        for part in value.parts:
+            found |= {a + n - len(value.shape) for a in part.region}
+            if any(r.step != 1 for r in part.region.values()):
+                return None
+    return found.pop() if len(found) == 1 else None
+
+
+def _ends(inputs: Sequence[Value], axis: int, n: int) -> set[int]:
+    found: set[int] = set()
+    for value in inputs:
+        for part in value.parts:
+            indices = part.region.get(axis - n + len(value.shape))
+            if indices is not None:
+                found |= {indices.start, indices.stop}
+    return found
+
+
+def _piece(value: Value, axis: int, cut: Cut, call: Call) -> Value:
+    """What of an input goes into a piece of the result: as much of it, or all where it is spread or a weight."""
+    at = axis - len(call.shape) + len(value.shape)
+    if at < 0 or value.shape[at] != call.shape[axis] or (call.is_conv and value is not call.inputs[0]):
+        return value
+    views, flow, _ = cut_views(value, cut._replace(axis=at))
+    shape = tuple(cut.size if a == at else n for a, n in enumerate(value.shape))
+    flow = value.flow if flow.origin is not None else flow  # one origin: an activation written out stays one
+    return replace(value, shape=shape, views=views, flow=flow, parts=())
