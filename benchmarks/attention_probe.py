@@ -33,7 +33,7 @@ _SCALINGS = frozenset(["softmax", "log_softmax", "normalize"])
 _ADAPTIVE = frozenset(f"adaptive_{how}_pool{n}d" for how in ("avg", "max") for n in (1, 2, 3))
 _DYNAMIC = frozenset(["conv1d", "conv2d", "conv3d", "linear"])
 _COMPARED = _PRODUCTS | _SUMS | _TIMES | _DIFFERENCES | _QUOTIENTS | _REDUCTIONS | _ADAPTIVE | {_FUSED}
-_UNITS = 8
+_UNITS = 32
 """Neighbouring units that are measured, where they may differ by phase."""
 
 

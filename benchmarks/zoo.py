@@ -181,7 +181,9 @@ def _probed(name: str, model: nn.Module, size: tuple[int, int, int], found: Trac
             raise NotComparableError(f"not at another size: {type(error).__name__} {text}") from error
     with torch.device("meta"):
         strip = trace(build((_ACROSS, length)).eval(), (3, _ACROSS, length)).metrics.receptive_field_hw
-    traced = strip[1] if strip else None
+    if strip is None:
+        raise NotComparableError("the trace refuses the strip")
+    traced = strip[1]
     if traced != probed:  # other units may see more
         probed = attention_probe.probe(build, _ACROSS, length, _features, has_phases=True)
     return {"strip": traced, "probed": probed, "agrees": traced == probed}
