@@ -351,7 +351,7 @@ class _Recorder(TorchDispatchMode):
         return result
 
     def _seen_closely(self, operator: Operator, args: Sequence[Any]) -> Operator:
-        """Note a tensor that is made of Python's numbers or of an array; tell a view that is laid out as its base; look at kernels."""
+        """Note what is made of Python's numbers or of an array; look at kernels, and at how memory is laid out."""
         tensor = args[0]
         if operator.op == "as_strided":
             return _ALIAS if _is_laid_out_as(tensor, *args[1:]) else operator
