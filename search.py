@@ -42,7 +42,10 @@ def _program(
 @app.command(epilog='Example: uv run search.py validate model.py:Net --require "params < 150k" --verify')
 def validate(  # noqa: PLR0917 (one parameter for each flag)
     target: Annotated[str, typer.Argument(help="path/to/file.py:NAME or package.module:NAME")],
-    input_: Annotated[str, typer.Option("--input", help="input shape without batch")] = "3,32,32",
+    input_: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="input shape without batch (3,32,32), or name=int64:16; once an input"),
+    ] = None,
     arg: Annotated[list[str] | None, typer.Option(help="key=value for a class or function, read as TOML")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
     constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
@@ -51,6 +54,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     mean: Annotated[str, typer.Option(help="the data set's mean, for its fill")] = "0.4914,0.4822,0.4465",
     classes: Annotated[int | None, typer.Option(min=1, help="expected number of outputs")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="confirm the receptive field by gradients")] = False,
+    fixes_timeout: Annotated[str, typer.Option(help="for the search for fixes; 0 is none")] = "10s",
     timeout: Annotated[str, typer.Option(help="for the model's code: 60s, 5m")] = "60s",
     memory: Annotated[str, typer.Option(help="for the model's code: 4GiB, 500MB")] = "4GiB",
     format_: Annotated[str, typer.Option("--format", help="table, json, markdown, junit or sarif")] = "table",
@@ -61,7 +65,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     return validate_target(
         Options(
             target=target,
-            input=input_,
+            inputs=input_ or ["3,32,32"],
             arguments=arg or [],
             require=require or [],
             constraints=constraints,
@@ -70,6 +74,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
             mean=mean,
             classes=classes,
             verify=verify,
+            fixes_timeout=fixes_timeout,
             timeout=timeout,
             memory=memory,
             format=format_,

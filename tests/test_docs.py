@@ -56,6 +56,14 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.body(x)
+
+class Captions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.image, self.words = make_net(), nn.Embedding(100, 10)
+
+    def forward(self, image, tokens):
+        return self.image(image) + self.words(tokens).mean(1)
 """
 METRIC = """
 from constraints import metric

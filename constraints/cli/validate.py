@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from constraints.cli.options import check_format, read_arguments, read_limits, read_numbers, read_shape
+from constraints.cli.options import check_format, read_arguments, read_limits, read_numbers, read_seconds
 from constraints.cli.profiles import chosen
 from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
 from constraints.errors import ExitCode
+from constraints.inputs import read_input
 from constraints.output.formats import FORMATS, NAMES
 from constraints.report import Report
 from constraints.rules import parse_all
@@ -25,7 +26,7 @@ class Options:
     """The options of the command, as they were written."""
 
     target: str
-    input: str = "3,32,32"
+    inputs: list[str] = field(default_factory=lambda: ["3,32,32"])
     arguments: list[str]
     require: list[str]
     constraints: Path | None = None
@@ -34,6 +35,7 @@ class Options:
     mean: str = "0.4914,0.4822,0.4465"
     classes: int | None = None
     verify: bool = False
+    fixes_timeout: str = "10s"
     timeout: str = "60s"
     memory: str = "4GiB"
     format: str = "table"
@@ -69,13 +71,14 @@ def _read(options: Options) -> tuple[Request, ast.Module | None]:
     limits = read_limits(options.timeout, options.memory)
     request = Request(
         target=target,
-        input=read_shape(options.input),
+        inputs=tuple(map(read_input, options.inputs)),
         arguments=read_arguments(options.arguments),
         require=require,
         classes=options.classes,
         verify=options.verify,
         augmentation=augmentation,
         mean=read_numbers(options.mean, _CHANNELS),
+        fixes_seconds=read_seconds(options.fixes_timeout, least=0),
         limits=limits,
     )
     return request, tree

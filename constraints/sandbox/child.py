@@ -18,22 +18,22 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.abc import Loader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
-from constraints.checker import check, definition
-from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+from constraints.checker import Question, definition, examined
+from constraints.errors import ConstraintError, ModelFailedError, ToolFailedError, UnusableInputError
+from constraints.faults import failed, hands_over
 from constraints.report import Report
 from constraints.rules import Verdict, parse_all
 from constraints.sandbox.request import Job, Request, Target
 from constraints.user_metrics import found_in
 
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _FOREVER_SECONDS = 10**6
-_PACKAGE = Path(__file__).parents[1]
 Send = Callable[[Mapping[str, Any]], None]
 
 
@@ -53,8 +53,10 @@ def main(pipe: int, line: bytes) -> None:
         module, _, name = job.function.partition(":")
         send({"answer": getattr(importlib.import_module(module), name)(job.arguments, send)})
     except ConstraintError as error:
-        kind = "unusable" if isinstance(error, UnusableInputError) else "failed"
-        send({"error": kind, "message": str(error), "traceback": error.traceback})
+        send({"error": type(error).__name__, "message": str(error), "traceback": error.traceback})
+    except Exception as error:
+        fault = failed("an unknown stage", error)
+        send({"error": type(fault).__name__, "message": str(fault), "traceback": fault.traceback})
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(0)
@@ -82,7 +84,7 @@ def _limit(memory_bytes: int) -> None:
 
 def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
     """The job of a ``Request``: its report, ready for JSON."""
-    return answer(Request.from_dict(arguments), send).to_dict()
+    return {"report": answer(Request.from_dict(arguments), send).to_dict()}
 
 
 def answer(request: Request, send: Send) -> Report:
@@ -95,22 +97,33 @@ def answer(request: Request, send: Send) -> Report:
     metrics = found_in(vars(module))
     constraints = parse_all(request.require, [m.name for m in metrics])
     model = _model(target, thing, request.arguments, send)
-    with stage("forward", send):
-        report = check(
-            model,
-            request.input,
-            constraints,
-            metrics=metrics,
-            classes=request.classes,
-            verify=request.verify,
-            fixes=request.fixes,
-            target=target.text,
-        )
+    question = Question(
+        input_size=request.inputs,
+        require=constraints,
+        metrics=metrics,
+        classes=request.classes,
+        verify=request.verify,
+        fixes_seconds=request.fixes_seconds,
+        target=target.text,
+    )
     place = definition(thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(model))
-    report = replace(report, location=place)
-    if request.augmentation:
-        report = report.with_verdicts(_augmentation(request.augmentation, request, send))
+    verdicts = [_augmentation(request.augmentation, request, send)] if request.augmentation else []
+    for found in _examined(model, question, send):
+        report = replace(found, location=place).with_verdicts(*verdicts)
+        send({"partial": {"report": report.to_dict()}})
     return report
+
+
+def _examined(model: nn.Module, question: Question, send: Send) -> Iterator[Report]:
+    """The reports of ``examined``; raises ModelFailedError where the model's forward pass raises."""
+    with stage("forward", send):
+        reports = examined(model, question)
+        report = next(reports)
+    if report.failed:
+        raise ModelFailedError(report.failed, traceback=report.traceback)
+    yield report
+    with stage("--verify and the search for fixes" if question.verify else "the search for fixes", send):
+        yield from reports
 
 
 @contextmanager
@@ -119,33 +132,12 @@ def stage(name: str, send: Send) -> Iterator[None]:
     send({"stage": name})
     try:
         yield
-    except UnusableInputError:
+    except (UnusableInputError, ToolFailedError):
         raise
     except ConstraintError as error:
         raise ModelFailedError(str(error), traceback=error.traceback or traceback.format_exc()) from error
     except BaseException as error:
-        raise ModelFailedError(_reason(name, error), traceback=traceback.format_exc()) from error
-
-
-def _reason(stage: str, error: BaseException) -> str:
-    text = str(error).strip().splitlines() or [""]
-    if isinstance(error, MemoryError) or any(mark in str(error).lower() for mark in _OUT_OF_MEMORY):
-        return f"the model's code outgrew its memory at {stage}: {type(error).__name__}: raise --memory"
-    if isinstance(error, SystemExit):
-        return f"the model's code ended the process at {stage}: SystemExit({error.code!r}): take the exit out"
-    return f"the model's code raised at {stage}: {type(error).__name__}: {text[0][:300]}{_line(error)}"
-
-
-def _line(error: BaseException) -> str:
-    """Where it was raised, if that is in code that is not torch's or Python's own."""
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "site-packages" not in frame.filename
-        and _PACKAGE not in Path(frame.filename).parents
-        and not frame.filename.startswith(("<", sys.base_prefix))
-    ]
-    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+        raise failed(name, error) from error
 
 
 def _load(target: Target, name: str, send: Send) -> tuple[Any, ModuleType]:
@@ -181,10 +173,16 @@ def from_file(file: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(file.stem, module)  # so that dataclasses and pickling in the file find their module
-    spec.loader.exec_module(module)
+    _run_module(spec.loader, module)
     return module
 
 
+@hands_over
+def _run_module(loader: Loader, module: ModuleType) -> None:
+    loader.exec_module(module)
+
+
+@hands_over
 def _from_module(name: str) -> ModuleType:
     sys.path.insert(0, str(Path.cwd()))
     try:
@@ -229,7 +227,12 @@ def _no_module(name: str, thing: Any) -> UnusableInputError:
 def _called(name: str, thing: Any, arguments: Mapping[str, Any], when: str, send: Send) -> Any:
     _check_arguments(name, thing, arguments)
     with stage(when, send):
-        return thing(**arguments)
+        return _constructed(thing, arguments)
+
+
+@hands_over
+def _constructed(thing: Any, arguments: Mapping[str, Any]) -> Any:
+    return thing(**arguments)
 
 
 def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any]) -> None:
@@ -259,4 +262,4 @@ def _augmentation(target: Target, request: Request, send: Send) -> Verdict:
         raise UnusableInputError(
             f"not an albumentations pipeline: {target.name!r} is {type(thing).__name__}: name a Compose"
         )
-    return judge_augmentation(thing, request.mean, image=request.input[-2:])
+    return judge_augmentation(thing, request.mean, image=request.inputs[0].shape[-2:])

@@ -7,14 +7,14 @@ taking the machine down; they are no jail: the user's code may still read and wr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from constraints.errors import ConstraintError
 from constraints.report import Report
 from constraints.sandbox.guarded import Guarded
 from constraints.sandbox.request import Job, Request
-from constraints.sandbox.running import Running
+from constraints.sandbox.running import CutShortError, Running
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +53,20 @@ class Sandbox:
         """Check the target that ``request`` describes, under its limits.
 
         Raises UnusableInputError for input that cannot be used and ModelFailedError when the user's code raised,
-        hung, crashed, or outgrew its limits.
+        hung, crashed, or outgrew its limits before the verdicts were known; after that the report says what cut it
+        short.
         """
         found, printed = self.run(request.job())
-        return Outcome(report=Report.from_dict(found), printed=printed)
+        report = Report.from_dict(found["report"])
+        if cut := found.get("cut"):
+            report = replace(report, warnings=(*report.warnings, cut))
+        return Outcome(report=report, printed=printed)
 
     def run(self, job: Job) -> tuple[Any, str]:
-        """Do a job: what it came to, and what the user's code printed; raises as ``check`` does."""
+        """Do a job: what it came to, and what the user's code printed; raises as ``check`` does.
+
+        Where it is cut short after it told ``{"partial": ANSWER}``, that is the answer, with the reason as ``cut``.
+        """
         if self._guard is not None and not self._guard.serves():
             self.close()
         if self._guard is None:
@@ -69,9 +76,11 @@ class Sandbox:
             self._guard.send(job)
             found = running.result()
             serves = running.clean
-        except ConstraintError:
+        except ConstraintError as error:
             serves = running.clean or running.recover()
-            raise
+            if running.partial is None or not isinstance(error, CutShortError):
+                raise
+            found = {**running.partial, "cut": f"{running.stage} was cut short: {error}"}
         finally:
             if not serves:
                 self.close()

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from constraints.inputs import InputSpec
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -80,15 +82,16 @@ class Request:
     """One check: what to load, how to run it, what it must satisfy, and what it may take."""
 
     target: Target
-    input: tuple[int, ...] = (3, 32, 32)
-    """Shape of one sample, without the batch axis."""
+    inputs: tuple[InputSpec, ...] = (InputSpec(shape=(3, 32, 32)),)
+    """One sample, without the batch axis."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for a class or a function."""
     require: tuple[str, ...]
     """The constraints, as expressions."""
     classes: int | None = None
     verify: bool = False
-    fixes: bool = True
+    fixes_seconds: float = 10.0
+    """For the search for fixes; 0 is none."""
     augmentation: Target | None = None
     mean: tuple[float, ...] = (0.4914, 0.4822, 0.4465)
     """Mean of the data set, which the augmentation's fill has to equal."""
@@ -106,5 +109,6 @@ class Request:
             "target": Target.from_dict(fields["target"]),
             "augmentation": Target.from_dict(fields["augmentation"]) if fields["augmentation"] else None,
             "limits": Limits(**fields["limits"]),
-            **{name: tuple(fields[name]) for name in ("input", "require", "mean")},
+            "inputs": tuple(map(InputSpec.from_dict, fields["inputs"])),
+            **{name: tuple(fields[name]) for name in ("require", "mean")},
         })  # fmt: skip

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+from constraints.errors import ConstraintError, ModelFailedError, ToolFailedError, UnusableInputError
 from constraints.sandbox.guarded import Guarded
 from constraints.sandbox.processes import resident_bytes
 from constraints.sandbox.request import Job
@@ -24,7 +24,12 @@ _MOST_PROCESSES = 64
 _MOST_OUTPUT_BYTES = 10_000_000
 _KEPT_OUTPUT_BYTES = 64_000
 _CHUNK = 65_536
+_ERRORS = {error.__name__: error for error in (UnusableInputError, ModelFailedError, ToolFailedError)}
 _ENDED = b'{"ended": '
+
+
+class CutShortError(ModelFailedError):
+    """A job ended before its answer: at a limit, or with its process."""
 
 
 @dataclass
@@ -43,6 +48,8 @@ class Running:
     watched: float = 0.0
     started: float = field(default_factory=time.monotonic)
     code: int | None = None
+    partial: dict[str, Any] | None = None
+    """The answer as far as it was known last."""
     clean: bool = False
     """Whether the child ended by itself and left nothing, so that its guard may serve again."""
 
@@ -53,7 +60,7 @@ class Running:
         left = self.guard.family.left_behind()
         self.clean = not self.lines and self._guard_is_alone()
         if answer is None:
-            raise ModelFailedError(_ending(self.code, self.stage, self.printed()))
+            raise CutShortError(_ending(self.code, self.stage, self.printed()))
         if "error" in answer:
             raise _error(answer)
         if left:
@@ -131,6 +138,8 @@ class Running:
                 if self.stage == "start" or self.job.each_stage:
                     self.started = time.monotonic()
                 self.stage = line["stage"]
+            elif "partial" in line:
+                self.partial = line["partial"]
             elif "ended" in line:
                 self._note_end(line)
             elif line:
@@ -158,8 +167,8 @@ class Running:
         if (used := resident_bytes(processes)) > self.job.limits.memory_bytes:
             raise self._outgrown("outgrew its memory", f"{used / 2**30:.1f} GiB: raise --memory")
 
-    def _outgrown(self, what: str, value_and_remedy: str) -> ModelFailedError:
-        return ModelFailedError(f"the model's code {what} at {self.stage}: {value_and_remedy}")
+    def _outgrown(self, what: str, value_and_remedy: str) -> CutShortError:
+        return CutShortError(f"the model's code {what} at {self.stage}: {value_and_remedy}")
 
 
 def _parsed(line: bytes | bytearray) -> dict[str, Any]:
@@ -172,7 +181,7 @@ def _parsed(line: bytes | bytearray) -> dict[str, Any]:
 
 
 def _error(answer: Mapping[str, Any]) -> ConstraintError:
-    kind = UnusableInputError if answer["error"] == "unusable" else ModelFailedError
+    kind = _ERRORS.get(answer["error"], ModelFailedError)
     return kind(answer["message"], traceback=answer.get("traceback", ""))
 
 

@@ -566,7 +566,7 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
     if not a.digits and not b.digits:
         (low_a, high_a), (low_b, high_b) = a.field.at(0), b.field.at(0)
         return View(Field(0, (min(low_a, low_b),), (max(high_a, high_b),)), (), pooled, extent=a.extent)
-    if not (a.digits and b.digits) and not (a.pooled or b.pooled):
+    if not (a.digits and b.digits) and not (a.pooled or b.pooled) and max(a.units, b.units) > 1:
         return unknown("one place of a map joined with all places of it", a if a.digits else b)
     digits = _common(a.digits, b.digits)
     if digits is None:

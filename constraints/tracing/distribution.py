@@ -35,9 +35,12 @@ def distribute(call: Call, operation: Operation) -> None:
 
 
 def _cut_axis(inputs: Sequence[Value], n: int) -> int | None:
-    """The one axis of the result, which has ``n``, along which inputs were put together of whole ranges."""
+    """The one axis of the result, which has ``n``, along which inputs were put together; None where it is spatial."""
     found = set()
     for value in inputs:
+        spatial = {d.axis for v in value.views if v is not None for d in v.digits} if value.parts else set()
+        if any(spatial.intersection(p.region) for p in value.parts):
+            return None
         for part in value.parts:
             found |= {a + n - len(value.shape) for a in part.region}
             if any(r.step != 1 for r in part.region.values()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from constraints.tracing import attention, mixing, reshaping, windows
+from constraints.tracing import attention, lookups, mixing, recurrent, reshaping, windows
 from constraints.tracing.values import Call, Operation, Result, Results
 
 Rule = Callable[[Call], Result | Results]
@@ -33,7 +33,8 @@ _POINTWISE = """
     masked_fill maximum minimum mish mul nan_to_num native_dropout ne neg pow polar complex _prelu_kernel prelu
     reciprocal relu relu6 remainder round rrelu_with_noise rsqrt rsub selu sgn sigmoid sign signbit silu sin
     sinc sinh softplus softshrink special_erf special_expit sqrt square sub tan tanh threshold trunc where xlogy
-    lift_fresh_copy _fake_quantize_per_tensor_affine_cachemask_tensor_qparams
+    lift_fresh_copy _fake_quantize_per_tensor_affine_cachemask_tensor_qparams fake_quantize_per_channel_affine_cachemask
+    fake_quantize_per_tensor_affine_cachemask _fused_moving_avg_obs_fq_helper
 """
 _REDUCTIONS = """
     mean sum amax amin max min prod var std var_mean std_mean norm linalg_vector_norm logsumexp any all argmax
@@ -61,6 +62,10 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(attention.attention, _ATTENTIONS, "scaled_dot_product_attention"),
     **_named(mixing.product, _MATRIX_PRODUCTS, "matmul", mixing.product_macs),
     **_named(mixing.concatenation, "cat", "cat"),
+    **_named(recurrent.recurrent, "lstm mkldnn_rnn_layer", "lstm", recurrent.macs),
+    **_named(recurrent.recurrent, "gru", "gru", recurrent.macs),
+    **_named(recurrent.recurrent, "rnn_tanh rnn_relu", "rnn", recurrent.macs),
+    **_named(lookups.embedding, "embedding"),
     **_named(attention.softmax, "_softmax _log_softmax _safe_softmax"),
     **_named(
         mixing.normalisation,
@@ -71,7 +76,13 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(mixing.normalisation, "native_layer_norm", "layer_norm"),
     **_named(mixing.normalisation, "native_group_norm", "group_norm"),
     **_named(mixing.normalisation, "_fused_rms_norm", "rms_norm"),
-    **_named(windows.convolution, "convolution conv1d conv2d conv3d", "conv", windows.described, windows.mixed_axes),
+    **_named(
+        windows.convolution,
+        "convolution _convolution conv1d conv2d conv3d",
+        "conv",
+        windows.described,
+        windows.mixed_axes,
+    ),
     **_named(windows.average_pool, "avg_pool2d avg_pool3d", apart=windows.mixed_axes),
     **_named(windows.max_pool, "max_pool2d_with_indices", "max_pool2d", apart=windows.mixed_axes),
     **_named(windows.max_pool, "max_pool3d_with_indices", "max_pool3d", apart=windows.mixed_axes),
@@ -123,7 +134,8 @@ BLANK = frozenset(
 """Operations that give memory as it is."""
 
 _NO_PRODUCTS = """
-    sort topk kthvalue mode cumsum cumprod cummax cummin logcumsumexp nonzero searchsorted bucketize bincount histc
+    _pack_padded_sequence sort topk kthvalue mode cumsum cumprod cummax cummin logcumsumexp nonzero searchsorted
+    bucketize bincount histc
     gather scatter scatter_add scatter_reduce take put index_fill
     masked_select masked_scatter embedding _embedding_bag grid_sampler_2d grid_sampler_3d _grid_sampler_2d_cpu_fallback
     affine_grid_generator _fft_r2c _fft_c2r _fft_c2c col2im max_unpool2d max_unpool3d _unique2 unique_dim

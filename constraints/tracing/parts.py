@@ -166,13 +166,17 @@ def _is_plain(view: View, part: Part, axis: int, shape: Shape) -> bool:
 def _stacked(having: Sequence[tuple[int, Part, View]], shape: Shape, touched: Sequence[int]) -> View | None:
     """Places of a map that were taken out one by one, each laid at its own index of an axis: a map again."""
     views = [v for _, _, v in having]
-    if any(v.digits or v.pooled or v.unknown for v in views) or len({v.field.at(0) for v in views}) == 1:
+    if any(v.digits or v.pooled or v.unknown or v.blurred for v in views) or len({v.field.at(0) for v in views}) == 1:
         return None
-    axes = [a for a in touched if all(len(p.region.get(a, ())) == 1 for _, p, _ in having)]
-    if len(axes) != 1 or len(having) != shape[axes[0]]:
-        return None
-    seen = sorted((p.region[axes[0]].start, v.field.at(0)) for _, p, v in having)
-    return View(explicit([s for _, s in seen]), (Digit(axes[0], 1, shape[axes[0]], 1),), extent=views[0].extent)
+    for axis in touched:
+        seen: dict[int, set[Interval]] = {}
+        for _, part, view in having:
+            for index in part.region.get(axis, range(shape[axis])):
+                seen.setdefault(index, set()).add(view.field.at(0))
+        if all(_are_nested(list(found)) for found in seen.values()) and len(set(map(frozenset, seen.values()))) > 1:
+            units = [_hull(list(seen.get(i, ()))) for i in range(shape[axis])]
+            return View(explicit(units), (Digit(axis, 1, shape[axis], 1),), extent=views[0].extent)
+    return unknown("places of a map that are laid out anew")
 
 
 def _listed(rows: Sequence[_Row], digit: Digit, crossed: bool) -> View:

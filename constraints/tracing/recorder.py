@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from functools import cache, cached_property, wraps
 from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from constraints.faults import hands_over
 from constraints.operators import STAND_INS
 from constraints.tracing.axes import Shape
 from constraints.tracing.boundary import kept_by, known_to, tensors_in, watched
+from constraints.tracing.higher_order import is_higher_order, run_in_parts
+from constraints.tracing.modes import modes_kept
 from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
-from constraints.tracing.values import FROM_NOWHERE, MADE_OF_NUMBERS, Handle, Operation
+from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, Handle, Operation
 
 _HANDLE = "_traced_handle"
 _storage = torch._C.TensorBase.untyped_storage  # not the one that is watched
 _FLOAT32_BYTES = 4
+_TWO_CHANNEL_AXES = 2
 _TOLD_OTHERWISE = ("padding", "vec")
 """Overloads that torch works out first: padding in words, sizes or factors as a list."""
+_SPECIAL = ("lift_fresh", "as_strided", *CONVOLUTIONS)
 _HIDDEN_VIEWS = ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes")
 """Views that do not say so in their schema."""
+_BATCH_NORMS, _IS_TRAINING = ("native_batch_norm", "batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), 5
+"""Operations that write to their running statistics and do not say so; the place of the argument that makes them."""
 _NO_KWARGS: Mapping[str, Any] = {}
 
 
@@ -44,8 +53,8 @@ class Operator(NamedTuple):
     """Whether its result shares the memory of its first argument."""
     decomposes: bool
     """Whether it is run as the operations that torch writes it in."""
-    lifts: bool = False
-    """Whether it takes a tensor in that Python's numbers or an array were made into."""
+    is_special: bool = False
+    """Whether the tensors themselves say what it does."""
     hides: bool = False
     """Whether it is not known, and may hold products of tensors."""
 
@@ -97,34 +106,48 @@ class Run:
     """Every registered parameter once, by its first path."""
     weights: Sequence[Handle]
     """Of the parameters and buffers, used or not."""
+    uncounted: Mapping[str, str] = field(default_factory=dict)
+    """Parameter, or module that keeps parameters in a form of its own -> why they cannot be counted."""
+    unregistered: Mapping[str, int] = field(default_factory=dict)
+    """Module that is not registered (empty where its place is not known) -> how many parameters of it were used."""
 
 
-def record(model: nn.Module, modules: Mapping[str, nn.Module], inputs: Sequence[torch.Tensor]) -> Run:
-    """Run ``model``, whose parts by their paths are ``modules``, without gradients on ``inputs`` (with batch axis).
-
-    Whatever happens, the wrappers are gone afterwards, and the parameters and buffers hold what they held.
-    """
-    try:
-        return _recorded(model, modules, inputs, False)
-    except _WantsGradients:
-        return _recorded(model, modules, inputs, True)
+class WantsGradientsError(Exception):
+    """The model turned gradients on while autograd was left out, so that the run shows less than it should."""
 
 
-class _WantsGradients(BaseException):
-    """The model turned gradients on, so that autograd may not be left out."""
-
-
-def _recorded(
-    model: nn.Module, modules: Mapping[str, nn.Module], inputs: Sequence[torch.Tensor], has_autograd: bool
+def record(
+    model: nn.Module,
+    modules: Mapping[str, nn.Module],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] = _NO_KWARGS,
+    *,
+    autograd: bool = False,
+    hidden: Collection[str] = (),
+    watch: Callable[[Sequence[RecordedOperation]], AbstractContextManager[object]] | None = None,
 ) -> Run:
-    recorder = _Recorder(modules, has_autograd)
-    entered = [recorder.entered(tensor) for tensor in inputs]
+    """Run ``model``, whose parts by their paths are ``modules``, without gradients on its arguments (with batch axis).
+
+    Whatever happens, the wrappers and the mode are gone afterwards, and the tensors that were there before hold what
+    they held. ``autograd`` is for a model that turns gradients on: without it WantsGradientsError is raised for one.
+    ``hidden`` are the paths of modules that are not registered. ``watch`` is entered around the run, with the steps
+    as they come.
+    """
+    recorder = _Recorder(modules, autograd, hidden)
+    entered = [recorder.entered(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
+    watching = watch(recorder.steps) if watch else nullcontext()
     try:
-        with _naming(modules, recorder), watched(recorder), recorder.following():
-            outputs = tensors_in(model(*inputs))  # a generator runs here
+        with modes_kept(), _naming(modules, recorder), watched(recorder), recorder.following(), watching:
+            outputs = tensors_in(called(model, args, kwargs))  # a generator runs here
         left = [recorder.left(t) for t in outputs]
+    except Exception as error:
+        if recorder.wants_gradients:
+            raise WantsGradientsError from error
+        raise
     finally:
         recorder.undo()
+    if recorder.wants_gradients:
+        raise WantsGradientsError
     return Run(
         steps=recorder.steps,
         inputs=entered,
@@ -132,6 +155,8 @@ def _recorded(
         output=tuple(outputs[0].shape) if outputs else (),
         parameters=recorder.parameters,
         weights=tuple(recorder.weights.values()),
+        uncounted=recorder.uncounted,
+        unregistered=recorder.unregistered(),
     )
 
 
@@ -153,6 +178,7 @@ def _naming(modules: Mapping[str, nn.Module], recorder: _Recorder) -> Iterator[N
 def _named(forward: Callable[..., Any], path: str, is_leaf: bool, recorder: _Recorder) -> Callable[..., Any]:
     here = recorder.here
 
+    @hands_over
     def named(*args: Any, **kwargs: Any) -> Any:
         stack = here.stack
         if not stack:  # in a thread that was running before
@@ -163,7 +189,7 @@ def _named(forward: Callable[..., Any], path: str, is_leaf: bool, recorder: _Rec
         finally:
             stack.pop()
 
-    named.__wrapped__ = forward  # type: ignore[attr-defined]  # so that its signature still reads
+    vars(named)["__wrapped__"] = forward  # so that its signature still reads
     return named
 
 
@@ -178,24 +204,32 @@ class _Here(threading.local):
 class _Recorder(TorchDispatchMode):
     """Writes down every operation; each tensor carries its handle, so that no memory is held."""
 
+    supports_higher_order_operators = True
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """Keep the mode out of the compiler's wrapper, which costs an import of a second and time on every call."""
         return False
 
-    def __init__(self, modules: Mapping[str, nn.Module], has_autograd: bool) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], has_autograd: bool, hidden: Collection[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.steps: list[RecordedOperation] = []
         self.is_over = False
         self.has_autograd = has_autograd
+        self.wants_gradients = False
+        self.uncounted: dict[str, str] = {}
         self.here = _Here()
         self.parameters: dict[str, torch.Tensor] = {}
         self.weights: dict[int, Handle] = {}
         """Identity of a parameter or buffer -> its handle, which it does not carry."""
         self._registered: list[torch.Tensor] = []
-        self._register(modules)
+        self._hidden = {path: modules[path] for path in hidden}
+        self._register({path: module for path, module in modules.items() if path not in hidden})
         self._overwritten: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
         self._outside: list[torch.Tensor] = []
+        self._places: dict[int, list[torch.Tensor]] = {}
+        """Place in memory -> the tensors from outside that are there, of the first ``_placed``."""
+        self._placed = 0
         self._modules = modules
         self._kept = kept_by(modules.values())
         self._numbers: set[float] = set()
@@ -222,6 +256,7 @@ class _Recorder(TorchDispatchMode):
         """The same function, whose operations are recorded in whatever thread runs it."""
 
         @wraps(run)
+        @hands_over
         def followed(*args: Any, **kwargs: Any) -> Any:
             if self.here.stack or self.is_over:
                 return run(*args, **kwargs)
@@ -233,6 +268,8 @@ class _Recorder(TorchDispatchMode):
     def read(self, tensor: torch.Tensor) -> None:
         """Note that values of a tensor leave the run."""
         self._note(_READ, [self.handle(tensor)])
+        if tensor.is_meta:
+            return  # without values nothing can be written from outside
         with torch.utils._python_dispatch._disable_current_modes():
             self._exported.append((tensor, tensor.detach().clone()))
 
@@ -257,7 +294,7 @@ class _Recorder(TorchDispatchMode):
         shapes: Sequence[Shape] = (),
         targets: Sequence[Handle] = (),
     ) -> None:
-        frame = self.here.stack[-1]
+        frame = self.here.stack[-1] if self.here.stack else Frame("", False)
         self.steps.append(RecordedOperation(operator, inputs, _NO_KWARGS, inputs, outputs, shapes, frame, targets))
 
     def entered(self, tensor: torch.Tensor) -> Handle:
@@ -276,6 +313,8 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run the operation and write it down."""
+        if is_higher_order(func):
+            return run_in_parts(func, args, kwargs or {}, self)
         operator = _looked_up(func)
         if types and any(t.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for t in types):
             return NotImplemented  # a subclass says itself which operations it stands for
@@ -284,21 +323,21 @@ class _Recorder(TorchDispatchMode):
                 return _in_parts(func, *args, **(kwargs or {}))
         if STAND_INS and operator.operation is None and (stand_in := STAND_INS.get(func._schema.name)):
             with self:
-                made = stand_in(*args, **(kwargs or {}))
+                made = _ran(stand_in, args, kwargs)
             return made if func._schema.returns else None
-        if not self.has_autograd and torch.is_grad_enabled():
-            raise _WantsGradients
+        if torch.is_grad_enabled() and not self.has_autograd:
+            self.wants_gradients = True
         if self._exported:
             self._note_changes()
-        if operator.lifts:
-            self._lifted(args[0])
+        if operator.is_special:
+            operator = self._seen_closely(operator, args)
         inputs: list[Handle] = []
         held = self._held(args, inputs)
         named = self._named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
         writes = operator.writes
-        if writes:
+        if writes or (operator.op in _BATCH_NORMS and args[_IS_TRAINING]):
             self._keep(args, kwargs)
-        result = func(*args, **kwargs) if kwargs else func(*args)
+        result = _ran(func, args, kwargs)
         results = (result,) if isinstance(result, torch.Tensor) else _tensors(result)
         shapes = [tuple(t.shape) for t in results]
         outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
@@ -311,10 +350,28 @@ class _Recorder(TorchDispatchMode):
             self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
         return result
 
-    def _lifted(self, tensor: torch.Tensor) -> None:
-        """Note a tensor that is made of Python's numbers or of an array."""
+    def _seen_closely(self, operator: Operator, args: Sequence[Any]) -> Operator:
+        """Note what is made of Python's numbers or of an array; look at kernels, and at how memory is laid out."""
+        tensor = args[0]
+        if operator.op == "as_strided":
+            return _ALIAS if _is_laid_out_as(tensor, *args[1:]) else operator
+        if operator.op in CONVOLUTIONS:
+            self._look_at_kernel(args[1])
+            return operator
         if _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
             self.handle(tensor).source = MADE_OF_NUMBERS
+        return operator
+
+    def _look_at_kernel(self, kernel: torch.Tensor) -> None:
+        """Note where a kernel ends in zeros, which a mask makes and training does not change; not in a parameter's."""
+        handle = self.handle(kernel)
+        if handle.name or kernel.is_meta or kernel.dim() <= _TWO_CHANNEL_AXES:
+            return
+        values = kernel.detach()
+        used = (values != 0).flatten(0, _TWO_CHANNEL_AXES - 1).any(0)
+        if used.any():
+            axes = range(used.dim())
+            handle.bordered = [not (used.select(a, 0).any() and used.select(a, -1).any()) for a in axes]
 
     def _note_number(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         if isinstance(result, (float, complex)):
@@ -419,11 +476,16 @@ class _Recorder(TorchDispatchMode):
         return held
 
     def _keep(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> None:
-        """Remember what parameters and buffers held before an operation writes to their memory, through a view too."""
+        """Remember what tensors that outlive the run held before an operation writes to them, through a view too."""
+        for tensor in self._outside[self._placed :]:
+            if place := _memory(tensor):
+                self._places.setdefault(place, []).append(tensor)
+        self._placed = len(self._outside)
         for tensor in (*_tensors(args), *_tensors(kwargs.values() if kwargs else ())):
             place = _memory(tensor)
-            if place in self._memories and place not in self._overwritten:
-                self._overwritten[place] = [(t, t.detach().clone()) for t in self._memories[place]]
+            there = [*self._memories.get(place, ()), *self._places.get(place, ())]
+            if there and place not in self._overwritten:
+                self._overwritten[place] = [(t, t.detach().clone()) for t in there]
 
     @cached_property
     def _memories(self) -> Mapping[int, Sequence[torch.Tensor]]:
@@ -433,6 +495,16 @@ class _Recorder(TorchDispatchMode):
             places.setdefault(_memory(tensor), []).append(tensor)
         places.pop(0, None)  # a tensor on the meta device has no memory
         return places
+
+    def unregistered(self) -> Mapping[str, int]:
+        """Modules that are not registered -> how many of their parameters the run used."""
+        owners = {id(p): path for path, m in self._hidden.items() for p in m._parameters.values() if p is not None}
+        found: dict[str, int] = {}
+        for tensor in self._outside:
+            if isinstance(tensor, nn.Parameter):
+                owner = owners.get(id(tensor), "")
+                found[owner] = found.get(owner, 0) + tensor.numel()
+        return found
 
     def undo(self) -> None:
         """Write back what the run overwrote, and take the handles off tensors that live longer than it."""
@@ -444,14 +516,24 @@ class _Recorder(TorchDispatchMode):
             tensor.__dict__.pop(_HANDLE, None)
 
     def _register(self, modules: Mapping[str, nn.Module]) -> None:
+        kinds: set[Any] = {type(m) for m in modules.values()}
+        if any(any(_kind(kind)) for kind in kinds):
+            whys = {path or type(module).__name__: _packed(module) for path, module in modules.items()}
+            self.uncounted = {path: why for path, why in whys.items() if why}
         for path, module in modules.items():
             for name, parameter in module._parameters.items():
-                if parameter is not None and id(parameter) not in self.weights:
-                    full = f"{path}.{name}" if path else name
+                full = f"{path}.{name}" if path else name
+                if parameter is None or id(parameter) in self.weights:
+                    continue
+                if parameter.__class__ is not nn.Parameter and is_lazy(parameter):
+                    self.uncounted[full] = "the forward pass has given it no shape"
+                else:
                     self.parameters[full] = parameter
                     self._add(parameter, full)
             for buffer in module._buffers.values():
-                if buffer is not None and id(buffer) not in self.weights:
+                if buffer is None or id(buffer) in self.weights:
+                    continue
+                if buffer.__class__ is torch.Tensor or not is_lazy(buffer):
                     self._add(buffer, "")
 
     def _add(self, tensor: torch.Tensor, name: str) -> None:
@@ -461,6 +543,40 @@ class _Recorder(TorchDispatchMode):
 
 _SET_DATA = torch.ops.aten._has_compatible_shallow_copy_type.default
 """What runs first where a tensor is given another one's memory: ``x.data = y``."""
+
+
+def handle_of(tensor: torch.Tensor) -> Handle | None:
+    """The handle that a tensor carries; None where no step of the run made it."""
+    return vars(tensor).get(_HANDLE)
+
+
+def _packed(module: nn.Module) -> str:
+    """Why a module's weights are no parameters, where they are kept in another form."""
+    kind: Any = type(module)
+    is_quantised, is_script = _kind(kind)
+    if is_quantised:
+        return "a quantised module packs its weights, which are no parameters any more"
+    if is_script and not hasattr(module, "training"):
+        return "a frozen program holds its weights as constants, which are no parameters any more"
+    return ""
+
+
+@cache
+def _kind(kind: Any) -> tuple[bool, bool]:
+    """Whether a class of modules packs its weights, and whether it is a program."""
+    is_quantised = "quantized" in kind.__module__.split(".") and hasattr(kind, "_weight_bias")
+    return is_quantised and hasattr(kind, "weight"), issubclass(kind, torch.jit.ScriptModule)
+
+
+@hands_over
+def called(model: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The model's result: what is raised here is the model's doing."""
+    return model(*args, **kwargs)
+
+
+@hands_over
+def _ran(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Any:
+    return func(*args, **kwargs) if kwargs else func(*args)
 
 
 @cache
@@ -480,7 +596,16 @@ def _looked_up(func: Any) -> Operator:
     decomposes = decomposes and not (known or base in CONSTANT or func is _SET_DATA)
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
-    return Operator(base, names, known, writes, is_view, decomposes, base == "lift_fresh", hides)
+    return Operator(base, names, known, writes, is_view, decomposes, base in _SPECIAL, hides)
+
+
+def _is_laid_out_as(
+    tensor: torch.Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None
+) -> bool:
+    """Whether a view of the memory is the tensor again; along an axis of one index no stride is taken."""
+    steps = [(a, b) for n, a, b in zip(size, stride, tensor.stride(), strict=False) if n > 1]
+    is_at_its_place = offset is None or offset == tensor.storage_offset()
+    return tuple(size) == tuple(tensor.shape) and all(a == b for a, b in steps) and is_at_its_place
 
 
 def _is_written(alias: Any) -> bool:
@@ -494,6 +619,7 @@ _CLONE = _looked_up(torch.ops.aten.clone.default)
 _SET = _ALIAS._replace(op="set_data")
 
 
+@hands_over
 def _in_parts(func: Any, *args: Any, **kwargs: Any) -> Any:
     """Run a composite operation as its parts: torch's own, and not those that it knows for the compiler."""
     if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from constraints.metrics import Layer, Metrics
 from constraints.tracing.axes import View
 from constraints.tracing.propagation import Propagation
+from constraints.tracing.remarks import remarks
 from constraints.tracing.structure import (
     distinct,
     global_pools,
@@ -172,6 +173,9 @@ def _unknown(known: Propagation, judged: Value | None, field: tuple[int, ...] | 
     for reason, hidden in known.hidden.items():
         for name in _HIDDEN[hidden]:
             reasons.setdefault(name, reason)
+    if known.run.uncounted:
+        whys = "; ".join(f"{name}: {why}" for name, why in known.run.uncounted.items())
+        reasons.update(dict.fromkeys(("params", "trainable_params"), whys))
     return reasons
 
 
@@ -231,12 +235,11 @@ def _layer(call: Call, place: _Place) -> Layer:
 
 
 def _warnings(known: Propagation, judged: Value | None) -> tuple[str, ...]:
-    unused = [h.name for h in known.run.weights if h.name and h.value is None]
     return (
         *known.reasons,
         *sorted({v.blurred for v in judged.views if v is not None and v.blurred} if judged else ()),
         *(_decision(path) for path in known.decided[:1]),
-        *(f"{name}: never used by the forward pass" for name in unused),
+        *remarks(known.run),
     )
 
 

@@ -12,7 +12,7 @@ Views = tuple[View | None, ...]
 """One for each spatial axis of each input; None where the tensor does not depend on that input."""
 MADE_OF_NUMBERS = "made of numbers or of an array"
 FROM_NOWHERE = "a tensor that no recorded operation made"
-_CONVOLUTIONS = ("convolution", "conv1d", "conv2d", "conv3d")
+CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d")
 Key = tuple[object, ...]
 """What makes two calls the same layer."""
 
@@ -116,6 +116,8 @@ class Handle:
     """The tensor that it is a view of."""
     made: tuple[Call, Operation | None, int] | None = None
     """The call that made the view, its rule, and which of its results this is."""
+    bordered: Sequence[bool] = ()
+    """Of a kernel that is no parameter itself: on which of its axes all that is at an end is zero."""
 
     def __deepcopy__(self, memo: object) -> Handle:
         """A tensor that is copied is a tensor of its own."""
@@ -175,6 +177,8 @@ class Value:
     """The parameters that it was computed from, where no input was involved."""
     parts: tuple[Part, ...] = ()
     """What it was put together of, where that was several tensors."""
+    fill: float | None = None
+    """Of a constant whose elements are all one number: that number."""
 
     @property
     def depends(self) -> bool:
@@ -255,7 +259,7 @@ class Call:
     @property
     def is_conv(self) -> bool:
         """Whether it is a convolution, transposed ones included."""
-        return self.op in _CONVOLUTIONS
+        return self.op in CONVOLUTIONS
 
     @property
     def is_spatial(self) -> bool:

@@ -20,10 +20,11 @@ from constraints.tracing.axes import (
     reduced,
     resampled_axis,
     shifted,
+    unknown,
     windowed,
 )
 from constraints.tracing.mixing import pool
-from constraints.tracing.values import Call, Flow, Key, Path, Result, Value, fresh
+from constraints.tracing.values import Call, Flow, Handle, Key, Path, Result, Value, fresh
 
 
 def described(call: Call) -> None:
@@ -54,13 +55,29 @@ def convolution(call: Call) -> Result:
     data, weight = call.inputs[0], call.inputs[1]
     n = len(call.kernel)
     padding = _each(call.arg("padding", 0), n)
-    views = tuple([_convolved(v, call, data.shape, len(data.shape) - n - 1, padding) for v in data.views])
+    channel_axis = len(data.shape) - n - 1
+    views = tuple([_convolved(v, call, data.shape, channel_axis, padding) for v in data.views])
+    bordered = [channel_axis + 1 + i for i, ends in enumerate(_bordered(call)) if ends]
+    if bordered:
+        views = tuple([_masked(v, before, bordered) for v, before in zip(views, data.views, strict=True)])
     if not weight.depends:
         return views, _conv_flow(call, data)
     for i, view in enumerate(weight.views):  # weights made from the input, as in dynamic convolution: a gate
         if view is not None and view.is_lost:
             views = (*views[:i], view, *views[i + 1 :])
     return views, _conv_flow(call, data, context=True)
+
+
+def _bordered(call: Call) -> Sequence[bool]:
+    kernel = call.arg("weight")
+    return kernel.bordered if isinstance(kernel, Handle) else ()
+
+
+def _masked(view: View | None, before: View | None, axes: Sequence[int]) -> View | None:
+    """What is seen along axes on which the kernel ends in zeros: less than its size tells."""
+    if view is None or before is None or view.unknown or not any(d.axis in axes for d in before.digits):
+        return view
+    return unknown("its kernel is computed or fixed, and zero at an end, so that it sees less than its size")
 
 
 def _convolved(view: View | None, call: Call, shape: Shape, channel_axis: int, padding: Sequence[int]) -> View | None:

@@ -1,5 +1,7 @@
 """Operators of one's own: unknown by themselves, and known by what stands in for them."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,7 +22,7 @@ def sharpen(x: torch.Tensor) -> None:
     x.sub_(F.avg_pool2d(x, 7, 1, 3))
 
 
-LIBRARY = torch.library.Library("constraintstest", "DEF")
+LIBRARY: Any = torch.library.Library("constraintstest", "DEF")  # type: ignore[no-untyped-call]
 LIBRARY.define("blurred(Tensor x, Tensor weight) -> Tensor")
 LIBRARY.define("sharpen(Tensor(a!) x) -> ()")
 LIBRARY.impl("blurred", blurred, "CompositeExplicitAutograd")

@@ -216,7 +216,7 @@ def _blur_in_place(x: torch.Tensor) -> None:
     x.copy_(F.avg_pool2d(x, 3, 1, 1))
 
 
-_LIBRARY = torch.library.Library("drawn", "DEF")
+_LIBRARY: Any = torch.library.Library("drawn", "DEF")  # type: ignore[no-untyped-call]
 _LIBRARY.define("blur(Tensor x) -> Tensor")
 _LIBRARY.define("blur_(Tensor(a!) x) -> ()")
 _LIBRARY.impl("blur", _blur, "CompositeExplicitAutograd")
@@ -303,7 +303,7 @@ def _side_by_side(x: torch.Tensor) -> torch.Tensor:
 
 
 def _as_strided(x: torch.Tensor) -> torch.Tensor:
-    return x.contiguous().as_strided(x.shape, (0, x.stride(1), x.shape[3], 1), x.shape[3]).clone()
+    return x.contiguous().as_strided(x.shape, (0, x.shape[2] * x.shape[3], 0, 1)).clone()
 
 
 def _through_a_diagonal(x: torch.Tensor) -> torch.Tensor:

@@ -41,7 +41,7 @@ def net(tmp_path: Path) -> Path:
 
 
 def request(target: object, **changes: Any) -> Options:
-    given: dict[str, Any] = {"arguments": ["width=7"], "require": ["params == 70"], "input": "1,8,8"}
+    given: dict[str, Any] = {"arguments": ["width=7"], "require": ["params == 70"], "inputs": ["1,8,8"]}
     return Options(target=f"{target}:make", **{**given, **changes})
 
 
@@ -70,7 +70,7 @@ def test_a_broken_constraint_is_exit_code_1(net: Path, capsys: pytest.CaptureFix
         ({"require": ["depth < 3"]}, "unknown metric: 'depth'"),
         ({"timeout": "0s"}, "not a duration: '0s'"),
         ({"memory": "much"}, "not a size: 'much'"),
-        ({"input": "3,0"}, "not an input shape: '3,0'"),
+        ({"inputs": ["3,0"]}, "not an input shape: '3,0'"),
         ({"mean": "1,2"}, "not 3 numbers: '1,2'"),
         ({"arguments": ["width"]}, "not key=value: 'width'"),
         ({"augmentation": "pipeline"}, "no NAME in target: 'pipeline'"),

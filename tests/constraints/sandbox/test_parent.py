@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,3 +225,18 @@ def test_a_guard_that_was_killed_between_checks_is_replaced(tmp_path: Path) -> N
 def test_one_check_alone_leaves_no_guard(tmp_path: Path) -> None:
     (guard,) = check_file(request(tmp_path, "import os; print(os.getppid())")).printed.split()
     assert not Path("/proc", guard).exists()
+
+
+@LINUX
+def test_what_is_known_when_the_time_is_over_is_reported(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The forward pass hangs from its second call on, the first that tries a fix."""
+    hanging = "type(self).calls += 1\n        while type(self).calls > 1: pass\n        return self"
+    asked = request(tmp_path, "", Limits(seconds=2))
+    assert asked.target.file is not None
+    asked.target.file.write_text(NET.replace("return self", hanging) + "    calls = 0\n")
+    report = sandbox.check(replace(asked, require=("params > 1k",))).report
+    assert report.metrics["macs"] == 30 * 30 * 27 * 8
+    assert not report.ok
+    why = "the model's code took too long at the search for fixes: 2 s: raise --timeout"
+    assert report.warnings == (f"the search for fixes was cut short: {why}",)
+    assert strays() == []

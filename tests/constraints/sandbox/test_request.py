@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from constraints.inputs import InputSpec
 from constraints.sandbox.request import Job, Limits, Request, Target
 
 TARGET = Target(text="net.py:Net", file=Path("net.py"), module="", name="Net")
@@ -20,12 +21,12 @@ def test_a_request_of_defaults_reads_back() -> None:
 def test_a_request_with_every_option_reads_back() -> None:
     request = Request(
         target=Target(text="a.b:c", file=None, module="a.b", name="c"),
-        input=(1, 8),
+        inputs=(InputSpec(shape=(1, 8)), InputSpec(shape=(16,), dtype="int64", name="tokens")),
         arguments={"width": 3, "names": ["x"]},
         require=("params < 3", "macs < 1M"),
         classes=10,
         verify=True,
-        fixes=False,
+        fixes_seconds=2.5,
         augmentation=TARGET,
         mean=(0.5, 0.25, 0.125),
         limits=Limits(seconds=1.5, memory_bytes=10**9),

@@ -142,3 +142,21 @@ def test_folded_windows_lie_where_they_were_cut() -> None:
     # each window whole, 3 units of 3 pixels: a unit is in windows of which the first begins, the last ends 2 away
     whole = folded(lambda c: c.reshape(1, 2, 9, -1).sum(2, True).expand(1, 2, 9, -1).reshape(1, 18, -1), 3, 2, 1)
     assert whole.receptive_field_hw == (7, 7)
+
+
+@pytest.mark.parametrize(("rows", "columns", "known"), [(5, 5, True), (3, 5, False), (5, 4, False)])
+def test_a_kernel_that_a_mask_cuts_sees_less_than_its_size(rows: int, columns: int, known: bool) -> None:
+    mask = torch.zeros(5, 5)
+    mask[:rows, :columns] = 1
+    weight = nn.Parameter(torch.randn(4, 3, 5, 5))
+    model = Written(lambda m, x: F.conv2d(x, m.w * m.mask, padding=2), w=weight, mask=nn.Buffer(mask))
+    found = trace(model, (3, 16, 16))
+    assert found.metrics.receptive_field_hw == ((5, 5) if known else None)
+    assert ("zero at an end" in "".join(found.warnings)) is not known
+    assert found.metrics.macs == 256 * 3 * 25 * 4
+
+
+def test_a_parameter_that_starts_at_zero_is_a_whole_kernel() -> None:
+    conv = nn.Conv2d(3, 3, 5, padding=2)
+    nn.init.dirac_(conv.weight)
+    assert trace(conv, (3, 16, 16)).metrics.receptive_field_hw == (5, 5)

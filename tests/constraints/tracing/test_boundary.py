@@ -1,0 +1,225 @@
+"""What crosses the border of a recorded run: numbers, arrays, threads, subclasses, outputs of any type."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.distributions import Categorical
+
+from constraints.tracer import Trace, trace
+from constraints.tracing.boundary import tensors_in
+from tests.constraints.traits import _elsewhere
+from tests.constraints.written import Written
+
+Run = Callable[[Any, torch.Tensor], Any]
+CONSTANT = torch.ones(4, 1, 1)
+
+
+def traced(run: Run) -> Trace:
+    parts = {"a": nn.Conv2d(3, 4, 3, padding=1), "b": nn.Conv2d(3, 4, 9, padding=4), "f": nn.Linear(4, 4)}
+    return trace(Written(run, **parts), (3, 16, 16))
+
+
+def numpy_changes(m: Any, x: torch.Tensor) -> Any:
+    y: torch.Tensor = m.a(x)
+    array = y.numpy()
+    array[:, :, 1:] += array[:, :, :-1].copy()
+    return y
+
+
+def numpy_fills(m: Any, x: torch.Tensor) -> Any:
+    y = torch.zeros(1, 4, 16, 16)
+    y.numpy()[...] = np.roll(m.a(x).numpy(), 1, 2)
+    return y + m.a(x)
+
+
+LEAVING: dict[str, Run] = {
+    "an array": lambda m, x: m.a(x) + torch.from_numpy(m.b(x).numpy().clip(-3, 3)),
+    "a list": lambda m, x: m.a(x) + torch.tensor(m.b(x).tolist()),
+    "a number": lambda m, x: m.a(x) * (1 + m.b(x)[0, 0, 3, 3].item()),
+    "a filled tensor": lambda m, x: m.a(x) + torch.full((1,), float(m.b(x)[0, 0, 3, 3])),
+    "an array that is written to": numpy_changes,
+    "memory that NumPy fills": numpy_fills,
+    "a thread that ran before": lambda m, x: m.a(x) + _elsewhere(m.a(x)),
+}
+
+
+@pytest.mark.parametrize("run", LEAVING.values(), ids=LEAVING.keys())
+def test_what_leaves_the_run_and_comes_back_makes_unknown_what_it_may_touch(run: Run) -> None:
+    found = traced(run)
+    assert found.metrics.receptive_field_hw is None
+    assert found.unknown["receptive_field"]
+    assert found.metrics.params == 4 * (27 + 1) + 4 * (243 + 1) + 4 * 5
+
+
+@pytest.mark.parametrize("run", [LEAVING["an array"], LEAVING["a list"]])
+def test_multiplications_are_known_where_only_numbers_left(run: Run) -> None:
+    assert traced(run).metrics.macs == 256 * 4 * (27 + 243)
+
+
+def test_of_a_tensor_that_another_thread_made_nothing_is_known() -> None:
+    found = traced(LEAVING["a thread that ran before"])
+    assert {"macs", "convs", "receptive_field"} <= set(found.unknown)
+    assert found.unknown["macs"].startswith("a tensor that no recorded operation made: ")
+
+
+def test_a_gate_that_leaves_as_numbers_is_a_gate_when_it_is_back() -> None:
+    def run(m: Any, x: torch.Tensor) -> Any:
+        y = m.a(x)
+        scale = torch.tensor(m.f(y.mean((2, 3))).sigmoid().tolist())
+        return y * scale[:, :, None, None]
+
+    found = traced(run).metrics
+    assert (found.receptive_field_hw, found.global_context, found.macs) == ((3, 3), True, 256 * 4 * 27 + 16)
+
+
+def logged(m: Any, x: torch.Tensor) -> Any:
+    y: torch.Tensor = m.a(x)
+    m.norm = float(y.norm())
+    return F.leaky_relu(y * 0.5, 0.01)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        logged,
+        lambda m, x: m.a(x) * torch.tensor([0.5, 1.0, 2.0, 3.0])[:, None, None],
+        lambda m, x: m.a(x) + torch.from_numpy(np.hanning(16)).float(),
+        lambda m, x: m.a(x) * CONSTANT,
+        lambda m, x: m.a(x)[:, [0, 2]] if bool(x.sum() > -1e9) else x,
+        lambda m, x: deepcopy(m.a(x)) * 1.0,
+    ],
+)
+def test_constants_and_what_is_only_looked_at_change_nothing(run: Run) -> None:
+    assert traced(run).metrics.receptive_field_hw == (3, 3)
+
+
+def test_a_value_that_decides_what_runs_is_named() -> None:
+    found = traced(lambda m, x: m.a(x) if x.max() > 1e9 else m.b(x))
+    assert found.metrics.receptive_field_hw == (9, 9)
+    assert any("value" in w for w in found.warnings)
+
+
+class Plane(torch.Tensor):
+    """A subclass without a rule of its own."""
+
+
+class Wrapped(torch.Tensor):
+    """A subclass that holds a tensor and does its operations on it."""
+
+    held: Any
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
+        result = func(*(a.held if isinstance(a, Wrapped) else a for a in args), **(kwargs or {}))
+        return wrapped(result) if isinstance(result, torch.Tensor) else result
+
+
+def averaged(x: torch.Tensor) -> Any:
+    made: Any = F.avg_pool2d(wrapped(x), 1)
+    return made.held
+
+
+def wrapped(held: torch.Tensor) -> Wrapped:
+    made: Wrapped = torch.Tensor._make_subclass(Wrapped, torch.zeros_like(held))
+    made.held = held
+    return made
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda m, x: m.b(x.as_subclass(Plane)).as_subclass(torch.Tensor) + m.a(x),
+        lambda m, x: averaged(m.b(x)) + m.a(x),
+    ],
+)
+def test_subclasses_are_followed(run: Run) -> None:
+    assert traced(run).metrics.receptive_field_hw == (9, 9)
+
+
+def in_a_pool(m: Any, x: torch.Tensor) -> Any:
+    with ThreadPoolExecutor(2) as pool:
+        return torch.cat(list(pool.map(lambda c: c(x), [m.a, m.b])), 1)
+
+
+RUNNING = ThreadPoolExecutor(1)
+
+
+def in_a_running_pool(m: Any, x: torch.Tensor) -> Any:
+    return m.a(x) + RUNNING.submit(lambda: F.avg_pool2d(m.b(x), 1)).result()
+
+
+def in_a_thread(m: Any, x: torch.Tensor) -> Any:
+    found: list[torch.Tensor] = []
+    thread = threading.Thread(target=lambda: found.append(F.relu(m.b(x))))
+    thread.start()
+    thread.join()
+    return found[0] + m.a(x)
+
+
+@pytest.mark.parametrize("run", [in_a_pool, in_a_running_pool, in_a_thread])
+def test_threads_are_followed_and_left_alone_afterwards(run: Run) -> None:
+    found = traced(run)
+    assert (found.metrics.receptive_field_hw, found.metrics.macs) == ((9, 9), 256 * 4 * (27 + 243))
+    assert RUNNING.submit(lambda: torch.ones(1, requires_grad=True) * 2).result().requires_grad
+
+
+@dataclass
+class Answer:
+    scores: torch.Tensor
+
+
+class Slotted:
+    __slots__ = ("scores",)
+
+    def __init__(self, scores: torch.Tensor) -> None:
+        self.scores = scores
+
+
+def generated(m: Any, x: torch.Tensor) -> Iterator[torch.Tensor]:
+    yield m.f(m.a(x).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda m, x: Answer(m.f(m.a(x).mean((2, 3)))),
+        lambda m, x: [{"out": Slotted(m.f(m.a(x).mean((2, 3))))}],
+        lambda m, x: Categorical(logits=m.f(m.a(x).mean((2, 3)))),
+        generated,
+    ],
+)
+def test_outputs_of_any_type_are_opened(run: Run) -> None:
+    found = traced(run).metrics
+    assert (found.receptive_field_hw, found.global_average_pools, found.fully_connected) == ((3, 3), 1, 1)
+
+
+def test_an_endless_output_is_not_waited_for() -> None:
+    def forever() -> Iterator[int]:
+        while True:
+            yield 1
+
+    assert tensors_in(forever()) == []
+
+
+def test_an_exception_leaves_nothing_changed() -> None:
+    before = (torch.Tensor.numpy, torch.Tensor.as_subclass, threading.Thread.start, ThreadPoolExecutor.submit)
+    with pytest.raises(ZeroDivisionError):
+        traced(lambda m, x: 1 / 0)
+    assert (torch.Tensor.numpy, torch.Tensor.as_subclass, threading.Thread.start, ThreadPoolExecutor.submit) == before
+    assert "numpy" not in torch.Tensor.__dict__
+
+
+def test_a_view_of_a_parameter_is_that_parameter() -> None:
+    bank = nn.Parameter(torch.ones(4 * 27))
+    model = Written(lambda m, x: F.conv2d(x, m.kernel), bank=bank, kernel=bank.detach().view(4, 3, 3, 3))
+    found = trace(model, (3, 16, 16))
+    assert (found.warnings, found.metrics.receptive_field_hw, found.metrics.convs) == ((), (3, 3), 1)
