@@ -54,18 +54,31 @@ class Running:
     """Whether the child ended by itself and left nothing, so that its guard may serve again."""
 
     def result(self) -> Any:
-        """Wait for the child's answer and its end, or for a limit."""
-        with self._pipes() as pipes:
-            answer = self._answer(pipes)
+        """Wait for the child's answer and its end, or for a limit; cut short, the answer as far as it is known."""
+        try:
+            with self._pipes() as pipes:
+                answer = self._answer(pipes)
+        except ModelFailedError as error:
+            return self._cut(error)
         left = self.guard.family.left_behind()
         self.clean = not self.lines and self._guard_is_alone()
         if answer is None:
+<<<<<<< HEAD
             raise CutShortError(_ending(self.code, self.stage, self.printed()))
+=======
+            return self._cut(ModelFailedError(_ending(self.code, self.stage, self.printed())))
+>>>>>>> main
         if "error" in answer:
             raise _error(answer)
         if left:
             raise ModelFailedError(f"the model's code left processes running: {len(left)}: end them before it returns")
         return answer["answer"]
+
+    def _cut(self, error: ModelFailedError) -> Any:
+        """The answer as far as it is known, with what cut the rest short; the error where nothing is known."""
+        if self.partial is None:
+            raise error
+        return {**self.partial, "cut": f"{self.stage} was cut short: {error}"}
 
     def recover(self) -> bool:
         """End what runs under the guard and empty the pipes; whether the guard is there to serve again."""
@@ -181,8 +194,12 @@ def _parsed(line: bytes | bytearray) -> dict[str, Any]:
 
 
 def _error(answer: Mapping[str, Any]) -> ConstraintError:
+<<<<<<< HEAD
     kind = _ERRORS.get(answer["error"], ModelFailedError)
     return kind(answer["message"], traceback=answer.get("traceback", ""))
+=======
+    return _ERRORS[answer["error"]](answer["message"], traceback=answer.get("traceback", ""))
+>>>>>>> main
 
 
 def _ending(code: int | None, stage: str, printed: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.rules import parse_all
 from constraints.sandbox.guarded import MARK
 from constraints.sandbox.parent import Outcome, Sandbox, check_file
 from constraints.sandbox.request import Limits, Request, Target
@@ -56,7 +57,7 @@ def request(folder: Path, code: str, limits: Limits = LIMITS) -> Request:
     file = folder / "net.py"
     file.write_text(code + NET)
     target = Target(text=f"{file}:Net", file=file, module="", name="Net")
-    return Request(target=target, require=("params > 1",), limits=limits)
+    return Request(target=target, require=parse_all(["params > 1"]), limits=limits)
 
 
 def strays() -> list[str]:
@@ -145,6 +146,24 @@ def test_what_is_raised_names_the_place_and_keeps_the_traceback(checked: Check) 
 def test_a_memory_limit_below_torch_itself_is_unusable(checked: Check) -> None:
     with pytest.raises(UnusableInputError, match=r"memory limit too small: 1,000,000 bytes: torch alone takes"):
         checked("", Limits(memory_bytes=10**6))
+<<<<<<< HEAD
+=======
+
+
+@LINUX
+def test_what_is_known_when_the_time_is_over_is_reported(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The forward pass hangs from its second call on, the first that tries a fix."""
+    hanging = "type(self).calls += 1\n        while type(self).calls > 1: pass\n        return self"
+    file = tmp_path / "net.py"
+    file.write_text(NET.replace("return self", hanging) + "    calls = 0\n")
+    target = Target(text=f"{file}:Net", file=file, module="", name="Net")
+    outcome = sandbox.check(Request(target=target, require=parse_all(["params > 1k"]), limits=Limits(seconds=3)))
+    assert outcome.report.metrics["macs"] == 30 * 30 * 27 * 8
+    assert not outcome.report.ok
+    why = "the model's code took too long at the search for fixes: 3 s: raise --timeout"
+    assert outcome.report.warnings == (f"the search for fixes was cut short: {why}",)
+    assert strays() == []
+>>>>>>> main
 
 
 @LINUX
@@ -225,6 +244,7 @@ def test_a_guard_that_was_killed_between_checks_is_replaced(tmp_path: Path) -> N
 def test_one_check_alone_leaves_no_guard(tmp_path: Path) -> None:
     (guard,) = check_file(request(tmp_path, "import os; print(os.getppid())")).printed.split()
     assert not Path("/proc", guard).exists()
+<<<<<<< HEAD
 
 
 @LINUX
@@ -240,3 +260,5 @@ def test_what_is_known_when_the_time_is_over_is_reported(tmp_path: Path, sandbox
     why = "the model's code took too long at the search for fixes: 2 s: raise --timeout"
     assert report.warnings == (f"the search for fixes was cut short: {why}",)
     assert strays() == []
+=======
+>>>>>>> main
