@@ -177,11 +177,18 @@ class Value:
     """The parameters that it was computed from, where no input was involved."""
     parts: tuple[Part, ...] = ()
     """What it was put together of, where that was several tensors."""
+    fill: float | None = None
+    """Of a constant whose elements are all one number: that number."""
 
     @property
     def depends(self) -> bool:
         """Whether it depends on an input of the model."""
         return self.flow.origin is not None
+
+    @property
+    def is_weight(self) -> bool:
+        """Whether it was there before the run, registered or not, or was made of parameters."""
+        return not self.depends and (self.storage is None or bool(self.params))
 
     @property
     def is_live(self) -> bool:
