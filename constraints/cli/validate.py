@@ -63,7 +63,7 @@ def _read(options: Options) -> tuple[Request, ast.Module | None]:
     require = chosen(options.require, options.constraints, options.profile)
     if (names := possible_metrics(tree)) is not None:
         parse_all(require, names)
-    augmentation = parse_target(options.augmentation) if options.augmentation else None
+    augmentation = parse_target(options.augmentation, needs_name=True) if options.augmentation else None
     if augmentation:
         read_source(augmentation)
     limits = read_limits(options.timeout, options.memory)

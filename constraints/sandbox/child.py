@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import inspect
 import json
 import os
@@ -25,10 +24,13 @@ from typing import Any
 from torch import nn
 
 from constraints.checker import check, definition
-from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+from constraints.errors import ConstraintError, ModelFailedError, NoModelError, UnusableInputError
 from constraints.report import Report
 from constraints.rules import Verdict, parse_all
+from constraints.sandbox.choice import is_module_class, only_model
+from constraints.sandbox.loading import Loader
 from constraints.sandbox.request import Job, Request, Target
+from constraints.sandbox.standins import NotInstalledError, is_missing, remedy
 from constraints.user_metrics import found_in
 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
@@ -53,6 +55,7 @@ def main(pipe: int) -> None:
         send({"answer": getattr(importlib.import_module(module), name)(job.arguments, send)})
     except ConstraintError as error:
         kind = "unusable" if isinstance(error, UnusableInputError) else "failed"
+        kind = "no model" if isinstance(error, NoModelError) else kind
         send({"error": kind, "message": str(error), "traceback": error.traceback})
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -89,27 +92,47 @@ def answer(request: Request, send: Send) -> Report:
 
     Raises UnusableInputError for what cannot be checked and ModelFailedError for what the user's code raised.
     """
-    target = request.target
-    thing, module = _load(target, "import", send)
+    with Loader(seconds=request.limits.seconds / 3) as loader:
+        try:
+            return _checked(request, loader, send)
+        except NotInstalledError:
+            raise
+        except ConstraintError as error:
+            raise _explained(error, loader) from error
+
+
+def _checked(request: Request, loader: Loader, send: Send) -> Report:
+    thing, module, target = _load(request.target, "import", loader, send)
     metrics = found_in(vars(module))
     constraints = parse_all(request.require, [m.name for m in metrics])
-    model = _model(target, thing, request.arguments, send)
+    model = _model(target, thing, request.arguments, loader, send)
+    loader.absent.is_sealed = True
     with stage("forward", send):
-        report = check(
-            model,
-            request.input,
-            constraints,
-            metrics=metrics,
-            classes=request.classes,
-            verify=request.verify,
-            fixes=request.fixes,
-            target=target.text,
+        report = loader.on_cpu(
+            lambda: check(
+                model,
+                request.input,
+                constraints,
+                metrics=metrics,
+                classes=request.classes,
+                verify=request.verify,
+                fixes=request.fixes,
+                target=target.text,
+            )
         )
+    loader.absent.is_sealed = False
     place = definition(thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(model))
-    report = replace(report, location=place)
-    if request.augmentation:
-        report = report.with_verdicts(_augmentation(request.augmentation, request, send))
-    return report
+    verdicts = [_augmentation(request.augmentation, request, loader, send)] if request.augmentation else []
+    report = replace(report, location=place, warnings=(*loader.warnings(), *report.warnings))
+    return report.with_verdicts(*verdicts)
+
+
+def _explained(error: ConstraintError, loader: Loader) -> ConstraintError:
+    """The error with what was stood in for or left out, which it may come of."""
+    reasons = [r for r in (loader.absent.remedies(), *loader.found) if r]
+    if not reasons or isinstance(error, NoModelError):
+        return error
+    return type(error)(f"{error} ({'; '.join(reasons)})", traceback=error.traceback)
 
 
 @contextmanager
@@ -131,7 +154,12 @@ def _reason(stage: str, error: BaseException) -> str:
     if isinstance(error, MemoryError) or any(mark in str(error).lower() for mark in _OUT_OF_MEMORY):
         return f"the model's code outgrew its memory at {stage}: {type(error).__name__}: raise --memory"
     if isinstance(error, SystemExit):
-        return f"the model's code ended the process at {stage}: SystemExit({error.code!r}): take the exit out"
+        remedy_ = "take the exit out, or put it under if __name__ == '__main__'"
+        return f"the model's code ended the process at {stage}: SystemExit({error.code!r}): {remedy_}"
+    if isinstance(error, ModuleNotFoundError) and (package := is_missing(error)):
+        return (
+            f"the model's code imports at {stage} what is not installed: {package!r}{_line(error)}: {remedy(package)}"
+        )
     return f"the model's code raised at {stage}: {type(error).__name__}: {text[0][:300]}{_line(error)}"
 
 
@@ -147,10 +175,15 @@ def _line(error: BaseException) -> str:
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
-def _load(target: Target, name: str, send: Send) -> tuple[Any, ModuleType]:
-    """Import the target's file or module and look its name up."""
+def _load(target: Target, name: str, loader: Loader, send: Send) -> tuple[Any, ModuleType, Target]:
+    """Import the target's file or module and look its name up; a name that was left out is filled in."""
     with stage(name, send):
-        module = from_file(target.file) if target.file else _from_module(target.module)
+        module = loader.load(target)
+        if loader.left_out and target.name and not hasattr(module, target.name.split(".")[0]):
+            raise loader.left_out[0]
+    if not target.name:
+        chosen = only_model(module, target.place)
+        target = replace(target, name=chosen, text=f"{target.place}:{chosen}")
     value: Any = module
     for part in target.name.split("."):
         if not hasattr(value, part):
@@ -158,52 +191,17 @@ def _load(target: Target, name: str, send: Send) -> tuple[Any, ModuleType]:
                 f"no such name in {target.place}: {target.name!r}: {_candidates(part, vars(module))}"
             )
         value = getattr(value, part)
-    return value, module
+    return value, module, target
 
 
 def _candidates(name: str, namespace: Mapping[str, Any]) -> str:
     names = [n for n in namespace if not n.startswith("_")]
-    own = [n for n in names if isinstance(namespace[n], nn.Module) or _is_module_class(namespace[n])]
+    own = [n for n in names if isinstance(namespace[n], nn.Module) or is_module_class(namespace[n])]
     near = difflib.get_close_matches(name, names, n=3) or own[:8]
     return f"did you mean {', '.join(near)}?" if near else "it defines no module"
 
 
-def _is_module_class(thing: Any) -> bool:
-    return inspect.isclass(thing) and issubclass(thing, nn.Module) and thing is not nn.Module
-
-
-def from_file(file: Path) -> ModuleType:
-    """Import a user's file, which may import what lies beside it."""
-    sys.path.insert(0, str(file.resolve().parent))
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(file.stem, module)  # so that dataclasses and pickling in the file find their module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _from_module(name: str) -> ModuleType:
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise UnusableInputError(
-                f"no such module: {error.name!r}: give file.py:NAME or correct the name"
-            ) from error
-        raise
-    except SyntaxError as error:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin != error.filename:
-            raise
-        raise UnusableInputError(
-            f"syntax error: {error.filename}:{error.lineno}: {error.msg}: fix that line"
-        ) from error
-
-
-def _model(target: Target, thing: Any, arguments: Mapping[str, Any], send: Send) -> nn.Module:
+def _model(target: Target, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send) -> nn.Module:
     if isinstance(thing, nn.Module):
         if arguments:
             raise UnusableInputError(
@@ -212,7 +210,8 @@ def _model(target: Target, thing: Any, arguments: Mapping[str, Any], send: Send)
         return thing
     if not callable(thing) or (inspect.isclass(thing) and not issubclass(thing, nn.Module)):
         raise _no_module(target.name, thing)
-    model = _called(target.name, thing, arguments, "construction", send)
+    with stage("construction", send):
+        model = _called(target.name, thing, arguments, loader)
     if not isinstance(model, nn.Module):
         raise _no_module(f"{target.name}()", model)
     return model
@@ -225,10 +224,9 @@ def _no_module(name: str, thing: Any) -> UnusableInputError:
     )
 
 
-def _called(name: str, thing: Any, arguments: Mapping[str, Any], when: str, send: Send) -> Any:
+def _called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader) -> Any:
     _check_arguments(name, thing, arguments)
-    with stage(when, send):
-        return thing(**arguments)
+    return loader.on_cpu(lambda: thing(**arguments))
 
 
 def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any]) -> None:
@@ -248,12 +246,13 @@ def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any]) -> Non
         raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: --arg {strange[0]}: it takes {known}")
 
 
-def _augmentation(target: Target, request: Request, send: Send) -> Verdict:
+def _augmentation(target: Target, request: Request, loader: Loader, send: Send) -> Verdict:
     from constraints.augmentation import is_pipeline, judge_augmentation
 
-    thing, _ = _load(target, "import of the augmentation", send)
+    thing, _, _ = _load(target, "import of the augmentation", loader, send)
     if not is_pipeline(thing) and callable(thing):
-        thing = _called(target.name, thing, {}, "construction of the augmentation", send)
+        with stage("construction of the augmentation", send):
+            thing = _called(target.name, thing, {}, loader)
     if not is_pipeline(thing):
         raise UnusableInputError(
             f"not an albumentations pipeline: {target.name!r} is {type(thing).__name__}: name a Compose"

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+from constraints.errors import ConstraintError, ModelFailedError, NoModelError, UnusableInputError
 from constraints.report import Report
 from constraints.sandbox.processes import Family, resident_bytes
 from constraints.sandbox.request import Job, Request
@@ -127,7 +127,7 @@ class _Child:
             stderr=subprocess.STDOUT,
             pass_fds=(result_pipe,),
             start_new_session=True,
-            env=environment | {"PYTHONPATH": paths, MARK: self.mark},
+            env=environment | {"PYTHONPATH": paths, MARK: self.mark, "CUDA_VISIBLE_DEVICES": ""},
         )
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError), process.stdin:
@@ -207,8 +207,8 @@ class _Child:
 
 
 def _error(answer: Mapping[str, Any]) -> ConstraintError:
-    kind = UnusableInputError if answer["error"] == "unusable" else ModelFailedError
-    return kind(answer["message"], traceback=answer.get("traceback", ""))
+    kinds = {"unusable": UnusableInputError, "no model": NoModelError}
+    return kinds.get(answer["error"], ModelFailedError)(answer["message"], traceback=answer.get("traceback", ""))
 
 
 def _ending(code: int | None, stage: str, printed: str) -> str:
