@@ -90,5 +90,28 @@ class Findings:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A target of several that could not be checked."""
+
+    target: str
+    error: str
+    """One line: what is wrong, the value, what to do."""
+    exit_code: int
+
+    @property
+    def ok(self) -> bool:
+        """No constraint was judged, so none holds."""
+        return False
+
+    def to_dict(self) -> dict[str, Any]:
+        """What stands in place of a report: ``error`` and ``exit_code`` beside ``target`` and ``ok``."""
+        return {"target": self.target, "ok": False, "error": self.error, "exit_code": self.exit_code}
+
+
+Result = Findings | Refused
+"""What became of one target."""
+
+
 def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}

@@ -11,17 +11,17 @@ from constraints.metrics import Metrics
 from constraints.sandbox.request import Target
 from constraints.sandbox.source import NOTEBOOK, read
 
-_SUFFIXES = (".py", NOTEBOOK)
+SUFFIXES = (".py", NOTEBOOK)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def parse_target(text: str, *, needs_name: bool = False) -> Target:
     """Read a target; raises UnusableInputError when it names neither a file nor a module, or NAME is no name."""
-    place, name = _split(text)
+    place, name = split(text)
     is_missing = name is None and needs_name
     if not place or is_missing or not all(part.isidentifier() for part in ("_" if name is None else name).split(".")):
         raise UnusableInputError(f"no NAME in target: {text!r}: write file.py:NAME or package.module:NAME")
-    if place.endswith(_SUFFIXES) or "/" in place or "\\" in place:
+    if place.endswith(SUFFIXES) or "/" in place or "\\" in place:
         return Target(text=text, file=Path(place), module="", name=name or "")
     if not _MODULE.fullmatch(place):
         raise UnusableInputError(
@@ -30,10 +30,10 @@ def parse_target(text: str, *, needs_name: bool = False) -> Target:
     return Target(text=text, file=None, module=place, name=name or "")
 
 
-def _split(text: str) -> tuple[str, str | None]:
+def split(text: str) -> tuple[str, str | None]:
     """The place and the name of a target; None where it ends with the place."""
     place, colon, name = text.rpartition(":")
-    if not colon or name.endswith(_SUFFIXES):  # a drive's colon, or none
+    if not colon or name.endswith(SUFFIXES):  # a drive's colon, or none
         return text, None
     return place, name
 

@@ -28,12 +28,11 @@ from constraints.errors import ConstraintError, ModelFailedError, NoModelError, 
 from constraints.report import Report
 from constraints.rules import Verdict, parse_all
 from constraints.sandbox.choice import is_module_class, only_model
-from constraints.sandbox.loading import Loader
+from constraints.sandbox.loading import Loader, is_out_of_memory
 from constraints.sandbox.request import Job, Request, Target
 from constraints.sandbox.standins import NotInstalledError, is_missing, remedy
 from constraints.user_metrics import found_in
 
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _FOREVER_SECONDS = 10**6
 _PACKAGE = Path(__file__).parents[1]
 Send = Callable[[Mapping[str, Any]], None]
@@ -151,7 +150,7 @@ def stage(name: str, send: Send) -> Iterator[None]:
 
 def _reason(stage: str, error: BaseException) -> str:
     text = str(error).strip().splitlines() or [""]
-    if isinstance(error, MemoryError) or any(mark in str(error).lower() for mark in _OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return f"the model's code outgrew its memory at {stage}: {type(error).__name__}: raise --memory"
     if isinstance(error, SystemExit):
         remedy_ = "take the exit out, or put it under if __name__ == '__main__'"

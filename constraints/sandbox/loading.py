@@ -30,6 +30,7 @@ from constraints.sandbox.source import Part, Source, read
 from constraints.sandbox.standins import StandIns, is_missing
 
 T = TypeVar("T")
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _MOST_PACKAGES = 50
 _ANCESTORS = 4
 _PROJECT = ("pyproject.toml", ".git", "setup.py")
@@ -154,10 +155,8 @@ class Loader:
         with _at_most(seconds if counts else None) as watch:
             try:
                 self._mended(lambda: exec(code, vars(module)), Path(part.name.partition(", cell ")[0]))
-            except MemoryError:
-                raise
             except (Exception, SystemExit, TooLongError) as error:
-                if isinstance(statement, _IMPORTS):
+                if isinstance(statement, _IMPORTS) or is_out_of_memory(error):
                     raise
                 self._leave_out(f"{part.name}:{statement.lineno}", error)
         return watch() if counts else 0.0
@@ -166,6 +165,11 @@ class Loader:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         self.left_out.append(error)
         self.found.append(f"{place}: left out, because it failed: {reason}")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, in Python or in torch."""
+    return isinstance(error, MemoryError) or any(mark in str(error).lower() for mark in _OUT_OF_MEMORY)
 
 
 class TooLongError(BaseException):

@@ -18,6 +18,7 @@ class Target:
     file: Path | None
     module: str
     name: str
+    """Empty where it was left out: the one model that the file has."""
 
     @property
     def place(self) -> str:
@@ -77,6 +78,8 @@ class Request:
     verify: bool = False
     fixes: bool = True
     augmentation: Target | None = None
+    augmentation_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments for a function that returns the pipeline."""
     mean: tuple[float, ...] = (0.4914, 0.4822, 0.4465)
     """Mean of the data set, which the augmentation's fill has to equal."""
     limits: Limits = Limits()

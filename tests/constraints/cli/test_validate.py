@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from constraints.cli.validate import Options, validate_target
+from constraints.cli.validate import Options, validate_targets
 from constraints.errors import UnusableInputError
 
 NET = """import torch.nn as nn
@@ -34,14 +34,14 @@ def net(tmp_path: Path) -> Path:
 
 def request(target: object, **changes: Any) -> Options:
     given: dict[str, Any] = {"arguments": ["width=7"], "require": ["params == 70"], "input": "1,8,8"}
-    return Options(target=f"{target}:make", **{**given, **changes})
+    return Options(targets=[f"{target}:make"], **{**given, **changes})
 
 
 def test_the_report_goes_to_stdout_and_what_the_code_prints_to_stderr(
     net: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     require = ["params == 70", "layers >= 2"]  # 7 kernels of 9 weights and a bias
-    assert validate_target(request(net, require=require, format="json", classes=7)) == 0
+    assert validate_targets(request(net, require=require, format="json", classes=7)) == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
     assert document["ok"] is True
@@ -51,14 +51,14 @@ def test_the_report_goes_to_stdout_and_what_the_code_prints_to_stderr(
 
 
 def test_a_broken_constraint_is_exit_code_1(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert validate_target(request(net, require=["params < 70"], format="markdown")) == 1
+    assert validate_targets(request(net, require=["params < 70"], format="markdown")) == 1
     assert "70 is at the limit 70, must be &lt; 70" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "xml"}, "unknown format: 'xml': use table, json, markdown, junit, sarif"),
+        ({"format": "xml"}, "unknown format: 'xml': use table, json, jsonl, markdown, junit, sarif, html"),
         ({"require": ["depth < 3"]}, "unknown metric: 'depth'"),
         ({"timeout": "0s"}, "not a duration: '0s'"),
         ({"memory": "much"}, "not a size: 'much'"),
@@ -75,7 +75,7 @@ def test_an_option_that_cannot_be_used_is_named_before_the_code_runs(
 ) -> None:
     net.write_text(NET + "\nopen('ran', 'w').close()\n")
     with pytest.raises(UnusableInputError, match=message) as error:
-        validate_target(request(net, **changes))
+        validate_targets(request(net, **changes))
     assert "\n" not in str(error.value)
     assert not (net.parent / "ran").exists()
 
@@ -83,4 +83,4 @@ def test_an_option_that_cannot_be_used_is_named_before_the_code_runs(
 def test_a_syntax_error_is_named_before_the_code_runs(net: Path) -> None:
     net.write_text(NET + "\ndef broken(:\n")
     with pytest.raises(UnusableInputError, match=r"syntax error: .*net\.py:13: "):
-        validate_target(request(net))
+        validate_targets(request(net))

@@ -65,7 +65,6 @@ def test_a_good_model_is_reported_and_its_output_kept_apart(tmp_path: Path, capf
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("import sys; sys.exit(0)", r"ended the process at import: SystemExit\(0\)"),
         ("import os; print('bye'); os._exit(0)", r"ended the process at import: exit status 0: bye"),
         ("import torch; torch.empty(25 * 10**9)", r"outgrew its memory at import: "),
         ("while True: print('x' * 10000)", r"printed too much at import: over 10 MB"),
@@ -86,7 +85,7 @@ def test_a_good_model_is_reported_and_its_output_kept_apart(tmp_path: Path, capf
         ("import os; os.kill(os.getppid(), 9)\nwhile True: pass", r"crashed at import: SIGKILL \(out of memory\?\)"),
     ],
     ids=[
-        *("exit", "os-exit", "allocation", "flood", "segfault", "fork-bomb", "fork", "session", "no-mark"),
+        *("os-exit", "allocation", "flood", "segfault", "fork-bomb", "fork", "session", "no-mark"),
         *("daemon", "daemon-and-exit", "daemon-and-kill", "parent-killed"),
     ],
 )
@@ -99,21 +98,29 @@ def test_misbehaviour_ends_with_its_reason_and_no_process(tmp_path: Path, code: 
 
 @LINUX
 def test_an_endless_loop_ends_at_its_time(tmp_path: Path) -> None:
-    with pytest.raises(ModelFailedError, match=r"took too long at import: 1 s: raise --timeout"):
-        checked(
-            tmp_path,
-            "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass\n",
-            Limits(seconds=1),
-        )
+    forever = "import torch\ndef forever(self):\n    while True: pass\ntorch.nn.Module.__init__ = forever\n"
+    with pytest.raises(ModelFailedError, match=r"took too long at construction: 1 s: raise --timeout"):
+        checked(tmp_path, f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{forever}", Limits(seconds=1))
     assert strays() == []
 
 
 def test_what_is_raised_names_the_place_and_keeps_the_traceback(tmp_path: Path) -> None:
     with pytest.raises(
-        ModelFailedError, match=r"raised at import: ZeroDivisionError: division by zero .*net.py:2\)"
+        ModelFailedError, match=r"raised at construction: ZeroDivisionError: division by zero .*net.py:3\)"
     ) as caught:
-        checked(tmp_path, "\n1 / 0\n")
+        checked(tmp_path, "import torch\ndef broken(self):\n    1 / 0\ntorch.nn.Module.__init__ = broken\n")
     assert "Traceback" in caught.value.traceback
+
+
+def test_what_the_model_does_not_need_may_fail_and_is_named(tmp_path: Path) -> None:
+    report = checked(tmp_path, "1 / 0\nwhile True: pass\nraise SystemExit(2)\n", Limits(seconds=3)).report
+    assert report.ok
+    assert report.warnings == (
+        f"{tmp_path}/net.py:1: left out, because it failed: ZeroDivisionError: division by zero",
+        f"{tmp_path}/net.py:2: left out, because it failed: TooLongError: it ran for 1 s at import: "
+        "put it under if __name__ == '__main__'",
+        f"{tmp_path}/net.py:3: left out, because it failed: SystemExit: 2",
+    )
 
 
 @LINUX
