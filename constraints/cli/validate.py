@@ -118,8 +118,10 @@ def _checked(request: Request) -> Report:
     outcome = check_file(request)
     sys.stderr.write(outcome.printed)
     report, target = outcome.report, request.target
-    if target.file is None or target.file.suffix == NOTEBOOK:
+    if target.file is None:
         return report
+    if target.file.suffix == NOTEBOOK:  # lines are those of cells
+        return replace(report, location=(str(target.file), 1))
     tree = read_source(target)
     name = target.name or report.target.rpartition(":")[2]
     line = line_of(tree, name) if tree else None
