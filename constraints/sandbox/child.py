@@ -29,6 +29,7 @@ from constraints.report import Report
 from constraints.rules import Verdict, parse_all
 from constraints.sandbox.choice import is_module_class, only_model
 from constraints.sandbox.loading import Loader, is_out_of_memory
+from constraints.sandbox.pipelines import is_torchvision, pipelines_in, remembered
 from constraints.sandbox.request import Job, Request, Target
 from constraints.sandbox.standins import NotInstalledError, is_missing, remedy
 from constraints.user_metrics import found_in
@@ -223,12 +224,12 @@ def _no_module(name: str, thing: Any) -> UnusableInputError:
     )
 
 
-def _called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader) -> Any:
-    _check_arguments(name, thing, arguments)
+def _called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, flag: str = "--arg") -> Any:
+    _check_arguments(name, thing, arguments, flag)
     return loader.on_cpu(lambda: thing(**arguments))
 
 
-def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any]) -> None:
+def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any], flag: str) -> None:
     try:
         parameters = inspect.signature(thing).parameters.values()
     except (TypeError, ValueError):
@@ -237,23 +238,47 @@ def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any]) -> Non
     needed = [p.name for p in named if p.default is p.empty and p.name not in arguments]
     needed += [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]
     if needed:
-        hint = " ".join(f"--arg {n}=..." for n in needed)
+        hint = " ".join(f"{flag} {n}=..." for n in needed)
         raise UnusableInputError(f"{name!r} needs arguments: {', '.join(needed)}: give {hint}")
     strange = [a for a in arguments if a not in {p.name for p in named}]
     if strange and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         known = ", ".join(p.name for p in named) or "none"
-        raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: --arg {strange[0]}: it takes {known}")
+        raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: {flag} {strange[0]}: it takes {known}")
 
 
 def _augmentation(target: Target, request: Request, loader: Loader, send: Send) -> Verdict:
-    from constraints.augmentation import is_pipeline, judge_augmentation
+    """Judge the pipeline that a name leads to; of several the one that keeps the rule best."""
+    from constraints.augmentation import judge_augmentation
 
-    thing, _, _ = _load(target, "import of the augmentation", loader, send)
-    if not is_pipeline(thing) and callable(thing):
-        with stage("construction of the augmentation", send):
-            thing = _called(target.name, thing, {}, loader)
-    if not is_pipeline(thing):
-        raise UnusableInputError(
-            f"not an albumentations pipeline: {target.name!r} is {type(thing).__name__}: name a Compose"
-        )
-    return judge_augmentation(thing, request.mean, image=request.input[-2:])
+    with remembered():
+        thing, _, _ = _load(target, "import of the augmentation", loader, send)
+        found = _pipelines(target.name, thing, request.augmentation_arguments, loader, send)
+    if not found:
+        raise _no_pipeline(target.name, thing)
+    judged = [(way, judge_augmentation(p, request.mean, image=request.input[-2:])) for way, p in found]
+    way, best = max(judged, key=lambda pair: (pair[1].ok, -len(pair[1].fix)))
+    if len(judged) == 1:
+        return best
+    return replace(best, why=f"of {len(judged)} pipelines {target.name}{way} is the nearest: {best.why}")
+
+
+def _pipelines(
+    name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send
+) -> list[tuple[str, Any]]:
+    """The pipelines that a thing holds, or that what it returns holds."""
+    found = [] if arguments else pipelines_in(thing)
+    if found or is_torchvision(thing) or not (inspect.isclass(thing) or inspect.isroutine(thing) or arguments):
+        return found
+    with stage("construction of the augmentation", send):
+        made = _called(name, thing, arguments, loader, "--augmentation-arg")
+    if is_torchvision(made) and not pipelines_in(made):
+        raise _no_pipeline(f"{name}()", made)
+    return [(f"(){way}", pipeline) for way, pipeline in pipelines_in(made)]
+
+
+def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
+    if is_torchvision(thing):
+        what = f"{name!r} is torchvision's {type(thing).__name__}, the rule speaks of albumentations'"
+        return UnusableInputError(f"not an albumentations pipeline: {what}: build it with albumentations.Compose")
+    kind = f"the class {thing.__name__}" if inspect.isclass(thing) else type(thing).__name__
+    return UnusableInputError(f"not an albumentations pipeline: {name!r} is {kind}: name a Compose")

@@ -32,14 +32,14 @@ def test_a_missing_module_is_named_called_and_subclassed_before_the_model_runs(a
     class Own(module.Base):  # type: ignore[misc]
         pass
 
-    class Net(nn.Module, module.Mixin, tag="x"):  # type: ignore[misc]
+    class Net(nn.Module, module.Mixin, tag="x"):  # type: ignore[misc,call-arg]
         pass
 
     @module.register("name")
     class Registered:
         pass
 
-    @module.cached
+    @module.cached  # type: ignore[untyped-decorator]
     def twice(x: int) -> int:
         return 2 * x
 
@@ -70,7 +70,7 @@ def test_no_value_of_a_missing_module_is_made_up(absent: StandIns, use: Any) -> 
 def test_a_model_that_holds_one_can_be_copied(absent: StandIns) -> None:
     module: Any = importlib.import_module("plots_x")
     net = nn.Linear(2, 2)
-    net.accuracy = module.Accuracy()  # type: ignore[assignment]
+    net.accuracy = module.Accuracy()
     absent.is_sealed = True
     assert copy.deepcopy(net).accuracy is net.accuracy
 
