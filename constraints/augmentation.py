@@ -237,7 +237,7 @@ def _holes(step: _Transform, scale: _Scale, mean: tuple[float, ...], image: tupl
     if step.ignored or (step.written and step.written.refused):
         yield (
             _of_version_1(step, scale, mean, image),
-            f"use the names of version 2: {_wanted()}, fill=..., fill_mask=None",
+            f"use the names of version 2: {_wanted()}, fill={_rounded(scale.of(mean))}, fill_mask=None",
         )
         return
     if _range(s, "holes", "num_holes_range", (1, 1)) != (_HOLES, _HOLES):

@@ -97,18 +97,24 @@ def _verdicts(
 ) -> tuple[Verdict, ...]:
     figures = _figures(model, traced, custom)
     verdicts = judge(constraints, figures, unknown=traced.unknown, responsible=traced.responsible)
-    return verdicts if classes is None else (*verdicts, _classes(traced.output, classes))
+    return verdicts if classes is None else (*verdicts, _classes(traced, classes))
 
 
-def _classes(output: tuple[int, ...], expected: int) -> Verdict:
+def _classes(traced: Trace, expected: int) -> Verdict:
+    """Whether one sample gives one row of so many logits."""
     constraint = Constraint(metric="classes", op="==", limit=expected)
-    outputs, shape = math.prod(output), "x".join(map(str, output)) or "a single number"
+    outputs, shape = math.prod(traced.output), "x".join(map(str, traced.output)) or "a single number"
+    why = f"the model gives {outputs:,} values for one sample ({shape}), {expected:,} are expected"
+    if traced.rows != 1:
+        why = f"one sample gives {traced.rows} rows of {outputs:,} ({shape}), 1 row of {expected:,} is expected"
+    elif constraint.holds(outputs) and traced.output != (expected,):
+        why += " without further axes: flatten it"
     return Verdict(
         name=constraint.metric,
         expr=constraint.expr,
         value=outputs,
-        ok=constraint.holds(outputs),
-        why=f"the model gives {outputs:,} values for one sample ({shape}), {expected:,} are expected",
+        ok=traced.rows == 1 and traced.output == (expected,),
+        why=why,
         constraint=constraint,
     )
 

@@ -33,6 +33,8 @@ class Trace:
     """Shape of the (first) input without the batch axis."""
     output: tuple[int, ...]
     """Shape of the (first) output without the batch axis."""
+    rows: int
+    """How many rows one sample gives: 1, unless the network mixes the batch axis with others."""
     warnings: tuple[str, ...]
     unknown: Mapping[str, str]
     """Metric -> why it cannot be known; its value is ``None`` then."""
@@ -66,6 +68,7 @@ def _as_trace(summary: Summary, shapes: Sequence[Shape]) -> Trace:
         layers=summary.layers,
         input=shapes[0],
         output=summary.output,
+        rows=summary.rows,
         warnings=summary.warnings,
         unknown=summary.unknown,
         responsible=summary.responsible,

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from constraints.metrics import Layer, Metrics
+from constraints.tracing import ending
 from constraints.tracing.axes import View
 from constraints.tracing.propagation import Propagation
 from constraints.tracing.structure import (
@@ -45,6 +46,7 @@ class Summary:
     metrics: Metrics
     layers: tuple[Layer, ...]
     output: tuple[int, ...]
+    rows: int
     warnings: tuple[str, ...]
     unknown: Mapping[str, str]
     responsible: Mapping[str, tuple[str, ...]]
@@ -110,6 +112,7 @@ def summarise(known: Propagation) -> Summary:
         metrics=Metrics(**figures),
         layers=_layers(known, calls),
         output=known.run.output[1:],
+        rows=ending.rows(known.run.output),
         warnings=_warnings(known),
         unknown=unknown,
         responsible=responsible,
@@ -243,4 +246,5 @@ def _warnings(known: Propagation) -> tuple[str, ...]:
     return (
         *known.reasons,
         *(f"{name}: never used by the forward pass" for name in unused),
+        *ending.warnings(known.run.output, known.calls),
     )
