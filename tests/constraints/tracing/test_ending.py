@@ -33,7 +33,8 @@ class Made(nn.Module):
 def test_rows_of_one_sample(end: object, rows: int) -> None:
     traced = trace(Made(end), (1, 2, 2))
     assert traced.rows == rows
-    assert [w.split(" (")[0] for w in traced.warnings] == [f"one sample gives {rows} rows"] * (rows != 1)
+    said = [w.split(" (")[0] for w in traced.warnings if "sample" in w]
+    assert said == [f"one sample gives {rows} rows"] * (rows != 1)
 
 
 @pytest.mark.parametrize(
