@@ -14,8 +14,10 @@ from torch import nn
 
 from constraints.errors import UnusableInputError
 from constraints.fixes import suggest
+from constraints.metrics import Layer
 from constraints.report import Report
 from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse_all
+from constraints.stages import STRUCTURE, Split, split
 from constraints.tracer import Trace, trace
 from constraints.user_metrics import CustomMetric
 from constraints.verify import verify as with_probe
@@ -56,13 +58,15 @@ def check(
     seconds = time.perf_counter() - started
     if fixes:
         verdicts = _with_fixes(verdicts, suggest(model, traced, verdicts, judged, seconds))
+    stages = _split(traced, constraints)
     report = Report(
         target=target or type(model).__name__,
         input=traced.input,
         output=traced.output,
-        metrics=MappingProxyType(_figures(model, traced, custom)),
+        metrics=MappingProxyType(_figures(model, traced, custom, constraints)),
         constraints=verdicts,
         layers=traced.layers,
+        stage_ends=tuple(stages.reasons().items()) if stages else (),
         warnings=traced.warnings,
         location=definition(type(model)),
     )
@@ -83,8 +87,12 @@ def _several(require: Iterable[str | Constraint] | None) -> Iterable[str | Const
     return (require,) if isinstance(require, str) else require
 
 
-def _figures(model: nn.Module, traced: Trace, custom: Iterable[CustomMetric]) -> dict[str, Any]:
+def _figures(
+    model: nn.Module, traced: Trace, custom: Iterable[CustomMetric], constraints: Iterable[Constraint]
+) -> dict[str, Any]:
     figures = traced.metrics.as_dict() | {m.name: m(model, traced) for m in custom}
+    if (stages := _split(traced, constraints)) is not None:
+        figures |= {"stages": len(stages.convs_per_stage), "convs_per_stage": list(stages.convs_per_stage)}
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
 
 
@@ -95,9 +103,30 @@ def _verdicts(
     custom: tuple[CustomMetric, ...],
     classes: int | None,
 ) -> tuple[Verdict, ...]:
-    figures = _figures(model, traced, custom)
-    verdicts = judge(constraints, figures, unknown=traced.unknown, responsible=traced.responsible)
+    figures, stages = _figures(model, traced, custom, constraints), _split(traced, constraints)
+    responsible = traced.responsible if stages is None else {**traced.responsible, "stages": tuple(stages.reasons())}
+    verdicts = judge(constraints, figures, unknown=traced.unknown, responsible=responsible)
+    if stages is not None:
+        verdicts = tuple(_with_ends(v, stages, traced.layers) for v in verdicts)
     return verdicts if classes is None else (*verdicts, _classes(traced, classes))
+
+
+def _split(traced: Trace, constraints: Iterable[Constraint]) -> Split | None:
+    """The stages by which the constraints are judged; None where they are unknown."""
+    return None if traced.metrics.stages is None else split(traced.path, constraints)
+
+
+def _with_ends(verdict: Verdict, stages: Split, layers: tuple[Layer, ...]) -> Verdict:
+    """The verdict on stages with where they end, where it fails or dilated convolutions stand in for strides."""
+    if verdict.name not in STRUCTURE or (verdict.ok and not stages.stand_ins):
+        return verdict
+    why = f"{verdict.why}; convolutions of the stages: {stages.words()}"
+    if not verdict.ok and (most := stages.by_dilation_too).stand_ins:
+        why += f"; with every dilated one as an end: {most.words()}"
+    pools = [s.name for s in layers if "avg_pool" in s.op and s.stride and max(s.stride) > 1 and max(s.output[1:]) > 1]
+    if pools and not verdict.ok:
+        why += f"; average pools end no stage: {', '.join(pools)}"
+    return replace(verdict, why=why)
 
 
 def _classes(traced: Trace, expected: int) -> Verdict:

@@ -25,6 +25,8 @@ class Findings:
     """Metric by name, as in the JSON (lists for several entries); ``None`` where it cannot be known."""
     constraints: tuple[Verdict, ...]
     layers: tuple[Layer, ...]
+    stage_ends: tuple[tuple[str, str], ...] = ()
+    """Layers that end a stage, and whether by ``"stride"`` or by ``"dilation"``."""
     warnings: tuple[str, ...] = ()
     verified: Mapping[str, Any] | None = None
     """What the probe found: ``input``, ``receptive_field_hw``, ``agrees``, ``text``; None if not asked."""
@@ -64,6 +66,7 @@ class Findings:
             "metrics": dict(self.metrics),
             "constraints": [v.as_dict() for v in self.constraints],
             "layers": [layer.as_dict() for layer in self.layers],
+            "stage_ends": [{"layer": layer, "by": by} for layer, by in self.stage_ends],
             "warnings": list(self.warnings),
             "verified": dict(self.verified) if self.verified is not None else None,
             "location": {"file": self.location[0], "line": self.location[1]} if self.location else None,
@@ -84,6 +87,7 @@ class Findings:
             metrics=MappingProxyType(document["metrics"]),
             constraints=tuple(Verdict.from_dict(v) for v in document["constraints"]),
             layers=tuple(Layer(**_tuples(layer)) for layer in document["layers"]),
+            stage_ends=tuple((end["layer"], end["by"]) for end in document["stage_ends"]),
             warnings=tuple(document["warnings"]),
             verified=document["verified"],
             location=(place["file"], place["line"]) if place else None,

@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Layer, Metrics
+from constraints.stages import Place
 from constraints.tracing.propagation import Propagation
 from constraints.tracing.recorder import record
 from constraints.tracing.summary import Summary, summarise
@@ -35,6 +36,8 @@ class Trace:
     """Shape of the (first) output without the batch axis."""
     rows: int
     """How many rows one sample gives: 1, unless the network mixes the batch axis with others."""
+    path: tuple[Place, ...]
+    """The convolutions of the main path, from which the stages follow."""
     warnings: tuple[str, ...]
     unknown: Mapping[str, str]
     """Metric -> why it cannot be known; its value is ``None`` then."""
@@ -69,6 +72,7 @@ def _as_trace(summary: Summary, shapes: Sequence[Shape]) -> Trace:
         input=shapes[0],
         output=summary.output,
         rows=summary.rows,
+        path=summary.path,
         warnings=summary.warnings,
         unknown=summary.unknown,
         responsible=summary.responsible,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
+from constraints.stages import Place
 from constraints.tracing.values import Call, Head, Key, Path, Value
 
 
@@ -21,33 +22,30 @@ def separable_pairs(calls: Iterable[Call]) -> tuple[set[Key], dict[Key, set[Key]
     return set().union(*ends.values()), ends
 
 
-def main_path(outputs: Iterable[Value]) -> list[Call]:
-    """The convolutions of the deepest chain from input to output, first to last, each layer once."""
+def main_path(outputs: Iterable[Value], ends: dict[Key, set[Key]]) -> tuple[Place, ...]:
+    """The convolutions of the deepest chain from input to output, first to last, each layer once.
+
+    ``ends`` are the depthwise layers that each pointwise one ends: such a pair is one convolution.
+    """
     paths = [v.flow.path for v in outputs if v.flow.path is not None]
-    path: Path | None = max(paths, key=lambda p: p[:2], default=None)
-    calls = []
-    while path is not None:
-        calls.append(path.call)
-        path = path.before
-    return distinct(reversed(calls))
+    node: Path | None = max(paths, key=lambda p: p[:2], default=None)
+    nodes: dict[Key, Path] = {}
+    while node is not None:
+        nodes.pop(node.call.key, None)  # the first call of a layer counts, and the walk goes backwards
+        nodes[node.call.key] = node
+        node = node.before
+    return tuple(_place(n, ends, nodes) for n in reversed(nodes.values()))
 
 
-def stages(path: Sequence[Call], ends: dict[Key, set[Key]]) -> list[int]:
-    """How many convolutions each stage of the main path holds, a depthwise-separable pair as one."""
-    closing = [c for c in path if c.is_strided] or [c for c in path if c.is_dilated]
-    last = {c.key for c in closing}
-    on_path = {c.key for c in path}
-    counts, has_spatial = [0], [False]
-    for call in path:
-        if not ends.get(call.key, set()) & on_path:
-            counts[-1] += 1
-        has_spatial[-1] = has_spatial[-1] or call.is_spatial
-        if call.key in last:
-            counts.append(0)
-            has_spatial.append(False)
-    if not has_spatial[-1]:
-        counts.pop()
-    return counts
+def _place(node: Path, ends: dict[Key, set[Key]], on_path: Container[Key]) -> Place:
+    call = node.call
+    return Place(
+        counts=not any(key in on_path for key in ends.get(call.key, ())),
+        is_spatial=call.is_spatial or node.is_dilated,
+        is_strided=call.is_strided,
+        is_dilated=node.is_dilated,
+        name=call.name_or_label,
+    )
 
 
 def global_pools(outputs: Iterable[Value]) -> list[Head]:
