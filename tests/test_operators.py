@@ -63,7 +63,7 @@ def test_of_several_entries_one_that_breaks_it_decides(op: str, entries: list[in
 @pytest.mark.parametrize("op", [NEAR, APART])
 @pytest.mark.parametrize(
     ("metric", "limit"),
-    [("params", 2524), ("receptive_field", 19), ("convs", 6), ("convs_per_stage", 0), ("stages", 0)],
+    [("params", 2524), ("receptive_field", 19), ("convs", 6), ("convs_per_stage", 0), ("stages", 5)],
 )
 def test_bulk_verdicts_counts_and_listing(op: str, metric: str, limit: int) -> None:
     vector, one = small(), constraint(metric, op, limit)
@@ -71,7 +71,7 @@ def test_bulk_verdicts_counts_and_listing(op: str, metric: str, limit: int) -> N
     found = [staged(vector.space.decode(vector.choices(row))) for row in rows]
     keeps = [[all(plainly(one, n) for n in np.atleast_1d(f[metric]).tolist()) for f in several] for several in found]
     wanted = list(map(any, keeps))
-    assert 0 < sum(wanted) < len(rows)
+    assert 0 < sum(wanted) < len(rows) or (metric, op) == ("stages", APART)  # none needs so many
     assert vector.feasible(rows, [one]).tolist() == wanted
     assert exact_count.feasible(vector, [one]) == sum(wanted)
     listed = list_feasible(vector, [one])
@@ -95,7 +95,7 @@ def test_the_smallest_relaxation(one: Constraint, rest: str, value: int | None) 
         figures[one.metric]
         for row in rows
         for figures in staged(vector.space.decode(vector.choices(row)))
-        if all(plainly(c, figures[c.metric]) for c in others)
+        if all(c.holds(figures[c.metric]) for c in others)
     ]
     assert not any(plainly(one, n) for n in values)
     found = smallest(vector, [one, *others])
