@@ -45,7 +45,10 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
         list[str],
         typer.Argument(metavar="TARGET...", help="file.py:NAME, book.ipynb:NAME, package.module:NAME, a folder"),
     ],
-    input_: Annotated[str, typer.Option("--input", help="input shape without batch")] = "3,32,32",
+    input_: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="input shape without batch (3,32,32), or name=int64:16; once an input"),
+    ] = None,
     arg: Annotated[list[str] | None, typer.Option(help="key=value for a class or function, read as TOML")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
     constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
@@ -55,6 +58,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     mean: Annotated[str, typer.Option(help="the data set's mean, for its fill")] = "0.4914,0.4822,0.4465",
     classes: Annotated[int | None, typer.Option(min=1, help="expected number of outputs")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="confirm the receptive field by gradients")] = False,
+    fixes_timeout: Annotated[str, typer.Option(help="for the search for fixes; 0 is none")] = "10s",
     timeout: Annotated[str, typer.Option(help="for the model's code: 60s, 5m")] = "60s",
     memory: Annotated[str, typer.Option(help="for the model's code: 4GiB, 500MB")] = "4GiB",
     format_: Annotated[
@@ -67,7 +71,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     return validate_targets(
         Options(
             targets=targets,
-            input=input_,
+            inputs=input_ or ["3,32,32"],
             arguments=arg or [],
             require=require or [],
             constraints=constraints,
@@ -77,6 +81,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
             mean=mean,
             classes=classes,
             verify=verify,
+            fixes_timeout=fixes_timeout,
             timeout=timeout,
             memory=memory,
             format=format_,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from itertools import combinations, islice, pairwise
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -221,9 +220,9 @@ class _Averaging(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, *inputs: torch.Tensor) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         with _Averages():
-            return self.model(*inputs)
+            return self.model(*args, **kwargs)
 
 
 class _Averages(TorchFunctionMode):
@@ -289,9 +288,20 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
     if layers and len(layers[-1].output) == _MAP_AND_CHANNELS:
 
         def build() -> nn.Module:
-            return nn.Sequential(model, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            return _Pooled(model)
 
         yield Edit(layer="", text="a global average pool at the end", size=1, build=build)
+
+
+class _Pooled(nn.Module):
+    """A model whose result is pooled globally."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return F.adaptive_avg_pool2d(self.model(*args, **kwargs), 1).flatten(1)
 
 
 def _pooled(name: str, linear: nn.Linear, shape: tuple[int, ...]) -> Edit:

@@ -46,3 +46,9 @@ class ModelFailedError(ConstraintError):
     """The user's model code itself raised, hung, or outgrew its limits (exit code 3)."""
 
     exit_code = ExitCode.MODEL_FAILED
+
+
+class ToolFailedError(ConstraintError):
+    """A fault of this tool itself: an exception that its own code raised (exit code 4)."""
+
+    exit_code = ExitCode.TOOL_FAILED

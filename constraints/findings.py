@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Self
 
+from constraints.inputs import InputSpec
 from constraints.metrics import Layer
 from constraints.rules import Verdict
 
@@ -19,6 +20,8 @@ class Findings:
     target: str
     input: tuple[int, ...]
     """Shape of one sample without the batch axis."""
+    inputs: tuple[InputSpec, ...] = ()
+    """Every input: shape, dtype (empty: floating point) and name (empty: by its place); ``input`` is the first's."""
     output: tuple[int, ...]
     """Shape of the result without the batch axis."""
     metrics: Mapping[str, Any]
@@ -32,6 +35,10 @@ class Findings:
     """What the probe found: ``input``, ``receptive_field_hw``, ``agrees``, ``text``; None if not asked."""
     location: tuple[str, int] | None = field(default=None)
     """File and line at which the model is defined, where that is known."""
+    failed: str = ""
+    """What the model's own code raised in its forward pass, on one line; no metric but ``params`` is known then."""
+    traceback: str = field(default="", repr=False, compare=False)
+    """Where it was raised; not part of the JSON."""
 
     @property
     def ok(self) -> bool:
@@ -61,6 +68,7 @@ class Findings:
         return {
             "target": self.target,
             "input": list(self.input),
+            "inputs": [spec.as_dict() for spec in self.inputs],
             "output": list(self.output),
             "ok": self.ok,
             "metrics": dict(self.metrics),
@@ -70,6 +78,7 @@ class Findings:
             "warnings": list(self.warnings),
             "verified": dict(self.verified) if self.verified is not None else None,
             "location": {"file": self.location[0], "line": self.location[1]} if self.location else None,
+            "failed": self.failed or None,
         }
 
     def to_json(self) -> str:
@@ -83,6 +92,7 @@ class Findings:
         return cls(
             target=document["target"],
             input=tuple(document["input"]),
+            inputs=tuple(map(InputSpec.from_dict, document["inputs"])),
             output=tuple(document["output"]),
             metrics=MappingProxyType(document["metrics"]),
             constraints=tuple(Verdict.from_dict(v) for v in document["constraints"]),
@@ -91,6 +101,7 @@ class Findings:
             warnings=tuple(document["warnings"]),
             verified=document["verified"],
             location=(place["file"], place["line"]) if place else None,
+            failed=document["failed"] or "",
         )
 
 

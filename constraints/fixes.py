@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from torch import nn
 
 from constraints import edits
 from constraints.edits import Change, Edit, Site
-from constraints.errors import ConstraintError
+from constraints.model_state import copied
 from constraints.rules import Verdict
 from constraints.tracer import Trace
 
 Judged = Callable[[nn.Module], tuple[Trace, tuple[Verdict, ...]]]
 
 _FIXES_PER_RULE = 3
-_SECONDS = 2.0
-_FEWEST, _MOST = 8, 64
+_TRACES = 64
+_CUT = "the search for fixes was cut after {:g} s: --fixes-timeout, in Python fixes_timeout=, allows it more"
 _UNTRIED = "untried: "
 _ADVICE: Mapping[str, tuple[str, str]] = {
     "receptive_field": (
@@ -66,25 +66,60 @@ _ADVICE: Mapping[str, tuple[str, str]] = {
 _SAME = {"receptive_field_hw": "receptive_field", "trainable_params": "params"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fixes:
+    """What a search for fixes has found so far."""
+
+    sentences: Mapping[int, tuple[str, ...]]
+    """Index of a failing verdict -> at most three changes that fix it, smallest first, or one untried advice."""
+    cut: str = ""
+    """Why the search ended before its time, for people; empty where it did not."""
+
+
 def suggest(
-    model: nn.Module, traced: Trace, verdicts: tuple[Verdict, ...], judged: Judged, seconds_per_trace: float
-) -> Mapping[int, tuple[str, ...]]:
-    """Sentences by the index of the failing verdict that they fix, at most three, smallest change first.
+    model: nn.Module, traced: Trace, verdicts: tuple[Verdict, ...], judged: Judged, seconds: float
+) -> Iterator[Fixes]:
+    """Changes that fix the failing verdicts, told anew whenever one is found, and at the end.
 
     Where nothing that was tried helps, there is one general sentence instead, marked as untried. A change counts when
     the constraint then holds, no other that held breaks, and the output keeps its shape (a global pool, which
-    changes it on purpose, aside). Every one is tried on a copy by ``judged``; how many are tried follows from
-    what one trace costs, about two seconds in all; on a model that cannot be copied, none.
+    changes it on purpose, aside). Each is tried on a copy by ``judged``, those for one rule in turn with those for the
+    others; 64 of one layer are tried in all, and at most as many of several layers, so that the advice is the same on
+    every machine; none after ``seconds``. On a model that cannot be copied, none.
     """
     failing = [i for i, v in enumerate(verdicts) if not v.ok and v.value is not None]
     if not failing:
-        return {}
+        return
+    advice = {i: _advice(verdicts[i]) for i in failing}
+    yield Fixes(sentences=advice)
     if (spare := _copy(model)) is None:
-        return {i: _advice(verdicts[i]) for i in failing}
-    tries = round(min(_MOST, max(_FEWEST, _SECONDS / max(seconds_per_trace, 1e-4))) / len(failing))
-    search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, tries=max(tries, _FIXES_PER_RULE))
+        return
+    tries = max(_TRACES // len(failing), _FIXES_PER_RULE)
+    search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, tries=tries)
+    found: dict[int, tuple[str, ...]] = {}
+    ends, cut = time.monotonic() + seconds, ""
     with torch.random.fork_rng(devices=[]):  # fresh layers draw weights
-        return {i: tuple(search.confirmed(i)) or _advice(verdicts[i]) for i in failing}
+        for index, sentence in _in_turn({i: search.tried(i) for i in failing}):
+            if sentence:
+                found[index] = (*found.get(index, ()), sentence)
+                yield Fixes(sentences=advice | found)
+            if time.monotonic() > ends:
+                cut = _CUT.format(seconds)
+                break
+    yield Fixes(sentences=advice | found, cut=cut)
+
+
+def _in_turn(searches: Mapping[int, Iterator[str]]) -> Iterator[tuple[int, str]]:
+    """One step of each search after the other, until each has found enough or has come to its end."""
+    left, found = dict(searches), dict.fromkeys(searches, 0)
+    while left:
+        for index, search in list(left.items()):
+            sentence = next(search, None)
+            found[index] += bool(sentence)
+            if sentence is None or found[index] == _FIXES_PER_RULE:
+                del left[index]
+            if sentence is not None:
+                yield index, sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,20 +130,19 @@ class _Search:
     judged: Judged
     tries: int
 
-    def confirmed(self, index: int) -> Iterator[str]:
-        """The changes that fix one verdict, the smallest first."""
+    def tried(self, index: int) -> Iterator[str]:
+        """What each change for one verdict does, the smallest first; empty where it does not fix it."""
         found = _candidates(self.model, self.traced, self.verdicts[index])
         single = sorted(((edit,) for edit in found), key=lambda change: abs(change[0].size))
         several = islice(_together(self.model, self.traced, self.verdicts[index]), self.tries)
-        sentences = (self._tried(change, index) for change in chain(single[: self.tries], several))
-        return islice(filter(None, sentences), _FIXES_PER_RULE)
+        return (self._tried(change, index) for change in chain(single[: self.tries], several))
 
     def _tried(self, change: Change, index: int) -> str:
         """What the change does; empty when the changed model does not run or breaks something."""
         with _edited(self.model, change) as changed:
             try:
                 after, now = self.judged(changed)
-            except (ConstraintError, RuntimeError, ValueError):
+            except Exception:  # the user's code on shapes that it was not written for
                 return ""
         kept = after.output == self.traced.output or change[0].layer == ""
         unharmed = all(n.ok for n, v in zip(now, self.verdicts, strict=True) if v.ok)
@@ -117,7 +151,7 @@ class _Search:
 
 def _copy(model: nn.Module) -> nn.Module | None:
     try:
-        return copy.deepcopy(model)
+        return copied(model)
     except Exception:  # a user's model may refuse to be copied in any way it likes; then nothing is tried
         return None
 
@@ -147,8 +181,9 @@ def _replaced(model: nn.Module, edit: Edit) -> Iterator[None]:
 
 def _sentence(edits_made: Change, verdict: Verdict, before: Trace, after: Trace) -> str:
     old, new = before.metrics.params, after.metrics.params
-    change = "unchanged" if new == old else f"{new:,} ({new - old:+,})"
-    aside = f", params {change}" if verdict.name != "params" else ""
+    aside = ""
+    if verdict.name != "params" and old is not None and new is not None:
+        aside = f", params {f'{new:,} ({new - old:+,})' if new != old else 'unchanged'}"
     return f"{edits_made[0].text} makes {verdict.name} {verdict.value:,}{aside}"
 
 

@@ -1,47 +1,32 @@
-"""Measure a receptive field by gradients: an independent check that shares nothing with the trace."""
+"""Measure a receptive field by gradients: an independent check that shares with the trace only which map is judged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import deepcopy
-from itertools import chain
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map
 
 from constraints.errors import UnusableInputError
+from constraints.judged_call import JudgedCall, function_name, leaves
+from constraints.model_state import copied
+from constraints.samples import Sample
+from constraints.tracing.modes import modes_kept
 
-_IDENTITIES = frozenset(
-    [
-        "relu",
-        "relu_",
-        "relu6",
-        "leaky_relu",
-        "elu",
-        "selu",
-        "celu",
-        "gelu",
-        "silu",
-        "mish",
-        "hardswish",
-        "hardtanh",
-        "hardsigmoid",
-        "sigmoid",
-        "tanh",
-        "softplus",
-        "prelu",
-        "batch_norm",
-        "layer_norm",
-        "group_norm",
-        "instance_norm",
-        "rms_norm",
-        "dropout",
-        "dropout2d",
-    ]
-)
+_POINTWISE = """
+    abs alpha_dropout batch_norm celu clamp clamp_max clamp_min clip dropout dropout1d dropout2d dropout3d elu
+    feature_alpha_dropout gelu group_norm hardshrink hardsigmoid hardswish hardtanh instance_norm layer_norm leaky_relu
+    logsigmoid mish prelu relu relu6 rms_norm rrelu selu sigmoid silu softplus softshrink softsign tanh tanhshrink
+    threshold
+"""
+_IDENTITIES = frozenset(_POINTWISE.split())
+"""Functions that keep every place to itself; with an underscore at their end too."""
 _LAYOUTS = frozenset(
     ["permute", "transpose", "movedim", "swapaxes", "mT", "layer_norm", "rms_norm", "linear", "view", "reshape"]
 )
@@ -74,6 +59,16 @@ _ADAPTIVE = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """What gradients show of one map along one axis."""
+
+    field: int | None
+    """The largest extent of a unit that sees neither end of what the map sees; None where each sees one."""
+    units: int
+    """How many units the map has along the axis."""
+
+
 def probe(
     model: nn.Module,
     input_size: Sequence[int] = (3, 64, 64),
@@ -89,11 +84,11 @@ def probe(
     neighbouring units in the middle are measured and the largest counts, which matters where they differ by phase.
     Gates are left aside.
 
-    The copy that is measured is linear and positive, so that no gradient cancels or vanishes: float64, weights of
-    one sign that average, activations and normalisations replaced by the identity, maxima by averages.
-    Raises UnusableInputError where ``longest`` is too short.
+    The copy that is measured is linear and positive, so that no gradient cancels or vanishes: float64, random weights
+    of one sign that average, activations and normalisations replaced by the identity, maxima by averages; buffers,
+    a kernel's mask say, are kept. Raises UnusableInputError where ``longest`` is too short.
     """
-    linear = _positive(model)
+    linear = positive(model)
     strips = []
     for axis in range(len(input_size) - 1):
         strip = list(input_size)
@@ -110,13 +105,13 @@ def probe_axis(
     ``units`` limits the measurement to that many in the middle; gradients up to ``tolerance`` times the largest
     count as nothing.
     """
-    return _measured(_positive(model), input_size, axis, units, tolerance)
+    return _of_last_map(positive(model), input_size, axis, units, tolerance)
 
 
 def _grown(model: nn.Module, input_size: Sequence[int], axis: int, longest: int, units: int) -> int:
     size = list(input_size)
     while size[axis + 1] <= longest:
-        field = _measured(model, size, axis, units, 0.0)
+        field = _of_last_map(model, size, axis, units, 0.0)
         if field is not None:
             return field
         size[axis + 1] *= 2
@@ -125,32 +120,107 @@ def _grown(model: nn.Module, input_size: Sequence[int], axis: int, longest: int,
     )
 
 
-def _measured(
+def _of_last_map(
     model: nn.Module, input_size: Sequence[int], axis: int, units: int | None, tolerance: float
 ) -> int | None:
-    sample = torch.ones(1, *input_size, dtype=torch.float64, requires_grad=True)
-    with _Linearised(sample.dim(), axis + 2) as mode:
-        model(sample)
+    drawn = _positive_like(torch.Size([1, *input_size]), 0).requires_grad_()
+    with modes_kept(), _Linearised(drawn.dim(), axis + 2) as mode:
+        model(drawn)
     if mode.map is None and mode.is_spatial:
         return None  # the strip is too short for more than one unit
     if mode.map is None:
         raise UnusableInputError(
-            f"no map to probe: {type(model).__name__} makes no tensor of {sample.dim()} axes: probe one that does"
+            f"no map to probe: {type(model).__name__} makes no tensor of {drawn.dim()} axes: probe one that does"
         )
     count = mode.map.shape[axis + 2]
     first = 0 if units is None else max((count - units) // 2, 0)
-    last = count if units is None else min(first + units, count)
-    ends = _span(mode.map, sample, axis, tolerance)  # a sampling may leave out pixels at the input's border
+    chosen = range(first, count if units is None else min(first + units, count))
+    return _largest(_spans(mode.map, drawn, axis, chosen, tolerance))
+
+
+def probe_call(
+    model: nn.Module, call: JudgedCall, axis: int, length: int, *, units: Sequence[int] | None, draws: int
+) -> Probed:
+    """Measure the map that ``call`` gives along one of its axes, on ``draws`` random inputs ``length`` pixels long.
+
+    ``model`` is a positive copy. The forward pass ends at the map, so that a head which needs one size may follow.
+    ``units`` are the places that are measured; None measures all. Raises UnusableInputError where the model
+    calls other functions on an input of this length.
+    """
+    seen: list[tuple[int, int] | None] = []
+    for draw in range(draws):
+        sample, pixels = _strip(call, axis, length, draw)
+        found = _map_of(model, call, sample, axis)
+        count = found.shape[axis + 2]
+        chosen = range(count) if units is None else [u for u in units if u < count]
+        spans = _spans(found, pixels, axis, chosen, 0.0)
+        seen = [_hull(a, b) for a, b in zip(seen or spans, spans, strict=True)]
+    return Probed(field=_largest(seen), units=count)
+
+
+def _strip(call: JudgedCall, axis: int, length: int, draw: int) -> tuple[Sample, torch.Tensor]:
+    """The sample with everything that is as long as the measured input, along the axis, of another length."""
+    measured = call.sample.tensors[call.input]
+    pixels: list[torch.Tensor] = []
+
+    def longer(leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        shape = list(leaf.shape)
+        if leaf.dim() == measured.dim() and shape[axis + 2] == measured.shape[axis + 2]:
+            shape[axis + 2] = length
+        if leaf.is_floating_point() and (leaf is measured or shape != list(leaf.shape)):
+            drawn = _positive_like(torch.Size(shape), draw)
+            pixels[:0] = [drawn.requires_grad_()] if leaf is measured else []
+            return drawn
+        if shape != list(leaf.shape):
+            return torch.ones(shape, dtype=leaf.dtype)
+        return leaf.double() if leaf.is_floating_point() else leaf
+
+    args, kwargs = tree_map(longer, (call.sample.args, dict(call.sample.kwargs)))
+    return Sample(args=args, kwargs=kwargs), pixels[0]
+
+
+def _map_of(model: nn.Module, call: JudgedCall, sample: Sample, axis: int) -> torch.Tensor:
+    mode = _Linearised(len(call.shape), axis + 2, call)
+    try:
+        with modes_kept(), mode:
+            model(*sample.args, **sample.kwargs)
+    except _ReachedError:
+        pass
+    if mode.reached is None:
+        raise UnusableInputError("the model calls other functions on an input of this length")
+    return mode.reached
+
+
+class _ReachedError(BaseException):
+    """The judged map exists, and what follows it is not needed; no Exception, which a model might catch."""
+
+
+def _spans(
+    found: torch.Tensor, pixels: torch.Tensor, axis: int, units: Iterable[int], tolerance: float
+) -> list[tuple[int, int] | None]:
+    """What the whole map sees of the input, then what each of the units does."""
+    parts = [found, *(found.select(axis + 2, unit) for unit in units)]
+    return [_span(part, pixels, axis, tolerance) for part in parts]
+
+
+def _largest(spans: Sequence[tuple[int, int] | None]) -> int | None:
+    """The largest span of a unit that ends before what the whole map sees does, on both sides."""
+    ends, *units = spans
     if ends is None:
         return None
-    spans = [_span(mode.map.select(axis + 2, unit), sample, axis, tolerance) for unit in range(first, last)]
-    inside = [b - a + 1 for a, b in filter(None, spans) if a > ends[0] and b < ends[1]]
+    inside = [b - a + 1 for a, b in filter(None, units) if a > ends[0] and b < ends[1]]
     return max(inside, default=None)
+
+
+def _hull(a: tuple[int, int] | None, b: tuple[int, int] | None) -> tuple[int, int] | None:
+    return (min(a[0], b[0]), max(a[1], b[1])) if a and b else a or b
 
 
 def _span(output: torch.Tensor, sample: torch.Tensor, axis: int, tolerance: float) -> tuple[int, int] | None:
     """The first and the last input position along ``axis`` that the output changes with."""
-    total = output.sum()
+    total = (output * _positive_like(output.shape, 1)).sum()
     (gradient,) = torch.autograd.grad(total, sample, retain_graph=True, allow_unused=True)
     if gradient is None:
         return None
@@ -160,23 +230,32 @@ def _span(output: torch.Tensor, sample: torch.Tensor, axis: int, tolerance: floa
     return (int(seen[0]), int(seen[-1])) if len(seen) else None
 
 
-def _positive(model: nn.Module) -> nn.Module:
-    """A float64 copy whose weights are positive and average what they read."""
-    copy = deepcopy(model).double().eval()
+def _positive_like(shape: torch.Size, seed: int) -> torch.Tensor:
+    """Between 0.5 and 1.5 at random."""
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.5
+
+
+def positive(model: nn.Module) -> nn.Module:
+    """A float64 copy in eval mode whose weights are positive, random, and average what they read; buffers are kept."""
+    copy = copied(model).double().eval()
     with torch.no_grad():
-        for parameter in chain(copy.parameters(), copy.buffers()):
-            if parameter.is_floating_point():
+        for seed, parameter in enumerate(copy.parameters()):
+            if parameter.is_floating_point() and not is_lazy(parameter):
                 fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
-                parameter.fill_(1 / max(fan_in, 1))
+                parameter.copy_(_positive_like(parameter.shape, seed) / max(fan_in, 1))
     return copy.requires_grad_(False)
 
 
 class _Linearised(TorchFunctionMode):
     """Turns what is not linear into something linear that sees the same, and cuts gates off."""
 
-    def __init__(self, dims: int, axis: int) -> None:
+    def __init__(self, dims: int, axis: int, call: JudgedCall | None = None) -> None:
         super().__init__()
-        self.dims, self.axis = dims, axis
+        self.dims, self.axis, self.call = dims, axis, call
+        self.count = 0
+        """Functions called so far."""
+        self.reached: torch.Tensor | None = None
+        """What the judged call gave, once it has."""
         self.map: torch.Tensor | None = None
         """The last tensor that is still a map along the probed axis."""
         self.is_spatial = False
@@ -190,11 +269,24 @@ class _Linearised(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Call the linear substitute for ``func``."""
-        name, kwargs = getattr(func, "__name__", ""), dict(kwargs or {})
+        name, kwargs = function_name(func), dict(kwargs or {})
         result = self._called(func, name, args, kwargs)
+        if isinstance(result, torch.Tensor) and result.is_floating_point() and result.dtype is not torch.float64:
+            result = result.double()  # a norm, say, that works in a precision of its own
+        if self.call is not None:
+            self._look(name, self.call, result)
         if name not in _LAYOUTS and isinstance(result, torch.Tensor) and self._is_map(result):
             self.map = result
         return result
+
+    def _look(self, name: str, call: JudgedCall, result: Any) -> None:
+        """End the forward pass where the judged map is there."""
+        at, self.count = self.count, self.count + 1
+        if at >= len(call.names) or name != call.names[at]:
+            raise _ReachedError
+        if self.count == len(call.names):
+            self.reached = leaves(result)[call.position]
+            raise _ReachedError
 
     def _is_map(self, tensor: torch.Tensor) -> bool:
         if not tensor.requires_grad or tensor.dim() != self.dims:
@@ -203,15 +295,10 @@ class _Linearised(TorchFunctionMode):
         return tensor.shape[self.axis] > 1
 
     def _called(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if name in _IDENTITIES:
+        if name.removesuffix("_") in _IDENTITIES and not name.endswith("__"):
             return args[0] if args else kwargs["input"]
-        if name in _ADAPTIVE:
-            return _ADAPTIVE[name](args[0], *args[1:2], **_only(kwargs, "output_size"))
-        if name in _MAXIMA:
-            return _averaged(name, args, kwargs)
-        if name in ("amax", "max") and (len(args) > 1 or "dim" in kwargs):
-            axes = args[1] if len(args) > 1 else kwargs["dim"]
-            return args[0].mean(axes, keepdim=bool(kwargs.get("keepdim", False)))
+        if name in _SUBSTITUTES:
+            return _SUBSTITUTES[name](func, args, kwargs)
         if name in _BORDERLESS:
             return _BORDERLESS[name](*args, **kwargs)
         if name in _COMBINING:
@@ -227,12 +314,9 @@ class _Linearised(TorchFunctionMode):
         return torch.ones_like(operand) if is_gate else operand
 
 
-def _only(kwargs: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: kwargs[name] for name in names if name in kwargs}
-
-
-def _averaged(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+def _averaged(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
     """An average over the windows of a max pooling, dilated ones included."""
+    name = function_name(func)
     names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     given.pop("return_indices", None)
@@ -246,6 +330,38 @@ def _averaged(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch
     convolve: Any = (F.conv1d, F.conv2d, F.conv3d)[n - 1]
     padding = _tuple(given.get("padding", 0), n)
     return convolve(data, weight, None, stride, padding, dilation, data.shape[1])  # type: ignore[no-any-return]
+
+
+def _adaptive(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+    kwargs.pop("return_indices", None)
+    return _ADAPTIVE[function_name(func)](*args[:2], **kwargs)
+
+
+def _sum(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The sum of two tensors in place of the larger or smaller one of each place."""
+    return args[0] + (args[1] if len(args) > 1 else kwargs["other"])
+
+
+def _reduced(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The average over an axis in place of its maximum or minimum; of which place that is stays as it is."""
+    if len(args) == 1 and "dim" not in kwargs:
+        return func(*args, **kwargs)
+    axes = args[1] if len(args) > 1 else kwargs["dim"]
+    if isinstance(axes, torch.Tensor):
+        return args[0] + axes
+    keep = bool(args[2] if len(args) > 2 else kwargs.get("keepdim", False))
+    mean = args[0].mean(axes, keepdim=keep)
+    kind: Any = {"max": torch.return_types.max, "min": torch.return_types.min}.get(function_name(func))
+    return kind((mean, args[0].argmax(axes, keepdim=keep))) if kind else mean
+
+
+_SUBSTITUTES: dict[str, Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]] = {
+    **dict.fromkeys(_MAXIMA, _averaged),
+    **dict.fromkeys(_ADAPTIVE, _adaptive),
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), _sum),
+    **dict.fromkeys(("amax", "amin", "max", "min"), _reduced),
+}
+"""Function -> what is linear in its place."""
 
 
 def _shifted(input: torch.Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] = ()) -> torch.Tensor:

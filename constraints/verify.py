@@ -6,73 +6,145 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 from torch import nn
 
-from constraints.gradient_probe import probe_axis
+from constraints.errors import UnusableInputError
+from constraints.gradient_probe import Probed, positive, probe_call
+from constraints.inputs import Sizes
+from constraints.judged_call import JudgedCall, judged_call
 from constraints.metrics import Layer
 from constraints.report import Report
 from constraints.rules import Verdict
 
 _LONGEST = 16_384
-_MOST_UNITS = 64
+_MOST_UNITS, _MORE_UNITS = 64, 8
+_MANY_MACS = 2_000_000_000
 _NAME, _EXPR = "verified", "receptive_field_hw == gradients"
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Measured:
+    """One axis: what gradients say of its field, and on which strip."""
+
     field: int | None
+    """None where every unit sees an end of the strip."""
     strip: tuple[int, ...]
+    is_longest: bool
+    """Whether the strip is the input itself, since the model takes no longer one for the same network."""
+    why: str = ""
+    """Why no longer one."""
 
 
-def verify(model: nn.Module, report: Report) -> Report:
+def verify(model: nn.Module, report: Report, input_size: Sizes, input_data: Any = None) -> Report:
     """The report with what the probe says added: a verdict that fails when it contradicts the trace.
 
-    For each axis the input is a strip that the probe's units fit into: at least twice the traced field along
-    the axis, as large as the report's input across. A model that cannot run at another input size (a linear
-    layer behind a flattened map, say), or whose field is unknown, gets a warning in place of the verdict.
+    The map that is measured is the one that was judged: the forward pass ends where it exists, so that a pool or a
+    linear layer of one size may follow. For each axis the input is a strip at least twice as long as the traced
+    field; where the model takes none as long, the input itself, where a unit that sees neither border can still
+    confirm the field. A field that cannot be confirmed so gets a warning, and no verdict.
     """
     traced = report.metrics["receptive_field_hw"]
     if not traced:
         return _unverified(report, "the traced receptive field is unknown")
     try:
-        measured = [_measured(model, report, axis, field) for axis, field in enumerate(traced)]
-    except Exception as error:  # the user's model at a size that it was not written for
-        return _unverified(report, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}")
-    fields = [m.field for m in measured if m.field is not None]
-    if len(fields) < len(traced):
-        return _unverified(report, f"no unit's field fits into {_LONGEST} pixels")
-    agrees = fields == list(traced)
-    strips = " and ".join("x".join(map(str, m.strip)) for m in measured)
-    text = f"gradients measure {_sides(fields)} on inputs of {strips}, the trace says {_sides(traced)}"
+        call = judged_call(model, input_size, input_data)
+        linear = positive(call.model)
+        measured = [_measured(linear, call, report, axis, field) for axis, field in enumerate(traced)]
+    except Exception as error:  # the user's model at a size or a precision that it was not written for
+        return _unverified(report, _first_line(error))
+    for found, field in zip(measured, traced, strict=True):
+        if reason := _undecided(found, field, report):
+            return _unverified(report, reason)
+    return _with_verdict(report, measured, traced)
+
+
+def _undecided(found: _Measured, field: int, report: Report) -> str:
+    """Why what was measured neither confirms the traced field nor contradicts it; empty where it does."""
+    if found.field is not None and found.field > field:
+        return ""
+    strip = _sides(found.strip)
+    if found.is_longest and found.field != field:
+        return f"every unit that might see {field} pixels sees a border of the input of {strip}, and {found.why}"
+    if found.field is None and report.metrics["global_context"]:
+        return f"every unit sees an end of the strip of {strip}, through attention or a gate over the whole map"
+    return ""
+
+
+def _with_verdict(report: Report, measured: Sequence[_Measured], traced: Sequence[int]) -> Report:
+    fields = [m.strip[axis + 1] if m.field is None else m.field for axis, m in enumerate(measured)]
+    agrees = all(m.field == field for m, field in zip(measured, traced, strict=True))
+    least = " or more" if any(m.field is None for m in measured) else ""
+    strips = " and ".join(_sides(m.strip) for m in measured)
+    text = f"gradients measure {_sides(fields)}{least} on inputs of {strips}, the trace says {_sides(traced)}"
     verdict = Verdict(name=_NAME, expr=_EXPR, value=agrees, ok=agrees, why=text)
     inputs = [list(m.strip) for m in measured]
     found = {"input": inputs, "receptive_field_hw": fields, "agrees": agrees, "text": text}
     return replace(report.with_verdicts(verdict), verified=found)
 
 
-def _measured(model: nn.Module, report: Report, axis: int, field: int) -> _Measured:
-    strip = list(report.input)
-    while strip[axis + 1] < 2 * field:
-        strip[axis + 1] *= 2
-    found = None
-    while found is None and strip[axis + 1] <= _LONGEST:
-        found = probe_axis(model, strip, axis, units=_phases(report.layers, axis))
-        if found is None:
-            strip[axis + 1] *= 2
-    return _Measured(field=found, strip=tuple(strip))
+def _measured(linear: nn.Module, call: JudgedCall, report: Report, axis: int, field: int) -> _Measured:
+    shape = tuple(call.sample.tensors[call.input].shape[1:])
+    own, length = shape[axis + 1], shape[axis + 1]
+    while length < 2 * field:
+        length *= 2
+    why = f"the strip would be longer than {_LONGEST} pixels"
+    while length <= _LONGEST:
+        try:
+            found = _probed(linear, call, report, axis, length)
+        except Exception as error:  # a size that the model was not written for
+            why = f"the model takes no longer one: {_first_line(error)}"
+            break
+        if length > own and not _grows(call, axis, own, length, found.units):
+            why = f"its map of {found.units} units does not grow with the input"
+            break
+        if found.field is not None or length >= 4 * field + own:
+            return _Measured(field=found.field, strip=_long(shape, axis, length), is_longest=False)
+        length *= 2
+    found = _probed(linear, call, report, axis, own)
+    return _Measured(field=found.field, strip=shape, is_longest=True, why=why)
+
+
+def _grows(call: JudgedCall, axis: int, own: int, length: int, units: int) -> bool:
+    """Whether the map becomes longer with the strip by at least half as much as in proportion."""
+    before = call.shape[axis + 2]
+    return 2 * own * (units - before) >= before * (length - own)
+
+
+def _long(shape: tuple[int, ...], axis: int, length: int) -> tuple[int, ...]:
+    return (*shape[: axis + 1], length, *shape[axis + 2 :])
+
+
+def _probed(linear: nn.Module, call: JudgedCall, report: Report, axis: int, length: int) -> Probed:
+    """Measured at every unit of a small map or input; the units in the middle, and some more, of a large one."""
+    own = call.sample.tensors[call.input].shape[axis + 2]
+    macs = (report.metrics["macs"] or 0) * length // own
+    count = call.shape[axis + 2] * length // own
+    if count <= _MOST_UNITS and macs * count < _MANY_MACS:
+        return probe_call(linear, call, axis, length, units=None, draws=3)
+    phases = _phases(report.layers, axis)
+    first = max((count - phases) // 2, 0)
+    more = range(0, count, max(count // _MORE_UNITS, 1)) if macs < _MANY_MACS else ()
+    chosen = sorted({*range(first, min(first + phases, count)), *more})
+    return probe_call(linear, call, axis, length, units=chosen, draws=3 if macs < _MANY_MACS else 2)
 
 
 def _phases(layers: tuple[Layer, ...], axis: int) -> int:
     """How many neighbouring units may see differently: as many as upsampling has made of one."""
-    jumps = [layer.jump[axis] for layer in layers if layer.jump and len(layer.jump) > axis]
+    jumps = [layer.jump[axis] for layer in layers if layer.jump and len(layer.jump) > axis and layer.jump[axis]]
     if all(a <= b for a, b in pairwise(jumps)):
         return 1
     return min(_MOST_UNITS, math.ceil(max(jumps) / min(jumps)))
 
 
 def _unverified(report: Report, reason: str) -> Report:
-    return replace(report, warnings=(*report.warnings, f"the receptive field could not be verified: {reason}"))
+    return replace(report, warnings=(*report.warnings, f"the receptive field is not verified, because {reason}"))
+
+
+def _first_line(error: Exception) -> str:
+    text = (str(error).splitlines() or [""])[0][:200]
+    return text if isinstance(error, UnusableInputError) else f"the probe met {type(error).__name__}: {text}"
 
 
 def _sides(sizes: Sequence[int]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from constraints.errors import UnusableInputError
-from constraints.sandbox.parent import run
+from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Job, Limits
 from nas.architecture.spec import Architecture
 
@@ -25,6 +25,8 @@ class UserMetrics:
 
     path: Path
     names: tuple[str, ...]
+    sandbox: Sandbox
+    """Where the user's code runs."""
     limits: Limits = _LIMITS
     """Of the file's import, and of each network: they are measured one after another."""
 
@@ -34,10 +36,10 @@ class UserMetrics:
         Raises ModelFailedError where the user's code raises, hangs, or outgrows its limits.
         """
         texts = [str(architecture) for architecture in architectures]
-        return _in_child("measure", {"path": str(self.path), "architectures": texts}, self.limits)
+        return _in_child(self.sandbox, "measure", {"path": str(self.path), "architectures": texts}, self.limits)
 
 
-def read_metrics(path: Path, limits: Limits = _LIMITS) -> UserMetrics:
+def read_metrics(path: Path, sandbox: Sandbox, limits: Limits = _LIMITS) -> UserMetrics:
     """The metrics that a Python file defines or imports.
 
     Raises UnusableInputError where it cannot be read or holds none, ModelFailedError where its code raises.
@@ -50,9 +52,10 @@ def read_metrics(path: Path, limits: Limits = _LIMITS) -> UserMetrics:
         raise UnusableInputError(f"syntax error: {path}:{error.lineno or 1}: {error.msg}: fix that line") from None
     except ValueError as error:
         raise UnusableInputError(f"not Python source: {str(path)!r}: {error}: give a .py file") from None
-    return UserMetrics(path=path, names=tuple(_in_child("names", {"path": str(path)}, limits)), limits=limits)
+    names = _in_child(sandbox, "names", {"path": str(path)}, limits)
+    return UserMetrics(path=path, names=tuple(names), sandbox=sandbox, limits=limits)
 
 
-def _in_child(function: str, arguments: Mapping[str, Any], limits: Limits) -> list[Any]:
-    found, _ = run(Job(function=f"{_CHILD}:{function}", arguments=arguments, limits=limits, each_stage=True))
+def _in_child(sandbox: Sandbox, function: str, arguments: Mapping[str, Any], limits: Limits) -> list[Any]:
+    found, _ = sandbox.run(Job(function=f"{_CHILD}:{function}", arguments=arguments, limits=limits, each_stage=True))
     return list(found)

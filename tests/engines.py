@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
+from sklearn.utils import Bunch
 
 from constraints.cli import validate
 from constraints.sandbox.child import answer
-from constraints.sandbox.parent import Outcome
+from constraints.sandbox.parent import Outcome, Sandbox
 from constraints.sandbox.request import Request
 from nas.search import resources
 from nas.search.engine import Placement
@@ -46,10 +48,29 @@ def search_in_this_process(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(resources, "LocalEngine", lambda places: HereEngine(slots=len(places)))
 
 
+def few_digits(patch: pytest.MonkeyPatch) -> None:
+    """Leave 300 of scikit-learn's 1,797 digits, for tests that are not about accuracies."""
+    from sklearn import datasets
+
+    whole = datasets.load_digits()
+    few = Bunch(images=whole.images[:300], target=whole.target[:300])
+    patch.setattr(datasets, "load_digits", lambda: few)
+
+
+@contextmanager
+def one_sandbox(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let all checks of this process have one sandbox, so that torch is loaded once for them."""
+    with Sandbox() as sandbox:
+        patch.setattr(validate, "check_file", sandbox.check)
+        yield
+
+
 def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
     """Spare each check of a harmless model the child."""
 
-    def check_file(request: Request) -> Outcome:
-        return Outcome(report=answer(request, lambda stage: None), printed="")
+    class Here(Sandbox):
+        def check(self, request: Request) -> Outcome:
+            return Outcome(report=answer(request, lambda stage: None), printed="")
 
-    patch.setattr(validate, "check_file", check_file)
+    patch.setattr(validate, "check_file", Here().check)
+    patch.setattr(validate, "Sandbox", Here)

@@ -27,7 +27,8 @@ from nas.search import resources
 from nas.search.engine import LocalEngine
 from nas.search.storage import open_storage
 from nas.search.study import DATA, IDENTITY, TARGET
-from tests.engines import search_in_this_process
+from nas.space import describe
+from tests.engines import few_digits, one_sandbox, search_in_this_process
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -55,6 +56,14 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.body(x)
+
+class Captions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.image, self.words = make_net(), nn.Embedding(100, 10)
+
+    def forward(self, image, tokens):
+        return self.image(image) + self.words(tokens).mean(1)
 """
 METRIC = """
 from constraints import metric
@@ -93,11 +102,13 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     environment = {
         "XDG_CACHE_HOME": str(folder / "cache"), "NAS_DATA": str(archive), "OMP_NUM_THREADS": "1", "COLUMNS": "80"
     }  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, one_sandbox(patch):
         patch.chdir(folder)
         for name, value in environment.items():
             patch.setenv(name, value)
         search_in_this_process(patch)
+        few_digits(patch)
+        patch.setattr(describe, "OWN_DRAWS", 40)
         first = ["launch", "--space", "tiny", "--trials", "4", "--epochs", "1", "--require", "params < 200k"]
         assert search.run([*first, "--write-config", "search.toml"]) == 0
         yield folder

@@ -6,11 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import search
+from tests.engines import one_sandbox
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 ROOT = Path(search.__file__).parent
 MODELS = '''
@@ -59,9 +63,27 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def started(*argv: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+def started(*argv: str) -> "subprocess.CompletedProcess[str]":
+    """The command as a shell runs it."""
     command = [sys.executable, str(ROOT / "search.py"), "validate", *argv]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, one_sandbox(patch):
+        yield
+
+
+@pytest.fixture
+def run(sandbox: None, capfd: pytest.CaptureFixture[str]) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """The same in this process, with the sandbox of the file."""
+
+    def validate(*argv: str) -> "subprocess.CompletedProcess[str]":
+        code = search.run(["validate", *argv])
+        return subprocess.CompletedProcess(argv, code, *capfd.readouterr())
+
+    return validate
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -87,8 +109,11 @@ def test_json_is_alone_on_stdout(models: Path) -> None:
     assert "a word from the model" in done.stderr
 
 
-def test_a_module_target_a_metric_of_its_own_and_a_failure(models: Path) -> None:
-    done = started("models:make", "--require", "kernels >= 2", "--arg", 'name="ab"', cwd=models.parent)
+def test_a_module_target_a_metric_of_its_own_and_a_failure(
+    models: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(models.parent)
+    done = run("models:make", "--require", "kernels >= 2", "--arg", 'name="ab"')
     assert done.returncode == 1
     assert "FAIL  kernels >= 2" in done.stdout
     assert "1 is 1 below 2, must be >= 2" in done.stdout
@@ -105,17 +130,17 @@ def test_a_module_target_a_metric_of_its_own_and_a_failure(models: Path) -> None
     ],
 )
 def test_one_line_for_an_error_of_the_model(
-    models: Path, name: str, extra: tuple[str, ...], code: int, message: str
+    models: Path, run: Run, *, name: str, extra: tuple[str, ...], code: int, message: str
 ) -> None:
-    done = started(f"{models}:{name}", *extra)
+    done = run(f"{models}:{name}", *extra)
     assert done.returncode == code
     assert done.stdout == ""
     assert done.stderr.startswith("error: " + message.format(file=models))
     assert done.stderr.count("\n") == 1
 
 
-def test_debug_adds_the_traceback(models: Path) -> None:
-    done = started(f"{models}:Raises", "--debug")
+def test_debug_adds_the_traceback(models: Path, run: Run) -> None:
+    done = run(f"{models}:Raises", "--debug")
     assert done.returncode == 3
     assert "Traceback" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: the model's code raised at forward")
@@ -191,10 +216,10 @@ def test_a_table_that_cannot_be_used(
     assert message in complaint(capsys, f"{models}:Net", "--constraints", str(file))
 
 
-def test_an_augmentation_is_judged_too(models: Path, tmp_path: Path) -> None:
+def test_an_augmentation_is_judged_too(models: Path, run: Run, tmp_path: Path) -> None:
     file = tmp_path / "augment.py"
     file.write_text("import albumentations as A\ndef train():\n    return A.Compose([A.HorizontalFlip()])\n")
-    done = started(f"{models}:Net", "--require", "params < 1k", "--augmentation", f"{file}:train", "--format", "json")
+    done = run(f"{models}:Net", "--require", "params < 1k", "--augmentation", f"{file}:train", "--format", "json")
     assert done.returncode == 1
     names = {v["name"]: v for v in json.loads(done.stdout)["constraints"]}
     assert names["params"]["ok"] is True

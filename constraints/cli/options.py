@@ -15,8 +15,6 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", re.IGNORECASE)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
-_MOST_AXES = 4
-_LARGEST_SIDE = 1_000_000
 
 
 def check_format(name: str, known: Sequence[str]) -> None:
@@ -25,21 +23,13 @@ def check_format(name: str, known: Sequence[str]) -> None:
         raise UnusableInputError(f"unknown format: {name!r}: use {', '.join(known)}")
 
 
-def read_shape(text: str) -> tuple[int, ...]:
-    """``3,32,32`` -> (3, 32, 32): the shape of one sample, without the batch axis."""
-    parts = [part.strip() for part in text.split(",")]
-    sizes = [int(part) if part.isascii() and part.isdigit() else 0 for part in parts]
-    if len(sizes) > _MOST_AXES or not all(0 < size <= _LARGEST_SIDE for size in sizes):
-        raise UnusableInputError(f"not an input shape: {text!r}: write channels,height,width, for example 3,32,32")
-    return tuple(sizes)
-
-
-def read_seconds(text: str) -> float:
-    """``90s``, ``45m``, ``8h`` -> seconds; a plain number is seconds."""
+def read_seconds(text: str, least: float | None = None) -> float:
+    """``90s``, ``45m``, ``8h`` -> seconds; a plain number is seconds; above 0, or at least ``least``."""
     match = _DURATION.fullmatch(text.strip())
-    seconds = float(match[1]) * _SECONDS[(match[2] or "s").lower()] if match else 0.0
-    if not 0 < seconds < math.inf:
-        raise UnusableInputError(f"not a duration: {text!r}: write a number above 0 with s, m or h, for example 90s")
+    seconds = float(match[1]) * _SECONDS[(match[2] or "s").lower()] if match else -1.0
+    if not (0 < seconds < math.inf or seconds == least):
+        some = "a number above 0" if least is None else f"{least:g} or a number"
+        raise UnusableInputError(f"not a duration: {text!r}: write {some} with s, m or h, for example 90s")
     return seconds
 
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from constraints.cli.options import check_format, read_arguments, read_limits, read_numbers, read_shape
+from constraints.cli.options import check_format, read_arguments, read_limits, read_numbers, read_seconds
 from constraints.cli.profiles import chosen
 from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
 from constraints.cli.targets import Targets, expand, may_hold_model
 from constraints.errors import ConstraintError, ExitCode, NoModelError, UnusableInputError
 from constraints.findings import Refused, Result
+from constraints.inputs import read_input
 from constraints.output.formats import FORMATS, LISTS, NAMES, json_line
 from constraints.report import Report
 from constraints.rules import parse_all
-from constraints.sandbox.parent import check_file
+from constraints.sandbox.parent import Outcome, Sandbox, check_file
 from constraints.sandbox.request import Request, Target
 from constraints.sandbox.source import NOTEBOOK
 
 _CHANNELS = 3
+Check = Callable[[Request], Outcome]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class Options:
     """The options of the command, as they were written."""
 
     targets: list[str]
-    input: str = "3,32,32"
+    inputs: list[str] = field(default_factory=lambda: ["3,32,32"])
     arguments: list[str]
     require: list[str]
     constraints: Path | None = None
@@ -38,6 +40,7 @@ class Options:
     mean: str = "0.4914,0.4822,0.4465"
     classes: int | None = None
     verify: bool = False
+    fixes_timeout: str = "10s"
     timeout: str = "60s"
     memory: str = "4GiB"
     format: str = "table"
@@ -53,23 +56,24 @@ def validate_targets(options: Options) -> int:
     check_format(options.format, NAMES)
     asked = expand(options.targets)
     if asked.is_one and options.format != "jsonl":
-        report = _checked(_request(options, asked.targets[0]))
+        report = _checked(_request(options, asked.targets[0]), check_file)
         _show(report, options.format)
         return ExitCode.DONE if report.ok else ExitCode.FAILED
-    results = list(_each(options, asked))
+    with Sandbox() as sandbox:  # torch is loaded once for all of them
+        results = list(_each(options, asked, sandbox.check))
     if not results:
         raise UnusableInputError(f"no model found: {' '.join(options.targets)!r}: name a file that defines one")
     _show_all(results, options.format)
     return max(r.exit_code if isinstance(r, Refused) else ExitCode(not r.ok) for r in results)
 
 
-def _each(options: Options, asked: Targets) -> Iterator[Result]:
+def _each(options: Options, asked: Targets, check: Check) -> Iterator[Result]:
     """The result of each target, shown as it comes where the format allows it."""
     for target in asked.targets:
         try:
             if target in asked.found and not may_hold_model(target):
                 continue
-            result: Result = _checked(_request(options, target))
+            result: Result = _checked(_request(options, target), check)
         except NoModelError as error:
             if target in asked.found:
                 sys.stderr.write(f"passed over: {error}\n")
@@ -101,7 +105,7 @@ def _request(options: Options, target: Target) -> Request:
         read_source(augmentation)
     return Request(
         target=target,
-        input=read_shape(options.input),
+        inputs=tuple(map(read_input, options.inputs)),
         arguments=read_arguments(options.arguments),
         require=require,
         classes=options.classes,
@@ -109,13 +113,14 @@ def _request(options: Options, target: Target) -> Request:
         augmentation=augmentation,
         augmentation_arguments=read_arguments(options.augmentation_arguments),
         mean=read_numbers(options.mean, _CHANNELS),
+        fixes_seconds=read_seconds(options.fixes_timeout, least=0),
         limits=read_limits(options.timeout, options.memory),
     )
 
 
-def _checked(request: Request) -> Report:
+def _checked(request: Request, check: Check) -> Report:
     """The report of the sandbox, at the line of a file that defines the model."""
-    outcome = check_file(request)
+    outcome = check(request)
     sys.stderr.write(outcome.printed)
     report, target = outcome.report, request.target
     if target.file is None:

@@ -119,10 +119,9 @@ def _is_map(layer: Layer) -> bool:
 
 def _totals(report: Findings) -> str:
     m = report.metrics
-    peak, macs = m["peak_activation_bytes"], m["macs"]
-    shown = "unknown" if macs is None else f"{macs:,}"
+    peak = m["peak_activation_bytes"]
     return (
-        f"params {m['params']:,} ({m['trainable_params']:,} trainable), MACs {shown}\n"
+        f"params {exact(m['params'])} ({exact(m['trainable_params'])} trainable), MACs {exact(m['macs'])}\n"
         f"input {shape(report.input)}, output {shape(report.output) or '1'}, "
         f"receptive field {sides(m['receptive_field_hw']) or 'unknown'}, "
         f"peak activations {'unknown' if peak is None else f'{peak / 1e6:,.2f} MB'}"

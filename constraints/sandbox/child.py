@@ -1,7 +1,7 @@
 """The child's side of the sandbox: do a job with the user's code, answer in JSON lines over a pipe.
 
-``constraints.sandbox.guard`` runs it; a ``Job`` comes as JSON on standard input. Each line of the
-answer is ``{"stage": ...}``, the last one ``{"answer": ...}`` or ``{"error": ...}``.
+``constraints.sandbox.guard`` runs it with the line that ``Job.to_line`` wrote. Each line of the answer is
+``{"stage": ...}``, the last one ``{"answer": ...}`` or ``{"error": ...}``.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ from typing import Any
 
 from torch import nn
 
-from constraints.checker import check, definition
-from constraints.errors import ConstraintError, ModelFailedError, NoModelError, UnusableInputError
+from constraints.checker import Question, definition, examined
+from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
+from constraints.faults import failed, hands_over
 from constraints.report import Report
 from constraints.rules import Verdict, parse_all
 from constraints.sandbox.choice import is_module_class, only_model
-from constraints.sandbox.loading import Loader, is_out_of_memory
+from constraints.sandbox.loading import Loader
 from constraints.sandbox.pipelines import is_torchvision, pipelines_in, remembered
 from constraints.sandbox.request import Job, Request, Target
-from constraints.sandbox.standins import NotInstalledError, is_missing, remedy
+from constraints.sandbox.standins import NotInstalledError
 from constraints.user_metrics import found_in
 
 _FOREVER_SECONDS = 10**6
-_PACKAGE = Path(__file__).parents[1]
 Send = Callable[[Mapping[str, Any]], None]
 
 
-def main(pipe: int) -> None:
+def main(pipe: int, line: bytes) -> None:
     """Do the one job, and leave without running what the user's code may have put at the exit."""
     me = os.getpid()
-    job = Job.from_json(sys.stdin.read())
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # further jobs are none of its business
+    job = Job.begin(line)
 
     def send(line: Mapping[str, Any]) -> None:
         if os.getpid() != me:  # a copy that the user's code forked came back here: it must not answer too
@@ -54,9 +55,10 @@ def main(pipe: int) -> None:
         module, _, name = job.function.partition(":")
         send({"answer": getattr(importlib.import_module(module), name)(job.arguments, send)})
     except ConstraintError as error:
-        kind = "unusable" if isinstance(error, UnusableInputError) else "failed"
-        kind = "no model" if isinstance(error, NoModelError) else kind
-        send({"error": kind, "message": str(error), "traceback": error.traceback})
+        send({"error": type(error).__name__, "message": str(error), "traceback": error.traceback})
+    except Exception as error:
+        fault = failed("an unknown stage", error)
+        send({"error": type(fault).__name__, "message": str(fault), "traceback": fault.traceback})
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(0)
@@ -84,7 +86,7 @@ def _limit(memory_bytes: int) -> None:
 
 def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
     """The job of a ``Request``: its report, ready for JSON."""
-    return answer(Request.from_dict(arguments), send).to_dict()
+    return {"report": answer(Request.from_dict(arguments), send).to_dict()}
 
 
 def answer(request: Request, send: Send) -> Report:
@@ -95,8 +97,6 @@ def answer(request: Request, send: Send) -> Report:
     with Loader(seconds=request.limits.seconds / 3) as loader:
         try:
             return _checked(request, loader, send)
-        except NotInstalledError:
-            raise
         except ConstraintError as error:
             raise _explained(error, loader) from error
 
@@ -106,33 +106,48 @@ def _checked(request: Request, loader: Loader, send: Send) -> Report:
     metrics = found_in(vars(module))
     constraints = parse_all(request.require, [m.name for m in metrics])
     model = _model(target, thing, request.arguments, loader, send)
-    loader.absent.is_sealed = True
-    with stage("forward", send):
-        report = loader.on_cpu(
-            lambda: check(
-                model,
-                request.input,
-                constraints,
-                metrics=metrics,
-                classes=request.classes,
-                verify=request.verify,
-                fixes=request.fixes,
-                target=target.text,
-            )
-        )
-    loader.absent.is_sealed = False
+    question = Question(
+        input_size=request.inputs,
+        require=constraints,
+        metrics=metrics,
+        classes=request.classes,
+        verify=request.verify,
+        fixes_seconds=request.fixes_seconds,
+        target=target.text,
+    )
     place = definition(thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(model))
     verdicts = [_augmentation(request.augmentation, request, loader, send)] if request.augmentation else []
-    report = replace(report, location=place, warnings=(*loader.warnings(), *report.warnings))
-    return report.with_verdicts(*verdicts)
+    for found in _examined(model, question, loader, send):
+        warnings = (*loader.warnings(), *found.warnings)
+        report = replace(found, location=place, warnings=warnings).with_verdicts(*verdicts)
+        send({"partial": {"report": report.to_dict()}})
+    return report
 
 
 def _explained(error: ConstraintError, loader: Loader) -> ConstraintError:
     """The error with what was stood in for or left out, which it may come of."""
+    if isinstance(error, NotInstalledError):
+        return UnusableInputError(str(error))
     reasons = [r for r in (loader.absent.remedies(), *loader.found) if r]
-    if not reasons or isinstance(error, NoModelError):
+    if not reasons or isinstance(error, (NoModelError, ToolFailedError)):
         return error
     return type(error)(f"{error} ({'; '.join(reasons)})", traceback=error.traceback)
+
+
+def _examined(model: nn.Module, question: Question, loader: Loader, send: Send) -> Iterator[Report]:
+    """The reports of ``examined``; raises ModelFailedError where the model's forward pass raises."""
+    loader.absent.is_sealed = True
+    with stage("forward", send):
+        reports = examined(model, question)
+        report = next(reports)
+        if report.failed and loader.avoids_accelerator(report.failed):
+            reports = examined(model, question)
+            report = next(reports)
+    if report.failed:
+        raise ModelFailedError(report.failed, traceback=report.traceback)
+    yield report
+    with stage("--verify and the search for fixes" if question.verify else "the search for fixes", send):
+        yield from reports
 
 
 @contextmanager
@@ -141,38 +156,12 @@ def stage(name: str, send: Send) -> Iterator[None]:
     send({"stage": name})
     try:
         yield
-    except UnusableInputError:
+    except (UnusableInputError, ToolFailedError):
         raise
     except ConstraintError as error:
         raise ModelFailedError(str(error), traceback=error.traceback or traceback.format_exc()) from error
     except BaseException as error:
-        raise ModelFailedError(_reason(name, error), traceback=traceback.format_exc()) from error
-
-
-def _reason(stage: str, error: BaseException) -> str:
-    text = str(error).strip().splitlines() or [""]
-    if is_out_of_memory(error):
-        return f"the model's code outgrew its memory at {stage}: {type(error).__name__}: raise --memory"
-    if isinstance(error, SystemExit):
-        remedy_ = "take the exit out, or put it under if __name__ == '__main__'"
-        return f"the model's code ended the process at {stage}: SystemExit({error.code!r}): {remedy_}"
-    if isinstance(error, ModuleNotFoundError) and (package := is_missing(error)):
-        return (
-            f"the model's code imports at {stage} what is not installed: {package!r}{_line(error)}: {remedy(package)}"
-        )
-    return f"the model's code raised at {stage}: {type(error).__name__}: {text[0][:300]}{_line(error)}"
-
-
-def _line(error: BaseException) -> str:
-    """Where it was raised, if that is in code that is not torch's or Python's own."""
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "site-packages" not in frame.filename
-        and _PACKAGE not in Path(frame.filename).parents
-        and not frame.filename.startswith(("<", sys.base_prefix))
-    ]
-    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+        raise failed(name, error) from error
 
 
 def _load(target: Target, name: str, loader: Loader, send: Send) -> tuple[Any, ModuleType, Target]:
@@ -226,7 +215,12 @@ def _no_module(name: str, thing: Any) -> UnusableInputError:
 
 def _called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, flag: str = "--arg") -> Any:
     _check_arguments(name, thing, arguments, flag)
-    return loader.on_cpu(lambda: thing(**arguments))
+    return loader.on_cpu(lambda: _constructed(thing, arguments))
+
+
+@hands_over
+def _constructed(thing: Any, arguments: Mapping[str, Any]) -> Any:
+    return thing(**arguments)
 
 
 def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any], flag: str) -> None:
@@ -255,7 +249,7 @@ def _augmentation(target: Target, request: Request, loader: Loader, send: Send) 
         found = _pipelines(target.name, thing, request.augmentation_arguments, loader, send)
     if not found:
         raise _no_pipeline(target.name, thing)
-    judged = [(way, judge_augmentation(p, request.mean, image=request.input[-2:])) for way, p in found]
+    judged = [(way, judge_augmentation(p, request.mean, image=request.inputs[0].shape[-2:])) for way, p in found]
     way, best = max(judged, key=lambda pair: (pair[1].ok, -len(pair[1].fix)))
     if len(judged) == 1:
         return best

@@ -1,9 +1,10 @@
-"""Start the child that checks the user's file, and outlive it, so that whatever it leaves behind is found.
+"""Start the children that check users' files, and outlive them, so that whatever they leave behind is found.
 
-Run as ``python -m constraints.sandbox.guard FD``. A process whose parent has ended moves to the nearest ancestor
-that asked for orphans. The guard is that ancestor: it runs none of the user's code and stays until the parent of
-the check ends it, so that even a daemon with an empty environment and a session of its own remains a descendant
-after the checking process has ended. On systems other than Linux the child runs in place of the guard.
+Run as ``python -m constraints.sandbox.guard FD``; each line of standard input is one job. A process whose parent has
+ended moves to the nearest ancestor that asked for orphans. The guard is that ancestor: it runs none of the users' code
+and stays until the parent of the checks ends it, so that even a daemon with an empty environment and a session of its
+own remains a descendant after the checking process has ended. It has loaded torch, so that a check is a fork away.
+On systems other than Linux the child runs in place of the guard, and there is one job.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import json
 import os
 import signal
 import sys
-from typing import NoReturn
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
@@ -21,18 +21,23 @@ LINUX = sys.platform.startswith("linux")
 
 
 def main() -> None:
-    """Guard the process that checks, or on systems other than Linux be it."""
+    """Guard the processes that check, or on systems other than Linux be the one."""
     pipe = int(sys.argv[1])
     os.set_inheritable(pipe, False)
     if LINUX:
         die_with_parent()
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
-        if checking := os.fork():
-            _report_end(checking, pipe)
-        die_with_parent()
     from constraints.sandbox import child  # only here, since it loads torch
 
-    child.main(pipe)
+    for number, job in enumerate(sys.stdin.buffer, 1):
+        if LINUX and (checking := os.fork()):
+            _report_end(checking, number, pipe)
+        else:
+            if LINUX:
+                die_with_parent()
+            child.main(pipe, job)
+    while True:
+        signal.pause()
 
 
 def die_with_parent() -> None:
@@ -40,14 +45,13 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
-def _report_end(checking: int, pipe: int) -> NoReturn:
-    """Write ``{"ended": CODE}`` once the checking process has ended, as ``subprocess`` would give it; then wait."""
+def _report_end(checking: int, number: int, pipe: int) -> None:
+    """Write ``{"ended": CODE, "job": NUMBER}`` once the checking process has ended; the code is as ``subprocess``'s."""
     ended = 0
     while ended != checking:
         ended, status = os.wait()  # orphans that end meanwhile are taken off the process table
-    os.write(pipe, (json.dumps({"ended": os.waitstatus_to_exitcode(status)}) + "\n").encode())
-    while True:
-        signal.pause()
+    line = {"ended": os.waitstatus_to_exitcode(status), "job": number}
+    os.write(pipe, (json.dumps(line) + "\n").encode())
 
 
 if __name__ == "__main__":

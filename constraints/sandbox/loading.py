@@ -23,14 +23,14 @@ from types import CodeType, FrameType, ModuleType
 from typing import NoReturn, TypeVar
 
 from constraints.errors import UnusableInputError
+from constraints.faults import hands_over, is_out_of_memory, missing
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
 from constraints.sandbox.request import Target
 from constraints.sandbox.slicing import needed
 from constraints.sandbox.source import Part, Source, read
-from constraints.sandbox.standins import StandIns, is_missing
+from constraints.sandbox.standins import StandIns
 
 T = TypeVar("T")
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _MOST_PACKAGES = 50
 _ANCESTORS = 4
 _PROJECT = ("pyproject.toml", ".git", "setup.py")
@@ -82,11 +82,17 @@ class Loader:
         try:
             return call()
         except Exception as error:
-            if self._is_on_cpu or not asks_for_accelerator(error):
+            if isinstance(error, ImportError) or not self.avoids_accelerator(str(error)):
                 raise
+        return call()
+
+    def avoids_accelerator(self, error: str) -> bool:
+        """Whether an error speaks of a graphics card that is not there; from then on the code runs without one."""
+        if self._is_on_cpu or not asks_for_accelerator(error):
+            return False
         self._is_on_cpu = True
         self._undo.enter_context(CpuOnly())
-        return call()
+        return True
 
     def _mended(self, call: Callable[[], T], file: Path) -> T:
         """What ``call`` returns, once the modules that it does not find are found or stood in for."""
@@ -94,7 +100,7 @@ class Loader:
             try:
                 return self.on_cpu(call)
             except ModuleNotFoundError as error:
-                package = is_missing(error)
+                package = missing(error)
                 if not package or package in self.absent.packages:
                     raise
                 if home := _home_of(package, file):
@@ -122,7 +128,7 @@ class Loader:
     def _parents(self, package: str, file: Path) -> None:
         """Import the packages around a file; one that fails by itself is left out."""
         try:
-            self._mended(lambda: importlib.import_module(package), file)
+            self._mended(lambda: _import(package), file)
         except (Exception, SystemExit) as error:
             self._leave_out(f"the package {package}", error)
             bare = ModuleType(package)
@@ -154,7 +160,7 @@ class Loader:
         counts = not isinstance(statement, (*_IMPORTS, *_DEFINITIONS))
         with _at_most(seconds if counts else None) as watch:
             try:
-                self._mended(lambda: exec(code, vars(module)), Path(part.name.partition(", cell ")[0]))
+                self._mended(lambda: _run(code, module), Path(part.name.partition(", cell ")[0]))
             except (Exception, SystemExit, TooLongError) as error:
                 if isinstance(statement, _IMPORTS) or is_out_of_memory(error):
                     raise
@@ -165,11 +171,6 @@ class Loader:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         self.left_out.append(error)
         self.found.append(f"{place}: left out, because it failed: {reason}")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed, in Python or in torch."""
-    return isinstance(error, MemoryError) or any(mark in str(error).lower() for mark in _OUT_OF_MEMORY)
 
 
 class TooLongError(BaseException):
@@ -184,6 +185,7 @@ def _at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
         yield lambda: time.monotonic() - started
         return
 
+    @hands_over
     def stop(_: int, __: FrameType | None) -> NoReturn:
         raise TooLongError(f"it ran for {seconds:.0f} s at import: put it under if __name__ == '__main__'")
 
@@ -196,6 +198,17 @@ def _at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
         signal.signal(signal.SIGALRM, before)
 
 
+@hands_over
+def _run(code: CodeType, module: ModuleType) -> None:
+    exec(code, vars(module))
+
+
+@hands_over
+def _import(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+@hands_over
 def _from_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)

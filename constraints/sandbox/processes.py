@@ -64,15 +64,23 @@ class Family:
 
     def end(self) -> None:
         """Stop the family, so that none forks while others are killed; kill it, and look again until none is left."""
-        self._signal_group(signal.SIGSTOP)  # at once, so that few processes can still fork
+        self._end(spared=frozenset())
         if not _PROC.is_dir():
             self._signal_group(signal.SIGKILL)
+
+    def end_others(self) -> None:
+        """The same for all but the leader."""
+        self._end(spared=frozenset({self.leader}))
+        _send({self.leader}, signal.SIGCONT)
+
+    def _end(self, spared: frozenset[int]) -> None:
+        self._signal_group(signal.SIGSTOP)  # at once, so that few processes can still fork
         for _ in range(_ROUNDS):
-            left = self._all_living() or self._all_living()  # one look may miss a copy made while it lasts
+            left = (self._all_living() or self._all_living()) - spared  # one look may miss a copy made while it lasts
             if not left:
                 return
             _send(left, signal.SIGSTOP)
-            _send(left | self._all_living(), signal.SIGKILL)
+            _send((left | self._all_living()) - spared, signal.SIGKILL)
             time.sleep(_PAUSE_SECONDS)
 
     def _signal_group(self, number: signal.Signals) -> None:

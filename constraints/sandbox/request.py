@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from constraints.inputs import InputSpec
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -52,15 +54,28 @@ class Job:
     each_stage: bool = False
     """Whether the time is that of each stage, and not of all together."""
 
-    def to_json(self) -> str:
-        """The job as one JSON document."""
-        return json.dumps(asdict(self), default=os.fspath)
+    def to_line(self, environment: Mapping[str, str]) -> bytes:
+        """The job as one line of JSON, with where it is to run: this working folder, and ``environment``."""
+        place = {"environment": dict(environment), "folder": _working_folder()}
+        return (json.dumps({**asdict(self), **place}, default=os.fspath) + "\n").encode()
 
     @classmethod
-    def from_json(cls, text: str) -> Job:
-        """Read back what ``to_json`` wrote."""
-        fields = json.loads(text)
+    def begin(cls, line: bytes) -> Job:
+        """Read back what ``to_line`` wrote, and be in its folder with its environment."""
+        fields = json.loads(line)
+        environment, folder = fields.pop("environment"), fields.pop("folder")
+        os.environ.clear()
+        os.environ.update(environment)
+        if folder is not None:
+            os.chdir(folder)
         return cls(**{**fields, "limits": Limits(**fields["limits"])})
+
+
+def _working_folder() -> str | None:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:  # deleted meanwhile: the process is in it all the same
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +83,16 @@ class Request:
     """One check: what to load, how to run it, what it must satisfy, and what it may take."""
 
     target: Target
-    input: tuple[int, ...] = (3, 32, 32)
-    """Shape of one sample, without the batch axis."""
+    inputs: tuple[InputSpec, ...] = (InputSpec(shape=(3, 32, 32)),)
+    """One sample, without the batch axis."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for a class or a function."""
     require: tuple[str, ...]
     """The constraints, as expressions."""
     classes: int | None = None
     verify: bool = False
-    fixes: bool = True
+    fixes_seconds: float = 10.0
+    """For the search for fixes; 0 is none."""
     augmentation: Target | None = None
     augmentation_arguments: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for a function that returns the pipeline."""
@@ -96,5 +112,6 @@ class Request:
             "target": Target.from_dict(fields["target"]),
             "augmentation": Target.from_dict(fields["augmentation"]) if fields["augmentation"] else None,
             "limits": Limits(**fields["limits"]),
-            **{name: tuple(fields[name]) for name in ("input", "require", "mean")},
+            "inputs": tuple(map(InputSpec.from_dict, fields["inputs"])),
+            **{name: tuple(fields[name]) for name in ("require", "mean")},
         })  # fmt: skip

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import inspect
 import sys
 from collections.abc import Sequence
@@ -20,20 +19,9 @@ from typing import Any, NoReturn
 from torch import nn
 
 from constraints.errors import UnusableInputError
+from constraints.faults import remedy
 
 _LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
-_DISTRIBUTIONS = {
-    "PIL": "pillow",
-    "bs4": "beautifulsoup4",
-    "cv2": "opencv-python-headless",
-    "dateutil": "python-dateutil",
-    "dotenv": "python-dotenv",
-    "git": "GitPython",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
-}
-"""Packages whose name for the installer is not that of the import."""
 
 
 class NotInstalledError(UnusableInputError):
@@ -100,11 +88,6 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Take the stand-ins out of Python's table of modules."""
         for name in [n for n, m in sys.modules.items() if isinstance(m, _Module)]:
             del sys.modules[name]
-
-
-def remedy(package: str) -> str:
-    """How to run the same command with a package."""
-    return f"run uv run --with {_DISTRIBUTIONS.get(package, package.replace('_', '-'))} search.py validate ..."
 
 
 class _Module(ModuleType):
@@ -242,11 +225,3 @@ class _Hyperparameters(dict[str, Any]):
 
     __getattr__ = dict.__getitem__
     __setattr__ = dict.__setitem__
-
-
-def is_missing(error: ModuleNotFoundError) -> str:
-    """The top-level package that an import did not find; empty where it is another error."""
-    name = error.name or ""
-    if not name or "." in name or name in sys.stdlib_module_names:
-        return ""
-    return name if importlib.util.find_spec(name) is None else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from constraints.tracing import mixing, reshaping, windows
+from constraints.tracing import lookups, mixing, recurrent, reshaping, windows
 from constraints.tracing.mixing import Result, Results
 from constraints.tracing.values import Call
 
@@ -37,7 +37,8 @@ _POINTWISE = """
     masked_fill maximum minimum mish mul nan_to_num native_dropout ne neg polar pow _prelu_kernel prelu
     reciprocal relu relu6 remainder round rrelu_with_noise rsqrt rsub selu sgn sigmoid sign signbit silu sin
     sinc sinh softplus softshrink special_erf special_expit sqrt square sub tan tanh threshold trunc where xlogy
-    lift_fresh_copy _fake_quantize_per_tensor_affine_cachemask_tensor_qparams
+    lift_fresh_copy _fake_quantize_per_tensor_affine_cachemask_tensor_qparams fake_quantize_per_channel_affine_cachemask
+    fake_quantize_per_tensor_affine_cachemask _fused_moving_avg_obs_fq_helper
 """
 _REDUCTIONS = """
     mean sum amax amin max min prod var std var_mean std_mean norm linalg_vector_norm logsumexp any all argmax
@@ -64,6 +65,10 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(mixing.attention, _ATTENTIONS, "scaled_dot_product_attention"),
     **_named(mixing.product, "mm addmm bmm baddbmm addmv mv dot addbmm", "matmul"),
     **_named(mixing.concatenation, "cat", "cat"),
+    **_named(recurrent.recurrent, "lstm mkldnn_rnn_layer", "lstm"),
+    **_named(recurrent.recurrent, "gru"),
+    **_named(recurrent.recurrent, "rnn_tanh rnn_relu", "rnn"),
+    **_named(lookups.embedding, "embedding"),
     **_named(mixing.softmax, "_softmax _log_softmax _safe_softmax"),
     **_named(
         mixing.normalisation,
@@ -74,7 +79,7 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(mixing.normalisation, "native_layer_norm", "layer_norm"),
     **_named(mixing.normalisation, "native_group_norm", "group_norm"),
     **_named(mixing.normalisation, "_fused_rms_norm", "rms_norm"),
-    **_named(windows.convolution, "convolution conv1d conv2d conv3d", "conv"),
+    **_named(windows.convolution, "convolution _convolution conv1d conv2d conv3d", "conv"),
     **_named(windows.average_pool, "avg_pool2d avg_pool3d"),
     **_named(windows.max_pool, "max_pool2d_with_indices", "max_pool2d"),
     **_named(windows.max_pool, "max_pool3d_with_indices", "max_pool3d"),

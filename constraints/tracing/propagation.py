@@ -271,8 +271,10 @@ def _cut(call: Call) -> Cut | None:
 
 def _spans(shapes: Sequence[Shape]) -> list[range]:
     spans, at = [], 0
+    is_spread = any(max(shape[2:], default=1) > 1 for shape in shapes)
     for shape in shapes:
-        n = max(len(shape) - 2, 0)
+        is_point = is_spread and max(shape[2:], default=1) == 1  # a scale beside an image, say
+        n = 0 if is_point else max(len(shape) - 2, 0)
         spans.append(range(at, at + n))
         at += n
     return spans

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from constraints.faults import hands_over
 from constraints.tracing.axes import Shape
+from constraints.tracing.higher_order import is_higher_order, run_in_parts
+from constraints.tracing.modes import modes_kept
 from constraints.tracing.operations import CONSTANT, OPERATIONS, Operation
 from constraints.tracing.values import Handle
 
@@ -22,6 +26,8 @@ _HANDLE = "_traced_handle"
 _FLOAT32_BYTES = 4
 _TOLD_OTHERWISE = ("padding", "vec")
 """Overloads that torch works out first: padding in words, sizes or factors as a list."""
+_BATCH_NORMS, _IS_TRAINING = ("native_batch_norm", "batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), 5
+"""Operations that write to their running statistics and do not say so; the place of the argument that makes them."""
 _NO_KWARGS: Mapping[str, Any] = {}
 
 
@@ -76,38 +82,50 @@ class Run:
     """Every registered parameter once, by its first path."""
     weights: Sequence[Handle]
     """Of the parameters and buffers, used or not."""
+    uncounted: Mapping[str, str] = field(default_factory=dict)
+    """Parameter, or module that keeps parameters in a form of its own -> why they cannot be counted."""
+    unregistered: Mapping[str, int] = field(default_factory=dict)
+    """Module that is not registered (empty where its place is not known) -> how many parameters of it were used."""
 
 
-def record(model: nn.Module, modules: Mapping[str, nn.Module], inputs: Sequence[torch.Tensor]) -> Run:
-    """Run ``model``, whose parts by their paths are ``modules``, without gradients on ``inputs`` (with batch axis).
-
-    Whatever happens, the wrappers are gone afterwards, and the parameters and buffers hold what they held.
-    """
-    try:
-        return _recorded(model, modules, inputs, torch._C._AutoDispatchBelowAutograd())
-    except _WantsGradients:
-        return _recorded(model, modules, inputs, nullcontext())
+class WantsGradientsError(Exception):
+    """The model turned gradients on while autograd was left out, so that the run shows less than it should."""
 
 
-class _WantsGradients(BaseException):
-    """The model turned gradients on, so that autograd may not be left out."""
-
-
-def _recorded(
+def record(
     model: nn.Module,
     modules: Mapping[str, nn.Module],
-    inputs: Sequence[torch.Tensor],
-    autograd: AbstractContextManager[object],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] = _NO_KWARGS,
+    *,
+    autograd: bool = False,
+    hidden: Collection[str] = (),
+    watch: Callable[[Sequence[RecordedOperation]], AbstractContextManager[object]] | None = None,
 ) -> Run:
-    recorder = _Recorder(modules, isinstance(autograd, nullcontext))
-    entered = [recorder.handle(tensor) for tensor in inputs]
+    """Run ``model``, whose parts by their paths are ``modules``, without gradients on its arguments (with batch axis).
+
+    Whatever happens, the wrappers and the mode are gone afterwards, and the tensors that were there before hold what
+    they held. ``autograd`` is for a model that turns gradients on: without it WantsGradientsError is raised for one.
+    ``hidden`` are the paths of modules that are not registered. ``watch`` is entered around the run, with the steps
+    as they come.
+    """
+    recorder = _Recorder({path: module for path, module in modules.items() if path not in hidden}, autograd)
+    entered = [recorder.handle(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
+    watching = watch(recorder.steps) if watch else nullcontext()
+    below = nullcontext() if autograd else torch._C._AutoDispatchBelowAutograd()
     try:
-        with torch.no_grad(), _naming(modules, recorder.stack), autograd, recorder:
-            output = model(*inputs)
+        with modes_kept(), torch.no_grad(), _naming(modules, recorder.stack), below, watching, recorder:
+            output = called(model, args, kwargs)
         outputs = [t for t in tree_leaves(output) if isinstance(t, torch.Tensor)]
         left = [recorder.handle(t) for t in outputs]
+    except Exception as error:
+        if recorder.wants_gradients:
+            raise WantsGradientsError from error
+        raise
     finally:
         recorder.undo()
+    if recorder.wants_gradients:
+        raise WantsGradientsError
     return Run(
         steps=recorder.steps,
         inputs=entered,
@@ -115,6 +133,8 @@ def _recorded(
         output=tuple(outputs[0].shape) if outputs else (),
         parameters=recorder.parameters,
         weights=tuple(recorder.weights.values()),
+        uncounted=recorder.uncounted,
+        unregistered=recorder.unregistered(modules, hidden),
     )
 
 
@@ -134,6 +154,7 @@ def _naming(modules: Mapping[str, nn.Module], stack: list[Frame]) -> Iterator[No
 
 
 def _named(forward: Callable[..., Any], path: str, is_leaf: bool, stack: list[Frame]) -> Callable[..., Any]:
+    @hands_over
     def named(*args: Any, **kwargs: Any) -> Any:
         stack.append(Frame(path, is_leaf))
         try:
@@ -141,12 +162,19 @@ def _named(forward: Callable[..., Any], path: str, is_leaf: bool, stack: list[Fr
         finally:
             stack.pop()
 
-    named.__wrapped__ = forward  # type: ignore[attr-defined]  # so that its signature still reads
+    vars(named)["__wrapped__"] = forward  # so that its signature still reads
     return named
+
+
+def handle_of(tensor: torch.Tensor) -> Handle | None:
+    """The handle that a tensor carries; None where no step of the run made it."""
+    return vars(tensor).get(_HANDLE)
 
 
 class _Recorder(TorchDispatchMode):
     """Writes down every operation; each tensor carries its handle, so that no memory is held."""
+
+    supports_higher_order_operators = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -157,12 +185,17 @@ class _Recorder(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.steps: list[RecordedOperation] = []
         self.has_autograd = has_autograd
+        self.wants_gradients = False
         self.stack = [Frame("", False)]
         self.parameters: dict[str, torch.Tensor] = {}
+        self.uncounted: dict[str, str] = {}
         self.weights: dict[int, Handle] = {}
         """Identity of a parameter or buffer -> its handle, which it does not carry."""
         self._registered: list[torch.Tensor] = []
         self._register(modules)
+        self._memories: dict[int, list[torch.Tensor]] = {}
+        self._placed = 0
+        """How many tensors ``_memories`` holds."""
         self._overwritten: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
         self._outside: list[torch.Tensor] = []
 
@@ -170,18 +203,20 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run the operation and write it down."""
+        if is_higher_order(func):
+            return run_in_parts(func, args, kwargs or {}, self)
         operator = _looked_up(func)
         if operator.decomposes:
             with self:
                 return _in_parts(func, *args, **(kwargs or {}))
-        if not self.has_autograd and torch.is_grad_enabled():
-            raise _WantsGradients
+        if torch.is_grad_enabled() and not self.has_autograd:
+            self.wants_gradients = True
         inputs: list[Handle] = []
         held = self._held(args, inputs)
         named = dict(zip(kwargs, self._held(kwargs.values(), inputs), strict=True)) if kwargs else _NO_KWARGS
-        if operator.mutates:
+        if operator.mutates or (operator.op in _BATCH_NORMS and args[_IS_TRAINING]):
             self._keep(args, kwargs)
-        result = func(*args, **kwargs) if kwargs else func(*args)
+        result = _ran(func, args, kwargs)
         results = (result,) if isinstance(result, torch.Tensor) else _tensors(result)
         shapes = [tuple(t.shape) for t in results]
         outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
@@ -224,20 +259,29 @@ class _Recorder(TorchDispatchMode):
         return held
 
     def _keep(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> None:
-        """Remember what parameters and buffers held before an operation writes to their memory, through a view too."""
+        """Remember what tensors that outlive the run held before an operation writes to them, through a view too."""
+        self._find_memories()
         for tensor in (*_tensors(args), *_tensors(kwargs.values() if kwargs else ())):
             place = _memory(tensor)
             if place in self._memories and place not in self._overwritten:
                 self._overwritten[place] = [(t, t.detach().clone()) for t in self._memories[place]]
 
-    @cached_property
-    def _memories(self) -> Mapping[int, Sequence[torch.Tensor]]:
-        """Parameters and buffers by their place in memory; needed only for a model that writes in place."""
-        places: dict[int, list[torch.Tensor]] = {}
-        for tensor in self._registered:
-            places.setdefault(_memory(tensor), []).append(tensor)
-        places.pop(0, None)  # a tensor on the meta device has no memory
-        return places
+    def _find_memories(self) -> None:
+        """Parameters, buffers and tensors from outside by their place in memory; only where a model writes in place."""
+        for tensor in (*self._registered, *self._outside)[self._placed :]:
+            if place := _memory(tensor):  # a tensor on the meta device has none
+                self._memories.setdefault(place, []).append(tensor)
+        self._placed = len(self._registered) + len(self._outside)
+
+    def unregistered(self, modules: Mapping[str, nn.Module], hidden: Iterable[str]) -> Mapping[str, int]:
+        """Modules that are not registered -> how many of their parameters the run used."""
+        owners = {id(p): path for path in hidden for p in modules[path]._parameters.values() if p is not None}
+        found: dict[str, int] = {}
+        for tensor in self._outside:
+            if isinstance(tensor, nn.Parameter):
+                owner = owners.get(id(tensor), "")
+                found[owner] = found.get(owner, 0) + tensor.numel()
+        return found
 
     def undo(self) -> None:
         """Write back what the run overwrote, and take the handles off tensors that live longer than it."""
@@ -249,18 +293,46 @@ class _Recorder(TorchDispatchMode):
 
     def _register(self, modules: Mapping[str, nn.Module]) -> None:
         for path, module in modules.items():
+            if why := _packed(module):
+                self.uncounted[path or type(module).__name__] = why
             for name, parameter in module._parameters.items():
-                if parameter is not None and id(parameter) not in self.weights:
-                    full = f"{path}.{name}" if path else name
+                full = f"{path}.{name}" if path else name
+                if parameter is not None and is_lazy(parameter):
+                    self.uncounted[full] = "the forward pass has given it no shape"
+                elif parameter is not None and id(parameter) not in self.weights:
                     self.parameters[full] = parameter
                     self._add(parameter, full)
             for buffer in module._buffers.values():
-                if buffer is not None and id(buffer) not in self.weights:
+                if buffer is not None and id(buffer) not in self.weights and not is_lazy(buffer):
                     self._add(buffer, "")
 
     def _add(self, tensor: torch.Tensor, name: str) -> None:
         self._registered.append(tensor)
         self.weights[id(tensor)] = self._new(tensor, tuple(tensor.shape), name)
+
+
+def _packed(module: nn.Module) -> str:
+    """Why a module's weights are no parameters, where they are kept in another form."""
+    if (
+        "quantized" in type(module).__module__.split(".")
+        and hasattr(module, "_weight_bias")
+        and hasattr(module, "weight")
+    ):
+        return "a quantised module packs its weights, which are no parameters any more"
+    if isinstance(module, torch.jit.ScriptModule) and not hasattr(module, "training"):
+        return "a frozen program holds its weights as constants, which are no parameters any more"
+    return ""
+
+
+@hands_over
+def called(model: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The model's result: what is raised here is the model's doing."""
+    return model(*args, **kwargs)
+
+
+@hands_over
+def _ran(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Any:
+    return func(*args, **kwargs) if kwargs else func(*args)
 
 
 @cache
@@ -277,6 +349,7 @@ def _looked_up(func: Any) -> Operator:
     return Operator(base, names, known, mutates, decomposes and not (known or base in CONSTANT))
 
 
+@hands_over
 def _in_parts(func: Any, *args: Any, **kwargs: Any) -> Any:
     """Run a composite operation as its parts: torch's own, and not those that it knows for the compiler."""
     if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):

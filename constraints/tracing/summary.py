@@ -13,6 +13,7 @@ from constraints.stages import Place, split
 from constraints.tracing import ending
 from constraints.tracing.axes import View
 from constraints.tracing.propagation import Propagation
+from constraints.tracing.remarks import remarks
 from constraints.tracing.structure import (
     distinct,
     global_pools,
@@ -115,7 +116,7 @@ def summarise(known: Propagation) -> Summary:
         output=known.run.output[1:],
         rows=ending.rows(known.run.output),
         path=path,
-        warnings=_warnings(known),
+        warnings=(*known.reasons, *remarks(known), *ending.warnings(known.run.output, calls)),
         unknown=unknown,
         responsible=responsible,
     )
@@ -181,6 +182,9 @@ def _unknown(
     if opaque:
         hidden = _OF_THE_CALLS if any("::" in o for o in opaque) else ("macs",)
         reasons.update(dict.fromkeys(hidden, opaque[0]))
+    if known.run.uncounted:
+        whys = "; ".join(f"{name}: {why}" for name, why in known.run.uncounted.items())
+        reasons.update(dict.fromkeys(("params", "trainable_params"), whys))
     return reasons
 
 
@@ -236,13 +240,4 @@ def _layer(call: Call, place: _Place) -> Layer:
         stride=call.stride,
         dilation=call.dilation,
         groups=call.groups,
-    )
-
-
-def _warnings(known: Propagation) -> tuple[str, ...]:
-    unused = [h.name for h in known.run.weights if h.name and h.value is None]
-    return (
-        *known.reasons,
-        *(f"{name}: never used by the forward pass" for name in unused),
-        *ending.warnings(known.run.output, known.calls),
     )

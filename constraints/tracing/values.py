@@ -10,7 +10,7 @@ from constraints.tracing.axes import Cut, Shape, View, joined
 
 Views = tuple[View | None, ...]
 """One for each spatial axis of each input; None where the tensor does not depend on that input."""
-_CONVOLUTIONS = ("convolution", "conv1d", "conv2d", "conv3d")
+_CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d")
 Key = tuple[object, ...]
 """What makes two calls the same layer."""
 

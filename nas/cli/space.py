@@ -13,6 +13,7 @@ from rich.table import Table
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
+from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits
 from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
 from nas.space.bulk_metrics import Vector
@@ -39,12 +40,13 @@ def space(
 ) -> int:
     """Print what a space holds, or with ``neighbours`` the feasible networks one edit away from one of its own."""
     check_format(output_format, TABLE_OR_JSON)
-    by_user = read_metrics(metrics, limits) if metrics is not None else None
-    names = by_user.names if by_user is not None else ()
-    constraints = parse_all(expressions(require, file) or ASSIGNMENT, names)
-    if neighbours is None:
-        own = OwnMetrics(names=names, measure=by_user.measure) if by_user is not None else None
-        return _show_space(source, constraints, output_format, own)
+    with Sandbox() as sandbox:
+        by_user = read_metrics(metrics, sandbox, limits) if metrics is not None else None
+        names = by_user.names if by_user is not None else ()
+        constraints = parse_all(expressions(require, file) or ASSIGNMENT, names)
+        if neighbours is None:
+            own = OwnMetrics(names=names, measure=by_user.measure) if by_user is not None else None
+            return _show_space(source, constraints, output_format, own)
     if theirs := [c.expr for c in constraints if c.metric in names]:
         raise UnusableInputError(f"neighbours are judged by arithmetic: {theirs[0]!r}: leave it out with --neighbours")
     return _show_neighbours(source, neighbours, constraints, output_format)

@@ -1,9 +1,10 @@
 """What every worker imports, loaded once by the process that workers are forked from."""
 
 import safetensors.torch
+import torch._dynamo  # takes seconds, and torch's optimisers load it at their first step
 
 import nas.architecture.model
 import nas.search.worker
 import nas.training.train
 
-__all__ = ["nas", "safetensors"]
+__all__ = ["nas", "safetensors", "torch"]

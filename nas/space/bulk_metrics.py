@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.errors import UnusableInputError
+from constraints.metrics import Metrics
 from constraints.rules import Constraint
 from nas.space.counting.layer_graph import LayerGraph
 from nas.space.layer_tables import ADDED, GREATEST, Slot, Tables
@@ -81,6 +82,16 @@ class Vector:
         if 2 in first.depth:  # its only body layer is the stem, which is never residual
             rows[rows[:, columns["c1.depth"]] == first.depth.index(2), columns["c1.residual"]] = 0
         return rows
+
+    def metrics_of(self, encoded: Encoded) -> Iterator[Metrics]:
+        """The same as ``nas.space.analytic.metrics`` gives of each row's network."""
+        found = self.metrics(encoded)
+        columns = {name: values.tolist() for name, values in found.items()}
+        for values in zip(*columns.values(), strict=True):
+            row: dict[str, Any] = dict(zip(columns, values, strict=True))
+            row["convs_per_stage"] = [count for count in row["convs_per_stage"] if count >= 0]
+            row = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+            yield Metrics(**row)
 
     def choices(self, row: Encoded) -> dict[str, Choice]:
         """The choices of one row."""

@@ -84,16 +84,16 @@ class _Reader:
         if len(before) + 1 in stage.depth:
             for word in stage.down:
                 made = layer_blocks(word, ends[0], ends[1], post=self.post, stride=stride, dilation=dilation)
-                if tuple(made) == blocks:
+                if made == blocks:
                     yield (*before, word)
         if len(before) + 1 >= max(stage.depth):
             return
         is_stem = number == 1 and not before
         for word in stage.stem if is_stem else stage.body:
             made = self._body(word, ends[0], residual, is_stem=is_stem)
-            if tuple(made) == blocks[: len(made)]:
+            if made == blocks[: len(made)]:
                 yield from self._layers(number, blocks[len(made) :], ends, residual, (*before, word))
 
-    def _body(self, word: str, width: int, residual: Residual, *, is_stem: bool) -> list[Block]:
+    def _body(self, word: str, width: int, residual: Residual, *, is_stem: bool) -> tuple[Block, ...]:
         channels = self.space.input[0] if is_stem else width
         return layer_blocks(word, channels, width, post=self.post, residual=False if is_stem else residual)

@@ -141,31 +141,30 @@ class FeasiblePart:
         looked = f"{len(rows):,} networks" if self._is_small else f"{len(rows):,} draws"
         fewest = int(broken.sum(1).min())
         rows, broken = rows[broken.sum(1) == fewest], broken[broken.sum(1) == fewest]
-        _, row = min((self._distance(one, b), i) for i, (one, b) in enumerate(self._figures(rows, broken)))
+        row = int(self._distances(rows, broken).argmin())
         which = [c for c, b in zip(self.constraints, broken[row], strict=True) if b]
         judged = self.judge(self.space.choices(rows[row])).metrics.as_dict()
         changes = " and ".join(f"{c.expr} (to let {c.metric} be {_value(c, judged[c.metric]):,})" for c in which)
         certain = _SMALLEST if self._is_small else "the smallest change found"
         return f"no feasible network in {looked}: relax {changes}: {certain}"
 
-    def _figures(self, rows: Encoded, broken: Mask) -> list[tuple[dict[str, Number], Mask]]:
-        """What each of the rows has where it breaks a constraint."""
+    def _distances(self, rows: Encoded, broken: Mask) -> np.ndarray:
+        """(n,): how far each row's values are from the limits of what it breaks, in parts of these limits."""
         found = self.vector.metrics(rows)
-        names = {c.metric for c in self.constraints}
-        values = {n: found[ALIASES.get(n, n)] for n in names if ALIASES.get(n, n) in found}
-        result = []
-        for i in range(len(rows)):
-            at = {n: [x for x in np.atleast_1d(v[i]).tolist() if x >= 0] for n, v in values.items()}
-            result.append(({c.expr: _value(c, at[c.metric]) for c in self.constraints}, broken[i]))
-        return result
+        total = np.zeros(len(rows))
+        for c, breaks in zip(self.constraints, broken.T, strict=True):
+            gaps = np.abs(_decisive(c, found[ALIASES.get(c.metric, c.metric)]) - float(c.limit))
+            total += np.where(breaks, gaps / max(1.0, abs(float(c.limit))), 0.0)
+        return total
 
-    def _distance(self, figures: dict[str, Number], broken: Mask) -> float:
-        """How far the network's values are from the limits of the broken constraints, in parts of these limits."""
-        return sum(
-            abs(float(figures[c.expr]) - float(c.limit)) / max(1.0, abs(float(c.limit)))
-            for c, b in zip(self.constraints, broken, strict=True)
-            if b
-        )
+
+def _decisive(constraint: Constraint, values: np.ndarray) -> np.ndarray:
+    """(n,): of each row's entries, of which those below 0 fill up, the one that decides."""
+    if values.ndim == 1:
+        return values
+    rows, which = np.unique(values, axis=0, return_inverse=True)
+    deciding = [_value(constraint, [entry for entry in row if entry >= 0]) for row in rows.tolist()]
+    return np.array(deciding)[which]
 
 
 def _value(constraint: Constraint, figure: object) -> Number:

@@ -19,6 +19,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from constraints.rules import ASSIGNMENT, parse_all
+from nas.architecture.spec import Architecture
 from nas.optuna_private import storage_of
 from nas.space.attributes import ARCHITECTURE, PROPOSED
 from nas.space.feasible import FeasiblePart, Judged
@@ -146,29 +147,33 @@ class FeasibleSampler(BaseSampler):
         listed = self.feasible.listed
         if listed is not None and len(listed):
             order = (listed[i] for i in generator.permutation(len(listed)))  # without a copy of all
-            if (choices := self._best(self._new_ones(order, seen))) is not None:
-                return choices
+            if (best := self._best(self._new_ones(order, seen))) is not None:
+                return self.feasible.space.choices(best)
             raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
         draws = (16, 256, 4096) if self._proxy is None else (PROXY_DRAWS, 4096)
         for n in draws:
             rows = self.feasible.sample_rows(n, generator)
-            if (choices := self._best(self._new_ones(rows, seen))) is not None:
-                return choices
+            if (best := self._best(self._new_ones(rows, seen))) is not None:
+                return self.feasible.space.choices(best)
         raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; the study holds {len(seen)}")
 
-    def _new_ones(self, rows: Iterable[Encoded], seen: Set[str]) -> Iterator[dict[str, Any]]:
-        """Choices of those of ``rows`` that the study does not hold."""
+    def _new_ones(self, rows: Iterable[Encoded], seen: Set[str]) -> Iterator[tuple[Encoded, Architecture]]:
+        """Those of ``rows`` that the study does not hold, with their networks."""
         space = self.feasible.space
-        return (one for one in map(space.choices, rows) if str(space.decode(one)) not in seen)
+        decoded = ((row, space.decode(space.choices(row))) for row in rows)
+        return (one for one in decoded if str(one[1]) not in seen)
 
-    def _best(self, several: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+    def _best(self, several: Iterator[tuple[Encoded, Architecture]]) -> Encoded | None:
         """The first, or the best of the first PROXY_DRAWS by the proxy; None where there is none."""
-        proxy = self._proxy
-        if proxy is None:
-            return next(several, None)
-        judged = ((self.feasible.judge(choices), choices) for choices in itertools.islice(several, PROXY_DRAWS))
-        best = max(judged, key=lambda one: proxy(one[0].architecture, one[0].metrics), default=None)
-        return None if best is None else best[1]
+        few = list(itertools.islice(several, 1 if self._proxy is None else PROXY_DRAWS))
+        if not few:
+            return None
+        if self._proxy is None:
+            return few[0][0]
+        rows, networks = zip(*few, strict=True)
+        worth = map(self._proxy, networks, self.feasible.vector.metrics_of(np.stack(rows)))
+        best: Encoded = rows[int(np.argmax(list(worth)))]
+        return best
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

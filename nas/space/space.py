@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from math import ceil
 from pathlib import Path
@@ -283,6 +283,7 @@ def _table(source: str) -> dict[str, Any]:
     return {**_table(base), **table}
 
 
+@lru_cache(maxsize=1 << 16)
 def layer_blocks(
     word: str,
     channels: int,
@@ -292,12 +293,12 @@ def layer_blocks(
     residual: Residual = False,
     stride: int = 1,
     dilation: int | None = None,
-) -> list[Block]:
-    """The blocks of one layer: a residual one around it all, else one a unit."""
+) -> tuple[Block, ...]:
+    """The blocks of one layer: a residual one around it all, else one a unit. Networks of a space share them."""
     made = layer_words.units(word, channels, out, post=post, stride=stride, dilation=dilation)
     if residual:
-        return [Block(units=made, residual=True, scaled=residual == "scaled")]
-    return [Block(units=(unit,)) for unit in made]
+        return (Block(units=made, residual=True, scaled=residual == "scaled"),)
+    return tuple(Block(units=(unit,)) for unit in made)
 
 
 def _draw(distribution: BaseDistribution, generator: random.Random) -> Choice:

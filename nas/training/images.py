@@ -164,9 +164,18 @@ def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) 
     Grey images keep one channel; where grey and coloured ones are mixed, the grey ones are spread over three.
     Raises UnusableInputError naming the first image that does not decode or differs in size.
     """
-    files = listing.train + listing.test
-    shape = _common_shape(listing, files)
-    done = 0
+    try:
+        _decode_as(_shape(listing.train[0]), listing, folder, progress)
+    except _DifferentShapeError:  # rare, and worth a look at all headers first
+        _decode_as(_common_shape(listing), listing, folder, progress)
+
+
+class _DifferentShapeError(Exception):
+    """An image has another size, or more channels, than it was taken to have."""
+
+
+def _decode_as(shape: tuple[int, int, int], listing: Listing, folder: Path, progress: Progress | None) -> None:
+    done, total = 0, len(listing.train) + len(listing.test)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for part, group in (("train", listing.train), ("test", listing.test)):
             path = folder / f"{part}_images.npy"
@@ -175,54 +184,58 @@ def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) 
             def fill(start: int, group: Sequence[ImageFile] = group, out: np.ndarray = out) -> int:
                 block = group[start : start + BLOCK]
                 for offset, file in enumerate(block):
-                    out[start + offset] = _pixels(file, shape[-1])
+                    out[start + offset] = _pixels(file, shape)
                 return len(block)
 
             for count in pool.map(fill, range(0, len(group), BLOCK)):
                 done += count
                 if progress:
-                    progress(done, len(files))
+                    progress(done, total)
             out.flush()
 
 
-def _common_shape(listing: Listing, files: Sequence[ImageFile]) -> tuple[int, int, int]:
+def _common_shape(listing: Listing) -> tuple[int, int, int]:
     """Height, width and channels of all images; only the headers are read."""
-    channels = 1
-    first = None
-    for file in files:
-        width, height, depth = _header(file)
-        first = first or (file, width, height)
-        if (width, height) != first[1:]:
+    first, *others = listing.train + listing.test
+    height, width, channels = _shape(first)
+    for file in others:
+        high, wide, depth = _shape(file)
+        if (high, wide) != (height, width):
             raise UnusableInputError(
-                f"images differ in size: {first[0].label} is {first[1]}x{first[2]}, {file.label} is "
-                f"{width}x{height}: {listing.origin}: resize them all to one size first"
+                f"images differ in size: {first.label} is {width}x{height}, {file.label} is "
+                f"{wide}x{high}: {listing.origin}: resize them all to one size first"
             )
         channels = max(channels, depth)
-    assert first is not None
-    return first[2], first[1], channels
+    return height, width, channels
 
 
 def _open(file: ImageFile) -> Image.Image:
     return Image.open(io.BytesIO(file.source) if isinstance(file.source, bytes) else file.source)
 
 
-def _header(file: ImageFile) -> tuple[int, int, int]:
+def _shape(file: ImageFile) -> tuple[int, int, int]:
+    """Height, width and channels by the header."""
     try:
         with _open(file) as image:
-            return image.width, image.height, 1 if image.mode in _ONE_CHANNEL else 3
+            return image.height, image.width, _channels(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise _undecodable(file) from error
 
 
-def _pixels(file: ImageFile, channels: int) -> np.ndarray:
-    """The image as H x W x channels; alpha is dropped, palettes and CMYK become RGB."""
+def _channels(image: Image.Image) -> int:
+    return 1 if image.mode in _ONE_CHANNEL else 3
+
+
+def _pixels(file: ImageFile, shape: tuple[int, int, int]) -> np.ndarray:
+    """The image as H x W x channels; alpha is dropped, palettes and CMYK become RGB, grey is spread over three."""
+    height, width, channels = shape
     try:
         with _open(file) as image:
+            if (image.height, image.width) != (height, width) or _channels(image) > channels:
+                raise _DifferentShapeError
             deep = image.mode in {"I", "I;16", "F"}
             flat = _eight_bits(image) if deep else image
-            return np.asarray(flat.convert("L" if channels == 1 else "RGB")).reshape(
-                image.height, image.width, channels
-            )
+            return np.asarray(flat.convert("L" if channels == 1 else "RGB")).reshape(shape)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise _undecodable(file) from error
 

@@ -210,9 +210,16 @@ def test_unusable_input_is_named() -> None:
         check(chain(), require="parms < 3")
 
 
-def test_what_the_model_raises_goes_through() -> None:
-    with pytest.raises(RuntimeError, match="channels"):
-        check(nn.Conv2d(4, 4, 1))
+def test_what_the_model_raises_is_in_the_report() -> None:
+    report = check(nn.Conv2d(4, 4, 1), require=["params < 200"])
+    assert not report.ok
+    assert report.failed.startswith("the model's code raised at forward: RuntimeError: Given groups=1, weight of size")
+    assert (report.metrics["params"], report.metrics["macs"]) == (4 * 4 + 4, None)
+    assert [(v.name, v.ok) for v in report.constraints] == [("params", True), ("runs", False)]
+    assert "Traceback" in report.traceback
+    assert Report.from_dict(json.loads(report.to_json())).failed == report.failed
+    Draft202012Validator(SCHEMA).validate(json.loads(report.to_json()))
+    assert "MACs unknown" in str(report)
 
 
 def test_pytest_shows_the_whole_report(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from constraints import Report, check
+from constraints.fixes import _in_turn
 from constraints.metrics import Metrics
 
 
@@ -174,3 +175,43 @@ def test_a_model_that_cannot_be_copied_gets_words_alone() -> None:
 
     (fix,) = check(Uncopied(nn.Conv2d(3, 4, 3))).constraints[0].fix
     assert fix == "untried: stride earlier, dilate, or use larger kernels"
+
+
+def test_the_search_is_cut_by_its_time_and_says_so() -> None:
+    report = check(net(), require=["receptive_field > 12"], fixes_timeout=1e-9)
+    assert len(fixes(report, "receptive_field")) == 1  # one change is tried, then the time is over
+    assert report.warnings[-1] == (
+        "the search for fixes was cut after 1e-09 s: --fixes-timeout, in Python fixes_timeout=, allows it more"
+    )
+    whole = check(net(), require=["receptive_field > 12"], fixes_timeout=1e9)
+    assert not any("cut" in warning for warning in whole.warnings)
+
+
+def test_without_time_there_is_no_search() -> None:
+    assert fixes(check(net(), require=["receptive_field > 12"], fixes_timeout=0), "receptive_field") == ()
+
+
+def test_every_rule_gets_its_turn() -> None:
+    """The first change for each of two rules is tried before the second one for either."""
+    report = check(net(), require=["receptive_field > 12", "params < 1500"], fixes_timeout=1e-9)
+    assert len(fixes(report, "receptive_field")) == 1
+    tried: list[str] = []
+    searches = {0: iter(["a", "", "b"]), 1: iter(["c", "d"])}
+    tried.extend(sentence for _, sentence in _in_turn(searches))
+    assert tried == ["a", "c", "", "d", "b"]
+
+
+def test_changes_of_a_model_of_several_inputs_are_tried() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: torch.Tensor, *, scale: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = F.max_pool2d(self.conv(x) * scale, 2)
+            return result
+
+    data = (torch.ones(1, 3, 8, 8), {"scale": torch.ones(1, 1, 1, 1)})
+    report = check(Two(), input_data=data, require=["global_average_pools >= 1", "max_pools == 0"])
+    assert fixes(report, "global_average_pools")[0].startswith("a global average pool at the end makes")
+    assert fixes(report, "max_pools")[0].startswith("an average pool in place of max_pool2d called in forward of Two")

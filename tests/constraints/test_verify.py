@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from constraints import Report, check
@@ -25,7 +26,7 @@ def report(model: nn.Module, *fields: int, shape: tuple[int, ...] = (3, 8, 8)) -
 
 
 def test_a_field_that_gradients_confirm() -> None:
-    found = verify(plain(), report(plain(), 7, 7))
+    found = verify(plain(), report(plain(), 7, 7), (3, 8, 8))
     (verdict,) = found.constraints
     assert (verdict.name, verdict.expr, verdict.ok) == ("verified", "receptive_field_hw == gradients", True)
     assert found.verified is not None
@@ -37,7 +38,7 @@ def test_a_field_that_gradients_confirm() -> None:
 
 @pytest.mark.parametrize("fields", [(6, 7), (7, 6), (8, 7), (9, 9)])
 def test_a_field_that_gradients_contradict(fields: tuple[int, int]) -> None:
-    found = verify(plain(), report(plain(), *fields))
+    found = verify(plain(), report(plain(), *fields), (3, 8, 8))
     assert not found.ok
     assert found.verified is not None
     assert found.verified["agrees"] is False
@@ -46,34 +47,101 @@ def test_a_field_that_gradients_contradict(fields: tuple[int, int]) -> None:
 
 def test_each_axis_is_measured_by_itself() -> None:
     model = nn.Conv2d(3, 4, (3, 5), padding=(1, 2))
-    assert verify(model, report(model)).verified is not None
-    assert verify(model, report(model, 3, 5)).ok
-    assert not verify(model, report(model, 5, 3)).ok
+    assert verify(model, report(model), (3, 8, 8)).verified is not None
+    assert verify(model, report(model, 3, 5), (3, 8, 8)).ok
+    assert not verify(model, report(model, 5, 3), (3, 8, 8)).ok
 
 
-def test_a_model_of_one_input_size_gets_a_warning_instead() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 4, 5, padding=2), nn.Flatten(), nn.Linear(4 * 64, 10))
-    found = verify(model, report(model))
+def test_the_map_that_was_judged_is_measured_whatever_needs_one_size_behind_it() -> None:
+    """1 + 2 + 2 * 2 = 7 before the pool, which is global on the map of the input and is not on a strip."""
+    body = (nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=2, dilation=2))
+    for head in (
+        (nn.AvgPool2d(8), nn.Conv2d(4, 2, 1)),
+        (nn.MaxPool2d(8), nn.Flatten(), nn.Linear(4, 2)),
+        (nn.Flatten(), nn.Linear(4 * 64, 2)),
+    ):
+        model = nn.Sequential(*body, *head)
+        found = verify(model, report(model), (3, 8, 8))
+        assert found.verified is not None, found.warnings
+        assert (found.ok, found.verified["receptive_field_hw"]) == (True, [7, 7])
+
+
+def test_a_model_that_takes_no_longer_input_is_measured_on_its_own() -> None:
+    class Placed(nn.Module):
+        """Adds a learned value to each place, before a kernel of ``size`` pixels."""
+
+        def __init__(self, size: int) -> None:
+            super().__init__()
+            self.first, self.place = nn.Conv2d(3, 4, 1), nn.Parameter(torch.zeros(4, 8, 8))
+            self.last = nn.Conv2d(4, 4, size, padding=size // 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = self.last(self.first(x) + self.place)
+            return result
+
+    small, large = Placed(5), Placed(7)
+    found = verify(small, report(small), (3, 8, 8))
+    assert found.verified is not None
+    assert found.verified["input"] == [[3, 8, 8], [3, 8, 8]]
+    assert found.ok
+    # of 8 units those in the middle see from pixel 0 or to pixel 7
+    found = verify(large, report(large), (3, 8, 8))
     assert (found.ok, found.constraints, found.verified) == (True, (), None)
-    assert found.warnings[-1].startswith("the receptive field could not be verified: RuntimeError: ")
-    assert "\n" not in found.warnings[-1]
+    (warning,) = found.warnings
+    assert warning.startswith(
+        "the receptive field is not verified, because every unit that might see 7 pixels sees a border of the input "
+        "of 3x8x8, and the model takes no longer one: the probe met RuntimeError: "
+    )
 
 
-def test_an_error_without_a_text_is_named() -> None:
-    def run(model: Any, x: torch.Tensor) -> torch.Tensor:
-        if x.shape[-2:] != (8, 8):
-            raise ValueError
-        return model.body(x)  # type: ignore[no-any-return]
+def test_a_map_that_does_not_grow_is_measured_on_the_input_alone() -> None:
+    model = nn.Sequential(nn.Upsample(size=(8, 8)), nn.Conv2d(3, 4, 3, padding=1))
+    found = verify(model, report(model), (3, 8, 8))
+    assert found.verified is not None
+    assert (found.ok, found.verified["input"], found.verified["receptive_field_hw"]) == (True, [[3, 8, 8]] * 2, [3, 3])
 
-    model = Written(run, body=nn.Conv2d(3, 4, 5, padding=2))
-    assert verify(model, report(model)).warnings == ("the receptive field could not be verified: ValueError: ",)
+
+def test_buffers_are_kept() -> None:
+    """A kernel of 5 of which a buffer masks all but the first row: 1 high and 5 wide."""
+
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 5, padding=2)
+            self.register_buffer("mask", torch.zeros(5, 5))
+            self.get_buffer("mask")[0] = 1
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.conv2d(x, self.conv.weight * self.get_buffer("mask"), padding=2)
+
+    found = verify(Masked(), report(Masked(), 1, 5), (3, 8, 8))
+    assert found.verified is not None
+    assert found.verified["receptive_field_hw"] == [1, 5]
+
+
+def test_several_inputs_and_real_data_are_probed_where_the_field_is_measured() -> None:
+    def run(m: Any, tokens: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        return m.conv(image) * m.table(tokens).mean(1)[..., None, None]  # type: ignore[no-any-return]
+
+    model = Written(run, conv=nn.Conv2d(3, 4, 3, padding=1), table=nn.Embedding(9, 4))
+    data = (torch.tensor([[1, 2]]), torch.ones(1, 3, 8, 8))
+    found = check(model, input_data=data, require=[], verify=True)
+    assert found.verified is not None, found.warnings
+    assert (found.ok, found.verified["receptive_field_hw"]) == (True, [3, 3])
+
+
+def test_a_field_that_reaches_further_than_any_strip_is_contradicted() -> None:
+    model = nn.Conv2d(3, 4, 41, padding=20)
+    found = verify(model, report(model, 3, 3, shape=(3, 8, 8)), (3, 8, 8))
+    assert not found.ok
+    assert "or more on inputs of 3x32x8" in found.constraints[0].why
 
 
 def test_an_unknown_field_gets_a_warning() -> None:
     before = report(plain())
     unknown = replace(before, metrics=MappingProxyType({"receptive_field_hw": None}))
-    (warning,) = verify(plain(), unknown).warnings
-    assert warning == "the receptive field could not be verified: the traced receptive field is unknown"
+    (warning,) = verify(plain(), unknown, (3, 8, 8)).warnings
+    assert warning == "the receptive field is not verified, because the traced receptive field is unknown"
 
 
 def test_neighbours_that_see_differently_are_all_asked() -> None:
@@ -81,4 +149,4 @@ def test_neighbours_that_see_differently_are_all_asked() -> None:
     model = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 2))
     found = report(model)
     assert found.metrics["receptive_field_hw"] == [2, 2]
-    assert verify(model, found).ok
+    assert verify(model, found, (3, 8, 8)).ok

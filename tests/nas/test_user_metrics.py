@@ -1,11 +1,13 @@
 """A user's own metrics, of candidates."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import search
 from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits
 from nas.architecture.spec import parse
 from nas.user_metrics import UserMetrics, read_metrics
@@ -24,6 +26,12 @@ def doubled(model, trace):
 """
 
 
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "own.py"
@@ -31,8 +39,8 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_figures_are_of_the_built_and_traced_network(file: Path) -> None:
-    (found,) = read_metrics(file).measure([parse("BR/c8-c8s2/dw-pw16:N/fc")])
+def test_figures_are_of_the_built_and_traced_network(file: Path, sandbox: Sandbox) -> None:
+    (found,) = read_metrics(file, sandbox).measure([parse("BR/c8-c8s2/dw-pw16:N/fc")])
     params = (3 * 8 * 9 + 16) + (8 * 8 * 9 + 16) + (8 * 9 + 16) + 8 * 16 + 170
     assert dict(found) == {"norms": 3, "doubled": 2 * params}
 
@@ -45,35 +53,37 @@ def test_figures_are_of_the_built_and_traced_network(file: Path) -> None:
         ("1 / 0", ModelFailedError, r"raised at import: ZeroDivisionError: division by zero .*own\.py:1"),
     ],
 )
-def test_a_file_that_gives_no_metric(file: Path, text: str, error: type[Exception], message: str) -> None:
+def test_a_file_that_gives_no_metric(
+    file: Path, sandbox: Sandbox, text: str, error: type[Exception], message: str
+) -> None:
     file.write_text(text)
     with pytest.raises(error, match=message):
-        read_metrics(file)
+        read_metrics(file, sandbox)
 
 
-def test_code_that_hangs_or_raises_on_a_network_ends_there(file: Path) -> None:
+def test_code_that_hangs_or_raises_on_a_network_ends_there(file: Path, sandbox: Sandbox) -> None:
     network = parse("BR/c8-c8s2/dw-pw16:N/fc")
     file.write_text("from constraints import metric\n@metric\ndef slow(model, trace):\n    while True: pass\n")
     with pytest.raises(ModelFailedError, match=rf"took too long at network {network}: 1 s: raise --timeout"):
-        UserMetrics(path=file, names=("slow",), limits=Limits(seconds=1.0)).measure([network])
+        UserMetrics(path=file, names=("slow",), sandbox=sandbox, limits=Limits(seconds=1.0)).measure([network])
     file.write_text("from constraints import metric\n@metric\ndef odd(model, trace):\n    return 1 // 0\n")
     with pytest.raises(ModelFailedError, match=r"metric 'odd' raised ZeroDivisionError"):
-        UserMetrics(path=file, names=("odd",)).measure([network])
+        UserMetrics(path=file, names=("odd",), sandbox=sandbox).measure([network])
 
 
-def test_the_time_is_for_each_network(file: Path) -> None:
+def test_the_time_is_for_each_network(file: Path, sandbox: Sandbox) -> None:
     file.write_text(
         "import time\nfrom constraints import metric\n@metric\n"
         "def slow(model, trace):\n    time.sleep(1.5)\n    return 1\n"
     )
     network = parse("BR/c8-c8s2/dw-pw16:N/fc")
-    slow = UserMetrics(path=file, names=("slow",), limits=Limits(seconds=4.0))
+    slow = UserMetrics(path=file, names=("slow",), sandbox=sandbox, limits=Limits(seconds=4.0))
     assert slow.measure([network] * 4) == [{"slow": 1}] * 4
 
 
-def test_a_file_that_is_not_there() -> None:
+def test_a_file_that_is_not_there(sandbox: Sandbox) -> None:
     with pytest.raises(UnusableInputError, match=r"cannot read metrics: 'nowhere\.py': No such file"):
-        read_metrics(Path("nowhere.py"))
+        read_metrics(Path("nowhere.py"), sandbox)
 
 
 def test_the_command_refuses_what_it_cannot_judge(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,19 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constraints.cli.options import check_format, read_arguments, read_bytes, read_numbers, read_seconds, read_shape
+from constraints.cli.options import check_format, read_arguments, read_bytes, read_numbers, read_seconds
 from constraints.errors import UnusableInputError
-
-
-@given(st.lists(st.integers(1, 1_000_000), min_size=1, max_size=4))
-def test_a_shape_of_one_to_four_axes_reads_back(sizes: list[int]) -> None:
-    assert read_shape(", ".join(map(str, sizes))) == tuple(sizes)
-
-
-@pytest.mark.parametrize("text", ["", "3,", "3,0,32", "-3,32", "3x32x32", "3,32,1000001", "1,1,1,1,1", "3.0,32", "²"])
-def test_no_other_text_is_a_shape(text: str) -> None:
-    with pytest.raises(UnusableInputError, match=r"not an input shape: .*: write channels,height,width"):
-        read_shape(text)
+from constraints.inputs import read_input
 
 
 @pytest.mark.parametrize(
@@ -33,6 +23,12 @@ def test_a_duration_is_in_seconds_by_its_unit(text: str, seconds: float) -> None
 def test_no_other_text_is_a_duration(text: str) -> None:
     with pytest.raises(UnusableInputError, match=r"not a duration: .*: write a number above 0 with s, m or h"):
         read_seconds(text)
+
+
+def test_a_duration_may_be_none_where_that_is_allowed() -> None:
+    assert read_seconds("0", least=0) == read_seconds("0s", least=0) == 0
+    with pytest.raises(UnusableInputError, match=r"not a duration: '-1s': write 0 or a number with s, m or h"):
+        read_seconds("-1s", least=0)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +77,7 @@ def test_an_argument_that_cannot_be_read_is_named(pair: str, message: str) -> No
 
 @given(st.text(max_size=12))
 def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
-    for read in (read_shape, read_seconds, read_bytes, lambda t: read_numbers(t, 2), lambda t: read_arguments([t])):
+    for read in (read_input, read_seconds, read_bytes, lambda t: read_numbers(t, 2), lambda t: read_arguments([t])):
         try:
             read(text)
         except UnusableInputError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from constraints.cli.validate import Options, validate_targets
 from constraints.errors import UnusableInputError
-from tests.engines import validate_in_this_process
+from tests.engines import one_sandbox, validate_in_this_process
 
 NET = """import torch.nn as nn
 from constraints import metric
@@ -29,6 +30,12 @@ def make(width):
 """
 
 
+@pytest.fixture(autouse=True, scope="module")
+def sandbox() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, one_sandbox(patch):
+        yield
+
+
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
     file = tmp_path / "net.py"
@@ -37,7 +44,7 @@ def net(tmp_path: Path) -> Path:
 
 
 def request(target: object, **changes: Any) -> Options:
-    given: dict[str, Any] = {"arguments": ["width=7"], "require": ["params == 70"], "input": "1,8,8"}
+    given: dict[str, Any] = {"arguments": ["width=7"], "require": ["params == 70"], "inputs": ["1,8,8"]}
     return Options(targets=[f"{target}:make"], **{**given, **changes})
 
 
@@ -66,7 +73,7 @@ def test_a_broken_constraint_is_exit_code_1(net: Path, capsys: pytest.CaptureFix
         ({"require": ["depth < 3"]}, "unknown metric: 'depth'"),
         ({"timeout": "0s"}, "not a duration: '0s'"),
         ({"memory": "much"}, "not a size: 'much'"),
-        ({"input": "3,0"}, "not an input shape: '3,0'"),
+        ({"inputs": ["3,0"]}, "not an input shape: '3,0'"),
         ({"mean": "1,2"}, "not 3 numbers: '1,2'"),
         ({"arguments": ["width"]}, "not key=value: 'width'"),
         ({"augmentation": "pipeline"}, "no NAME in target: 'pipeline'"),
@@ -111,7 +118,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def several(*targets: str, **changes: Any) -> Options:
-    return Options(targets=list(targets), **{"arguments": [], "require": ["params < 10"], "input": "1,4,4", **changes})
+    return Options(
+        targets=list(targets), **{"arguments": [], "require": ["params < 10"], "inputs": ["1,4,4"], **changes}
+    )
 
 
 @pytest.mark.usefixtures("here")

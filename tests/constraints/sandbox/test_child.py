@@ -14,6 +14,7 @@ import pytest
 
 from constraints.cli.target import parse_target
 from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.inputs import InputSpec
 from constraints.sandbox.child import answer
 from constraints.sandbox.request import Request
 
@@ -40,9 +41,9 @@ _hidden = made
 
 def request(target: str, *, augmentation: str | None = None, **changes: Any) -> Request:
     """A check of a model for images of one channel and 8x8 pixels."""
-    fields: dict[str, Any] = {"input": (1, 8, 8), "require": ("params == 4",), "fixes": False, **changes}
+    given: dict[str, Any] = {"inputs": (InputSpec(shape=(1, 8, 8)),), "require": ("params == 4",), "fixes_seconds": 0}
     pipeline = parse_target(augmentation) if augmentation else None
-    return Request(target=parse_target(target), augmentation=pipeline, mean=(0.5, 0.5, 0.5), **fields)
+    return Request(target=parse_target(target), augmentation=pipeline, mean=(0.5, 0.5, 0.5), **{**given, **changes})
 
 
 @pytest.fixture
@@ -67,10 +68,10 @@ def run(tmp_path: Path, sent: list[Mapping[str, Any]], monkeypatch: pytest.Monke
 def test_a_class_a_function_and_a_module_are_models(run: Any, sent: list[Mapping[str, Any]]) -> None:
     # A 1x1 convolution to `width` channels: as many weights and biases.
     assert run("made").metrics["params"] == 2 + 2
-    assert [s["stage"] for s in sent] == ["import", "forward"]
+    assert [s["stage"] for s in sent if "stage" in s] == ["import", "forward", "the search for fixes"]
     sent.clear()
     assert run("Net", arguments={"width": 3, "deep": True}).metrics["params"] == 3 * 9 + 3
-    assert [s["stage"] for s in sent] == ["import", "construction", "forward"]
+    assert [s["stage"] for s in sent if "stage" in s] == ["import", "construction", "forward", "the search for fixes"]
     report = run("keywords", arguments={"width": 5})
     assert report.metrics["params"] == 5 + 5
     assert report.location is not None
@@ -157,8 +158,12 @@ def test_each_line_of_the_answer_is_a_stage_or_the_outcome(tmp_path: Path) -> No
     (tmp_path / "net.py").write_text(NET + "print('not on the pipe')\n")
     read, write = os.pipe()
     child = subprocess.run(
-        [sys.executable, "-c", f"from constraints.sandbox.child import main; main({write})"],
-        input=request(f"{tmp_path}/net.py:made").job().to_json(),
+        [
+            sys.executable,
+            "-c",
+            f"import sys; from constraints.sandbox.child import main; main({write}, sys.stdin.buffer.readline())",
+        ],
+        input=request(f"{tmp_path}/net.py:made").job().to_line(os.environ).decode(),
         pass_fds=[write],
         capture_output=True,
         text=True,
@@ -169,5 +174,7 @@ def test_each_line_of_the_answer_is_a_stage_or_the_outcome(tmp_path: Path) -> No
         lines = [json.loads(line) for line in answer]
     assert child.returncode == 0, child.stderr
     assert child.stdout == "not on the pipe\n"
-    assert lines[:-1] == [{"stage": "import"}, {"stage": "forward"}]
-    assert lines[-1]["answer"]["ok"] is True
+    stages = [line.get("stage", "") for line in lines]
+    assert stages == ["import", "forward", "", "the search for fixes", ""]
+    assert lines[2]["partial"] == lines[-1]["answer"]
+    assert lines[-1]["answer"]["report"]["ok"] is True

@@ -31,11 +31,11 @@ def test_the_end_is_told_as_subprocess_would_and_the_orphan_is_adopted(tmp_path:
     os.close(write)
     assert process.stdin is not None
     with process.stdin:
-        process.stdin.write(request.job().to_json().encode())
+        process.stdin.write(request.job().to_line(os.environ))
     try:
         with os.fdopen(read) as answer:
             assert json.loads(answer.readline()) == {"stage": "import"}
-            assert json.loads(answer.readline()) == {"ended": ended}
+            assert json.loads(answer.readline()) == {"ended": ended, "job": 1}
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert len(children) == 1
         os.kill(int(children[0]), signal.SIGKILL)

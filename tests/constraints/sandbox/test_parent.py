@@ -1,13 +1,17 @@
 """Whatever the user's code does, the check ends soon, says why in one line, and leaves no process behind."""
 
+from __future__ import annotations
+
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from constraints.errors import ModelFailedError, UnusableInputError
-from constraints.sandbox.parent import MARK, Outcome, check_file
+from constraints.sandbox.guarded import MARK
+from constraints.sandbox.parent import Outcome, Sandbox, check_file
 from constraints.sandbox.request import Limits, Request, Target
 
 NET = """
@@ -26,18 +30,36 @@ DAEMON = (
     "        os.execve('/bin/sleep', ['sleep', '86399'], {})\n    os._exit(0)\nos.wait()\n"
 )
 """An orphan with a session of its own and no environment: only its parent tells whose it is."""
+Check = Callable[..., Outcome]
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory and strays are watched through /proc")
 
 
-def checked(tmp_path: Path, code: str, limits: Limits = LIMITS) -> Outcome:
-    file = tmp_path / "net.py"
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """One for the whole file: what one check does to it must not show in the next."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def checked(tmp_path: Path, sandbox: Sandbox) -> Callable[..., Outcome]:
+    """Check ``code`` with a network behind it."""
+
+    def check(code: str, limits: Limits = LIMITS) -> Outcome:
+        return sandbox.check(request(tmp_path, code, limits))
+
+    return check
+
+
+def request(folder: Path, code: str, limits: Limits = LIMITS) -> Request:
+    file = folder / "net.py"
     file.write_text(code + NET)
     target = Target(text=f"{file}:Net", file=file, module="", name="Net")
-    return check_file(Request(target=target, require=("params > 1",), limits=limits))
+    return Request(target=target, require=("params > 1",), limits=limits)
 
 
 def strays() -> list[str]:
-    """Command lines of live processes that a check of this test run started."""
+    """Command lines of live processes that a check of this test run started, guards aside."""
     found = []
     for folder in Path("/proc").iterdir():
         try:
@@ -45,15 +67,18 @@ def strays() -> list[str]:
                 continue
             command = (folder / "cmdline").read_text()
             marked = f"{MARK}={os.getpid()}-".encode() in (folder / "environ").read_bytes()
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-            found += [command] if (marked or command == SLEEPER) and state not in "ZX" else []
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            guard = "constraints.sandbox.guard" in command and int(parent) == os.getpid()
+            found += [command] if (marked or command == SLEEPER) and state not in "ZX" and not guard else []
         except OSError:
             continue
     return found
 
 
-def test_a_good_model_is_reported_and_its_output_kept_apart(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    outcome = checked(tmp_path, "import sys; print('hello'); print('there', file=sys.stderr)")
+def test_a_good_model_is_reported_and_its_output_kept_apart(
+    tmp_path: Path, checked: Check, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcome = checked("import sys; print('hello'); print('there', file=sys.stderr)")
     assert outcome.report.ok
     assert outcome.report.metrics["params"] == 3 * 8 * 9 + 8
     assert outcome.report.location == (str(tmp_path / "net.py"), 3)
@@ -89,31 +114,31 @@ def test_a_good_model_is_reported_and_its_output_kept_apart(tmp_path: Path, capf
         *("daemon", "daemon-and-exit", "daemon-and-kill", "parent-killed"),
     ],
 )
-def test_misbehaviour_ends_with_its_reason_and_no_process(tmp_path: Path, code: str, reason: str) -> None:
+def test_misbehaviour_ends_with_its_reason_and_no_process(checked: Check, code: str, reason: str) -> None:
     with pytest.raises(ModelFailedError, match=reason) as caught:
-        checked(tmp_path, code + "\n", Limits(seconds=30, memory_bytes=2 * 2**30))
+        checked(code + "\n", Limits(seconds=30, memory_bytes=2 * 2**30))
     assert "\n" not in str(caught.value)
     assert strays() == []
 
 
 @LINUX
-def test_an_endless_loop_ends_at_its_time(tmp_path: Path) -> None:
+def test_an_endless_loop_ends_at_its_time(checked: Check) -> None:
     forever = "import torch\ndef forever(self):\n    while True: pass\ntorch.nn.Module.__init__ = forever\n"
     with pytest.raises(ModelFailedError, match=r"took too long at construction: 1 s: raise --timeout"):
-        checked(tmp_path, f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{forever}", Limits(seconds=1))
+        checked(f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{forever}", Limits(seconds=1))
     assert strays() == []
 
 
-def test_what_is_raised_names_the_place_and_keeps_the_traceback(tmp_path: Path) -> None:
+def test_what_is_raised_names_the_place_and_keeps_the_traceback(checked: Check) -> None:
     with pytest.raises(
         ModelFailedError, match=r"raised at construction: ZeroDivisionError: division by zero .*net.py:3\)"
     ) as caught:
-        checked(tmp_path, "import torch\ndef broken(self):\n    1 / 0\ntorch.nn.Module.__init__ = broken\n")
+        checked("import torch\ndef broken(self):\n    1 / 0\ntorch.nn.Module.__init__ = broken\n")
     assert "Traceback" in caught.value.traceback
 
 
-def test_what_the_model_does_not_need_may_fail_and_is_named(tmp_path: Path) -> None:
-    report = checked(tmp_path, "1 / 0\nwhile True: pass\nraise SystemExit(2)\n", Limits(seconds=3)).report
+def test_what_the_model_does_not_need_may_fail_and_is_named(checked: Check, tmp_path: Path) -> None:
+    report = checked("1 / 0\nwhile True: pass\nraise SystemExit(2)\n", Limits(seconds=3)).report
     assert report.ok
     assert report.warnings == (
         f"{tmp_path}/net.py:1: left out, because it failed: ZeroDivisionError: division by zero",
@@ -124,6 +149,100 @@ def test_what_the_model_does_not_need_may_fail_and_is_named(tmp_path: Path) -> N
 
 
 @LINUX
-def test_a_memory_limit_below_torch_itself_is_unusable(tmp_path: Path) -> None:
+def test_a_memory_limit_below_torch_itself_is_unusable(checked: Check) -> None:
     with pytest.raises(UnusableInputError, match=r"memory limit too small: 1,000,000 bytes: torch alone takes"):
-        checked(tmp_path, "", Limits(memory_bytes=10**6))
+        checked("", Limits(memory_bytes=10**6))
+
+
+@LINUX
+def test_what_is_known_when_the_time_is_over_is_reported(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The forward pass hangs from its second call on, the first that tries a fix."""
+    hanging = "type(self).calls += 1\n        while type(self).calls > 1: pass\n        return self"
+    file = tmp_path / "net.py"
+    file.write_text(NET.replace("return self", hanging) + "    calls = 0\n")
+    target = Target(text=f"{file}:Net", file=file, module="", name="Net")
+    outcome = sandbox.check(Request(target=target, require=("params > 1k",), limits=Limits(seconds=3)))
+    assert outcome.report.metrics["macs"] == 30 * 30 * 27 * 8
+    assert not outcome.report.ok
+    why = "the model's code took too long at the search for fixes: 3 s: raise --timeout"
+    assert outcome.report.warnings == (f"the search for fixes was cut short: {why}",)
+    assert strays() == []
+
+
+@LINUX
+def test_a_clean_check_lets_the_next_one_start_at_once_with_nothing_of_it(tmp_path: Path) -> None:
+    report = "import os, sys\nprint(os.getppid(), os.getpid(), 'net_was' in sys.modules, input('never'))\n"
+    with Sandbox() as sandbox:
+        first = sandbox.check(request(tmp_path, "import sys; sys.modules['net_was'] = sys; print('x' * 63_000)"))
+        assert "EOFError" in sandbox.check(request(tmp_path, report)).report.warnings[0]
+        told = [sandbox.check(request(tmp_path, report.replace(", input('never')", ""))) for _ in range(2)]
+        guard = sandbox._guard
+        assert guard is not None
+        assert guard.process.poll() is None
+    assert first.printed == "x" * 63_000 + "\n"
+    (one, two) = (outcome.printed.split() for outcome in told)
+    assert one[0] == two[0] == str(guard.process.pid)
+    assert one[1] != two[1]
+    assert (one[2], two[2]) == ("False", "False")
+    assert guard.process.poll() is not None, "it ends with the sandbox"
+
+
+@LINUX
+def test_a_check_runs_in_the_folder_and_with_the_environment_of_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import os; print(os.getcwd(), os.environ.get('MINE'), os.getppid())"
+    with Sandbox() as sandbox:
+        sandbox.check(request(tmp_path, code))
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("MINE", "now")
+        folder, mine, guard = sandbox.check(request(tmp_path, code)).printed.split()
+        assert (folder, mine) == (str(tmp_path), "now")
+        monkeypatch.setenv("PYTHONHASHSEED", "1")  # which Python reads when it starts
+        assert sandbox.check(request(tmp_path, code)).printed.split()[2] != guard
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("class Forever:\n    while True: pass", "took too long"),
+        ("class Flood:\n    while True: print('x' * 10_000)", "printed too much"),
+        ("import os; os.fork()", "left processes running"),
+        ("import os; os._exit(3)", "exit status 3"),
+        (
+            "import json, os\npipe = int(open('/proc/self/cmdline').read().split(chr(0))[-2])\nfor job in range(99):\n"
+            "    os.write(pipe, json.dumps({'ended': 3, 'job': job}).encode() + b'\\n')\n"
+            "os.write(pipe, b'5\\n{\"ended\": 0'); os._exit(0)",
+            "exit status 3",
+        ),
+    ],
+    ids=["time", "flood", "fork", "exit", "forged"],
+)
+def test_after_misbehaviour_the_same_guard_serves_and_nothing_of_it_shows(
+    tmp_path: Path, sandbox: Sandbox, code: str, reason: str
+) -> None:
+    sandbox.check(request(tmp_path, ""))
+    guard = sandbox._guard
+    with pytest.raises(ModelFailedError, match=reason):
+        sandbox.check(request(tmp_path, code + "\n", Limits(seconds=1)))
+    assert strays() == []
+    for _ in range(2):
+        outcome = sandbox.check(request(tmp_path, "print('next')"))
+        assert (outcome.printed, outcome.report.ok) == ("next\n", True)
+    assert sandbox._guard is guard
+
+
+@LINUX
+def test_a_guard_that_was_killed_between_checks_is_replaced(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        sandbox.check(request(tmp_path, ""))
+        assert sandbox._guard is not None
+        sandbox._guard.process.kill()
+        sandbox._guard.process.wait()
+        assert sandbox.check(request(tmp_path, "print('again')")).printed == "again\n"
+
+
+def test_one_check_alone_leaves_no_guard(tmp_path: Path) -> None:
+    (guard,) = check_file(request(tmp_path, "import os; print(os.getppid())")).printed.split()
+    assert not Path("/proc", guard).exists()

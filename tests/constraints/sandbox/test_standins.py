@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from torch import nn
 
-from constraints.sandbox.standins import NotInstalledError, StandIns, is_missing, remedy
+from constraints.faults import missing, remedy
+from constraints.sandbox.standins import NotInstalledError, StandIns
 
 
 @pytest.fixture
@@ -92,10 +93,10 @@ def test_a_lightning_module_is_a_network_with_its_hyperparameters(absent: StandI
     net.log("loss", 3)
 
 
-def test_only_a_package_that_nothing_finds_is_missing() -> None:
-    assert is_missing(ModuleNotFoundError("", name="no_such_package_x")) == "no_such_package_x"
-    assert is_missing(ModuleNotFoundError("", name="torch.no_such_part")) == ""
-    assert is_missing(ModuleNotFoundError("", name="json")) == ""
+def test_only_a_package_that_nothing_finds_missing() -> None:
+    assert missing(ModuleNotFoundError("", name="no_such_package_x")) == "no_such_package_x"
+    assert missing(ModuleNotFoundError("", name="torch.no_such_part")) == ""
+    assert missing(ModuleNotFoundError("", name="json")) == ""
 
 
 def test_the_remedy_names_the_distribution() -> None:

@@ -13,19 +13,22 @@ import search
 from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig, LaunchFields
 from nas.training import datasets
-from tests.engines import search_in_this_process
+from tests.engines import few_digits, search_in_this_process
 
 Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    search_in_this_process(monkeypatch)
+    few_digits(monkeypatch)
 
 
 def test_every_field_of_the_configuration_is_one_of_the_call() -> None:
     assert set(typing.get_type_hints(LaunchFields)) == set(LaunchConfig.model_fields)
 
 
-def test_a_search_its_board_and_its_confirmation(
-    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    search_in_this_process(monkeypatch)
+def test_a_search_its_board_and_its_confirmation(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = nas.launch(
         data="digits", space="tiny", trials=2, epochs=1, workers=1, device="cpu", target=0.999, confirm=1,
         storage=here / "own.log", study="mine", constraints=["params < 20k"],
@@ -44,8 +47,7 @@ def test_a_search_its_board_and_its_confirmation(
     assert nas.export(found.best, here / "net.py") == (here / "net.py", here / "net.safetensors")
 
 
-def test_progress_is_printed_when_asked_for(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    search_in_this_process(monkeypatch)
+def test_progress_is_printed_when_asked_for(capsys: Captured) -> None:
     nas.launch(data="digits", space="tiny", trials=1, epochs=1, workers=1, device="cpu", confirm=1, progress=True)
     out, err = capsys.readouterr()
     assert out == ""
@@ -53,8 +55,7 @@ def test_progress_is_printed_when_asked_for(capsys: Captured, monkeypatch: pytes
     assert "confirm trial 0, seed 0: 1 of 1 epochs\n" in err
 
 
-def test_fields_win_over_a_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    search_in_this_process(monkeypatch)
+def test_fields_win_over_a_file(here: Path) -> None:
     (here / "used.toml").write_text('data = "digits"\nspace = "tiny"\ntrials = 5\nepochs = 1\nstudy = "filed"\n')
     found = nas.launch("used.toml", trials=1, workers=1, device="cpu")
     assert (found.board.study, len(found.board.rows)) == ("filed", 1)
@@ -78,15 +79,13 @@ def test_an_error_is_the_line_of_the_command(fields: LaunchFields, flags: tuple[
 
 
 def test_a_doubt_about_the_data_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    search_in_this_process(monkeypatch)
     digits = replace(datasets.load("digits"), warnings=("digits take its place",))
     monkeypatch.setattr(datasets, "load", lambda source, **_: digits)
     with pytest.warns(UserWarning, match=r"^digits take its place$"):
         nas.launch(space="tiny", trials=1, epochs=1, workers=1, device="cpu")
 
 
-def test_where_nothing_is_complete_the_best_says_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    search_in_this_process(monkeypatch)
+def test_where_nothing_is_complete_the_best_says_what_there_is() -> None:
     found = nas.launch(data="digits", space="tiny", timeout=0.001, workers=1, device="cpu", confirm=1)
     assert found.ended == "the time is spent"
     with pytest.raises(

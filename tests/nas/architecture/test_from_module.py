@@ -79,7 +79,7 @@ def test_every_kind_of_block_comes_back(text: str) -> None:
 
 @pytest.mark.parametrize("preset", spaces.PRESETS)
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=3)
+@settings(max_examples=2)
 def test_random_networks_of_the_presets_come_back(preset: str, seed: int) -> None:
     """Cut into the same stages too, where as many strides, or without one dilations, end stages as the space has."""
     space = spaces.load(preset)

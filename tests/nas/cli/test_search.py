@@ -17,7 +17,7 @@ from nas.cli.search import _ending
 from nas.cpu import cpu_class
 from nas.search.budget import Summary
 from nas.search.storage import open_storage
-from tests.engines import search_in_this_process
+from tests.engines import few_digits, search_in_this_process
 from tests.nas.cli.refused import refused
 from tests.nas.results.known import add, known_study
 
@@ -149,6 +149,7 @@ def test_the_end_of_a_search_says_what_is_left_to_do(unfinished: int, text: str)
 @pytest.mark.timeout(1200)
 def test_a_search_then_its_confirmation(here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     search_in_this_process(monkeypatch)
+    few_digits(monkeypatch)
     common = ("--device", "cpu", "--workers", "1", "--format", "json")
     launch = ("launch", "--data", "digits", "--space", "tiny", "--trials", "2", "--epochs", "1", *common)
     assert search.run([*launch, "--target", "0.99"]) == 1

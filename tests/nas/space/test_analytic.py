@@ -94,7 +94,7 @@ def _assert_roads_agree(architecture: Architecture) -> None:
 def test_both_roads_agree_on_random_networks(preset: str) -> None:
     torch.set_num_threads(1)
     space, generator = load(preset), random.Random(preset)
-    for _ in range(60):
+    for _ in range(40):
         _assert_roads_agree(space.decode(space.random(generator)))
 
 

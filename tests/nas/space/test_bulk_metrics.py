@@ -25,8 +25,9 @@ def test_arrays_have_the_figures_and_verdicts_of_each_network(preset: str) -> No
     several = [space.random(generator) for _ in range(400)]
     encoded = vector.encode(several)
     found, verdicts = vector.metrics(encoded), vector.verdicts(encoded, constraints)
-    for i, choices in enumerate(several):
-        wanted = metrics(space.decode(choices)).as_dict()
+    for i, (choices, whole) in enumerate(zip(several, vector.metrics_of(encoded), strict=True)):
+        assert whole == metrics(space.decode(choices))
+        wanted = whole.as_dict()
         ours = {name: np.asarray(values[i]).tolist() for name, values in found.items()}
         ours["convs_per_stage"] = [n for n in ours["convs_per_stage"] if n >= 0]
         assert ours == wanted

@@ -89,12 +89,12 @@ def test_the_first_candidates_are_far_above_what_is_drawn_at_random(feasible: Fe
     def worth(texts: list[str]) -> list[float]:
         return [FITTED(network, metrics(network)) for network in map(parse, texts)]
 
-    rows = feasible.sample_rows(400, np.random.default_rng(0))
+    rows = feasible.sample_rows(200, np.random.default_rng(0))
     drawn = [str(feasible.space.decode(feasible.space.choices(row))) for row in rows]
     chosen = proposed(feasible, 4, FITTED)
     assert len(set(chosen)) == 4
     assert min(worth(chosen)) > np.quantile(worth(drawn), 0.95)
-    assert chosen == proposed(feasible, 4, FITTED)
+    assert chosen[:2] == proposed(feasible, 2, FITTED)
 
 
 def test_after_the_first_candidates_the_base_sampler_takes_over(

@@ -1,11 +1,9 @@
 """The sampler that proposes feasible, new candidates only."""
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
-from typing import Any
 
 import optuna
 import pytest
@@ -22,6 +20,7 @@ from constraints import check
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.model import build
 from nas.architecture.spec import parse
+from nas.search.worker_processes import WorkerContext
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
@@ -132,7 +131,15 @@ def test_threads_of_one_study_never_repeat_a_candidate() -> None:
     assert len(set(texts)) == len(texts) == 12
 
 
-def _propose_in_a_process(url: str, ready: Barrier) -> list[str]:
+_meeting: list[Barrier] = []
+"""In each of the processes below: where they wait for each other."""
+
+
+def _meet_at(ready: Barrier) -> None:
+    _meeting.append(ready)
+
+
+def _propose_in_a_process(url: str) -> list[str]:
     storage: BaseStorage
     if url.startswith("sqlite"):
         storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
@@ -140,9 +147,9 @@ def _propose_in_a_process(url: str, ready: Barrier) -> list[str]:
         storage = JournalStorage(JournalFileBackend(url))
     sampler = FeasibleSampler(FeasiblePart(small_space(12), ()))  # the same seed and space as all others
     study = optuna.load_study(storage=storage, study_name="shared", sampler=sampler)
-    ready.wait()
+    _meeting[0].wait()
     texts = []
-    for _ in range(4):
+    for _ in range(6):
         trial = study.ask(sampler.feasible.space.distributions)
         texts.append(str(sampler.feasible.judge(trial.params).architecture))
         study.tell(trial, 0.0)
@@ -150,22 +157,22 @@ def _propose_in_a_process(url: str, ready: Barrier) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def processes() -> Iterator[tuple[ProcessPoolExecutor, Any]]:
-    """Three processes, and a barrier at which they wait for each other."""
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(3, mp_context=context) as pool:
-        yield pool, manager.Barrier(3)
+def processes() -> Iterator[ProcessPoolExecutor]:
+    """Two processes that wait for each other before they propose."""
+    context = WorkerContext()
+    ready = context.Barrier(2)
+    with ProcessPoolExecutor(2, mp_context=context, initializer=_meet_at, initargs=(ready,)) as pool:
+        yield pool
 
 
 @pytest.mark.parametrize("kind", ["journal", "sqlite"])
 def test_processes_of_one_study_never_repeat_a_candidate(
-    kind: str, tmp_path: Path, processes: tuple[ProcessPoolExecutor, Any]
+    kind: str, tmp_path: Path, processes: ProcessPoolExecutor
 ) -> None:
     url = f"sqlite:///{tmp_path}/study.db" if kind == "sqlite" else str(tmp_path / "journal.log")
     storage = url if kind == "sqlite" else JournalStorage(JournalFileBackend(url))
     optuna.create_study(storage=storage, study_name="shared")
-    pool, ready = processes
-    several = list(pool.map(_propose_in_a_process, [url] * 3, [ready] * 3))
+    several = list(processes.map(_propose_in_a_process, [url] * 2))
     texts = [text for one in several for text in one]
     assert len(set(texts)) == len(texts) == 12  # every network of the space, each once
 

@@ -6,7 +6,6 @@ import shutil
 import tarfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from constraints.errors import UnusableInputError
+from nas.search.worker_processes import WorkerContext
 from nas.training import cifar10, datasets
 from nas.training.datasets import Dataset
 
@@ -222,7 +222,7 @@ class TestCache:
 
     def test_processes_may_make_it_at_once(self, make_folder: MakeFolder, tmp_path: Path) -> None:
         folder = str(make_folder(count=20))
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(2, mp_context=WorkerContext()) as pool:
             hashes = {f.result() for f in [pool.submit(load_in, folder, str(tmp_path / "c")) for _ in range(4)]}
         assert hashes == {datasets.load(folder, cache=tmp_path / "c").content_hash}
 

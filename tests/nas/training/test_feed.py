@@ -6,13 +6,13 @@ import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from constraints.errors import UnusableInputError
+from nas.search.worker_processes import WorkerContext
 from nas.training import datasets, feed
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
@@ -83,7 +83,7 @@ def test_another_pipeline_seed_or_split_has_another_key(digits_feed: Feed) -> No
 
 def test_processes_share_the_making(digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = replace(digits_feed, folder=tmp_path)
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=WorkerContext()) as pool:
         made = {future.result() for future in [pool.submit(make, source) for _ in range(4)]}
     assert made == {digits_feed.epoch(0).tobytes()}
     assert sorted(p.name for p in (tmp_path / source.key).glob("epoch*")) == [

@@ -139,7 +139,7 @@ def test_the_size_of_a_space_by_hand() -> None:
 
 def test_parameters_with_macs_are_counted_exactly_in_the_default_space() -> None:
     vector = Vector(load("assignment"))
-    constraints = parse_all([*ASSIGNMENT, "macs < 10M"])
+    constraints = parse_all([*ASSIGNMENT, "macs < 5M"])
     found = exact_count.count(vector, constraints)
     assert found is not None
     share = found.feasible / exact_count.size(vector)

@@ -1,0 +1,128 @@
+"""Whose fault an exception is, the model's or this tool's, and the line of the model's that raised it; no torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType
+from typing import ParamSpec, TypeVar
+
+from constraints.errors import ModelFailedError, ToolFailedError
+
+_ROOT = Path(__file__).resolve().parents[1]
+_OURS = tuple(f"{_ROOT / name}{sep}" for name in ("constraints", "nas") for sep in ("/", "\\"))
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
+_LONGEST = 300
+_EXIT = "take the exit out, or put it under if __name__ == '__main__'"
+_DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "git": "GitPython",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""Packages whose name for the installer is not that of the import."""
+_handing_over: set[CodeType] = set()
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_HINTS = {
+    "more than 1 value per channel": "one sample is traced, and a norm takes its statistics over the batch: let it "
+    "keep running statistics (track_running_stats=True), or use a GroupNorm",
+    "argument #1 'indices' to have one of the following scalar types": "this input is token numbers: give it as "
+    "--input int64:16, in Python as input_data=",
+    "shapes cannot be multiplied": "if the model is made for another input, give its shape: --input 3,224,224, in "
+    "Python input_size=(3, 224, 224)",
+}
+"""Part of a message -> what to do about it, for what a model meets only where it is traced."""
+
+
+def hands_over(function: Callable[P, R]) -> Callable[P, R]:
+    """Mark a function that does nothing but call the model's code or torch: what is raised right there is not ours."""
+    _handing_over.add(function.__code__)
+    return function
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether the tool's own code raised: no frame of the model's, and no call of it, is below its last one."""
+    ours, at = False, error.__traceback__
+    while at is not None:
+        code, file = at.tb_frame.f_code, at.tb_frame.f_code.co_filename
+        if code in _handing_over:
+            ours = False
+        elif file.startswith(_OURS):
+            ours = True
+        elif _is_users(file):
+            ours = False
+        at = at.tb_next
+    return ours
+
+
+def failed(stage: str, error: BaseException) -> ModelFailedError | ToolFailedError:
+    """The error to report for what was raised at a stage: one line, and the traceback apart."""
+    details = "".join(traceback.format_exception(error))
+    if not isinstance(error, (MemoryError, SystemExit, KeyboardInterrupt)) and is_ours(error):
+        return ToolFailedError(_at_fault(error), traceback=details)
+    return ModelFailedError(_reason(stage, error), traceback=details)
+
+
+def _at_fault(error: BaseException) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{type(error).__name__}: {_first_line(error)} ({Path(frame.filename).name}:{frame.lineno})"
+    return f"a fault of this tool: {place}: run it again with --debug, and report what that prints"
+
+
+def _reason(stage: str, error: BaseException) -> str:
+    if is_out_of_memory(error):
+        return f"the model's code outgrew its memory at {stage}: {type(error).__name__}: raise --memory"
+    if isinstance(error, SystemExit):
+        return f"the model's code ended the process at {stage}: SystemExit({error.code!r}): {_EXIT}"
+    if isinstance(error, ModuleNotFoundError) and (package := missing(error)):
+        return (
+            f"the model's code imports at {stage} what is not installed: {package!r}{_place(error)}: {remedy(package)}"
+        )
+    text = f"the model's code raised at {stage}: {type(error).__name__}: {_first_line(error)}{_place(error)}"
+    return f"{text}: {hint}" if (hint := _hint(str(error))) else text
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, in Python or in torch."""
+    return isinstance(error, MemoryError) or any(mark in str(error).lower() for mark in _OUT_OF_MEMORY)
+
+
+def missing(error: ModuleNotFoundError) -> str:
+    """The top-level package that an import did not find; empty where it is another error."""
+    name = error.name or ""
+    if not name or "." in name or name in sys.stdlib_module_names:
+        return ""
+    return name if importlib.util.find_spec(name) is None else ""
+
+
+def remedy(package: str) -> str:
+    """How to run the same command with a package."""
+    return f"run uv run --with {_DISTRIBUTIONS.get(package, package.replace('_', '-'))} search.py validate ..."
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:_LONGEST]
+
+
+def _hint(message: str) -> str:
+    return next((hint for part, hint in _HINTS.items() if part in message), "")
+
+
+def _place(error: BaseException) -> str:
+    """The last line of code that is neither ours nor torch's nor Python's."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+
+
+def _is_users(file: str) -> bool:
+    return not file.startswith(("<", sys.base_prefix, *_OURS)) and "site-packages" not in file

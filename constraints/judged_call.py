@@ -1,0 +1,118 @@
+"""Find the call of a forward pass that makes the judged map, so that the probe can measure that very map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from constraints.errors import UnusableInputError
+from constraints.inputs import Sizes
+from constraints.samples import Sample
+from constraints.tracer import ready, recorded
+from constraints.tracing.propagation import Propagation
+from constraints.tracing.recorder import RecordedOperation, handle_of
+from constraints.tracing.structure import judged_map
+from constraints.tracing.values import Handle, Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedCall:
+    """Which of the functions that a forward pass calls gives the judged map."""
+
+    model: nn.Module
+    """The model that was run: a copy, with its shapes, where it was lazy."""
+    names: tuple[str, ...]
+    """The functions that are called, the one that gives the map last."""
+    position: int
+    """Which tensor of its result it is."""
+    shape: tuple[int, ...]
+    """With the batch axis."""
+    sample: Sample
+    input: int
+    """Which tensor of the sample the receptive field is measured in."""
+
+
+class _Called(NamedTuple):
+    """One call: its function, the steps before and after it, the tensors of its result."""
+
+    name: str
+    before: int
+    after: int
+    results: Sequence[Handle | None]
+
+
+class _Numbering(TorchFunctionMode):
+    """Writes down the functions that a forward pass calls, what they call in their turn left out."""
+
+    def __init__(self, steps: Sequence[RecordedOperation]) -> None:
+        super().__init__()
+        self.steps, self.calls = steps, list[_Called]()
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call ``func`` and note it."""
+        before = len(self.steps)
+        result = func(*args, **(kwargs or {}))
+        tensors = [handle_of(t) for t in leaves(result)]
+        self.calls.append(_Called(function_name(func), before, len(self.steps), tensors))
+        return result
+
+
+def function_name(func: Callable[..., Any]) -> str:
+    """What a function that torch hands to a mode is called by."""
+    return getattr(func, "__name__", "")
+
+
+def leaves(result: Any) -> list[torch.Tensor]:
+    """The tensors of a function's result, in order."""
+    if isinstance(result, torch.Tensor):
+        return [result]
+    return [t for t in tree_leaves(result) if isinstance(t, torch.Tensor)]
+
+
+def judged_call(model: nn.Module, input_size: Sizes, input_data: Any = None) -> JudgedCall:
+    """Run ``model`` as ``trace`` does and find the call that gives the map which is judged there.
+
+    Raises UnusableInputError where there is no such map, or where no call of a function gives it.
+    """
+    watched: list[_Numbering] = []
+
+    def watch(steps: Sequence[RecordedOperation]) -> _Numbering:
+        watched.append(_Numbering(steps))
+        return watched[-1]
+
+    with ready(model, input_size, input_data) as (found, samples):
+        run, sample = recorded(found, samples, watch)
+    known, calls = Propagation(run), watched[-1].calls
+    value = judged_map(known.outputs)
+    if value is None:
+        raise UnusableInputError("no map is judged: the model makes none")
+    number, position = _call_of(value, calls, run.steps)
+    names = tuple(c.name for c in calls[: number + 1])
+    reached = next(i for i, span in enumerate(known.spans) if any(value.views[at] is not None for at in span))
+    return JudgedCall(
+        model=found.model, names=names, position=position, shape=value.shape, sample=sample, input=reached
+    )
+
+
+def _call_of(value: Value, calls: Sequence[_Called], steps: Sequence[RecordedOperation]) -> tuple[int, int]:
+    """The number of the call, and the place in its result, that a value comes from."""
+    made = steps[value.index - 1].outputs if 0 < value.index <= len(steps) else ()
+    for number, call in enumerate(calls):
+        if call.before < value.index <= call.after:
+            handles = [(i, h) for i, h in enumerate(call.results) if h is not None]
+            same = [i for i, h in handles if h.value is value]
+            if places := same or [i for i, h in handles if any(h is m for m in made)]:
+                return number, places[0]
+    raise UnusableInputError("the judged map is made inside of a function or of compiled code, where it cannot be seen")

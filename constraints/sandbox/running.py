@@ -1,0 +1,200 @@
+"""Follow one job in the child of a guard: read what it answers and prints, watch its limits, say how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
+from constraints.sandbox.guarded import Guarded
+from constraints.sandbox.processes import resident_bytes
+from constraints.sandbox.request import Job
+
+_START_SECONDS = 120.0
+_POLL_SECONDS = 0.1
+_RECOVERY_SECONDS = 10.0
+_MOST_PROCESSES = 64
+_MOST_OUTPUT_BYTES = 10_000_000
+_KEPT_OUTPUT_BYTES = 64_000
+_CHUNK = 65_536
+_ERRORS = {error.__name__: error for error in (UnusableInputError, NoModelError, ModelFailedError, ToolFailedError)}
+_ENDED = b'{"ended": '
+
+
+@dataclass
+class Running:
+    """A job that its guard was sent.
+
+    ``code`` is how the process under the guard ended that runs the user's code.
+    """
+
+    job: Job
+    guard: Guarded
+    stage: str = "start"
+    lines: bytearray = field(default_factory=bytearray)
+    output: bytearray = field(default_factory=bytearray)
+    output_bytes: int = 0
+    watched: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    code: int | None = None
+    partial: dict[str, Any] | None = None
+    """The answer as far as it was known last."""
+    clean: bool = False
+    """Whether the child ended by itself and left nothing, so that its guard may serve again."""
+
+    def result(self) -> Any:
+        """Wait for the child's answer and its end, or for a limit; cut short, the answer as far as it is known."""
+        try:
+            with self._pipes() as pipes:
+                answer = self._answer(pipes)
+        except ModelFailedError as error:
+            return self._cut(error)
+        left = self.guard.family.left_behind()
+        self.clean = not self.lines and self._guard_is_alone()
+        if answer is None:
+            return self._cut(ModelFailedError(_ending(self.code, self.stage, self.printed())))
+        if "error" in answer:
+            raise _error(answer)
+        if left:
+            raise ModelFailedError(f"the model's code left processes running: {len(left)}: end them before it returns")
+        return answer["answer"]
+
+    def _cut(self, error: ModelFailedError) -> Any:
+        """The answer as far as it is known, with what cut the rest short; the error where nothing is known."""
+        if self.partial is None:
+            raise error
+        return {**self.partial, "cut": f"{self.stage} was cut short: {error}"}
+
+    def recover(self) -> bool:
+        """End what runs under the guard and empty the pipes; whether the guard is there to serve again."""
+        self.guard.family.end_others()
+        until = time.monotonic() + _RECOVERY_SECONDS
+        with self._pipes() as pipes:
+            while self.code is None and self.guard.process.poll() is None and time.monotonic() < until:
+                self._read(pipes, _POLL_SECONDS)
+                _, mark, rest = self.lines.rpartition(_ENDED)  # after whatever the child was writing when it ended
+                if mark and b"\n" in rest:
+                    self._note_end(_parsed(mark + rest))
+            while pipes.get_map() and pipes.select(0):
+                self._read(pipes, 0)
+        return self.code is not None and self._guard_is_alone()
+
+    def _guard_is_alone(self) -> bool:
+        return self.guard.family.living() == {self.guard.process.pid}
+
+    def printed(self) -> str:
+        """The beginning of what the user's code wrote."""
+        return self.output.decode("utf-8", "replace")
+
+    @contextmanager
+    def _pipes(self) -> Iterator[selectors.BaseSelector]:
+        assert self.guard.process.stdout is not None
+        with selectors.DefaultSelector() as pipes:
+            pipes.register(self.guard.results, selectors.EVENT_READ, self._read_results)
+            pipes.register(self.guard.process.stdout, selectors.EVENT_READ, self._read_output)
+            yield pipes
+
+    def _answer(self, pipes: selectors.BaseSelector) -> dict[str, Any] | None:
+        """The child's final message, once it has ended; None where it left none."""
+        answer, ended = None, False
+        while not ended:
+            guard = self.guard.process.poll()  # before the pipes are read: what it wrote is in them
+            self._read(pipes, _POLL_SECONDS if guard is None else 0)
+            answer = self._message() or answer
+            if self.code is None:
+                self.code = guard
+            ended = self.code is not None
+            self._watch()
+        while self.output_bytes <= _MOST_OUTPUT_BYTES and pipes.select(0):
+            self._read(pipes, 0)
+        return answer
+
+    def _read(self, pipes: selectors.BaseSelector, timeout: float) -> None:
+        """Take what the pipes hold: at most one buffer of output at a time, so that a flood is noticed."""
+        for key, _ in pipes.select(timeout):
+            if not key.data(key.fileobj):
+                pipes.unregister(key.fileobj)
+
+    def _read_results(self, pipe: IO[bytes]) -> bool:
+        data = pipe.read(_CHUNK)
+        self.lines += data
+        return bool(data)
+
+    def _read_output(self, pipe: IO[bytes]) -> bool:
+        data = os.read(pipe.fileno(), _CHUNK)
+        self.output_bytes += len(data)
+        self.output += data[: max(0, _KEPT_OUTPUT_BYTES - len(self.output))]
+        return bool(data)
+
+    def _message(self) -> dict[str, Any] | None:
+        """The answer, where it is among the complete lines; those that tell the stage and the end are noted."""
+        answer = None
+        while (end := self.lines.find(b"\n")) >= 0:
+            line = _parsed(self.lines[:end])
+            del self.lines[: end + 1]
+            if "stage" in line:
+                if self.stage == "start" or self.job.each_stage:
+                    self.started = time.monotonic()
+                self.stage = line["stage"]
+            elif "partial" in line:
+                self.partial = line["partial"]
+            elif "ended" in line:
+                self._note_end(line)
+            elif line:
+                answer = line
+        return answer
+
+    def _note_end(self, line: Mapping[str, Any]) -> None:
+        if line.get("job") == self.guard.jobs:  # and not of one before it, told twice
+            self.code = line["ended"]
+
+    def _watch(self) -> None:
+        """Raise ModelFailedError when a limit is passed."""
+        now = time.monotonic()
+        allowed = self.job.limits.seconds if self.stage != "start" else _START_SECONDS
+        if now - self.started > allowed:
+            raise self._outgrown("took too long", f"{allowed:g} s: raise --timeout")
+        if self.output_bytes > _MOST_OUTPUT_BYTES:
+            raise self._outgrown("printed too much", f"over {_MOST_OUTPUT_BYTES // 10**6} MB: print less")
+        if self.stage == "start" or now - self.watched < _POLL_SECONDS:
+            return
+        self.watched = now
+        processes = self.guard.family.living() - {self.guard.process.pid}
+        if len(processes) > _MOST_PROCESSES:
+            raise self._outgrown("started too many processes", f"over {_MOST_PROCESSES}: start fewer")
+        if (used := resident_bytes(processes)) > self.job.limits.memory_bytes:
+            raise self._outgrown("outgrew its memory", f"{used / 2**30:.1f} GiB: raise --memory")
+
+    def _outgrown(self, what: str, value_and_remedy: str) -> ModelFailedError:
+        return ModelFailedError(f"the model's code {what} at {self.stage}: {value_and_remedy}")
+
+
+def _parsed(line: bytes | bytearray) -> dict[str, Any]:
+    """A line of the answer; empty for one that the user's code wrote into the pipe, or was writing when it ended."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _error(answer: Mapping[str, Any]) -> ConstraintError:
+    return _ERRORS[answer["error"]](answer["message"], traceback=answer.get("traceback", ""))
+
+
+def _ending(code: int | None, stage: str, printed: str) -> str:
+    """Why a child that gave no answer is gone, in one line."""
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        reason = {"SIGSEGV": " (segmentation fault)", "SIGKILL": " (out of memory?)"}.get(name, "")
+        return f"the model's code crashed at {stage}: {name}{reason}: run it alone under python -X faulthandler"
+    last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
+    what = "the checker could not start" if stage == "start" else f"the model's code ended the process at {stage}"
+    return f"{what}: exit status {code}: {last[0][:200]}"

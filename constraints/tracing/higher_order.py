@@ -1,0 +1,35 @@
+"""Run operators that take functions (``torch.cond``, flex attention) so that what these do is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from constraints.faults import hands_over
+
+
+def is_higher_order(func: Any) -> bool:
+    """Whether an operator takes functions, and so has no schema."""
+    return isinstance(func, torch._ops.HigherOrderOperator)
+
+
+@hands_over
+def run_in_parts(
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], recording: AbstractContextManager[object]
+) -> Any:
+    """The result of an operator, whose functions are run under ``recording``; unrecorded where it has no such form."""
+    kernel = func.py_kernels.get(torch._C.DispatchKey.CompositeExplicitAutograd)
+    if func.name() == "cond":
+        kernel = _branch  # torch's own refuses to run under a mode
+    if kernel is None:
+        return func(*args, **kwargs)
+    with recording:
+        return kernel(*args, **kwargs)
+
+
+@hands_over
+def _branch(condition: Any, if_true: Any, if_false: Any, operands: tuple[Any, ...] = ()) -> Any:
+    return if_true(*operands) if condition else if_false(*operands)

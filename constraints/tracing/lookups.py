@@ -1,0 +1,17 @@
+"""The rule of tables that are looked up by whole numbers, such as an embedding of tokens."""
+
+from __future__ import annotations
+
+from constraints.tracing.axes import unknown
+from constraints.tracing.values import Call, Flow, Views, fresh, merge_flows
+
+
+def embedding(call: Call) -> tuple[Views, Flow]:
+    """Each place of the indices becomes a row of the table: one axis more, at the end."""
+    table, indices = call.inputs[:2]
+    if table.depends:  # a table that is computed from an input: any place may see any row
+        why = "a table that is computed from the input is looked up"
+        rows = zip(table.views, indices.views, strict=True)
+        views: Views = tuple(unknown(why) if a is not None or b is not None else None for a, b in rows)
+        return views, fresh(merge_flows([v.flow for v in (table, indices) if v.depends]))
+    return indices.views, fresh(indices.flow)

@@ -1,0 +1,36 @@
+"""The rule of recurrent layers: LSTM, GRU and plain ones, over sequences of one length or packed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from constraints.tracing.axes import View, unknown
+from constraints.tracing.values import Call, Flow, Handle, Views, fresh, merge_flows
+
+_MOST_RESULTS = 3
+
+
+def recurrent(call: Call) -> list[tuple[Views, Flow]]:
+    """A recurrent layer multiplies each step's input and state by all its matrices, and sees every step before."""
+    data = call.inputs[0]
+    steps = math.prod(data.shape[:-1])  # in a packed sequence all steps of all samples are one axis
+    call.macs = steps * sum(math.prod(w.shape) for w in _weights(call) if len(w.shape) > 1)
+    flows = [v.flow for v in call.inputs if v.depends]
+    rows = [v.views for v in call.inputs if v.depends]
+    views = tuple(_seen(axis) for axis in zip(*rows, strict=True))
+    return [(views, fresh(merge_flows(flows)))] * _MOST_RESULTS
+
+
+def _weights(call: Call) -> Sequence[Handle]:
+    several = call.arg("params")
+    if several is None:  # of one layer, as the CPU's library takes it
+        several = [call.arg(f"weight{i}") for i in range(4)]
+    return [w for w in several if isinstance(w, Handle)]
+
+
+def _seen(several: Sequence[View | None]) -> View | None:
+    views = [v for v in several if v is not None]
+    if any(v.digits or v.unknown for v in views):
+        return unknown("a recurrent layer sees all that comes before")
+    return views[0] if views else None

@@ -1,0 +1,74 @@
+"""What a run showed that people should know of: values that were read, parameters that were not used or not found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from constraints.tracing.propagation import Propagation
+from constraints.tracing.recorder import Run
+
+_READS = ("_local_scalar_dense", "equal", "is_nonzero")
+"""Operations that hand a value of a tensor to Python."""
+_MOST_NAMES = 6
+
+
+def remarks(known: Propagation) -> tuple[str, ...]:
+    """One line for each."""
+    run = known.run
+    unused = [h.name for h in run.weights if h.name and h.value is None]
+    return (*_values_read(run), *_unused(unused, run), *_uncounted(run.uncounted), *_unregistered(run.unregistered))
+
+
+def _values_read(run: Run) -> Iterable[str]:
+    """Where a value that depends on the input was read, in one line."""
+    places = dict.fromkeys(
+        step.frame.path or "forward"
+        for step in run.steps
+        if step.operator.op in _READS and any(h.value is not None and h.value.depends for h in step.inputs)
+    )
+    if places:
+        yield (
+            f"{_few(list(places))}: the value of a tensor is read, so that another input may take another path: the "
+            "figures are those of the path that this sample took"
+        )
+
+
+def _unused(names: Sequence[str], run: Run) -> Iterable[str]:
+    """A line for each of a few parameters; for many one line, by the modules of which none is used."""
+    if len(names) <= _MOST_NAMES:
+        return [f"{name}: never used by the forward pass" for name in names]
+    others = set(run.parameters) - set(names)
+    groups: dict[str, int] = {}
+    for name in names:
+        group = _outermost(name, others)
+        groups[group] = groups.get(group, 0) + 1
+    texts = [f"{group} (all {count} parameters)" if group not in names else group for group, count in groups.items()]
+    return [f"{_few(texts)}: never used by the forward pass"]
+
+
+def _outermost(name: str, others: Iterable[str]) -> str:
+    """The outermost module around a parameter that holds none of the others; else the parameter."""
+    parts = name.split(".")
+    for depth in range(1, len(parts)):
+        prefix = ".".join(parts[:depth])
+        if not any(other.startswith(f"{prefix}.") for other in others):
+            return prefix
+    return name
+
+
+def _uncounted(whys: Mapping[str, str]) -> Iterable[str]:
+    """A line for each reason."""
+    for why in dict.fromkeys(whys.values()):
+        yield f"{_few([name for name, other in whys.items() if other == why])}: {why}"
+
+
+def _unregistered(used: Mapping[str, int]) -> Iterable[str]:
+    if used:
+        names, numbers = _few([name for name in used if name]) or "parameters", sum(used.values())
+        advice = "keep such modules as attributes or in an nn.ModuleList, such parameters in an nn.ParameterList"
+        yield f"{names}: not registered with the model, so that its {numbers:,} parameters are not in params: {advice}"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more

@@ -1,0 +1,68 @@
+"""An exception is the model's or the tool's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from constraints import check
+from constraints.errors import ExitCode, ModelFailedError, ToolFailedError
+from constraints.faults import failed, is_ours
+from constraints.tracer import trace
+from constraints.tracing.values import Call
+from tests.constraints.written import Written
+
+
+def caught(run: Callable[[], Any]) -> Exception:
+    with pytest.raises(Exception) as error:  # noqa: PT011 (of any kind)
+        run()
+    return error.value
+
+
+def refused(m: Any, x: torch.Tensor) -> torch.Tensor:
+    return x.nothing  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Written(refused),
+        Written(lambda m, x: m.a(x), a=nn.Conv2d(4, 4, 1)),
+        nn.Sequential(nn.Conv2d(4, 4, 1)),
+        Written(lambda m, x: torch.cat([x, x[:, :, :3]], 1)),
+        Written(lambda m, x: m.a(x, x, x, x), a=nn.ReLU()),
+    ],
+    ids=["attribute", "kernel", "kernel-in-torch", "operator", "arguments"],
+)
+def test_what_the_model_does_is_the_models(model: nn.Module) -> None:
+    error = caught(lambda: trace(model))
+    assert not is_ours(error)
+    assert isinstance(failed("forward", error), ModelFailedError)
+
+
+def test_a_line_of_the_models_own_is_named() -> None:
+    error = failed("forward", caught(lambda: trace(Written(refused))))
+    line = refused.__code__.co_firstlineno + 1
+    assert str(error).endswith(f"({__file__}:{line})")
+    assert "recorder" not in str(error)
+
+
+def test_what_the_tools_own_code_raises_is_the_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Call, "arg")  # so that the rule of a convolution raises
+    error = caught(lambda: check(nn.Conv2d(3, 4, 3), require=[]))
+    assert is_ours(error)
+    fault = failed("forward", error)
+    assert isinstance(fault, ToolFailedError)
+    assert fault.exit_code == ExitCode.TOOL_FAILED
+    assert str(fault).startswith("a fault of this tool: AttributeError: ")
+    assert str(fault).endswith("run it again with --debug, and report what that prints")
+    assert "Traceback" in fault.traceback
+
+
+def test_a_norm_over_the_batch_gets_a_hint() -> None:
+    model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3, track_running_stats=False))
+    assert "one sample is traced, and a norm takes its statistics over the batch" in check(model, require=[]).failed
