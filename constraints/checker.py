@@ -16,6 +16,7 @@ from constraints.errors import ConstraintError, UnusableInputError
 from constraints.faults import failed, is_ours
 from constraints.fixes import Fixes, suggest
 from constraints.inputs import Sizes, specs
+from constraints.last_pool import last_pool
 from constraints.metrics import Layer, Metrics
 from constraints.report import Report
 from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse_all
@@ -172,6 +173,9 @@ def _figures(model: nn.Module, traced: Trace, custom: Iterable[CustomMetric], st
     figures = traced.metrics.as_dict() | {m.name: m(model, traced) for m in custom}
     if stages is not None:
         figures |= {"stages": len(stages.convs_per_stage), "convs_per_stage": list(stages.convs_per_stage)}
+    figures["receptive_field_with_pool"] = min(traced.with_pool, default=None)
+    if pool := last_pool(traced.layers):
+        figures["before_last_pool"] = min(pool.field)
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
 
 
@@ -187,6 +191,7 @@ def _verdicts(
     verdicts = judge(constraints, figures, unknown=traced.unknown, responsible=responsible)
     if stages is not None:
         verdicts = tuple(_with_ends(v, stages, traced.layers) for v in verdicts)
+    verdicts = tuple(_with_pool(v, traced) for v in verdicts)
     return verdicts if question.classes is None else (*verdicts, _classes(traced, question.classes))
 
 
@@ -205,6 +210,18 @@ def _with_ends(verdict: Verdict, stages: Split, layers: tuple[Layer, ...]) -> Ve
     pools = [s.name for s in layers if "avg_pool" in s.op and s.stride and max(s.stride) > 1 and max(s.output[1:]) > 1]
     if pools and not verdict.ok:
         why += f"; average pools end no stage: {', '.join(pools)}"
+    return replace(verdict, why=why)
+
+
+def _with_pool(verdict: Verdict, traced: Trace) -> Verdict:
+    """A failing verdict with what the last pool does: its field, which does not count, or what it leaves out."""
+    why, pool = verdict.why, last_pool(traced.layers)
+    if verdict.ok or verdict.value is None:
+        return verdict
+    if verdict.name == "receptive_field" and traced.with_pool:
+        why += f"; {min(traced.with_pool):,} with the global pool, which does not count"
+    if verdict.name in {"receptive_field", "global_average_pools"} and pool and not traced.metrics.global_average_pools:
+        why += f"; {pool.words()} (before it the receptive field is {min(pool.field):,})"
     return replace(verdict, why=why)
 
 

@@ -36,6 +36,8 @@ class Trace:
     """How many rows one sample gives: 1, unless the network mixes the batch axis with others."""
     path: tuple[Place, ...]
     """The convolutions of the main path, from which the stages follow."""
+    with_pool: tuple[int, ...]
+    """The receptive field of the globally pooled unit, per axis, which decides nothing; empty without such a pool."""
     warnings: tuple[str, ...]
     unknown: Mapping[str, str]
     """Metric -> why it cannot be known; its value is ``None`` then."""
@@ -127,6 +129,7 @@ def _as_trace(summary: Summary, sample: Sample) -> Trace:
         output=summary.output,
         rows=summary.rows,
         path=summary.path,
+        with_pool=summary.with_pool,
         warnings=(*cut, *summary.warnings),
         unknown=summary.unknown,
         responsible=summary.responsible,

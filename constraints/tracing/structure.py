@@ -61,10 +61,14 @@ def linear_heads(outputs: Iterable[Value]) -> list[Call]:
     )
 
 
+def judged_by_pool(outputs: Sequence[Value]) -> list[Head]:
+    """The global poolings of which the last one's map is the one that is judged."""
+    return [h for h in global_pools(outputs) if h.is_last and h.kind in ("mean", "max", "sum")]
+
+
 def judged_map(outputs: Sequence[Value]) -> Value | None:
     """The last map before global pooling; where nothing is pooled globally, the last with all its spatial axes."""
-    pools = [h for h in global_pools(outputs) if h.is_last and h.kind in ("mean", "max", "sum")]
-    if pools:
+    if pools := judged_by_pool(outputs):
         return pools[-1].map
     maps = [v.flow.map for v in outputs if v.flow.map is not None]
     return max(maps, key=lambda m: m.index, default=None)

@@ -17,6 +17,7 @@ from constraints.tracing.remarks import remarks
 from constraints.tracing.structure import (
     distinct,
     global_pools,
+    judged_by_pool,
     judged_map,
     linear_heads,
     main_path,
@@ -49,6 +50,7 @@ class Summary:
     output: tuple[int, ...]
     rows: int
     path: tuple[Place, ...]
+    with_pool: tuple[int, ...]
     warnings: tuple[str, ...]
     unknown: Mapping[str, str]
     responsible: Mapping[str, tuple[str, ...]]
@@ -116,6 +118,7 @@ def summarise(known: Propagation) -> Summary:
         output=known.run.output[1:],
         rows=ending.rows(known.run.output),
         path=path,
+        with_pool=_with_pool(spatial) if field and judged_by_pool(values) else (),
         warnings=(*known.reasons, *remarks(known), *ending.warnings(known.run.output, calls)),
         unknown=unknown,
         responsible=responsible,
@@ -158,6 +161,11 @@ def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
     if not spatial or any(v.unknown for v in spatial):
         return None
     return tuple(v.size for v in spatial)
+
+
+def _with_pool(spatial: Sequence[View]) -> tuple[int, ...]:
+    """The field of all units of a map together, which a global pool of it sees."""
+    return tuple(round(v.size + (v.units - 1) * v.jump) for v in spatial)
 
 
 def _downsampled(known: Propagation, spatial: Sequence[View]) -> tuple[float, ...]:
