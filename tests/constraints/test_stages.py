@@ -64,6 +64,7 @@ def test_a_report_says_where_stages_end_and_what_ends_none() -> None:
     assert failed.metrics["stages"] == 2
     assert failed.constraints[0].why == (
         "2 is 3 below 5, must be == 5; convolutions of the stages: 3 up to 3 (stride), 1 after it; "
-        "with every dilated one as an end: 2 up to 1 (dilation), 1 up to 3 (stride), 1 after it; average pools end no stage: 2"
+        "with every dilated one as an end: 2 up to 1 (dilation), 1 up to 3 (stride), 1 after it; "
+        "average pools end no stage: 2"
     )
     assert check(net, require=["params > 1"], fixes=False).metrics["stages"] == 2
