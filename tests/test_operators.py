@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,8 @@ from constraints.rules import Constraint, judge, parse_all
 from nas.space.counting import exact_count
 from nas.space.counting.listing import list_feasible
 from nas.space.counting.relaxation import smallest
-from nas.space.uniform_draws import enumerate_all
-from tests.nas.space.counting.test_listing import small
-from tests.nas.space.staged import staged
+from tests.nas.space.counting.test_listing import known, small
+from tests.nas.space.staged import known_splits
 
 NEAR, APART = "~", "!~"
 """At most 2 from the limit; at least 3 from it."""
@@ -67,8 +67,8 @@ def test_of_several_entries_one_that_breaks_it_decides(op: str, entries: list[in
 )
 def test_bulk_verdicts_counts_and_listing(op: str, metric: str, limit: int) -> None:
     vector, one = small(), constraint(metric, op, limit)
-    rows = enumerate_all(vector)
-    found = [staged(vector.space.decode(vector.choices(row))) for row in rows]
+    rows, _ = known()
+    found = known_splits()
     keeps = [[all(plainly(one, n) for n in np.atleast_1d(f[metric]).tolist()) for f in several] for several in found]
     wanted = list(map(any, keeps))
     assert 0 < sum(wanted) < len(rows) or (metric, op) == ("stages", APART)  # none needs so many
@@ -90,11 +90,9 @@ def test_bulk_verdicts_counts_and_listing(op: str, metric: str, limit: int) -> N
 def test_the_smallest_relaxation(one: Constraint, rest: str, value: int | None) -> None:
     """The value of a network that breaks ``one`` alone which is nearest to one that passes."""
     vector, others = small(), parse_all([rest])
-    rows = enumerate_all(vector)
     values: list[Any] = [
         figures[one.metric]
-        for row in rows
-        for figures in staged(vector.space.decode(vector.choices(row)))
+        for figures in chain.from_iterable(known_splits())
         if all(c.holds(figures[c.metric]) for c in others)
     ]
     assert not any(plainly(one, n) for n in values)

@@ -26,8 +26,8 @@ def _document(path: Path) -> Mapping[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnusableInputError(f"cannot read constraints: {str(path)!r}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UnusableInputError(f"not TOML: {str(path)!r}: {error}") from error
+    except (ValueError, RecursionError) as error:  # digits by the thousand and deep nesting are no TOML errors
+        raise UnusableInputError(f"not TOML: {str(path)!r}: {error}: correct the line") from error
 
 
 def project(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
@@ -38,7 +38,7 @@ def project(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
     for place in (folder.resolve(), *folder.resolve().parents):
         path = place / "pyproject.toml"
         if path.is_file() and b"tool.nas" in path.read_bytes():
-            table = _document(path).get("tool", {}).get("nas", {})
+            table = _table(_document(path).get("tool", {}).get("nas", {}), "tool.nas", str(path))
             if found := {key: table[key] for key in (*_LISTS, "profiles") if key in table}:
                 return path, found
     return None
@@ -51,12 +51,12 @@ def expressions(document: Mapping[str, Any], source: str, profile: str | None = 
     plain number means equality, a list several rules for one metric), or either of them in
     ``[profiles.NAME]``.
     """
-    profiles = document.get("profiles", {})
+    profiles = _table(document.get("profiles", {}), "profiles", source)
     if profile is not None:
         if profile not in profiles:
             known = ", ".join(profiles) or "none"
             raise UnusableInputError(f"no such profile in {source}: {profile!r}: it has {known}")
-        document = profiles[profile]
+        document = _table(profiles[profile], f"profiles.{profile}", source)
     found = _read({k: v for k, v in document.items() if k != "profiles"}, source)
     if not found:
         hint = f"choose one with --profile: {', '.join(profiles)}" if profiles else 'write require = ["params < 200k"]'
@@ -80,6 +80,12 @@ def chosen(
         return (*expressions(found[1], f"[tool.nas] of {found[0]}", profile), *require)
     asked = (*(read_constraints(file, profile) if file else ()), *require)
     return asked or ASSIGNMENT
+
+
+def _table(value: Any, key: str, source: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UnusableInputError(f"not a table in {source}: {key} = {value!r}: write [{key}]")
+    return value
 
 
 def _read(table: Any, source: str) -> tuple[str, ...]:

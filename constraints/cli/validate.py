@@ -97,9 +97,8 @@ def _request(options: Options, target: Target) -> Request:
     """The options as values; the file is read, and not run."""
     tree = read_source(target)
     folder = target.file.parent if target.file else Path()
-    require = chosen(options.require, options.constraints, options.profile, folder)
-    if (names := possible_metrics(tree)) is not None:
-        parse_all(require, names)
+    asked = chosen(options.require, options.constraints, options.profile, folder)
+    require = parse_all(asked, possible_metrics(tree))
     augmentation = parse_target(options.augmentation, needs_name=True) if options.augmentation else None
     if augmentation:
         read_source(augmentation)

@@ -27,7 +27,7 @@ from constraints.checker import Question, definition, examined
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
 from constraints.faults import failed, hands_over
 from constraints.report import Report
-from constraints.rules import Verdict, parse_all
+from constraints.rules import Verdict, check_metric
 from constraints.sandbox.choice import is_module_class, only_model
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.pipelines import is_torchvision, pipelines_in, remembered
@@ -104,11 +104,12 @@ def answer(request: Request, send: Send) -> Report:
 def _checked(request: Request, loader: Loader, send: Send) -> Report:
     thing, module, target = _load(request.target, "import", loader, send)
     metrics = found_in(vars(module))
-    constraints = parse_all(request.require, [m.name for m in metrics])
+    for constraint in request.require:
+        check_metric(constraint, [m.name for m in metrics])
     model = _model(target, thing, request.arguments, loader, send)
     question = Question(
         input_size=request.inputs,
-        require=constraints,
+        require=request.require,
         metrics=metrics,
         classes=request.classes,
         verify=request.verify,

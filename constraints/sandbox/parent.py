@@ -57,7 +57,7 @@ class Sandbox:
         short.
         """
         found, printed = self.run(request.job())
-        report = Report.from_dict(found["report"])
+        report = Report.from_dict(found["report"], request.require)
         if cut := found.get("cut"):
             report = replace(report, warnings=(*report.warnings, cut))
         return Outcome(report=report, printed=printed)

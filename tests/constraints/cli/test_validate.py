@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +14,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from constraints import rules
 from constraints.cli.validate import Options, validate_targets
 from constraints.errors import UnusableInputError
+from constraints.rules import Constraint, parse
+from constraints.sandbox.child import check_target
+from constraints.sandbox.parent import Sandbox
+from constraints.sandbox.request import Job
 from tests.engines import one_sandbox, validate_in_this_process
 
 NET = """import torch.nn as nn
@@ -173,3 +180,24 @@ def test_constraints_of_the_project_are_those_of_the_nearest_table(
     (here / "pyproject.toml").write_text("[tool.nas\n")
     with pytest.raises(UnusableInputError, match=r"not TOML: .*pyproject"):
         validate_targets(several("models/small_net.py", require=[]))
+
+
+def test_both_sides_parse_an_expression_once(
+    net: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parsed: Counter[str] = Counter()
+
+    def counted(expression: str, *known: Any) -> Constraint:
+        parsed[expression] += 1
+        return parse(expression, *known)
+
+    def in_this_process(_: Sandbox, job: Job) -> tuple[Any, str]:
+        return check_target(Job.begin(job.to_line(os.environ)).arguments, lambda line: None), ""
+
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(rules, "parse", counted)
+    monkeypatch.setattr(Sandbox, "run", in_this_process)
+    require = ["params == 70", "receptive_field > 1", "layers > 9"]
+    assert validate_targets(request(net, require=require)) == 1
+    assert parsed == Counter(dict.fromkeys(require, 2))
+    assert "the receptive field passes 1 in layer 0" in capsys.readouterr().out  # which the table asks a verdict for

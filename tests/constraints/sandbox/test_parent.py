@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.rules import parse_all
 from constraints.sandbox.guarded import MARK
 from constraints.sandbox.parent import Outcome, Sandbox, check_file
 from constraints.sandbox.request import Limits, Request, Target
@@ -55,7 +56,7 @@ def request(folder: Path, code: str, limits: Limits = LIMITS) -> Request:
     file = folder / "net.py"
     file.write_text(code + NET)
     target = Target(text=f"{file}:Net", file=file, module="", name="Net")
-    return Request(target=target, require=("params > 1",), limits=limits)
+    return Request(target=target, require=parse_all(["params > 1"]), limits=limits)
 
 
 def strays() -> list[str]:
@@ -161,7 +162,7 @@ def test_what_is_known_when_the_time_is_over_is_reported(tmp_path: Path, sandbox
     file = tmp_path / "net.py"
     file.write_text(NET.replace("return self", hanging) + "    calls = 0\n")
     target = Target(text=f"{file}:Net", file=file, module="", name="Net")
-    outcome = sandbox.check(Request(target=target, require=("params > 1k",), limits=Limits(seconds=3)))
+    outcome = sandbox.check(Request(target=target, require=parse_all(["params > 1k"]), limits=Limits(seconds=3)))
     assert outcome.report.metrics["macs"] == 30 * 30 * 27 * 8
     assert not outcome.report.ok
     why = "the model's code took too long at the search for fixes: 3 s: raise --timeout"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import chain, combinations
 from typing import Any
 
@@ -10,6 +11,7 @@ from constraints.rules import Constraint
 from constraints.stages import Place
 from nas.architecture.spec import Architecture
 from nas.space.analytic import body, metrics
+from tests.nas.space.counting.test_listing import known, small
 
 STRUCTURE = ("stages", "convs_per_stage")
 
@@ -34,6 +36,13 @@ def staged(network: Architecture) -> list[dict[str, Any]]:
     figures = metrics(network).as_dict()
     found = splits(body(network).path)
     return [{**figures, "stages": len(stages), "convs_per_stage": stages} for stages in found]
+
+
+@cache
+def known_splits() -> tuple[list[dict[str, Any]], ...]:
+    """``staged`` of every encoding of ``small``."""
+    vector, (rows, _) = small(), known()
+    return tuple(staged(vector.space.decode(vector.choices(row))) for row in rows)
 
 
 def keeps(network: Architecture, constraints: Sequence[Constraint]) -> list[bool]:
