@@ -77,7 +77,7 @@ def story(study: optuna.Study) -> list[tuple[int, str, str, dict[int, float]]]:
 def test_two_searches_with_one_seed_agree_and_an_interrupted_one_too(engine: Any, feed: Feed, tmp_path: Path) -> None:
     studies = [optuna.create_study(direction="maximize") for _ in range(3)]
     for i in (0, 1):
-        summary = driver_of(studies[i], engine, feed, tmp_path / str(i), epochs=3).run()
+        summary = driver_of(studies[i], engine, feed, tmp_path / str(i), epochs=4).run()
         assert summary.ended == "every trial of the budget is done"
     ticks = 0
 
@@ -88,7 +88,7 @@ def test_two_searches_with_one_seed_agree_and_an_interrupted_one_too(engine: Any
             raise KeyboardInterrupt
 
     for _ in range(10):
-        driver = driver_of(studies[2], engine, feed, tmp_path / "2", epochs=3)
+        driver = driver_of(studies[2], engine, feed, tmp_path / "2", epochs=4)
         driver.observe = interrupt
         try:
             driver.run()
@@ -197,7 +197,7 @@ def test_a_network_that_diverges_fails_with_its_reason_and_the_search_continues(
 
 def test_a_trial_whose_folder_is_gone_is_trained_anew_and_says_so(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
-    driver = driver_of(study, engine, feed, tmp_path / "a", trials=1, epochs=3)
+    driver = driver_of(study, engine, feed, tmp_path / "a", trials=1, epochs=4)
 
     def stop(_: Driver) -> None:
         raise KeyboardInterrupt
@@ -206,7 +206,7 @@ def test_a_trial_whose_folder_is_gone_is_trained_anew_and_says_so(engine: Any, f
     with pytest.raises(KeyboardInterrupt):
         driver.run()
     assert len(study.trials[0].intermediate_values) == 2
-    again = driver_of(study, engine, feed, tmp_path / "b", trials=1, epochs=3)
+    again = driver_of(study, engine, feed, tmp_path / "b", trials=1, epochs=4)
     again.run()
     folder = tmp_path / "b" / "trial-00000"
     assert again.notes == [f"trial 0 is trained anew: its 2 finished epochs are not in {folder}"]
@@ -281,7 +281,7 @@ def test_a_clock_set_forth_and_back_changes_nothing(
     engine: Any, feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = optuna.create_study(direction="maximize")
-    driver_of(undisturbed, engine, feed, tmp_path / "a", trials=2, epochs=3).run()
+    driver_of(undisturbed, engine, feed, tmp_path / "a", trials=2, epochs=4).run()
     years, now = cycle((0, -20, 20)), time.time
 
     class Jumping(datetime):
@@ -293,7 +293,7 @@ def test_a_clock_set_forth_and_back_changes_nothing(
     monkeypatch.setattr("optuna.storages.journal._storage.datetime", Jumping)
     storage = open_storage(str(tmp_path / "journal.log"), write=True)
     study = optuna.create_study(storage=storage, direction="maximize")
-    summary = driver_of(study, engine, feed, tmp_path / "b", trials=2, epochs=3).run()
+    summary = driver_of(study, engine, feed, tmp_path / "b", trials=2, epochs=4).run()
     assert summary.ended == "every trial of the budget is done"
     assert story(study) == story(undisturbed)
     started = [t.datetime_start.year for t in study.trials if t.datetime_start]
@@ -341,7 +341,7 @@ def test_time_spent_in_mid_training_leaves_a_trial_that_the_next_launch_ends(
     engine: Any, feed: Feed, tmp_path: Path
 ) -> None:
     study = optuna.create_study(direction="maximize")
-    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=3)
+    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=4)
 
     def age(driver: Driver) -> None:
         driver.started -= driver.budget.seconds
@@ -350,7 +350,7 @@ def test_time_spent_in_mid_training_leaves_a_trial_that_the_next_launch_ends(
     summary = driver.run()
     assert (summary.ended, summary.unfinished, summary.best) == ("the time is spent", 1, None)
     assert [(t.state, len(t.intermediate_values)) for t in study.trials] == [(TrialState.RUNNING, 2)]
-    again = driver_of(study, engine, feed, tmp_path, trials=1, epochs=3).run()
+    again = driver_of(study, engine, feed, tmp_path, trials=1, epochs=4).run()
     assert (again.ended, again.unfinished) == ("every trial of the budget is done", 0)
     assert [t.state for t in study.trials] == [TrialState.COMPLETE]
 
@@ -358,7 +358,7 @@ def test_time_spent_in_mid_training_leaves_a_trial_that_the_next_launch_ends(
 def test_accuracy_against_parameters_makes_a_study_of_two_directions(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     objectives = Objectives(("params",))
-    driver = driver_of(study, engine, feed, tmp_path, trials=4, epochs=3, objectives=objectives)
+    driver = driver_of(study, engine, feed, tmp_path, trials=4, epochs=4, objectives=objectives)
     summary = driver.run()
     complete = [t for t in study.trials if t.state == TrialState.COMPLETE]
     assert complete
@@ -369,7 +369,7 @@ def test_accuracy_against_parameters_makes_a_study_of_two_directions(engine: Any
 
 def test_who_waits_at_a_rung_waits_on_in_the_next_launch(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
-    driver = driver_of(study, engine, feed, tmp_path, trials=3, epochs=3)
+    driver = driver_of(study, engine, feed, tmp_path, trials=3, epochs=4)
 
     def stop_at_two(driver: Driver) -> None:
         if len(driver.paused) == 1 and len(study.trials) == 1:
@@ -378,7 +378,7 @@ def test_who_waits_at_a_rung_waits_on_in_the_next_launch(engine: Any, feed: Feed
     driver.observe = stop_at_two
     with pytest.raises(KeyboardInterrupt):
         driver.run()
-    again = driver_of(study, engine, feed, tmp_path, trials=3, epochs=3)
+    again = driver_of(study, engine, feed, tmp_path, trials=3, epochs=4)
     seen: list[dict[int, int]] = []
     again.observe = lambda driver: seen.append({n: len(c.curve) for n, c in driver.paused.items()})
     again.run()
@@ -389,7 +389,7 @@ def test_who_waits_at_a_rung_waits_on_in_the_next_launch(engine: Any, feed: Feed
 def test_a_search_that_met_its_target_leaves_nothing_running(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
     budget: dict[str, Any] = {"target": 0.0001, "stop_at_target": True}
-    driver = driver_of(study, engine, feed, tmp_path, trials=9, epochs=3, **budget)
+    driver = driver_of(study, engine, feed, tmp_path, trials=9, epochs=4, **budget)
     assert driver.run().unfinished == 0
     ends = [(t.state, t.user_attrs.get(REASON, "")) for t in study.trials]
     assert (TrialState.PRUNED, "the search met its target") in ends
