@@ -326,7 +326,7 @@ class _Linearised(TorchFunctionMode):
             return args[0] if args else kwargs["input"]
         if name == "_set_grad_enabled":
             return None  # a forward pass that is written without gradients is measured all the same
-        if func is _DATA or name == "detach":
+        if func == _DATA or name == "detach":
             return args[0]  # what is written to it is written to the tensor
         if name in _SUBSTITUTES:
             return _SUBSTITUTES[name](func, args, kwargs)
