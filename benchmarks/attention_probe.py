@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from constraints.gradient_probe import _Linearised, _positive
+from constraints.gradient_probe import _Linearised, positive
 
 Shape = tuple[int, ...]
 Build = Callable[[tuple[int, int]], nn.Module]
@@ -156,7 +156,7 @@ def probe(build: Build, across: int, length: int, features: Features, has_phases
         [[n != m for n, m in zip(s, t, strict=True)] for s, t in zip(few, many, strict=True)]
         for (_, few), (_, many) in zip(shorter, longer, strict=True)
     ]
-    model = _positive(build((across, length)))
+    model = positive(build((across, length)))
     sample = torch.ones(1, 3, across, length, dtype=torch.float64, requires_grad=True)
     with _Aside(grown):
         out = features(model, sample)
