@@ -206,7 +206,7 @@ def confirm(  # noqa: PLR0917
 @app.command(epilog="Example: uv run search.py export best --to net.py")
 def export(  # noqa: PLR0917
     trial: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")],
-    to: Annotated[Path, typer.Option(metavar="FILE", help="ends with .py, .onnx, .pt2 or .safetensors")],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="ends with .py, .onnx, ...; any other ending names all")],
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
     data: Annotated[str | None, typer.Option(help="where the study's data is now")] = None,

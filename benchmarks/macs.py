@@ -72,14 +72,14 @@ def _counted(names: list[str], quick: bool, is_shown: bool) -> list[Row]:
 def _compared(name: str) -> Row:
     model, size = built(name).eval(), input_size(name)
     traced = trace(model, size).metrics.macs
-    by_fvcore, left_out = _by_fvcore(model, size)
+    count, left_out = by_fvcore(model, size)
     attention, weights = _in_attention(model, size), _of_weights(model)
     note = f"fvcore leaves out {', '.join(left_out)}" if left_out else ""
-    counts = {"traced": traced, "fvcore": by_fvcore, "attention": attention, "weights": weights}
-    return {"name": name, **counts, "unexplained": traced - (by_fvcore + attention - weights), "note": note}
+    counts = {"traced": traced, "fvcore": count, "attention": attention, "weights": weights}
+    return {"name": name, **counts, "unexplained": traced - (count + attention - weights), "note": note}
 
 
-def _by_fvcore(model: nn.Module, size: tuple[int, ...]) -> tuple[int, list[str]]:
+def by_fvcore(model: nn.Module, size: tuple[int, ...]) -> tuple[int, list[str]]:
     """Its count of products, and the products among the operations that it does not know."""
     analysis = FlopCountAnalysis(model, torch.zeros(1, *size))
     analysis.set_op_handle("aten::einsum", _einsum)

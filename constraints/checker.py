@@ -27,7 +27,7 @@ from constraints.verify import verify as with_probe
 def check(
     model: nn.Module,
     input_size: Sizes = (3, 32, 32),
-    require: Iterable[str | Constraint] | None = None,
+    require: str | Iterable[str | Constraint] | None = None,
     *,
     input_data: Any = None,
     metrics: Iterable[CustomMetric] = (),
@@ -65,7 +65,7 @@ class Question:
 
     input_size: Sizes
     input_data: Any = None
-    require: Iterable[str | Constraint] | None = None
+    require: str | Iterable[str | Constraint] | None = None
     metrics: tuple[CustomMetric, ...] = ()
     classes: int | None = None
     verify: bool = False
@@ -80,7 +80,8 @@ def examined(model: nn.Module, question: Question) -> Iterator[Report]:
     First what the probe confirms, then one fix after the other.
     """
     model = _module(model)
-    constraints = parse_all(_several(question.require), [m.name for m in question.metrics])
+    require = ASSIGNMENT if question.require is None else question.require
+    constraints = parse_all(require, [m.name for m in question.metrics])
 
     def judged(candidate: nn.Module) -> tuple[Trace, tuple[Verdict, ...]]:
         traced = trace(candidate, question.input_size, input_data=question.input_data)
@@ -157,12 +158,6 @@ def definition(thing: Any) -> tuple[str, int] | None:
         return inspect.getsourcefile(thing) or "", inspect.getsourcelines(thing)[1]
     except (OSError, TypeError):
         return None
-
-
-def _several(require: Iterable[str | Constraint] | None) -> Iterable[str | Constraint]:
-    if require is None:
-        return ASSIGNMENT
-    return (require,) if isinstance(require, str) else require
 
 
 def _figures(model: nn.Module, traced: Trace, custom: Iterable[CustomMetric]) -> dict[str, Any]:

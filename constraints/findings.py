@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Self
 
 from constraints.inputs import InputSpec
 from constraints.metrics import Layer
-from constraints.rules import Verdict
+from constraints.rules import Constraint, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,8 @@ class Findings:
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """Read back what ``to_dict`` wrote."""
+    def from_dict(cls, document: Mapping[str, Any], constraints: Sequence[Constraint] = ()) -> Self:
+        """Read back what ``to_dict`` wrote; the verdicts keep those of ``constraints`` that they are on."""
         place = document["location"]
         return cls(
             target=document["target"],
@@ -92,7 +92,7 @@ class Findings:
             inputs=tuple(map(InputSpec.from_dict, document["inputs"])),
             output=tuple(document["output"]),
             metrics=MappingProxyType(document["metrics"]),
-            constraints=tuple(Verdict.from_dict(v) for v in document["constraints"]),
+            constraints=tuple(Verdict.from_dict(v, constraints) for v in document["constraints"]),
             layers=tuple(Layer(**_tuples(layer)) for layer in document["layers"]),
             warnings=tuple(document["warnings"]),
             verified=document["verified"],

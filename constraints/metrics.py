@@ -7,33 +7,69 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 
-def _figure(definition: str, unit: str = "") -> Any:
-    return field(metadata={"definition": definition, "unit": unit})
+def _metric(definition: str, *details: str, unit: str = "") -> Any:
+    return field(metadata={"definition": definition, "details": ". ".join(details), "unit": unit})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """Every metric of one network for one input sample; ``None`` where a metric cannot be known."""
+    """Every metric of one network for one input sample; ``None`` where a metric cannot be known.
 
-    params: int = _figure("every registered parameter once, called or not")
-    trainable_params: int = _figure("the parameters that require a gradient")
-    macs: int = _figure("multiply-accumulates of one sample in convolutions and matrix products, bias not counted")
-    receptive_field: int | None = _figure("the smaller side of receptive_field_hw", "px")
-    receptive_field_hw: tuple[int, ...] | None = _figure(
-        "what a unit of the last map before global pooling sees, per spatial axis, not clipped", "px"
+    ``python -m tests.published`` writes the table of docs/metrics.md and the metrics of report.schema.json from here.
+    """
+
+    params: int = _metric(
+        "every registered parameter once, called or not",
+        "A shared module counts once",
+        "A parameter that the forward pass never uses is named in `warnings`",
     )
-    global_context: bool | None = _figure("some unit also sees the whole map through a gate or an attention")
-    convs: int = _figure("convolution layers that were called, each once")
-    dilated_convs: int = _figure("convolutions whose dilation exceeds 1 on an axis where the kernel exceeds 1")
-    depthwise_convs: int = _figure("convolutions with groups == in_channels > 1")
-    depthwise_separable_convs: int = _figure("depthwise ones that reach a pointwise one through nothing that mixes")
-    global_average_pools: int = _figure("averages over the whole map, in any form")
-    max_pools: int = _figure("spatial maxima, in any form")
-    fully_connected: int = _figure("linear layers after the global pool")
-    stages: int = _figure("parts of the main path, each ended by a strided (or, where none is, a dilated) convolution")
-    convs_per_stage: tuple[int, ...] = _figure("convolutions of each stage, a depthwise-separable pair as one")
-    downsampled_by: tuple[int, ...] | None = _figure("input size over the size of the map of receptive_field")
-    peak_activation_bytes: int = _figure("largest sum of tensors alive at once in a float32 forward pass", "B")
+    trainable_params: int = _metric("the parameters that require a gradient")
+    macs: int = _metric(
+        "multiply-accumulates of one sample in convolutions and matrix products, bias not counted",
+        "Products of weights alone, which no sample enters, are not counted",
+    )
+    receptive_field: int | None = _metric("the smaller side of receptive_field_hw", unit="px")
+    receptive_field_hw: tuple[int, ...] | None = _metric(
+        "the theoretical receptive field of a unit of the last feature map before global pooling, per spatial axis",
+        "Where nothing is pooled globally, it is of the last map with two spatial axes",
+        "Where units differ, as after transposed convolutions and interpolation, the largest interior one counts",
+        "Branches that meet take the hull of what they see",
+        "It is not clipped at the image's border",
+        unit="px",
+    )
+    global_context: bool | None = _metric(
+        "some unit also sees the whole map through a gate or an attention",
+        "A gate (a globally pooled value that only scales or shifts a map) neither enlarges the receptive field, nor "
+        "ends it, nor counts as a global average pool",
+    )
+    convs: int = _metric("convolution layers that were called, each once")
+    dilated_convs: int = _metric("convolutions whose dilation exceeds 1 on an axis where the kernel exceeds 1")
+    depthwise_convs: int = _metric("convolutions with groups == in_channels > 1", "Any multiplier counts")
+    depthwise_separable_convs: int = _metric(
+        "depthwise ones that reach a pointwise one through nothing that mixes",
+        "Pointwise is a 1x1, groups = 1 convolution, or a linear layer over channels; norms, activations, dropout, "
+        "concatenation, permutes and identities do not mix",
+    )
+    global_average_pools: int = _metric(
+        "averages over the whole map, in any form",
+        "A module, a functional call, a mean over both spatial axes, an average pool as large as the map",
+    )
+    max_pools: int = _metric("spatial maxima, in any form", "Global ones count too")
+    fully_connected: int = _metric("linear layers after the global pool")
+    stages: int = _metric(
+        "parts of the main path, each ended by a strided (or, where none is, a dilated) convolution",
+        "Spatial (larger than 1x1) convolutions after the last one make one more",
+    )
+    convs_per_stage: tuple[int, ...] = _metric(
+        "convolutions of each stage, a depthwise-separable pair as one",
+        "The pair is in the stage of its depthwise part",
+    )
+    downsampled_by: tuple[float, ...] | None = _metric("input size over the size of the map of receptive_field")
+    peak_activation_bytes: int = _metric(
+        "largest sum of tensors alive at once in a float32 forward pass",
+        "Input and output are included, weights are not",
+        unit="B",
+    )
 
     def as_dict(self) -> dict[str, Any]:
         """The metrics by name, tuples as lists, ready for JSON."""

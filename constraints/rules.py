@@ -141,7 +141,7 @@ class Verdict:
     layers: tuple[str, ...] = ()
     """Names of the layers that the metric counts or is about."""
     constraint: Constraint | None = field(default=None, compare=False, repr=False)
-    """The constraint itself, where ``expr`` is one; no part of the JSON."""
+    """The constraint that was judged; None for a rule in words, and where only the JSON is known."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
@@ -150,12 +150,9 @@ class Verdict:
         return {**fields, "value": value, "fix": list(self.fix), "layers": list(self.layers)}
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Verdict:
-        """Read back what ``as_dict`` wrote, with its constraint, where ``expr`` is one."""
-        try:
-            constraint = parse(fields["expr"], [fields["name"]])
-        except UnusableInputError:  # an augmentation's rule in words, say
-            constraint = None
+    def from_dict(cls, fields: Mapping[str, Any], constraints: Iterable[Constraint] = ()) -> Verdict:
+        """Read back what ``as_dict`` wrote, with that of ``constraints`` whose text ``expr`` is."""
+        constraint = next((c for c in constraints if c.expr == fields["expr"]), None)
         lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
         return cls(**{**fields, **lists}, constraint=constraint)
 
@@ -164,28 +161,44 @@ class Verdict:
         return self.as_dict()[key]
 
 
-def parse(expression: str, known: Iterable[str] = ()) -> Constraint:
-    """Read ``METRIC OP VALUE``; ``known`` names metrics beside the built-in ones.
+def parse(expression: str, known: Iterable[str] | None = ()) -> Constraint:
+    """Read ``METRIC OP VALUE``; ``known`` names metrics beside the built-in ones, None leaves the name to be checked.
 
     VALUE is a decimal number with an optional suffix k, M or G (thousands, millions, billions), kept exactly,
     or ``true`` or ``false``. Raises UnusableInputError on a malformed expression, a number past 10^30, or an
     unknown metric, naming the nearest ones.
     """
-    match = _EXPRESSION.fullmatch(expression)
+    match = _EXPRESSION.fullmatch(expression) if isinstance(expression, str) else None
     if match is None:
         raise UnusableInputError(
             f"not a constraint: {expression!r}: write METRIC OP VALUE, for example 'params < 200k' "
             f"(OP is one of {' '.join(_OPERATORS)})"
         )
+    constraint = Constraint(metric=match["metric"], op=match["op"], limit=_limit(match, expression))
+    if known is not None:
+        check_metric(constraint, known)
+    return constraint
+
+
+def check_metric(constraint: Constraint, known: Iterable[str]) -> None:
+    """Raise UnusableInputError where the metric is neither built in nor one of ``known``, naming the nearest ones."""
     names = [*Metrics.definitions(), *known]
-    if match["metric"] not in names:
-        raise UnusableInputError(f"unknown metric: {match['metric']!r}: {_nearest(match['metric'], names)}")
-    return Constraint(metric=match["metric"], op=match["op"], limit=_limit(match, expression))
+    if constraint.metric not in names:
+        raise UnusableInputError(f"unknown metric: {constraint.metric!r}: {_nearest(constraint.metric, names)}")
 
 
-def parse_all(expressions: Iterable[str | Constraint], known: Iterable[str] = ()) -> tuple[Constraint, ...]:
-    """Parse several expressions, in order; what is a constraint already stays as it is."""
-    known = tuple(known)
+def parse_all(
+    expressions: str | Constraint | Iterable[str | Constraint], known: Iterable[str] | None = ()
+) -> tuple[Constraint, ...]:
+    """Parse one or several expressions, in order; what is a constraint already stays as it is.
+
+    Raises UnusableInputError as ``parse`` does, and for what holds no expressions at all.
+    """
+    if isinstance(expressions, (str, Constraint)):
+        expressions = (expressions,)
+    if not isinstance(expressions, Iterable):
+        raise UnusableInputError(f"no constraints: {expressions!r}: give expressions such as 'params < 200k'")
+    known = None if known is None else tuple(known)
     return tuple(e if isinstance(e, Constraint) else parse(e, known) for e in expressions)
 
 

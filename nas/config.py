@@ -13,10 +13,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from constraints.cli.options import read_seconds
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse
+from nas.defaults import STORAGE
 from nas.toml import read_toml, validated
 
 DEFAULT_TARGET = 0.85
-DEFAULT_STORAGE = "runs/journal.log"
 
 
 def _seconds(value: Any) -> Any:
@@ -33,8 +33,14 @@ def _constraint(text: str) -> str:
         raise ValueError(str(error)) from None
 
 
+def _path(text: str) -> str:
+    if "\0" in text or not text.strip():
+        raise ValueError("give a path, or a database's URL")
+    return text
+
+
 def _folder_name(text: str) -> str:
-    if not text.strip() or "/" in text or text in {".", ".."}:
+    if not text.strip() or "/" in text or "\0" in text or text in {".", ".."}:
         raise ValueError("give a name without slashes")
     return text
 
@@ -60,7 +66,7 @@ class LaunchConfig(BaseModel):
     space: str = "assignment"
     data: str = "auto"
     study: Annotated[str, AfterValidator(_folder_name)] = "search"
-    storage: str = DEFAULT_STORAGE
+    storage: Annotated[str, AfterValidator(_path)] = STORAGE
     trials: int = Field(default=30, ge=1)
     timeout: Duration = 3600.0
     """Seconds of this launch."""

@@ -19,7 +19,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnusableInputError(f"cannot read {path}: {error.strerror}: give the path of a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # digits by the thousand and deep nesting are no TOML errors
         raise UnusableInputError(f"{path} is not TOML: {error}: correct the line") from None
 
 

@@ -11,12 +11,10 @@ from torch import nn
 from constraints import check, rules
 from constraints.intervals import Interval
 from constraints.rules import Constraint, judge, parse_all
-from nas.space.analytic import metrics
 from nas.space.counting import exact_count
 from nas.space.counting.listing import list_feasible
 from nas.space.counting.relaxation import smallest
-from nas.space.uniform_draws import enumerate_all
-from tests.nas.space.counting.test_listing import small
+from tests.nas.space.counting.test_listing import known, small
 
 NEAR, APART = "~", "!~"
 """At most 2 from the limit; at least 3 from it."""
@@ -67,8 +65,7 @@ def test_of_several_entries_one_that_breaks_it_decides(op: str, entries: list[in
 )
 def test_bulk_verdicts_counts_and_listing(op: str, metric: str, limit: int) -> None:
     vector, one = small(), constraint(metric, op, limit)
-    rows = enumerate_all(vector)
-    found = [metrics(vector.space.decode(vector.choices(row))) for row in rows]
+    rows, found = known()
     wanted = [all(plainly(one, n) for n in np.atleast_1d(getattr(m, metric)).tolist()) for m in found]
     assert 0 < sum(wanted) < len(rows)
     assert vector.feasible(rows, [one]).tolist() == wanted
@@ -89,11 +86,8 @@ def test_bulk_verdicts_counts_and_listing(op: str, metric: str, limit: int) -> N
 def test_the_smallest_relaxation(one: Constraint, rest: str, value: int | None) -> None:
     """The value of a network that breaks ``one`` alone which is nearest to one that passes."""
     vector, others = small(), parse_all([rest])
-    rows = enumerate_all(vector)
-    values: list[Any] = [
-        getattr(metrics(vector.space.decode(vector.choices(row))), one.metric)
-        for row in rows[vector.feasible(rows, others)]
-    ]
+    rows, networks = known()
+    values: list[Any] = [getattr(networks[i], one.metric) for i in np.flatnonzero(vector.feasible(rows, others))]
     assert not any(plainly(one, n) for n in values)
     found = smallest(vector, [one, *others])
     assert found is not None

@@ -242,7 +242,13 @@ def leases(database: str) -> int:
 
 
 def test_a_second_machine_takes_over_and_the_first_one_writes_no_more(
-    here: Path, few: tuple[str, ...], start: Callable[..., Process], database: str, capsys: Captured
+    here: Path,
+    few: tuple[str, ...],
+    start: Callable[..., Process],
+    database: str,
+    capsys: Captured,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     one, two = (here / "one", here / "two")
@@ -284,9 +290,10 @@ def test_a_second_machine_takes_over_and_the_first_one_writes_no_more(
         stored = after[number][2]
         assert stored == curve[: len(stored)]
 
-    rest = (*few, "--storage", database, "--trials", str(len(after)), "--format", "json")
-    last = start(*rest, folder=two)
-    rows = json.loads(last.communicate()[0])["rows"]
+    capsys.readouterr()
+    monkeypatch.chdir(two)
+    search.run([*few, "--storage", database, "--trials", str(len(after)), "--format", "json"])
+    rows = json.loads(capsys.readouterr().out)["rows"]
     assert {row["state"] for row in rows} <= {"complete", "pruned"}
     ended = trials_of(database)
     assert list(ended) == list(range(len(after)))
@@ -295,13 +302,18 @@ def test_a_second_machine_takes_over_and_the_first_one_writes_no_more(
 
 
 def test_a_server_stopped_and_started_in_mid_search_changes_nothing(
-    here: Path, few: tuple[str, ...], start: Callable[..., Process], postgresql: Any
+    here: Path,
+    few: tuple[str, ...],
+    start: Callable[..., Process],
+    postgresql: Any,
+    capsys: Captured,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     short = (*few, "--workers", "1", "--trials", "3", "--format", "json", "--storage")
     (here / "one").mkdir()
     (here / "two").mkdir()
     process = start(*short, postgresql.new_database(), folder=here / "one")
-    undisturbed = start(*short, "runs/journal.log", folder=here / "two")
     wait_for_epochs(process, 1)
     postgresql.stop()
     try:
@@ -313,7 +325,9 @@ def test_a_server_stopped_and_started_in_mid_search_changes_nothing(
     assert process.returncode == 0, err
     board = json.loads(out)
     assert {row["state"] for row in board["rows"]} <= {"complete", "pruned"}
-    assert story(board) == story(json.loads(undisturbed.communicate()[0]))
+    monkeypatch.chdir(here / "two")
+    assert search.run([*short, "runs/journal.log"]) == 0
+    assert story(board) == story(json.loads(capsys.readouterr().out)), "as if nothing had happened"
     assert losses(here / "one") == losses(here / "two")
 
 

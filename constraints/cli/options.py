@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import tomllib
@@ -66,10 +67,16 @@ def read_arguments(pairs: list[str]) -> dict[str, Any]:
 def _toml(value: str, pair: str) -> Any:
     try:
         document = tomllib.loads(f"value = {value}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # a number of thousands of digits, and very deep nesting, are no TOML errors
         document = {}
     if set(document) != {"value"}:
         raise UnusableInputError(f"not a TOML value: {pair!r}: a text needs its quotes, for example name='\"relu\"'")
+    try:
+        json.dumps(document)  # as the value travels to the process that runs the user's code
+    except TypeError:
+        raise UnusableInputError(
+            f"not a value for an argument: {pair!r}: write a date or a time as text, for example day='\"2026-01-31\"'"
+        ) from None
     return document["value"]
 
 

@@ -22,8 +22,8 @@ def read_constraints(path: Path, profile: str | None = None) -> tuple[str, ...]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnusableInputError(f"cannot read constraints: {str(path)!r}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UnusableInputError(f"not TOML: {str(path)!r}: {error}") from error
+    except (ValueError, RecursionError) as error:  # digits by the thousand and deep nesting are no TOML errors
+        raise UnusableInputError(f"not TOML: {str(path)!r}: {error}: correct the line") from error
     return expressions(document, str(path), profile)
 
 
@@ -34,12 +34,12 @@ def expressions(document: Mapping[str, Any], source: str, profile: str | None = 
     plain number means equality, a list several rules for one metric), or either of them in
     ``[profiles.NAME]``.
     """
-    profiles = document.get("profiles", {})
+    profiles = _table(document.get("profiles", {}), "profiles", source)
     if profile is not None:
         if profile not in profiles:
             known = ", ".join(profiles) or "none"
             raise UnusableInputError(f"no such profile in {source}: {profile!r}: it has {known}")
-        document = profiles[profile]
+        document = _table(profiles[profile], f"profiles.{profile}", source)
     found = _read({k: v for k, v in document.items() if k != "profiles"}, source)
     if not found:
         hint = f"choose one with --profile: {', '.join(profiles)}" if profiles else 'write require = ["params < 200k"]'
@@ -53,6 +53,12 @@ def chosen(require: list[str], file: Path | None, profile: str | None) -> tuple[
         raise UnusableInputError(f"no file for profile {profile!r}: give --constraints FILE.toml too")
     asked = (*(read_constraints(file, profile) if file else ()), *require)
     return asked or ASSIGNMENT
+
+
+def _table(value: Any, key: str, source: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UnusableInputError(f"not a table in {source}: {key} = {value!r}: write [{key}]")
+    return value
 
 
 def _read(table: Any, source: str) -> tuple[str, ...]:

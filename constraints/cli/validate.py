@@ -62,9 +62,7 @@ def _read(options: Options) -> tuple[Request, ast.Module | None]:
     """The options as values, and the syntax tree of a target that is a file."""
     target = parse_target(options.target)
     tree = read_source(target)
-    require = chosen(options.require, options.constraints, options.profile)
-    if (names := possible_metrics(tree)) is not None:
-        parse_all(require, names)
+    require = parse_all(chosen(options.require, options.constraints, options.profile), possible_metrics(tree))
     augmentation = parse_target(options.augmentation) if options.augmentation else None
     if augmentation:
         read_source(augmentation)

@@ -29,7 +29,7 @@ from constraints.checker import Question, definition, examined
 from constraints.errors import ConstraintError, ModelFailedError, ToolFailedError, UnusableInputError
 from constraints.faults import failed, hands_over
 from constraints.report import Report
-from constraints.rules import Verdict, parse_all
+from constraints.rules import Verdict, check_metric
 from constraints.sandbox.request import Job, Request, Target
 from constraints.user_metrics import found_in
 
@@ -95,11 +95,12 @@ def answer(request: Request, send: Send) -> Report:
     target = request.target
     thing, module = _load(target, "import", send)
     metrics = found_in(vars(module))
-    constraints = parse_all(request.require, [m.name for m in metrics])
+    for constraint in request.require:
+        check_metric(constraint, [m.name for m in metrics])
     model = _model(target, thing, request.arguments, send)
     question = Question(
         input_size=request.inputs,
-        require=constraints,
+        require=request.require,
         metrics=metrics,
         classes=request.classes,
         verify=request.verify,

@@ -14,7 +14,7 @@ from constraints.errors import ConstraintError
 from constraints.report import Report
 from constraints.sandbox.guarded import Guarded
 from constraints.sandbox.request import Job, Request
-from constraints.sandbox.running import CutShortError, Running
+from constraints.sandbox.running import Running
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +53,11 @@ class Sandbox:
         """Check the target that ``request`` describes, under its limits.
 
         Raises UnusableInputError for input that cannot be used and ModelFailedError when the user's code raised,
-        hung, crashed, or outgrew its limits before the verdicts were known; after that the report says what cut it
+        hung, crashed, or outgrew its limits before the verdicts were known; after that the report tells what cut it
         short.
         """
         found, printed = self.run(request.job())
-        report = Report.from_dict(found["report"])
+        report = Report.from_dict(found["report"], request.require)
         if cut := found.get("cut"):
             report = replace(report, warnings=(*report.warnings, cut))
         return Outcome(report=report, printed=printed)
@@ -65,7 +65,8 @@ class Sandbox:
     def run(self, job: Job) -> tuple[Any, str]:
         """Do a job: what it came to, and what the user's code printed; raises as ``check`` does.
 
-        Where it is cut short after it told ``{"partial": ANSWER}``, that is the answer, with the reason as ``cut``.
+        Where the child is cut short after it sent ``{"partial": ANSWER}``, that is the answer, with the reason as
+        ``cut``.
         """
         if self._guard is not None and not self._guard.serves():
             self.close()
@@ -75,12 +76,10 @@ class Sandbox:
         try:
             self._guard.send(job)
             found = running.result()
-            serves = running.clean
-        except ConstraintError as error:
             serves = running.clean or running.recover()
-            if running.partial is None or not isinstance(error, CutShortError):
-                raise
-            found = {**running.partial, "cut": f"{running.stage} was cut short: {error}"}
+        except ConstraintError:
+            serves = running.clean or running.recover()
+            raise
         finally:
             if not serves:
                 self.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from constraints.inputs import InputSpec
+from constraints.rules import Constraint, parse_all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +87,8 @@ class Request:
     """One sample, without the batch axis."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for a class or a function."""
-    require: tuple[str, ...]
-    """The constraints, as expressions."""
+    require: tuple[Constraint, ...]
+    """The constraints; whether the user's code defines their metrics, the child finds out."""
     classes: int | None = None
     verify: bool = False
     fixes_seconds: float = 10.0
@@ -99,7 +100,8 @@ class Request:
 
     def job(self) -> Job:
         """The check as work for a child."""
-        return Job(function="constraints.sandbox.child:check_target", arguments=asdict(self), limits=self.limits)
+        arguments = asdict(self) | {"require": [constraint.expr for constraint in self.require]}
+        return Job(function="constraints.sandbox.child:check_target", arguments=arguments, limits=self.limits)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Request:
@@ -110,5 +112,6 @@ class Request:
             "augmentation": Target.from_dict(fields["augmentation"]) if fields["augmentation"] else None,
             "limits": Limits(**fields["limits"]),
             "inputs": tuple(map(InputSpec.from_dict, fields["inputs"])),
-            **{name: tuple(fields[name]) for name in ("require", "mean")},
+            "require": parse_all(fields["require"], None),
+            "mean": tuple(fields["mean"]),
         })  # fmt: skip

@@ -28,10 +28,6 @@ _ERRORS = {error.__name__: error for error in (UnusableInputError, ModelFailedEr
 _ENDED = b'{"ended": '
 
 
-class CutShortError(ModelFailedError):
-    """A job ended before its answer: at a limit, or with its process."""
-
-
 @dataclass
 class Running:
     """A job that its guard was sent.
@@ -54,18 +50,27 @@ class Running:
     """Whether the child ended by itself and left nothing, so that its guard may serve again."""
 
     def result(self) -> Any:
-        """Wait for the child's answer and its end, or for a limit."""
-        with self._pipes() as pipes:
-            answer = self._answer(pipes)
+        """Wait for the child's answer and its end, or for a limit; cut short, the answer as far as it is known."""
+        try:
+            with self._pipes() as pipes:
+                answer = self._answer(pipes)
+        except ModelFailedError as error:
+            return self._cut(error)
         left = self.guard.family.left_behind()
         self.clean = not self.lines and self._guard_is_alone()
         if answer is None:
-            raise CutShortError(_ending(self.code, self.stage, self.printed()))
+            return self._cut(ModelFailedError(_ending(self.code, self.stage, self.printed())))
         if "error" in answer:
             raise _error(answer)
         if left:
             raise ModelFailedError(f"the model's code left processes running: {len(left)}: end them before it returns")
         return answer["answer"]
+
+    def _cut(self, error: ModelFailedError) -> Any:
+        """The answer as far as it is known, with what cut the rest short; the error where nothing is known."""
+        if self.partial is None:
+            raise error
+        return {**self.partial, "cut": f"{self.stage} was cut short: {error}"}
 
     def recover(self) -> bool:
         """End what runs under the guard and empty the pipes; whether the guard is there to serve again."""
@@ -167,8 +172,8 @@ class Running:
         if (used := resident_bytes(processes)) > self.job.limits.memory_bytes:
             raise self._outgrown("outgrew its memory", f"{used / 2**30:.1f} GiB: raise --memory")
 
-    def _outgrown(self, what: str, value_and_remedy: str) -> CutShortError:
-        return CutShortError(f"the model's code {what} at {self.stage}: {value_and_remedy}")
+    def _outgrown(self, what: str, value_and_remedy: str) -> ModelFailedError:
+        return ModelFailedError(f"the model's code {what} at {self.stage}: {value_and_remedy}")
 
 
 def _parsed(line: bytes | bytearray) -> dict[str, Any]:
@@ -181,8 +186,8 @@ def _parsed(line: bytes | bytearray) -> dict[str, Any]:
 
 
 def _error(answer: Mapping[str, Any]) -> ConstraintError:
-    kind = _ERRORS.get(answer["error"], ModelFailedError)
-    return kind(answer["message"], traceback=answer.get("traceback", ""))
+    kind = _ERRORS.get(str(answer["error"]), ModelFailedError)
+    return kind(str(answer.get("message", "")), traceback=str(answer.get("traceback", "")))
 
 
 def _ending(code: int | None, stage: str, printed: str) -> str:

@@ -117,6 +117,11 @@ class View(NamedTuple):
         return bool(self.unknown) and not self.digits and not self.pooled
 
     @property
+    def axes(self) -> set[int]:
+        """The tensor axes that count along this spatial axis."""
+        return {d.axis for d in (*self.digits, *(self.other.digits if self.other else ()))}
+
+    @property
     def jump(self) -> float:
         """Input pixels between neighbouring units."""
         step = min((abs(d.stride) for d in self.digits), default=1)
@@ -202,6 +207,9 @@ def unknown(why: str, view: View | None = None) -> View:
 
 def blurred(view: View, axes: Collection[int], why: str) -> View:
     """Elements that may each stand for any place along some tensor axes."""
+    if view.other is not None:
+        places = [blurred(v, axes, why) for v in (view._replace(other=None), view.other)]
+        return paired(*places) or view
     gone = [d for d in view.digits if d.axis in axes]
     return _blurred(view, gone, [d for d in view.digits if d not in gone], why) if gone else view
 
@@ -445,7 +453,7 @@ def _joined_tables(a: View, b: View) -> View | None:
 
 def _joined_blurred(a: View, b: View) -> View | None:
     """Exact again where the exact one of both already sees all that the other may see."""
-    view = joined(a._replace(blurred=""), b._replace(blurred=""))
+    view = joined(*(v._replace(blurred="", pooled=v.pooled or ("" if v.digits else "other")) for v in (a, b)))
     exact = next((v for v in (a, b) if not v.blurred), None)
     if view is None or view.unknown or (exact is not None and _sees_as(view, exact)):
         return view

@@ -198,7 +198,7 @@ def product(call: Call) -> Result:
     """Matrix products: mm, addmm, bmm, baddbmm, mv, dot, with a summand or without."""
     product_macs(call)
     a, b = operands(call)
-    call.label = "linear" if "weighted" in call.tags and not (a.depends and b.depends) else "matmul"
+    call.label = "linear" if a.is_weight != b.is_weight and a.depends != b.depends else "matmul"
     summand = next(
         (v for v in call.inputs[:1] if v is not a and v.depends and call.op.startswith(("add", "badd"))), None
     )

@@ -10,7 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.receptive_field import Bound, explicit
-from constraints.tracing.axes import Cut, Digit, Shape, View, blurred, joined, moved, normal, shifted, sliced, unknown
+from constraints.tracing.axes import (
+    Cut,
+    Digit,
+    Shape,
+    View,
+    blurred,
+    joined,
+    moved,
+    normal,
+    paired,
+    shifted,
+    sliced,
+    unknown,
+)
 from constraints.tracing.values import Flow, Part, Region, Value, Views, join_views, merge_flows
 
 _MOST_CELLS = 1 << 22
@@ -124,7 +137,7 @@ def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View
     having = [(k, p, v) for k, p in shown if (v := p.views[which]) is not None]
     if not having:
         return None
-    spatial = {d.axis for _, _, v in having for d in v.digits} & set(touched)
+    spatial = {axis for _, _, v in having for axis in v.axes} & set(touched)
     if not spatial:
         return _everywhere(having, shown, table)
     lost = next((v.unknown for _, _, v in having if v.unknown), "")
@@ -140,7 +153,7 @@ def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View
     for k, part, view in having:
         indices = part.region.get(axis, range(shape[axis]))
         rows.append(_Row(view, indices, table.shows(k, part, axis)))
-    crossed = len({d.axis for _, p in shown for v in p.views if v for d in v.digits} & set(touched)) > 1
+    crossed = len({axis for _, p in shown for v in p.views if v for axis in v.axes} & set(touched)) > 1
     return _listed(rows, digit, crossed)
 
 
@@ -155,7 +168,7 @@ def _everywhere(
 
 
 def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[int, Part]], table: _Table) -> bool:
-    """Whether parts that see differently take turns along another spatial axis, of which a stride may leave some out."""
+    """Whether parts that see differently take turns along another axis, of which a stride may leave some out."""
     kinds: list[View] = []
     for _, _, view in having:
         if view not in kinds:
@@ -179,7 +192,7 @@ def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[
 def _is_plain(view: View, part: Part, axis: int, shape: Shape) -> bool:
     """Whether a view has no spatial axis but one, or none, which a tensor axis counts index by index."""
     size = len(part.region.get(axis, range(shape[axis])))
-    return all(d[:3] == (axis, 1, size) and not d.offset for d in view.digits)
+    return view.other is None and all(d[:3] == (axis, 1, size) and not d.offset for d in view.digits)
 
 
 def _stacked(having: Sequence[tuple[int, Part, View]], shape: Shape, touched: Sequence[int]) -> View | None:
@@ -268,7 +281,7 @@ def _bordered(having: Sequence[tuple[int, Part, View]], axes: set[int], shape: S
     rest = [(n, v) for n, v in placed if v is not main and v != main]
     if main.unknown:
         return unknown(main.unknown)
-    if sum(n for n, _ in rest) * 2 >= size or len(axes) > 1:
+    if rest and (sum(n for n, _ in rest) * 2 >= size or len(axes) > 1):
         return _heap([v for _, v in placed], axes)
     return main
 
@@ -287,6 +300,9 @@ def _size(part: Part, axes: set[int], shape: Shape) -> int:
 
 def _placed(view: View, part: Part, shape: Shape) -> View:
     """A part's view at its place in the whole."""
+    if view.other is not None:
+        places = [_placed(v, part, shape) for v in (view._replace(other=None), view.other)]
+        return paired(*places) or view
     size = tuple(len(part.region.get(a, range(n))) for a, n in enumerate(shape))
     for axis, indices in part.region.items():
         on = [d for d in view.digits if d.axis == axis]

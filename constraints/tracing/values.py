@@ -186,6 +186,11 @@ class Value:
         return self.flow.origin is not None
 
     @property
+    def is_weight(self) -> bool:
+        """Whether it was there before the run, registered or not, or was made of parameters."""
+        return not self.depends and (self.storage is None or bool(self.params))
+
+    @property
     def is_live(self) -> bool:
         """Whether it is still a map along some spatial axis."""
         return any(v is not None and v.is_live for v in self.views)

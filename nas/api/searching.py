@@ -13,7 +13,9 @@ from rich.console import Console
 
 from nas.api.places import Trial, located
 from nas.api.viewing import leaderboard
-from nas.config import DEFAULT_STORAGE, LaunchConfig, LaunchFields, read_config
+from nas.arguments import checked
+from nas.config import LaunchConfig, LaunchFields, read_config
+from nas.defaults import STORAGE
 from nas.results.displayed import Board
 from nas.results.rows import Row
 from nas.results.selection import best, find
@@ -53,6 +55,7 @@ class Search:
         return self.board._repr_html_()
 
 
+@checked
 def launch(config: str | Path | None = None, *, progress: bool = False, **fields: Unpack[LaunchFields]) -> Search:
     """Run or resume a search, and return how it ended; ``fields`` win over those of a TOML file ``config``.
 
@@ -81,13 +84,14 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
     )
 
 
+@checked
 def confirm(
     trial: Trial = "best",
     *,
     seeds: int = 1,
     epochs: int | None = None,
     study: str | None = None,
-    storage: str | Path = DEFAULT_STORAGE,
+    storage: str | Path = STORAGE,
     data: str | Path | None = None,
     workers: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",

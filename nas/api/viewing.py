@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nas.api.places import Trial, located
 from nas.architecture import named
-from nas.config import DEFAULT_STORAGE
+from nas.arguments import checked
+from nas.defaults import STORAGE
 from nas.results import leaderboard as boards
 from nas.results.displayed import Board, TrialCard
 from nas.results.selection import find
@@ -16,8 +17,9 @@ from nas.results.summary_cache import read_summary
 from nas.search.study import open_study, quiet
 
 
+@checked
 def leaderboard(
-    storage: str | Path = DEFAULT_STORAGE,
+    storage: str | Path = STORAGE,
     study: str | None = None,
     *,
     top: int | None = 20,
@@ -38,7 +40,8 @@ def leaderboard(
     return Board(**vars(found))
 
 
-def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path = DEFAULT_STORAGE) -> TrialCard:
+@checked
+def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path = STORAGE) -> TrialCard:
     """One trial in full: stages, layers, sizes, learning curve, constraints; ``str`` and a notebook show it."""
     from nas.results.trial_card import card
 
@@ -47,6 +50,7 @@ def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path
         return TrialCard(**vars(card(opened, find(opened, name))))
 
 
+@checked
 def export(
     trial: Trial,
     to: str | Path,
@@ -55,12 +59,12 @@ def export(
     force: bool = False,
     data: str | Path | None = None,
     study: str | None = None,
-    storage: str | Path = DEFAULT_STORAGE,
+    storage: str | Path = STORAGE,
 ) -> tuple[Path, ...]:
     """Write a trial's network with its trained weights to ``to``, and return the files written.
 
-    The ending says of which kind: .py, .onnx, .pt2 or .safetensors. ``untrained`` leaves the weights out, and takes
-    any network's text or name. ``force`` writes over a file that exists; ``data`` says where the study's data is now.
+    The ending says of which kind: .py, .onnx, ... (docs/export.md has all). ``untrained`` leaves the weights out, and
+    takes any network's text or name. ``force`` writes over a file that exists; ``data`` says where the study's data is.
     Raises UnusableInputError for what cannot be written, and warns where the data is out of reach.
     """
     from nas.results import export as exports
@@ -79,7 +83,8 @@ def export(
     return tuple(exports.write(subject, Path(to)))
 
 
-def report(to: str | Path, *, study: str | None = None, storage: str | Path = DEFAULT_STORAGE) -> Path:
+@checked
+def report(to: str | Path, *, study: str | None = None, storage: str | Path = STORAGE) -> Path:
     """Write a study as one self-contained HTML page, and return where."""
     from nas.results.report.page import write_page
 

@@ -1,4 +1,7 @@
-"""A trained network -> files that others read: safetensors, ONNX, torch.export's; each is read back and compared."""
+"""A trained network -> files that others read: safetensors, ONNX, torch.export's; each is read back and compared.
+
+A kind of file is one entry of ``FORMATS``.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,8 +24,44 @@ from nas.architecture.spec import Architecture, Shape
 
 TOLERANCE = 1e-5
 """Largest difference of a logit, absolute and relative, between a file and the network that it was made of."""
-ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 _BATCH = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A network to write, in eval mode, and all that a file says of it."""
+
+    model: nn.Module
+    input: Shape
+    about: Mapping[str, str]
+    """Metadata by name."""
+    source: Callable[[Path], str]
+    """Source of a self-contained ``Net``, given the file with its weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A kind of file."""
+
+    content: str
+    """What it holds, in words."""
+    write: Callable[[Exported, Path], None]
+    """Writes the file; raises UnusableInputError where it cannot, or where it would compute something else."""
+    weights: str = ""
+    """Ending of the file beside it that holds the trained weights, where it holds none itself."""
+    extra: str = ""
+    """The extra that installs ``packages``."""
+    packages: tuple[str, ...] = ()
+    """What writing needs beyond this project's own dependencies."""
+
+    def check_packages(self) -> None:
+        """Raise UnusableInputError, naming the extra, where one is missing."""
+        missing = [name for name in self.packages if find_spec(name) is None]
+        if missing:
+            raise UnusableInputError(
+                f"{self.extra.upper()} needs {', '.join(missing)}: not installed: "
+                f"uv run --extra {self.extra} search.py export ..."
+            )
 
 
 class DifferentOutputsError(UnusableInputError):
@@ -50,49 +90,46 @@ def load(architecture: Architecture, weights: Path | None) -> Network:
     return model
 
 
-def save_weights(model: nn.Module, path: Path, about: Mapping[str, str]) -> None:
-    """Write the state as safetensors with ``about`` as its metadata."""
+def save_weights(network: Exported, path: Path) -> None:
+    """Write the state as safetensors, with metadata."""
     from safetensors.torch import load_file, save
 
+    state = {name: tensor.contiguous() for name, tensor in network.model.state_dict().items()}
     with _draft(path) as draft:
-        state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        draft.write_bytes(save(state, dict(about)))  # the library's own writer keeps a file from other users
+        draft.write_bytes(save(state, dict(network.about)))  # the library's own writer keeps a file from other users
         back = load_file(draft)
-    if not all(torch.equal(back[name], tensor) for name, tensor in model.state_dict().items()):
+    if not all(torch.equal(back[name], tensor) for name, tensor in state.items()):
         raise DifferentOutputsError(f"the weights read back differ: {path}: write to another disk")
 
 
-def save_source(model: nn.Module, input: Shape, code: str, path: Path) -> None:
+def save_source(network: Exported, path: Path) -> None:
     """Write the source of a self-contained ``Net``, once it loads the weights strictly and computes the same."""
+    code = network.source(path.with_suffix(FORMATS[".py"].weights))
     names: dict[str, type[nn.Module]] = {}
     exec(compile(code, str(path), "exec"), names)  # the project's own text, in which nothing foreign is code
     made = names["Net"]().eval()
-    made.load_state_dict(model.state_dict(), strict=True)
-    images = _images(input)
+    made.load_state_dict(network.model.state_dict(), strict=True)
+    images = _images(network.input)
     with torch.no_grad():
-        _compare(made(images), model(images), path)
+        _compare(made(images), network.model(images), path)
     with _draft(path) as draft:
         draft.write_text(code, encoding="utf-8")
 
 
-def save_program(model: nn.Module, input: Shape, path: Path, about: Mapping[str, str]) -> None:
-    """Write a torch.export program for any batch size, with ``about`` as its extra files."""
-    images = _images(input)
+def save_program(network: Exported, path: Path) -> None:
+    """Write a torch.export program for any batch size, with the metadata as its extra files."""
+    model, images = network.model, _images(network.input)
     program = torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     with _draft(path) as draft, torch.no_grad():
-        torch.export.save(program, draft, extra_files=dict(about))
+        torch.export.save(program, draft, extra_files=dict(network.about))
         back = torch.export.load(draft).module()
         for batch in (images, images[:1]):
             _compare(back(batch), model(batch), path)
 
 
-def save_onnx(model: nn.Module, input: Shape, path: Path, about: Mapping[str, str]) -> None:
-    """Write an ONNX model for any batch size, ``images`` to ``logits``, with ``about`` as its metadata properties.
-
-    Raises UnusableInputError where the packages of the extra ``onnx`` are missing.
-    """
-    check_onnx()
-    images = _images(input)
+def save_onnx(network: Exported, path: Path) -> None:
+    """Write an ONNX model for any batch size, ``images`` to ``logits``, with metadata properties."""
+    model, images = network.model, _images(network.input)
     with _quiet():
         program = torch.onnx.export(
             model,
@@ -105,20 +142,25 @@ def save_onnx(model: nn.Module, input: Shape, path: Path, about: Mapping[str, st
         )
     if program is None:
         raise AssertionError("torch.onnx.export gives a program where it is given no file")
-    program.model.metadata_props.update(about)
+    program.model.metadata_props.update(network.about)
     with _draft(path) as draft, torch.no_grad():
         program.save(draft, external_data=False)
         for batch in (images, images[:1]):
             _compare(_run_onnx(draft, batch), model(batch), path)
 
 
-def check_onnx() -> None:
-    """Raise UnusableInputError, naming the extra, where a package for ONNX is missing."""
-    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
-    if missing:
-        raise UnusableInputError(
-            f"ONNX needs {', '.join(missing)}: not installed: uv run --extra onnx search.py export ..."
-        )
+FORMATS: Mapping[str, Format] = {
+    ".py": Format(content="the class Net", write=save_source, weights=".safetensors"),
+    ".onnx": Format(
+        content="images to logits for any batch size",
+        write=save_onnx,
+        extra="onnx",
+        packages=("onnx", "onnxscript", "onnxruntime"),
+    ),
+    ".pt2": Format(content="a torch.export program for any batch size", write=save_program),
+    ".safetensors": Format(content="the weights", write=save_weights),
+}
+"""Ending of a file -> its kind."""
 
 
 def _run_onnx(path: Path, images: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ from torch import nn
 from nas.architecture import assembly
 from nas.architecture.blocks import make, sequential
 from nas.architecture.spec import Architecture
+from nas.arguments import checked
 
 
 class Network(nn.Module):
@@ -25,6 +26,7 @@ class Network(nn.Module):
         return self.head(self.stages(images))  # type: ignore[no-any-return]
 
 
+@checked
 def build(architecture: Architecture) -> Network:
     """The untrained module of an architecture."""
     return Network(architecture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nas.architecture.spec import Architecture, ArchitectureError, parse
+from nas.arguments import checked
 
 SEED = parse(
     "RB/c16-pw16-c32-c32s2"
@@ -35,6 +36,7 @@ MOBILENET = parse(
 NAMED: Mapping[str, Architecture] = {"seed": SEED, "tiniest": TINIEST, "mobilenet": MOBILENET}
 
 
+@checked
 def architecture(text: str) -> Architecture:
     """The network of a name of ``NAMED`` or of the text form; ArchitectureError says what else may be written."""
     text = text.strip()

@@ -16,7 +16,7 @@ from rich.live import Live
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
-from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible, wide_console
+from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible, wide_console, without_collection
 from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard
 from nas.results.leaderboard import leaderboard as ranked
@@ -47,7 +47,8 @@ def leaderboard(name: str | None, storage: str, output_format: str, view: View, 
     console = Console()
 
     def board() -> Leaderboard:
-        return ranked(read_summary(storage, name), **vars(view))
+        with without_collection():
+            return ranked(read_summary(storage, name), **vars(view))
 
     if watch:
         _watch(board, console)

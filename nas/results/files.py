@@ -11,5 +11,6 @@ def write_text(path: Path, text: str) -> None:
     """Write a file; UnusableInputError where that cannot be."""
     try:
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UnusableInputError(f"cannot write {path}: {error.strerror}: give a writable path") from None
+    except (OSError, ValueError) as error:  # a text that can be no path is a ValueError
+        why = getattr(error, "strerror", None) or error
+        raise UnusableInputError(f"cannot write {path}: {why}: give a writable path") from None

@@ -16,7 +16,8 @@ from constraints.rules import Constraint, parse_all
 from nas.pareto import front as front_of
 from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
 from nas.results.summary_cache import Seen
-from nas.search.study import DATA, IDENTITY, REJECTED, TARGET
+from nas.search.stored import TrialState
+from nas.search.study import DATA, MALFORMED, REJECTED, TARGET, Described, foreign, shared
 from nas.space.attributes import ARCHITECTURE
 
 _DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs", "meets_target", "pareto"}
@@ -63,16 +64,8 @@ class Leaderboard:
         }
 
 
-class Study(Protocol):
+class Study(Described, Protocol):
     """What a leaderboard reads: a study of Optuna, or its summary."""
-
-    @property
-    def study_name(self) -> str:
-        """Its name."""
-
-    @property
-    def user_attrs(self) -> Mapping[str, Any]:
-        """What its trials share, by the names of nas.search.study."""
 
     def get_trials(self, deepcopy: bool = ...) -> Sequence[Seen]:
         """All its trials."""
@@ -93,33 +86,62 @@ def leaderboard(
     ``where`` holds comparisons such as ``params < 100k`` that each must hold of a row's METRICS; a metric that is not
     known yet satisfies none. ``pareto`` keeps those of them that no other dominates in accuracy and ``costs``. Rows
     say that their study is in ``storage``. Raises UnusableInputError for a sort key, a state or a metric that there is
-    not.
+    not, and for a study that this tool did not make.
     """
-    wanted, rules = set(states) or set(STATES), parse_all(where, METRICS)
+    wanted, rules = ([states] if isinstance(states, str) else list(states)) or STATES, parse_all(where, METRICS)
     _known("state", wanted, STATES)
-    _known("sort key", {sort}, SORT_KEYS)
-    _known("metric", {rule.metric for rule in rules}, METRICS)
-    attrs = study.user_attrs
-    trials = [t for t in study.get_trials(deepcopy=False) if ARCHITECTURE in t.user_attrs]
-    source = Source(storage, study.study_name) if storage is not None else None
-    rows = [row_of(t, attrs, source) for t in trials]
+    _known("sort key", [sort], SORT_KEYS)
+    _known("metric", [rule.metric for rule in rules], METRICS)
+    if top is not None and top < 0:
+        raise UnusableInputError(f"top is out of range: {top}: give how many rows, 0 or more")
+    rows = _rows(study, storage)
     shown = [row for row in rows if row.state in wanted and all(_holds(rule, row) for rule in rules)]
-    best = {row.trial for row in front(shown, costs(study))}
+    weighed = costs(study)
+    best = {row.trial for row in front(shown, weighed)}
     chosen = [row for row in shown if row.trial in best] if pareto else shown
     ranked = sorted(chosen, key=lambda row: _order(row, sort))[:top]
     counts = Counter(row.state for row in rows)
-    rejected = dict(attrs.get(REJECTED, {}))
+    rejected = _rejected(study)
     placed = tuple(replace(row, rank=i, pareto=row.trial in best) for i, row in enumerate(ranked, start=1))
     return Leaderboard(
         study=study.study_name,
-        data=str(attrs.get(DATA, "")),
-        target=attrs.get(TARGET),
+        data=str(study.user_attrs.get(DATA, "")),
+        target=_target(study),
         counts={"proposed": len(rows) + sum(rejected.values()), **{s: counts[s] for s in STATES}},
         rejected=rejected,
         rows=placed,
         best_complete=_best_complete(placed, rows),
-        costs=costs(study),
+        costs=weighed,
     )
+
+
+def _rows(study: Study, storage: str | None) -> list[Row]:
+    """Every trial that has a network, in the order of the trials."""
+    source = Source(storage, study.study_name) if storage is not None else None
+    trials, rows = study.get_trials(deepcopy=False), []
+    for trial in trials:
+        if ARCHITECTURE in trial.user_attrs:
+            try:
+                rows.append(row_of(trial, study.user_attrs, source))
+            except MALFORMED:
+                raise foreign(study, f"trial {trial.number} does not hold what a candidate's does") from None
+    if not rows and any(trial.state == TrialState.COMPLETE for trial in trials) and not shared(study):
+        raise foreign(study, "none of its trials is a network")
+    return rows
+
+
+def _target(study: Study) -> float | None:
+    try:
+        return None if (target := study.user_attrs.get(TARGET)) is None else float(target)
+    except MALFORMED:
+        raise foreign(study, f"its {TARGET} is of another kind") from None
+
+
+def _rejected(study: Study) -> dict[str, int]:
+    try:
+        return {str(rule): int(number) for rule, number in study.user_attrs.get(REJECTED, {}).items()}
+    except MALFORMED:
+        raise foreign(study, f"its {REJECTED} is of another kind") from None
 
 
 def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
@@ -131,8 +153,10 @@ def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
 
 def costs(study: Study) -> tuple[str, ...]:
     """What accuracy is weighed against: what the study minimises, or parameters where it minimises nothing."""
-    objective = study.user_attrs.get(IDENTITY, {}).get("objective", "")
-    return tuple(objective.split(",")[1:]) or ("params",)
+    found = tuple(shared(study).get("objective", "").split(",")[1:]) or ("params",)
+    if not set(found) <= set(METRICS):
+        raise foreign(study, f"its objective weighs accuracy against {', '.join(found)}")
+    return found
 
 
 def _holds(rule: Constraint, row: Row) -> bool:

@@ -66,8 +66,11 @@ METRICS = tuple(name for name in SORT_KEYS if name not in {"state", "architectur
 
 
 def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = None) -> Row:
-    """The row of a trial that has a network; its rank is not known yet."""
-    attrs, value, target = trial.user_attrs, accuracy(trial), study_attrs.get(TARGET)
+    """The row of a trial that has a network; its rank is not known yet.
+
+    Raises one of ``MALFORMED`` where the trial holds something else than this tool writes.
+    """
+    attrs, value, target = trial.user_attrs, _number(accuracy(trial)), _number(study_attrs.get(TARGET))
     confirmed = study_attrs.get(f"{CONFIRMED}{trial.number}", {})
     curve = attrs.get(CURVE, ())
     return Row(
@@ -75,16 +78,20 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
         trial=trial.number,
         state=_NAMES[trial.state],
         val_accuracy=value,
-        test_accuracy=confirmed.get("mean"),
-        test_std=confirmed.get("std"),
-        params=attrs["params"],
-        macs=attrs["macs"],
-        receptive_field=attrs["receptive_field"],
+        test_accuracy=_number(confirmed.get("mean")),
+        test_std=_number(confirmed.get("std")),
+        params=int(attrs["params"]),
+        macs=int(attrs["macs"]),
+        receptive_field=int(attrs["receptive_field"]),
         epochs=max(trial.intermediate_values, default=0),
         seconds=round(sum(epoch["seconds"] for epoch in curve), 1),
         meets_target=trial.state == TrialState.COMPLETE and value is not None and target is not None and value > target,
-        architecture=attrs[ARCHITECTURE],
-        reason=attrs.get(REASON, ""),
-        curve=tuple(epoch["val_accuracy"] for epoch in curve),
+        architecture=str(attrs[ARCHITECTURE]),
+        reason=str(attrs.get(REASON, "")),
+        curve=tuple(float(epoch["val_accuracy"]) for epoch in curve),
         source=source,
     )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.search.stored import Operation, TrialState, is_database
-from nas.search.study import CURVE, REASON, choose
+from nas.search.study import CURVE, MALFORMED, REASON, choose
 from nas.space.attributes import ARCHITECTURE
 from nas.user_cache import user_cache
 
@@ -30,7 +30,6 @@ _KEPT = (ARCHITECTURE, "params", "macs", "receptive_field", REASON, CURVE)
 _OF_EPOCH = ("val_accuracy", "seconds")
 """What is kept of each epoch of a curve."""
 _TAIL = 4096
-_MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
 
 
 class Seen(Protocol):
@@ -74,12 +73,12 @@ class TrialSummary:
             if name in attrs:
                 self.user_attrs[name] = attrs[name]
         if CURVE in attrs:
-            self.user_attrs[CURVE] = [{key: epoch[key] for key in _OF_EPOCH} for epoch in attrs[CURVE]]
+            self.user_attrs[CURVE] = _shortened(attrs[CURVE])
 
     def as_list(self) -> list[Any]:
         """Ready for JSON, and short: each value of the curve, and the epochs and their accuracies, in a list."""
         attrs = dict(self.user_attrs)
-        if CURVE in attrs:
+        if attrs.get(CURVE) is not None:
             attrs[CURVE] = [[epoch[key] for epoch in attrs[CURVE]] for key in _OF_EPOCH]
         steps = self.intermediate_values
         return [self.number, self.study, self.state.value, attrs, list(steps), list(steps.values())]
@@ -88,10 +87,18 @@ class TrialSummary:
     def from_list(cls, values: list[Any]) -> TrialSummary:
         """The inverse of ``as_list``."""
         number, study, state, attrs, epochs, accuracies = values
-        if CURVE in attrs:
+        if attrs.get(CURVE) is not None:
             attrs[CURVE] = [dict(zip(_OF_EPOCH, epoch, strict=True)) for epoch in zip(*attrs[CURVE], strict=True)]
         steps = dict(zip(epochs, accuracies, strict=True))
         return cls(number=number, study=study, state=TrialState(state), user_attrs=attrs, intermediate_values=steps)
+
+
+def _shortened(curve: Any) -> list[dict[str, Any]] | None:
+    """What is kept of a curve; None where it is none, as that of a study of others may be."""
+    try:
+        return [{key: epoch[key] for key in _OF_EPOCH} for epoch in curve]
+    except MALFORMED:
+        return None
 
 
 @dataclass(kw_only=True)
@@ -180,13 +187,17 @@ def _of_journal(path: Path, name: str | None) -> StudySummary:
                 known.apply(json.loads(line))
             known.offset += sum(map(len, new))
             known.tail = _tail(file, known.offset)
-    except (OSError, *_MALFORMED):
+    except (OSError, *MALFORMED):
         from nas.search.storage import open_storage
 
         open_storage(str(path))  # which says in one line what is wrong with the journal
         raise UnusableInputError(
             f"cannot read the storage {path}: its lines do not fit together: restore it from a copy"
         ) from None
+    if not known.studies:
+        from nas.search.storage import open_storage
+
+        open_storage(str(path))  # which says so of a file that is no journal
     if new:
         _keep(kept, _journal_as_dict(known))
     found = choose([study for study, _ in known.studies.values()], name)
@@ -235,7 +246,7 @@ def _as_journal(document: Mapping[str, Any]) -> _Journal:
             trials=[TrialSummary.from_list(t) for t in document["trials"]],
             counts=dict(document["counts"]),
         )
-    except _MALFORMED:
+    except MALFORMED:
         return _Journal()
 
 
@@ -278,7 +289,7 @@ def _fetched(storage: RDBStorage, study: int, known: Mapping[int, TrialSummary])
 def _known_trials(kept: Path) -> dict[int, TrialSummary]:
     try:
         return {i: TrialSummary.from_list(values) for i, values in _read(kept).get("trials", ())}
-    except _MALFORMED:
+    except MALFORMED:
         return {}
 
 

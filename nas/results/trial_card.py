@@ -10,7 +10,7 @@ from constraints.metrics import Layer
 from constraints.report import Report
 from nas.architecture.spec import Architecture, parse
 from nas.results.rows import Row
-from nas.search.study import CURVE, constraints_of, identity
+from nas.search.study import CURVE, identity
 
 if TYPE_CHECKING:
     import optuna
@@ -82,7 +82,7 @@ def card(study: optuna.Study, row: Row) -> Card:
     architecture = parse(row.architecture)
     model = build(architecture)
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
-    rules = constraints_of(identity(study))
+    rules = identity(study).get("constraints", ())
     report = check(model, architecture.input, rules, target=f"trial {row.trial}")
     counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
     return Card(

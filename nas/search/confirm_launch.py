@@ -46,7 +46,7 @@ def confirm_trials(
             engine=engine(config, tasks=len(trials) * len(seeds)),
             feed=confirm_feed(dataset),
             seeds=seeds,
-            epochs=epochs or identity(study)["epochs"],
+            epochs=epochs or identity(study, "epochs")["epochs"],
             folder=run_folder(config.storage, study.study_name),
             progress=progress,
             precisions=precisions(study),

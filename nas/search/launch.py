@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -66,11 +65,10 @@ def prepare(
     """
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     feasible = FeasiblePart(space, parse_all(config.constraints))
-    feasible.sample(random.Random(config.seed))
-    feed = search_feed(dataset, config.seed)
     objectives = Objectives.parse(config.objective)
     proxy = FITTED if config.guess else None
     sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far)
+    feed = search_feed(dataset, config.seed)
     with ExitStack() as held, one_line_errors():
         workers = engine(config)
         held.callback(workers.shutdown)

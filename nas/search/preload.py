@@ -1,5 +1,7 @@
 """What every worker imports, loaded once by the process that workers are forked from."""
 
+from __future__ import annotations
+
 import safetensors.torch
 import torch._dynamo  # takes seconds, and torch's optimisers load it at their first step
 

@@ -48,7 +48,7 @@ def open_storage(place: str, *, write: bool = False) -> BaseStorage:
     if is_database(place):
         return _database(place)
     path = Path(place)
-    if not write and not path.exists():
+    if not write and not os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
         raise UnusableInputError(
             f"no storage at {place}: nothing was launched here: launch a search, or give --storage"
         )
@@ -134,9 +134,9 @@ class _Journal(BaseJournalBackend):
 def _journal(path: Path, *, write: bool) -> BaseStorage:
     lock = FileLock(f"{path}.lock")
     try:
+        _refuse_other_files(path)
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _refuse_other_files(path)
             with lock:
                 _set_torn_line_aside(path)
         return JournalStorage(_Journal(path, lock))

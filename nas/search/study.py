@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from constraints.errors import UnusableInputError
+from nas.arguments import checked
+from nas.defaults import STORAGE
 
 if TYPE_CHECKING:
     import optuna
@@ -45,6 +47,18 @@ REMEDIES = {
 Direction = Literal["maximize", "minimize"]
 
 
+class Described(Protocol):
+    """A study of Optuna's, or a summary of one."""
+
+    @property
+    def study_name(self) -> str:
+        """Its name."""
+
+    @property
+    def user_attrs(self) -> Mapping[str, Any]:
+        """What its trials share, by the names above."""
+
+
 class _Measured(Protocol):
     @property
     def intermediate_values(self) -> Mapping[int, float]: ...
@@ -53,25 +67,25 @@ class _Measured(Protocol):
 def create_or_resume(
     storage: BaseStorage,
     name: str,
-    identity: Mapping[str, Any],
+    made_with: Mapping[str, Any],
     sampler: optuna.samplers.BaseSampler,
     directions: Sequence[Direction] = ("maximize",),
 ) -> optuna.Study:
     """The study ``name``, made where it is new; UnusableInputError where it was made with another identity.
 
-    ``identity`` maps each key of REMEDIES to a JSON value; of one with ``name`` and ``hash`` only the hash counts.
+    ``made_with`` maps each key of REMEDIES to a JSON value; of one with ``name`` and ``hash`` only the hash counts.
     """
     import optuna
 
     study = optuna.create_study(
         storage=storage, study_name=name, sampler=sampler, directions=list(directions), load_if_exists=True
     )
-    known = study.user_attrs.get(IDENTITY)
-    if known is None:
-        study.set_user_attr(IDENTITY, dict(identity))
+    if IDENTITY not in study.user_attrs and not study.get_trials(deepcopy=False):
+        study.set_user_attr(IDENTITY, dict(made_with))
         return study
+    known = identity(study)
     for key, remedy in REMEDIES.items():
-        before, now = _value(known, key), _value(identity, key)
+        before, now = known.get(key), made_with.get(key)
         if _decisive(before) != _decisive(now):
             raise UnusableInputError(
                 f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: {remedy}"
@@ -92,8 +106,9 @@ def quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(level)
 
 
+@checked
 @contextmanager
-def open_study(storage: str | Path = "runs/journal.log", study: str | None = None) -> Iterator[optuna.Study]:
+def open_study(storage: str | Path = STORAGE, study: str | None = None) -> Iterator[optuna.Study]:
     """An existing study, whose storage's connections the end of the block closes.
 
     ``study`` None is the only one there is. Raises UnusableInputError where the storage cannot be opened or holds no
@@ -108,23 +123,54 @@ def open_study(storage: str | Path = "runs/journal.log", study: str | None = Non
         close_storage(opened)
 
 
-def identity(study: optuna.Study) -> Mapping[str, Any]:
-    """What every trial of a launched study shares; UnusableInputError for a study that no launch made."""
-    found: Mapping[str, Any] | None = study.user_attrs.get(IDENTITY)
+def identity(study: Described, *needed: str) -> Mapping[str, Any]:
+    """What every trial of a launched study shares, the constraints as a list.
+
+    Raises UnusableInputError for a study that no launch made, or in whose identity a key that is ``needed`` is missing.
+    """
+    found = study.user_attrs.get(IDENTITY)
     if found is None:
         raise UnusableInputError(
             f"study {study.study_name!r} was made by no launch: its data and constraints are not known: give another"
         )
-    return found
+    try:
+        read = {key: _READ.get(key, _as_it_is)(value) for key, value in found.items()}
+        missing = [key for key in needed if key not in read]
+    except MALFORMED:
+        read, missing = {}, [IDENTITY]
+    if missing:
+        raise foreign(study, f"its {missing[0]} is missing, or of another kind")
+    return read
 
 
-def constraints_of(identity: Mapping[str, Any]) -> list[str]:
-    """The expressions of the constraints that a study was made with; none where its identity names none.
+def shared(study: Described) -> Mapping[str, Any]:
+    """The identity of a study; nothing where no launch made it, which trials of one's own objective need not."""
+    return identity(study) if IDENTITY in study.user_attrs else {}
 
-    Studies made by earlier versions keep them as one text with ", " between.
-    """
-    known = identity.get("constraints") or []
-    return known.split(", ") if isinstance(known, str) else list(known)
+
+def foreign(study: Described, reason: str) -> UnusableInputError:
+    """The error that refuses a study which holds something else than this tool writes."""
+    return UnusableInputError(f"study {study.study_name!r} was not made by this tool: {reason}: give another")
+
+
+def _texts(value: Any) -> list[str]:
+    """Expressions; studies made by earlier versions keep them as one text with ", " between."""
+    return [str(text) for text in ((value.split(", ") if value else []) if isinstance(value, str) else value)]
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _named(value: Mapping[str, Any]) -> dict[str, str]:
+    return {"name": str(value.get("name", "")), "hash": str(value["hash"])}
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "data": _named, "space": _named, "constraints": _texts, "seed": int, "epochs": int, "objective": str,
+}  # fmt: skip
+MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
+"""What reading a value of another shape than expected raises."""
 
 
 def load(storage: BaseStorage, name: str | None) -> optuna.Study:
@@ -149,10 +195,6 @@ def choose(names: Sequence[str], name: str | None) -> str:
 def accuracy(trial: _Measured) -> float | None:
     """Validation accuracy of a trial as far as it was trained; None before its first epoch."""
     return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else None
-
-
-def _value(identity: Mapping[str, Any], key: str) -> Any:
-    return constraints_of(identity) if key == "constraints" else identity.get(key)
 
 
 def _decisive(value: Any) -> Any:

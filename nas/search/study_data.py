@@ -24,7 +24,7 @@ def load_study_data(study: optuna.Study, source: str | None = None, progress: Pr
 
     place = source or study.user_attrs.get(SOURCE, "auto")
     dataset = datasets.load(place, progress=progress)
-    if dataset.content_hash != identity(study)["data"]["hash"]:
+    if dataset.content_hash != identity(study, "data")["data"]["hash"]:
         raise UnusableInputError(
             f"other data: {place} is not what study {study.study_name!r} was made with: give that with --data"
         )

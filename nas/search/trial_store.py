@@ -50,7 +50,7 @@ class TrialStore:
                 trial.suggest_categorical(name, distribution.choices)
             else:
                 raise TypeError(f"{name}: no parameter of a space: {distribution}")
-        return trial.params
+        return {name: trial.params[name] for name in distributions}
 
     def set_metrics(self, trial: Trial, metrics: Metrics) -> None:
         """Store what a trial's network costs, a metric an attribute."""

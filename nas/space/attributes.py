@@ -1,5 +1,7 @@
 """Names under which trials keep what the space gives them; apart, so that a reader of a study loads no more."""
 
+from __future__ import annotations
+
 ARCHITECTURE = "architecture"
 """The trial's user attribute that holds its network's text form."""
 

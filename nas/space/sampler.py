@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,19 +19,23 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from constraints.rules import ASSIGNMENT, parse_all
+from constraints.errors import UnusableInputError
+from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from nas.architecture.spec import Architecture
-from nas.optuna_private import storage_of
-from nas.space.attributes import ARCHITECTURE, PROPOSED
+from nas.arguments import checked
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
+from nas.space.known_networks import KnownNetworks
 from nas.space.proxy import Proxy
-from nas.space.space import Encoded, Space, load
+from nas.space.space import Encoded, load
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
 CLASH_SECONDS = 0.05
 """Longest time for which it waits before it looks again."""
+
+MOST_SEEDS = 2**32
+"""Seeds of Optuna's samplers are numpy's: below this."""
 
 PROXY_TRIALS = 16
 """How many trials the proxy chooses before the base sampler, which has learnt from them, takes over."""
@@ -54,10 +59,11 @@ class FeasibleSampler(BaseSampler):
     first PROXY_TRIALS is the best by it of PROXY_DRAWS networks, drawn from the feasible part.
     """
 
+    @checked
     def __init__(
         self,
-        space: str | FeasiblePart,
-        constraints: Iterable[str] = ASSIGNMENT,
+        space: str | Path | FeasiblePart,
+        constraints: str | Iterable[str | Constraint] = ASSIGNMENT,
         *,
         seed: int = 0,
         base: Callable[[int], BaseSampler] = tpe,
@@ -68,17 +74,22 @@ class FeasibleSampler(BaseSampler):
         """``space`` is a preset's name or a TOML file, or the feasible part itself, which has its constraints.
 
         ``base`` makes the base sampler from a seed; ``values`` is needed in a study of several objectives. Raises
-        UnusableInputError for a space or a constraint that there is not.
+        UnusableInputError for a space or a constraint that there is not, and where no network keeps the constraints.
         """
-        self.feasible = space if isinstance(space, FeasiblePart) else FeasiblePart(load(space), parse_all(constraints))
+        if not isinstance(space, FeasiblePart):
+            space = FeasiblePart(load(str(space)), parse_all(constraints))
+        self.feasible = space
+        self.feasible.sample(random.Random(seed))
         self.rejected: Counter[str] = Counter()
         self._seed = seed
         self._base = base
         self._patience = patience
         self._proxy = proxy
         self._values = values
-        self._others = base(seed)
-        self._known: WeakKeyDictionary[Study, _Known] = WeakKeyDictionary()
+        self._others = base(seed % MOST_SEEDS)
+        if not isinstance(self._others, BaseSampler):
+            raise UnusableInputError(f"base makes no sampler: {self._others!r}: give a function from a seed to one")
+        self._known: WeakKeyDictionary[Study, KnownNetworks] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -224,62 +235,7 @@ class FeasibleSampler(BaseSampler):
         """The networks of the study's other trials."""
         return self._networks(study).of_others(study.get_trials(deepcopy=False), trial.number)
 
-    def _networks(self, study: Study) -> _Known:
+    def _networks(self, study: Study) -> KnownNetworks:
         if study not in self._known:
-            self._known[study] = _Known(self.feasible.space, study)
+            self._known[study] = KnownNetworks(self.feasible.space, study)
         return self._known[study]
-
-
-class _Either(Set[str]):
-    """What is in a large set or a small one, without a copy of the large one."""
-
-    def __init__(self, large: Set[str], small: Set[str]) -> None:
-        self._large, self._small = large, small - large
-
-    def __contains__(self, text: object) -> bool:
-        return text in self._large or text in self._small
-
-    def __iter__(self) -> Iterator[str]:
-        return itertools.chain(self._large, self._small)
-
-    def __len__(self) -> int:
-        return len(self._large) + len(self._small)
-
-
-class _Known:
-    """The networks that a study holds; what a trial holds for good is read once."""
-
-    def __init__(self, space: Space, study: Study) -> None:
-        self._space = space
-        self._storage = storage_of(study)
-        self._study_id = self._storage.get_study_id_from_name(study.study_name)
-        self._settled: set[str] = set()
-        self._open: list[int] = []
-        """Numbers of trials whose network may still change."""
-        self._read = 0
-        """Trials read so far, which are ordered by number."""
-
-    def claim(self, number: int, text: str) -> None:
-        """Let the study's other workers know the network that a trial is about to get; an empty text takes it back."""
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
-        self._storage.set_trial_system_attr(trial_id, PROPOSED, text)
-
-    def of_others(self, trials: Sequence[FrozenTrial], but: int) -> Set[str]:
-        """The networks of ``trials``, all of the study, without those that only number ``but`` holds."""
-        still_open, claims = [], set[str]()
-        for number in (*self._open, *range(self._read, len(trials))):
-            text, is_settled = self._network(trials[number])
-            if not is_settled or number == but:
-                still_open.append(number)
-            if text and number != but:
-                (self._settled if is_settled else claims).add(text)
-        self._open, self._read = still_open, len(trials)
-        return _Either(self._settled, claims)
-
-    def _network(self, trial: FrozenTrial) -> tuple[str, bool]:
-        """A trial's network, empty where it has none, and whether it keeps it."""
-        if ARCHITECTURE in trial.user_attrs:
-            return trial.user_attrs[ARCHITECTURE], True
-        if set(self._space.distributions) <= set(trial.params):
-            return str(self._space.decode(trial.params)), True
-        return trial.system_attrs.get(PROPOSED, ""), trial.state.is_finished()

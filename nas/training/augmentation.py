@@ -1,5 +1,7 @@
 """The albumentations pipelines that ship: the assignment's and its author's."""
 
+from __future__ import annotations
+
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +23,7 @@ def assignment(
 ) -> A.Compose:
     """Horizontal flip, shift-scale-rotate and one dropped square filled with the data's mean.
 
-    `mean` is per channel on the 0 to 1 scale; the last three are probabilities, low by default because a small
+    ``mean`` is per channel on the 0 to 1 scale; the last three are probabilities, low by default because a small
     network in a short training learns too little rather than too much. The hole is 16 x 16 pixels
     on the 32 x 32 images that the assignment speaks of, and half the side on images of another size.
     """

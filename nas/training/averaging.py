@@ -1,20 +1,24 @@
 """The moving average of a network's weights, which is what is evaluated."""
 
+from __future__ import annotations
+
 import copy
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
+
+from nas.training.recipes import Recipe
 
 
 class Average:
     """A network whose floating-point state follows another's; it forgets its first steps sooner.
 
-    The share kept is 1/10, 2/11, ... up to `decay`, as TensorFlow's ExponentialMovingAverage has it.
+    The share kept is 1/10, 2/11, ... up to ``decay``, as TensorFlow's ExponentialMovingAverage has it.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
-        """Begin as a copy of `model`."""
+        """Begin as a copy of ``model``."""
         self.model = copy.deepcopy(model).requires_grad_(False)
         self.decay, self.steps = decay, 0
         state = model.state_dict()
@@ -26,6 +30,11 @@ class Average:
         kept = min((self.steps + 1) / (self.steps + 10), self.decay) if self.steps else 0.0
         self._taken.fill_(1 - kept)
         self.steps += 1
+
+    @classmethod
+    def of(cls, model: nn.Module, recipe: Recipe) -> Self | None:
+        """The average that a recipe asks for, if it does."""
+        return cls(model, recipe.ema_decay) if recipe.ema_decay else None
 
     @torch.no_grad()
     def update(self) -> None:
@@ -41,6 +50,6 @@ class Average:
         return {"weights": self.model.state_dict(), "steps": self.steps}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to where `state` was taken."""
+        """Go back to where ``state`` was taken."""
         self.model.load_state_dict(state["weights"])
         self.steps = state["steps"]

@@ -4,8 +4,19 @@ Images are standardised float32, N x C x H x W. What is drawn comes from torch's
 value of it is read on the host, so that all of it may be part of a CUDA graph.
 """
 
+from __future__ import annotations
+
 import torch
 from torch.nn import functional as F
+
+from nas.training.recipes import Recipe
+
+
+def changed(images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """What a recipe does to a batch's images before any is mixed with another."""
+    if recipe.crop:
+        images = crop(images, recipe.crop)
+    return flip(images) if recipe.flip else images
 
 
 def flip(images: torch.Tensor) -> torch.Tensor:
@@ -15,7 +26,7 @@ def flip(images: torch.Tensor) -> torch.Tensor:
 
 
 def crop(images: torch.Tensor, pad: int) -> torch.Tensor:
-    """Each image moved by up to `pad` pixels along either axis, its border filled with its own reflection."""
+    """Each image moved by up to ``pad`` pixels along either axis, its border filled with its own reflection."""
     count, _, height, width = images.shape
     padded = F.pad(images, (pad, pad, pad, pad), mode="reflect")
     top, left = torch.randint(0, 2 * pad + 1, (2, count, 1, 1), device=images.device)
@@ -27,10 +38,10 @@ def crop(images: torch.Tensor, pad: int) -> torch.Tensor:
 
 
 def mixture(strength: float, device: torch.device) -> torch.Tensor:
-    """The share of a batch's own images in its mixture: uniform between 1 - `strength` and 1."""
+    """The share of a batch's own images in its mixture: uniform between 1 - ``strength`` and 1."""
     return 1 - strength * torch.rand((), device=device)
 
 
 def mix(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Each image, `share` of it, with the image of the same place from the batch's end (Zhang et al., mixup, 2018)."""
+    """Each image, ``share`` of it, with the image of the same place from the batch's end (Zhang et al., 2018)."""
     return share * images + (1 - share) * images.flip(0)

@@ -1,5 +1,7 @@
 """Checkpoints of a training: written atomically, read back as tensors and plain values only."""
 
+from __future__ import annotations
+
 import io
 import pickle
 from pathlib import Path
@@ -14,7 +16,7 @@ FORMAT = 2
 
 
 def save_checkpoint(path: Path, run: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write `state` for the training that `run` describes; a crash leaves a whole file, old or new.
+    """Write ``state`` for the training that ``run`` describes; a crash leaves a whole file, old or new.
 
     Raises OSError where the disk is full or the folder cannot be written; the old file stays.
     """
@@ -25,9 +27,9 @@ def save_checkpoint(path: Path, run: dict[str, Any], state: dict[str, Any]) -> N
 
 
 def load_checkpoint(path: Path, run: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Read the state back, and nothing but tensors and plain values (`weights_only`).
+    """Read the state back, and nothing but tensors and plain values (``weights_only``).
 
-    Raises UnusableInputError when the file is damaged or belongs to a training other than `run` describes.
+    Raises UnusableInputError when the file is damaged or belongs to a training other than ``run`` describes.
     """
     try:
         content = torch.load(path, map_location=device, weights_only=True)

@@ -1,5 +1,7 @@
 """CIFAR-10 on this machine or from its home, in the original format, checked by its published sums."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import pickle
@@ -23,7 +25,7 @@ CONNECT_SECONDS = 10
 
 
 def find(cache: Path) -> Path | None:
-    """CIFAR-10 in $NAS_DATA, ./data or `cache`, in this order.
+    """CIFAR-10 in $NAS_DATA, ./data or ``cache``, in this order.
 
     Each may be the data itself (a folder with train/ and test/, or a tar) or hold it: torchvision's folder or
     archive, or a folder or tar whose name begins with cifar10 or cifar-10.
@@ -53,7 +55,7 @@ def is_original(place: Path) -> bool:
 
 
 def download(cache: Path) -> Path:
-    """Fetch the original archive into `cache` through torchvision, which checks its sum.
+    """Fetch the original archive into ``cache`` through torchvision, which checks its sum.
 
     Raises UnusableInputError when nothing answers within ten seconds or what comes is not the archive.
     """

@@ -1,5 +1,7 @@
 """How fast this machine's CPU trains in float32 and in bfloat16: measured once, then kept in the user's cache."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math

@@ -1,5 +1,7 @@
 """Data sets: where they come from, their decoded cache, their content hash and their split."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -27,7 +29,7 @@ FORMAT = 1
 class Dataset:
     """Labelled images in memory maps that all processes of a machine share.
 
-    Images are uint8, N x H x W x C, read-only; labels are int64 class numbers into `classes`. `content_hash`
+    Images are uint8, N x H x W x C, read-only; labels are int64 class numbers into ``classes``. ``content_hash``
     is over the decoded content, so that a folder and a tar of it have the same. Pickling sends the path of
     the decoded cache, not the images.
     """
@@ -48,7 +50,7 @@ class Dataset:
         height, width, channels = self.train_images.shape[1:]
         return channels, height, width
 
-    def __reduce__(self) -> tuple[Callable[..., "Dataset"], tuple[Path, str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[Callable[..., Dataset], tuple[Path, str, tuple[str, ...]]]:
         """Pickle as the place of the decoded cache."""
         return _reopen, (self.folder, self.name, self.warnings)
 
@@ -62,11 +64,11 @@ class Split:
 
 
 def load(source: str = "auto", *, cache: Path | None = None, progress: Progress | None = None) -> Dataset:
-    """Open a data set, decoding it once into `cache` (by default the user's cache folder).
+    """Open a data set, decoding it once into ``cache`` (by default the user's cache folder).
 
-    `source` is `auto`, `cifar10`, `digits`, a folder of `train/<class>/*` and `test/<class>/*`, or a tar of
-    one. `auto` takes CIFAR-10 from $NAS_DATA, ./data, the cache folder or its download, and falls back to
-    scikit-learn's handwritten digits with a warning. `progress(done, total)` counts decoded images.
+    ``source`` is ``auto``, ``cifar10``, ``digits``, a folder of ``train/<class>/*`` and ``test/<class>/*``, or a tar of
+    one. ``auto`` takes CIFAR-10 from $NAS_DATA, ./data, the cache folder or its download, and falls back to
+    scikit-learn's handwritten digits with a warning. ``progress(done, total)`` counts decoded images.
     Raises UnusableInputError for data that is missing, damaged or does not fit.
     """
     cache = cache or user_cache()
@@ -78,7 +80,7 @@ def load(source: str = "auto", *, cache: Path | None = None, progress: Progress 
 
 
 def split(labels: np.ndarray, *, validation_share: float = 0.1, seed: int = 0) -> Split:
-    """Draw `validation_share` of every class for validation; the same seed draws the same images.
+    """Draw ``validation_share`` of every class for validation; the same seed draws the same images.
 
     Every class of two images or more keeps at least one on either side.
     """
@@ -95,7 +97,7 @@ def split(labels: np.ndarray, *, validation_share: float = 0.1, seed: int = 0) -
 
 
 def channel_statistics(pixels: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (float64, 0 to 1) of each channel over the images of `indices`."""
+    """Mean and standard deviation (float64, 0 to 1) of each channel over the images of ``indices``."""
     channels = pixels.shape[-1]
     counts = np.zeros((channels, 256), dtype=np.int64)
     for start in range(0, len(indices), 1000):
@@ -110,14 +112,14 @@ def channel_statistics(pixels: np.ndarray, indices: np.ndarray) -> tuple[np.ndar
 
 def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
     listing: Callable[[Path], images.Listing]
+    if not os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
+        raise UnusableInputError(f"no such data: {path}: give a folder, a tar, or one of auto, cifar10, digits")
     if path.is_dir():
         listing, key = images.list_folder, images.folder_key(path)
     elif path.is_file() and path.name.endswith(images.ARCHIVE_SUFFIXES):
         listing, key = images.list_archive, _file_key(path)
-    elif path.exists():
-        raise UnusableInputError(f"the data is neither a folder nor a .tar, .tar.gz or .tar.xz: {path}")
     else:
-        raise UnusableInputError(f"no such data: {path}: give a folder, a tar, or one of auto, cifar10, digits")
+        raise UnusableInputError(f"the data is neither a folder nor a .tar, .tar.gz or .tar.xz: {path}")
 
     def write(folder: Path) -> dict[str, Any]:
         found = listing(path)
@@ -142,7 +144,7 @@ def _file_key(path: Path) -> str:
 
 
 def _cifar10(cache: Path, *, fall_back: bool, progress: Progress | None) -> Dataset:
-    """CIFAR-10 wherever it is; `fall_back` puts the digits in its place where it is nowhere."""
+    """CIFAR-10 wherever it is; ``fall_back`` puts the digits in its place where it is nowhere."""
     place = cifar10.find(cache)
     if place is None:
         try:
@@ -195,7 +197,7 @@ def _save(folder: Path, name: str, classes: tuple[str, ...], arrays: dict[str, n
 
 
 def _cached(cache: Path, key: str, write: Callable[[Path], dict[str, Any]]) -> Dataset:
-    """Open the decoded copy `key`, made by `write` if it is absent, truncated or not of this format.
+    """Open the decoded copy ``key``, made by ``write`` if it is absent, truncated or not of this format.
 
     It is made in a folder of its own and renamed into place; a lock lets a second process wait instead of
     decoding the same again.

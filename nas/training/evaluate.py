@@ -1,5 +1,7 @@
 """Accuracy of a model on labelled images."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np
@@ -16,7 +18,7 @@ BATCH = 500
 def normaliser(mean: np.ndarray, std: np.ndarray, device: torch.device) -> Normalise:
     """A function from uint8 N x H x W x C to standardised float32 N x C x H x W in channels_last.
 
-    `mean` and `std` are per channel on the 0 to 1 scale. Images stored with the channels last need no copy to
+    ``mean`` and ``std`` are per channel on the 0 to 1 scale. Images stored with the channels last need no copy to
     become channels_last: the axes are only renamed.
     """
     scale = torch.tensor(1 / (255 * std), dtype=torch.float32, device=device).view(1, -1, 1, 1)
@@ -40,7 +42,7 @@ def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
     *,
     precision: Precision = "float32",
 ) -> float:
-    """Share of `images` (uint8, N x H x W x C) whose highest logit is that of their label.
+    """Share of ``images`` (uint8, N x H x W x C) whose highest logit is that of their label.
 
     The model is put in eval mode for the time, and left in the mode in which it was.
     """

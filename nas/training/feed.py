@@ -1,5 +1,7 @@
 """Augmented epochs, made once and read by every process of the machine."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -33,12 +35,12 @@ FEWEST = 2
 class Feed:
     """What one candidate trains and is evaluated on, epoch by epoch.
 
-    With a `split`, training images are its `train` part and the `evaluation` is its `validation` part; without one,
-    all training images and the test set: only the final confirmation may do that.
+    With a ``split``, training images are its ``train`` part and the ``evaluation`` is its ``validation`` part; without
+    one, all training images and the test set: only the final confirmation may do that.
 
-    Epoch e is a pure function of the data, the pipeline, `seed` and e. It is kept as one uint8 array in
-    `folder`, made by the process that needs it first: processes that need it at once share the work piece by piece.
-    At most `keep_bytes` of epochs stay in `folder`, whatever their feed; one that was dropped is made again,
+    Epoch e is a pure function of the data, the pipeline, ``seed`` and e. It is kept as one uint8 array in
+    ``folder``, made by the process that needs it first: processes that need it at once share the work piece by piece.
+    At most ``keep_bytes`` of epochs stay in ``folder``, whatever their feed; one that was dropped is made again,
     bit for bit, when it is needed. Where the disk has no room, or the folder cannot be written, each process makes
     its epochs for itself, in memory.
     """
@@ -101,7 +103,7 @@ class Feed:
         return digest.hexdigest()[:16]
 
     def epoch(self, number: int) -> np.ndarray:
-        """The augmented images of one epoch (uint8, N x H x W x C), in the order of `indices`.
+        """The augmented images of one epoch (uint8, N x H x W x C), in the order of ``indices``.
 
         The array is a private, copy-on-write map of the shared file, or in memory where that cannot be written.
         """
@@ -167,7 +169,7 @@ class Feed:
         return pipeline
 
     def _drop_oldest(self) -> None:
-        """Delete the least recently read epochs beyond `keep_bytes`; a process that still maps one keeps it."""
+        """Delete the least recently read epochs beyond ``keep_bytes``; a process that still maps one keeps it."""
         found = []
         for path in self.folder.glob("*/epoch-*.npy*"):
             with suppress(FileNotFoundError):

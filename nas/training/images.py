@@ -1,5 +1,7 @@
 """Labelled images in class folders, or in a tar of them, decoded into arrays on disk."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import lzma
@@ -32,7 +34,7 @@ _UNREADABLE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
-    """One image not yet decoded; `source` is a file or the bytes of an archive's member."""
+    """One image not yet decoded; ``source`` is a file or the bytes of an archive's member."""
 
     part: str
     class_name: str
@@ -72,9 +74,9 @@ def folder_key(folder: Path) -> str:
 
 
 def list_folder(folder: Path) -> Listing:
-    """List `folder/train/<class>/*` and `folder/test/<class>/*`.
+    """List ``folder/train/<class>/*`` and ``folder/test/<class>/*``.
 
-    Raises UnusableInputError when a part is missing or the classes do not fit (see `_listing`).
+    Raises UnusableInputError when a part is missing or the classes do not fit (see ``_listing``).
     """
     classes: list[tuple[str, str]] = []
     files: list[ImageFile] = []
@@ -159,7 +161,7 @@ def _listing(origin: str, classes: Iterable[tuple[str, str]], files: Sequence[Im
 
 
 def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) -> None:
-    """Write `train_images.npy` and `test_images.npy` (uint8, N x H x W x C) into `folder`, on all cores.
+    """Write ``train_images.npy`` and ``test_images.npy`` (uint8, N x H x W x C) into ``folder``, on all cores.
 
     Grey images keep one channel; where grey and coloured ones are mixed, the grey ones are spread over three.
     Raises UnusableInputError naming the first image that does not decode or differs in size.

@@ -1,8 +1,14 @@
 """Weights to begin with that a recipe may ask for in place of torch's own."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from nas.training.recipes import Recipe
 
 SAMPLE = 1000
 """Images whose patches are decorrelated."""
@@ -10,10 +16,18 @@ EPSILON = 5e-4
 """Added to each deviation, so that directions in which the images hardly vary are not blown up."""
 
 
+def initialise(model: nn.Module, recipe: Recipe, sample: Callable[[], torch.Tensor]) -> None:
+    """Give ``model`` the weights that the recipe begins with; ``sample`` makes standardised images, N x C x H x W."""
+    if recipe.whitening:
+        whiten(model, sample())
+    if recipe.dirac:
+        pass_on(model)
+
+
 def whiten(model: nn.Module, images: torch.Tensor) -> None:
     """Make the first convolution's filters the whitened principal components of the images' patches, and freeze them.
 
-    `images`: standardised, N x C x H x W. Each component comes with either sign, as what follows is mostly a
+    ``images``: standardised, N x C x H x W. Each component comes with either sign, as what follows is mostly a
     rectifier; filters beyond twice the number of components keep their weights, frozen too. After Page, How to Train
     Your ResNet 8 (2019), and Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU (2024). A first layer that is no
     convolution, is grouped, or has fewer filters than a patch has values is left as it is: it would lose too much.
@@ -37,7 +51,7 @@ def _components(images: torch.Tensor, kernel: tuple[int, int]) -> torch.Tensor:
 
 
 def pass_on(model: nn.Module) -> None:
-    """Let every ungrouped convolution that widens begin by passing its input channels on (`nn.init.dirac_`).
+    """Let every ungrouped convolution that widens begin by passing its input channels on (``nn.init.dirac_``).
 
     The first convolution, the classifier and those within a residual block, whose input is passed on anyway, keep
     their weights; so do the filters beyond the number of input channels.

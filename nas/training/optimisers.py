@@ -1,26 +1,29 @@
 """From a recipe's phase to torch's optimisers, which step together."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import torch
 from torch import nn
 
-from nas.training.recipes import Phase
+from nas.training.recipes import Phase, Recipe
 
 SCALE = "lr_scale"
 """The key of an optimiser's group that says how many times the schedule's rate its parameters learn at."""
 
 
 class Optimisers:
-    """The optimisers of one phase: one, or Muon on the dense filters and SGD on everything else.
+    """The optimisers of a recipe's phase: one, or Muon on the dense filters and SGD on everything else.
 
     Muon is Jordan et al., Muon: An optimizer for hidden layers in neural networks (2024): an update of a matrix is
     made orthogonal. A filter bank is a matrix with one row an output channel. The first convolution and the
-    classifier are no hidden layers. `capturable` keeps rates on the device, as a CUDA graph needs.
+    classifier are no hidden layers. ``capturable`` keeps rates on the device, as a CUDA graph needs.
     """
 
-    def __init__(self, model: nn.Module, phase: Phase, *, norm_bias_lr: float, capturable: bool = False) -> None:
-        """Weight decay spares tensors of one axis or none: norms and biases."""
+    def __init__(self, model: nn.Module, recipe: Recipe, number: int = 0, *, capturable: bool = False) -> None:
+        """For the phase ``number``; weight decay spares tensors of one axis or none: norms and biases."""
+        phase = recipe.phases[number]
         self.filters = hidden_filters(model) if phase.optimiser == "muon" else []
         self.matrices = [_matrix(weight) for weight in self.filters]
         spared = {id(weight) for weight in self.filters}
@@ -28,7 +31,7 @@ class Optimisers:
         scale = phase.rest_lr / phase.peak_lr if phase.optimiser == "muon" and phase.peak_lr else 1.0
         groups: list[dict[str, Any]] = [
             {"params": [p for p in rest if p.ndim > 1], "weight_decay": _decay(phase), SCALE: scale},
-            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, SCALE: scale * norm_bias_lr},
+            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, SCALE: scale * recipe.norm_bias_lr},
         ]
         groups = [group for group in groups if group["params"]]
         if capturable:  # each group's rate in a place of its own on the device
@@ -73,7 +76,7 @@ class Optimisers:
         return [member.state_dict() for member in self.members]
 
     def restore(self, states: list[dict[str, Any]]) -> None:
-        """Go back to where `states` were taken."""
+        """Go back to where ``states`` were taken."""
         for member, state in zip(self.members, states, strict=True):
             member.load_state_dict(state)
 

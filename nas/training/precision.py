@@ -1,5 +1,7 @@
 """The number format of a training's forward and backward pass: float32, or bfloat16 where that is faster."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal, get_args
@@ -15,7 +17,7 @@ Setting = Literal["auto", "float32", "bfloat16"]
 
 
 def resolve(setting: Setting, device: torch.device, auto: Precision | None = None) -> Precision:
-    """What `setting` means on `device`: `auto` is what was chosen before, or else what trains faster there.
+    """What ``setting`` means on ``device``: ``auto`` is what was chosen before, or else what trains faster there.
 
     On a CPU that is measured (nas.training.cpu_timing); a GPU computes in bfloat16 or only emulates it, which torch
     knows. Weights, optimiser and loss stay float32 in either: bfloat16 is torch's autocast.
@@ -35,7 +37,7 @@ def _is_bfloat16_faster(device: torch.device) -> bool:
 
 @contextmanager
 def autocast(precision: Precision, device: torch.device) -> Iterator[None]:
-    """The context in which a forward pass runs in `precision`; on a CPU dilated convolutions stay in float32."""
+    """The context in which a forward pass runs in ``precision``; on a CPU dilated convolutions stay in float32."""
     with ExitStack() as stack:
         if precision == "bfloat16" and device.type == "cpu":
             stack.enter_context(_DilatedInFloat32())
@@ -53,7 +55,7 @@ class _DilatedInFloat32(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Call `func`, in float32 where it is a dilated convolution as nn.Conv2d calls it."""
+        """Call ``func``, in float32 where it is a dilated convolution as nn.Conv2d calls it."""
         if func is not torch.conv2d or not _is_dilated(*args):
             return func(*args, **(kwargs or {}))
         images, *rest = args

@@ -1,5 +1,7 @@
 """Training recipes: frozen values that say how a candidate is trained, whatever the candidate is."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,11 +17,11 @@ Schedule = Literal["one-cycle", "cyclic", "step"]
 class Phase:
     """A stretch of training under one optimiser and one learning-rate schedule.
 
-    `share` is of all epochs; `peak_lr` is the highest rate, `floor_lr` where a cycle begins and ends.
-    One-cycle rises linearly over `warmup` (a share of the phase) and falls linearly to `floor_lr`. Cyclic
-    goes up for `step_epochs` and down for as many, and its height shrinks by `gamma` with every cycle. Step
-    multiplies by `gamma` every `step_epochs`. Muon updates dense filters; what it does not update follows SGD, with
-    the peak rate `rest_lr`.
+    ``share`` is of all epochs; ``peak_lr`` is the highest rate, ``floor_lr`` where a cycle begins and ends.
+    One-cycle rises linearly over ``warmup`` (a share of the phase) and falls linearly to ``floor_lr``. Cyclic
+    goes up for ``step_epochs`` and down for as many, and its height shrinks by ``gamma`` with every cycle. Step
+    multiplies by ``gamma`` every ``step_epochs``. Muon updates dense filters; what it does not update follows SGD, with
+    the peak rate ``rest_lr``.
     """
 
     share: float = 1.0
@@ -49,7 +51,7 @@ class Phase:
                 raise UnusableInputError(f"{name} is out of range: {value}: give {low} to {high}")
 
     def learning_rate(self, progress: float, epochs: float) -> float:
-        """The rate at `progress` (0 to 1) through this phase of `epochs`: a closed form, without state."""
+        """The rate at ``progress`` (0 to 1) through this phase of ``epochs``: a closed form, without state."""
         if self.schedule == "one-cycle":
             rising = progress / self.warmup if self.warmup else math.inf
             falling = (1 - progress) / (1 - self.warmup) if self.warmup < 1 else math.inf
@@ -65,12 +67,13 @@ class Phase:
 class Recipe:
     """How to train: phases, batch size and what else the loss and the update do.
 
-    Norms and biases (all tensors of one axis or none) are spared weight decay, and learn `norm_bias_lr` times
-    as fast. `ema_decay` is that of the weights' moving average a step, which is what is evaluated; 0 is none.
-    `whitening` begins with a first convolution that decorrelates patches of the images, and keeps it; `dirac` begins
-    with convolutions that pass their input on. For the share `low_resolution` of the training, its beginning, images
-    are shown at three quarters of their side. Batch by batch, `flip` mirrors half of the images, `crop` moves them
-    by up to so many pixels, and `mixup` blends up to this share of another image, and of its label, into each.
+    Norms and biases (all tensors of one axis or none) are spared weight decay, and learn ``norm_bias_lr`` times as
+    fast. ``ema_decay`` is that of the weights' moving average a step, which is what is evaluated; 0 is none.
+    ``whitening`` begins with a first convolution that decorrelates patches of the images, and keeps it; ``dirac``
+    begins with convolutions that pass their input on. For the share ``low_resolution`` of the training, its beginning,
+    images are shown at three quarters of their side. Batch by batch, ``flip`` mirrors half of the images, ``crop``
+    moves them by up to so many pixels, and ``mixup`` blends up to this share of another image, and of its label, into
+    each.
     """
 
     name: str
@@ -105,7 +108,7 @@ class Recipe:
             raise UnusableInputError(f"crop is out of range: {self.crop}: give 0 or more pixels")
 
     def position(self, progress: float) -> tuple[int, float]:
-        """Which phase `progress` (0 to 1 through the training) falls into, and how far through that it is."""
+        """Which phase ``progress`` (0 to 1 through the training) falls into, and how far through that it is."""
         start = 0.0
         for index, phase in enumerate(self.phases):
             if progress < start + phase.share - 1e-9 or index == len(self.phases) - 1:
@@ -114,7 +117,7 @@ class Recipe:
         raise AssertionError("a recipe has at least one phase")
 
     def learning_rate(self, progress: float, epochs: int) -> float:
-        """The learning rate at `progress` through a training of `epochs`."""
+        """The learning rate at ``progress`` through a training of ``epochs``."""
         index, within = self.position(progress)
         return self.phases[index].learning_rate(within, epochs * self.phases[index].share)
 

@@ -1,5 +1,7 @@
 """One training in progress: what changes from epoch to epoch, how it is saved and restored."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable
@@ -28,9 +30,9 @@ DIVERGED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One epoch, counted from 1, as it ended; `learning_rate` is that of its last step.
+    """One epoch, counted from 1, as it ended; ``learning_rate`` is that of its last step.
 
-    `val_accuracy` is None where the feed holds no validation images: the test set is not opened in training.
+    ``val_accuracy`` is None where the feed holds no validation images: the test set is not opened in training.
     """
 
     epoch: int
@@ -58,7 +60,7 @@ class Session:
         device: torch.device,
         precision: Precision,
     ) -> None:
-        """Move `model` to `device` and give it the weights that the recipe begins with."""
+        """Move ``model`` to ``device`` and give it the weights that the recipe begins with."""
         self.feed, self.recipe, self.epochs, self.seed = feed, recipe, epochs, seed
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.phase = 0
@@ -72,30 +74,26 @@ class Session:
         recipe, feed = self.recipe, self.feed
         labels = torch.from_numpy(np.array(feed.labels)).to(device)
         normalise = normaliser(feed.mean, feed.std, device)
-        if recipe.whitening:
-            sample = feed.dataset.train_images[feed.indices[: initialisation.SAMPLE]]
-            initialisation.whiten(self.model, normalise(torch.from_numpy(sample)))
-        if recipe.dirac:
-            initialisation.pass_on(self.model)
+
+        def sample() -> torch.Tensor:
+            return normalise(torch.from_numpy(feed.dataset.train_images[feed.indices[: initialisation.SAMPLE]]))
+
+        initialisation.initialise(self.model, recipe, sample)
         return TrainingStep(
             model=self.model,
-            criterion=nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing),
+            recipe=recipe,
             optimisers=self._optimisers(device),
-            average=Average(self.model, recipe.ema_decay) if recipe.ema_decay else None,
+            average=Average.of(self.model, recipe),
             normalise=normalise,
             precision=precision,
             images=torch.empty(0, dtype=torch.uint8, device=device),
             labels=labels,
             chosen=torch.empty(min(recipe.batch_size, len(labels)), dtype=torch.int64, device=device),
             loss=torch.zeros((), device=device),
-            flip=recipe.flip,
-            crop=recipe.crop,
-            mixup=recipe.mixup,
         )
 
     def _optimisers(self, device: torch.device) -> Optimisers:
-        phase, faster = self.recipe.phases[self.phase], self.recipe.norm_bias_lr
-        return Optimisers(self.model, phase, norm_bias_lr=faster, capturable=device.type == "cuda")
+        return Optimisers(self.model, self.recipe, self.phase, capturable=device.type == "cuda")
 
     @property
     def device(self) -> torch.device:
@@ -126,7 +124,7 @@ class Session:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to where `state` was taken, to the precision too that was found best there.
+        """Go back to where ``state`` was taken, to the precision too that was found best there.
 
         Raises UnusableInputError where the recipe asks for the other precision.
         """
@@ -144,7 +142,7 @@ class Session:
         self.curve = [Epoch(**values) for values in state["curve"]]
 
     def epoch(self, number: int) -> Epoch:
-        """Train epoch `number` (from 0) and evaluate; raises TrainingFailedError when that cannot be done."""
+        """Train epoch ``number`` (from 0) and evaluate; raises TrainingFailedError when that cannot be done."""
         started = time.perf_counter()
         self._show(number)
         torch.manual_seed(_mix(self.seed, number))  # after the feed, whose making may draw from anywhere
@@ -186,7 +184,7 @@ class Session:
             self._enter(index)
         rate = self.recipe.learning_rate(progress, self.epochs)
         self.step.optimisers.set_rate(rate)
-        self.step.show(low_resolution=progress < self.recipe.low_resolution)
+        self.step.show(progress)
         if self.step.average:
             self.step.average.advance()
         return rate

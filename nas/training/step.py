@@ -1,5 +1,7 @@
 """One step of a training: draw a batch, differentiate, update; on a GPU one CUDA graph."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +13,7 @@ from nas.training.averaging import Average
 from nas.training.evaluate import Normalise
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast
+from nas.training.recipes import Recipe
 
 WARM_UP = 3
 """Steps on a GPU before the graph is captured: libraries choose their algorithms and allocate in them."""
@@ -24,14 +27,14 @@ LOW = 0.75
 class TrainingStep:
     """What a step reads and changes, all of it on one device.
 
-    `images` (uint8, N x H x W x C) and `labels` are the epoch's; `chosen` (indices of the batch) is written before a
-    step and the mean loss of the batch added to `loss` by it. The batch is differentiated in `parts`, whose gradients
-    add up to those of the whole. The addresses of all tensors stay the same, so that a captured graph stays valid
-    until `renew`.
+    ``images`` (uint8, N x H x W x C) and ``labels`` are the epoch's; ``chosen`` (indices of the batch) is written
+    before a step and the mean loss of the batch added to ``loss`` by it. The batch is differentiated in ``parts``,
+    whose gradients add up to those of the whole. The addresses of all tensors stay the same, so that a captured graph
+    stays valid until ``renew``.
     """
 
     model: nn.Module
-    criterion: nn.Module
+    recipe: Recipe
     optimisers: Optimisers
     average: Average | None
     normalise: Normalise
@@ -41,19 +44,21 @@ class TrainingStep:
     chosen: torch.Tensor
     loss: torch.Tensor
     parts: int = 1
-    flip: bool = False
-    crop: int = 0
-    mixup: float = 0.0
     low_resolution: bool = False
     warmed: int = 0
     graph: torch.cuda.CUDAGraph | None = None
+
+    def __post_init__(self) -> None:
+        """Make the loss that the recipe asks for."""
+        self.criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
 
     def renew(self) -> None:
         """Forget the captured graph: what it holds has changed."""
         self.graph, self.warmed = None, 0
 
-    def show(self, *, low_resolution: bool) -> None:
-        """Choose the resolution of the next steps."""
+    def show(self, progress: float) -> None:
+        """Choose the resolution of the next steps, at ``progress`` (0 to 1) through the training."""
+        low_resolution = progress < self.recipe.low_resolution
         if low_resolution != self.low_resolution:
             self.low_resolution = low_resolution
             self.renew()
@@ -67,7 +72,7 @@ class TrainingStep:
             torch.cuda.empty_cache()
 
     def run(self, chosen: torch.Tensor) -> None:
-        """Take one step on the images at the indices `chosen`."""
+        """Take one step on the images at the indices ``chosen``."""
         self.chosen.copy_(chosen)
         if not self.images.is_cuda:
             self._differentiate()
@@ -109,7 +114,7 @@ class TrainingStep:
 
     def _loss(self, chosen: torch.Tensor) -> torch.Tensor:
         images, labels = self._changed(self.normalise(self.images[chosen])), self.labels[chosen]
-        share = batchwise.mixture(self.mixup, images.device) if self.mixup else None
+        share = batchwise.mixture(self.recipe.mixup, images.device) if self.recipe.mixup else None
         if share is not None:
             images = batchwise.mix(images, share)
         with autocast(self.precision, images.device):
@@ -119,10 +124,7 @@ class TrainingStep:
 
     def _changed(self, images: torch.Tensor) -> torch.Tensor:
         """What the recipe does to a batch's images."""
-        if self.crop:
-            images = batchwise.crop(images, self.crop)
-        if self.flip:
-            images = batchwise.flip(images)
+        images = batchwise.changed(images, self.recipe)
         return shrink(images) if self.low_resolution else images
 
     def _update(self) -> None:

@@ -1,5 +1,7 @@
 """Train one network for one budget: what decides what a candidate is worth."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,10 +23,10 @@ __all__ = ["Epoch", "Result", "train"]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a network is worth; `reason` is empty when all epochs were trained.
+    """What a network is worth; ``reason`` is empty when all epochs were trained.
 
-    `val_accuracy` is that of the last epoch, of the averaged weights where the recipe averages them; a network that
-    diverged is worth 0, and None is that of a feed without validation images. `seconds` counts all sessions of a
+    ``val_accuracy`` is that of the last epoch, of the averaged weights where the recipe averages them; a network that
+    diverged is worth 0, and None is that of a feed without validation images. ``seconds`` counts all sessions of a
     training that was resumed.
     """
 
@@ -50,16 +52,16 @@ def train(
     auto: Precision | None = None,
     deterministic: bool = False,
 ) -> Result:
-    """Train `model` in place and evaluate it after every epoch.
+    """Train ``model`` in place and evaluate it after every epoch.
 
-    The schedule spans `epochs`. `on_epoch` may stop the training by returning False. With `checkpoint`, each
-    epoch's end is kept there before `on_epoch` is called, and a training whose file exists resumes from it
-    after calling `on_epoch` with the last epoch again: on a CPU with the same `threads`, to the same weights bit
-    for bit. All randomness follows from `seed`, the epoch and the feed; the initial weights are the caller's.
-    At the end `model` holds the weights evaluated. `on_step` is called after every step: how many of the epoch's are
-    done, and how many it has. The precision that `recipe` leaves open is `auto`, or by default what is faster on this
-    machine; the first session's is kept with the checkpoint. `deterministic` makes torch refuse operations that would
-    not repeat on a GPU; on a CPU all repeat.
+    The schedule spans ``epochs``. ``on_epoch`` may stop the training by returning False. With ``checkpoint``, each
+    epoch's end is kept there before ``on_epoch`` is called, and a training whose file exists resumes from it after
+    calling ``on_epoch`` with the last epoch again: on a CPU with the same ``threads``, to the same weights bit for
+    bit. All randomness follows from ``seed``, the epoch and the feed; the initial weights are the caller's. At the end
+    ``model`` holds the weights evaluated. ``on_step`` is called after every step: how many of the epoch's are done,
+    and how many it has. The precision that ``recipe`` leaves open is ``auto``, or by default what is faster on this
+    machine; the first session's is kept with the checkpoint. ``deterministic`` makes torch refuse operations that
+    would not repeat on a GPU; on a CPU all repeat.
 
     A loss that is lost, and memory that does not suffice even for a part of a batch, end the training with a reason.
 
@@ -104,7 +106,7 @@ def _epochs(session: Session, checkpoint: Path | None, on_epoch: Callable[[Epoch
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """Let torch use `count` threads for the time; None leaves its setting alone."""
+    """Let torch use ``count`` threads for the time; None leaves its setting alone."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

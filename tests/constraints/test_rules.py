@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
-from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse, parse_all, strongest
+from constraints.rules import ASSIGNMENT, Constraint, Verdict, check_metric, judge, parse, parse_all, strongest
 
 METRICS = st.sampled_from(sorted(Metrics.definitions()))
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -269,10 +269,22 @@ def test_a_verdict_keeps_its_constraint_but_not_in_its_json() -> None:
     (verdict,) = judge([parse("relus < 10", ["relus"])], {"relus": 12})
     assert verdict.constraint == parse("relus < 10", ["relus"])
     assert "constraint" not in verdict.as_dict()
-    assert Verdict.from_dict(verdict.as_dict()).constraint == verdict.constraint
+    other = parse("params < 10")
+    assert Verdict.from_dict(verdict.as_dict(), [other, verdict.constraint]).constraint is verdict.constraint
+    assert Verdict.from_dict(verdict.as_dict(), [other]).constraint is None
     words = Verdict(name="augmentation", expr="a horizontal flip", value=True, ok=True, why="")
     assert Verdict.from_dict(words.as_dict()) == words
     assert words.constraint is None
+
+
+def test_a_name_can_be_left_to_be_checked_later() -> None:
+    relus = parse("relus < 10", None)
+    assert relus == parse("relus < 10", ["relus"])
+    check_metric(relus, ["relus"])
+    with pytest.raises(UnusableInputError, match="unknown metric: 'relus': use one of params"):
+        check_metric(relus, [])
+    with pytest.raises(UnusableInputError, match="not a constraint: 'relus 10'"):
+        parse_all(["relus 10"], None)
 
 
 def test_constraints_that_are_parsed_already_stay_as_they_are() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nas
+from tests.nas.results.known import known_study
 
 FOLDER = Path(nas.__file__).parent
 
@@ -30,13 +31,18 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 def loaded(code: str) -> list[str]:
     """What of the heavy packages a program loads."""
-    heavy = "print(*sorted({'torch', 'optuna', 'pandas', 'rich', 'numpy'} & set(sys.modules)))"
+    heavy = "print(*sorted({'torch', 'optuna', 'pandas', 'pydantic', 'rich', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", f"import sys, nas\n{code}\n{heavy}"], capture_output=True, check=True)
     return done.stdout.decode().split()
 
 
 def test_the_package_alone_loads_nothing() -> None:
     assert loaded("") == []
+
+
+def test_a_board_is_read_without_torch_optuna_and_pydantic(tmp_path: Path) -> None:
+    known_study(tmp_path / "known.log")
+    assert loaded(f"board = nas.leaderboard({str(tmp_path / 'known.log')!r}); board.best; board.to_json()") == ["numpy"]
 
 
 def test_the_sampler_needs_no_torch() -> None:

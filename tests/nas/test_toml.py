@@ -52,3 +52,11 @@ def test_a_missing_file_and_one_that_is_no_text_are_refused(tmp_path: Path) -> N
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UnusableInputError, match="is not TOML"):
         read_toml(binary)
+
+
+@pytest.mark.parametrize("text", ["width = " + "9" * 5000, "width = " + "[" * 5000])
+def test_what_python_cannot_read_of_toml_is_refused_too(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "deep.toml"
+    file.write_text(text)
+    with pytest.raises(UnusableInputError, match="is not TOML"):
+        read_toml(file)

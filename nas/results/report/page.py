@@ -25,7 +25,7 @@ from nas.results.report.charts import importance, parallel
 from nas.results.report.diagram import drawing
 from nas.results.report.space_section import space_section
 from nas.results.rows import Row
-from nas.search.study import IDENTITY, constraints_of
+from nas.search.study import shared
 
 MOST_BYTES = 6_000_000
 """Of a page; the least accurate trials are left out where it would grow beyond."""
@@ -72,7 +72,7 @@ def render(study: optuna.Study) -> str:
     """The page, of at most MOST_BYTES."""
     board = leaderboard(study, top=None)
     trials = study.get_trials(deepcopy=False)
-    identity = study.user_attrs.get(IDENTITY, {})
+    identity = shared(study)
     constraints = _constraints(identity)
     charts = {"importance": importance(trials), "parallel": parallel(trials)}
     plots = {name: chart.plot for name, chart in charts.items()}
@@ -119,7 +119,7 @@ def cells(row: Row) -> dict[str, str]:
 def _constraints(identity: Mapping[str, Any]) -> tuple[Constraint, ...]:
     """The study's rules; those on metrics that are not built in are left out, since nothing here knows them."""
     found: list[Constraint] = []
-    for text in constraints_of(identity):
+    for text in identity.get("constraints", ()):
         try:
             found += parse_all([text])
         except UnusableInputError:

@@ -67,6 +67,11 @@ def test_arguments_are_toml_and_the_last_of_a_name_counts() -> None:
         ("act=relu", "not a TOML value: 'act=relu': a text needs its quotes"),
         ("a=1\nb=2", "not a TOML value: 'a=1.nb=2'"),
         ("a=", "not a TOML value: 'a='"),
+        ("a=" + "9" * 5000, "not a TOML value: 'a=9+'"),
+        ("a=" + "[" * 5000, r"not a TOML value: 'a=\[+'"),
+        ("day=2026-01-31", "not a value for an argument: 'day=2026-01-31': write a date or a time as text"),
+        ("at=07:32:00", "not a value for an argument: 'at=07:32:00'"),
+        ("a=[1, {b = 1979-05-27T07:32:00Z}]", "not a value for an argument: 'a=.*07:32:00Z}]'"),
     ],
 )
 def test_an_argument_that_cannot_be_read_is_named(pair: str, message: str) -> None:

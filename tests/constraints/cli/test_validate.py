@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from constraints import rules
 from constraints.cli.validate import Options, validate_target
 from constraints.errors import UnusableInputError
+from constraints.rules import Constraint, parse
+from constraints.sandbox.child import check_target
+from constraints.sandbox.parent import Sandbox
+from constraints.sandbox.request import Job
 from tests.engines import one_sandbox
 
 NET = """import torch.nn as nn
@@ -92,3 +100,24 @@ def test_a_syntax_error_is_named_before_the_code_runs(net: Path) -> None:
     net.write_text(NET + "\ndef broken(:\n")
     with pytest.raises(UnusableInputError, match=r"syntax error: .*net\.py:13: "):
         validate_target(request(net))
+
+
+def test_both_sides_parse_an_expression_once(
+    net: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parsed: Counter[str] = Counter()
+
+    def counted(expression: str, *known: Any) -> Constraint:
+        parsed[expression] += 1
+        return parse(expression, *known)
+
+    def in_this_process(_: Sandbox, job: Job) -> tuple[Any, str]:
+        return check_target(Job.begin(job.to_line(os.environ)).arguments, lambda line: None), ""
+
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(rules, "parse", counted)
+    monkeypatch.setattr(Sandbox, "run", in_this_process)
+    require = ["params == 70", "receptive_field > 1", "layers > 9"]
+    assert validate_target(request(net, require=require)) == 1
+    assert parsed == Counter(dict.fromkeys(require, 2))
+    assert "the receptive field passes 1 in layer 0" in capsys.readouterr().out  # which the table asks a verdict for

@@ -15,6 +15,7 @@ import pytest
 from constraints.cli.target import parse_target
 from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.inputs import InputSpec
+from constraints.rules import parse_all
 from constraints.sandbox.child import answer
 from constraints.sandbox.request import Request
 
@@ -41,7 +42,8 @@ _hidden = made
 
 def request(target: str, *, augmentation: str | None = None, **changes: Any) -> Request:
     """A check of a model for images of one channel and 8x8 pixels."""
-    given: dict[str, Any] = {"inputs": (InputSpec(shape=(1, 8, 8)),), "require": ("params == 4",), "fixes_seconds": 0}
+    given: dict[str, Any] = {"inputs": (InputSpec(shape=(1, 8, 8)),), "require": ["params == 4"], "fixes_seconds": 0}
+    changes["require"] = parse_all(changes.get("require", given["require"]), None)
     pipeline = parse_target(augmentation) if augmentation else None
     return Request(target=parse_target(target), augmentation=pipeline, mean=(0.5, 0.5, 0.5), **{**given, **changes})
 

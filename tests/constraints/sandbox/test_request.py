@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from constraints.inputs import InputSpec
+from constraints.rules import parse_all
 from constraints.sandbox.request import Job, Limits, Request, Target
 
 TARGET = Target(text="net.py:Net", file=Path("net.py"), module="", name="Net")
 
 
 def test_a_request_of_defaults_reads_back() -> None:
-    request = Request(target=TARGET, require=("params < 3",))
+    request = Request(target=TARGET, require=parse_all(["params < 3"]))
     assert Request.from_dict(Job.begin(request.job().to_line(os.environ)).arguments) == request
 
 
@@ -23,7 +24,7 @@ def test_a_request_with_every_option_reads_back() -> None:
         target=Target(text="a.b:c", file=None, module="a.b", name="c"),
         inputs=(InputSpec(shape=(1, 8)), InputSpec(shape=(16,), dtype="int64", name="tokens")),
         arguments={"width": 3, "names": ["x"]},
-        require=("params < 3", "macs < 1M"),
+        require=parse_all(["params < 3", "relus > 0.25"], None),
         classes=10,
         verify=True,
         fixes_seconds=2.5,

@@ -104,6 +104,17 @@ def test_products_cost_their_rows_times_their_columns_times_what_is_summed() -> 
     assert (gram.op, gram.output, gram.macs) == ("matmul", (4, 4), 4 * 4 * 64)
 
 
+def test_a_linear_layer_is_a_product_with_what_was_there_before_the_run() -> None:
+    def count(weight: Callable[[Any], torch.Tensor]) -> int | None:
+        held: Any = [torch.ones(3, 4)]  # registered nowhere, as the weights of a frozen script
+        return figures(lambda m, x: F.linear(x.mean((2, 3)), weight(m)), held=held).fully_connected
+
+    assert count(lambda m: m.held[0]) == 1
+    assert count(lambda m: 2 * m.held[0]) == 1
+    assert count(lambda m: torch.ones(3, 4)) == 0
+    assert figures(lambda m, x: x.mean((2, 3)).mT @ x.mean((2, 3))).fully_connected == 0
+
+
 def test_attention_costs_two_products() -> None:
     def run(m: Any, x: torch.Tensor) -> torch.Tensor:
         q = x.flatten(2).transpose(1, 2)[:, None]  # 64 places of 4 channels

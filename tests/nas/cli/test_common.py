@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import gc
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from constraints.errors import UnusableInputError
-from nas.cli.common import InterruptedCommandError, check_counts, expressions, interruptible, wide_console
+from nas.cli.common import (
+    InterruptedCommandError,
+    check_counts,
+    expressions,
+    interruptible,
+    wide_console,
+    without_collection,
+)
 
 
 def test_an_interruption_says_what_is_left() -> None:
@@ -32,3 +41,16 @@ def test_a_pipe_is_120_columns_wide_unless_told_otherwise(monkeypatch: pytest.Mo
     assert wide_console().width == 120
     monkeypatch.setenv("COLUMNS", "90")
     assert wide_console().width == 90
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_search_for_cycles_is_as_it_was_afterwards(*, enabled: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with suppress(ValueError), without_collection():
+            assert not gc.isenabled()
+            raise ValueError("as a command may end")
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -264,6 +264,24 @@ def test_unusable_targets_are_told_in_a_line(here: Path, capsys: Captured) -> No
     assert "no such trial: '7'" in error(capsys, "7", "--to", "net.py")
 
 
+def test_a_kind_of_file_is_one_entry_of_a_table(here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(network: formats.Exported, path: Path) -> None:
+        path.write_text(f"{network.about['architecture']} {network.input}")
+
+    monkeypatch.setitem(formats.FORMATS, ".txt", formats.Format(content="its text", write=write, weights=".pt2"))
+    assert search.run(["export", "0", "--to", "net.txt"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "wrote net.txt: its text; read back, it agrees with the trained network",
+        "wrote net.pt2: its trained weights",
+    ]
+    assert (here / "net.txt").read_text() == f"{TEXT} (3, 32, 32)"
+
+
+def test_the_page_has_every_kind_of_file() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "export.md").read_text()
+    assert {suffix for suffix in formats.FORMATS if f"| `{suffix}` |" not in page} == set()
+
+
 def test_a_missing_extra_is_named(here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "onnxruntime" else object())
     message = error(capsys, "0", "--to", "net.onnx")

@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from constraints.errors import UnusableInputError
 from nas.results.leaderboard import leaderboard
@@ -190,3 +190,55 @@ def test_the_front_weighs_accuracy_against_what_the_study_minimises(
 ) -> None:
     study.set_user_attr(IDENTITY, {"objective": objective})
     assert leaderboard(study).costs == costs
+
+
+def theirs(study_attrs: dict[str, Any], trial_attrs: dict[str, Any]) -> optuna.Study:
+    """A study that this tool did not make."""
+    study = optuna.create_study(study_name="theirs")
+    for name, value in study_attrs.items():
+        study.set_user_attr(name, value)
+    study.add_trial(create_trial(state=TrialState.COMPLETE, value=1.0, user_attrs=trial_attrs))
+    return study
+
+
+OWN = {"architecture": "BR/c8/fc", "params": 3, "macs": 4, "receptive_field": 5}
+
+
+@pytest.mark.parametrize(
+    ("study_attrs", "trial_attrs", "reason"),
+    [
+        ({}, {}, "none of its trials is a network"),
+        ({}, {"architecture": "BR/c8/fc"}, "trial 0 does not hold what a candidate's does"),
+        ({}, {**OWN, "params": "many"}, "trial 0 does not hold"),
+        ({}, {**OWN, "macs": None}, "trial 0 does not hold"),
+        ({}, {**OWN, "receptive_field": []}, "trial 0 does not hold"),
+        ({}, {**OWN, "receptive_field": float("inf")}, "trial 0 does not hold"),
+        ({}, {**OWN, "curve": 3}, "trial 0 does not hold"),
+        ({}, {**OWN, "curve": [{"val_accuracy": "high", "seconds": 1}]}, "trial 0 does not hold"),
+        ({"confirmed:0": 3}, OWN, "trial 0 does not hold"),
+        ({"identity": 3}, OWN, "its identity is missing, or of another kind"),
+        ({"identity": {"objective": "accuracy,beauty"}}, OWN, "its objective weighs accuracy against beauty"),
+        ({"rejected": [1]}, OWN, "its rejected is of another kind"),
+        ({"target": "high"}, {**OWN, "architecture": "x"}, "trial 0 does not hold"),
+    ],
+)
+def test_a_study_of_others_is_refused_by_its_name(
+    study_attrs: dict[str, Any], trial_attrs: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(UnusableInputError, match=f"^study 'theirs' was not made by this tool: {reason}"):
+        leaderboard(theirs(study_attrs, trial_attrs))
+
+
+def test_networks_that_no_launch_proposed_are_shown() -> None:
+    assert shown(theirs({}, OWN)) == [0]
+
+
+def test_a_single_text_is_one_state_or_comparison(study: optuna.Study) -> None:
+    assert shown(study, states="failed") == [5]
+    assert shown(study, where="params < 60k") == [3]
+
+
+def test_a_negative_number_of_rows_is_refused(study: optuna.Study) -> None:
+    assert shown(study, top=0) == []
+    with pytest.raises(UnusableInputError, match=r"^top is out of range: -1: give how many rows, 0 or more$"):
+        leaderboard(study, top=-1)

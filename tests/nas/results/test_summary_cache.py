@@ -5,13 +5,13 @@ import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from constraints.errors import UnusableInputError
 from nas.results.leaderboard import leaderboard
 from nas.results.summary_cache import read_summary
 from nas.search.storage import open_storage
-from nas.search.study import CONFIRMED, REJECTED, TARGET, load
+from nas.search.study import CONFIRMED, CURVE, REJECTED, TARGET, load
 from tests.nas.results.known import add, known_study
 
 STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -168,3 +168,23 @@ def test_a_database_made_anew_is_read_anew(tmp_path: Path) -> None:
         add(study, accuracies, params=len(accuracies), network=f"n{accuracies}")
         same(f"sqlite:///{file}")
         file.unlink()
+
+
+def test_a_study_of_others_beside_it_does_not_keep_a_study_from_being_read(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    known_study(journal)
+    theirs = optuna.create_study(storage=open_storage(str(journal), write=True), study_name="theirs")
+    for curve in (3, [3], [{"val_accuracy": 0.5}], None):
+        theirs.add_trial(create_trial(state=TrialState.COMPLETE, value=1.0, user_attrs={CURVE: curve}))
+    for _ in range(2):  # the second time from the summary
+        assert leaderboard(read_summary(str(journal), "known")).rows[0].val_accuracy == 0.86
+        with pytest.raises(UnusableInputError, match=r"^study 'theirs' was not made by this tool"):
+            leaderboard(read_summary(str(journal), "theirs"))
+
+
+@pytest.mark.parametrize("content", [b"hello\n", b"\0\xff\n", b"[]\n[]\n"])
+def test_a_file_that_is_no_journal_is_named(tmp_path: Path, content: bytes) -> None:
+    journal = tmp_path / "notes.txt"
+    journal.write_bytes(content)
+    with pytest.raises(UnusableInputError, match=r"^cannot read the storage .*notes.txt: it is not a journal"):
+        read_summary(str(journal), None)

@@ -12,12 +12,12 @@ from nas.search.study import (
     IDENTITY,
     REMEDIES,
     accuracy,
-    constraints_of,
     create_or_resume,
     identity,
     load,
     open_study,
     quiet,
+    shared,
 )
 
 SAMPLER = optuna.samplers.RandomSampler(seed=0)
@@ -76,10 +76,9 @@ def test_constraints_kept_as_one_text_by_an_earlier_version_are_the_same() -> No
     before = {**MADE_WITH, "constraints": "params < 200k, macs < 50M"}
     create_or_resume(storage, "s", before, SAMPLER)
     again = create_or_resume(storage, "s", MADE_WITH, SAMPLER)
-    assert constraints_of(again.user_attrs[IDENTITY]) == ["params < 200k", "macs < 50M"]
+    assert identity(again)["constraints"] == ["params < 200k", "macs < 50M"]
     with pytest.raises(UnusableInputError, match=r"made with other constraints: params < 200k, macs < 50M, not params"):
         create_or_resume(storage, "s", {**MADE_WITH, "constraints": ["params < 200k"]}, SAMPLER)
-    assert constraints_of({"space": "tiny"}) == []
 
 
 def test_every_part_of_an_identity_has_a_remedy() -> None:
@@ -121,6 +120,32 @@ def test_a_study_is_open_as_long_as_its_block(tmp_path: Path) -> None:
 def test_what_no_launch_made_has_no_identity() -> None:
     with pytest.raises(UnusableInputError, match=r"^study 'own' was made by no launch: its data and constraints are"):
         identity(optuna.create_study(study_name="own"))
+
+
+@pytest.mark.parametrize("found", [3, [1], "x", {"data": 3}, {"data": {"name": "x"}}, {"epochs": "many"}])
+def test_an_identity_of_another_shape_is_refused_by_the_study_s_name(found: Any) -> None:
+    study = optuna.create_study(study_name="theirs")
+    study.set_user_attr(IDENTITY, found)
+    with pytest.raises(UnusableInputError, match=r"^study 'theirs' was not made by this tool: its identity is missing"):
+        shared(study)
+
+
+def test_what_is_needed_of_an_identity_is_named() -> None:
+    study = optuna.create_study(study_name="own")
+    assert shared(study) == {}
+    study.set_user_attr(IDENTITY, {"epochs": 3, "constraints": "", "recipe": "slow"})
+    assert shared(study) == identity(study, "epochs") == {"epochs": 3, "constraints": [], "recipe": "slow"}
+    with pytest.raises(UnusableInputError, match=r"^study 'own' was not made by this tool: its data is missing, or"):
+        identity(study, "epochs", "data")
+
+
+def test_a_study_that_no_launch_made_is_not_taken_over() -> None:
+    storage = InMemoryStorage()
+    theirs = optuna.create_study(storage=storage, study_name="s")
+    theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    with pytest.raises(UnusableInputError, match=r"^study 's' was made by no launch"):
+        create_or_resume(storage, "s", MADE_WITH, SAMPLER)
+    assert theirs.user_attrs == {}
 
 
 def test_optuna_is_quiet_for_a_while(capfd: pytest.CaptureFixture[str]) -> None:

@@ -43,3 +43,25 @@ def test_the_assignment_rules_where_no_constraint_is_given() -> None:
     assert [c.metric for c in sampler.feasible.constraints][:2] == ["receptive_field", "params"]
     with pytest.raises(UnusableInputError, match=r"^unknown metric: 'parms'"):
         FeasibleSampler("tiny", ["parms < 3"])
+
+
+@pytest.mark.parametrize("name", ["c1.layer1", "c1.depth"])
+def test_a_parameter_of_one_s_own_under_a_name_of_the_space_s_is_refused(name: str) -> None:
+    """``tiny`` chooses its layers, and has one depth: either would change the network that the trial means."""
+    sampler = FeasibleSampler("tiny")
+    assert name in sampler.feasible.space.parameters
+    trial = optuna.create_study(sampler=sampler).ask()
+    trial.suggest_float(name, 0, 1)
+    trial.suggest_float("own", 0, 1)
+    with pytest.raises(UnusableInputError, match=rf"^the name of a parameter of the space: '{name}': rename your own"):
+        suggest(trial)
+
+
+def test_other_parameters_of_one_s_own_change_nothing() -> None:
+    networks = []
+    for own in (False, True):
+        trial = optuna.create_study(sampler=FeasibleSampler("tiny", seed=3)).ask()
+        if own:
+            trial.suggest_float("own", 0, 1)
+        networks.append(suggest(trial))
+    assert networks[0] == networks[1]

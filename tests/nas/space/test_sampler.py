@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import optuna
 import pytest
@@ -17,6 +18,7 @@ from optuna.testing.pytest_samplers import (
 )
 
 from constraints import check
+from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.model import build
 from nas.architecture.spec import parse
@@ -230,3 +232,29 @@ def test_a_study_ends_with_the_few_feasible_networks_of_a_large_space() -> None:
     assert len(set(proposals(sampler, networks, study))) == networks
     with pytest.raises(SpaceExhaustedError, match="every feasible network is proposed; the study holds 64"):
         study.ask(feasible.space.distributions)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"space": "huge"}, "no such space: 'huge': give assignment, wide, tiny or a .toml file"),
+        ({"space": 3}, r"space is of another type: 3: give str \| Path \| FeasiblePart"),
+        ({"constraints": ["params < 3"]}, r"no feasible network in 53,747,712: relax params < 3 \(to let params be \d"),
+        ({"constraints": "max_pools > 0"}, r"no feasible network in 53,747,712: relax max_pools > 0"),
+        ({"constraints": ["params"]}, "not a constraint: 'params': write METRIC OP VALUE"),
+        ({"constraints": [3]}, "not a constraint: 3: write METRIC OP VALUE"),
+        ({"constraints": 3}, "constraints is of another type: 3: give"),
+        ({"base": 3}, r"base is of another type: 3: give Callable\[\[int\], BaseSampler\]"),
+        ({"base": str}, "base makes no sampler: '0': give a function from a seed to one"),
+        ({"seed": "x"}, "seed is of another type: 'x': give int"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_on_construction(arguments: dict[str, Any], line: str) -> None:
+    with pytest.raises(UnusableInputError, match=f"^{line}") as caught:
+        FeasibleSampler(**{"space": "tiny", **arguments})
+    assert "\n" not in str(caught.value)
+
+
+def test_every_whole_number_is_a_seed() -> None:
+    first, second = (proposals(FeasibleSampler("tiny", [], seed=seed), 1) for seed in (-1, 2**40))
+    assert first != second

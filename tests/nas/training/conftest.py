@@ -25,7 +25,7 @@ def one_thread() -> None:
 
 @pytest.fixture
 def make_folder(tmp_path: Path) -> MakeFolder:
-    """Write a folder of random images: `classes` in train and test, `count` images each, PNG."""
+    """Write a folder of random images: ``classes`` in train and test, ``count`` images each, PNG."""
 
     def make(
         *,

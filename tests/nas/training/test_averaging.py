@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from nas.training.averaging import Average
+from nas.training.recipes import Recipe
 
 
 def scalar() -> nn.Linear:
@@ -58,3 +59,10 @@ def test_it_resumes_from_its_state() -> None:
     other = Average(twin, 0.99)
     other.restore(average.state())
     assert follow(other, twin, [5.0, 7.0]) == follow(average, model, [5.0, 7.0])
+
+
+def test_a_recipe_without_a_decay_has_no_average() -> None:
+    assert Average.of(scalar(), Recipe(name="own")) is None
+    average = Average.of(scalar(), Recipe(name="own", ema_decay=0.75))
+    assert average is not None
+    assert average.decay == 0.75

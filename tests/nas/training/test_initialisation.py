@@ -6,7 +6,8 @@ from torch import nn
 
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.training.initialisation import pass_on, whiten
+from nas.training.initialisation import initialise, pass_on, whiten
+from nas.training.recipes import Recipe
 
 
 @pytest.fixture
@@ -59,3 +60,19 @@ def test_channels_are_passed_on() -> None:
     x = torch.randn(2, 4, 6, 6)
     torch.testing.assert_close(convs[names[1]](x)[:, :4], x)
     assert torch.equal(convs[names[1]].weight[4:], before[f"{names[1]}.weight"][4:])
+
+
+def test_a_recipe_says_what_is_begun_with(images: torch.Tensor) -> None:
+    def unwanted() -> torch.Tensor:
+        raise AssertionError("nothing is whitened")
+
+    convs = [nn.Conv2d(3, 32, 3, bias=False), nn.Conv2d(32, 33, 1), nn.Conv2d(33, 2, 1)]
+    model = nn.Sequential(*convs)
+    before = [conv.weight.detach().clone() for conv in convs]
+    initialise(model, Recipe(name="own"), unwanted)
+    assert all(torch.equal(conv.weight, then) for conv, then in zip(convs, before, strict=True))
+    initialise(model, Recipe(name="own", dirac=True), unwanted)
+    torch.testing.assert_close(convs[1].weight[:32, :, 0, 0], torch.eye(32))
+    assert convs[0].weight.requires_grad
+    initialise(model, Recipe(name="own", whitening=True), lambda: images)
+    assert not convs[0].weight.requires_grad

@@ -7,7 +7,7 @@ from torch import nn
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training.optimisers import Optimisers, hidden_filters
-from nas.training.recipes import Phase
+from nas.training.recipes import Phase, Recipe
 
 NETWORK = "BR/c4-c8-dw-pw8s2/c8g4-+c8-pw10/gap"
 MUON = Phase(optimiser="muon", peak_lr=0.05, rest_lr=0.2, weight_decay=0.01, momentum=0.9)
@@ -17,6 +17,10 @@ def network() -> nn.Module:
     """A small network in channels_last, as the training has it."""
     torch.manual_seed(0)
     return build(parse(NETWORK)).to(memory_format=torch.channels_last)
+
+
+def recipe(phase: Phase, norm_bias_lr: float) -> Recipe:
+    return Recipe(name="own", phases=(phase,), norm_bias_lr=norm_bias_lr)
 
 
 def with_gradients(model: nn.Module) -> nn.Module:
@@ -34,7 +38,7 @@ def test_hidden_filters_are_the_dense_ones_between_first_and_classifier() -> Non
 
 def test_muon_moves_the_filters_themselves_by_an_orthogonal_step() -> None:
     model = with_gradients(network())
-    optimisers = Optimisers(model, MUON, norm_bias_lr=1.0)
+    optimisers = Optimisers(model, recipe(MUON, 1.0))
     weight = hidden_filters(model)[0]
     before = weight.detach().clone()
     optimisers.set_rate(0.03)
@@ -47,7 +51,7 @@ def test_muon_moves_the_filters_themselves_by_an_orthogonal_step() -> None:
 
 def test_what_muon_leaves_learns_by_sgd_at_its_own_rate() -> None:
     model = with_gradients(network())
-    optimisers = Optimisers(model, MUON, norm_bias_lr=3.0)
+    optimisers = Optimisers(model, recipe(MUON, 3.0))
     optimisers.set_rate(0.025)  # half the peak: half of rest_lr for all but norms and biases
     first, scale = next(model.parameters()), next(m for m in model.modules() if isinstance(m, nn.BatchNorm2d)).weight
     before = [p.detach().clone() for p in (first, scale)]
@@ -63,11 +67,11 @@ def test_what_muon_leaves_learns_by_sgd_at_its_own_rate() -> None:
 def test_a_restored_state_continues_equally(kind: str) -> None:
     phase = Phase(optimiser=kind, peak_lr=0.01)  # type: ignore[arg-type]
     left, right = with_gradients(network()), with_gradients(network())
-    first, second = (Optimisers(model, phase, norm_bias_lr=2.0) for model in (left, right))
+    first, second = (Optimisers(model, recipe(phase, 2.0)) for model in (left, right))
     for _ in range(2):
         first.step()
     second.step()
-    third = Optimisers(right, phase, norm_bias_lr=2.0)
+    third = Optimisers(right, recipe(phase, 2.0))
     third.restore(second.state())
     third.step()
     for a, b in zip(left.parameters(), right.parameters(), strict=True):
@@ -76,7 +80,7 @@ def test_a_restored_state_continues_equally(kind: str) -> None:
 
 def test_gradients_are_dropped() -> None:
     model = with_gradients(network())
-    Optimisers(model, MUON, norm_bias_lr=1.0).clear()
+    Optimisers(model, recipe(MUON, 1.0)).clear()
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
@@ -85,7 +89,7 @@ def test_frozen_weights_stay() -> None:
     frozen = hidden_filters(model)[1]
     frozen.requires_grad_(False)
     before = frozen.detach().clone()
-    optimisers = Optimisers(with_gradients(model), MUON, norm_bias_lr=1.0)
+    optimisers = Optimisers(with_gradients(model), recipe(MUON, 1.0))
     optimisers.step()
     assert torch.equal(frozen, before)
     assert len(optimisers.matrices) == 2
@@ -93,12 +97,12 @@ def test_frozen_weights_stay() -> None:
 
 def test_only_what_reads_its_rate_on_the_device_may_be_captured() -> None:
     kinds = ("sgd", "adam", "adamw", "muon")
-    made = [Optimisers(network(), Phase(optimiser=kind), norm_bias_lr=1.0) for kind in kinds]  # type: ignore[arg-type]
+    made = [Optimisers(network(), recipe(Phase(optimiser=kind), 1.0)) for kind in kinds]  # type: ignore[arg-type]
     assert [optimisers.is_capturable for optimisers in made] == [True, True, True, False]
 
 
 def test_rates_kept_on_the_device_are_each_group_s_own() -> None:
-    optimisers = Optimisers(network(), Phase(peak_lr=0.2), norm_bias_lr=3.0, capturable=True)
+    optimisers = Optimisers(network(), recipe(Phase(peak_lr=0.2), 3.0), capturable=True)
     places = [group["lr"] for group in optimisers.members[0].param_groups]
     optimisers.set_rate(0.05)
     assert [float(place) for place in places] == pytest.approx([0.05, 0.15])

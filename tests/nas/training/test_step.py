@@ -1,5 +1,7 @@
 """One step: what it adds up, in how many parts, and at which resolution."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 
 from nas.training.evaluate import normaliser
 from nas.training.optimisers import Optimisers
-from nas.training.recipes import Phase
+from nas.training.recipes import Phase, Recipe
 from nas.training.step import TrainingStep, shrink
 
 CPU = torch.device("cpu")
@@ -31,11 +33,11 @@ def step(parts: int = 1) -> tuple[Sizes, TrainingStep]:
     """A step of plain gradient descent at rate 1 on eight images of 8 x 12 pixels."""
     torch.manual_seed(0)
     model = Sizes()
-    phase = Phase(peak_lr=1.0, momentum=0.0, weight_decay=0.0)
+    recipe = Recipe(name="own", phases=(Phase(peak_lr=1.0, momentum=0.0, weight_decay=0.0),), low_resolution=0.5)
     made = TrainingStep(
         model=model,
-        criterion=nn.CrossEntropyLoss(),
-        optimisers=Optimisers(model, phase, norm_bias_lr=1.0),
+        recipe=recipe,
+        optimisers=Optimisers(model, recipe),
         average=None,
         normalise=normaliser(np.full(3, 0.5), np.full(3, 0.25), CPU),
         precision="float32",
@@ -76,9 +78,9 @@ def test_losses_of_steps_add_up() -> None:
 
 def test_low_resolution_is_three_quarters_of_either_side() -> None:
     model, made = step()
-    made.show(low_resolution=True)
+    made.show(0.49)
     made.run(CHOSEN)
-    made.show(low_resolution=False)
+    made.show(0.5)
     made.run(CHOSEN)
     assert model.seen == [(5, 3, 6, 9), (5, 3, 8, 12)]
 
@@ -101,7 +103,7 @@ def test_cutting_drops_what_the_failed_attempt_left() -> None:
 
 def test_mixup_blends_images_and_labels_alike() -> None:
     model, made = step()
-    made.mixup = 1.0
+    made.recipe = replace(made.recipe, mixup=1.0)
     torch.manual_seed(3)
     share = 1 - torch.rand(())
     images, labels = made.normalise(made.images[CHOSEN]), made.labels[CHOSEN]
@@ -117,6 +119,6 @@ def test_a_recipe_without_batchwise_changes_shows_the_images_as_they_are() -> No
     _, made = step()
     images = made.normalise(made.images[CHOSEN])
     assert made._changed(images) is images
-    made.crop, made.flip = 2, True
+    made.recipe = replace(made.recipe, crop=2, flip=True)
     assert made._changed(images).shape == images.shape
     assert not torch.equal(made._changed(images), images)

@@ -156,7 +156,7 @@ def test_a_training_begun_in_another_precision_is_refused(
 
 
 class Crowded(nn.Module):
-    """A network with room for `limit` images in training, as a full device has it."""
+    """A network with room for ``limit`` images in training, as a full device has it."""
 
     def __init__(self, inner: nn.Module, limit: int) -> None:
         super().__init__()

@@ -1,14 +1,18 @@
 """Every feasible network of a large space."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
+from constraints.metrics import Metrics
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.space import uniform_draws
+from nas.space.analytic import metrics
 from nas.space.bulk_metrics import Vector
 from nas.space.counting import listing
 from nas.space.counting.listing import list_feasible
-from nas.space.space import Space, load
+from nas.space.space import Encoded, Space, load
 from tests.nas.space.tallied import tally
 
 
@@ -26,6 +30,14 @@ def small() -> Vector:
             }
         )
     )  # fmt: skip
+
+
+@cache
+def known() -> tuple[Encoded, tuple[Metrics, ...]]:
+    """Every encoding of ``small``, and the metrics of its network one by one."""
+    vector = small()
+    rows = uniform_draws.enumerate_all(vector)
+    return rows, tuple(metrics(vector.space.decode(vector.choices(row))) for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,6 @@
+"""What is used where nothing is given, for all that need not load the configuration."""
+
+from __future__ import annotations
+
+STORAGE = "runs/journal.log"
+"""The journal of studies."""
