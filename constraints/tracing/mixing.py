@@ -229,13 +229,17 @@ def _multiplied(call: Call, a: Value, b: Value) -> Result:
         batch = list(range(right))
         parts.append((b, right, [*batch, None, n - 1] if len(b.shape) > 1 else [None]))
     if len(parts) == 1:
-        return _weighted(call, *parts[0])
+        return _weighted(call, b if a.depends else a, *parts[0])
     return matched(parts)
 
 
-def _weighted(call: Call, value: Value, axis: int, axes: Sequence[int | None]) -> Result:
+def _weighted(call: Call, weight: Value, value: Value, axis: int, axes: Sequence[int | None]) -> Result:
     """A product with weights: a linear layer over the axis that is summed."""
     over_space = any(v is not None and any(d.axis == axis for d in v.digits) for v in value.views)
+    if over_space and weight.fill is not None:  # with ones, or with one over their number: a sum or a mean
+        mean = math.isclose(weight.fill * value.shape[axis], 1, rel_tol=1e-5)
+        views, flow = pool(call, value, [axis], "mean" if mean else "sum" if weight.fill == 1 else "other")
+        return tuple(moved(v, axes) for v in views), flow
     views = tuple(moved(reduced(v, [axis], "mixed"), axes) for v in value.views)
     flow = value.flow
     if value.is_live and not over_space and flow.depthwise:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View, unknown
+from constraints.tracing.constants import filled
 from constraints.tracing.distribution import distribute
 from constraints.tracing.memory import is_stale, rebuilt, shared, write
 from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
@@ -94,7 +95,8 @@ class Propagation:
             if handle.name is None:
                 storage = self._store(index, handle, shape)
                 views, flow = self._blank(step, shape) if step.operator.op in BLANK else (self._nothing, _STILL)
-                handle.value = Value(shape, views, flow, storage, index)
+                fill = filled(step.operator.op, step.args, ())
+                handle.value = Value(shape, views, flow, storage, index, fill=fill)
 
     def _blank(self, step: RecordedOperation, shape: Shape) -> tuple[Views, Flow]:
         """Memory that was not written to yet: who reads it, reads what no recorded operation put there."""
@@ -327,7 +329,8 @@ class Propagation:
                 storage = storage or self._store(call.index, handle, shape)
             is_blank = call.op in BLANK
             views, flow = self._blank(step, shape) if is_blank else (self._nothing, _STILL)
-            value = Value(shape, views, flow, storage, call.index, params)
+            fill = None if is_weight else filled(call.op, call.args, call.inputs, operator.is_view)
+            value = Value(shape, views, flow, storage, call.index, params, fill=fill)
             if _is_in(handle, step.targets):
                 write(handle, value)
             else:

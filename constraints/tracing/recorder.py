@@ -351,12 +351,10 @@ class _Recorder(TorchDispatchMode):
         return result
 
     def _seen_closely(self, operator: Operator, args: Sequence[Any]) -> Operator:
-        """Note a tensor that is made of Python's numbers or of an array; tell a view that is laid out as its base; look at kernels."""
+        """Note what is made of Python's numbers or of an array; look at kernels, and at how memory is laid out."""
         tensor = args[0]
         if operator.op == "as_strided":
-            asked = (tuple(args[1]), tuple(args[2]), args[3] if len(args) > 3 and args[3] is not None else 0)
-            is_same = asked == (tuple(tensor.shape), tensor.stride(), tensor.storage_offset())
-            return _ALIAS if is_same else operator
+            return _ALIAS if _is_laid_out_as(tensor, *args[1:]) else operator
         if operator.op in CONVOLUTIONS:
             self._look_at_kernel(args[1])
             return operator
@@ -599,6 +597,15 @@ def _looked_up(func: Any) -> Operator:
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
     return Operator(base, names, known, writes, is_view, decomposes, base in _SPECIAL, hides)
+
+
+def _is_laid_out_as(
+    tensor: torch.Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None
+) -> bool:
+    """Whether a view of the memory is the tensor again; along an axis of one index no stride is taken."""
+    steps = [(a, b) for n, a, b in zip(size, stride, tensor.stride(), strict=False) if n > 1]
+    is_at_its_place = offset is None or offset == tensor.storage_offset()
+    return tuple(size) == tuple(tensor.shape) and all(a == b for a, b in steps) and is_at_its_place
 
 
 def _is_written(alias: Any) -> bool:

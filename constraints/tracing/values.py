@@ -177,6 +177,8 @@ class Value:
     """The parameters that it was computed from, where no input was involved."""
     parts: tuple[Part, ...] = ()
     """What it was put together of, where that was several tensors."""
+    fill: float | None = None
+    """Of a constant whose elements are all one number: that number."""
 
     @property
     def depends(self) -> bool:

@@ -163,6 +163,10 @@ def test_groups_of_a_single_channel_are_not_depthwise() -> None:
 AVERAGES: list[tuple[Callable[[torch.Tensor], torch.Tensor], int]] = [
     (lambda x: F.adaptive_avg_pool2d(x, 1), 1),
     (lambda x: F.avg_pool2d(x, 32), 1),
+    (lambda x: x.flatten(2) @ torch.full((PIXELS, 1), 1 / PIXELS), 1),
+    (lambda x: x.flatten(2) @ torch.ones(PIXELS, 1).div(PIXELS), 1),
+    (lambda x: (x.flatten(2) @ torch.ones(PIXELS))[..., None] / PIXELS, 1),
+    (lambda x: x.flatten(2) @ torch.full((PIXELS, 1), 0.5), 0),
     (lambda x: x.mean((2, 3)), 1),
     (lambda x: x.mean(3).mean(2), 1),
     (lambda x: x.flatten(2).mean(-1), 1),

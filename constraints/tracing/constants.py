@@ -1,0 +1,33 @@
+"""Constants whose elements are all one number, which make a product a sum or a mean; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from constraints.tracing.values import Value
+
+_GIVEN = {"full": 1, "full_like": 1, "new_full": 2, "fill": 1}
+"""Operation -> the place of the number among its arguments."""
+_ONES = ("ones", "ones_like", "new_ones")
+_SAME = ("clone", "_to_copy", "repeat", "copy")
+
+
+def filled(op: str, args: Sequence[Any], inputs: Sequence[Value], is_view: bool = False) -> float | None:
+    """The number that all elements of a constant are, made by ``op``; None where they may differ."""
+    if op in _ONES:
+        return 1.0
+    if op in _GIVEN:
+        return _number(args, _GIVEN[op])
+    if len(inputs) != 1 or inputs[0].fill is None:
+        return None
+    if is_view or op in _SAME:
+        return inputs[0].fill
+    number = _number(args, 1)
+    if number is None or op not in ("mul", "div") or (op == "div" and not number):
+        return None
+    return inputs[0].fill * number if op == "mul" else inputs[0].fill / number
+
+
+def _number(args: Sequence[Any], at: int) -> float | None:
+    return float(args[at]) if len(args) > at and isinstance(args[at], (int, float)) else None
