@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from constraints.augmentation import judge_augmentation
     from constraints.checker import check
     from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+    from constraints.inputs import InputSpec
     from constraints.gradient_probe import probe
     from constraints.metrics import Layer, Metrics
     from constraints.operators import register_operator
@@ -24,6 +25,7 @@ __all__ = [
     "ASSIGNMENT",
     "Constraint",
     "ConstraintError",
+    "InputSpec",
     "Layer",
     "Metrics",
     "ModelFailedError",
@@ -44,6 +46,7 @@ _HOMES = {
     "ASSIGNMENT": "rules",
     "Constraint": "rules",
     "ConstraintError": "errors",
+    "InputSpec": "inputs",
     "Layer": "metrics",
     "Metrics": "metrics",
     "ModelFailedError": "errors",
