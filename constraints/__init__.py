@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from constraints.augmentation import judge_augmentation
     from constraints.checker import check
     from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
-    from constraints.inputs import InputSpec
     from constraints.gradient_probe import probe
+    from constraints.inputs import InputSpec
     from constraints.metrics import Layer, Metrics
     from constraints.operators import register_operator
     from constraints.report import Report
