@@ -19,6 +19,8 @@ from constraints.rules import Verdict
 
 _HEADING_RULE = Box("\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True)
 _WIDTH = 100
+_LONGEST_RULE = 32
+"""Columns of a constraint; what is longer, as a rule in words, takes several lines."""
 
 
 def print_report(report: Findings, console: Console) -> None:
@@ -134,7 +136,7 @@ def _given(report: Findings) -> str:
 def _verdicts(report: Findings) -> Table:
     table = _table()
     table.add_column("", no_wrap=True)
-    table.add_column("Constraint", overflow="fold")
+    table.add_column("Constraint", overflow="fold", max_width=_LONGEST_RULE)
     table.add_column("Value", justify="right", no_wrap=True)
     table.add_column("Why", ratio=1, overflow="fold")
     for verdict in report.constraints:
