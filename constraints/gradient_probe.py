@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map
 
 from constraints.errors import UnusableInputError
 from constraints.judged_call import JudgedCall, function_name, leaves
-from constraints.model_state import copied
+from constraints.model_state import copied, eager, parts
 from constraints.samples import Sample
 from constraints.tracing.modes import modes_kept
 
@@ -135,7 +135,7 @@ def _of_last_map(
     count = mode.map.shape[axis + 2]
     first = 0 if units is None else max((count - units) // 2, 0)
     chosen = range(first, count if units is None else min(first + units, count))
-    return _largest(_spans(mode.map, drawn, axis, chosen, tolerance))
+    return _largest(_spans((mode.map, axis + 2), (drawn, axis + 2), chosen, tolerance))
 
 
 def probe_call(
@@ -151,9 +151,9 @@ def probe_call(
     for draw in range(draws):
         sample, pixels = _strip(call, axis, length, draw)
         found = _map_of(model, call, sample, axis)
-        count = found.shape[axis + 2]
+        count = found.shape[call.axes[axis]]
         chosen = range(count) if units is None else [u for u in units if u < count]
-        spans = _spans(found, pixels, axis, chosen, 0.0)
+        spans = _spans((found, call.axes[axis]), (pixels, call.first + axis), chosen, 0.0)
         seen = [_hull(a, b) for a, b in zip(seen or spans, spans, strict=True)]
     return Probed(field=_largest(seen), units=count)
 
@@ -167,8 +167,9 @@ def _strip(call: JudgedCall, axis: int, length: int, draw: int) -> tuple[Sample,
         if not isinstance(leaf, torch.Tensor):
             return leaf
         shape = list(leaf.shape)
-        if leaf.dim() == measured.dim() and shape[axis + 2] == measured.shape[axis + 2]:
-            shape[axis + 2] = length
+        at = call.first + axis
+        if leaf.dim() == measured.dim() and shape[at] == measured.shape[at]:
+            shape[at] = length
         if leaf.is_floating_point() and (leaf is measured or shape != list(leaf.shape)):
             drawn = _positive_like(torch.Size(shape), draw)
             pixels[:0] = [drawn.requires_grad_()] if leaf is measured else []
@@ -182,9 +183,9 @@ def _strip(call: JudgedCall, axis: int, length: int, draw: int) -> tuple[Sample,
 
 
 def _map_of(model: nn.Module, call: JudgedCall, sample: Sample, axis: int) -> torch.Tensor:
-    mode = _Linearised(len(call.shape), axis + 2, call)
+    mode = _Linearised(len(call.shape), call.axes[axis], call)
     try:
-        with modes_kept(), mode:
+        with modes_kept(), eager(), mode:
             model(*sample.args, **sample.kwargs)
     except _ReachedError:
         pass
@@ -193,16 +194,22 @@ def _map_of(model: nn.Module, call: JudgedCall, sample: Sample, axis: int) -> to
     return mode.reached
 
 
+_DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]  # its stub is a tensor
+
+
 class _ReachedError(BaseException):
     """The judged map exists, and what follows it is not needed; no Exception, which a model might catch."""
 
 
-def _spans(
-    found: torch.Tensor, pixels: torch.Tensor, axis: int, units: Iterable[int], tolerance: float
-) -> list[tuple[int, int] | None]:
+Along = tuple[torch.Tensor, int]
+"""A tensor and one of its axes."""
+
+
+def _spans(found: Along, pixels: Along, units: Iterable[int], tolerance: float) -> list[tuple[int, int] | None]:
     """What the whole map sees of the input, then what each of the units does."""
-    parts = [found, *(found.select(axis + 2, unit) for unit in units)]
-    return [_span(part, pixels, axis, tolerance) for part in parts]
+    whole, axis = found
+    several = [whole, *(whole.select(axis, unit) for unit in units)]
+    return [_span(part, *pixels, tolerance) for part in several]
 
 
 def _largest(spans: Sequence[tuple[int, int] | None]) -> int | None:
@@ -220,11 +227,13 @@ def _hull(a: tuple[int, int] | None, b: tuple[int, int] | None) -> tuple[int, in
 
 def _span(output: torch.Tensor, sample: torch.Tensor, axis: int, tolerance: float) -> tuple[int, int] | None:
     """The first and the last input position along ``axis`` that the output changes with."""
+    if output.is_complex():
+        output = torch.view_as_real(output)
     total = (output * _positive_like(output.shape, 1)).sum()
     (gradient,) = torch.autograd.grad(total, sample, retain_graph=True, allow_unused=True)
     if gradient is None:
         return None
-    others = [d for d in range(gradient.dim()) if d != axis + 2]
+    others = [d for d in range(gradient.dim()) if d != axis]
     profile = gradient.abs().sum(others)
     seen = torch.nonzero(profile > tolerance * profile.max()).flatten()
     return (int(seen[0]), int(seen[-1])) if len(seen) else None
@@ -237,13 +246,27 @@ def _positive_like(shape: torch.Size, seed: int) -> torch.Tensor:
 
 def positive(model: nn.Module) -> nn.Module:
     """A float64 copy in eval mode whose weights are positive, random, and average what they read; buffers are kept."""
-    copy = copied(model).double().eval()
-    with torch.no_grad():
-        for seed, parameter in enumerate(copy.parameters()):
-            if parameter.is_floating_point() and not is_lazy(parameter):
-                fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
-                parameter.copy_(_positive_like(parameter.shape, seed) / max(fan_in, 1))
-    return copy.requires_grad_(False)
+    copy = copied(model)
+    found = parts(copy)  # those too that are registered nowhere, which ``double()`` and ``eval()`` do not reach
+    for module in found.registered.values():
+        module.training = False
+    for module in found.modules.values():
+        for kept in (module._buffers, module.__dict__):
+            doubled = {k: v.double() for k, v in kept.items() if isinstance(v, torch.Tensor) and _is_single(v)}
+            kept.update(doubled)
+    parameters = {id(p): p for m in found.modules.values() for p in m._parameters.values() if p is not None}
+    for seed, parameter in enumerate(parameters.values()):
+        if is_lazy(parameter):
+            continue
+        parameter.requires_grad_(False)
+        if parameter.is_floating_point():
+            fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
+            parameter.data = _positive_like(parameter.shape, seed) / max(fan_in, 1)
+    return copy
+
+
+def _is_single(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() and not is_lazy(tensor)
 
 
 class _Linearised(TorchFunctionMode):
@@ -254,8 +277,10 @@ class _Linearised(TorchFunctionMode):
         self.dims, self.axis, self.call = dims, axis, call
         self.count = 0
         """Functions called so far."""
+        self.made: torch.Tensor | None = None
+        """What the judged call gave, which later ones may write to."""
         self.reached: torch.Tensor | None = None
-        """What the judged call gave, once it has."""
+        """The same, once it is what was judged."""
         self.map: torch.Tensor | None = None
         """The last tensor that is still a map along the probed axis."""
         self.is_spatial = False
@@ -284,8 +309,10 @@ class _Linearised(TorchFunctionMode):
         at, self.count = self.count, self.count + 1
         if at >= len(call.names) or name != call.names[at]:
             raise _ReachedError
+        if at == call.at:
+            self.made = leaves(result)[call.position]
         if self.count == len(call.names):
-            self.reached = leaves(result)[call.position]
+            self.reached = self.made
             raise _ReachedError
 
     def _is_map(self, tensor: torch.Tensor) -> bool:
@@ -299,6 +326,8 @@ class _Linearised(TorchFunctionMode):
             return args[0] if args else kwargs["input"]
         if name == "_set_grad_enabled":
             return None  # a forward pass that is written without gradients is measured all the same
+        if func == _DATA or name == "detach":
+            return args[0]  # what is written to it is written to the tensor
         if name in _SUBSTITUTES:
             return _SUBSTITUTES[name](func, args, kwargs)
         if name in _BORDERLESS:

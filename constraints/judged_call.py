@@ -15,6 +15,7 @@ from constraints.errors import UnusableInputError
 from constraints.inputs import Sizes
 from constraints.samples import Sample
 from constraints.tracer import ready, recorded
+from constraints.tracing.axes import View
 from constraints.tracing.propagation import propagated
 from constraints.tracing.recorder import RecordedOperation, handle_of
 from constraints.tracing.structure import judged_map
@@ -28,14 +29,20 @@ class JudgedCall:
     model: nn.Module
     """The model that was run: a copy, with its shapes, where it was lazy."""
     names: tuple[str, ...]
-    """The functions that are called, the one that gives the map last."""
+    """The functions that are called, the one at which the map is there last."""
+    at: int
+    """The number of the call that gives it: of an earlier one where the last one writes to it."""
     position: int
-    """Which tensor of its result it is."""
+    """Which tensor of that call's result it is."""
     shape: tuple[int, ...]
     """With the batch axis."""
     sample: Sample
     input: int
     """Which tensor of the sample the receptive field is measured in."""
+    first: int
+    """Its first spatial axis."""
+    axes: tuple[int, ...]
+    """The map's axis for each spatial axis of that input."""
 
 
 class _Called(NamedTuple):
@@ -98,21 +105,35 @@ def judged_call(model: nn.Module, input_size: Sizes, input_data: Any = None) -> 
     value = judged_map(known.outputs)
     if value is None:
         raise UnusableInputError("no map is judged: the model makes none")
-    number, position = _call_of(value, calls, run.steps)
+    number, at, position = _call_of(value, calls, run.steps)
     names = tuple(c.name for c in calls[: number + 1])
     reached = next(i for i, span in enumerate(known.spans) if any(value.views[at] is not None for at in span))
+    span = known.spans[reached]
     return JudgedCall(
-        model=found.model, names=names, position=position, shape=value.shape, sample=sample, input=reached
-    )
+        model=found.model, names=names, at=at, position=position, shape=value.shape, sample=sample, input=reached,
+        first=sample.tensors[reached].dim() - len(span), axes=tuple(_axis(value.views[at]) for at in span),
+    )  # fmt: skip
 
 
-def _call_of(value: Value, calls: Sequence[_Called], steps: Sequence[RecordedOperation]) -> tuple[int, int]:
-    """The number of the call, and the place in its result, that a value comes from."""
-    made = steps[value.index - 1].outputs if 0 < value.index <= len(steps) else ()
-    for number, call in enumerate(calls):
-        if call.before < value.index <= call.after:
-            handles = [(i, h) for i, h in enumerate(call.results) if h is not None]
-            same = [i for i, h in handles if h.value is value]
-            if places := same or [i for i, h in handles if any(h is m for m in made)]:
-                return number, places[0]
+def _axis(view: View | None) -> int:
+    """The tensor axis along which the units of one spatial axis are laid out."""
+    if view is None or len(view.digits) != 1:
+        raise UnusableInputError("the units of the judged map are laid out over several axes")
+    return view.digits[0].axis
+
+
+def _call_of(value: Value, calls: Sequence[_Called], steps: Sequence[RecordedOperation]) -> tuple[int, int, int]:
+    """The call at which a value is there, the call whose result it is in, and its place in that result.
+
+    The two differ where a part of a tensor is written later than the tensor is made.
+    """
+    number = next((n for n, call in enumerate(calls) if call.before < value.index <= call.after), None)
+    if number is not None:
+        made = steps[value.index - 1].outputs
+        results = [(number, calls[number]), *enumerate(calls[:number])]
+        for is_it in (lambda h: h.value is value, lambda h: any(h is m for m in made) and h.shape == value.shape):
+            for at, call in results:
+                for position, handle in enumerate(call.results):
+                    if handle is not None and is_it(handle):
+                        return number, at, position
     raise UnusableInputError("the judged map is made inside of a function or of compiled code, where it cannot be seen")

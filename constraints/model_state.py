@@ -91,9 +91,13 @@ def _is_plain(value: Any) -> bool:
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """A deep copy, also of a model that holds buffers without a shape, which torch cannot copy."""
+    """A deep copy, also where torch makes none: of buffers without a shape, and of what autograd has a history of."""
     memo: dict[int, Any] = {}
-    for buffer in chain.from_iterable(m._buffers.values() for m in parts(model).modules.values()):
+    modules = parts(model).modules.values()
+    for kept in chain.from_iterable(m.__dict__.values() for m in modules):
+        if isinstance(kept, torch.Tensor) and kept.grad_fn is not None:  # as weight_norm of old keeps its weight
+            memo[id(kept)] = kept.detach().clone()
+    for buffer in chain.from_iterable(m._buffers.values() for m in modules):
         if isinstance(buffer, UninitializedBuffer):
             memo[id(buffer)] = UninitializedBuffer(buffer.requires_grad, buffer.data.device, buffer.data.dtype)  # type: ignore[arg-type]  # its stub is Tensor's
     return copy.deepcopy(model, memo)
@@ -136,7 +140,7 @@ def unchanged(found: Parts) -> Iterator[None]:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
     try:
-        with _same_draws(), _eager():
+        with _same_draws(), eager():
             for m in training:
                 m.training = False
             yield
@@ -199,7 +203,7 @@ def _same_draws() -> Iterator[None]:
 
 
 @contextmanager
-def _eager() -> Iterator[None]:
+def eager() -> Iterator[None]:
     """Run what was compiled, or would be, as it is written: only those operations are the model's own."""
     compiling = torch.compile
     stance: AbstractContextManager[None] = nullcontext()

@@ -62,9 +62,10 @@ def verify(model: nn.Module, report: Report, input_size: Sizes, input_data: Any 
 
 def _undecided(found: _Measured, field: int, report: Report) -> str:
     """Why what was measured neither confirms the traced field nor contradicts it; empty where it does."""
-    if found.field is not None and found.field > field:
-        return ""
     strip = _sides(found.strip)
+    if found.field is not None and found.field > field:
+        through = f"it sees {found.field} pixels on the strip of {strip}, maybe through attention or a gate"
+        return through if report.metrics["global_context"] else ""
     if found.is_longest and found.field != field:
         return f"every unit that might see {field} pixels sees a border of the input of {strip}, and {found.why}"
     if found.field is None and report.metrics["global_context"]:
@@ -73,7 +74,7 @@ def _undecided(found: _Measured, field: int, report: Report) -> str:
 
 
 def _with_verdict(report: Report, measured: Sequence[_Measured], traced: Sequence[int]) -> Report:
-    fields = [m.strip[axis + 1] if m.field is None else m.field for axis, m in enumerate(measured)]
+    fields = [max(m.strip[1:], default=0) if m.field is None else m.field for m in measured]
     agrees = all(m.field == field for m, field in zip(measured, traced, strict=True))
     least = " or more" if any(m.field is None for m in measured) else ""
     strips = " and ".join(_sides(m.strip) for m in measured)
@@ -85,8 +86,8 @@ def _with_verdict(report: Report, measured: Sequence[_Measured], traced: Sequenc
 
 
 def _measured(linear: nn.Module, call: JudgedCall, report: Report, axis: int, field: int) -> _Measured:
-    shape = tuple(call.sample.tensors[call.input].shape[1:])
-    own, length = shape[axis + 1], shape[axis + 1]
+    shape, at = tuple(call.sample.tensors[call.input].shape[1:]), call.first + axis - 1
+    own = length = shape[at]
     while length < 2 * field:
         length *= 2
     why = f"the strip would be longer than {_LONGEST} pixels"
@@ -100,7 +101,7 @@ def _measured(linear: nn.Module, call: JudgedCall, report: Report, axis: int, fi
             why = f"its map of {found.units} units does not grow with the input"
             break
         if found.field is not None or length >= 4 * field + own:
-            return _Measured(field=found.field, strip=_long(shape, axis, length), is_longest=False)
+            return _Measured(field=found.field, strip=_long(shape, at, length), is_longest=False)
         length *= 2
     found = _probed(linear, call, report, axis, own)
     return _Measured(field=found.field, strip=shape, is_longest=True, why=why)
@@ -108,19 +109,19 @@ def _measured(linear: nn.Module, call: JudgedCall, report: Report, axis: int, fi
 
 def _grows(call: JudgedCall, axis: int, own: int, length: int, units: int) -> bool:
     """Whether the map becomes longer with the strip by at least half as much as in proportion."""
-    before = call.shape[axis + 2]
+    before = call.shape[call.axes[axis]]
     return 2 * own * (units - before) >= before * (length - own)
 
 
-def _long(shape: tuple[int, ...], axis: int, length: int) -> tuple[int, ...]:
-    return (*shape[: axis + 1], length, *shape[axis + 2 :])
+def _long(shape: tuple[int, ...], at: int, length: int) -> tuple[int, ...]:
+    return (*shape[:at], length, *shape[at + 1 :])
 
 
 def _probed(linear: nn.Module, call: JudgedCall, report: Report, axis: int, length: int) -> Probed:
     """Measured at every unit of a small map or input; the units in the middle, and some more, of a large one."""
-    own = call.sample.tensors[call.input].shape[axis + 2]
+    own = call.sample.tensors[call.input].shape[call.first + axis]
     macs = (report.metrics["macs"] or 0) * length // own
-    count = call.shape[axis + 2] * length // own
+    count = call.shape[call.axes[axis]] * length // own
     if count <= _MOST_UNITS and macs * count < _MANY_MACS:
         return probe_call(linear, call, axis, length, units=None, draws=3)
     phases = _phases(report.layers, axis)

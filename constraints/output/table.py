@@ -122,10 +122,15 @@ def _totals(report: Findings) -> str:
     peak = m["peak_activation_bytes"]
     return (
         f"params {exact(m['params'])} ({exact(m['trainable_params'])} trainable), MACs {exact(m['macs'])}\n"
-        f"input {shape(report.input)}, output {shape(report.output) or '1'}, "
+        f"{_given(report)}, output {shape(report.output) or '1'}, "
         f"receptive field {sides(m['receptive_field_hw']) or 'unknown'}, "
         f"peak activations {'unknown' if peak is None else f'{peak / 1e6:,.2f} MB'}"
     )
+
+
+def _given(report: Findings) -> str:
+    several = " and ".join(map(str, report.inputs))
+    return f"inputs {several}" if len(report.inputs) > 1 else f"input {shape(report.input)}"
 
 
 def _verdicts(report: Findings) -> Table:

@@ -58,3 +58,48 @@ def test_the_model_is_left_alone() -> None:
     assert torch.equal(model.weight, before)
     assert model.training
     assert model.weight.requires_grad
+
+
+class Masked(nn.Module):
+    """A kernel of 5 of which a buffer masks all but the first row: 1 high and 5 wide."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 5, padding=2)
+        self.register_buffer("mask", torch.zeros(5, 5))
+        self.get_buffer("mask")[0] = 1
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(x, self.conv.weight * self.get_buffer("mask"), padding=2)
+
+
+def test_buffers_are_kept() -> None:
+    assert probe(Masked(), (3, 16, 16)) == (1, 5)
+
+
+def test_layers_that_are_registered_nowhere_are_measured_too() -> None:
+    class Hidden(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept = [nn.Conv2d(3, 4, 3)]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = self.kept[0](x)
+            return result
+
+    assert probe(Hidden(), (3, 16, 16)) == (3, 3)
+
+
+def test_a_write_past_the_gradients_is_measured_too() -> None:
+    class Past(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 5, padding=2)
+
+        @torch.no_grad()
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.a(x)
+            y.data.add_(self.b(x).detach())
+            return y
+
+    assert probe(Past(), (3, 16, 16)) == (5, 5)

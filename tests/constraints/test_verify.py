@@ -101,22 +101,30 @@ def test_a_map_that_does_not_grow_is_measured_on_the_input_alone() -> None:
     assert (found.ok, found.verified["input"], found.verified["receptive_field_hw"]) == (True, [[3, 8, 8]] * 2, [3, 3])
 
 
-def test_buffers_are_kept() -> None:
-    """A kernel of 5 of which a buffer masks all but the first row: 1 high and 5 wide."""
+def test_what_is_written_to_a_part_of_the_map_is_measured_too() -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = m.wide(x)
+        y[:, ::2].copy_(m.narrow(x)[:, ::2])
+        return y  # type: ignore[no-any-return]
 
-    class Masked(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv = nn.Conv2d(3, 4, 5, padding=2)
-            self.register_buffer("mask", torch.zeros(5, 5))
-            self.get_buffer("mask")[0] = 1
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return F.conv2d(x, self.conv.weight * self.get_buffer("mask"), padding=2)
-
-    found = verify(Masked(), report(Masked(), 1, 5), (3, 8, 8))
+    model = Written(run, wide=nn.Conv2d(3, 4, 5, padding=2), narrow=nn.Conv2d(3, 4, 1))
+    found = verify(model, report(model), (3, 8, 8))
     assert found.verified is not None
-    assert found.verified["receptive_field_hw"] == [1, 5]
+    assert (found.ok, found.verified["receptive_field_hw"]) == (True, [5, 5])
+
+
+def test_what_attention_sees_beside_the_field_is_no_contradiction() -> None:
+    """A map correlated with its own middle: 3 pixels a unit, and the middle through the kernel."""
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = m.conv(x)
+        return F.conv2d(y, y[:, :, 3:6, 3:6], padding=1)
+
+    model = Written(run, conv=nn.Conv2d(3, 4, 3, padding=1))
+    found = check(model, (3, 16, 16), require=[], verify=True)
+    assert found.metrics["global_context"] is True
+    assert found.verified is None
+    assert "attention or a gate" in found.warnings[-1]
 
 
 def test_several_inputs_and_real_data_are_probed_where_the_field_is_measured() -> None:

@@ -62,6 +62,57 @@ def test_attention_over_the_map_sees_what_its_query_sees(name: str, size: tuple[
     assert found.global_context is True
 
 
+@pytest.mark.parametrize("dependent", [False, True])
+def test_class_tokens_are_followed(dependent: bool) -> None:
+    """One token in front of the places, a parameter or the mean of all, and none of it afterwards."""
+
+    def mix(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        first = [t.mean(1, keepdim=True) if dependent else torch.ones(1, 1, 4) for t in (q, k, v)]
+        q, k, v = (torch.cat([one, t], 1) for one, t in zip(first, (q, k, v), strict=True))
+        bias = (q @ k.mT).clone()
+        bias[:, 1:, 1:] += q[:, 1:, :1]  # of the places alone
+        return (bias.softmax(-1) @ v)[:, 1:] + v[:, :1]
+
+    found = figures(_mixed(mix))
+    assert (found.receptive_field_hw, found.global_context) == ((7, 7), True)
+
+
+def test_tokens_pooled_across_rows_are_the_whole_map_to_an_attention() -> None:
+    def mix(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return F.scaled_dot_product_attention(q, F.avg_pool1d(k.mT, 3).mT, F.avg_pool1d(v.mT, 3).mT)
+
+    found = figures(_mixed(mix))
+    assert (found.receptive_field_hw, found.global_context) == ((7, 7), True)
+
+
+def test_tokens_of_unknown_places_are_no_map() -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = F.avg_pool1d(m.stem(x).flatten(2), 3)
+        return y[..., :16].reshape(1, 4, 4, 4)
+
+    torch.manual_seed(0)
+    found = trace(Written(run, stem=nn.Conv2d(3, 4, 3, padding=1)), (3, 8, 8))
+    assert found.metrics.receptive_field is None
+    assert "a window over an axis that carries parts of several axes" in found.unknown["receptive_field"]
+    assert any("avg_pool" in w for w in found.warnings)
+
+
+def test_windows_with_a_halo_see_it() -> None:
+    """Windows of 4 units, each with 2 units around: 8 units of 3 pixels see 10, and 4 more units by the last 5x5."""
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        x = m.stem(x)
+        q, k, v = m.qkv(x.movedim(1, -1)).movedim(-1, 1).chunk(3, 1)
+        q = q.reshape(4, 4, 4, 4, 4).permute(1, 3, 2, 4, 0).reshape(16, 16, 4)
+        k, v = (F.pad(t, (2, 2, 2, 2)).unfold(2, 8, 4).unfold(3, 8, 4)[0] for t in (k, v))
+        k, v = (t.permute(1, 2, 3, 4, 0).reshape(16, 64, 4) for t in (k, v))
+        y = (q @ k.mT).softmax(-1) @ v
+        return torch.as_tensor(m.tail(y.reshape(4, 4, 4, 4, 4).permute(4, 0, 2, 1, 3).reshape(x.shape)))
+
+    found = figures(run, (16, 16))
+    assert (found.receptive_field_hw, found.global_context) == ((14, 14), False)
+
+
 def _in_patches(x: torch.Tensor) -> torch.Tensor:
     """(1, c, 2h, 2w) -> (places in a patch, patches, c)."""
     c, h, w = x.shape[1:]
