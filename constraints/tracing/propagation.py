@@ -13,6 +13,7 @@ from constraints.tracing.constants import filled
 from constraints.tracing.distribution import distribute
 from constraints.tracing.memory import is_stale, rebuilt, shared, write
 from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
+from constraints.tracing.reshaping import cuts
 from constraints.tracing.values import (
     FROM_NOWHERE,
     MADE_OF_NUMBERS,
@@ -126,7 +127,7 @@ class Propagation:
             inputs = [*inputs, self._returned((), index)]
         for value in inputs:
             depends = depends or value.flow.origin is not None
-            if value.flow.poison:
+            if value.flow.poison and not operator.is_view and op != "copy":  # what is moved may yet be written over
                 self.reasons.update(dict.fromkeys(value.flow.poison.difference(self.reasons), op))
         call = Call(index, op, step.frame.path, (), step.args, step.kwargs, operator.names, inputs, step.shapes[0])
         if depends:
@@ -243,7 +244,7 @@ class Propagation:
                 distribute(call, operation)
                 break
         for value in call.inputs:
-            if value.flow.poison:
+            if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # which show what was taken
                 outcome = [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
                 break
         if isinstance(outcome, list):

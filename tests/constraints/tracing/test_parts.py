@@ -197,3 +197,14 @@ def test_a_coupling_of_halves_adds_up_half_by_half() -> None:
         return torch.cat([torch.nn.functional.avg_pool2d(a, 3, 1, 1), a], 1)
 
     assert field(coupled) == (5, 5)  # a sees 3, averaged 5; b, which sees 7, is dropped
+
+
+@pytest.mark.parametrize("dims", [1, 2])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_a_circular_border_is_written_in_turns_and_leaves_nothing_unknown(dims: int, kernel: int) -> None:
+    """The corners of new memory are copied before they are written to, and then written over."""
+    conv = nn.Conv1d if dims == 1 else nn.Conv2d
+    network = nn.Sequential(conv(3, 4, 1), conv(4, 4, kernel, padding=1, padding_mode="circular"))
+    found = trace(network, (3, *[16] * dims))
+    assert found.metrics.receptive_field_hw == (kernel,) * dims
+    assert found.warnings == ()
