@@ -41,7 +41,10 @@ def _program(
 
 @app.command(epilog='Example: uv run search.py validate model.py:Net --require "params < 150k" --verify')
 def validate(  # noqa: PLR0917 (one parameter for each flag)
-    target: Annotated[str, typer.Argument(help="path/to/file.py:NAME or package.module:NAME")],
+    targets: Annotated[
+        list[str],
+        typer.Argument(metavar="TARGET...", help="file.py:NAME, book.ipynb:NAME, package.module:NAME, a folder"),
+    ],
     input_: Annotated[
         list[str] | None,
         typer.Option("--input", help="input shape without batch (3,32,32), or name=int64:16; once an input"),
@@ -51,26 +54,30 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
     profile: Annotated[str | None, typer.Option(help="a named profile of the --constraints file")] = None,
     augmentation: Annotated[str | None, typer.Option(help="FILE.py:NAME, an albumentations pipeline")] = None,
+    augmentation_arg: Annotated[list[str] | None, typer.Option(help="key=value for a function that makes it")] = None,
     mean: Annotated[str, typer.Option(help="the data set's mean, for its fill")] = "0.4914,0.4822,0.4465",
     classes: Annotated[int | None, typer.Option(min=1, help="expected number of outputs")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="confirm the receptive field by gradients")] = False,
     fixes_timeout: Annotated[str, typer.Option(help="for the search for fixes; 0 is none")] = "10s",
     timeout: Annotated[str, typer.Option(help="for the model's code: 60s, 5m")] = "60s",
     memory: Annotated[str, typer.Option(help="for the model's code: 4GiB, 500MB")] = "4GiB",
-    format_: Annotated[str, typer.Option("--format", help="table, json, markdown, junit or sarif")] = "table",
+    format_: Annotated[
+        str, typer.Option("--format", help="table, json, jsonl, markdown, junit, sarif or html")
+    ] = "table",
 ) -> int:
-    """Check a PyTorch model, in a child process with limits."""
-    from constraints.cli.validate import Options, validate_target
+    """Check PyTorch models, each in a child process with limits."""
+    from constraints.cli.validate import Options, validate_targets
 
-    return validate_target(
+    return validate_targets(
         Options(
-            target=target,
+            targets=targets,
             inputs=input_ or ["3,32,32"],
             arguments=arg or [],
             require=require or [],
             constraints=constraints,
             profile=profile,
             augmentation=augmentation,
+            augmentation_arguments=augmentation_arg or [],
             mean=mean,
             classes=classes,
             verify=verify,

@@ -48,7 +48,7 @@ def search(storage: str, source: str, *, seconds: float, seed: int, epochs: int)
 
     def objective(trial: optuna.Trial) -> float:
         network = space.decode(suggest(trial, space))
-        if not all(verdict.ok for verdict in judge(rules, metrics(network).as_dict())):
+        if not all(verdict.ok for verdict in judge(rules, metrics(network, rules).as_dict())):
             raise optuna.TrialPruned
 
         def on_epoch(epoch: Epoch) -> bool:

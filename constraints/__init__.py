@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from constraints.checker import check
     from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
     from constraints.gradient_probe import probe
+    from constraints.inputs import InputSpec
     from constraints.metrics import Layer, Metrics
     from constraints.operators import register_operator
     from constraints.report import Report
@@ -24,6 +25,7 @@ __all__ = [
     "ASSIGNMENT",
     "Constraint",
     "ConstraintError",
+    "InputSpec",
     "Layer",
     "Metrics",
     "ModelFailedError",
@@ -44,6 +46,7 @@ _HOMES = {
     "ASSIGNMENT": "rules",
     "Constraint": "rules",
     "ConstraintError": "errors",
+    "InputSpec": "inputs",
     "Layer": "metrics",
     "Metrics": "metrics",
     "ModelFailedError": "errors",

@@ -16,9 +16,11 @@ from constraints.errors import ConstraintError, UnusableInputError
 from constraints.faults import failed, is_ours
 from constraints.fixes import Fixes, suggest
 from constraints.inputs import Sizes, specs
-from constraints.metrics import Metrics
+from constraints.last_pool import last_pool
+from constraints.metrics import Layer, Metrics
 from constraints.report import Report
 from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse_all
+from constraints.stages import STRUCTURE, Split, split
 from constraints.tracer import Trace, trace
 from constraints.user_metrics import CustomMetric
 from constraints.verify import verify as with_probe
@@ -114,14 +116,16 @@ def _module(model: Any) -> nn.Module:
 
 
 def _report(model: nn.Module, question: Question, traced: Trace, verdicts: tuple[Verdict, ...]) -> Report:
+    stages = _split(traced, (v.constraint for v in verdicts if v.constraint is not None))
     return Report(
         target=question.target or type(model).__name__,
         input=traced.input,
         inputs=traced.inputs,
         output=traced.output,
-        metrics=MappingProxyType(_figures(model, traced, question.metrics)),
+        metrics=MappingProxyType(_figures(model, traced, question.metrics, stages)),
         constraints=verdicts,
         layers=traced.layers,
+        stage_ends=tuple(stages.reasons().items()) if stages else (),
         warnings=traced.warnings,
         location=definition(type(model)),
     )
@@ -160,8 +164,13 @@ def definition(thing: Any) -> tuple[str, int] | None:
         return None
 
 
-def _figures(model: nn.Module, traced: Trace, custom: Iterable[CustomMetric]) -> dict[str, Any]:
+def _figures(model: nn.Module, traced: Trace, custom: Iterable[CustomMetric], stages: Split | None) -> dict[str, Any]:
     figures = traced.metrics.as_dict() | {m.name: m(model, traced) for m in custom}
+    if stages is not None:
+        figures |= {"stages": len(stages.convs_per_stage), "convs_per_stage": list(stages.convs_per_stage)}
+    figures["receptive_field_with_pool"] = min(traced.with_pool, default=None)
+    if pool := last_pool(traced.layers):
+        figures["before_last_pool"] = min(pool.field)
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
 
 
@@ -171,20 +180,61 @@ def _verdicts(
     constraints: tuple[Constraint, ...],
     question: Question,
 ) -> tuple[Verdict, ...]:
-    figures = _figures(model, traced, question.metrics)
-    verdicts = judge(constraints, figures, unknown=traced.unknown, responsible=traced.responsible)
-    return verdicts if question.classes is None else (*verdicts, _classes(traced.output, question.classes))
+    stages = _split(traced, constraints)
+    figures = _figures(model, traced, question.metrics, stages)
+    responsible = traced.responsible if stages is None else {**traced.responsible, "stages": tuple(stages.reasons())}
+    verdicts = judge(constraints, figures, unknown=traced.unknown, responsible=responsible)
+    if stages is not None:
+        verdicts = tuple(_with_ends(v, stages, traced.layers) for v in verdicts)
+    verdicts = tuple(_with_pool(v, traced) for v in verdicts)
+    return verdicts if question.classes is None else (*verdicts, _classes(traced, question.classes))
 
 
-def _classes(output: tuple[int, ...], expected: int) -> Verdict:
+def _split(traced: Trace, constraints: Iterable[Constraint]) -> Split | None:
+    """The stages by which the constraints are judged; None where they are unknown."""
+    return None if traced.metrics.stages is None else split(traced.path, constraints)
+
+
+def _with_ends(verdict: Verdict, stages: Split, layers: tuple[Layer, ...]) -> Verdict:
+    """The verdict on stages with where they end, where it fails or dilated convolutions stand in for strides."""
+    if verdict.name not in STRUCTURE or (verdict.ok and not stages.stand_ins):
+        return verdict
+    why = f"{verdict.why}; convolutions of the stages: {stages.words()}"
+    if not verdict.ok and (most := stages.by_dilation_too).stand_ins:
+        why += f"; with every dilated one as an end: {most.words()}"
+    pools = [s.name for s in layers if "avg_pool" in s.op and s.stride and max(s.stride) > 1 and max(s.output[1:]) > 1]
+    if pools and not verdict.ok:
+        why += f"; average pools end no stage: {', '.join(pools)}"
+    return replace(verdict, why=why)
+
+
+def _with_pool(verdict: Verdict, traced: Trace) -> Verdict:
+    """A failing verdict with what the last pool does: its field, which does not count, or what it leaves out."""
+    why, pool = verdict.why, last_pool(traced.layers)
+    if verdict.ok or verdict.value is None:
+        return verdict
+    if verdict.name == "receptive_field" and traced.with_pool:
+        why += f"; {min(traced.with_pool):,} with the global pool, which does not count"
+    if verdict.name in {"receptive_field", "global_average_pools"} and pool and not traced.metrics.global_average_pools:
+        why += f"; {pool.words()} (before it the receptive field is {min(pool.field):,})"
+    return replace(verdict, why=why)
+
+
+def _classes(traced: Trace, expected: int) -> Verdict:
+    """Whether one sample gives one row of so many logits."""
     constraint = Constraint(metric="classes", op="==", limit=expected)
-    outputs, shape = math.prod(output), "x".join(map(str, output)) or "a single number"
+    outputs, shape = math.prod(traced.output), "x".join(map(str, traced.output)) or "a single number"
+    why = f"the model gives {outputs:,} values for one sample ({shape}), {expected:,} are expected"
+    if traced.rows != 1:
+        why = f"one sample gives {traced.rows} rows of {outputs:,} ({shape}), 1 row of {expected:,} is expected"
+    elif constraint.holds(outputs) and traced.output != (expected,):
+        why += " without further axes: flatten it"
     return Verdict(
         name=constraint.metric,
         expr=constraint.expr,
         value=outputs,
-        ok=constraint.holds(outputs),
-        why=f"the model gives {outputs:,} values for one sample ({shape}), {expected:,} are expected",
+        ok=traced.rows == 1 and traced.output == (expected,),
+        why=why,
         constraint=constraint,
     )
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from constraints.last_pool import last_pool
 from constraints.metrics import Layer
 
 ConvNd = nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -279,6 +280,9 @@ def _listed(names: Sequence[str]) -> str:
 def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]:
     """A global average before a linear layer that reads a flattened map, or at the end of the model."""
     modules = dict(model.named_modules())
+    if (last := last_pool(layers)) and isinstance(modules.get(last.layer.name), (nn.AvgPool2d, nn.MaxPool2d)):
+        text = f"AdaptiveAvgPool2d(1) in place of pool {last.layer.name}"
+        yield Edit(layer=last.layer.name, text=text, size=0, build=lambda: nn.AdaptiveAvgPool2d(1))
     shape: tuple[int, ...] = ()
     for layer in layers:
         linear = modules.get(layer.name)

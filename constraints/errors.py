@@ -38,6 +38,10 @@ class UnusableInputError(ConstraintError):
     """The caller's input cannot be used: a missing file, an unknown metric, a misspelt option (exit 2)."""
 
 
+class NoModelError(UnusableInputError):
+    """A file of the caller's defines no model; where a folder was named, it is passed over."""
+
+
 class ModelFailedError(ConstraintError):
     """The user's model code itself raised, hung, or outgrew its limits (exit code 3)."""
 

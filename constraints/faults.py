@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
@@ -15,6 +16,19 @@ _ROOT = Path(__file__).resolve().parents[1]
 _OURS = tuple(f"{_ROOT / name}{sep}" for name in ("constraints", "nas") for sep in ("/", "\\"))
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "unable to mmap", "cannot allocate memory")
 _LONGEST = 300
+_EXIT = "take the exit out, or put it under if __name__ == '__main__'"
+_DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "git": "GitPython",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""Packages whose name for the installer is not that of the import."""
 _handing_over: set[CodeType] = set()
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,12 +80,34 @@ def _at_fault(error: BaseException) -> str:
 
 
 def _reason(stage: str, error: BaseException) -> str:
-    if isinstance(error, MemoryError) or any(mark in str(error).lower() for mark in _OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return f"the model's code outgrew its memory at {stage}: {type(error).__name__}: raise --memory"
     if isinstance(error, SystemExit):
-        return f"the model's code ended the process at {stage}: SystemExit({error.code!r}): take the exit out"
+        return f"the model's code ended the process at {stage}: SystemExit({error.code!r}): {_EXIT}"
+    if isinstance(error, ModuleNotFoundError) and (package := missing(error)):
+        return (
+            f"the model's code imports at {stage} what is not installed: {package!r}{_place(error)}: {remedy(package)}"
+        )
     text = f"the model's code raised at {stage}: {type(error).__name__}: {_first_line(error)}{_place(error)}"
     return f"{text}: {hint}" if (hint := _hint(str(error))) else text
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, in Python or in torch."""
+    return isinstance(error, MemoryError) or any(mark in str(error).lower() for mark in _OUT_OF_MEMORY)
+
+
+def missing(error: ModuleNotFoundError) -> str:
+    """The top-level package that an import did not find; empty where it is another error."""
+    name = error.name or ""
+    if not name or "." in name or name in sys.stdlib_module_names:
+        return ""
+    return name if importlib.util.find_spec(name) is None else ""
+
+
+def remedy(package: str) -> str:
+    """How to run the same command with a package."""
+    return f"run uv run --with {_DISTRIBUTIONS.get(package, package.replace('_', '-'))} search.py validate ..."
 
 
 def _first_line(error: BaseException) -> str:

@@ -28,6 +28,8 @@ class Findings:
     """Metric by name, as in the JSON (lists for several entries); ``None`` where it cannot be known."""
     constraints: tuple[Verdict, ...]
     layers: tuple[Layer, ...]
+    stage_ends: tuple[tuple[str, str], ...] = ()
+    """Layers that end a stage, and whether by ``"stride"`` or by ``"dilation"``."""
     warnings: tuple[str, ...] = ()
     verified: Mapping[str, Any] | None = None
     """What the probe found: ``input``, ``receptive_field_hw``, ``agrees``, ``text``; None if not asked."""
@@ -72,6 +74,7 @@ class Findings:
             "metrics": dict(self.metrics),
             "constraints": [v.as_dict() for v in self.constraints],
             "layers": [layer.as_dict() for layer in self.layers],
+            "stage_ends": [{"layer": layer, "by": by} for layer, by in self.stage_ends],
             "warnings": list(self.warnings),
             "verified": dict(self.verified) if self.verified is not None else None,
             "location": {"file": self.location[0], "line": self.location[1]} if self.location else None,
@@ -94,11 +97,35 @@ class Findings:
             metrics=MappingProxyType(document["metrics"]),
             constraints=tuple(Verdict.from_dict(v, constraints) for v in document["constraints"]),
             layers=tuple(Layer(**_tuples(layer)) for layer in document["layers"]),
+            stage_ends=tuple((end["layer"], end["by"]) for end in document["stage_ends"]),
             warnings=tuple(document["warnings"]),
             verified=document["verified"],
             location=(place["file"], place["line"]) if place else None,
             failed=document["failed"] or "",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A target of several that could not be checked."""
+
+    target: str
+    error: str
+    """One line: what is wrong, the value, what to do."""
+    exit_code: int
+
+    @property
+    def ok(self) -> bool:
+        """No constraint was judged, so none holds."""
+        return False
+
+    def to_dict(self) -> dict[str, Any]:
+        """What stands in place of a report: ``error`` and ``exit_code`` beside ``target`` and ``ok``."""
+        return {"target": self.target, "ok": False, "error": self.error, "exit_code": self.exit_code}
+
+
+Result = Findings | Refused
+"""What became of one target."""
 
 
 def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,11 @@ class InputSpec:
     name: str = ""
     """The keyword under which the model takes it; empty: by its place."""
 
+    def __str__(self) -> str:
+        """As a flag takes it: ``tokens=int64:16``."""
+        dtype = f"{self.dtype}:" if self.dtype else ""
+        return f"{self.name and self.name + '='}{dtype}{','.join(map(str, self.shape))}"
+
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
         return {**asdict(self), "shape": list(self.shape)}

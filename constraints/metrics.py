@@ -57,7 +57,7 @@ class Metrics:
     max_pools: int = _metric("spatial maxima, in any form", "Global ones count too")
     fully_connected: int = _metric("linear layers after the global pool")
     stages: int = _metric(
-        "parts of the main path, each ended by a strided (or, where none is, a dilated) convolution",
+        "parts of the main path, each ended by a strided (or, where constraints need it, a dilated) convolution",
         "Spatial (larger than 1x1) convolutions after the last one make one more",
     )
     convs_per_stage: tuple[int, ...] = _metric(

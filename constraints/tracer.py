@@ -14,6 +14,7 @@ from constraints.inputs import InputSpec, Sizes, specs
 from constraints.metrics import Layer, Metrics
 from constraints.model_state import Parts, copied, has_own_eval, parts, unchanged
 from constraints.samples import Sample, made, taken
+from constraints.stages import Place
 from constraints.tracing.propagation import propagated
 from constraints.tracing.recorder import RecordedOperation, Run, WantsGradientsError, called, record
 from constraints.tracing.summary import Summary, summarise
@@ -31,6 +32,12 @@ class Trace:
     """Every input tensor, in the order of the arguments."""
     output: tuple[int, ...]
     """Shape of the (first) output without the batch axis."""
+    rows: int
+    """How many rows one sample gives: 1, unless the network mixes the batch axis with others."""
+    path: tuple[Place, ...]
+    """The convolutions of the main path, from which the stages follow."""
+    with_pool: tuple[int, ...]
+    """The receptive field of the globally pooled unit, per axis, which decides nothing; empty without such a pool."""
     warnings: tuple[str, ...]
     unknown: Mapping[str, str]
     """Metric -> why it cannot be known; its value is ``None`` then."""
@@ -123,6 +130,9 @@ def _as_trace(summary: Summary, sample: Sample) -> Trace:
         input=inputs[0].shape,
         inputs=inputs,
         output=summary.output,
+        rows=summary.rows,
+        path=summary.path,
+        with_pool=summary.with_pool,
         warnings=(*cut, *summary.warnings),
         unknown=summary.unknown,
         responsible=summary.responsible,

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from constraints.errors import UnusableInputError
-from constraints.sandbox.child import Send, from_file, stage
+from constraints.sandbox.child import Send, stage
+from constraints.sandbox.loading import Loader
+from constraints.sandbox.request import Target
 from constraints.tracer import trace
 from constraints.user_metrics import CustomMetric, found_in
 from nas.architecture.model import build
@@ -18,14 +20,16 @@ from nas.architecture.spec import parse
 
 def names(arguments: Mapping[str, Any], send: Send) -> list[str]:
     """The names of the metrics of the file ``path``."""
-    return [metric.name for metric in _metrics(Path(arguments["path"]), send)]
+    with Loader() as loader:
+        return [metric.name for metric in _metrics(Path(arguments["path"]), loader, send)]
 
 
 def measure(arguments: Mapping[str, Any], send: Send) -> list[dict[str, Any]]:
     """Name -> value for each of the networks whose texts are ``architectures``."""
-    metrics = _metrics(Path(arguments["path"]), send)
     torch.set_num_threads(1)  # networks this small gain nothing from more
-    return [_measured(metrics, text, send) for text in arguments["architectures"]]
+    with Loader() as loader:
+        metrics = _metrics(Path(arguments["path"]), loader, send)
+        return [_measured(metrics, text, send) for text in arguments["architectures"]]
 
 
 def _measured(metrics: tuple[CustomMetric, ...], text: str, send: Send) -> dict[str, Any]:
@@ -36,9 +40,11 @@ def _measured(metrics: tuple[CustomMetric, ...], text: str, send: Send) -> dict[
         return {metric.name: metric(model, traced) for metric in metrics}
 
 
-def _metrics(path: Path, send: Send) -> tuple[CustomMetric, ...]:
+def _metrics(path: Path, loader: Loader, send: Send) -> tuple[CustomMetric, ...]:
     with stage("import", send):
-        found = found_in(vars(from_file(path)))
+        found = found_in(vars(loader.load(Target(text=str(path), file=path, module="", name=""))))
+        if loader.left_out:
+            raise loader.left_out[0]
     if not found:
         raise UnusableInputError(f"no metric in {path}: decorate a function of (model, trace) with constraints.metric")
     return found

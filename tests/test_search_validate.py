@@ -150,7 +150,7 @@ def test_debug_adds_the_traceback(models: Path, run: Run) -> None:
     ("argv", "message"),
     [
         (("nofile.py:Net",), "cannot read the file: 'nofile.py': No such file or directory"),
-        (("{file}",), "no NAME in target: '"),
+        (("{file}:",), "no NAME in target: '"),
         (("{file}:Net", "--require", "parms < 3"), "unknown metric: 'parms': did you mean params"),
         (("{file}:Net", "--require", "params less 3"), "not a constraint: 'params less 3'"),
         (("{file}:Net", "--input", "3,x"), "not an input shape: '3,x'"),

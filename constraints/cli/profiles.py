@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,30 @@ def read_constraints(path: Path, profile: str | None = None) -> tuple[str, ...]:
 
     Raises UnusableInputError when the file is missing, is no TOML, or holds no constraints.
     """
+    return expressions(_document(path), str(path), profile)
+
+
+def _document(path: Path) -> Mapping[str, Any]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnusableInputError(f"cannot read constraints: {str(path)!r}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # digits by the thousand and deep nesting are no TOML errors
         raise UnusableInputError(f"not TOML: {str(path)!r}: {error}: correct the line") from error
-    return expressions(document, str(path), profile)
+
+
+def project(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
+    """The nearest ``pyproject.toml`` in a folder or above it that has constraints in ``[tool.nas]``, and these.
+
+    One without such a table is passed over, as ruff does; so is one that cannot be read and does not speak of it.
+    """
+    for place in (folder.resolve(), *folder.resolve().parents):
+        path = place / "pyproject.toml"
+        if path.is_file() and b"tool.nas" in path.read_bytes():
+            table = _table(_document(path).get("tool", {}).get("nas", {}), "tool.nas", str(path))
+            if found := {key: table[key] for key in (*_LISTS, "profiles") if key in table}:
+                return path, found
+    return None
 
 
 def expressions(document: Mapping[str, Any], source: str, profile: str | None = None) -> tuple[str, ...]:
@@ -47,10 +64,20 @@ def expressions(document: Mapping[str, Any], source: str, profile: str | None = 
     return found
 
 
-def chosen(require: list[str], file: Path | None, profile: str | None) -> tuple[str, ...]:
-    """The constraint set of a command line: what was asked for, or the default set when nothing was."""
-    if profile is not None and file is None:
+def chosen(
+    require: Sequence[str], file: Path | None, profile: str | None, folder: Path | None = None
+) -> tuple[str, ...]:
+    """The constraint set of a command line: what was asked for, else that of the project, else the default set.
+
+    ``folder`` is where the search for the project's ``pyproject.toml`` begins; None: there is none.
+    """
+    found = project(folder) if folder and not file and (profile is not None or not require) else None
+    if found and profile is None and not set(_LISTS) & set(found[1]):
+        found = None  # it has profiles alone, and none of them was asked for
+    if profile is not None and file is None and found is None:
         raise UnusableInputError(f"no file for profile {profile!r}: give --constraints FILE.toml too")
+    if found:
+        return (*expressions(found[1], f"[tool.nas] of {found[0]}", profile), *require)
     asked = (*(read_constraints(file, profile) if file else ()), *require)
     return asked or ASSIGNMENT
 

@@ -1,4 +1,4 @@
-"""``file.py:NAME`` and ``package.module:NAME``: what a command line points at, read without running it."""
+"""``file.py:NAME``, ``notebook.ipynb:NAME`` and ``package.module:NAME``, read without running what they point at."""
 
 from __future__ import annotations
 
@@ -9,39 +9,38 @@ from pathlib import Path
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
 from constraints.sandbox.request import Target
+from constraints.sandbox.source import NOTEBOOK, read
 
+SUFFIXES = (".py", NOTEBOOK)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-def parse_target(text: str) -> Target:
-    """Read a target; raises UnusableInputError when it has no NAME, or names neither a file nor a module."""
-    place, colon, name = text.rpartition(":")
-    if not colon or not place or not all(part.isidentifier() for part in name.split(".")):
+def parse_target(text: str, *, needs_name: bool = False) -> Target:
+    """Read a target; raises UnusableInputError when it names neither a file nor a module, or NAME is no name."""
+    place, name = split(text)
+    is_missing = name is None and needs_name
+    if not place or is_missing or not all(part.isidentifier() for part in ("_" if name is None else name).split(".")):
         raise UnusableInputError(f"no NAME in target: {text!r}: write file.py:NAME or package.module:NAME")
-    if place.endswith(".py") or "/" in place or "\\" in place:
-        return Target(text=text, file=Path(place), module="", name=name)
+    if place.endswith(SUFFIXES) or "/" in place or "\\" in place:
+        return Target(text=text, file=Path(place), module="", name=name or "")
     if not _MODULE.fullmatch(place):
         raise UnusableInputError(
             f"neither a .py file nor a module: {place!r}: write file.py:NAME or package.module:NAME"
         )
-    return Target(text=text, file=None, module=place, name=name)
+    return Target(text=text, file=None, module=place, name=name or "")
+
+
+def split(text: str) -> tuple[str, str | None]:
+    """The place and the name of a target; None where it ends with the place."""
+    place, colon, name = text.rpartition(":")
+    if not colon or name.endswith(SUFFIXES):  # a drive's colon, or none
+        return text, None
+    return place, name
 
 
 def read_source(target: Target) -> ast.Module | None:
     """The syntax tree of a file target, None for a module; raises UnusableInputError with an error's line."""
-    if target.file is None:
-        return None
-    try:
-        return ast.parse(target.file.read_bytes(), filename=str(target.file))
-    except OSError as error:
-        raise UnusableInputError(
-            f"cannot read the file: {str(target.file)!r}: {error.strerror}: give an existing .py"
-        ) from error
-    except SyntaxError as error:
-        where = f"{target.file}:{error.lineno or 1}"
-        raise UnusableInputError(f"syntax error: {where}: {error.msg}: fix that line") from error
-    except ValueError as error:
-        raise UnusableInputError(f"not Python source: {str(target.file)!r}: {error}") from error
+    return read(target.file).tree if target.file else None
 
 
 def line_of(tree: ast.Module, name: str) -> int | None:

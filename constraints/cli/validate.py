@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import ast
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from constraints.cli.options import check_format, read_arguments, read_limits, read_numbers, read_seconds
 from constraints.cli.profiles import chosen
 from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
-from constraints.errors import ExitCode
+from constraints.cli.targets import Targets, expand, may_hold_model
+from constraints.errors import ConstraintError, ExitCode, NoModelError, UnusableInputError
+from constraints.findings import Refused, Result
 from constraints.inputs import read_input
-from constraints.output.formats import FORMATS, NAMES
+from constraints.output.formats import FORMATS, LISTS, NAMES, json_line
 from constraints.report import Report
 from constraints.rules import parse_all
-from constraints.sandbox.parent import check_file
-from constraints.sandbox.request import Request
+from constraints.sandbox.parent import Outcome, Sandbox, check_file
+from constraints.sandbox.request import Request, Target
+from constraints.sandbox.source import NOTEBOOK
 
 _CHANNELS = 3
+Check = Callable[[Request], Outcome]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """The options of the command, as they were written."""
 
-    target: str
+    targets: list[str]
     inputs: list[str] = field(default_factory=lambda: ["3,32,32"])
     arguments: list[str]
     require: list[str]
     constraints: Path | None = None
     profile: str | None = None
     augmentation: str | None = None
+    augmentation_arguments: list[str] = field(default_factory=list)
     mean: str = "0.4914,0.4822,0.4465"
     classes: int | None = None
     verify: bool = False
@@ -41,33 +46,63 @@ class Options:
     format: str = "table"
 
 
-def validate_target(options: Options) -> int:
+def validate_targets(options: Options) -> int:
     """Check, print the report on stdout, and return the exit code: 0 when everything holds, 1 when not.
 
     Raises UnusableInputError and ModelFailedError as the sandbox does; everything that can be found wrong
-    without starting it is found first.
+    without starting it is found first. Of several targets, each has its report or its error, a summary ends the
+    output, and the exit code is the worst of them.
     """
     check_format(options.format, NAMES)
-    request, tree = _read(options)
-    outcome = check_file(request)
-    sys.stderr.write(outcome.printed)
-    report = outcome.report
-    if tree is not None and (line := line_of(tree, request.target.name)):
-        report = replace(report, location=(str(request.target.file), line))
-    _show(report, options.format)
-    return ExitCode.DONE if report.ok else ExitCode.FAILED
+    asked = expand(options.targets)
+    if asked.is_one and options.format != "jsonl":
+        report = _checked(_request(options, asked.targets[0]), check_file)
+        _show(report, options.format)
+        return ExitCode.DONE if report.ok else ExitCode.FAILED
+    with Sandbox() as sandbox:  # torch is loaded once for all of them
+        results = list(_each(options, asked, sandbox.check))
+    if not results:
+        raise UnusableInputError(f"no model found: {' '.join(options.targets)!r}: name a file that defines one")
+    _show_all(results, options.format)
+    return max(r.exit_code if isinstance(r, Refused) else ExitCode(not r.ok) for r in results)
 
 
-def _read(options: Options) -> tuple[Request, ast.Module | None]:
-    """The options as values, and the syntax tree of a target that is a file."""
-    target = parse_target(options.target)
+def _each(options: Options, asked: Targets, check: Check) -> Iterator[Result]:
+    """The result of each target, shown as it comes where the format allows it."""
+    for target in asked.targets:
+        try:
+            if target in asked.found and not may_hold_model(target):
+                continue
+            result: Result = _checked(_request(options, target), check)
+        except NoModelError as error:
+            if target in asked.found:
+                sys.stderr.write(f"passed over: {error}\n")
+                continue
+            result = _refused(target, error)
+        except ConstraintError as error:
+            result = _refused(target, error)
+        if options.format == "jsonl":
+            print(json_line(result), flush=True)
+        elif options.format == "table" and isinstance(result, Report):
+            _show(result, "table")
+        yield result
+
+
+def _refused(target: Target, error: ConstraintError) -> Refused:
+    sys.stderr.write(f"error: {target.text}: {error}\n")
+    return Refused(target=target.text, error=str(error), exit_code=error.exit_code)
+
+
+def _request(options: Options, target: Target) -> Request:
+    """The options as values; the file is read, and not run."""
     tree = read_source(target)
-    require = parse_all(chosen(options.require, options.constraints, options.profile), possible_metrics(tree))
-    augmentation = parse_target(options.augmentation) if options.augmentation else None
+    folder = target.file.parent if target.file else Path()
+    asked = chosen(options.require, options.constraints, options.profile, folder)
+    require = parse_all(asked, possible_metrics(tree))
+    augmentation = parse_target(options.augmentation, needs_name=True) if options.augmentation else None
     if augmentation:
         read_source(augmentation)
-    limits = read_limits(options.timeout, options.memory)
-    request = Request(
+    return Request(
         target=target,
         inputs=tuple(map(read_input, options.inputs)),
         arguments=read_arguments(options.arguments),
@@ -75,19 +110,45 @@ def _read(options: Options) -> tuple[Request, ast.Module | None]:
         classes=options.classes,
         verify=options.verify,
         augmentation=augmentation,
+        augmentation_arguments=read_arguments(options.augmentation_arguments),
         mean=read_numbers(options.mean, _CHANNELS),
         fixes_seconds=read_seconds(options.fixes_timeout, least=0),
-        limits=limits,
+        limits=read_limits(options.timeout, options.memory),
     )
-    return request, tree
+
+
+def _checked(request: Request, check: Check) -> Report:
+    """The report of the sandbox, at the line of a file that defines the model."""
+    outcome = check(request)
+    sys.stderr.write(outcome.printed)
+    report, target = outcome.report, request.target
+    if target.file is None:
+        return report
+    if target.file.suffix == NOTEBOOK:  # lines are those of cells
+        return replace(report, location=(str(target.file), 1))
+    tree = read_source(target)
+    name = target.name or report.target.rpartition(":")[2]
+    line = line_of(tree, name) if tree else None
+    return replace(report, location=(str(target.file), line)) if line else report
 
 
 def _show(report: Report, output_format: str) -> None:
-    from rich.console import Console
-
-    from constraints.output.table import print_report
-
     if output_format == "table":
+        from rich.console import Console
+
+        from constraints.output.table import print_report
+
         print_report(report, Console())
     else:
         print(FORMATS[output_format](report))
+
+
+def _show_all(results: Sequence[Result], output_format: str) -> None:
+    if output_format == "table":
+        from rich.console import Console
+
+        from constraints.output.summary import print_summary
+
+        print_summary(results, Console())
+    elif output_format != "jsonl":
+        print(LISTS[output_format](results))

@@ -19,6 +19,8 @@ from constraints.rules import Verdict
 
 _HEADING_RULE = Box("\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True)
 _WIDTH = 100
+_LONGEST_RULE = 32
+"""Columns of a constraint; what is longer, as a rule in words, takes several lines."""
 
 
 def print_report(report: Findings, console: Console) -> None:
@@ -120,16 +122,21 @@ def _totals(report: Findings) -> str:
     peak = m["peak_activation_bytes"]
     return (
         f"params {exact(m['params'])} ({exact(m['trainable_params'])} trainable), MACs {exact(m['macs'])}\n"
-        f"input {shape(report.input)}, output {shape(report.output) or '1'}, "
+        f"{_given(report)}, output {shape(report.output) or '1'}, "
         f"receptive field {sides(m['receptive_field_hw']) or 'unknown'}, "
         f"peak activations {'unknown' if peak is None else f'{peak / 1e6:,.2f} MB'}"
     )
 
 
+def _given(report: Findings) -> str:
+    several = " and ".join(map(str, report.inputs))
+    return f"inputs {several}" if len(report.inputs) > 1 else f"input {shape(report.input)}"
+
+
 def _verdicts(report: Findings) -> Table:
     table = _table()
     table.add_column("", no_wrap=True)
-    table.add_column("Constraint", overflow="fold")
+    table.add_column("Constraint", overflow="fold", max_width=_LONGEST_RULE)
     table.add_column("Value", justify="right", no_wrap=True)
     table.add_column("Why", ratio=1, overflow="fold")
     for verdict in report.constraints:

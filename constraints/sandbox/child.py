@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import inspect
 import json
 import os
@@ -18,7 +17,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.abc import Loader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,11 +24,15 @@ from typing import Any
 from torch import nn
 
 from constraints.checker import Question, definition, examined
-from constraints.errors import ConstraintError, ModelFailedError, ToolFailedError, UnusableInputError
+from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
 from constraints.faults import failed, hands_over
 from constraints.report import Report
 from constraints.rules import Verdict, check_metric
+from constraints.sandbox.choice import is_module_class, only_model
+from constraints.sandbox.loading import Loader
+from constraints.sandbox.pipelines import is_torchvision, pipelines_in, remembered
 from constraints.sandbox.request import Job, Request, Target
+from constraints.sandbox.standins import NotInstalledError
 from constraints.user_metrics import found_in
 
 _FOREVER_SECONDS = 10**6
@@ -92,12 +94,19 @@ def answer(request: Request, send: Send) -> Report:
 
     Raises UnusableInputError for what cannot be checked and ModelFailedError for what the user's code raised.
     """
-    target = request.target
-    thing, module = _load(target, "import", send)
+    with Loader(seconds=request.limits.seconds / 3) as loader:
+        try:
+            return _checked(request, loader, send)
+        except ConstraintError as error:
+            raise _explained(error, loader) from error
+
+
+def _checked(request: Request, loader: Loader, send: Send) -> Report:
+    thing, module, target = _load(request.target, "import", loader, send)
     metrics = found_in(vars(module))
     for constraint in request.require:
         check_metric(constraint, [m.name for m in metrics])
-    model = _model(target, thing, request.arguments, send)
+    model = _model(target, thing, request.arguments, loader, send)
     question = Question(
         input_size=request.inputs,
         require=request.require,
@@ -108,18 +117,33 @@ def answer(request: Request, send: Send) -> Report:
         target=target.text,
     )
     place = definition(thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(model))
-    verdicts = [_augmentation(request.augmentation, request, send)] if request.augmentation else []
-    for found in _examined(model, question, send):
-        report = replace(found, location=place).with_verdicts(*verdicts)
+    verdicts = [_augmentation(request.augmentation, request, loader, send)] if request.augmentation else []
+    for found in _examined(model, question, loader, send):
+        warnings = (*loader.warnings(), *found.warnings)
+        report = replace(found, location=place, warnings=warnings).with_verdicts(*verdicts)
         send({"partial": {"report": report.to_dict()}})
     return report
 
 
-def _examined(model: nn.Module, question: Question, send: Send) -> Iterator[Report]:
+def _explained(error: ConstraintError, loader: Loader) -> ConstraintError:
+    """The error with what was stood in for or left out, which it may come of."""
+    if isinstance(error, NotInstalledError):
+        return UnusableInputError(str(error))
+    reasons = [r for r in (loader.absent.remedies(), *loader.found) if r]
+    if not reasons or isinstance(error, (NoModelError, ToolFailedError)):
+        return error
+    return type(error)(f"{error} ({'; '.join(reasons)})", traceback=error.traceback)
+
+
+def _examined(model: nn.Module, question: Question, loader: Loader, send: Send) -> Iterator[Report]:
     """The reports of ``examined``; raises ModelFailedError where the model's forward pass raises."""
+    loader.absent.is_sealed = True
     with stage("forward", send):
         reports = examined(model, question)
         report = next(reports)
+        if report.failed and loader.avoids_accelerator(report.failed):
+            reports = examined(model, question)
+            report = next(reports)
     if report.failed:
         raise ModelFailedError(report.failed, traceback=report.traceback)
     yield report
@@ -141,10 +165,15 @@ def stage(name: str, send: Send) -> Iterator[None]:
         raise failed(name, error) from error
 
 
-def _load(target: Target, name: str, send: Send) -> tuple[Any, ModuleType]:
-    """Import the target's file or module and look its name up."""
+def _load(target: Target, name: str, loader: Loader, send: Send) -> tuple[Any, ModuleType, Target]:
+    """Import the target's file or module and look its name up; a name that was left out is filled in."""
     with stage(name, send):
-        module = from_file(target.file) if target.file else _from_module(target.module)
+        module = loader.load(target)
+        if loader.left_out and target.name and not hasattr(module, target.name.split(".")[0]):
+            raise loader.left_out[0]
+    if not target.name:
+        chosen = only_model(module, target.place)
+        target = replace(target, name=chosen, text=f"{target.place}:{chosen}")
     value: Any = module
     for part in target.name.split("."):
         if not hasattr(value, part):
@@ -152,58 +181,17 @@ def _load(target: Target, name: str, send: Send) -> tuple[Any, ModuleType]:
                 f"no such name in {target.place}: {target.name!r}: {_candidates(part, vars(module))}"
             )
         value = getattr(value, part)
-    return value, module
+    return value, module, target
 
 
 def _candidates(name: str, namespace: Mapping[str, Any]) -> str:
     names = [n for n in namespace if not n.startswith("_")]
-    own = [n for n in names if isinstance(namespace[n], nn.Module) or _is_module_class(namespace[n])]
+    own = [n for n in names if isinstance(namespace[n], nn.Module) or is_module_class(namespace[n])]
     near = difflib.get_close_matches(name, names, n=3) or own[:8]
     return f"did you mean {', '.join(near)}?" if near else "it defines no module"
 
 
-def _is_module_class(thing: Any) -> bool:
-    return inspect.isclass(thing) and issubclass(thing, nn.Module) and thing is not nn.Module
-
-
-def from_file(file: Path) -> ModuleType:
-    """Import a user's file, which may import what lies beside it."""
-    sys.path.insert(0, str(file.resolve().parent))
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(file.stem, module)  # so that dataclasses and pickling in the file find their module
-    _run_module(spec.loader, module)
-    return module
-
-
-@hands_over
-def _run_module(loader: Loader, module: ModuleType) -> None:
-    loader.exec_module(module)
-
-
-@hands_over
-def _from_module(name: str) -> ModuleType:
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise UnusableInputError(
-                f"no such module: {error.name!r}: give file.py:NAME or correct the name"
-            ) from error
-        raise
-    except SyntaxError as error:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin != error.filename:
-            raise
-        raise UnusableInputError(
-            f"syntax error: {error.filename}:{error.lineno}: {error.msg}: fix that line"
-        ) from error
-
-
-def _model(target: Target, thing: Any, arguments: Mapping[str, Any], send: Send) -> nn.Module:
+def _model(target: Target, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send) -> nn.Module:
     if isinstance(thing, nn.Module):
         if arguments:
             raise UnusableInputError(
@@ -212,7 +200,8 @@ def _model(target: Target, thing: Any, arguments: Mapping[str, Any], send: Send)
         return thing
     if not callable(thing) or (inspect.isclass(thing) and not issubclass(thing, nn.Module)):
         raise _no_module(target.name, thing)
-    model = _called(target.name, thing, arguments, "construction", send)
+    with stage("construction", send):
+        model = _called(target.name, thing, arguments, loader)
     if not isinstance(model, nn.Module):
         raise _no_module(f"{target.name}()", model)
     return model
@@ -225,10 +214,9 @@ def _no_module(name: str, thing: Any) -> UnusableInputError:
     )
 
 
-def _called(name: str, thing: Any, arguments: Mapping[str, Any], when: str, send: Send) -> Any:
-    _check_arguments(name, thing, arguments)
-    with stage(when, send):
-        return _constructed(thing, arguments)
+def _called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, flag: str = "--arg") -> Any:
+    _check_arguments(name, thing, arguments, flag)
+    return loader.on_cpu(lambda: _constructed(thing, arguments))
 
 
 @hands_over
@@ -236,7 +224,7 @@ def _constructed(thing: Any, arguments: Mapping[str, Any]) -> Any:
     return thing(**arguments)
 
 
-def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any]) -> None:
+def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any], flag: str) -> None:
     try:
         parameters = inspect.signature(thing).parameters.values()
     except (TypeError, ValueError):
@@ -245,22 +233,47 @@ def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any]) -> Non
     needed = [p.name for p in named if p.default is p.empty and p.name not in arguments]
     needed += [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]
     if needed:
-        hint = " ".join(f"--arg {n}=..." for n in needed)
+        hint = " ".join(f"{flag} {n}=..." for n in needed)
         raise UnusableInputError(f"{name!r} needs arguments: {', '.join(needed)}: give {hint}")
     strange = [a for a in arguments if a not in {p.name for p in named}]
     if strange and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         known = ", ".join(p.name for p in named) or "none"
-        raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: --arg {strange[0]}: it takes {known}")
+        raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: {flag} {strange[0]}: it takes {known}")
 
 
-def _augmentation(target: Target, request: Request, send: Send) -> Verdict:
-    from constraints.augmentation import is_pipeline, judge_augmentation
+def _augmentation(target: Target, request: Request, loader: Loader, send: Send) -> Verdict:
+    """Judge the pipeline that a name leads to; of several the one that keeps the rule best."""
+    from constraints.augmentation import judge_augmentation
 
-    thing, _ = _load(target, "import of the augmentation", send)
-    if not is_pipeline(thing) and callable(thing):
-        thing = _called(target.name, thing, {}, "construction of the augmentation", send)
-    if not is_pipeline(thing):
-        raise UnusableInputError(
-            f"not an albumentations pipeline: {target.name!r} is {type(thing).__name__}: name a Compose"
-        )
-    return judge_augmentation(thing, request.mean, image=request.inputs[0].shape[-2:])
+    with remembered():
+        thing, _, _ = _load(target, "import of the augmentation", loader, send)
+        found = _pipelines(target.name, thing, request.augmentation_arguments, loader, send)
+    if not found:
+        raise _no_pipeline(target.name, thing)
+    judged = [(way, judge_augmentation(p, request.mean, image=request.inputs[0].shape[-2:])) for way, p in found]
+    way, best = max(judged, key=lambda pair: (pair[1].ok, -len(pair[1].fix)))
+    if len(judged) == 1:
+        return best
+    return replace(best, why=f"of {len(judged)} pipelines {target.name}{way} is the nearest: {best.why}")
+
+
+def _pipelines(
+    name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send
+) -> list[tuple[str, Any]]:
+    """The pipelines that a thing holds, or that what it returns holds."""
+    found = [] if arguments else pipelines_in(thing)
+    if found or is_torchvision(thing) or not (inspect.isclass(thing) or inspect.isroutine(thing) or arguments):
+        return found
+    with stage("construction of the augmentation", send):
+        made = _called(name, thing, arguments, loader, "--augmentation-arg")
+    if is_torchvision(made) and not pipelines_in(made):
+        raise _no_pipeline(f"{name}()", made)
+    return [(f"(){way}", pipeline) for way, pipeline in pipelines_in(made)]
+
+
+def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
+    if is_torchvision(thing):
+        what = f"{name!r} is torchvision's {type(thing).__name__}, the rule speaks of albumentations'"
+        return UnusableInputError(f"not an albumentations pipeline: {what}: build it with albumentations.Compose")
+    kind = f"the class {thing.__name__}" if inspect.isclass(thing) else type(thing).__name__
+    return UnusableInputError(f"not an albumentations pipeline: {name!r} is {kind}: name a Compose")

@@ -74,7 +74,7 @@ class Guarded:
         root = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
         defaults = {"OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
-        return defaults | os.environ | {"PYTHONPATH": paths, MARK: self._mark}
+        return defaults | os.environ | {"PYTHONPATH": paths, MARK: self._mark, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def _read_at_start() -> dict[str, str]:

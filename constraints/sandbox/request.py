@@ -21,6 +21,7 @@ class Target:
     file: Path | None
     module: str
     name: str
+    """Empty where it was left out: the one model that the file has."""
 
     @property
     def place(self) -> str:
@@ -94,6 +95,8 @@ class Request:
     fixes_seconds: float = 10.0
     """For the search for fixes; 0 is none."""
     augmentation: Target | None = None
+    augmentation_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments for a function that returns the pipeline."""
     mean: tuple[float, ...] = (0.4914, 0.4822, 0.4465)
     """Mean of the data set, which the augmentation's fill has to equal."""
     limits: Limits = Limits()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from constraints.errors import ConstraintError, ModelFailedError, ToolFailedError, UnusableInputError
+from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
 from constraints.sandbox.guarded import Guarded
 from constraints.sandbox.processes import resident_bytes
 from constraints.sandbox.request import Job
@@ -24,7 +24,7 @@ _MOST_PROCESSES = 64
 _MOST_OUTPUT_BYTES = 10_000_000
 _KEPT_OUTPUT_BYTES = 64_000
 _CHUNK = 65_536
-_ERRORS = {error.__name__: error for error in (UnusableInputError, ModelFailedError, ToolFailedError)}
+_ERRORS = {error.__name__: error for error in (UnusableInputError, NoModelError, ModelFailedError, ToolFailedError)}
 _ENDED = b'{"ended": '
 
 

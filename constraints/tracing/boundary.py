@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from itertools import islice
 from threading import Thread
@@ -35,6 +35,9 @@ class Watcher(Protocol):
     def read(self, tensor: torch.Tensor) -> None:
         """Values of a tensor leave the run."""
 
+    def unread(self) -> AbstractContextManager[None]:
+        """Within it no values leave the run, whatever is read in this thread."""
+
     def rewrapped(self, tensor: torch.Tensor, again: torch.Tensor) -> None:
         """A tensor was given another type."""
 
@@ -44,6 +47,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
     """Tell ``watcher`` of what this process does with tensors beside the dispatcher; as before afterwards."""
     changed = [
         *((torch.Tensor, name, _reading(getattr(torch.Tensor, name), watcher)) for name in _READS),
+        (torch.Tensor, "__deepcopy__", _copying(torch.Tensor.__deepcopy__, watcher)),
         (torch.Tensor, "as_subclass", _rewrapping(torch.Tensor.as_subclass, watcher, 0)),
         (torch.Tensor, "_make_subclass", staticmethod(_rewrapping(torch.Tensor._make_subclass, watcher, 1))),
         (Thread, "start", _starting(Thread.start, watcher)),
@@ -70,6 +74,15 @@ def _reading(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]
         return method(self, *args, **kwargs)
 
     return reading
+
+
+def _copying(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
+    @wraps(method)
+    def copying(self: torch.Tensor, memo: dict[int, Any]) -> Any:
+        with watcher.unread():
+            return method(self, memo)
+
+    return copying
 
 
 def _rewrapping(method: Callable[..., Any], watcher: Watcher, at: int) -> Callable[..., Any]:

@@ -139,7 +139,7 @@ def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View
         return None
     spatial = {axis for _, _, v in having for axis in v.axes} & set(touched)
     if not spatial:
-        return _stacked(having, shape, touched) or join_views([(v,) for _, _, v in having])[0]
+        return _everywhere(having, shown, table)
     lost = next((v.unknown for _, _, v in having if v.unknown), "")
     axis = min(spatial)
     if any(v.blurred for _, _, v in having):
@@ -155,6 +155,38 @@ def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View
         rows.append(_Row(view, indices, table.shows(k, part, axis)))
     crossed = len({axis for _, p in shown for v in p.views if v for axis in v.axes} & set(touched)) > 1
     return _listed(rows, digit, crossed)
+
+
+def _everywhere(
+    having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[int, Part]], table: _Table
+) -> View | None:
+    """Parts along an axis that they were not laid along: each may see as all of them."""
+    joint = _stacked(having, table.shape, table.touched) or join_views([(v,) for _, _, v in having])[0]
+    if joint is not None and not joint.unknown and _alternates(having, shown, table):
+        return unknown("rows that see differently along the other axis", joint)
+    return joint
+
+
+def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[int, Part]], table: _Table) -> bool:
+    """Whether parts that see differently take turns along another axis, of which a stride may leave some out."""
+    kinds: list[View] = []
+    for _, _, view in having:
+        if view not in kinds:
+            kinds.append(view)
+    if len(kinds) < 2:
+        return False
+    kind_of = {k: kinds.index(v) for k, _, v in having}
+    carried = {d.axis for _, p in shown for v in p.views if v for d in v.digits}
+    for axis in table.touched:
+        laid_singly = all(len(p.region.get(axis, ())) == 1 for _, p in shown)
+        if axis not in carried and not laid_singly:
+            continue
+        places = [(kind_of[k], table.shows(k, p, axis)) for k, p, _ in having]
+        rows = [frozenset(kind for kind, shows in places if shows[i]) for i in range(table.shape[axis])]
+        turns = [row for i, row in enumerate(rows) if row and (i == 0 or rows[i - 1] != row)]
+        if len(turns) > len(set(turns)):
+            return True
+    return False
 
 
 def _is_plain(view: View, part: Part, axis: int, shape: Shape) -> bool:

@@ -199,6 +199,7 @@ class _Here(threading.local):
     def __init__(self) -> None:
         self.stack: list[Frame] = []
         """The modules that are running, the innermost last; empty where the thread is not followed."""
+        self.is_copying = False
 
 
 class _Recorder(TorchDispatchMode):
@@ -267,11 +268,22 @@ class _Recorder(TorchDispatchMode):
 
     def read(self, tensor: torch.Tensor) -> None:
         """Note that values of a tensor leave the run."""
+        if self.here.is_copying:
+            return
         self._note(_READ, [self.handle(tensor)])
         if tensor.is_meta:
             return  # without values nothing can be written from outside
         with torch.utils._python_dispatch._disable_current_modes():
             self._exported.append((tensor, tensor.detach().clone()))
+
+    @contextmanager
+    def unread(self) -> Iterator[None]:
+        """Within it no values leave the run: a tensor is copied."""
+        before, self.here.is_copying = self.here.is_copying, True
+        try:
+            yield
+        finally:
+            self.here.is_copying = before
 
     def rewrapped(self, tensor: torch.Tensor, again: torch.Tensor) -> None:
         """Note that a tensor was given another type."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
+from constraints.stages import Place
 from constraints.tracing.values import Call, Head, Key, Path, Value
 
 
@@ -21,33 +22,30 @@ def separable_pairs(calls: Iterable[Call]) -> tuple[set[Key], dict[Key, set[Key]
     return set().union(*ends.values()), ends
 
 
-def main_path(outputs: Iterable[Value]) -> list[Call]:
-    """The convolutions of the deepest chain from input to output, first to last, each layer once."""
+def main_path(outputs: Iterable[Value], ends: dict[Key, set[Key]]) -> tuple[Place, ...]:
+    """The convolutions of the deepest chain from input to output, first to last, each layer once.
+
+    ``ends`` are the depthwise layers that each pointwise one ends: such a pair is one convolution.
+    """
     paths = [v.flow.path for v in outputs if v.flow.path is not None]
-    path: Path | None = max(paths, key=lambda p: p[:2], default=None)
-    calls = []
-    while path is not None:
-        calls.append(path.call)
-        path = path.before
-    return distinct(reversed(calls))
+    node: Path | None = max(paths, key=lambda p: p[:2], default=None)
+    nodes: dict[Key, Path] = {}
+    while node is not None:
+        nodes.pop(node.call.key, None)  # the first call of a layer counts, and the walk goes backwards
+        nodes[node.call.key] = node
+        node = node.before
+    return tuple(_place(n, ends, nodes) for n in reversed(nodes.values()))
 
 
-def stages(path: Sequence[Call], ends: dict[Key, set[Key]]) -> list[int]:
-    """How many convolutions each stage of the main path holds, a depthwise-separable pair as one."""
-    closing = [c for c in path if c.is_strided] or [c for c in path if c.is_dilated]
-    last = {c.key for c in closing}
-    on_path = {c.key for c in path}
-    counts, has_spatial = [0], [False]
-    for call in path:
-        if not ends.get(call.key, set()) & on_path:
-            counts[-1] += 1
-        has_spatial[-1] = has_spatial[-1] or call.is_spatial
-        if call.key in last:
-            counts.append(0)
-            has_spatial.append(False)
-    if not has_spatial[-1]:
-        counts.pop()
-    return counts
+def _place(node: Path, ends: dict[Key, set[Key]], on_path: Container[Key]) -> Place:
+    call = node.call
+    return Place(
+        counts=not any(key in on_path for key in ends.get(call.key, ())),
+        is_spatial=call.is_spatial or node.is_dilated,
+        is_strided=call.is_strided,
+        is_dilated=node.is_dilated,
+        name=call.name_or_label,
+    )
 
 
 def global_pools(outputs: Iterable[Value]) -> list[Head]:
@@ -61,6 +59,11 @@ def linear_heads(outputs: Iterable[Value]) -> list[Call]:
     return distinct(
         sorted({h.call for v in outputs for h in v.flow.heads if h.kind == "linear"}, key=lambda c: c.index)
     )
+
+
+def judged_by_pool(outputs: Sequence[Value]) -> list[Head]:
+    """The global poolings of which the last one's map is the one that is judged."""
+    return [h for h in global_pools(outputs) if h.is_last and h.kind in ("mean", "max", "sum")]
 
 
 def judged_map(outputs: Sequence[Value]) -> Value | None:
@@ -80,8 +83,7 @@ def _judged_for(output: Value) -> Value | None:
 
 
 def _latest(outputs: Sequence[Value]) -> Value | None:
-    pools = [h for h in global_pools(outputs) if h.is_last and h.kind in ("mean", "max", "sum")]
-    if pools:
+    if pools := judged_by_pool(outputs):
         return pools[-1].map
     maps = [v.flow.map for v in outputs if v.flow.map is not None]
     return max(maps, key=lambda m: m.index, default=None)

@@ -9,17 +9,19 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from constraints.metrics import Layer, Metrics
+from constraints.stages import Place, split
+from constraints.tracing import ending
 from constraints.tracing.axes import View
 from constraints.tracing.propagation import Propagation
 from constraints.tracing.remarks import remarks
 from constraints.tracing.structure import (
     distinct,
     global_pools,
+    judged_by_pool,
     judged_map,
     linear_heads,
     main_path,
     separable_pairs,
-    stages,
 )
 from constraints.tracing.values import Call, Storage, Value
 
@@ -47,6 +49,9 @@ class Summary:
     metrics: Metrics
     layers: tuple[Layer, ...]
     output: tuple[int, ...]
+    rows: int
+    path: tuple[Place, ...]
+    with_pool: tuple[int, ...]
     warnings: tuple[str, ...]
     unknown: Mapping[str, str]
     responsible: Mapping[str, tuple[str, ...]]
@@ -61,8 +66,8 @@ def summarise(known: Propagation) -> Summary:
     calls = known.calls
     convs = [c for c in distinct(calls) if c.is_conv]
     separable, ends = separable_pairs(calls)
-    path = main_path(values)
-    per_stage = stages(path, ends)
+    path = main_path(values, ends)
+    by_strides = split(path)
     pools = [h for h in global_pools(values) if h.kind == "mean"]
     averages = distinct(h.call for h in pools)
     maxima = distinct(c for c in calls if "max_pool" in c.tags)
@@ -87,8 +92,8 @@ def summarise(known: Propagation) -> Summary:
         "global_average_pools": len(averages),
         "max_pools": len(maxima),
         "fully_connected": len(linear),
-        "stages": len(per_stage),
-        "convs_per_stage": tuple(per_stage),
+        "stages": len(by_strides.convs_per_stage),
+        "convs_per_stage": by_strides.convs_per_stage,
         "downsampled_by": _downsampled(spatial) if field else None,
         "peak_activation_bytes": peak_bytes(known.storages, known.end),
     }
@@ -105,14 +110,17 @@ def summarise(known: Propagation) -> Summary:
         "global_average_pools": _names(averages),
         "max_pools": _names(maxima),
         "fully_connected": _names(linear),
-        "stages": _names(_closing(path)),
-        "convs_per_stage": _names(path),
+        "stages": tuple(by_strides.reasons()),
+        "convs_per_stage": tuple(place.name for place in path),
     }
     return Summary(
         metrics=Metrics(**figures),
         layers=_layers(known, calls),
         output=known.run.output[1:],
-        warnings=_warnings(known, judged),
+        rows=ending.rows(known.run.output),
+        path=path,
+        with_pool=_with_pool(spatial) if field and judged_by_pool(values) else (),
+        warnings=(*_warnings(known, judged), *ending.warnings(known.run.output, calls)),
         unknown=unknown,
         responsible=responsible,
     )
@@ -139,10 +147,6 @@ def _names(calls: Iterable[Call]) -> tuple[str, ...]:
     return tuple(c.name_or_label for c in calls)
 
 
-def _closing(path: Sequence[Call]) -> list[Call]:
-    return [c for c in path if c.is_strided] or [c for c in path if c.is_dilated]
-
-
 def _spatial(known: Propagation, value: Value | None) -> list[View]:
     """The map's views along the axes of the first input that it depends on, and is a map along where it is one."""
     if value is None:
@@ -156,6 +160,11 @@ def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
     if not spatial or any(v.unknown or v.blurred for v in spatial):
         return None
     return tuple(v.size for v in spatial)
+
+
+def _with_pool(spatial: Sequence[View]) -> tuple[int, ...]:
+    """The field of all units of a map together, which a global pool of it sees."""
+    return tuple(round(v.size + (v.units - 1) * v.jump) for v in spatial)
 
 
 def _downsampled(spatial: Sequence[View]) -> tuple[float, ...]:

@@ -36,6 +36,13 @@ class Path(NamedTuple):
     total: int
     call: Call
     before: Path | None
+    dilated: int = 0
+    """How many places of the chain are dilated."""
+
+    @property
+    def is_dilated(self) -> bool:
+        """Whether its last place is: the call, or one of a branch beside it."""
+        return self.dilated > (self.before.dilated if self.before else 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -294,12 +301,54 @@ def merge_flows(flows: list[Flow]) -> Flow:
     maps = [f.map for f in flows if f.map is not None]
     return Flow(
         origin=object(),
-        path=max(paths, key=lambda p: p[:2], default=None),
+        path=_side_by_side(paths),
         heads=frozenset().union(*(f.heads for f in flows)),
         context=any(f.context for f in flows),
         map=max(maps, key=lambda m: m.index, default=None),
         poison=frozenset().union(*(f.poison for f in flows)),
     )
+
+
+def _side_by_side(paths: Sequence[Path]) -> Path | None:
+    """The deepest of chains that are joined; where a shorter one is dilated, counted from the end, so is its place."""
+    deepest = max(paths, key=lambda p: p[:2], default=None)
+    for other in paths:
+        if deepest is not None and other is not deepest and other.dilated:
+            deepest = _dilated_beside(deepest, other)
+    return deepest
+
+
+def _dilated_beside(main: Path, other: Path) -> Path:
+    """The main chain, dilated also where the other one is, as far as the two are apart."""
+    own, beside = _apart(main, other)
+    before = own[0].before if own else main
+    theirs = [False] * max(0, len(own) - len(beside)) + [p.is_dilated for p in beside[-len(own) :]]
+    is_dilated = [node.is_dilated or also for node, also in zip(own, theirs, strict=False)]
+    if is_dilated == [node.is_dilated for node in own]:
+        return main
+    for node, dilated in zip(own, is_dilated, strict=True):
+        before = Path(node.spatial, node.total, node.call, before, (before.dilated if before else 0) + dilated)
+    assert before is not None
+    return before
+
+
+def _apart(one: Path, other: Path) -> tuple[list[Path], list[Path]]:
+    """The places of two chains behind their fork, first to last."""
+    left: list[Path] = []
+    right: list[Path] = []
+    a: Path | None = one
+    b: Path | None = other
+    while a is not None or b is not None:
+        if a is not None and b is not None and a.call is b.call and a.total == b.total:
+            break
+        if b is None or (a is not None and a.total >= b.total):
+            assert a is not None
+            left.append(a)
+            a = a.before
+        else:
+            right.append(b)
+            b = b.before
+    return left[::-1], right[::-1]
 
 
 def fresh(flow: Flow, **changes: Any) -> Flow:

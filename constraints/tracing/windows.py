@@ -104,9 +104,9 @@ def _conv_flow(call: Call, data: Value, context: bool = False) -> Flow:
     flow, path = data.flow, data.flow.path
     if not call.is_transposed and call.groups == 1 and not call.is_spatial:
         call.pairs = flow.depthwise
-    spatial, total = (path.spatial, path.total) if path else (0, 0)
+    spatial, total, dilated = (path.spatial, path.total, path.dilated) if path else (0, 0, 0)
     if not any(head.is_last and head.map is not None for head in flow.heads):  # after it comes the output, no stage
-        path = Path(spatial + call.is_spatial, total + 1, call, path)
+        path = Path(spatial + call.is_spatial, total + 1, call, path, dilated + call.is_dilated)
     depthwise = frozenset([call.key]) if call.is_depthwise else frozenset[Key]()
     return Flow(object(), depthwise, path, flow.heads, flow.context or context, flow.map, poison=flow.poison)
 

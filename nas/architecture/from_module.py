@@ -65,7 +65,7 @@ def import_module(model: nn.Module, input_size: Sequence[int] = DEFAULT_INPUT) -
 
 
 def _architecture(reading: Reading, shape: Shape) -> Architecture:
-    """The chain, cut into stages where the metrics see their ends."""
+    """The chain, cut into stages by stride, or where nothing strides by dilation."""
     whole = Architecture(stages=(tuple(reading.blocks),), head=reading.head, input=shape, classes=reading.classes)
     return replace(whole, stages=tuple(_stages(whole)))
 

@@ -125,7 +125,7 @@ def _subject(
     return Subject(
         architecture=architecture,
         weights=weights,
-        verdicts=judge(rules, metrics(architecture).as_dict()),
+        verdicts=judge(rules, metrics(architecture, rules).as_dict()),
         origin=origin,
         training=training or {},
         data=data or {},

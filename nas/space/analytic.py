@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from math import prod
 from typing import Any, NamedTuple
 
 from constraints.metrics import Metrics
+from constraints.rules import Constraint
+from constraints.stages import Place, split
 from nas.architecture.spec import Architecture, Block, HeadKind, Placed, Shape
 from nas.architecture.units import Convolution
 
@@ -36,23 +38,13 @@ class Greatest(NamedTuple):
     peak_activation_bytes: int = 0
 
 
-class MainPathConv(NamedTuple):
-    """A convolution of the main path, which of several side by side takes the first."""
-
-    counts: bool
-    """The pointwise half of a depthwise-separable pair does not."""
-    is_spatial: bool
-    is_strided: bool
-    is_dilated: bool
-
-
 @dataclass(frozen=True, kw_only=True)
 class ChainMetrics:
     """What a chain of layers adds to a network."""
 
     added: Added
     greatest: Greatest
-    path: tuple[MainPathConv, ...] = ()
+    path: tuple[Place, ...] = ()
 
 
 def combined(*chains: ChainMetrics) -> ChainMetrics:
@@ -64,12 +56,12 @@ def combined(*chains: ChainMetrics) -> ChainMetrics:
     )
 
 
-def metrics(architecture: Architecture) -> Metrics:
-    """Every metric that tracing the built network gives, from shapes alone."""
+def metrics(architecture: Architecture, constraints: Iterable[Constraint] = ()) -> Metrics:
+    """Every metric that tracing the built network gives, from shapes alone; stages as ``constraints`` are judged by."""
     found = combined(body(architecture), head(architecture.head, architecture.last_map, architecture.classes))
     added = found.added._asdict()
     reach = added.pop("receptive_field") + 1
-    per_stage = convs_per_stage(found.path)
+    per_stage = split(found.path, constraints).convs_per_stage
     return Metrics(
         **added,
         trainable_params=found.added.params,
@@ -148,10 +140,11 @@ def receptive_field(architecture: Architecture) -> tuple[int, int]:
     return high - low + 1, jump
 
 
-def _main_path(
-    architecture: Architecture, of_units: Iterable[Sequence[Convolution]]
-) -> tuple[int, tuple[MainPathConv, ...]]:
-    """Number of depthwise convolutions that reach a pointwise one unmixed, and the convolutions of the main path."""
+def _main_path(architecture: Architecture, of_units: Iterable[Sequence[Convolution]]) -> tuple[int, tuple[Place, ...]]:
+    """Number of depthwise convolutions that reach a pointwise one unmixed, and the convolutions of the main path.
+
+    Those side by side are one place, which is dilated where one of them is.
+    """
     convolutions_of = iter(of_units)
     pairs = open_pairs = 0
     path = []
@@ -165,24 +158,12 @@ def _main_path(
             first = convolutions[0]
             ends_pair = first.is_pointwise and open_pairs > 0
             pairs += open_pairs if ends_pair else 0
-            path.append(MainPathConv(not ends_pair, first.kernel > 1, first.stride > 1, first.dilation > 1))
+            is_dilated = any(c.dilation > 1 for c in convolutions)
+            path.append(Place(not ends_pair, first.kernel > 1 or is_dilated, first.stride > 1, is_dilated))
             open_pairs = sum(c.is_depthwise for c in convolutions)
         if block.residual:
             open_pairs = 0
     return pairs, tuple(path)
-
-
-def convs_per_stage(path: Sequence[MainPathConv]) -> tuple[int, ...]:
-    """Convolutions of each stage; a stage ends with a strided one, where nothing strides with a dilated one.
-
-    Spatial convolutions after the last end make a stage more; 1x1 ones alone belong to the output.
-    """
-    ends = [i for i, conv in enumerate(path) if conv.is_strided]
-    ends = ends or [i for i, conv in enumerate(path) if conv.is_dilated]
-    after = ends[-1] + 1 if ends else 0
-    tail = any(conv.is_spatial for conv in path[after:])
-    bounds = [0, *(end + 1 for end in ends), *([len(path)] if tail else [])]
-    return tuple(sum(conv.counts for conv in path[a:b]) for a, b in pairwise(bounds))
 
 
 def downsampled_by(architecture: Architecture) -> tuple[Any, ...]:

@@ -152,8 +152,8 @@ class Vector:
         return np.array([[height / h, width / w] for h, w, _ in maps])
 
     def _stages(self, events: Sequence[Array], n: int) -> tuple[Array, Array]:
-        """Number of stages, and the convolutions of each padded with -1."""
-        table = np.array([[e.before, e.closes, e.after, e.is_spatial] for e in self.tables.events], dtype=np.int64)
+        """Number of stages that strides make, and the convolutions of each padded with -1."""
+        table = np.array([e.by_stride for e in self.tables.events], dtype=np.int64)
         most = 2 + sum(bool(table[slot.events, 1].any()) for slot in self.tables.slots)
         counts = np.zeros((n, most), dtype=np.int64)
         rows, stage, spatial = np.arange(n), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool)

@@ -94,7 +94,7 @@ def relaxation(feasible: FeasiblePart) -> str:
 
 def _counted(vector: Vector, constraints: Sequence[Constraint]) -> Found | None:
     count = exact_count.count(vector, constraints)
-    rejects = [exact_count.rejects(vector, c) for c in constraints] if count is not None else []
+    rejects = [exact_count.rejects(vector, c, constraints) for c in constraints] if count is not None else []
     if count is None or None in rejects:
         return None
     is_exact = count.metric == "params"
@@ -122,7 +122,7 @@ def _estimated(vector: Vector, constraints: Sequence[Constraint], draws: int, ow
     fine = ~broken.any(1)
     feasible = _scaled(int(fine.sum()), size, draws)
     names = own.names if own is not None else ()
-    exact = [None if c.metric in names else exact_count.rejects(vector, c) for c in constraints]
+    exact = [None if c.metric in names else exact_count.rejects(vector, c, constraints) for c in constraints]
     drawn = [_scaled(n, size, draws) for n in broken.sum(0).tolist()]
     return Found(
         feasible=feasible,

@@ -90,7 +90,7 @@ class FeasiblePart:
     def judge(self, choices: Choices) -> Judged:
         """The network of ``choices``, judged."""
         architecture = self.space.decode(choices)
-        figures = metrics(architecture)
+        figures = metrics(architecture, self.constraints)
         verdicts = judge(self.constraints, figures.as_dict())
         return Judged(architecture, figures, tuple(v.expr for v in verdicts if not v.ok))
 

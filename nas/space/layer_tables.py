@@ -107,11 +107,7 @@ class Tables:
             stride=stride,
             dilation=dilation,
             jump=jump,
-            by_stride=self._by_stride(form),
         )
-
-    def _by_stride(self, form: Form) -> bool:
-        return any(self.space.ending(n, form)[0] > 1 for n in range(1, len(self.space.stages) + 1))
 
     def _head(self) -> Slot:
         space, n = self.space, len(self.space.stages)
@@ -162,12 +158,11 @@ def _layer_metrics(
     stride: int,
     dilation: int | None,
     jump: int,
-    by_stride: bool,
 ) -> tuple[ChainMetrics, Event]:
     blocks = layer_blocks(word, shape[0], out, post=_POST, residual=residual, stride=stride, dilation=dilation)
     found = body(_chain(tuple(blocks), shape, out))
     seen = found.added.receptive_field * jump
-    return replace(found, added=found.added._replace(receptive_field=seen)), event(found.path, by_stride=by_stride)
+    return replace(found, added=found.added._replace(receptive_field=seen)), event(found.path)
 
 
 def _chain(blocks: Stage, shape: Shape, out: int) -> Architecture:
@@ -180,4 +175,4 @@ def _head_metrics(kind: HeadKind, last_map: Shape, classes: int, classifier: Blo
         return head(kind, last_map, classes), Event()
     before = body(_chain((classifier,), last_map, classes))
     found = combined(before, head(kind, (classes, *last_map[1:]), classes))
-    return found, event(found.path, by_stride=True)
+    return found, event(found.path)

@@ -2,108 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from constraints.rules import Constraint
-from nas.space.analytic import MainPathConv
+from constraints.stages import STRUCTURE, Place, StageRules, State
 
-STRUCTURE = ("stages", "convs_per_stage")
+__all__ = ["STRUCTURE", "Automaton", "Event", "Segment", "event"]
+
+
+class Segment(NamedTuple):
+    """Convolutions in a row, of which only the last may end a stage."""
+
+    convs: int
+    is_spatial: bool
+    end: str = ""
+    """``"stride"``: the last one ends a stage; ``"dilation"``: it may."""
 
 
 class Event(NamedTuple):
     """What one layer does to the count of stages and of the convolutions in each."""
 
-    before: int = 0
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def by_stride(self) -> Totals:
+        """What it does where strides alone end stages."""
+        closing = [i for i, s in enumerate(self.segments) if s.end == "stride"]
+        cut = closing[0] + 1 if closing else len(self.segments)
+        left = self.segments[cut:] if closing else self.segments
+        return Totals(
+            before=sum(s.convs for s in self.segments[:cut]),
+            closes=bool(closing),
+            after=sum(s.convs for s in self.segments[cut:]),
+            is_spatial=any(s.is_spatial for s in left),
+        )
+
+
+class Totals(NamedTuple):
+    """What one layer does to stages that end by stride."""
+
+    before: int
     """Convolutions up to the one that ends a stage, it included; all of them where none does."""
-    closes: bool = False
-    after: int = 0
+    closes: bool
+    after: int
     """Convolutions after the one that ends a stage."""
-    is_spatial: bool = False
+    is_spatial: bool
     """Whether a convolution larger than 1x1 is left in the open stage."""
 
 
-def event(path: Sequence[MainPathConv], *, by_stride: bool) -> Event:
-    """The event of a layer's convolutions on the main path.
-
-    Stages end by stride, or, where a network strides nowhere, by dilation.
-    """
-    ends = [i for i, conv in enumerate(path) if (conv.is_strided if by_stride else conv.is_dilated)]
-    if len(ends) > 1:
-        raise ValueError(f"a layer that ends {len(ends)} stages")  # no word of a space makes one
-    cut = ends[0] + 1 if ends else len(path)
-    left = path[cut:] if ends else path
-    return Event(
-        before=sum(conv.counts for conv in path[:cut]),
-        closes=bool(ends),
-        after=sum(conv.counts for conv in path[cut:]),
-        is_spatial=any(conv.is_spatial for conv in left),
-    )
+def event(path: Sequence[Place]) -> Event:
+    """The event of a layer's convolutions on the main path."""
+    strided = sum(place.is_strided for place in path)
+    if strided > 1:
+        raise ValueError(f"a layer that ends {strided} stages")  # no word of a space makes one
+    segments: list[Segment] = []
+    convs, is_spatial = 0, False
+    for place in path:
+        convs, is_spatial = convs + place.counts, is_spatial or place.is_spatial
+        if place.is_strided or place.is_dilated:
+            segments.append(Segment(convs, is_spatial, "stride" if place.is_strided else "dilation"))
+            convs, is_spatial = 0, False
+    return Event((*segments, Segment(convs, is_spatial)) if convs or is_spatial else tuple(segments))
 
 
-class State(NamedTuple):
-    """State of the stage automaton; counters saturate where all constraints agree."""
+class _States(NamedTuple):
+    """Where a chain of layers leaves the rules."""
 
-    open_convs: int
-    is_spatial: bool
-    closed: int
-    holds: tuple[bool, ...]
-    """For each rule on convs_per_stage, whether every closed stage keeps it."""
+    by_stride: State
+    choices: frozenset[State]
+    """With each choice of stand-ins that may still keep every rule."""
 
 
 class Automaton:
     """The rules among ``constraints`` on ``stages`` and ``convs_per_stage``, step by step over events.
 
     ``next[state, event]`` is the state after an event, ``verdicts[state]`` which of ``rules`` hold where the chain
-    ends. State 0 is the start.
+    ends: all of them where some choice of stand-ins keeps all, else those that the split by strides keeps. State 0 is
+    the start. A subset construction over the choices, then minimised (Moore, Gedanken-experiments on sequential
+    machines, 1956).
     """
 
     def __init__(self, constraints: Sequence[Constraint], events: Sequence[Event]) -> None:
         """Enumerate every state that the events reach."""
-        self.rules = tuple(c for c in constraints if c.metric in STRUCTURE)
-        self._per_stage = [c for c in self.rules if c.metric == "convs_per_stage"]
-        self._most_convs = _cap(self._per_stage)
-        self._most_stages = _cap([c for c in self.rules if c.metric == "stages"])
-        states = [State(0, False, 0, (True,) * len(self._per_stage))]
+        self._stages = StageRules(constraints)
+        self.rules = self._stages.rules
+        start = self._stages.start
+        states = [_States(start, frozenset(self._hopeful([start])))]
         index = {states[0]: 0}
         rows = []
         for state in states:  # grows while it is walked
-            following = [self._step(state, e) for e in events]
+            following = [self._after(state, e) for e in events]
             for new in following:
                 if new not in index:
                     index[new] = len(states)
                     states.append(new)
             rows.append([index[new] for new in following])
-        self.next: npt.NDArray[np.int64] = np.array(rows, dtype=np.int64).reshape(len(states), len(events))
-        verdicts = [self._verdict(state) for state in states]
-        self.verdicts: npt.NDArray[np.bool_] = np.array(verdicts, dtype=bool).reshape(len(states), len(self.rules))
+        moves = np.array(rows, dtype=np.int64).reshape(len(states), len(events))
+        verdicts = np.array([self._verdict(s) for s in states], dtype=bool).reshape(len(states), len(self.rules))
+        first, same = _minimal(moves, verdicts)
+        self.next: npt.NDArray[np.int64] = same[moves[first]]
+        self.verdicts: npt.NDArray[np.bool_] = verdicts[first]
 
-    def _step(self, state: State, e: Event) -> State:
-        convs = min(state.open_convs + e.before, self._most_convs)
-        if not e.closes:
-            return state._replace(open_convs=convs, is_spatial=state.is_spatial or e.is_spatial)
-        return State(
-            min(e.after, self._most_convs),
-            e.is_spatial,
-            min(state.closed + 1, self._most_stages),
-            self._kept(state, convs),
-        )
+    def _after(self, state: _States, e: Event) -> _States:
+        by_stride, choices = state
+        for s in e.segments:
+            by_stride = self._stages.step(by_stride, s.convs, is_spatial=s.is_spatial, closes=s.end == "stride")
+            choices = frozenset(self._hopeful(self._chosen(choices, s)))
+        return _States(by_stride, choices)
 
-    def _kept(self, state: State, convs: int) -> tuple[bool, ...]:
-        return tuple(kept and c.holds(convs) for kept, c in zip(state.holds, self._per_stage, strict=True))
+    def _chosen(self, choices: frozenset[State], s: Segment) -> Iterator[State]:
+        for closes in {"": (False,), "stride": (True,), "dilation": (False, True)}[s.end]:
+            for choice in choices:
+                yield self._stages.step(choice, s.convs, is_spatial=s.is_spatial, closes=closes)
 
-    def _verdict(self, state: State) -> list[bool]:
-        stages = min(state.closed + state.is_spatial, self._most_stages)
-        holds = self._kept(state, state.open_convs) if state.is_spatial else state.holds
-        if not stages:
-            holds = tuple(c.holds(0) for c in self._per_stage)
-        kept = iter(holds)
-        return [c.holds(stages) if c.metric == "stages" else next(kept) for c in self.rules]
+    def _hopeful(self, choices: Sequence[State] | Iterator[State]) -> Iterator[State]:
+        return (choice for choice in choices if self._stages.may_hold(choice))
+
+    def _verdict(self, state: _States) -> tuple[bool, ...]:
+        if any(all(self._stages.verdict(choice)) for choice in state.choices):
+            return (True,) * len(self.rules)
+        return self._stages.verdict(state.by_stride)
 
 
-def _cap(rules: Sequence[Constraint]) -> int:
-    """The least number from which on all constraints agree; at least 1, which tells one stage from none."""
-    return max([1, *(turn for c in rules for turn in c.turns)])
+def _minimal(
+    moves: npt.NDArray[np.int64], verdicts: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """One state of each class of equivalent ones, in the order of their first, and the class of every state."""
+    classes = _numbered(verdicts)
+    while True:
+        finer = _numbered(np.column_stack([classes, classes[moves]]))
+        if finer.max() == classes.max():
+            return np.unique(finer, return_index=True)[1], finer
+        classes = finer
+
+
+def _numbered(rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Equal rows get equal numbers, from 0 in the order in which they first appear."""
+    if not rows.shape[1]:
+        return np.zeros(len(rows), dtype=np.int64)
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[inverse.ravel()])

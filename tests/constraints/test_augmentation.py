@@ -8,8 +8,9 @@ import pytest
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 import albumentations as A
+from albumentations.pytorch import ToTensorV2
 
-from constraints.augmentation import CIFAR10_MEAN, is_pipeline, judge_augmentation
+from constraints.augmentation import CIFAR10_MEAN, WRITTEN, Written, is_pipeline, judge_augmentation
 
 MEAN_255 = tuple(255 * m for m in CIFAR10_MEAN)
 GOOD: dict[str, Any] = {
@@ -26,7 +27,7 @@ OLD: dict[str, Any] = {
     "min_holes": 1,
     "min_height": 16,
     "min_width": 16,
-    "fill_value": CIFAR10_MEAN,
+    "fill_value": MEAN_255,
     "mask_fill_value": None,
 }
 
@@ -69,9 +70,61 @@ def test_the_rule_is_kept_by_objects_and_by_their_parameters() -> None:
         assert verdict.fix == ()
 
 
-@pytest.mark.parametrize("fill", [MEAN_255, CIFAR10_MEAN, (125, 123, 114), 255 * sum(CIFAR10_MEAN) / 3])
-def test_the_fill_may_be_in_either_scale(fill: Any) -> None:
+@pytest.mark.parametrize("fill", [MEAN_255, (125, 123, 114), 255 * sum(CIFAR10_MEAN) / 3])
+def test_the_fill_is_the_mean_to_a_grey_level(fill: Any) -> None:
     assert judge_augmentation(pipeline(fill=fill)).ok
+
+
+STD = (0.247, 0.243, 0.261)
+OWN, IMAGENET = A.Normalize(CIFAR10_MEAN, STD), A.Normalize()
+IN_IMAGENET = tuple(
+    (m - n) / s for m, n, s in zip(CIFAR10_MEAN, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)
+)
+"""CIFAR-10's mean as ImageNet's normalisation leaves it."""
+
+
+@pytest.mark.parametrize(
+    ("before", "fill", "holds"),
+    [
+        ([], CIFAR10_MEAN, False),  # on images of 0 to 255 this is black
+        ([], 0.4734, False),
+        ([A.ToFloat()], CIFAR10_MEAN, True),
+        ([A.ToFloat()], MEAN_255, False),
+        ([A.ToFloat(), A.FromFloat()], MEAN_255, True),
+        ([OWN], 0, True),
+        ([OWN], (0.0, 0.0, 0.0), True),
+        ([OWN], CIFAR10_MEAN, False),
+        ([OWN], MEAN_255, False),
+        ([A.Sequential([OWN], p=1)], 0, True),
+        ([A.Sequential([OWN])], 0, False),
+        ([IMAGENET], IN_IMAGENET, True),
+        ([IMAGENET], 0, False),
+        ([A.ToFloat(), A.Normalize(CIFAR10_MEAN, STD, max_pixel_value=1.0)], 0, True),
+        ([A.Normalize(CIFAR10_MEAN, STD, p=0.5)], 0, False),
+        ([A.OneOf([OWN, A.Blur()], p=1)], 0, False),
+        ([A.Normalize(normalization="min_max")], 0, False),
+    ],
+)
+def test_the_fill_is_read_in_the_scale_at_its_place(before: list[Any], fill: Any, holds: bool) -> None:
+    hole = A.CoarseDropout(**(GOOD | {"fill": fill}))
+    assert judge_augmentation(A.Compose([*before, A.HorizontalFlip(), A.ShiftScaleRotate(), hole])).ok is holds
+
+
+def test_the_remedy_is_in_the_scale_at_its_place() -> None:
+    wrong = A.CoarseDropout(**(GOOD | {"fill": 1.0}))
+    parts = [A.HorizontalFlip(), A.ShiftScaleRotate()]
+    assert judge_augmentation([OWN, *parts, wrong]).fix == ("fill=0 on normalised images",)
+    assert judge_augmentation([*parts, wrong]).fix == ("fill=(125, 123, 114) on images of 0 to 255",)
+    sometimes = judge_augmentation([A.Normalize(p=0.5), *parts, wrong])
+    assert sometimes.why == "its fill 1.0 cannot be judged: Normalize before it does not run on every image"
+
+
+def test_what_stands_behind_the_end_does_not_work() -> None:
+    late = A.Compose([A.HorizontalFlip(), ToTensorV2(), A.ShiftScaleRotate(), A.CoarseDropout(**GOOD)])
+    why = judge_augmentation(late).why
+    assert "ShiftScaleRotate stands behind ToTensorV2" in why
+    assert "CoarseDropout stands behind ToTensorV2" in why
+    assert "HorizontalFlip" not in why
 
 
 @pytest.mark.parametrize("fill", [0, 255, (0.5, 0.5, 0.5), (127, 123, 114), (114, 123, 125), "random"])
@@ -121,6 +174,34 @@ def test_holes_may_be_fractions_of_the_image() -> None:
     half = pipeline(hole_height_range=(0.5, 0.5), hole_width_range=(0.5, 0.5))
     assert judge_augmentation(half, image=(32, 32)).ok
     assert "32 px in height" in judge_augmentation(half, image=(64, 32)).why
+
+
+def test_fractions_refer_to_the_image_at_their_place() -> None:
+    quarter = A.CoarseDropout(**(GOOD | {"hole_height_range": (0.25, 0.25), "hole_width_range": (0.25, 0.25)}))
+    parts = [A.HorizontalFlip(), A.ShiftScaleRotate()]
+    assert judge_augmentation([*parts, A.PadIfNeeded(64, 64), quarter, A.CenterCrop(32, 32)]).ok
+    assert not judge_augmentation([*parts, A.PadIfNeeded(64, 64), A.CenterCrop(32, 32), quarter]).ok
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused", "why"),
+    [
+        ({}, "", "holds under albumentations 1, not under the installed 2.0.8, which ignores max_holes"),
+        ({"max_holes": 3}, "", r"does not hold (CoarseDropout cuts 1 to 3 holes) under albumentations 1, nor under"),
+        (
+            {},
+            "p: too large",
+            "holds under albumentations 1, not under the installed 2.0.8, which refuses the call: p: ",
+        ),
+        ({"fill_value": CIFAR10_MEAN}, "", "; under both its fill (0.4914, 0.4822, 0.4465) is not the data set's mean"),
+    ],
+)
+def test_a_call_in_the_names_of_version_1_is_judged_by_both(changes: dict[str, Any], refused: str, why: str) -> None:
+    built = A.CoarseDropout(**OLD)
+    vars(built)[WRITTEN] = Written(args=(), kwargs=OLD | changes, version="2.0.8", refused=refused)
+    verdict = judge_augmentation([A.HorizontalFlip(), A.ShiftScaleRotate(), built])
+    assert not verdict.ok
+    assert why in verdict.why
 
 
 def test_old_names_given_to_version_2_are_reported_as_what_they_do() -> None:

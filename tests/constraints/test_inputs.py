@@ -30,6 +30,7 @@ def test_a_shape_reads_back(sizes: list[int]) -> None:
 def test_a_name_and_a_dtype_go_before_the_shape(text: str, spec: InputSpec) -> None:
     assert read_input(text) == spec
     assert InputSpec.from_dict(spec.as_dict()) == spec
+    assert read_input(str(spec)) == spec
 
 
 @pytest.mark.parametrize(

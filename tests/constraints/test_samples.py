@@ -36,6 +36,7 @@ def test_several_inputs_by_place_and_by_name() -> None:
     assert report.metrics["receptive_field_hw"] == [3, 3]
     assert report.input == (3, 8, 8)
     assert report.inputs == (IMAGE, TOKENS)
+    assert "inputs 3,8,8 and tokens=int64:6, output 2" in str(report)
 
 
 def test_real_data_as_arguments_and_keywords() -> None:

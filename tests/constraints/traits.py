@@ -37,6 +37,10 @@ def _wide(x: torch.Tensor, kernel: int = 5) -> torch.Tensor:
     return F.avg_pool2d(x, kernel, 1, kernel // 2)
 
 
+def _tall(x: torch.Tensor, kernel: int = 5) -> torch.Tensor:
+    return F.avg_pool2d(x, (kernel, 1), 1, (kernel // 2, 0))
+
+
 def _mixed(x: torch.Tensor) -> torch.Tensor:
     return x.mean(1, keepdim=True).expand(-1, CHANNELS, -1, -1)
 
@@ -63,7 +67,7 @@ def _every_other_channel(x: torch.Tensor) -> torch.Tensor:
 def _interlaced(x: torch.Tensor) -> torch.Tensor:
     y = torch.zeros_like(x)
     y[:, :, ::2] = x[:, :, ::2]
-    y[:, :, 1::2] = _wide(x)[:, :, 1::2]
+    y[:, :, 1::2] = _tall(x)[:, :, 1::2]
     return y
 
 
@@ -83,7 +87,7 @@ def _inner_box(x: torch.Tensor) -> torch.Tensor:
 
 
 def _row_by_row(x: torch.Tensor) -> torch.Tensor:
-    y, wide = torch.empty_like(x), _wide(x, 3)
+    y, wide = torch.empty_like(x), _tall(x, 3)
     for i in range(x.shape[2]):
         y[:, :, i] = (wide if i % 3 else x)[:, :, i]
     return y
@@ -95,7 +99,7 @@ def _rows_unbound(x: torch.Tensor) -> torch.Tensor:
 
 
 def _rows_of_two(x: torch.Tensor) -> torch.Tensor:
-    wide = _wide(x)
+    wide = _tall(x)
     return torch.cat([(x if i % 2 else wide)[:, :, i : i + 1] for i in range(x.shape[2])], 2)
 
 

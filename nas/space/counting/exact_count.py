@@ -10,7 +10,7 @@ their sums (``meet_in_the_middle``). Counts are whole numbers throughout.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from nas.space.counting.meet_in_the_middle import pairs_below
 from nas.space.counting.minimisation import Merged
 from nas.space.counting.projection import Projection
 from nas.space.counting.tracked_metrics import Large, TrackedMetrics, track
+from nas.space.stage_automaton import STRUCTURE
 
 MOST_HELD = 3e7
 """Points of one node: about 2 GiB with what is needed to merge them."""
@@ -37,6 +38,8 @@ class Count:
     feasible: int
     alone: tuple[int, ...]
     """By place of the constraint: networks that break it and nothing else."""
+    broken: Mapping[frozenset[int], int]
+    """Places of the constraints that networks break -> how many break just these."""
     histogram: tuple[tuple[int | None, int], ...]
     """(upper end of the bin, not included, or None for all above; feasible networks in it), of ``metric``."""
     metric: str
@@ -75,10 +78,15 @@ def _count(vector: Vector, constraints: Sequence[Constraint], *, most_broken: in
         return None
 
 
-def rejects(vector: Vector, constraint: Constraint) -> int | None:
-    """How many networks break a constraint; None where that is not counted exactly."""
-    found = count(vector, [constraint])
-    return None if found is None else found.alone[0]
+def rejects(vector: Vector, constraint: Constraint, constraints: Sequence[Constraint] = ()) -> int | None:
+    """How many networks break a constraint; None where that is not counted exactly.
+
+    One on stages is judged together with those of ``constraints`` that are on stages too.
+    """
+    beside = [c for c in constraints if c.metric in STRUCTURE and c != constraint]
+    together = [constraint, *beside] if constraint.metric in STRUCTURE else [constraint]
+    found = _count(vector, together, most_broken=len(together))
+    return None if found is None else sum(n for pattern, n in found.broken.items() if 0 in pattern)
 
 
 def _added(vector: Vector, constraints: Sequence[Constraint], forms: Sequence[_Form]) -> Count:
@@ -92,6 +100,7 @@ def _added(vector: Vector, constraints: Sequence[Constraint], forms: Sequence[_F
     return Count(
         feasible=broken[frozenset()] * alike,
         alone=tuple(broken[frozenset({i})] * alike for i in range(len(constraints))),
+        broken={pattern: n * alike for pattern, n in broken.items()},
         histogram=tuple(histogram[:-1] if histogram and not histogram[-1][1] else histogram),
         metric=forms[0].tracked.large[0].name if forms[0].edges else "",
     )

@@ -13,14 +13,17 @@ from nas.space.counting.layer_graph import Edge, LayerGraph, over_paths
 from nas.space.counting.projection import ProjectedEdge, Projection
 from nas.space.counting.tracked_metrics import Array, track
 from nas.space.layer_tables import ADDED, GREATEST
-from nas.space.stage_automaton import Event
+from nas.space.stage_automaton import Event, Totals
 
 Range = list[int | float]
 """[least, greatest]."""
 
 
 def ranges(vector: Vector) -> dict[str, Range]:
-    """The range of every metric; of ``convs_per_stage`` and per-axis ones that of all entries together."""
+    """The range of every metric; of ``convs_per_stage`` and per-axis ones that of all entries together.
+
+    Stages are those that strides make, as where no constraint is on them.
+    """
     least = np.min([_nearest(graph, np.minimum) for graph in vector.graphs], axis=0).tolist()
     greatest = np.max([_nearest(graph, np.maximum) for graph in vector.graphs], axis=0).tolist()
     found: dict[str, Range] = {n: [a, b] for n, a, b in zip((*ADDED, *GREATEST), least, greatest, strict=True)}
@@ -49,13 +52,13 @@ def _nearest(graph: LayerGraph, pick: np.ufunc) -> Array:
 
 
 class _StageState(NamedTuple):
-    """Stages and convolutions after some layers; as ``stage_automaton.State``, but the counters do not saturate."""
+    """Stages by stride and convolutions after some layers; as ``constraints.stages.State``, but nothing saturates."""
 
     closed: int = 0
     open_convs: int = 0
     is_spatial: bool = False
 
-    def after(self, event: Event) -> _StageState:
+    def after(self, event: Totals) -> _StageState:
         """The state after a layer."""
         if event.closes:
             return _StageState(self.closed + 1, event.after, event.is_spatial)
@@ -78,10 +81,10 @@ def _of_events(projection: Projection, events: Sequence[Event]) -> tuple[set[int
     edges = [edge for several in projection.edges.values() for edge in several]
 
     def extend(states: set[_StageState], edge: ProjectedEdge) -> set[_StageState]:
-        return {state.after(events[word.event]) for word in edge.words for state in states}
+        return {state.after(events[word.event].by_stride) for word in edge.words for state in states}
 
     states = over_paths(edges, projection.start, {_StageState()}, extend, set.union)
-    closing = [(events[word.event], state) for e in edges for word in e.words for state in states[e.source]]
+    closing = [(events[word.event].by_stride, state) for e in edges for word in e.words for state in states[e.source]]
     ends = states[projection.end]
     convs = {state.open_convs + event.before for event, state in closing if event.closes}
     return {end.closed + end.is_spatial for end in ends}, convs | {end.open_convs for end in ends if end.is_spatial}

@@ -11,6 +11,7 @@ from constraints.rules import Constraint
 from nas.space.bulk_metrics import Vector
 from nas.space.counting import exact_count
 from nas.space.counting.ranges import ranges
+from nas.space.stage_automaton import STRUCTURE
 
 
 class Relaxation(NamedTuple):
@@ -29,7 +30,7 @@ def smallest(vector: Vector, constraints: Sequence[Constraint]) -> Relaxation | 
         return None
     best: Relaxation | None = None
     for i in sorted(range(len(constraints)), key=lambda i: -count.alone[i]):
-        if count.alone[i]:
+        if count.alone[i] or constraints[i].metric in STRUCTURE:  # without one, stand-ins may keep the others
             others = [c for k, c in enumerate(constraints) if k != i]
             found = _nearest(vector, constraints[i], others, best.distance if best is not None else None)
             best = found or best
@@ -40,7 +41,10 @@ def _nearest(
     vector: Vector, constraint: Constraint, others: Sequence[Constraint], within: float | None
 ) -> Relaxation | None:
     """The value nearest to a constraint's limit that a network has which keeps the others; None where none is."""
-    low, high = (floor(end) for end in ranges(vector)[constraint.metric])
+    found = ranges(vector)
+    low, high = (floor(end) for end in found[constraint.metric])
+    if constraint.metric in STRUCTURE:  # stand-ins make more stages, of fewer convolutions
+        low, high = 0, max(high, floor(found["convs"][1]))
     scale = max(1.0, abs(float(constraint.limit)))
     most = max(max(abs(high - end), abs(end - low)) for end in _ends(constraint, 0)) + 1
     if within is not None:

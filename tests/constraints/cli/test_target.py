@@ -22,10 +22,18 @@ def test_a_file_and_a_module_are_told_apart() -> None:
     assert parse_target("C:\\models\\net.py:Net").file == Path("C:\\models\\net.py")
 
 
-@pytest.mark.parametrize("text", ["net.py", "net.py:", ":Net", "net.py:3", "net.py:Net.", "net.py:a b", ""])
+@pytest.mark.parametrize("text", ["net.py:", ":Net", "net.py:3", "net.py:Net.", "net.py:a b", ""])
 def test_a_target_needs_a_name(text: str) -> None:
     with pytest.raises(UnusableInputError, match=r"no NAME in target: .*: write file\.py:NAME or package\.module:NAME"):
         parse_target(text)
+
+
+@pytest.mark.parametrize("text", ["net.py", "book.ipynb", "package.module", "C:\\models\\net.py"])
+def test_the_name_may_be_left_out_where_the_file_has_one_model(text: str) -> None:
+    target = parse_target(text)
+    assert (target.place, target.name) == (text, "")
+    with pytest.raises(UnusableInputError, match="no NAME in target: "):
+        parse_target(text, needs_name=True)
 
 
 @pytest.mark.parametrize("place", ["a..b", "1a", "a b", "a-b", "net.txt.", "."])

@@ -7,19 +7,21 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from constraints import rules
-from constraints.cli.validate import Options, validate_target
+from constraints.cli.validate import Options, validate_targets
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse
 from constraints.sandbox.child import check_target
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Job
-from tests.engines import one_sandbox
+from tests.engines import one_sandbox, validate_in_this_process
 
 NET = """import torch.nn as nn
 from constraints import metric
@@ -50,14 +52,14 @@ def net(tmp_path: Path) -> Path:
 
 def request(target: object, **changes: Any) -> Options:
     given: dict[str, Any] = {"arguments": ["width=7"], "require": ["params == 70"], "inputs": ["1,8,8"]}
-    return Options(target=f"{target}:make", **{**given, **changes})
+    return Options(targets=[f"{target}:make"], **{**given, **changes})
 
 
 def test_the_report_goes_to_stdout_and_what_the_code_prints_to_stderr(
     net: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     require = ["params == 70", "layers >= 2"]  # 7 kernels of 9 weights and a bias
-    assert validate_target(request(net, require=require, format="json", classes=7)) == 0
+    assert validate_targets(request(net, require=require, format="json", classes=7)) == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
     assert document["ok"] is True
@@ -67,14 +69,14 @@ def test_the_report_goes_to_stdout_and_what_the_code_prints_to_stderr(
 
 
 def test_a_broken_constraint_is_exit_code_1(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert validate_target(request(net, require=["params < 70"], format="markdown")) == 1
+    assert validate_targets(request(net, require=["params < 70"], format="markdown")) == 1
     assert "70 is at the limit 70, must be &lt; 70" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "xml"}, "unknown format: 'xml': use table, json, markdown, junit, sarif"),
+        ({"format": "xml"}, "unknown format: 'xml': use table, json, jsonl, markdown, junit, sarif, html"),
         ({"require": ["depth < 3"]}, "unknown metric: 'depth'"),
         ({"timeout": "0s"}, "not a duration: '0s'"),
         ({"memory": "much"}, "not a size: 'much'"),
@@ -91,7 +93,7 @@ def test_an_option_that_cannot_be_used_is_named_before_the_code_runs(
 ) -> None:
     net.write_text(NET + "\nopen('ran', 'w').close()\n")
     with pytest.raises(UnusableInputError, match=message) as error:
-        validate_target(request(net, **changes))
+        validate_targets(request(net, **changes))
     assert "\n" not in str(error.value)
     assert not (net.parent / "ran").exists()
 
@@ -99,7 +101,85 @@ def test_an_option_that_cannot_be_used_is_named_before_the_code_runs(
 def test_a_syntax_error_is_named_before_the_code_runs(net: Path) -> None:
     net.write_text(NET + "\ndef broken(:\n")
     with pytest.raises(UnusableInputError, match=r"syntax error: .*net\.py:13: "):
-        validate_target(request(net))
+        validate_targets(request(net))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, made the current one, with two models, a file that needs an argument, and two without a model."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.modules", dict(sys.modules))
+    validate_in_this_process(monkeypatch)
+    net = "import torch.nn as nn\nclass Net(nn.Module):\n    def __init__(self{}):\n        super().__init__()\n"
+    net += "        self.c = nn.Conv2d(1, {}, 1)\n    def forward(self, x):\n        return self.c(x)\n"
+    (tmp_path / "models").mkdir()
+    for name, code in {
+        "small_net.py": net.format("", 3),
+        "large_net.py": net.format("", 9),
+        "open_net.py": net.format(", width", "width"),
+        "words.py": "def f():\n    pass\n",
+        "table.py": "rows = dict(a=1)\n",
+    }.items():
+        (tmp_path / "models" / name).write_text(code)
+    return tmp_path
+
+
+def several(*targets: str, **changes: Any) -> Options:
+    return Options(
+        targets=list(targets), **{"arguments": [], "require": ["params < 10"], "inputs": ["1,4,4"], **changes}
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_of_several_targets_each_has_its_report_and_the_worst_is_the_exit_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert validate_targets(several("models", format="jsonl")) == 2
+    out, err = capsys.readouterr()
+    found = {line["target"]: line for line in map(json.loads, out.splitlines())}
+    assert [line["ok"] for line in found.values()] == [False, False, True]  # 9 and 3 weights, as many biases
+    assert found["models/small_net.py:Net"]["metrics"]["params"] == 6
+    assert found["models/open_net.py"]["exit_code"] == 2
+    assert found["models/open_net.py"]["error"].startswith("'Net' needs arguments: width")
+    assert "error: models/open_net.py: 'Net' needs arguments" in err
+    assert "passed over: no model in models/table.py" in err
+    assert validate_targets(several("models/small_net.py", "models/large_net.py:Net")) == 1
+    assert "1 of 2 targets keep every constraint" in capsys.readouterr().out
+    assert validate_targets(several("models/s*.py")) == 0
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("form", ["json", "markdown", "junit", "sarif", "html"])
+def test_each_format_holds_reports_and_errors(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert validate_targets(several("models/l*.py", "models/open_net.py", format=form)) == 2
+    out = capsys.readouterr().out
+    assert "models/large_net.py" in out
+    assert "needs arguments: width" in out
+    if form in {"json", "sarif"}:
+        json.loads(out)
+    if form == "junit":
+        counts = {"tests": "2", "failures": "1", "errors": "1", "skipped": "0"}
+        assert ElementTree.fromstring(out).attrib == counts
+
+
+def test_constraints_of_the_project_are_those_of_the_nearest_table(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = '[tool.nas]\nspace = "tiny"\nrequire = ["params < 7"]\n[tool.nas.profiles.wide]\nparams = "< 99"\n'
+    (here / "pyproject.toml").write_text(table)
+    (here / "models" / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
+    project = several("models/small_net.py", "models/large_net.py", require=[], format="jsonl")
+    assert validate_targets(project) == 1
+    found = [json.loads(line)["constraints"] for line in capsys.readouterr().out.splitlines()]
+    assert [[(c["expr"], c["ok"]) for c in f] for f in found] == [[("params < 7", True)], [("params < 7", False)]]
+    assert validate_targets(replace(project, profile="wide")) == 0
+    assert validate_targets(replace(project, require=["params > 1"])) == 0  # a flag wins
+    (here / "pyproject.toml").write_text('[tool.nas]\nspace = "tiny"\n')
+    assert validate_targets(replace(project, format="markdown")) == 1
+    assert "receptive_field > 44" in capsys.readouterr().out
+    (here / "pyproject.toml").write_text("[tool.nas\n")
+    with pytest.raises(UnusableInputError, match=r"not TOML: .*pyproject"):
+        validate_targets(several("models/small_net.py", require=[]))
 
 
 def test_both_sides_parse_an_expression_once(
@@ -118,6 +198,6 @@ def test_both_sides_parse_an_expression_once(
     monkeypatch.setattr(rules, "parse", counted)
     monkeypatch.setattr(Sandbox, "run", in_this_process)
     require = ["params == 70", "receptive_field > 1", "layers > 9"]
-    assert validate_target(request(net, require=require)) == 1
+    assert validate_targets(request(net, require=require)) == 1
     assert parsed == Counter(dict.fromkeys(require, 2))
     assert "the receptive field passes 1 in layer 0" in capsys.readouterr().out  # which the table asks a verdict for

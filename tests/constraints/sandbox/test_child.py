@@ -149,7 +149,7 @@ def test_modules_are_imported_by_name_and_what_they_lack_is_told_apart(
     for target, error, message in (
         ("no_such_module:x", UnusableInputError, "no such module: 'no_such_module'"),
         ("fine_module.inner:x", UnusableInputError, "no such module: 'fine_module.inner'"),
-        ("lacking_module:x", ModelFailedError, "No module named 'module_that_is_not_there'"),
+        ("lacking_module:x", UnusableInputError, r"no such name .*module_that_is_not_there is not installed: run uv"),
         ("broken_module:x", UnusableInputError, r"syntax error: .*broken_module\.py:1"),
     ):
         with pytest.raises(error, match=message):

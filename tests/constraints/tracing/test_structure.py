@@ -6,8 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from constraints import check
+from constraints.rules import parse_all
+from constraints.stages import split
 from constraints.tracer import trace
-from constraints.tracing.structure import distinct, main_path, stages
+from constraints.tracing.structure import distinct, main_path
 from constraints.tracing.values import Call, Flow, Key, Path, Value
 from tests.constraints.written import Written
 
@@ -18,8 +20,17 @@ def call(key: str, stride: int = 1, kernel: int = 3, dilation: int = 1) -> Call:
     return made
 
 
+def chain(*calls: Call) -> Value:
+    """A value at the end of a chain of calls."""
+    path: Path | None = None
+    for one in calls:
+        spatial, total, dilated = (path.spatial, path.total, path.dilated) if path else (0, 0, 0)
+        path = Path(spatial + one.is_spatial, total + 1, one, path, dilated + one.is_dilated)
+    return Value((), (), Flow(path=path), None)
+
+
 def counted(*path: Call, ends: dict[Key, set[Key]] | None = None) -> list[int]:
-    return stages(path, ends or {})
+    return list(split(main_path([chain(*path)], ends or {})).convs_per_stage)
 
 
 def test_a_stride_ends_a_stage_and_spatial_layers_behind_it_make_one_more() -> None:
@@ -29,8 +40,8 @@ def test_a_stride_ends_a_stage_and_spatial_layers_behind_it_make_one_more() -> N
     assert counted() == []
 
 
-def test_dilation_ends_stages_only_without_strides() -> None:
-    assert counted(call("a", dilation=2), call("b", dilation=2), call("c")) == [1, 1, 1]
+def test_without_constraints_strides_alone_end_stages() -> None:
+    assert counted(call("a", dilation=2), call("b", dilation=2), call("c")) == [3]
     assert counted(call("a", dilation=2), call("b", 2), call("c")) == [2, 1]
 
 
@@ -47,10 +58,49 @@ def test_a_layer_called_twice_is_one() -> None:
 
 
 def test_the_main_path_is_the_deepest() -> None:
-    a, b, shortcut = call("a"), call("b"), call("s", kernel=1)
-    deep = Path(2, 2, b, Path(1, 1, a, None))
-    values = [Value((), (), Flow(path=p), None) for p in (Path(0, 1, shortcut, None), deep)]
-    assert main_path(values) == [a, b]
+    values = [chain(call("s", kernel=1)), chain(call("a"), call("b"))]
+    assert [place.name for place in main_path(values, {})] == ["a", "b"]
+
+
+class Parallel(nn.Module):
+    """Branches side by side, each a chain of 3x3 convolutions of these dilations, joined by a sum."""
+
+    def __init__(self, *branches: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.branches = nn.ModuleList(
+            nn.Sequential(*(nn.Conv2d(4, 4, 3, padding=d, dilation=d) for d in branch)) for branch in branches
+        )
+        self.last = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        joined: torch.Tensor = sum(branch(x) for branch in self.branches)
+        return self.last(joined)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("branches", "dilated"),
+    [
+        ([(1,), (2,), (4,)], [1]),
+        ([(1, 1), (2, 1)], [1]),
+        ([(1, 1), (1, 2)], [2]),
+        ([(1, 1, 1), (2,)], [3]),  # a shorter branch is beside the end of the deepest
+        ([(2, 1), (1, 2)], [1, 2]),
+        ([(1, 1), ()], []),
+        ([(1,), (1,)], []),
+    ],
+)
+def test_branches_that_are_joined_are_one_place(branches: list[tuple[int, ...]], dilated: list[int]) -> None:
+    path = trace(Parallel(*branches)).path
+    assert [i for i, place in enumerate(path) if place.is_dilated] == dilated
+    assert len(path) == 2 + max(map(len, branches))
+
+
+def test_two_joins_in_a_row() -> None:
+    net = nn.Sequential(Parallel((1,), (2,)), nn.Conv2d(4, 3, 1), Parallel((2,), (1, 1)))
+    assert [place.is_dilated for place in trace(net).path] == [False, True, False, False, False, False, True, False]
+    assert split(trace(net).path, parse_all(["stages == 3"])).convs_per_stage == (2, 5, 1)
 
 
 def test_a_convolution_after_the_global_pool_is_of_no_stage() -> None:

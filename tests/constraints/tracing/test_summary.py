@@ -66,9 +66,9 @@ def test_layers_behind_a_figure_are_named() -> None:
     assert (found["global_average_pools"], found["max_pools"], found["fully_connected"]) == (("3",), (), ("5",))
 
 
-def test_without_strides_dilated_layers_are_behind_the_stages() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, dilation=2), nn.Conv2d(4, 4, 3))
-    assert trace(model, (3, 16, 16)).responsible["stages"] == ("1",)
+def test_without_constraints_on_them_strides_alone_are_behind_the_stages() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, dilation=2), nn.Conv2d(4, 4, 3, stride=2))
+    assert trace(model, (3, 16, 16)).responsible["stages"] == ("2",)
 
 
 def test_a_model_without_a_map_says_so() -> None:

@@ -1,8 +1,8 @@
 """How many networks a preset has of each number of parameters, by arithmetic on the preset's file alone.
 
 It holds for presets of three layers a stage, batch norm, and the words of ``_REACH``. The assignment's rules then say:
-the field exceeds 44, something is dilated, something is separable, and where nothing strides no layer but a stage's
-last is dilated, because each such layer would end a stage of its own.
+the field exceeds 44, something is dilated, something is separable. Every network has four stages of three: where
+nothing strides, the dilated last layers of the stages stand in, whatever else is dilated.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _steps(table: dict[str, Any], form: str, scale: float) -> Iterator[_Step]:
     stages, jump = table["stages"], 1
     for number, stage in enumerate(stages, start=1):
         last = number == len(stages)
-        body = [word for word in stage["body"] if form != "dilated" or "d2" not in word]
+        body = stage["body"]
         yield _Step(stage["stem"], [], jump, channels=3) if number == 1 else _Step(body, [], jump)
         yield _Step(body, [], jump)
         after = _widths(table["last_width"] if last else stages[number]["width"], scale)

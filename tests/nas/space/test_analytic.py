@@ -7,11 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from constraints.rules import parse_all
 from constraints.tracer import trace
 from nas.architecture.model import build
 from nas.architecture.named import SEED
 from nas.architecture.spec import Architecture, parse
-from nas.space.analytic import metrics
+from nas.space.analytic import body, metrics
 from nas.space.space import PRESETS, load
 
 
@@ -47,10 +48,20 @@ def test_only_1x1_convolutions_after_the_last_stride_make_no_stage() -> None:
     assert metrics(parse("BR/c8-c8s2/c8-c8s2-pw10/gap")).convs_per_stage == (2, 2)
 
 
-def test_dilated_convolutions_end_stages_only_where_nothing_strides() -> None:
-    assert metrics(parse("BR/c8-c8d2/c8-c8d2/c8/fc")).convs_per_stage == (2, 2, 1)
-    assert metrics(parse("BR/c8-c8d2/c8-c8s2/c8/fc")).convs_per_stage == (4, 1)
+def test_dilated_convolutions_end_stages_only_where_the_constraints_need_them() -> None:
+    dilated, mixed = parse("BR/c8-c8d2/c8-c8d2/c8/fc"), parse("BR/c8-c8d2/c8-c8s2/c8/fc")
+    assert metrics(dilated).convs_per_stage == (5,)
+    assert metrics(mixed).convs_per_stage == (4, 1)
+    assert metrics(dilated, parse_all(["stages == 3"])).convs_per_stage == (2, 2, 1)
+    assert metrics(dilated, parse_all(["stages == 2"])).convs_per_stage == (2, 3)  # the earliest
+    assert metrics(mixed, parse_all(["stages >= 3", "convs_per_stage < 3"])).convs_per_stage == (2, 2, 1)
+    assert metrics(mixed, parse_all(["stages == 4"])).convs_per_stage == (4, 1)  # nothing satisfies it
     assert metrics(parse("BR/c8-c8/fc")).convs_per_stage == (2,)
+
+
+def test_convolutions_side_by_side_are_one_place_that_is_dilated_where_one_is() -> None:
+    several = parse("BR/c8-mx3_7d3-pw8-c8/fc")
+    assert metrics(several, parse_all(["stages == 2"])).convs_per_stage == (2, 1)
 
 
 def test_a_depthwise_result_that_is_added_first_makes_no_pair() -> None:
@@ -74,6 +85,8 @@ def _assert_roads_agree(architecture: Architecture) -> None:
     model = build(architecture)
     traced, computed = trace(model, architecture.input).metrics.as_dict(), metrics(architecture).as_dict()
     assert computed == traced, str(architecture)
+    path = [place._replace(name="") for place in trace(model, architecture.input).path]
+    assert list(body(architecture).path) == path, str(architecture)
     assert computed["params"] == sum(p.numel() for p in model.parameters())
 
 

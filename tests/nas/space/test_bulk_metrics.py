@@ -31,7 +31,8 @@ def test_arrays_have_the_figures_and_verdicts_of_each_network(preset: str) -> No
         ours = {name: np.asarray(values[i]).tolist() for name, values in found.items()}
         ours["convs_per_stage"] = [n for n in ours["convs_per_stage"] if n >= 0]
         assert ours == wanted
-        assert verdicts[i].tolist() == [v.ok for v in judge(constraints, wanted)]
+        judged = metrics(space.decode(choices), constraints).as_dict()
+        assert verdicts[i].tolist() == [v.ok for v in judge(constraints, judged)]
 
 
 def test_equal_canonical_rows_are_equal_networks() -> None:

@@ -8,36 +8,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constraints.rules import Constraint, parse_all
-from nas.space.analytic import MainPathConv
-from nas.space.stage_automaton import Automaton, Event, event
+from constraints.stages import Place
+from nas.space.stage_automaton import Automaton, event
+from tests.nas.space.staged import splits
 
-PLAIN = MainPathConv(is_spatial=True, is_strided=False, is_dilated=False, counts=True)
+PLAIN = Place(is_spatial=True, is_strided=False, is_dilated=False, counts=True)
 POINT = PLAIN._replace(is_spatial=False)
 STRIDED, DILATED = PLAIN._replace(is_strided=True), PLAIN._replace(is_dilated=True)
+HALF = POINT._replace(counts=False)
 
 
 @pytest.mark.parametrize(
-    ("path", "by_stride", "expected"),
+    ("path", "segments", "totals"),
     [
-        ((), True, Event()),
-        ((PLAIN,), True, Event(before=1, is_spatial=True)),
-        ((POINT, POINT), True, Event(before=2)),
-        ((STRIDED,), True, Event(before=1, closes=True)),
-        ((POINT, STRIDED, POINT), True, Event(before=2, closes=True, after=1)),
-        ((STRIDED, POINT._replace(counts=False)), True, Event(before=1, closes=True)),  # a separable pair is one
-        ((STRIDED, PLAIN), True, Event(before=1, closes=True, after=1, is_spatial=True)),
-        ((DILATED,), True, Event(before=1, is_spatial=True)),
-        ((DILATED,), False, Event(before=1, closes=True)),
-        ((STRIDED,), False, Event(before=1, is_spatial=True)),
+        ((), (), (0, False, 0, False)),
+        ((PLAIN,), ((1, True, ""),), (1, False, 0, True)),
+        ((POINT, POINT), ((2, False, ""),), (2, False, 0, False)),
+        ((STRIDED,), ((1, True, "stride"),), (1, True, 0, False)),
+        ((POINT, STRIDED, POINT), ((2, True, "stride"), (1, False, "")), (2, True, 1, False)),
+        ((STRIDED, HALF), ((1, True, "stride"),), (1, True, 0, False)),  # a separable pair is one
+        ((STRIDED, PLAIN), ((1, True, "stride"), (1, True, "")), (1, True, 1, True)),
+        ((DILATED,), ((1, True, "dilation"),), (1, False, 0, True)),
+        ((STRIDED._replace(is_dilated=True),), ((1, True, "stride"),), (1, True, 0, False)),
+        ((DILATED, HALF, POINT), ((1, True, "dilation"), (1, False, "")), (2, False, 0, True)),
     ],
 )
-def test_what_a_layer_does_to_the_stages(path: Sequence[MainPathConv], by_stride: bool, expected: Event) -> None:
-    assert event(path, by_stride=by_stride) == expected
+def test_what_a_layer_does_to_the_stages(
+    path: Sequence[Place], segments: tuple[tuple[int, bool, str], ...], totals: tuple[int, bool, int, bool]
+) -> None:
+    assert event(path).segments == segments
+    assert event(path).by_stride == totals
 
 
-def test_a_layer_ends_one_stage_at_most() -> None:
+def test_a_layer_ends_one_stage_by_stride_at_most() -> None:
     with pytest.raises(ValueError, match="a layer that ends 2 stages"):
-        event((STRIDED, STRIDED), by_stride=True)
+        event((STRIDED, STRIDED))
 
 
 def walk(automaton: Automaton, sequence: Sequence[int]) -> list[bool]:
@@ -48,14 +53,15 @@ def walk(automaton: Automaton, sequence: Sequence[int]) -> list[bool]:
     return found
 
 
-BODY, POINTWISE, END = 0, 1, 2
-EVENTS = (Event(before=1, is_spatial=True), Event(before=1), Event(before=1, closes=True), Event(before=1, closes=True,
-          after=2), Event(before=1, closes=True, after=1, is_spatial=True))  # fmt: skip
+BODY, POINTWISE, END, DILATES = 0, 1, 2, 3
+PATHS: tuple[tuple[Place, ...], ...] = ((PLAIN,), (POINT,), (STRIDED,), (DILATED,), (STRIDED, POINT, POINT),
+                                        (STRIDED, PLAIN), (POINT, DILATED, HALF))  # fmt: skip
+EVENTS = tuple(map(event, PATHS))
 
 
 def test_four_stages_of_three_just_under_at_and_just_over() -> None:
     automaton = Automaton(parse_all(["stages == 4", "convs_per_stage >= 3"]), EVENTS)
-    stage = (BODY, BODY, END)
+    stage, other = (BODY, BODY, END), (BODY, BODY, DILATES)
     assert walk(automaton, stage * 4) == [True, True]
     assert walk(automaton, stage * 3) == [False, True]
     assert walk(automaton, stage * 5) == [False, True]
@@ -63,23 +69,22 @@ def test_four_stages_of_three_just_under_at_and_just_over() -> None:
     assert walk(automaton, (*stage * 3, BODY, BODY, BODY)) == [True, True]  # the open stage is one
     assert walk(automaton, (*stage * 4, POINTWISE)) == [True, True]  # 1x1 behind the last end make none
     assert walk(automaton, ()) == [False, False]
-
-
-def counted(sequence: Sequence[int]) -> list[int]:
-    """Convolutions of each stage, by walking the events with no state but lists."""
-    stages, is_spatial = [0], False
-    for one in (EVENTS[i] for i in sequence):
-        stages[-1] += one.before
-        if one.closes:
-            stages.append(one.after)
-        is_spatial = one.is_spatial or (is_spatial and not one.closes)
-    return stages if is_spatial else stages[:-1]
+    assert walk(automaton, other * 4) == [True, True]
+    assert walk(automaton, (*other, *stage, *other, *stage)) == [True, True]
+    assert walk(automaton, (*other * 2, DILATES, BODY, DILATES, DILATES, BODY, BODY)) == [True, True]  # 3, 3, 3, 3
+    assert walk(automaton, (DILATES, *stage * 3, BODY, BODY, BODY)) == [True, True]  # inside a strided network
+    assert walk(automaton, (*other * 2, BODY, BODY)) == [False, True]  # at most 3, 3 and 2: as by strides
 
 
 def plainly(rule: Constraint, stages: Sequence[int]) -> bool:
     if rule.metric == "stages":
         return rule.holds(len(stages))
     return all(rule.holds(n) for n in stages or [0])
+
+
+def judged(rules: Sequence[Constraint], path: Sequence[Place]) -> list[bool]:
+    every = [[plainly(rule, stages) for rule in rules] for stages in splits(path)]
+    return [True] * len(rules) if any(map(all, every)) else every[0]
 
 
 RULES = [f"{name} {op} {limit}" for name in ("stages", "convs_per_stage") for op in ("<", "<=", ">", ">=", "==", "!=")
@@ -92,8 +97,8 @@ def test_every_short_sequence_is_judged_as_a_plain_count_judges_it(expressions: 
     automaton = Automaton(rules, EVENTS)
     for length in range(4):
         for sequence in itertools.product(range(len(EVENTS)), repeat=length):
-            stages = counted(sequence)
-            assert walk(automaton, sequence) == [plainly(rule, stages) for rule in automaton.rules], sequence
+            path = [place for one in sequence for place in PATHS[one]]
+            assert walk(automaton, sequence) == judged(automaton.rules, path), sequence
 
 
 def test_constraints_that_are_on_no_stages_are_left_to_others() -> None:

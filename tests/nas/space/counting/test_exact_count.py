@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constraints.rules import ASSIGNMENT, judge, parse_all
+from constraints.rules import ASSIGNMENT, parse_all
 from nas.space.analytic import metrics
 from nas.space.bulk_metrics import Vector
 from nas.space.counting import exact_count, half_paths
 from nas.space.counting.tracked_metrics import track
 from nas.space.space import Space, load
 from nas.space.uniform_draws import draw
+from tests.nas.space.staged import keeps
 from tests.nas.space.tallied import tally
 
 WORDS = ["c3", "c3d2", "c3g2", "pw", "sep3", "sep3_5", "ir3e2", "gate3", "c3se2", "sep5d2"]
@@ -58,14 +59,12 @@ def spaces(draw: st.DrawFn) -> Space:
 
 
 def brute_force(space: Space, expressions: list[str]) -> Counter[frozenset[int]]:
-    """Every encoding decoded, each network judged once by the scalar road."""
+    """Every encoding decoded, each network judged once by every split of its stages."""
     constraints, named = parse_all(expressions), space.parameters
     networks = {}
     for values in itertools.product(*named.values()):
         network = space.decode(dict(zip(named, values, strict=True)))
-        networks[network] = frozenset(
-            i for i, v in enumerate(judge(constraints, metrics(network).as_dict())) if not v.ok
-        )
+        networks[network] = frozenset(i for i, kept in enumerate(keeps(network, constraints)) if not kept)
     return Counter(networks.values())
 
 
@@ -80,7 +79,7 @@ def test_counts_equal_brute_force(space: Space, expressions: list[str]) -> None:
     assert found.feasible == wanted[frozenset()]
     assert list(found.alone) == [wanted[frozenset({i})] for i in range(len(constraints))]
     rejected = [sum(n for broken, n in wanted.items() if i in broken) for i in range(len(constraints))]
-    assert [exact_count.rejects(vector, c) for c in constraints] == rejected
+    assert [exact_count.rejects(vector, c, constraints) for c in constraints] == rejected
     assert found.metric in ("", "params")
     assert sum(n for _, n in found.histogram) == (found.feasible if found.metric else 0)
 

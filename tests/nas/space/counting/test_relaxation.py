@@ -1,13 +1,15 @@
 """The smallest change of one constraint that lets some network pass."""
 
-import numpy as np
+from itertools import chain
+
 import pytest
 
-from constraints.rules import parse_all
+from constraints.rules import judge, parse_all
 from nas.space.bulk_metrics import Vector
 from nas.space.counting.relaxation import smallest
 from nas.space.space import load
-from tests.nas.space.counting.test_listing import known, small
+from tests.nas.space.counting.test_listing import small
+from tests.nas.space.staged import known_splits
 
 
 @pytest.mark.parametrize(
@@ -20,13 +22,13 @@ from tests.nas.space.counting.test_listing import known, small
 )  # fmt: skip
 def test_it_is_the_nearest_of_all_networks_that_keep_the_others(expressions: list[str]) -> None:
     vector, constraints = small(), parse_all(expressions)
-    rows, networks = known()
-    verdicts = vector.verdicts(rows, constraints)
     gaps = []
     for i, c in enumerate(constraints):
-        for row in np.flatnonzero(np.delete(verdicts, i, axis=1).all(axis=1)):
-            value = c.decisive(getattr(networks[row], c.metric))
-            gaps.append((abs(int(value or 0) - int(c.limit)) / max(1, int(c.limit)), c, value))
+        others = [*constraints[:i], *constraints[i + 1 :]]
+        for figures in chain.from_iterable(known_splits()):
+            if all(v.ok for v in judge(others, figures)):
+                value = c.decisive(figures[c.metric])
+                gaps.append((abs(int(value or 0) - int(c.limit)) / max(1, int(c.limit)), c, value))
     found = smallest(vector, constraints)
     assert found is not None
     assert found.distance == pytest.approx(min(gap for gap, _, _ in gaps))

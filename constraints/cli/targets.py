@@ -1,0 +1,78 @@
+"""Several targets of one command: files, notebooks, modules, folders and patterns as one list; no torch."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+
+from constraints.cli.target import SUFFIXES, parse_target, split
+from constraints.errors import UnusableInputError
+from constraints.sandbox.request import Target
+from constraints.sandbox.source import read
+
+_PASSED_OVER = frozenset({"__init__.py", "__main__.py", "conftest.py", "setup.py"})
+_NO_SOURCES = frozenset({"__pycache__", "build", "dist", "env", "node_modules", "site-packages", "venv"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """What a command line points at."""
+
+    targets: tuple[Target, ...]
+    found: frozenset[Target] = frozenset()
+    """Those of a folder or a pattern: where one of them holds no model, it is passed over."""
+
+    @property
+    def is_one(self) -> bool:
+        """Whether one thing was named, and no folder or pattern."""
+        return len(self.targets) == 1 and not self.found
+
+
+def expand(texts: Sequence[str]) -> Targets:
+    """The targets in order, each once; raises UnusableInputError where a folder or a pattern holds no file."""
+    targets: dict[Target, None] = {}
+    found: set[Target] = set()
+    for text in texts:
+        place, name = split(text)
+        if not Path(place).is_file() and (has_magic(place) or (name is None and Path(place).is_dir())):
+            files = list(_files(place))
+            if not files:
+                raise UnusableInputError(f"no .py or .ipynb file found: {text!r}: give a folder or a pattern of some")
+            members = [parse_target(f"{file}:{name}" if name else str(file)) for file in files]
+            found |= set(members)
+        else:
+            members = [parse_target(text)]
+        targets |= dict.fromkeys(members)
+    return Targets(targets=tuple(targets), found=frozenset(found))
+
+
+def may_hold_model(target: Target) -> bool:
+    """Whether the file defines a class or assigns a call's result, so that running it may show a model."""
+    body = read(target.file).tree.body if target.file else []
+    return any(isinstance(s, ast.ClassDef) or (isinstance(s, ast.Assign) and _calls(s.value)) for s in body)
+
+
+def _calls(value: ast.expr) -> bool:
+    return any(isinstance(node, ast.Call) for node in ast.walk(value))
+
+
+def _files(place: str) -> Iterator[Path]:
+    """The files that a pattern matches, or that are below a folder."""
+    matches: Iterable[str] = [place]
+    if has_magic(place):
+        matches = sorted(glob(place, recursive=True))  # noqa: PTH207 (a Path takes no pattern that begins at the root)
+    for match in map(Path, matches):
+        if match.is_dir():
+            yield from (f for f in sorted(match.rglob("*")) if _is_source(f.relative_to(match)) and f.is_file())
+        elif match.suffix in SUFFIXES:
+            yield match
+
+
+def _is_source(file: Path) -> bool:
+    """Whether a file of a folder may hold a model: no test, no hidden folder, nothing installed."""
+    hidden = any(part.startswith(".") or part in _NO_SOURCES for part in file.parts)
+    is_other = file.name in _PASSED_OVER or file.name.startswith("test_")
+    return file.suffix in SUFFIXES and not hidden and not is_other

@@ -1,0 +1,106 @@
+"""Choose the model of a file whose name was left out: the one network that is not a part of another."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from torch import nn
+
+from constraints.errors import NoModelError, UnusableInputError
+
+
+def is_module_class(thing: Any) -> bool:
+    """Whether this is a class of networks."""
+    return inspect.isclass(thing) and issubclass(thing, nn.Module) and thing is not nn.Module
+
+
+def only_model(module: ModuleType, place: str) -> str:
+    """The name of the one model that a file defines.
+
+    Layers that another class uses are parts of it; a class that cannot be built without arguments, or whose forward
+    method takes more than one input (a loss, say), gives way to one that can. Raises NoModelError where the file
+    defines none, and UnusableInputError, with all of their names, where it defines several.
+    """
+    names = _roots(module) or _instances(vars(module))
+    if not names:
+        raise NoModelError(f"no model in {place}: it defines no nn.Module: name a function that returns one: file:NAME")
+    if len(names) > 1:
+        listed = ", ".join(names)
+        raise UnusableInputError(f"several models in {place}: {listed}: name one: {place}:{names[0]}")
+    return _instance_of(module, names[0])
+
+
+def _roots(module: ModuleType) -> list[str]:
+    space = vars(module)
+    own = {t: n for n, t in space.items() if is_module_class(t) and t.__module__ == module.__name__}
+    reached = {t: set(_reached(t, space)) for t in own}
+    parts = {a for a in own for b in own if a is not b and a in reached[b] and b not in reached[a]}
+    roots = [t for t in own if t not in parts and not own[t].startswith("_") and t.forward is not nn.Module.forward]
+    for is_fit in (_takes_one_input, _needs_nothing):
+        roots = list(filter(is_fit, roots)) or roots
+    return [own[t] for t in roots]
+
+
+def _instances(space: Mapping[str, Any]) -> list[str]:
+    """Names of the finished networks, each once; of those without parameters only where there are no others."""
+    found = {id(t): n for n, t in reversed(list(space.items())) if isinstance(t, nn.Module)}
+    names = list(found.values())[::-1]
+    return [n for n in names if any(True for _ in space[n].parameters())] or names
+
+
+def _instance_of(module: ModuleType, name: str) -> str:
+    """A finished network of the class, where the class itself needs arguments and there is one."""
+    space = vars(module)
+    if not inspect.isclass(space[name]) or _needs_nothing(space[name]):
+        return name
+    built = [n for n in _instances(space) if type(space[n]) is space[name]]
+    return built[0] if len(built) == 1 else name
+
+
+def _reached(thing: Any, space: Mapping[str, Any]) -> Iterator[Any]:
+    """What the code of a class names of its file, directly and through functions and classes of the file.
+
+    A base class is not named by it: whoever extends a network has two.
+    """
+    seen, waiting = {id(thing)}, [thing]
+    while waiting:
+        current = waiting.pop()
+        for name in _names(current):
+            found = space.get(name)
+            if (inspect.isclass(found) or inspect.isfunction(found)) and id(found) not in seen:
+                seen.add(id(found))
+                waiting.append(found)
+                yield found
+
+
+def _names(thing: Any) -> set[str]:
+    members = vars(thing).values() if inspect.isclass(thing) else [thing]
+    functions = [f for m in members if isinstance(f := inspect.unwrap(getattr(m, "__func__", m)), FunctionType)]
+    return {name for f in functions for code in _codes(f.__code__) for name in code.co_names}
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _needed(function: Any) -> int:
+    """How many arguments a call has to give."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    return sum(p.default is p.empty and p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters)
+
+
+def _needs_nothing(kind: Any) -> bool:
+    return not _needed(kind)
+
+
+def _takes_one_input(kind: Any) -> bool:
+    return _needed(kind.forward) <= 2  # itself and the input

@@ -1,0 +1,280 @@
+"""Import a user's file or module so that what its model does not need does not stop it.
+
+A file runs statement by statement, as Python would run it. A statement that fails and is no import is left out with a
+warning: a data set that cannot be downloaded, arguments that are not there, a training that takes too long. What
+depends on it then fails where it is needed, and the first failure is the reason that is given.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import importlib
+import importlib.util
+import linecache
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
+from typing import NoReturn, TypeVar
+
+from constraints.errors import UnusableInputError
+from constraints.faults import hands_over, is_out_of_memory, missing
+from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
+from constraints.sandbox.request import Target
+from constraints.sandbox.slicing import needed
+from constraints.sandbox.source import Part, Source, read
+from constraints.sandbox.standins import StandIns
+
+T = TypeVar("T")
+_MOST_PACKAGES = 50
+_ANCESTORS = 4
+_PROJECT = ("pyproject.toml", ".git", "setup.py")
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_STATEMENT_SECONDS = 20.0
+
+
+class Loader:
+    """Everything that one check imports of the user's, undone at the end."""
+
+    def __init__(self, seconds: float = _STATEMENT_SECONDS) -> None:
+        """``seconds`` is what all statements of a file may take that are neither imports nor definitions."""
+        self.seconds = seconds
+        self.absent = StandIns()
+        self.found: list[str] = []
+        """Warnings so far."""
+        self.left_out: list[BaseException] = []
+        """Why statements were left out."""
+        self._undo = ExitStack()
+        self._is_on_cpu = False
+
+    def __enter__(self) -> Loader:
+        arguments, path = sys.argv, sys.path[:]
+        self._undo.callback(setattr, sys, "argv", arguments)
+        self._undo.callback(sys.path.__setitem__, slice(None), path)
+        self._undo.callback(self.absent.forget)
+        sys.meta_path.append(self.absent)
+        self._undo.callback(sys.meta_path.remove, self.absent)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    def warnings(self) -> tuple[str, ...]:
+        """What was left out, stood in for, or run elsewhere than the code says."""
+        return (*self.found, *self.absent.warnings(), *([WARNING] if self._is_on_cpu else []))
+
+    def load(self, target: Target) -> ModuleType:
+        """Import the file or module of a target."""
+        sys.argv = [target.place]
+        if target.file:
+            return self._file(target.file, target.name)
+        sys.path.insert(0, str(Path.cwd()))
+        return self._mended(lambda: _from_module(target.module), Path.cwd() / "x")
+
+    def on_cpu(self, call: Callable[[], T]) -> T:
+        """What ``call`` returns; where it fails for want of a graphics card, once more without asking for one."""
+        try:
+            return call()
+        except Exception as error:
+            if isinstance(error, ImportError) or not self.avoids_accelerator(str(error)):
+                raise
+        return call()
+
+    def avoids_accelerator(self, error: str) -> bool:
+        """Whether an error speaks of a graphics card that is not there; from then on the code runs without one."""
+        if self._is_on_cpu or not asks_for_accelerator(error):
+            return False
+        self._is_on_cpu = True
+        self._undo.enter_context(CpuOnly())
+        return True
+
+    def _mended(self, call: Callable[[], T], file: Path) -> T:
+        """What ``call`` returns, once the modules that it does not find are found or stood in for."""
+        for _ in range(_MOST_PACKAGES):
+            try:
+                return self.on_cpu(call)
+            except ModuleNotFoundError as error:
+                package = missing(error)
+                if not package or package in self.absent.packages:
+                    raise
+                if home := _home_of(package, file):
+                    sys.path.append(str(home))
+                else:
+                    self.absent.allow(package)
+                importlib.invalidate_caches()
+        return call()
+
+    def _file(self, file: Path, name: str) -> ModuleType:
+        source = read(file)
+        self.found += source.warnings
+        package = _package_of(file.resolve(), source.tree)
+        home = file.resolve().parents[package.count(".")]
+        sys.path[:0] = list(dict.fromkeys([str(home), str(Path.cwd())]))
+        sys.path.append(str(file.resolve().parent))  # the last, since names in a package may be those of Python's own
+        if package:
+            self._parents(package.rpartition(".")[0], file)
+        if package in sys.modules and Path(getattr(sys.modules[package], "__file__", "") or "") == file.resolve():
+            return sys.modules[package]  # its package has imported it
+        module = _new_module(package or file.stem, file)
+        self._run(module, source, name)
+        return module
+
+    def _parents(self, package: str, file: Path) -> None:
+        """Import the packages around a file; one that fails by itself is left out."""
+        try:
+            self._mended(lambda: _import(package), file)
+        except (Exception, SystemExit) as error:
+            self._leave_out(f"the package {package}", error)
+            bare = ModuleType(package)
+            bare.__path__ = [str(file.resolve().parent)]
+            sys.modules[package] = bare
+
+    def _run(self, module: ModuleType, source: Source, name: str) -> None:
+        """Run the statements of a file; of a notebook those that the model needs."""
+        chosen = iter(needed(source.tree.body, name)) if source.is_notebook else None
+        flags, idle, left = 0, 0, self.seconds
+        for part in source.parts:
+            if part.text:
+                lines = part.text.splitlines(keepends=True)
+                linecache.cache[part.name] = (len(part.text), None, lines, part.name)
+            for statement in part.statements:
+                flags |= _future(statement)
+                if chosen is not None and not next(chosen):
+                    idle += not isinstance(statement, ast.Pass)  # what a line of shell has become
+                    continue
+                left -= self._statement(module, part, statement, flags, left)
+        if idle:
+            what = "training, data, plots"
+            self.found.append(f"{module.__file__}: statements not run, since the model needs none ({what}): {idle}")
+
+    def _statement(self, module: ModuleType, part: Part, statement: ast.stmt, flags: int, seconds: float) -> float:
+        """Run one statement, or leave it out; returns the seconds that count."""
+        tree = ast.Module(body=[statement], type_ignores=[])
+        code: CodeType = compile(tree, part.name, "exec", flags=flags, dont_inherit=True)
+        counts = not isinstance(statement, (*_IMPORTS, *_DEFINITIONS))
+        with _at_most(seconds if counts else None) as watch:
+            try:
+                self._mended(lambda: _run(code, module), Path(part.name.partition(", cell ")[0]))
+            except (Exception, SystemExit, TooLongError) as error:
+                if isinstance(statement, _IMPORTS) or is_out_of_memory(error):
+                    raise
+                self._leave_out(f"{part.name}:{statement.lineno}", error)
+        return watch() if counts else 0.0
+
+    def _leave_out(self, place: str, error: BaseException) -> None:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        self.left_out.append(error)
+        self.found.append(f"{place}: left out, because it failed: {reason}")
+
+
+class TooLongError(BaseException):
+    """A statement took more time than it may; no Exception, so that no handler of the user's takes it for one."""
+
+
+@contextmanager
+def _at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
+    """Raise TooLongError inside after so many seconds, if any; gives a function that tells those that passed."""
+    started = time.monotonic()
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield lambda: time.monotonic() - started
+        return
+
+    @hands_over
+    def stop(_: int, __: FrameType | None) -> NoReturn:
+        raise TooLongError(f"it ran for {seconds:.0f} s at import: put it under if __name__ == '__main__'")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01))
+    try:
+        yield lambda: time.monotonic() - started
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@hands_over
+def _run(code: CodeType, module: ModuleType) -> None:
+    exec(code, vars(module))
+
+
+@hands_over
+def _import(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+@hands_over
+def _from_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise UnusableInputError(
+                f"no such module: {error.name!r}: give file.py:NAME or correct the name"
+            ) from error
+        raise
+    except SyntaxError as error:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin != error.filename:
+            raise
+        raise UnusableInputError(
+            f"syntax error: {error.filename}:{error.lineno}: {error.msg}: fix that line"
+        ) from error
+
+
+def _future(statement: ast.stmt) -> int:
+    """The compiler flags of a ``from __future__ import``, which hold for the statements after it."""
+    if not isinstance(statement, ast.ImportFrom) or statement.module != "__future__":
+        return 0
+    features = [getattr(__future__, alias.name, None) for alias in statement.names]
+    return sum(f.compiler_flag for f in features if f is not None)
+
+
+def _new_module(name: str, file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file) or importlib.util.spec_from_loader(name, None)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec) if spec.loader else ModuleType(name)
+    module.__file__ = str(file)
+    sys.modules.setdefault(name, module)  # so that dataclasses and pickling in the file find their module
+    return module
+
+
+def _package_of(file: Path, tree: ast.Module) -> str:
+    """The dotted name of a file whose imports say that it is part of a package; else empty.
+
+    Relative imports tell how many folders belong to it, ``__init__.py`` says so of others, and a file that imports
+    from the outermost of them by name is part of it too.
+    """
+    imports = [node for node in ast.walk(tree) if isinstance(node, _IMPORTS)]
+    level = max([node.level for node in imports if isinstance(node, ast.ImportFrom)], default=0)
+    depth = 0
+    while (file.parents[depth] / "__init__.py").exists():
+        depth += 1
+    outermost = file.parents[depth - 1].name if depth else ""
+    named = {n.split(".")[0] for node in imports for n in _imported(node)}
+    if not level and outermost not in named:
+        return ""
+    depth = max(depth, level)
+    parts = [parent.name for parent in file.parents[:depth]][::-1]
+    return ".".join([*parts, file.stem]) if all(part.isidentifier() for part in parts) else ""
+
+
+def _imported(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""] if not node.level else []
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def _home_of(package: str, file: Path) -> Path | None:
+    """The folder above a file, within its project, that holds a package or module of this name."""
+    for folder in file.resolve().parents[:_ANCESTORS]:
+        if (folder / f"{package}.py").is_file() or any((folder / package).glob("*.py")):
+            return folder
+        if any((folder / mark).exists() for mark in _PROJECT):
+            return None
+    return None

@@ -1,0 +1,95 @@
+"""Find the albumentations pipelines that a user's object holds, and remember how their parts were written."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+from unittest.mock import patch
+
+from constraints.augmentation import WRITTEN, Written, is_pipeline
+
+_DEEPEST = 4
+_IS_OLD = ("max_holes", "max_height", "max_width", "fill_value", "mask_fill_value")
+
+
+@contextmanager
+def remembered() -> Iterator[None]:
+    """While entered, a coarse dropout keeps how it was called, and one that is called as in version 1 can be built."""
+    import albumentations
+
+    build = albumentations.CoarseDropout.__init__
+    installed = version("albumentations")
+
+    @functools.wraps(build)
+    def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
+        refused = ""
+        try:
+            build(self, *args, **kwargs)
+        except Exception as error:
+            if not args and not set(_IS_OLD) & set(kwargs):
+                raise
+            refused = " ".join(str(error).split())[:80]
+            build(self)
+        vars(self)[WRITTEN] = Written(args=args, kwargs=kwargs, version=installed, refused=refused)
+
+    with patch.object(albumentations.CoarseDropout, "__init__", remembering):
+        yield
+
+
+def pipelines_in(thing: Any) -> list[tuple[str, Any]]:
+    """The pipelines of a thing, with the way to each: itself, or what it holds in items, attributes, closures."""
+    seen: set[int] = set()
+
+    def within(value: Any, way: str, depth: int) -> Iterator[tuple[str, Any]]:
+        if id(value) in seen or depth > _DEEPEST:
+            return
+        seen.add(id(value))
+        if is_pipeline(value) and not _is_several(value) and not is_torchvision(value):
+            yield way, value
+            return
+        for step, part in _parts(value):
+            yield from within(part, way + step, depth + 1)
+
+    return list(within(thing, "", 0))
+
+
+def is_torchvision(thing: Any) -> bool:
+    """Whether this is a transform of torchvision's."""
+    return type(thing).__module__.partition(".")[0] == "torchvision"
+
+
+def _is_several(value: Any) -> bool:
+    """Whether a list holds whole pipelines, and not the transforms of one."""
+    return isinstance(value, Sequence) and any(hasattr(part, "transforms") for part in value) and len(value) > 1
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a thing holds, and how it is reached from it."""
+    if isinstance(value, Mapping):
+        yield from ((f"[{key!r}]", part) for key, part in value.items())
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"[{i}]", part) for i, part in enumerate(value))
+    elif isinstance(value, functools.partial):
+        yield from _parts([value.func, *value.args, value.keywords])
+    elif inspect.ismethod(value):
+        yield ".__self__", value.__self__
+    elif inspect.isfunction(value):
+        found = inspect.getclosurevars(value)
+        yield from ((f" with {name}", part) for name, part in (*found.nonlocals.items(), *_own(found.globals)))
+    elif not isinstance(value, (str, bytes, int, float, type(None))) and not inspect.ismodule(value):
+        kind, own = (value, {}) if inspect.isclass(value) else (type(value), getattr(value, "__dict__", {}))
+        yield from ((f".{name}", part) for name, part in (*_own(vars(kind)), *own.items()))
+
+
+def _own(space: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The entries of a namespace that are values, and no code."""
+    return [
+        (name, part)
+        for name, part in space.items()
+        if not name.startswith("__") and not inspect.isroutine(part) and not inspect.ismodule(part)
+        and not inspect.isclass(part)
+    ]  # fmt: skip

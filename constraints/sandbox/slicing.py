@@ -1,0 +1,83 @@
+"""Choose the statements of a notebook that a model needs: what trains, plots or downloads is left out; no torch."""
+
+from __future__ import annotations
+
+import ast
+import dis
+from collections.abc import Iterator, Sequence
+from types import CodeType
+
+_DEFINITIONS = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_TRAINING = frozenset({"backward", "step", "fit"})
+
+
+def needed(statements: Sequence[ast.stmt], name: str) -> list[bool]:
+    """For each statement whether the model ``name`` (any class, where it is empty) needs it.
+
+    Imports and definitions always run. Any other statement runs where it binds or changes a global name on which
+    the model depends: the name itself, those that classes read, those that such statements read in their turn.
+    """
+    facts = [_Facts(s) for s in statements]
+    libraries = {n for f in facts if isinstance(f.node, (ast.Import, ast.ImportFrom)) for n in f.binds}
+    for f in facts:
+        f.changes -= libraries
+    roots = {name.split(".", maxsplit=1)[0]} - {""}
+    wanted = roots | {n for f in facts if isinstance(f.node, ast.ClassDef) for n in f.loads}
+    if not wanted:  # a model that is built from calls alone
+        wanted = {n for f in facts if isinstance(f.node, ast.Assign) for n in f.binds}
+    grown = True
+    while grown:
+        used = {n for f in facts if f.serves(wanted) for n in f.loads}
+        grown = not used <= wanted
+        wanted |= used
+    return [isinstance(f.node, _DEFINITIONS) or f.serves(wanted) for f in facts]
+
+
+class _Facts:
+    """The global names that a statement reads, binds and changes."""
+
+    def __init__(self, node: ast.stmt) -> None:
+        self.node = node
+        code = compile(ast.Module(body=[node], type_ignores=[]), "cell", "exec", dont_inherit=True)
+        self.loads = {n for c in _codes(code) for n in _names(c, "LOAD_NAME", "LOAD_GLOBAL")}
+        self.binds = set(_names(code, "STORE_NAME")) | {n for c in _codes(code) for n in _names(c, "STORE_GLOBAL")}
+        self.changes = set(_changed(node))
+        """Those that have a method called are among them, which may change what they hold."""
+        self.imports = any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.walk(node))
+        called = {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
+        self.trains = bool(called & _TRAINING)
+
+    def serves(self, wanted: set[str]) -> bool:
+        """Whether what it binds or changes is wanted, and it does not train."""
+        if isinstance(self.node, ast.ClassDef):
+            return True
+        if isinstance(self.node, _DEFINITIONS):
+            return bool(self.binds & wanted)
+        return not self.trains and (self.imports or bool((self.binds | self.changes) & wanted))
+
+
+def _changed(node: ast.stmt) -> Iterator[str]:
+    """Names of which an item or attribute is set, or a method called."""
+    for inner in ast.walk(node):
+        targets: list[ast.expr] = []
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+            targets = [inner.func]
+        elif isinstance(inner, (ast.Attribute, ast.Subscript)) and not isinstance(inner.ctx, ast.Load):
+            targets = [inner]
+        for target in targets:
+            base = target
+            while isinstance(base, (ast.Attribute, ast.Subscript)):
+                base = base.value
+            if isinstance(base, ast.Name):
+                yield base.id
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _names(code: CodeType, *operations: str) -> Iterator[str]:
+    return (str(i.argval) for i in dis.get_instructions(code) if i.opname in operations)

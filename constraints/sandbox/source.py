@@ -1,0 +1,126 @@
+"""Read a user's file as statements, a notebook's cells included, without running it; no torch."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from constraints.errors import UnusableInputError
+
+NOTEBOOK = ".ipynb"
+_MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$)")
+_CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
+_TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
+"""Cell magics below which Python stands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Statements of one file, or of one cell of a notebook."""
+
+    name: str
+    """What errors call it: the file, with the number of the cell."""
+    text: str
+    statements: tuple[ast.stmt, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The Python of a file."""
+
+    parts: tuple[Part, ...]
+    warnings: tuple[str, ...] = ()
+    """What of a notebook is no Python and was left out."""
+    is_notebook: bool = False
+
+    @property
+    def tree(self) -> ast.Module:
+        """All statements, in order."""
+        return ast.Module(body=[s for part in self.parts for s in part.statements], type_ignores=[])
+
+
+def read(file: Path) -> Source:
+    """The statements of a ``.py`` file or a notebook; raises UnusableInputError with an error's line."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        what = "give an existing .py or .ipynb"
+        raise UnusableInputError(f"cannot read the file: {str(file)!r}: {error.strerror}: {what}") from error
+    return _notebook(file, data) if file.suffix == NOTEBOOK else Source(parts=(_file(file, data),))
+
+
+def _file(file: Path, data: bytes) -> Part:
+    try:
+        tree = ast.parse(data, filename=str(file))
+    except SyntaxError as error:
+        where = f"{file}:{error.lineno or 1}"
+        raise UnusableInputError(f"syntax error: {where}: {error.msg}: fix that line") from error
+    except ValueError as error:
+        raise UnusableInputError(f"not Python source: {str(file)!r}: {error}") from error
+    return Part(name=str(file), text="", statements=tuple(tree.body))
+
+
+def _notebook(file: Path, data: bytes) -> Source:
+    parts, warnings, shell = [], [], 0
+    for number, text in _cells(file, data):
+        name = f"{file}, cell {number}"
+        python, left_out = _python(text)
+        shell += left_out
+        try:
+            statements = tuple(ast.parse(python, filename=name).body)
+        except (SyntaxError, ValueError) as error:
+            line = getattr(error, "lineno", None) or 1
+            warnings.append(f"{name}: left out, because it is no Python: line {line}: {getattr(error, 'msg', error)}")
+        else:
+            parts.append(Part(name=name, text=python, statements=statements))
+    if shell:
+        warnings.append(f"{file}: {shell} line{'s' * (shell > 1)} of shell or magic left out")
+    return Source(parts=tuple(parts), warnings=tuple(warnings), is_notebook=True)
+
+
+def _cells(file: Path, data: bytes) -> Iterator[tuple[int, str]]:
+    """Number (from 1, code cells alone) and text of the code cells, in the formats 3 and 4."""
+    try:
+        document = json.loads(data)
+        sheets = document.get("worksheets", [document])
+        cells = [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
+        texts = ["".join(cell.get("source", cell.get("input", ""))) for cell in cells]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnusableInputError(f"not a notebook: {str(file)!r}: {error}: save it anew in Jupyter") from error
+    if (language := _language(document)) != "python":
+        raise UnusableInputError(f"not a Python notebook: {str(file)!r}: its language is {language}: give another")
+    yield from enumerate(texts, 1)
+
+
+def _language(document: Mapping[str, Any]) -> str:
+    metadata = document.get("metadata", {})
+    named = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get("language")
+    return "python" if not named or "python" in str(named).lower() else str(named)
+
+
+def _python(text: str) -> tuple[str, int]:
+    """The Python of a cell, and how many lines of it are shell or magic; those become ``pass``, so that lines agree."""
+    magic = _CELL_MAGIC.match(text)
+    if magic and magic["name"] not in _TRANSPARENT:
+        return "", len(text.splitlines())
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError):
+        pass
+    else:
+        return text, 0
+    lines, left_out, goes_on = [], 0, False
+    for line in text.splitlines():
+        match = _MAGIC.match(line)
+        if goes_on or match:
+            goes_on = line.rstrip().endswith("\\")
+            left_out += 1
+            lines.append(f"{match['indent'] if match else ''}pass" if match else "")
+        else:
+            lines.append(line)
+    return "\n".join(lines), left_out

@@ -1,0 +1,227 @@
+"""Stand in for modules that are not installed, as long as the model runs without them.
+
+A file that draws curves imports matplotlib; its network does not. So what such a module would hold may be named,
+called, subclassed and used as a decorator while the file is imported and the model built. Anything that would need
+a value (a truth, a number, an iteration) raises ``NotInstalledError``, and so does any use in the forward pass.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.abc
+import importlib.machinery
+import inspect
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, NoReturn
+
+from torch import nn
+
+from constraints.errors import UnusableInputError
+from constraints.faults import remedy
+
+_LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
+
+
+class NotInstalledError(UnusableInputError):
+    """Something of a module that is not installed would decide what the network does."""
+
+
+class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """A finder for the modules that were allowed to be stood in for, and for all below them."""
+
+    def __init__(self) -> None:
+        """Stand in for nothing yet."""
+        self.packages: dict[str, None] = {}
+        self.is_sealed = False
+        """Whether the model is built, so that nothing may be used any more."""
+        self._parts: dict[str, _StandIn] = {}
+
+    def allow(self, package: str) -> None:
+        """Stand in for a package from now on."""
+        self.packages[package] = None
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find the modules of allowed packages."""
+        if fullname.partition(".")[0] not in self.packages:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """Make a module whose every name is stood in for."""
+        return _Module(spec.name, self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Do nothing: there is nothing to run."""
+
+    def part(self, path: str) -> Any:
+        """What stands in for ``path``, the same thing each time."""
+        if path.rpartition(".")[2] == "LightningModule" and path.partition(".")[0] in _LIGHTNING:
+            return LightningModule
+        return self._parts.setdefault(path, _StandIn(self, path))
+
+    def use(self, path: str) -> None:
+        """Raise NotInstalledError where the model is built already."""
+        if self.is_sealed:
+            self.refuse(path)
+
+    def refuse(self, path: str) -> NoReturn:
+        """Name what is not installed, and how to install it."""
+        package = path.partition(".")[0]
+        raise NotInstalledError(f"the network uses what is not installed: {path!r}: {remedy(package)}")
+
+    def remedies(self) -> str:
+        """What to do, for an error that may come of a stand-in; empty where nothing was stood in for."""
+        return "; ".join(f"{package} is not installed: {remedy(package)}" for package in self.packages)
+
+    def warnings(self) -> list[str]:
+        """A warning for each package that was stood in for."""
+        return [
+            f"{package} is not installed: it was stood in for, since nothing of it is used in the forward pass"
+            for package in self.packages
+        ]
+
+    def forget(self) -> None:
+        """Take the stand-ins out of Python's table of modules."""
+        for name in [n for n, m in sys.modules.items() if isinstance(m, _Module)]:
+            del sys.modules[name]
+
+
+class _Module(ModuleType):
+    """A module that is not installed."""
+
+    def __init__(self, name: str, absent: StandIns) -> None:
+        super().__init__(name)
+        self.__path__: list[str] = []
+        self.__dict__["_absent"] = absent
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        absent: StandIns = self.__dict__["_absent"]
+        absent.use(f"{self.__name__}.{name}")
+        return absent.part(f"{self.__name__}.{name}")
+
+
+def _refusing(name: str) -> Any:
+    def refused(self: _StandIn, *_: Any) -> NoReturn:
+        self._absent.refuse(self._path)
+
+    refused.__name__ = name
+    return refused
+
+
+class _StandIn:
+    """Something of a module that is not installed."""
+
+    def __init__(self, absent: StandIns, path: str) -> None:
+        self._absent, self._path = absent, path
+
+    def __repr__(self) -> str:
+        return f"<{self._path}, which is not installed>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._next(f".{name}")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs and inspect.isclass(args[0]):
+            return args[0]  # a decorator
+        if len(args) == 1 and not kwargs and inspect.isfunction(args[0]):
+            return self._decorated(args[0])
+        return self._next("()")
+
+    def __getitem__(self, _: Any) -> Any:
+        return self._next("[]")
+
+    def __or__(self, _: Any) -> Any:
+        return self  # in an annotation
+
+    __ror__ = __or__
+
+    def __deepcopy__(self, _: Any) -> _StandIn:
+        return self
+
+    def __mro_entries__(self, _: tuple[type, ...]) -> tuple[type, ...]:
+        return (type(self._path.rpartition(".")[2].strip("()[]") or "Base", (_Stub,), {}),)
+
+    def __instancecheck__(self, _: Any) -> NoReturn:
+        self._absent.refuse(self._path)
+
+    __hash__ = object.__hash__
+
+    def _next(self, step: str) -> Any:
+        self._absent.use(self._path)
+        return self._absent.part(self._path + step)
+
+    def _decorated(self, function: Any) -> Any:
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            self._absent.use(self._path)
+            return function(*args, **kwargs)
+
+        return guarded
+
+
+_VALUES = ("bool", "iter", "len", "contains", "int", "float", "index", "enter", "setitem")
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+_ARITHMETIC = (
+    "add",
+    "radd",
+    "sub",
+    "rsub",
+    "mul",
+    "rmul",
+    "truediv",
+    "rtruediv",
+    "floordiv",
+    "rfloordiv",
+    "mod",
+    "pow",
+)
+for _operation in (*_VALUES, *_COMPARISONS, *_ARITHMETIC, "pow", "rpow", "neg"):
+    setattr(_StandIn, f"__{_operation}__", _refusing(_operation))
+
+
+class _Stub:
+    """The base class that a class of a module that is not installed leaves behind."""
+
+    def __init_subclass__(cls, **_: Any) -> None:
+        super().__init_subclass__()
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+
+
+class LightningModule(nn.Module):
+    """What a network is under Lightning: an nn.Module with hyperparameters and a log."""
+
+    def save_hyperparameters(self, *_: Any, **__: Any) -> None:
+        """Keep the arguments of the constructor that calls this as ``hparams``."""
+        frame = inspect.currentframe()
+        caller = frame.f_back if frame else None
+        if caller is not None:
+            names, _varargs, keywords, values = inspect.getargvalues(caller)
+            given = {n: values[n] for n in names if n != "self"} | dict(values.get(keywords or "", {}))
+            self.__dict__["hparams"] = _Hyperparameters(given)
+
+    @property
+    def device(self) -> Any:
+        """Where its first parameter is."""
+        return next((p.device for p in self.parameters()), "cpu")
+
+    def log(self, *_: Any, **__: Any) -> None:
+        """Log nothing."""
+
+    log_dict = log
+
+
+class _Hyperparameters(dict[str, Any]):
+    """A dictionary whose entries are attributes too."""
+
+    __getattr__ = dict.__getitem__
+    __setattr__ = dict.__setitem__

@@ -1,0 +1,27 @@
+"""What the end of a network gives for one sample: how many rows, and whether they are logits; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+from constraints.tracing.axes import Shape
+from constraints.tracing.values import Call
+
+_SOFTMAX = {"_softmax": "softmax", "_safe_softmax": "softmax", "_log_softmax": "log_softmax"}
+
+
+def rows(output: Shape) -> int:
+    """How many rows one sample gives: 1, unless its axes got into the batch's (or the batch's was dropped)."""
+    return output[0] if output else 1
+
+
+def warnings(output: Shape, calls: Sequence[Call]) -> Iterator[str]:
+    """What a person should know of the output, whose shape has the batch axis: several rows, a softmax."""
+    if (count := rows(output)) != 1:
+        shape = "x".join(map(str, output))
+        yield f"one sample gives {count} rows ({shape}): the first axis of the output is not the batch alone"
+    last = calls[-1] if calls else None
+    if last is not None and last.op in _SOFTMAX and prod(last.shape) == prod(output):
+        label = _SOFTMAX[last.op]
+        yield f"the network ends in {label} ({last.name_or_label}): a loss such as cross_entropy expects logits"

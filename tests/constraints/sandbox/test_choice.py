@@ -1,0 +1,59 @@
+"""The one model of a file whose name was left out."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+from constraints.errors import NoModelError, UnusableInputError
+from constraints.sandbox.choice import only_model
+
+HEAD = "import torch\nfrom torch import nn\n"
+NET = """class {}(nn.Module):
+    def __init__(self{}):
+        super().__init__()
+        {}
+    def forward(self, x):
+        return x
+"""
+
+
+def network(name: str, needs: str = "", code: str = "self.f = nn.Linear(2, 2)") -> str:
+    return NET.format(name, needs, code)
+
+
+def chosen(code: str) -> str:
+    module = ModuleType("given")
+    exec(HEAD + code, vars(module))
+    return only_model(module, "given.py")
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        (network("Net"), "Net"),
+        (network("Block", ", width") + network("Net", code="self.b = Block(3)"), "Net"),
+        (network("Block") + "def make():\n    return Block()\n" + network("Net", code="self.b = make()"), "Net"),
+        (network("Net") + "model = Net()\nsame = model\n", "Net"),
+        (network("Net", ", width") + "model = Net(3)\n", "model"),
+        (network("Loss").replace("self, x)", "self, x, y)") + network("Net"), "Net"),
+        (network("Spare", ", width") + network("Net"), "Net"),
+        (network("_Base") + network("Net").replace("nn.Module", "_Base"), "Net"),
+        ("loss = nn.CrossEntropyLoss()\nnet = nn.Sequential(nn.Linear(2, 2))\n", "net"),
+        ("class Abstract(nn.Module):\n    pass\n" + network("Net").replace("nn.Module", "Abstract"), "Net"),
+    ],
+)  # fmt: skip
+def test_the_model_is_no_part_of_another_and_can_be_built(code: str, name: str) -> None:
+    assert chosen(code) == name
+
+
+def test_several_models_are_named() -> None:
+    with pytest.raises(UnusableInputError, match=r"several models in given\.py: A, B: name one: given\.py:A") as error:
+        chosen(network("A") + network("B").replace("nn.Module", "A"))
+    assert not isinstance(error.value, NoModelError)
+
+
+def test_a_file_without_a_model_says_so() -> None:
+    with pytest.raises(NoModelError, match=r"no model in given\.py"):
+        chosen("def make():\n    return nn.Linear(2, 2)\n")

@@ -1,0 +1,161 @@
+"""Importing a user's file: what its model does not need does not stop it, and is named."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from constraints.sandbox.loading import Loader
+from constraints.sandbox.request import Target
+from tests.constraints.sandbox.test_source import notebook
+
+
+@pytest.fixture
+def loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loader]:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    before = set(sys.modules)
+    with Loader(seconds=0.3) as entered:
+        yield entered
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def load(loader: Loader, file: Path, code: str | None = None, name: str = "") -> ModuleType:
+    if code is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(code))
+    return loader.load(Target(text=str(file), file=file, module="", name=name))
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, code in files.items():
+        place = folder / (name.replace("__", "/", 1) + ".py")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(code)
+
+
+def test_a_file_runs_as_python_runs_it(loader: Loader, tmp_path: Path) -> None:
+    code = """
+    from __future__ import annotations
+    import sys
+    from dataclasses import dataclass
+    @dataclass
+    class Config:
+        widths: list[NoSuchType]
+        alone: int = 3
+    if __name__ == "__main__":
+        raise SystemExit
+    arguments = sys.argv
+    """
+    module = load(loader, tmp_path / "plain_net.py", code)
+    assert module.Config([1]).alone == 3
+    assert module.arguments == [str(tmp_path / "plain_net.py")]
+    assert module.__file__ == str(tmp_path / "plain_net.py")
+    assert (loader.warnings(), loader.left_out) == ((), [])
+
+
+def test_arguments_are_read_as_if_there_were_none(loader: Loader, tmp_path: Path) -> None:
+    code = (
+        "import argparse\np = argparse.ArgumentParser()\np.add_argument('--rate', default=3)\nargs = p.parse_args()\n"
+    )
+    assert load(loader, tmp_path / "with_arguments.py", code).args.rate == 3
+
+
+def test_a_file_imports_from_its_package_its_folder_and_the_working_folder(loader: Loader, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "work_parts.py").write_text("here = 1\n")
+    write(tmp_path / "a", pkg_a____init__="", pkg_a__parts="x = 4\n", beside_a="y = 5\n")
+    (tmp_path / "a/pkg_a/__init__.py").write_text("")
+    code = "from .parts import x\nfrom pkg_a.parts import x as again\nimport beside_a, work_parts\n"
+    module = load(loader, tmp_path / "a/pkg_a/net.py", code)
+    assert (module.__name__, module.x, module.again) == ("pkg_a.net", 4, 4)
+    write(tmp_path / "b", sub_b__parts="x = 6\n")  # a package without __init__.py
+    assert load(loader, tmp_path / "b/sub_b/net.py", "from .parts import x\n").x == 6
+
+
+def test_a_package_that_imports_the_file_itself_does_not_load_it_twice(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path, pkg_c__parts="x = 4\n")
+    (tmp_path / "pkg_c/__init__.py").write_text("from .net import Net\n")
+    module = load(loader, tmp_path / "pkg_c/net.py", "from .parts import x\nclass Net: pass\n")
+    assert module is sys.modules["pkg_c.net"]
+    assert sys.modules["pkg_c"].Net is module.Net
+
+
+def test_a_package_that_fails_by_itself_is_left_out(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path, pkg_d__parts="x = 4\n")
+    (tmp_path / "pkg_d/__init__.py").write_text("1 / 0\n")
+    assert load(loader, tmp_path / "pkg_d/net.py", "from .parts import x\n").x == 4
+    assert loader.warnings() == ("the package pkg_d: left out, because it failed: ZeroDivisionError: division by zero",)
+
+
+def test_a_module_of_the_project_is_found_above_the_file(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path / "repo", helpers_e__parts="x = 7\n")
+    (tmp_path / "repo/pyproject.toml").write_text("")
+    assert load(loader, tmp_path / "repo/src/models/net.py", "from helpers_e.parts import x\n").x == 7
+    assert loader.absent.packages == {}
+
+
+def test_a_package_that_is_not_installed_is_stood_in_for(loader: Loader, tmp_path: Path) -> None:
+    write(tmp_path, lacking_f="import no_such_plots\nx = 3\n")
+    code = "import no_such_summary as s\nfrom lacking_f import x\ns.summary(x)\n"
+    assert load(loader, tmp_path / "net_f.py", code).x == 3
+    assert [w.split(" ")[0] for w in loader.warnings()] == ["no_such_summary", "no_such_plots"]
+
+
+def test_a_guarded_import_goes_its_own_way(loader: Loader, tmp_path: Path) -> None:
+    code = "try:\n    import no_such_speed as fast\nexcept ImportError:\n    fast = None\n"
+    assert load(loader, tmp_path / "net_g.py", code).fast is None
+    assert loader.warnings() == ()
+
+
+def test_an_import_that_fails_otherwise_is_an_error(loader: Loader, tmp_path: Path) -> None:
+    with pytest.raises(ImportError, match="cannot import name 'no_such_name'"):
+        load(loader, tmp_path / "net_h.py", "from json import no_such_name\n")
+    with pytest.raises(ModuleNotFoundError, match=r"json\.no_such_part"):
+        load(loader, tmp_path / "net_i.py", "import json.no_such_part\n")
+
+
+def test_a_statement_that_fails_or_lasts_is_left_out(loader: Loader, tmp_path: Path) -> None:
+    code = "data = open('/no/such/file')\nwhile True: pass\nn = len(data)\nx = 3\n"
+    file = tmp_path / "net_j.py"
+    assert load(loader, file, code).x == 3
+    assert [w.partition(": left out")[0] for w in loader.warnings()] == [f"{file}:{line}" for line in (1, 2, 3)]
+    assert [type(e).__name__ for e in loader.left_out] == ["FileNotFoundError", "TooLongError", "NameError"]
+
+
+def test_want_of_memory_is_no_reason_to_go_on(loader: Loader, tmp_path: Path) -> None:
+    with pytest.raises(MemoryError):
+        load(loader, tmp_path / "net_k.py", "raise MemoryError\n")
+
+
+def test_only_what_the_model_needs_of_a_notebook_runs(loader: Loader, tmp_path: Path) -> None:
+    cells = ("!pip install x", "import torch\nWIDTH = 3\nopen('ran', 'w')", "class Net:\n    width = WIDTH\n", "1 / 0")
+    (tmp_path / "book.ipynb").write_text(notebook(*cells))
+    module = load(loader, tmp_path / "book.ipynb", name="Net")
+    assert module.Net.width == 3
+    assert not Path("ran").exists()
+    assert loader.warnings() == (
+        f"{tmp_path}/book.ipynb: 1 line of shell or magic left out",
+        f"{tmp_path}/book.ipynb: statements not run, since the model needs none (training, data, plots): 2",
+    )
+
+
+def test_an_error_in_a_cell_names_the_cell(loader: Loader, tmp_path: Path) -> None:
+    (tmp_path / "book.ipynb").write_text(notebook("x = 1", "class Net:\n    1 / 0\n"))
+    load(loader, tmp_path / "book.ipynb", name="Net")
+    assert f"{tmp_path}/book.ipynb, cell 2:1: left out" in loader.warnings()[0]
+
+
+def test_everything_is_undone(tmp_path: Path) -> None:
+    before = sys.argv, sys.path[:], sys.meta_path[:]
+    with Loader() as loader:
+        load(loader, tmp_path / "net_l.py", "import no_such_plots_l\n")
+    assert (sys.argv, sys.path, sys.meta_path) == before
+    assert "no_such_plots_l" not in sys.modules
+    del sys.modules["net_l"]

@@ -1,0 +1,91 @@
+"""Albumentations pipelines inside what a user's name leads to."""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+import albumentations as A
+from torchvision import transforms
+
+from constraints.augmentation import WRITTEN
+from constraints.sandbox.pipelines import is_torchvision, pipelines_in, remembered
+
+FLIP = A.Compose([A.HorizontalFlip()])
+OTHER = A.Compose([A.Blur()])
+
+
+def closure() -> Any:
+    inner = FLIP
+    return lambda image: inner(image=np.array(image))["image"]
+
+
+def by_global_name(image: Any) -> Any:
+    return FLIP(image=image)["image"]
+
+
+class Holder:
+    own = FLIP
+
+    def __init__(self) -> None:
+        self.dataset = {"transform": OTHER}
+
+    def apply(self, image: Any) -> Any:
+        return self.own(image=image)
+
+
+@pytest.mark.parametrize(
+    ("thing", "ways"),
+    [
+        (FLIP, [""]),
+        ([A.HorizontalFlip(), A.Blur()], [""]),
+        (FLIP.to_dict(), [""]),
+        ([FLIP, OTHER], ["[0]", "[1]"]),
+        ({"train": FLIP, "test": OTHER}, ["['train']", "['test']"]),
+        (closure(), [" with inner"]),
+        (by_global_name, [" with FLIP"]),
+        (Holder(), [".own", ".dataset['transform']"]),
+        (Holder, [".own"]),
+        (Holder().apply, [".__self__.own", ".__self__.dataset['transform']"]),
+        (functools.partial(by_global_name, 3), ["[0] with FLIP"]),
+        (transforms.Compose([transforms.Lambda(closure())]), [".transforms[0].lambd with inner"]),
+        (transforms.Compose([transforms.ToTensor()]), []),
+        (np.array, []),
+        (3, []),
+    ],
+)
+def test_a_pipeline_is_found_in_what_holds_it(thing: Any, ways: list[str]) -> None:
+    assert [way for way, _ in pipelines_in(thing)] == ways
+
+
+def test_a_compose_of_torchvisions_is_told_apart() -> None:
+    assert is_torchvision(transforms.Compose([]))
+    assert not is_torchvision(FLIP)
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_coarse_dropout_remembers_how_it_was_written() -> None:
+    with remembered():
+        named = A.CoarseDropout(max_holes=1, max_height=16, fill_value=3)
+        placed = A.CoarseDropout(1, 16, 16, 1, 16, 16, mask_fill_value=None)
+        with pytest.raises(ValueError, match="num_holes_range"):
+            A.CoarseDropout(num_holes_range=(0, 0))
+    assert vars(named)[WRITTEN].as_version_1()["max_height"] == 16
+    assert vars(named)[WRITTEN].refused == ""
+    assert vars(placed)[WRITTEN].as_version_1()["min_width"] == 16
+    assert "validation error" in vars(placed)[WRITTEN].refused
+    assert WRITTEN not in vars(A.CoarseDropout())

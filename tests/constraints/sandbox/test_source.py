@@ -1,0 +1,86 @@
+"""A user's file as statements: Python files, and the cells of notebooks without what is no Python."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from constraints.errors import UnusableInputError
+from constraints.sandbox.source import Source, read
+
+
+def notebook(*cells: str, **metadata: object) -> str:
+    found = [{"cell_type": "markdown", "source": "# words"}]
+    found += [{"cell_type": "code", "source": cell} for cell in cells]
+    return json.dumps({"cells": found, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    return tmp_path / "book.ipynb"
+
+
+def source(book: Path, *cells: str) -> Source:
+    book.write_text(notebook(*cells))
+    return read(book)
+
+
+def lines(found: Source) -> list[str]:
+    return [ast.unparse(s) for s in found.tree.body]
+
+
+def test_shell_and_magic_lines_are_left_out_and_counted(book: Path) -> None:
+    found = source(book, "!pip install a \\\n  b\n%matplotlib inline\nx = 1\nfiles = !ls\nx?", "y = 2")
+    assert [line for line in lines(found) if line != "pass"] == ["x = 1", "y = 2"]
+    assert found.warnings == (f"{book}: 5 lines of shell or magic left out",)
+    assert found.is_notebook
+    assert [p.name for p in found.parts] == [f"{book}, cell 1", f"{book}, cell 2"]
+    assert found.tree.body[2].lineno == 4  # of x = 1, as in the cell
+
+
+def test_a_shell_line_keeps_its_block(book: Path) -> None:
+    assert lines(source(book, "if True:\n    !ls\nx = 1")) == ["if True:\n    pass", "x = 1"]
+
+
+def test_what_only_looks_like_magic_stays(book: Path) -> None:
+    found = source(book, "t = '''\n!not a command\n'''\nr = (7\n% 4)")
+    assert lines(found) == ["t = '\\n!not a command\\n'", "r = 7 % 4"]
+    assert found.warnings == ()
+
+
+def test_a_cell_of_another_language_is_left_out(book: Path) -> None:
+    found = source(book, "%%bash\nls | wc", "%%time\nx = 1", "for (i in 1:3) print(i)")
+    assert [line for line in lines(found) if line != "pass"] == ["x = 1"]
+    assert f"{book}, cell 3: left out, because it is no Python: line 1: invalid syntax" in found.warnings[0]
+
+
+def test_the_third_format_of_notebooks_is_read_too(book: Path) -> None:
+    cells = [{"cell_type": "code", "input": ["x = 1\n", "y = 2"]}]
+    book.write_text(json.dumps({"worksheets": [{"cells": cells}], "metadata": {}, "nbformat": 3}))
+    assert lines(read(book)) == ["x = 1", "y = 2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not a notebook: .*: save it anew"),
+        ("[]", "not a notebook"),
+        ('{"cells": 3}', "not a notebook"),
+        (notebook("x", language_info={"name": "R"}), "not a Python notebook: .*: its language is R"),
+    ],
+)
+def test_what_is_no_python_notebook_is_refused_in_one_line(book: Path, content: str, message: str) -> None:
+    book.write_text(content)
+    with pytest.raises(UnusableInputError, match=message) as error:
+        read(book)
+    assert "\n" not in str(error.value)
+
+
+def test_a_python_file_is_one_part(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("x = 1\nclass Net: pass\n")
+    found = read(tmp_path / "net.py")
+    assert [type(s) for s in found.tree.body] == [ast.Assign, ast.ClassDef]
+    assert (len(found.parts), found.is_notebook, found.warnings) == (1, False, ())

@@ -1,0 +1,103 @@
+"""Modules that are not installed: what of them may be used, and when."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from torch import nn
+
+from constraints.faults import missing, remedy
+from constraints.sandbox.standins import NotInstalledError, StandIns
+
+
+@pytest.fixture
+def absent() -> Iterator[StandIns]:
+    finder = StandIns()
+    sys.meta_path.append(finder)
+    for package in ("plots_x", "pytorch_lightning"):
+        finder.allow(package)
+    yield finder
+    sys.meta_path.remove(finder)
+    finder.forget()
+
+
+def test_a_missing_module_is_named_called_and_subclassed_before_the_model_runs(absent: StandIns) -> None:
+    module: Any = importlib.import_module("plots_x.inner.deep")
+    module.style.use("dark")
+
+    class Own(module.Base):  # type: ignore[misc]
+        pass
+
+    class Net(nn.Module, module.Mixin, tag="x"):  # type: ignore[misc,call-arg]
+        pass
+
+    @module.register("name")
+    class Registered:
+        pass
+
+    @module.cached  # type: ignore[untyped-decorator]
+    def twice(x: int) -> int:
+        return 2 * x
+
+    annotated: Any = module.Float[int, "b c"] | None
+    assert repr(annotated).startswith("<plots_x.inner.deep.Float")
+    assert isinstance(Own(3, key=4), Own)
+    assert isinstance(Net(), nn.Module)
+    assert Registered.__name__ == "Registered"
+    assert twice(4) == 8
+    absent.is_sealed = True
+    with pytest.raises(
+        NotInstalledError, match=r"'plots_x\.inner\.deep\.cached': run uv run --with plots-x search\.py"
+    ):
+        twice(4)
+    with pytest.raises(NotInstalledError, match="the network uses what is not installed"):
+        module.show()
+
+
+@pytest.mark.parametrize(
+    "use", [bool, int, len, list, float, lambda x: x + 1, lambda x: x == 1, lambda x: x > 1, lambda x: isinstance(1, x)]
+)
+def test_no_value_of_a_missing_module_is_made_up(absent: StandIns, use: Any) -> None:
+    module: Any = importlib.import_module("plots_x")
+    with pytest.raises(NotInstalledError, match=r"plots_x\.width"):
+        use(module.width)
+
+
+def test_a_model_that_holds_one_can_be_copied(absent: StandIns) -> None:
+    module: Any = importlib.import_module("plots_x")
+    net = nn.Linear(2, 2)
+    net.accuracy = module.Accuracy()
+    absent.is_sealed = True
+    assert copy.deepcopy(net).accuracy is net.accuracy
+
+
+def test_a_lightning_module_is_a_network_with_its_hyperparameters(absent: StandIns) -> None:
+    lightning: Any = importlib.import_module("pytorch_lightning")
+
+    class Net(lightning.LightningModule):  # type: ignore[misc]
+        def __init__(self, width: int, rate: float = 0.1, **more: int) -> None:
+            super().__init__()
+            self.save_hyperparameters()
+            self.layer = nn.Linear(width, self.hparams.depth)
+
+    net = Net(3, depth=5)
+    assert isinstance(net, nn.Module)
+    assert net.layer.out_features == 5
+    assert net.hparams == {"width": 3, "rate": 0.1, "depth": 5}
+    assert net.device.type == "cpu"
+    net.log("loss", 3)
+
+
+def test_only_a_package_that_nothing_finds_missing() -> None:
+    assert missing(ModuleNotFoundError("", name="no_such_package_x")) == "no_such_package_x"
+    assert missing(ModuleNotFoundError("", name="torch.no_such_part")) == ""
+    assert missing(ModuleNotFoundError("", name="json")) == ""
+
+
+def test_the_remedy_names_the_distribution() -> None:
+    assert remedy("cv2") == "run uv run --with opencv-python-headless search.py validate ..."

@@ -1,0 +1,70 @@
+"""The split of a main path into stages, by hand."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from constraints import check
+from constraints.rules import parse_all
+from constraints.stages import Place, split
+
+ASSIGNED = ("stages == 4", "convs_per_stage >= 3")
+
+
+def path(text: str) -> list[Place]:
+    """``c`` a 3x3 convolution, ``s`` strided, ``d`` dilated, ``b`` both, ``p`` 1x1, ``h`` the half of a pair."""
+    return [Place(c != "h", c not in "ph", c in "sb", c in "db", f"{i}") for i, c in enumerate(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "rules", "convs", "ends"),
+    [
+        ("ccscc", (), (3, 2), {"2": "stride"}),
+        ("ccdcc", (), (5,), {}),
+        ("ccdccdccsccc", ASSIGNED, (3, 3, 3, 3), {"2": "dilation", "5": "dilation", "8": "stride"}),
+        ("ccsccdcsccsccc", ASSIGNED, (3, 5, 3, 3), {"2": "stride", "7": "stride", "10": "stride"}),
+        ("dddccdccdccc", ASSIGNED, (3, 3, 3, 3), {"2": "dilation", "5": "dilation", "8": "dilation"}),
+        ("cdcdcc", ("stages == 2",), (2, 4), {"1": "dilation"}),  # the earliest
+        ("cdcdcc", ("stages == 2", "convs_per_stage <= 4", "convs_per_stage >= 2"), (2, 4), {"1": "dilation"}),
+        ("cdcdc", ("stages == 2", "convs_per_stage <= 4", "convs_per_stage != 3"), (4, 1), {"3": "dilation"}),
+        ("cdc", ("stages == 3",), (3,), {}),  # nothing satisfies it
+        ("csds", ("stages == 1",), (2, 2), {"1": "stride", "3": "stride"}),  # a strided end is never given up
+        ("cbc", ("stages == 2",), (2, 1), {"1": "stride"}),
+        ("cdhc", ("stages == 2",), (2, 1), {"1": "dilation"}),
+        ("cdp", ("stages == 1", "convs_per_stage < 3"), (2,), {"1": "dilation"}),  # 1x1 behind the end make no stage
+        ("", ASSIGNED, (), {}),
+    ],
+)
+def test_the_split_that_constraints_are_judged_by(
+    text: str, rules: tuple[str, ...], convs: tuple[int, ...], ends: dict[str, str]
+) -> None:
+    found = split(path(text), parse_all(rules))
+    assert (found.convs_per_stage, found.reasons()) == (convs, ends)
+
+
+def test_many_dilated_convolutions_take_no_time() -> None:
+    found = split(path("d" * 300), parse_all(["stages == 100", "convs_per_stage == 3"]))
+    assert found.convs_per_stage == (3,) * 100
+
+
+def conv(i: int, o: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(i, o, 3, stride=stride, padding=dilation, dilation=dilation)
+
+
+def test_a_report_says_where_stages_end_and_what_ends_none() -> None:
+    net = nn.Sequential(conv(3, 4), conv(4, 4, dilation=2), nn.AvgPool2d(2), conv(4, 4, stride=2), conv(4, 4))
+    kept, failed = (check(net, require=[f"stages == {n}"], fixes=False) for n in (3, 5))
+    assert kept.stage_ends == (("1", "dilation"), ("3", "stride"))
+    assert kept.metrics["convs_per_stage"] == [2, 1, 1]
+    assert kept.constraints[0].layers == ("1", "3")
+    assert kept.constraints[0].why.endswith(
+        "convolutions of the stages: 2 up to 1 (dilation), 1 up to 3 (stride), 1 after it"
+    )
+    assert failed.metrics["stages"] == 2
+    assert failed.constraints[0].why == (
+        "2 is 3 below 5, must be == 5; convolutions of the stages: 3 up to 3 (stride), 1 after it; "
+        "with every dilated one as an end: 2 up to 1 (dilation), 1 up to 3 (stride), 1 after it; "
+        "average pools end no stage: 2"
+    )
+    assert check(net, require=["params > 1"], fixes=False).metrics["stages"] == 2
