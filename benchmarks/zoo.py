@@ -23,6 +23,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import timm
@@ -153,11 +154,26 @@ def _counted(name: str, model: nn.Module, size: tuple[int, int, int], found: Tra
         with _Unfilled():
             network = timm.create_model(name).eval()
         counted, left_out = macs.by_fvcore(network, size)
+        counted -= _of_weights(network, size)
     except Exception as error:  # fvcore's trace of the model's own code
         raise NotComparableError(f"fvcore fails: {type(error).__name__}") from error
     if left_out:
         raise NotComparableError(f"fvcore leaves out {', '.join(left_out)}")
     return {"counted": counted, "agrees": counted == traced}
+
+
+def _of_weights(model: nn.Module, size: tuple[int, int, int]) -> int:
+    """The products of linear layers that no value of the input enters, as those of tables of relative positions."""
+    constant: list[int] = []
+
+    def note(module: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        if isinstance(module, nn.Linear) and not output.requires_grad:
+            constant.append(output[..., 0].numel() * module.weight.numel())
+
+    for module in model.requires_grad_(False).modules():
+        module.register_forward_hook(note)
+    model(torch.zeros(1, *size, requires_grad=True))
+    return sum(constant)
 
 
 def _probed(name: str, model: nn.Module, size: tuple[int, int, int], found: Trace) -> dict[str, Any]:
@@ -168,42 +184,48 @@ def _probed(name: str, model: nn.Module, size: tuple[int, int, int], found: Trac
         raise NotComparableError("too large to run")
     if not found.metrics.global_average_pools:
         raise NotComparableError("no map is pooled globally")
-    build = _builder(name)
     length = max(512, math.ceil(1.3 * field[1] / 256 + 1) * 256)
+    build, across = _strip(name, size[1], length)
     while True:
         try:
-            probed = attention_probe.probe(build, _ACROSS, length, _features)
+            probed = attention_probe.probe(build, across, length, _features)
             break
         except NotComparableError as reason:
             if "clear" not in str(reason) or 2 * length > _LONGEST:
                 raise
             length *= 2
-        except Exception as error:  # the model's own code at a size that it was not written for
-            text = (str(error).splitlines() or [""])[0][:60]
-            raise NotComparableError(f"not at another size: {type(error).__name__} {text}") from error
     with torch.device("meta"):
-        strip = trace(build((_ACROSS, length)).eval(), (3, _ACROSS, length)).metrics.receptive_field_hw
+        strip = trace(build((across, length)).eval(), (3, across, length)).metrics.receptive_field_hw
     if strip is None:
         raise NotComparableError("the trace refuses the strip")
     traced = strip[1]
     if traced != probed:  # other units may see more
-        probed = attention_probe.probe(build, _ACROSS, length, _features, has_phases=True)
+        probed = attention_probe.probe(build, across, length, _features, has_phases=True)
     return {"strip": traced, "probed": probed, "agrees": traced == probed}
 
 
-def _builder(name: str) -> Callable[[tuple[int, int]], nn.Module]:
-    def build(size: tuple[int, int]) -> nn.Module:
-        for options in ({"img_size": size}, {"dynamic_img_size": True}):
+def _strip(name: str, side: int, length: int) -> tuple[attention_probe.Build, int]:
+    """How to build a network that runs on strips, the same for each length where it can be, and their height."""
+    failed = ""
+    for options in ((), ("dynamic_img_size",), ("img_size",)):
+        for across in (_ACROSS, side):
+            build = partial(_built, name, options)
             try:
-                with _Unfilled():
-                    model: nn.Module = timm.create_model(name, **options)
-            except TypeError:  # no such option
-                continue
-            return model
-        with _Unfilled():
-            return timm.create_model(name)
+                with torch.device("meta"), torch.no_grad():
+                    for n in (length // 2, length):
+                        _features(build((across, n)).eval(), torch.zeros(1, 3, across, n))
+            except Exception as error:  # the model's own code, at a size or with an option that it was not written for
+                failed = failed or f"{type(error).__name__} {(str(error).splitlines() or [''])[0][:60]}"
+            else:
+                return build, across
+    raise NotComparableError(f"not at another size: {failed}")
 
-    return build
+
+def _built(name: str, options: Sequence[str], size: tuple[int, int]) -> nn.Module:
+    given: dict[str, Any] = {option: size if option == "img_size" else True for option in options}
+    with _Unfilled():
+        model: nn.Module = timm.create_model(name, **given)
+    return model
 
 
 class _Unfilled(TorchFunctionMode):

@@ -119,10 +119,10 @@ def explicit(intervals: Sequence[tuple[Bound, Bound]]) -> Field:
     """
     low, high = [i[0] for i in intervals], [i[1] for i in intervals]
     n = len(intervals)
-    for period in range(1, n):
+    for period in range(1, n // 2 + 1):
         step = low[period] - low[0]
         rest = range(n - period)
-        if n % period == 0 and all(low[i + period] - low[i] == step == high[i + period] - high[i] for i in rest):
+        if all(low[i + period] - low[i] == step == high[i + period] - high[i] for i in rest):
             return Field(int(step), tuple(low[:period]), tuple(high[:period]))
     pace = (low[-1] - low[0] + high[-1] - high[0]) / 2 / (n - 1) if n > 1 else 0
     return Field(round(pace * n) if math.isfinite(pace) else 0, tuple(low), tuple(high))
