@@ -168,7 +168,7 @@ def known_to(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
     found: list[torch.Tensor] = []
     seen: set[int] = set()
     for module in modules:
-        functions = [type(module).forward, *(f for f in module.__dict__.values() if callable(f))]
+        functions = [getattr(type(module), "forward", None), *(f for f in module.__dict__.values() if callable(f))]
         for function in functions:
             code: Any = getattr(function, "__wrapped__", function)
             if not isinstance(code, types.FunctionType):

@@ -20,7 +20,13 @@ def test_every_name_loads() -> None:
 
 def test_no_module_hides_a_name() -> None:
     modules = {path.stem for path in FOLDER.iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert modules.isdisjoint(constraints.__all__)
+    assert modules & {*constraints.__all__} == {"trace"}, "which can be called as the name can"
+
+
+def test_the_module_that_0_1_0_had_still_gives_the_tracer_and_hides_nothing() -> None:
+    old = importlib.import_module("constraints.trace")
+    assert (old.trace, old.Trace) == (tracer.trace, tracer.Trace)
+    assert constraints.trace(nn.Conv2d(3, 4, 1)).metrics.params == 3 * 4 + 4
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
