@@ -13,6 +13,7 @@ from constraints.tracing.constants import filled
 from constraints.tracing.distribution import distribute
 from constraints.tracing.memory import is_stale, rebuilt, shared, write
 from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
+from constraints.tracing.reshaping import cuts
 from constraints.tracing.values import (
     FROM_NOWHERE,
     MADE_OF_NUMBERS,
@@ -243,7 +244,7 @@ class Propagation:
                 distribute(call, operation)
                 break
         for value in call.inputs:
-            if value.flow.poison:
+            if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # a slice sees its own parts alone
                 outcome = [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
                 break
         if isinstance(outcome, list):
