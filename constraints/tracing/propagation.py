@@ -244,7 +244,7 @@ class Propagation:
                 distribute(call, operation)
                 break
         for value in call.inputs:
-            if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # which show what was taken
+            if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # a slice sees its own parts alone
                 outcome = [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
                 break
         if isinstance(outcome, list):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 import constraints
+from constraints import tracer
 
 FOLDER = Path(constraints.__file__).parent
 
