@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
+from time import monotonic
 
 import torch
 from torch import nn
@@ -97,13 +97,13 @@ def suggest(
     tries = max(_TRACES // len(failing), _FIXES_PER_RULE)
     search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, tries=tries)
     found: dict[int, tuple[str, ...]] = {}
-    ends, cut = time.monotonic() + seconds, ""
+    ends, cut = monotonic() + seconds, ""
     with torch.random.fork_rng(devices=[]):  # fresh layers draw weights
         for index, sentence in _in_turn({i: search.tried(i) for i in failing}):
             if sentence:
                 found[index] = (*found.get(index, ()), sentence)
                 yield Fixes(sentences=advice | found)
-            if time.monotonic() > ends:
+            if monotonic() > ends:
                 cut = _CUT.format(seconds)
                 break
     yield Fixes(sentences=advice | found, cut=cut)
