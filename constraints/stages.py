@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import inf
 from typing import NamedTuple
 
 from constraints.rules import Constraint
@@ -86,7 +87,7 @@ class StageRules:
         self._per_stage = [c for c in self.rules if c.metric == "convs_per_stage"]
         self._stages = [c for c in self.rules if c.metric == "stages"]
         self._most_convs, self._most_stages = _cap(self._per_stage), _cap(self._stages)
-        self._last = max((n for n in range(self._most_stages + 1) if all(c.holds(n) for c in self._stages)), default=-1)
+        self._last = min((c.hull.high for c in self._stages), default=inf)
         self.start = State(0, False, 0, (True,) * len(self._per_stage))
 
     def step(self, state: State, convs: int, *, is_spatial: bool, closes: bool) -> State:
