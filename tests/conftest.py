@@ -54,8 +54,8 @@ LONGEST = (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are cores, up to four: many tests wait for processes that they start."""
-    return min(4, (os.cpu_count() or 1) + 1)
+    """Two workers more than there are cores, up to four: many tests wait for processes that they start."""
+    return min(4, (os.cpu_count() or 1) + 2)
 
 
 @pytest.hookimpl(trylast=True)
