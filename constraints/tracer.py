@@ -88,8 +88,9 @@ def ready(model: nn.Module, input_size: Sizes, input_data: Any) -> Iterator[tupl
 def _evaluate(found: Parts) -> None:
     try:
         found.model.eval()
-    except NotImplementedError:  # an exported program has one mode
-        return
+    except NotImplementedError:
+        if not isinstance(found.model, torch.fx.GraphModule):  # an exported program, which has one mode
+            raise
 
 
 Watch = Callable[[Sequence[RecordedOperation]], AbstractContextManager[object]]

@@ -120,7 +120,7 @@ def summarise(known: Propagation) -> Summary:
         rows=ending.rows(known.run.output),
         path=path,
         with_pool=_with_pool(spatial) if field and judged_by_pool(values) else (),
-        warnings=(*_warnings(known, judged), *ending.warnings(known.run.output, calls)),
+        warnings=(*_warnings(known, judged, unknown), *ending.warnings(known.run.output, calls)),
         unknown=unknown,
         responsible=responsible,
     )
@@ -243,9 +243,9 @@ def _layer(call: Call, place: _Place) -> Layer:
     )
 
 
-def _warnings(known: Propagation, judged: Value | None) -> tuple[str, ...]:
+def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, str]) -> tuple[str, ...]:
     return (
-        *known.reasons,
+        *dict.fromkeys([*known.reasons, *unknown.values()]),  # also what was only handed on, and reached an output
         *sorted({v.blurred for v in judged.views if v is not None and v.blurred} if judged else ()),
         *(_decision(path) for path in known.decided[:1]),
         *remarks(known.run),

@@ -388,3 +388,12 @@ def test_a_factor_is_taken_as_it_is_given_not_as_sizes_have_it(mode: str, antial
     found = trace(model, (1, 256, 8)).metrics.receptive_field_hw
     assert found is not None
     assert found[0] == probe_axis(model, (1, 256, 8), 0)
+
+
+def test_a_model_whose_eval_raises_is_not_traced_as_if_it_had_none() -> None:
+    class NoEval(nn.Conv2d):
+        def eval(self) -> "NoEval":
+            raise NotImplementedError("eval is not there yet")
+
+    with pytest.raises(NotImplementedError, match="not there yet"):
+        trace(NoEval(3, 4, 3), (3, 8, 8))

@@ -208,3 +208,24 @@ def test_a_circular_border_is_written_in_turns_and_leaves_nothing_unknown(dims: 
     found = trace(network, (3, *[16] * dims))
     assert found.metrics.receptive_field_hw == (kernel,) * dims
     assert found.warnings == ()
+
+
+@pytest.mark.parametrize("how", ["view", "half", "copied"])
+def test_memory_that_was_never_written_to_is_named_where_it_is_only_handed_on(how: str) -> None:
+    class Blank(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.conv(x)
+            y = x.new_empty(x.shape)
+            if how == "half":
+                y[:, :, :5] = x[:, :, :5]
+            return torch.zeros_like(x).copy_(y) if how == "copied" else y[:, :2]
+
+    found = trace(Blank(), (3, 16, 16))
+    reason = "new_empty: memory that no recorded operation wrote to"
+    assert found.metrics.receptive_field is None
+    assert found.unknown["receptive_field"] == reason
+    assert reason in found.warnings
