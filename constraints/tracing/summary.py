@@ -245,11 +245,18 @@ def _layer(call: Call, place: _Place) -> Layer:
 
 def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, str]) -> tuple[str, ...]:
     return (
-        *dict.fromkeys([*known.reasons, *unknown.values()]),  # also what was only handed on, and reached an output
+        *_reasons(known, unknown),
         *sorted({v.blurred for v in judged.views if v is not None and v.blurred} if judged else ()),
         *(_decision(path) for path in known.decided[:1]),
         *remarks(known.run),
     )
+
+
+def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
+    """What operations left unknown, and what was only handed on to an output; a second one of a place adds nothing."""
+    named = {reason.split(": ")[0] for reason in known.reasons}
+    handed_on = (reason for reason in unknown.values() if reason.split(": ")[0] not in named)
+    return list(dict.fromkeys([*known.reasons, *handed_on]))
 
 
 def _decision(path: str) -> str:

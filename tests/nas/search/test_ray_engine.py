@@ -82,7 +82,9 @@ def train(placement, task):
     return train_candidate(placement, task)
 """
 
-pytestmark = pytest.mark.timeout(600)  # what ends a wait in vain; a quiet machine takes seconds
+PATIENCE = 540.0
+"""Seconds after which a wait is in vain; a quiet machine takes a few."""
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +152,7 @@ def lines(jobs: ModuleType, word: str) -> list[str]:
     return [line for line in log.read_text().splitlines() if line.startswith(word)] if log.exists() else []
 
 
-def until(condition: Callable[[], Any], seconds: float = 120) -> None:
+def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -206,18 +208,18 @@ def test_few_tasks_get_more_processors(
 def test_what_a_worker_raises_comes_back_and_a_lost_one_is_retried_by_ray(engine: RayEngine, jobs: ModuleType) -> None:
     assert engine.slots == 2
     nodes = {n["NodeID"] for n in engine._nodes() if n["Resources"].get("CPU")}
-    device, threads, node, pid = engine.submit(jobs.place).result(120)
+    device, threads, node, pid = engine.submit(jobs.place).result(PATIENCE)
     assert (device, threads) == ("cpu", 1)
     assert node in nodes
     assert pid != os.getpid()
     with pytest.raises(ValueError, match=r"^as asked$"):
-        engine.submit(jobs.fail).result(120)
+        engine.submit(jobs.fail).result(PATIENCE)
     assert len(lines(jobs, "fail")) == 1, "an error of the work's own is no loss"
     with pytest.raises(OSError, match="No space left") as caught:
-        engine.submit(jobs.full).result(120)
+        engine.submit(jobs.full).result(PATIENCE)
     assert caught.value.filename == "/scratch/x"
     lost = engine.submit(jobs.die)
-    engine.wait([lost], 120)
+    engine.wait([lost], PATIENCE)
     with pytest.raises(BrokenProcessPool):
         lost.result(0)
     assert len(lines(jobs, "die")) == 1 + RETRIES
@@ -231,7 +233,7 @@ def test_a_feed_is_placed_and_not_sent_with_each_task(
     for left, age in ((old, DAY + 60), (young, DAY - 600)):
         left.mkdir()
         os.utime(left, (time.time() - age,) * 2)
-    seen = [engine.submit(jobs.look, task).result(120) for _ in range(2)]
+    seen = [engine.submit(jobs.look, task).result(PATIENCE) for _ in range(2)]
     for one in seen:
         assert (one["key"], one["sum"]) == (feed.key, int(feed.dataset.train_images.sum()))
         assert one["tests"] == 0, "what selects by validation images has no others"
@@ -243,7 +245,7 @@ def test_a_feed_is_placed_and_not_sent_with_each_task(
     assert not old.exists(), "what a killed task left"
     assert young.exists(), "what may be another's"
     unsplit = replace(task, feed=replace(feed, split=None))
-    assert engine.submit(jobs.look, unsplit).result(120)["tests"] == len(feed.dataset.test_images)
+    assert engine.submit(jobs.look, unsplit).result(PATIENCE)["tests"] == len(feed.dataset.test_images)
 
 
 class Shared:
@@ -346,7 +348,7 @@ def test_the_end_of_a_launch_ends_its_work_and_leaves_the_cluster(
     engine.shutdown()
     handler = signal.getsignal(signal.SIGTERM)
     again = RayEngine(root=tmp_path, address=cluster.address)
-    assert again.submit(jobs.place).result(120)[0] == "cpu"
+    assert again.submit(jobs.place).result(PATIENCE)[0] == "cpu"
     assert signal.getsignal(signal.SIGTERM) is handler, "Ray's own would end a launch without its cleaning up"
     again.shutdown()
 
