@@ -66,26 +66,27 @@ def confirm(
     epochs: int,
     folder: Path,
     progress: Progress,
-    precisions: Mapping[str, Precision] | None = None,
+    precisions: Callable[[], Mapping[str, Precision]] = dict,
 ) -> list[Confirmation]:
     """Confirm (number, architecture) pairs, and store each in the study as soon as its last seed is evaluated.
 
     ``feed`` holds the whole training set; only the last epoch is evaluated, on the test set. ``precisions`` is that of
-    a Task. A training that was interrupted resumes from its checkpoint, and one that is done is not repeated. Raises
+    a Driver. A training that was interrupted resumes from its checkpoint, and one that is done is not repeated. Raises
     UnusableInputError, naming trial and seed, for one that failed.
     """
-    tasks = {
-        (trial, seed): Task(
-            architecture=architecture, feed=feed, epochs=epochs, until=epochs, seed=seed,
-            folder=folder / f"confirm-{trial:05d}-{digest(architecture)}" / f"epochs-{epochs}-seed-{seed}",
-            precisions=precisions or {},
-        )
-        for trial, architecture in trials
-        for seed in seeds
-    }  # fmt: skip
     found: dict[int, Confirmation] = {}
     outcomes: dict[tuple[int, int], Confirmed] = {}
     try:
+        agreed = precisions()
+        tasks = {
+            (trial, seed): Task(
+                architecture=architecture, feed=feed, epochs=epochs, until=epochs, seed=seed,
+                folder=folder / f"confirm-{trial:05d}-{digest(architecture)}" / f"epochs-{epochs}-seed-{seed}",
+                precisions=agreed,
+            )
+            for trial, architecture in trials
+            for seed in seeds
+        }  # fmt: skip
         for key, outcome in _run(engine, tasks, progress):
             outcomes[key] = outcome
             trial = key[0]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import torch
-
 from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
 from nas.cpu import cpu_class
@@ -44,6 +42,8 @@ def gpus(device: str) -> int:
     """How many GPUs this machine has; UnusableInputError where ``device`` is cuda and it has none."""
     if device == "cpu" or (device == "auto" and not Path("/dev/nvidiactl").exists()):
         return 0
+    import torch
+
     count = torch.cuda.device_count()
     if device == "cuda" and not count:
         raise UnusableInputError("no GPU: cuda: this machine has none that torch can use: take --device cpu")
