@@ -12,8 +12,8 @@ from nas.search.holding import hold, one_line_errors
 from nas.search.launch import confirm_feed
 from nas.search.precisions import precisions
 from nas.search.resources import engine
-from nas.search.storage import run_folder
 from nas.search.study import identity
+from nas.search.study_folder import claim
 
 if TYPE_CHECKING:
     import optuna
@@ -42,6 +42,7 @@ def confirm_trials(
         if count is not None and count < 1:
             raise UnusableInputError(f"--{name}: {count}: give 1 or more")
     with hold(config.storage, study.study_name, "confirm") as check, one_line_errors():
+        folder = claim(config.storage, study)
         workers = engine(config, tasks=len(trials) * len(seeds))
         return confirm(
             study,
@@ -50,7 +51,7 @@ def confirm_trials(
             feed=confirm_feed(dataset),
             seeds=seeds,
             epochs=epochs or identity(study, "epochs")["epochs"],
-            folder=run_folder(config.storage, study.study_name),
+            folder=folder,
             progress=progress,
             precisions=partial(precisions, study, workers, check),
         )

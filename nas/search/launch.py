@@ -19,8 +19,9 @@ from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
 from nas.search.resources import engine, gpus, machine_name
-from nas.search.storage import open_storage, run_folder
+from nas.search.storage import open_storage
 from nas.search.study import DATA, SOURCE, TARGET, create_or_resume
+from nas.search.study_folder import claim
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
@@ -72,6 +73,7 @@ def prepare(
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         identity = _identity(config, dataset, space)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
+        folder = claim(config.storage, study)
         budget = _budget(config)
         _describe(study, config, dataset)
         lock = held.pop_all()
@@ -81,7 +83,7 @@ def prepare(
         engine=workers,
         feed=feed,
         budget=budget,
-        folder=run_folder(config.storage, config.study),
+        folder=folder,
         seed=config.seed,
         objectives=objectives,
         precisions=partial(precisions, study, workers, check),

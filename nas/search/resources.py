@@ -9,7 +9,7 @@ from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
 from nas.cpu import cpu_class
 from nas.search.engine import Engine, LocalEngine, placements
-from nas.search.storage import run_folder
+from nas.search.storage import runs_folder
 
 
 def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
@@ -20,7 +20,7 @@ def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
     if config.engine != "local":
         from nas.search.ray_engine import RayEngine
 
-        root = run_folder(config.storage, config.study)
+        root = runs_folder(config.storage)
         address = config.engine.partition(":")[2] or None
         return RayEngine(root=root, address=address, workers=config.workers, device=config.device, tasks=tasks)
     count = gpus(config.device)
