@@ -17,6 +17,7 @@ from nas.architecture import named
 from nas.architecture.spec import Architecture, parse
 from nas.results.export_subject import Subject, source
 from nas.results.rows import Row
+from nas.search.confirmation import confirmations
 from nas.search.study import CONFIRMED, DATA, identity
 from nas.search.study_data import load_study_data
 from nas.search.study_folder import StudyFolder
@@ -77,9 +78,11 @@ def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data:
 
 
 def _weights(study: optuna.Study, row: Row, folder: StudyFolder) -> Weights | None:
-    confirmed = study.user_attrs.get(f"{CONFIRMED}{row.trial}", {})
-    known = dict(zip(confirmed.get("seeds", ()), confirmed.get("accuracies", ()), strict=False))
-    accuracies = {(confirmed["epochs"], seed): accuracy for seed, accuracy in known.items()}
+    accuracies = {
+        (one.epochs, seed): accuracy
+        for one in confirmations(study, row.trial)
+        for seed, accuracy in zip(one.seeds, one.accuracies, strict=True)
+    }
     return trained_weights(folder, row.trial, row.architecture, curve=row.curve, confirmed=accuracies)
 
 

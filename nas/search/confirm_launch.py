@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
-from nas.search.confirm import Confirmation, Progress, confirm
+from nas.search.confirm import Progress, confirm
+from nas.search.confirmation import Confirmation
 from nas.search.holding import hold, one_line_errors
 from nas.search.launch import confirm_feed
 from nas.search.precisions import precisions

@@ -14,7 +14,8 @@ from nas.search.confirm import digest
 from nas.search.study_folder import StudyFolder
 from nas.search.worker import CHECKPOINT, TEST, WEIGHTS, read_progress
 
-_TRAINING = re.compile(r"epochs-(\d+)-seed-(\d+)")
+_TRAINING = re.compile(r"epochs-(\d+)-(run|seed)-(\d+)")
+"""Trainings of a confirmation; ``seed`` in those of earlier versions, which all shared one augmentation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +66,11 @@ def trained_weights(
 
 def _confirmed(folder: Path, known: Mapping[tuple[int, int], float], *, is_marked: bool) -> Weights | None:
     found = []
-    for place in folder.glob("epochs-*-seed-*"):
+    for place in folder.glob("epochs-*"):
         match = _TRAINING.fullmatch(place.name)
         if match and (place / WEIGHTS).exists() and (place / TEST).exists():
-            found.append((-int(match[1]), int(match[2]), place))
-    for negative_epochs, seed, place in sorted(found):
+            found.append((-int(match[1]), int(match[3]), match[2], place))
+    for negative_epochs, seed, _, place in sorted(found):
         accuracy = known.get((-negative_epochs, seed))
         if accuracy is None and not is_marked:
             continue

@@ -39,6 +39,7 @@ def study(here: Path) -> optuna.Study:
         (["--format", "csv"], "unknown format: 'csv': use table, json"),
         (["--seeds", "0"], "--seeds: 0: give 1 or more"),
         (["--epochs", "0"], "--epochs: 0: give 1 or more"),
+        (["best", "--top", "2"], "both a trial and --top: best, 2: give one of them"),
         (["--top", "-1"], "--top: -1: give 1 or more"),
         (["--workers", "0"], "--workers: 0: Input should be greater than or equal to 1"),
     ],
