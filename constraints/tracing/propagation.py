@@ -38,6 +38,8 @@ _COPY = OPERATIONS["add"]._replace(label="copy")
 """A copy takes each element as it is, and spreads over the shape of its target."""
 _OF_VALUES = frozenset(["bernoulli", "normal", "fill", "poisson"])
 """Of the operations that make constants, those that may read tensors."""
+_OF_OTHERS = CONSTANT | {"copy", "changed", "set_data"}
+"""Operations whose results are not made of all tensors that they are given, or of others too."""
 _TRUTHS = ("equal", "is_nonzero", "allclose", "is_same_size")
 """Operations that say yes or no."""
 _STILL = Flow()
@@ -115,25 +117,33 @@ class Propagation:
         if not step.outputs:
             self._note_read(step, inputs)
             return
-        if op == "copy":  # copy_(target, source): the target is what the source is now
-            inputs, operation = inputs[1:2], _COPY
-        elif op in CONSTANT:
-            inputs = _read_by_constant(operator, inputs)
-        elif op == "changed":
-            inputs = [*inputs, *self.read]
-        elif op == "set_data":  # x.data = y: x has y's memory from here on
-            step.outputs[0].memory = step.outputs[0].value = None
+        if op in _OF_OTHERS:
+            inputs = self._of_others(step, inputs)
+            operation = _COPY if op == "copy" or (op in CONSTANT and not operator.is_view) else operation
         if step.returned and self.read:
             inputs = [*inputs, self._returned((), index)]
         for value in inputs:
-            depends = depends or value.flow.origin is not None
-            if value.flow.poison and not operator.is_view and op != "copy":  # what is moved may yet be written over
-                self.reasons.update(dict.fromkeys(value.flow.poison.difference(self.reasons), op))
+            flow = value.flow
+            depends = depends or flow.origin is not None
+            if flow.poison and not operator.is_view and op != "copy":  # what is moved may yet be written over
+                self.reasons.update(dict.fromkeys(flow.poison.difference(self.reasons), op))
         call = Call(index, op, step.frame.path, (), step.args, step.kwargs, operator.names, inputs, step.shapes[0])
         if depends:
-            self._settle(call, step, _COPY if op in CONSTANT and not operator.is_view else operation)
+            self._settle(call, step, operation)
         else:
             self._settle_constant(call, step)
+
+    def _of_others(self, step: RecordedOperation, inputs: list[Value]) -> list[Value]:
+        """What a result is made of that is not made of all tensors which the operation is given, or of others too."""
+        op = step.operator.op
+        if op == "copy":  # copy_(target, source): the target is what the source is now
+            return inputs[1:2]
+        if op == "changed":
+            return [*inputs, *self.read]
+        if op == "set_data":  # x.data = y: x has y's memory from here on
+            step.outputs[0].memory = step.outputs[0].value = None
+            return inputs
+        return _read_by_constant(step.operator, inputs)
 
     def _note_read(self, step: RecordedOperation, inputs: Sequence[Value]) -> None:
         """Values leave the run: what comes back from outside may depend on them."""
@@ -162,8 +172,8 @@ class Propagation:
         value = handle.value
         if value is None:
             value = handle.value = self._appeared(handle, index)
-        elif value.storage is not None:
-            value.storage.last = max(value.storage.last, index)
+        elif (storage := value.storage) is not None and storage.last < index:
+            storage.last = index
         return value
 
     def _work_out(self, handle: Handle, memory: Memory) -> None:
@@ -225,12 +235,13 @@ class Propagation:
 
     def _storage_of(self, handle: Handle, step: RecordedOperation, call: Call, which: int, shape: Shape) -> Storage:
         """The memory of a result: that of what it was written to or is a view of, or new."""
-        is_written = bool(step.targets) and _is_in(handle, step.targets)
-        value = handle.value if is_written else call.inputs[0] if step.operator.is_view else None
-        if value is not None and value.storage is not None:
-            return value.storage
+        targets, is_view = step.targets, step.operator.is_view
+        if is_view or targets:
+            value = handle.value if _is_in(handle, targets) else call.inputs[0] if is_view else None
+            if value is not None and value.storage is not None:
+                return value.storage
         storage = self._store(call.index, handle, shape)
-        storage.is_auxiliary = which > 0 and not step.operator.is_view and not step.targets
+        storage.is_auxiliary = which > 0 and not is_view and not targets
         return storage
 
     def _outcome(self, call: Call, operation: Operation | None) -> Any:
@@ -240,18 +251,23 @@ class Propagation:
         call.label = operation.label
         outcome = operation.rule(call)
         for value in call.inputs:
-            if value.parts and operation.apart is not None and outcome[0] is not call.inputs[0].views:
-                distribute(call, operation)
-                break
-        for value in call.inputs:
-            if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # a slice sees its own parts alone
-                outcome = [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
+            if value.parts or value.flow.poison:
+                outcome = self._with_inputs(call, operation, outcome)
                 break
         if isinstance(outcome, list):
             return [(self._placed(call, views), flow) for views, flow in outcome]
         for view in outcome[0]:
             if view is not None and (view.unknown or view.blurred):
                 return self._placed(call, outcome[0]), outcome[1]
+        return outcome
+
+    def _with_inputs(self, call: Call, operation: Operation, outcome: Any) -> Any:
+        """What the rule says, with the parts that inputs were put together of, and with what is not known of them."""
+        if operation.apart is not None and any(v.parts and outcome[0] is not call.inputs[0].views for v in call.inputs):
+            distribute(call, operation)
+        for value in call.inputs:
+            if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # a slice sees its own parts alone
+                return [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
         return outcome
 
     def _placed(self, call: Call, views: Views) -> Views:
@@ -306,9 +322,9 @@ class Propagation:
         weights = named[0].union(*named[1:])
         call.tags.add("weighted")
         call.key = (call.op, weights)
-        new = weights - self._charged
-        self._charged |= new
-        call.params = sum(self.run.parameters[name].numel() for name in new)
+        if new := weights - self._charged:
+            self._charged |= new
+            call.params = sum([self.run.parameters[name].numel() for name in new])
 
     def _settle_constant(self, call: Call, step: RecordedOperation) -> None:
         """Values that depend on no input: made from parameters only (weights), or new."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -57,6 +58,10 @@ class Operator(NamedTuple):
     """Whether the tensors themselves say what it does."""
     hides: bool = False
     """Whether it is not known, and may hold products of tensors."""
+    tensors: tuple[int, ...] = ()
+    """The places of the arguments that may be tensors or hold some, by their types in its schema."""
+    keeps_statistics: bool = False
+    """Whether it writes to running statistics, where it is told to train, and does not say so."""
 
     @property
     def is_of_torch(self) -> bool:
@@ -325,9 +330,13 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run the operation and write it down."""
-        if is_higher_order(func):
-            return run_in_parts(func, args, kwargs or {}, self)
-        operator = _looked_up(func)
+        known = _OPERATORS.get(id(func))
+        if known is None:
+            if is_higher_order(func):
+                return run_in_parts(func, args, kwargs or {}, self)
+            known = func, _looked_up(func)
+            _OPERATORS[id(func)] = known
+        operator = known[1]
         if types and any(t.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for t in types):
             return NotImplemented  # a subclass says itself which operations it stands for
         if operator.decomposes:
@@ -337,22 +346,27 @@ class _Recorder(TorchDispatchMode):
             with self:
                 made = _ran(stand_in, args, kwargs)
             return made if func._schema.returns else None
-        if torch.is_grad_enabled() and not self.has_autograd:
+        if not self.has_autograd and torch.is_grad_enabled():
             self.wants_gradients = True
         if self._exported:
             self._note_changes()
         if operator.is_special:
             operator = self._seen_closely(operator, args)
         inputs: list[Handle] = []
-        held = self._held(args, inputs)
+        held = self._given(args, operator.tensors, inputs)
         named = self._named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
         writes = operator.writes
-        if writes or (operator.op in _BATCH_NORMS and args[_IS_TRAINING]):
+        if writes or (operator.keeps_statistics and args[_IS_TRAINING]):
             self._keep(args, kwargs)
         result = _ran(func, args, kwargs)
-        results = (result,) if isinstance(result, torch.Tensor) else _tensors(result)
-        shapes = [tuple(t.shape) for t in results]
-        outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
+        if result.__class__ is torch.Tensor:  # as nearly every one is
+            results = [result]
+            shapes = [tuple(result.shape)]
+            outputs = [self._made(result, shapes[0])]
+        else:
+            results = [result] if isinstance(result, torch.Tensor) else _tensors(result)
+            shapes = [tuple(t.shape) for t in results]
+            outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
         targets = self._written(operator, args, kwargs or {}, outputs, shapes) if writes else ()
         frame, again = self.here.stack[-1], bool(self._numbers) and self._takes_a_number(args, kwargs)
         self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again))
@@ -468,10 +482,24 @@ class _Recorder(TorchDispatchMode):
         return handle
 
     def _new(self, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
-        if tensor.is_floating_point():
+        if tensor.dtype.is_floating_point:
             return Handle(self, shape, _FLOAT32_BYTES, "real", name)
         kind = "truth" if tensor.dtype is torch.bool else "real" if tensor.is_complex() else "integer"
         return Handle(self, shape, tensor.element_size(), kind, name)
+
+    def _given(self, args: Sequence[Any], places: Iterable[int], found: list[Handle]) -> list[Any]:
+        """The same of the arguments by place, of which only those at ``places`` can be or hold tensors."""
+        held, n, weights = list(args), len(args), self.weights
+        for at in places:
+            if at >= n:
+                break
+            a = held[at]
+            if isinstance(a, torch.Tensor):
+                held[at] = handle = weights.get(id(a)) or self.handle(a)
+                found.append(handle)
+            elif a is not None:
+                held[at] = self._held((a,), found)[0]
+        return held
 
     def _held(self, args: Iterable[Any], found: list[Handle]) -> list[Any]:
         """The arguments with handles in place of tensors, which are noted in ``found`` too."""
@@ -591,15 +619,23 @@ def _ran(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> 
     return func(*args, **kwargs) if kwargs else func(*args)
 
 
-@cache
+_OPERATORS: dict[int, tuple[Any, Operator]] = {}
+"""Identity of an overload -> itself, so that none takes its place, and what was looked up: its own hash is slow."""
+_WRAPPED = re.compile(r"Optional|List|[\[\]]")
+_NO_TENSORS = frozenset(["int", "bool", "float", "number", "str", "Device", "Generator"])
+"""Types of arguments, or of the elements of lists, that are and hold no tensors."""
+
+
 def _looked_up(func: Any) -> Operator:
     schema = func._schema
     space, op = schema.name.split("::")
     names = {a.name: i for i, a in enumerate(schema.arguments)}
     writes = tuple(a.name if a.kwarg_only else i for i, a in enumerate(schema.arguments) if _is_written(a.alias_info))
     is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
+    tensors = tuple(i for i, a in enumerate(schema.arguments) if _WRAPPED.sub("", str(a.type)) not in _NO_TENSORS)
     if space != "aten":
-        return Operator(schema.name, names, None, writes, is_view, False, False, schema.name not in NO_PRODUCTS)
+        hides = schema.name not in NO_PRODUCTS
+        return Operator(schema.name, names, None, writes, is_view, False, hides=hides, tensors=tensors)
     base = op[:-1] if writes and op.endswith("_") else op
     known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
     if known is None and torch.Tag.pointwise in func.tags:
@@ -608,7 +644,8 @@ def _looked_up(func: Any) -> Operator:
     decomposes = decomposes and not (known or base in CONSTANT or func is _SET_DATA)
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
-    return Operator(base, names, known, writes, is_view, decomposes, base in _SPECIAL, hides)
+    is_special, trains = base in _SPECIAL, base in _BATCH_NORMS
+    return Operator(base, names, known, writes, is_view, decomposes, is_special, hides, tensors, trains)
 
 
 def _is_laid_out_as(

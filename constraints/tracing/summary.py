@@ -68,6 +68,7 @@ def summarise(known: Propagation) -> Summary:
     separable, ends = separable_pairs(calls)
     path = main_path(values, ends)
     by_strides = split(path)
+    convs_per_stage = by_strides.convs_per_stage
     pools = [h for h in global_pools(values) if h.kind == "mean"]
     averages = distinct(h.call for h in pools)
     maxima = distinct(c for c in calls if "max_pool" in c.tags)
@@ -92,8 +93,8 @@ def summarise(known: Propagation) -> Summary:
         "global_average_pools": len(averages),
         "max_pools": len(maxima),
         "fully_connected": len(linear),
-        "stages": len(by_strides.convs_per_stage),
-        "convs_per_stage": by_strides.convs_per_stage,
+        "stages": len(convs_per_stage),
+        "convs_per_stage": convs_per_stage,
         "downsampled_by": _downsampled(spatial) if field else None,
         "peak_activation_bytes": peak_bytes(known.storages, known.end),
     }

@@ -85,6 +85,8 @@ def _convolved(view: View | None, call: Call, shape: Shape, channel_axis: int, p
         view = reduced(view, [channel_axis])
     for i, kernel in enumerate(call.kernel):
         axis = channel_axis + 1 + i
+        if view is None or (len(view.digits) == 1 and view.digits[0].axis != axis and view.other is None):
+            continue  # the plain case: a map along one other axis alone
         if call.is_transposed:
             view = _transposed(resampled_axis(view, axis, shape), axis, call, i, padding[i])
         else:
