@@ -40,13 +40,13 @@ class Parts:
     @cached_property
     def tensors(self) -> Sequence[torch.Tensor]:
         """The parameters and buffers of all of them, shared ones as often as they are shared."""
-        registries = ((m._parameters, m._buffers) for m in self.modules.values())
-        return [t for several in registries for one in several for t in one.values() if t is not None]
+        registries = chain.from_iterable((m._parameters.values(), m._buffers.values()) for m in self.modules.values())
+        return [t for t in chain.from_iterable(registries) if t is not None]
 
     @cached_property
     def is_lazy(self) -> bool:
         """Whether some parameter or buffer has no shape yet."""
-        return any(issubclass(kind, UninitializedTensorMixin) for kind in {type(t) for t in self.tensors})
+        return any(issubclass(kind, UninitializedTensorMixin) for kind in set(map(_kind, self.tensors)))
 
 
 def parts(model: nn.Module) -> Parts:
@@ -134,8 +134,9 @@ def unchanged(found: Parts) -> Iterator[None]:
     modules = [*found.modules.values()]
     attributes = [m.__dict__.copy() for m in modules]
     held = [(c, c.copy()) for m in modules for c in _containers(m)]
-    dense = [] if found.is_lazy else [t for t in found.tensors if t.layout is torch.strided]
-    memories = [(t, t.detach(), t.data_ptr()) for t in dense]
+    dense = () if found.is_lazy else found.tensors
+    strided = torch.strided
+    memories = [(t, t.data, t.data_ptr()) for t in dense if t.layout is strided]
     training = [m for m in found.registered.values() if getattr(m, "training", False)]  # a frozen script has none
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does

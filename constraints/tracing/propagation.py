@@ -112,7 +112,7 @@ class Propagation:
     def _follow(self, index: int, step: RecordedOperation) -> None:
         """Give the results of a step their values."""
         operator, depends = step.operator, False
-        inputs = [self._read(handle, index) for handle in step.inputs]
+        inputs = self._read_each(step.inputs, index)
         op, operation = operator.op, operator.operation
         if not step.outputs:
             self._note_read(step, inputs)
@@ -124,6 +124,8 @@ class Propagation:
             inputs = [*inputs, self._returned((), index)]
         for value in inputs:
             flow = value.flow
+            if flow is _STILL:
+                continue
             depends = depends or flow.origin is not None
             if flow.poison and not operator.is_view and op != "copy":  # what is moved may yet be written over
                 self.reasons.update(dict.fromkeys(flow.poison.difference(self.reasons), op))
@@ -165,6 +167,18 @@ class Propagation:
         self._note_map(value)
         return value
 
+    def _read_each(self, handles: Sequence[Handle], index: int) -> list[Value]:
+        """The values of the tensors that a step reads."""
+        values = []
+        for handle in handles:
+            value = handle.value
+            if value is None or handle.memory is not None:
+                value = self._read(handle, index)
+            elif (storage := value.storage) is not None and storage.last < index:
+                storage.last = index
+            values.append(value)
+        return values
+
     def _read(self, handle: Handle, index: int) -> Value:
         """The value of a tensor that a step reads."""
         if handle.memory is not None and is_stale(handle):
@@ -202,17 +216,17 @@ class Propagation:
         if step.operator.hides:
             self._note_hidden(call, step)
         several: Sequence[tuple[Views, Flow]] | None = outcome if isinstance(outcome, list) else None
-        is_view = step.operator.is_view
-        for i, (handle, shape) in enumerate(zip(step.outputs, step.shapes, strict=True)):
-            is_auxiliary = i > 0 and several is None
-            if is_auxiliary and 0 in shape:
-                continue  # the statistics that a batch normalisation saves for training
+        is_view, targets, shapes = step.operator.is_view, step.targets, step.shapes
+        for i, handle in enumerate(step.outputs):
+            shape = shapes[i]
             if several is not None and i >= len(several):
                 break
+            if i and several is None and 0 in shape:
+                continue  # the statistics that a batch normalisation saves for training
             storage = self._storage_of(handle, step, call, i, shape)
             value = self._made(call, i, shape, several[i] if several is not None else outcome, storage)
             call.out = call.out or value
-            if handle.value is not None or (step.targets and _is_in(handle, step.targets)):
+            if handle.value is not None or (targets and _is_in(handle, targets)):
                 write(handle, value)
             else:
                 handle.value = value
@@ -256,6 +270,8 @@ class Propagation:
                 break
         if isinstance(outcome, list):
             return [(self._placed(call, views), flow) for views, flow in outcome]
+        if outcome[0] is call.inputs[0].views:
+            return outcome
         for view in outcome[0]:
             if view is not None and (view.unknown or view.blurred):
                 return self._placed(call, outcome[0]), outcome[1]
@@ -312,16 +328,16 @@ class Propagation:
 
     def _identify(self, call: Call, frame: Frame) -> None:
         """Tell which layer a call belongs to, and charge its parameters to the first call that uses them."""
-        place = frame.calls[call.op] = frame.calls.get(call.op, -1) + 1
-        call.key = (frame.path, call.op, place)
-        if not (frame.is_leaf and frame.path):
+        op, path, calls = call.op, frame.path, frame.calls
+        place = calls[op] = calls.get(op, -1) + 1
+        call.key = (path, op, place)
+        if not (frame.is_leaf and path):
             call.tags.add("functional")
         named = [v.params for v in call.inputs if v.params]
         if not named:
             return
         weights = named[0].union(*named[1:])
-        call.tags.add("weighted")
-        call.key = (call.op, weights)
+        call.key = (op, weights)
         if new := weights - self._charged:
             self._charged |= new
             call.params = sum([self.run.parameters[name].numel() for name in new])
@@ -357,23 +373,27 @@ class Propagation:
 
     def _made(self, call: Call, which: int, shape: Shape, result: Result, storage: Storage | None) -> Value:
         data, (views, flow) = call.inputs[0], result
-        is_same = views is data.views  # as norms and activations leave them
-        parts = call.parts.get(which) or (data.parts if is_same and flow is data.flow else ())
-        value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts)
-        if is_same and data.flow.map is data:
-            self._note_map(value, is_map=True)
-        elif not is_same:
+        parts = call.parts and call.parts.get(which)
+        if views is not data.views:
+            value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts or ())
             self._note_map(value)
+            return value
+        kept = flow is data.flow  # as norms and activations leave it
+        value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts or (data.parts if kept else ()))
+        if data.flow.map is data:
+            self._note_map(value, is_map=True)
         return value
 
     def _note_map(self, value: Value, is_map: bool = False) -> None:
         """Let a value that is a map, or of which nothing can be known, be the latest map on its way."""
         flow = value.flow
-        for view in () if is_map else value.views:
-            if view is not None and view.unknown:
-                flow = value.flow = flow._replace(poison=flow.poison.union([view.unknown]))
-                is_map = is_map or view.is_lost
-        if is_map or self._is_map(value.views):
+        if not is_map:
+            for view in value.views:
+                if view is not None and view.unknown:
+                    flow = value.flow = flow._replace(poison=flow.poison.union([view.unknown]))
+                    is_map = is_map or view.is_lost
+            is_map = is_map or self._is_map(value.views)
+        if is_map:
             heads = frozenset(h.inside() for h in flow.heads) if flow.heads else flow.heads
             origin, depthwise, path, _, context, _, whole, total, poison = flow
             value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison)
@@ -386,16 +406,19 @@ class Propagation:
                 view = views[i]
                 if view is None or len(view.digits) != 1 or view.other or view.swept or view.blurred:
                     break
-                digit = view.digits[0]
-                if digit.inner != 1 or digit.offset:
+                axis, inner, _, _, offset = view.digits[0]
+                if inner != 1 or offset:
                     break
-                axes.add(digit.axis)
+                axes.add(axis)
             if span and len(axes) == len(span):
                 return True
         return False
 
     def _appeared(self, handle: Handle, index: int) -> Value:
         """The value of a tensor that no recorded operation made."""
+        if handle.name is not None:  # a parameter or a buffer
+            params = frozenset((handle.name,)) if handle.name else _NO_PARAMS
+            return Value(handle.shape, self._nothing, _STILL, None, 0, params)
         if handle.source == MADE_OF_NUMBERS and self.read:
             value = self._returned(handle.shape, index)
             value.storage = self._store(index, handle, handle.shape)

@@ -228,7 +228,7 @@ class _Recorder(TorchDispatchMode):
         self.parameters: dict[str, torch.Tensor] = {}
         self.weights: dict[int, Handle] = {}
         """Identity of a parameter or buffer -> its handle, which it does not carry."""
-        self._registered: list[torch.Tensor] = []
+        self._registered_buffers: list[torch.Tensor] = []
         self._hidden = {path: modules[path] for path in hidden}
         self._register({path: module for path, module in modules.items() if path not in hidden})
         self._overwritten: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
@@ -489,13 +489,14 @@ class _Recorder(TorchDispatchMode):
 
     def _given(self, args: Sequence[Any], places: Iterable[int], found: list[Handle]) -> list[Any]:
         """The same of the arguments by place, of which only those at ``places`` can be or hold tensors."""
-        held, n, weights = list(args), len(args), self.weights
+        held, weights = list(args), self.weights
         for at in places:
-            if at >= n:
+            if at >= len(held):
                 break
             a = held[at]
-            if isinstance(a, torch.Tensor):
-                held[at] = handle = weights.get(id(a)) or self.handle(a)
+            handle = weights.get(id(a))
+            if handle is not None or isinstance(a, torch.Tensor):
+                held[at] = handle = handle or self.handle(a)
                 found.append(handle)
             elif a is not None:
                 held[at] = self._held((a,), found)[0]
@@ -531,7 +532,7 @@ class _Recorder(TorchDispatchMode):
     def _memories(self) -> Mapping[int, Sequence[torch.Tensor]]:
         """Parameters and buffers by their place in memory; needed only for a model that writes in place."""
         places: dict[int, list[torch.Tensor]] = {}
-        for tensor in self._registered:
+        for tensor in (*self.parameters.values(), *self._registered_buffers):
             places.setdefault(_memory(tensor), []).append(tensor)
         places.pop(0, None)  # a tensor on the meta device has no memory
         return places
@@ -560,25 +561,23 @@ class _Recorder(TorchDispatchMode):
         if any(any(_kind(kind)) for kind in kinds):
             whys = {path or type(module).__name__: _packed(module) for path, module in modules.items()}
             self.uncounted = {path: why for path, why in whys.items() if why}
+        weights = self.weights
         for path, module in modules.items():
             for name, parameter in module._parameters.items():
-                full = f"{path}.{name}" if path else name
-                if parameter is None or id(parameter) in self.weights:
+                if parameter is None or id(parameter) in weights:
                     continue
+                full = f"{path}.{name}" if path else name
                 if parameter.__class__ is not nn.Parameter and is_lazy(parameter):
                     self.uncounted[full] = "the forward pass has given it no shape"
                 else:
                     self.parameters[full] = parameter
-                    self._add(parameter, full)
+                    weights[id(parameter)] = self._new(parameter, tuple(parameter.shape), full)
             for buffer in module._buffers.values():
-                if buffer is None or id(buffer) in self.weights:
+                if buffer is None or id(buffer) in weights:
                     continue
                 if buffer.__class__ is torch.Tensor or not is_lazy(buffer):
-                    self._add(buffer, "")
-
-    def _add(self, tensor: torch.Tensor, name: str) -> None:
-        self._registered.append(tensor)
-        self.weights[id(tensor)] = self._new(tensor, tuple(tensor.shape), name)
+                    self._registered_buffers.append(buffer)
+                    weights[id(buffer)] = self._new(buffer, tuple(buffer.shape), "")
 
 
 _SET_DATA = torch.ops.aten._has_compatible_shallow_copy_type.default

@@ -79,10 +79,11 @@ def summarise(known: Propagation) -> Summary:
     unknown = _unknown(known, judged, field)
     depthwise = [c for c in convs if c.is_depthwise]
     dilated = distinct(c for c in calls if c.is_conv and c.is_dilated)  # some call of a layer is, be it not the first
+    sizes = [(p.numel(), p.requires_grad) for p in parameters]
     figures: dict[str, Any] = {
-        "params": sum(p.numel() for p in parameters),
-        "trainable_params": sum(p.numel() for p in parameters if p.requires_grad),
-        "macs": sum(c.macs for c in calls),
+        "params": sum([n for n, _ in sizes]),
+        "trainable_params": sum([n for n, is_trainable in sizes if is_trainable]),
+        "macs": sum([c.macs for c in calls]),
         "receptive_field": min(field) if field else None,
         "receptive_field_hw": field,
         "global_context": any(v.flow.context for v in values),
@@ -228,7 +229,8 @@ def _place(spatial: Sequence[View]) -> _Place:
 
 
 def _layer(call: Call, place: _Place) -> Layer:
-    return Layer(
+    layer = object.__new__(Layer)  # whose constructor sets field by field, past the lock of a frozen value
+    vars(layer).update(
         name=call.name_or_label,
         op=call.label,
         output=call.shape[1:],
@@ -242,6 +244,7 @@ def _layer(call: Call, place: _Place) -> Layer:
         dilation=call.dilation,
         groups=call.groups,
     )
+    return layer
 
 
 def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, str]) -> tuple[str, ...]:

@@ -96,22 +96,11 @@ class Storage:
     is_auxiliary: bool = False
 
 
-@dataclass(slots=True, eq=False)
 class Handle:
-    """One tensor of a run, also after it is freed; ``value`` and the fields after it change step by step."""
+    """One tensor of a run, also after it is freed; ``value`` and what is named after it change step by step."""
 
-    run: Recorder
-    """Whose run."""
-    shape: Shape
-    """What it was when it was first seen."""
-    itemsize: int
-    """Bytes of an element in a float32 forward pass."""
-    kind: str = "real"
-    """Of its elements: "real" (or complex), "integer" or "truth"."""
-    name: str | None = None
-    """Of a parameter; empty for a buffer, None for a tensor that is not registered."""
-    value: Value | None = None
-    memory: Memory | None = None
+    value: Value | None
+    memory: Memory | None
     """What it shares its memory with; None where nothing else does."""
     source: str = ""
     """Of a tensor that no recorded operation made and that is no constant either: what is known of it."""
@@ -125,6 +114,15 @@ class Handle:
     """The call that made the view, its rule, and which of its results this is."""
     bordered: Sequence[bool] = ()
     """Of a kernel that is no parameter itself: on which of its axes all that is at an end is zero."""
+
+    def __init__(self, run: Recorder, shape: Shape, itemsize: int, kind: str = "real", name: str | None = None) -> None:
+        """Begin with a tensor of ``run``, as it was when it was first seen.
+
+        ``itemsize`` is bytes of an element in a float32 forward pass; ``kind`` of its elements is "real" (or complex),
+        "integer" or "truth"; ``name`` is that of a parameter, empty for a buffer, None where it is not registered.
+        """
+        self.run, self.shape, self.itemsize, self.kind, self.name = run, shape, itemsize, kind, name
+        self.value = self.memory = None
 
     def __deepcopy__(self, memo: object) -> Handle:
         """A tensor that is copied is a tensor of its own."""
