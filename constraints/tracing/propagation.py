@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from constraints.receptive_field import Field
@@ -172,8 +171,10 @@ class Propagation:
         values = []
         for handle in handles:
             value = handle.value
-            if value is None or handle.memory is not None:
+            if handle.memory is not None:
                 value = self._read(handle, index)
+            elif value is None:
+                value = handle.value = self._appeared(handle, index)
             elif (storage := value.storage) is not None and storage.last < index:
                 storage.last = index
             values.append(value)
@@ -200,7 +201,7 @@ class Propagation:
             return
         base = self._read(handle.base, 0)
         call, operation, which = handle.made
-        again = replace(call, inputs=[base, *call.inputs[1:]], index=base.index, parts={}, tags=set(call.tags))
+        again = call.but(inputs=[base, *call.inputs[1:]], index=base.index, parts={}, tags=set(call.tags))
         if not base.depends:
             handle.value = Value(call.shape, self._nothing, _STILL, base.storage, base.index, base.params)
             return

@@ -487,19 +487,23 @@ class _Recorder(TorchDispatchMode):
         kind = "truth" if tensor.dtype is torch.bool else "real" if tensor.is_complex() else "integer"
         return Handle(self, shape, tensor.element_size(), kind, name)
 
-    def _given(self, args: Sequence[Any], places: Iterable[int], found: list[Handle]) -> list[Any]:
+    def _given(self, args: Sequence[Any], places: Sequence[int], found: list[Handle]) -> list[Any]:
         """The same of the arguments by place, of which only those at ``places`` can be or hold tensors."""
         held, weights = list(args), self.weights
+        if places and places[-1] >= len(held):
+            places = [at for at in places if at < len(held)]
         for at in places:
-            if at >= len(held):
-                break
             a = held[at]
+            if a is None:
+                continue
             handle = weights.get(id(a))
-            if handle is not None or isinstance(a, torch.Tensor):
-                held[at] = handle = handle or self.handle(a)
-                found.append(handle)
-            elif a is not None:
-                held[at] = self._held((a,), found)[0]
+            if handle is None:
+                if not isinstance(a, torch.Tensor):
+                    held[at] = self._held((a,), found)[0]
+                    continue
+                handle = self.handle(a)
+            held[at] = handle
+            found.append(handle)
         return held
 
     def _held(self, args: Iterable[Any], found: list[Handle]) -> list[Any]:

@@ -64,21 +64,22 @@ def summarise(known: Propagation) -> Summary:
         if value.storage is not None:
             value.storage.last = known.end
     calls = known.calls
-    convs = [c for c in distinct(calls) if c.is_conv]
+    all_convs = [c for c in calls if c.is_conv]
+    convs = distinct(all_convs)
     separable, ends = separable_pairs(calls)
     path = main_path(values, ends)
     by_strides = split(path)
     convs_per_stage = by_strides.convs_per_stage
     pools = [h for h in global_pools(values) if h.kind == "mean"]
     averages = distinct(h.call for h in pools)
-    maxima = distinct(c for c in calls if "max_pool" in c.tags)
+    maxima = distinct([c for c in calls if "max_pool" in c.tags])
     linear = linear_heads(values)
     judged = judged_map(values)
     spatial = _spatial(known, judged)
     field = _field(spatial)
     unknown = _unknown(known, judged, field)
     depthwise = [c for c in convs if c.is_depthwise]
-    dilated = distinct(c for c in calls if c.is_conv and c.is_dilated)  # some call of a layer is, be it not the first
+    dilated = distinct([c for c in all_convs if c.is_dilated])  # some call of a layer is, be it not the first
     sizes = [(p.numel(), p.requires_grad) for p in parameters]
     figures: dict[str, Any] = {
         "params": sum([n for n, _ in sizes]),

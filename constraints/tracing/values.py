@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from constraints.tracing.axes import Shape, View, joined
@@ -212,20 +212,9 @@ Results = list[Result]
 """The same for an operation with several results."""
 
 
-@dataclass(slots=True, eq=False)
 class Call:
     """One operation of the run: what it was called with, and what its rule found out."""
 
-    index: int
-    op: str
-    name: str
-    key: Key
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    names: Mapping[str, int]
-    """Place of each argument in the operation's schema."""
-    inputs: list[Value]
-    shape: Shape = ()
     label: str = ""
     params: int = 0
     macs: int = 0
@@ -236,11 +225,34 @@ class Call:
     is_transposed: bool = False
     is_depthwise: bool = False
     out: Value | None = None
-    tags: set[str] = field(default_factory=set)
     pairs: frozenset[Key] = frozenset()
     """The depthwise layers that this pointwise one makes separable."""
-    parts: dict[int, tuple[Part, ...]] = field(default_factory=dict)
-    """Result -> what it was put together of, where that was several tensors."""
+
+    def __init__(
+        self,
+        index: int,
+        op: str,
+        name: str,
+        key: Key,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        names: Mapping[str, int],
+        inputs: list[Value],
+        shape: Shape = (),
+    ) -> None:
+        """Begin with what was called; ``names`` gives the place of each argument in the operation's schema."""
+        self.index, self.op, self.name, self.key = index, op, name, key
+        self.args, self.kwargs, self.names = args, kwargs, names
+        self.inputs, self.shape = inputs, shape
+        self.tags: set[str] = set()
+        self.parts: dict[int, tuple[Part, ...]] = {}
+        """Result -> what it was put together of, where that was several tensors."""
+
+    def but(self, **changes: Any) -> Call:
+        """The same call with other values."""
+        other = object.__new__(Call)
+        vars(other).update(vars(self), **changes)
+        return other
 
     def arg(self, name: str, default: Any = None) -> Any:
         """The argument of that name in the operation's schema."""
@@ -269,16 +281,18 @@ class Call:
     @property
     def is_spatial(self) -> bool:
         """Whether its kernel is larger than 1 on some axis."""
-        return any(k > 1 for k in self.kernel)
+        return max(self.kernel, default=1) > 1
 
     @property
     def is_strided(self) -> bool:
         """Whether it makes its map smaller by a stride."""
-        return not self.is_transposed and any(s > 1 for s in self.stride)
+        return not self.is_transposed and max(self.stride, default=1) > 1
 
     @property
     def is_dilated(self) -> bool:
         """Whether its dilation exceeds 1 on an axis on which its kernel does."""
+        if max(self.dilation, default=1) == 1:
+            return False
         return any(d > 1 and k > 1 for d, k in zip(self.dilation, self.kernel, strict=True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 
@@ -30,8 +30,8 @@ from constraints.tracing.values import Call, Flow, Handle, Key, Path, Result, Va
 def described(call: Call) -> None:
     """Write down what kind of convolution a call is, and its multiplications."""
     data, weight = call.inputs[0], call.inputs[1]
-    n = len(weight.shape) - 2
     call.kernel = weight.shape[2:]
+    n = len(call.kernel)
     call.stride, call.dilation = _each(call.arg("stride", 1), n), _each(call.arg("dilation", 1), n)
     call.groups, call.is_transposed = call.arg("groups", 1), call.arg("transposed", False)
     call.is_depthwise = call.groups == data.shape[len(data.shape) - n - 1] > 1
@@ -81,16 +81,17 @@ def _masked(view: View | None, before: View | None, axes: Sequence[int]) -> View
 
 
 def _convolved(view: View | None, call: Call, shape: Shape, channel_axis: int, padding: Sequence[int]) -> View | None:
+    axes: Iterable[int] = range(channel_axis + 1, len(shape))
+    if view is not None and len(view.digits) == 1 and view.other is None:  # the plain case: a map along one axis
+        axes = (only,) if (only := view.digits[0].axis) in axes else ()
     if not call.is_depthwise:
         view = reduced(view, [channel_axis])
-    for i, kernel in enumerate(call.kernel):
-        axis = channel_axis + 1 + i
-        if view is None or (len(view.digits) == 1 and view.digits[0].axis != axis and view.other is None):
-            continue  # the plain case: a map along one other axis alone
+    for axis in axes:
+        i = axis - channel_axis - 1
         if call.is_transposed:
             view = _transposed(resampled_axis(view, axis, shape), axis, call, i, padding[i])
         else:
-            window = Window(kernel, call.stride[i], call.dilation[i], padding[i], call.shape[axis])
+            window = Window(call.kernel[i], call.stride[i], call.dilation[i], padding[i], call.shape[axis])
             view = windowed(view, axis, shape, window)
     return view
 
