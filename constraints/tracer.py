@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -58,7 +59,24 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     """
     with ready(model, input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples)
-    return _as_trace(summarise(propagated(run)), sample)
+    with _no_collection():
+        known = propagated(run)
+        summary = summarise(known)
+        known.forget()
+        del run, known
+    return _as_trace(summary, sample)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let Python's collector rest: it would search thousands of objects, of which none is garbage yet, over and over."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextmanager

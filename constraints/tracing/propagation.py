@@ -68,6 +68,8 @@ class Propagation:
         self.read_by = ""
         """Where that was first."""
         self.storages: list[Storage] = []
+        self._maps: list[Value] = []
+        """Those that are the latest map on their own way."""
         self.end = len(run.steps)
         self.spans = _spans([h.shape for h in run.inputs], flat)
         """For each input the indices of its spatial axes among all of them."""
@@ -80,6 +82,16 @@ class Propagation:
             else:
                 self._enter_new(index, step)
         self.outputs = [self._read(h, 0) for h in run.outputs]
+
+    def forget(self) -> None:
+        """Take apart what refers to itself, so that it is freed at once and the collector has nothing to search."""
+        for call in self.calls:
+            call.out = None
+        for value in self._maps:
+            value.flow = _STILL
+        for step in self.run.steps:
+            for handle in step.inputs:
+                handle.memory = None
 
     def _enter(self, handle: Handle, span: range) -> Value:
         views = list(self._nothing)
@@ -398,6 +410,7 @@ class Propagation:
             heads = frozenset(h.inside() for h in flow.heads) if flow.heads else flow.heads
             origin, depthwise, path, _, context, _, whole, total, poison = flow
             value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison)
+            self._maps.append(value)
 
     def _is_map(self, views: Views) -> bool:
         """Whether every spatial axis of some input has a tensor axis of its own."""

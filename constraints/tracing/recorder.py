@@ -187,7 +187,7 @@ def _named(forward: Callable[..., Any], path: str, is_leaf: bool, recorder: _Rec
     def named(*args: Any, **kwargs: Any) -> Any:
         stack = here.stack
         if not stack:  # in a thread that was running before
-            return recorder.follow(named)(*args, **kwargs)
+            return recorder.follow(_named(forward, path, is_leaf, recorder))(*args, **kwargs)
         stack.append(Frame(path, is_leaf))
         try:
             return forward(*args, **kwargs)
@@ -207,6 +207,21 @@ class _Here(threading.local):
         self.is_copying = False
 
 
+class _Copies:
+    """What the handles of a run know of it: who notes copies, until it is over."""
+
+    def __init__(self, recorder: _Recorder) -> None:
+        self._recorder: _Recorder | None = recorder
+
+    def copied(self, handle: Handle) -> Handle | None:
+        """The handle of a deep copy; None after the run."""
+        return self._recorder.copied(handle) if self._recorder else None
+
+    def end(self) -> None:
+        """Let go of the recorder, so that a run is freed as soon as nobody needs it."""
+        self._recorder = None
+
+
 class _Recorder(TorchDispatchMode):
     """Writes down every operation; each tensor carries its handle, so that no memory is held."""
 
@@ -220,6 +235,7 @@ class _Recorder(TorchDispatchMode):
     def __init__(self, modules: Mapping[str, nn.Module], has_autograd: bool, hidden: Collection[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.steps: list[RecordedOperation] = []
+        self._copies = _Copies(self)
         self.is_over = False
         self.has_autograd = has_autograd
         self.wants_gradients = False
@@ -299,7 +315,7 @@ class _Recorder(TorchDispatchMode):
 
     def copied(self, handle: Handle) -> Handle:
         """The handle of a deep copy."""
-        copy = Handle(self, handle.shape, handle.itemsize, handle.kind)
+        copy = Handle(self._copies, handle.shape, handle.itemsize, handle.kind)
         self._note(_CLONE, [handle], [copy], [handle.shape])
         return copy
 
@@ -455,7 +471,7 @@ class _Recorder(TorchDispatchMode):
         handle = self.weights.get(id(tensor))
         if handle is None:
             handle = tensor.__dict__.get(_HANDLE)
-            if handle is None or handle.run is not self:
+            if handle is None or handle.run is not self._copies:
                 self._outside.append(tensor)
                 handle = tensor.__dict__[_HANDLE] = self._new(tensor, tuple(tensor.shape))
                 self._trace_back(tensor, handle)
@@ -477,15 +493,15 @@ class _Recorder(TorchDispatchMode):
         """The handle of a result, which is a new one where no argument was written to."""
         held = tensor.__dict__
         handle: Handle | None = held.get(_HANDLE) or self.weights.get(id(tensor))
-        if handle is None or handle.run is not self:
+        if handle is None or handle.run is not self._copies:
             handle = held[_HANDLE] = self._new(tensor, shape)
         return handle
 
     def _new(self, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
         if tensor.dtype.is_floating_point:
-            return Handle(self, shape, _FLOAT32_BYTES, "real", name)
+            return Handle(self._copies, shape, _FLOAT32_BYTES, "real", name)
         kind = "truth" if tensor.dtype is torch.bool else "real" if tensor.is_complex() else "integer"
-        return Handle(self, shape, tensor.element_size(), kind, name)
+        return Handle(self._copies, shape, tensor.element_size(), kind, name)
 
     def _given(self, args: Sequence[Any], places: Sequence[int], found: list[Handle]) -> list[Any]:
         """The same of the arguments by place, of which only those at ``places`` can be or hold tensors."""
@@ -554,6 +570,7 @@ class _Recorder(TorchDispatchMode):
     def undo(self) -> None:
         """Write back what the run overwrote, and take the handles off tensors that live longer than it."""
         self.is_over = True
+        self._copies.end()
         with torch.no_grad():
             for tensor, before in chain.from_iterable(self._overwritten.values()):
                 tensor.copy_(before)

@@ -124,7 +124,7 @@ class Handle:
         self.run, self.shape, self.itemsize, self.kind, self.name = run, shape, itemsize, kind, name
         self.value = self.memory = None
 
-    def __deepcopy__(self, memo: object) -> Handle:
+    def __deepcopy__(self, memo: object) -> Handle | None:
         """A tensor that is copied is a tensor of its own."""
         return self.run.copied(self)
 
@@ -136,8 +136,8 @@ class Handle:
 class Recorder(Protocol):
     """What wrote a run down."""
 
-    def copied(self, handle: Handle) -> Handle:
-        """The handle of a deep copy."""
+    def copied(self, handle: Handle) -> Handle | None:
+        """The handle of a deep copy; None after the run."""
 
 
 class Memory:
