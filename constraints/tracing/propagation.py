@@ -228,27 +228,32 @@ class Propagation:
         outcome = self._outcome(call, operation)
         if step.operator.hides:
             self._note_hidden(call, step)
-        several: Sequence[tuple[Views, Flow]] | None = outcome if isinstance(outcome, list) else None
-        is_view, targets, shapes = step.operator.is_view, step.targets, step.shapes
-        for i, handle in enumerate(step.outputs):
-            shape = shapes[i]
-            if several is not None and i >= len(several):
-                break
-            if i and several is None and 0 in shape:
-                continue  # the statistics that a batch normalisation saves for training
-            storage = self._storage_of(handle, step, call, i, shape)
-            value = self._made(call, i, shape, several[i] if several is not None else outcome, storage)
-            call.out = call.out or value
-            if handle.value is not None or (targets and _is_in(handle, targets)):
-                write(handle, value)
-            else:
-                handle.value = value
-                if is_view:
-                    shared(step.inputs[0], handle, call, operation, i)
-        if not is_view and call.op != "clone":
+        if not isinstance(outcome, list):
+            self._give(call, step, operation, 0, outcome)
+            for i in range(1, len(step.outputs)):
+                if 0 not in step.shapes[i]:  # as the statistics that a batch normalisation saves for training
+                    self._give(call, step, operation, i, outcome)
+        else:
+            for i in range(min(len(step.outputs), len(outcome))):
+                self._give(call, step, operation, i, outcome[i])
+        if not step.operator.is_view and call.op != "clone":
             self.calls.append(call)
         if call.kernel:
             self._note_flat(call)
+
+    def _give(
+        self, call: Call, step: RecordedOperation, operation: Operation | None, which: int, result: Result
+    ) -> None:
+        """Give one of the results its value."""
+        handle, shape, targets = step.outputs[which], step.shapes[which], step.targets
+        value = self._made(call, which, shape, result, self._storage_of(handle, step, call, which, shape))
+        call.out = call.out or value
+        if handle.value is not None or (targets and _is_in(handle, targets)):
+            write(handle, value)
+            return
+        handle.value = value
+        if step.operator.is_view:
+            shared(step.inputs[0], handle, call, operation, which)
 
     def _note_flat(self, call: Call) -> None:
         """Find inputs without a channel axis: a spectrogram, or a waveform."""

@@ -256,10 +256,10 @@ class Call:
 
     def arg(self, name: str, default: Any = None) -> Any:
         """The argument of that name in the operation's schema."""
-        if name in self.kwargs:
-            return self.kwargs[name]
         at = self.names.get(name)
-        return self.args[at] if at is not None and at < len(self.args) else default
+        if at is not None and at < len(self.args):
+            return self.args[at]
+        return self.kwargs.get(name, default)
 
     @property
     def name_or_label(self) -> str:
@@ -314,10 +314,10 @@ def merge_flows(flows: list[Flow]) -> Flow:
     return Flow(
         origin=object(),
         path=_side_by_side(paths),
-        heads=frozenset().union(*(f.heads for f in flows)),
-        context=any(f.context for f in flows),
+        heads=frozenset().union(*[f.heads for f in flows]),
+        context=any([f.context for f in flows]),
         map=max(maps, key=lambda m: m.index, default=None),
-        poison=frozenset().union(*(f.poison for f in flows)),
+        poison=frozenset().union(*[f.poison for f in flows]),
     )
 
 

@@ -108,10 +108,10 @@ def _conv_flow(call: Call, data: Value, context: bool = False) -> Flow:
     if not call.is_transposed and call.groups == 1 and not call.is_spatial:
         call.pairs = flow.depthwise
     spatial, total, dilated = (path.spatial, path.total, path.dilated) if path else (0, 0, 0)
-    if not any(head.is_last and head.map is not None for head in flow.heads):  # after it comes the output, no stage
+    if not [h for h in flow.heads if h.is_last and h.map is not None]:  # after it comes the output, no stage
         path = Path(spatial + call.is_spatial, total + 1, call, path, dilated + call.is_dilated)
     depthwise = frozenset([call.key]) if call.is_depthwise else frozenset[Key]()
-    return Flow(object(), depthwise, path, flow.heads, flow.context or context, flow.map, poison=flow.poison)
+    return Flow(object(), depthwise, path, flow.heads, flow.context or context, flow.map, None, 0, flow.poison)
 
 
 def average_pool(call: Call) -> Result:
@@ -306,5 +306,6 @@ def _onto_pixels(field: Field, tap: int | None, step: int | None, window: Window
 
 
 def _each(value: int | Sequence[int], n: int) -> tuple[int, ...]:
-    several = (value,) if isinstance(value, int) else tuple(value)
-    return several * n if len(several) == 1 else several
+    if isinstance(value, int):
+        return (value,) * n
+    return tuple(value) * n if len(value) == 1 else tuple(value)
