@@ -12,7 +12,6 @@ from functools import cache, cached_property
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]  # not in its stub
@@ -191,13 +190,16 @@ def _refill(container: Any, before: Any) -> None:
 
 @contextmanager
 def _same_draws() -> Iterator[None]:
-    python, numpy, torches = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    python, torches = random.getstate(), torch.get_rng_state()
+    generator: Any = sys.modules.get("numpy.random")  # numpy imports it where it is first used
+    numpy = generator.get_state() if generator else None
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]  # torch leaves it untyped
     try:
         yield
     finally:
         random.setstate(python)
-        np.random.set_state(numpy)
+        if generator:
+            generator.set_state(numpy)
         torch.set_rng_state(torches)
         if devices:
             torch.cuda.set_rng_state_all(devices)
