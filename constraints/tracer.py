@@ -17,7 +17,8 @@ from constraints.model_state import Parts, copied, has_own_eval, parts, unchange
 from constraints.samples import Sample, made, taken
 from constraints.stages import Place
 from constraints.tracing.propagation import propagated
-from constraints.tracing.recorder import RecordedOperation, Run, WantsGradientsError, called, record
+from constraints.tracing.recorder import WantsGradientsError, called, record
+from constraints.tracing.run import RecordedOperation, Run
 from constraints.tracing.summary import Summary, summarise
 
 
@@ -69,7 +70,7 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Let Python's collector rest: it would search thousands of objects, of which none is garbage yet, over and over."""
+    """Let Python's collector rest: it would search thousands of objects, none of them garbage yet, over and over."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

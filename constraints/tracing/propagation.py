@@ -31,7 +31,8 @@ from constraints.tracing.values import (
 )
 
 if TYPE_CHECKING:
-    from constraints.tracing.recorder import Frame, Operator, RecordedOperation, Run
+    from constraints.tracing.overloads import Operator
+    from constraints.tracing.run import Frame, RecordedOperation, Run
 
 _COPY = OPERATIONS["add"]._replace(label="copy")
 """A copy takes each element as it is, and spreads over the shape of its target."""

@@ -228,7 +228,7 @@ class Call:
     pairs: frozenset[Key] = frozenset()
     """The depthwise layers that this pointwise one makes separable."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # one is made for every operation that runs
         self,
         index: int,
         op: str,
@@ -315,7 +315,7 @@ def merge_flows(flows: list[Flow]) -> Flow:
         origin=object(),
         path=_side_by_side(paths),
         heads=frozenset().union(*[f.heads for f in flows]),
-        context=any([f.context for f in flows]),
+        context=any(f.context for f in flows),
         map=max(maps, key=lambda m: m.index, default=None),
         poison=frozenset().union(*[f.poison for f in flows]),
     )
