@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View, unknown
+from constraints.tracing.charges import Charges
 from constraints.tracing.constants import filled
-from constraints.tracing.distribution import distribute
+from constraints.tracing.maps import Maps
 from constraints.tracing.memory import is_stale, rebuilt, shared, write
 from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
-from constraints.tracing.reshaping import cuts
+from constraints.tracing.outcomes import Outcomes
 from constraints.tracing.values import (
     FROM_NOWHERE,
     MADE_OF_NUMBERS,
@@ -25,14 +26,11 @@ from constraints.tracing.values import (
     Storage,
     Value,
     Views,
-    fresh,
-    join_views,
-    merge_flows,
 )
 
 if TYPE_CHECKING:
     from constraints.tracing.overloads import Operator
-    from constraints.tracing.run import Frame, RecordedOperation, Run
+    from constraints.tracing.run import RecordedOperation, Run
 
 _COPY = OPERATIONS["add"]._replace(label="copy")
 """A copy takes each element as it is, and spreads over the shape of its target."""
@@ -45,7 +43,6 @@ _TRUTHS = ("equal", "is_nonzero", "allclose", "is_same_size")
 _STILL = Flow()
 """What a weight or a constant inherits: nothing."""
 _NO_PARAMS: frozenset[str] = frozenset()
-_NOT_KNOWN = "what it does to the receptive field is not known"
 
 
 class Propagation:
@@ -54,14 +51,8 @@ class Propagation:
     def __init__(self, run: Run, flat: Collection[int] = ()) -> None:
         """Follow the steps of ``run`` in their order; the inputs of the numbers ``flat`` have no channel axis."""
         self.run = run
-        self.found_flat: set[int] = set()
-        """The inputs whose first windows slide over more axes than are behind a channel axis."""
         self.calls: list[Call] = []
         """The operations that depend on an input, views and copies aside."""
-        self.reasons: dict[str, str] = {}
-        """Why what an operation does is not known -> the operation."""
-        self.hidden: dict[str, str] = {}
-        """Why something may be hidden -> what: "products", "linear" (layers behind a global pool too) or "layers"."""
         self.read: list[Value] = []
         """What was read from tensors that depend on an input, as numbers or arrays."""
         self.decided: list[str] = []
@@ -69,13 +60,13 @@ class Propagation:
         self.read_by = ""
         """Where that was first."""
         self.storages: list[Storage] = []
-        self._maps: list[Value] = []
-        """Those that are the latest map on their own way."""
         self.end = len(run.steps)
-        self.spans = _spans([h.shape for h in run.inputs], flat)
+        self.maps = Maps([h.shape for h in run.inputs], flat)
+        self.spans = self.maps.spans
         """For each input the indices of its spatial axes among all of them."""
         self._nothing: Views = (None,) * sum(len(span) for span in self.spans)
-        self._charged: set[str] = set()
+        self.outcomes = Outcomes(len(self._nothing))
+        self._charges = Charges(run.parameters)
         self.inputs = [self._enter(handle, span) for handle, span in zip(run.inputs, self.spans, strict=True)]
         for index, step in enumerate(run.steps, 1):
             if step.inputs or step.returned:
@@ -88,8 +79,7 @@ class Propagation:
         """Take apart what refers to itself, so that it is freed at once and the collector has nothing to search."""
         for call in self.calls:
             call.out = None
-        for value in self._maps:
-            value.flow = _STILL
+        self.maps.forget()
         for step in self.run.steps:
             for handle in step.inputs:
                 handle.memory = None
@@ -100,7 +90,7 @@ class Propagation:
         for axis, at in enumerate(span, first):
             views[at] = View(Field(), (Digit(axis, 1, handle.shape[axis], 1),), extent=handle.shape[axis])
         value = Value(handle.shape, tuple(views), Flow(origin=object()), self._store(0, handle, handle.shape))
-        self._note_map(value)
+        self.maps.note(value)
         handle.value = value
         return value
 
@@ -140,7 +130,8 @@ class Propagation:
                 continue
             depends = depends or flow.origin is not None
             if flow.poison and not operator.is_view and op != "copy":  # what is moved may yet be written over
-                self.reasons.update(dict.fromkeys(flow.poison.difference(self.reasons), op))
+                reasons = self.outcomes.reasons
+                reasons.update(dict.fromkeys(flow.poison.difference(reasons), op))
         call = Call(index, op, step.frame.path, (), step.args, step.kwargs, operator.names, inputs, step.shapes[0])
         if depends:
             self._settle(call, step, operation)
@@ -174,9 +165,9 @@ class Propagation:
     def _returned(self, shape: Shape, index: int) -> Value:
         """The value of what was made of numbers that were read before."""
         place = f" in {self.read_by}" if self.read_by else ""
-        views, flow = self._of_anything(self.read, f"values that were read from a tensor{place} and came back")
+        views, flow = self.outcomes.of_anything(self.read, f"values that were read from a tensor{place} and came back")
         value = Value(shape, views, flow, None, index)
-        self._note_map(value)
+        self.maps.note(value)
         return value
 
     def _read_each(self, handles: Sequence[Handle], index: int) -> list[Value]:
@@ -209,7 +200,7 @@ class Propagation:
         handle.version = memory.version
         if handle.base is None or handle.made is None:
             value = rebuilt(memory)
-            self._note_map(value)
+            self.maps.note(value)
             handle.value = value
             return
         base = self._read(handle.base, 0)
@@ -218,17 +209,17 @@ class Propagation:
         if not base.depends:
             handle.value = Value(call.shape, self._nothing, _STILL, base.storage, base.index, base.params)
             return
-        outcome = self._outcome(again, operation)
+        outcome = self.outcomes.of(again, operation)
         result = outcome[which] if isinstance(outcome, list) else outcome
         shape = handle.value.shape if handle.value else handle.shape
         handle.value = self._made(again, which, shape, result, base.storage)
 
     def _settle(self, call: Call, step: RecordedOperation, operation: Operation | None) -> None:
         """Values that depend on an input."""
-        self._identify(call, step.frame)
-        outcome = self._outcome(call, operation)
+        self._charges.identify(call, step.frame)
+        outcome = self.outcomes.of(call, operation)
         if step.operator.hides:
-            self._note_hidden(call, step)
+            self.outcomes.note_hidden(call, step)
         if not isinstance(outcome, list):
             self._give(call, step, operation, 0, outcome)
             for i in range(1, len(step.outputs)):
@@ -240,7 +231,7 @@ class Propagation:
         if not step.operator.is_view and call.op != "clone":
             self.calls.append(call)
         if call.kernel:
-            self._note_flat(call)
+            self.maps.note_flat(call)
 
     def _give(
         self, call: Call, step: RecordedOperation, operation: Operation | None, which: int, result: Result
@@ -256,16 +247,6 @@ class Propagation:
         if step.operator.is_view:
             shared(step.inputs[0], handle, call, operation, which)
 
-    def _note_flat(self, call: Call) -> None:
-        """Find inputs without a channel axis: a spectrogram, or a waveform."""
-        data, n = call.inputs[0], len(call.kernel)
-        if data.flow.path is not None or data.flow.heads:
-            return
-        for i, span in enumerate(self.spans):
-            is_its_own = len(self.spans) == 1 and (not span or any(data.views[at] for at in span))
-            if is_its_own and len(span) < n <= len(self.inputs[i].shape) - 1:
-                self.found_flat.add(i)
-
     def _storage_of(self, handle: Handle, step: RecordedOperation, call: Call, which: int, shape: Shape) -> Storage:
         """The memory of a result: that of what it was written to or is a view of, or new."""
         targets, is_view = step.targets, step.operator.is_view
@@ -277,90 +258,6 @@ class Propagation:
         storage.is_auxiliary = which > 0 and not is_view and not targets
         return storage
 
-    def _outcome(self, call: Call, operation: Operation | None) -> Any:
-        """What the rule says; what it cannot tell is noted with its reason."""
-        if operation is None:
-            return self._not_known(call)
-        call.label = operation.label
-        outcome = operation.rule(call)
-        for value in call.inputs:
-            if value.parts or value.flow.poison:
-                outcome = self._with_inputs(call, operation, outcome)
-                break
-        if isinstance(outcome, list):
-            return [(self._placed(call, views), flow) for views, flow in outcome]
-        if outcome[0] is call.inputs[0].views:
-            return outcome
-        for view in outcome[0]:
-            if view is not None and (view.unknown or view.blurred):
-                return self._placed(call, outcome[0]), outcome[1]
-        return outcome
-
-    def _with_inputs(self, call: Call, operation: Operation, outcome: Any) -> Any:
-        """What the rule says, with the parts that inputs were put together of, and with what is not known of them."""
-        if operation.apart is not None and any(v.parts and outcome[0] is not call.inputs[0].views for v in call.inputs):
-            distribute(call, operation)
-        for value in call.inputs:
-            if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # a slice sees its own parts alone
-                return [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
-        return outcome
-
-    def _placed(self, call: Call, views: Views) -> Views:
-        """The views, where something became unknown here with the operation and its place in the reason."""
-        for i, view in enumerate(views):
-            if view is None or not (view.unknown or view.blurred):
-                continue
-            known = {why for v in call.inputs if (u := v.views[i]) is not None for why in (u.unknown, u.blurred)}
-            if view.unknown and view.unknown not in known:
-                why = f"{call.name_and_label}: {view.unknown}"
-                self.reasons.setdefault(why, call.op)
-                views = (*views[:i], view._replace(unknown=why), *views[i + 1 :])
-            elif view.blurred and view.blurred not in known:
-                why = f"{call.name_and_label}: {view.blurred}"
-                views = (*views[:i], view._replace(blurred=why), *views[i + 1 :])
-        return views
-
-    def _not_known(self, call: Call) -> tuple[Views, Flow]:
-        """Anything may come of anything; but what sees the same wherever it is still sees no more than that."""
-        call.label = call.op.lstrip("_")
-        reason = f"{call.name_and_label}: {_NOT_KNOWN}"
-        self.reasons.setdefault(reason, call.op)
-        if "max_pool" in call.op:
-            call.tags.add("max_pool")
-        return self._of_anything([v for v in call.inputs if v.depends], reason)
-
-    def _note_hidden(self, call: Call, step: RecordedOperation) -> None:
-        """An operation that is not known may multiply its operands: those of the kind of number that it gives."""
-        reason = f"{call.name_and_label}: how many multiplications it takes is not known"
-        if not step.operator.is_of_torch:
-            self.hidden[reason] = "layers"
-            return
-        kinds = {h.kind for h in step.outputs} - {"truth"}
-        if any(h.kind in kinds for h in step.inputs):
-            behind = any(v.flow.heads for v in call.inputs)
-            self.hidden.setdefault(reason, "linear" if behind else "products")
-
-    def _of_anything(self, data: Sequence[Value], reason: str) -> tuple[Views, Flow]:
-        flow = merge_flows([v.flow for v in data])
-        views = tuple(_mixed([v for value in data if (v := value.views[i])], reason) for i in range(len(self._nothing)))
-        return views, fresh(flow)
-
-    def _identify(self, call: Call, frame: Frame) -> None:
-        """Tell which layer a call belongs to, and charge its parameters to the first call that uses them."""
-        op, path, calls = call.op, frame.path, frame.calls
-        place = calls[op] = calls.get(op, -1) + 1
-        call.key = (path, op, place)
-        if not (frame.is_leaf and path):
-            call.tags.add("functional")
-        named = [v.params for v in call.inputs if v.params]
-        if not named:
-            return
-        weights = named[0].union(*named[1:])
-        call.key = (op, weights)
-        if new := weights - self._charged:
-            self._charged |= new
-            call.params = sum([self.run.parameters[name].numel() for name in new])
-
     def _settle_constant(self, call: Call, step: RecordedOperation) -> None:
         """Values that depend on no input: made from parameters only (weights), or new."""
         operator = step.operator
@@ -368,7 +265,7 @@ class Propagation:
         params = _NO_PARAMS.union(*(v.params for v in call.inputs))
         is_weight = not is_new and all(v.storage is None for v in call.inputs)
         if not is_weight and operator.operation is not None and operator.operation.cost is not None:
-            self._identify(call, step.frame)  # a state of zeros, say, that is multiplied all the same
+            self._charges.identify(call, step.frame)  # a state of zeros, say, that is multiplied all the same
             call.label = operator.operation.label
             operator.operation.cost(call)
             self.calls.append(call)
@@ -395,44 +292,13 @@ class Propagation:
         parts = call.parts and call.parts.get(which)
         if views is not data.views:
             value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts or ())
-            self._note_map(value)
+            self.maps.note(value)
             return value
         kept = flow is data.flow  # as norms and activations leave it
         value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts or (data.parts if kept else ()))
         if data.flow.map is data:
-            self._note_map(value, is_map=True)
+            self.maps.note(value, is_map=True)
         return value
-
-    def _note_map(self, value: Value, is_map: bool = False) -> None:
-        """Let a value that is a map, or of which nothing can be known, be the latest map on its way."""
-        flow = value.flow
-        if not is_map:
-            for view in value.views:
-                if view is not None and view.unknown:
-                    flow = value.flow = flow._replace(poison=flow.poison.union([view.unknown]))
-                    is_map = is_map or view.is_lost
-            is_map = is_map or self._is_map(value.views)
-        if is_map:
-            heads = frozenset(h.inside() for h in flow.heads) if flow.heads else flow.heads
-            origin, depthwise, path, _, context, _, whole, total, poison = flow
-            value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison)
-            self._maps.append(value)
-
-    def _is_map(self, views: Views) -> bool:
-        """Whether every spatial axis of some input has a tensor axis of its own."""
-        for span in self.spans:
-            axes = set()
-            for i in span:
-                view = views[i]
-                if view is None or len(view.digits) != 1 or view.other or view.swept or view.blurred:
-                    break
-                axis, inner, _, _, offset = view.digits[0]
-                if inner != 1 or offset:
-                    break
-                axes.add(axis)
-            if span and len(axes) == len(span):
-                return True
-        return False
 
     def _appeared(self, handle: Handle, index: int) -> Value:
         """The value of a tensor that no recorded operation made."""
@@ -445,7 +311,7 @@ class Propagation:
             return value
         if handle.source == FROM_NOWHERE:
             why = f"{FROM_NOWHERE}: it may come from another thread, or from code that torch does not see"
-            self.hidden[why] = "layers"
+            self.outcomes.hidden[why] = "layers"
             flow = Flow(origin=object(), poison=frozenset([why]))
             return Value(
                 handle.shape, (unknown(why),) * len(self._nothing), flow, self._store(index, handle, handle.shape)
@@ -465,13 +331,13 @@ class Propagation:
 def propagated(run: Run) -> Propagation:
     """What is known after all steps of a run, be its inputs maps with a channel axis or without."""
     known = Propagation(run)
-    if not known.found_flat:
+    if not known.maps.found_flat:
         return known
     handles = {id(h): h for step in run.steps for h in (*step.inputs, *step.outputs)}
     for handle in (*handles.values(), *run.inputs, *run.outputs, *run.weights):
         handle.value = handle.memory = handle.base = handle.made = None
         handle.version = 0
-    return Propagation(run, known.found_flat)
+    return Propagation(run, known.maps.found_flat)
 
 
 def _is_in(handle: Handle, several: Sequence[Handle]) -> bool:
@@ -483,35 +349,3 @@ def _read_by_constant(operator: Operator, inputs: list[Value]) -> list[Value]:
     if operator.op in _OF_VALUES:
         return inputs[1:] if operator.writes or operator.op == "fill" else inputs
     return []
-
-
-def _mixed(views: Sequence[View], reason: str) -> View | None:
-    """What a function of any kind sees along an axis of which it reads tensors."""
-    if not views:
-        return None
-    lost = next((v.unknown for v in views if v.unknown), "")
-    if lost or any(v.digits for v in views):
-        return unknown(lost or reason)
-    result = join_views([(v,) for v in views])[0]
-    return result._replace(pooled="mixed") if result and result.pooled else result
-
-
-def _spread(call: Call, outcome: tuple[Views, Flow]) -> tuple[Views, Flow]:
-    """What is not known of an operand is not known of the result; no rule may lose it."""
-    views, flow = outcome
-    for i, view in enumerate(views):
-        whys = [u.unknown for v in call.inputs if (u := v.views[i]) is not None and u.unknown and not u.pooled]
-        if whys and not (view is not None and view.unknown):
-            views = (*views[:i], unknown(whys[0]), *views[i + 1 :])
-    return views, flow
-
-
-def _spans(shapes: Sequence[Shape], flat: Collection[int]) -> list[range]:
-    spans, at = [], 0
-    is_spread = any(max(shape[2:], default=1) > 1 for shape in shapes)
-    for i, shape in enumerate(shapes):
-        is_point = is_spread and max(shape[2:], default=1) == 1 and i not in flat  # a scale beside an image, say
-        n = 0 if is_point else max(len(shape) - (1 if i in flat else 2), 0)
-        spans.append(range(at, at + n))
-        at += n
-    return spans

@@ -182,7 +182,7 @@ def _unknown(known: Propagation, judged: Value | None, field: tuple[int, ...] | 
     if field is None:
         of_map = _OF_THE_MAP if any(v.is_lost or v.blurred for v in lost) else _OF_THE_FIELD
         reasons.update(dict.fromkeys(of_map, "; ".join(sorted({v.unknown or v.blurred for v in lost})) or _NO_MAP))
-    for reason, hidden in known.hidden.items():
+    for reason, hidden in known.outcomes.hidden.items():
         for name in _HIDDEN[hidden]:
             reasons.setdefault(name, reason)
     if known.run.uncounted:
@@ -259,9 +259,9 @@ def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, st
 
 def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
     """What operations left unknown, and what was only handed on to an output; a second one of a place adds nothing."""
-    named = {reason.split(": ")[0] for reason in known.reasons}
+    named = {reason.split(": ")[0] for reason in known.outcomes.reasons}
     handed_on = (reason for reason in unknown.values() if reason.split(": ")[0] not in named)
-    return list(dict.fromkeys([*known.reasons, *handed_on]))
+    return list(dict.fromkeys([*known.outcomes.reasons, *handed_on]))
 
 
 def _decision(path: str) -> str:

@@ -90,7 +90,7 @@ def test_a_tensor_that_takes_only_a_shape_depends_on_nothing() -> None:
 def test_what_is_not_known_is_named_once_and_spoils_only_what_comes_of_it() -> None:
     found = known(lambda m, x: (torch.cumsum(torch.cumsum(x, 2), 2), m.a(x)), a=CONV)
     reason = "cumsum: what it does to the receptive field is not known"
-    assert found.reasons == {reason: "cumsum"}
+    assert found.outcomes.reasons == {reason: "cumsum"}
     first, second = found.outputs
     assert all(view is not None and view.unknown == reason for view in first.views)
     assert first.flow.poison == {reason}
