@@ -60,6 +60,8 @@ class Propagation:
         self.read_by = ""
         """Where that was first."""
         self.storages: list[Storage] = []
+        self._viewed: list[Handle] = []
+        """The tensors of which there are views."""
         self.end = len(run.steps)
         self.maps = Maps([h.shape for h in run.inputs], flat)
         self.spans = self.maps.spans
@@ -80,9 +82,8 @@ class Propagation:
         for call in self.calls:
             call.out = None
         self.maps.forget()
-        for step in self.run.steps:
-            for handle in step.inputs:
-                handle.memory = None
+        for handle in self._viewed:
+            handle.memory = None
 
     def _enter(self, handle: Handle, span: range) -> Value:
         views = list(self._nothing)
@@ -245,7 +246,11 @@ class Propagation:
             return
         handle.value = value
         if step.operator.is_view:
-            shared(step.inputs[0], handle, call, operation, which)
+            self._share(step.inputs[0], handle, call, operation, which)
+
+    def _share(self, base: Handle, view: Handle, call: Call, operation: Operation | None, which: int) -> None:
+        self._viewed.append(base)
+        shared(base, view, call, operation, which)
 
     def _storage_of(self, handle: Handle, step: RecordedOperation, call: Call, which: int, shape: Shape) -> Storage:
         """The memory of a result: that of what it was written to or is a view of, or new."""
@@ -285,7 +290,7 @@ class Propagation:
             else:
                 handle.value = value
                 if operator.is_view and step.inputs:
-                    shared(step.inputs[0], handle, call, operator.operation, i)
+                    self._share(step.inputs[0], handle, call, operator.operation, i)
 
     def _made(self, call: Call, which: int, shape: Shape, result: Result, storage: Storage | None) -> Value:
         data, (views, flow) = call.inputs[0], result

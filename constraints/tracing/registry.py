@@ -45,8 +45,10 @@ class Registry:
         registered = {path: module for path, module in modules.items() if path not in self._hidden}
         self._note_packed(registered)
         for path, module in registered.items():
-            self._add_parameters(path, module._parameters)
-            self._add_buffers(module._buffers.values())
+            if module._parameters:
+                self._add_parameters(path, module._parameters)
+            if module._buffers:
+                self._add_buffers(module._buffers.values())
 
     def _note_packed(self, modules: Mapping[str, nn.Module]) -> None:
         kinds: set[Any] = {type(m) for m in modules.values()}

@@ -139,10 +139,10 @@ def peak_bytes(storages: Iterable[Storage], end: int) -> int:
     """
     change = [0] * (end + 2)
     for s in storages:
-        if s.is_auxiliary and s.last == s.born:
-            continue
-        change[s.born] += s.size_bytes
-        change[s.last + 1] -= s.size_bytes
+        size, born, last = s.size_bytes, s.born, s.last
+        if last != born or not s.is_auxiliary:
+            change[born] += size
+            change[last + 1] -= size
     return max(accumulate(change))
 
 
