@@ -133,9 +133,9 @@ def unchanged(found: Parts) -> Iterator[None]:
     modules = [*found.modules.values()]
     attributes = [m.__dict__.copy() for m in modules]
     held = [(c, c.copy()) for m in modules for c in _containers(m)]
-    dense = () if found.is_lazy else found.tensors
     strided = torch.strided
-    memories = [(t, t.data, t.data_ptr()) for t in dense if t.layout is strided]
+    dense = [] if found.is_lazy else [t for t in found.tensors if t.layout is strided]
+    contents, places = [t.data for t in dense], [t.data_ptr() for t in dense]
     training = [m for m in found.registered.values() if getattr(m, "training", False)]  # a frozen script has none
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
@@ -147,7 +147,7 @@ def unchanged(found: Parts) -> Iterator[None]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         _restore(modules, attributes, held)
-        for tensor, before, place in memories:
+        for tensor, before, place in zip(dense, contents, places, strict=True):
             if tensor.data_ptr() != place or tensor.shape != before.shape:
                 tensor.data = before
         for m in training:

@@ -40,6 +40,7 @@ _TWO_CHANNEL_AXES = 2
 _IS_TRAINING = 5
 """The place of the argument that makes a batch normalisation write to its running statistics."""
 _NO_KWARGS: Mapping[str, Any] = {}
+_OVERLOAD = torch._ops.OpOverload
 
 
 class WantsGradientsError(Exception):
@@ -220,7 +221,7 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run the operation and write it down."""
-        if func.__class__ is not torch._ops.OpOverload and is_higher_order(func):
+        if func.__class__ is not _OVERLOAD and is_higher_order(func):
             return run_in_parts(func, args, kwargs or {}, self)
         operator = looked_up(func)
         if types and any(t.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for t in types):

@@ -121,8 +121,13 @@ class Handle:
         ``itemsize`` is bytes of an element in a float32 forward pass; ``kind`` of its elements is "real" (or complex),
         "integer" or "truth"; ``name`` is that of a parameter, empty for a buffer, None where it is not registered.
         """
-        self.run, self.shape, self.itemsize, self.kind, self.name = run, shape, itemsize, kind, name
-        self.value = self.memory = None
+        self.run = run
+        self.shape = shape
+        self.itemsize = itemsize
+        self.kind = kind
+        self.name = name
+        self.value = None
+        self.memory = None
 
     def __deepcopy__(self, memo: object) -> Handle | None:
         """A tensor that is copied is a tensor of its own."""
@@ -241,9 +246,15 @@ class Call:
         shape: Shape = (),
     ) -> None:
         """Begin with what was called; ``names`` gives the place of each argument in the operation's schema."""
-        self.index, self.op, self.name, self.key = index, op, name, key
-        self.args, self.kwargs, self.names = args, kwargs, names
-        self.inputs, self.shape = inputs, shape
+        self.index = index
+        self.op = op
+        self.name = name
+        self.key = key
+        self.args = args
+        self.kwargs = kwargs
+        self.names = names
+        self.inputs = inputs
+        self.shape = shape
         self.tags: set[str] = set()
         self.parts: dict[int, tuple[Part, ...]] = {}
         """Result -> what it was put together of, where that was several tensors."""
