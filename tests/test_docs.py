@@ -111,6 +111,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(describe, "OWN_DRAWS", 40)
         first = ["launch", "--space", "tiny", "--trials", "4", "--epochs", "1", "--require", "params < 200k"]
         assert search.run([*first, "--write-config", "search.toml"]) == 0
+        old = optuna.create_study(storage=open_storage("runs/journal.log", write=True), study_name="old")
+        old.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": "d"}})
         yield folder
 
 
