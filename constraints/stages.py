@@ -45,9 +45,10 @@ class Split:
     @property
     def convs_per_stage(self) -> tuple[int, ...]:
         """Convolutions of each stage; spatial ones after the last end make a stage more, 1x1 ones alone do not."""
-        after = self.ends[-1] + 1 if self.ends else 0
+        ends = self.ends
+        after = ends[-1] + 1 if ends else 0
         tail = any(place.is_spatial for place in self.path[after:])
-        bounds = [0, *(end + 1 for end in self.ends), *([len(self.path)] if tail else [])]
+        bounds = [0, *(end + 1 for end in ends), *([len(self.path)] if tail else [])]
         return tuple(sum(place.counts for place in self.path[a:b]) for a, b in pairwise(bounds))
 
     def reasons(self) -> dict[str, str]:
@@ -121,6 +122,8 @@ def split(path: Sequence[Place], constraints: Iterable[Constraint] = ()) -> Spli
     stand-ins, of these the one with the earliest.
     """
     rules = StageRules(constraints)
+    if not rules.rules:
+        return Split(path=tuple(path))
     best: dict[State, tuple[int, tuple[int, ...]]] = {rules.start: (0, ())}
     for i, place in enumerate(path):
         following: dict[State, tuple[int, tuple[int, ...]]] = {}
