@@ -17,7 +17,7 @@ from nas.pareto import front as front_of
 from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
 from nas.results.trial_summary import Seen
 from nas.search.stored import TrialState
-from nas.search.study import DATA, MALFORMED, REJECTED, TARGET, Described, foreign, shared
+from nas.search.study import CURVE, DATA, MALFORMED, REJECTED, TARGET, Described, foreign, shared
 from nas.space.attributes import ARCHITECTURE
 
 _DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs", "meets_target", "pareto"}
@@ -94,9 +94,8 @@ def leaderboard(
     _known("metric", [rule.metric for rule in rules], METRICS)
     if top is not None and top < 0:
         raise UnusableInputError(f"top is out of range: {top}: give how many rows, 0 or more")
-    rows = _rows(study, storage)
+    weighed, rows = costs(study), _rows(study, storage)
     shown = [row for row in rows if row.state in wanted and all(_holds(rule, row) for rule in rules)]
-    weighed = costs(study)
     best = {row.trial for row in front(shown, weighed)}
     chosen = [row for row in shown if row.trial in best] if pareto else shown
     ranked = sorted(chosen, key=lambda row: _order(row, sort))[:top]
@@ -125,9 +124,21 @@ def _rows(study: Study, storage: str | None) -> list[Row]:
                 rows.append(row_of(trial, study.user_attrs, source))
             except MALFORMED:
                 raise foreign(study, f"trial {trial.number} does not hold what a candidate's does") from None
+        if _has_lost(trial) and shared(study):
+            raise UnusableInputError(
+                f"study {study.study_name!r} has lost lines: trial {trial.number} has an end or epochs without what is "
+                "written before them: restore the storage from a copy"
+            )
     if not rows and any(trial.state == TrialState.COMPLETE for trial in trials) and not shared(study):
         raise foreign(study, "none of its trials is a network")
     return rows
+
+
+def _has_lost(trial: Seen) -> bool:
+    """Whether an epoch is stored without its curve, or an end without the network, which are written before them."""
+    attrs, curve = trial.user_attrs, trial.user_attrs.get(CURVE)
+    is_short = curve is not None and len(curve) < max(trial.intermediate_values, default=0)
+    return is_short or (trial.state == TrialState.COMPLETE and (ARCHITECTURE not in attrs or not curve))
 
 
 def _target(study: Study) -> float | None:
