@@ -33,6 +33,8 @@ class Edit:
     """What is there -> what takes its place: a module; for the model itself, its forward method."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the call that makes the layer, with their new values, where that is all that changes."""
+    rewrite: Callable[[Any, str, str], str] | None = None
+    """(layer, ``nn.`` as it is imported, the call that makes it) -> the expression in its place, where there is one."""
 
 
 Change = tuple[Edit, ...]
@@ -168,7 +170,11 @@ def separate(site: Site) -> Iterator[Edit]:
 
     kernel = "x".join(map(str, conv.kernel_size))
     text = f"splitting {{}} into a depthwise {kernel} and a 1x1 convolution"
-    yield Edit(layer=site.name, text=text, size=saved, make=make)
+
+    def rewrite(conv: ConvNd, nn_: str, call: str) -> str:
+        return f"{nn_}Sequential({', '.join(_source(layer, nn_) for layer in make(conv).children())})"
+
+    yield Edit(layer=site.name, text=text, size=saved, make=make, rewrite=rewrite)
 
 
 def follow_pointwise(site: Site) -> Iterator[Edit]:
@@ -179,8 +185,11 @@ def follow_pointwise(site: Site) -> Iterator[Edit]:
         def make(conv: ConvNd) -> nn.Module:
             return nn.Sequential(conv, _pointwise(conv, conv.out_channels, conv.out_channels, False))
 
-        size = conv.out_channels**2
-        yield Edit(layer=site.name, text="a 1x1 convolution right after {}", size=size, make=make)
+        def rewrite(conv: ConvNd, nn_: str, call: str) -> str:
+            return f"{nn_}Sequential({call}, {_source(list(make(conv).children())[1], nn_)})"
+
+        text, size = "a 1x1 convolution right after {}", conv.out_channels**2
+        yield Edit(layer=site.name, text=text, size=size, make=make, rewrite=rewrite)
 
 
 def group(site: Site) -> Iterator[Edit]:
@@ -208,7 +217,13 @@ def insert(site: Site, count: int = 1, *, before: bool = False) -> Iterator[Edit
     kernel = "x".join("3" * len(site.conv.kernel_size))
     number = f"one more {kernel} convolution" if count == 1 else f"{count} more {kernel} convolutions"
     text = f"{number}, with batch norm and ReLU between, {'before' if before else 'after'} {{}}"
-    yield Edit(layer=site.name, text=text, size=9.0 * count * channels**2, make=make)
+
+    def rewrite(conv: ConvNd, nn_: str, call: str) -> str:
+        made = [call if layer is conv else _source(layer, nn_) for layer in make(conv).children()]
+        return f"{nn_}Sequential({', '.join(made)})"
+
+    size = 9.0 * count * channels**2
+    yield Edit(layer=site.name, text=text, size=size, make=make, rewrite=rewrite)
 
 
 def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:
@@ -224,8 +239,26 @@ def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:
     )
 
 
+def _source(layer: nn.Module, nn_: str) -> str:
+    """The call that makes a layer."""
+    name, given = type(layer).__name__, ""
+    if isinstance(layer, _CONVS):
+        kernel = _plain(layer.kernel_size)
+        defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "padding_mode": "zeros"}
+        options = {key: _plain(getattr(layer, key)) for key in defaults} | {"bias": layer.bias is not None}
+        changed = [f"{key}={value!r}" for key, value in options.items() if value != defaults.get(key, True)]
+        given = ", ".join([f"{layer.in_channels}, {layer.out_channels}, {kernel}", *changed])
+    elif isinstance(layer, tuple(_NORMS.values())):
+        given = str(layer.num_features)
+    return f"{nn_}{name}({given})"
+
+
+def _plain(sizes: Any) -> Any:
+    return sizes[0] if isinstance(sizes, tuple) and len(set(sizes)) == 1 else sizes
+
+
 def _like(conv: ConvNd, **changes: Any) -> ConvNd:
-    """A fresh convolution that differs from ``conv`` by ``changes`` alone."""
+    """A convolution that differs from ``conv`` by ``changes`` alone, with its weights where they fit."""
     names = (
         "in_channels",
         "out_channels",
@@ -237,7 +270,10 @@ def _like(conv: ConvNd, **changes: Any) -> ConvNd:
         "padding_mode",
     )
     same = {name: getattr(conv, name) for name in names} | {"bias": conv.bias is not None}
-    return type(conv)(**(same | _place(conv) | changes))
+    made = type(conv)(**(same | _place(conv) | changes))
+    fitting = {name: w for name, w in conv.state_dict().items() if made.state_dict().get(name, w[:0]).shape == w.shape}
+    made.load_state_dict(fitting, strict=False)
+    return made
 
 
 def _pointwise(conv: ConvNd, inputs: int, outputs: int, bias: bool) -> ConvNd:

@@ -41,7 +41,8 @@ def average_pools(model: nn.Module) -> Iterator[Edit]:
     """An average pool in place of a max-pool."""
     for name, layer in model.named_modules():
         if _average(layer) is not None:
-            yield Edit(layer=name, text="an average pool in place of the max-pool in {}", size=1, make=_average)
+            text = "an average pool in place of the max-pool in {}"
+            yield Edit(layer=name, text=text, size=1, make=_average, rewrite=_average_source)
 
 
 def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Change]:
@@ -59,7 +60,13 @@ def stride_for_pools(sites: Sequence[Site], model: nn.Module, layers: tuple[Laye
     for layer in layers:
         pool = modules.get(layer.name)
         if last is not None and isinstance(pool, (nn.AvgPool2d, nn.MaxPool2d)) and _halves(layer):
-            identity = Edit(layer=layer.name, text="no pool in {}", size=1, make=lambda _: nn.Identity())
+            identity = Edit(
+                layer=layer.name,
+                text="no pool in {}",
+                size=1,
+                make=lambda _: nn.Identity(),
+                rewrite=lambda _, nn_, call: f"{nn_}Identity()",
+            )
             if max(last.conv.stride) == 1:
                 yield from ((stride, identity) for stride in restride(last, _DOWN))
             last = None
@@ -114,7 +121,13 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
     modules = dict(model.named_modules())
     if (last := last_pool(layers)) and type(modules.get(last.layer.name)) in _POOLS:
         text = "AdaptiveAvgPool2d(1) in place of the pool in {}"
-        yield Edit(layer=last.layer.name, text=text, size=0, make=lambda _: nn.AdaptiveAvgPool2d(1))
+        yield Edit(
+            layer=last.layer.name,
+            text=text,
+            size=0,
+            make=lambda _: nn.AdaptiveAvgPool2d(1),
+            rewrite=lambda _, nn_, call: f"{nn_}AdaptiveAvgPool2d(1)",
+        )
     to_one = {layer.name for layer in layers if "max_pool" in layer.op and set(layer.output[1:]) == {1}}
     yield from (edit for edit in average_pools(model) if edit.layer in to_one)
     shape: tuple[int, ...] = ()
@@ -145,6 +158,11 @@ def _pooled(name: str, linear: nn.Linear, shape: tuple[int, ...]) -> Edit:
 
     text = f"a global average pool before {{}}, then Linear({shape[0]}, {linear.out_features}),"
     return Edit(layer=name, text=text, size=linear.weight.numel(), make=make)
+
+
+def _average_source(layer: nn.Module, nn_: str, call: str) -> str:
+    name = type(layer).__name__
+    return call.replace(f"{nn_}{name}", f"{nn_}{name.replace('Max', 'Avg')}", 1)
 
 
 def _average(layer: nn.Module) -> nn.Module | None:

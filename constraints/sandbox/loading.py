@@ -42,9 +42,12 @@ _STATEMENT_SECONDS = 20.0
 class Loader:
     """Everything that one check imports of the user's, undone at the end."""
 
-    def __init__(self, seconds: float = _STATEMENT_SECONDS) -> None:
-        """``seconds`` is what all statements of a file may take that are neither imports nor definitions."""
-        self.seconds = seconds
+    def __init__(self, seconds: float = _STATEMENT_SECONDS, source: str | None = None) -> None:
+        """``seconds`` is what all statements of a file may take that are neither imports nor definitions.
+
+        ``source`` is text that is run in place of the file's.
+        """
+        self.seconds, self.source = seconds, source
         self.absent = StandIns()
         self.found: list[str] = []
         """Warnings so far."""
@@ -111,7 +114,7 @@ class Loader:
         return call()
 
     def _file(self, file: Path, name: str) -> ModuleType:
-        source = read(file)
+        source = read(file, self.source)
         self.found += source.warnings
         package = _package_of(file.resolve(), source.tree)
         home = file.resolve().parents[package.count(".")]
