@@ -187,7 +187,14 @@ class _Search:
                 yield outcome
 
     def _all_at_once(self, best: _Outcome | None) -> Iterator[_Outcome | None]:
-        """Best first: changes for what still fails, on top of those that leave the fewest failing."""
+        """First the fewest edits of which each rule is fixed by one; where they fail together, a search.
+
+        Best first: changes for what still fails, on top of those that leave the fewest failing.
+        """
+        cover = self._cover()
+        if cover and (outcome := self._outcome(cover)) and not outcome.failing and _smaller(outcome, best):
+            yield outcome
+            return
         order, known = count(), [o for o in self.outcomes.values() if o]
         heap = [(*_promise(o), next(order), o) for o in known if o.failing]
         heapq.heapify(heap)
@@ -206,6 +213,18 @@ class _Search:
                     best = self._without_needless(outcome)
                     until = min(until, len(self.outcomes) + _TRACES_ONCE_FOUND)
                 yield best
+
+    def _cover(self) -> Change:
+        """The fewest edits, of those tried so far, that fix each failing verdict by itself; may be none."""
+        best: dict[frozenset[int], Change] = {frozenset(): ()}
+        for outcome in filter(None, list(self.outcomes.values())):
+            mended = frozenset(i for i in self.failing if self._fixes(outcome, i))
+            for covered, change in list(best.items()):
+                longer = change + tuple(e for e in outcome.change if e not in change)
+                if len(longer) < len(best.get(covered | mended, (*longer, None))):
+                    best[covered | mended] = longer
+        found = best.get(frozenset(self.failing), ())
+        return tuple(sorted(found, key=lambda edit: edit.rewrite is not None))  # what replaces a layer comes last
 
     def _further(self, node: _Outcome) -> Iterator[Change]:
         """The change of a node with a further one for each rule that it leaves failing."""
