@@ -35,6 +35,13 @@ class Edit:
     """Arguments of the call that makes the layer, with their new values, where that is all that changes."""
     rewrite: Callable[[Any, str, str], str] | None = None
     """(layer, ``nn.`` as it is imported, the call that makes it) -> the expression in its place, where there is one."""
+    wraps: bool = False
+    """Whether it puts others around whatever is there."""
+
+    @property
+    def order(self) -> int:
+        """Its place among edits of one layer: arguments first, then what replaces it, then what is put around it."""
+        return (self.rewrite is not None) + self.wraps
 
 
 Change = tuple[Edit, ...]
@@ -207,23 +214,23 @@ def insert(site: Site, count: int = 1, *, before: bool = False) -> Iterator[Edit
         return
     channels = site.conv.in_channels if before else site.conv.out_channels
 
-    def make(conv: ConvNd) -> nn.Module:
-        place = _place(conv)
-        more = [type(conv)(channels, channels, 3, padding=1, bias=False, **place) for _ in range(count)]
-        first, *others = [*more, conv] if before else [conv, *more]
-        links = [(_NORMS[type(conv)](channels, **place), nn.ReLU(), other) for other in others]
+    def make(there: nn.Module) -> nn.Module:
+        kind, place = type(site.conv), _place(site.conv)
+        more = [kind(channels, channels, 3, padding=1, bias=False, **place) for _ in range(count)]
+        first, *others = [*more, there] if before else [there, *more]
+        links = [(_NORMS[kind](channels, **place), nn.ReLU(), other) for other in others]
         return nn.Sequential(first, *(layer for link in links for layer in link))
 
     kernel = "x".join("3" * len(site.conv.kernel_size))
     number = f"one more {kernel} convolution" if count == 1 else f"{count} more {kernel} convolutions"
     text = f"{number}, with batch norm and ReLU between, {'before' if before else 'after'} {{}}"
 
-    def rewrite(conv: ConvNd, nn_: str, call: str) -> str:
-        made = [call if layer is conv else _source(layer, nn_) for layer in make(conv).children()]
+    def rewrite(there: nn.Module, nn_: str, call: str) -> str:
+        made = [call if layer is there else _source(layer, nn_) for layer in make(there).children()]
         return f"{nn_}Sequential({', '.join(made)})"
 
     size = 9.0 * count * channels**2
-    yield Edit(layer=site.name, text=text, size=size, make=make, rewrite=rewrite)
+    yield Edit(layer=site.name, text=text, size=size, make=make, rewrite=rewrite, wraps=True)
 
 
 def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:

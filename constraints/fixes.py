@@ -224,7 +224,7 @@ class _Search:
                 if len(longer) < len(best.get(covered | mended, (*longer, None))):
                     best[covered | mended] = longer
         found = best.get(frozenset(self.failing), ())
-        return tuple(sorted(found, key=lambda edit: edit.rewrite is not None))  # what replaces a layer comes last
+        return tuple(sorted(found, key=lambda edit: edit.order))
 
     def _further(self, node: _Outcome) -> Iterator[Change]:
         """The change of a node with a further one for each rule that it leaves failing."""

@@ -182,3 +182,14 @@ def test_edits_keep_type_bias_and_precision() -> None:
     made = edit.make(before)
     assert isinstance(made, nn.Conv2d)
     assert (made.bias, made.padding_mode, made.weight.dtype) == (None, "reflect", torch.float64)
+
+
+def test_convolutions_are_put_around_whatever_is_there() -> None:
+    """After an edit that has replaced the layer, too; edits of one layer are made in this order."""
+    plain = nn.Conv2d(4, 8, 3, padding=1)
+    place = site(plain)
+    (stride,), (split,), (more,) = edits.restride(place, 2), edits.separate(place), edits.insert(place)
+    assert sorted([more, split, stride], key=lambda edit: edit.order) == [stride, split, more]
+    made = more.make(split.make(stride.make(plain)))
+    traced = trace(made, (4, 16, 16))
+    assert (traced.output, traced.metrics.convs, traced.metrics.depthwise_separable_convs) == ((8, 8, 8), 3, 1)
