@@ -35,6 +35,8 @@ class Edit:
     """Arguments of the call that makes the layer, with their new values, where that is all that changes."""
     rewrite: Callable[[Any, str, str], str] | None = None
     """(layer, ``nn.`` as it is imported, the call that makes it) -> the expression in its place, where there is one."""
+    reshapes: bool = False
+    """Whether it changes the shape of the model's output on purpose."""
     wraps: bool = False
     """Whether it puts others around whatever is there."""
 

@@ -258,7 +258,7 @@ class _Search:
                 after, now = self.judged(self.model)
         except Exception:  # the user's code on shapes that it was not written for
             return None
-        kept = after.output == self.traced.output or any(edit.layer == "" for edit in change)
+        kept = after.output == self.traced.output or any(edit.reshapes for edit in change)
         return _Outcome(change=change, traced=after, verdicts=now) if kept else None
 
     def _fixes(self, outcome: _Outcome, index: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import torch.nn.functional as F
@@ -33,6 +33,7 @@ _ADAPTIVE_CALLS = {
     "adaptive_max_pool2d": F.adaptive_avg_pool2d,
     "adaptive_max_pool3d": F.adaptive_avg_pool3d,
 }
+_POOLING = ("avg_pool2d", "max_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d")
 _MAP_AND_CHANNELS = 3
 _DOWN = 2
 
@@ -128,6 +129,10 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
             make=lambda _: nn.AdaptiveAvgPool2d(1),
             rewrite=lambda _, nn_, call: f"{nn_}AdaptiveAvgPool2d(1)",
         )
+    elif last and last.layer.op in _POOLING:
+        place = _place_of(last.layer.name, modules)
+        text = f"adaptive_avg_pool2d to 1 in place of {place}"
+        yield Edit(layer="", text=text, size=0, make=partial(_pooling_call, _number(last.layer, layers)))
     to_one = {layer.name for layer in layers if "max_pool" in layer.op and set(layer.output[1:]) == {1}}
     yield from (edit for edit in average_pools(model) if edit.layer in to_one)
     shape: tuple[int, ...] = ()
@@ -137,7 +142,42 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
             yield _pooled(layer.name, linear, shape)
         shape = layer.output if len(layer.output) == _MAP_AND_CHANNELS else shape
     if layers and len(layers[-1].output) == _MAP_AND_CHANNELS:
-        yield Edit(layer="", text="a global average pool at the end", size=1, make=_pooling)
+        yield Edit(layer="", text="a global average pool at the end", size=1, make=_pooling, reshapes=True)
+
+
+def _number(pool: Layer, layers: tuple[Layer, ...]) -> int:
+    """How many calls of pools are before this one."""
+    return [layer is pool for layer in layers if layer.op in _POOLING].index(True)
+
+
+def _pooling_call(number: int, forward: Callable[..., Any]) -> Callable[..., Any]:
+    """A forward pass in which one of the calls of pools averages the whole map."""
+
+    @wraps(forward)
+    def pooling(*args: Any, **kwargs: Any) -> Any:
+        with _PoolsGlobally(number):
+            return forward(*args, **kwargs)
+
+    return pooling
+
+
+class _PoolsGlobally(TorchFunctionMode):
+    """Averages the whole map where one call of a pool is made."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.left = number
+
+    def __torch_function__(
+        self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call ``func``, or the global average in its place."""
+        given = dict(kwargs or {})
+        if getattr(func, "__name__", "") in _POOLING:
+            self.left -= 1
+            if self.left == -1:
+                return F.adaptive_avg_pool2d(args[0] if args else given["input"], 1)
+        return func(*args, **given)
 
 
 def _pooling(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,5 +1,7 @@
 """Changes to pools, which keep the windows and say what they are."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -71,6 +73,19 @@ def test_a_pool_that_is_almost_global_or_a_maximum_becomes_a_global_average(pool
     assert edit.layer == "1"
     with applied(model, (edit,)):
         assert trace(model, (3, 8, 8)).metrics.global_average_pools == 1
+
+
+@pytest.mark.parametrize("pool", [lambda x: F.avg_pool2d(x, 3, 2), lambda x: F.adaptive_avg_pool2d(x, (1, 2))])
+def test_a_pool_called_in_forward_that_is_almost_global_averages_the_whole_map(
+    pool: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    model = Written(lambda m, x: pool(F.max_pool2d(x, 2)).flatten(1))
+    (edit, *_) = pool_edits.pool_globally(model, trace(model, (3, 8, 8)).layers)
+    assert "in place of" in edit.text
+    assert "called in forward of Written" in edit.text
+    x = torch.arange(64.0).reshape(1, 1, 8, 8)
+    with applied(model, (edit,)):
+        assert model(x).item() == F.max_pool2d(x, 2).mean().item()
 
 
 def test_a_stride_takes_the_place_of_a_2x2_pool() -> None:
