@@ -105,11 +105,13 @@ def suggest(
     if (spare := _copy(model)) is None:
         return
     search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, failing=failing)
-    ends, cut, together = monotonic() + seconds, "", None
+    ends, cut, together, told = monotonic() + seconds, "", None, 0
     with torch.random.fork_rng(devices=[]):  # fresh layers draw weights
         for found in search.run():
-            together = found or together
-            yield search.fixes(together)
+            known = sum(map(len, search.found.values()))
+            if known > told or (found is not None and found is not together):
+                together, told = found or together, known
+                yield search.fixes(together)
             if monotonic() > ends:
                 cut = _CUT.format(seconds)
                 break
@@ -157,7 +159,8 @@ class _Search:
             if outcome and not outcome.failing and _smaller(outcome, best):
                 best = outcome
             yield best
-        if best is None or len(best.change) > 1:
+        is_known = all(v.ok or v.value is not None for v in self.verdicts)  # what is unknown, no edit is known to fix
+        if is_known and (best is None or len(best.change) > 1):
             yield from self._all_at_once(best)
 
     def fixes(self, together: _Outcome | None, cut: str = "") -> Fixes:

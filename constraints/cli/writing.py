@@ -9,7 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from constraints.errors import UnusableInputError
+from constraints.augmentation import NAME as AUGMENTATION
+from constraints.errors import ConstraintError, UnusableInputError
 from constraints.sandbox.parent import Outcome
 from constraints.sandbox.request import Request
 
@@ -65,7 +66,8 @@ def drafted(path: Path) -> Iterator[Path]:
 def written(writer: Writer, outcome: Outcome, request: Request, check: Check) -> str:
     """One line on what was written, or why nothing was."""
     not_written, report = f"{writer.path} is not written: ", outcome.report
-    if not report.ok and report.fix_all is None:
+    is_kept = all(v.ok for v in report.constraints if v.name != AUGMENTATION)
+    if not is_kept and report.fix_all is None:
         return f"{not_written}no set of edits was found that makes every constraint hold"
     found = outcome.steps.get(writer.step, {"refused": "the check was cut short"})
     if reason := found.get("refused"):
@@ -73,5 +75,5 @@ def written(writer: Writer, outcome: Outcome, request: Request, check: Check) ->
     again = replace(request, steps=(), fixes_seconds=0.0, verify=False, augmentation=None, drafts={})
     try:
         return writer.write(found, request.drafts[writer.step], again, check)
-    except UnusableInputError as error:
+    except ConstraintError as error:  # of the written code too
         return f"{not_written}{error}"

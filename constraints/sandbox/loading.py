@@ -122,7 +122,8 @@ class Loader:
         sys.path.append(str(file.resolve().parent))  # the last, since names in a package may be those of Python's own
         if package:
             self._parents(package.rpartition(".")[0], file)
-        if package in sys.modules and Path(getattr(sys.modules[package], "__file__", "") or "") == file.resolve():
+        is_read = self.source is None and package in sys.modules
+        if is_read and Path(getattr(sys.modules[package], "__file__", "") or "") == file.resolve():
             return sys.modules[package]  # its package has imported it
         module = _new_module(package or file.stem, file)
         self._run(module, source, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,7 +34,7 @@ def patched(checked: Checked, request: Request) -> dict[str, Any]:
     if file is None or file.suffix == NOTEBOOK:
         raise UnusableInputError(f"{request.target.place} is no .py file: name one")
     text = file.read_bytes().decode()
-    found = _Calls(checked=checked, file=str(file), change=change)
+    found = _Calls(checked=checked, file=os.path.realpath(file), change=change)
     new = edited(text, found.edits())
     with applied(checked.model, change):
         after = next(examined(checked.model, checked.question))
@@ -71,7 +72,7 @@ class _Calls:
         wanted = {name: _plain(value) for edit in edits if not edit.rewrite for name, value in edit.arguments.items()}
         parameters = tuple(inspect.signature(type(module)).parameters)
         if any(edit.rewrite for edit in edits):
-            if calls[0].file != self.file or self._made_by(calls[:1]) != {layer}:
+            if os.path.realpath(calls[0].file) != self.file or self._made_by(calls[:1]) != {layer}:
                 where = f"{Path(calls[0].file).name}:{calls[0].position.line}"
                 raise UnusableInputError(f"layer {layer} is made by a call that makes others too: {where}")
             rewrites = tuple(self._rewrites(module, edits, calls[0]))
@@ -82,7 +83,7 @@ class _Calls:
         outermost: tuple[Call, CallEdit] | None = None  # of those that make layers that all change in the same way
         for level, call in enumerate(calls):
             layers = self._made_by(calls[: level + 1])
-            if call.file == self.file and layers <= alike | {layer}:
+            if os.path.realpath(call.file) == self.file and layers <= alike | {layer}:
                 outermost = call, CallEdit(position=call.position, parameters=parameters, arguments=wanted)
                 if layers == {layer}:
                     return outermost

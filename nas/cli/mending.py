@@ -12,6 +12,7 @@ from constraints.cli.patch import PatchWriter
 from constraints.cli.target import parse_target
 from constraints.cli.writing import Check, Writer, check_path
 from constraints.errors import UnusableInputError
+from constraints.metrics import Metrics
 from constraints.sandbox.request import Request
 
 _WEIGHTS = ".safetensors"
@@ -37,7 +38,8 @@ class FixWriter:
 
     def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:
         """Move the draft to ``path`` where it keeps every constraint."""
-        report = check(replace(request, target=parse_target(f"{draft}:Net"), arguments={})).report
+        require = tuple(c for c in request.require if c.metric in Metrics.definitions())  # the child judged all
+        report = check(replace(request, target=parse_target(f"{draft}:Net"), arguments={}, require=require)).report
         if not report.ok:
             broken = ", ".join(v.expr for v in report.constraints if not v.ok)
             raise UnusableInputError(f"the file that would be written breaks a constraint: {broken}")

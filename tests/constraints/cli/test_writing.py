@@ -9,7 +9,7 @@ import pytest
 
 from constraints.cli.target import parse_target
 from constraints.cli.writing import Check, check_path, drafted, written
-from constraints.errors import UnusableInputError
+from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.findings import FixAll
 from constraints.report import Report
 from constraints.rules import Verdict
@@ -31,6 +31,8 @@ class Words:
         """Say what it was given."""
         if found.get("breaks"):
             raise UnusableInputError("it breaks a rule")
+        if found.get("raises"):
+            raise ModelFailedError("the file's own code raised")
         return f"{found['x']} {draft} {request.steps} {request.fixes_seconds:g}"
 
 
@@ -42,7 +44,9 @@ class Words:
         (replace(REPORT, fix_all=FIX), {"m:f": {"refused": "no chain"}}, "out.txt is not written: no chain"),
         (replace(REPORT, fix_all=FIX), {"m:f": {"breaks": 1}}, "out.txt is not written: it breaks a rule"),
         (replace(REPORT, fix_all=FIX), {"m:f": {"x": 1}}, "1 d () 0"),
+        (replace(REPORT, fix_all=FIX), {"m:f": {"raises": 1}}, "out.txt is not written: the file's own code raised"),
         (replace(REPORT, constraints=()), {"m:f": {"x": 1}}, "1 d () 0"),
+        (replace(REPORT, constraints=(replace(BROKEN, name="augmentation"),)), {"m:f": {"x": 1}}, "1 d () 0"),
     ],
 )
 def test_what_is_said(report: Report, steps: Mapping[str, Mapping[str, Any]], line: str) -> None:

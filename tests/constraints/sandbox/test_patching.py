@@ -96,6 +96,19 @@ def test_what_cannot_be_written_so_is_said(run: object, layers: str, rule: str, 
     assert reason in line
 
 
+def test_a_file_of_a_package_is_patched_too(run: object, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its package imports it, so that Python knows it by another path."""
+    Path("package").mkdir()
+    Path("package/__init__.py").write_text("from .net import Net\n", "utf-8")
+    parts = "from torch import nn\ndef conv(i, o, d=1):\n    return nn.Conv2d(i, o, 3, padding=d, dilation=d)\n"
+    Path("package/parts.py").write_text(parts, "utf-8")
+    net = "from torch import nn\nfrom .parts import conv\ndef Net():\n    return nn.Sequential(conv(3, 8), conv(8, 8))"
+    Path("package/net.py").write_text(net, "utf-8")
+    search.run(["validate", "package/net.py:Net", "--require", "dilated_convs >= 1", "--patch", "out.diff"])
+    assert "wrote out.diff" in capsys.readouterr().err
+    assert "+    return nn.Sequential(conv(3, 8, d=2), conv(8, 8))\n" in Path("out.diff").read_text("utf-8")
+
+
 @pytest.mark.skipif(shutil.which("patch") is None, reason="needs the program patch")
 def test_patch_applies_it_and_the_file_keeps_every_rule(run: object) -> None:
     assert callable(run)
