@@ -30,7 +30,10 @@ class Edit:
     size: float
     """How much changes, to try small changes first; comparable among edits for one metric."""
     make: Callable[[Any], Any]
-    """What is there -> what takes its place: a module; for the model itself, its forward method."""
+    """What is there -> what takes its place: a module; for the model itself, its forward method.
+
+    That is no function around it but a ``partial``, which a copy of the model copies with it.
+    """
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the call that makes the layer, with their new values, where that is all that changes."""
     rewrite: Callable[[Any, str, str], str] | None = None

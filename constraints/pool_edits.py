@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
@@ -51,7 +51,7 @@ def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Chang
     modules = dict(model.named_modules())
     if len(calls) > 1 or not all(name in modules for name in calls):
         text = f"an average pool in place of {listed([_place_of(name, modules) for name in calls])}"
-        yield (Edit(layer="", text=text, size=len(calls), make=_averaging),)
+        yield (Edit(layer="", text=text, size=len(calls), make=partial(partial, _averaging)),)
 
 
 def stride_for_pools(sites: Sequence[Site], model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Change]:
@@ -85,15 +85,10 @@ def _place_of(name: str, modules: Mapping[str, nn.Module]) -> str:
     return f"{function} called in forward of {owner or type(modules['']).__name__}"
 
 
-def _averaging(forward: Callable[..., Any]) -> Callable[..., Any]:
+def _averaging(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """A forward pass whose max-pools average."""
-
-    @wraps(forward)
-    def averaging(*args: Any, **kwargs: Any) -> Any:
-        with _Averages():
-            return forward(*args, **kwargs)
-
-    return averaging
+    with _Averages():
+        return forward(*args, **kwargs)
 
 
 class _Averages(TorchFunctionMode):
@@ -132,7 +127,7 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
     elif last and last.layer.op in _POOLING:
         place = _place_of(last.layer.name, modules)
         text = f"adaptive_avg_pool2d to 1 in place of {place}"
-        yield Edit(layer="", text=text, size=0, make=partial(_pooling_call, _number(last.layer, layers)))
+        yield Edit(layer="", text=text, size=0, make=partial(partial, _pooling_call, _number(last.layer, layers)))
     to_one = {layer.name for layer in layers if "max_pool" in layer.op and set(layer.output[1:]) == {1}}
     yield from (edit for edit in average_pools(model) if edit.layer in to_one)
     shape: tuple[int, ...] = ()
@@ -142,7 +137,9 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
             yield _pooled(layer.name, linear, shape)
         shape = layer.output if len(layer.output) == _MAP_AND_CHANNELS else shape
     if layers and len(layers[-1].output) == _MAP_AND_CHANNELS:
-        yield Edit(layer="", text="a global average pool at the end", size=1, make=_pooling, reshapes=True)
+        yield Edit(
+            layer="", text="a global average pool at the end", size=1, make=partial(partial, _pooling), reshapes=True
+        )
 
 
 def _number(pool: Layer, layers: tuple[Layer, ...]) -> int:
@@ -150,15 +147,10 @@ def _number(pool: Layer, layers: tuple[Layer, ...]) -> int:
     return [layer is pool for layer in layers if layer.op in _POOLING].index(True)
 
 
-def _pooling_call(number: int, forward: Callable[..., Any]) -> Callable[..., Any]:
+def _pooling_call(number: int, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """A forward pass in which one of the calls of pools averages the whole map."""
-
-    @wraps(forward)
-    def pooling(*args: Any, **kwargs: Any) -> Any:
-        with _PoolsGlobally(number):
-            return forward(*args, **kwargs)
-
-    return pooling
+    with _PoolsGlobally(number):
+        return forward(*args, **kwargs)
 
 
 class _PoolsGlobally(TorchFunctionMode):
@@ -180,14 +172,9 @@ class _PoolsGlobally(TorchFunctionMode):
         return func(*args, **given)
 
 
-def _pooling(forward: Callable[..., Any]) -> Callable[..., Any]:
+def _pooling(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """A forward pass whose result is pooled globally."""
-
-    @wraps(forward)
-    def pooling(*args: Any, **kwargs: Any) -> Any:
-        return F.adaptive_avg_pool2d(forward(*args, **kwargs), 1).flatten(1)
-
-    return pooling
+    return F.adaptive_avg_pool2d(forward(*args, **kwargs), 1).flatten(1)
 
 
 def _pooled(name: str, linear: nn.Linear, shape: tuple[int, ...]) -> Edit:

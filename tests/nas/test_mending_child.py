@@ -27,6 +27,15 @@ chain = Chain()
 for i, weights in enumerate(chain.parameters()):
     nn.init.uniform_(weights, 0.1, 0.2 + i, generator=torch.Generator().manual_seed(i))
 """
+CALLS = """import torch.nn.functional as F
+from torch import nn
+class Calls(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 10)
+    def forward(self, x):
+        return self.head(F.adaptive_max_pool2d(F.relu(self.conv(x)), 1).flatten(1))
+"""
 GATED = CHAIN.replace("nn.Linear", "nn.Softplus(), nn.Linear")
 
 
@@ -85,6 +94,13 @@ def test_a_network_that_keeps_every_rule_is_written_as_it_is(run: object) -> Non
     code, said = run(CHAIN, "Chain", "params < 1k")
     assert (code, said.split(":")[0]) == (0, "wrote out.py")
     assert "Made of given.py:Chain, which kept every constraint." in Path("out.py").read_text("utf-8")
+
+
+def test_what_a_forward_pass_calls_is_mended_too(run: object) -> None:
+    assert callable(run)
+    _, said = run(CALLS, "Calls", "max_pools == 0")
+    assert said.startswith("wrote out.py: the class Net, bR/c8/fc, "), said
+    assert check(written(), require=["max_pools == 0", "global_average_pools == 1"]).ok
 
 
 @pytest.mark.parametrize(
