@@ -15,7 +15,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from constraints.gradient_probe import _Linearised, positive
+from constraints.linear_copy import positive
+from constraints.linearised import Linearised
 
 Shape = tuple[int, ...]
 Build = Callable[[tuple[int, int]], nn.Module]
@@ -62,7 +63,7 @@ class _Shapes(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class _Aside(_Linearised):
+class _Aside(Linearised):
     """Linear stand-ins that see what the real operations see locally."""
 
     def __init__(self, grown: Sequence[Sequence[Sequence[bool]]]) -> None:

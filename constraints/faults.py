@@ -29,7 +29,8 @@ _DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 """Packages whose name for the installer is not that of the import."""
-_handing_over: set[CodeType] = set()
+_handing_over: dict[int, CodeType] = {}
+"""By identity: to hash code is slow, and modules are wrapped in functions for every run."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -46,7 +47,8 @@ _HINTS = {
 
 def hands_over(function: Callable[P, R]) -> Callable[P, R]:
     """Mark a function that does nothing but call the model's code or torch: what is raised right there is not ours."""
-    _handing_over.add(function.__code__)
+    code = function.__code__
+    _handing_over[id(code)] = code
     return function
 
 
@@ -55,7 +57,7 @@ def is_ours(error: BaseException) -> bool:
     ours, at = False, error.__traceback__
     while at is not None:
         code, file = at.tb_frame.f_code, at.tb_frame.f_code.co_filename
-        if code in _handing_over:
+        if id(code) in _handing_over:
             ours = False
         elif file.startswith(_OURS):
             ours = True

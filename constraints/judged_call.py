@@ -17,7 +17,8 @@ from constraints.samples import Sample
 from constraints.tracer import ready, recorded
 from constraints.tracing.axes import View
 from constraints.tracing.propagation import propagated
-from constraints.tracing.recorder import RecordedOperation, handle_of
+from constraints.tracing.recorder import handle_of
+from constraints.tracing.run import RecordedOperation
 from constraints.tracing.structure import judged_map
 from constraints.tracing.values import Handle, Value
 

@@ -12,7 +12,6 @@ from functools import cache, cached_property
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]  # not in its stub
@@ -40,13 +39,13 @@ class Parts:
     @cached_property
     def tensors(self) -> Sequence[torch.Tensor]:
         """The parameters and buffers of all of them, shared ones as often as they are shared."""
-        registries = ((m._parameters, m._buffers) for m in self.modules.values())
-        return [t for several in registries for one in several for t in one.values() if t is not None]
+        registries = chain.from_iterable((m._parameters.values(), m._buffers.values()) for m in self.modules.values())
+        return [t for t in chain.from_iterable(registries) if t is not None]
 
     @cached_property
     def is_lazy(self) -> bool:
         """Whether some parameter or buffer has no shape yet."""
-        return any(issubclass(kind, UninitializedTensorMixin) for kind in {type(t) for t in self.tensors})
+        return any(issubclass(kind, UninitializedTensorMixin) for kind in set(map(_kind, self.tensors)))
 
 
 def parts(model: nn.Module) -> Parts:
@@ -134,8 +133,9 @@ def unchanged(found: Parts) -> Iterator[None]:
     modules = [*found.modules.values()]
     attributes = [m.__dict__.copy() for m in modules]
     held = [(c, c.copy()) for m in modules for c in _containers(m)]
-    dense = [] if found.is_lazy else [t for t in found.tensors if t.layout is torch.strided]
-    memories = [(t, t.detach(), t.data_ptr()) for t in dense]
+    strided = torch.strided
+    dense = [] if found.is_lazy else [t for t in found.tensors if t.layout is strided]
+    contents, places = [t.data for t in dense], [t.data_ptr() for t in dense]
     training = [m for m in found.registered.values() if getattr(m, "training", False)]  # a frozen script has none
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
@@ -147,7 +147,7 @@ def unchanged(found: Parts) -> Iterator[None]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         _restore(modules, attributes, held)
-        for tensor, before, place in memories:
+        for tensor, before, place in zip(dense, contents, places, strict=True):
             if tensor.data_ptr() != place or tensor.shape != before.shape:
                 tensor.data = before
         for m in training:
@@ -190,13 +190,16 @@ def _refill(container: Any, before: Any) -> None:
 
 @contextmanager
 def _same_draws() -> Iterator[None]:
-    python, numpy, torches = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    python, torches = random.getstate(), torch.get_rng_state()
+    generator: Any = sys.modules.get("numpy.random")  # numpy imports it where it is first used
+    numpy = generator.get_state() if generator else None
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]  # torch leaves it untyped
     try:
         yield
     finally:
         random.setstate(python)
-        np.random.set_state(numpy)
+        if generator:
+            generator.set_state(numpy)
         torch.set_rng_state(torches)
         if devices:
             torch.cuda.set_rng_state_all(devices)

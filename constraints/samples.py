@@ -42,6 +42,8 @@ class Sample:
 
     def cloned(self) -> Sample:
         """The same values in memory of their own, without gradients."""
+        if not self.kwargs and all(isinstance(a, torch.Tensor) for a in self.args):  # as nearly every one is
+            return Sample(args=tuple(map(_clone, self.args)), batch=self.batch)
         args, kwargs = tree_map(_clone, (self.args, dict(self.kwargs)))
         return Sample(args=args, kwargs=kwargs, batch=self.batch)
 
@@ -120,14 +122,22 @@ def _tensor(spec: InputSpec, dtype: torch.dtype, value: int, generator: torch.Ge
 
 def _precisions(tensors: Iterable[torch.Tensor]) -> list[tuple[torch.dtype, torch.device]]:
     """The floating dtypes of a model's tensors, the one of most elements first, and the first one's device."""
+    several = list(tensors)
+    kinds = {t.dtype for t in several}
+    sizes = {d: 0 for d in kinds if d.is_floating_point} or {_FLOAT: 0}
+    if len(sizes) > 1:
+        sizes = _sizes(several)
+    device = next((t.device for t in several if t.dtype.is_floating_point), torch.device("cpu"))
+    return [(d, device) for d in sorted(sizes, key=lambda d: -sizes[d])]
+
+
+def _sizes(tensors: Iterable[torch.Tensor]) -> dict[torch.dtype, int]:
+    """Floating dtype -> how many elements have it."""
     sizes: dict[torch.dtype, int] = {}
-    device = None
     for tensor in tensors:
-        dtype = tensor.dtype
-        if dtype.is_floating_point:
-            device = device or tensor.device
-            sizes[dtype] = sizes.get(dtype, 0) + (tensor.numel() if type(tensor) in _PLAIN else 0)
-    return [(d, device or torch.device("cpu")) for d in sorted(sizes or {_FLOAT: 0}, key=lambda d: -sizes.get(d, 0))]
+        if tensor.dtype.is_floating_point:
+            sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + (tensor.numel() if type(tensor) in _PLAIN else 0)
+    return sizes
 
 
 def _takes(model: nn.Module, named: Mapping[Any, Any]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from math import inf
 from typing import Any, NamedTuple
@@ -60,7 +61,7 @@ class Split:
     stand_ins: tuple[int, ...] = ()
     """Places of the dilated convolutions that end a stage."""
 
-    @property
+    @cached_property
     def ends(self) -> tuple[int, ...]:
         """Places of the convolutions that end a stage."""
         return tuple(i for i, place in enumerate(self.path) if place.is_strided or i in self.stand_ins)
@@ -162,6 +163,8 @@ def split(path: Sequence[Place], constraints: Iterable[Constraint] = ()) -> Spli
     stand-ins, of these the one with the earliest.
     """
     rules = StageRules(constraints)
+    if not rules.rules:
+        return Split(path=tuple(path))
     best: dict[State, tuple[int, tuple[int, ...]]] = {rules.start: (0, ())}
     for i, place in enumerate(path):
         following: dict[State, tuple[int, tuple[int, ...]]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from constraints.model_state import Parts, copied, has_own_eval, parts, unchange
 from constraints.samples import Sample, made, taken
 from constraints.stages import Place
 from constraints.tracing.propagation import propagated
-from constraints.tracing.recorder import RecordedOperation, Run, WantsGradientsError, called, record
+from constraints.tracing.recorder import WantsGradientsError, called, record
+from constraints.tracing.run import RecordedOperation, Run
 from constraints.tracing.summary import Summary, summarise
 
 
@@ -58,7 +60,24 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     """
     with ready(model, input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples)
-    return _as_trace(summarise(propagated(run)), sample)
+    with _no_collection():
+        known = propagated(run)
+        summary = summarise(known)
+        known.forget()
+        del run, known
+    return _as_trace(summary, sample)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let Python's collector rest: it would search thousands of objects, none of them garbage yet, over and over."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextmanager

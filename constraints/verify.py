@@ -11,9 +11,10 @@ from typing import Any
 from torch import nn
 
 from constraints.errors import UnusableInputError
-from constraints.gradient_probe import Probed, positive, probe_call
+from constraints.gradient_probe import Probed, probe_call
 from constraints.inputs import Sizes
 from constraints.judged_call import JudgedCall, judged_call
+from constraints.linear_copy import positive
 from constraints.metrics import Layer
 from constraints.report import Report
 from constraints.rules import Verdict

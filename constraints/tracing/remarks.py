@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from constraints.tracing.recorder import Run
+from constraints.tracing.run import Run
 
 _MOST_NAMES = 6
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from constraints.tracing.axes import (
     Cut,
@@ -125,7 +124,7 @@ def gated_half(call: Call) -> Result:
     for at in (0, call.shape[axis]):
         views, flow, _ = cut_views(data, Cut(axis, at, 1, call.shape[axis]))
         halves.append(Value(call.shape, views, flow, None))
-    return pointwise(replace(call, op="mul", inputs=halves))
+    return pointwise(call.but(op="mul", inputs=halves))
 
 
 def cuts(call: Call, shape: Shape) -> list[Cut] | None:

@@ -64,24 +64,27 @@ def summarise(known: Propagation) -> Summary:
         if value.storage is not None:
             value.storage.last = known.end
     calls = known.calls
-    convs = [c for c in distinct(calls) if c.is_conv]
+    all_convs = [c for c in calls if c.is_conv]
+    convs = distinct(all_convs)
     separable, ends = separable_pairs(calls)
     path = main_path(values, ends)
     by_strides = split(path)
+    convs_per_stage = by_strides.convs_per_stage
     pools = [h for h in global_pools(values) if h.kind == "mean"]
     averages = distinct(h.call for h in pools)
-    maxima = distinct(c for c in calls if "max_pool" in c.tags)
+    maxima = distinct([c for c in calls if "max_pool" in c.tags])
     linear = linear_heads(values)
     judged = judged_map(values)
     spatial = _spatial(known, judged)
     field = _field(spatial)
     unknown = _unknown(known, judged, field)
     depthwise = [c for c in convs if c.is_depthwise]
-    dilated = distinct(c for c in calls if c.is_conv and c.is_dilated)  # some call of a layer is, be it not the first
+    dilated = distinct([c for c in all_convs if c.is_dilated])  # some call of a layer is, be it not the first
+    sizes = [(p.numel(), p.requires_grad) for p in parameters]
     figures: dict[str, Any] = {
-        "params": sum(p.numel() for p in parameters),
-        "trainable_params": sum(p.numel() for p in parameters if p.requires_grad),
-        "macs": sum(c.macs for c in calls),
+        "params": sum([n for n, _ in sizes]),
+        "trainable_params": sum([n for n, is_trainable in sizes if is_trainable]),
+        "macs": sum([c.macs for c in calls]),
         "receptive_field": min(field) if field else None,
         "receptive_field_hw": field,
         "global_context": any(v.flow.context for v in values),
@@ -92,8 +95,8 @@ def summarise(known: Propagation) -> Summary:
         "global_average_pools": len(averages),
         "max_pools": len(maxima),
         "fully_connected": len(linear),
-        "stages": len(by_strides.convs_per_stage),
-        "convs_per_stage": by_strides.convs_per_stage,
+        "stages": len(convs_per_stage),
+        "convs_per_stage": convs_per_stage,
         "downsampled_by": _downsampled(spatial) if field else None,
         "peak_activation_bytes": peak_bytes(known.storages, known.end),
     }
@@ -136,10 +139,10 @@ def peak_bytes(storages: Iterable[Storage], end: int) -> int:
     """
     change = [0] * (end + 2)
     for s in storages:
-        if s.is_auxiliary and s.last == s.born:
-            continue
-        change[s.born] += s.size_bytes
-        change[s.last + 1] -= s.size_bytes
+        size, born, last = s.size_bytes, s.born, s.last
+        if last != born or not s.is_auxiliary:
+            change[born] += size
+            change[last + 1] -= size
     return max(accumulate(change))
 
 
@@ -179,7 +182,7 @@ def _unknown(known: Propagation, judged: Value | None, field: tuple[int, ...] | 
     if field is None:
         of_map = _OF_THE_MAP if any(v.is_lost or v.blurred for v in lost) else _OF_THE_FIELD
         reasons.update(dict.fromkeys(of_map, "; ".join(sorted({v.unknown or v.blurred for v in lost})) or _NO_MAP))
-    for reason, hidden in known.hidden.items():
+    for reason, hidden in known.outcomes.hidden.items():
         for name in _HIDDEN[hidden]:
             reasons.setdefault(name, reason)
     if known.run.uncounted:
@@ -227,7 +230,8 @@ def _place(spatial: Sequence[View]) -> _Place:
 
 
 def _layer(call: Call, place: _Place) -> Layer:
-    return Layer(
+    layer = object.__new__(Layer)  # whose constructor sets field by field, past the lock of a frozen value
+    vars(layer).update(
         name=call.name_or_label,
         op=call.label,
         output=call.shape[1:],
@@ -241,6 +245,7 @@ def _layer(call: Call, place: _Place) -> Layer:
         dilation=call.dilation,
         groups=call.groups,
     )
+    return layer
 
 
 def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, str]) -> tuple[str, ...]:
@@ -254,9 +259,9 @@ def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, st
 
 def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
     """What operations left unknown, and what was only handed on to an output; a second one of a place adds nothing."""
-    named = {reason.split(": ")[0] for reason in known.reasons}
+    named = {reason.split(": ")[0] for reason in known.outcomes.reasons}
     handed_on = (reason for reason in unknown.values() if reason.split(": ")[0] not in named)
-    return list(dict.fromkeys([*known.reasons, *handed_on]))
+    return list(dict.fromkeys([*known.outcomes.reasons, *handed_on]))
 
 
 def _decision(path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from constraints.tracing.axes import Shape, View, joined
@@ -96,22 +96,11 @@ class Storage:
     is_auxiliary: bool = False
 
 
-@dataclass(slots=True, eq=False)
 class Handle:
-    """One tensor of a run, also after it is freed; ``value`` and the fields after it change step by step."""
+    """One tensor of a run, also after it is freed; ``value`` and what is named after it change step by step."""
 
-    run: Recorder
-    """Whose run."""
-    shape: Shape
-    """What it was when it was first seen."""
-    itemsize: int
-    """Bytes of an element in a float32 forward pass."""
-    kind: str = "real"
-    """Of its elements: "real" (or complex), "integer" or "truth"."""
-    name: str | None = None
-    """Of a parameter; empty for a buffer, None for a tensor that is not registered."""
-    value: Value | None = None
-    memory: Memory | None = None
+    value: Value | None
+    memory: Memory | None
     """What it shares its memory with; None where nothing else does."""
     source: str = ""
     """Of a tensor that no recorded operation made and that is no constant either: what is known of it."""
@@ -126,7 +115,21 @@ class Handle:
     bordered: Sequence[bool] = ()
     """Of a kernel that is no parameter itself: on which of its axes all that is at an end is zero."""
 
-    def __deepcopy__(self, memo: object) -> Handle:
+    def __init__(self, run: Recorder, shape: Shape, itemsize: int, kind: str = "real", name: str | None = None) -> None:
+        """Begin with a tensor of ``run``, as it was when it was first seen.
+
+        ``itemsize`` is bytes of an element in a float32 forward pass; ``kind`` of its elements is "real" (or complex),
+        "integer" or "truth"; ``name`` is that of a parameter, empty for a buffer, None where it is not registered.
+        """
+        self.run = run
+        self.shape = shape
+        self.itemsize = itemsize
+        self.kind = kind
+        self.name = name
+        self.value = None
+        self.memory = None
+
+    def __deepcopy__(self, memo: object) -> Handle | None:
         """A tensor that is copied is a tensor of its own."""
         return self.run.copied(self)
 
@@ -138,8 +141,8 @@ class Handle:
 class Recorder(Protocol):
     """What wrote a run down."""
 
-    def copied(self, handle: Handle) -> Handle:
-        """The handle of a deep copy."""
+    def copied(self, handle: Handle) -> Handle | None:
+        """The handle of a deep copy; None after the run."""
 
 
 class Memory:
@@ -214,20 +217,9 @@ Results = list[Result]
 """The same for an operation with several results."""
 
 
-@dataclass(slots=True, eq=False)
 class Call:
     """One operation of the run: what it was called with, and what its rule found out."""
 
-    index: int
-    op: str
-    name: str
-    key: Key
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    names: Mapping[str, int]
-    """Place of each argument in the operation's schema."""
-    inputs: list[Value]
-    shape: Shape = ()
     label: str = ""
     params: int = 0
     macs: int = 0
@@ -238,18 +230,47 @@ class Call:
     is_transposed: bool = False
     is_depthwise: bool = False
     out: Value | None = None
-    tags: set[str] = field(default_factory=set)
     pairs: frozenset[Key] = frozenset()
     """The depthwise layers that this pointwise one makes separable."""
-    parts: dict[int, tuple[Part, ...]] = field(default_factory=dict)
-    """Result -> what it was put together of, where that was several tensors."""
+
+    def __init__(  # noqa: PLR0917  # one is made for every operation that runs
+        self,
+        index: int,
+        op: str,
+        name: str,
+        key: Key,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        names: Mapping[str, int],
+        inputs: list[Value],
+        shape: Shape = (),
+    ) -> None:
+        """Begin with what was called; ``names`` gives the place of each argument in the operation's schema."""
+        self.index = index
+        self.op = op
+        self.name = name
+        self.key = key
+        self.args = args
+        self.kwargs = kwargs
+        self.names = names
+        self.inputs = inputs
+        self.shape = shape
+        self.tags: set[str] = set()
+        self.parts: dict[int, tuple[Part, ...]] = {}
+        """Result -> what it was put together of, where that was several tensors."""
+
+    def but(self, **changes: Any) -> Call:
+        """The same call with other values."""
+        other = object.__new__(Call)
+        vars(other).update(vars(self), **changes)
+        return other
 
     def arg(self, name: str, default: Any = None) -> Any:
         """The argument of that name in the operation's schema."""
-        if name in self.kwargs:
-            return self.kwargs[name]
         at = self.names.get(name)
-        return self.args[at] if at is not None and at < len(self.args) else default
+        if at is not None and at < len(self.args):
+            return self.args[at]
+        return self.kwargs.get(name, default)
 
     @property
     def name_or_label(self) -> str:
@@ -271,16 +292,18 @@ class Call:
     @property
     def is_spatial(self) -> bool:
         """Whether its kernel is larger than 1 on some axis."""
-        return any(k > 1 for k in self.kernel)
+        return max(self.kernel, default=1) > 1
 
     @property
     def is_strided(self) -> bool:
         """Whether it makes its map smaller by a stride."""
-        return not self.is_transposed and any(s > 1 for s in self.stride)
+        return not self.is_transposed and max(self.stride, default=1) > 1
 
     @property
     def is_dilated(self) -> bool:
         """Whether its dilation exceeds 1 on an axis on which its kernel does."""
+        if max(self.dilation, default=1) == 1:
+            return False
         return any(d > 1 and k > 1 for d, k in zip(self.dilation, self.kernel, strict=True))
 
 
@@ -302,10 +325,10 @@ def merge_flows(flows: list[Flow]) -> Flow:
     return Flow(
         origin=object(),
         path=_side_by_side(paths),
-        heads=frozenset().union(*(f.heads for f in flows)),
+        heads=frozenset().union(*[f.heads for f in flows]),
         context=any(f.context for f in flows),
         map=max(maps, key=lambda m: m.index, default=None),
-        poison=frozenset().union(*(f.poison for f in flows)),
+        poison=frozenset().union(*[f.poison for f in flows]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 
@@ -30,8 +30,8 @@ from constraints.tracing.values import Call, Flow, Handle, Key, Path, Result, Va
 def described(call: Call) -> None:
     """Write down what kind of convolution a call is, and its multiplications."""
     data, weight = call.inputs[0], call.inputs[1]
-    n = len(weight.shape) - 2
     call.kernel = weight.shape[2:]
+    n = len(call.kernel)
     call.stride, call.dilation = _each(call.arg("stride", 1), n), _each(call.arg("dilation", 1), n)
     call.groups, call.is_transposed = call.arg("groups", 1), call.arg("transposed", False)
     call.is_depthwise = call.groups == data.shape[len(data.shape) - n - 1] > 1
@@ -81,14 +81,17 @@ def _masked(view: View | None, before: View | None, axes: Sequence[int]) -> View
 
 
 def _convolved(view: View | None, call: Call, shape: Shape, channel_axis: int, padding: Sequence[int]) -> View | None:
+    axes: Iterable[int] = range(channel_axis + 1, len(shape))
+    if view is not None and len(view.digits) == 1 and view.other is None:  # the plain case: a map along one axis
+        axes = (only,) if (only := view.digits[0].axis) in axes else ()
     if not call.is_depthwise:
         view = reduced(view, [channel_axis])
-    for i, kernel in enumerate(call.kernel):
-        axis = channel_axis + 1 + i
+    for axis in axes:
+        i = axis - channel_axis - 1
         if call.is_transposed:
             view = _transposed(resampled_axis(view, axis, shape), axis, call, i, padding[i])
         else:
-            window = Window(kernel, call.stride[i], call.dilation[i], padding[i], call.shape[axis])
+            window = Window(call.kernel[i], call.stride[i], call.dilation[i], padding[i], call.shape[axis])
             view = windowed(view, axis, shape, window)
     return view
 
@@ -105,10 +108,10 @@ def _conv_flow(call: Call, data: Value, context: bool = False) -> Flow:
     if not call.is_transposed and call.groups == 1 and not call.is_spatial:
         call.pairs = flow.depthwise
     spatial, total, dilated = (path.spatial, path.total, path.dilated) if path else (0, 0, 0)
-    if not any(head.is_last and head.map is not None for head in flow.heads):  # after it comes the output, no stage
+    if not [h for h in flow.heads if h.is_last and h.map is not None]:  # after it comes the output, no stage
         path = Path(spatial + call.is_spatial, total + 1, call, path, dilated + call.is_dilated)
     depthwise = frozenset([call.key]) if call.is_depthwise else frozenset[Key]()
-    return Flow(object(), depthwise, path, flow.heads, flow.context or context, flow.map, poison=flow.poison)
+    return Flow(object(), depthwise, path, flow.heads, flow.context or context, flow.map, None, 0, flow.poison)
 
 
 def average_pool(call: Call) -> Result:
@@ -303,5 +306,6 @@ def _onto_pixels(field: Field, tap: int | None, step: int | None, window: Window
 
 
 def _each(value: int | Sequence[int], n: int) -> tuple[int, ...]:
-    several = (value,) if isinstance(value, int) else tuple(value)
-    return several * n if len(several) == 1 else several
+    if isinstance(value, int):
+        return (value,) * n
+    return tuple(value) * n if len(value) == 1 else tuple(value)

@@ -35,7 +35,7 @@ def opened(url: str) -> Iterator[RDBStorage]:
 
 def names(storage: RDBStorage) -> list[str]:
     """The studies of a database, in the order in which they were made."""
-    return [study.study_name for study in sorted(storage.get_all_studies(), key=lambda study: study._study_id)]
+    return sorted((study.study_name for study in storage.get_all_studies()), key=storage.get_study_id_from_name)
 
 
 def of_study(storage: RDBStorage, url: str, chosen: str) -> StudySummary:

@@ -21,6 +21,7 @@ from nas.search.worker import Confirmed, Task, confirm_candidate, read_progress
 if TYPE_CHECKING:
     from nas.training.feed import Feed
     from nas.training.precision import Precision
+    from nas.training.recipes import Recipe
 
 TICK_SECONDS = 0.5
 
@@ -43,6 +44,7 @@ def confirm(
     folder: Path,
     progress: Progress,
     precisions: Callable[[], Mapping[str, Precision]] = dict,
+    recipe: Recipe | None = None,
 ) -> list[Confirmation]:
     """Confirm (number, architecture) pairs; each seed is added to what the study knows as soon as it is evaluated.
 
@@ -64,6 +66,7 @@ def confirm(
                     until=epochs,
                     seed=OWN_DRAWS + seed,
                     folder=folder / f"confirm-{trial:05d}-{digest(architecture)}" / f"epochs-{epochs}-run-{seed}",
+                    recipe=recipe,
                     precisions=agreed,
                 )
                 for trial, architecture, seed in wanted

@@ -15,6 +15,7 @@ from nas.search.precisions import precisions
 from nas.search.resources import engine
 from nas.search.study import identity
 from nas.search.study_folder import claim
+from nas.search.training_way import Training
 
 if TYPE_CHECKING:
     import optuna
@@ -44,14 +45,17 @@ def confirm_trials(
             raise UnusableInputError(f"--{name}: {count}: give 1 or more")
     with hold(config.storage, study.study_name, "confirm") as check, one_line_errors():
         folder = claim(config.storage, study)
+        searched = identity(study, "epochs")["epochs"]
+        way, length = Training.of(study, searched), epochs or searched
         workers = engine(config, tasks=len(trials) * len(seeds))
         return confirm(
             study,
             trials,
             engine=workers,
-            feed=confirm_feed(dataset),
+            feed=confirm_feed(dataset, way),
             seeds=seeds,
-            epochs=epochs or identity(study, "epochs")["epochs"],
+            epochs=length,
+            recipe=way.for_epochs(length),
             folder=folder,
             progress=progress,
             precisions=partial(precisions, study, workers, check),

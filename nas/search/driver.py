@@ -26,10 +26,12 @@ from nas.search.proposals import Proposals
 from nas.search.trial_store import TrialStore, best_accuracy
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
+from nas.training.errors import OtherTrainingError
 
 if TYPE_CHECKING:
     from nas.training.feed import Feed
     from nas.training.precision import Precision
+    from nas.training.recipes import Recipe
 
 TICK_SECONDS = 0.25
 LOOK_SECONDS = 1.0
@@ -47,6 +49,8 @@ class Driver:
     budget: Budget
     folder: Path
     seed: int = 0
+    recipe: Recipe | None = None
+    """That of every candidate; None is the default one for the budget's epochs."""
     objectives: Objectives = field(default_factory=Objectives)
     observe: Callable[[Driver], None] = lambda driver: None
     hold: Callable[[], None] = lambda: None
@@ -187,6 +191,7 @@ class Driver:
             until=self.pool.halving.until(len(candidate.curve)),
             seed=self.seed,
             folder=candidate.folder,
+            recipe=self.recipe,
             precisions=self._agreed or {},
         )
         forget_steps(candidate.folder)
@@ -218,6 +223,8 @@ class Driver:
             self._retry(candidate)
         except OSError as error:
             self.pool.set_aside(candidate, error)
+        except OtherTrainingError:
+            raise  # of every candidate that an earlier launch began: none of them has failed
         except Exception as error:
             self.pool.fail(candidate, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
         else:

@@ -22,6 +22,7 @@ from nas.search.resources import engine, gpus, machine_name
 from nas.search.storage import open_storage
 from nas.search.study import DATA, SOURCE, TARGET, create_or_resume
 from nas.search.study_folder import claim
+from nas.search.training_way import Training
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
@@ -65,7 +66,6 @@ def prepare(
     objectives = Objectives.parse(config.objective)
     proxy = FITTED if config.guess else None
     sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far)
-    feed = search_feed(dataset, config.seed)
     with ExitStack() as held, one_line_errors():
         workers = engine(config)
         held.callback(workers.shutdown)
@@ -74,6 +74,8 @@ def prepare(
         identity = _identity(config, dataset, space)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
+        way = Training.of(study, config.epochs)
+        feed = search_feed(dataset, config.seed, way)
         _describe(study, config, dataset)
         budget = _budget(config, study.user_attrs[TARGET])
         lock = held.pop_all()
@@ -85,6 +87,8 @@ def prepare(
         budget=budget,
         folder=folder,
         seed=config.seed,
+        recipe=way.recipe,
+        notes=list(way.notes(config.epochs)),
         objectives=objectives,
         precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),
@@ -121,15 +125,15 @@ def run(prepared: Prepared) -> Summary:
         return prepared.driver.run()
 
 
-def search_feed(dataset: Dataset, seed: int) -> Feed:
+def search_feed(dataset: Dataset, seed: int, way: Training) -> Feed:
     """What candidates train on: the training part of the split, evaluated on the validation part."""
     split = datasets.split(dataset.train_labels, seed=0)
-    return Feed(dataset=dataset, split=split, folder=user_cache() / "epochs", seed=seed)
+    return Feed(dataset=dataset, split=split, folder=user_cache() / "epochs", seed=seed, **way.of_feed())
 
 
-def confirm_feed(dataset: Dataset) -> Feed:
+def confirm_feed(dataset: Dataset, way: Training) -> Feed:
     """The whole training set, evaluated on the test set."""
-    return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs")
+    return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", **way.of_feed())
 
 
 def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> dict[str, object]:
@@ -140,6 +144,7 @@ def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> di
         "seed": config.seed,
         "epochs": config.epochs,
         "objective": config.objective,
+        **Training.default(config.epochs).as_table(),
     }
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from nas.training.feed import Feed
     from nas.training.precision import Precision
+    from nas.training.recipes import Recipe
     from nas.training.train import Result
 
 CHECKPOINT = "checkpoint.pt"
@@ -36,6 +37,8 @@ class Task:
     until: int
     seed: int
     folder: Path
+    recipe: Recipe | None = None
+    """None is the default one for ``epochs``."""
     precisions: Mapping[str, Precision] = field(default_factory=dict)
     """CPU class -> what the precision ``auto`` is there; on a CPU of another class it is measured."""
     after_epoch: Callable[[], None] | None = None
@@ -114,7 +117,7 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
     result = train(
         model,
         task.feed,
-        recipe=recipes.default(task.epochs),
+        recipe=task.recipe or recipes.default(task.epochs),
         epochs=task.epochs,
         seed=task.seed,
         device=placement.device,

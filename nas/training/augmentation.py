@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,12 @@ def none(mean: Sequence[float], *, image_size: tuple[int, int] = (32, 32)) -> A.
     import albumentations as A
 
     return A.Compose([])
+
+
+def probabilities(name: str) -> dict[str, float]:
+    """How often each transform of a shipped pipeline runs where nothing else is asked for."""
+    parameters = signature(PIPELINES[name]).parameters.values()
+    return {p.name: p.default for p in parameters if isinstance(p.default, float)}
 
 
 PIPELINES: Mapping[str, Callable[..., A.Compose]] = MappingProxyType(

@@ -11,6 +11,8 @@ import torch
 
 from constraints.errors import UnusableInputError
 from nas import atomic
+from nas.training.errors import OtherTrainingError
+from nas.training.recipe_table import from_text
 
 FORMAT = 2
 
@@ -29,7 +31,8 @@ def save_checkpoint(path: Path, run: dict[str, Any], state: dict[str, Any]) -> N
 def load_checkpoint(path: Path, run: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """Read the state back, and nothing but tensors and plain values (``weights_only``).
 
-    Raises UnusableInputError when the file is damaged or belongs to a training other than ``run`` describes.
+    Raises UnusableInputError when the file is damaged, OtherTrainingError when it belongs to a training other than
+    ``run`` describes. Two recipes are the same where their options are, be one of an earlier release that had fewer.
     """
     try:
         content = torch.load(path, map_location=device, weights_only=True)
@@ -39,11 +42,20 @@ def load_checkpoint(path: Path, run: dict[str, Any], device: torch.device) -> di
             f"the checkpoint cannot be read: {path}: remove it to start this training over"
         ) from error
     for name, wanted in {"format": FORMAT, **run}.items():
-        if found.get(name) != wanted:
-            raise UnusableInputError(
+        if not _is_same(name, found.get(name), wanted):
+            raise OtherTrainingError(
                 f"the checkpoint is of another training ({name} was {found.get(name)}, is {wanted}): {path}: "
                 "remove it to start this training over"
             )
     if not isinstance(state, dict):
         raise UnusableInputError(f"the checkpoint holds no state: {path}: remove it to start over")
     return state
+
+
+def _is_same(name: str, found: object, wanted: object) -> bool:
+    if found == wanted:
+        return True
+    if name != "recipe" or not isinstance(found, str) or not isinstance(wanted, str):
+        return False
+    known = from_text(found)
+    return known is not None and known == from_text(wanted)

@@ -11,9 +11,9 @@ from torch.overrides import TorchFunctionMode
 
 from constraints.errors import UnusableInputError
 from nas.training.cpu_timing import timing
+from nas.training.recipes import Setting
 
 Precision = Literal["float32", "bfloat16"]
-Setting = Literal["auto", "float32", "bfloat16"]
 
 
 def resolve(setting: Setting, device: torch.device, auto: Precision | None = None) -> Precision:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from constraints.errors import UnusableInputError
-from nas.training.precision import Setting
 
 Optimiser = Literal["sgd", "adam", "adamw", "muon"]
 Schedule = Literal["one-cycle", "cyclic", "step"]
+Setting = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +122,13 @@ class Recipe:
         return self.phases[index].learning_rate(within, epochs * self.phases[index].share)
 
 
+LONG = 30
+"""Epochs from which on a training is a long one."""
+
+
 def default(epochs: int) -> Recipe:
     """What a short training of a small network does best with, from 2 to 200 epochs."""
-    smoothing = 0.0 if epochs < 30 else 0.1  # tiny networks underfit in a short training
+    smoothing = 0.0 if epochs < LONG else 0.1  # tiny networks underfit in a short training
     muon = Phase(optimiser="muon", peak_lr=0.05, rest_lr=0.1, momentum=0.9, weight_decay=0.01)
     # At a high learning rate single weights jump about; their average ranks candidates in mid-training.
     return Recipe(name="default", phases=(muon,), label_smoothing=smoothing, ema_decay=0.99, whitening=True)

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from constraints.errors import UnusableInputError
+from nas.training import recipes
 from nas.training.checkpoint import FORMAT, load_checkpoint, save_checkpoint
+from nas.training.errors import OtherTrainingError
 
 CPU = torch.device("cpu")
 
@@ -65,3 +67,13 @@ def test_another_format_and_another_training_are_refused(tmp_path: Path) -> None
     save_checkpoint(path, {"seed": 1}, {})
     with pytest.raises(UnusableInputError, match="seed was 1, is 2"):
         load_checkpoint(path, {"seed": 2}, CPU)
+
+
+def test_a_recipe_of_an_earlier_release_is_the_same_where_its_options_are(tmp_path: Path) -> None:
+    path, now = tmp_path / "c.pt", repr(recipes.default(8))
+    earlier = now.replace(", mixup=0.0", "").replace("momentum=0.9, ", "")
+    assert earlier != now
+    save_checkpoint(path, {"recipe": earlier}, {"epoch": 1})
+    assert load_checkpoint(path, {"recipe": now}, CPU) == {"epoch": 1}
+    with pytest.raises(OtherTrainingError, match="is of another training"):
+        load_checkpoint(path, {"recipe": repr(recipes.default(40))}, CPU)

@@ -10,8 +10,7 @@ from torch import nn
 
 from constraints.errors import UnusableInputError
 from nas.training.feed import Feed
-from nas.training.precision import Setting
-from nas.training.recipes import Phase, Recipe
+from nas.training.recipes import Phase, Recipe, Setting
 from nas.training.session import DIVERGED, Session, TrainingFailedError
 
 CPU = torch.device("cpu")

@@ -17,8 +17,8 @@ from nas.architecture.spec import parse
 from nas.training import datasets, recipes
 from nas.training.cpu_timing import Timing
 from nas.training.feed import Feed
-from nas.training.precision import Precision, Setting
-from nas.training.recipes import Phase, Recipe
+from nas.training.precision import Precision
+from nas.training.recipes import Phase, Recipe, Setting
 from nas.training.train import Epoch, train
 
 MakeFolder = Callable[..., Path]

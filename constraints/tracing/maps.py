@@ -1,0 +1,79 @@
+"""Which values are maps: the latest of them on the way to each value, and inputs without a channel axis; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from constraints.tracing.axes import Shape
+from constraints.tracing.values import Call, Flow, Value, Views
+
+
+class Maps:
+    """The maps of a run."""
+
+    def __init__(self, shapes: Sequence[Shape], flat: Collection[int]) -> None:
+        """Begin with the shapes of the inputs, of which those of the numbers ``flat`` have no channel axis."""
+        self.spans = _spans(shapes, flat)
+        """For each input the indices of its spatial axes among all of them."""
+        self.found_flat: set[int] = set()
+        """The inputs whose first windows slide over more axes than are behind a channel axis."""
+        self._shapes = shapes
+        self._own: list[Value] = []
+        """Those that are the latest map on their own way."""
+
+    def note(self, value: Value, is_map: bool = False) -> None:
+        """Let a value that is a map, or of which nothing can be known, be the latest map on its way."""
+        flow = value.flow
+        if not is_map:
+            for view in value.views:
+                if view is not None and view.unknown:
+                    flow = value.flow = flow._replace(poison=flow.poison.union([view.unknown]))
+                    is_map = is_map or view.is_lost
+            is_map = is_map or self._is_map(value.views)
+        if is_map:
+            heads = frozenset(h.inside() for h in flow.heads) if flow.heads else flow.heads
+            origin, depthwise, path, _, context, _, whole, total, poison = flow
+            value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison)
+            self._own.append(value)
+
+    def _is_map(self, views: Views) -> bool:
+        """Whether every spatial axis of some input has a tensor axis of its own."""
+        for span in self.spans:
+            axes = set()
+            for i in span:
+                view = views[i]
+                if view is None or len(view.digits) != 1 or view.other or view.swept or view.blurred:
+                    break
+                axis, inner, _, _, offset = view.digits[0]
+                if inner != 1 or offset:
+                    break
+                axes.add(axis)
+            if span and len(axes) == len(span):
+                return True
+        return False
+
+    def note_flat(self, call: Call) -> None:
+        """Find inputs without a channel axis: a spectrogram, or a waveform."""
+        data, n = call.inputs[0], len(call.kernel)
+        if data.flow.path is not None or data.flow.heads:
+            return
+        for i, span in enumerate(self.spans):
+            is_its_own = len(self.spans) == 1 and (not span or any(data.views[at] for at in span))
+            if is_its_own and len(span) < n <= len(self._shapes[i]) - 1:
+                self.found_flat.add(i)
+
+    def forget(self) -> None:
+        """Take apart the values that refer to themselves."""
+        for value in self._own:
+            value.flow = Flow()
+
+
+def _spans(shapes: Sequence[Shape], flat: Collection[int]) -> list[range]:
+    spans, at = [], 0
+    is_spread = any(max(shape[2:], default=1) > 1 for shape in shapes)
+    for i, shape in enumerate(shapes):
+        is_point = is_spread and max(shape[2:], default=1) == 1 and i not in flat  # a scale beside an image, say
+        n = 0 if is_point else max(len(shape) - (1 if i in flat else 2), 0)
+        spans.append(range(at, at + n))
+        at += n
+    return spans

@@ -1,0 +1,118 @@
+"""What the rule of an operation says of its results, and what of that is not known; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from constraints.tracing.axes import View, unknown
+from constraints.tracing.distribution import distribute
+from constraints.tracing.reshaping import cuts
+from constraints.tracing.values import Call, Flow, Operation, Value, Views, fresh, join_views, merge_flows
+
+if TYPE_CHECKING:
+    from constraints.tracing.run import RecordedOperation
+
+_NOT_KNOWN = "what it does to the receptive field is not known"
+
+
+class Outcomes:
+    """The outcomes of a run's calls, with what is not known of them."""
+
+    def __init__(self, axes: int) -> None:
+        """Begin with nothing unknown; ``axes`` is how many spatial axes all inputs have."""
+        self.reasons: dict[str, str] = {}
+        """Why what an operation does is not known -> the operation."""
+        self.hidden: dict[str, str] = {}
+        """Why something may be hidden -> what: "products", "linear" (layers behind a global pool too) or "layers"."""
+        self._axes = axes
+
+    def of(self, call: Call, operation: Operation | None) -> Any:
+        """What the rule says; what it cannot tell is noted with its reason."""
+        if operation is None:
+            return self._not_known(call)
+        call.label = operation.label
+        outcome = operation.rule(call)
+        for value in call.inputs:
+            if value.parts or value.flow.poison:
+                outcome = self._with_inputs(call, operation, outcome)
+                break
+        if isinstance(outcome, list):
+            return [(self._placed(call, views), flow) for views, flow in outcome]
+        if outcome[0] is call.inputs[0].views:
+            return outcome
+        for view in outcome[0]:
+            if view is not None and (view.unknown or view.blurred):
+                return self._placed(call, outcome[0]), outcome[1]
+        return outcome
+
+    def _with_inputs(self, call: Call, operation: Operation, outcome: Any) -> Any:
+        """What the rule says, with the parts that inputs were put together of, and with what is not known of them."""
+        if operation.apart is not None and any(v.parts and outcome[0] is not call.inputs[0].views for v in call.inputs):
+            distribute(call, operation)
+        for value in call.inputs:
+            if value.flow.poison and not (value.parts and cuts(call, value.shape)):  # a slice sees its own parts alone
+                return [_spread(call, o) for o in outcome] if isinstance(outcome, list) else _spread(call, outcome)
+        return outcome
+
+    def _placed(self, call: Call, views: Views) -> Views:
+        """The views, where something became unknown here with the operation and its place in the reason."""
+        for i, view in enumerate(views):
+            if view is None or not (view.unknown or view.blurred):
+                continue
+            known = {why for v in call.inputs if (u := v.views[i]) is not None for why in (u.unknown, u.blurred)}
+            if view.unknown and view.unknown not in known:
+                why = f"{call.name_and_label}: {view.unknown}"
+                self.reasons.setdefault(why, call.op)
+                views = (*views[:i], view._replace(unknown=why), *views[i + 1 :])
+            elif view.blurred and view.blurred not in known:
+                why = f"{call.name_and_label}: {view.blurred}"
+                views = (*views[:i], view._replace(blurred=why), *views[i + 1 :])
+        return views
+
+    def _not_known(self, call: Call) -> tuple[Views, Flow]:
+        """Anything may come of anything; but what sees the same wherever it is still sees no more than that."""
+        call.label = call.op.lstrip("_")
+        reason = f"{call.name_and_label}: {_NOT_KNOWN}"
+        self.reasons.setdefault(reason, call.op)
+        if "max_pool" in call.op:
+            call.tags.add("max_pool")
+        return self.of_anything([v for v in call.inputs if v.depends], reason)
+
+    def note_hidden(self, call: Call, step: RecordedOperation) -> None:
+        """An operation that is not known may multiply its operands: those of the kind of number that it gives."""
+        reason = f"{call.name_and_label}: how many multiplications it takes is not known"
+        if not step.operator.is_of_torch:
+            self.hidden[reason] = "layers"
+            return
+        kinds = {h.kind for h in step.outputs} - {"truth"}
+        if any(h.kind in kinds for h in step.inputs):
+            behind = any(v.flow.heads for v in call.inputs)
+            self.hidden.setdefault(reason, "linear" if behind else "products")
+
+    def of_anything(self, data: Sequence[Value], reason: str) -> tuple[Views, Flow]:
+        """What may be any function of some values."""
+        flow = merge_flows([v.flow for v in data])
+        views = tuple(_mixed([v for value in data if (v := value.views[i])], reason) for i in range(self._axes))
+        return views, fresh(flow)
+
+
+def _mixed(views: Sequence[View], reason: str) -> View | None:
+    """What a function of any kind sees along an axis of which it reads tensors."""
+    if not views:
+        return None
+    lost = next((v.unknown for v in views if v.unknown), "")
+    if lost or any(v.digits for v in views):
+        return unknown(lost or reason)
+    result = join_views([(v,) for v in views])[0]
+    return result._replace(pooled="mixed") if result and result.pooled else result
+
+
+def _spread(call: Call, outcome: tuple[Views, Flow]) -> tuple[Views, Flow]:
+    """What is not known of an operand is not known of the result; no rule may lose it."""
+    views, flow = outcome
+    for i, view in enumerate(views):
+        whys = [u.unknown for v in call.inputs if (u := v.views[i]) is not None and u.unknown and not u.pooled]
+        if whys and not (view is not None and view.unknown):
+            views = (*views[:i], unknown(whys[0]), *views[i + 1 :])
+    return views, flow

@@ -1,0 +1,106 @@
+"""What is looked up once for each operator of torch's dispatcher: its rule, and what its schema says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
+from constraints.tracing.values import CONVOLUTIONS, Operation
+
+_TOLD_OTHERWISE = ("padding", "vec")
+"""Overloads that torch works out first: padding in words, sizes or factors as a list."""
+_SPECIAL = ("lift_fresh", "as_strided", *CONVOLUTIONS)
+_HIDDEN_VIEWS = ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes")
+"""Views that do not say so in their schema."""
+_BATCH_NORMS = ("native_batch_norm", "batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
+"""Operations that write to their running statistics, where they are told to train, and do not say so."""
+
+
+class Operator(NamedTuple):
+    """What is looked up once for each operator of torch's dispatcher."""
+
+    op: str
+    names: Mapping[str, int]
+    """Place of each argument in its schema."""
+    operation: Operation | None
+    """Its rule; None where it is not known."""
+    writes: tuple[int | str, ...]
+    """The arguments that it writes to, by place or, in one of ``out``'s kind, by name."""
+    is_view: bool
+    """Whether its result shares the memory of its first argument."""
+    decomposes: bool
+    """Whether it is run as the operations that torch writes it in."""
+    is_special: bool = False
+    """Whether the tensors themselves say what it does."""
+    hides: bool = False
+    """Whether it is not known, and may hold products of tensors."""
+    tensors: tuple[int, ...] = ()
+    """The places of the arguments that may be tensors or hold some, by their types in its schema."""
+    keeps_statistics: bool = False
+    """Whether it writes to running statistics, where it is told to train, and does not say so."""
+
+    @property
+    def is_of_torch(self) -> bool:
+        """Whether it is one of torch's own."""
+        return "::" not in self.op
+
+
+SET_DATA = torch.ops.aten._has_compatible_shallow_copy_type.default
+"""What runs first where a tensor is given another one's memory: ``x.data = y``."""
+_OPERATORS: dict[int, tuple[Any, Operator]] = {}
+"""Identity of an overload -> itself, so that none takes its place, and what was looked up: its own hash is slow."""
+_WRAPPED = re.compile(r"Optional|List|[\[\]]")
+_NO_TENSORS = frozenset(["int", "bool", "float", "number", "str", "Device", "Generator"])
+"""Types of arguments, or of the elements of lists, that are and hold no tensors."""
+
+
+def looked_up(func: Any) -> Operator:
+    """What is known of an overload."""
+    known = _OPERATORS.get(id(func))
+    if known is None:
+        known = _OPERATORS[id(func)] = func, _read(func)
+    return known[1]
+
+
+def _read(func: Any) -> Operator:
+    schema = func._schema
+    space, op = schema.name.split("::")
+    names = {a.name: i for i, a in enumerate(schema.arguments)}
+    writes = tuple(a.name if a.kwarg_only else i for i, a in enumerate(schema.arguments) if _is_written(a.alias_info))
+    is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
+    tensors = tuple(i for i, a in enumerate(schema.arguments) if _WRAPPED.sub("", str(a.type)) not in _NO_TENSORS)
+    if space != "aten":
+        hides = schema.name not in NO_PRODUCTS
+        return Operator(schema.name, names, None, writes, is_view, False, hides=hides, tensors=tensors)
+    base = op[:-1] if writes and op.endswith("_") else op
+    known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
+    if known is None and torch.Tag.pointwise in func.tags:
+        known = Operation(OPERATIONS["add"].rule, base.lstrip("_"))
+    decomposes = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
+    decomposes = decomposes and not (known or base in CONSTANT or func is SET_DATA)
+    hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
+    is_view = is_view or base in _HIDDEN_VIEWS
+    is_special, trains = base in _SPECIAL, base in _BATCH_NORMS
+    return Operator(base, names, known, writes, is_view, decomposes, is_special, hides, tensors, trains)
+
+
+def is_laid_out_as(tensor: torch.Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None) -> bool:
+    """Whether a view of the memory is the tensor again; along an axis of one index no stride is taken."""
+    steps = [(a, b) for n, a, b in zip(size, stride, tensor.stride(), strict=False) if n > 1]
+    is_at_its_place = offset is None or offset == tensor.storage_offset()
+    return tuple(size) == tuple(tensor.shape) and all(a == b for a, b in steps) and is_at_its_place
+
+
+def _is_written(alias: Any) -> bool:
+    return alias is not None and bool(alias.is_write)
+
+
+READ = Operator("read", {}, None, (), False, False)
+CHANGED = Operator("changed", {}, None, (0,), False, False)
+ALIAS = looked_up(torch.ops.aten.alias.default)
+CLONE = looked_up(torch.ops.aten.clone.default)
+SET = ALIAS._replace(op="set_data")

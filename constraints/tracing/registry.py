@@ -1,0 +1,113 @@
+"""The parameters and buffers of a model, each with its handle, and what cannot be counted or is registered nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache, cached_property
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from constraints.tracing.axes import Shape
+from constraints.tracing.values import Handle, Recorder
+
+_FLOAT32_BYTES = 4
+_storage = torch._C.TensorBase.untyped_storage  # not the one that is watched
+
+
+def new_handle(run: Recorder, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
+    """A handle for a tensor of a run."""
+    if tensor.dtype.is_floating_point:
+        return Handle(run, shape, _FLOAT32_BYTES, "real", name)
+    kind = "truth" if tensor.dtype is torch.bool else "real" if tensor.is_complex() else "integer"
+    return Handle(run, shape, tensor.element_size(), kind, name)
+
+
+def memory_of(tensor: torch.Tensor) -> int:
+    """Its place in memory; 0 where it has none."""
+    return _storage(tensor).data_ptr() if tensor.layout is torch.strided else 0
+
+
+class Registry:
+    """What a model's modules register, those of the paths ``hidden`` left out."""
+
+    def __init__(self, modules: Mapping[str, nn.Module], hidden: Collection[str], run: Recorder) -> None:
+        """Look through the modules; ``run`` is that of the handles."""
+        self.parameters: dict[str, torch.Tensor] = {}
+        self.uncounted: dict[str, str] = {}
+        self.handles: dict[int, Handle] = {}
+        """Identity of a parameter or buffer -> its handle, which it does not carry."""
+        self._run = run
+        self._buffers: list[torch.Tensor] = []
+        self._hidden = {path: modules[path] for path in hidden}
+        registered = {path: module for path, module in modules.items() if path not in self._hidden}
+        self._note_packed(registered)
+        for path, module in registered.items():
+            if module._parameters:
+                self._add_parameters(path, module._parameters)
+            if module._buffers:
+                self._add_buffers(module._buffers.values())
+
+    def _note_packed(self, modules: Mapping[str, nn.Module]) -> None:
+        kinds: set[Any] = {type(m) for m in modules.values()}
+        if any(any(_kind(kind)) for kind in kinds):
+            whys = {path or type(module).__name__: _packed(module) for path, module in modules.items()}
+            self.uncounted = {path: why for path, why in whys.items() if why}
+
+    def _add_parameters(self, path: str, parameters: Mapping[str, nn.Parameter | None]) -> None:
+        for name, parameter in parameters.items():
+            if parameter is None or id(parameter) in self.handles:
+                continue
+            full = f"{path}.{name}" if path else name
+            if parameter.__class__ is not nn.Parameter and is_lazy(parameter):
+                self.uncounted[full] = "the forward pass has given it no shape"
+            else:
+                self.parameters[full] = parameter
+                self.handles[id(parameter)] = new_handle(self._run, parameter, tuple(parameter.shape), full)
+
+    def _add_buffers(self, buffers: Iterable[torch.Tensor | None]) -> None:
+        for buffer in buffers:
+            if buffer is None or id(buffer) in self.handles:
+                continue
+            if buffer.__class__ is torch.Tensor or not is_lazy(buffer):
+                self._buffers.append(buffer)
+                self.handles[id(buffer)] = new_handle(self._run, buffer, tuple(buffer.shape), "")
+
+    @cached_property
+    def memories(self) -> Mapping[int, Sequence[torch.Tensor]]:
+        """Parameters and buffers by their place in memory; needed only for a model that writes in place."""
+        places: dict[int, list[torch.Tensor]] = {}
+        for tensor in (*self.parameters.values(), *self._buffers):
+            places.setdefault(memory_of(tensor), []).append(tensor)
+        places.pop(0, None)  # a tensor on the meta device has no memory
+        return places
+
+    def unregistered(self, outside: Iterable[torch.Tensor]) -> Mapping[str, int]:
+        """Modules that are not registered -> how many of their parameters are among the tensors that a run used."""
+        owners = {id(p): path for path, m in self._hidden.items() for p in m._parameters.values() if p is not None}
+        found: dict[str, int] = {}
+        for tensor in outside:
+            if isinstance(tensor, nn.Parameter):
+                owner = owners.get(id(tensor), "")
+                found[owner] = found.get(owner, 0) + tensor.numel()
+        return found
+
+
+def _packed(module: nn.Module) -> str:
+    """Why a module's weights are no parameters, where they are kept in another form."""
+    kind: Any = type(module)
+    is_quantised, is_script = _kind(kind)
+    if is_quantised:
+        return "a quantised module packs its weights, which are no parameters any more"
+    if is_script and not hasattr(module, "training"):
+        return "a frozen program holds its weights as constants, which are no parameters any more"
+    return ""
+
+
+@cache
+def _kind(kind: Any) -> tuple[bool, bool]:
+    """Whether a class of modules packs its weights, and whether it is a program."""
+    is_quantised = "quantized" in kind.__module__.split(".") and hasattr(kind, "_weight_bias")
+    return is_quantised and hasattr(kind, "weight"), issubclass(kind, torch.jit.ScriptModule)

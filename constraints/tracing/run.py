@@ -1,0 +1,61 @@
+"""What one run of a model did: its operations, first to last, and which module was running."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+
+from constraints.tracing.axes import Shape
+from constraints.tracing.overloads import Operator
+from constraints.tracing.values import Handle
+
+
+class Frame:
+    """A module that is running."""
+
+    __slots__ = ("calls", "is_leaf", "path")
+
+    def __init__(self, path: str, is_leaf: bool) -> None:
+        """Begin a call of the module at ``path``."""
+        self.path, self.is_leaf = path, is_leaf
+        self.calls: dict[str, int] = {}
+        """How often each operation was called so far, for code that reads the steps in their order."""
+
+
+class RecordedOperation(NamedTuple):
+    """One operation that ran; handles represent its tensors."""
+
+    operator: Operator
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    inputs: Sequence[Handle]
+    outputs: Sequence[Handle]
+    shapes: Sequence[Shape]
+    """The shapes of the outputs, which an operation in place may change."""
+    frame: Frame
+    targets: Sequence[Handle] = ()
+    """Of the outputs, the tensors that were there before and were written to."""
+    returned: bool = False
+    """Whether it takes a number that was read from a tensor before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one run of a model did, first to last."""
+
+    steps: Sequence[RecordedOperation]
+    inputs: Sequence[Handle]
+    outputs: Sequence[Handle]
+    output: Shape
+    """Shape of the first output, with batch axis; empty where there is none."""
+    parameters: Mapping[str, torch.Tensor]
+    """Every registered parameter once, by its first path."""
+    weights: Sequence[Handle]
+    """Of the parameters and buffers, used or not."""
+    uncounted: Mapping[str, str] = field(default_factory=dict)
+    """Parameter, or module that keeps parameters in a form of its own -> why they cannot be counted."""
+    unregistered: Mapping[str, int] = field(default_factory=dict)
+    """Module that is not registered (empty where its place is not known) -> how many parameters of it were used."""
