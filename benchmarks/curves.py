@@ -87,7 +87,7 @@ def candidates(count: int) -> list[str]:
 def feed(source: str) -> Feed:
     """IMAGES of the training part, always the same, and the whole validation part to judge by."""
     dataset = datasets.load(source)
-    whole = datasets.split(dataset.train_labels, seed=0)
+    whole = dataset.split()
     part = np.sort(np.random.default_rng(0).permutation(whole.train)[:IMAGES])
     split = Split(train=part, validation=whole.validation)
     return Feed(dataset=dataset, split=split, folder=user_cache() / "epochs")

@@ -42,7 +42,7 @@ def suggest(trial: optuna.Trial, space: spaces.Space) -> dict[str, spaces.Choice
 def search(storage: str, source: str, *, seconds: float, seed: int, epochs: int) -> None:
     """Search for so many seconds; several processes may share the storage."""
     dataset = datasets.load(source)
-    feed = Feed(dataset=dataset, split=datasets.split(dataset.train_labels), folder=user_cache() / "epochs")
+    feed = Feed(dataset=dataset, split=dataset.split(), folder=user_cache() / "epochs")
     space = spaces.load("assignment", input=dataset.image_shape, classes=len(dataset.classes))
     rules = parse_all(ASSIGNMENT)
 

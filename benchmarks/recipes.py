@@ -130,7 +130,7 @@ def measure(name: str, row: Row, dataset: datasets.Dataset, seed: int, way: Way)
     """Train one row with one seed."""
     feed = Feed(
         dataset=dataset,
-        split=None if way.test else datasets.split(dataset.train_labels),
+        split=None if way.test else dataset.split(),
         folder=user_cache() / "epochs",
         augmentation=row.augmentation,
         probabilities=row.probabilities,

@@ -154,11 +154,9 @@ def _data(dataset: Dataset, weights: Weights | None) -> dict[str, Any]:
 
 
 def _trained_on(dataset: Dataset, weights: Weights | None) -> np.ndarray:
-    from nas.training import datasets
-
     if weights is not None and weights.confirmed:
         return np.arange(len(dataset.train_labels))
-    return datasets.split(dataset.train_labels, seed=0).train
+    return dataset.split().train
 
 
 def _training(study: optuna.Study, row: Row, weights: Weights) -> dict[str, Any]:

@@ -27,7 +27,6 @@ from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
 from nas.space.sampler import FeasibleSampler
-from nas.training import datasets
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
 from nas.user_cache import user_cache
@@ -127,8 +126,7 @@ def run(prepared: Prepared) -> Summary:
 
 def search_feed(dataset: Dataset, seed: int, way: Training) -> Feed:
     """What candidates train on: the training part of the split, evaluated on the validation part."""
-    split = datasets.split(dataset.train_labels, seed=0)
-    return Feed(dataset=dataset, split=split, folder=user_cache() / "epochs", seed=seed, **way.of_feed())
+    return Feed(dataset=dataset, split=dataset.split(), folder=user_cache() / "epochs", seed=seed, **way.of_feed())
 
 
 def confirm_feed(dataset: Dataset, way: Training) -> Feed:

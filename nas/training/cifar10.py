@@ -16,7 +16,7 @@ import numpy as np
 from filelock import FileLock
 
 from constraints.errors import UnusableInputError
-from nas.training.images import ARCHIVE_SUFFIXES
+from nas.training.archives import ARCHIVE_SUFFIXES
 
 ARCHIVE = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"

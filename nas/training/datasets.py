@@ -16,12 +16,13 @@ import numpy as np
 from filelock import FileLock
 
 from constraints.errors import UnusableInputError
-from nas.training import cifar10, images
+from nas.training import archives, cifar10, image_files, images
+from nas.training.image_files import readable
 from nas.training.images import Progress
 from nas.user_cache import user_cache
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-FORMAT = 1
+FORMAT = 2
 """Part of the cache's key: to be raised when decoding changes."""
 
 
@@ -43,6 +44,15 @@ class Dataset:
     test_labels: np.ndarray
     warnings: tuple[str, ...] = ()
     folder: Path
+    validation: int = 0
+    """How many training images, the last ones, are a validation split that the data came with."""
+
+    def split(self, *, seed: int = 0) -> Split:
+        """What candidates train on and are selected by: the data's own validation split, or a tenth of every class."""
+        if not self.validation:
+            return split(self.train_labels, seed=seed)
+        every = np.arange(len(self.train_labels))
+        return Split(train=every[: -self.validation], validation=every[-self.validation :])
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -97,7 +107,13 @@ def split(labels: np.ndarray, *, validation_share: float = 0.1, seed: int = 0) -
 
 
 def channel_statistics(pixels: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (float64, 0 to 1) of each channel over the images of ``indices``."""
+    """Mean and standard deviation (float64, 0 to 1) of each channel over the images of ``indices``.
+
+    The deviation of a channel that never changes is 1: standardised, it is 0 everywhere. Raises UnusableInputError
+    where there are no images.
+    """
+    if not len(indices):
+        raise UnusableInputError("no images to train on: the training part is empty: add images to it")
     channels = pixels.shape[-1]
     counts = np.zeros((channels, 256), dtype=np.int64)
     for start in range(0, len(indices), 1000):
@@ -106,36 +122,35 @@ def channel_statistics(pixels: np.ndarray, indices: np.ndarray) -> tuple[np.ndar
             counts[channel] += np.bincount(block[..., channel].ravel(), minlength=256)
     levels, shares = np.arange(256) / 255, counts / counts.sum(axis=1, keepdims=True)
     mean = shares @ levels
-    variance = (shares * (levels - mean[:, None]) ** 2).sum(axis=1)
-    return mean, np.sqrt(variance)
+    std = np.sqrt((shares * (levels - mean[:, None]) ** 2).sum(axis=1))
+    return mean, np.where(std > 0, std, 1.0)
 
 
 def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
-    listing: Callable[[Path], images.Listing]
+    listing: Callable[[Path], image_files.Listing]
     if not os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
         raise UnusableInputError(f"no such data: {path}: give a folder, a tar, or one of auto, cifar10, digits")
     if path.is_dir():
-        listing, key = images.list_folder, images.folder_key(path)
-    elif path.is_file() and path.name.endswith(images.ARCHIVE_SUFFIXES):
-        listing, key = images.list_archive, _file_key(path)
+        listing, key = image_files.list_folder, image_files.folder_key(path)
+    elif path.is_file() and path.name.lower().endswith(archives.ARCHIVE_SUFFIXES):
+        listing, key = archives.list_archive, _file_key(path)
     else:
-        raise UnusableInputError(f"the data is neither a folder nor a .tar, .tar.gz or .tar.xz: {path}")
+        raise UnusableInputError(f"the data is neither a folder nor a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip: {path}")
 
     def write(folder: Path) -> dict[str, Any]:
         found = listing(path)
-        images.decode(found, folder, progress=progress)
-        for part in images.PARTS:
+        notes = images.decode(found, folder, progress=progress)
+        for part in image_files.PARTS:
             np.save(folder / f"{part}_labels.npy", found.labels(part))
-        return {"name": path.resolve().name, "classes": found.classes, "warnings": _left_out(found)}
+        return {
+            "name": readable(path.resolve().name),
+            "classes": found.classes,
+            "warnings": [*found.notes, *notes],
+            "validation": found.validation,
+        }
 
     # Two archives with the same bytes share one decoded copy; each keeps the name it was opened by.
-    return replace(_cached(cache, key, write), name=path.resolve().name)
-
-
-def _left_out(listing: images.Listing) -> list[str]:
-    if not listing.left_out:
-        return []
-    return [f"{len(listing.left_out)} files that are no images were left out, {listing.left_out[0]} the first"]
+    return replace(_cached(cache, key, write), name=readable(path.resolve().name))
 
 
 def _file_key(path: Path) -> str:
@@ -220,7 +235,7 @@ def _make(place: Path, write: Callable[[Path], dict[str, Any]]) -> None:
     try:
         about = write(fresh)
         arrays = _arrays(fresh)
-        about["content_hash"] = _content_hash(about["classes"], arrays)
+        about["content_hash"] = _content_hash(about["classes"], arrays, about.get("validation", 0))
         about["shapes"] = {name: list(array.shape) for name, array in arrays.items()}
         (fresh / "about.json").write_text(json.dumps(about))
         shutil.rmtree(place, ignore_errors=True)
@@ -245,13 +260,16 @@ def _reopen(place: Path, name: str | None = None, warnings: tuple[str, ...] | No
         classes=tuple(about["classes"]),
         warnings=tuple(about["warnings"]) if warnings is None else warnings,
         folder=place,
+        validation=about.get("validation", 0),
         **arrays,
     )
 
 
-def _content_hash(classes: tuple[str, ...], arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 over the class names, shapes and bytes, in a fixed order and block by block."""
+def _content_hash(classes: tuple[str, ...], arrays: dict[str, np.ndarray], validation: int) -> str:
+    """SHA-256 over the class names, the validation split, shapes and bytes, in a fixed order and block by block."""
     digest = hashlib.sha256(json.dumps(list(classes)).encode())
+    if validation:
+        digest.update(f"validation {validation}".encode())
     for name in ARRAYS:
         array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())

@@ -20,6 +20,7 @@ from constraints.errors import UnusableInputError
 from nas.training import datasets
 from nas.training.augmentation import PIPELINES
 from nas.training.datasets import Dataset, Split
+from nas.training.disk import reserve
 
 if TYPE_CHECKING:
     import albumentations as A
@@ -203,21 +204,10 @@ def _start(place: Path, shape: tuple[int, ...], pieces: int) -> tuple[np.ndarray
             return None
         if not (part.exists() and marks.exists() and marks.stat().st_size == pieces):
             open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-            _reserve(part)
+            reserve(part)
             marks.write_bytes(bytes(pieces))
         images = np.load(part, mmap_mode="r+", allow_pickle=False)
         return images, np.memmap(marks, dtype=np.uint8, mode="r+")
-
-
-def _reserve(part: Path) -> None:
-    """Claim the disk blocks of a new file now: on a full disk a writer would die later. Raises OSError there."""
-    if hasattr(os, "posix_fallocate"):
-        try:
-            with part.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
-        except OSError:
-            part.unlink()
-            raise
 
 
 def _finish(place: Path) -> None:

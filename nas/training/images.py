@@ -1,252 +1,174 @@
-"""Labelled images in class folders, or in a tar of them, decoded into arrays on disk."""
+"""Images decoded into arrays on disk, all in one shape and on one scale."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-import lzma
 import os
-import tarfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.lib.format import open_memmap
-from PIL import Image
+from PIL import ExifTags, Image
 
 from constraints.errors import UnusableInputError
+from nas.training import depth
+from nas.training.disk import reserve
+from nas.training.image_files import ImageFile, Listing
 
 Progress = Callable[[int, int], None]
 
-PARTS = ("train", "test")
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz")
-LARGEST_MEMBER = 64 * 2**20
-"""Bytes; an archive's member beyond this is refused before it is read."""
 BLOCK = 500
 """Images that one thread decodes at a time."""
-_ONE_CHANNEL = frozenset({"1", "L", "I", "I;16", "F"})
-_UNREADABLE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
+_UPRIGHT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFile:
-    """One image not yet decoded; ``source`` is a file or the bytes of an archive's member."""
+class _Plan:
+    """What every image becomes: height, width and channels, and the ranges of those deeper than 8 bits."""
 
-    part: str
-    class_name: str
-    name: str
-    source: Path | bytes
-
-    @property
-    def label(self) -> str:
-        """Where the image is, for messages."""
-        return f"{self.part}/{self.class_name}/{self.name}"
+    shape: tuple[int, int, int]
+    ranges: depth.Ranges
 
 
-@dataclass(frozen=True, kw_only=True)
-class Listing:
-    """The images of a folder or archive in the order in which they are stored, and its classes."""
+@dataclass(kw_only=True)
+class _Seen:
+    """What decoding noticed and a person should know."""
 
-    origin: str
-    classes: tuple[str, ...]
-    train: tuple[ImageFile, ...]
-    test: tuple[ImageFile, ...]
-    left_out: tuple[str, ...]
+    images: int = 0
+    turned: list[str] = field(default_factory=list)
+    deep_colour: list[str] = field(default_factory=list)
+    brightest: int = 0
 
-    def labels(self, part: str) -> np.ndarray:
-        """Class numbers (int64) of one part's images."""
-        number = {name: index for index, name in enumerate(self.classes)}
-        files = self.train if part == "train" else self.test
-        return np.array([number[file.class_name] for file in files], dtype=np.int64)
-
-
-def folder_key(folder: Path) -> str:
-    """A key that changes when a file of the folder is added, removed, resized or rewritten."""
-    digest = hashlib.sha256(f"{folder.resolve()}\n".encode())
-    for path in sorted(path for part in PARTS for path in (folder / part).glob("*/*")):
-        status = path.stat()
-        digest.update(f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    def add(self, other: _Seen) -> None:
+        """Add what another block of images showed."""
+        self.images += other.images
+        self.turned += other.turned
+        self.deep_colour += other.deep_colour
+        self.brightest = max(self.brightest, other.brightest)
 
 
-def list_folder(folder: Path) -> Listing:
-    """List ``folder/train/<class>/*`` and ``folder/test/<class>/*``.
-
-    Raises UnusableInputError when a part is missing or the classes do not fit (see ``_listing``).
-    """
-    classes: list[tuple[str, str]] = []
-    files: list[ImageFile] = []
-    for part in PARTS:
-        if not (folder / part).is_dir():
-            raise UnusableInputError(f"no {part} folder in the data: {folder}: put the images in {part}/<class>/")
-        for child in sorted(path for path in (folder / part).iterdir() if path.is_dir()):
-            classes.append((part, child.name))
-            files += [
-                ImageFile(part=part, class_name=child.name, name=path.name, source=path)
-                for path in child.iterdir()
-                if path.is_file()
-            ]
-    return _listing(str(folder), classes, files)
-
-
-def list_archive(archive: Path) -> Listing:
-    """List the same tree packed as a tar, compressed or not, at any depth inside it.
-
-    Members are read from the stream into memory and never written to disk, so that neither their paths nor
-    their links can do harm. Raises UnusableInputError when the archive is damaged.
-    """
-    classes: list[tuple[str, str]] = []
-    files: dict[str, ImageFile] = {}  # a later member of the same name replaces the earlier one, as tar does
-    try:
-        with tarfile.open(archive, "r|*") as tar:
-            for member, data in _members(tar):
-                place = PurePosixPath(member.name).parts
-                if member.isdir() and len(place) >= 2 and place[-2] in PARTS:
-                    classes.append((place[-2], place[-1]))
-                elif data is not None and len(place) >= 3 and place[-3] in PARTS:
-                    file = ImageFile(part=place[-3], class_name=place[-2], name=place[-1], source=data)
-                    classes.append((file.part, file.class_name))
-                    files[file.label] = file
-    except _UNREADABLE as error:
-        raise UnusableInputError(
-            f"the archive cannot be read ({error or type(error).__name__}): {archive}: copy or download it again"
-        ) from error
-    return _listing(str(archive), classes, list(files.values()))
-
-
-def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, bytes | None]]:
-    """Every member in order, with its content if it is a plain file of a sane size."""
-    for member in tar:
-        stream = tar.extractfile(member) if member.isreg() else None
-        if member.size > LARGEST_MEMBER:
-            raise tarfile.TarError(f"{member.name} holds {member.size} bytes, more than any image here may")
-        yield member, stream.read() if stream else None
-
-
-def _listing(origin: str, classes: Iterable[tuple[str, str]], files: Sequence[ImageFile]) -> Listing:
-    """Sort, check that both parts hold the same two or more classes and that none is empty."""
-    images = [file for file in files if PurePosixPath(file.name).suffix.lower() in SUFFIXES]
-    left_out = sorted(file.label for file in files if PurePosixPath(file.name).suffix.lower() not in SUFFIXES)
-    train, test = ({name for part, name in classes if part == wanted and not name.startswith(".")} for wanted in PARTS)
-    if train != test:
-        where = "train" if train - test else "test"
-        lone = sorted(train ^ test)[0] if not (train - test) else sorted(train - test)[0]
-        raise UnusableInputError(
-            f"train and test hold different classes: {lone!r} is only in {where}: {origin}: "
-            "give both parts the same class folders"
-        )
-    if len(train) < 2:
-        found = f"only the class {min(train)!r}" if train else "no train/<class>/ and test/<class>/ folders"
-        raise UnusableInputError(f"the data holds {found}: {origin}: give it two classes or more")
-    filled = {(file.part, file.class_name) for file in images}
-    for part in PARTS:
-        for name in sorted(train):
-            if (part, name) not in filled:
-                raise UnusableInputError(
-                    f"a class has no images: {part}/{name}: {origin}: add images or remove the class"
-                )
-    images.sort(key=lambda file: (file.class_name, file.name))
-    parts = {part: tuple(f for f in images if f.part == part and f.class_name in train) for part in PARTS}
-    return Listing(
-        origin=origin,
-        classes=tuple(sorted(train)),
-        train=parts["train"],
-        test=parts["test"],
-        left_out=tuple(left_out),
-    )
-
-
-def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) -> None:
+def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) -> tuple[str, ...]:
     """Write ``train_images.npy`` and ``test_images.npy`` (uint8, N x H x W x C) into ``folder``, on all cores.
 
-    Grey images keep one channel; where grey and coloured ones are mixed, the grey ones are spread over three.
-    Raises UnusableInputError naming the first image that does not decode or differs in size.
+    Images of a validation split follow those of training. Grey images keep one channel; where grey and coloured ones
+    are mixed, the grey ones are spread over three. Images of more than 8 bits a channel share one range (see
+    ``depth.common_range``). Returns what a person should know, a line each. Raises UnusableInputError naming the first
+    image that does not decode or differs in size.
     """
+    plan = _Plan(shape=_shape(listing.train[0]), ranges={})
     try:
-        _decode_as(_shape(listing.train[0]), listing, folder, progress)
-    except _DifferentShapeError:  # rare, and worth a look at all headers first
-        _decode_as(_common_shape(listing), listing, folder, progress)
+        seen = _decode_as(plan, listing, folder, progress)
+    except _SurpriseError:  # rare, and worth a look at all images first
+        plan = _survey(listing)
+        seen = _decode_as(plan, listing, folder, progress)
+    return (*_on_ranges(plan), *_on_files(seen, listing))
 
 
-class _DifferentShapeError(Exception):
-    """An image has another size, or more channels, than it was taken to have."""
+class _SurpriseError(Exception):
+    """An image has another size, more channels or more bits than planned."""
 
 
-def _decode_as(shape: tuple[int, int, int], listing: Listing, folder: Path, progress: Progress | None) -> None:
-    done, total = 0, len(listing.train) + len(listing.test)
+def _decode_as(plan: _Plan, listing: Listing, folder: Path, progress: Progress | None) -> _Seen:
+    seen, total = _Seen(), len(listing.train) + len(listing.test)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for part, group in (("train", listing.train), ("test", listing.test)):
             path = folder / f"{part}_images.npy"
-            out = open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(group), *shape))
+            out = open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(group), *plan.shape))
+            reserve(path)
 
-            def fill(start: int, group: Sequence[ImageFile] = group, out: np.ndarray = out) -> int:
-                block = group[start : start + BLOCK]
-                for offset, file in enumerate(block):
-                    out[start + offset] = _pixels(file, shape)
-                return len(block)
+            def fill(start: int, group: Sequence[ImageFile] = group, out: np.ndarray = out) -> _Seen:
+                block = _Seen()
+                for offset, file in enumerate(group[start : start + BLOCK]):
+                    out[start + offset] = _pixels(file, plan, block)
+                return block
 
-            for count in pool.map(fill, range(0, len(group), BLOCK)):
-                done += count
+            for block in pool.map(fill, range(0, len(group), BLOCK)):
+                seen.add(block)
                 if progress:
-                    progress(done, total)
+                    progress(seen.images, total)
             out.flush()
+    return seen
 
 
-def _common_shape(listing: Listing) -> tuple[int, int, int]:
-    """Height, width and channels of all images; only the headers are read."""
+def _survey(listing: Listing) -> _Plan:
+    """The shape of all images by their headers, and the ranges of the deep ones by their values."""
     first, *others = listing.train + listing.test
-    height, width, channels = _shape(first)
-    for file in others:
-        high, wide, depth = _shape(file)
+    shape, extents = _shape(first), defaultdict(list)
+    height, width, channels = shape
+    for file in (first, *others):
+        with _opened(file) as image:
+            high, wide, colours = image.height, image.width, _channels(image)
+            if (high, wide) == (height, width) and (kind := depth.kind(image)):
+                extents[kind].append(depth.extent(image))
         if (high, wide) != (height, width):
             raise UnusableInputError(
                 f"images differ in size: {first.label} is {width}x{height}, {file.label} is "
                 f"{wide}x{high}: {listing.origin}: resize them all to one size first"
             )
-        channels = max(channels, depth)
-    return height, width, channels
+        channels = max(channels, colours)
+    ranges = {kind: depth.common_range(kind, found) for kind, found in extents.items()}
+    return _Plan(shape=(height, width, channels), ranges=ranges)
 
 
-def _open(file: ImageFile) -> Image.Image:
-    return Image.open(io.BytesIO(file.source) if isinstance(file.source, bytes) else file.source)
+def _on_ranges(plan: _Plan) -> Iterator[str]:
+    for kind, found in plan.ranges.items():
+        yield f"{kind} images become 8-bit ones: values from {found.low:g} to {found.high:g} become 0 to 255"
+
+
+def _on_files(seen: _Seen, listing: Listing) -> Iterator[str]:
+    if seen.deep_colour and seen.brightest < depth.HIGH_BYTE_AT_LEAST:
+        raise UnusableInputError(
+            f"16-bit colour images use a small part of their range: {min(seen.deep_colour)} the first, "
+            f"none above {256 * seen.brightest + 255} of 65535: {listing.origin}: save them with 8 bits a channel"
+        )
+    if seen.turned:
+        yield (
+            f"{len(seen.turned):,} images carry an EXIF orientation, which is not applied, "
+            f"{min(seen.turned)} the first: turn them first if that matters"
+        )
+
+
+@contextmanager
+def _opened(file: ImageFile) -> Iterator[Image.Image]:
+    """An open image; UnusableInputError, naming it, for whatever is wrong with it."""
+    try:
+        with Image.open(io.BytesIO(file.source) if isinstance(file.source, bytes) else file.source) as image:
+            yield image
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        where = file.source if isinstance(file.source, Path) else file.label
+        reason = " (a value is not a finite number)" if str(error) == depth.NOT_FINITE else ""
+        raise UnusableInputError(f"an image does not decode: {where}{reason}: replace or remove it") from error
 
 
 def _shape(file: ImageFile) -> tuple[int, int, int]:
     """Height, width and channels by the header."""
-    try:
-        with _open(file) as image:
-            return image.height, image.width, _channels(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _undecodable(file) from error
+    with _opened(file) as image:
+        return image.height, image.width, _channels(image)
 
 
 def _channels(image: Image.Image) -> int:
-    return 1 if image.mode in _ONE_CHANNEL else 3
+    return 1 if image.mode in {"1", "L", "F"} or image.mode.startswith("I") else 3
 
 
-def _pixels(file: ImageFile, shape: tuple[int, int, int]) -> np.ndarray:
+def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
     """The image as H x W x channels; alpha is dropped, palettes and CMYK become RGB, grey is spread over three."""
-    height, width, channels = shape
-    try:
-        with _open(file) as image:
-            if (image.height, image.width) != (height, width) or _channels(image) > channels:
-                raise _DifferentShapeError
-            deep = image.mode in {"I", "I;16", "F"}
-            flat = _eight_bits(image) if deep else image
-            return np.asarray(flat.convert("L" if channels == 1 else "RGB")).reshape(shape)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _undecodable(file) from error
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """A 16-bit grey image with its high byte kept; Pillow's own conversion would clip it at 255."""
-    return Image.fromarray(np.clip(np.asarray(image) / 257.0, 0, 255).round().astype(np.uint8))
-
-
-def _undecodable(file: ImageFile) -> UnusableInputError:
-    where = file.source if isinstance(file.source, Path) else file.label
-    return UnusableInputError(f"an image does not decode: {where}: replace or remove it")
+    height, width, channels = plan.shape
+    with _opened(file) as image:
+        kind, is_deep_colour = depth.kind(image), depth.is_colour_of_16_bits(image)
+        is_known = kind is None or kind in plan.ranges
+        if not is_known or (image.height, image.width) != (height, width) or _channels(image) > channels:
+            raise _SurpriseError
+        flat = image if kind is None else Image.fromarray(plan.ranges[kind].as_bytes(depth.pixels(image)))
+        found = np.asarray(flat.convert("L" if channels == 1 else "RGB")).reshape(plan.shape)
+        seen.images += 1
+        if "exif" in image.info and image.getexif().get(ExifTags.Base.Orientation, _UPRIGHT) != _UPRIGHT:
+            seen.turned.append(file.label)
+        if is_deep_colour:
+            seen.deep_colour.append(file.label)
+            seen.brightest = max(seen.brightest, int(found.max()))
+    return found

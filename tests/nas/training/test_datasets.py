@@ -48,7 +48,9 @@ def test_a_folder_keeps_its_pixels_labels_and_order(make_folder: MakeFolder, tmp
         data.train_images[0] = 0
 
 
-@pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tar.xz", "w:xz")])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tar.xz", "w:xz"), ("a.tar.bz2", "w:bz2")]
+)
 def test_a_tar_holds_the_same_as_its_folder(make_folder: MakeFolder, tmp_path: Path, name: str, mode: str) -> None:
     folder = make_folder()
     packed = datasets.load(str(pack(folder, tmp_path / name, mode)), cache=tmp_path / "cache")
@@ -308,6 +310,19 @@ def test_channel_statistics_follow_the_chosen_images_alone() -> None:
     mean, std = datasets.channel_statistics(pixels, np.array([0, 1]))
     np.testing.assert_allclose(mean, [1 / 4, 0.1])
     np.testing.assert_allclose(std, [np.sqrt(1 / 4 - 1 / 16), 0.1])
+
+
+def test_a_channel_that_never_changes_has_a_deviation_to_divide_by() -> None:
+    pixels = np.full((2, 2, 2, 2), 51, dtype=np.uint8)
+    pixels[0, ..., 1] = 0
+    mean, std = datasets.channel_statistics(pixels, np.arange(2))
+    np.testing.assert_allclose(mean, [0.2, 0.1])
+    np.testing.assert_allclose(std, [1, 0.1])
+
+
+def test_statistics_of_no_images_are_refused() -> None:
+    with pytest.raises(UnusableInputError, match="no images to train on"):
+        datasets.channel_statistics(np.zeros((1, 2, 2, 3), dtype=np.uint8), np.array([], dtype=int))
 
 
 def test_the_whole_of_cifar10_decodes(cifar_archive: Path, tmp_path: Path) -> None:

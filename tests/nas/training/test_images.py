@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from constraints.errors import UnusableInputError
-from nas.training import images
-from nas.training.images import ImageFile, Listing, decode, folder_key, list_archive, list_folder
+from nas.training import archives, images
+from nas.training.archives import list_archive
+from nas.training.image_files import ImageFile, Listing, folder_key, list_folder
+from nas.training.images import decode
 from tests.nas.training.conftest import MakeFolder
 
 
@@ -79,7 +81,7 @@ def test_a_later_member_replaces_an_earlier_one(tmp_path: Path) -> None:
 def test_a_member_just_within_and_just_past_the_largest(
     room: int, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "LARGEST_MEMBER", len(GREY) + room)
+    monkeypatch.setattr(archives, "LARGEST_MEMBER", len(GREY) + room)
     packed = archive(tmp_path / "x.tar", TREE)
     if fits:
         assert len(list_archive(packed).train) == 2
@@ -92,8 +94,8 @@ def test_a_member_just_within_and_just_past_the_largest(
 
 
 def test_files_too_high_in_an_archive_belong_to_no_class(tmp_path: Path) -> None:
-    listing = list_archive(archive(tmp_path / "x.tar", [*TREE, ("train/loose.png", GREY), ("readme.txt", b"x")]))
-    assert (len(listing.train), listing.left_out) == (2, ())
+    listing = list_archive(archive(tmp_path / "x.tar", [*TREE, ("top/train/loose.png", GREY), ("readme.txt", b"x")]))
+    assert (len(listing.train), listing.left_out) == (2, (("train/loose.png", "in no class folder"),))
 
 
 def listing(*pictures: Image.Image) -> Listing:

@@ -1,0 +1,98 @@
+"""Images of more than 8 bits a channel: which range of values a data set holds, and its way to 8 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+BITS = (8, 10, 12, 14, 16)
+"""Depths in which cameras and scanners fill integers of 16 bits or more."""
+HIGH_BYTE_AT_LEAST = 64
+"""16-bit colour is decoded by its high byte; where no image of a data set reaches this one, its lower bits are lost."""
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339  # of TIFF
+_UNSIGNED, _SIGNED = 1, 2
+
+
+NOT_FINITE = "a value is not a finite number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """The values that become 0 and 255 for all images of one kind."""
+
+    low: float
+    high: float
+
+    def as_bytes(self, values: np.ndarray) -> np.ndarray:
+        """Values as uint8 on a linear scale, rounded; where the range is a single value, all are 0."""
+        width = self.high - self.low
+        if not width:
+            return np.zeros(values.shape, dtype=np.uint8)
+        scaled: np.ndarray = np.clip((values.astype(np.float64) - self.low) / width * 255, 0, 255)
+        return scaled.round().astype(np.uint8)
+
+
+Ranges = Mapping[str, Range]
+
+
+def kind(image: Image.Image) -> str | None:
+    """Which images share a range with this one, in words; None for 8 bits or fewer a channel."""
+    if image.mode == "F":
+        return "floating-point"
+    bits = _declared(image, _BITS_PER_SAMPLE)
+    if image.mode == "L" and _declared(image, _SAMPLE_FORMAT) == _SIGNED:
+        return "signed 8-bit"
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        return None
+    return f"{bits}-bit" if bits and bits < 16 else "32-bit" if bits == 32 else "16-bit"
+
+
+def _declared(image: Image.Image, tag: int) -> int | None:
+    """The first value of a tag of a TIFF."""
+    declared = getattr(image, "tag_v2", {}).get(tag)
+    return int(declared[0]) if declared else None
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    """An image's values as it means them: Pillow reads bytes as unsigned and integers of 32 bits as signed."""
+    values = np.asarray(image)
+    sample = _declared(image, _SAMPLE_FORMAT)
+    if image.mode == "L" and sample == _SIGNED:
+        return values.view(np.int8)
+    if image.mode == "I" and _declared(image, _BITS_PER_SAMPLE) == 32 and sample in {None, _UNSIGNED}:
+        return values.view(np.uint32)
+    return values
+
+
+def extent(image: Image.Image) -> tuple[float, float]:
+    """Smallest and greatest value of an image; ValueError where one is no finite number."""
+    values = pixels(image)
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError(NOT_FINITE)
+    return low, high
+
+
+def common_range(name: str, extents: Iterable[tuple[float, float]]) -> Range:
+    """The range of all images of one kind.
+
+    A declared depth from 9 to 15 bits is the range. Other integers from 0 on fill the fewest BITS that hold the
+    greatest of them; where one is negative or greater, and for floating-point numbers, it is what was found.
+    """
+    bits = name.removesuffix("-bit")
+    if bits.isdigit() and int(bits) < 16:
+        return Range(low=0, high=2 ** int(bits) - 1)
+    lows, highs = zip(*extents, strict=True)
+    low, high = min(lows), max(highs)
+    fitting = [bits for bits in BITS if high < 2**bits]
+    if name == "floating-point" or low < 0 or not fitting:
+        return Range(low=low, high=high)
+    return Range(low=0, high=2 ** fitting[0] - 1)
+
+
+def is_colour_of_16_bits(image: Image.Image) -> bool:
+    """Whether Pillow keeps only the high byte of the image's colours."""
+    return image.mode in {"RGB", "RGBA", "LA"} and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))

@@ -1,0 +1,295 @@
+"""Labelled images in class folders: which files of a tree belong to which part and class."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from constraints.errors import UnusableInputError
+
+PARTS = ("train", "test")
+VALIDATION = "validation"
+PART_OF = {"train": "train", "test": "test", "val": VALIDATION, "valid": VALIDATION, VALIDATION: VALIDATION}
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+NO_IMAGE, DANGLING, HIDDEN, OF_MACOS, LOOSE = (
+    "no image", "dangling link", "hidden", "of macOS", "in no class folder",
+)  # fmt: skip
+MACOS_FOLDER = "__MACOSX"
+DEEPEST = 2
+"""Folders between the data folder that is given and the one that holds train and test."""
+
+Place = tuple[str, ...]
+"""The components of a path inside the data, as the system or the archive has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFile:
+    """One image not yet decoded; ``source`` is a file or the bytes of an archive's member."""
+
+    part: str
+    class_name: str
+    name: str
+    source: Path | bytes
+
+    @property
+    def label(self) -> str:
+        """Where the image is, for messages."""
+        return f"{self.part}/{self.class_name}/{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The images of a folder or archive in the order in which they are stored, and its classes.
+
+    The last ``validation`` images of ``train`` are those of a validation split that the data came with.
+    """
+
+    origin: str
+    classes: tuple[str, ...]
+    train: tuple[ImageFile, ...]
+    test: tuple[ImageFile, ...]
+    validation: int = 0
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Where each file is that was left out, and why."""
+
+    def labels(self, part: str) -> np.ndarray:
+        """Class numbers (int64) of one part's images."""
+        number = {name: index for index, name in enumerate(self.classes)}
+        files = self.train if part == "train" else self.test
+        return np.array([number[file.class_name] for file in files], dtype=np.int64)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the files, a line each."""
+        notes = []
+        if self.validation:
+            notes.append(f"the data's own validation split is used: {self.validation:,} images select, no others")
+        if self.left_out:
+            notes.append(_on_left_out(self.left_out))
+        return tuple(notes)
+
+
+def _on_left_out(left_out: tuple[tuple[str, str], ...]) -> str:
+    count, (first, _) = len(left_out), left_out[0]
+    reasons = Counter(reason for _, reason in left_out)
+    if set(reasons) == {NO_IMAGE}:
+        files = "1 file that is no image was" if count == 1 else f"{count:,} files that are no images were"
+        return f"{files} left out, {first} the first"
+    why = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
+    return f"{count:,} file{'s were' if count > 1 else ' was'} left out ({why}), {first} the first"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Folders and files of a data folder or an archive, by place, before anything is known of parts and classes."""
+
+    folders: set[Place] = field(default_factory=set)
+    files: dict[Place, Path | bytes] = field(default_factory=dict)
+    dangling: set[Place] = field(default_factory=set)
+
+
+_Open = list[tuple[Path, Place, frozenset[tuple[int, int]]]]
+
+
+def walk(folder: Path) -> Tree:
+    """The parts of a data folder, or of the one folder inside it that holds train and test; links are followed.
+
+    Raises UnusableInputError where a part is missing or something cannot be read.
+    """
+    root, tree = _root(folder), Tree()
+    try:
+        status = root.stat()
+        open_folders: _Open = [(root, (), frozenset({(status.st_dev, status.st_ino)}))]
+        while open_folders:
+            path, place, above = open_folders.pop()
+            for entry in os.scandir(path):
+                if place or entry.name in PART_OF:
+                    _enter(entry, (*place, entry.name), above, tree, open_folders)
+    except OSError as error:
+        raise UnusableInputError(f"the data cannot be read ({error.strerror}): {error.filename}") from error
+    return tree
+
+
+def _enter(
+    entry: os.DirEntry[str], place: Place, above: frozenset[tuple[int, int]], tree: Tree, open_folders: _Open
+) -> None:
+    """Note one entry of a folder; a link to a folder around it leads nowhere."""
+    if os.path.isdir(entry.path):  # noqa: PTH112 (a link that leads around in a circle is no folder either)
+        status = entry.stat()
+        own = (status.st_dev, status.st_ino) if status.st_ino else (0, len(place))
+        if own in above:
+            tree.dangling.add(place)
+            return
+        tree.folders.add(place)
+        open_folders.append((Path(entry.path), place, above | {own}))
+    elif os.path.isfile(entry.path):  # noqa: PTH113
+        tree.files[place] = Path(entry.path)
+    else:
+        tree.dangling.add(place)
+
+
+def _root(folder: Path) -> Path:
+    """The folder that holds ``train``: this one, or the only one up to DEEPEST folders deeper."""
+    pattern = "train"
+    for _ in range(DEEPEST + 1):
+        found = sorted(path.parent for path in folder.glob(pattern) if path.is_dir() and not _is_hidden(path, folder))
+        if len(found) > 1:
+            names = " and ".join(str(path) for path in found[:2])
+            raise UnusableInputError(f"more than one data set: {folder}: give one of them, such as {names}")
+        if found:
+            for part in PARTS:
+                if not (found[0] / part).is_dir():
+                    raise UnusableInputError(_missing(part, found[0]))
+            return found[0]
+        pattern = f"*/{pattern}"
+    raise UnusableInputError(_missing("train", folder))
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    inside = path.relative_to(folder).parts
+    return _junk(inside, inside) is not None
+
+
+def _missing(part: str, folder: Path) -> str:
+    return f"no {part} folder in the data: {folder}: put the images in {part}/<class>/"
+
+
+def folder_key(folder: Path) -> str:
+    """A key that changes when a file of the folder is added, removed, moved, resized or rewritten."""
+    digest, tree = hashlib.sha256(os.fsencode(folder.resolve())), walk(folder)
+    for place in sorted(tree.folders | tree.dangling):
+        digest.update(os.fsencode("/".join(place)) + b"\n")
+    for place, path in sorted(tree.files.items()):
+        assert isinstance(path, Path)
+        status = path.stat()
+        # Files of one size and time that change their places keep both, and are told apart by their inodes.
+        marks = f" {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\n"
+        digest.update(os.fsencode("/".join(place)) + marks.encode())
+    return digest.hexdigest()
+
+
+def list_folder(folder: Path) -> Listing:
+    """List ``folder/train/<class>/*``, ``folder/test/<class>/*`` and the validation split, where there is one.
+
+    Raises UnusableInputError when a part is missing or the classes do not fit (see ``list_tree``).
+    """
+    return list_tree(str(folder), walk(folder))
+
+
+def readable(name: str) -> str:
+    """A name in Unicode's composed form; bytes that are no UTF-8 are read as Latin-1."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = name.encode("utf-8", "surrogateescape").decode("latin-1")
+    return unicodedata.normalize("NFC", name)
+
+
+def list_tree(origin: str, tree: Tree) -> Listing:
+    """Find parts, classes and images in a tree.
+
+    Raises UnusableInputError where the parts hold other classes than each other, fewer than two, or an empty one.
+    """
+    roots = _roots(origin, tree)
+    classes: set[tuple[str, str]] = set()
+    images: dict[tuple[str, str, str], ImageFile] = {}  # a later member of the same name replaces the earlier one
+    left_out: list[tuple[str, str]] = []
+    for place in tree.folders:
+        rest = _within(place, roots, 2)
+        if len(rest) >= 2 and _junk(place, rest) is None:
+            classes.add((PART_OF[rest[0]], readable(rest[1])))
+    for place, source in [*tree.files.items(), *((place, None) for place in tree.dangling)]:
+        rest = _within(place, roots, 3)
+        if not rest:
+            continue
+        part, *names = PART_OF[rest[0]], *map(readable, rest[1:])
+        reason = _reason(place, rest, is_dangling=source is None)
+        if reason is not None or source is None:
+            left_out.append(("/".join((part, *names)), reason or DANGLING))
+        if len(rest) >= 3 and _junk(place, rest) is None:
+            classes.add((part, names[0]))
+        if reason is None and source is not None:
+            file = ImageFile(part=part, class_name=names[0], name="/".join(names[1:]), source=source)
+            images[part, rest[1], "/".join(rest[2:])] = file
+    return _sorted(origin, classes, [images[key] for key in sorted(images)], sorted(left_out))
+
+
+def _roots(origin: str, tree: Tree) -> list[Place]:
+    """The folder that holds both train and test, if one does; more than one, beside each other, is refused."""
+    around = {place[:end] for place in [*tree.files, *tree.folders] for end in range(1, len(place) + 1)}
+    around -= set(tree.files)
+    found = {place[:-1] for place in around if place[-1] == "train" and (*place[:-1], "test") in around}
+    found = {root for root in found if MACOS_FOLDER not in root}
+    shallow = sorted(root for root in found if not any(root[:end] in found for end in range(len(root))))
+    if len(shallow) > 1:
+        names = " and ".join("/".join(root) for root in shallow[:2])
+        raise UnusableInputError(f"more than one data set in the data: {names}: {origin}: give one of them alone")
+    return shallow
+
+
+def _within(place: Place, roots: list[Place], fewest: int) -> Place:
+    """A place from its part on; () where it is in none."""
+    for root in roots:
+        if place[: len(root)] == root and len(place) > len(root) and place[len(root)] in PART_OF:
+            return place[len(root) :]
+    for index, name in enumerate(place):
+        if name in PART_OF and len(place) - index >= fewest:
+            return place[index:]
+    return ()
+
+
+def _junk(place: Place, rest: Place) -> str | None:
+    """Why a place holds no data by its names alone; ``rest`` is what of it lies in the data."""
+    if MACOS_FOLDER in place or any(name.startswith("._") for name in rest):
+        return OF_MACOS
+    return HIDDEN if any(name.startswith(".") and name not in {".", ".."} for name in rest) else None
+
+
+def _reason(place: Place, rest: Place, *, is_dangling: bool) -> str | None:
+    """Why a file in a part is left out; None for an image."""
+    if (junk := _junk(place, rest)) is not None:
+        return junk
+    if PurePosixPath(rest[-1]).suffix.lower() not in SUFFIXES:
+        return DANGLING if is_dangling else NO_IMAGE
+    return DANGLING if is_dangling else LOOSE if len(rest) < 3 else None
+
+
+def _sorted(
+    origin: str, classes: set[tuple[str, str]], images: list[ImageFile], left_out: list[tuple[str, str]]
+) -> Listing:
+    """Check that the parts hold the same two or more classes and that none is empty, and sort."""
+    train, test, validation = ({name for part, name in classes if part == wanted} for wanted in (*PARTS, VALIDATION))
+    for part, others in ((PARTS[1], test), (VALIDATION, validation)):
+        if train != others and (others or part != VALIDATION):
+            where, lone = ("train", train - others) if train - others else (part, others - train)
+            raise UnusableInputError(
+                f"train and {part} hold different classes: {min(lone)!r} is only in {where}: {origin}: "
+                "give both parts the same class folders"
+            )
+    if len(train) < 2:
+        found = f"only the class {min(train)!r}" if train else "no train/<class>/ and test/<class>/ folders"
+        raise UnusableInputError(f"the data holds {found}: {origin}: give it two classes or more")
+    for empty in _empty(sorted(classes), images):
+        raise UnusableInputError(f"a class has no images: {empty}: {origin}: add images or remove the class")
+    images = sorted(images, key=lambda file: (file.class_name, file.name))
+    parts = {part: tuple(f for f in images if f.part == part) for part in (*PARTS, VALIDATION)}
+    return Listing(
+        origin=origin,
+        classes=tuple(sorted(train)),
+        train=parts["train"] + parts[VALIDATION],
+        test=parts["test"],
+        validation=len(parts[VALIDATION]),
+        left_out=tuple(left_out),
+    )
+
+
+def _empty(classes: list[tuple[str, str]], images: list[ImageFile]) -> Iterator[str]:
+    filled = {(file.part, file.class_name) for file in images}
+    yield from (f"{part}/{name}" for part, name in classes if (part, name) not in filled)

@@ -1,0 +1,134 @@
+"""Which files of a folder belong to which part and class, and what is left out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from constraints.errors import UnusableInputError
+from nas.training import datasets
+from nas.training.image_files import folder_key, list_folder, readable
+from tests.nas.training.conftest import MakeFolder
+
+
+def test_images_lie_one_folder_deeper_than_the_data(make_folder: MakeFolder, tmp_path: Path) -> None:
+    folder = make_folder(count=1)
+    (tmp_path / "outer").mkdir()
+    folder.rename(tmp_path / "outer" / "pictures")
+    assert len(list_folder(tmp_path / "outer").train) == 2
+    shutil.copytree(tmp_path / "outer" / "pictures", tmp_path / "outer" / "copy")
+    with pytest.raises(UnusableInputError, match=r"more than one data set: .*outer: give one of them, such as .*copy"):
+        list_folder(tmp_path / "outer")
+
+
+def test_images_lie_one_folder_deeper_than_their_class(make_folder: MakeFolder) -> None:
+    folder = make_folder(count=2)
+    (folder / "train/cat/day 1").mkdir()
+    (folder / "train/cat/001.png").rename(folder / "train/cat/day 1/001.png")
+    listing = list_folder(folder)
+    assert [file.label for file in listing.train][:2] == ["train/cat/000.png", "train/cat/day 1/001.png"]
+    assert listing.left_out == ()
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_a_validation_split_of_the_data_is_used_and_said(make_folder: MakeFolder, tmp_path: Path, name: str) -> None:
+    folder = make_folder(count=4)
+    before = datasets.load(str(folder), cache=tmp_path / "c")
+    for kind, number in (("cat", 3), ("dog", 2)):
+        (folder / name / kind).mkdir(parents=True)
+        (folder / f"train/{kind}/00{number}.png").rename(folder / name / kind / f"00{number}.png")
+    data = datasets.load(str(folder), cache=tmp_path / "c")
+    assert data.warnings == ("the data's own validation split is used: 2 images select, no others",)
+    assert data.split().train.tolist() == [0, 1, 2, 3, 4, 5]
+    assert data.split(seed=9).validation.tolist() == [6, 7]
+    assert data.train_labels.tolist() == [0, 0, 0, 1, 1, 1, 0, 1]
+    assert (data.train_images[6] == before.train_images[3]).all()
+    assert data.content_hash != before.content_hash
+
+
+def test_the_split_is_part_of_the_content(make_folder: MakeFolder, tmp_path: Path) -> None:
+    folder, hashes = make_folder(count=2), []
+    for numbers in (("000", "001"), ("001", "000")):
+        for kind in ("cat", "dog"):
+            (folder / "val" / kind).mkdir(parents=True, exist_ok=True)
+            (folder / f"train/{kind}/{numbers[0]}.png").rename(folder / f"val/{kind}/{numbers[0]}.png")
+            if numbers[0] == "001":
+                (folder / f"val/{kind}/000.png").rename(folder / f"train/{kind}/000.png")
+        hashes.append(datasets.load(str(folder), cache=tmp_path / "c").content_hash)
+    assert hashes[0] != hashes[1]
+
+
+def test_a_validation_split_of_other_classes_is_refused(make_folder: MakeFolder) -> None:
+    folder = make_folder(count=1)
+    (folder / "val").mkdir()
+    assert list_folder(folder).validation == 0
+    shutil.copytree(folder / "train/cat", folder / "val/wolf")
+    with pytest.raises(UnusableInputError, match="train and validation hold different classes: 'cat' is only in train"):
+        list_folder(folder)
+
+
+def test_labels_mended_by_files_of_one_size_and_time_are_noticed(make_folder: MakeFolder) -> None:
+    folder = make_folder(count=1)
+    cat, dog = folder / "train/cat/000.png", folder / "train/dog/000.png"
+    for path in (cat, dog):
+        path.write_bytes(path.read_bytes().ljust(400, b"\0"))
+        os.utime(path, ns=(10**18, 10**18))
+    before = folder_key(folder)
+    cat.rename(folder / "aside.png")
+    dog.rename(cat)
+    (folder / "aside.png").rename(dog)
+    assert folder_key(folder) != before
+
+
+def test_what_is_left_out_is_counted_by_reason(make_folder: MakeFolder, tmp_path: Path) -> None:
+    folder = make_folder(count=1)
+    (folder / "train/cat/._000.png").write_bytes(b"x")
+    (folder / "train/cat/gone.png").symlink_to(tmp_path / "nowhere.png")
+    (folder / "train/cat/circle.png").symlink_to("circle.png")
+    (folder / "train/cat/around").symlink_to(folder / "train")
+    (folder / "train/loose.png").write_bytes(b"x")
+    (folder / "test/dog/Thumbs.db").write_bytes(b"x")
+    (folder / "__MACOSX/train/wolf").mkdir(parents=True)
+    listing = list_folder(folder)
+    assert len(listing.train) == 2
+    assert listing.notes == (
+        "6 files were left out (3 dangling link, 1 in no class folder, 1 no image, 1 of macOS), "
+        "test/dog/Thumbs.db the first",
+    )
+
+
+def test_links_to_files_and_folders_are_followed(make_folder: MakeFolder, tmp_path: Path) -> None:
+    folder = make_folder(count=1)
+    (folder / "train/dog").rename(tmp_path / "pool")
+    (folder / "train/dog").symlink_to(tmp_path / "pool")
+    (folder / "train/dog/two.png").symlink_to("000.png")
+    assert [file.label for file in list_folder(folder).train][1:] == ["train/dog/000.png", "train/dog/two.png"]
+
+
+def test_names_in_another_form_or_encoding_are_one_class(make_folder: MakeFolder, tmp_path: Path) -> None:
+    folder = make_folder(classes=("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "dog"), count=1)
+    composed = folder / "test" / "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+    composed.rename(folder / "test" / unicodedata.normalize("NFD", composed.name))
+    train = os.fsencode(folder / "train")
+    os.rename(train + b"/caf\xc3\xa9", train + b"/caf\xe9")  # noqa: PTH104 (bytes)
+    data = datasets.load(str(folder), cache=tmp_path / "c")
+    assert data.classes == ("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "dog")
+
+
+def test_readable_names_can_be_printed() -> None:
+    assert readable("a\udce9") == "a\N{LATIN SMALL LETTER E WITH ACUTE}"
+
+
+def test_a_folder_that_cannot_be_read_is_named(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_folder(count=1)
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UnusableInputError, match=r"the data cannot be read \(Permission denied\): .*pictures"):
+        list_folder(folder)
