@@ -62,8 +62,8 @@ def download(cache: Path) -> Path:
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import download_url
 
-    cache.mkdir(parents=True, exist_ok=True)
     try:
+        cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{ARCHIVE}.lock"), _time_limit(), redirect_stderr(StringIO()):
             download_url(CIFAR10.url, cache / "download", ARCHIVE, CIFAR10.tgz_md5)
             os.replace(cache / "download" / ARCHIVE, cache / ARCHIVE)  # noqa: PTH105 - atomic

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from nas.user_cache import user_cache
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 FORMAT = 2
 """Part of the cache's key: to be raised when decoding changes."""
+_UNUSABLE = (OSError, ValueError, KeyError)
+"""What opening a decoded copy raises that is absent, truncated or of another format."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +52,18 @@ class Dataset:
     """How many training images, the last ones, are a validation split that the data came with."""
 
     def split(self, *, seed: int = 0) -> Split:
-        """What candidates train on and are selected by: the data's own validation split, or a tenth of every class."""
+        """What candidates train on and are selected by: the data's own validation split, or a tenth of every class.
+
+        Raises UnusableInputError where that leaves nothing to select by.
+        """
         if not self.validation:
-            return split(self.train_labels, seed=seed)
+            drawn = split(self.train_labels, seed=seed)
+            if not len(drawn.validation):
+                raise UnusableInputError(
+                    f"every class has a single training image: {self.name}: none is left to select candidates by: "
+                    "add images, or a folder val/<class>/ beside train and test"
+                )
+            return drawn
         every = np.arange(len(self.train_labels))
         return Split(train=every[: -self.validation], validation=every[-self.validation :])
 
@@ -154,8 +167,11 @@ def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
 
 
 def _file_key(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UnusableInputError(f"the data cannot be read ({_reason(error)}): {path}") from error
 
 
 def _cifar10(cache: Path, *, fall_back: bool, progress: Progress | None) -> Dataset:
@@ -214,20 +230,50 @@ def _save(folder: Path, name: str, classes: tuple[str, ...], arrays: dict[str, n
 def _cached(cache: Path, key: str, write: Callable[[Path], dict[str, Any]]) -> Dataset:
     """Open the decoded copy ``key``, made by ``write`` if it is absent, truncated or not of this format.
 
-    It is made in a folder of its own and renamed into place; a lock lets a second process wait instead of
-    decoding the same again.
+    Where the cache cannot be written, the copy is made in a temporary folder that this process removes when it ends.
     """
-    place = cache / "datasets" / f"{key[:32]}-v{FORMAT}"
+    name = f"{key[:32]}-v{FORMAT}"
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{place}.lock"):
-            try:
-                return _reopen(place)
-            except (OSError, ValueError, KeyError):
-                _make(place, write)
+        return _opened_or_made(cache / "datasets" / name, write)
+    except (OSError, NotImplementedError) as error:  # the latter where a file system knows no locks
+        reason = _reason(error)
+    try:
+        dataset = _opened_or_made(_scratch() / name, write)
+    except OSError as error:
+        raise UnusableInputError(
+            f"neither the cache ({reason}) nor a temporary folder ({_reason(error)}) takes the decoded images: "
+            f"{cache}: make room, or name other folders in XDG_CACHE_HOME and TMPDIR"
+        ) from error
+    warning = f"the cache cannot be written ({reason}): {cache}: the images are decoded for this run alone"
+    return replace(dataset, warnings=(*dataset.warnings, warning))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _scratch() -> Path:
+    """A temporary folder that is removed when this process ends, not when one that it forked does."""
+    folder, owner = Path(tempfile.mkdtemp(prefix="nas-data-")), os.getpid()
+    atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if os.getpid() == owner else None)
+    return folder
+
+
+def _opened_or_made(place: Path, write: Callable[[Path], dict[str, Any]]) -> Dataset:
+    """Open a decoded copy, or make it in a folder of its own and rename that into place.
+
+    A lock lets a second process wait instead of decoding the same again; what is there already needs none, so that it
+    is read where nothing can be written.
+    """
+    with suppress(*_UNUSABLE):
+        return _reopen(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        try:
             return _reopen(place)
-    except PermissionError as error:
-        raise UnusableInputError(f"the cache cannot be written: {place}: choose another folder") from error
+        except _UNUSABLE:
+            _make(place, write)
+        return _reopen(place)
 
 
 def _make(place: Path, write: Callable[[Path], dict[str, Any]]) -> None:

@@ -122,7 +122,8 @@ class Feed:
         while True:
             try:
                 images: np.ndarray = np.load(place, mmap_mode="c", allow_pickle=False)
-                os.utime(place)  # the least recently read epoch is the one to drop
+                with suppress(OSError):  # a folder that cannot be written is read all the same
+                    os.utime(place)  # the least recently read epoch is the one to drop
                 return images
             except FileNotFoundError:
                 self._make(number, place)

@@ -71,7 +71,7 @@ def test_links_in_a_tar_are_followed_inside_it(tmp_path: Path) -> None:
 
 
 def test_a_link_to_a_folder_of_a_tar_is_refused_by_name(tmp_path: Path) -> None:
-    members = {**TREE, "pool/x.png": png(9), "top/train/c": (tarfile.SYMTYPE, "../../pool")}
+    members: dict[str, bytes | Link] = {**TREE, "pool/x.png": png(9), "top/train/c": (tarfile.SYMTYPE, "../../pool")}
     with pytest.raises(UnusableInputError, match="top/train/c is a link to a folder: pack what it points to"):
         list_archive(tar(tmp_path / "x.tar", members))
 

@@ -1,6 +1,8 @@
 """Loading, caching, splitting and refusing data."""
 
+import errno
 import io
+import os
 import pickle
 import shutil
 import tarfile
@@ -16,7 +18,7 @@ from PIL import Image
 
 from constraints.errors import UnusableInputError
 from nas.search.worker_processes import WorkerContext
-from nas.training import cifar10, datasets
+from nas.training import cifar10, datasets, images
 from nas.training.datasets import Dataset
 
 MakeFolder = Callable[..., Path]
@@ -332,3 +334,66 @@ def test_the_whole_of_cifar10_decodes(cifar_archive: Path, tmp_path: Path) -> No
     assert np.bincount(data.test_labels).tolist() == [1000] * 10
     mean, _ = datasets.channel_statistics(data.train_images, np.arange(50000))
     np.testing.assert_allclose(mean, [0.4914, 0.4822, 0.4465], atol=1e-3)  # the original's published mean
+
+
+class TestWithoutACache:
+    """Where the cache cannot be written, data is opened all the same, and that is said."""
+
+    def check(self, folder: Path, cache: Path, reason: str) -> None:
+        """Loading works, in a folder elsewhere, with a warning of one line."""
+        data = datasets.load(str(folder), cache=cache)
+        assert len(data.train_labels) == 8
+        assert data.warnings == (
+            f"the cache cannot be written ({reason}): {cache}: the images are decoded for this run alone",
+        )
+        assert pickle.loads(pickle.dumps(data)).content_hash == data.content_hash
+        shutil.rmtree(data.folder.parent)
+
+    def test_under_a_device(self, make_folder: MakeFolder) -> None:
+        self.check(make_folder(), Path("/dev/null/.cache"), "Not a directory")
+
+    def test_a_file_in_its_place(self, make_folder: MakeFolder, tmp_path: Path) -> None:
+        (tmp_path / "c").write_text("x")
+        self.check(make_folder(), tmp_path / "c", "Not a directory")
+
+    @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+    def test_a_disk_that_refuses(
+        self, make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        usual = datasets._make
+
+        def refuse(place: Path, write: Callable[[Path], dict[str, object]]) -> None:
+            if place.is_relative_to(tmp_path / "c"):
+                raise OSError(number, os.strerror(number))
+            usual(place, write)
+
+        monkeypatch.setattr(datasets, "_make", refuse)
+        self.check(make_folder(), tmp_path / "c", os.strerror(number))
+
+    def test_no_room_anywhere(self, make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(path: Path) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(images, "reserve", full)
+        message = r"neither the cache \(No space left on device\) nor a temporary folder \(No space.*: make room"
+        with pytest.raises(UnusableInputError, match=message):
+            datasets.load(str(make_folder()), cache=tmp_path / "c")
+
+    def test_a_copy_is_read_where_nothing_can_be_locked(
+        self, make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = make_folder()
+        datasets.load(str(folder), cache=tmp_path / "c")
+
+        def refuse(path: str) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        monkeypatch.setattr(datasets, "FileLock", refuse)
+        assert datasets.load(str(folder), cache=tmp_path / "c").warnings == ()
+
+
+def test_one_image_a_class_leaves_none_to_select_by(make_folder: MakeFolder, tmp_path: Path) -> None:
+    data = datasets.load(str(make_folder(count=1)), cache=tmp_path / "c")
+    message = "every class has a single training image: pictures: none is left .*: add images, or a folder val/"
+    with pytest.raises(UnusableInputError, match=message):
+        data.split()
