@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from constraints.errors import ConstraintError, ExitCode
+from constraints.output.plain import fall_back
 from nas.defaults import STORAGE
 
 app = typer.Typer(
@@ -308,6 +309,7 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
     ``name`` is what the program was called by, which shell completion goes by.
     """
     debug = "--debug" in argv
+    fall_back(sys.stdout, sys.stderr)
     try:
         code = app(args=[a for a in argv if a != "--debug"], prog_name=name, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):

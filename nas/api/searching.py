@@ -71,6 +71,8 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
         dataset = _warned(datasets.load(settings.data))
         with _watching(progress) as observe:
             prepared = launches.prepare(settings, dataset, observe)
+            for line in prepared.advice:
+                warnings.warn(line, stacklevel=2)
             summary = launches.run(prepared)
         confirmed: list[Confirmation] = []
         if settings.confirm and summary.best is not None:

@@ -53,6 +53,8 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         _introduce(dataset, console)
         with SearchView(console) as view:
             prepared = launches.prepare(config, dataset, view.show)
+            for line in (*(f"warning: {text}" for text in prepared.advice), prepared.driver.feed.description):
+                _print(line, console)
             summary = launches.run(prepared)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
         if config.confirm and summary.best is None:
@@ -134,8 +136,14 @@ def _decoding(console: Console) -> Iterator[Progress]:
 
 def _introduce(dataset: Dataset, console: Console) -> None:
     for warning in dataset.warnings:
-        console.print(f"warning: {warning}", highlight=False, soft_wrap=True)
-    console.print(
+        _print(f"warning: {warning}", console)
+    _print(
         f"data: {dataset.name}, {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} test images, "
-        f"{len(dataset.classes)} classes", highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        f"{len(dataset.classes)} classes",
+        console,
+    )
+
+
+def _print(line: str, console: Console) -> None:
+    """A line as it is: a name in brackets is no style, one in colons no picture."""
+    console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)

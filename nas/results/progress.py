@@ -80,7 +80,7 @@ class SearchView:
     def _announce(self, driver: Driver) -> None:
         """Say what is said once."""
         for note in driver.notes[self._noted :]:
-            self._console.print(f"note: {note}", highlight=False, soft_wrap=True)
+            self._console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
         self._noted = len(driver.notes)
         if driver.pace and not self._is_pace_said:
             self._console.print(pace_line(driver.pace, driver.machine), highlight=False, soft_wrap=True)

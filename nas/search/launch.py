@@ -27,6 +27,7 @@ from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
 from nas.space.sampler import FeasibleSampler
+from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
 from nas.user_cache import user_cache
@@ -41,6 +42,8 @@ class Prepared:
     dataset: Dataset
     lock: ExitStack
     """Keeps other launches off the study until it is closed."""
+    advice: tuple[str, ...]
+    """What a person should know of the data before anything trains, a line each."""
 
 
 def check(config: LaunchConfig) -> None:
@@ -60,6 +63,7 @@ def prepare(
     Raises UnusableInputError for a space in which nothing is feasible, a storage that cannot be opened, a study made
     with other data, space or constraints, one that another launch holds, a GPU that is not there.
     """
+    dataset.split()  # where that leaves nothing to select by, no study is made
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     feasible = FeasiblePart(space, parse_all(config.constraints))
     objectives = Objectives.parse(config.objective)
@@ -75,6 +79,8 @@ def prepare(
         folder = claim(config.storage, study)
         way = Training.of(study, config.epochs)
         feed = search_feed(dataset, config.seed, way)
+        target = config.target or study.user_attrs.get(TARGET)
+        doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
         _describe(study, config, dataset)
         budget = _budget(config, study.user_attrs[TARGET])
         lock = held.pop_all()
@@ -94,7 +100,7 @@ def prepare(
         observe=observe,
         hold=check,
     )
-    return Prepared(study=study, driver=driver, dataset=dataset, lock=lock)
+    return Prepared(study=study, driver=driver, dataset=dataset, lock=lock, advice=doubts)
 
 
 def _budget(config: LaunchConfig, target: float) -> Budget:

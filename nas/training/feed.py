@@ -62,6 +62,12 @@ class Feed:
                 f"no such augmentation: {self.augmentation!r}: choose one of {', '.join(PIPELINES)}"
             )
 
+    @property
+    def description(self) -> str:
+        """Which pipeline augments the images, and how often each of its transforms runs, in a line."""
+        often = ", ".join(f"{name} {share:g}" for name, share in self.probabilities.items())
+        return f"augmentation: {self.augmentation}{f' ({often})' if often else ''}"
+
     @cached_property
     def indices(self) -> np.ndarray:
         """Which training images an epoch holds, in the order in which it holds them."""

@@ -14,8 +14,10 @@ from PIL import Image
 from safetensors import safe_open
 
 import search
+from constraints.errors import UnusableInputError
 from nas.cli.search import _ending
 from nas.cpu import cpu_class
+from nas.search import launch as launches
 from nas.search.budget import Summary
 from nas.search.storage import open_storage
 from tests.engines import few_digits, search_in_this_process
@@ -146,6 +148,36 @@ def test_a_storage_that_is_no_journal_is_left_alone(here: Path, capsys: Captured
 def test_the_end_of_a_search_says_what_is_left_to_do(unfinished: int, text: str) -> None:
     summary = Summary(ended="the time is spent", unfinished=unfinished, best=None, reached=False)
     assert _ending(summary) == text
+
+
+def test_one_image_a_class_is_refused_before_a_study_is_made(pictures: Path, capsys: Captured) -> None:
+    for image in (*pictures.glob("train/*/1.png"), *pictures.glob("train/*/2.png")):
+        image.unlink()
+    assert search.run(["launch", "--data", "pictures", "--space", "tiny", "--device", "cpu"]) == 2
+    assert "error: every class has a single training image: pictures: " in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_the_first_lines_say_what_there_is_to_know(
+    pictures: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(prepared: launches.Prepared) -> Summary:
+        prepared.lock.close()
+        raise UnusableInputError("enough for this test")
+
+    monkeypatch.setattr(launches, "run", end)
+    search_in_this_process(monkeypatch)
+    pictures.rename("[red]cats :dog:")
+    for number in range(3, 18):
+        picture(Path("[red]cats :dog:") / "train" / "cat" / f"{number:02d}.png", 9)
+    flags = ("--space", "tiny", "--trials", "1", "--epochs", "1", "--device", "cpu", "--workers", "1")
+    assert search.run(["launch", "--data", "[red]cats :dog:", *flags]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "data: [red]cats :dog:, 21 training and 6 test images, 2 classes"
+    assert lines[1].startswith("warning: candidates are selected by 3 images")
+    assert lines[2].startswith("warning: a whole training has 1 step (18 training images, fewer than a batch of ")
+    assert lines[3].startswith("warning: the classes are unbalanced: 16 training images of 'cat', 2 of 'dog': ")
+    assert lines[4] == "augmentation: assignment (flip 0.5, shift_scale_rotate 0.25, dropout 0.1)"
 
 
 @pytest.mark.timeout(1200)

@@ -1,0 +1,77 @@
+"""What is known before anything trains of how far a data set can carry a search: its size and its balance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from nas.training.datasets import Dataset
+
+UNBALANCED = 5
+"""The largest class is warned of when it has as many times the images of the smallest one."""
+FEWEST_STEPS, ENOUGH_STEPS = 50, 200
+"""Steps of a whole training below which it is warned of, and those that the advice aims at."""
+FEWEST_SELECTING = 30
+"""Validation images below which a candidate is selected by little more than luck."""
+
+
+def advice(dataset: Dataset, *, batch_size: int, epochs: int, target: float | None = None) -> tuple[str, ...]:
+    """What a person should know before a search: a line each, with what to do.
+
+    ``target`` is the accuracy that was asked for, 0 to 1. Raises UnusableInputError where nothing is left to select by.
+    """
+    parts = dataset.split()
+    counts = np.bincount(dataset.train_labels[parts.train], minlength=len(dataset.classes))
+    selecting = np.bincount(dataset.train_labels[parts.validation], minlength=len(dataset.classes))
+    return (
+        *_on_selection(dataset, selecting),
+        *_on_steps(int(counts.sum()), batch_size, epochs),
+        *_on_balance(dataset, counts, selecting, target),
+    )
+
+
+def _on_selection(dataset: Dataset, selecting: np.ndarray) -> Iterator[str]:
+    missing = [dataset.classes[number] for number in np.flatnonzero(selecting == 0)]
+    if missing:
+        classes = "a class has" if len(missing) == 1 else f"{len(missing):,} classes have"
+        yield (
+            f"{classes} a single training image, {missing[0]!r} the first: nothing of it is left to select by: "
+            "add images of it"
+        )
+    count = int(selecting.sum())
+    if count < FEWEST_SELECTING:
+        images = "1 image" if count == 1 else f"{count} images"
+        yield (
+            f"candidates are selected by {images}: one that is right by luck adds {100 / count:.3g} points of "
+            "accuracy: add images"
+        )
+
+
+def _on_steps(images: int, batch_size: int, epochs: int) -> Iterator[str]:
+    batch = min(batch_size, images)
+    a_epoch = images // batch
+    steps = a_epoch * epochs
+    if steps >= FEWEST_STEPS:
+        return
+    few = f", fewer than a batch of {batch_size}" if images < batch_size else ""
+    yield (
+        f"a whole training has {steps} step{'s' if steps > 1 else ''} ({images:,} training images{few}; {epochs} "
+        f"epoch{'s' if epochs > 1 else ''}), in which a network learns little: give --epochs "
+        f"{math.ceil(ENOUGH_STEPS / a_epoch)} or more, or add images"
+    )
+
+
+def _on_balance(dataset: Dataset, counts: np.ndarray, selecting: np.ndarray, target: float | None) -> Iterator[str]:
+    most, least = int(counts.argmax()), int(counts.argmin())
+    share = float(selecting[most] / selecting.sum())
+    is_met = target is not None and share > target
+    if counts[most] < UNBALANCED * counts[least] and not is_met:
+        return
+    meets = f" and meets the target of {target:.0%}" if is_met else ""
+    yield (
+        f"the classes are unbalanced: {counts[most]:,} training images of {dataset.classes[most]!r}, "
+        f"{counts[least]:,} of {dataset.classes[least]!r}: who always answers {dataset.classes[most]!r} is right for "
+        f"{share:.0%} of the validation images{meets}: add images of the rare classes, or ask for a higher target"
+    )
