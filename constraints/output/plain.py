@@ -8,7 +8,8 @@ from typing import IO
 
 _HANDLER = "constraints.plain"
 _PLAIN = {
-    "│": "|", "├": "+", "└": "+", "─": "-", "→": "->", "◄": "<", "±": "+-", "\N{MULTIPLICATION SIGN}": "x", "…": "...", "\N{EN DASH}": "-", "\N{EM DASH}": "-",
+    "│": "|", "├": "+", "└": "+", "─": "-", "→": "->", "◄": "<", "±": "+-",
+    "\N{MULTIPLICATION SIGN}": "x", "…": "...", "\N{EN DASH}": "-", "\N{EM DASH}": "-",
     "≤": "<=", "≥": ">=", "·": "-", "•": "*", "✅": "yes", "❌": "no",
     **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
 }  # fmt: skip
