@@ -35,7 +35,7 @@ class Dataset:
     """Labelled images in memory maps that all processes of a machine share.
 
     Images are uint8, N x H x W x C, read-only; labels are int64 class numbers into ``classes``. ``content_hash``
-    is over the decoded content, so that a folder and a tar of it have the same. Pickling sends the path of
+    is over the decoded content, so that a folder and an archive of it have the same. Pickling sends the path of
     the decoded cache, not the images.
     """
 
