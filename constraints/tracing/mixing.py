@@ -161,7 +161,7 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
     whole = data.flow.whole or data
     if any(v is not None and v.digits for v in views):
         return views, fresh(data.flow, whole=whole)
-    kinds = {v.pooled for v in views if v is not None}
+    kinds = {v.pooled for v in views if v is not None and not v.is_unit}
     kind = kinds.pop() if len(kinds) == 1 else "other"
     flow = fresh(data.flow, heads=data.flow.heads | {Head(kind, call, whole)})
     return views, flow._replace(total=_units(whole) if kind == "sum" else 0)

@@ -363,18 +363,21 @@ class Propagation:
             value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison)
 
     def _is_map(self, views: Views) -> bool:
-        """Whether every spatial axis of some input has a tensor axis of its own."""
+        """Whether every spatial axis of some input has a tensor axis of its own, or one unit whose axis is gone."""
         for span in self.spans:
-            axes = set()
+            axes, units = set(), 0
             for i in span:
                 view = views[i]
                 if view is None or len(view.digits) != 1 or view.other or view.swept or view.blurred:
-                    break
+                    if view is None or not view.is_unit:
+                        break
+                    units += 1
+                    continue
                 digit = view.digits[0]
                 if digit.inner != 1 or digit.offset:
                     break
                 axes.add(digit.axis)
-            if span and len(axes) == len(span):
+            if axes and len(axes) + units == len(span):
                 return True
         return False
 

@@ -208,14 +208,15 @@ def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
     for call in calls:
         views = call.out.views if call.out else ()
         if views is not seen:  # norms and activations hand their input's views on
-            seen, place = views, _place([v for v in _spatial(known, call.out) if _is_told(v)])
+            seen, place = views, _place(_told(_spatial(known, call.out)))
         layers.append(_layer(call, place))
     return tuple(layers)
 
 
-def _is_told(view: View) -> bool:
-    """Whether it is a map of which each unit sees one field."""
-    return view.is_live and not view.blurred and view.other is None
+def _told(spatial: Sequence[View]) -> Sequence[View]:
+    """The axes along which there is a map of which each unit sees one field."""
+    maps = [v for v in spatial if v.is_live and not v.blurred and v.other is None]
+    return [v for v in spatial if v in maps or v.is_unit] if maps else ()
 
 
 def _place(spatial: Sequence[View]) -> _Place:
