@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from constraints.faults import hands_over
 from constraints.operators import STAND_INS
+from constraints.tracing import quantised
 from constraints.tracing.axes import Shape
 from constraints.tracing.boundary import kept_by, known_to, tensors_in, watched
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
@@ -341,10 +342,11 @@ class _Recorder(TorchDispatchMode):
             self.wants_gradients = True
         if self._exported:
             self._note_changes()
+        told = args
         if operator.is_special:
-            operator = self._seen_closely(operator, args)
+            operator, told = self._seen_closely(operator, args)
         inputs: list[Handle] = []
-        held = self._held(args, inputs)
+        held = self._held(told, inputs)
         named = self._named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
         writes = operator.writes
         if writes or (operator.op in _BATCH_NORMS and args[_IS_TRAINING]):
@@ -362,17 +364,32 @@ class _Recorder(TorchDispatchMode):
             self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
         return result
 
-    def _seen_closely(self, operator: Operator, args: Sequence[Any]) -> Operator:
-        """Note what is made of Python's numbers or of an array; look at kernels, and at how memory is laid out."""
+    def _seen_closely(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:
+        """The operation as it is written down, and its arguments.
+
+        Notes what is made of Python's numbers or of an array; looks at kernels, and at how memory is laid out.
+        """
         tensor = args[0]
+        if not operator.is_of_torch:
+            return self._quantised(operator, args)
         if operator.op == "as_strided":
-            return _ALIAS if _is_laid_out_as(tensor, *args[1:]) else operator
+            return _ALIAS if _is_laid_out_as(tensor, *args[1:]) else operator, args
         if operator.op in CONVOLUTIONS:
             self._look_at_kernel(args[1])
-            return operator
-        if _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
+        elif _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
             self.handle(tensor).source = MADE_OF_NUMBERS
-        return operator
+        return operator, args
+
+    def _quantised(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:
+        """The operation on real numbers that a quantised one stands for; its weights are constants of the model."""
+        func, args = quantised.told(operator.op, args)
+        for tensor in args:
+            if isinstance(tensor, torch.Tensor) and not tensor.is_quantized and _HANDLE not in tensor.__dict__:
+                tensor.__dict__[_HANDLE] = self._new(tensor, tuple(tensor.shape))
+        label = operator.op.removeprefix("quantized::")
+        real = _looked_up(func)
+        assert real.operation is not None
+        return real._replace(operation=real.operation._replace(label=label)), args
 
     def _look_at_kernel(self, kernel: torch.Tensor) -> None:
         """Note where a kernel ends in zeros, which a mask makes and training does not change; not in a parameter's."""
@@ -468,7 +485,7 @@ class _Recorder(TorchDispatchMode):
         return handle
 
     def _new(self, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() or tensor.is_quantized:
             return Handle(self, shape, _FLOAT32_BYTES, "real", name)
         kind = "truth" if tensor.dtype is torch.bool else "real" if tensor.is_complex() else "integer"
         return Handle(self, shape, tensor.element_size(), kind, name)
@@ -566,7 +583,7 @@ def _packed(module: nn.Module) -> str:
     """Why a module's weights are no parameters, where they are kept in another form."""
     kind: Any = type(module)
     is_quantised, is_script = _kind(kind)
-    if is_quantised:
+    if is_quantised and not any(p is not None for p in module._parameters.values()):
         return "a quantised module packs its weights, which are no parameters any more"
     if is_script and not hasattr(module, "training"):
         return "a frozen program holds its weights as constants, which are no parameters any more"
@@ -576,8 +593,10 @@ def _packed(module: nn.Module) -> str:
 @cache
 def _kind(kind: Any) -> tuple[bool, bool]:
     """Whether a class of modules packs its weights, and whether it is a program."""
-    is_quantised = "quantized" in kind.__module__.split(".") and hasattr(kind, "_weight_bias")
-    return is_quantised and hasattr(kind, "weight"), issubclass(kind, torch.jit.ScriptModule)
+    is_quantised = "quantized" in kind.__module__.split(".") and (
+        hasattr(kind, "weight") or hasattr(kind, "get_weight")
+    )
+    return is_quantised, issubclass(kind, torch.jit.ScriptModule)
 
 
 @hands_over
@@ -599,7 +618,8 @@ def _looked_up(func: Any) -> Operator:
     writes = tuple(a.name if a.kwarg_only else i for i, a in enumerate(schema.arguments) if _is_written(a.alias_info))
     is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
     if space != "aten":
-        return Operator(schema.name, names, None, writes, is_view, False, False, schema.name not in NO_PRODUCTS)
+        is_known = quantised.is_known(schema.name)
+        return Operator(schema.name, names, None, writes, is_view, False, is_known, schema.name not in NO_PRODUCTS)
     base = op[:-1] if writes and op.endswith("_") else op
     known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
     if known is None and torch.Tag.pointwise in func.tags:

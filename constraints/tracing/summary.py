@@ -13,7 +13,7 @@ from constraints.stages import Place, split
 from constraints.tracing import ending
 from constraints.tracing.axes import View
 from constraints.tracing.propagation import Propagation
-from constraints.tracing.remarks import remarks
+from constraints.tracing.remarks import remarks, uncounted
 from constraints.tracing.structure import (
     distinct,
     global_pools,
@@ -25,6 +25,7 @@ from constraints.tracing.structure import (
 )
 from constraints.tracing.values import Call, Storage, Value
 
+_OF_PARAMS = ("params", "trainable_params")
 _OF_THE_FIELD = ("receptive_field", "receptive_field_hw", "downsampled_by")
 _OF_THE_MAP = (*_OF_THE_FIELD, "global_context", "global_average_pools", "fully_connected")
 _OF_THE_CALLS = (
@@ -183,8 +184,7 @@ def _unknown(known: Propagation, judged: Value | None, field: tuple[int, ...] | 
         for name in _HIDDEN[hidden]:
             reasons.setdefault(name, reason)
     if known.run.uncounted:
-        whys = "; ".join(f"{name}: {why}" for name, why in known.run.uncounted.items())
-        reasons.update(dict.fromkeys(("params", "trainable_params"), whys))
+        reasons.update(dict.fromkeys(_OF_PARAMS, "; ".join(uncounted(known.run))))
     return reasons
 
 
@@ -256,7 +256,8 @@ def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, st
 def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
     """What operations left unknown, and what was only handed on to an output; a second one of a place adds nothing."""
     named = {reason.split(": ")[0] for reason in known.reasons}
-    handed_on = (reason for reason in unknown.values() if reason.split(": ")[0] not in named)
+    of_calls = (reason for name, reason in unknown.items() if name not in _OF_PARAMS)  # of those the remarks speak
+    handed_on = (reason for reason in of_calls if reason.split(": ")[0] not in named)
     return list(dict.fromkeys([*known.reasons, *handed_on]))
 
 
