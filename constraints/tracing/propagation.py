@@ -78,7 +78,7 @@ class Propagation:
                 self._follow(index, step)
             else:
                 self._enter_new(index, step)
-        self.outputs = [self._read(h, 0) for h in run.outputs]
+        self.outputs = [*(self._read(h, 0) for h in run.outputs), *self._left_otherwise()]
 
     def _enter(self, handle: Handle, span: range) -> Value:
         views = list(self._nothing)
@@ -119,7 +119,7 @@ class Propagation:
             inputs, operation = inputs[1:2], _COPY
         elif op in CONSTANT:
             inputs = _read_by_constant(operator, inputs)
-        elif op == "changed":
+        elif op in ("changed", "set"):  # from outside, or to memory that was there
             inputs = [*inputs, *self.read]
         elif op == "set_data":  # x.data = y: x has y's memory from here on
             step.outputs[0].memory = step.outputs[0].value = None
@@ -154,6 +154,21 @@ class Propagation:
         value = Value(shape, views, flow, None, index)
         self._note_map(value)
         return value
+
+    def _left_otherwise(self) -> Sequence[Value]:
+        """The values of outputs that are no tensors: numbers, arrays, what cannot be opened."""
+        if self.run.closed:
+            why = f"an output of type {', '.join(self.run.closed)}: it cannot be opened, and may hold or compute more"
+            self.hidden[why] = "layers"
+            return [self._anything((), why, self.end)]
+        if self.run.numbers == "computed" and self.read:
+            return [self._returned((), self.end)]
+        return self.read if self.run.numbers else ()
+
+    def _anything(self, shape: Shape, why: str, index: int) -> Value:
+        """The value of a tensor of which nothing is known."""
+        flow = Flow(origin=object(), poison=frozenset([why]))
+        return Value(shape, (unknown(why),) * len(self._nothing), flow, None, index)
 
     def _read(self, handle: Handle, index: int) -> Value:
         """The value of a tensor that a step reads."""
@@ -390,10 +405,9 @@ class Propagation:
         if handle.source == FROM_NOWHERE:
             why = f"{FROM_NOWHERE}: it may come from another thread, or from code that torch does not see"
             self.hidden[why] = "layers"
-            flow = Flow(origin=object(), poison=frozenset([why]))
-            return Value(
-                handle.shape, (unknown(why),) * len(self._nothing), flow, self._store(index, handle, handle.shape)
-            )
+            value = self._anything(handle.shape, why, 0)
+            value.storage = self._store(index, handle, handle.shape)
+            return value
         registered = handle.tied or handle
         if handle.tied is not None:
             self._read(handle.tied, index)

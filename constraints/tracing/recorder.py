@@ -16,14 +16,16 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from constraints.errors import UnusableInputError
 from constraints.faults import hands_over
 from constraints.operators import STAND_INS
 from constraints.tracing import quantised
 from constraints.tracing.axes import Shape
-from constraints.tracing.boundary import kept_by, known_to, tensors_in, watched
+from constraints.tracing.boundary import kept_by, known_to, watched
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
 from constraints.tracing.modes import modes_kept
 from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
+from constraints.tracing.outputs import opened
 from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, Handle, Operation
 
 _HANDLE = "_traced_handle"
@@ -32,6 +34,12 @@ _FLOAT32_BYTES = 4
 _TWO_CHANNEL_AXES = 2
 _TOLD_OTHERWISE = ("padding", "vec")
 """Overloads that torch works out first: padding in words, sizes or factors as a list."""
+_OPERANDS = ("Tensor", "number")
+"""Types in a schema of what an operation may calculate with; other integers are shapes and axes."""
+_USUAL, _LARGE = 2, 1_000_000
+"""Whole numbers up to the first stand in any program, those beyond the second in nearly none."""
+_NEAR = 2
+"""How far a number that was read and one that was made of it by rounding and counting from 1 may be apart."""
 _SPECIAL = ("lift_fresh", "as_strided", *CONVOLUTIONS)
 _HIDDEN_VIEWS = ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes")
 """Views that do not say so in their schema."""
@@ -103,6 +111,10 @@ class Run:
     outputs: Sequence[Handle]
     output: Shape
     """Shape of the first output, with batch axis; empty where there is none."""
+    closed: Sequence[str] = ()
+    """The types of outputs that cannot be opened."""
+    numbers: str = ""
+    """Of outputs that are numbers or arrays: whether they were "read" from tensors or may be "computed" of such."""
     parameters: Mapping[str, torch.Tensor]
     """Every registered parameter once, by its first path."""
     weights: Sequence[Handle]
@@ -139,8 +151,8 @@ def record(
     watching = watch(recorder.steps) if watch else nullcontext()
     try:
         with modes_kept(), _naming(modules, recorder), watched(recorder), recorder.following(), watching:
-            outputs = tensors_in(called(model, args, kwargs))  # a generator runs here
-        left = [recorder.left(t) for t in outputs]
+            found = opened(called(model, args, kwargs))  # a generator runs here
+        left = [recorder.left(t) for t in found.tensors]
     except Exception as error:
         if recorder.wants_gradients:
             raise WantsGradientsError from error
@@ -153,7 +165,9 @@ def record(
         steps=recorder.steps,
         inputs=entered,
         outputs=left,
-        output=tuple(outputs[0].shape) if outputs else (),
+        output=tuple(found.tensors[0].shape) if found.tensors else (),
+        closed=tuple(dict.fromkeys(found.closed)),
+        numbers="computed" if found.has_arrays else recorder.kind_of(found.numbers),
         parameters=recorder.parameters,
         weights=tuple(recorder.weights.values()),
         uncounted=recorder.uncounted,
@@ -293,6 +307,16 @@ class _Recorder(TorchDispatchMode):
             again.__dict__[_HANDLE] = held
             self._note(_ALIAS, [self.handle(tensor)], [held], [tuple(again.shape)])
 
+    @contextmanager
+    def bare(self, tensor: torch.Tensor) -> Iterator[None]:
+        """Within it a tensor does not carry its handle, as where it is written as bytes."""
+        handle = tensor.__dict__.pop(_HANDLE, None)
+        try:
+            yield
+        finally:
+            if handle is not None:
+                tensor.__dict__[_HANDLE] = handle
+
     def copied(self, handle: Handle) -> Handle:
         """The handle of a deep copy."""
         copy = Handle(self, handle.shape, handle.itemsize, handle.kind)
@@ -353,10 +377,10 @@ class _Recorder(TorchDispatchMode):
             self._keep(args, kwargs)
         result = _ran(func, args, kwargs)
         results = (result,) if isinstance(result, torch.Tensor) else _tensors(result)
-        shapes = [tuple(t.shape) for t in results]
+        shapes = _shapes(results, operator.op)
         outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
         targets = self._written(operator, args, kwargs or {}, outputs, shapes) if writes else ()
-        frame, again = self.here.stack[-1], bool(self._numbers) and self._takes_a_number(args, kwargs)
+        frame, again = self.here.stack[-1], bool(self._numbers) and self._takes_a_number(func, args, kwargs)
         self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again))
         if not results:
             self._note_number(func, args, result)
@@ -403,20 +427,27 @@ class _Recorder(TorchDispatchMode):
             handle.bordered = [not (used.select(a, 0).any() and used.select(a, -1).any()) for a in axes]
 
     def _note_number(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
-        if isinstance(result, (float, complex)):
+        if isinstance(result, (float, complex)) or type(result) is int:
             self._numbers.add(abs(result))
         elif func is _SET_DATA:  # x.data = y
             target, source = self.handle(args[0]), self.handle(args[1])
             self._note(_SET, [source], [target], [tuple(args[1].shape)], [target])
 
-    def _takes_a_number(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> bool:
-        """Whether an argument is a number that was read before, or one that may be computed from it.
+    def _takes_a_number(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> bool:
+        """Whether an argument is a number that was read before, or one that may be computed from it."""
+        operands = zip(args, func._schema.arguments, strict=False)
+        whole = [abs(a) for a, spec in operands if type(a) is int and str(spec.type) in _OPERANDS]
+        near = any(a > _LARGE or any(abs(a - n) <= _NEAR for n in self._numbers) for a in whole if a > _USUAL)
+        return near or bool(self.kind_of([*args, *(kwargs.values() if kwargs else ())]))
+
+    def kind_of(self, numbers: Iterable[Any]) -> str:
+        """Whether some of them were "read" from tensors, or may be "computed" of such; integers left aside.
 
         What stands in a program has few digits; what comes of a sample's values has many.
         """
-        given = [*args, *(kwargs.values() if kwargs else ())]
-        floats = [abs(a) for a in given if isinstance(a, (float, complex))]
-        return any(a in self._numbers or a != float(f"{a:.6g}") for a in floats)
+        floats = [abs(a) for a in numbers if isinstance(a, (float, complex))]
+        computed = any(a not in self._numbers and a != float(f"{a:.6g}") for a in floats)
+        return "computed" if computed else "read" if any(a in self._numbers for a in floats) else ""
 
     def _note_changes(self) -> None:
         """Note tensors that were written to from outside the run."""
@@ -629,6 +660,14 @@ def _looked_up(func: Any) -> Operator:
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
     return Operator(base, names, known, writes, is_view, decomposes, base in _SPECIAL, hides)
+
+
+def _shapes(tensors: Iterable[torch.Tensor], op: str) -> list[Shape]:
+    try:
+        return [tuple(t.shape) for t in tensors]
+    except RuntimeError:
+        why = f"a nested tensor that has no shape cannot be traced: {op}: make it with layout=torch.jagged"
+        raise UnusableInputError(why) from None
 
 
 def _is_laid_out_as(
