@@ -62,7 +62,7 @@ def linear_heads(outputs: Iterable[Value]) -> list[Call]:
 
 
 def judged_by_pool(outputs: Sequence[Value]) -> list[Head]:
-    """The global poolings of which the last one's map is the one that is judged."""
+    """The global poolings of whose maps the last one is judged."""
     return [h for h in global_pools(outputs) if h.is_last and h.kind in ("mean", "max", "sum")]
 
 
@@ -83,9 +83,8 @@ def _judged_for(output: Value) -> Value | None:
 
 
 def _latest(outputs: Sequence[Value]) -> Value | None:
-    if pools := judged_by_pool(outputs):
-        return pools[-1].map
-    maps = [v.flow.map for v in outputs if v.flow.map is not None]
+    pooled = [h.map for h in judged_by_pool(outputs) if h.map is not None]  # a head on an early map may come last
+    maps = pooled or [v.flow.map for v in outputs if v.flow.map is not None]
     return max(maps, key=lambda m: m.index, default=None)
 
 

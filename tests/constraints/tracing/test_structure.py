@@ -231,3 +231,14 @@ def test_a_map_of_one_unit_is_a_map_also_where_its_axis_is_gone(
 ) -> None:
     found = trace(Written(run, **STRIP), (3, 12, 4))
     assert (found.metrics.receptive_field_hw, found.metrics.downsampled_by) == (field, down)
+
+
+def test_the_last_of_several_pooled_maps_is_judged_in_whatever_order_they_are_pooled() -> None:
+    def run(m: Any, x: torch.Tensor) -> Any:
+        early = m.b(x)
+        late = m.c(early)
+        return late.mean((2, 3)), early.mean((2, 3)), early.amax((2, 3))
+
+    parts = {"b": nn.Conv2d(3, 4, 3), "c": nn.Conv2d(4, 4, 5, 2)}
+    found = trace(Written(run, **parts), (3, 16, 16)).metrics
+    assert (found.receptive_field_hw, found.downsampled_by, found.global_average_pools) == ((7, 7), (3.2, 3.2), 2)
