@@ -345,7 +345,7 @@ class Propagation:
                 storage = storage or self._store(call.index, handle, shape)
             is_blank = call.op in BLANK
             views, flow = self._blank(step, shape) if is_blank else (self._nothing, _STILL)
-            fill = None if is_weight else filled(call.op, call.args, call.inputs, operator.is_view)
+            fill = filled(call.op, call.args, call.inputs, operator.is_view)
             value = Value(shape, views, flow, storage, call.index, params, fill=fill)
             if _is_in(handle, step.targets):
                 write(handle, value)
@@ -412,7 +412,7 @@ class Propagation:
         if handle.tied is not None:
             self._read(handle.tied, index)
         params = frozenset([registered.name]) if registered.name else _NO_PARAMS
-        return Value(handle.shape, self._nothing, _STILL, None, 0, params)
+        return Value(handle.shape, self._nothing, _STILL, None, 0, params, fill=handle.number)
 
     def _store(self, index: int, handle: Handle, shape: Shape) -> Storage:
         storage = Storage(math.prod(shape) * handle.itemsize, index, index)

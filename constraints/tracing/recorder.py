@@ -401,7 +401,9 @@ class _Recorder(TorchDispatchMode):
         if operator.op in CONVOLUTIONS:
             self._look_at_kernel(args[1])
         elif _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
-            self.handle(tensor).source = MADE_OF_NUMBERS
+            made = self.handle(tensor)
+            made.source = MADE_OF_NUMBERS
+            made.number = float(tensor) if tensor.numel() == 1 and tensor.is_floating_point() else None
         return operator, args
 
     def _quantised(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:

@@ -115,6 +115,8 @@ class Handle:
     """What it shares its memory with; None where nothing else does."""
     source: str = ""
     """Of a tensor that no recorded operation made and that is no constant either: what is known of it."""
+    number: float | None = None
+    """Of a tensor of one number of Python's: that number."""
     tied: Handle | None = None
     """The parameter or buffer whose memory it is, which is not registered itself."""
     version: int = 0
