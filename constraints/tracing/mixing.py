@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from constraints.tracing.attention import Side, beside, is_scaling, matched
 from constraints.tracing.axes import Shape, View, moved, reduced, without
-from constraints.tracing.parts import assembled, laid
+from constraints.tracing.parts import assembled, laid, of_rows
 from constraints.tracing.values import (
     Call,
     Flow,
@@ -168,6 +168,8 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
     kinds = {v.pooled for v in views if v is not None and not v.is_unit}
     kind = kinds.pop() if len(kinds) == 1 else "other"
     flow = fresh(data.flow, heads=data.flow.heads | {Head(kind, call, whole)})
+    if of_rows(whole) is not whole.views:  # what each row sees is known
+        views = tuple(v and v._replace(blurred="") for v in views)
     return views, flow._replace(total=_units(whole) if kind == "sum" else 0)
 
 

@@ -13,6 +13,7 @@ from constraints.tracing.constants import filled
 from constraints.tracing.distribution import distribute
 from constraints.tracing.memory import is_stale, rebuilt, shared, write
 from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
+from constraints.tracing.parts import ROWS_APART
 from constraints.tracing.reshaping import cuts
 from constraints.tracing.values import (
     FROM_NOWHERE,
@@ -383,15 +384,12 @@ class Propagation:
             axes, units = set(), 0
             for i in span:
                 view = views[i]
-                if view is None or len(view.digits) != 1 or view.other or view.swept or view.blurred:
-                    if view is None or not view.is_unit:
-                        break
+                if view is not None and view.is_unit:
                     units += 1
-                    continue
-                digit = view.digits[0]
-                if digit.inner != 1 or digit.offset:
+                elif view is not None and (axis := _own_axis(view)) is not None:
+                    axes.add(axis)
+                else:
                     break
-                axes.add(digit.axis)
             if axes and len(axes) + units == len(span):
                 return True
         return False
@@ -430,6 +428,14 @@ def propagated(run: Run) -> Propagation:
         handle.value = handle.memory = handle.base = handle.made = None
         handle.version = 0
     return Propagation(run, known.found_flat)
+
+
+def _own_axis(view: View) -> int | None:
+    """The tensor axis that counts a map's places along a spatial axis, patches in the batch aside; None without."""
+    within = [d for d in view.digits if d.axis] if len(view.digits) > 1 else view.digits
+    is_known = not (view.other or view.swept or (view.blurred and ROWS_APART not in view.blurred))
+    is_plain = len(within) == 1 and within[0].inner == 1 and not within[0].offset
+    return within[0].axis if is_known and is_plain else None
 
 
 def _is_in(handle: Handle, several: Sequence[Handle]) -> bool:

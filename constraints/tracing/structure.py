@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 
 from constraints.stages import Place
+from constraints.tracing.parts import of_rows
 from constraints.tracing.values import Call, Head, Key, Path, Value
 
 
@@ -73,7 +75,8 @@ def judged_map(outputs: Sequence[Value]) -> Value | None:
     earlier map is judged in its place.
     """
     lost = next((m for v in outputs if (m := _judged_for(v)) is not None and is_unknown(m)), None)
-    return lost or _latest(outputs)
+    found = lost or _latest(outputs)
+    return replace(found, views=views) if found and (views := of_rows(found)) is not found.views else found
 
 
 def _judged_for(output: Value) -> Value | None:
@@ -90,4 +93,4 @@ def _latest(outputs: Sequence[Value]) -> Value | None:
 
 def is_unknown(value: Value) -> bool:
     """Whether what it sees is unknown along some axis."""
-    return any(v is not None and bool(v.unknown or v.blurred) for v in value.views)
+    return any(v is not None and bool(v.unknown or v.blurred) for v in of_rows(value))

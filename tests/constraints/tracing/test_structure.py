@@ -242,3 +242,39 @@ def test_the_last_of_several_pooled_maps_is_judged_in_whatever_order_they_are_po
     parts = {"b": nn.Conv2d(3, 4, 3), "c": nn.Conv2d(4, 4, 5, 2)}
     found = trace(Written(run, **parts), (3, 16, 16)).metrics
     assert (found.receptive_field_hw, found.downsampled_by, found.global_average_pools) == ((7, 7), (3.2, 3.2), 2)
+
+
+def _flipped(x: torch.Tensor) -> torch.Tensor:
+    return torch.cat([x, x.flip(3)])
+
+
+def _in_patches(x: torch.Tensor) -> torch.Tensor:
+    return x.unfold(2, 8, 8).unfold(3, 8, 8).permute(0, 2, 3, 1, 4, 5).reshape(4, 3, 8, 8)
+
+
+def _unflipped(y: torch.Tensor) -> torch.Tensor:
+    first, second = y.chunk(2)
+    return first + second.flip(3)
+
+
+def _pooled(y: torch.Tensor) -> torch.Tensor:
+    return y.mean((2, 3)).mean(0, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("run", "field"),
+    [
+        (lambda m, x: _pooled(m.b(_flipped(x))), (3, 3)),
+        (lambda m, x: _pooled(F.relu(m.b(_flipped(x))) + m.b(_flipped(x))), (3, 3)),
+        (lambda m, x: _unflipped(m.b(_flipped(x))), (3, 3)),
+        (lambda m, x: _pooled(m.b(torch.cat([x[..., :9, :9], x[..., -9:, -9:]]))), (3, 3)),
+        (lambda m, x: _pooled(m.b(torch.cat([x, F.avg_pool2d(x, 3, 1, 1)]))), (5, 5)),
+        (lambda m, x: m.b(_in_patches(x)), (3, 3)),
+        (lambda m, x: m.b(_in_patches(x)).flatten(1).sum(1), (3, 3)),
+        (lambda m, x: _flipped(m.b(x)).sum(0, keepdim=True), None),  # a place and the one opposite
+    ],
+)
+def test_rows_of_a_batch_see_each_by_itself(run: Any, field: tuple[int, int] | None) -> None:
+    found = trace(Written(run, b=nn.Conv2d(3, 4, 3, padding=1)), (3, 16, 16))
+    assert found.metrics.receptive_field_hw == field
+    assert field or "rows of a batch" in found.unknown["receptive_field"]
