@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from constraints.errors import ConstraintError, ExitCode
+from nas.defaults import STORAGE
 
 app = typer.Typer(
     help="Check any PyTorch network against hard rules, and search for small ones that keep them.",
@@ -133,7 +134,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
 @app.command(epilog='Example: uv run search.py leaderboard --where "params < 100k" --pareto')
 def leaderboard(  # noqa: PLR0917
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
-    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
     top: Annotated[int, typer.Option(help="how many rows")] = 20,
     sort: Annotated[str, typer.Option(help="column to rank by")] = "val_accuracy",
     state: Annotated[str, typer.Option(help="of complete,pruned,running,failed")] = "",
@@ -154,7 +155,7 @@ def leaderboard(  # noqa: PLR0917
 def show(
     trial: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")] = "best",
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
-    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show one trial in full: stages, layers, sizes, learning curve, constraints."""
@@ -168,7 +169,7 @@ def compare(
     left: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")],
     right: Annotated[str, typer.Argument(help="another")],
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
-    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show two trials side by side: figures, stages, layers, learning curves."""
@@ -181,7 +182,7 @@ def compare(
 def report(
     to: Annotated[Path, typer.Option(metavar="FILE.html", help="where to write the page")] = Path("report.html"),
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
-    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
 ) -> int:
     """Write a study as one self-contained page: leaderboard, figures, every trial's diagram."""
     from nas.cli import views
@@ -192,11 +193,11 @@ def report(
 @app.command(epilog="Example: uv run search.py confirm best --seeds 3")
 def confirm(  # noqa: PLR0917
     trial: Annotated[str | None, typer.Argument(help="a number, best, an architecture's text, or seed")] = None,
-    top: Annotated[int, typer.Option(help="confirm the best N instead")] = 1,
+    top: Annotated[int | None, typer.Option(help="confirm the best N instead")] = None,
     seeds: Annotated[int, typer.Option(help="trainings of each")] = 1,
     epochs: Annotated[int | None, typer.Option(help="of each training (the search's budget)")] = None,
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
-    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
     data: Annotated[str | None, typer.Option(help="where the study's data is now")] = None,
     workers: Annotated[int | None, typer.Option(help="processes that train")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
@@ -215,7 +216,7 @@ def export(  # noqa: PLR0917
     trial: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")],
     to: Annotated[Path, typer.Option(metavar="FILE", help="ends with .py, .onnx, ...; any other ending names all")],
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
-    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
     data: Annotated[str | None, typer.Option(help="where the study's data is now")] = None,
     untrained: Annotated[bool, typer.Option("--untrained", help="without weights; any architecture's text")] = False,
     force: Annotated[bool, typer.Option("--force", help="write over a file that exists")] = False,
@@ -251,7 +252,7 @@ def space(  # noqa: PLR0917
 @app.command(epilog="Example: uv run --extra dashboard search.py dashboard --port 8081")
 def dashboard(
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
-    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = "runs/journal.log",
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
     top: Annotated[int, typer.Option(min=0, help="complete trials to attach code and card of")] = 3,
     port: Annotated[int, typer.Option(min=1, max=65535, help="of this machine alone")] = 8080,
 ) -> int:

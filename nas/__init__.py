@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nas.config import LaunchConfig
     from nas.results.displayed import Board, TrialCard
     from nas.results.rows import Row
-    from nas.search.confirm import Confirmation
+    from nas.search.confirmation import Confirmation
     from nas.search.study import open_study
     from nas.search.suggestion import suggest
     from nas.space.sampler import FeasibleSampler, SpaceExhaustedError

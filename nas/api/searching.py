@@ -20,8 +20,9 @@ from nas.results.displayed import Board
 from nas.results.rows import Row
 from nas.results.selection import best, find
 from nas.search import launch as launches
-from nas.search.confirm import Confirmation, Progress
+from nas.search.confirm import Progress
 from nas.search.confirm_launch import confirm_trials
+from nas.search.confirmation import Confirmation
 from nas.search.driver import Driver
 from nas.search.study import open_study, quiet
 from nas.search.study_data import load_study_data

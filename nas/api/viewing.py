@@ -68,7 +68,7 @@ def export(
     Raises UnusableInputError for what cannot be written, and warns where the data is out of reach.
     """
     from nas.results import export as exports
-    from nas.search.storage import run_folder
+    from nas.search.study_folder import study_folder
 
     name, place, of = located(trial, storage, study)
     exports.check_target(Path(to), force=force)
@@ -76,8 +76,8 @@ def export(
         subject = exports.of_text(name)
     else:
         with quiet(), open_study(place, of) as opened:
-            folder, source = run_folder(place, opened.study_name), None if data is None else str(data)
-            subject = exports.of_trial(opened, find(opened, name), folder, data=source, untrained=untrained)
+            folder = None if untrained else study_folder(place, opened)
+            subject = exports.of_trial(opened, find(opened, name), folder, data=None if data is None else str(data))
     for warning in subject.warnings:
         warnings.warn(warning, stacklevel=2)
     return tuple(exports.write(subject, Path(to)))

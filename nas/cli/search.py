@@ -12,7 +12,7 @@ from rich import progress
 from rich.console import Console
 
 from constraints.cli.options import check_format
-from constraints.errors import ExitCode
+from constraints.errors import ExitCode, UnusableInputError
 from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
 from nas.results.board_table import FORMATS, print_board
 from nas.results.files import write_text
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from nas.config import LaunchConfig
     from nas.search.budget import Summary
-    from nas.search.confirm import Confirmation
+    from nas.search.confirmation import Confirmation
     from nas.training.datasets import Dataset
     from nas.training.images import Progress
 
@@ -74,7 +74,7 @@ def _ending(summary: Summary) -> str:
 @interruptible("finished epochs are kept: confirm again to continue")
 def confirm(
     trial: str | None,
-    top: int,
+    top: int | None,
     name: str | None,
     *,
     seeds: int,
@@ -87,8 +87,10 @@ def confirm(
 
     check_format(output_format, TABLE_OR_JSON)
     check_counts(top=top, seeds=seeds, epochs=epochs)
+    if trial is not None and top is not None:
+        raise UnusableInputError(f"both a trial and --top: {trial}, {top}: give one of them")
     with quiet(), open_study(flags["storage"], name) as study:
-        chosen = best(study, top) if trial is None else [find(study, trial)]
+        chosen = best(study, top or 1) if trial is None else [find(study, trial)]
         config = read_config(None, {**flags, "study": study.study_name})
         confirmations = _confirm(study, chosen, config, range(seeds), epochs)
         target = study.user_attrs.get(TARGET)
@@ -102,7 +104,7 @@ def confirm(
 
 def _sentence(c: Confirmation, target: float | None) -> str:
     runs = ", ".join(f"{a:.2%}" for a in c.accuracies)
-    verdict = "" if target is None else f", {'over' if c.mean > target else 'not over'} {target:.2%}"
+    verdict = "" if target is None else f", {c.verdict(target)}"
     spread = f" ± {100 * c.std:.2f}" if len(c.seeds) > 1 else ""  # one training has no spread
     return f"trial {c.trial}: test accuracy {c.mean:.2%}{spread} ({runs}; {c.epochs} epochs){verdict}"
 

@@ -122,12 +122,12 @@ def report(name: str | None, storage: str, place: Path) -> int:
 def dashboard(name: str | None, storage: str, *, top: int, port: int) -> NoReturn:
     """Serve Optuna's dashboard on loopback, the best ``top`` complete trials attached, until Ctrl-C."""
     from nas.results import dashboard as serving
-    from nas.search.storage import run_folder
+    from nas.search.study_folder import study_folder
 
     serving.check_dashboard()
     with quiet(), open_study(storage, name) as study:
         rows = ranked(study, top=top, states=["complete"]).rows
-        store = serving.attach(study, rows, run_folder(storage, study.study_name) / "artifacts")
+        store = serving.attach(study, rows, study_folder(storage, study).path / "artifacts")
         address = f"http://{serving.HOST}:{port}/dashboard/"
         print(f"{address} shows study {study.study_name}; Ctrl-C ends it", file=sys.stderr)
         serving.serve(study, store, port)

@@ -11,8 +11,8 @@ from nas.architecture.named import is_network
 from nas.cli.common import interruptible
 from nas.results import export as exports
 from nas.results.selection import find
-from nas.search.storage import run_folder
 from nas.search.study import open_study, quiet
+from nas.search.study_folder import study_folder
 
 
 @interruptible("a file that was not finished is not there")
@@ -25,8 +25,8 @@ def export(
         subject = exports.of_text(trial)
     else:
         with quiet(), open_study(storage, name) as study:
-            folder = run_folder(storage, study.study_name)
-            subject = exports.of_trial(study, find(study, trial), folder, data=data, untrained=untrained)
+            folder = None if untrained else study_folder(storage, study)
+            subject = exports.of_trial(study, find(study, trial), folder, data=data)
     for warning in subject.warnings:
         Console(stderr=True).print(f"warning: {warning}", highlight=False, soft_wrap=True, markup=False)
     for path, content in exports.write(subject, to).items():

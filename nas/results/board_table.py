@@ -122,7 +122,14 @@ def cells(row: Row, *, deviation: bool) -> list[str]:
 
 
 def _test(row: Row, *, deviation: bool) -> str:
-    return _percent(row.test_accuracy) + (f" ± {100 * row.test_std:.2f}" if row.test_std and deviation else "")
+    return _percent(row.test_accuracy) + (spread(row) if deviation else "")
+
+
+def spread(row: Row) -> str:
+    """Standard deviation and number of the trainings behind a test accuracy; nothing for one, which has no spread."""
+    if not row.test_std:
+        return ""
+    return f" ± {100 * row.test_std:.2f}" + (f" (n={row.test_seeds})" if row.test_seeds else "")
 
 
 def _percent(share: float | None) -> str:

@@ -30,7 +30,7 @@ class Board(Leaderboard):
         except ImportError:
             raise UnusableInputError("pandas is not installed: to_dataframe needs it: pip install pandas") from None
         table = pd.DataFrame([{name: getattr(row, name) for name in COLUMNS} for row in self.rows], columns=[*COLUMNS])
-        return table.astype(dict.fromkeys(_ACCURACIES, float))
+        return table.astype({**dict.fromkeys(_ACCURACIES, float), "test_seeds": "Int64"})
 
     def __str__(self) -> str:
         """The table, as wide as its rows need."""

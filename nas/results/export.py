@@ -17,8 +17,10 @@ from nas.architecture import named
 from nas.architecture.spec import Architecture, parse
 from nas.results.export_subject import Subject, source
 from nas.results.rows import Row
+from nas.search.confirmation import confirmations
 from nas.search.study import CONFIRMED, DATA, identity
 from nas.search.study_data import load_study_data
+from nas.search.study_folder import StudyFolder
 from nas.search.trained_weights import Weights, trained_weights
 from nas.space.analytic import metrics
 
@@ -44,16 +46,17 @@ def of_text(text: str) -> Subject:
     return _subject(named.architecture(text), ASSIGNMENT)
 
 
-def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, untrained: bool) -> Subject:
-    """A trial with the weights that a training in ``folder`` left; UnusableInputError where none did.
+def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data: str | None) -> Subject:
+    """A trial with the weights that a training in ``folder`` left, or untrained where that is None.
 
     The data is opened for its classes and what images are standardised by; where it is out of reach, a warning says so.
+    Raises UnusableInputError where no training left weights, or those that are there belong to another training.
     """
-    weights = None if untrained else trained_weights(folder, row.trial, row.architecture)
-    if weights is None and not untrained:
+    weights = None if folder is None else _weights(study, row, folder)
+    if weights is None and folder is not None:
         epochs = f"{row.epochs} epoch{'s' * (row.epochs != 1)}"
         raise UnusableInputError(
-            f"trial {row.trial} has no trained weights in {folder}: it is {row.state} after {epochs}: "
+            f"trial {row.trial} has no trained weights in {folder.path}: it is {row.state} after {epochs}: "
             f"train it whole with search.py confirm {row.trial}, or give --untrained"
         )
     made_with, found = identity(study, "data"), dict[str, Any](name=study.user_attrs.get(DATA, ""))
@@ -72,6 +75,15 @@ def of_trial(study: optuna.Study, row: Row, folder: Path, *, data: str | None, u
         data=found,
         warnings=warnings,
     )
+
+
+def _weights(study: optuna.Study, row: Row, folder: StudyFolder) -> Weights | None:
+    accuracies = {
+        (one.epochs, seed): accuracy
+        for one in confirmations(study, row.trial)
+        for seed, accuracy in zip(one.seeds, one.accuracies, strict=True)
+    }
+    return trained_weights(folder, row.trial, row.architecture, curve=row.curve, confirmed=accuracies)
 
 
 def write(subject: Subject, to: Path) -> dict[Path, str]:

@@ -46,6 +46,8 @@ class Row:
     meets_target: bool
     architecture: str
     test_std: float | None = None
+    test_seeds: int | None = None
+    """How many trainings the test accuracy is the mean of."""
     pareto: bool = False
     """Whether no other row shown is as good in accuracy and in every cost of the study, and better in one."""
     reason: str = ""
@@ -80,6 +82,7 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
         val_accuracy=value,
         test_accuracy=_number(confirmed.get("mean")),
         test_std=_number(confirmed.get("std")),
+        test_seeds=len(seeds) if (seeds := confirmed.get("seeds")) else None,
         params=int(attrs["params"]),
         macs=int(attrs["macs"]),
         receptive_field=int(attrs["receptive_field"]),

@@ -55,4 +55,4 @@ def set_leftover_aside(folder: Path) -> str:
         return ""
     names = (folder.with_name(f"left-{number}-{folder.name}") for number in count(1))
     aside = folder.rename(next(name for name in names if not name.exists()))
-    return f"{folder} held a training of another study of this name: moved to {aside.name}"
+    return f"{folder} held a training of another study, or of a copy of this one: moved to {aside.name}"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import optuna
 
 from constraints.errors import UnusableInputError
+from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.engine import MAX_DEATHS, Engine
-from nas.search.study import CONFIRMED
 from nas.search.worker import Confirmed, Task, confirm_candidate, read_progress
 
 if TYPE_CHECKING:
@@ -26,31 +25,8 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Confirmation:
-    """Test accuracy of one network, trained on the whole training set, one value a seed."""
-
-    trial: int
-    architecture: str
-    epochs: int
-    seeds: tuple[int, ...]
-    accuracies: tuple[float, ...]
-    seconds: float
-
-    @property
-    def mean(self) -> float:
-        """Mean test accuracy over the seeds."""
-        return statistics.fmean(self.accuracies)
-
-    @property
-    def std(self) -> float:
-        """Sample standard deviation over the seeds; 0 for one seed."""
-        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields with mean and standard deviation, ready for JSON."""
-        return {**asdict(self), "mean": self.mean, "std": self.std}
-
+OWN_DRAWS = 2**20
+"""Added to a confirmation's seed: what it draws (weights, order, augmentation) no candidate of a search draws."""
 
 Progress = Callable[[int, int, int, int], None]
 """Called with (trial, seed, epochs trained, epochs in all)."""
@@ -66,35 +42,45 @@ def confirm(
     epochs: int,
     folder: Path,
     progress: Progress,
-    precisions: Mapping[str, Precision] | None = None,
+    precisions: Callable[[], Mapping[str, Precision]] = dict,
 ) -> list[Confirmation]:
-    """Confirm (number, architecture) pairs, and store each in the study as soon as its last seed is evaluated.
+    """Confirm (number, architecture) pairs; each seed is added to what the study knows as soon as it is evaluated.
 
-    ``feed`` holds the whole training set; only the last epoch is evaluated, on the test set. ``precisions`` is that of
-    a Task. A training that was interrupted resumes from its checkpoint, and one that is done is not repeated. Raises
-    UnusableInputError, naming trial and seed, for one that failed.
+    ``feed`` holds the whole training set; only the last epoch is evaluated, on the test set. Each seed has augmented
+    epochs of its own. ``precisions`` is called first, and is that of a Driver. A training that was interrupted resumes
+    from its checkpoint, and a seed that the study knows at this length is not trained again. Raises UnusableInputError,
+    naming trial and seed, for one that failed.
     """
-    tasks = {
-        (trial, seed): Task(
-            architecture=architecture, feed=feed, epochs=epochs, until=epochs, seed=seed,
-            folder=folder / f"confirm-{trial:05d}-{digest(architecture)}" / f"epochs-{epochs}-seed-{seed}",
-            precisions=precisions or {},
-        )
-        for trial, architecture in trials
-        for seed in seeds
-    }  # fmt: skip
-    found: dict[int, Confirmation] = {}
-    outcomes: dict[tuple[int, int], Confirmed] = {}
+    known = {trial: _of_length(confirmations(study, trial), epochs) for trial, _ in trials}
+    wanted = [(t, text, seed) for t, text in trials for seed in seeds if seed not in _seeds(known[t])]
     try:
-        for key, outcome in _run(engine, tasks, progress):
-            outcomes[key] = outcome
-            trial = key[0]
-            if all((trial, seed) in outcomes for seed in seeds):
-                found[trial] = _confirmation(trial, tasks[key], {seed: outcomes[trial, seed] for seed in seeds})
-                study.set_user_attr(f"{CONFIRMED}{trial}", found[trial].as_dict())
+        if wanted:
+            agreed = precisions()
+            tasks = {
+                (trial, seed): Task(
+                    architecture=architecture,
+                    feed=replace(feed, seed=OWN_DRAWS + seed),
+                    epochs=epochs,
+                    until=epochs,
+                    seed=OWN_DRAWS + seed,
+                    folder=folder / f"confirm-{trial:05d}-{digest(architecture)}" / f"epochs-{epochs}-run-{seed}",
+                    precisions=agreed,
+                )
+                for trial, architecture, seed in wanted
+            }
+            for (trial, seed), outcome in _run(engine, tasks, progress):
+                known[trial] = add(study, _confirmation(trial, seed, tasks[trial, seed], outcome))
     finally:
         engine.shutdown()
-    return [found[trial] for trial, _ in trials]
+    return [found for trial, _ in trials if (found := known[trial]) is not None]
+
+
+def _of_length(found: Sequence[Confirmation], epochs: int) -> Confirmation | None:
+    return next((one for one in found if one.epochs == epochs), None)
+
+
+def _seeds(known: Confirmation | None) -> tuple[int, ...]:
+    return known.seeds if known else ()
 
 
 def digest(architecture: str) -> str:
@@ -137,14 +123,15 @@ def _failed(trial: int, seed: int, reason: str) -> UnusableInputError:
     return UnusableInputError(f"cannot confirm trial {trial} with seed {seed}: {reason}: try another trial or --epochs")
 
 
-def _confirmation(trial: int, task: Task, outcomes: Mapping[int, Confirmed]) -> Confirmation:
-    """What the trainings of one network came to, by seed."""
-    accuracies = [outcome.test_accuracy for outcome in outcomes.values()]
+def _confirmation(trial: int, seed: int, task: Task, outcome: Confirmed) -> Confirmation:
+    """What the training of one seed came to."""
+    assert outcome.test_accuracy is not None
     return Confirmation(
         trial=trial,
         architecture=task.architecture,
         epochs=task.epochs,
-        seeds=tuple(outcomes),
-        accuracies=tuple(accuracy for accuracy in accuracies if accuracy is not None),
-        seconds=sum(epoch["seconds"] for outcome in outcomes.values() for epoch in outcome.curve),
+        seeds=(seed,),
+        accuracies=(outcome.test_accuracy,),
+        seconds=sum(epoch["seconds"] for epoch in outcome.curve),
+        test_images=len(task.feed.dataset.test_labels),
     )

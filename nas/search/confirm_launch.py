@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
-from nas.search.confirm import Confirmation, Progress, confirm
+from nas.search.confirm import Progress, confirm
+from nas.search.confirmation import Confirmation
 from nas.search.holding import hold, one_line_errors
-from nas.search.launch import confirm_feed, precisions
+from nas.search.launch import confirm_feed
+from nas.search.precisions import precisions
 from nas.search.resources import engine
-from nas.search.storage import run_folder
 from nas.search.study import identity
+from nas.search.study_folder import claim
 
 if TYPE_CHECKING:
     import optuna
@@ -39,15 +42,17 @@ def confirm_trials(
     for name, count in (("seeds", len(seeds)), ("epochs", epochs)):
         if count is not None and count < 1:
             raise UnusableInputError(f"--{name}: {count}: give 1 or more")
-    with hold(config.storage, study.study_name, "confirm"), one_line_errors():
+    with hold(config.storage, study.study_name, "confirm") as check, one_line_errors():
+        folder = claim(config.storage, study)
+        workers = engine(config, tasks=len(trials) * len(seeds))
         return confirm(
             study,
             trials,
-            engine=engine(config, tasks=len(trials) * len(seeds)),
+            engine=workers,
             feed=confirm_feed(dataset),
             seeds=seeds,
             epochs=epochs or identity(study, "epochs")["epochs"],
-            folder=run_folder(config.storage, study.study_name),
+            folder=folder,
             progress=progress,
-            precisions=precisions(study),
+            precisions=partial(precisions, study, workers, check),
         )

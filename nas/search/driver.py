@@ -51,8 +51,8 @@ class Driver:
     observe: Callable[[Driver], None] = lambda driver: None
     hold: Callable[[], None] = lambda: None
     """Called before anything is written: raises where the study is no longer this driver's."""
-    precisions: Mapping[str, Precision] = field(default_factory=dict)
-    """CPU class -> what the precision ``auto`` is there."""
+    precisions: Callable[[], Mapping[str, Precision]] = dict
+    """Called once, before the first training: CPU class -> what the precision ``auto`` is there."""
     machine: str = field(default_factory=cpu_class)
     """What trains, in words."""
     clock: Callable[[], float] = time.monotonic
@@ -73,6 +73,7 @@ class Driver:
         self.proposals = Proposals(store=self.store, folder=self.folder, notes=self.notes)
         self._times = EpochTimes()
         self._looked = 0.0
+        self._agreed: Mapping[str, Precision] | None = None
 
     def run(self) -> Summary:
         """Search until a budget is spent; on KeyboardInterrupt the workers end and everything finished is kept."""
@@ -112,6 +113,10 @@ class Driver:
         """Proposals rejected in the whole study, by rule."""
         return self.proposals.rejected(self.sampler)
 
+    @property
+    def _may_propose(self) -> bool:
+        return self.proposals.count < self.budget.trials
+
     def _reached(self) -> bool:
         return self.budget.is_target_met(self.best)
 
@@ -122,6 +127,8 @@ class Driver:
             return "the target is met"
         if self.seconds_left <= 0:
             return "the time is spent"
+        if self._agreed is None and (self.pool.members or self.proposals.leftover or self._may_propose):
+            self._agreed = self.precisions()
         self._fill()
         if not self.running:
             self.pool.prune_all(BELOW)
@@ -167,7 +174,7 @@ class Driver:
         else:
             found = None if self.pool.refusals else self.pool.taken_back()
             found = found or self.pool.promoted(is_last=False)
-            if found is None and self.proposals.count < self.budget.trials:
+            if found is None and self._may_propose:
                 found = self.proposals.new(self.sampler)
         return found or self.pool.taken_back() or self.pool.promoted(is_last=True)
 
@@ -180,7 +187,7 @@ class Driver:
             until=self.pool.halving.until(len(candidate.curve)),
             seed=self.seed,
             folder=candidate.folder,
-            precisions=self.precisions,
+            precisions=self._agreed or {},
         )
         forget_steps(candidate.folder)
         candidate.epoch_started = self.clock()

@@ -5,33 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import optuna
-import torch
 
-from constraints.augmentation import judge_augmentation
-from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
 from nas.config import DEFAULT_TARGET, LaunchConfig
-from nas.cpu import cpu_class
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.holding import hold, one_line_errors
 from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
+from nas.search.precisions import precisions
 from nas.search.resources import engine, gpus, machine_name
-from nas.search.storage import open_storage, run_folder
-from nas.search.study import DATA, PRECISIONS, SOURCE, TARGET, create_or_resume
+from nas.search.storage import open_storage
+from nas.search.study import DATA, SOURCE, TARGET, create_or_resume
+from nas.search.study_folder import claim
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
 from nas.space.sampler import FeasibleSampler
 from nas.training import datasets
-from nas.training.augmentation import PIPELINES
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
-from nas.training.precision import Precision, resolve
 from nas.user_cache import user_cache
 
 
@@ -76,9 +73,9 @@ def prepare(
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         identity = _identity(config, dataset, space)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
+        folder = claim(config.storage, study)
         budget = _budget(config)
         _describe(study, config, dataset)
-        known = precisions(study)
         lock = held.pop_all()
     driver = Driver(
         study=study,
@@ -86,10 +83,10 @@ def prepare(
         engine=workers,
         feed=feed,
         budget=budget,
-        folder=run_folder(config.storage, config.study),
+        folder=folder,
         seed=config.seed,
         objectives=objectives,
-        precisions=known,
+        precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),
         observe=observe,
         hold=check,
@@ -114,19 +111,6 @@ def _describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> No
     study.set_user_attr(DATA, dataset.name)
 
 
-def precisions(study: optuna.Study) -> dict[str, Precision]:
-    """What the precision ``auto`` is in a study, by CPU class.
-
-    This machine's is measured before the first training on a CPU of its class, and kept in the study: all candidates
-    and all launches agree on it, whatever a later measurement would say.
-    """
-    known: dict[str, Precision] = dict(study.user_attrs.get(PRECISIONS, {}))
-    if cpu_class() not in known:
-        known[cpu_class()] = resolve("auto", torch.device("cpu"))
-        study.set_user_attr(PRECISIONS, known)
-    return known
-
-
 def run(prepared: Prepared) -> Summary:
     """Search until a budget is spent; UnusableInputError where the disk or the database became unavailable.
 
@@ -137,17 +121,9 @@ def run(prepared: Prepared) -> Summary:
 
 
 def search_feed(dataset: Dataset, seed: int) -> Feed:
-    """What candidates train on: the training part of the split, evaluated on the validation part.
-
-    Raises UnusableInputError where the augmentation breaks the assignment's rule 6, which speaks of 32x32 images.
-    """
+    """What candidates train on: the training part of the split, evaluated on the validation part."""
     split = datasets.split(dataset.train_labels, seed=0)
-    feed = Feed(dataset=dataset, split=split, folder=user_cache() / "epochs", seed=seed)
-    mean = [float(m) for m in feed.mean]
-    verdict = judge_augmentation(PIPELINES[feed.augmentation](mean, **feed.probabilities), mean)
-    if not verdict.ok:
-        raise UnusableInputError(f"the augmentation breaks its rule: {verdict.why}: {'; '.join(verdict.fix)}")
-    return feed
+    return Feed(dataset=dataset, split=split, folder=user_cache() / "epochs", seed=seed)
 
 
 def confirm_feed(dataset: Dataset) -> Feed:

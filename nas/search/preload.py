@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import nas.training.augmentation  # before albumentations, which asks a registry for news unless told otherwise
+
+import albumentations  # isort: skip
 import safetensors.torch
 import torch._dynamo  # takes seconds, and torch's optimisers load it at their first step
 
@@ -9,4 +12,4 @@ import nas.architecture.model
 import nas.search.worker
 import nas.training.train
 
-__all__ = ["nas", "safetensors", "torch"]
+__all__ = ["albumentations", "nas", "safetensors", "torch"]

@@ -11,6 +11,8 @@ from optuna.trial import FrozenTrial, Trial
 
 from nas.architecture.spec import Architecture
 from nas.search.candidate import Candidate, set_leftover_aside
+from nas.search.study import CURVE
+from nas.search.study_folder import is_beginning
 from nas.search.trial_store import TrialStore, proposed
 from nas.search.worker import read_progress
 from nas.space.analytic import metrics
@@ -47,6 +49,8 @@ class Proposals:
     def candidate(self, trial: Trial, architecture: Architecture, reported: int) -> Candidate:
         """The candidate of a trial with ``reported`` epochs in the study."""
         folder = self.trial_folder(trial)
+        if not self._is_own(trial) and (note := set_leftover_aside(folder)):
+            self.notes.append(note)
         curve = read_progress(folder)[:reported]
         if len(curve) < reported:
             self.notes.append(
@@ -64,6 +68,10 @@ class Proposals:
     def trial_folder(self, trial: Trial | FrozenTrial) -> Path:
         """Where the files of a trial are."""
         return self.folder / f"trial-{trial.number:05d}"
+
+    def _is_own(self, trial: Trial | FrozenTrial) -> bool:
+        """Whether what a trial's folder holds is the training that the study knows, and not that of a copy of it."""
+        return is_beginning(read_progress(self.trial_folder(trial)), trial.user_attrs.get(CURVE, ()))
 
     def rejected(self, sampler: FeasibleSampler) -> dict[str, int]:
         """Proposals rejected in the whole study, by rule."""
@@ -84,7 +92,7 @@ class Proposals:
             if trial.state.is_finished() or trial.number in known:
                 continue
             trained = len(trial.intermediate_values)
-            kept = len(read_progress(self.trial_folder(trial)))
+            kept = len(read_progress(self.trial_folder(trial))) if self._is_own(trial) else 0
             architecture = self.store.architecture(trial)
             if architecture is not None and trained in rungs[:-1] and kept >= trained:
                 yield self.candidate(self.store.reopen(trial.number), architecture, trained)

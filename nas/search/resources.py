@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import torch
-
 from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
 from nas.cpu import cpu_class
 from nas.search.engine import Engine, LocalEngine, placements
-from nas.search.storage import run_folder
+from nas.search.storage import runs_folder
 
 
 def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
@@ -22,7 +20,7 @@ def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
     if config.engine != "local":
         from nas.search.ray_engine import RayEngine
 
-        root = run_folder(config.storage, config.study)
+        root = runs_folder(config.storage)
         address = config.engine.partition(":")[2] or None
         return RayEngine(root=root, address=address, workers=config.workers, device=config.device, tasks=tasks)
     count = gpus(config.device)
@@ -44,6 +42,8 @@ def gpus(device: str) -> int:
     """How many GPUs this machine has; UnusableInputError where ``device`` is cuda and it has none."""
     if device == "cpu" or (device == "auto" and not Path("/dev/nvidiactl").exists()):
         return 0
+    import torch
+
     count = torch.cuda.device_count()
     if device == "cuda" and not count:
         raise UnusableInputError("no GPU: cuda: this machine has none that torch can use: take --device cpu")

@@ -95,9 +95,14 @@ def _is_connection_lost(error: DBAPIError) -> bool:
     return error.connection_invalidated or (of_server and type(error.orig).__name__ != "DiskFull")
 
 
+def runs_folder(storage: str) -> Path:
+    """Where the folders of a storage's studies are: beside a journal, or ``runs`` for a database."""
+    return Path("runs") if is_database(storage) else Path(storage).parent
+
+
 def run_folder(storage: str, study: str) -> Path:
-    """The folder of a study's checkpoints: beside its journal, or below ``runs`` where the study is in a database."""
-    return (Path("runs") if is_database(storage) else Path(storage).parent) / study
+    """The folder of a study's name, which holds its locks; its files, too, unless another study was there first."""
+    return runs_folder(storage) / study
 
 
 def masked(text: str) -> str:

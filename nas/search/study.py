@@ -31,6 +31,8 @@ DATA = "data"
 """Study attribute: name of its data."""
 PRECISIONS = "precisions"
 """Study attribute: CPU class -> the precision that ``auto`` is on a CPU of it."""
+FILES = "files"
+"""Study attribute: its identifier, and the name of the folder of its files."""
 TARGET = "target"
 """Study attribute: the validation accuracy that a candidate must exceed, or None."""
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from constraints.errors import UnusableInputError
 from nas.search.confirm import digest
-from nas.search.worker import CHECKPOINT, TEST, WEIGHTS
+from nas.search.study_folder import StudyFolder
+from nas.search.worker import CHECKPOINT, TEST, WEIGHTS, read_progress
 
-_TRAINING = re.compile(r"epochs-(\d+)-seed-(\d+)")
+_TRAINING = re.compile(r"epochs-(\d+)-(run|seed)-(\d+)")
+"""Trainings of a confirmation; ``seed`` in those of earlier versions, which all shared one augmentation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,23 +38,53 @@ class Weights:
         return {key: run[key] for key in ("recipe", "epochs", "seed") if key in run}
 
 
-def trained_weights(folder: Path, trial: int, architecture: str) -> Weights | None:
+def trained_weights(
+    folder: StudyFolder,
+    trial: int,
+    architecture: str,
+    *,
+    curve: Sequence[float],
+    confirmed: Mapping[tuple[int, int], float],
+) -> Weights | None:
     """The weights of a trial in the study's ``folder``; None where no training of it was finished.
 
     Confirmed ones come first: those of the longest training, and of its seeds the lowest, whatever its test accuracy.
+    What the study knows must agree with the files: the trial's ``curve`` (validation accuracies), and the test accuracy
+    of each ``confirmed`` training, by its epochs and seed; in a folder without a mark no other ones count. Raises
+    UnusableInputError where they do not.
     """
-    confirmed = _confirmed(folder / f"confirm-{trial:05d}-{digest(architecture)}")
-    if confirmed is not None:
-        test = json.loads((confirmed / TEST).read_text(encoding="utf-8"))
-        return Weights(path=confirmed / WEIGHTS, confirmed=True, test_accuracy=test["test_accuracy"])
-    searched = folder / f"trial-{trial:05d}" / WEIGHTS
-    return Weights(path=searched, confirmed=False, test_accuracy=None) if searched.exists() else None
+    trainings = folder.path / f"confirm-{trial:05d}-{digest(architecture)}"
+    found = _confirmed(trainings, confirmed, is_marked=folder.is_marked)
+    if found is not None:
+        return found
+    searched = folder.path / f"trial-{trial:05d}" / WEIGHTS
+    if not searched.exists():
+        return None
+    _check(searched, [epoch.get("val_accuracy") for epoch in read_progress(searched.parent)], curve)
+    return Weights(path=searched, confirmed=False, test_accuracy=None)
 
 
-def _confirmed(folder: Path) -> Path | None:
+def _confirmed(folder: Path, known: Mapping[tuple[int, int], float], *, is_marked: bool) -> Weights | None:
     found = []
-    for place in folder.glob("epochs-*-seed-*"):
+    for place in folder.glob("epochs-*"):
         match = _TRAINING.fullmatch(place.name)
         if match and (place / WEIGHTS).exists() and (place / TEST).exists():
-            found.append((-int(match[1]), int(match[2]), place))
-    return min(found)[2] if found else None
+            found.append((-int(match[1]), int(match[3]), match[2], place))
+    for negative_epochs, seed, _, place in sorted(found):
+        accuracy = known.get((-negative_epochs, seed))
+        if accuracy is None and not is_marked:
+            continue
+        test = json.loads((place / TEST).read_text(encoding="utf-8"))["test_accuracy"]
+        _check(place / WEIGHTS, [test], [test if accuracy is None else accuracy])
+        return Weights(path=place / WEIGHTS, confirmed=True, test_accuracy=test)
+    return None
+
+
+def _check(weights: Path, found: Sequence[float | None], known: Sequence[float]) -> None:
+    """Raise UnusableInputError where two lists of accuracies, one as long as the other or longer, differ."""
+    for here, there in zip(found, known, strict=False):
+        if here != there:
+            raise UnusableInputError(
+                f"the weights in {weights} are of another training than the study's trial: its accuracy was {there}, "
+                f"theirs {here}: restore the study's own folder, or train it again with search.py confirm"
+            )

@@ -89,6 +89,7 @@ class Automaton:
     def __init__(self, constraints: Sequence[Constraint], events: Sequence[Event]) -> None:
         """Enumerate every state that the events reach."""
         self._stages = StageRules(constraints)
+        self._followers: dict[tuple[State, Segment], tuple[State, ...]] = {}
         self.rules = self._stages.rules
         start = self._stages.start
         states = [_States(start, frozenset(self._hopeful([start])))]
@@ -111,13 +112,17 @@ class Automaton:
         by_stride, choices = state
         for s in e.segments:
             by_stride = self._stages.step(by_stride, s.convs, is_spatial=s.is_spatial, closes=s.end == "stride")
-            choices = frozenset(self._hopeful(self._chosen(choices, s)))
+            choices = frozenset(found for choice in choices for found in self._after_choice(choice, s))
         return _States(by_stride, choices)
 
-    def _chosen(self, choices: frozenset[State], s: Segment) -> Iterator[State]:
-        for closes in {"": (False,), "stride": (True,), "dilation": (False, True)}[s.end]:
-            for choice in choices:
-                yield self._stages.step(choice, s.convs, is_spatial=s.is_spatial, closes=closes)
+    def _after_choice(self, choice: State, s: Segment) -> tuple[State, ...]:
+        """What one choice becomes: few of them make up the many sets, so each is stepped once."""
+        known = self._followers.get((choice, s))
+        if known is None:
+            ends = {"": (False,), "stride": (True,), "dilation": (False, True)}[s.end]
+            steps = (self._stages.step(choice, s.convs, is_spatial=s.is_spatial, closes=closes) for closes in ends)
+            known = self._followers[choice, s] = tuple(self._hopeful(steps))
+        return known
 
     def _hopeful(self, choices: Sequence[State] | Iterator[State]) -> Iterator[State]:
         return (choice for choice in choices if self._stages.may_hold(choice))

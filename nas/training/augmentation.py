@@ -1,4 +1,4 @@
-"""The albumentations pipelines that ship: the assignment's and its author's."""
+"""The albumentations pipelines that ship: the assignment's and its author's; making one loads albumentations."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask a registry for news
 
-import albumentations as A
-import cv2
+if TYPE_CHECKING:
+    import albumentations as A
 
 
 def assignment(
@@ -27,6 +28,8 @@ def assignment(
     network in a short training learns too little rather than too much. The hole is 16 x 16 pixels
     on the 32 x 32 images that the assignment speaks of, and half the side on images of another size.
     """
+    import albumentations as A
+
     return A.Compose(_assignment(mean, image_size, flip, shift_scale_rotate, dropout))
 
 
@@ -43,12 +46,16 @@ def seed(
 
     Grey images have no hue: theirs is the assignment's pipeline.
     """
+    import albumentations as A
+
     colour = [A.HueSaturationValue(p=hue_saturation_value)] if len(mean) == 3 else []
     return A.Compose([*_assignment(mean, image_size, flip, shift_scale_rotate, dropout), *colour])
 
 
 def none(mean: Sequence[float], *, image_size: tuple[int, int] = (32, 32)) -> A.Compose:
     """No change at all, to measure what augmentation is worth."""
+    import albumentations as A
+
     return A.Compose([])
 
 
@@ -60,6 +67,9 @@ PIPELINES: Mapping[str, Callable[..., A.Compose]] = MappingProxyType(
 def _assignment(
     mean: Sequence[float], image_size: tuple[int, int], flip: float, shift_scale_rotate: float, dropout: float
 ) -> list[A.BasicTransform]:
+    import albumentations as A
+    import cv2
+
     height, width = (side // 2 for side in image_size)
     with warnings.catch_warnings():
         # The rules ask for this transform by name; that Affine could do the same is no news for the user.

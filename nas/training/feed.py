@@ -10,10 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import albumentations as A
-import cv2
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.lib.format import open_memmap
@@ -22,6 +20,9 @@ from constraints.errors import UnusableInputError
 from nas.training import datasets
 from nas.training.augmentation import PIPELINES
 from nas.training.datasets import Dataset, Split
+
+if TYPE_CHECKING:
+    import albumentations as A
 
 PIECE = 1000
 """Images drawn from one random stream, and the unit in which processes share the making of an epoch."""
@@ -97,6 +98,8 @@ class Feed:
     @cached_property
     def key(self) -> str:
         """What the augmented epochs depend on, hashed; other data or another pipeline has another key."""
+        import albumentations as A
+
         digest = hashlib.sha256(self.dataset.content_hash.encode())
         digest.update(np.ascontiguousarray(self.indices, dtype=np.int64).tobytes())
         digest.update(json.dumps([A.to_dict(self._pipeline), self.seed, PIECE], sort_keys=True).encode())
@@ -162,6 +165,8 @@ class Feed:
 
     @cached_property
     def _pipeline(self) -> A.Compose:
+        import cv2
+
         cv2.setNumThreads(0)  # the processes are the parallelism
         height, width = self.dataset.train_images.shape[1:3]
         mean = [float(value) for value in self.mean]

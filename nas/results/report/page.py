@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
-from nas.results.board_table import duration, weighed
+from nas.results.board_table import duration, spread, weighed
 from nas.results.files import write_text
 from nas.results.leaderboard import Leaderboard, front, leaderboard
 from nas.results.report.charts import importance, parallel
@@ -100,13 +100,12 @@ def render(study: optuna.Study) -> str:
 
 def cells(row: Row) -> dict[str, str]:
     """What each of COLUMNS shows of a row."""
-    deviation = f" ± {100 * row.test_std:.2f}" if row.test_std else ""
     return {
         "rank": f"{row.rank}{'*' if row.pareto else ''}",
         "trial": str(row.trial),
         "state": row.state,
         "val_accuracy": _percent(row.val_accuracy),
-        "test_accuracy": _percent(row.test_accuracy) + deviation,
+        "test_accuracy": _percent(row.test_accuracy) + spread(row),
         "params": f"{row.params:,}",
         "macs": f"{row.macs / 1e6:.1f}",
         "receptive_field": f"{row.receptive_field:,}",

@@ -62,7 +62,7 @@ class Small:
     unit: int
     points: tuple[int, ...]
     """Of a metric that is a maximum over layers: where its levels begin."""
-    values: tuple[int, ...]
+    values: Sequence[int]
 
     @property
     def cap(self) -> int:
@@ -184,7 +184,7 @@ def _small(vector: Vector, name: str, limits: Sequence[Constraint]) -> Small:
     unit = _unit(slot.figures[name] for slot in vector.tables.slots)
     start = int(name == "receptive_field")
     cap = max([0, *(-((start - turn) // unit) for turn in _turns(limits))])
-    return Small(name=name, unit=unit, points=(), values=tuple(start + level * unit for level in range(cap + 1)))
+    return Small(name=name, unit=unit, points=(), values=range(start, start + (cap + 1) * unit, unit))
 
 
 def _large(vector: Vector, name: str, limits: Sequence[Constraint], form: int) -> Large:

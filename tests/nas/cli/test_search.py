@@ -11,6 +11,7 @@ import numpy as np
 import optuna
 import pytest
 from PIL import Image
+from safetensors import safe_open
 
 import search
 from nas.cli.search import _ending
@@ -38,6 +39,7 @@ def study(here: Path) -> optuna.Study:
         (["--format", "csv"], "unknown format: 'csv': use table, json"),
         (["--seeds", "0"], "--seeds: 0: give 1 or more"),
         (["--epochs", "0"], "--epochs: 0: give 1 or more"),
+        (["best", "--top", "2"], "both a trial and --top: best, 2: give one of them"),
         (["--top", "-1"], "--top: -1: give 1 or more"),
         (["--workers", "0"], "--workers: 0: Input should be greater than or equal to 1"),
     ],
@@ -174,3 +176,30 @@ def test_a_search_then_its_confirmation(here: Path, capsys: Captured, monkeypatc
     best = json.loads(capsys.readouterr().out)["rows"][0]
     assert best["test_accuracy"] == found["mean"]
     assert best["val_accuracy"] == board["rows"][0]["val_accuracy"]
+
+
+def test_two_storages_in_a_folder_keep_the_weights_of_their_studies_apart(
+    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same study name, data and trial numbers: each export holds its own network's weights and accuracy."""
+    search_in_this_process(monkeypatch)
+    few_digits(monkeypatch)
+    accuracies = {}
+    for name, seed in (("one", "1"), ("two", "2")):
+        command = ["launch", "--data", "digits", "--space", "tiny", "--trials", "1", "--epochs", "1", "--device", "cpu"]
+        assert search.run([*command, "--seed", seed, "--storage", f"runs/{name}.log", "--format", "json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)["rows"]
+        accuracies[name] = row["val_accuracy"], row["architecture"]
+    assert accuracies["one"][1] != accuracies["two"][1]
+    for name, (accuracy, architecture) in accuracies.items():
+        assert search.run(["export", "best", "--to", f"{name}.safetensors", "--storage", f"runs/{name}.log"]) == 0
+        with safe_open(f"{name}.safetensors", "pt") as file:
+            training = json.loads(file.metadata()["training"])
+            assert (file.metadata()["architecture"], training["val_accuracy_in_search"]) == (architecture, accuracy)
+    mark = json.loads((here / "runs/search/study.json").read_text())
+    (other,) = here.glob("runs/search-*/study.json")
+    assert mark["id"] != json.loads(other.read_text())["id"]
+    (here / "runs/search/study.json").write_bytes(other.read_bytes())
+    capsys.readouterr()
+    text = refused(capsys, "export", "best", "--to", "three.safetensors", "--storage", "runs/one.log")
+    assert "are not of this study: they belong to the study 'search' of another storage: move that folder" in text

@@ -60,7 +60,7 @@ def known_study(journal: Path) -> optuna.Study:
     made.set_user_attr(TARGET, 0.85)
     made.set_user_attr(DATA, "digits")
     made.set_user_attr(REJECTED, {"params < 200k": 7, "receptive_field > 44": 1_200})
-    made.set_user_attr(f"{CONFIRMED}1", {"mean": 0.84, "std": 0.01})
+    made.set_user_attr(f"{CONFIRMED}1", {"mean": 0.84, "std": 0.01, "seeds": [0, 1]})
     add(made, [0.3, 0.5], params=100_000)
     add(made, [0.6, 0.86], params=150_000)
     add(made, [0.7, 0.85], params=120_000)

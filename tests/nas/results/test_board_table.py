@@ -32,7 +32,7 @@ def test_the_table_fits_its_width_and_cuts_no_figure(study: optuna.Study, width:
     assert "…" not in "".join(lines)
     assert lines[0] == "study known on digits, target over 85.00%"
     (best,) = (line for line in lines if line.strip().startswith("1* "))
-    deviation = ["±", "1.00"] if width >= 120 else []
+    deviation = ["±", "1.00", "(n=2)"] if width >= 120 else []
     figures = ["1*", "1", "complete", "86.00", "84.00", *deviation, "150,000", "150.0", "46", "2", "2s", "▅▇"]
     assert best.split() == figures + (["network-1"] if width >= 120 else [])
 
@@ -40,7 +40,7 @@ def test_the_table_fits_its_width_and_cuts_no_figure(study: optuna.Study, width:
 def test_a_narrow_table_names_the_best_network_and_deviations_below(study: optuna.Study) -> None:
     lines = rendered(study, 80)
     assert lines[-1] == "#1, trial 1: network-1"
-    assert "trial 1 confirmed: test 84.00 ± 1.00 %" in lines
+    assert "trial 1 confirmed: test 84.00 ± 1.00 (n=2) %" in lines
     assert "network-2" not in "".join(lines)
     assert "network-2" in "".join(rendered(study, 120))
 
@@ -91,7 +91,9 @@ def test_json_text_is_the_document(study: optuna.Study) -> None:
 def test_markdown_is_one_table_with_a_row_a_trial(study: optuna.Study) -> None:
     lines = as_text(leaderboard(study), "markdown").splitlines()
     assert lines[0] == "| # | trial | state | val % | test % | params | MMACs | RF | ep | time | architecture |"
-    assert lines[2] == ("| 1* | 1 | complete | 86.00 | 84.00 ± 1.00 | 150,000 | 150.0 | 46 | 2 | 2s | `network-1` |")
+    assert lines[2] == (
+        "| 1* | 1 | complete | 86.00 | 84.00 ± 1.00 (n=2) | 150,000 | 150.0 | 46 | 2 | 2s | `network-1` |"
+    )
     assert len(lines) == 2 + 6
     assert {line.count("|") for line in lines} == {12}
 

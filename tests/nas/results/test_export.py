@@ -154,7 +154,19 @@ def test_confirmed_weights_come_first(here: Path) -> None:
     train(folder / "epochs-3-seed-0", 30, epochs=3, test_accuracy=0.7)
     train(folder / "epochs-20-seed-0", 90, epochs=20)  # not judged yet
     study = optuna.load_study(study_name="search", storage=open_storage("runs/journal.log", write=True))
-    study.set_user_attr(f"{CONFIRMED}0", {"mean": 0.745, "std": 0.1, "seeds": [0, 1], "epochs": 4})
+    study.set_user_attr(
+        f"{CONFIRMED}0",
+        {
+            "mean": 0.745,
+            "std": 0.1,
+            "seeds": [0, 1],
+            "accuracies": [0.5, 0.99],
+            "epochs": 4,
+            "trial": 0,
+            "architecture": TEXT,
+            "seconds": 1.0,
+        },
+    )
     assert search.run(["export", "0", "--to", "net.safetensors"]) == 0
     with safe_open("net.safetensors", "pt") as file:
         training, data = (json.loads(file.metadata()[name]) for name in ("training", "data"))

@@ -32,7 +32,7 @@ def test_a_board_has_a_row_a_trial_and_says_what_the_table_says(study: optuna.St
     heading, first, second = root.findall("./table/tr")
     assert [cell.text for cell in heading][:4] == ["#", "trial", "state", "val %"]
     assert ["".join(cell.itertext()).strip() for cell in first] == [
-        "1*", "1", "complete", "86.00", "84.00 ± 1.00", "150,000", "150.0", "46", "2", "2s", "▅▇", "network-1",
+        "1*", "1", "complete", "86.00", "84.00 ± 1.00 (n=2)", "150,000", "150.0", "46", "2", "2s", "▅▇", "network-1",
     ]  # fmt: skip
     assert second[1].text == "2"
     paragraphs = ["".join(p.itertext()) for p in root.findall("p")]

@@ -36,6 +36,7 @@ def test_the_json_document_has_the_keys_of_the_contract(study: optuna.Study) -> 
         "val_accuracy": 0.86,
         "test_accuracy": 0.84,
         "test_std": 0.01,
+        "test_seeds": 2,
         "params": 150_000,
         "macs": 150_000_000,
         "receptive_field": 46,

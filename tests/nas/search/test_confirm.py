@@ -11,7 +11,8 @@ import optuna
 import pytest
 
 from constraints.errors import UnusableInputError
-from nas.search.confirm import Confirmation, confirm
+from nas.search.confirm import OWN_DRAWS, confirm
+from nas.search.confirmation import Confirmation
 from nas.search.study import CONFIRMED
 from nas.space import space as spaces
 from nas.training.feed import Feed
@@ -20,15 +21,6 @@ from nas.training.feed import Feed
 def text() -> str:
     space = spaces.load("tiny", input=(3, 32, 32), classes=10)
     return str(space.decode(space.random(random.Random(3))))
-
-
-def test_mean_and_sample_deviation_are_those_of_arithmetic() -> None:
-    figures = {"trial": 1, "architecture": "x", "epochs": 2, "seconds": 1.0}
-    three = Confirmation(seeds=(0, 1, 2), accuracies=(0.8, 0.9, 0.85), **figures)  # type: ignore[arg-type]  # plain values
-    assert three.mean == pytest.approx((0.8 + 0.9 + 0.85) / 3)
-    assert three.std == pytest.approx(((0.05**2 + 0.05**2 + 0) / (3 - 1)) ** 0.5)
-    one = Confirmation(seeds=(0,), accuracies=(0.8,), **figures)  # type: ignore[arg-type]  # plain values
-    assert (one.mean, one.std) == (0.8, 0.0)
 
 
 def test_each_seed_is_trained_and_the_study_remembers(engine: Any, whole_feed: Feed, tmp_path: Path) -> None:
@@ -44,6 +36,40 @@ def test_each_seed_is_trained_and_the_study_remembers(engine: Any, whole_feed: F
     assert (4, 0, 1, 1) in seen
     assert (4, 1, 1, 1) in seen
     assert engine.ended
+
+
+def test_seeds_that_the_study_knows_are_not_trained_again(engine: Any, whole_feed: Feed, tmp_path: Path) -> None:
+    study = optuna.create_study()
+    tasks: list[Any] = []
+
+    class Watched:
+        slots = 1
+
+        def submit(self, function: Any, task: Any) -> Any:
+            tasks.append(task)
+            return engine.submit(function, task)
+
+        def wait(self, futures: Any, seconds: float) -> None:
+            engine.wait(futures, seconds)
+
+        def shutdown(self) -> None:
+            pass
+
+    def confirmed(*seeds: int) -> Confirmation:
+        (found,) = confirm(
+            study, [(4, text())], engine=Watched(), feed=whole_feed, seeds=seeds, epochs=1, folder=tmp_path,
+            progress=lambda *values: None,
+        )  # fmt: skip
+        return found
+
+    first = confirmed(0)
+    both = confirmed(0, 1)
+    assert both.seeds == confirmed(0).seeds == (0, 1)
+    assert both.accuracies[0] == first.accuracies[0]
+    assert both.test_images == len(whole_feed.dataset.test_labels)
+    assert len(tasks) == 2
+    assert len({task.seed for task in tasks}) == len({task.feed.key for task in tasks}) == 2
+    assert all(task.seed >= OWN_DRAWS and task.feed.key != whole_feed.key for task in tasks)
 
 
 class DyingEngine:

@@ -223,7 +223,9 @@ def test_what_another_study_left_in_the_folder_is_set_aside(engine: Any, feed: F
     study = optuna.create_study(direction="maximize")
     driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=1)
     driver.run()
-    assert driver.notes == [f"{left} held a training of another study of this name: moved to left-2-trial-00000"]
+    assert driver.notes == [
+        f"{left} held a training of another study, or of a copy of this one: moved to left-2-trial-00000"
+    ]
     assert read_progress(tmp_path / "left-2-trial-00000") == [epoch]
     assert study.trials[0].values[0] < 1.0
     assert study.trials[0].user_attrs[CURVE] == read_progress(left)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,8 @@ from constraints.errors import UnusableInputError
 from nas.config import read_config
 from nas.cpu import cpu_class
 from nas.search import launch
-from nas.search.study import PRECISIONS, SOURCE, TARGET
-from nas.training import datasets, precision
-from nas.training.cpu_timing import Timing
+from nas.search.study import SOURCE, TARGET
+from nas.training import datasets
 
 FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "device": "cpu", "workers": 1}
 
@@ -43,21 +44,6 @@ def test_a_refused_launch_frees_the_study(digits: datasets.Dataset, tmp_path: Pa
     with pytest.raises(UnusableInputError, match="made with other space"):
         prepare(digits, tmp_path, space="wide")
     prepare(digits, tmp_path).lock.close()
-
-
-def test_a_study_keeps_its_precision_whatever_is_measured_later(
-    digits: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = []
-    for float32 in (2.0, 1.0):
-        monkeypatch.setattr(precision, "timing", lambda: Timing(float32=float32, bfloat16=1.0))  # noqa: B023
-        prepared = prepare(digits, tmp_path)
-        found.append(prepared.driver.precisions)
-        prepared.lock.close()
-    assert found == [{cpu_class(): "bfloat16"}] * 2
-    assert prepared.study.user_attrs[PRECISIONS] == found[0]
-    monkeypatch.setattr(launch, "cpu_class", lambda: "another")
-    assert launch.precisions(prepared.study) == {cpu_class(): "bfloat16", "another": "float32"}
 
 
 def test_what_trains_is_named(digits: datasets.Dataset, tmp_path: Path) -> None:
@@ -109,3 +95,13 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
         pytest.skip("this machine has a GPU")
     with pytest.raises(UnusableInputError, match=r"no GPU: cuda: .*: take --device cpu"):
         launch.check(read_config(None, {**FLAGS, "device": "cuda"}))
+
+
+def test_the_program_that_launches_loads_no_torch() -> None:
+    heavy = "{'torch', 'albumentations', 'cv2', 'sklearn'}"
+    program = (
+        "import sys, nas.results.progress, nas.search.confirm_launch, nas.search.launch, nas.training.datasets; "
+        f"sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -74,7 +74,9 @@ def test_a_folder_of_another_study_is_set_aside(proposals: Proposals, sampler: F
     (tmp_path / "trial-00000").mkdir()
     proposals.new(sampler)
     (note,) = proposals.notes
-    assert note.endswith("trial-00000 held a training of another study of this name: moved to left-1-trial-00000")
+    assert note.endswith(
+        "trial-00000 held a training of another study, or of a copy of this one: moved to left-1-trial-00000"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["left-1-trial-00000"]
 
 
@@ -155,3 +157,18 @@ def test_a_candidate_whose_files_are_gone_is_trained_anew(
     assert (candidate.reported, candidate.curve) == (3, [])
     folder = tmp_path / "trial-00000"
     assert proposals.notes == [f"trial 0 is trained anew: its 3 finished epochs are not in {folder}"]
+
+
+def test_epochs_that_a_copy_of_the_study_trained_are_not_taken_for_its_own(
+    proposals: Proposals, sampler: FeasibleSampler
+) -> None:
+    """Two copies of a journal in one folder: the other one trained the same trial, to another accuracy."""
+    left_behind(proposals, sampler, stored=2, on_disk=2)
+    place = proposals.trial_folder(proposals.store.trials()[0]) / PROGRESS
+    place.write_text(json.dumps([{**epoch, "val_accuracy": 0.9} for epoch in curve(2)]))
+    assert list(proposals.survey(proposals.store.trials(), (), RUNGS)) == []
+    candidate = proposals.next_leftover(sampler)
+    assert candidate is not None
+    assert candidate.curve == []
+    assert proposals.notes[0].endswith("or of a copy of this one: moved to left-1-trial-00000")
+    assert "its 2 finished epochs are not in" in proposals.notes[1]

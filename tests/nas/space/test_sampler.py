@@ -108,13 +108,17 @@ BASES: dict[str, Callable[[int], BaseSampler]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def feasible() -> FeasiblePart:
+    return FeasiblePart(load("tiny"), parse_all(ASSIGNMENT))
+
+
 @pytest.mark.parametrize("base", BASES)
 class TestConformance(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
     """Optuna's published tests for samplers, which ask for parameters outside our space."""
 
     @pytest.fixture
-    def sampler(self, base: str) -> Callable[[], BaseSampler]:
-        feasible = FeasiblePart(load("tiny"), parse_all(ASSIGNMENT))
+    def sampler(self, base: str, feasible: FeasiblePart) -> Callable[[], BaseSampler]:
         return lambda: FeasibleSampler(feasible, base=BASES[base])
 
 

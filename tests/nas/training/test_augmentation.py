@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from constraints.augmentation import judge_augmentation
 from nas.training import augmentation
@@ -18,6 +20,13 @@ def test_the_shipped_pipelines_keep_the_rule(name: str) -> None:
         pipeline = augmentation.PIPELINES[name](MEAN)
     verdict = judge_augmentation(pipeline, MEAN)
     assert verdict.ok, verdict.why
+
+
+@given(st.lists(st.integers(0, 255), min_size=3, max_size=3), st.sampled_from(["assignment", "seed"]))
+def test_they_keep_it_whatever_the_mean_of_the_data(levels: list[int], name: str) -> None:
+    mean = tuple(level / 255 for level in levels)
+    for channels in (3, 1):
+        assert judge_augmentation(augmentation.PIPELINES[name](mean[:channels]), mean[:channels]).ok
 
 
 def test_none_breaks_the_rule() -> None:

@@ -55,7 +55,7 @@ def hostile_study() -> optuna.Study:
     }
     for name, value in {IDENTITY: identity, TARGET: 0.85, REJECTED: {EVIL: 3}}.items():
         study.set_user_attr(name, value)
-    study.set_user_attr("confirmed:1", {"mean": 0.77, "std": 0.01})
+    study.set_user_attr("confirmed:1", {"mean": 0.77, "std": 0.01, "seeds": [0, 1]})
     kinds = {"width": IntDistribution(1, 9), EVIL: CategoricalDistribution([EVIL, "c3"])}
     for i, accuracy in enumerate(ACCURACIES):
         curve = [accuracy / 2, accuracy * 0.75, accuracy]
@@ -142,7 +142,7 @@ def test_what_is_not_known_stands_last_whichever_way(show: Open) -> None:
     page = show()
     for _ in range(2):
         page.get_by_role("columnheader", name="test %").get_by_role("button").click()
-        assert column(page, 5) == ["77.00 ± 1.00", *["-"] * 5]
+        assert column(page, 5) == ["77.00 ± 1.00 (n=2)", *["-"] * 5]
     page.get_by_role("columnheader", name="state").get_by_role("button").click()
     assert column(page, 3) == [*["complete"] * 5, "pruned"]
 

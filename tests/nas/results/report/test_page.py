@@ -58,7 +58,19 @@ def empty_study(journal: Path) -> optuna.Study:
 def test_rows_are_the_leaderboards(study: optuna.Study) -> None:
     found = Reader(render(study))
     rows = [found.cells[i : i + 11] for i in range(0, 6 * 11, 11)]
-    assert rows[0] == ["1*", "1", "complete", "86.00", "84.00 ± 1.00", "150,000", "150.0", "46", "2", "2s", "network-1"]
+    assert rows[0] == [
+        "1*",
+        "1",
+        "complete",
+        "86.00",
+        "84.00 ± 1.00 (n=2)",
+        "150,000",
+        "150.0",
+        "46",
+        "2",
+        "2s",
+        "network-1",
+    ]
     assert [row[1] for row in rows] == ["1", "2", "0", "3", "5", "4"]
     assert rows[3][10] == "network-3below the better half at epoch 1"
     assert (rows[5][3], rows[5][4]) == ("-", "-")

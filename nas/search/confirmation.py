@@ -1,0 +1,126 @@
+"""What confirming a network came to, and how it is kept: seeds add up, and none replaces a larger one."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from nas.search.study import CONFIRMED, MALFORMED, Described, foreign
+
+if TYPE_CHECKING:
+    import optuna
+
+OTHERS = "others"
+"""In the table of a confirmation: those of the same network in trainings of other lengths."""
+_NORMAL = 1.96
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+"""Two-sided 95 % quantiles of Student's t for 1 to 10 degrees of freedom."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """Test accuracy of one network, trained on the whole training set, one value a seed."""
+
+    trial: int
+    architecture: str
+    epochs: int
+    seeds: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    seconds: float
+    test_images: int = 0
+    """How many each accuracy is over; 0 where an earlier version did not keep it."""
+
+    @property
+    def mean(self) -> float:
+        """Mean test accuracy over the seeds."""
+        return statistics.fmean(self.accuracies)
+
+    @property
+    def std(self) -> float:
+        """Sample standard deviation over the seeds; 0 for one seed."""
+        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
+
+    @property
+    def half_width(self) -> float:
+        """Half of the 95 % interval of the accuracy on new images and new seeds.
+
+        Two errors add up in squares: that of a share of ``test_images`` (normal approximation of the binomial), and
+        that of a mean over seeds (Student's t); of one seed only the first is known.
+        """
+        sampling = _NORMAL * math.sqrt(self.mean * (1 - self.mean) / self.test_images) if self.test_images else 0.0
+        n = len(self.accuracies)
+        seeds = _t(n - 1) * self.std / math.sqrt(n) if n > 1 else 0.0
+        return math.hypot(sampling, seeds)
+
+    def verdict(self, target: float) -> str:
+        """``over`` or ``not over`` a target, or that the interval holds it."""
+        if abs(self.mean - target) < self.half_width:
+            n = len(self.seeds)
+            return f"too close to {target:.2%} to say at {n} seed{'s' * (n != 1)}"
+        return f"{'over' if self.mean > target else 'not over'} {target:.2%}"
+
+    def with_seeds_of(self, other: Confirmation) -> Confirmation:
+        """Both together: of trainings of one length; where both have a seed, this one's accuracy stays."""
+        known = dict(zip(other.seeds, other.accuracies, strict=True)) | dict(
+            zip(self.seeds, self.accuracies, strict=True)
+        )
+        seconds = self.seconds + (0.0 if set(other.seeds) <= set(self.seeds) else other.seconds)
+        return Confirmation(
+            trial=self.trial,
+            architecture=self.architecture,
+            epochs=self.epochs,
+            seeds=tuple(sorted(known)),
+            accuracies=tuple(known[seed] for seed in sorted(known)),
+            seconds=seconds,
+            test_images=self.test_images or other.test_images,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields with mean and standard deviation, ready for JSON."""
+        return {**asdict(self), "mean": self.mean, "std": self.std}
+
+
+def confirmations(study: Described, trial: int) -> list[Confirmation]:
+    """What a study keeps of a trial's confirmations, one a length of training, the longest first.
+
+    Raises UnusableInputError where it holds something else than this tool writes.
+    """
+    table = study.user_attrs.get(f"{CONFIRMED}{trial}")
+    if not table:
+        return []
+    try:
+        found = [_read(one) for one in (table, *table.get(OTHERS, ()))]
+    except MALFORMED:
+        raise foreign(study, f"its confirmation of trial {trial} is of another kind") from None
+    return sorted(found, key=lambda one: -one.epochs)
+
+
+def add(study: optuna.Study, new: Confirmation) -> Confirmation:
+    """Keep a confirmation beside those that the study has, and return it with the seeds that it had of this length.
+
+    What readers show is the one of the longest training; the others stay with it.
+    """
+    known = {one.epochs: one for one in confirmations(study, new.trial)}
+    whole = new.with_seeds_of(known[new.epochs]) if new.epochs in known else new
+    first, *others = sorted((known | {new.epochs: whole}).values(), key=lambda one: -one.epochs)
+    study.set_user_attr(f"{CONFIRMED}{new.trial}", {**first.as_dict(), OTHERS: [one.as_dict() for one in others]})
+    return whole
+
+
+def _read(table: Mapping[str, Any]) -> Confirmation:
+    values = {field.name: table[field.name] for field in fields(Confirmation) if field.name in table}
+    lists = {
+        "seeds": tuple(int(seed) for seed in table["seeds"]),
+        "accuracies": tuple(float(accuracy) for accuracy in table["accuracies"]),
+    }
+    found = Confirmation(**{**values, **lists, "epochs": int(table["epochs"])})
+    if not found.seeds or len(found.seeds) != len(found.accuracies):
+        raise ValueError("each seed has an accuracy")
+    return found
+
+
+def _t(degrees: int) -> float:
+    return _STUDENT[degrees - 1] if degrees <= len(_STUDENT) else _NORMAL * (1 + 1.2 / degrees)
