@@ -214,9 +214,9 @@ def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
 
 
 def _told(spatial: Sequence[View]) -> Sequence[View]:
-    """The axes along which there is a map of which each unit sees one field."""
+    """The axes of a map where each unit sees one field along all of them; empty where it does not."""
     maps = [v for v in spatial if v.is_live and not v.blurred and v.other is None]
-    return [v for v in spatial if v in maps or v.is_unit] if maps else ()
+    return spatial if maps and all(v in maps or v.is_unit for v in spatial) else ()
 
 
 def _place(spatial: Sequence[View]) -> _Place:
