@@ -211,6 +211,29 @@ def confirm(  # noqa: PLR0917
     return search.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, output_format=format_)
 
 
+@app.command(epilog="Example: uv run search.py studies")
+def studies(
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """List the studies of a storage."""
+    from nas.cli import studies as studies_
+
+    return studies_.studies(storage, format_)
+
+
+@app.command(epilog="Example: uv run search.py delete search")
+def delete(
+    study: Annotated[str, typer.Argument(help="name of the study")],
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> int:
+    """Delete a study with its files, after asking."""
+    from nas.cli import studies
+
+    return studies.delete(study, storage, yes=yes)
+
+
 @app.command(epilog="Example: uv run search.py export best --to net.py")
 def export(  # noqa: PLR0917
     trial: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")],

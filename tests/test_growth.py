@@ -19,7 +19,8 @@ from nas.results import board_table
 from nas.results.leaderboard import leaderboard
 from nas.results.progress import _Trials
 from nas.results.report import page
-from nas.results.summary_cache import StudySummary, TrialSummary, read_summary
+from nas.results.summary_cache import read_summary
+from nas.results.trial_summary import StudySummary, TrialSummary
 from nas.search import stored
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives

@@ -28,7 +28,7 @@ def leaderboard(
     where: Iterable[str] = (),
     pareto: bool = False,
 ) -> Board:
-    """The trials of a study, best first; of the only one in ``storage`` where ``study`` is None.
+    """The trials of a study, best first; of the newest in ``storage`` where ``study`` is None.
 
     ``top`` None shows all; ``states`` are of complete, pruned, running, failed; each of ``where``, such as
     ``params < 100k``, must hold of a row. Raises UnusableInputError for what there is not.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from constraints.errors import ConstraintError, ExitCode, UnusableInputError
+from nas.search.study import NewestStudyWarning
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,9 +32,27 @@ class InterruptedCommandError(ConstraintError):
 def interruptible(advice: str) -> Iterator[None]:
     """Say in one line what an interrupted command leaves behind."""
     try:
-        yield
+        with _one_line_notes():
+            yield
     except KeyboardInterrupt:
         raise InterruptedCommandError(f"interrupted: {advice}") from None
+
+
+@contextmanager
+def _one_line_notes() -> Iterator[None]:
+    """Print on stderr, in one line, which study was taken where none was named."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NewestStudyWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
+            if issubclass(category, NewestStudyWarning):
+                print(f"note: {message}", file=sys.stderr)
+            else:
+                usual(message, category, *rest, **named)
+
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
 from nas.pareto import front as front_of
 from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
-from nas.results.summary_cache import Seen
+from nas.results.trial_summary import Seen
 from nas.search.stored import TrialState
 from nas.search.study import DATA, MALFORMED, REJECTED, TARGET, Described, foreign, shared
 from nas.space.attributes import ARCHITECTURE

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
-from nas.results.summary_cache import Seen
+from nas.results.trial_summary import Seen
 from nas.search.stored import TrialState
 from nas.search.study import CONFIRMED, CURVE, REASON, TARGET, accuracy
 from nas.space.attributes import ARCHITECTURE

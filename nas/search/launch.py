@@ -74,8 +74,8 @@ def prepare(
         identity = _identity(config, dataset, space)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
-        budget = _budget(config)
         _describe(study, config, dataset)
+        budget = _budget(config, study.user_attrs[TARGET])
         lock = held.pop_all()
     driver = Driver(
         study=study,
@@ -94,12 +94,13 @@ def prepare(
     return Prepared(study=study, driver=driver, dataset=dataset, lock=lock)
 
 
-def _budget(config: LaunchConfig) -> Budget:
+def _budget(config: LaunchConfig, target: float) -> Budget:
+    """The launch's limits; ``target`` is the study's, which its leaderboard shows."""
     return Budget(
         trials=config.trials,
         seconds=config.timeout,
         epochs=config.epochs,
-        target=config.target or (DEFAULT_TARGET if config.stop_at_target else None),
+        target=target if config.target or config.stop_at_target else None,
         stop_at_target=config.stop_at_target,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,10 @@ REMEDIES = {
     "epochs": "keep the budget of a candidate, or use another --study",
     "objective": "keep the objective, or use another --study",
 }
+
+
+class NewestStudyWarning(UserWarning):
+    """No study was named, and the storage holds several."""
 
 
 Direction = Literal["maximize", "minimize"]
@@ -113,7 +118,7 @@ def quiet() -> Iterator[None]:
 def open_study(storage: str | Path = STORAGE, study: str | None = None) -> Iterator[optuna.Study]:
     """An existing study, whose storage's connections the end of the block closes.
 
-    ``study`` None is the only one there is. Raises UnusableInputError where the storage cannot be opened or holds no
+    ``study`` None is the newest. Raises UnusableInputError where the storage cannot be opened or holds no
     such study.
     """
     from nas.search.storage import close_storage, open_storage
@@ -176,22 +181,26 @@ MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
 
 
 def load(storage: BaseStorage, name: str | None) -> optuna.Study:
-    """An existing study; with no name the only one there is."""
+    """An existing study; with no name the newest."""
     import optuna
 
-    names = [s.study_name for s in optuna.get_all_study_summaries(storage, include_best_trial=False)]
+    names = sorted((study.study_name for study in storage.get_all_studies()), key=storage.get_study_id_from_name)
     return optuna.load_study(storage=storage, study_name=choose(names, name))
 
 
 def choose(names: Sequence[str], name: str | None) -> str:
-    """``name``, or the only one of ``names``; UnusableInputError where that is none or several."""
+    """``name``, or the last of ``names``, the newest, with a NewestStudyWarning where there are several.
+
+    Raises UnusableInputError where there is none, or none of that name.
+    """
     if not names:
         raise UnusableInputError("no study in this storage: nothing was launched here: launch one, or give --storage")
     if name is None and len(names) > 1:
-        raise UnusableInputError(f"several studies in this storage: {', '.join(names)}: choose one with --study")
+        message = f"{len(names)} studies in this storage, the newest is taken: {names[-1]}: --study chooses another"
+        warnings.warn(message, NewestStudyWarning, stacklevel=2)
     if name is not None and name not in names:
         raise UnusableInputError(f"no such study: {name!r}: this storage holds {', '.join(names)}")
-    return name or names[0]
+    return name or names[-1]
 
 
 def accuracy(trial: _Measured) -> float | None:

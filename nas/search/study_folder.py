@@ -50,7 +50,7 @@ def claim(place: str, study: optuna.Study) -> Path:
     for chosen in names:
         folder = runs_folder(place) / chosen
         found = _mark(folder)
-        if found is None and not any(_contradictions(folder, study.get_trials(deepcopy=False))):
+        if found is None and not contradicts(folder, study):
             folder.mkdir(parents=True, exist_ok=True)
             atomic.write(folder / MARK, json.dumps(mark))
             found = mark
@@ -69,6 +69,11 @@ def study_folder(place: str, study: optuna.Study) -> StudyFolder:
     if found is not None and not _is_same(found, {"id": known.get("id", ""), "data": _data(study)}):
         raise _of_another(folder, found)
     return StudyFolder(path=folder, is_marked=found is not None)
+
+
+def contradicts(folder: Path, study: optuna.Study) -> bool:
+    """Whether a folder without a mark holds trainings that the study does not know as they are."""
+    return any(_contradictions(folder, study.get_trials(deepcopy=False)))
 
 
 def is_beginning(curve: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> bool:

@@ -11,7 +11,7 @@ from constraints.errors import UnusableInputError
 from nas.results.leaderboard import leaderboard
 from nas.results.summary_cache import read_summary
 from nas.search.storage import open_storage
-from nas.search.study import CONFIRMED, CURVE, REJECTED, TARGET, load
+from nas.search.study import CONFIRMED, CURVE, REJECTED, TARGET, NewestStudyWarning, load
 from tests.nas.results.known import add, known_study
 
 STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -117,8 +117,8 @@ def test_several_studies_are_told_apart_and_a_deleted_one_is_gone(tmp_path: Path
     storage = open_storage(str(journal), write=True)
     second = optuna.create_study(storage=storage, study_name="second")
     add(second, [0.3], params=1)
-    with pytest.raises(UnusableInputError, match="several studies in this storage: known, second"):
-        read_summary(str(journal), None)
+    with pytest.warns(NewestStudyWarning, match="2 studies in this storage, the newest is taken: second"):
+        assert read_summary(str(journal), None).study_name == "second"
     same(str(journal), "second")
     optuna.delete_study(storage=storage, study_name="second")
     same(str(journal))

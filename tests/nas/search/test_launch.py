@@ -73,6 +73,17 @@ def test_without_a_target_none_is_aimed_at_unless_the_search_is_to_end_there(
     assert targets == [None, 0.85, 0.9]
 
 
+def test_a_search_to_the_target_ends_at_the_one_that_its_leaderboard_shows(
+    digits: datasets.Dataset, tmp_path: Path
+) -> None:
+    targets = []
+    for flags in ({"target": 0.01}, {"stop_at_target": True}, {}, {"target": 0.5, "stop_at_target": True}):
+        prepared = prepare(digits, tmp_path, **flags)
+        targets.append((prepared.driver.budget.target, prepared.study.user_attrs[TARGET]))
+        prepared.lock.close()
+    assert targets == [(0.01, 0.01), (0.01, 0.01), (None, 0.01), (0.5, 0.5)]
+
+
 def test_an_empty_space_names_the_constraint_to_relax(digits: datasets.Dataset, tmp_path: Path) -> None:
     rules = ["params < 200k", "receptive_field > 100k"]
     with pytest.raises(UnusableInputError, match=r"no feasible network .*: relax receptive_field > 100000 "):

@@ -11,6 +11,7 @@ from constraints.errors import UnusableInputError
 from nas.search.study import (
     IDENTITY,
     REMEDIES,
+    NewestStudyWarning,
     accuracy,
     create_or_resume,
     identity,
@@ -85,7 +86,7 @@ def test_every_part_of_an_identity_has_a_remedy() -> None:
     assert set(REMEDIES) == set(MADE_WITH)
 
 
-def test_the_only_study_needs_no_name_and_several_do() -> None:
+def test_without_a_name_the_newest_study_is_taken() -> None:
     storage = InMemoryStorage()
     with pytest.raises(UnusableInputError, match="no study in this storage"):
         load(storage, None)
@@ -95,8 +96,8 @@ def test_the_only_study_needs_no_name_and_several_do() -> None:
         load(storage, "b")
     optuna.create_study(storage=storage, study_name="b")
     assert load(storage, "b").study_name == "b"
-    with pytest.raises(UnusableInputError, match="several studies in this storage: a, b: choose one with --study"):
-        load(storage, None)
+    with pytest.warns(NewestStudyWarning, match="2 studies in this storage, the newest is taken: b: --study chooses"):
+        assert load(storage, None).study_name == "b"
 
 
 def test_a_trial_s_accuracy_is_that_of_its_last_epoch() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -19,24 +18,37 @@ from nas.search.trial_store import TrialStore, best_accuracy, proposed, whole_ep
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
+from tests.conftest import Server
 
 Reopen = Callable[[], TrialStore]
 EPOCHS: list[dict[str, Any]] = [{"epoch": 1, "val_accuracy": 0.25}, {"epoch": 2, "val_accuracy": 0.5}]
 
 
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Storages that the tests of this file share; a database takes most of a second to be made."""
+    folder = tmp_path_factory.mktemp("storages")
+    return {"journal": str(folder / "journal.log"), "sqlite": f"sqlite:///{folder / 'study.db'}"}
+
+
+@pytest.fixture(scope="module")
+def postgresql_place(postgresql: Server) -> str:
+    return postgresql.new_database()
+
+
 @pytest.fixture(params=["memory", "journal", "sqlite", "postgresql"])
-def reopened(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
+def reopened(request: pytest.FixtureRequest, places: dict[str, str]) -> Reopen:
     """Opens the study as another launch would: of a storage that is more than memory, from what it holds."""
-    memory = InMemoryStorage()
-    files = {"memory": "", "journal": str(tmp_path / "journal.log"), "sqlite": f"sqlite:///{tmp_path / 'study.db'}"}
-    place: str = files[request.param] if request.param in files else request.getfixturevalue("database")
+    memory, name, kind = InMemoryStorage(), request.node.name, request.param
+    place: str = request.getfixturevalue("postgresql_place") if kind == "postgresql" else places.get(kind, "")
 
     def opened() -> BaseStorage:
         return open_storage(place, write=True) if place else memory
 
-    optuna.create_study(storage=opened(), study_name="other").ask()  # so that ids and numbers differ
-    optuna.create_study(storage=opened(), study_name="s", directions=["maximize", "minimize"])
-    return lambda: TrialStore(optuna.load_study(storage=opened(), study_name="s"))
+    storage = opened()
+    optuna.create_study(storage=storage, study_name=f"before {name}").ask()  # so that ids and numbers differ
+    optuna.create_study(storage=storage, study_name=name, directions=["maximize", "minimize"])
+    return lambda: TrialStore(optuna.load_study(storage=opened(), study_name=name))
 
 
 @pytest.fixture

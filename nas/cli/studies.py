@@ -1,0 +1,74 @@
+"""The commands about whole studies: ``studies`` and ``delete``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from constraints.cli.options import check_format
+from constraints.errors import ExitCode, UnusableInputError
+from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console, without_collection
+from nas.results.rows import STATES
+from nas.results.studies import StudyEntry
+from nas.results.studies import studies as listed
+from nas.search.study import quiet
+
+
+@interruptible("the studies are as they were")
+def studies(storage: str, output_format: str) -> int:
+    """Print what a storage holds."""
+    check_format(output_format, TABLE_OR_JSON)
+    with without_collection():
+        found = listed(storage)
+    if output_format == "json":
+        print(json.dumps({"storage": storage, "studies": [entry.as_dict() for entry in found]}, indent=1))
+    else:
+        wide_console().print(_table(found))
+    return ExitCode.DONE
+
+
+def _table(found: list[StudyEntry]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("study", "data", "space", "objective", "target", "best val %"):
+        table.add_column(heading, justify="right" if heading in {"target", "best val %"} else "left")
+    for state in STATES:
+        table.add_column(state, justify="right")
+    for entry in found:
+        known = (entry.data, entry.space, entry.objective, _percent(entry.target), _percent(entry.best))
+        shown = known if entry.is_readable else ("not made by this tool", "", "", "", "")
+        counts = [f"{entry.counts[state]:,}" for state in STATES]
+        table.add_row(*map(Text, (entry.study, *shown, *counts)))
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
+@interruptible("what was deleted is gone, the rest is as it was")
+def delete(name: str, storage: str, *, yes: bool) -> int:
+    """Delete a study with its files, after asking."""
+    from nas.search.deletion import delete as delete_study
+    from nas.search.deletion import planned
+
+    with quiet():
+        plan = planned(storage, name)
+        files = f"and its files in {plan.folder}" if plan.folder else "and no files: none are the study's alone"
+        what = f"study {plan.study} with {plan.trials:,} trial{'s' * (plan.trials != 1)} {files}"
+        if not yes and not _agreed(what):
+            print(f"kept {plan.study}")
+            return ExitCode.FAILED
+        delete_study(storage, plan)
+    print(f"deleted {what}")
+    return ExitCode.DONE
+
+
+def _agreed(what: str) -> bool:
+    """Ask on the terminal; UnusableInputError where stdin is none."""
+    if not sys.stdin.isatty():
+        raise UnusableInputError(f"delete asks before it deletes {what}: stdin is not a terminal: give --yes")
+    return Console(stderr=True).input(f"delete {what}? [y/N] ", markup=False).strip().lower() in {"y", "yes"}

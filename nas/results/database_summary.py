@@ -1,0 +1,75 @@
+"""The studies of a database in short: the trials that are new or were not finished are read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.results import kept_summary
+from nas.results.trial_summary import StudySummary, TrialSummary
+from nas.search.stored import TrialState
+from nas.search.study import MALFORMED
+from nas.user_cache import user_cache
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+
+@contextmanager
+def opened(url: str) -> Iterator[RDBStorage]:
+    """The database at ``url``; UnusableInputError as ``open_storage`` raises it."""
+    from optuna.storages import RDBStorage
+
+    from nas.search.storage import close_storage, open_storage
+
+    storage = open_storage(url)
+    assert isinstance(storage, RDBStorage)
+    try:
+        yield storage
+    finally:
+        close_storage(storage)
+
+
+def names(storage: RDBStorage) -> list[str]:
+    """The studies of a database, in the order in which they were made."""
+    return sorted((study.study_name for study in storage.get_all_studies()), key=storage.get_study_id_from_name)
+
+
+def of_study(storage: RDBStorage, url: str, chosen: str) -> StudySummary:
+    """The study of that name in the database at ``url``."""
+    study = storage.get_study_id_from_name(chosen)
+    key = hashlib.sha256(f"{url} {chosen} {study}".encode()).hexdigest()[:24]
+    kept = user_cache() / "digests" / f"{key}.json"
+    before = _known_trials(kept)
+    new = _fetched(storage, study, before)
+    last = max(before, default=None)
+    if last is not None and (last not in new or new[last].network != before[last].network):
+        before, new = {}, _fetched(storage, study, {})  # a study of this name in a database made anew
+    trials = before | new
+    kept_summary.keep(kept, {"trials": [[i, t.as_list()] for i, t in trials.items()]})
+    ordered = sorted(trials.values(), key=lambda t: t.number)
+    return StudySummary(study_name=chosen, user_attrs=storage.get_study_user_attrs(study), trials=ordered)
+
+
+def _fetched(storage: RDBStorage, study: int, known: Mapping[int, TrialSummary]) -> dict[int, TrialSummary]:
+    """By their identity the trials that are new or were not finished, and the last one known."""
+    from nas.optuna_private import trials_after
+
+    last = max(known, default=-1)
+    wanted = {last, *(i for i, trial in known.items() if not trial.state.is_finished())}
+    found: dict[int, TrialSummary] = {}
+    for trial_id, trial in trials_after(storage, study, last, wanted).items():
+        short = found[trial_id] = TrialSummary(number=trial.number, study=study, state=TrialState(trial.state))
+        short.note(trial.user_attrs)
+        short.intermediate_values.update(trial.intermediate_values)
+    return found
+
+
+def _known_trials(kept: Path) -> dict[int, TrialSummary]:
+    try:
+        return {i: TrialSummary.from_list(values) for i, values in kept_summary.read(kept).get("trials", ())}
+    except MALFORMED:
+        return {}

@@ -1,0 +1,71 @@
+"""The studies of a storage, a line each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from constraints.errors import UnusableInputError
+from nas.results.leaderboard import leaderboard
+from nas.results.rows import STATES
+from nas.results.summary_cache import read_summaries
+from nas.results.trial_summary import StudySummary
+from nas.search.study import IDENTITY
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyEntry:
+    """One study; what a study of others does not say is empty or None."""
+
+    study: str
+    data: str
+    space: str
+    objective: str
+    target: float | None
+    counts: Mapping[str, int]
+    """State -> number of trials."""
+    best: float | None
+    """Validation accuracy of the best complete trial."""
+    is_readable: bool
+    """Whether its trials are this tool's: a launch made them, or an objective of one's own with its sampler."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, ready for JSON."""
+        return asdict(self)
+
+
+def studies(place: str) -> list[StudyEntry]:
+    """What the storage at ``place`` holds, the oldest first; UnusableInputError where it cannot be read."""
+    return [_entry(summary) for summary in read_summaries(place)]
+
+
+def _entry(summary: StudySummary) -> StudyEntry:
+    try:
+        board = leaderboard(summary, top=0)
+    except UnusableInputError:
+        board = None
+    made_with: Any = summary.user_attrs.get(IDENTITY, {})
+    is_ours = bool(made_with) or any(trial.network for trial in summary.trials)
+    if board is None or not is_ours or not isinstance(made_with, Mapping):
+        counts = dict.fromkeys(STATES, 0) | Counter(_state(trial.state.name) for trial in summary.trials)
+        return StudyEntry(
+            study=summary.study_name, data="", space="", objective="", target=None, counts=counts, best=None,
+            is_readable=False,
+        )  # fmt: skip
+    space = made_with.get("space")
+    return StudyEntry(
+        study=summary.study_name,
+        data=board.data,
+        space=str(space.get("name", "")) if isinstance(space, Mapping) else "",
+        objective=str(made_with.get("objective", "")),
+        target=board.target,
+        counts={state: board.counts[state] for state in STATES},
+        best=board.best_complete.val_accuracy if board.best_complete else None,
+        is_readable=True,
+    )
+
+
+def _state(name: str) -> str:
+    return {"FAIL": "failed", "WAITING": "running"}.get(name, name.lower())

@@ -1,0 +1,97 @@
+"""A trial and a study in short: what a leaderboard reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from nas.search.stored import TrialState
+from nas.search.study import CURVE, MALFORMED, REASON
+from nas.space.attributes import ARCHITECTURE
+
+_KEPT = (ARCHITECTURE, "params", "macs", "receptive_field", REASON, CURVE)
+_OF_EPOCH = ("val_accuracy", "seconds")
+"""What is kept of each epoch of a curve."""
+
+
+class Seen(Protocol):
+    """What a leaderboard reads of a trial; Optuna's own trials have it too."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the study."""
+
+    @property
+    def state(self) -> int:
+        """Whether it runs, and how it ended: a TrialState, ours or Optuna's."""
+
+    @property
+    def user_attrs(self) -> Mapping[str, Any]:
+        """What is known of its network."""
+
+    @property
+    def intermediate_values(self) -> Mapping[int, float]:
+        """Epoch -> validation accuracy."""
+
+
+@dataclass(kw_only=True, slots=True)
+class TrialSummary:
+    """A trial in short."""
+
+    number: int
+    study: int
+    state: TrialState = TrialState.RUNNING
+    user_attrs: dict[str, Any] = field(default_factory=dict)
+    intermediate_values: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def network(self) -> str | None:
+        """Its text; None where none was proposed yet."""
+        return self.user_attrs.get(ARCHITECTURE)
+
+    def note(self, attrs: Mapping[str, Any]) -> None:
+        """Keep what a leaderboard shows; of a curve its accuracies and times."""
+        for name in _KEPT:
+            if name in attrs:
+                self.user_attrs[name] = attrs[name]
+        if CURVE in attrs:
+            self.user_attrs[CURVE] = _shortened(attrs[CURVE])
+
+    def as_list(self) -> list[Any]:
+        """Ready for JSON, and short: each value of the curve, and the epochs and their accuracies, in a list."""
+        attrs = dict(self.user_attrs)
+        if attrs.get(CURVE) is not None:
+            attrs[CURVE] = [[epoch[key] for epoch in attrs[CURVE]] for key in _OF_EPOCH]
+        steps = self.intermediate_values
+        return [self.number, self.study, self.state.value, attrs, list(steps), list(steps.values())]
+
+    @classmethod
+    def from_list(cls, values: list[Any]) -> TrialSummary:
+        """The inverse of ``as_list``."""
+        number, study, state, attrs, epochs, accuracies = values
+        if attrs.get(CURVE) is not None:
+            attrs[CURVE] = [dict(zip(_OF_EPOCH, epoch, strict=True)) for epoch in zip(*attrs[CURVE], strict=True)]
+        steps = dict(zip(epochs, accuracies, strict=True))
+        return cls(number=number, study=study, state=TrialState(state), user_attrs=attrs, intermediate_values=steps)
+
+
+def _shortened(curve: Any) -> list[dict[str, Any]] | None:
+    """What is kept of a curve; None where it is none, as that of a study of others may be."""
+    try:
+        return [{key: epoch[key] for key in _OF_EPOCH} for epoch in curve]
+    except MALFORMED:
+        return None
+
+
+@dataclass(kw_only=True)
+class StudySummary:
+    """One study in short, with the names that a leaderboard uses of ``optuna.Study``."""
+
+    study_name: str
+    user_attrs: Mapping[str, Any]
+    trials: list[TrialSummary]
+
+    def get_trials(self, deepcopy: bool = False) -> list[TrialSummary]:
+        """All trials, in the order of their numbers."""
+        return self.trials

@@ -1,0 +1,115 @@
+"""``studies`` and ``delete``, and which study is meant where none is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+import search
+from nas.search.holding import hold
+from nas.search.storage import open_storage
+from nas.search.study import IDENTITY
+from nas.search.study_folder import MARK, claim
+from tests.nas.cli.refused import refused
+from tests.nas.results.known import known_study
+
+Captured = pytest.CaptureFixture[str]
+JOURNAL = "runs/journal.log"
+
+
+@pytest.fixture
+def study(here: Path) -> optuna.Study:
+    """Six trials, beside a study of others that is newer."""
+    (here / "runs").mkdir()
+    made = known_study(here / JOURNAL)
+    made.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": "d"}})
+    optuna.create_study(storage=open_storage(JOURNAL, write=True), study_name="foreign").ask()
+    return made
+
+
+def names() -> list[str]:
+    return optuna.get_all_study_names(open_storage(JOURNAL))
+
+
+def test_each_study_is_a_line(study: optuna.Study, capsys: Captured) -> None:
+    assert search.run(["studies"]) == 0
+    out, err = capsys.readouterr()
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[1][:2] == ["known", "digits"]
+    assert lines[1][-4:] == ["3", "1", "1", "1"]
+    assert lines[2] == ["foreign", "not", "made", "by", "this", "tool", "0", "0", "1", "0"]
+    assert err == ""
+
+
+def test_as_json(study: optuna.Study, capsys: Captured) -> None:
+    assert search.run(["studies", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["storage"] == JOURNAL
+    known, foreign = document["studies"]
+    assert (known["study"], known["best"], known["target"], known["is_readable"]) == ("known", 0.86, 0.85, True)
+    assert (foreign["study"], foreign["best"], foreign["is_readable"]) == ("foreign", None, False)
+    assert foreign["counts"] == {"complete": 0, "pruned": 0, "running": 1, "failed": 0}
+
+
+def test_a_database_has_the_same_table(here: Path, capsys: Captured) -> None:
+    storage = open_storage("sqlite:///studies.db")
+    for name in ("b", "a"):
+        optuna.create_study(storage=storage, study_name=name).set_user_attr(IDENTITY, {"data": {"hash": "d"}})
+    assert search.run(["studies", "--storage", "sqlite:///studies.db", "--format", "json"]) == 0
+    assert [entry["study"] for entry in json.loads(capsys.readouterr().out)["studies"]] == ["b", "a"]
+
+
+def test_without_a_name_the_newest_is_taken_and_said(study: optuna.Study, capsys: Captured) -> None:
+    optuna.create_study(storage=open_storage(JOURNAL, write=True), study_name="last").set_user_attr(IDENTITY, {})
+    assert search.run(["leaderboard", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["study"] == "last"
+    assert err == "note: 3 studies in this storage, the newest is taken: last: --study chooses another\n"
+
+
+def test_a_study_is_deleted_with_its_files(study: optuna.Study, here: Path, capsys: Captured) -> None:
+    folder = claim(JOURNAL, study)
+    (folder / "trial-00000").mkdir()
+    assert search.run(["delete", "known", "--yes"]) == 0
+    assert capsys.readouterr().out == f"deleted study known with 7 trials and its files in {folder}\n"
+    assert names() == ["foreign"]
+    assert not folder.exists()
+
+
+def test_files_that_are_not_the_study_s_alone_stay(study: optuna.Study, here: Path, capsys: Captured) -> None:
+    stranger = here / "runs/known/trial-00099"
+    stranger.mkdir(parents=True)
+    assert search.run(["delete", "known", "--yes"]) == 0
+    assert "and no files" in capsys.readouterr().out
+    assert stranger.is_dir()
+
+
+@pytest.mark.parametrize(("answer", "is_deleted"), [("y", True), ("yes", True), ("n", False), ("", False)])
+def test_it_asks_first(
+    study: optuna.Study, capsys: Captured, monkeypatch: pytest.MonkeyPatch, answer: str, is_deleted: bool
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: answer)
+    assert search.run(["delete", "known"]) == (0 if is_deleted else 1)
+    assert ("known" in names()) is not is_deleted
+
+
+def test_what_is_not_deleted(study: optuna.Study, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "stdin is not a terminal: give --yes" in refused(capsys, "delete", "known")
+    assert "was made by no launch" in refused(capsys, "delete", "foreign", "--yes")
+    assert "no such study: 'other'" in refused(capsys, "delete", "other", "--yes")
+    with hold(JOURNAL, "known"):
+        assert "is held by another process" in refused(capsys, "delete", "known", "--yes")
+    assert names() == ["known", "foreign"]
+
+
+def test_the_files_of_another_study_are_not_deleted(study: optuna.Study, here: Path, capsys: Captured) -> None:
+    folder = claim(JOURNAL, study)
+    mark: dict[str, Any] = json.loads((folder / MARK).read_text())
+    (folder / MARK).write_text(json.dumps({**mark, "id": "another"}))
+    assert "are not of this study" in refused(capsys, "delete", "known", "--yes")
+    assert folder.is_dir()
