@@ -1,7 +1,7 @@
 """Every fix is a change that, made by hand, satisfies the rule and breaks no other."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 from constraints import Report, check
 from constraints.fixes import _in_turn
 from constraints.metrics import Metrics
+from tests.constraints.written import Written
 
 
 def net(*, dilation: int = 1, groups: int = 1, pool: type[nn.Module] | None = None) -> nn.Sequential:
@@ -215,3 +216,11 @@ def test_changes_of_a_model_of_several_inputs_are_tried() -> None:
     report = check(Two(), input_data=data, require=["global_average_pools >= 1", "max_pools == 0"])
     assert fixes(report, "global_average_pools")[0].startswith("a global average pool at the end makes")
     assert fixes(report, "max_pools")[0].startswith("an average pool in place of max_pool2d called in forward of Two")
+
+
+@pytest.mark.parametrize("between", [lambda x: x.cumsum(2), lambda x: x.mean(2, keepdim=True)])
+def test_a_network_that_is_a_map_along_one_axis_alone(between: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    parts = {"a": nn.Conv2d(3, 4, 3, padding=1), "b": nn.Conv2d(4, 4, 3, padding=1)}
+    report = check(Written(lambda m, x: m.b(between(m.a(x))), **parts), (3, 16, 16), require=["receptive_field > 44"])
+    assert not report.ok
+    assert [layer.receptive_field for layer in report.layers if layer.name == "b"] == [None]
