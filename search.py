@@ -59,6 +59,8 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     mean: Annotated[str, typer.Option(help="the data set's mean, for its fill")] = "0.4914,0.4822,0.4465",
     classes: Annotated[int | None, typer.Option(min=1, help="expected number of outputs")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="confirm the receptive field by gradients")] = False,
+    fix: Annotated[Path | None, typer.Option(metavar="OUT.py", help="write the mended network")] = None,
+    patch: Annotated[Path | None, typer.Option(metavar="OUT.diff", help="write the edited source lines")] = None,
     fixes_timeout: Annotated[str, typer.Option(help="for the search for fixes; 0 is none")] = "10s",
     timeout: Annotated[str, typer.Option(help="for the model's code: 60s, 5m")] = "60s",
     memory: Annotated[str, typer.Option(help="for the model's code: 4GiB, 500MB")] = "4GiB",
@@ -68,6 +70,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
 ) -> int:
     """Check PyTorch models, each in a child process with limits."""
     from constraints.cli.validate import Options, validate_targets
+    from nas.cli.mending import writers
 
     return validate_targets(
         Options(
@@ -86,6 +89,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
             timeout=timeout,
             memory=memory,
             format=format_,
+            writers=writers(fix, patch),
         )
     )
 

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 """Mean of CIFAR-10's training images per channel, in the scale 0 to 1."""
 
-_NAME = "augmentation"
+NAME = "augmentation"
+"""Of its verdict."""
 _RULE = "horizontal flip, shift-scale-rotate, one 16x16 coarse dropout filled with the mean"
 _HOLES, _SIDE = 1, 16
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -111,7 +112,7 @@ def judge_augmentation(
     breaches = [*_flip(steps), *_affine(steps), *_dropout(steps, tuple(mean), image), *_order(steps)]
     why = "; ".join(what for what, _ in breaches) or f"all there: {_RULE}"
     fix = tuple(remedy for _, remedy in breaches)
-    return Verdict(name=_NAME, expr=_RULE, value=not breaches, ok=not breaches, why=why, fix=fix)
+    return Verdict(name=NAME, expr=_RULE, value=not breaches, ok=not breaches, why=why, fix=fix)
 
 
 _Breach = tuple[str, str]

@@ -19,10 +19,11 @@ from constraints.inputs import Sizes, specs
 from constraints.last_pool import last_pool
 from constraints.metrics import Layer, Metrics
 from constraints.report import Report
-from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse_all
+from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.stages import STRUCTURE, Split, split
 from constraints.tracer import Trace, trace
 from constraints.user_metrics import CustomMetric
+from constraints.verdicts import Verdict, judge
 from constraints.verify import verify as with_probe
 
 
@@ -126,6 +127,7 @@ def _report(model: nn.Module, question: Question, traced: Trace, verdicts: tuple
         constraints=verdicts,
         layers=traced.layers,
         stage_ends=tuple(stages.reasons().items()) if stages else (),
+        stage_spans=stages.spans() if stages else (),
         warnings=traced.warnings,
         location=definition(type(model)),
     )
@@ -185,7 +187,7 @@ def _verdicts(
     responsible = traced.responsible if stages is None else {**traced.responsible, "stages": tuple(stages.reasons())}
     verdicts = judge(constraints, figures, unknown=traced.unknown, responsible=responsible)
     if stages is not None:
-        verdicts = tuple(_with_ends(v, stages, traced.layers) for v in verdicts)
+        verdicts = tuple(_with_ends(v, stages, traced.layers, constraints) for v in verdicts)
     verdicts = tuple(_with_pool(v, traced) for v in verdicts)
     return verdicts if question.classes is None else (*verdicts, _classes(traced, question.classes))
 
@@ -195,15 +197,20 @@ def _split(traced: Trace, constraints: Iterable[Constraint]) -> Split | None:
     return None if traced.metrics.stages is None else split(traced.path, constraints)
 
 
-def _with_ends(verdict: Verdict, stages: Split, layers: tuple[Layer, ...]) -> Verdict:
-    """The verdict on stages with where they end, where it fails or dilated convolutions stand in for strides."""
+def _with_ends(verdict: Verdict, stages: Split, layers: tuple[Layer, ...], rules: tuple[Constraint, ...]) -> Verdict:
+    """The verdict on stages with their spans, where it fails or dilated convolutions stand in for strides."""
     if verdict.name not in STRUCTURE or (verdict.ok and not stages.stand_ins):
         return verdict
-    why = f"{verdict.why}; convolutions of the stages: {stages.words()}"
-    if not verdict.ok and (most := stages.by_dilation_too).stand_ins:
-        why += f"; with every dilated one as an end: {most.words()}"
+    why = f"{verdict.why}; convolutions of the stages: {stages.words(rules)}"
+    if verdict.ok:
+        return replace(verdict, why=why)
+    if verdict.name == "stages" and verdict.constraint and verdict.constraint.change(int(verdict.value or 0)) > 0:
+        why += "; one more needs a stride or a dilated convolution as its end"
+        why += f", or spatial convolutions after {stages.path[-1].name}" if stages.path and not stages.has_tail else ""
+    if (most := stages.by_dilation_too).stand_ins:
+        why += f"; with every dilated one as an end: {most.words(rules)}"
     pools = [s.name for s in layers if "avg_pool" in s.op and s.stride and max(s.stride) > 1 and max(s.output[1:]) > 1]
-    if pools and not verdict.ok:
+    if pools:
         why += f"; average pools end no stage: {', '.join(pools)}"
     return replace(verdict, why=why)
 
@@ -243,4 +250,5 @@ def _with_fixes(report: Report, found: Iterator[Fixes]) -> Iterator[Report]:
     for fixes in found:
         verdicts = tuple(replace(v, fix=fixes.sentences.get(i, v.fix)) for i, v in enumerate(report.constraints))
         cut = (fixes.cut,) if fixes.cut else ()
-        yield replace(report, constraints=verdicts, warnings=(*report.warnings, *cut))
+        warnings = (*report.warnings, *cut)
+        yield replace(report, constraints=verdicts, warnings=warnings, fix_all=fixes.together, change=fixes.change)

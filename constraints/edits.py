@@ -1,59 +1,91 @@
-"""Changes to one layer of a model, or to a few at once, each with its likely size; a trace says whether it helps."""
+"""Changes to layers of a model, each with its likely size; a trace says whether they help."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations, islice, pairwise
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
-import torch.nn.functional as F
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from constraints.last_pool import last_pool
 from constraints.metrics import Layer
 
 ConvNd = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
-_AVERAGES: Mapping[type[nn.Module], type[nn.Module]] = {
-    nn.MaxPool1d: nn.AvgPool1d,
-    nn.MaxPool2d: nn.AvgPool2d,
-    nn.MaxPool3d: nn.AvgPool3d,
-}
-_ADAPTIVE_AVERAGES: Mapping[type[nn.Module], type[nn.Module]] = {
-    nn.AdaptiveMaxPool1d: nn.AdaptiveAvgPool1d,
-    nn.AdaptiveMaxPool2d: nn.AdaptiveAvgPool2d,
-    nn.AdaptiveMaxPool3d: nn.AdaptiveAvgPool3d,
-}
-_POOL_CALLS = {"max_pool1d": F.avg_pool1d, "max_pool2d": F.avg_pool2d, "max_pool3d": F.avg_pool3d}
-_POOL_ARGUMENTS = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
-_ADAPTIVE_CALLS = {
-    "adaptive_max_pool1d": F.adaptive_avg_pool1d,
-    "adaptive_max_pool2d": F.adaptive_avg_pool2d,
-    "adaptive_max_pool3d": F.adaptive_avg_pool3d,
-}
-_MAP_AND_CHANNELS = 3
-_MOST_CHOICES = 2000
+_WHERE = "{}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """One layer replaced by another."""
+    """One layer replaced by another, or what the model itself does by something around it."""
 
     layer: str
-    """Dotted name; empty for the model itself."""
+    """Dotted name; empty for the model's own forward pass."""
     text: str
-    """What changes, as the subject of a sentence: ``dilation 2 in layer c3.1``."""
+    """All that changes, as the subject of a sentence: ``dilation 2 and padding 2 in {}``, with ``{}`` for the layer."""
     size: float
     """How much changes, to try small changes first; comparable among edits for one metric."""
-    build: Callable[[], nn.Module]
+    make: Callable[[Any], Any]
+    """What is there -> what takes its place: a module; for the model itself, its forward method.
+
+    That is no function around it but a ``partial``, which a copy of the model copies with it.
+    """
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the call that makes the layer, with their new values, where that is all that changes."""
+    rewrite: Callable[[Any, str, str], str] | None = None
+    """(layer, ``nn.`` as it is imported, the call that makes it) -> the expression in its place, where there is one."""
+    reshapes: bool = False
+    """Whether it changes the shape of the model's output on purpose."""
+    wraps: bool = False
+    """Whether it puts others around whatever is there."""
+
+    @property
+    def order(self) -> int:
+        """Its place among edits of one layer: arguments first, then what replaces it, then what is put around it."""
+        return (self.rewrite is not None) + self.wraps
 
 
 Change = tuple[Edit, ...]
-"""Edits of different layers that are made together; the first one's text tells them all."""
+"""Edits that are made together, in this order."""
+
+
+def words(change: Change) -> str:
+    """What a change is, as the subject of a sentence: alike edits in one phrase."""
+    phrases = []
+    for text, alike in groupby(change, key=lambda edit: edit.text):
+        names = [edit.layer for edit in alike]
+        phrases.append(text.replace(_WHERE, f"layer{'s' * (len(names) > 1)} {listed(names)}", 1))
+    return listed(phrases)
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+@contextmanager
+def applied(model: nn.Module, change: Change) -> Iterator[None]:
+    """The model with a change made in it, taken back at the end."""
+    with ExitStack() as undo:
+        for edit in change:
+            undo.callback(apply(model, edit))
+        yield
+
+
+def apply(model: nn.Module, edit: Edit) -> Callable[[], None]:
+    """Make an edit in the model; what is returned takes it back."""
+    if not edit.layer:
+        before = vars(model).get("forward")
+        model.forward = edit.make(model.forward)
+        return lambda: delattr(model, "forward") if before is None else setattr(model, "forward", before)
+    parent, _, leaf = edit.layer.rpartition(".")
+    owner, original = model.get_submodule(parent), model.get_submodule(edit.layer)
+    setattr(owner, leaf, edit.make(original).train(original.training))
+    return lambda: setattr(owner, leaf, original)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,24 +125,21 @@ def sites(model: nn.Module, layers: tuple[Layer, ...]) -> tuple[Site, ...]:
     return tuple(Site(name=name, conv=modules[name], layer=seen[name]) for name in reversed(seen))
 
 
-def dilate(site: Site, growth: float = 0) -> Iterator[Edit]:
-    """A larger dilation, the least that widens the receptive field by ``growth`` pixels on every axis."""
-    conv, step = site.conv, min(j * (k - 1) for j, k in zip(site.jump, site.conv.kernel_size, strict=True))
-    if not site.spatial or (growth and not step):
+def dilate(site: Site, dilation: int) -> Iterator[Edit]:
+    """A larger dilation, the size of the result kept, where every tap still meets the map."""
+    conv = site.conv
+    sizes = tuple(max(d, dilation) if k > 1 else d for d, k in zip(conv.dilation, conv.kernel_size, strict=True))
+    if sizes == conv.dilation or not site.reaches(sizes):
         return
-    more = max(1, math.ceil(growth / step)) if step else 1
-    dilation = tuple(d + more if k > 1 else d for d, k in zip(conv.dilation, conv.kernel_size, strict=True))
-    if not site.reaches(dilation):
-        return
-    if (padding := _same_size(conv, conv.kernel_size, dilation)) is not None:
-        yield _edit(site, f"dilation {_short(dilation)} in", more * (step or 1), dilation=dilation, padding=padding)
+    if (padding := _same_size(conv, conv.kernel_size, sizes)) is not None:
+        yield _edit(site, f"dilation {_short(sizes)}", dilation - 1, dilation=sizes, padding=padding)
 
 
 def undilate(site: Site) -> Iterator[Edit]:
     """No dilation, the size of the result kept."""
     conv, ones = site.conv, (1,) * len(site.conv.dilation)
     if max(conv.dilation) > 1 and (padding := _same_size(conv, conv.kernel_size, ones)) is not None:
-        yield _edit(site, "dilation 1 in", max(conv.dilation), dilation=ones, padding=padding)
+        yield _edit(site, "dilation 1", max(conv.dilation), dilation=ones, padding=padding)
 
 
 def enlarge(site: Site, growth: float) -> Iterator[Edit]:
@@ -121,7 +150,7 @@ def enlarge(site: Site, growth: float) -> Iterator[Edit]:
     if not site.spatial or max(kernel) > 2 * max(conv.kernel_size) + 1:
         return
     if (padding := _same_size(conv, kernel, conv.dilation)) is not None:
-        yield _edit(site, f"kernel {_short(kernel)} in", growth + 0.5, kernel_size=kernel, padding=padding)
+        yield _edit(site, f"kernel {_short(kernel)}", growth + 0.5, kernel_size=kernel, padding=padding)
 
 
 def shrink(site: Site) -> Iterator[Edit]:
@@ -131,13 +160,13 @@ def shrink(site: Site) -> Iterator[Edit]:
         sizes = tuple(min(k, kernel) for k in conv.kernel_size)
         if (padding := _same_size(conv, sizes, conv.dilation)) is not None:
             saved = conv.weight.numel() * (1 - math.prod(sizes) / math.prod(conv.kernel_size))
-            yield _edit(site, f"kernel {_short(sizes)} in", saved, kernel_size=sizes, padding=padding)
+            yield _edit(site, f"kernel {_short(sizes)}", saved, kernel_size=sizes, padding=padding)
 
 
 def restride(site: Site, stride: int) -> Iterator[Edit]:
     """Another stride in a spatial convolution."""
     if site.spatial and set(site.conv.stride) != {stride} and not isinstance(site.conv.padding, str):
-        yield _edit(site, f"stride {stride} in", -site.pixels, stride=stride)
+        yield _edit(site, f"stride {stride}", site.pixels, stride=(stride,) * len(site.conv.stride))
 
 
 def separate(site: Site) -> Iterator[Edit]:
@@ -147,13 +176,17 @@ def separate(site: Site) -> Iterator[Edit]:
         return
     saved = conv.weight.numel() - conv.in_channels * (math.prod(conv.kernel_size) + conv.out_channels)
 
-    def build() -> nn.Module:
+    def make(conv: ConvNd) -> nn.Module:
         depthwise = _like(conv, out_channels=conv.in_channels, groups=conv.in_channels, bias=False)
         return nn.Sequential(depthwise, _pointwise(conv, conv.in_channels, conv.out_channels, conv.bias is not None))
 
     kernel = "x".join(map(str, conv.kernel_size))
-    text = f"splitting layer {site.name} into a depthwise {kernel} and a 1x1 convolution"
-    yield Edit(layer=site.name, text=text, size=saved, build=build)
+    text = f"splitting {{}} into a depthwise {kernel} and a 1x1 convolution"
+
+    def rewrite(conv: ConvNd, nn_: str, call: str) -> str:
+        return f"{nn_}Sequential({', '.join(_source(layer, nn_) for layer in make(conv).children())})"
+
+    yield Edit(layer=site.name, text=text, size=saved, make=make, rewrite=rewrite)
 
 
 def follow_pointwise(site: Site) -> Iterator[Edit]:
@@ -161,11 +194,14 @@ def follow_pointwise(site: Site) -> Iterator[Edit]:
     conv = site.conv
     if conv.groups == conv.in_channels > 1:
 
-        def build() -> nn.Module:
-            return nn.Sequential(_like(conv), _pointwise(conv, conv.out_channels, conv.out_channels, False))
+        def make(conv: ConvNd) -> nn.Module:
+            return nn.Sequential(conv, _pointwise(conv, conv.out_channels, conv.out_channels, False))
 
-        text = f"a 1x1 convolution right after layer {site.name}"
-        yield Edit(layer=site.name, text=text, size=conv.out_channels**2, build=build)
+        def rewrite(conv: ConvNd, nn_: str, call: str) -> str:
+            return f"{nn_}Sequential({call}, {_source(list(make(conv).children())[1], nn_)})"
+
+        text, size = "a 1x1 convolution right after {}", conv.out_channels**2
+        yield Edit(layer=site.name, text=text, size=size, make=make, rewrite=rewrite)
 
 
 def group(site: Site) -> Iterator[Edit]:
@@ -174,168 +210,67 @@ def group(site: Site) -> Iterator[Edit]:
     for groups in (2 * conv.groups, 4 * conv.groups):
         if conv.in_channels % groups == 0 == conv.out_channels % groups:
             saved = conv.weight.numel() * (1 - conv.groups / groups)
-            yield _edit(site, f"groups {groups} in", saved, groups=groups)
+            yield _edit(site, f"groups {groups}", saved, groups=groups)
 
 
-def insert(site: Site) -> Iterator[Edit]:
-    """One more convolution (3x3 with norm and ReLU, as many channels) after a layer."""
-    conv, channels = site.conv, site.conv.out_channels
+def insert(site: Site, count: int = 1, *, before: bool = False) -> Iterator[Edit]:
+    """More convolutions (3x3, as many channels, norm and ReLU between) after a layer, or before it."""
     if not site.spatial:
         return
+    channels = site.conv.in_channels if before else site.conv.out_channels
 
-    def build() -> nn.Module:
-        extra = type(conv)(channels, channels, 3, padding=1, bias=False, **_place(conv))
-        return nn.Sequential(conv, _NORMS[type(conv)](channels, **_place(conv)), nn.ReLU(), extra)
+    def make(there: nn.Module) -> nn.Module:
+        kind, place = type(site.conv), _place(site.conv)
+        more = [kind(channels, channels, 3, padding=1, bias=False, **place) for _ in range(count)]
+        first, *others = [*more, there] if before else [there, *more]
+        links = [(_NORMS[kind](channels, **place), nn.ReLU(), other) for other in others]
+        return nn.Sequential(first, *(layer for link in links for layer in link))
 
-    size = 9.0 * channels**2
-    yield Edit(layer=site.name, text=f"one more 3x3 convolution after layer {site.name}", size=size, build=build)
+    kernel = "x".join("3" * len(site.conv.kernel_size))
+    number = f"one more {kernel} convolution" if count == 1 else f"{count} more {kernel} convolutions"
+    text = f"{number}, with batch norm and ReLU between, {'before' if before else 'after'} {{}}"
 
+    def rewrite(there: nn.Module, nn_: str, call: str) -> str:
+        made = [call if layer is there else _source(layer, nn_) for layer in make(there).children()]
+        return f"{nn_}Sequential({', '.join(made)})"
 
-def average_pools(model: nn.Module) -> Iterator[Edit]:
-    """An average pool in place of a max-pool."""
-    for name, layer in model.named_modules():
-        if (mean := _average(layer)) is not None:
-            text = f"an average pool in place of max-pool {name}"
-            yield Edit(layer=name, text=text, size=1, build=lambda mean=mean: mean)  # type: ignore[misc]
-
-
-def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Change]:
-    """Average pools in place of all max-pools at once, calls in a forward pass included; ``calls`` are their names."""
-    modules = dict(model.named_modules())
-    if len(calls) > 1 or not all(name in modules for name in calls):
-        text = f"an average pool in place of {_listed([_place_of(name, modules) for name in calls])}"
-        yield (Edit(layer="", text=text, size=len(calls), build=lambda: _Averaging(model)),)
+    size = 9.0 * count * channels**2
+    yield Edit(layer=site.name, text=text, size=size, make=make, rewrite=rewrite, wraps=True)
 
 
-def _place_of(name: str, modules: Mapping[str, nn.Module]) -> str:
-    if name in modules:
-        return f"max-pool {name}"
-    owner, _, function = name.rpartition(".")
-    return f"{function} called in forward of {owner or type(modules['']).__name__}"
-
-
-class _Averaging(nn.Module):
-    """A model whose max-pools average."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        with _Averages():
-            return self.model(*args, **kwargs)
-
-
-class _Averages(TorchFunctionMode):
-    """Calls the average pool of the same windows for each max-pool that has one."""
-
-    def __torch_function__(
-        self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call ``func`` or what averages in its place."""
-        given, name = dict(kwargs or {}), getattr(func, "__name__", "")
-        if name in _ADAPTIVE_CALLS:
-            given.pop("return_indices", None)
-            return _ADAPTIVE_CALLS[name](*args[:2], **given)
-        if name in _POOL_CALLS:
-            given |= dict(zip(_POOL_ARGUMENTS, args, strict=False))
-            if given.pop("dilation", 1) in (1, (1,), (1, 1), (1, 1, 1)) and not given.pop("return_indices", False):
-                return _POOL_CALLS[name](**given)
-        return func(*args, **(kwargs or {}))
-
-
-def restrides(sites: Sequence[Site], stride: int, count: int) -> Iterator[Change]:
-    """Another stride in ``count`` spatial convolutions at once, the most evenly spread choices first."""
-    found = [(i, edit) for i, site in enumerate(sites) for edit in restride(site, stride)]
-
-    def unevenness(chosen: tuple[tuple[int, Edit], ...]) -> int:
-        places = [-1, *(i for i, _ in chosen), len(sites) - 1]
-        gaps = [b - a for a, b in pairwise(places)]
-        return max(gaps) - min(gaps)
-
-    choices = islice(combinations(found, count), _MOST_CHOICES) if 1 < count <= len(found) else ()
-    for chosen in sorted(choices, key=unevenness):
-        yield _together(f"stride {stride} in layers {{}}", [edit for _, edit in chosen])
-
-
-def separate_several(sites: Iterable[Site], need: float) -> Iterator[Change]:
-    """Depthwise and 1x1 in place of plain convolutions, those that save most first, until ``need`` are saved."""
-    chosen: list[Edit] = []
-    for edit in sorted((e for site in sites for e in separate(site)), key=lambda e: -e.size):
-        if edit.size > 0 and sum(e.size for e in chosen) < need:
-            chosen.append(edit)
-    if len(chosen) > 1 and sum(e.size for e in chosen) >= need:
-        yield _together("splitting layers {} into depthwise and 1x1 convolutions", chosen)
-
-
-def _together(text: str, edits: Sequence[Edit]) -> Change:
-    text = text.format(_listed([e.layer for e in edits]))
-    return tuple(replace(edit, text=text) for edit in edits)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]:
-    """A global average before a linear layer that reads a flattened map, or at the end of the model."""
-    modules = dict(model.named_modules())
-    if (last := last_pool(layers)) and isinstance(modules.get(last.layer.name), (nn.AvgPool2d, nn.MaxPool2d)):
-        text = f"AdaptiveAvgPool2d(1) in place of pool {last.layer.name}"
-        yield Edit(layer=last.layer.name, text=text, size=0, build=lambda: nn.AdaptiveAvgPool2d(1))
-    shape: tuple[int, ...] = ()
-    for layer in layers:
-        linear = modules.get(layer.name)
-        if type(linear) is nn.Linear and len(shape) == _MAP_AND_CHANNELS and linear.in_features == math.prod(shape):
-            yield _pooled(layer.name, linear, shape)
-        shape = layer.output if len(layer.output) == _MAP_AND_CHANNELS else shape
-    if layers and len(layers[-1].output) == _MAP_AND_CHANNELS:
-
-        def build() -> nn.Module:
-            return _Pooled(model)
-
-        yield Edit(layer="", text="a global average pool at the end", size=1, build=build)
-
-
-class _Pooled(nn.Module):
-    """A model whose result is pooled globally."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return F.adaptive_avg_pool2d(self.model(*args, **kwargs), 1).flatten(1)
-
-
-def _pooled(name: str, linear: nn.Linear, shape: tuple[int, ...]) -> Edit:
-    def build() -> nn.Module:
-        head = nn.Linear(shape[0], linear.out_features, linear.bias is not None, **_place(linear))
-        return nn.Sequential(nn.Unflatten(1, shape), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
-
-    text = f"a global average pool before layer {name}, then Linear({shape[0]}, {linear.out_features}),"
-    return Edit(layer=name, text=text, size=linear.weight.numel(), build=build)
-
-
-def _average(layer: nn.Module) -> nn.Module | None:
-    if type(layer) in _ADAPTIVE_AVERAGES:
-        return _ADAPTIVE_AVERAGES[type(layer)](layer.output_size)
-    if type(layer) in _AVERAGES and layer.dilation in {1, (1, 1)}:
-        return _AVERAGES[type(layer)](layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
-    return None
-
-
-def _edit(site: Site, change: str, size: float, **changes: Any) -> Edit:
+def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:
+    """Other arguments of a convolution, all of which are told."""
+    if arguments.get("padding", site.conv.padding) != site.conv.padding:
+        change += f" and padding {_short(arguments['padding'])}"
     return Edit(
         layer=site.name,
-        text=f"{change} layer {site.name}",
+        text=f"{change} in {{}}",
         size=size,
-        build=lambda: _like(site.conv, **changes),
+        make=lambda conv: _like(conv, **arguments),
+        arguments=arguments,
     )
 
 
+def _source(layer: nn.Module, nn_: str) -> str:
+    """The call that makes a layer."""
+    name, given = type(layer).__name__, ""
+    if isinstance(layer, _CONVS):
+        kernel = _plain(layer.kernel_size)
+        defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "padding_mode": "zeros"}
+        options = {key: _plain(getattr(layer, key)) for key in defaults} | {"bias": layer.bias is not None}
+        changed = [f"{key}={value!r}" for key, value in options.items() if value != defaults.get(key, True)]
+        given = ", ".join([f"{layer.in_channels}, {layer.out_channels}, {kernel}", *changed])
+    elif isinstance(layer, tuple(_NORMS.values())):
+        given = str(layer.num_features)
+    return f"{nn_}{name}({given})"
+
+
+def _plain(sizes: Any) -> Any:
+    return sizes[0] if isinstance(sizes, tuple) and len(set(sizes)) == 1 else sizes
+
+
 def _like(conv: ConvNd, **changes: Any) -> ConvNd:
-    """A fresh convolution that differs from ``conv`` by ``changes`` alone."""
+    """A convolution that differs from ``conv`` by ``changes`` alone, with its weights where they fit."""
     names = (
         "in_channels",
         "out_channels",
@@ -347,7 +282,10 @@ def _like(conv: ConvNd, **changes: Any) -> ConvNd:
         "padding_mode",
     )
     same = {name: getattr(conv, name) for name in names} | {"bias": conv.bias is not None}
-    return type(conv)(**(same | _place(conv) | changes))
+    made = type(conv)(**(same | _place(conv) | changes))
+    fitting = {name: w for name, w in conv.state_dict().items() if made.state_dict().get(name, w[:0]).shape == w.shape}
+    made.load_state_dict(fitting, strict=False)
+    return made
 
 
 def _pointwise(conv: ConvNd, inputs: int, outputs: int, bias: bool) -> ConvNd:

@@ -10,7 +10,31 @@ from typing import Any, Self
 
 from constraints.inputs import InputSpec
 from constraints.metrics import Layer
-from constraints.rules import Constraint, Verdict
+from constraints.rules import Constraint
+from constraints.stages import Stage
+from constraints.verdicts import Verdict
+
+FIX_ALL = "every constraint at once"
+"""What people read before a ``FixAll``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixAll:
+    """A set of edits that makes every constraint hold, tried on a copy of the model."""
+
+    text: str
+    """The edits, and what they come to."""
+    edits: tuple[str, ...]
+    """Each one in words, in the order in which they are made."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, ready for JSON."""
+        return {"text": self.text, "edits": list(self.edits)}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Read back what ``as_dict`` wrote."""
+        return cls(text=fields["text"], edits=tuple(fields["edits"]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +54,10 @@ class Findings:
     layers: tuple[Layer, ...]
     stage_ends: tuple[tuple[str, str], ...] = ()
     """Layers that end a stage, and whether by ``"stride"`` or by ``"dilation"``."""
+    stage_spans: tuple[Stage, ...] = ()
+    """Where each stage begins and ends and by what, with its convolutions."""
+    fix_all: FixAll | None = None
+    """The smallest set of edits that was found to make every constraint hold."""
     warnings: tuple[str, ...] = ()
     verified: Mapping[str, Any] | None = None
     """What the probe found: ``input``, ``receptive_field_hw``, ``agrees``, ``text``; None if not asked."""
@@ -75,6 +103,8 @@ class Findings:
             "constraints": [v.as_dict() for v in self.constraints],
             "layers": [layer.as_dict() for layer in self.layers],
             "stage_ends": [{"layer": layer, "by": by} for layer, by in self.stage_ends],
+            "stage_spans": [stage.as_dict() for stage in self.stage_spans],
+            "fix_all": self.fix_all.as_dict() if self.fix_all else None,
             "warnings": list(self.warnings),
             "verified": dict(self.verified) if self.verified is not None else None,
             "location": {"file": self.location[0], "line": self.location[1]} if self.location else None,
@@ -98,6 +128,8 @@ class Findings:
             constraints=tuple(Verdict.from_dict(v, constraints) for v in document["constraints"]),
             layers=tuple(Layer(**_tuples(layer)) for layer in document["layers"]),
             stage_ends=tuple((end["layer"], end["by"]) for end in document["stage_ends"]),
+            stage_spans=tuple(Stage(**{**stage, "by": stage["by"] or ""}) for stage in document["stage_spans"]),
+            fix_all=FixAll.from_dict(document["fix_all"]) if document["fix_all"] else None,
             warnings=tuple(document["warnings"]),
             verified=document["verified"],
             location=(place["file"], place["line"]) if place else None,

@@ -1,31 +1,39 @@
-"""Find the smallest changes that fix a failing constraint, each proved by tracing the result."""
+"""Find the smallest changes that fix failing constraints, each alone and all at once; each is proved by tracing it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from itertools import chain, islice
+import heapq
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count, islice
 from time import monotonic
 
 import torch
 from torch import nn
 
-from constraints import edits
-from constraints.edits import Change, Edit, Site
+from constraints.candidates import SAME, changes, need
+from constraints.edits import Change, applied, words
+from constraints.findings import FixAll
 from constraints.model_state import copied
-from constraints.rules import Verdict
+from constraints.rules import Constraint
 from constraints.tracer import Trace
+from constraints.verdicts import Verdict
 
 Judged = Callable[[nn.Module], tuple[Trace, tuple[Verdict, ...]]]
 
 _FIXES_PER_RULE = 3
 _TRACES = 64
+"""For the changes of single rules; as many again for those of all at once."""
+_TRACES_ONCE_FOUND = 12
+_BRANCHES = 3
+_WEIGHT_OF_AN_EDIT = 0.25
+"""Beside that of a failing rule, in what is tried next."""
 _CUT = "the search for fixes was cut after {:g} s: --fixes-timeout, in Python fixes_timeout=, allows it more"
 _UNTRIED = "untried: "
+_FRUITLESS = "{} tried, none of which fixes it; in words: "
 _ADVICE: Mapping[str, tuple[str, str]] = {
     "receptive_field": (
-        "stride earlier, dilate, or use larger kernels",
+        "stride earlier, dilate, use larger kernels, or add layers",
         "stride later, dilate less, or use smaller kernels",
     ),
     "params": (
@@ -52,7 +60,7 @@ _ADVICE: Mapping[str, tuple[str, str]] = {
         "add a linear layer after the global pool",
         "end in a 1x1 convolution in place of linear layers",
     ),
-    "stages": ("give further convolutions a stride of 2", "set strides back to 1"),
+    "stages": ("add convolutions, or give further ones a stride of 2", "set strides back to 1"),
     "convs_per_stage": (
         "add convolutions to the stages that are short of them",
         "take convolutions out of the longest stages",
@@ -63,7 +71,6 @@ _ADVICE: Mapping[str, tuple[str, str]] = {
     "classes": ("give the last layer more outputs", "give the last layer fewer outputs"),
 }
 """Metric -> what raises it and what lowers it, used where no change that was tried fixes it."""
-_SAME = {"receptive_field_hw": "receptive_field", "trainable_params": "params"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +78,11 @@ class Fixes:
     """What a search for fixes has found so far."""
 
     sentences: Mapping[int, tuple[str, ...]]
-    """Index of a failing verdict -> at most three changes that fix it, smallest first, or one untried advice."""
+    """Index of a failing verdict -> at most three changes that fix it, smallest first, or one general advice."""
+    together: FixAll | None = None
+    """The smallest set of edits found that makes every constraint hold."""
+    change: Change = ()
+    """The same, to be made."""
     cut: str = ""
     """Why the search ended before its time, for people; empty where it did not."""
 
@@ -81,72 +92,217 @@ def suggest(
 ) -> Iterator[Fixes]:
     """Changes that fix the failing verdicts, told anew whenever one is found, and at the end.
 
-    Where nothing that was tried helps, there is one general sentence instead, marked as untried. A change counts when
-    the constraint then holds, no other that held breaks, and the output keeps its shape (a global pool, which
-    changes it on purpose, aside). Each is tried on a copy by ``judged``, those for one rule in turn with those for the
-    others; 64 of one layer are tried in all, and at most as many of several layers, so that the advice is the same on
-    every machine; none after ``seconds``. On a model that cannot be copied, none.
+    Where nothing that was tried helps, there is one general sentence instead; it begins with ``untried:`` where there
+    was nothing to try. A change counts when the constraint then holds, no other that held breaks, and the output keeps
+    its shape (a global pool, which changes it on purpose, aside). Each is tried on a copy by ``judged``: those for one
+    rule in turn with those for the others, 64 in all, then at most 64 sets of them that are to fix every rule at once,
+    so that the advice is the same on every machine; none after ``seconds``. On a model that cannot be copied, none.
     """
     failing = [i for i, v in enumerate(verdicts) if not v.ok and v.value is not None]
     if not failing:
         return
-    advice = {i: _advice(verdicts[i]) for i in failing}
+    advice = {i: _advice(verdicts[i], 0) for i in failing}
     yield Fixes(sentences=advice)
     if (spare := _copy(model)) is None:
         return
-    tries = max(_TRACES // len(failing), _FIXES_PER_RULE)
-    search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, tries=tries)
-    found: dict[int, tuple[str, ...]] = {}
-    ends, cut = monotonic() + seconds, ""
+    search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, failing=failing)
+    ends, cut, together, told = monotonic() + seconds, "", None, 0
     with torch.random.fork_rng(devices=[]):  # fresh layers draw weights
-        for index, sentence in _in_turn({i: search.tried(i) for i in failing}):
-            if sentence:
-                found[index] = (*found.get(index, ()), sentence)
-                yield Fixes(sentences=advice | found)
+        for found in search.run():
+            known = sum(map(len, search.found.values()))
+            if known > told or (found is not None and found is not together):
+                together, told = found or together, known
+                yield search.fixes(together)
             if monotonic() > ends:
                 cut = _CUT.format(seconds)
                 break
-    yield Fixes(sentences=advice | found, cut=cut)
+    yield search.fixes(together, cut)
 
 
-def _in_turn(searches: Mapping[int, Iterator[str]]) -> Iterator[tuple[int, str]]:
-    """One step of each search after the other, until each has found enough or has come to its end."""
-    left, found = dict(searches), dict.fromkeys(searches, 0)
-    while left:
-        for index, search in list(left.items()):
-            sentence = next(search, None)
-            found[index] += bool(sentence)
-            if sentence is None or found[index] == _FIXES_PER_RULE:
-                del left[index]
-            if sentence is not None:
-                yield index, sentence
+@dataclass(frozen=True, kw_only=True)
+class _Outcome:
+    """What a change makes of the model."""
+
+    change: Change
+    traced: Trace
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def failing(self) -> tuple[int, ...]:
+        return tuple(i for i, v in enumerate(self.verdicts) if not v.ok)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Search:
     model: nn.Module
+    """A copy, to make changes in."""
     traced: Trace
     verdicts: tuple[Verdict, ...]
     judged: Judged
-    tries: int
+    failing: list[int]
+    outcomes: dict[str, _Outcome | None] = field(default_factory=dict)
+    """What every change tried so far came to, by its words; None where it does not run or changes the output."""
+    tried: dict[int, int] = field(default_factory=dict)
+    """How many changes were tried for each verdict."""
+    found: dict[int, list[str]] = field(default_factory=dict)
+    """What fixes each verdict, of the changes that were tried for it."""
 
-    def tried(self, index: int) -> Iterator[str]:
-        """What each change for one verdict does, the smallest first; empty where it does not fix it."""
-        found = _candidates(self.model, self.traced, self.verdicts[index])
-        single = sorted(((edit,) for edit in found), key=lambda change: abs(change[0].size))
-        several = islice(_together(self.model, self.traced, self.verdicts[index]), self.tries)
-        return (self._tried(change, index) for change in chain(single[: self.tries], several))
+    @property
+    def rules(self) -> tuple[Constraint, ...]:
+        return tuple(v.constraint for v in self.verdicts if v.constraint is not None)
 
-    def _tried(self, change: Change, index: int) -> str:
-        """What the change does; empty when the changed model does not run or breaks something."""
-        with _edited(self.model, change) as changed:
-            try:
-                after, now = self.judged(changed)
-            except Exception:  # the user's code on shapes that it was not written for
-                return ""
-        kept = after.output == self.traced.output or change[0].layer == ""
-        unharmed = all(n.ok for n, v in zip(now, self.verdicts, strict=True) if v.ok)
-        return _sentence(change, now[index], self.traced, after) if kept and unharmed and now[index].ok else ""
+    def run(self) -> Iterator[_Outcome | None]:
+        """One step after the other; a set of edits that makes every constraint hold whenever a smaller one is found."""
+        self.found.update({i: [] for i in self.failing})
+        self.tried.update(dict.fromkeys(self.failing, 0))
+        best: _Outcome | None = None
+        for outcome in self._each_rule():
+            if outcome and not outcome.failing and _smaller(outcome, best):
+                best = outcome
+            yield best
+        is_known = all(v.ok or v.value is not None for v in self.verdicts)  # what is unknown, no edit is known to fix
+        if is_known and (best is None or len(best.change) > 1):
+            yield from self._all_at_once(best)
+
+    def fixes(self, together: _Outcome | None, cut: str = "") -> Fixes:
+        """What is known so far."""
+        sentences = {i: tuple(self.found[i]) or self._of_others(i) or self._general(i) for i in self.failing}
+        if together is None:
+            return Fixes(sentences=sentences, cut=cut)
+        whole = FixAll(text=self._sentence_of_all(together), edits=tuple(words((e,)) for e in together.change))
+        return Fixes(sentences=sentences, together=whole, change=together.change, cut=cut)
+
+    def _each_rule(self) -> Iterator[_Outcome | None]:
+        """A change for each failing verdict in turn, until each has enough fixes or nothing more to try."""
+        most = max(_TRACES // len(self.failing), _FIXES_PER_RULE)
+        left = {i: islice(changes(self.model, self.traced, self.verdicts[i], self.rules), most) for i in self.failing}
+        while left:
+            for i, offered in list(left.items()):
+                change = next(offered, None)
+                if change is None:
+                    del left[i]
+                    continue
+                self.tried[i] += 1
+                outcome = self._outcome(change)
+                if outcome and self._fixes(outcome, i) and (text := self._sentence(outcome, i)) not in self.found[i]:
+                    self.found[i].append(text)
+                if len(self.found[i]) == _FIXES_PER_RULE:
+                    del left[i]
+                yield outcome
+
+    def _all_at_once(self, best: _Outcome | None) -> Iterator[_Outcome | None]:
+        """First the fewest edits of which each rule is fixed by one; where they fail together, a search.
+
+        Best first: changes for what still fails, on top of those that leave the fewest failing.
+        """
+        cover = self._cover()
+        if cover and (outcome := self._outcome(cover)) and not outcome.failing and _smaller(outcome, best):
+            yield outcome
+            return
+        order, known = count(), [o for o in self.outcomes.values() if o]
+        heap = [(*_promise(o), next(order), o) for o in known if o.failing]
+        heapq.heapify(heap)
+        until = len(self.outcomes) + _TRACES
+        while heap and len(self.outcomes) < until:
+            *_, node = heapq.heappop(heap)
+            for change in self._further(node):
+                if len(self.outcomes) >= until or (best and len(change) >= len(best.change)):
+                    break
+                if words(change) in self.outcomes:
+                    continue
+                outcome = self._outcome(change)
+                if outcome and outcome.failing:
+                    heapq.heappush(heap, (*_promise(outcome), next(order), outcome))
+                elif outcome:
+                    best = self._without_needless(outcome)
+                    until = min(until, len(self.outcomes) + _TRACES_ONCE_FOUND)
+                yield best
+
+    def _cover(self) -> Change:
+        """The fewest edits, of those tried so far, that fix each failing verdict by itself; may be none."""
+        best: dict[frozenset[int], Change] = {frozenset(): ()}
+        for outcome in filter(None, list(self.outcomes.values())):
+            mended = frozenset(i for i in self.failing if self._fixes(outcome, i))
+            for covered, change in list(best.items()):
+                longer = change + tuple(e for e in outcome.change if e not in change)
+                if len(longer) < len(best.get(covered | mended, (*longer, None))):
+                    best[covered | mended] = longer
+        found = best.get(frozenset(self.failing), ())
+        return tuple(sorted(found, key=lambda edit: edit.order))
+
+    def _further(self, node: _Outcome) -> Iterator[Change]:
+        """The change of a node with a further one for each rule that it leaves failing."""
+        with applied(self.model, node.change):
+            found = [
+                change
+                for i in node.failing
+                for change in islice(changes(self.model, node.traced, node.verdicts[i], self.rules), _BRANCHES)
+            ]
+        originals = dict(self.model.named_modules())
+        return (node.change + change for change in found if all(edit.layer in originals for edit in change))
+
+    def _without_needless(self, outcome: _Outcome) -> _Outcome:
+        """The outcome without edits that are not needed."""
+        for edit in outcome.change:
+            fewer = tuple(e for e in outcome.change if e is not edit)
+            shorter = self._outcome(fewer) if fewer else None
+            if shorter and not shorter.failing:
+                outcome = shorter
+        return outcome
+
+    def _outcome(self, change: Change) -> _Outcome | None:
+        text = words(change)
+        if text not in self.outcomes:
+            self.outcomes[text] = self._traced(change)
+        return self.outcomes[text]
+
+    def _traced(self, change: Change) -> _Outcome | None:
+        try:
+            with applied(self.model, change):
+                after, now = self.judged(self.model)
+        except Exception:  # the user's code on shapes that it was not written for
+            return None
+        kept = after.output == self.traced.output or any(edit.reshapes for edit in change)
+        return _Outcome(change=change, traced=after, verdicts=now) if kept else None
+
+    def _fixes(self, outcome: _Outcome, index: int) -> bool:
+        """Whether a verdict holds then, and none breaks that held."""
+        unharmed = all(n.ok for n, v in zip(outcome.verdicts, self.verdicts, strict=True) if v.ok)
+        return unharmed and outcome.verdicts[index].ok
+
+    def _of_others(self, index: int) -> tuple[str, ...]:
+        """What fixes a verdict, of the changes that were tried for others: the one of the fewest edits."""
+        found = [o for o in self.outcomes.values() if o and self._fixes(o, index)]
+        return tuple(self._sentence(o, index) for o in sorted(found, key=lambda o: len(o.change))[:1])
+
+    def _general(self, index: int) -> tuple[str, ...]:
+        return _advice(self.verdicts[index], self.tried[index])
+
+    def _sentence(self, outcome: _Outcome, index: int) -> str:
+        verdict = outcome.verdicts[index]
+        aside = "" if verdict.name == "params" else self._params(outcome)
+        return f"{words(outcome.change)} makes {verdict.name} {verdict.value:,}{aside}"
+
+    def _sentence_of_all(self, outcome: _Outcome) -> str:
+        now = [outcome.verdicts[i] for i in self.failing if self.verdicts[i].name != "params"]
+        values = dict.fromkeys(f"{v.name} {v.value:,}, " for v in now)
+        params = self._params(outcome).removeprefix(", ")
+        return f"{words(outcome.change)} makes every constraint hold: {''.join(values)}{params}"
+
+    def _params(self, outcome: _Outcome) -> str:
+        old, new = self.traced.metrics.params, outcome.traced.metrics.params
+        if old is None or new is None:
+            return ""
+        return f", params {f'{new:,} ({new - old:+,})' if new != old else 'unchanged'}"
+
+
+def _smaller(outcome: _Outcome, best: _Outcome | None) -> bool:
+    return best is None or len(outcome.change) < len(best.change)
+
+
+def _promise(outcome: _Outcome) -> tuple[float, int]:
+    """What is tried next: few rules left, few edits made."""
+    return len(outcome.failing) + _WEIGHT_OF_AN_EDIT * len(outcome.change), len(outcome.change)
 
 
 def _copy(model: nn.Module) -> nn.Module | None:
@@ -156,110 +312,8 @@ def _copy(model: nn.Module) -> nn.Module | None:
         return None
 
 
-@contextmanager
-def _edited(model: nn.Module, change: Change) -> Iterator[nn.Module]:
-    if not change[0].layer:
-        yield change[0].build()
-        return
-    with ExitStack() as edits_made:
-        for edit in change:
-            edits_made.enter_context(_replaced(model, edit))
-        yield model
-
-
-@contextmanager
-def _replaced(model: nn.Module, edit: Edit) -> Iterator[None]:
-    replacement = edit.build()
-    parent, _, leaf = edit.layer.rpartition(".")
-    owner, original = model.get_submodule(parent), model.get_submodule(edit.layer)
-    setattr(owner, leaf, replacement.train(original.training))
-    try:
-        yield
-    finally:
-        setattr(owner, leaf, original)
-
-
-def _sentence(edits_made: Change, verdict: Verdict, before: Trace, after: Trace) -> str:
-    old, new = before.metrics.params, after.metrics.params
-    aside = ""
-    if verdict.name != "params" and old is not None and new is not None:
-        aside = f", params {f'{new:,} ({new - old:+,})' if new != old else 'unchanged'}"
-    return f"{edits_made[0].text} makes {verdict.name} {verdict.value:,}{aside}"
-
-
-def _advice(verdict: Verdict) -> tuple[str, ...]:
+def _advice(verdict: Verdict, tried: int) -> tuple[str, ...]:
     """What to change, in words; nothing for a metric of the user's own or one that just has to be another."""
-    words = _ADVICE.get(_SAME.get(verdict.name, verdict.name))
-    need = _need(verdict)
-    return (_UNTRIED + words[need < 0],) if words and need else ()
-
-
-def _need(verdict: Verdict) -> float:
-    """By how much the metric of a failing verdict has to change."""
-    if verdict.value is None or verdict.constraint is None:
-        return 0
-    return verdict.constraint.change(verdict.value)
-
-
-def _candidates(model: nn.Module, traced: Trace, verdict: Verdict) -> Iterator[Edit]:
-    """Edits that move the metric of a failing verdict the way it has to go."""
-    if verdict.value is None or verdict.name == "classes":
-        return iter(())
-    need = _need(verdict)
-    found = edits.sites(model, traced.layers)
-    return _raise(model, traced, verdict.name, need, found) if need > 0 else _lower(model, verdict.name, -need, found)
-
-
-def _together(model: nn.Module, traced: Trace, verdict: Verdict) -> Iterator[Change]:
-    """Changes of several layers at once, for what no change of a single layer can fix."""
-    need, found = _need(verdict), edits.sites(model, traced.layers)
-    changes: Iterator[Change] = iter(())
-    match verdict.name:
-        case "stages" if need:
-            changes = edits.restrides(found, 2 if need > 0 else 1, round(abs(need)))
-        case "params" | "trainable_params" if need < 0:
-            changes = edits.separate_several(found, -need)
-        case "max_pools" if need < 0:
-            changes = edits.average_everywhere(model, traced.responsible["max_pools"])
-    return changes
-
-
-def _raise(model: nn.Module, traced: Trace, metric: str, need: float, sites: tuple[Site, ...]) -> Iterator[Edit]:
-    found: Iterator[Edit] = iter(())
-    match metric:
-        case "receptive_field" | "receptive_field_hw":
-            found = _each(sites, lambda s: edits.dilate(s, need), lambda s: edits.enlarge(s, need))
-        case "dilated_convs":
-            found = _each((s for s in sites if max(s.conv.dilation) == 1), edits.dilate)
-        case "depthwise_convs" | "depthwise_separable_convs":
-            found = _each(sites, edits.separate, edits.follow_pointwise)
-        case "global_average_pools":
-            found = edits.pool_globally(model, traced.layers)
-        case "stages" | "downsampled_by":
-            found = _each(sites, lambda s: edits.restride(s, 2))
-        case "convs" | "convs_per_stage" | "params" | "trainable_params":
-            found = _each(sites, edits.insert)
-    return found
-
-
-def _lower(model: nn.Module, metric: str, need: float, sites: tuple[Site, ...]) -> Iterator[Edit]:
-    found: Iterator[Edit] = iter(())
-    match metric:
-        case "receptive_field" | "receptive_field_hw":
-            found = _each(sites, edits.undilate, edits.shrink)
-        case "params" | "trainable_params":
-            cheaper = _each(sites, edits.group, edits.separate, edits.shrink)
-            found = (edit for edit in cheaper if edit.size >= need)
-        case "macs" | "peak_activation_bytes":
-            found = _each(sites, edits.group, edits.separate, edits.shrink, lambda s: edits.restride(s, 2))
-        case "dilated_convs":
-            found = _each(sites, edits.undilate)
-        case "max_pools":
-            found = edits.average_pools(model)
-        case "stages" | "downsampled_by":
-            found = _each(sites, lambda s: edits.restride(s, 1))
-    return found
-
-
-def _each(sites: Iterable[Site], *makers: Callable[[Site], Iterator[Edit]]) -> Iterator[Edit]:
-    return chain.from_iterable(make(site) for site in sites for make in makers)
+    general, by = _ADVICE.get(SAME.get(verdict.name, verdict.name)), need(verdict)
+    beginning = _FRUITLESS.format(tried) if tried else _UNTRIED
+    return (beginning + general[by < 0],) if general and by else ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from constraints.findings import Findings
 
@@ -13,6 +14,9 @@ class Report(Findings):
 
     ``str(report)`` is the table with the reasons, so ``assert report.ok, report`` explains itself.
     """
+
+    change: tuple[Any, ...] = field(default=(), repr=False, compare=False)
+    """The edits of ``fix_all``, as ``constraints.edits.apply`` makes them; not part of the JSON."""
 
     def __str__(self) -> str:
         """The table and the reasons, in plain text."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from constraints.rules import Constraint
 
@@ -30,6 +31,29 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of a main path."""
+
+    first: str
+    """Name of the layer with which it begins."""
+    last: str
+    by: str
+    """What ends it: ``stride``, ``dilation``; empty where only the path does."""
+    convs: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, ready for JSON; ``by`` is null where nothing ends it."""
+        return {"first": self.first, "last": self.last, "by": self.by or None, "convs": self.convs}
+
+    def words(self, rules: Iterable[Constraint] = ()) -> str:
+        """``3 from c1.0 to c1.2 (stride)``, with by how much it breaks ``rules`` on its convolutions."""
+        span = f"at {self.first}" if self.first == self.last else f"from {self.first} to {self.last}"
+        change = next((c.change(self.convs) for c in rules if not c.holds(self.convs)), 0)
+        short = f", {abs(change):g} too {'few' if change > 0 else 'many'}" if change else ""
+        return f"{self.convs} {span} ({self.by or 'no end'}{short})"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Split:
     """The main path in stages."""
 
@@ -37,31 +61,48 @@ class Split:
     stand_ins: tuple[int, ...] = ()
     """Places of the dilated convolutions that end a stage."""
 
-    @property
+    @cached_property
     def ends(self) -> tuple[int, ...]:
         """Places of the convolutions that end a stage."""
         return tuple(i for i, place in enumerate(self.path) if place.is_strided or i in self.stand_ins)
 
     @property
+    def has_tail(self) -> bool:
+        """Whether spatial convolutions after the last end make a stage more; 1x1 ones alone do not."""
+        return any(place.is_spatial for place in self.path[self.ends[-1] + 1 if self.ends else 0 :])
+
+    @property
+    def places(self) -> tuple[tuple[Place, ...], ...]:
+        """The places of each stage, the one that ends it last."""
+        bounds = [0, *(end + 1 for end in self.ends), *([len(self.path)] if self.has_tail else [])]
+        return tuple(self.path[a:b] for a, b in pairwise(bounds))
+
+    @property
     def convs_per_stage(self) -> tuple[int, ...]:
-        """Convolutions of each stage; spatial ones after the last end make a stage more, 1x1 ones alone do not."""
-        ends = self.ends
-        after = ends[-1] + 1 if ends else 0
-        tail = any(place.is_spatial for place in self.path[after:])
-        bounds = [0, *(end + 1 for end in ends), *([len(self.path)] if tail else [])]
-        return tuple(sum(place.counts for place in self.path[a:b]) for a, b in pairwise(bounds))
+        """Convolutions of each stage."""
+        return tuple(sum(place.counts for place in stage) for stage in self.places)
+
+    def keeps(self, constraint: Constraint) -> bool:
+        """Whether it satisfies a constraint on ``stages`` or ``convs_per_stage``."""
+        counts = self.convs_per_stage
+        return all(map(constraint.holds, [len(counts)] if constraint.metric == "stages" else counts or [0]))
 
     def reasons(self) -> dict[str, str]:
         """Name of each layer that ends a stage -> ``"stride"`` or ``"dilation"``."""
         return {self.path[i].name: "stride" if self.path[i].is_strided else "dilation" for i in self.ends}
 
-    def words(self) -> str:
-        """Where each stage ends and by what, with its convolutions."""
-        counts, ends = self.convs_per_stage, self.reasons()
-        parts = [f"{n} up to {name} ({by})" for n, (name, by) in zip(counts, ends.items(), strict=False)]
-        if len(counts) > len(ends):
-            parts.append(f"{counts[-1]} after it" if ends else f"{counts[-1]} without an end")
-        return ", ".join(parts) or "none"
+    def spans(self) -> tuple[Stage, ...]:
+        """Where each stage begins and ends and by what, with its convolutions."""
+        by = [*self.reasons().values(), ""]
+        return tuple(
+            Stage(first=stage[0].name, last=stage[-1].name, by=reason, convs=sum(p.counts for p in stage))
+            for stage, reason in zip(self.places, by, strict=False)
+        )
+
+    def words(self, rules: Iterable[Constraint] = ()) -> str:
+        """The spans; a stage that breaks one of ``rules`` on ``convs_per_stage`` says by how much."""
+        rules = [c for c in rules if c.metric == "convs_per_stage"]
+        return ", ".join(span.words(rules) for span in self.spans()) or "none"
 
     @property
     def by_dilation_too(self) -> Split:

@@ -11,7 +11,8 @@ from torch import nn
 
 from constraints import check, rules
 from constraints.intervals import Interval
-from constraints.rules import Constraint, judge, parse_all
+from constraints.rules import Constraint, parse_all
+from constraints.verdicts import judge
 from nas.space.counting import exact_count
 from nas.space.counting.listing import list_feasible
 from nas.space.counting.relaxation import smallest
@@ -107,4 +108,4 @@ def test_a_fix() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1))
     (verdict,) = check(model, (3, 16, 16), [constraint("receptive_field", NEAR, 9)]).constraints
     assert (verdict.ok, verdict.value) == (False, 5)
-    assert "dilation 2 in layer 0 makes receptive_field 7, params unchanged" in verdict.fix
+    assert "dilation 2 and padding 2 in layer 0 makes receptive_field 7, params unchanged" in verdict.fix

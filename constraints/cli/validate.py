@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from constraints.cli.options import check_format, read_arguments, read_limits, r
 from constraints.cli.profiles import chosen
 from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
 from constraints.cli.targets import Targets, expand, may_hold_model
+from constraints.cli.writing import Check, Writer, drafted, written
 from constraints.errors import ConstraintError, ExitCode, NoModelError, UnusableInputError
 from constraints.findings import Refused, Result
 from constraints.inputs import read_input
@@ -22,7 +24,6 @@ from constraints.sandbox.request import Request, Target
 from constraints.sandbox.source import NOTEBOOK
 
 _CHANNELS = 3
-Check = Callable[[Request], Outcome]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,8 @@ class Options:
     timeout: str = "60s"
     memory: str = "4GiB"
     format: str = "table"
+    writers: tuple[Writer, ...] = ()
+    """What is written beside the report, of one target."""
 
 
 def validate_targets(options: Options) -> int:
@@ -55,9 +58,10 @@ def validate_targets(options: Options) -> int:
     """
     check_format(options.format, NAMES)
     asked = expand(options.targets)
-    if asked.is_one and options.format != "jsonl":
-        report = _checked(_request(options, asked.targets[0]), check_file)
-        _show(report, options.format)
+    if options.writers and not asked.is_one:
+        raise UnusableInputError(f"several targets: {options.writers[0].flag}: give one target")
+    if asked.is_one and (options.writers or options.format != "jsonl"):
+        report = _one(_request(options, asked.targets[0]), options)
         return ExitCode.DONE if report.ok else ExitCode.FAILED
     with Sandbox() as sandbox:  # torch is loaded once for all of them
         results = list(_each(options, asked, sandbox.check))
@@ -67,13 +71,30 @@ def validate_targets(options: Options) -> int:
     return max(r.exit_code if isinstance(r, Refused) else ExitCode(not r.ok) for r in results)
 
 
+def _one(request: Request, options: Options) -> Report:
+    """The report of one target, shown, and what is written beside it."""
+    if not options.writers:
+        report, _ = _checked(request, check_file)
+        _show(report, options.format)
+        return report
+    with ExitStack() as stack:
+        check = stack.enter_context(Sandbox()).check
+        drafts = {writer.step: stack.enter_context(drafted(writer.path)) for writer in options.writers}
+        request = replace(request, steps=tuple(drafts), drafts=drafts)
+        report, outcome = _checked(request, check)
+        _show(report, options.format)
+        for writer in options.writers:
+            sys.stderr.write(written(writer, outcome, request, check) + "\n")
+    return report
+
+
 def _each(options: Options, asked: Targets, check: Check) -> Iterator[Result]:
     """The result of each target, shown as it comes where the format allows it."""
     for target in asked.targets:
         try:
             if target in asked.found and not may_hold_model(target):
                 continue
-            result: Result = _checked(_request(options, target), check)
+            result: Result = _checked(_request(options, target), check)[0]
         except NoModelError as error:
             if target in asked.found:
                 sys.stderr.write(f"passed over: {error}\n")
@@ -117,11 +138,14 @@ def _request(options: Options, target: Target) -> Request:
     )
 
 
-def _checked(request: Request, check: Check) -> Report:
-    """The report of the sandbox, at the line of a file that defines the model."""
+def _checked(request: Request, check: Check) -> tuple[Report, Outcome]:
+    """The report of the sandbox, at the line of a file that defines the model, and what else came of it."""
     outcome = check(request)
     sys.stderr.write(outcome.printed)
-    report, target = outcome.report, request.target
+    return _located(outcome.report, request.target), outcome
+
+
+def _located(report: Report, target: Target) -> Report:
     if target.file is None:
         return report
     if target.file.suffix == NOTEBOOK:  # lines are those of cells

@@ -8,12 +8,12 @@ from html import escape
 from typing import Any
 from xml.etree import ElementTree
 
-from constraints.findings import Findings, Refused, Result
+from constraints.findings import FIX_ALL, Findings, Refused, Result
 from constraints.metrics import Metrics
 from constraints.output.html import html
 from constraints.output.numbers import exact
 from constraints.output.summary import SUMMARY, summary_row
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _COUNTS = ("tests", "failures", "errors", "skipped")
@@ -46,7 +46,8 @@ def markdown(report: Findings) -> str:
         "| metric | value |",
         "|---|---|",
         *(f"| {name} | {exact(value)} |" for name, value in report.metrics.items()),
-        *("", *(f"- warning: {_escaped(w)}" for w in report.warnings)),
+        *("", *(f"- {FIX_ALL}: {_escaped(f.text)}" for f in [report.fix_all] if f)),
+        *(f"- warning: {_escaped(w)}" for w in report.warnings),
     ]
     return "\n".join(lines).rstrip()
 
@@ -88,6 +89,8 @@ def _suite(result: Result) -> ElementTree.Element:
         if not verdict.ok:
             failure = ElementTree.SubElement(case, "failure", {"message": verdict.why, "type": verdict.name})
             failure.text = "\n".join(f"fix: {f}" for f in verdict.fix)
+    if isinstance(result, Findings) and result.fix_all:
+        ElementTree.SubElement(suite, "system-out").text = f"{FIX_ALL}: {result.fix_all.text}"
     if isinstance(result, Refused):
         case = ElementTree.SubElement(suite, "testcase", {"classname": result.target, "name": "check"})
         ElementTree.SubElement(case, "error", {"message": result.error})
@@ -106,6 +109,8 @@ def sarif_list(results: Sequence[Result]) -> str:
     driver = {"name": "constraints", "rules": [_sarif_rule(name) for name in rules]}
     broken = [_sarif_result(v, r) for r in reports for v in r.constraints if not v.ok]
     run: dict[str, Any] = {"tool": {"driver": driver}, "results": broken, "columnKind": "unicodeCodePoints"}
+    if together := {r.target: r.fix_all.as_dict() for r in reports if r.fix_all}:
+        run["properties"] = {"fix_all": together}
     notes = [
         {"level": "error", "message": {"text": f"{r.target}: {r.error}"}} for r in results if isinstance(r, Refused)
     ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from constraints.findings import Findings
+from constraints.findings import FIX_ALL, Findings
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.tree import Row, rows
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 
 _INDENT = 'style="margin-left:1.5em"'
 
@@ -22,6 +22,7 @@ def html(report: Findings) -> str:
         "<table><tr><th></th><th>Constraint</th><th>Value</th><th>Why</th></tr>",
         *map(_verdict, report.constraints),
         "</table>",
+        *(f"<p>{FIX_ALL}: {escape(f.text)}</p>" for f in [report.fix_all] if f),
         *_folded(report),
         *(f"<p>warning: {escape(warning)}</p>" for warning in report.warnings),
         "</div>",

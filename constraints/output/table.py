@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from constraints.findings import Findings
+from constraints.findings import FIX_ALL, Findings
 from constraints.metrics import Layer
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.tree import Row, rows
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 
 _HEADING_RULE = Box("\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True)
 _WIDTH = 100
@@ -33,6 +33,8 @@ def print_report(report: Findings, console: Console) -> None:
         layer, limit = marked
         console.print(Text(f"{_mark(ascii_only)} the receptive field passes {limit} in layer {layer.name}"))
     console.print(rule, _verdicts(report), rule, sep="\n")
+    if report.fix_all:
+        console.print(Text(FIX_ALL, style="bold"), _fixes([report.fix_all.text], ascii_only), sep="\n")
     for verdict in report.constraints:
         if not verdict.ok and (verdict.layers or verdict.fix):
             console.print(_help(verdict, ascii_only))
@@ -125,6 +127,7 @@ def _totals(report: Findings) -> str:
         f"{_given(report)}, output {shape(report.output) or '1'}, "
         f"receptive field {sides(m['receptive_field_hw']) or 'unknown'}, "
         f"peak activations {'unknown' if peak is None else f'{peak / 1e6:,.2f} MB'}"
+        + (f"\nstages: {', '.join(stage.words() for stage in report.stage_spans)}" if report.stage_spans else "")
     )
 
 
@@ -148,9 +151,12 @@ def _verdicts(report: Findings) -> Table:
 
 def _help(verdict: Verdict, ascii_only: bool) -> Text:
     """The layers behind a failure, and what would fix it."""
-    lines = [Text(verdict.expr, style="bold") + Text(f"  layers: {_few(verdict.layers)}" if verdict.layers else "")]
-    lines += [Text(f"  {'->' if ascii_only else '→'} {fix}", style="cyan") for fix in verdict.fix]
-    return Text("\n").join(lines)
+    heading = Text(verdict.expr, style="bold") + Text(f"  layers: {_few(verdict.layers)}" if verdict.layers else "")
+    return Text("\n").join([heading, _fixes(verdict.fix, ascii_only)] if verdict.fix else [heading])
+
+
+def _fixes(sentences: Sequence[str], ascii_only: bool) -> Text:
+    return Text("\n").join(Text(f"  {'->' if ascii_only else '→'} {fix}", style="cyan") for fix in sentences)
 
 
 def _few(names: tuple[str, ...], most: int = 6) -> str:

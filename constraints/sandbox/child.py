@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,13 +27,15 @@ from constraints.checker import Question, definition, examined
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
 from constraints.faults import failed, hands_over
 from constraints.report import Report
-from constraints.rules import Verdict, check_metric
+from constraints.rules import check_metric
 from constraints.sandbox.choice import is_module_class, only_model
+from constraints.sandbox.constructions import Constructions
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.pipelines import is_torchvision, pipelines_in, remembered
 from constraints.sandbox.request import Job, Request, Target
 from constraints.sandbox.standins import NotInstalledError
 from constraints.user_metrics import found_in
+from constraints.verdicts import Verdict
 
 _FOREVER_SECONDS = 10**6
 Send = Callable[[Mapping[str, Any]], None]
@@ -84,9 +86,24 @@ def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What a check found, and the model, in the process that runs it."""
+
+    report: Report
+    model: nn.Module
+    question: Question
+    made: Constructions
+    """Which calls in the user's files made the parts of the model, where a step wants to know."""
+
+
 def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
-    """The job of a ``Request``: its report, ready for JSON."""
-    return {"report": answer(Request.from_dict(arguments), send).to_dict()}
+    """The job of a ``Request``: its report, ready for JSON, and what its steps come to, each by its name."""
+    request = Request.from_dict(arguments)
+    with _loaded(request) as loader:
+        checked = _checked(request, loader, send)
+        found = {step: _continued(step, checked, request, send) for step in request.steps}
+    return {"report": checked.report.to_dict(), "steps": found}
 
 
 def answer(request: Request, send: Send) -> Report:
@@ -94,14 +111,37 @@ def answer(request: Request, send: Send) -> Report:
 
     Raises UnusableInputError for what cannot be checked and ModelFailedError for what the user's code raised.
     """
-    with Loader(seconds=request.limits.seconds / 3) as loader:
+    with _loaded(request) as loader:
+        return _checked(request, loader, send).report
+
+
+@contextmanager
+def _loaded(request: Request) -> Iterator[Loader]:
+    with Loader(seconds=request.limits.seconds / 3, source=request.source) as loader:
         try:
-            return _checked(request, loader, send)
+            yield loader
         except ConstraintError as error:
             raise _explained(error, loader) from error
 
 
-def _checked(request: Request, loader: Loader, send: Send) -> Report:
+def _continued(step: str, checked: Checked, request: Request, send: Send) -> dict[str, Any]:
+    """What a step comes to, or why it came to nothing as ``refused``; the report is there all the same."""
+    module, _, name = step.partition(":")
+    send({"stage": name})
+    try:
+        found: dict[str, Any] = getattr(importlib.import_module(module), name)(checked, request)
+    except Exception as error:
+        reason = str(error) if isinstance(error, ConstraintError) else f"{type(error).__name__}: {error}"
+        return {"refused": " ".join(reason.split())}
+    return found
+
+
+def _checked(request: Request, loader: Loader, send: Send) -> Checked:
+    with Constructions(is_wanted=bool(request.steps)) as made:
+        return _judged(request, loader, send, made)
+
+
+def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -> Checked:
     thing, module, target = _load(request.target, "import", loader, send)
     metrics = found_in(vars(module))
     for constraint in request.require:
@@ -122,7 +162,7 @@ def _checked(request: Request, loader: Loader, send: Send) -> Report:
         warnings = (*loader.warnings(), *found.warnings)
         report = replace(found, location=place, warnings=warnings).with_verdicts(*verdicts)
         send({"partial": {"report": report.to_dict()}})
-    return report
+    return Checked(report=report, model=model, question=question, made=made)
 
 
 def _explained(error: ConstraintError, loader: Loader) -> ConstraintError:

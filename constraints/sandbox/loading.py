@@ -42,9 +42,12 @@ _STATEMENT_SECONDS = 20.0
 class Loader:
     """Everything that one check imports of the user's, undone at the end."""
 
-    def __init__(self, seconds: float = _STATEMENT_SECONDS) -> None:
-        """``seconds`` is what all statements of a file may take that are neither imports nor definitions."""
-        self.seconds = seconds
+    def __init__(self, seconds: float = _STATEMENT_SECONDS, source: str | None = None) -> None:
+        """``seconds`` is what all statements of a file may take that are neither imports nor definitions.
+
+        ``source`` is text that is run in place of the file's.
+        """
+        self.seconds, self.source = seconds, source
         self.absent = StandIns()
         self.found: list[str] = []
         """Warnings so far."""
@@ -111,7 +114,7 @@ class Loader:
         return call()
 
     def _file(self, file: Path, name: str) -> ModuleType:
-        source = read(file)
+        source = read(file, self.source)
         self.found += source.warnings
         package = _package_of(file.resolve(), source.tree)
         home = file.resolve().parents[package.count(".")]
@@ -119,7 +122,8 @@ class Loader:
         sys.path.append(str(file.resolve().parent))  # the last, since names in a package may be those of Python's own
         if package:
             self._parents(package.rpartition(".")[0], file)
-        if package in sys.modules and Path(getattr(sys.modules[package], "__file__", "") or "") == file.resolve():
+        is_read = self.source is None and package in sys.modules
+        if is_read and Path(getattr(sys.modules[package], "__file__", "") or "") == file.resolve():
             return sys.modules[package]  # its package has imported it
         module = _new_module(package or file.stem, file)
         self._run(module, source, name)

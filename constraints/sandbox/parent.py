@@ -7,7 +7,8 @@ taking the machine down; they are no jail: the user's code may still read and wr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from constraints.errors import ConstraintError
@@ -24,6 +25,8 @@ class Outcome:
     report: Report
     printed: str
     """What the user's code wrote to its standard streams, at most 64 kB of it."""
+    steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What came of each step of the request; of those that were cut short, nothing."""
 
 
 class Sandbox:
@@ -60,7 +63,7 @@ class Sandbox:
         report = Report.from_dict(found["report"], request.require)
         if cut := found.get("cut"):
             report = replace(report, warnings=(*report.warnings, cut))
-        return Outcome(report=report, printed=printed)
+        return Outcome(report=report, printed=printed, steps=found.get("steps", {}))
 
     def run(self, job: Job) -> tuple[Any, str]:
         """Do a job: what it came to, and what the user's code printed; raises as ``check`` does.

@@ -100,6 +100,12 @@ class Request:
     mean: tuple[float, ...] = (0.4914, 0.4822, 0.4465)
     """Mean of the data set, which the augmentation's fill has to equal."""
     limits: Limits = Limits()
+    steps: tuple[str, ...] = ()
+    """``module:name`` of functions of ours that go on with what was found: (``Checked``, request) -> JSON's values."""
+    drafts: Mapping[str, Path] = field(default_factory=dict)
+    """For each of them a file that it may write."""
+    source: str | None = None
+    """Text that is run in place of the target's file."""
 
     def job(self) -> Job:
         """The check as work for a child."""
@@ -117,4 +123,6 @@ class Request:
             "inputs": tuple(map(InputSpec.from_dict, fields["inputs"])),
             "require": parse_all(fields["require"], None),
             "mean": tuple(fields["mean"]),
+            "steps": tuple(fields["steps"]),
+            "drafts": {step: Path(file) for step, file in fields["drafts"].items()},
         })  # fmt: skip

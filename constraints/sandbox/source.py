@@ -44,10 +44,13 @@ class Source:
         return ast.Module(body=[s for part in self.parts for s in part.statements], type_ignores=[])
 
 
-def read(file: Path) -> Source:
-    """The statements of a ``.py`` file or a notebook; raises UnusableInputError with an error's line."""
+def read(file: Path, text: str | None = None) -> Source:
+    """The statements of a ``.py`` file or a notebook, or of a text in its place.
+
+    Raises UnusableInputError with an error's line.
+    """
     try:
-        data = file.read_bytes()
+        data = file.read_bytes() if text is None else text.encode()
     except OSError as error:
         what = "give an existing .py or .ipynb"
         raise UnusableInputError(f"cannot read the file: {str(file)!r}: {error.strerror}: {what}") from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 from nas.architecture import codegen
 from nas.architecture.spec import Architecture
 from nas.search.trained_weights import Weights
@@ -33,11 +33,13 @@ class Subject:
     data: Mapping[str, Any]
     """Name, hash and classes of the data, mean and std of the images trained on (0 to 1 scale); as far as known."""
     warnings: tuple[str, ...] = ()
+    mended: str = ""
+    """What model it was made of, and by which edits; its weights are then written too. Empty for a trial."""
 
     @property
     def metrics(self) -> dict[str, Any]:
         """The metrics by name."""
-        return metrics(self.architecture).as_dict()
+        return metrics(self.architecture, [v.constraint for v in self.verdicts if v.constraint]).as_dict()
 
     def metadata(self) -> dict[str, str]:
         """Everything by name, as JSON but for the architecture and the origin."""
@@ -74,6 +76,7 @@ def _about(subject: Subject, weights: Path) -> str:
     sections = [
         str(subject.architecture),
         f"Found by a neural architecture search: {subject.origin}." if subject.origin else "",
+        textwrap.fill(subject.mended, WIDTH),
         _section(f"Figures, for one {shape} image", [(k, _value(v)) for k, v in subject.metrics.items()]),
         _section("Constraints", [(v.expr, f"{'holds' if v.ok else 'BROKEN'}: {v.why}") for v in subject.verdicts]),
         _section("Training", [(k, _value(v)) for k, v in subject.training.items()]),
@@ -112,7 +115,7 @@ def _input(subject: Subject) -> str:
 
 
 def _loading(subject: Subject, weights: Path) -> str:
-    if subject.weights is None:
+    if subject.weights is None and not subject.mended:
         return "Weights: none; the network is untrained."
     return "\n".join(
         [

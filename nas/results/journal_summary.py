@@ -50,6 +50,8 @@ class _Journal:
                 self._create(line)
         elif "trial_id" in line and line["trial_id"] < len(self.trials):
             self._update(self.trials[line["trial_id"]], line)
+        elif "trial_id" in line and self.made == len(self.studies):  # else it may be a trial of a deleted study
+            raise LookupError(f"trial {line['trial_id']} was never made: lines are lost")
 
     def _create(self, line: Mapping[str, Any]) -> None:
         study = line["study_id"]

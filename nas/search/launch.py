@@ -20,7 +20,7 @@ from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
 from nas.search.resources import engine, gpus, machine_name
 from nas.search.storage import open_storage
-from nas.search.study import DATA, SOURCE, TARGET, create_or_resume
+from nas.search.study import DATA, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
@@ -77,6 +77,7 @@ def prepare(
         way = Training.of(study, config.epochs)
         feed = search_feed(dataset, config.seed, way)
         _describe(study, config, dataset)
+        study.set_user_attr(VALIDATION_IMAGES, len(feed.evaluation[1]))
         budget = _budget(config, study.user_attrs[TARGET])
         lock = held.pop_all()
     driver = Driver(

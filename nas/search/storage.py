@@ -46,13 +46,15 @@ def open_storage(place: str, *, write: bool = False) -> BaseStorage:
     reader passes over it. Raises UnusableInputError where the storage cannot be opened.
     """
     if is_database(place):
-        return _database(place)
+        return _database(place, write=write)
     path = Path(place)
     if not write and not os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
-        raise UnusableInputError(
-            f"no storage at {place}: nothing was launched here: launch a search, or give --storage"
-        )
+        raise _nothing_at(place)
     return _journal(path, write=write)
+
+
+def _nothing_at(place: str) -> UnusableInputError:
+    return UnusableInputError(f"no storage at {place}: nothing was launched here: launch a search, or give --storage")
 
 
 def close_storage(storage: BaseStorage) -> None:
@@ -121,10 +123,26 @@ class _Journal(BaseJournalBackend):
     def __init__(self, path: Path, lock: FileLock) -> None:
         self._path, self._lock = path, lock
         self._reader = JournalFileBackend(str(path))
+        self._read = self._trials = 0
+        self._has_deleted = False
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        """The lines from that number on."""
-        return self._reader.read_logs(log_number_from)
+        """The lines from that number on; LookupError where one is of a trial that was never made: lines are lost."""
+        if log_number_from == 0:
+            self._read, self._trials, self._has_deleted = 0, 0, False
+        for number, log in enumerate(self._reader.read_logs(log_number_from), start=log_number_from):
+            if number == self._read:
+                self._check(log)
+                self._read += 1
+            yield log
+
+    def _check(self, log: Mapping[str, Any]) -> None:
+        """Count the trials; of a deleted study some may have been refused, which Optuna passes over."""
+        op = log["op_code"]
+        self._trials += op == Operation.CREATE_TRIAL
+        self._has_deleted |= op == Operation.DELETE_STUDY
+        if log.get("trial_id", -1) >= self._trials and not self._has_deleted:
+            raise LookupError(f"trial {log['trial_id']} was never made: lines are lost")
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write lines; whole ones only, while this process holds the lock."""
@@ -211,12 +229,15 @@ def _is_operation(line: bytes) -> bool:
         return False
 
 
-def _database(url: str) -> BaseStorage:
+def _database(url: str, *, write: bool) -> BaseStorage:
+    place = _POSTGRESQL.sub("postgresql+psycopg://", url)
+    options = {"connect_args": dict(NETWORK) if _POSTGRESQL.match(url) else {}, "pool_pre_ping": True}
     try:
-        return RDBStorage(
-            _POSTGRESQL.sub("postgresql+psycopg://", url),
-            engine_kwargs={"connect_args": dict(NETWORK) if _POSTGRESQL.match(url) else {}, "pool_pre_ping": True},
-        )
+        if not write and not _holds_tables(place, options):
+            raise _nothing_at(masked(url))
+        return RDBStorage(place, engine_kwargs=options, skip_table_creation=not write)
+    except UnusableInputError:
+        raise
     except ImportError as error:
         missing = error.__cause__.name if isinstance(error.__cause__, ImportError) else None
         package = "psycopg[binary]" if _POSTGRESQL.match(url) else missing or "the database's driver"
@@ -228,6 +249,20 @@ def _database(url: str) -> BaseStorage:
         raise UnusableInputError(
             f"cannot open the storage {masked(url)}: {reason(error)}: give --storage a database that can be reached"
         ) from None
+
+
+def _holds_tables(place: str, options: Mapping[str, Any]) -> bool:
+    """Whether a database holds Optuna's tables: a reader makes none, nor the file of an SQLite database."""
+    import sqlalchemy
+
+    url = sqlalchemy.make_url(place)
+    if url.get_backend_name() == "sqlite" and url.database and not os.path.exists(url.database):  # noqa: PTH110
+        return False
+    engine = sqlalchemy.create_engine(url, **options)
+    try:
+        return sqlalchemy.inspect(engine).has_table("studies")
+    finally:
+        engine.dispose()
 
 
 def reason(error: BaseException) -> str:

@@ -5,13 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from constraints import edits
 from constraints.edits import Edit, Site
 from constraints.tracer import trace
-from tests.constraints.written import Written
 
 
 def site(conv: nn.Conv2d, side: int = 16, jump: float = 1.0) -> Site:
@@ -21,9 +19,9 @@ def site(conv: nn.Conv2d, side: int = 16, jump: float = 1.0) -> Site:
     return Site(name="c", conv=conv, layer=replace(layer, jump=(jump * stride, jump * stride)))
 
 
-def built(found: Iterator[Edit]) -> nn.Conv2d:
+def built(found: Iterator[Edit], before: nn.Conv2d) -> nn.Conv2d:
     (edit,) = found
-    made = edit.build()
+    made = edit.make(before)
     assert isinstance(made, nn.Conv2d)
     return made
 
@@ -32,31 +30,34 @@ def conv(kernel: int = 3, **options: int) -> nn.Conv2d:
     return nn.Conv2d(8, 8, kernel, padding=options.get("dilation", 1) * (kernel - 1) // 2, **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("growth", "jump", "dilation"),
-    [(0, 1, 2), (1, 1, 2), (2, 1, 2), (3, 1, 3), (4, 1, 3), (4, 2, 2), (5, 2, 3)],  # a step is worth jump * 2 pixels
-)
-def test_the_least_dilation_that_widens_by_enough(growth: float, jump: float, dilation: int) -> None:
-    made = built(edits.dilate(site(conv(), jump=jump), growth))
-    assert (made.dilation, made.padding) == ((dilation, dilation), (dilation, dilation))
+def test_a_dilation_keeps_the_size_of_the_result_and_says_its_padding() -> None:
+    (edit,) = edits.dilate(site(conv()), 3)
+    made = built(iter([edit]), conv())
+    assert (made.dilation, made.padding) == ((3, 3), (3, 3))
     assert trace(made, (8, 16, 16)).output == (8, 16, 16)
+    assert edit.text == "dilation 3 and padding 3 in {}"
+    assert edit.arguments == {"dilation": (3, 3), "padding": (3, 3)}
+    (unpadded,) = edits.dilate(site(nn.Conv2d(8, 8, 3)), 2)  # 2 pixels less before, 4 - 2 after
+    assert unpadded.text == "dilation 2 and padding 1 in {}"
+    (same,) = edits.dilate(site(nn.Conv2d(8, 8, 3, padding="same")), 2)
+    assert same.text == "dilation 2 in {}"
 
 
 def test_a_dilation_keeps_every_tap_over_the_map() -> None:
     # On 4 pixels a tap of dilation d is d away on both sides: 2 * d must stay below 2 * 4.
-    assert built(edits.dilate(site(conv(), 4), 4)).dilation == (3, 3)
-    assert not list(edits.dilate(site(conv(), 4), 6))
+    assert list(edits.dilate(site(conv(), 4), 3))
+    assert not list(edits.dilate(site(conv(), 4), 4))
 
 
 def test_dilation_is_for_kernels_that_have_more_than_one_tap() -> None:
-    assert not list(edits.dilate(site(conv(1))))
-    flat = site(nn.Conv2d(8, 8, (1, 3), padding=(0, 1)))
-    assert built(edits.dilate(flat)).dilation == (1, 2)
-    assert not list(edits.dilate(flat, 2))  # along the other axis nothing would grow
+    assert not list(edits.dilate(site(conv(1)), 2))
+    assert not list(edits.dilate(site(conv(dilation=2)), 2))
+    flat = nn.Conv2d(8, 8, (1, 3), padding=(0, 1))
+    assert built(edits.dilate(site(flat), 2), flat).dilation == (1, 2)
 
 
 def test_no_dilation_keeps_the_size() -> None:
-    made = built(edits.undilate(site(conv(dilation=3))))
+    made = built(edits.undilate(site(conv(dilation=3))), conv(dilation=3))
     assert (made.dilation, made.padding) == ((1, 1), (1, 1))
     assert not list(edits.undilate(site(conv())))
     unpadded = site(nn.Conv2d(8, 8, 3, dilation=3))  # 6 pixels less, which takes a padding of -2
@@ -67,7 +68,7 @@ def test_no_dilation_keeps_the_size() -> None:
     ("growth", "jump", "kernel"), [(1, 1, 5), (2, 1, 5), (3, 1, 7), (4, 1, 7), (4, 2, 5), (5, 2, 7)]
 )
 def test_the_least_kernel_that_widens_by_enough(growth: float, jump: float, kernel: int) -> None:
-    made = built(edits.enlarge(site(conv(), jump=jump), growth))
+    made = built(edits.enlarge(site(conv(), jump=jump), growth), conv())
     assert (made.kernel_size, made.padding) == ((kernel, kernel), (kernel // 2, kernel // 2))
 
 
@@ -79,12 +80,12 @@ def test_a_kernel_grows_to_twice_its_size_and_one() -> None:
 
 def test_smaller_kernels_of_the_same_parity_with_what_they_save() -> None:
     found = list(edits.shrink(site(nn.Conv2d(4, 8, 5, padding=2, bias=False))))
-    assert [e.text for e in found] == ["kernel 3 in layer c", "kernel 1 in layer c"]
+    assert [e.text for e in found] == ["kernel 3 and padding 1 in {}", "kernel 1 and padding 0 in {}"]
     assert [e.size for e in found] == pytest.approx([4 * 8 * (25 - 9), 4 * 8 * (25 - 1)])
 
 
 def test_another_stride() -> None:
-    assert built(edits.restride(site(conv()), 2)).stride == (2, 2)
+    assert built(edits.restride(site(conv()), 2), conv()).stride == (2, 2)
     assert not list(edits.restride(site(conv(stride=2)), 2))
     assert not list(edits.restride(site(conv(1)), 2))
     assert not list(edits.restride(site(nn.Conv2d(8, 8, 3, padding="same")), 2))  # torch forbids it
@@ -93,26 +94,27 @@ def test_another_stride() -> None:
 def test_a_separable_pair_saves_what_it_says() -> None:
     plain = nn.Conv2d(8, 16, 3, stride=2, padding=1)
     (edit,) = edits.separate(site(plain))
-    made = edit.build()
+    made = edit.make(plain)
     assert edit.size == 8 * 16 * 9 - (8 * 9 + 8 * 16)
     assert sum(p.numel() for p in made.parameters()) == 8 * 9 + 8 * 16 + 16
     assert made(torch.zeros(1, 8, 16, 16)).shape == plain(torch.zeros(1, 8, 16, 16)).shape
-    assert edit.text == "splitting layer c into a depthwise 3x3 and a 1x1 convolution"
+    assert edit.text == "splitting {} into a depthwise 3x3 and a 1x1 convolution"
     for other in (conv(1), conv(groups=2), nn.Conv2d(1, 8, 3)):
         assert not list(edits.separate(site(other)))
 
 
 def test_a_1x1_behind_depthwise_convolutions_alone() -> None:
     (edit,) = edits.follow_pointwise(site(conv(groups=8)))
-    assert (edit.size, edit.text) == (64, "a 1x1 convolution right after layer c")
-    assert trace(edit.build(), (8, 16, 16)).metrics.depthwise_separable_convs == 1
+    assert (edit.size, edit.text) == (64, "a 1x1 convolution right after {}")
+    assert trace(edit.make(conv(groups=8)), (8, 16, 16)).metrics.depthwise_separable_convs == 1
     for other in (conv(), conv(groups=4), nn.Conv2d(1, 8, 3)):
         assert not list(edits.follow_pointwise(site(other)))
 
 
 def test_groups_that_divide_both_sides() -> None:
     def groups(inputs: int, outputs: int, before: int = 1) -> list[int]:
-        return [e.build().groups for e in edits.group(site(nn.Conv2d(inputs, outputs, 3, groups=before)))]  # type: ignore[misc]
+        plain = nn.Conv2d(inputs, outputs, 3, groups=before)
+        return [e.make(plain).groups for e in edits.group(site(plain))]
 
     assert groups(8, 8) == [2, 4]
     assert groups(8, 6) == [2]
@@ -121,83 +123,46 @@ def test_groups_that_divide_both_sides() -> None:
     assert [e.size for e in edits.group(site(nn.Conv2d(8, 8, 3)))] == [576 / 2, 576 * 3 / 4]
 
 
-def test_one_more_convolution_keeps_the_old_one() -> None:
-    before = conv()
-    (edit,) = edits.insert(site(before))
-    made = list(edit.build().children())
-    assert made[0] is before
+def test_more_convolutions_keep_the_old_one() -> None:
+    old = nn.Conv2d(4, 8, 3, stride=2, padding=1)
+    (after,), (before,) = edits.insert(site(old)), edits.insert(site(old), 2, before=True)
+    made = list(after.make(old))
+    assert made[0] is old
     assert [type(m) for m in made[1:]] == [nn.BatchNorm2d, nn.ReLU, nn.Conv2d]
-    assert edit.size == 9 * 8 * 8
+    assert (after.size, after.text) == (
+        9 * 8 * 8,
+        "one more 3x3 convolution, with batch norm and ReLU between, after {}",
+    )
+    chain = list(before.make(old))
+    assert chain[-1] is old
+    assert [type(m) for m in chain] == [nn.Conv2d, *[nn.BatchNorm2d, nn.ReLU, nn.Conv2d] * 2]
+    assert [m.in_channels for m in chain if isinstance(m, nn.Conv2d)] == [4, 4, 4]
+    assert before.text == "2 more 3x3 convolutions, with batch norm and ReLU between, before {}"
     assert not list(edits.insert(site(conv(1))))
 
 
-@pytest.mark.parametrize(
-    ("pool", "average"),
-    [
-        (nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(3, 2, 1, ceil_mode=True)),
-        (nn.MaxPool1d(2), nn.AvgPool1d(2)),
-        (nn.AdaptiveMaxPool2d((2, 1)), nn.AdaptiveAvgPool2d((2, 1))),
-    ],
-)
-def test_an_average_pool_of_the_same_windows(pool: nn.Module, average: nn.Module) -> None:
-    (edit,) = edits.average_pools(nn.Sequential(pool, nn.MaxPool2d(2, dilation=2)))  # torch averages no dilated windows
-    assert (edit.layer, repr(edit.build())) == ("0", repr(average))
+def test_alike_edits_are_one_phrase() -> None:
+    def edit(layer: str, text: str) -> Edit:
+        return Edit(layer=layer, text=text, size=1, make=lambda layer: layer)
+
+    strides = [edit(name, "stride 2 in {}") for name in "abc"]
+    assert edits.words(tuple(strides[:1])) == "stride 2 in layer a"
+    assert edits.words((*strides, edit("d", "no pool in {}"))) == "stride 2 in layers a, b and c and no pool in layer d"
+    assert edits.words((edit("", "a pool at the end"),)) == "a pool at the end"
 
 
-def test_max_pools_called_in_a_forward_pass_average() -> None:
-    x = torch.arange(16.0).reshape(1, 1, 4, 4)
-    model = Written(lambda m, x: F.adaptive_max_pool2d(F.max_pool2d(x, 2, padding=0), 1))
-    ((edit,),) = edits.average_everywhere(model, ["max_pool2d", "adaptive_max_pool2d"])
-    assert edit.build()(x).item() == x.mean().item() == 7.5
-    assert model(x).item() == 15.0
-    assert edit.text == (
-        "an average pool in place of max_pool2d called in forward of Written "
-        "and adaptive_max_pool2d called in forward of Written"
-    )
-    dilated = Written(lambda m, x: F.max_pool2d(x, 2, dilation=2, stride=1))
-    ((edit,),) = edits.average_everywhere(dilated, ["max_pool2d"])
-    assert edit.build()(x).max().item() == 15.0  # no average has such windows
-    assert not list(edits.average_everywhere(nn.Sequential(nn.MaxPool2d(2)), ["0"]))  # the single edit says it
-
-
-def test_strides_are_spread_evenly() -> None:
-    model = nn.Sequential(*(conv() for _ in range(5)))
-    found = edits.sites(model, trace(model, (8, 16, 16)).layers)
-    first = next(edits.restrides(found, 2, 2))
-    assert [edit.layer for edit in first] in (["0", "2"], ["1", "2"], ["1", "3"])  # gaps of 1 and 2 at most
-    assert {edit.text for edit in first} == {f"stride 2 in layers {first[0].layer} and {first[1].layer}"}
-    assert not list(edits.restrides(found, 2, 6))
-    assert not list(edits.restrides(found, 2, 1))
-
-
-def test_as_few_layers_are_split_as_save_enough() -> None:
-    model = nn.Sequential(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 16, 3), nn.Conv2d(16, 16, 3))
-    found = edits.sites(model, trace(model, (8, 16, 16)).layers)
-    saved = [9 * i * o - (9 * i + i * o) for i, o in ((8, 8), (8, 16), (16, 16))]
-
-    def layers(need: int) -> list[list[str]]:
-        return [[edit.layer for edit in change] for change in edits.separate_several(found, need)]
-
-    assert layers(saved[2]) == []  # one alone is another edit
-    assert layers(saved[2] + 1) == layers(saved[2] + saved[1]) == [["2", "1"]]
-    assert layers(sum(saved)) == [["2", "1", "0"]]
-    assert layers(sum(saved) + 1) == []
-
-
-def test_a_global_pool_before_what_reads_a_flattened_map() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Linear(4 * 64, 10))
-    (edit,) = edits.pool_globally(model, trace(model, (3, 8, 8)).layers)
-    assert (edit.layer, edit.size) == ("2", 2560)
-    model[2] = edit.build()
-    figures = trace(model, (3, 8, 8)).metrics
-    assert (figures.global_average_pools, figures.params) == (1, 27 * 4 + 4 + 4 * 10 + 10)
-
-
-def test_a_global_pool_at_the_end_of_a_map() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 4, 3))
-    (edit,) = edits.pool_globally(model, trace(model, (3, 8, 8)).layers)
-    assert (edit.layer, edit.text) == ("", "a global average pool at the end")
-    assert trace(edit.build(), (3, 8, 8)).output == (4,)
+def test_a_change_is_made_in_order_and_taken_back() -> None:
+    model = nn.Sequential(conv(), nn.ReLU())
+    first = model[0]
+    place = replace(site(conv()), name="0")
+    (stride,), (dilation,) = edits.restride(place, 2), edits.dilate(place, 2)
+    whole = Edit(layer="", text="doubled", size=1, make=lambda forward: lambda x: 2 * forward(x))
+    with edits.applied(model, (stride, dilation, whole)):
+        assert isinstance(model[0], nn.Conv2d)
+        assert (model[0].stride, model[0].dilation) == ((2, 2), (2, 2))
+        assert torch.equal(model(x := torch.ones(1, 8, 4, 4)), 2 * model[1](model[0](x)))
+    assert model[0] is first
+    assert "forward" not in vars(model)
 
 
 def test_sites_are_the_plain_convolutions_each_once() -> None:
@@ -213,7 +178,18 @@ def test_sites_are_the_plain_convolutions_each_once() -> None:
 
 def test_edits_keep_type_bias_and_precision() -> None:
     before = nn.Conv2d(8, 8, 3, padding=1, bias=False, padding_mode="reflect", dtype=torch.float64)
-    (edit,) = edits.dilate(Site(name="c", conv=before, layer=site(conv()).layer))
-    made = edit.build()
+    (edit,) = edits.dilate(Site(name="c", conv=before, layer=site(conv()).layer), 2)
+    made = edit.make(before)
     assert isinstance(made, nn.Conv2d)
     assert (made.bias, made.padding_mode, made.weight.dtype) == (None, "reflect", torch.float64)
+
+
+def test_convolutions_are_put_around_whatever_is_there() -> None:
+    """After an edit that has replaced the layer, too; edits of one layer are made in this order."""
+    plain = nn.Conv2d(4, 8, 3, padding=1)
+    place = site(plain)
+    (stride,), (split,), (more,) = edits.restride(place, 2), edits.separate(place), edits.insert(place)
+    assert sorted([more, split, stride], key=lambda edit: edit.order) == [stride, split, more]
+    made = more.make(split.make(stride.make(plain)))
+    traced = trace(made, (4, 16, 16))
+    assert (traced.output, traced.metrics.convs, traced.metrics.depthwise_separable_convs) == ((8, 8, 8), 3, 1)

@@ -38,7 +38,9 @@ def test_what_leaves_a_part_out_is_said_with_the_field_before_it_and_replaced() 
     (verdict,) = report.constraints
     assert report.metrics["before_last_pool"] == 7
     assert "2 averages 3x3 of 4x4, which is not the whole map (before it the receptive field is 7)" in verdict.why
-    assert verdict.fix == ("AdaptiveAvgPool2d(1) in place of pool 2 makes global_average_pools 1, params unchanged",)
+    assert verdict.fix == (
+        "AdaptiveAvgPool2d(1) in place of the pool in layer 2 makes global_average_pools 1, params unchanged",
+    )
 
 
 @pytest.mark.parametrize("pool", [nn.AdaptiveAvgPool2d(1), nn.AvgPool2d(4), nn.AdaptiveMaxPool2d(1)])

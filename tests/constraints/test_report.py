@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from constraints.metrics import Layer
 from constraints.report import Report
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 
 
 def verdict(*, ok: bool, name: str = "params", fix: tuple[str, ...] = ()) -> Verdict:
@@ -45,8 +45,8 @@ def test_further_verdicts_come_last_and_leave_the_report_as_it_was() -> None:
 def test_the_document_holds_lists_and_every_key() -> None:
     document = report(verdict(ok=False, fix=("x",)), location=("net.py", 7), warnings=("w",)).to_dict()
     assert list(document) == [
-        "target", "input", "inputs", "output", "ok", "metrics", "constraints", "layers", "stage_ends", "warnings",
-        "verified", "location", "failed",
+        "target", "input", "inputs", "output", "ok", "metrics", "constraints", "layers", "stage_ends", "stage_spans",
+        "fix_all", "warnings", "verified", "location", "failed",
     ]  # fmt: skip
     assert (document["input"], document["output"], document["ok"]) == ([3, 4, 5], [10], False)
     assert document["constraints"][0]["fix"] == ["x"]

@@ -59,12 +59,22 @@ def test_a_report_says_where_stages_end_and_what_ends_none() -> None:
     assert kept.metrics["convs_per_stage"] == [2, 1, 1]
     assert kept.constraints[0].layers == ("1", "3")
     assert kept.constraints[0].why.endswith(
-        "convolutions of the stages: 2 up to 1 (dilation), 1 up to 3 (stride), 1 after it"
+        "convolutions of the stages: 2 from 0 to 1 (dilation), 1 at 3 (stride), 1 at 4 (no end)"
     )
     assert failed.metrics["stages"] == 2
     assert failed.constraints[0].why == (
-        "2 is 3 below 5, must be == 5; convolutions of the stages: 3 up to 3 (stride), 1 after it; "
-        "with every dilated one as an end: 2 up to 1 (dilation), 1 up to 3 (stride), 1 after it; "
+        "2 is 3 below 5, must be == 5; convolutions of the stages: 3 from 0 to 3 (stride), 1 at 4 (no end); "
+        "one more needs a stride or a dilated convolution as its end; "
+        "with every dilated one as an end: 2 from 0 to 1 (dilation), 1 at 3 (stride), 1 at 4 (no end); "
         "average pools end no stage: 2"
     )
     assert check(net, require=["params > 1"], fixes=False).metrics["stages"] == 2
+
+
+def test_a_stage_that_is_short_says_by_how_much() -> None:
+    net = nn.Sequential(conv(3, 4), conv(4, 4, stride=2), conv(4, 4, stride=2))
+    stages, per_stage = check(net, require=["stages == 3", "convs_per_stage >= 2"], fixes=False).constraints
+    spans = "convolutions of the stages: 2 from 0 to 1 (stride), 1 at 2 (stride, 1 too few)"
+    assert per_stage.why == f"1 is 1 below 2, must be >= 2; {spans}"
+    ends = "one more needs a stride or a dilated convolution as its end, or spatial convolutions after 2"
+    assert stages.why == f"2 is 1 below 3, must be == 3; {spans}; {ends}"

@@ -8,6 +8,7 @@ from constraints.errors import UnusableInputError
 from nas import doctor
 from nas.cpu import cpu_class
 from nas.doctor import Finding, caches, clean, examine
+from nas.search.storage import open_storage
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,9 @@ def test_a_missing_package_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_storage_is_opened(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
+    assert found(url)[url].text == f"no storage at {url}: nothing was launched here"
+    assert not (tmp_path / "study.db").exists()
+    open_storage(url, write=True)
     assert found(url)[url].text == "no study yet"
     missing = found(str(tmp_path / "none.log"))[str(tmp_path / "none.log")]
     assert (missing.state, missing.remedy) == ("broken", "launch a search, or give --storage")

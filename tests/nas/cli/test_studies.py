@@ -56,7 +56,7 @@ def test_as_json(study: optuna.Study, capsys: Captured) -> None:
 
 
 def test_a_database_has_the_same_table(here: Path, capsys: Captured) -> None:
-    storage = open_storage("sqlite:///studies.db")
+    storage = open_storage("sqlite:///studies.db", write=True)
     for name in ("b", "a"):
         optuna.create_study(storage=storage, study_name=name).set_user_attr(IDENTITY, {"data": {"hash": "d"}})
     assert search.run(["studies", "--storage", "sqlite:///studies.db", "--format", "json"]) == 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -9,9 +10,12 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from constraints.errors import UnusableInputError
-from nas.results.leaderboard import leaderboard
+from nas.results.leaderboard import Leaderboard, leaderboard
 from nas.results.rows import SORT_KEYS, Source
-from nas.search.study import IDENTITY
+from nas.results.summary_cache import read_summary
+from nas.search.storage import open_storage
+from nas.search.study import CURVE, IDENTITY, load
+from nas.space.attributes import ARCHITECTURE
 from tests.nas.results.known import EPOCH_SECONDS, add
 
 
@@ -23,7 +27,7 @@ def shown(study: optuna.Study, **view: Any) -> list[int]:
 
 def test_the_json_document_has_the_keys_of_the_contract(study: optuna.Study) -> None:
     document = json.loads(json.dumps(leaderboard(study).as_dict()))
-    assert set(document) == {"study", "data", "target", "counts", "rejected", "rows"}
+    assert set(document) == {"study", "data", "target", "counts", "rejected", "rows", "expected"}
     assert (document["study"], document["data"], document["target"]) == ("known", "digits", 0.85)
     assert document["rejected"] == {"params < 200k": 7, "receptive_field > 44": 1200}
     counts = {"proposed": 6 + 7 + 1200, "complete": 3, "pruned": 1, "running": 1, "failed": 1}
@@ -243,3 +247,41 @@ def test_a_negative_number_of_rows_is_refused(study: optuna.Study) -> None:
     assert shown(study, top=0) == []
     with pytest.raises(UnusableInputError, match=r"^top is out of range: -1: give how many rows, 0 or more$"):
         leaderboard(study, top=-1)
+
+
+def searched(place: Path) -> list[str]:
+    """The lines of a journal of two trials of two epochs, written as a driver writes them."""
+    study = optuna.create_study(storage=open_storage(str(place), write=True), study_name="s", direction="maximize")
+    study.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": "d"}})
+    for number in range(2):
+        trial = study.ask()
+        for name in ("params", "macs", "receptive_field"):
+            trial.set_user_attr(name, 45)
+        trial.set_user_attr(ARCHITECTURE, f"network-{number}")
+        for epoch in (1, 2):
+            curve = [{"epoch": e, "val_accuracy": e / 4, "seconds": 1.0} for e in range(1, epoch + 1)]
+            trial.set_user_attr(CURVE, curve)
+            trial.report(epoch / 4, epoch)
+        study.tell(trial, 0.5)
+    return place.read_text().splitlines(keepends=True)
+
+
+def read(place: Path, *, in_short: bool) -> Leaderboard:
+    return leaderboard(read_summary(str(place), None) if in_short else load(open_storage(str(place)), None))
+
+
+@pytest.mark.parametrize("in_short", [False, True])
+@pytest.mark.parametrize(
+    "lost", ['"architecture"', '"curve":[{"epoch":1,"val_accuracy":0.25,"seconds":1.0},', '{"op_code":4,']
+)
+def test_a_journal_that_lost_lines_is_named(tmp_path: Path, lost: str, in_short: bool) -> None:
+    place = tmp_path / "journal.log"
+    lines = searched(place)
+    assert len(read(place, in_short=in_short).rows) == 2
+    where = [i for i, line in enumerate(lines) if lost in line]
+    assert where
+    for i in where:
+        place.write_text("".join(lines[:i] + lines[i + 1 :]))
+        (tmp_path / "journal.log.digest.json").unlink(missing_ok=True)
+        with pytest.raises(UnusableInputError, match=r"lost lines: trial \d has an end|lines do not fit together"):
+            read(place, in_short=in_short)

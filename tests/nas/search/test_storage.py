@@ -192,10 +192,32 @@ def test_only_a_server_that_is_away_is_an_outage() -> None:
 
 
 def test_a_database_gets_its_connections_back(tmp_path: Path) -> None:
-    storage = open_storage(f"sqlite:///{tmp_path}/s.db")
+    storage = open_storage(f"sqlite:///{tmp_path}/s.db", write=True)
     assert isinstance(storage, RDBStorage)
     storage.get_all_studies()
     pool = storage.engine.pool
     close_storage(storage)
     assert storage.engine.pool is not pool
     close_storage(open_storage(str(tmp_path / "journal.log"), write=True))
+
+
+def test_a_reader_makes_no_database(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/typo.db"
+    for place in (url, f"sqlite:///{tmp_path}/none/typo.db"):
+        with pytest.raises(UnusableInputError, match=r"^no storage at sqlite:.*typo.db: nothing was launched here"):
+            open_storage(place)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "typo.db").touch()
+    with pytest.raises(UnusableInputError, match="nothing was launched here"):
+        open_storage(url)
+    assert (tmp_path / "typo.db").stat().st_size == 0
+
+
+def test_a_reader_makes_no_tables_on_a_server(database: str) -> None:
+    import psycopg
+
+    with pytest.raises(UnusableInputError, match="nothing was launched here"):
+        open_storage(database)
+    with psycopg.connect(database) as connection:
+        tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+        assert connection.execute(tables).fetchone() == (0,)

@@ -1,0 +1,175 @@
+"""Changes that may move a metric the way a failing constraint needs, the smallest first; arithmetic says how far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from math import inf
+
+from torch import nn
+
+from constraints import edits
+from constraints.edits import Change, Edit, Site
+from constraints.pool_edits import average_everywhere, average_pools, pool_globally, stride_for_pools
+from constraints.rules import Constraint
+from constraints.stage_edits import restaged, unstrided
+from constraints.tracer import Trace
+from constraints.verdicts import Verdict
+
+_SMALL_DILATIONS, _LARGER_DILATIONS = (2, 3, 4), (5, 6, 7, 8)
+_MOST_INSERTED = 6
+_COLOURS = 4
+SAME = {
+    "receptive_field_hw": "receptive_field",
+    "trainable_params": "params",
+    "depthwise_convs": "depthwise_separable_convs",
+}
+"""Metric -> the one whose changes move it too."""
+
+
+def need(verdict: Verdict) -> float:
+    """By how much the metric of a failing verdict has to change; 0 where it is not known."""
+    if verdict.ok or verdict.value is None or verdict.constraint is None:
+        return 0
+    return verdict.constraint.change(verdict.value)
+
+
+def changes(model: nn.Module, traced: Trace, verdict: Verdict, rules: Sequence[Constraint]) -> Iterator[Change]:
+    """Changes for one failing verdict; ``rules`` are all constraints that are asked."""
+    by = need(verdict)
+    if not by or verdict.name == "classes":
+        return iter(())
+    found = edits.sites(model, traced.layers)
+    offered = _Offered(model=model, traced=traced, sites=found, rules=rules, need=abs(by))
+    return (offered.to_raise if by > 0 else offered.to_lower)(SAME.get(verdict.name, verdict.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Offered:
+    model: nn.Module
+    traced: Trace
+    sites: tuple[Site, ...]
+    rules: Sequence[Constraint]
+    need: float
+
+    def to_raise(self, metric: str) -> Iterator[Change]:
+        """Changes that raise a metric."""
+        found: Iterator[Change] = iter(())
+        match metric:
+            case "receptive_field":
+                found = self._widen()
+            case "dilated_convs":
+                found = self._several([e for s in self.sites if max(s.conv.dilation) == 1 for e in edits.dilate(s, 2)])
+            case "depthwise_separable_convs":
+                found = self._several([e for s in _middle_first(self.sites) for e in _separable(s)])
+            case "global_average_pools":
+                single = ((edit,) for edit in pool_globally(self.model, self.traced.layers))
+                found = chain(single, average_everywhere(self.model, self.traced.responsible["max_pools"]))
+            case "stages" | "convs_per_stage":
+                pools = list(stride_for_pools(self.sites, self.model, self.traced.layers))
+                found = chain(_all_at_once(pools), pools, restaged(self.sites, self.traced.path, self.rules))
+                found = chain(found, _sorted(self.sites, edits.insert))
+            case "downsampled_by":
+                found = _sorted(self.sites, lambda s: edits.restride(s, 2))
+            case "convs" | "params":
+                found = _sorted(self.sites, edits.insert)
+        return found
+
+    def to_lower(self, metric: str) -> Iterator[Change]:
+        """Changes that lower a metric."""
+        found: Iterator[Change] = iter(())
+        match metric:
+            case "receptive_field":
+                found = _sorted(self.sites, edits.undilate, edits.shrink)
+            case "params":
+                cheaper = _sorted(self.sites, edits.group, edits.separate, edits.shrink)
+                found = (change for change in cheaper if change[0].size >= self.need)
+                found = chain(found, separate_several(self.sites, self.need))
+            case "macs" | "peak_activation_bytes":
+                found = _sorted(self.sites, edits.group, edits.separate, edits.shrink, lambda s: edits.restride(s, 2))
+            case "dilated_convs":
+                found = self._several([e for s in self.sites for e in edits.undilate(s)])
+            case "max_pools":
+                single = [(edit,) for edit in average_pools(self.model)]
+                every = average_everywhere(self.model, self.traced.responsible["max_pools"])
+                strided = list(stride_for_pools(self.sites, self.model, self.traced.layers))
+                found = chain(single, every, strided, _all_at_once(strided))
+            case "stages" | "convs_per_stage":
+                found = chain(
+                    unstrided(self.sites, self.traced.path, self.rules),
+                    restaged(self.sites, self.traced.path, self.rules),
+                )
+            case "downsampled_by":
+                found = _sorted(self.sites, lambda s: edits.restride(s, 1))
+        return found
+
+    def _several(self, found: Sequence[Edit]) -> Iterator[Change]:
+        """As many of the edits at once as the metric, which each moves by 1, needs."""
+        number = max(1, round(self.need))
+        return (tuple(found[i : i + number]) for i in range(len(found) - number + 1))
+
+    def _widen(self) -> Iterator[Change]:
+        """Small dilations, in one layer or several; then strides, kernels, layers; then larger dilations."""
+        yield from chain.from_iterable(widened(self.sites, d, self.need) for d in _SMALL_DILATIONS)
+        yield from _sorted(self.sites, lambda s: edits.enlarge(s, self.need))
+        yield from _sorted(self.sites, lambda s: edits.restride(s, 2))
+        last = max((s for s in self.sites if s.spatial), key=lambda s: s.layer.jump or (0.0,), default=None)
+        if last is not None:
+            number = -int(-self.need // (2 * min(last.layer.jump or (inf,))))
+            yield from ((edit,) for edit in edits.insert(last, number) if 0 < number <= _MOST_INSERTED)
+        yield from chain.from_iterable(widened(self.sites, d, self.need) for d in _LARGER_DILATIONS)
+
+
+def widened(sites: Sequence[Site], dilation: int, growth: float) -> Iterator[Change]:
+    """A dilation in so few layers that the receptive field of a chain widens by ``growth``; then in so few others."""
+    gains = [(min(_gains(site, dilation)), site, edit) for site in sites for edit in edits.dilate(site, dilation)]
+    left = sorted((g for g in gains if g[0] > 0), key=lambda g: -g[0])
+    while left:
+        chosen = 0
+        while chosen < len(left) and sum(g[0] for g in left[:chosen]) < growth:
+            chosen += 1
+        if sum(g[0] for g in left[:chosen]) < growth:
+            return
+        names = {site.name for _, site, _ in left[:chosen]}
+        yield tuple(edit for _, site, edit in gains if site.name in names)
+        left = left[chosen:]
+
+
+def _gains(site: Site, dilation: int) -> list[float]:
+    """By how many input pixels a dilation widens the field, per axis."""
+    conv = site.conv
+    axes = zip(site.jump, conv.kernel_size, conv.dilation, strict=True)
+    return [j * (k - 1) * max(0, dilation - d) for j, k, d in axes]
+
+
+def separate_several(sites: Iterable[Site], need: float) -> Iterator[Change]:
+    """Depthwise and 1x1 in place of plain convolutions, those that save most first, until ``need`` are saved."""
+    chosen: list[Edit] = []
+    for edit in sorted((e for site in sites for e in edits.separate(site)), key=lambda e: -e.size):
+        if edit.size > 0 and sum(e.size for e in chosen) < need:
+            chosen.append(edit)
+    if len(chosen) > 1 and sum(e.size for e in chosen) >= need:
+        yield tuple(chosen)
+
+
+def _separable(site: Site) -> Iterator[Edit]:
+    yield from edits.separate(site)
+    yield from edits.follow_pointwise(site)
+
+
+def _middle_first(sites: Sequence[Site]) -> list[Site]:
+    """Layers on features before those on the image, whose few channels give a depthwise kernel little to do."""
+    return sorted(sites, key=lambda site: (site.conv.in_channels < _COLOURS, site.conv.weight.numel()))
+
+
+def _all_at_once(found: Sequence[Change]) -> Iterator[Change]:
+    """All the changes in one, alike edits side by side."""
+    if len(found) > 1:
+        yield tuple(sorted(chain.from_iterable(found), key=lambda edit: edit.text, reverse=True))
+
+
+def _sorted(sites: Iterable[Site], *makers: Callable[[Site], Iterator[Edit]]) -> Iterator[Change]:
+    """Edits of one layer, the smallest first."""
+    found = [edit for site in sites for make in makers for edit in make(site)]
+    return ((edit,) for edit in sorted(found, key=lambda edit: abs(edit.size)))

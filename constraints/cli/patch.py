@@ -1,0 +1,56 @@
+"""``validate --patch``: the source lines that a fix changes, as a unified diff that ``patch`` applies; no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import unified_diff
+from pathlib import Path
+from typing import Any
+
+from constraints.cli.writing import Check, check_path
+from constraints.errors import UnusableInputError
+from constraints.sandbox.request import Request
+
+_NO_NEWLINE = "\n\\ No newline at end of file\n"
+
+
+@dataclass(frozen=True)
+class PatchWriter:
+    """Writes ``path``, once the check of the patched source has passed and found the layers of the fix."""
+
+    path: Path
+    flag: str = "--patch"
+    step: str = "constraints.sandbox.patching:patched"
+
+    def __post_init__(self) -> None:
+        """Raise UnusableInputError for a path that cannot be written."""
+        check_path(self.path, self.flag)
+
+    def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:
+        """Move the diff to ``path`` where the source that it makes keeps every constraint."""
+        file, source = request.target.file, str(found["source"])
+        assert file is not None
+        old = file.read_bytes().decode()
+        if source == old:
+            raise UnusableInputError("every constraint holds, nothing is to change")
+        report = check(replace(request, source=source)).report
+        if not report.ok or [layer.as_dict() for layer in report.layers] != found["layers"]:
+            raise UnusableInputError("the call that makes a layer makes others too, which would change as well")
+        name = os.path.relpath(file)
+        draft.write_bytes("".join(diff(old, source, name)).encode())
+        os.replace(draft, self.path)  # noqa: PTH105 (the atomic rename is the point)
+        how = f"patch -p0 < {self.path}" if not name.startswith(os.pardir) else f"patch {file} {self.path}"
+        return f"wrote {self.path}: the edited lines of {file}, with which it keeps every constraint: {how}"
+
+
+def diff(old: str, new: str, name: str) -> Iterator[str]:
+    """Lines of a unified diff; one that has no end of its own says so, as ``patch`` expects."""
+    for line in unified_diff(_lines(old), _lines(new), name, name):
+        yield line if line.endswith("\n") else line + _NO_NEWLINE
+
+
+def _lines(text: str) -> Sequence[str]:
+    lines = [f"{line}\n" for line in text.split("\n")]
+    return lines[:-1] if lines[-1] == "\n" else [*lines[:-1], lines[-1][:-1]]

@@ -1,0 +1,79 @@
+"""What ``validate`` writes beside its report: the mended network, or edited source lines; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from constraints.augmentation import NAME as AUGMENTATION
+from constraints.errors import ConstraintError, UnusableInputError
+from constraints.sandbox.parent import Outcome
+from constraints.sandbox.request import Request
+
+Check = Callable[[Request], Outcome]
+
+
+class Writer(Protocol):
+    """Writes a file of what a check found."""
+
+    @property
+    def flag(self) -> str:
+        """The option that asks for it."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
+
+    @property
+    def step(self) -> str:
+        """``module:name`` of the function that goes on with the check in the child."""
+        ...
+
+    def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:
+        """Write ``path`` of what the step came to; what was written, in words.
+
+        Raises UnusableInputError where what would be written does not keep every constraint.
+        """
+        ...
+
+
+def check_path(path: Path, flag: str, suffixes: tuple[str, ...] = ()) -> None:
+    """Raise UnusableInputError for a file that cannot be written, or would be written over."""
+    if suffixes and path.suffix not in suffixes:
+        raise UnusableInputError(f"unknown kind of file: {str(path)!r}: end {flag} with {', '.join(suffixes)}")
+    if path.exists():
+        raise UnusableInputError(f"the file exists: {str(path)!r}: give another {flag}")
+    if not path.parent.is_dir():
+        raise UnusableInputError(f"no such folder: {str(path.parent)!r}: make it, or give another {flag}")
+
+
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """A file of the same name in a folder of its own beside it, which is removed."""
+    try:
+        with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            yield Path(folder) / path.name
+    except OSError as error:
+        raise UnusableInputError(f"cannot write {str(path)!r}: {error.strerror or error}: give another") from error
+
+
+def written(writer: Writer, outcome: Outcome, request: Request, check: Check) -> str:
+    """One line on what was written, or why nothing was."""
+    not_written, report = f"{writer.path} is not written: ", outcome.report
+    is_kept = all(v.ok for v in report.constraints if v.name != AUGMENTATION)
+    if not is_kept and report.fix_all is None:
+        return f"{not_written}no set of edits was found that makes every constraint hold"
+    found = outcome.steps.get(writer.step, {"refused": "the check was cut short"})
+    if reason := found.get("refused"):
+        return f"{not_written}{reason}"
+    again = replace(request, steps=(), fixes_seconds=0.0, verify=False, augmentation=None, drafts={})
+    try:
+        return writer.write(found, request.drafts[writer.step], again, check)
+    except ConstraintError as error:  # of the written code too
+        return f"{not_written}{error}"

@@ -1,0 +1,200 @@
+"""Changes to the pools of a model: averages in place of maxima, global ones, strides in place of pools."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch.nn.functional as F
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from constraints.edits import Change, Edit, Site, listed, restride
+from constraints.last_pool import last_pool
+from constraints.metrics import Layer
+
+_AVERAGES: Mapping[type[nn.Module], type[nn.Module]] = {
+    nn.MaxPool1d: nn.AvgPool1d,
+    nn.MaxPool2d: nn.AvgPool2d,
+    nn.MaxPool3d: nn.AvgPool3d,
+}
+_ADAPTIVE_AVERAGES: Mapping[type[nn.Module], type[nn.Module]] = {
+    nn.AdaptiveMaxPool1d: nn.AdaptiveAvgPool1d,
+    nn.AdaptiveMaxPool2d: nn.AdaptiveAvgPool2d,
+    nn.AdaptiveMaxPool3d: nn.AdaptiveAvgPool3d,
+}
+_POOLS = (nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+_POOL_CALLS = {"max_pool1d": F.avg_pool1d, "max_pool2d": F.avg_pool2d, "max_pool3d": F.avg_pool3d}
+_POOL_ARGUMENTS = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+_ADAPTIVE_CALLS = {
+    "adaptive_max_pool1d": F.adaptive_avg_pool1d,
+    "adaptive_max_pool2d": F.adaptive_avg_pool2d,
+    "adaptive_max_pool3d": F.adaptive_avg_pool3d,
+}
+_POOLING = ("avg_pool2d", "max_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d")
+_MAP_AND_CHANNELS = 3
+_DOWN = 2
+
+
+def average_pools(model: nn.Module) -> Iterator[Edit]:
+    """An average pool in place of a max-pool."""
+    for name, layer in model.named_modules():
+        if _average(layer) is not None:
+            text = "an average pool in place of the max-pool in {}"
+            yield Edit(layer=name, text=text, size=1, make=_average, rewrite=_average_source)
+
+
+def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Change]:
+    """Average pools in place of all max-pools at once, calls in a forward pass included; ``calls`` are their names."""
+    modules = dict(model.named_modules())
+    if len(calls) > 1 or not all(name in modules for name in calls):
+        text = f"an average pool in place of {listed([_place_of(name, modules) for name in calls])}"
+        yield (Edit(layer="", text=text, size=len(calls), make=partial(partial, _averaging)),)
+
+
+def stride_for_pools(sites: Sequence[Site], model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Change]:
+    """For each 2x2 pool of stride 2 a stride of 2 in the convolution before it, and no pool."""
+    modules, by_name = dict(model.named_modules()), {site.name: site for site in sites}
+    last: Site | None = None
+    for layer in layers:
+        pool = modules.get(layer.name)
+        if last is not None and isinstance(pool, (nn.AvgPool2d, nn.MaxPool2d)) and _halves(layer):
+            identity = Edit(
+                layer=layer.name,
+                text="no pool in {}",
+                size=1,
+                make=lambda _: nn.Identity(),
+                rewrite=lambda _, nn_, call: f"{nn_}Identity()",
+            )
+            if max(last.conv.stride) == 1:
+                yield from ((stride, identity) for stride in restride(last, _DOWN))
+            last = None
+        last = by_name.get(layer.name, last)
+
+
+def _halves(layer: Layer) -> bool:
+    return set(layer.kernel) == set(layer.stride) == {_DOWN} and max(layer.output[1:]) > 1
+
+
+def _place_of(name: str, modules: Mapping[str, nn.Module]) -> str:
+    if name in modules:
+        return f"max-pool {name}"
+    owner, _, function = name.rpartition(".")
+    return f"{function} called in forward of {owner or type(modules['']).__name__}"
+
+
+def _averaging(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A forward pass whose max-pools average."""
+    with _Averages():
+        return forward(*args, **kwargs)
+
+
+class _Averages(TorchFunctionMode):
+    """Calls the average pool of the same windows for each max-pool that has one."""
+
+    def __torch_function__(
+        self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call ``func`` or what averages in its place."""
+        given, name = dict(kwargs or {}), getattr(func, "__name__", "")
+        if name in _ADAPTIVE_CALLS:
+            given.pop("return_indices", None)
+            return _ADAPTIVE_CALLS[name](*args[:2], **given)
+        if name in _POOL_CALLS:
+            given |= dict(zip(_POOL_ARGUMENTS, args, strict=False))
+            if given.pop("dilation", 1) in (1, (1,), (1, 1), (1, 1, 1)) and not given.pop("return_indices", False):
+                return _POOL_CALLS[name](**given)
+        return func(*args, **(kwargs or {}))
+
+
+def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]:
+    """A global average: of a pool that leaves a part out, before a linear layer that reads a flattened map, at the end.
+
+    A maximum over the whole map becomes an average.
+    """
+    modules = dict(model.named_modules())
+    if (last := last_pool(layers)) and type(modules.get(last.layer.name)) in _POOLS:
+        text = "AdaptiveAvgPool2d(1) in place of the pool in {}"
+        yield Edit(
+            layer=last.layer.name,
+            text=text,
+            size=0,
+            make=lambda _: nn.AdaptiveAvgPool2d(1),
+            rewrite=lambda _, nn_, call: f"{nn_}AdaptiveAvgPool2d(1)",
+        )
+    elif last and last.layer.op in _POOLING:
+        place = _place_of(last.layer.name, modules)
+        text = f"adaptive_avg_pool2d to 1 in place of {place}"
+        yield Edit(layer="", text=text, size=0, make=partial(partial, _pooling_call, _number(last.layer, layers)))
+    to_one = {layer.name for layer in layers if "max_pool" in layer.op and set(layer.output[1:]) == {1}}
+    yield from (edit for edit in average_pools(model) if edit.layer in to_one)
+    shape: tuple[int, ...] = ()
+    for layer in layers:
+        linear = modules.get(layer.name)
+        if type(linear) is nn.Linear and len(shape) == _MAP_AND_CHANNELS and linear.in_features == math.prod(shape):
+            yield _pooled(layer.name, linear, shape)
+        shape = layer.output if len(layer.output) == _MAP_AND_CHANNELS else shape
+    if layers and len(layers[-1].output) == _MAP_AND_CHANNELS:
+        yield Edit(
+            layer="", text="a global average pool at the end", size=1, make=partial(partial, _pooling), reshapes=True
+        )
+
+
+def _number(pool: Layer, layers: tuple[Layer, ...]) -> int:
+    """How many calls of pools are before this one."""
+    return [layer is pool for layer in layers if layer.op in _POOLING].index(True)
+
+
+def _pooling_call(number: int, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A forward pass in which one of the calls of pools averages the whole map."""
+    with _PoolsGlobally(number):
+        return forward(*args, **kwargs)
+
+
+class _PoolsGlobally(TorchFunctionMode):
+    """Averages the whole map where one call of a pool is made."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.left = number
+
+    def __torch_function__(
+        self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call ``func``, or the global average in its place."""
+        given = dict(kwargs or {})
+        if getattr(func, "__name__", "") in _POOLING:
+            self.left -= 1
+            if self.left == -1:
+                return F.adaptive_avg_pool2d(args[0] if args else given["input"], 1)
+        return func(*args, **given)
+
+
+def _pooling(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A forward pass whose result is pooled globally."""
+    return F.adaptive_avg_pool2d(forward(*args, **kwargs), 1).flatten(1)
+
+
+def _pooled(name: str, linear: nn.Linear, shape: tuple[int, ...]) -> Edit:
+    def make(linear: nn.Linear) -> nn.Module:
+        place = {"device": linear.weight.device, "dtype": linear.weight.dtype}
+        head = nn.Linear(shape[0], linear.out_features, linear.bias is not None, **place)
+        return nn.Sequential(nn.Unflatten(1, shape), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
+
+    text = f"a global average pool before {{}}, then Linear({shape[0]}, {linear.out_features}),"
+    return Edit(layer=name, text=text, size=linear.weight.numel(), make=make)
+
+
+def _average_source(layer: nn.Module, nn_: str, call: str) -> str:
+    name = type(layer).__name__
+    return call.replace(f"{nn_}{name}", f"{nn_}{name.replace('Max', 'Avg')}", 1)
+
+
+def _average(layer: nn.Module) -> nn.Module | None:
+    if type(layer) in _ADAPTIVE_AVERAGES:
+        return _ADAPTIVE_AVERAGES[type(layer)](layer.output_size)
+    if type(layer) in _AVERAGES and layer.dilation in {1, (1, 1)}:
+        return _AVERAGES[type(layer)](layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
+    return None

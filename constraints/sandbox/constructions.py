@@ -1,0 +1,75 @@
+"""Which calls in the user's files make the modules of a model, by the positions of the frames that are at work."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from itertools import islice
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from constraints.source_edits import Position
+
+_NOT_THE_USERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+
+
+class Call(NamedTuple):
+    """A call that was at work, and the function in which it stands."""
+
+    file: str
+    position: Position
+    code: CodeType
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters of the function in which it stands, in order."""
+        return self.code.co_varnames[: self.code.co_argcount + self.code.co_kwonlyargcount]
+
+
+class Constructions:
+    """While it is entered, the calls are noted by which modules are made."""
+
+    def __init__(self, *, is_wanted: bool) -> None:
+        """Unless ``is_wanted``, nothing is noted, and nothing costs time."""
+        self.is_wanted = is_wanted
+        self._made: dict[int, tuple[nn.Module, tuple[Call, ...]]] = {}
+        self._original: Callable[..., None] = nn.Module.__init__
+
+    def __enter__(self) -> Constructions:
+        if self.is_wanted:
+            self._original = nn.Module.__init__
+            nn.Module.__init__ = self._noting(nn.Module.__init__)  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_wanted:
+            nn.Module.__init__ = self._original  # type: ignore[method-assign]
+
+    def calls(self, module: nn.Module) -> tuple[Call, ...]:
+        """The calls at work when a module was made, the innermost first; none where that was not seen."""
+        return self._made.get(id(module), (module, ()))[1]
+
+    def _noting(self, original: Callable[..., None]) -> Callable[..., None]:
+        @wraps(original)
+        def init(module: nn.Module, *args: Any, **kwargs: Any) -> None:
+            self._made[id(module)] = (module, _calls(sys._getframe(1)))  # kept alive, so that no other has its id
+            original(module, *args, **kwargs)
+
+        return init
+
+
+def _calls(frame: FrameType | None) -> tuple[Call, ...]:
+    found = []
+    while frame is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith((*_NOT_THE_USERS, "<")):
+            place = next(islice(code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
+            if None not in place:
+                found.append(Call(code.co_filename, Position(*map(int, place)), code))  # type: ignore[arg-type]
+        frame = frame.f_back
+    return tuple(found)

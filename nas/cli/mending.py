@@ -1,0 +1,51 @@
+"""``validate --fix``: the mended network as self-contained source, with its weights beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from constraints.cli.patch import PatchWriter
+from constraints.cli.target import parse_target
+from constraints.cli.writing import Check, Writer, check_path
+from constraints.errors import UnusableInputError
+from constraints.metrics import Metrics
+from constraints.sandbox.request import Request
+
+_WEIGHTS = ".safetensors"
+
+
+def writers(fix: Path | None, patch: Path | None) -> tuple[Writer, ...]:
+    """What the flags ``--fix`` and ``--patch`` ask for; raises UnusableInputError for a path that cannot be written."""
+    return (*([FixWriter(fix)] if fix else []), *([PatchWriter(patch)] if patch else []))
+
+
+@dataclass(frozen=True)
+class FixWriter:
+    """Writes ``path`` and its weights, once the check of the very file has passed."""
+
+    path: Path
+    flag: str = "--fix"
+    step: str = "nas.mending_child:write_mended"
+
+    def __post_init__(self) -> None:
+        """Raise UnusableInputError for a path that cannot be written."""
+        check_path(self.path, self.flag, (".py",))
+        check_path(self.path.with_suffix(_WEIGHTS), self.flag)
+
+    def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:
+        """Move the draft to ``path`` where it keeps every constraint."""
+        require = tuple(c for c in request.require if c.metric in Metrics.definitions())  # the child judged all
+        report = check(replace(request, target=parse_target(f"{draft}:Net"), arguments={}, require=require)).report
+        if not report.ok:
+            broken = ", ".join(v.expr for v in report.constraints if not v.ok)
+            raise UnusableInputError(f"the file that would be written breaks a constraint: {broken}")
+        weights = self.path.with_suffix(_WEIGHTS)
+        for source, target in ((draft.with_suffix(_WEIGHTS), weights), (draft, self.path)):
+            os.replace(source, target)  # noqa: PTH105 (the atomic rename is the point)
+        return (
+            f"wrote {self.path}: the class Net, {found['architecture']}, keeps every constraint; its weights: {weights}"
+        )

@@ -1,0 +1,39 @@
+"""The benchmark of people's files: a row a model, and sums that are those of the rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from benchmarks import field
+
+REPORTS = {
+    "good.py": {"constraints": [{"expr": "a > 1", "ok": True, "fix": []}], "fix_all": None},
+    "two.py": {"error": "several models in two.py: A, B: name one: two.py:A", "exit_code": 2},
+    "two.py:A": {
+        "constraints": [
+            {"expr": "a > 1", "ok": False, "fix": ["x makes a 2", "y makes a 3"]},
+            {"expr": "b > 1", "ok": False, "fix": ["untried: more"]},
+        ],
+        "fix_all": {"text": "x and z makes every constraint hold", "edits": ["x", "z"]},
+    },
+    "two.py:B": {"error": "no such file", "exit_code": 2},
+}
+
+
+def test_a_row_for_each_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def took(command: Sequence[str]) -> field.Took:
+        found = next((REPORTS[part] for part in command if part in REPORTS), None)
+        return field.Took(3.0, 2.0, json.dumps(found)) if found else field.Took(1.0, 0.5, "")
+
+    monkeypatch.setattr(field, "_took", took)
+    document = field.measure(["good.py", "two.py"], 3)
+    rows = document["files"]
+    assert {name: row["verdict"] for name, row in rows.items()} == {
+        "good.py": "holds", "two.py:A": "fails", "two.py:B": "refused"
+    }  # fmt: skip
+    assert (rows["two.py:A"]["fixes"], rows["two.py:A"]["without_fix"]) == (2, ["b > 1"])
+    assert (rows["good.py"]["seconds_over_torch"], document["most_processor_seconds_over_torch"]) == (2.0, 1.5)
+    assert [document[key] for key in ("with_verdict", "failing", "fixed_at_once")] == [2, 1, 1]

@@ -1,0 +1,121 @@
+"""A patch of the user's file makes the very layers that were announced, or there is none and a reason."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import search
+from tests.engines import validate_in_this_process
+
+HEAD = """from torch import nn
+def cbr(i, o, s=1, d=1):
+    return nn.Sequential(nn.Conv2d(i, o, 3, stride=s, padding=d, dilation=d, bias=False), nn.ReLU())
+def fixed(i, o):
+    return nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU())
+class Padded(nn.Sequential):
+    def __init__(self, i, o, k=3, d=1):
+        super().__init__(nn.Conv2d(i, o, k, padding=d * (k // 2), dilation=d))
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
+    """Validate a network of these lines with ``--patch``; the diff, and what was said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    validate_in_this_process(monkeypatch)
+
+    def validated(layers: str, *rules: str, more: Sequence[str] = ()) -> tuple[str, str]:
+        Path("net.py").write_text(
+            f"{HEAD}net = nn.Sequential({layers}, nn.AdaptiveAvgPool2d(1), nn.Flatten())", "utf-8"
+        )
+        asked = [part for rule in rules for part in ("--require", rule)]
+        search.run(["validate", "net.py:net", *asked, "--patch", "out.diff", *more])
+        said = capsys.readouterr().err.strip()
+        return Path("out.diff").read_text("utf-8") if Path("out.diff").exists() else "", said
+
+    return validated
+
+
+@pytest.mark.parametrize(
+    ("layers", "rule", "changed"),
+    [
+        ("nn.Conv2d(3, 8, 3, padding=1)", "dilated_convs >= 1", "nn.Conv2d(3, 8, 3, padding=2, dilation=2)"),
+        ("cbr(3, 8), cbr(8, 8)", "dilated_convs >= 2", "cbr(3, 8, d=2), cbr(8, 8, d=2)"),
+        ("cbr(3, 8), cbr(8, 8)", "downsampled_by >= 4", "cbr(3, 8, s=2), cbr(8, 8, s=2)"),
+        ("Padded(3, 8), Padded(8, 8)", "dilated_convs >= 2", "Padded(3, 8, d=2), Padded(8, 8, d=2)"),
+        ("nn.Conv2d(3, 8, 3), nn.MaxPool2d(2)", "max_pools == 0", "nn.Conv2d(3, 8, 3), nn.AvgPool2d(2)"),
+        (
+            "nn.Conv2d(4, 8, 3, 2)",
+            "depthwise_separable_convs >= 1",
+            "nn.Sequential(nn.Conv2d(4, 4, 3, stride=2, groups=4, bias=False), nn.Conv2d(4, 8, 1))",
+        ),
+        (
+            "nn.Conv2d(3, 4, 3)",
+            "convs >= 2",
+            "nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), "
+            "nn.Conv2d(4, 4, 3, padding=1, bias=False))",
+        ),
+        ("*[cbr(3, 3) for _ in range(2)]", "dilated_convs >= 2", "*[cbr(3, 3, d=2) for _ in range(2)]"),
+    ],
+)
+def test_calls_that_change(run: object, layers: str, rule: str, changed: str) -> None:
+    assert callable(run)
+    inputs = ["--input", "4,32,32"] if "(4, 8" in layers else []
+    diff, said = run(layers, rule, more=inputs)
+    new = [line[1:] for line in diff.splitlines() if line.startswith("+net")]
+    assert (new[0] if new else "") == (
+        f"net = nn.Sequential({changed}, nn.AdaptiveAvgPool2d(1), nn.Flatten())" if changed else ""
+    )
+    assert said.startswith("wrote out.diff" if changed else "out.diff is not written"), said
+
+
+@pytest.mark.parametrize(
+    ("layers", "rule", "reason"),
+    [
+        ("*[cbr(3, 3) for _ in range(2)]", "dilated_convs == 1", "none of its parameters sets d: net.py:9"),
+        ("*[nn.Conv2d(3, 3, 3, padding=1) for _ in range(2)]", "stages == 2", "makes"),
+        ("fixed(3, 8), fixed(8, 8)", "dilated_convs >= 1", "none of its parameters sets dilation: net.py:5"),
+        ("cbr(3, 8), cbr(8, 8)", "depthwise_separable_convs >= 1", "is made by a call that makes others too: net.py:3"),
+        ("cbr(3, 8)", "fully_connected >= 1", "no set of edits was found that makes every constraint hold"),
+        ("cbr(3, 8)", "convs >= 1", "every constraint holds, nothing is to change"),
+    ],
+)
+def test_what_cannot_be_written_so_is_said(run: object, layers: str, rule: str, reason: str) -> None:
+    assert callable(run)
+    diff, said = run(layers, rule)
+    assert diff == ""
+    (line,) = said.splitlines()
+    assert line.startswith("out.diff is not written: ")
+    assert reason in line
+
+
+def test_a_file_of_a_package_is_patched_too(run: object, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its package imports it, so that Python knows it by another path."""
+    Path("package").mkdir()
+    Path("package/__init__.py").write_text("from .net import Net\n", "utf-8")
+    parts = "from torch import nn\ndef conv(i, o, d=1):\n    return nn.Conv2d(i, o, 3, padding=d, dilation=d)\n"
+    Path("package/parts.py").write_text(parts, "utf-8")
+    net = "from torch import nn\nfrom .parts import conv\ndef Net():\n    return nn.Sequential(conv(3, 8), conv(8, 8))"
+    Path("package/net.py").write_text(net, "utf-8")
+    search.run(["validate", "package/net.py:Net", "--require", "dilated_convs >= 1", "--patch", "out.diff"])
+    assert "wrote out.diff" in capsys.readouterr().err
+    assert "+    return nn.Sequential(conv(3, 8, d=2), conv(8, 8))\n" in Path("out.diff").read_text("utf-8")
+
+
+@pytest.mark.skipif(shutil.which("patch") is None, reason="needs the program patch")
+def test_patch_applies_it_and_the_file_keeps_every_rule(run: object) -> None:
+    assert callable(run)
+    rules = ["receptive_field > 8", "dilated_convs >= 1", "max_pools == 0"]
+    diff, said = run("cbr(3, 8), nn.MaxPool2d(2), cbr(8, 8)", *rules)
+    assert "\\ No newline at end of file" in diff
+    assert said.endswith("patch -p0 < out.diff")
+    subprocess.run(["patch", "-p0", "-i", "out.diff"], check=True, capture_output=True)
+    asked = [part for rule in rules for part in ("--require", rule)]
+    assert search.run(["validate", "net.py:net", *asked]) == 0

@@ -1,0 +1,74 @@
+"""Calls are edited where they stand, and nothing else of the source changes."""
+
+import ast
+
+import pytest
+
+from constraints.errors import UnusableInputError
+from constraints.source_edits import CallEdit, Position, argument, call_at, edited
+
+NAMES = ("inputs", "outputs", "kernel", "stride")
+
+
+def position(text: str, call: str) -> Position:
+    """Of the first call that is written so."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and ast.get_source_segment(text, node) == call:
+            assert node.end_lineno is not None
+            assert node.end_col_offset is not None
+            return Position(node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)
+    raise AssertionError(call)
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "expected"),
+    [
+        ("conv(3, 8, 3, 1)", {"stride": 2}, "conv(3, 8, 3, 2)"),
+        ("conv(3, 8, kernel=3)", {"kernel": (3, 5), "stride": 2}, "conv(3, 8, kernel=(3, 5), stride=2)"),
+        ("conv(3, 8, 3)", {"stride": 2}, "conv(3, 8, 3, stride=2)"),
+        ("conv(3, 8, 3,)", {"stride": 2}, "conv(3, 8, 3, stride=2)"),
+        ("conv()", {"stride": 2}, "conv(stride=2)"),
+        ("conv(3, (8))", {"outputs": 9, "stride": 2}, "conv(3, (9), stride=2)"),
+        ("conv(\n    3,  # ü, a colour\n    8,\n)", {"stride": 2}, "conv(\n    3,  # ü, a colour\n    8,\n stride=2)"),
+    ],
+)
+def test_arguments_are_changed_or_added(call: str, arguments: dict[str, int], expected: str) -> None:
+    text = f"ä = 1; x = [{call}, conv(1)]  # ß\n"
+    edit = CallEdit(position=position(text, call), parameters=NAMES, arguments=arguments)
+    got = edited(text, [edit])
+    assert ast.dump(ast.parse(got)) == ast.dump(ast.parse(text.replace(call, expected)))
+    assert got.replace(" ", "").replace(",)", ")") == text.replace(call, expected).replace(" ", "").replace(",)", ")")
+
+
+def test_several_calls_and_what_takes_their_place() -> None:
+    text = "x = conv(1, 2)\ny = pool(2)\n"
+    first = CallEdit(position=position(text, "conv(1, 2)"), parameters=NAMES, arguments={"inputs": 3})
+    second = CallEdit(position=position(text, "pool(2)"), parameters=(), rewrites=(lambda call: f"[{call}]", str.upper))
+    assert edited(text, [second, first]) == "x = conv(3, 2)\ny = [POOL(2)]\n"
+
+
+def test_a_call_within_another_is_refused() -> None:
+    text = "f(g(1))\n"
+    edits = [
+        CallEdit(position=position(text, call), parameters=("a",), arguments={"a": 2}) for call in ("f(g(1))", "g(1)")
+    ]
+    with pytest.raises(UnusableInputError, match="within another"):
+        edited(text, edits)
+
+
+def test_no_call_at_a_place() -> None:
+    with pytest.raises(UnusableInputError, match="no call is at line 7"):
+        call_at(ast.parse("f(1)"), Position(7, 7, 0, 4))
+
+
+def test_what_a_call_gives_for_a_parameter() -> None:
+    def given(text: str, name: str) -> str | None:
+        call = ast.parse(text, mode="eval").body
+        assert isinstance(call, ast.Call)
+        found = argument(call, NAMES, name)
+        return ast.unparse(found) if found else None
+
+    assert given("f(a, b)", "outputs") == "b"
+    assert given("f(a, stride=s)", "stride") == "s"
+    assert given("f(a)", "stride") is None
+    assert given("f(*a)", "inputs") is None

@@ -1,0 +1,121 @@
+"""The mended network is written as an architecture, keeps its weights, and every rule."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+import search
+from constraints import check
+from nas.architecture import codegen, named
+from tests.engines import validate_in_this_process
+
+SEED = codegen.source(named.architecture("seed"))
+CHAIN = """import torch
+from torch import nn
+class Chain(nn.Sequential):
+    def __init__(self):
+        layers = [nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(8)]
+        layers += [nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(8)]
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+chain = Chain()
+for i, weights in enumerate(chain.parameters()):
+    nn.init.uniform_(weights, 0.1, 0.2 + i, generator=torch.Generator().manual_seed(i))
+"""
+CALLS = """import torch.nn.functional as F
+from torch import nn
+class Calls(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 10)
+    def forward(self, x):
+        return self.head(F.adaptive_max_pool2d(F.relu(self.conv(x)), 1).flatten(1))
+"""
+GATED = CHAIN.replace("nn.Linear", "nn.Softplus(), nn.Linear")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
+    """Validate the network of a text with ``--fix``; the exit code, and what was said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    validate_in_this_process(monkeypatch)
+
+    def validated(text: str, name: str, *rules: str, more: tuple[str, ...] = ()) -> tuple[int, str]:
+        Path("given.py").write_text(text, "utf-8")
+        asked = [part for rule in rules for part in ("--require", rule)]
+        code = search.run(["validate", f"given.py:{name}", *asked, "--fix", "out.py", *more])
+        return code, capsys.readouterr().err.strip()
+
+    return validated
+
+
+def written() -> nn.Module:
+    """The network that was written, with its weights."""
+    names: dict[str, type[nn.Module]] = {}
+    exec(compile(Path("out.py").read_text("utf-8"), "out.py", "exec"), names)
+    model = names["Net"]()
+    model.load_state_dict(load_file("out.safetensors"))
+    return model.eval()
+
+
+def test_the_seed_network_whose_activation_is_before_its_norm_is_mended(run: object) -> None:
+    assert callable(run)
+    rules = ("params < 90k", "receptive_field > 44", "stages == 4")
+    code, said = run(SEED, "Net", *rules)
+    assert code == 1  # of what was given
+    assert said.startswith("wrote out.py: the class Net, RB/")
+    assert check(written(), require=rules).ok
+    assert "Made of given.py:Net by these edits: " in Path("out.py").read_text("utf-8")
+
+
+def test_weights_are_kept_where_their_shapes_agree(run: object) -> None:
+    """A dilation changes what a convolution reads, and none of its weights."""
+    assert callable(run)
+    _, said = run(CHAIN, "chain", "dilated_convs >= 1", "params < 1k")
+    assert "c8d2" in said
+    names: dict[str, nn.Sequential] = {}
+    exec(CHAIN, names)
+    given = names["chain"].eval()
+    first = given[0]
+    assert isinstance(first, nn.Conv2d)
+    first.dilation = first.padding = (2, 2)
+    images = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(written()(images), given(images))
+
+
+def test_a_network_that_keeps_every_rule_is_written_as_it_is(run: object) -> None:
+    assert callable(run)
+    code, said = run(CHAIN, "Chain", "params < 1k")
+    assert (code, said.split(":")[0]) == (0, "wrote out.py")
+    assert "Made of given.py:Chain, which kept every constraint." in Path("out.py").read_text("utf-8")
+
+
+def test_what_a_forward_pass_calls_is_mended_too(run: object) -> None:
+    assert callable(run)
+    _, said = run(CALLS, "Calls", "max_pools == 0")
+    assert said.startswith("wrote out.py: the class Net, bR/c8/fc, "), said
+    assert check(written(), require=["max_pools == 0", "global_average_pools == 1"]).ok
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "more", "reason"),
+    [
+        (GATED, "dilated_convs >= 1", (), "no architecture can be written of this model: softplus"),
+        (CHAIN, "fully_connected >= 5", (), "no set of edits was found that makes every constraint hold"),
+        (CHAIN, "dilated_convs >= 1", ("--input", "input=3,32,32"), "no architecture takes other inputs"),
+    ],
+)
+def test_what_cannot_be_written_is_said(run: object, text: str, rule: str, more: tuple[str, ...], reason: str) -> None:
+    assert callable(run)
+    code, said = run(text, "Chain", rule, more=more)
+    assert code == 1
+    assert said.startswith("out.py is not written: ")
+    assert reason in said
+    assert not Path("out.py").exists()
+    assert not Path("out.safetensors").exists()
