@@ -26,7 +26,8 @@ def _convolved(found: re.Match[str], args: Sequence[Any]) -> Told:
     sizes = [list(option)[-n:] for option in options]
     output_padding = list(packed.output_padding())[-n:]
     is_transposed = bool(found["transposed"])
-    taken = (data, _real(weight), bias, *sizes, is_transposed, output_padding, packed.groups())
+    made = None if bias is None else bias.detach()  # the one that is packed lives longer than a run
+    taken = (data, _real(weight), made, *sizes, is_transposed, output_padding, packed.groups())
     return _ATEN.convolution.default, taken
 
 

@@ -303,14 +303,14 @@ class _Recorder(TorchDispatchMode):
 
     def _quantised(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:
         """The operation on real numbers that a quantised one stands for; its weights are constants of the model."""
-        func, args = quantised.told(operator.op, args)
-        for tensor in args:
-            if isinstance(tensor, torch.Tensor) and not tensor.is_quantized and _HANDLE not in tensor.__dict__:
+        func, told = quantised.told(operator.op, args)
+        for tensor in told:
+            if isinstance(tensor, torch.Tensor) and not any(tensor is a for a in args):
                 tensor.__dict__[_HANDLE] = new_handle(self._copies, tensor, tuple(tensor.shape))
         label = operator.op.removeprefix("quantized::")
         real = looked_up(func)
         assert real.operation is not None
-        return real._replace(operation=real.operation._replace(label=label)), args
+        return real._replace(operation=real.operation._replace(label=label)), told
 
     def _look_at_kernel(self, kernel: torch.Tensor) -> None:
         """Note where a kernel ends in zeros, which a mask makes and training does not change; not in a parameter's."""

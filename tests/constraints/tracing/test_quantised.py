@@ -156,3 +156,18 @@ def test_what_is_not_known_stays_named() -> None:
 )  # fmt: skip
 def test_known_by_the_whole_name(op: str, known: bool) -> None:
     assert quantised.is_known(op) is known
+
+
+def test_a_run_leaves_nothing_on_tensors_that_live_longer() -> None:
+    _, parts = layers(conv=("Conv2d", 3, 4, 3))
+    conv: Any = parts["conv"]
+    conv.set_weight_bias(conv.weight(), nn.Parameter(torch.ones(4)))
+    made = pytest.importorskip("torch.ao.nn.quantized.dynamic")
+    constant = torch.ones(1, 8)
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        return m.conv(quantise(x)).dequantize().mean() + m.linear(constant)  # type: ignore[no-any-return]
+
+    network = Written(run, conv=conv, linear=made.Linear(8, 4))
+    assert [trace(network, (3, 8, 8)).metrics.macs for _ in range(2)] == [36 * 4 * 27] * 2
+    assert vars(constant) == {}
