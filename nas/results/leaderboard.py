@@ -14,9 +14,9 @@ import numpy as np
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint, parse_all
 from nas.pareto import front as front_of
-from nas.results.new_images import Expectation, expectation
 from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
 from nas.results.trial_summary import Seen
+from nas.search.expectation import Expectation, expectation
 from nas.search.stored import TrialState
 from nas.search.study import CURVE, DATA, MALFORMED, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
 from nas.space.attributes import ARCHITECTURE

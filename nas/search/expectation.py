@@ -26,6 +26,7 @@ class Expectation:
     """The accuracy of a trial on new images: its 95 % interval, and how likely it is over the target."""
 
     trial: int
+    centre: float
     low: float
     high: float
     over_target: float | None
@@ -68,6 +69,7 @@ def expectation(
     deviation = math.hypot(deviation, math.sqrt(error * (1 - (n - 1) / n * drawn)))
     return Expectation(
         trial=trial,
+        centre=centre,
         low=max(centre - _WIDE * deviation, 0.0),
         high=min(centre + _WIDE * deviation, 1.0),
         over_target=None if target is None else 1 - _NORMAL.cdf((target - centre) / deviation),

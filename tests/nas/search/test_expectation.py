@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.results.new_images import expectation
+from nas.search.expectation import expectation
 
 TARGET = 0.85
 
