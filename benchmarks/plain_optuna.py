@@ -15,7 +15,8 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from constraints.rules import ASSIGNMENT, judge, parse_all
+from constraints.rules import ASSIGNMENT, parse_all
+from constraints.verdicts import judge
 from nas.architecture.model import build
 from nas.space import space as spaces
 from nas.space.analytic import metrics

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from constraints.metrics import Layer, Metrics
     from constraints.operators import register_operator
     from constraints.report import Report
-    from constraints.rules import ASSIGNMENT, Constraint, Verdict, parse
+    from constraints.rules import ASSIGNMENT, Constraint, parse
     from constraints.tracer import Trace, trace
     from constraints.user_metrics import metric
+    from constraints.verdicts import Verdict
 
 __all__ = [
     "ASSIGNMENT",
@@ -53,7 +54,7 @@ _HOMES = {
     "Report": "report",
     "Trace": "tracer",
     "UnusableInputError": "errors",
-    "Verdict": "rules",
+    "Verdict": "verdicts",
     "check": "checker",
     "judge_augmentation": "augmentation",
     "metric": "user_metrics",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 """Mean of CIFAR-10's training images per channel, in the scale 0 to 1."""

@@ -12,9 +12,10 @@ from torch import nn
 from constraints import edits
 from constraints.edits import Change, Edit, Site
 from constraints.pool_edits import average_everywhere, average_pools, pool_globally, stride_for_pools
-from constraints.rules import Constraint, Verdict
+from constraints.rules import Constraint
 from constraints.stage_edits import restaged, unstrided
 from constraints.tracer import Trace
+from constraints.verdicts import Verdict
 
 _SMALL_DILATIONS, _LARGER_DILATIONS = (2, 3, 4), (5, 6, 7, 8)
 _MOST_INSERTED = 6

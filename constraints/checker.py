@@ -19,10 +19,11 @@ from constraints.inputs import Sizes, specs
 from constraints.last_pool import last_pool
 from constraints.metrics import Layer, Metrics
 from constraints.report import Report
-from constraints.rules import ASSIGNMENT, Constraint, Verdict, judge, parse_all
+from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.stages import STRUCTURE, Split, split
 from constraints.tracer import Trace, trace
 from constraints.user_metrics import CustomMetric
+from constraints.verdicts import Verdict, judge
 from constraints.verify import verify as with_probe
 
 

@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from constraints.inputs import InputSpec
 from constraints.metrics import Layer
-from constraints.rules import Constraint, Verdict
+from constraints.rules import Constraint
 from constraints.stages import Stage
+from constraints.verdicts import Verdict
 
 FIX_ALL = "every constraint at once"
 """What people read before a ``FixAll``."""

@@ -15,8 +15,9 @@ from constraints.candidates import SAME, changes, need
 from constraints.edits import Change, applied, words
 from constraints.findings import FixAll
 from constraints.model_state import copied
-from constraints.rules import Constraint, Verdict
+from constraints.rules import Constraint
 from constraints.tracer import Trace
+from constraints.verdicts import Verdict
 
 Judged = Callable[[nn.Module], tuple[Trace, tuple[Verdict, ...]]]
 

@@ -113,7 +113,8 @@ def probe_call(
         found = _map_of(model, call, sample, axis)
         count = found.shape[call.axes[axis]]
         chosen = range(count) if units is None else [u for u in units if u < count]
-        spans = _spans((found, call.axes[axis]), (pixels, call.first + axis), chosen, 0.0)
+        has_rows = found.dim() == len(call.axes) + 2 and 0 not in call.axes
+        spans = _spans((found, call.axes[axis]), (pixels, call.first + axis), chosen, 0.0, has_rows=has_rows)
         seen = [_hull(a, b) for a, b in zip(seen or spans, spans, strict=True)]
     return Probed(field=_largest(seen), units=count)
 
@@ -158,10 +159,13 @@ Along = tuple[torch.Tensor, int]
 """A tensor and one of its axes."""
 
 
-def _spans(found: Along, pixels: Along, units: Iterable[int], tolerance: float) -> list[tuple[int, int] | None]:
-    """What the whole map sees of the input, then what each of the units does."""
+def _spans(
+    found: Along, pixels: Along, units: Iterable[int], tolerance: float, has_rows: bool = False
+) -> list[tuple[int, int] | None]:
+    """What the whole map sees of the input, then what each of the units does, in each row of the batch by itself."""
     whole, axis = found
-    several = [whole, *(whole.select(axis, unit) for unit in units)]
+    rows = [whole[i : i + 1] for i in range(len(whole))] if has_rows else [whole]
+    several = [whole, *(row.select(axis, unit) for unit in units for row in rows)]
     return [_span(part, *pixels, tolerance) for part in several]
 
 

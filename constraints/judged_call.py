@@ -119,7 +119,7 @@ def judged_call(model: nn.Module, input_size: Sizes, input_data: Any = None) -> 
 def _axis(view: View | None) -> int:
     """The tensor axis along which the units of one spatial axis are laid out."""
     if view is None or len(view.digits) != 1:
-        raise UnusableInputError("the units of the judged map are laid out over several axes")
+        raise UnusableInputError("the judged map has not one axis of its tensor for each spatial axis")
     return view.digits[0].axis
 
 

@@ -17,7 +17,7 @@ from constraints.judged_call import JudgedCall, judged_call
 from constraints.linear_copy import positive
 from constraints.metrics import Layer
 from constraints.report import Report
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 
 _LONGEST = 16_384
 _MOST_UNITS, _MORE_UNITS = 64, 8

@@ -11,7 +11,8 @@ from torch import nn
 
 from constraints import check, rules
 from constraints.intervals import Interval
-from constraints.rules import Constraint, judge, parse_all
+from constraints.rules import Constraint, parse_all
+from constraints.verdicts import judge
 from nas.space.counting import exact_count
 from nas.space.counting.listing import list_feasible
 from nas.space.counting.relaxation import smallest

@@ -13,7 +13,7 @@ from constraints.metrics import Metrics
 from constraints.output.html import html
 from constraints.output.numbers import exact
 from constraints.output.summary import SUMMARY, summary_row
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _COUNTS = ("tests", "failures", "errors", "skipped")

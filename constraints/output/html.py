@@ -8,7 +8,7 @@ from html import escape
 from constraints.findings import FIX_ALL, Findings
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.tree import Row, rows
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 
 _INDENT = 'style="margin-left:1.5em"'
 

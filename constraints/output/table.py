@@ -15,7 +15,7 @@ from constraints.findings import FIX_ALL, Findings
 from constraints.metrics import Layer
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.tree import Row, rows
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 
 _HEADING_RULE = Box("\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True)
 _WIDTH = 100

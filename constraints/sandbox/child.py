@@ -27,7 +27,7 @@ from constraints.checker import Question, definition, examined
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
 from constraints.faults import failed, hands_over
 from constraints.report import Report
-from constraints.rules import Verdict, check_metric
+from constraints.rules import check_metric
 from constraints.sandbox.choice import is_module_class, only_model
 from constraints.sandbox.constructions import Constructions
 from constraints.sandbox.loading import Loader
@@ -35,6 +35,7 @@ from constraints.sandbox.pipelines import is_torchvision, pipelines_in, remember
 from constraints.sandbox.request import Job, Request, Target
 from constraints.sandbox.standins import NotInstalledError
 from constraints.user_metrics import found_in
+from constraints.verdicts import Verdict
 
 _FOREVER_SECONDS = 10**6
 Send = Callable[[Mapping[str, Any]], None]

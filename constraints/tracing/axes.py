@@ -95,6 +95,9 @@ class View(NamedTuple):
     """Why elements may see less than this: it is not known which place of those that were blurred each stands for."""
     other: View | None = None
     """What else an element sees, in a table of pairs of places: what queries see is one, what keys see the other."""
+    is_part: bool = False
+    """Whether elements that stand for no place of their own do not see as all of the map: one place was picked, or
+    some of them see the whole map."""
 
     @property
     def is_live(self) -> bool:
@@ -105,6 +108,11 @@ class View(NamedTuple):
     def is_local(self) -> bool:
         """Whether its elements stand for places of a map, which a value of the whole map may scale."""
         return bool(self.digits) and not self.unknown and not self.swept
+
+    @property
+    def is_unit(self) -> bool:
+        """Whether the map has one unit along this spatial axis, whose tensor axis is gone."""
+        return not (self.digits or self.pooled or self.unknown or self.blurred or self.is_part or self.other)
 
     @property
     def is_whole(self) -> bool:
@@ -357,15 +365,17 @@ def selected(view: View | None, axis: int, index: int) -> View | None:
     """After picking one index of a tensor axis (which stays, of size 1)."""
     if view is None or not view.digits:
         return view
-    field, kept, pooled = view.field, [], view.pooled
+    field, kept, pooled, is_part = view.field, [], view.pooled, view.is_part
     for d in view.digits:
+        is_part = is_part or (d.axis == axis and d.size > 1)
         if d.axis != axis:
             kept.append(d)
         elif 0 <= (index - d.offset) // d.inner < d.size or d.offset == 0:
             field = field.window(1, 1, (index - d.offset) // d.inner % d.size * d.stride)
         else:  # in the border, where a class token is, say
             field, pooled = field.window(d.size, d.stride), "other"
-    return normal(view._replace(field=field, digits=tuple(kept), pooled="" if kept else pooled))
+    is_part = is_part and not kept
+    return normal(view._replace(field=field, digits=tuple(kept), pooled="" if kept else pooled, is_part=is_part))
 
 
 @of_each_place
@@ -382,6 +392,33 @@ def reshaped(view: View | None, old: Shape, new: Shape) -> View | None:
     if cut:
         return _blurred(view, cut, digits, "a reshape that cuts across a spatial axis")
     return _without_idle(normal(view._replace(digits=tuple(digits))))
+
+
+def settled(views: Sequence[View | None], shape: Shape) -> tuple[View | None, ...]:
+    """The views of a tensor that axes of one index were added to: those of a map of one unit count along one again.
+
+    That is the axis behind the one of the spatial axis before, or before the one behind; where neither is known to
+    count along any, the axes in their order, as far as there are as many of both. The first axis is the batch's.
+    """
+    taken = {axis for v in views if v is not None for axis in v.axes}
+    free = [a for a, n in enumerate(shape) if n == 1 and a and a not in taken]
+    lost = [i for i, v in enumerate(views) if v is not None and not (v.digits or v.pooled or v.unknown or v.blurred)]
+    found = list(views)
+    for i in lost:
+        beside = [_axis_of(found, i - 1, 1), _axis_of(found, i + 1, -1)]
+        axis = next((a for a in beside if a in free), None)
+        if axis is None and len(lost) == len(free) and not any(beside):
+            axis = free[lost.index(i)]
+        view = found[i]
+        if axis is not None and view is not None:
+            found[i] = view._replace(digits=(Digit(axis, 1, 1, 1),), is_part=False)
+    return tuple(found)
+
+
+def _axis_of(views: Sequence[View | None], at: int, step: int) -> int | None:
+    """The axis a step from the one that a spatial axis counts along."""
+    view = views[at] if 0 <= at < len(views) else None
+    return view.digits[0].axis + step if view is not None and len(view.digits) == 1 else None
 
 
 @of_each_place
@@ -434,8 +471,13 @@ def joined(a: View | None, b: View | None) -> View | None:
     if a.digits == b.digits:
         field = a.field.hull(b.field)
         if field is not None:
-            return View(field, a.digits, pooled, extent=a.extent, swept=a.swept and b.swept)
+            swept, is_part = a.swept and b.swept, not a.digits and _are_part(a, b)
+            return View(field, a.digits, pooled, extent=a.extent, swept=swept, is_part=is_part)
     return _joined_unit_by_unit(a, b, pooled)
+
+
+def _are_part(a: View, b: View) -> bool:
+    return a.is_part or b.is_part or bool(a.pooled) != bool(b.pooled)
 
 
 def _joined_tables(a: View, b: View) -> View | None:
@@ -565,7 +607,8 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
     """The hull where fields or layouts differ: every unit of the map is looked at."""
     if not a.digits and not b.digits:
         (low_a, high_a), (low_b, high_b) = a.field.at(0), b.field.at(0)
-        return View(Field(0, (min(low_a, low_b),), (max(high_a, high_b),)), (), pooled, extent=a.extent)
+        hull = Field(0, (min(low_a, low_b),), (max(high_a, high_b),))
+        return View(hull, (), pooled, extent=a.extent, is_part=_are_part(a, b))
     if not (a.digits and b.digits) and not (a.pooled or b.pooled) and max(a.units, b.units) > 1:
         return unknown("one place of a map joined with all places of it", a if a.digits else b)
     digits = _common(a.digits, b.digits)

@@ -1,13 +1,13 @@
-"""What crosses the border of a recorded run: values that are read, other threads, subclasses, outputs of any type."""
+"""What crosses the border of a recorded run: values that are read, other threads, subclasses, tensors of before."""
 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
-from itertools import islice
+from multiprocessing.pool import ThreadPool
 from threading import Thread
 from typing import Any, Protocol
 
@@ -15,11 +15,14 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-_READS = ("numpy", "tolist", "__dlpack__", "data_ptr", "untyped_storage", "__reduce_ex__")
+from constraints.tracing.outputs import inside
+
+_READS = ("numpy", "tolist", "__dlpack__", "data_ptr", "untyped_storage")
 """Ways out of a tensor that no operation of the dispatcher shows."""
-_MOST_ITEMS = 1000
-"""Of an output that is a generator, how many are asked for."""
-_DEPTH = 3
+_OF_FILES = 2
+"""The protocol of ``torch.save``; what reads such a file refuses what is not torch's own."""
+_OF_POOLS = ("apply_async", "_map_async", "imap", "imap_unordered")
+"""Methods that hand a function to the threads of a pool; all others call one of them."""
 _ABSENT = object()
 
 
@@ -35,6 +38,9 @@ class Watcher(Protocol):
     def read(self, tensor: torch.Tensor) -> None:
         """Values of a tensor leave the run."""
 
+    def bare(self, tensor: torch.Tensor) -> AbstractContextManager[None]:
+        """Within it a tensor carries nothing that the recording gave it."""
+
     def unread(self) -> AbstractContextManager[None]:
         """Within it no values leave the run, whatever is read in this thread."""
 
@@ -47,11 +53,13 @@ def watched(watcher: Watcher) -> Iterator[None]:
     """Tell ``watcher`` of what this process does with tensors beside the dispatcher; as before afterwards."""
     changed = [
         *((torch.Tensor, name, _reading(getattr(torch.Tensor, name), watcher)) for name in _READS),
+        (torch.Tensor, "__reduce_ex__", _reducing(torch.Tensor.__reduce_ex__, watcher)),
         (torch.Tensor, "__deepcopy__", _copying(torch.Tensor.__deepcopy__, watcher)),
         (torch.Tensor, "as_subclass", _rewrapping(torch.Tensor.as_subclass, watcher, 0)),
         (torch.Tensor, "_make_subclass", staticmethod(_rewrapping(torch.Tensor._make_subclass, watcher, 1))),
         (Thread, "start", _starting(Thread.start, watcher)),
         (ThreadPoolExecutor, "submit", _submitting(ThreadPoolExecutor.submit, watcher)),
+        *((ThreadPool, name, _submitting(getattr(ThreadPool, name), watcher)) for name in _OF_POOLS),
     ]
     before = [(owner, name, owner.__dict__.get(name, _ABSENT)) for owner, name, _ in changed]
     for owner, name, made in changed:
@@ -74,6 +82,18 @@ def _reading(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]
         return method(self, *args, **kwargs)
 
     return reading
+
+
+def _reducing(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
+    @wraps(method)
+    def reducing(self: torch.Tensor, protocol: Any) -> Any:
+        if not watcher.is_followed():
+            return method(self, protocol)
+        watcher.read(self)
+        with watcher.bare(self) if protocol == _OF_FILES else nullcontext():
+            return method(self, protocol)
+
+    return reducing
 
 
 def _copying(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
@@ -109,45 +129,27 @@ def _starting(method: Callable[[Thread], None], watcher: Watcher) -> Callable[[T
 
 def _submitting(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
     @wraps(method)
-    def submit(self: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def submit(
+        self: ThreadPoolExecutor | ThreadPool, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
         return method(self, watcher.follow(function) if watcher.is_followed() else function, *args, **kwargs)
 
     return submit
 
 
-def tensors_in(output: Any) -> list[torch.Tensor]:
-    """The tensors of an output of any type: nested containers, dataclasses, distributions, generators, own classes."""
-    found: list[torch.Tensor] = []
-    _collect(output, found, _DEPTH, set())
-    return found
-
-
-def _collect(thing: Any, found: list[torch.Tensor], depth: int, seen: set[int], with_modules: bool = False) -> None:
+def _collect(thing: Any, found: list[torch.Tensor], depth: int, seen: set[int]) -> None:
     for leaf in tree_leaves(thing):
         if isinstance(leaf, torch.Tensor):
             found.append(leaf)
-        elif isinstance(leaf, nn.Module) and with_modules:
+        elif isinstance(leaf, nn.Module):
             found += [*leaf.parameters(), *leaf.buffers()]
         elif depth and id(leaf) not in seen and not isinstance(leaf, _PLAIN):
             seen.add(id(leaf))
-            for inner in _inside(leaf):
-                _collect(inner, found, depth - 1, seen, with_modules)
+            for inner in inside(leaf):
+                _collect(inner, found, depth - 1, seen)
 
 
-_PLAIN = (str, bytes, int, float, complex, type(None), type, nn.Module, types.ModuleType, types.FunctionType)
-
-
-def _inside(thing: Any) -> Iterable[Any]:
-    if isinstance(thing, (Iterator, set, frozenset)):
-        return islice(thing, _MOST_ITEMS)
-    if isinstance(thing, Mapping):
-        return list(thing.values())
-    slots = [n for kind in type(thing).__mro__ for n in _names(getattr(kind, "__slots__", ()))]
-    return [*getattr(thing, "__dict__", {}).values(), *(getattr(thing, n) for n in slots if hasattr(thing, n))]
-
-
-def _names(slots: str | Iterable[str]) -> Iterable[str]:
-    return (slots,) if isinstance(slots, str) else slots
+_PLAIN = (str, bytes, int, float, complex, type(None), type, types.ModuleType, types.FunctionType)
 
 
 def kept_by(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
@@ -156,7 +158,7 @@ def kept_by(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
     for module in modules:
         if not type(module).__module__.startswith("torch.nn.modules"):
             own = {k: v for k, v in module.__dict__.items() if k not in _OF_MODULES}
-            _collect(list(own.values()), found, 1, set(), True)
+            _collect(list(own.values()), found, 1, set())
     return found
 
 
@@ -175,10 +177,10 @@ def known_to(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
                 continue
             cells = [c.cell_contents for c in code.__closure__ or () if _is_full(c)]
             given = [code.__defaults__ or (), code.__kwdefaults__ or {}]
-            _collect([*cells, *given], found, 1, seen, True)
+            _collect([*cells, *given], found, 1, seen)
             if id(code.__globals__) not in seen:
                 seen.add(id(code.__globals__))
-                _collect(list(code.__globals__.values()), found, 0, seen, True)
+                _collect(list(code.__globals__.values()), found, 0, seen)
     return found
 
 

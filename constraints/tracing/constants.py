@@ -10,7 +10,7 @@ from constraints.tracing.values import Value
 _GIVEN = {"full": 1, "full_like": 1, "new_full": 2, "fill": 1}
 """Operation -> the place of the number among its arguments."""
 _ONES = ("ones", "ones_like", "new_ones")
-_SAME = ("clone", "_to_copy", "repeat", "copy")
+_SAME = ("clone", "_to_copy", "repeat", "copy", "detach")
 
 
 def filled(op: str, args: Sequence[Any], inputs: Sequence[Value], is_view: bool = False) -> float | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from constraints.tracing.axes import Shape
+from constraints.tracing.axes import Shape, View
+from constraints.tracing.parts import ROWS_APART
 from constraints.tracing.values import Call, Flow, Value, Views
 
 
@@ -37,18 +38,20 @@ class Maps:
             self._own.append(value)
 
     def _is_map(self, views: Views) -> bool:
-        """Whether every spatial axis of some input has a tensor axis of its own."""
+        """Whether every spatial axis of some input has a tensor axis of its own, or one unit whose axis is gone."""
         for span in self.spans:
-            axes = set()
+            axes, units = set(), 0
             for i in span:
                 view = views[i]
-                if view is None or len(view.digits) != 1 or view.other or view.swept or view.blurred:
+                if view is None:
                     break
-                axis, inner, _, _, offset = view.digits[0]
-                if inner != 1 or offset:
+                if (axis := _own_axis(view)) is not None:
+                    axes.add(axis)
+                elif view.is_unit:
+                    units += 1
+                else:
                     break
-                axes.add(axis)
-            if span and len(axes) == len(span):
+            if axes and len(axes) + units == len(span):
                 return True
         return False
 
@@ -66,6 +69,17 @@ class Maps:
         """Take apart the values that refer to themselves."""
         for value in self._own:
             value.flow = Flow()
+
+
+def _own_axis(view: View) -> int | None:
+    """The tensor axis that counts a map's places along a spatial axis, patches in the batch aside; None without."""
+    digits = view.digits
+    if len(digits) > 1:
+        digits = tuple([d for d in digits if d.axis])
+    if len(digits) != 1 or view.other or view.swept or (view.blurred and ROWS_APART not in view.blurred):
+        return None
+    axis, inner, _, _, offset = digits[0]
+    return axis if inner == 1 and not offset else None
 
 
 def _spans(shapes: Sequence[Shape], flat: Collection[int]) -> list[range]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from constraints.tracing.attention import Side, beside, is_scaling, matched
 from constraints.tracing.axes import Shape, View, moved, reduced, without
-from constraints.tracing.parts import assembled, laid
+from constraints.tracing.parts import assembled, laid, of_rows
 from constraints.tracing.values import (
     Call,
     Flow,
@@ -56,6 +57,8 @@ def _unary(call: Call, value: Value) -> Result:
 def _divided(call: Call, value: Value) -> Flow:
     """A global sum divided by the number of its units is a global average."""
     factor, total = call.args[1], value.flow.total
+    if isinstance(factor, Handle) and factor.value:
+        factor = factor.value.fill
     if not isinstance(factor, (int, float)) or not factor:
         return value.flow
     if not math.isclose(1 / factor if call.op == "mul" else factor, total, rel_tol=1e-6):
@@ -149,7 +152,8 @@ def reduction(call: Call) -> Result:
 def _is_spatial_maximum(data: Value, axes: Sequence[int]) -> bool:
     touched = [v for v in data.views if v is not None and any(d.axis in axes for d in v.digits)]
     again = any(v is not None and v.pooled == "max" for v in data.views)
-    return bool(touched) and not again
+    side_by_side = [p.views for p in data.parts if any(axis in p.region for axis in axes)]
+    return (bool(touched) and not again) or any(_are_neighbours(a, b) for a, b in pairwise(side_by_side))
 
 
 def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
@@ -161,9 +165,11 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
     whole = data.flow.whole or data
     if any(v is not None and v.digits for v in views):
         return views, fresh(data.flow, whole=whole)
-    kinds = {v.pooled for v in views if v is not None}
+    kinds = {v.pooled for v in views if v is not None and not v.is_unit}
     kind = kinds.pop() if len(kinds) == 1 else "other"
     flow = fresh(data.flow, heads=data.flow.heads | {Head(kind, call, whole)})
+    if of_rows(whole) is not whole.views:  # what each row sees is known
+        views = tuple(v and v._replace(blurred="") for v in views)
     return views, flow._replace(total=_units(whole) if kind == "sum" else 0)
 
 

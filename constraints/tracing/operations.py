@@ -34,7 +34,8 @@ _POINTWISE = """
     reciprocal relu relu6 remainder round rrelu_with_noise rsqrt rsub selu sgn sigmoid sign signbit silu sin
     sinc sinh softplus softshrink special_erf special_expit sqrt square sub tan tanh threshold trunc where xlogy
     lift_fresh_copy _fake_quantize_per_tensor_affine_cachemask_tensor_qparams fake_quantize_per_channel_affine_cachemask
-    fake_quantize_per_tensor_affine_cachemask _fused_moving_avg_obs_fq_helper
+    fake_quantize_per_tensor_affine_cachemask quantize_per_tensor quantize_per_tensor_dynamic quantize_per_channel
+    dequantize _fused_moving_avg_obs_fq_helper
 """
 _REDUCTIONS = """
     mean sum amax amin max min prod var std var_mean std_mean norm linalg_vector_norm logsumexp any all argmax
@@ -84,8 +85,8 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
         windows.mixed_axes,
     ),
     **_named(windows.average_pool, "avg_pool2d avg_pool3d", apart=windows.mixed_axes),
-    **_named(windows.max_pool, "max_pool2d_with_indices", "max_pool2d", apart=windows.mixed_axes),
-    **_named(windows.max_pool, "max_pool3d_with_indices", "max_pool3d", apart=windows.mixed_axes),
+    **_named(windows.max_pool, "max_pool2d_with_indices quantized_max_pool2d", "max_pool2d", apart=windows.mixed_axes),
+    **_named(windows.max_pool, "max_pool3d_with_indices quantized_max_pool3d", "max_pool3d", apart=windows.mixed_axes),
     **_named(
         windows.adaptive_pool,
         "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
+from constraints.errors import UnusableInputError
+from constraints.tracing import quantised
+from constraints.tracing.axes import Shape
 from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
 from constraints.tracing.values import CONVOLUTIONS, Operation
 
@@ -40,6 +43,8 @@ class Operator(NamedTuple):
     """Whether it is not known, and may hold products of tensors."""
     tensors: tuple[int, ...] = ()
     """The places of the arguments that may be tensors or hold some, by their types in its schema."""
+    operands: frozenset[int] = frozenset()
+    """The places of the arguments that it may calculate with; other integers are shapes and axes."""
     keeps_statistics: bool = False
     """Whether it writes to running statistics, where it is told to train, and does not say so."""
 
@@ -56,6 +61,8 @@ _OPERATORS: dict[int, tuple[Any, Operator]] = {}
 _WRAPPED = re.compile(r"Optional|List|[\[\]]")
 _NO_TENSORS = frozenset(["int", "bool", "float", "number", "str", "Device", "Generator"])
 """Types of arguments, or of the elements of lists, that are and hold no tensors."""
+_OPERANDS = frozenset(["Tensor", "number"])
+"""Types of arguments that an operation may calculate with."""
 
 
 def looked_up(func: Any) -> Operator:
@@ -72,10 +79,11 @@ def _read(func: Any) -> Operator:
     names = {a.name: i for i, a in enumerate(schema.arguments)}
     writes = tuple(a.name if a.kwarg_only else i for i, a in enumerate(schema.arguments) if _is_written(a.alias_info))
     is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
+    operands = frozenset([i for i, a in enumerate(schema.arguments) if str(a.type) in _OPERANDS])
     tensors = tuple(i for i, a in enumerate(schema.arguments) if _WRAPPED.sub("", str(a.type)) not in _NO_TENSORS)
     if space != "aten":
-        hides = schema.name not in NO_PRODUCTS
-        return Operator(schema.name, names, None, writes, is_view, False, hides=hides, tensors=tensors)
+        hides, is_known = schema.name not in NO_PRODUCTS, quantised.is_known(schema.name)
+        return Operator(schema.name, names, None, writes, is_view, False, is_known, hides, tensors, operands)
     base = op[:-1] if writes and op.endswith("_") else op
     known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
     if known is None and torch.Tag.pointwise in func.tags:
@@ -85,7 +93,7 @@ def _read(func: Any) -> Operator:
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
     is_special, trains = base in _SPECIAL, base in _BATCH_NORMS
-    return Operator(base, names, known, writes, is_view, decomposes, is_special, hides, tensors, trains)
+    return Operator(base, names, known, writes, is_view, decomposes, is_special, hides, tensors, operands, trains)
 
 
 def is_laid_out_as(tensor: torch.Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None) -> bool:
@@ -93,6 +101,15 @@ def is_laid_out_as(tensor: torch.Tensor, size: Sequence[int], stride: Sequence[i
     steps = [(a, b) for n, a, b in zip(size, stride, tensor.stride(), strict=False) if n > 1]
     is_at_its_place = offset is None or offset == tensor.storage_offset()
     return tuple(size) == tuple(tensor.shape) and all(a == b for a, b in steps) and is_at_its_place
+
+
+def shapes_of(tensors: Iterable[torch.Tensor], op: str) -> list[Shape]:
+    """The shapes of an operation's results; UnusableInputError for a nested tensor that has none."""
+    try:
+        return [tuple(t.shape) for t in tensors]
+    except RuntimeError:
+        why = f"a nested tensor that has no shape cannot be traced: {op}: make it with layout=torch.jagged"
+        raise UnusableInputError(why) from None
 
 
 def _is_written(alias: Any) -> bool:

@@ -28,6 +28,7 @@ from constraints.tracing.values import Flow, Part, Region, Value, Views, join_vi
 
 _MOST_CELLS = 1 << 22
 """Elements of the largest table of which part shows where; beyond it every part counts everywhere it was laid."""
+ROWS_APART = "rows of a batch that are parts of one sample, and see apart"
 _MISPLACED = "maps laid side by side along a spatial axis"
 Places = npt.NDArray[np.bool_]
 """Along one axis, whether a part shows at an index."""
@@ -114,7 +115,39 @@ def assembled(parts: Sequence[Part], shape: Shape) -> tuple[Views, Flow, tuple[P
     if len(depend) > 1:
         flow = flow._replace(depthwise=frozenset().union(*(f.depthwise for f in depend)))
     views = tuple(_along(i, shown, table) for i in range(len(parts[0].views)))
+    if len(shown) > 1 and touched == [0] and are_rows(shown_parts := [p for _, p in shown], shape):
+        views = tuple(_apart(v, [p.views[i] for p in shown_parts]) for i, v in enumerate(views))
     return views, flow, tuple(p for _, p in shown) if len(shown) > 1 else ()
+
+
+def are_rows(parts: Sequence[Part], shape: Shape) -> bool:
+    """Whether parts are laid along the batch axis alone: the first one of a map, which has one more for channels."""
+    spatial = {axis for p in parts for v in p.views if v is not None for axis in v.axes}
+    return (
+        bool(parts) and len(shape) == len(spatial) + 2 and 0 not in spatial and all(set(p.region) == {0} for p in parts)
+    )
+
+
+def _apart(whole: View | None, rows: Sequence[View | None]) -> View | None:
+    """What all rows of a batch see: each sees less, where they do not see around the same places."""
+    if whole is None or whole.unknown or whole.blurred or not whole.digits:
+        return whole
+    largest = max(v.size for v in rows if v is not None)
+    return whole._replace(blurred=ROWS_APART) if whole.size > largest else whole
+
+
+def of_rows(value: Value) -> Views:
+    """The views of a tensor, which are those of the row that sees most where rows of a batch see apart."""
+    if not any(v is not None and ROWS_APART in v.blurred for v in value.views) or not are_rows(
+        value.parts, value.shape
+    ):
+        return value.views
+    views: list[View | None] = []
+    for i in range(len(value.views)):
+        rows = [v for p in value.parts if (v := p.views[i]) is not None]
+        lost = next((v for v in rows if v.unknown or v.blurred), None)
+        views.append(lost or max(rows, key=lambda v: v.size, default=None))
+    return tuple(views)
 
 
 def _cells(parts: Sequence[Part], shape: Shape, touched: Sequence[int]) -> npt.NDArray[np.intp] | None:

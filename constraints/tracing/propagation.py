@@ -36,7 +36,7 @@ _COPY = OPERATIONS["add"]._replace(label="copy")
 """A copy takes each element as it is, and spreads over the shape of its target."""
 _OF_VALUES = frozenset(["bernoulli", "normal", "fill", "poisson"])
 """Of the operations that make constants, those that may read tensors."""
-_OF_OTHERS = CONSTANT | {"copy", "changed", "set_data"}
+_OF_OTHERS = CONSTANT | {"copy", "changed", "set", "set_data"}
 """Operations whose results are not made of all tensors that they are given, or of others too."""
 _TRUTHS = ("equal", "is_nonzero", "allclose", "is_same_size")
 """Operations that say yes or no."""
@@ -75,7 +75,7 @@ class Propagation:
                 self._follow(index, step)
             else:
                 self._enter_new(index, step)
-        self.outputs = [self._read(h, 0) for h in run.outputs]
+        self.outputs = [*(self._read(h, 0) for h in run.outputs), *self._left_otherwise()]
 
     def forget(self) -> None:
         """Take apart what refers to itself, so that it is freed at once and the collector has nothing to search."""
@@ -144,7 +144,7 @@ class Propagation:
         op = step.operator.op
         if op == "copy":  # copy_(target, source): the target is what the source is now
             return inputs[1:2]
-        if op == "changed":
+        if op in ("changed", "set"):  # from outside, or to memory that was there
             return [*inputs, *self.read]
         if op == "set_data":  # x.data = y: x has y's memory from here on
             step.outputs[0].memory = step.outputs[0].value = None
@@ -170,6 +170,21 @@ class Propagation:
         value = Value(shape, views, flow, None, index)
         self.maps.note(value)
         return value
+
+    def _left_otherwise(self) -> Sequence[Value]:
+        """The values of outputs that are no tensors: numbers, arrays, what cannot be opened."""
+        if self.run.closed:
+            why = f"an output of type {', '.join(self.run.closed)}: it cannot be opened, and may hold or compute more"
+            self.outcomes.hidden[why] = "layers"
+            return [self._anything((), why, self.end)]
+        if self.run.numbers == "computed" and self.read:
+            return [self._returned((), self.end)]
+        return self.read if self.run.numbers else ()
+
+    def _anything(self, shape: Shape, why: str, index: int) -> Value:
+        """The value of a tensor of which nothing is known."""
+        flow = Flow(origin=object(), poison=frozenset([why]))
+        return Value(shape, (unknown(why),) * len(self._nothing), flow, None, index)
 
     def _read_each(self, handles: Sequence[Handle], index: int) -> list[Value]:
         """The values of the tensors that a step reads."""
@@ -283,7 +298,7 @@ class Propagation:
                 storage = storage or self._store(call.index, handle, shape)
             is_blank = call.op in BLANK
             views, flow = self._blank(step, shape) if is_blank else (self._nothing, _STILL)
-            fill = None if is_weight else filled(call.op, call.args, call.inputs, operator.is_view)
+            fill = filled(call.op, call.args, call.inputs, operator.is_view)
             value = Value(shape, views, flow, storage, call.index, params, fill=fill)
             if _is_in(handle, step.targets):
                 write(handle, value)
@@ -317,15 +332,14 @@ class Propagation:
         if handle.source == FROM_NOWHERE:
             why = f"{FROM_NOWHERE}: it may come from another thread, or from code that torch does not see"
             self.outcomes.hidden[why] = "layers"
-            flow = Flow(origin=object(), poison=frozenset([why]))
-            return Value(
-                handle.shape, (unknown(why),) * len(self._nothing), flow, self._store(index, handle, handle.shape)
-            )
+            value = self._anything(handle.shape, why, 0)
+            value.storage = self._store(index, handle, handle.shape)
+            return value
         registered = handle.tied or handle
         if handle.tied is not None:
             self._read(handle.tied, index)
         params = frozenset([registered.name]) if registered.name else _NO_PARAMS
-        return Value(handle.shape, self._nothing, _STILL, None, 0, params)
+        return Value(handle.shape, self._nothing, _STILL, None, 0, params, fill=handle.number)
 
     def _store(self, index: int, handle: Handle, shape: Shape) -> Storage:
         storage = Storage(math.prod(shape) * handle.itemsize, index, index)

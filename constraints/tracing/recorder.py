@@ -14,11 +14,13 @@ from torch.utils._pytree import tree_leaves
 
 from constraints.faults import hands_over
 from constraints.operators import STAND_INS
+from constraints.tracing import quantised
 from constraints.tracing.axes import Shape
-from constraints.tracing.boundary import kept_by, known_to, tensors_in, watched
+from constraints.tracing.boundary import kept_by, known_to, watched
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
 from constraints.tracing.modes import modes_kept
 from constraints.tracing.module_calls import Here, naming
+from constraints.tracing.outputs import opened
 from constraints.tracing.overloads import (
     ALIAS,
     CHANGED,
@@ -29,6 +31,7 @@ from constraints.tracing.overloads import (
     Operator,
     is_laid_out_as,
     looked_up,
+    shapes_of,
 )
 from constraints.tracing.overwritten import Overwritten, tensors_among
 from constraints.tracing.registry import Registry, memory_of, new_handle
@@ -37,6 +40,10 @@ from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBE
 
 _HANDLE = "_traced_handle"
 _TWO_CHANNEL_AXES = 2
+_USUAL, _LARGE = 2, 1_000_000
+"""Whole numbers up to the first stand in any program, those beyond the second in nearly none."""
+_NEAR = 2
+"""How far a number that was read and one that was made of it by rounding and counting from 1 may be apart."""
 _IS_TRAINING = 5
 """The place of the argument that makes a batch normalisation write to its running statistics."""
 _NO_KWARGS: Mapping[str, Any] = {}
@@ -69,8 +76,8 @@ def record(
     watching = watch(recorder.steps) if watch else nullcontext()
     try:
         with modes_kept(), naming(modules, recorder), watched(recorder), recorder.following(), watching:
-            outputs = tensors_in(called(model, args, kwargs))  # a generator runs here
-        left = [recorder.left(t) for t in outputs]
+            found = opened(called(model, args, kwargs))  # a generator runs here
+        left = [recorder.left(t) for t in found.tensors]
     except Exception as error:
         if recorder.wants_gradients:
             raise WantsGradientsError from error
@@ -83,7 +90,9 @@ def record(
         steps=recorder.steps,
         inputs=entered,
         outputs=left,
-        output=tuple(outputs[0].shape) if outputs else (),
+        output=tuple(found.tensors[0].shape) if found.tensors else (),
+        closed=tuple(dict.fromkeys(found.closed)),
+        numbers="computed" if found.has_arrays else recorder.kind_of(found.numbers),
         parameters=recorder.registry.parameters,
         weights=tuple(recorder.weights.values()),
         uncounted=recorder.registry.uncounted,
@@ -188,6 +197,16 @@ class _Recorder(TorchDispatchMode):
             again.__dict__[_HANDLE] = held
             self._note(ALIAS, [self.handle(tensor)], [held], [tuple(again.shape)])
 
+    @contextmanager
+    def bare(self, tensor: torch.Tensor) -> Iterator[None]:
+        """Within it a tensor does not carry its handle, as where it is written as bytes."""
+        handle = tensor.__dict__.pop(_HANDLE, None)
+        try:
+            yield
+        finally:
+            if handle is not None:
+                tensor.__dict__[_HANDLE] = handle
+
     def copied(self, handle: Handle) -> Handle:
         """The handle of a deep copy."""
         copy = Handle(self._copies, handle.shape, handle.itemsize, handle.kind)
@@ -237,25 +256,26 @@ class _Recorder(TorchDispatchMode):
             self.wants_gradients = True
         if self._exported:
             self._note_changes()
+        told = args
         if operator.is_special:
-            operator = self._seen_closely(operator, args)
+            operator, told = self._seen_closely(operator, args)
         inputs: list[Handle] = []
-        held = self._given(args, operator.tensors, inputs)
+        held = self._given(told, operator.tensors, inputs)
         named = self._named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
         writes = operator.writes
         if writes or (operator.keeps_statistics and args[_IS_TRAINING]):
             self._overwritten.keep(args, kwargs)
         result = _ran(func, args, kwargs)
-        if result.__class__ is torch.Tensor:  # as nearly every one is
+        if result.__class__ is torch.Tensor and not result.is_nested:  # as nearly every one is
             results = [result]
             shapes = [tuple(result.shape)]
             outputs = [self._made(result, shapes[0])]
         else:
             results = [result] if isinstance(result, torch.Tensor) else tensors_among(result)
-            shapes = [tuple(t.shape) for t in results]
+            shapes = shapes_of(results, operator.op)
             outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
         targets = self._written(operator, args, kwargs or {}, outputs, shapes) if writes else ()
-        frame, again = self.here.stack[-1], bool(self._numbers) and self._takes_a_number(args, kwargs)
+        frame, again = self.here.stack[-1], bool(self._numbers) and self._takes_a_number(looked_up(func), args, kwargs)
         self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again))
         if not results:
             self._note_number(func, args, result)
@@ -263,17 +283,34 @@ class _Recorder(TorchDispatchMode):
             self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
         return result
 
-    def _seen_closely(self, operator: Operator, args: Sequence[Any]) -> Operator:
-        """Note what is made of Python's numbers or of an array; look at kernels, and at how memory is laid out."""
+    def _seen_closely(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:
+        """The operation as it is written down, and its arguments.
+
+        Notes what is made of Python's numbers or of an array; looks at kernels, and at how memory is laid out.
+        """
         tensor = args[0]
+        if not operator.is_of_torch:
+            return self._quantised(operator, args)
         if operator.op == "as_strided":
-            return ALIAS if is_laid_out_as(tensor, *args[1:]) else operator
+            return ALIAS if is_laid_out_as(tensor, *args[1:]) else operator, args
         if operator.op in CONVOLUTIONS:
             self._look_at_kernel(args[1])
-            return operator
-        if _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
-            self.handle(tensor).source = MADE_OF_NUMBERS
-        return operator
+        elif _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
+            made = self.handle(tensor)
+            made.source = MADE_OF_NUMBERS
+            made.number = float(tensor) if tensor.numel() == 1 and tensor.is_floating_point() else None
+        return operator, args
+
+    def _quantised(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:
+        """The operation on real numbers that a quantised one stands for; its weights are constants of the model."""
+        func, told = quantised.told(operator.op, args)
+        for tensor in told:
+            if isinstance(tensor, torch.Tensor) and not any(tensor is a for a in args):
+                tensor.__dict__[_HANDLE] = new_handle(self._copies, tensor, tuple(tensor.shape))
+        label = operator.op.removeprefix("quantized::")
+        real = looked_up(func)
+        assert real.operation is not None
+        return real._replace(operation=real.operation._replace(label=label)), told
 
     def _look_at_kernel(self, kernel: torch.Tensor) -> None:
         """Note where a kernel ends in zeros, which a mask makes and training does not change; not in a parameter's."""
@@ -287,20 +324,26 @@ class _Recorder(TorchDispatchMode):
             handle.bordered = [not (used.select(a, 0).any() and used.select(a, -1).any()) for a in axes]
 
     def _note_number(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
-        if isinstance(result, (float, complex)):
+        if isinstance(result, (float, complex)) or type(result) is int:
             self._numbers.add(abs(result))
         elif func is SET_DATA:  # x.data = y
             target, source = self.handle(args[0]), self.handle(args[1])
             self._note(SET, [source], [target], [tuple(args[1].shape)], [target])
 
-    def _takes_a_number(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> bool:
-        """Whether an argument is a number that was read before, or one that may be computed from it.
+    def _takes_a_number(self, operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> bool:
+        """Whether an argument is a number that was read before, or one that may be computed from it."""
+        whole = [abs(a) for at, a in enumerate(args) if type(a) is int and at in operator.operands]
+        near = any(a > _LARGE or any(abs(a - n) <= _NEAR for n in self._numbers) for a in whole if a > _USUAL)
+        return near or bool(self.kind_of([*args, *(kwargs.values() if kwargs else ())]))
+
+    def kind_of(self, numbers: Iterable[Any]) -> str:
+        """Whether some of them were "read" from tensors, or may be "computed" of such; integers left aside.
 
         What stands in a program has few digits; what comes of a sample's values has many.
         """
-        given = [*args, *(kwargs.values() if kwargs else ())]
-        floats = [abs(a) for a in given if isinstance(a, (float, complex))]
-        return any(a in self._numbers or a != float(f"{a:.6g}") for a in floats)
+        floats = [abs(a) for a in numbers if isinstance(a, (float, complex))]
+        computed = any(a not in self._numbers and a != float(f"{a:.6g}") for a in floats)
+        return "computed" if computed else "read" if any(a in self._numbers for a in floats) else ""
 
     def _note_changes(self) -> None:
         """Note tensors that were written to from outside the run."""

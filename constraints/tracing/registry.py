@@ -19,7 +19,7 @@ _storage = torch._C.TensorBase.untyped_storage  # not the one that is watched
 
 def new_handle(run: Recorder, tensor: torch.Tensor, shape: Shape, name: str | None = None) -> Handle:
     """A handle for a tensor of a run."""
-    if tensor.dtype.is_floating_point:
+    if tensor.dtype.is_floating_point or tensor.is_quantized:
         return Handle(run, shape, _FLOAT32_BYTES, "real", name)
     kind = "truth" if tensor.dtype is torch.bool else "real" if tensor.is_complex() else "integer"
     return Handle(run, shape, tensor.element_size(), kind, name)
@@ -99,7 +99,7 @@ def _packed(module: nn.Module) -> str:
     """Why a module's weights are no parameters, where they are kept in another form."""
     kind: Any = type(module)
     is_quantised, is_script = _kind(kind)
-    if is_quantised:
+    if is_quantised and not any(p is not None for p in module._parameters.values()):
         return "a quantised module packs its weights, which are no parameters any more"
     if is_script and not hasattr(module, "training"):
         return "a frozen program holds its weights as constants, which are no parameters any more"
@@ -109,5 +109,7 @@ def _packed(module: nn.Module) -> str:
 @cache
 def _kind(kind: Any) -> tuple[bool, bool]:
     """Whether a class of modules packs its weights, and whether it is a program."""
-    is_quantised = "quantized" in kind.__module__.split(".") and hasattr(kind, "_weight_bias")
-    return is_quantised and hasattr(kind, "weight"), issubclass(kind, torch.jit.ScriptModule)
+    is_quantised = "quantized" in kind.__module__.split(".") and (
+        hasattr(kind, "weight") or hasattr(kind, "get_weight")
+    )
+    return is_quantised, issubclass(kind, torch.jit.ScriptModule)

@@ -12,7 +12,7 @@ _MOST_NAMES = 6
 def remarks(run: Run) -> tuple[str, ...]:
     """One line for each."""
     unused = [h.name for h in run.weights if h.name and h.value is None]
-    return (*_unused(unused, run), *_uncounted(run.uncounted), *_unregistered(run.unregistered))
+    return (*_unused(unused, run), *uncounted(run), *_unregistered(run.unregistered))
 
 
 def _unused(names: Sequence[str], run: Run) -> Iterable[str]:
@@ -38,10 +38,11 @@ def _outermost(name: str, others: Iterable[str]) -> str:
     return name
 
 
-def _uncounted(whys: Mapping[str, str]) -> Iterable[str]:
-    """A line for each reason."""
-    for why in dict.fromkeys(whys.values()):
-        yield f"{_few([name for name, other in whys.items() if other == why])}: {why}"
+def uncounted(run: Run) -> Sequence[str]:
+    """A line for each reason why parameters are not counted."""
+    whys = run.uncounted
+    named = {why: [name for name, other in whys.items() if other == why] for why in whys.values()}
+    return [f"{_few(names)}: {why}" for why, names in named.items()]
 
 
 def _unregistered(used: Mapping[str, int]) -> Iterable[str]:

@@ -16,6 +16,7 @@ from constraints.tracing.axes import (
     reduced,
     reshaped,
     selected,
+    settled,
     shifted,
     sliced,
     unknown,
@@ -35,6 +36,8 @@ def permuted_views(views: Views, order: Sequence[int]) -> Views:
 def reshape_views(views: Views, old: Shape, new: Shape) -> Views:
     """After a reshape of contiguous elements."""
     views = tuple([reshaped(v, old, new) for v in views])
+    if 1 in new[1:] and any(v is not None and not v.digits for v in views):
+        views = settled(views, new)
     if any(v is not None and len(v.digits) == 1 and v.digits[0].inner > 1 for v in views):
         return _repeating(views, new)
     return views
@@ -77,7 +80,8 @@ def unsqueeze(call: Call) -> Result:
     """A new axis of size 1."""
     data = call.inputs[0]
     at = call.arg("dim") % len(call.shape)
-    return _moved_all(data, [a + (a >= at) for a in range(len(data.shape))]), data.flow
+    views = _moved_all(data, [a + (a >= at) for a in range(len(data.shape))])
+    return settled(views, call.shape) if any(v is not None and not v.digits for v in views) else views, data.flow
 
 
 def squeeze(call: Call) -> Result:

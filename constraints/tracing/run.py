@@ -51,6 +51,10 @@ class Run:
     outputs: Sequence[Handle]
     output: Shape
     """Shape of the first output, with batch axis; empty where there is none."""
+    closed: Sequence[str] = ()
+    """The types of outputs that cannot be opened."""
+    numbers: str = ""
+    """Of outputs that are numbers or arrays: whether they were "read" from tensors or may be "computed" of such."""
     parameters: Mapping[str, torch.Tensor]
     """Every registered parameter once, by its first path."""
     weights: Sequence[Handle]

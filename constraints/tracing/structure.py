@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 
 from constraints.stages import Place
+from constraints.tracing.parts import of_rows
 from constraints.tracing.values import Call, Head, Key, Path, Value
 
 
@@ -62,7 +64,7 @@ def linear_heads(outputs: Iterable[Value]) -> list[Call]:
 
 
 def judged_by_pool(outputs: Sequence[Value]) -> list[Head]:
-    """The global poolings of which the last one's map is the one that is judged."""
+    """The global poolings of whose maps the last one is judged."""
     return [h for h in global_pools(outputs) if h.is_last and h.kind in ("mean", "max", "sum")]
 
 
@@ -73,7 +75,8 @@ def judged_map(outputs: Sequence[Value]) -> Value | None:
     earlier map is judged in its place.
     """
     lost = next((m for v in outputs if (m := _judged_for(v)) is not None and is_unknown(m)), None)
-    return lost or _latest(outputs)
+    found = lost or _latest(outputs)
+    return replace(found, views=views) if found and (views := of_rows(found)) is not found.views else found
 
 
 def _judged_for(output: Value) -> Value | None:
@@ -83,12 +86,11 @@ def _judged_for(output: Value) -> Value | None:
 
 
 def _latest(outputs: Sequence[Value]) -> Value | None:
-    if pools := judged_by_pool(outputs):
-        return pools[-1].map
-    maps = [v.flow.map for v in outputs if v.flow.map is not None]
+    pooled = [h.map for h in judged_by_pool(outputs) if h.map is not None]  # a head on an early map may come last
+    maps = pooled or [v.flow.map for v in outputs if v.flow.map is not None]
     return max(maps, key=lambda m: m.index, default=None)
 
 
 def is_unknown(value: Value) -> bool:
     """Whether what it sees is unknown along some axis."""
-    return any(v is not None and bool(v.unknown or v.blurred) for v in value.views)
+    return any(v is not None and bool(v.unknown or v.blurred) for v in of_rows(value))

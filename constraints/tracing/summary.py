@@ -13,7 +13,7 @@ from constraints.stages import Place, split
 from constraints.tracing import ending
 from constraints.tracing.axes import View
 from constraints.tracing.propagation import Propagation
-from constraints.tracing.remarks import remarks
+from constraints.tracing.remarks import remarks, uncounted
 from constraints.tracing.structure import (
     distinct,
     global_pools,
@@ -25,6 +25,7 @@ from constraints.tracing.structure import (
 )
 from constraints.tracing.values import Call, Storage, Value
 
+_OF_PARAMS = ("params", "trainable_params")
 _OF_THE_FIELD = ("receptive_field", "receptive_field_hw", "downsampled_by")
 _OF_THE_MAP = (*_OF_THE_FIELD, "global_context", "global_average_pools", "fully_connected")
 _OF_THE_CALLS = (
@@ -186,8 +187,7 @@ def _unknown(known: Propagation, judged: Value | None, field: tuple[int, ...] | 
         for name in _HIDDEN[hidden]:
             reasons.setdefault(name, reason)
     if known.run.uncounted:
-        whys = "; ".join(f"{name}: {why}" for name, why in known.run.uncounted.items())
-        reasons.update(dict.fromkeys(("params", "trainable_params"), whys))
+        reasons.update(dict.fromkeys(_OF_PARAMS, "; ".join(uncounted(known.run))))
     return reasons
 
 
@@ -211,14 +211,15 @@ def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
     for call in calls:
         views = call.out.views if call.out else ()
         if views is not seen:  # norms and activations hand their input's views on
-            seen, place = views, _place([v for v in _spatial(known, call.out) if _is_told(v)])
+            seen, place = views, _place(_told(_spatial(known, call.out)))
         layers.append(_layer(call, place))
     return tuple(layers)
 
 
-def _is_told(view: View) -> bool:
-    """Whether it is a map of which each unit sees one field."""
-    return view.is_live and not view.blurred and view.other is None
+def _told(spatial: Sequence[View]) -> Sequence[View]:
+    """The axes of a map where each unit sees one field along all of them; empty where it does not."""
+    maps = [v for v in spatial if v.is_live and not v.blurred and v.other is None]
+    return spatial if maps and all(v in maps or v.is_unit for v in spatial) else ()
 
 
 def _place(spatial: Sequence[View]) -> _Place:
@@ -260,7 +261,8 @@ def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, st
 def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
     """What operations left unknown, and what was only handed on to an output; a second one of a place adds nothing."""
     named = {reason.split(": ")[0] for reason in known.outcomes.reasons}
-    handed_on = (reason for reason in unknown.values() if reason.split(": ")[0] not in named)
+    of_calls = (reason for name, reason in unknown.items() if name not in _OF_PARAMS)  # of those the remarks speak
+    handed_on = (reason for reason in of_calls if reason.split(": ")[0] not in named)
     return list(dict.fromkeys([*known.outcomes.reasons, *handed_on]))
 
 

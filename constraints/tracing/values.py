@@ -104,6 +104,8 @@ class Handle:
     """What it shares its memory with; None where nothing else does."""
     source: str = ""
     """Of a tensor that no recorded operation made and that is no constant either: what is known of it."""
+    number: float | None = None
+    """Of a tensor of one number of Python's: that number."""
     tied: Handle | None = None
     """The parameter or buffer whose memory it is, which is not registered itself."""
     version: int = 0
@@ -267,10 +269,10 @@ class Call:
 
     def arg(self, name: str, default: Any = None) -> Any:
         """The argument of that name in the operation's schema."""
+        if self.kwargs and name in self.kwargs:  # first, as one may stand in for that of the call
+            return self.kwargs[name]
         at = self.names.get(name)
-        if at is not None and at < len(self.args):
-            return self.args[at]
-        return self.kwargs.get(name, default)
+        return self.args[at] if at is not None and at < len(self.args) else default
 
     @property
     def name_or_label(self) -> str:

@@ -41,11 +41,11 @@ def described(call: Call) -> None:
 
 
 def mixed_axes(call: Call) -> int:
-    """How many axes a window mixes, the last ones; all of them in a convolution over channels."""
+    """How many axes a window mixes, the last ones; in a convolution over channels all but the batch."""
     if call.is_conv:
         data = call.inputs[0].shape
         is_apart = call.is_depthwise and call.shape[-len(call.kernel) - 1] == data[-len(call.kernel) - 1]
-        return len(call.kernel) if is_apart else len(data)
+        return len(call.kernel) if is_apart else len(call.kernel) + 1
     return len(call.kernel) or len(call.shape) - 2
 
 

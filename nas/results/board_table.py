@@ -91,6 +91,8 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
         lines.append(Text("pruned: " + ", ".join(f"{count} {reason}" for reason, count in sorted(pruned.items()))))
     if any(row.pareto for row in board.rows):
         lines.append(Text(f"{_FRONT} no row shown beats it in {weighed(board.costs)}", style="dim"))
+    if board.expected is not None:
+        lines.append(Text(board.expected.sentence(board.target)))
     for row in board.rows:
         if row.state == "failed" and row.reason:
             lines.append(Text(f"trial {row.trial} failed: {row.reason}", style="red"))

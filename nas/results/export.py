@@ -12,7 +12,8 @@ import numpy as np
 import optuna
 
 from constraints.errors import UnusableInputError
-from constraints.rules import ASSIGNMENT, judge, parse_all
+from constraints.rules import ASSIGNMENT, parse_all
+from constraints.verdicts import judge
 from nas.architecture import named
 from nas.architecture.spec import Architecture, parse
 from nas.results.export_subject import Subject, source

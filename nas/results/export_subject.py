@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 from nas.architecture import codegen
 from nas.architecture.spec import Architecture
 from nas.search.trained_weights import Weights

@@ -16,8 +16,9 @@ from constraints.rules import Constraint, parse_all
 from nas.pareto import front as front_of
 from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
 from nas.results.trial_summary import Seen
+from nas.search.expectation import Expectation, expectation
 from nas.search.stored import TrialState
-from nas.search.study import CURVE, DATA, MALFORMED, REJECTED, TARGET, Described, foreign, shared
+from nas.search.study import CURVE, DATA, MALFORMED, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
 from nas.space.attributes import ARCHITECTURE
 
 _DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs", "meets_target", "pareto"}
@@ -35,6 +36,8 @@ class Leaderboard:
     rows: tuple[Row, ...]
     best_complete: Row | None
     """The best complete trial of the whole study, whatever rows are shown."""
+    expected: Expectation | None
+    """What the best complete trial is worth on new images; None where the number of validation images is not known."""
     costs: tuple[str, ...]
     """What accuracy is weighed against on the Pareto front, by the names of figures."""
 
@@ -61,6 +64,7 @@ class Leaderboard:
             "counts": dict(self.counts),
             "rejected": dict(self.rejected),
             "rows": [row.as_dict() for row in self.rows],
+            "expected": self.expected.as_dict() if self.expected else None,
         }
 
 
@@ -110,6 +114,7 @@ def leaderboard(
         rejected=rejected,
         rows=placed,
         best_complete=_best_complete(placed, rows),
+        expected=_expected(study, rows),
         costs=weighed,
     )
 
@@ -160,6 +165,19 @@ def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
     complete = (row for row in rows if row.state == "complete")
     best = min(complete, key=lambda row: _order(row, "val_accuracy"), default=None)
     return None if best is None else next((row for row in shown if row.trial == best.trial), replace(best, rank=1))
+
+
+def _expected(study: Study, rows: Sequence[Row]) -> Expectation | None:
+    measured = {r.trial: r.val_accuracy for r in rows if r.state == "complete" and r.val_accuracy is not None}
+    try:
+        images = int(study.user_attrs.get(VALIDATION_IMAGES, 0))
+    except MALFORMED:
+        raise foreign(study, f"its {VALIDATION_IMAGES} is of another kind") from None
+    if images < 1 or not measured:
+        return None
+    best = max(measured, key=lambda trial: (measured[trial], -trial))
+    others = [accuracy for trial, accuracy in measured.items() if trial != best]
+    return expectation(best, measured[best], others, images=images, target=_target(study))
 
 
 def costs(study: Study) -> tuple[str, ...]:

@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from nas.cpu import cpu_class
 from nas.search.budget import Budget, Summary
 from nas.search.candidate import Candidate, State
 from nas.search.engine import MAX_DEATHS, Engine
+from nas.search.expectation import expectation
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives
 from nas.search.outage import outlast
 from nas.search.pace import EpochTimes, Pace, forget_steps
 from nas.search.pool import BELOW, Pool
 from nas.search.proposals import Proposals
+from nas.search.study import accuracy
 from nas.search.trial_store import TrialStore, best_accuracy
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
@@ -77,6 +79,7 @@ class Driver:
         self.proposals = Proposals(store=self.store, folder=self.folder, notes=self.notes)
         self._times = EpochTimes()
         self._looked = 0.0
+        self._is_another_complete = True
         self._agreed: Mapping[str, Precision] | None = None
 
     def run(self) -> Summary:
@@ -124,9 +127,28 @@ class Driver:
     def _reached(self) -> bool:
         return self.budget.is_target_met(self.best)
 
+    def _is_expected_over_target(self) -> bool:
+        """Whether the best complete trial is expected over the target on new images too, and not only was lucky once.
+
+        Judged anew where another trial is complete; a note says why the search continues.
+        """
+        assert self.budget.target is not None
+        if not self._is_another_complete:
+            return False
+        self._is_another_complete = False
+        measured = {t.number: accuracy(t) or 0.0 for t in self.store.trials() if t.state == TrialState.COMPLETE}
+        best = max(measured, key=lambda number: (measured[number], -number))
+        others = [value for number, value in measured.items() if number != best]
+        images = len(self.feed.evaluation[1])
+        found = expectation(best, measured[best], others, images=images, target=self.budget.target)
+        if found.centre > self.budget.target:
+            return True
+        self.notes.append(f"{found.sentence(self.budget.target)}: the search continues")
+        return False
+
     def _turn(self) -> str | None:
         """Do what there is to do now; why the search ends, where it does."""
-        if self.budget.stop_at_target and self._reached():
+        if self.budget.stop_at_target and self._reached() and self._is_expected_over_target():
             self.pool.prune_all("the search met its target")
             return "the target is met"
         if self.seconds_left <= 0:
@@ -252,6 +274,7 @@ class Driver:
             self.pool.fail(candidate, outcome.reason)
         elif len(candidate.curve) >= self.budget.epochs:
             self.pool.complete(candidate)
+            self._is_another_complete = True
             self.best = max(candidate.curve[-1]["val_accuracy"], self.best or 0.0)
         else:
             self.pool.pause(candidate)

@@ -20,7 +20,7 @@ from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
 from nas.search.resources import engine, gpus, machine_name
 from nas.search.storage import open_storage
-from nas.search.study import DATA, SOURCE, TARGET, create_or_resume
+from nas.search.study import DATA, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
@@ -82,6 +82,7 @@ def prepare(
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
         _describe(study, config, dataset)
+        study.set_user_attr(VALIDATION_IMAGES, len(feed.evaluation[1]))
         budget = _budget(config, study.user_attrs[TARGET])
         lock = held.pop_all()
     driver = Driver(

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from constraints.rules import Constraint, judge
+from constraints.rules import Constraint
+from constraints.verdicts import judge
 from nas.architecture.spec import Architecture
 from nas.space import uniform_draws
 from nas.space.bulk_metrics import ALIASES, Mask, Vector

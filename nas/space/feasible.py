@@ -11,7 +11,8 @@ import numpy as np
 from constraints.errors import UnusableInputError
 from constraints.intervals import Number
 from constraints.metrics import Metrics
-from constraints.rules import Constraint, judge
+from constraints.rules import Constraint
+from constraints.verdicts import judge
 from nas.architecture.spec import Architecture
 from nas.space.analytic import metrics
 from nas.space.bulk_metrics import ALIASES, Mask, Vector

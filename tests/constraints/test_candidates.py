@@ -7,8 +7,9 @@ from torch import nn
 from constraints import edits
 from constraints.candidates import changes, need, separate_several, widened
 from constraints.edits import Change, words
-from constraints.rules import Verdict, judge, parse, parse_all
+from constraints.rules import parse, parse_all
 from constraints.tracer import Trace, trace
+from constraints.verdicts import Verdict, judge
 
 
 def chain(*strides: int, channels: int = 4) -> nn.Sequential:

@@ -1,6 +1,7 @@
 """Every fix is a change that, made by hand, satisfies the rule and breaks no other."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from constraints.checker import Question, examined
 from constraints.edits import apply
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
+from tests.constraints.written import Written
 
 
 def net(*, dilation: int = 1, groups: int = 1, pool: type[nn.Module] | None = None) -> nn.Sequential:
@@ -222,6 +224,14 @@ def test_changes_of_a_model_of_several_inputs_are_tried() -> None:
     report = check(Two(), input_data=data, require=["global_average_pools >= 1", "max_pools == 0"])
     assert fixes(report, "global_average_pools")[0].startswith("a global average pool at the end makes")
     assert fixes(report, "max_pools")[0].startswith("an average pool in place of max_pool2d called in forward of Two")
+
+
+@pytest.mark.parametrize("between", [lambda x: x.cumsum(2), lambda x: x.mean(2, keepdim=True)])
+def test_a_network_that_is_a_map_along_one_axis_alone(between: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    parts = {"a": nn.Conv2d(3, 4, 3, padding=1), "b": nn.Conv2d(4, 4, 3, padding=1)}
+    report = check(Written(lambda m, x: m.b(between(m.a(x))), **parts), (3, 16, 16), require=["receptive_field > 44"])
+    assert not report.ok
+    assert [layer.receptive_field for layer in report.layers if layer.name == "b"] == [None]
 
 
 ASSIGNED = ("receptive_field > 44", "dilated_convs >= 1", "depthwise_separable_convs >= 1", "max_pools == 0")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from constraints.metrics import Layer
 from constraints.report import Report
-from constraints.rules import Verdict
+from constraints.verdicts import Verdict
 
 
 def verdict(*, ok: bool, name: str = "params", fix: tuple[str, ...] = ()) -> Verdict:

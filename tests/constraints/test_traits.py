@@ -10,6 +10,7 @@ from tests.constraints.traits import UNKNOWN, Drawn, judged
 FOUND = {
     10182: "channels that a pooling had been seen to join",
     40092: "rows written one by one, then a sum",
+    306224: "a last map of one unit along an axis that is reshaped away",
     10036: "a list of indices behind a value that was read",
 }
 

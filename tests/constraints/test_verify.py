@@ -158,3 +158,20 @@ def test_neighbours_that_see_differently_are_all_asked() -> None:
     found = report(model)
     assert found.metrics["receptive_field_hw"] == [2, 2]
     assert verify(model, found, (3, 8, 8)).ok
+
+
+def test_rows_of_a_batch_are_measured_each_by_itself() -> None:
+    class Flipped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 5, padding=2))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.body(torch.cat([x, x.flip(3)]))
+            return y.mean((2, 3)).mean(0, keepdim=True)
+
+    model = Flipped()
+    report = verify(model, check(model, (3, 24, 24)), (3, 24, 24))
+    assert report.verified is not None
+    assert report.verified["receptive_field_hw"] == [7, 7]
+    assert report.verified["agrees"]

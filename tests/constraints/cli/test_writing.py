@@ -12,9 +12,9 @@ from constraints.cli.writing import Check, check_path, drafted, written
 from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.findings import FixAll
 from constraints.report import Report
-from constraints.rules import Verdict
 from constraints.sandbox.parent import Outcome
 from constraints.sandbox.request import Request
+from constraints.verdicts import Verdict
 
 BROKEN = Verdict(name="convs", expr="convs > 1", value=1, ok=False, why="few")
 REPORT = Report(target="n", input=(3,), output=(1,), metrics={}, constraints=(BROKEN,), layers=())

@@ -1,10 +1,11 @@
 """What crosses the border of a recorded run: numbers, arrays, threads, subclasses, outputs of any type."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import dataclass
+from io import BytesIO
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.distributions import Categorical
 
 from constraints.tracer import Trace, trace
-from constraints.tracing.boundary import tensors_in
 from tests.constraints.traits import _elsewhere
 from tests.constraints.written import Written
 
@@ -41,10 +40,19 @@ def numpy_fills(m: Any, x: torch.Tensor) -> Any:
     return y + m.a(x)
 
 
+def saved_and_loaded(m: Any, x: torch.Tensor) -> Any:
+    file = BytesIO()
+    torch.save(m.b(x), file)
+    file.seek(0)
+    return torch.load(file)
+
+
 LEAVING: dict[str, Run] = {
     "an array": lambda m, x: m.a(x) + torch.from_numpy(m.b(x).numpy().clip(-3, 3)),
     "a list": lambda m, x: m.a(x) + torch.tensor(m.b(x).tolist()),
     "a number": lambda m, x: m.a(x) * (1 + m.b(x)[0, 0, 3, 3].item()),
+    "a whole number": lambda m, x: m.a(x) * (int(m.b(x)[0, 0, 3, 3] * 1000) + 1),
+    "a file": lambda m, x: m.a(x) + saved_and_loaded(m, x),
     "a filled tensor": lambda m, x: m.a(x) + torch.full((1,), float(m.b(x)[0, 0, 3, 3])),
     "an array that is written to": numpy_changes,
     "memory that NumPy fills": numpy_fills,
@@ -172,42 +180,15 @@ def test_threads_are_followed_and_left_alone_afterwards(run: Run) -> None:
     assert RUNNING.submit(lambda: torch.ones(1, requires_grad=True) * 2).result().requires_grad
 
 
-@dataclass
-class Answer:
-    scores: torch.Tensor
+def test_writes_by_a_running_pool_of_multiprocessing_are_followed() -> None:
+    def run(m: Any, x: torch.Tensor) -> Any:
+        y = m.a(x)
+        pool.map(lambda c: y.add_(c(x)), [m.b])
+        return y
 
-
-class Slotted:
-    __slots__ = ("scores",)
-
-    def __init__(self, scores: torch.Tensor) -> None:
-        self.scores = scores
-
-
-def generated(m: Any, x: torch.Tensor) -> Iterator[torch.Tensor]:
-    yield m.f(m.a(x).mean((2, 3)))
-
-
-@pytest.mark.parametrize(
-    "run",
-    [
-        lambda m, x: Answer(m.f(m.a(x).mean((2, 3)))),
-        lambda m, x: [{"out": Slotted(m.f(m.a(x).mean((2, 3))))}],
-        lambda m, x: Categorical(logits=m.f(m.a(x).mean((2, 3)))),
-        generated,
-    ],
-)
-def test_outputs_of_any_type_are_opened(run: Run) -> None:
-    found = traced(run).metrics
-    assert (found.receptive_field_hw, found.global_average_pools, found.fully_connected) == ((3, 3), 1, 1)
-
-
-def test_an_endless_output_is_not_waited_for() -> None:
-    def forever() -> Iterator[int]:
-        while True:
-            yield 1
-
-    assert tensors_in(forever()) == []
+    with ThreadPool(1) as pool:
+        found = traced(run).metrics
+    assert (found.receptive_field_hw, found.macs) == ((9, 9), 256 * 4 * (27 + 243))
 
 
 def test_an_exception_leaves_nothing_changed() -> None:

@@ -67,6 +67,9 @@ def test_a_gate_over_the_map_is_global_context(run: Run, context: bool) -> None:
         (lambda x: x.mean(3).mean(2), 1),
         (lambda x: x.sum((2, 3)) / 64, 1),
         (lambda x: x.sum((2, 3)) * (1 / 64), 1),
+        (lambda x: x.sum((2, 3)) / torch.tensor(64.0), 1),
+        (lambda x: x.sum((2, 3)) / torch.tensor(32.0).mul(2), 1),
+        (lambda x: x.sum((2, 3)) / torch.tensor(63.0), 0),
         (lambda x: x.sum((2, 3)) / 63, 0),
         (lambda x: x.sum((2, 3)), 0),
         (lambda x: x.mean((1, 2, 3)), 1),
@@ -91,6 +94,8 @@ def test_a_global_average_is_a_mean_over_both_sides(run: Callable[[torch.Tensor]
         (lambda x: x.amax(3).amax(2), 1),  # one maximum in two steps
         (lambda x: x.amax(1), 0),
         (lambda x: x.unflatten(3, (4, 2)).amax(-1), 1),
+        (lambda x: torch.stack([x[:, :, ::2], x[:, :, 1::2]]).amax(0), 1),
+        (lambda x: torch.stack([x, x * 2]).amax(0), 0),
     ],
 )
 def test_a_spatial_maximum_is_over_places(run: Callable[[torch.Tensor], torch.Tensor], count: int) -> None:

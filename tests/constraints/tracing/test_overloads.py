@@ -25,6 +25,11 @@ def test_only_arguments_whose_type_says_so_are_or_hold_tensors(func: Any, places
     assert looked_up(func).tensors == places
 
 
+def test_shapes_and_axes_are_no_operands() -> None:
+    assert looked_up(ATEN.add.Scalar).operands == {0, 1, 2}
+    assert looked_up(ATEN.sum.dim_IntList).operands == {0}
+
+
 def test_an_operator_is_looked_up_once() -> None:
     assert looked_up(ATEN.relu.default) is looked_up(ATEN.relu.default)
     assert looked_up(ATEN.relu.default) is not looked_up(ATEN.relu_.default)

@@ -189,6 +189,19 @@ def test_parts_are_kept_through_what_treats_channels_apart() -> None:
     assert field(apart) == (8, 8)
 
 
+def test_a_part_of_a_depthwise_convolution_is_one_too() -> None:
+    class Patches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.depthwise = nn.Conv2d(24, 24, 1, groups=24)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = torch.nn.functional.pixel_unshuffle(x, 2)
+            return torch.nn.functional.pixel_shuffle(self.depthwise(torch.cat([y, 2 * y], 1))[:, :12], 2)
+
+    assert trace(Patches(), (3, 8, 8)).metrics.receptive_field == 1  # each channel is one pixel of a patch
+
+
 def test_a_coupling_of_halves_adds_up_half_by_half() -> None:
     def coupled(m: Any, x: torch.Tensor) -> Any:
         a, b = m.a(x).chunk(2, 1)

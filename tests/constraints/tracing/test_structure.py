@@ -191,3 +191,90 @@ def test_exactly_200000_parameters_are_not_fewer_than_200k(spare: int, params: i
     model.register_parameter("spare", nn.Parameter(torch.ones(spare + 1)))
     report = check(model, input_size=(3, 4, 4), require=["params < 200k"])
     assert (report.metrics["params"], report.ok) == (params, ok)
+
+
+def _by_einsum(m: Any, x: torch.Tensor) -> torch.Tensor:
+    return torch.einsum("bchw,dc->bdhw", x, torch.ones(4, 4))
+
+
+STRIP = {
+    "a": nn.Conv2d(3, 4, (1, 4)),  # of 12 x 4 pixels 12 x 1 units, which see 1 x 4
+    "b": nn.Conv2d(4, 4, 3, padding=1),  # 3 x 6
+    "c": nn.Conv2d(4, 4, (5, 3), padding=(2, 1)),  # 7 x 8
+    "whole": nn.Conv2d(3, 4, (12, 4)),
+    "line": nn.Conv1d(4, 4, 3, padding=1),
+}
+
+
+@pytest.mark.parametrize(
+    ("run", "field", "down"),
+    [
+        (lambda m, x: (m.a(x).mean((2, 3)), _by_einsum(m, m.b(m.a(x))).mean((2, 3))), (3, 6), (1, 4)),
+        (lambda m, x: m.b(_by_einsum(m, m.a(x))), (3, 6), (1, 4)),
+        (lambda m, x: m.c(_by_einsum(m, m.b(m.a(x)))).flatten(1), (7, 8), (1, 4)),
+        (lambda m, x: m.c(m.b(m.a(x)).squeeze(3).unsqueeze(3)), (7, 8), (1, 4)),
+        (lambda m, x: m.c(m.b(m.a(x)).flatten(2).view(1, 4, 12, 1)), (7, 8), (1, 4)),
+        (lambda m, x: m.line(m.b(m.a(x)).squeeze(3)), (5, 6), (1, 4)),
+        (lambda m, x: m.line(m.b(m.a(x)).squeeze(3)).mean(2), (5, 6), (1, 4)),
+        (lambda m, x: m.c(m.b(m.a(x))[..., 0].unsqueeze(3)), (7, 8), (1, 4)),
+        (lambda m, x: m.b(_by_einsum(m, m.whole(x))), (14, 6), (12, 4)),
+        # a row that is picked is no map until its axis is back: the one that it was picked of is the last
+        (lambda m, x: m.line(m.b(m.a(x))[:, :, 5]), (3, 6), (1, 4)),
+        (lambda m, x: m.line(m.b(m.a(x))[:, :, 5]).mean(2), (3, 6), (1, 4)),
+        (lambda m, x: m.c(m.b(m.a(x))[:, :, 5].unsqueeze(2)), (7, 8), (12, 4)),
+        # a pooled vector beside one unit is none either
+        (lambda m, x: torch.cat([m.b(m.a(x)).mean((2, 3)), m.a(x)[:, :, 5:6].flatten(1)], 1), (3, 6), (1, 4)),
+    ],
+)
+def test_a_map_of_one_unit_is_a_map_also_where_its_axis_is_gone(
+    run: Any, field: tuple[int, int], down: tuple[int, int]
+) -> None:
+    found = trace(Written(run, **STRIP), (3, 12, 4))
+    assert (found.metrics.receptive_field_hw, found.metrics.downsampled_by) == (field, down)
+
+
+def test_the_last_of_several_pooled_maps_is_judged_in_whatever_order_they_are_pooled() -> None:
+    def run(m: Any, x: torch.Tensor) -> Any:
+        early = m.b(x)
+        late = m.c(early)
+        return late.mean((2, 3)), early.mean((2, 3)), early.amax((2, 3))
+
+    parts = {"b": nn.Conv2d(3, 4, 3), "c": nn.Conv2d(4, 4, 5, 2)}
+    found = trace(Written(run, **parts), (3, 16, 16)).metrics
+    assert (found.receptive_field_hw, found.downsampled_by, found.global_average_pools) == ((7, 7), (3.2, 3.2), 2)
+
+
+def _flipped(x: torch.Tensor) -> torch.Tensor:
+    return torch.cat([x, x.flip(3)])
+
+
+def _in_patches(x: torch.Tensor) -> torch.Tensor:
+    return x.unfold(2, 8, 8).unfold(3, 8, 8).permute(0, 2, 3, 1, 4, 5).reshape(4, 3, 8, 8)
+
+
+def _unflipped(y: torch.Tensor) -> torch.Tensor:
+    first, second = y.chunk(2)
+    return first + second.flip(3)
+
+
+def _pooled(y: torch.Tensor) -> torch.Tensor:
+    return y.mean((2, 3)).mean(0, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("run", "field"),
+    [
+        (lambda m, x: _pooled(m.b(_flipped(x))), (3, 3)),
+        (lambda m, x: _pooled(F.relu(m.b(_flipped(x))) + m.b(_flipped(x))), (3, 3)),
+        (lambda m, x: _unflipped(m.b(_flipped(x))), (3, 3)),
+        (lambda m, x: _pooled(m.b(torch.cat([x[..., :9, :9], x[..., -9:, -9:]]))), (3, 3)),
+        (lambda m, x: _pooled(m.b(torch.cat([x, F.avg_pool2d(x, 3, 1, 1)]))), (5, 5)),
+        (lambda m, x: m.b(_in_patches(x)), (3, 3)),
+        (lambda m, x: m.b(_in_patches(x)).flatten(1).sum(1), (3, 3)),
+        (lambda m, x: _flipped(m.b(x)).sum(0, keepdim=True), None),  # a place and the one opposite
+    ],
+)
+def test_rows_of_a_batch_see_each_by_itself(run: Any, field: tuple[int, int] | None) -> None:
+    found = trace(Written(run, b=nn.Conv2d(3, 4, 3, padding=1)), (3, 16, 16))
+    assert found.metrics.receptive_field_hw == field
+    assert field or "rows of a batch" in found.unknown["receptive_field"]

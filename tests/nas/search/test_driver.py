@@ -13,7 +13,7 @@ from typing import Any, Self
 import optuna
 import pytest
 import torch
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from constraints.rules import parse_all
 from nas.search.budget import Budget
@@ -396,3 +396,24 @@ def test_a_search_that_met_its_target_leaves_nothing_running(engine: Any, feed: 
     ends = [(t.state, t.user_attrs.get(REASON, "")) for t in study.trials]
     assert (TrialState.PRUNED, "the search met its target") in ends
     assert [state for state, _ in ends].count(TrialState.COMPLETE) == 1
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "is_enough"),
+    [([0.9], True), ([0.95, 0.3, 0.5, 0.2, 0.6], True), ([0.9, *[0.875, 0.85, 0.86, 0.84, 0.88] * 6], False)],
+)
+def test_a_search_to_its_target_does_not_end_with_the_luckiest_of_equals(
+    accuracies: list[float], is_enough: bool, engine: Any, feed: Feed, tmp_path: Path
+) -> None:
+    """64 images measure a share of 90 % to 3.75 points: the best of thirty alike says nothing of 89 %."""
+    study = optuna.create_study(direction="maximize")
+    for value in accuracies:
+        attributes = {ARCHITECTURE: f"network-{len(study.trials)}"}
+        study.add_trial(create_trial(value=value, intermediate_values={1: value}, user_attrs=attributes))
+    driver = driver_of(
+        study, engine, feed, tmp_path, epochs=1, trials=len(accuracies), target=0.89, stop_at_target=True
+    )
+    summary = driver.run()
+    assert summary.reached
+    assert (summary.ended == "the target is met") is is_enough
+    assert [note.endswith(": the search continues") for note in driver.notes] == [True] * (not is_enough)

@@ -325,7 +325,7 @@ def test_a_confirmation_brings_back_weights_and_test_accuracy(
         folder=folder / "run", progress=lambda *values: None,
     )  # fmt: skip
     assert 0 <= result.mean <= 1
-    (training,) = (folder / "run").glob("confirm-00004-*/epochs-1-seed-0")
+    (training,) = (folder / "run").glob("confirm-00004-*/epochs-1-run-0")
     assert {p.name for p in training.iterdir()} == {CHECKPOINT, PROGRESS, TEST, WEIGHTS}
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from constraints.errors import UnusableInputError
-from constraints.rules import ASSIGNMENT, Constraint, judge, parse_all
+from constraints.rules import ASSIGNMENT, Constraint, parse_all
+from constraints.verdicts import judge
 from nas.space.analytic import metrics
 from nas.space.bulk_metrics import Vector, compare
 from nas.space.space import PRESETS, load

@@ -4,7 +4,8 @@ from itertools import chain
 
 import pytest
 
-from constraints.rules import judge, parse_all
+from constraints.rules import parse_all
+from constraints.verdicts import judge
 from nas.space.bulk_metrics import Vector
 from nas.space.counting.relaxation import smallest
 from nas.space.space import load

@@ -1,0 +1,88 @@
+"""What the best trial is worth on images that no candidate was chosen by.
+
+The best of many candidates is partly the luckiest: its validation accuracy is above its true one (the winner's curse).
+The true accuracies of the complete candidates are taken as drawn from a normal distribution around their mean, each
+measured with the binomial error of a share of the validation images. Then a candidate's true accuracy, given all
+measurements, is about normal around its measurement drawn towards the mean: the less the candidates differ beyond that
+error, the further (Morris, Parametric empirical Bayes inference, 1983: equations 1.17 and 4.1, with his corrections for
+a mean and a spread that are estimated themselves). Of three or fewer candidates nothing can be said of their spread.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_NORMAL = statistics.NormalDist()
+_FEW = 3
+_WIDE = _NORMAL.inv_cdf(0.975)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """The accuracy of a trial on new images: its 95 % interval, and how likely it is over the target."""
+
+    trial: int
+    centre: float
+    low: float
+    high: float
+    over_target: float | None
+    """Probability, 0 to 1; None without a target."""
+    candidates: int
+    """How many complete candidates it is the best of."""
+    images: int
+    """How many validation images measured each of them."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, ready for JSON."""
+        return dict(vars(self))
+
+    def sentence(self, target: float | None) -> str:
+        """In words, for the line below a leaderboard."""
+        best = f"the best of {self.candidates}" if self.candidates > 1 else "the only one complete"
+        odds = (
+            "" if self.over_target is None else f"; over {target:.2%} with a probability of {_share(self.over_target)}"
+        )
+        return (
+            f"trial {self.trial}, {best} by {self.images:,} validation images, on new images: "
+            f"{100 * self.low:.2f} to {100 * self.high:.2f} % (95 %){odds}"
+        )
+
+
+def expectation(
+    trial: int, accuracy: float, others: Sequence[float], *, images: int, target: float | None
+) -> Expectation:
+    """That of the best trial; ``others`` are the validation accuracies of the other complete ones."""
+    measured = [accuracy, *others]
+    mean = statistics.fmean(measured)
+    error = _variance(mean, images)
+    n = len(measured)
+    drawn = deviation = 0.0
+    if n > _FEW:
+        spread = max(statistics.variance(measured) - error, 0.0)
+        drawn = (n - 3) / (n - 1) * error / (error + spread)
+        deviation = math.sqrt(2 / (n - 3)) * drawn * abs(accuracy - mean)
+    centre = accuracy + drawn * (mean - accuracy)
+    deviation = math.hypot(deviation, math.sqrt(error * (1 - (n - 1) / n * drawn)))
+    return Expectation(
+        trial=trial,
+        centre=centre,
+        low=max(centre - _WIDE * deviation, 0.0),
+        high=min(centre + _WIDE * deviation, 1.0),
+        over_target=None if target is None else 1 - _NORMAL.cdf((target - centre) / deviation),
+        candidates=len(measured),
+        images=images,
+    )
+
+
+def _variance(share: float, images: int) -> float:
+    """That of a measured share; a candidate that got all or none right counts as half an image off (Laplace)."""
+    share = min(max(share, 0.5 / images), 1 - 0.5 / images)
+    return share * (1 - share) / images
+
+
+def _share(probability: float) -> str:
+    return "under 1 %" if probability < 0.01 else "over 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
