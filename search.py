@@ -102,7 +102,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="write what this launch runs with")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="auto (default), cifar10, digits, a folder or a tar")] = None,
+    data: Annotated[str | None, typer.Option(help="auto (default), cifar10, digits, a folder, a tar or a zip")] = None,
     study: Annotated[str | None, typer.Option(help="name of the study, resumed where it exists")] = None,
     storage: Annotated[str | None, typer.Option(help="journal file, or a database's URL")] = None,
     trials: Annotated[int | None, typer.Option(help="the study's trials in all (30)")] = None,

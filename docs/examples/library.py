@@ -34,7 +34,7 @@ def main() -> None:
 
     dataset = datasets.load("digits")
     with tempfile.TemporaryDirectory() as folder:
-        feed = Feed(dataset=dataset, split=datasets.split(dataset.train_labels), folder=Path(folder))
+        feed = Feed(dataset=dataset, split=dataset.split(), folder=Path(folder))
         result = train(model, feed, recipe=recipes.default(4), epochs=4, seed=0, threads=1)
     print(f"after 4 epochs: {result.curve[-1].val_accuracy:.2%} of the validation images")
     print(source(smallest).splitlines()[0])

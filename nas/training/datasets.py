@@ -89,8 +89,8 @@ class Split:
 def load(source: str = "auto", *, cache: Path | None = None, progress: Progress | None = None) -> Dataset:
     """Open a data set, decoding it once into ``cache`` (by default the user's cache folder).
 
-    ``source`` is ``auto``, ``cifar10``, ``digits``, a folder of ``train/<class>/*`` and ``test/<class>/*``, or a tar of
-    one. ``auto`` takes CIFAR-10 from $NAS_DATA, ./data, the cache folder or its download, and falls back to
+    ``source`` is ``auto``, ``cifar10``, ``digits``, a folder of ``train/<class>/*`` and ``test/<class>/*``, or a tar or
+    zip of one. ``auto`` takes CIFAR-10 from $NAS_DATA, ./data, the cache folder or its download, and falls back to
     scikit-learn's handwritten digits with a warning. ``progress(done, total)`` counts decoded images.
     Raises UnusableInputError for data that is missing, damaged or does not fit.
     """

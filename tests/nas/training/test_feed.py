@@ -191,3 +191,9 @@ def test_pickling_leaves_out_what_can_be_computed(digits_feed: Feed) -> None:
 def test_an_unknown_pipeline_is_refused(digits_feed: Feed) -> None:
     with pytest.raises(UnusableInputError, match="no such augmentation: 'mixup': choose one of assignment, seed, none"):
         replace(digits_feed, augmentation="mixup")
+
+
+def test_a_feed_names_its_augmentation(digits_feed: Feed) -> None:
+    assert digits_feed.description == "augmentation: assignment"
+    often = dataclasses.replace(digits_feed, probabilities={"flip": 0.5, "dropout": 0.1})
+    assert often.description == "augmentation: assignment (flip 0.5, dropout 0.1)"
