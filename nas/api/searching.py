@@ -72,7 +72,7 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
         with _watching(progress) as observe:
             prepared = launches.prepare(settings, dataset, observe)
             for line in prepared.advice:
-                warnings.warn(line, stacklevel=2)
+                warnings.warn(line, stacklevel=3)
             summary = launches.run(prepared)
         confirmed: list[Confirmation] = []
         if settings.confirm and summary.best is not None:

@@ -195,5 +195,5 @@ def test_an_unknown_pipeline_is_refused(digits_feed: Feed) -> None:
 
 def test_a_feed_names_its_augmentation(digits_feed: Feed) -> None:
     assert digits_feed.description == "augmentation: assignment"
-    often = dataclasses.replace(digits_feed, probabilities={"flip": 0.5, "dropout": 0.1})
+    often = replace(digits_feed, probabilities={"flip": 0.5, "dropout": 0.1})
     assert often.description == "augmentation: assignment (flip 0.5, dropout 0.1)"
