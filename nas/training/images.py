@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,8 @@ Progress = Callable[[int, int], None]
 
 BLOCK = 500
 """Images that one thread decodes at a time."""
-_UPRIGHT = 1
+_TURNED = range(2, 9)
+"""Values of the EXIF orientation that turn or mirror an image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,9 +168,19 @@ def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
         flat = image if kind is None else Image.fromarray(plan.ranges[kind].as_bytes(depth.pixels(image)))
         found = np.asarray(flat.convert("L" if channels == 1 else "RGB")).reshape(plan.shape)
         seen.images += 1
-        if "exif" in image.info and image.getexif().get(ExifTags.Base.Orientation, _UPRIGHT) != _UPRIGHT:
+        if _is_turned(image):
             seen.turned.append(file.label)
         if is_deep_colour:
             seen.deep_colour.append(file.label)
             seen.brightest = max(seen.brightest, int(found.max()))
     return found
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether EXIF says that the image is to be shown turned or mirrored; damaged EXIF says nothing."""
+    if "exif" not in image.info:
+        return False
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in _TURNED
+    except (OSError, ValueError, SyntaxError, TypeError, LookupError, struct.error):
+        return False

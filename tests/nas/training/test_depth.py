@@ -124,3 +124,9 @@ def test_an_orientation_is_said_once_for_all_images(tmp_path: Path) -> None:
         "3 images carry an EXIF orientation, which is not applied, train/a/0.tif the first: turn them first if "
         "that matters",
     )
+
+
+def test_damaged_exif_says_nothing(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.new("L", (2, 1)).save(stream, "jpeg", exif=b"Exif\0\0II*\0\x08\0\0\0\x09")
+    assert decoded(tmp_path, stream.getvalue()) == ([0, 0], ())
