@@ -11,12 +11,19 @@ from typing import Any
 
 from torch import nn
 
+from constraints.errors import UnusableInputError
 from constraints.metrics import Layer
+from constraints.source_edits import Written
 
 ConvNd = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
 _WHERE = "{}"
+_SIZES = ("in_channels", "out_channels", "kernel_size")
+
+
+Rewrite = Callable[[Any, str, str, Written], str]
+"""(layer, ``nn.`` as it is imported, the call that makes it, what that gives) -> the expression in its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +43,10 @@ class Edit:
     """
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the call that makes the layer, with their new values, where that is all that changes."""
-    rewrite: Callable[[Any, str, str], str] | None = None
-    """(layer, ``nn.`` as it is imported, the call that makes it) -> the expression in its place, where there is one."""
+    rewrite: Rewrite | None = None
+    """What writes the expression in place of the call that makes the layer, where there is one."""
+    worked_out_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """One of ``arguments`` -> others of that call of which its new value is worked out."""
     reshapes: bool = False
     """Whether it changes the shape of the model's output on purpose."""
     wraps: bool = False
@@ -183,8 +192,12 @@ def separate(site: Site) -> Iterator[Edit]:
     kernel = "x".join(map(str, conv.kernel_size))
     text = f"splitting {{}} into a depthwise {kernel} and a 1x1 convolution"
 
-    def rewrite(conv: ConvNd, nn_: str, call: str) -> str:
-        return f"{nn_}Sequential({', '.join(_source(layer, nn_) for layer in make(conv).children())})"
+    def rewrite(conv: ConvNd, nn_: str, call: str, written: Written) -> str:
+        inputs, outputs, kernel = (_needed(written, name) for name in _SIZES)
+        options = {name: written(name) for name in ("stride", "padding", "dilation")}
+        options |= {"groups": inputs, "bias": "False", "padding_mode": written("padding_mode")}
+        depthwise = _call(conv, nn_, written, inputs, inputs, kernel, **options)
+        return f"{nn_}Sequential({depthwise}, {_call(conv, nn_, written, inputs, outputs, '1', bias=written('bias'))})"
 
     yield Edit(layer=site.name, text=text, size=saved, make=make, rewrite=rewrite)
 
@@ -197,8 +210,9 @@ def follow_pointwise(site: Site) -> Iterator[Edit]:
         def make(conv: ConvNd) -> nn.Module:
             return nn.Sequential(conv, _pointwise(conv, conv.out_channels, conv.out_channels, False))
 
-        def rewrite(conv: ConvNd, nn_: str, call: str) -> str:
-            return f"{nn_}Sequential({call}, {_source(list(make(conv).children())[1], nn_)})"
+        def rewrite(conv: ConvNd, nn_: str, call: str, written: Written) -> str:
+            outputs = _needed(written, "out_channels")
+            return f"{nn_}Sequential({call}, {_call(site.conv, nn_, written, outputs, outputs, '1', bias='False')})"
 
         text, size = "a 1x1 convolution right after {}", conv.out_channels**2
         yield Edit(layer=site.name, text=text, size=size, make=make, rewrite=rewrite)
@@ -230,9 +244,11 @@ def insert(site: Site, count: int = 1, *, before: bool = False) -> Iterator[Edit
     number = f"one more {kernel} convolution" if count == 1 else f"{count} more {kernel} convolutions"
     text = f"{number}, with batch norm and ReLU between, {'before' if before else 'after'} {{}}"
 
-    def rewrite(there: nn.Module, nn_: str, call: str) -> str:
-        made = [call if layer is there else _source(layer, nn_) for layer in make(there).children()]
-        return f"{nn_}Sequential({', '.join(made)})"
+    def rewrite(there: nn.Module, nn_: str, call: str, written: Written) -> str:
+        width, kind = _needed(written, "in_channels" if before else "out_channels"), type(site.conv)
+        more = [_call(site.conv, nn_, written, width, width, "3", padding="1", bias="False")] * count
+        links = f"{nn_}{_NORMS[kind].__name__}({width}{_written_place(written)}), {nn_}ReLU()"
+        return f"{nn_}Sequential({f', {links}, '.join([*more, call] if before else [call, *more])})"
 
     size = 9.0 * count * channels**2
     yield Edit(layer=site.name, text=text, size=size, make=make, rewrite=rewrite, wraps=True)
@@ -248,25 +264,26 @@ def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:
         size=size,
         make=lambda conv: _like(conv, **arguments),
         arguments=arguments,
+        worked_out_of={"padding": ("kernel_size", "padding", "dilation")},
     )
 
 
-def _source(layer: nn.Module, nn_: str) -> str:
-    """The call that makes a layer."""
-    name, given = type(layer).__name__, ""
-    if isinstance(layer, _CONVS):
-        kernel = _plain(layer.kernel_size)
-        defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "padding_mode": "zeros"}
-        options = {key: _plain(getattr(layer, key)) for key in defaults} | {"bias": layer.bias is not None}
-        changed = [f"{key}={value!r}" for key, value in options.items() if value != defaults.get(key, True)]
-        given = ", ".join([f"{layer.in_channels}, {layer.out_channels}, {kernel}", *changed])
-    elif isinstance(layer, tuple(_NORMS.values())):
-        given = str(layer.num_features)
-    return f"{nn_}{name}({given})"
+def _needed(written: Written, name: str) -> str:
+    """The expression of an argument; raises UnusableInputError where the call leaves it out."""
+    if (given := written(name)) is None:
+        raise UnusableInputError(f"the call that makes the layer does not give {name}")
+    return given
 
 
-def _plain(sizes: Any) -> Any:
-    return sizes[0] if isinstance(sizes, tuple) and len(set(sizes)) == 1 else sizes
+def _call(conv: ConvNd, nn_: str, written: Written, *sizes: str, **options: str | None) -> str:
+    """The call that makes a convolution like ``conv``, of the expressions of the call that makes that."""
+    given = [*sizes, *(f"{name}={text}" for name, text in options.items() if text is not None)]
+    return f"{nn_}{type(conv).__name__}({', '.join(given)}{_written_place(written)})"
+
+
+def _written_place(written: Written) -> str:
+    given = {name: written(name) for name in ("device", "dtype")}
+    return "".join(f", {name}={text}" for name, text in given.items() if text is not None)
 
 
 def _like(conv: ConvNd, **changes: Any) -> ConvNd:

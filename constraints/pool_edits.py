@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from constraints.edits import Change, Edit, Site, listed, restride
 from constraints.last_pool import last_pool
 from constraints.metrics import Layer
+from constraints.source_edits import Written
 
 _AVERAGES: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.MaxPool1d: nn.AvgPool1d,
@@ -66,7 +67,7 @@ def stride_for_pools(sites: Sequence[Site], model: nn.Module, layers: tuple[Laye
                 text="no pool in {}",
                 size=1,
                 make=lambda _: nn.Identity(),
-                rewrite=lambda _, nn_, call: f"{nn_}Identity()",
+                rewrite=lambda _, nn_, call, written: f"{nn_}Identity()",
             )
             if max(last.conv.stride) == 1:
                 yield from ((stride, identity) for stride in restride(last, _DOWN))
@@ -122,7 +123,7 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
             text=text,
             size=0,
             make=lambda _: nn.AdaptiveAvgPool2d(1),
-            rewrite=lambda _, nn_, call: f"{nn_}AdaptiveAvgPool2d(1)",
+            rewrite=lambda _, nn_, call, written: f"{nn_}AdaptiveAvgPool2d(1)",
         )
     elif last and last.layer.op in _POOLING:
         place = _place_of(last.layer.name, modules)
@@ -187,7 +188,7 @@ def _pooled(name: str, linear: nn.Linear, shape: tuple[int, ...]) -> Edit:
     return Edit(layer=name, text=text, size=linear.weight.numel(), make=make)
 
 
-def _average_source(layer: nn.Module, nn_: str, call: str) -> str:
+def _average_source(layer: nn.Module, nn_: str, call: str, written: Written) -> str:
     name = type(layer).__name__
     return call.replace(f"{nn_}{name}", f"{nn_}{name.replace('Max', 'Avg')}", 1)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from constraints.errors import UnusableInputError
@@ -14,6 +16,20 @@ from constraints.errors import UnusableInputError
 _INSIGNIFICANT = frozenset(
     {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 )
+
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BOM = "\ufeff"
+_REPEATABLE = (
+    ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple, ast.Subscript,
+    ast.operator, ast.unaryop, ast.expr_context,
+)  # fmt: skip
+"""Nodes of expressions that may stand twice: they come to the same and do nothing else."""
+Written = Callable[[str], str | None]
+"""Parameter -> the expression that a call gives for it, None where it leaves it out.
+
+Raises UnusableInputError for one that cannot stand twice.
+"""
 
 
 class Position(NamedTuple):
@@ -34,8 +50,8 @@ class CallEdit:
     """Names of what is called's parameters, in order."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Parameter -> its new value."""
-    rewrites: tuple[Callable[[str], str], ...] = ()
-    """Text of the call, with its new arguments -> what stands in its place; one after the other."""
+    rewrites: tuple[Callable[[str, Written], str], ...] = ()
+    """(text of the call, its new arguments) -> what stands in its place; one after the other."""
 
 
 def call_at(tree: ast.AST, position: Position) -> ast.Call:
@@ -49,18 +65,38 @@ def call_at(tree: ast.AST, position: Position) -> ast.Call:
 
 
 def argument(call: ast.Call, parameters: Sequence[str], name: str) -> ast.expr | None:
-    """What a call gives for a parameter; None where it leaves it out."""
+    """What a call gives for a parameter; None where it leaves it out.
+
+    Raises UnusableInputError where something with a star may give it.
+    """
+    for parameter, given in zip(parameters, call.args, strict=False):
+        if isinstance(given, ast.Starred):
+            break
+        if parameter == name:
+            return given
     for keyword in call.keywords:
         if keyword.arg == name:
             return keyword.value
-    given = dict(zip(parameters, call.args, strict=False))
-    return None if any(isinstance(a, ast.Starred) for a in call.args) else given.get(name)
+    stars = [ast.unparse(a) for a in call.args if isinstance(a, ast.Starred)]
+    stars += [f"**{ast.unparse(k.value)}" for k in call.keywords if k.arg is None]
+    if stars:
+        raise UnusableInputError(f"{stars[0]} at line {call.lineno} may give {name}: write that argument out")
+    return None
+
+
+def written(call: ast.Call, parameters: Sequence[str], name: str) -> str | None:
+    """The text of an argument, as ``Written`` gives it."""
+    given = argument(call, parameters, name)
+    if given is not None and not all(isinstance(node, _REPEATABLE) for node in ast.walk(given)):
+        place = f"{name} is {ast.unparse(given)} at line {call.lineno}"
+        raise UnusableInputError(f"{place}, which would stand there twice: give it a name")
+    return None if given is None else ast.unparse(given)
 
 
 def edited(text: str, edits: Sequence[CallEdit]) -> str:
     """The source with each call edited; raises UnusableInputError where one is within another."""
     source = _Bytes(text)
-    tree = ast.parse(source.data)
+    tree = ast.parse(text.removeprefix(_BOM))
     found = sorted(((source.span(call_at(tree, e.position)), e) for e in edits), key=lambda pair: pair[0])
     end = 0
     for (start, stop), _ in found:
@@ -79,10 +115,8 @@ class _Bytes:
 
     def __init__(self, text: str) -> None:
         self.data = text.encode()
-        lines = self.data.split(b"\n")
-        self.starts = [0]
-        for line in lines:
-            self.starts.append(self.starts[-1] + len(line) + 1)
+        first = len(_BOM.encode()) if text.startswith(_BOM) else 0
+        self.starts = [first, *(end.end() for end in _LINE_END.finditer(self.data))]
 
     def span(self, node: ast.expr) -> tuple[int, int]:
         """From which byte up to which a node stands."""
@@ -106,8 +140,12 @@ class _Bytes:
         if added:
             comma = "" if _before_the_end(text) in {"(", ","} else ", "
             text = f"{text[:-1]}{comma or ' ' * (_before_the_end(text) == ',')}{', '.join(added)})"
-        for rewrite in edit.rewrites:
-            text = rewrite(text)
+        if edit.rewrites:
+            call = ast.parse(f"({text})", mode="eval").body
+            assert isinstance(call, ast.Call)
+            ast.increment_lineno(call, node.lineno - 1)
+            for rewrite in edit.rewrites:
+                text = rewrite(text, partial(written, call, edit.parameters))
         return text
 
 

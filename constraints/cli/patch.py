@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from constraints.cli.writing import Check, check_path
-from constraints.errors import UnusableInputError
+from constraints.errors import ConstraintError, UnusableInputError
 from constraints.sandbox.request import Request
 
 _NO_NEWLINE = "\n\\ No newline at end of file\n"
@@ -35,7 +35,10 @@ class PatchWriter:
         old = file.read_bytes().decode()
         if source == old:
             raise UnusableInputError("every constraint holds, nothing is to change")
-        report = check(replace(request, source=source)).report
+        try:
+            report = check(replace(request, source=source)).report
+        except ConstraintError as error:
+            raise UnusableInputError(f"the lines so edited do not run: {error}") from error
         if not report.ok or [layer.as_dict() for layer in report.layers] != found["layers"]:
             raise UnusableInputError("the call that makes a layer makes others too, which would change as well")
         name = os.path.relpath(file)

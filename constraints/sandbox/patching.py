@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,8 @@ from constraints.sandbox.source import NOTEBOOK
 from constraints.source_edits import CallEdit, argument, call_at, edited
 
 _SELF = ("self", "cls")
+_CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_DEFAULTS = ("stride", "padding", "dilation", "groups", "padding_mode")
 
 
 def patched(checked: Checked, request: Request) -> dict[str, Any]:
@@ -70,31 +73,70 @@ class _Calls:
         if not calls:
             raise UnusableInputError(f"no call in {self.file} is known that makes layer {layer}")
         wanted = {name: _plain(value) for edit in edits if not edit.rewrite for name, value in edit.arguments.items()}
-        parameters = tuple(inspect.signature(type(module)).parameters)
+        wanted = {name: value for name, value in wanted.items() if _plain(getattr(module, name)) != value}
+        depends = {name: {name, *(other for e in edits for other in e.worked_out_of.get(name, ()))} for name in wanted}
+        parameters = self._parameters(module, calls[0])
         if any(edit.rewrite for edit in edits):
             if os.path.realpath(calls[0].file) != self.file or self._made_by(calls[:1]) != {layer}:
                 where = f"{Path(calls[0].file).name}:{calls[0].position.line}"
                 raise UnusableInputError(f"layer {layer} is made by a call that makes others too: {where}")
+            if reason := self._unsettled(calls[0], parameters, depends):
+                raise UnusableInputError(f"layer {layer}: {reason}")
             rewrites = tuple(self._rewrites(module, edits, calls[0]))
             return calls[0], CallEdit(
                 position=calls[0].position, parameters=parameters, arguments=wanted, rewrites=rewrites
             )
         alike = {e.layer for e in self.change if [(e.text, e.arguments)] == [(o.text, o.arguments) for o in edits]}
         outermost: tuple[Call, CallEdit] | None = None  # of those that make layers that all change in the same way
+        reason = ""
         for level, call in enumerate(calls):
             layers = self._made_by(calls[: level + 1])
-            if os.path.realpath(call.file) == self.file and layers <= alike | {layer}:
+            is_here = os.path.realpath(call.file) == self.file and layers <= alike | {layer}
+            if is_here and not (reason := self._unsettled(call, parameters, depends)):
                 outermost = call, CallEdit(position=call.position, parameters=parameters, arguments=wanted)
                 if layers == {layer}:
                     return outermost
             try:
-                wanted = self._handed_on(call, parameters, wanted, layer)
-            except UnusableInputError:
+                wanted, depends = self._handed_on(call, parameters, wanted, depends, layer)
+            except UnusableInputError as error:
                 if outermost:
                     return outermost
-                raise
+                raise UnusableInputError(f"layer {layer}: {reason}" if reason else str(error)) from error
             parameters = tuple(name for name in call.parameters if name not in _SELF)
-        raise UnusableInputError(f"no call in {self.file} makes layer {layer} alone")
+        raise UnusableInputError(
+            f"layer {layer}: {reason}" if reason else f"no call in {self.file} makes layer {layer} alone"
+        )
+
+    def _parameters(self, module: nn.Module, call: Call) -> tuple[str, ...]:
+        """Those of what makes a module; raises UnusableInputError where more than the call gives it arguments."""
+        node, signature = self._node(call), inspect.signature(type(module)).parameters
+        is_lazy = ast.unparse(node.func).endswith(f"Lazy{type(module).__name__}")  # which has no in_channels
+        parameters = tuple(signature)[1 if is_lazy else 0 :]
+        for name in _DEFAULTS if type(module) in _CONVS else ():
+            if argument(node, parameters, name) is None and _plain(getattr(module, name)) != signature[name].default:
+                raise UnusableInputError(f"{ast.unparse(node)} at line {node.lineno} is not all that gives {name}")
+        return parameters
+
+    def _node(self, call: Call) -> ast.Call:
+        """A call in the source; raises UnusableInputError where a ``partial`` is called."""
+        tree = self._tree(call.file)
+        node = call_at(tree, call.position)
+        callee = ast.unparse(node.func)
+        module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == call.file), None)
+        called = vars(module).get(callee) if module else None
+        if isinstance(called, partial) or callee.split(".")[-1] in _partials(tree):
+            place = f"{Path(call.file).name}:{node.lineno}"
+            raise UnusableInputError(f"{callee}, which {place} calls, is a partial: write the call out")
+        return node
+
+    def _unsettled(self, call: Call, parameters: Sequence[str], depends: Mapping[str, set[str]]) -> str:
+        """Why new values may be those of this run alone: an argument that they depend on is no constant."""
+        node = self._node(call)
+        for name in sorted(set().union(*depends.values())):
+            given = argument(node, parameters, name)
+            if given is not None and not _is_constant(given):
+                return f"{name} is {ast.unparse(given)}, no constant: {Path(call.file).name}:{node.lineno}"
+        return ""
 
     def _made_by(self, calls: Sequence[Call]) -> set[str]:
         """Names of the model's modules that were made by these calls, the innermost first."""
@@ -106,13 +148,20 @@ class _Calls:
         }
 
     def _handed_on(
-        self, call: Call, parameters: Sequence[str], wanted: Mapping[str, Any], layer: str
-    ) -> dict[str, Any]:
-        """The parameters of the function around a call by which it gets the wanted arguments, with their values.
+        self,
+        call: Call,
+        parameters: Sequence[str],
+        wanted: Mapping[str, Any],
+        depends: Mapping[str, set[str]],
+        layer: str,
+    ) -> tuple[dict[str, Any], dict[str, set[str]]]:
+        """The parameters of the function around a call by which it gets the wanted arguments.
+
+        Each with its value; and with those others on which that depends.
 
         An argument that is worked out of several, as a padding is, is left to follow them.
         """
-        node, found = call_at(self._tree(call.file), call.position), dict[str, Any]()
+        node, found, others = self._node(call), dict[str, Any](), dict[str, set[str]]()
         where = f"{Path(call.file).name}:{call.position.line}"
         for name, value in wanted.items():
             given = argument(node, parameters, name)
@@ -121,18 +170,18 @@ class _Calls:
                     raise UnusableInputError(
                         f"layer {layer}: {given.id} would be {found[given.id]} and {value}: {where}"
                     )
+                others.setdefault(given.id, set()).update(_names(node, parameters, depends[name], call, where))
             elif given is None or isinstance(given, ast.Constant):
                 reason = f"the call that makes it makes others too, and none of its parameters sets {name}"
                 raise UnusableInputError(f"layer {layer}: {reason}: {where}")
         if not found:
             raise UnusableInputError(f"layer {layer} is made by a call that makes others too: {where}")
-        return found
+        return found, others
 
     def _rewrites(self, module: nn.Module, edits: Sequence[Edit], call: Call) -> Iterator[Any]:
         """What each edit writes in place of the call, which is of the layer's own class."""
-        node = call_at(self._tree(call.file), call.position)
-        callee, name = ast.unparse(node.func), type(module).__name__
-        if not callee.endswith(name):
+        callee, name = ast.unparse(self._node(call).func), type(module).__name__
+        if callee.split(".")[-1] != name:
             raise UnusableInputError(f"{callee} at line {call.position.line} is not called {name}")
         for edit in edits:
             if edit.rewrite:
@@ -144,6 +193,43 @@ class _Calls:
         if file not in self.trees:
             self.trees[file] = ast.parse(Path(file).read_bytes())
         return self.trees[file]
+
+
+def _names(node: ast.Call, parameters: Sequence[str], names: set[str], call: Call, where: str) -> Iterator[str]:
+    """The parameters of the function around a call by which it gets these arguments, constants left out."""
+    for name in names:
+        given = argument(node, parameters, name)
+        if isinstance(given, ast.Name) and given.id in call.parameters:
+            yield given.id
+        elif given is not None and not _is_constant(given):
+            raise UnusableInputError(f"{name} is {ast.unparse(given)}, no constant: {where}")
+
+
+def _is_constant(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except ValueError:
+        return False
+    return True
+
+
+def _partials(tree: ast.Module) -> set[str]:
+    """Names that a file gives to a ``partial``: variables, attributes, and parameters by their defaults."""
+    made = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and _makes_partial(node.value):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            made |= {ast.unparse(target).split(".")[-1] for target in targets}
+        elif isinstance(node, ast.arguments):
+            named = [*node.posonlyargs, *node.args]
+            pairs = [*zip(named[::-1], node.defaults[::-1], strict=False)]
+            pairs += [(name, value) for name, value in zip(node.kwonlyargs, node.kw_defaults, strict=True) if value]
+            made |= {parameter.arg for parameter, value in pairs if _makes_partial(value)}
+    return made
+
+
+def _makes_partial(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == partial.__name__
 
 
 def _plain(value: Any) -> Any:

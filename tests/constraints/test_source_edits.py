@@ -43,7 +43,11 @@ def test_arguments_are_changed_or_added(call: str, arguments: dict[str, int], ex
 def test_several_calls_and_what_takes_their_place() -> None:
     text = "x = conv(1, 2)\ny = pool(2)\n"
     first = CallEdit(position=position(text, "conv(1, 2)"), parameters=NAMES, arguments={"inputs": 3})
-    second = CallEdit(position=position(text, "pool(2)"), parameters=(), rewrites=(lambda call: f"[{call}]", str.upper))
+    second = CallEdit(
+        position=position(text, "pool(2)"),
+        parameters=(),
+        rewrites=(lambda call, _: f"[{call}]", lambda call, _: call.upper()),
+    )
     assert edited(text, [second, first]) == "x = conv(3, 2)\ny = [POOL(2)]\n"
 
 
@@ -71,4 +75,32 @@ def test_what_a_call_gives_for_a_parameter() -> None:
     assert given("f(a, b)", "outputs") == "b"
     assert given("f(a, stride=s)", "stride") == "s"
     assert given("f(a)", "stride") is None
-    assert given("f(*a)", "inputs") is None
+    for text, star in (("f(*a)", r"\*a"), ("f(**a)", r"\*\*a"), ("f(1, *a, kernel=3)", r"\*a")):
+        with pytest.raises(UnusableInputError, match=f"{star} at line 1 may give outputs"):
+            given(text, "outputs")
+    assert given("f(1, *a, kernel=3)", "inputs") == "1"
+    assert given("f(1, *a, kernel=3)", "kernel") == "3"
+
+
+@pytest.mark.parametrize(("end", "mark"), [("\n", ""), ("\r\n", ""), ("\r", ""), ("\n", "\ufeff")])
+def test_lines_end_as_python_ends_them(end: str, mark: str) -> None:
+    text = f"{mark}conv(1){end}x = 1\x0c{end}conv(2){end}"
+    edits = [
+        CallEdit(position=Position(line, line, 0, 7), parameters=NAMES, arguments={"inputs": 9}) for line in (1, 3)
+    ]
+    assert edited(text, edits) == text.replace("conv(1)", "conv(9)").replace("conv(2)", "conv(9)")
+
+
+def test_a_rewrite_takes_the_expressions_of_the_call() -> None:
+    text = "\nx = conv(w, f(w))\n"
+
+    def of(name: str) -> CallEdit:
+        return CallEdit(
+            position=position(text, "conv(w, f(w))"),
+            parameters=NAMES,
+            rewrites=(lambda call, written: f"[{call}, {written(name)}]",),
+        )
+
+    assert edited(text, [of("inputs")]) == "\nx = [conv(w, f(w)), w]\n"
+    with pytest.raises(UnusableInputError, match=r"outputs is f\(w\) at line 2, which would stand there twice"):
+        edited(text, [of("outputs")])

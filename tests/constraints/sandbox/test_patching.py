@@ -96,6 +96,53 @@ def test_what_cannot_be_written_so_is_said(run: object, layers: str, rule: str, 
     assert reason in line
 
 
+@pytest.mark.parametrize(
+    ("made", "rule", "expected"),
+    [
+        (
+            "nn.Conv2d(w, w, 3, padding=1)",
+            "depthwise_separable_convs >= 1",
+            "nn.Sequential(nn.Conv2d(w, w, 3, padding=1, groups=w, bias=False), nn.Conv2d(w, w, 1))",
+        ),
+        (
+            "nn.Conv2d(w, 2 * w, 3)",
+            "convs >= 2",
+            "nn.Sequential(nn.Conv2d(w, 2 * w, 3), nn.BatchNorm2d(2 * w), nn.ReLU(), "
+            "nn.Conv2d(2 * w, 2 * w, 3, padding=1, bias=False))",
+        ),
+        ("nn.Conv2d(w, w, 3, padding=1)", "dilated_convs >= 1", "nn.Conv2d(w, w, 3, padding=2, dilation=2)"),
+        ("nn.Conv2d(w, w, k, padding=k // 2)", "dilated_convs >= 1", "kernel_size is k, no constant: net.py:5"),
+        ("nn.Conv2d(w, w, 3, s)", "downsampled_by >= 2", "stride is s, no constant: net.py:5"),
+        ("nn.Conv2d(w, int(w), 3)", "convs >= 2", "out_channels is int(w) at line 5"),
+        ("nn.Conv2d(w, w, *(3, 1, 1))", "dilated_convs >= 1", "*(3, 1, 1) at line 5 may give"),
+        ("nn.Conv2d(w, w, **KW)", "dilated_convs >= 1", "**KW at line 5 may give"),
+        ("Conv(w, w)", "dilated_convs >= 1", "Conv, which net.py:5 calls, is a partial"),
+        ("Conv(w, w)", "depthwise_separable_convs >= 1", "Conv, which net.py:5 calls, is a partial"),
+        ("[Conv][0](w, w)", "dilated_convs >= 1", "[Conv][0](w, w) at line 5 is not all that gives padding"),
+    ],
+)
+def test_no_number_of_this_run_is_written(
+    run: object, capsys: pytest.CaptureFixture[str], made: str, rule: str, expected: str
+) -> None:
+    """What a call is given by names, stars and partials is written anew by them, or not at all."""
+    head = (
+        "from functools import partial\nfrom torch import nn\n"
+        "KW = dict(kernel_size=3, padding=1); Conv = partial(nn.Conv2d, **KW)\n"
+    )
+    Path("net.py").write_text(
+        f"{head}def make(w=8, k=3, s=1):\n    return nn.Sequential({made}, nn.AdaptiveAvgPool2d(1))\n", "utf-8"
+    )
+    asked = ["--arg", "w=12", "--input", "12,16,16", "--require", rule, "--patch", "out.diff"]
+    search.run(["validate", "net.py:make", *asked])
+    said, is_written = capsys.readouterr().err, expected.startswith("nn.")
+    assert Path("out.diff").exists() == is_written, said
+    assert (
+        (f"+    return nn.Sequential({expected}, nn.AdaptiveAvgPool2d(1))\n" in Path("out.diff").read_text("utf-8"))
+        if is_written
+        else expected in said
+    )
+
+
 def test_a_file_of_a_package_is_patched_too(run: object, capsys: pytest.CaptureFixture[str]) -> None:
     """Its package imports it, so that Python knows it by another path."""
     Path("package").mkdir()
