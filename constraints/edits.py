@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
@@ -62,13 +63,17 @@ Change = tuple[Edit, ...]
 """Edits that are made together, in this order."""
 
 
-def words(change: Change) -> str:
-    """What a change is, as the subject of a sentence: alike edits in one phrase."""
+def words(change: Change, others: Mapping[str, Sequence[str]] = MappingProxyType({})) -> str:
+    """What a change is, as the subject of a sentence: alike edits in one phrase; ``others`` as of ``other_names``."""
     phrases = []
     for text, alike in groupby(change, key=lambda edit: edit.text):
-        names = [edit.layer for edit in alike]
+        names = [_called(edit.layer, others.get(edit.layer, ())) for edit in alike]
         phrases.append(text.replace(_WHERE, f"layer{'s' * (len(names) > 1)} {listed(names)}", 1))
     return listed(phrases)
+
+
+def _called(name: str, others: Sequence[str]) -> str:
+    return f"{name} (which is {listed(others)} too)" if others else name
 
 
 def listed(names: Sequence[str]) -> str:
@@ -86,15 +91,27 @@ def applied(model: nn.Module, change: Change) -> Iterator[None]:
 
 
 def apply(model: nn.Module, edit: Edit) -> Callable[[], None]:
-    """Make an edit in the model; what is returned takes it back."""
+    """Make an edit in the model, under every name that a shared layer has; what is returned takes it back."""
     if not edit.layer:
         before = vars(model).get("forward")
         model.forward = edit.make(model.forward)
         return lambda: delattr(model, "forward") if before is None else setattr(model, "forward", before)
-    parent, _, leaf = edit.layer.rpartition(".")
-    owner, original = model.get_submodule(parent), model.get_submodule(edit.layer)
-    setattr(owner, leaf, edit.make(original).train(original.training))
-    return lambda: setattr(owner, leaf, original)
+    original = model.get_submodule(edit.layer)
+    places = [(owner, leaf) for owner in model.modules() for leaf, part in owner._modules.items() if part is original]
+    made = edit.make(original).train(original.training)
+    undo = ExitStack()
+    for owner, leaf in places:
+        setattr(owner, leaf, made)
+        undo.callback(setattr, owner, leaf, original)
+    return undo.close
+
+
+def other_names(model: nn.Module) -> dict[str, list[str]]:
+    """First name of each shared layer -> its further names."""
+    names: dict[nn.Module, list[str]] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        names.setdefault(module, []).append(name)
+    return {first: others for first, *others in names.values() if others}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count, islice
 from time import monotonic
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from constraints.candidates import SAME, changes, need
-from constraints.edits import Change, applied, words
+from constraints.edits import Change, applied, other_names, words
 from constraints.findings import FixAll
 from constraints.model_state import copied
 from constraints.rules import Constraint
@@ -147,6 +148,11 @@ class _Search:
     found: dict[int, list[str]] = field(default_factory=dict)
     """What fixes each verdict, of the changes that were tried for it."""
 
+    @cached_property
+    def others(self) -> Mapping[str, Sequence[str]]:
+        """Further names of shared layers."""
+        return other_names(self.model)
+
     @property
     def rules(self) -> tuple[Constraint, ...]:
         return tuple(v.constraint for v in self.verdicts if v.constraint is not None)
@@ -169,7 +175,9 @@ class _Search:
         sentences = {i: tuple(self.found[i]) or self._of_others(i) or self._general(i) for i in self.failing}
         if together is None:
             return Fixes(sentences=sentences, cut=cut)
-        whole = FixAll(text=self._sentence_of_all(together), edits=tuple(words((e,)) for e in together.change))
+        whole = FixAll(
+            text=self._sentence_of_all(together), edits=tuple(words((e,), self.others) for e in together.change)
+        )
         return Fixes(sentences=sentences, together=whole, change=together.change, cut=cut)
 
     def _each_rule(self) -> Iterator[_Outcome | None]:
@@ -260,7 +268,7 @@ class _Search:
         try:
             with applied(self.model, change):
                 after, now = self.judged(self.model)
-        except Exception:  # the user's code on shapes that it was not written for
+        except (Exception, SystemExit):  # the user's code on shapes that it was not written for
             return None
         kept = after.output == self.traced.output or any(edit.reshapes for edit in change)
         return _Outcome(change=change, traced=after, verdicts=now) if kept else None
@@ -281,13 +289,13 @@ class _Search:
     def _sentence(self, outcome: _Outcome, index: int) -> str:
         verdict = outcome.verdicts[index]
         aside = "" if verdict.name == "params" else self._params(outcome)
-        return f"{words(outcome.change)} makes {verdict.name} {verdict.value:,}{aside}"
+        return f"{words(outcome.change, self.others)} makes {verdict.name} {verdict.value:,}{aside}"
 
     def _sentence_of_all(self, outcome: _Outcome) -> str:
         now = [outcome.verdicts[i] for i in self.failing if self.verdicts[i].name != "params"]
         values = dict.fromkeys(f"{v.name} {v.value:,}, " for v in now)
         params = self._params(outcome).removeprefix(", ")
-        return f"{words(outcome.change)} makes every constraint hold: {''.join(values)}{params}"
+        return f"{words(outcome.change, self.others)} makes every constraint hold: {''.join(values)}{params}"
 
     def _params(self, outcome: _Outcome) -> str:
         old, new = self.traced.metrics.params, outcome.traced.metrics.params
@@ -308,7 +316,7 @@ def _promise(outcome: _Outcome) -> tuple[float, int]:
 def _copy(model: nn.Module) -> nn.Module | None:
     try:
         return copied(model)
-    except Exception:  # a user's model may refuse to be copied in any way it likes; then nothing is tried
+    except (Exception, SystemExit):  # a user's model may refuse to be copied in any way it likes; then nothing is tried
         return None
 
 

@@ -193,3 +193,18 @@ def test_convolutions_are_put_around_whatever_is_there() -> None:
     made = more.make(split.make(stride.make(plain)))
     traced = trace(made, (4, 16, 16))
     assert (traced.output, traced.metrics.convs, traced.metrics.depthwise_separable_convs) == ((8, 8, 8), 3, 1)
+
+
+def test_a_shared_layer_is_edited_under_every_name_and_back() -> None:
+    inner = nn.Sequential(conv())
+    model = nn.ModuleDict({"a": inner, "b": inner, "c": nn.Sequential(inner[0])})
+    (edit,) = edits.dilate(replace(site(conv()), name="a.0"), 2)
+    assert edits.other_names(model) == {"a": ["b"], "a.0": ["b.0", "c.0"]}
+    assert edits.words((edit,), edits.other_names(model)) == (
+        "dilation 2 and padding 2 in layer a.0 (which is b.0 and c.0 too)"
+    )
+    before = inner[0]
+    with edits.applied(model, (edit,)):
+        made = [part for part in model.modules() if isinstance(part, nn.Conv2d)]
+        assert [part.dilation for part in made] == [(2, 2)]  # one and the same
+    assert [part for part in model.modules() if isinstance(part, nn.Conv2d)] == [before]

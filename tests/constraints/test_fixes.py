@@ -340,3 +340,45 @@ def test_whatever_is_found_for_a_drawn_network_makes_the_rules_hold(
         apply(model, edit)
     after = check(model, (3, 16, 16), rules, fixes=False)
     assert after.ok == (report.ok or report.fix_all is not None)
+
+
+class Shared(nn.Module):
+    """One convolution under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 8, 3, padding=1)
+        self.b = self.c = nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.c(self.b(self.a(x))).mean((2, 3))
+
+
+def test_a_shared_layer_stays_one() -> None:
+    before = 3 * 8 * 9 + 8 + 8 * 8 * 9 + 8  # 808: b and c share theirs
+    two_groups = before - 8 * 4 * 9  # each filter of b reads 4 of 8 channels: 520
+    report = check(Shared(), require=["params < 600"])
+    assert report.metrics["params"] == before
+    assert f"groups 2 in layer b (which is c too) makes params {two_groups}" in fixes(report, "params")
+
+
+class Leaves(nn.Module):
+    """Ends the process, or raises, on dilated layers."""
+
+    def __init__(self, ending: BaseException) -> None:
+        super().__init__()
+        self.ending, self.a = ending, nn.Conv2d(3, 8, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.a.dilation != (1, 1):
+            raise self.ending
+        return self.a(x).mean((2, 3))
+
+
+@pytest.mark.parametrize("ending", [SystemExit(0), SystemExit("no"), RuntimeError("no")])
+def test_an_edit_on_which_the_model_ends_the_process_has_failed(ending: BaseException) -> None:
+    report = check(Leaves(ending), require=["dilated_convs >= 1"])
+    assert [v.ok for v in report.constraints] == [False]
+    assert fixes(report, "dilated_convs") == (
+        "1 tried, none of which fixes it; in words: give a convolution larger than 1x1 a dilation of 2",
+    )
