@@ -47,10 +47,21 @@ def check_path(path: Path, flag: str, suffixes: tuple[str, ...] = ()) -> None:
     """Raise UnusableInputError for a file that cannot be written, or would be written over."""
     if suffixes and path.suffix not in suffixes:
         raise UnusableInputError(f"unknown kind of file: {str(path)!r}: end {flag} with {', '.join(suffixes)}")
+    if path.is_symlink() and not path.exists():
+        raise UnusableInputError(f"a symbolic link that leads nowhere: {str(path)!r}: give another {flag}")
     if path.exists():
         raise UnusableInputError(f"the file exists: {str(path)!r}: give another {flag}")
     if not path.parent.is_dir():
         raise UnusableInputError(f"no such folder: {str(path.parent)!r}: make it, or give another {flag}")
+
+
+def check_distinct(outputs: Mapping[str, Path]) -> None:
+    """Raise UnusableInputError where two outputs, each by what it is called, are one path; links are followed."""
+    known: dict[Path, str] = {}
+    for what, path in outputs.items():
+        if other := known.get(path.resolve()):
+            raise UnusableInputError(f"{other} and {what} are one file: {str(path)!r}: give each its own")
+        known[path.resolve()] = what
 
 
 @contextmanager
@@ -68,6 +79,8 @@ def written(writer: Writer, outcome: Outcome, request: Request, check: Check) ->
     not_written, report = f"{writer.path} is not written: ", outcome.report
     is_kept = all(v.ok for v in report.constraints if v.name != AUGMENTATION)
     if not is_kept and report.fix_all is None:
+        if not request.fixes_seconds:
+            return f"{not_written}--fixes-timeout 0 looks for no edits: give it more seconds"
         return f"{not_written}no set of edits was found that makes every constraint hold"
     found = outcome.steps.get(writer.step, {"refused": "the check was cut short"})
     if reason := found.get("refused"):

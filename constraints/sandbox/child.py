@@ -130,7 +130,7 @@ def _continued(step: str, checked: Checked, request: Request, send: Send) -> dic
     send({"stage": name})
     try:
         found: dict[str, Any] = getattr(importlib.import_module(module), name)(checked, request)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # of the model's code, which a step runs again
         reason = str(error) if isinstance(error, ConstraintError) else f"{type(error).__name__}: {error}"
         return {"refused": " ".join(reason.split())}
     return found

@@ -61,7 +61,9 @@ class Running:
         if answer is None:
             return self._cut(ModelFailedError(_ending(self.code, self.stage, self.printed())))
         if "error" in answer:
-            raise _error(answer)
+            if isinstance(error := _error(answer), ModelFailedError):
+                return self._cut(error)
+            raise error
         if left:
             raise ModelFailedError(f"the model's code left processes running: {len(left)}: end them before it returns")
         return answer["answer"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from constraints.cli.patch import PatchWriter
 from constraints.cli.target import parse_target
-from constraints.cli.writing import Check, Writer, check_path
+from constraints.cli.writing import Check, Writer, check_distinct, check_path
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
 from constraints.sandbox.request import Request
@@ -19,7 +19,12 @@ _WEIGHTS = ".safetensors"
 
 
 def writers(fix: Path | None, patch: Path | None) -> tuple[Writer, ...]:
-    """What the flags ``--fix`` and ``--patch`` ask for; raises UnusableInputError for a path that cannot be written."""
+    """What the flags ``--fix`` and ``--patch`` ask for.
+
+    Raises UnusableInputError for a path that cannot be written, and for two outputs that are one.
+    """
+    if fix and patch:
+        check_distinct({"--fix": fix, "the weights of --fix": fix.with_suffix(_WEIGHTS), "--patch": patch})
     return (*([FixWriter(fix)] if fix else []), *([PatchWriter(patch)] if patch else []))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from constraints.cli.target import parse_target
-from constraints.cli.writing import Check, check_path, drafted, written
+from constraints.cli.writing import Check, check_distinct, check_path, drafted, written
 from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.findings import FixAll
 from constraints.report import Report
@@ -64,6 +64,27 @@ def test_paths_that_are_refused(name: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(UnusableInputError, match=reason):
         check_path(tmp_path / name, "--out", (".py",))
     check_path(tmp_path / "new.py", "--out", (".py",))
+
+
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link.py").symlink_to(tmp_path / "none.py")
+    with pytest.raises(UnusableInputError, match=r"leads nowhere: .*link\.py"):
+        check_path(tmp_path / "link.py", "--out")
+
+
+def test_outputs_are_files_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    check_distinct({"a": tmp_path / "real/x", "b": tmp_path / "real/y"})
+    with pytest.raises(UnusableInputError, match="a and b are one file"):
+        check_distinct({"a": tmp_path / "real/x", "b": tmp_path / "link/../link/x"})
+
+
+def test_no_search_is_named(tmp_path: Path) -> None:
+    request = Request(target=parse_target("a.py:N"), require=(), fixes_seconds=0.0)
+    outcome = Outcome(report=REPORT, printed="")
+    line = "out.txt is not written: --fixes-timeout 0 looks for no edits: give it more seconds"
+    assert written(Words(), outcome, request, lambda _: outcome) == line
 
 
 def test_a_draft_leaves_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,29 @@ def test_what_is_known_when_the_time_is_over_is_reported(tmp_path: Path, sandbox
 
 
 @LINUX
+@pytest.mark.parametrize("ending", ["os._exit(0)", "sys.exit(0)", "raise KeyboardInterrupt", "raise ValueError"])
+def test_verdicts_outlive_what_an_edit_makes_the_model_do(tmp_path: Path, sandbox: Sandbox, ending: str) -> None:
+    code = f"""
+import os, sys
+from torch import nn
+class Ends(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(3, 4, 3, padding=1)
+    def forward(self, x):
+        if self.a.dilation != (1, 1):
+            {ending}
+        return self.a(x).mean((2, 3))
+"""
+    asked = request(tmp_path, code)
+    asked = replace(asked, target=replace(asked.target, name="Ends"), require=parse_all(["dilated_convs >= 1"], None))
+    report = sandbox.check(asked).report
+    assert [v.ok for v in report.constraints] == [False]
+    assert report.metrics["params"] == 3 * 4 * 9 + 4
+    is_cut = ending in {"os._exit(0)", "raise KeyboardInterrupt"}
+    assert ["the search for fixes was cut short" in w for w in report.warnings] == [True] * is_cut
+
+
 def test_a_clean_check_lets_the_next_one_start_at_once_with_nothing_of_it(tmp_path: Path) -> None:
     report = "import os, sys\nprint(os.getppid(), os.getpid(), 'net_was' in sys.modules, input('never'))\n"
     with Sandbox() as sandbox:

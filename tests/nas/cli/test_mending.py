@@ -20,3 +20,10 @@ def test_what_cannot_be_written_is_refused_first(existing: str, asked: str, tmp_
         (tmp_path / existing).touch()
     with pytest.raises(UnusableInputError, match="the file exists" if existing else r"end --fix with \.py"):
         FixWriter(tmp_path / asked)
+
+
+@pytest.mark.parametrize("patch", ["a.py", "a.safetensors", "link/a.py", "link/a.safetensors"])
+def test_two_outputs_are_never_one_file(tmp_path: Path, patch: str) -> None:
+    (tmp_path / "link").symlink_to(".")
+    with pytest.raises(UnusableInputError, match="and --patch are one file"):
+        writers(tmp_path / "a.py", tmp_path / patch)
