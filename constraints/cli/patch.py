@@ -12,6 +12,7 @@ from typing import Any
 from constraints.cli.writing import Check, check_path
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.sandbox.request import Request
+from constraints.sandbox.source import decoded
 
 _NO_NEWLINE = "\n\\ No newline at end of file\n"
 
@@ -30,21 +31,22 @@ class PatchWriter:
 
     def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:
         """Move the diff to ``path`` where the source that it makes keeps every constraint."""
-        file, source = request.target.file, str(found["source"])
-        assert file is not None
-        old = file.read_bytes().decode()
+        file, source = Path(found["file"]), str(found["source"])
+        old, encoding = decoded(file)
         if source == old:
             raise UnusableInputError("every constraint holds, nothing is to change")
         try:
-            report = check(replace(request, source=source)).report
+            target = replace(request.target, file=file, module="")
+            report = check(replace(request, target=target, source=source)).report
         except ConstraintError as error:
             raise UnusableInputError(f"the lines so edited do not run: {error}") from error
         if not report.ok or [layer.as_dict() for layer in report.layers] != found["layers"]:
             raise UnusableInputError("the call that makes a layer makes others too, which would change as well")
-        name = os.path.relpath(file)
-        draft.write_bytes("".join(diff(old, source, name)).encode())
+        name = os.path.relpath(real := os.path.realpath(file))  # ``patch`` follows no link
+        first, second, *lines = diff(old, source, name)
+        draft.write_bytes(os.fsencode(first + second) + "".join(lines).encode(encoding))
         os.replace(draft, self.path)  # noqa: PTH105 (the atomic rename is the point)
-        how = f"patch -p0 < {self.path}" if not name.startswith(os.pardir) else f"patch {file} {self.path}"
+        how = f"patch -p0 < {self.path}" if not name.startswith(os.pardir) else f"patch {real} {self.path}"
         return f"wrote {self.path}: the edited lines of {file}, with which it keeps every constraint: {how}"
 
 

@@ -6,7 +6,7 @@ import ast
 import inspect
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,13 @@ from constraints.edits import Change, Edit, applied
 from constraints.errors import UnusableInputError
 from constraints.sandbox.child import Checked
 from constraints.sandbox.constructions import Call
-from constraints.sandbox.request import Request
-from constraints.sandbox.source import NOTEBOOK
+from constraints.sandbox.request import Request, Target
+from constraints.sandbox.source import decoded
 from constraints.source_edits import CallEdit, argument, call_at, edited
 
 _SELF = ("self", "cls")
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_DEFAULTS = ("stride", "padding", "dilation", "groups", "padding_mode")
+_OPTIONS = frozenset({"stride", "padding", "dilation", "groups", "padding_mode"})
 
 
 def patched(checked: Checked, request: Request) -> dict[str, Any]:
@@ -33,15 +33,21 @@ def patched(checked: Checked, request: Request) -> dict[str, Any]:
 
     Raises UnusableInputError for an edit that is no change of a call in that file which makes this layer alone.
     """
-    file, change = request.target.file, checked.report.change
-    if file is None or file.suffix == NOTEBOOK:
-        raise UnusableInputError(f"{request.target.place} is no .py file: name one")
-    text = file.read_bytes().decode()
+    file, change = _file(request.target), checked.report.change
+    text, _ = decoded(file)
     found = _Calls(checked=checked, file=os.path.realpath(file), change=change)
     new = edited(text, found.edits())
     with applied(checked.model, change):
         after = next(examined(checked.model, checked.question))
-    return {"source": new, "layers": [layer.as_dict() for layer in after.layers]}
+    return {"file": str(file), "source": new, "layers": [layer.as_dict() for layer in after.layers]}
+
+
+def _file(target: Target) -> Path:
+    """The file of a target, or of the module that it names; raises UnusableInputError where that is no ``.py``."""
+    file = target.file or Path(getattr(sys.modules.get(target.module), "__file__", None) or target.module)
+    if file.suffix != ".py":
+        raise UnusableInputError(f"{target.place} is no .py file: name one")
+    return file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +81,10 @@ class _Calls:
         wanted = {name: _plain(value) for edit in edits if not edit.rewrite for name, value in edit.arguments.items()}
         wanted = {name: value for name, value in wanted.items() if _plain(getattr(module, name)) != value}
         depends = {name: {name, *(other for e in edits for other in e.worked_out_of.get(name, ()))} for name in wanted}
-        parameters = self._parameters(module, calls[0])
-        if any(edit.rewrite for edit in edits):
+        is_rewritten = any(edit.rewrite for edit in edits)
+        used = _OPTIONS if is_rewritten else set().union(*depends.values()) & _OPTIONS
+        parameters = self._parameters(module, calls[0], used)
+        if is_rewritten:
             if os.path.realpath(calls[0].file) != self.file or self._made_by(calls[:1]) != {layer}:
                 where = f"{Path(calls[0].file).name}:{calls[0].position.line}"
                 raise UnusableInputError(f"layer {layer} is made by a call that makes others too: {where}")
@@ -107,12 +115,12 @@ class _Calls:
             f"layer {layer}: {reason}" if reason else f"no call in {self.file} makes layer {layer} alone"
         )
 
-    def _parameters(self, module: nn.Module, call: Call) -> tuple[str, ...]:
-        """Those of what makes a module; raises UnusableInputError where more than the call gives it arguments."""
+    def _parameters(self, module: nn.Module, call: Call, used: Set[str]) -> tuple[str, ...]:
+        """Those of what makes a module; raises UnusableInputError where more than the call gives it ``used`` ones."""
         node, signature = self._node(call), inspect.signature(type(module)).parameters
         is_lazy = ast.unparse(node.func).endswith(f"Lazy{type(module).__name__}")  # which has no in_channels
         parameters = tuple(signature)[1 if is_lazy else 0 :]
-        for name in _DEFAULTS if type(module) in _CONVS else ():
+        for name in sorted(used) if type(module) in _CONVS else ():
             if argument(node, parameters, name) is None and _plain(getattr(module, name)) != signature[name].default:
                 raise UnusableInputError(f"{ast.unparse(node)} at line {node.lineno} is not all that gives {name}")
         return parameters

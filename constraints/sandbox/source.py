@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
+import tokenize
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any
 from constraints.errors import UnusableInputError
 
 NOTEBOOK = ".ipynb"
+_BOM = "\ufeff"
+_LONE_CR = re.compile(r"\r(?!\n)")
 _MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
@@ -50,14 +54,33 @@ def read(file: Path, text: str | None = None) -> Source:
     Raises UnusableInputError with an error's line.
     """
     try:
-        data = file.read_bytes() if text is None else text.encode()
+        data = file.read_bytes() if text is None else text.removeprefix(_BOM)
     except OSError as error:
         what = "give an existing .py or .ipynb"
         raise UnusableInputError(f"cannot read the file: {str(file)!r}: {error.strerror}: {what}") from error
     return _notebook(file, data) if file.suffix == NOTEBOOK else Source(parts=(_file(file, data),))
 
 
-def _file(file: Path, data: bytes) -> Part:
+def decoded(file: Path) -> tuple[str, str]:
+    """The text of a ``.py`` file as its coding line says, a byte order mark and line ends kept; and its encoding.
+
+    Raises UnusableInputError for one that is not so encoded, or has lines that end in CR alone, as no diff has them.
+    """
+    data = file.read_bytes()
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        encoding = encoding.removesuffix("-sig")
+        text = data.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: correct its coding line") from error
+    if text.encode(encoding) != data:  # as of encodings with states or marks
+        raise UnusableInputError(f"{encoding} does not give {str(file)!r} back: save it as UTF-8")
+    if _LONE_CR.search(text):
+        raise UnusableInputError(f"lines of {str(file)!r} end in CR alone: save it with ends in LF or CRLF")
+    return text, encoding
+
+
+def _file(file: Path, data: bytes | str) -> Part:
     try:
         tree = ast.parse(data, filename=str(file))
     except SyntaxError as error:
@@ -68,7 +91,7 @@ def _file(file: Path, data: bytes) -> Part:
     return Part(name=str(file), text="", statements=tuple(tree.body))
 
 
-def _notebook(file: Path, data: bytes) -> Source:
+def _notebook(file: Path, data: bytes | str) -> Source:
     parts, warnings, shell = [], [], 0
     for number, text in _cells(file, data):
         name = f"{file}, cell {number}"
@@ -86,7 +109,7 @@ def _notebook(file: Path, data: bytes) -> Source:
     return Source(parts=tuple(parts), warnings=tuple(warnings), is_notebook=True)
 
 
-def _cells(file: Path, data: bytes) -> Iterator[tuple[int, str]]:
+def _cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
     """Number (from 1, code cells alone) and text of the code cells, in the formats 3 and 4."""
     try:
         document = json.loads(data)

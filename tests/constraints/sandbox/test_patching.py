@@ -143,6 +143,38 @@ def test_no_number_of_this_run_is_written(
     )
 
 
+@pytest.mark.skipif(shutil.which("patch") is None, reason="needs the program patch")
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8-sig", "shift_jis"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_keeps_its_encoding_and_its_line_ends(run: object, encoding: str, end: str) -> None:
+    word = "ソ" if encoding == "shift_jis" else "ü"
+    cookie = "" if encoding == "utf-8-sig" else f"# -*- coding: {encoding} -*-{end}"
+    net = f"name = '{word}'; net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1))  # {word}"
+    code = f"{cookie}from torch import nn{end}{net}{end}"
+    Path("code.py").write_bytes(code.encode(encoding))
+    Path("net.py").symlink_to("code.py")
+    search.run(["validate", "net.py:net", "--require", "dilated_convs >= 1", "--patch", "out.diff"])
+    assert Path("out.diff").read_bytes().startswith(b"--- code.py\n+++ code.py\n")
+    subprocess.run(["patch", "--binary", "-p0", "-i", "out.diff"], check=True, capture_output=True)
+    new = code.replace("padding=1", "padding=2, dilation=2")
+    assert Path("code.py").read_bytes() == new.encode(encoding)
+
+
+@pytest.mark.parametrize("module", ["bundle.net:Net", "parcel.net"])
+def test_the_file_of_a_module_is_patched(run: object, capsys: pytest.CaptureFixture[str], module: str) -> None:
+    package = module.partition(".")[0]
+    Path(package).mkdir()
+    Path(f"{package}/__init__.py").touch()
+    Path(f"{package}/parts.py").write_text("from torch import nn\n", "utf-8")
+    net = "from .parts import nn\nNet = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1))\n"
+    Path(f"{package}/net.py").write_text(net, "utf-8")
+    search.run(["validate", module, "--require", "dilated_convs >= 1", "--patch", "out.diff"])
+    assert "wrote out.diff" in capsys.readouterr().err
+    diff = Path("out.diff").read_text("utf-8")
+    assert diff.startswith(f"--- {package}/net.py\n")
+    assert "+Net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=2, dilation=2))\n" in diff
+
+
 def test_a_file_of_a_package_is_patched_too(run: object, capsys: pytest.CaptureFixture[str]) -> None:
     """Its package imports it, so that Python knows it by another path."""
     Path("package").mkdir()
