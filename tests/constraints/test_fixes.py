@@ -351,7 +351,8 @@ class Shared(nn.Module):
         self.b = self.c = nn.Conv2d(8, 8, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.c(self.b(self.a(x))).mean((2, 3))
+        y: torch.Tensor = self.c(self.b(self.a(x)))
+        return y.mean((2, 3))
 
 
 def test_a_shared_layer_stays_one() -> None:
@@ -372,7 +373,8 @@ class Leaves(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.a.dilation != (1, 1):
             raise self.ending
-        return self.a(x).mean((2, 3))
+        y: torch.Tensor = self.a(x)
+        return y.mean((2, 3))
 
 
 @pytest.mark.parametrize("ending", [SystemExit(0), SystemExit("no"), RuntimeError("no")])
