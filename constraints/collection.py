@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Let the collector rest in short work that makes many objects and no cycles: it would search them over and over."""
+    """Let the collector rest in short work that makes many objects and no cycles: it would search them in vain."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
