@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from constraints.collection import without_collection
 from constraints.inputs import InputSpec, Sizes, specs
 from constraints.metrics import Layer, Metrics
 from constraints.model_state import Parts, copied, has_own_eval, parts, unchanged
@@ -60,24 +60,12 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     """
     with ready(model, input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples)
-    with _no_collection():
+    with without_collection():
         known = propagated(run)
         summary = summarise(known)
         known.forget()
         del run, known
     return _as_trace(summary, sample)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Let Python's collector rest: it would search thousands of objects, none of them garbage yet, over and over."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextmanager

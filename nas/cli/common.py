@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import warnings
@@ -53,18 +52,6 @@ def _one_line_notes() -> Iterator[None]:
 
         warnings.showwarning = show
         yield
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Spare a short command that makes many objects and no cycles the search for cycles, a quarter of its time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def check_counts(**flags: int | None) -> None:

@@ -108,7 +108,8 @@ def _sentence(c: Confirmation, target: float | None) -> str:
     runs = ", ".join(f"{a:.2%}" for a in c.accuracies)
     verdict = "" if target is None else f", {c.verdict(target)}"
     spread = f" ± {100 * c.std:.2f}" if len(c.seeds) > 1 else ""  # one training has no spread
-    return f"trial {c.trial}: test accuracy {c.mean:.2%}{spread} ({runs}; {c.epochs} epochs){verdict}"
+    length = f"{c.epochs} epoch{'s' * (c.epochs != 1)}"
+    return f"trial {c.trial}: test accuracy {c.mean:.2%}{spread} ({runs}; {length}){verdict}"
 
 
 def _confirm(

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from constraints.cli.options import check_format
+from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
-from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console, without_collection
+from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.results.rows import STATES
 from nas.results.studies import StudyEntry
 from nas.results.studies import studies as listed

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.live import Live
 
 from constraints.cli.options import check_format
+from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
-from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible, wide_console, without_collection
+from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible, wide_console
 from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard
 from nas.results.leaderboard import leaderboard as ranked

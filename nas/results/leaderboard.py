@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isnan
+from math import isfinite, isnan
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +21,7 @@ from nas.search.stored import TrialState
 from nas.search.study import CURVE, DATA, MALFORMED, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
 from nas.space.attributes import ARCHITECTURE
 
+MOST_IMAGES = 10**12
 _DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs", "meets_target", "pareto"}
 
 
@@ -148,9 +149,13 @@ def _has_lost(trial: Seen) -> bool:
 
 def _target(study: Study) -> float | None:
     try:
-        return None if (target := study.user_attrs.get(TARGET)) is None else float(target)
+        target = study.user_attrs.get(TARGET)
+        found = None if target is None else float(target)
     except MALFORMED:
         raise foreign(study, f"its {TARGET} is of another kind") from None
+    if found is not None and not isfinite(found):
+        raise foreign(study, f"its {TARGET} is no number: {found}")
+    return found
 
 
 def _rejected(study: Study) -> dict[str, int]:
@@ -173,7 +178,9 @@ def _expected(study: Study, rows: Sequence[Row]) -> Expectation | None:
         images = int(study.user_attrs.get(VALIDATION_IMAGES, 0))
     except MALFORMED:
         raise foreign(study, f"its {VALIDATION_IMAGES} is of another kind") from None
-    if images < 1 or not measured:
+    if not 0 <= images <= MOST_IMAGES:
+        raise foreign(study, f"its {VALIDATION_IMAGES} are out of range")
+    if not images or not measured:
         return None
     best = max(measured, key=lambda trial: (measured[trial], -trial))
     others = [accuracy for trial, accuracy in measured.items() if trial != best]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
 from nas.search.confirm import Progress, confirm
 from nas.search.confirmation import Confirmation
-from nas.search.holding import hold, one_line_errors
+from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.launch import confirm_feed
 from nas.search.precisions import precisions
 from nas.search.resources import engine
@@ -43,8 +44,10 @@ def confirm_trials(
     for name, count in (("seeds", len(seeds)), ("epochs", epochs)):
         if count is not None and count < 1:
             raise UnusableInputError(f"--{name}: {count}: give 1 or more")
-    with hold(config.storage, study.study_name, "confirm") as check, one_line_errors():
+    with ExitStack() as held, one_line_errors():
+        check = held.enter_context(hold(config.storage, study.study_name, "confirm"))
         folder = claim(config.storage, study)
+        held.enter_context(hold_folder(folder, config.storage, study.study_name, "confirm"))
         searched = identity(study, "epochs")["epochs"]
         way, length = Training.of(study, searched), epochs or searched
         workers = engine(config, tasks=len(trials) * len(seeds))

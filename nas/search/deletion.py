@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from constraints.errors import UnusableInputError
 from nas.search.holding import hold, one_line_errors
 from nas.search.storage import close_storage, open_storage
 from nas.search.study import identity, open_study
@@ -35,7 +37,11 @@ def planned(place: str, name: str) -> Deletion:
 
 
 def delete(place: str, plan: Deletion) -> None:
-    """Delete the study, then its folder; UnusableInputError where a launch or a confirmation holds it."""
+    """Delete the study and its folder, or neither where one of them cannot be.
+
+    Raises UnusableInputError where a launch or a confirmation holds the study, and where its files cannot be taken
+    away; what is left of them then is named.
+    """
     import optuna
 
     with ExitStack() as held, one_line_errors():
@@ -43,9 +49,37 @@ def delete(place: str, plan: Deletion) -> None:
         held.callback(close_storage, storage)
         for job in ("driver", "confirm"):
             held.enter_context(hold(place, plan.study, job))
-        optuna.delete_study(study_name=plan.study, storage=storage)
-        if plan.folder is not None:
-            shutil.rmtree(plan.folder)
+        aside = _set_aside(plan.folder) if plan.folder else None
+        try:
+            optuna.delete_study(study_name=plan.study, storage=storage)
+        except BaseException:
+            if aside is not None and plan.folder is not None:
+                aside.rename(plan.folder)
+            raise
+        if aside is not None:
+            _remove(aside, plan.study)
+
+
+def _set_aside(folder: Path) -> Path:
+    names = (folder.with_name(f"{folder.name}.deleted{number or ''}") for number in count())
+    aside = next(name for name in names if not name.exists())
+    try:
+        return folder.rename(aside)
+    except OSError as error:
+        raise UnusableInputError(
+            f"cannot delete {folder}: {error.strerror}: nothing was deleted: mend that, and delete again"
+        ) from None
+
+
+def _remove(aside: Path, study: str) -> None:
+    try:
+        shutil.rmtree(aside.resolve())
+        if aside.is_symlink():
+            aside.unlink()
+    except OSError as error:
+        raise UnusableInputError(
+            f"study {study} is deleted, files of it are left in {aside}: {error.strerror}: remove them"
+        ) from None
 
 
 def _own_folder(place: str, study: optuna.Study) -> Path | None:

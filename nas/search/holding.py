@@ -38,6 +38,22 @@ def hold(
         yield check
 
 
+@contextmanager
+def hold_folder(folder: Path, place: str, study: str, job: str = "driver") -> Iterator[None]:
+    """Keep a second ``job`` off the study's own ``folder`` too, where that is not the one of its name.
+
+    The same database may be opened from another working directory, whose folder of that name is another one.
+    """
+    if folder.resolve() == run_folder(place, study).resolve():
+        yield
+        return
+    lock = _lock(folder, study, job)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _lock(folder: Path, study: str, job: str) -> FileLock:
     try:
         folder.mkdir(parents=True, exist_ok=True)

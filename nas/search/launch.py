@@ -14,7 +14,7 @@ from constraints.rules import parse_all
 from nas.config import DEFAULT_TARGET, LaunchConfig
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
-from nas.search.holding import hold, one_line_errors
+from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
@@ -77,6 +77,7 @@ def prepare(
         identity = _identity(config, dataset, space)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
+        held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)
         feed = search_feed(dataset, config.seed, way)
         target = config.target or study.user_attrs.get(TARGET)

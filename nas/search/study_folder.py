@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.search.confirm import digest
 from nas.search.storage import runs_folder
-from nas.search.study import CURVE, FILES, foreign, shared
+from nas.search.stored import is_database
+from nas.search.study import CURVE, FILES, Described, foreign, shared
 from nas.search.worker import read_progress
 from nas.space.attributes import ARCHITECTURE
 
@@ -39,36 +41,70 @@ def claim(place: str, study: optuna.Study) -> Path:
     """The folder for the files of ``study``, which keeps the storage ``place``; the caller holds the study.
 
     That is the folder of its name, unless that one belongs to another study: then one with the study's identifier in
-    its name. What a folder without a mark holds must be what the study's trials tell. Raises UnusableInputError
-    where neither may be used.
+    its name. What a folder without a mark holds must be what the study's trials tell. A copy of a storage beside the
+    original gets an identifier of its own. Raises UnusableInputError where no folder may be used.
     """
-    known = _known(study)
+    known, base = _known(study), _base(place, study)
+    if known and _belongs_to_another_storage(_mark(base / known["folder"]), place):
+        known = {}
     identifier = known.get("id") or secrets.token_hex(16)
     name = study.study_name
     names = [known["folder"]] if known else [name, f"{name}-{identifier[:_SHORT]}"]
-    mark = {"study": name, "id": identifier, "data": _data(study)}
+    mark = {"study": name, "id": identifier, "data": _data(study), "storage": _file(place)}
     for chosen in names:
-        folder = runs_folder(place) / chosen
+        folder = base / chosen
         found = _mark(folder)
         if found is None and not contradicts(folder, study):
             folder.mkdir(parents=True, exist_ok=True)
             atomic.write(folder / MARK, json.dumps(mark))
             found = mark
         if found is not None and _is_same(found, mark):
-            if not known:
-                study.set_user_attr(FILES, {"id": identifier, "folder": chosen})
+            now = {"id": identifier, "folder": chosen, "place": str(base.resolve())}
+            if study.user_attrs.get(FILES) != now:
+                study.set_user_attr(FILES, now)
             return folder
-    raise _of_another(runs_folder(place) / names[-1], found)
+    raise _of_another(base / names[-1], found)
 
 
 def study_folder(place: str, study: optuna.Study) -> StudyFolder:
     """Where the files of ``study`` are, for readers; UnusableInputError where the folder belongs to another study."""
     known = _known(study)
-    folder = runs_folder(place) / known.get("folder", study.study_name)
+    folder = _base(place, study) / known.get("folder", study.study_name)
     found = _mark(folder)
-    if found is not None and not _is_same(found, {"id": known.get("id", ""), "data": _data(study)}):
+    mine = {"id": known.get("id", ""), "data": _data(study)}
+    if found is not None and (not _is_same(found, mine) or _belongs_to_another_storage(found, place)):
         raise _of_another(folder, found)
     return StudyFolder(path=folder, is_marked=found is not None)
+
+
+def _base(place: str, study: Described) -> Path:
+    """Where the folders of a storage's studies are: of a database where the study's folder was before, if it is there.
+
+    Only a mark on this machine is believed, so that what a database says leads nowhere else.
+    """
+    base, known = runs_folder(place), _known(study)
+    before = Path(known.get("place", ""))
+    if not is_database(place) or not before.is_absolute() or not known:
+        return base
+    mark = _mark(before / known["folder"])
+    return before if mark is not None and mark.get("id") == known["id"] else base
+
+
+def _file(place: str) -> str:
+    """The file of a journal or of an SQLite database, as the folder of the runs sees it; empty for a server."""
+    path = place
+    if is_database(place):
+        if not place.startswith("sqlite"):
+            return ""
+        path = place.partition(":///")[2].partition("?")[0]
+    return os.path.relpath(path, runs_folder(place)) if path else ""
+
+
+def _belongs_to_another_storage(mark: Mapping[str, str] | None, place: str) -> bool:
+    """Whether a folder was claimed for another file that is still there: this one is a copy of it."""
+    other = Path(runs_folder(place) / mark["storage"]) if mark and mark.get("storage") else None
+    mine = Path(runs_folder(place) / _file(place))
+    return other is not None and other.exists() and mine.exists() and not other.samefile(mine)
 
 
 def contradicts(folder: Path, study: optuna.Study) -> bool:
@@ -81,21 +117,21 @@ def is_beginning(curve: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str
     return all(a.get(key) == b.get(key) for a, b in zip(curve, other, strict=False) for key in ("loss", "val_accuracy"))
 
 
-def _known(study: optuna.Study) -> dict[str, str]:
+def _known(study: Described) -> dict[str, str]:
     """Identifier and folder name as the study keeps them; nothing before its first launch by this version."""
     known: Any = study.user_attrs.get(FILES, {})
     if not known:
         return {}
     try:
         identifier, folder = str(known["id"]), str(known["folder"])
-    except (TypeError, KeyError):
+    except (TypeError, KeyError, AttributeError):
         raise foreign(study, f"its {FILES} is of another kind") from None
     if folder not in {study.study_name, f"{study.study_name}-{identifier[:_SHORT]}"}:  # it may point anywhere
         raise foreign(study, f"its folder has another name: {folder}")
-    return {"id": identifier, "folder": folder}
+    return {"id": identifier, "folder": folder, "place": str(known.get("place", ""))}
 
 
-def _data(study: optuna.Study) -> str:
+def _data(study: Described) -> str:
     """The hash of the study's data; empty where it is not known."""
     made_with: Any = shared(study).get("data")
     return str(made_with["hash"]) if made_with else ""
@@ -106,9 +142,13 @@ def _mark(folder: Path) -> dict[str, str] | None:
         text = (folder / MARK).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise UnusableInputError(
+            f"cannot read {folder / MARK}: {error.strerror}: mend that, or remove it where {folder} is this study's"
+        ) from None
     try:
         return {key: str(value) for key, value in json.loads(text).items()}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise UnusableInputError(
             f"cannot read {folder / MARK}: it is damaged: remove it where {folder} is this study's"
         ) from None
@@ -119,7 +159,9 @@ def _is_same(mark: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
 
 def _of_another(folder: Path, mark: Mapping[str, str] | None) -> UnusableInputError:
-    whose = f"the study {mark.get('study')!r} of another storage" if mark else "another study"
+    whose = "another study"
+    if mark and mark.get("study"):
+        whose = f"the study {mark['study']!r} of {mark.get('storage') or 'another storage'}"
     return UnusableInputError(
         f"the files in {folder} are not of this study: they belong to {whose}: "
         "move that folder away, or keep each storage in a folder of its own"

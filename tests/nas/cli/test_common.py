@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import gc
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ from nas.cli.common import (
     expressions,
     interruptible,
     wide_console,
-    without_collection,
 )
 
 
@@ -41,16 +38,3 @@ def test_a_pipe_is_120_columns_wide_unless_told_otherwise(monkeypatch: pytest.Mo
     assert wide_console().width == 120
     monkeypatch.setenv("COLUMNS", "90")
     assert wide_console().width == 90
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-def test_the_search_for_cycles_is_as_it_was_afterwards(*, enabled: bool) -> None:
-    before = gc.isenabled()
-    (gc.enable if enabled else gc.disable)()
-    try:
-        with suppress(ValueError), without_collection():
-            assert not gc.isenabled()
-            raise ValueError("as a command may end")
-        assert gc.isenabled() is enabled
-    finally:
-        (gc.enable if before else gc.disable)()

@@ -234,4 +234,4 @@ def test_two_storages_in_a_folder_keep_the_weights_of_their_studies_apart(
     (here / "runs/search/study.json").write_bytes(other.read_bytes())
     capsys.readouterr()
     text = refused(capsys, "export", "best", "--to", "three.safetensors", "--storage", "runs/one.log")
-    assert "are not of this study: they belong to the study 'search' of another storage: move that folder" in text
+    assert "are not of this study: they belong to the study 'search' of two.log: move that folder" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,53 @@ def test_the_files_of_another_study_are_not_deleted(study: optuna.Study, here: P
     (folder / MARK).write_text(json.dumps({**mark, "id": "another"}))
     assert "are not of this study" in refused(capsys, "delete", "known", "--yes")
     assert folder.is_dir()
+
+
+def test_the_files_of_the_original_outlive_the_deletion_from_a_copy(
+    study: optuna.Study, here: Path, capsys: Captured
+) -> None:
+    folder = claim(JOURNAL, study)
+    shutil.copy(JOURNAL, "runs/copy.log")
+    assert "are not of this study" in refused(capsys, "delete", "known", "--yes", "--storage", "runs/copy.log")
+    assert folder.is_dir()
+
+
+def test_a_folder_behind_a_link_is_deleted(study: optuna.Study, here: Path, capsys: Captured) -> None:
+    folder = claim(JOURNAL, study)
+    elsewhere = folder.rename(here / "elsewhere")
+    folder.symlink_to(elsewhere)
+    assert search.run(["delete", "known", "--yes"]) == 0
+    assert names() == ["foreign"]
+    assert not folder.is_symlink()
+    assert not elsewhere.exists()
+
+
+def test_where_the_files_stay_the_study_stays_or_they_are_named(
+    study: optuna.Study, here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = claim(JOURNAL, study)
+
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("optuna.delete_study", fail)
+        refused(capsys, "delete", "known", "--yes")
+    assert (names(), folder.is_dir()) == (["known", "foreign"], True)
+    monkeypatch.setattr("shutil.rmtree", fail)
+    text = refused(capsys, "delete", "known", "--yes")
+    assert text == (
+        "study known is deleted, files of it are left in runs/known.deleted: Operation not permitted: remove them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("validation_images", 10**400), ("validation_images", -1), ("target", float("nan"))]
+)
+def test_one_study_of_odd_values_does_not_hide_the_others(
+    study: optuna.Study, capsys: Captured, name: str, value: float
+) -> None:
+    study.set_user_attr(name, value)
+    assert search.run(["studies", "--format", "json"]) == 0
+    assert [s["is_readable"] for s in json.loads(capsys.readouterr().out)["studies"]] == [False, False]
+    assert "study 'known' was not made by this tool" in refused(capsys, "leaderboard", "--study", "known")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import optuna
 import pytest
 
 from constraints.errors import UnusableInputError
+from nas.search.storage import open_storage
 from nas.search.study import CURVE, FILES, IDENTITY
 from nas.search.study_folder import MARK, claim, study_folder
 
@@ -128,3 +130,64 @@ def test_a_study_moved_with_its_folder_is_found(tmp_path: Path) -> None:
     claim(place(tmp_path / "here"), study)
     (tmp_path / "here").rename(tmp_path / "there")
     assert study_folder(place(tmp_path / "there"), study).is_marked
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """A journal with a study whose folder is claimed."""
+    path = tmp_path / "journal.log"
+    study = optuna.create_study(storage=open_storage(str(path), write=True), study_name="search")
+    study.set_user_attr(IDENTITY, {"data": {"name": "x", "hash": "d1"}})
+    claim(str(path), study)
+    return path
+
+
+def opened(path: Path) -> optuna.Study:
+    return optuna.load_study(storage=open_storage(str(path), write=True), study_name="search")
+
+
+def test_a_copy_of_a_storage_beside_it_does_not_own_the_folder(journal: Path) -> None:
+    copy = Path(shutil.copy(journal, journal.with_name("copy.log")))
+    with pytest.raises(UnusableInputError, match=r"they belong to the study 'search' of journal\.log"):
+        study_folder(str(copy), opened(copy))
+    assert claim(str(copy), opened(copy)).name.startswith("search-")
+    assert claim(str(journal), opened(journal)) == journal.with_name("search")
+    assert study_folder(str(copy), opened(copy)).path != study_folder(str(journal), opened(journal)).path
+
+
+def test_a_storage_that_was_renamed_keeps_its_folder(journal: Path) -> None:
+    renamed = journal.rename(journal.with_name("renamed.log"))
+    assert study_folder(str(renamed), opened(renamed)).is_marked
+    assert claim(str(renamed), opened(renamed)) == journal.with_name("search")
+
+
+def test_a_database_finds_its_folder_from_another_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    monkeypatch.chdir(tmp_path)
+    study = optuna.create_study(storage=open_storage(url, write=True), study_name="search")
+    study.set_user_attr(IDENTITY, {"data": {"name": "x", "hash": "d1"}})
+    first = claim(url, study).resolve()
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    assert study_folder(url, study).path == first
+    assert claim(url, study) == first
+    assert not (tmp_path / "sub/runs").exists()
+
+
+def test_a_database_leads_to_no_folder_without_its_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "away/search").mkdir(parents=True)
+    study = made()
+    study.set_user_attr(FILES, {"id": "0" * 32, "folder": "search", "place": str(tmp_path / "away")})
+    assert study_folder("sqlite:///x.db", study).path == Path("runs/search")
+    assert claim("sqlite:///x.db", study) == Path("runs/search")
+
+
+def test_a_mark_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    study = made()
+    (tmp_path / "search" / MARK).mkdir(parents=True)
+    for road in (claim, study_folder):
+        with pytest.raises(UnusableInputError, match=r"cannot read .*study.json: Is a directory: mend that"):
+            road(place(tmp_path), study)
