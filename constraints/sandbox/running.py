@@ -61,9 +61,9 @@ class Running:
         if answer is None:
             return self._cut(ModelFailedError(_ending(self.code, self.stage, self.printed())))
         if "error" in answer:
-            if isinstance(error := _error(answer), ModelFailedError):
-                return self._cut(error)
-            raise error
+            if isinstance(fault := _error(answer), ModelFailedError):
+                return self._cut(fault)
+            raise fault
         if left:
             raise ModelFailedError(f"the model's code left processes running: {len(left)}: end them before it returns")
         return answer["answer"]
