@@ -44,7 +44,7 @@ def claim(place: str, study: optuna.Study) -> Path:
     its name. What a folder without a mark holds must be what the study's trials tell. A copy of a storage beside the
     original gets an identifier of its own. Raises UnusableInputError where no folder may be used.
     """
-    known, base = _known(study), _base(place, study)
+    known, base = _known(study), _base(place, study, is_server=False)
     if known and _belongs_to_another_storage(_mark(base / known["folder"]), place):
         known = {}
     identifier = known.get("id") or secrets.token_hex(16)
@@ -69,7 +69,7 @@ def claim(place: str, study: optuna.Study) -> Path:
 def study_folder(place: str, study: optuna.Study) -> StudyFolder:
     """Where the files of ``study`` are, for readers; UnusableInputError where the folder belongs to another study."""
     known = _known(study)
-    folder = _base(place, study) / known.get("folder", study.study_name)
+    folder = _base(place, study, is_server=True) / known.get("folder", study.study_name)
     found = _mark(folder)
     mine = {"id": known.get("id", ""), "data": _data(study)}
     if found is not None and (not _is_same(found, mine) or _belongs_to_another_storage(found, place)):
@@ -77,14 +77,17 @@ def study_folder(place: str, study: optuna.Study) -> StudyFolder:
     return StudyFolder(path=folder, is_marked=found is not None)
 
 
-def _base(place: str, study: Described) -> Path:
+def _base(place: str, study: Described, *, is_server: bool) -> Path:
     """Where the folders of a storage's studies are: of a database where the study's folder was before, if it is there.
 
-    Only a mark on this machine is believed, so that what a database says leads nowhere else.
+    Of a database server only where ``is_server``, for readers: whoever launches on it works where it is, as other
+    machines do. Only a mark on this machine is believed, so that what a database says leads nowhere else.
     """
     base, known = runs_folder(place), _known(study)
     before = Path(known.get("place", ""))
-    if not is_database(place) or not before.is_absolute() or not known:
+    if not is_database(place) or not before.is_absolute() or not known or not (is_server or _file(place)):
+        return base
+    if (base / known["folder"] / MARK).exists():
         return base
     mark = _mark(before / known["folder"])
     return before if mark is not None and mark.get("id") == known["id"] else base
