@@ -24,7 +24,7 @@ from nas.search.outage import outlast
 from nas.search.pace import EpochTimes, Pace, forget_steps
 from nas.search.pool import BELOW, Pool
 from nas.search.proposals import Proposals
-from nas.search.study import accuracy
+from nas.search.study import VALIDATION_IMAGES, accuracy
 from nas.search.trial_store import TrialStore, best_accuracy
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
@@ -130,16 +130,19 @@ class Driver:
     def _is_expected_over_target(self) -> bool:
         """Whether the best complete trial is expected over the target on new images too, and not only was lucky once.
 
-        Judged anew where another trial is complete; a note says why the search continues.
+        Judged anew where another trial is complete, by the images that the study says each accuracy is over; where it
+        says none, one over the target is enough. A note says why the search continues.
         """
         assert self.budget.target is not None
         if not self._is_another_complete:
             return False
         self._is_another_complete = False
+        images = self.study.user_attrs.get(VALIDATION_IMAGES, 0)
+        if not images:
+            return True
         measured = {t.number: accuracy(t) or 0.0 for t in self.store.trials() if t.state == TrialState.COMPLETE}
         best = max(measured, key=lambda number: (measured[number], -number))
         others = [value for number, value in measured.items() if number != best]
-        images = len(self.feed.evaluation[1])
         found = expectation(best, measured[best], others, images=images, target=self.budget.target)
         if found.centre > self.budget.target:
             return True

@@ -22,7 +22,7 @@ from nas.search.objectives import Objectives
 from nas.search.pace import PATIENCE_SECONDS, STEPS, read_steps
 from nas.search.pool import MOST_REFUSALS
 from nas.search.storage import open_storage
-from nas.search.study import CURVE, REASON, REJECTED
+from nas.search.study import CURVE, REASON, REJECTED, VALIDATION_IMAGES
 from nas.search.worker import CHECKPOINT, PROGRESS, read_progress
 from nas.space import space as spaces
 from nas.space.attributes import ARCHITECTURE
@@ -407,6 +407,7 @@ def test_a_search_to_its_target_does_not_end_with_the_luckiest_of_equals(
 ) -> None:
     """64 images measure a share of 90 % to 3.75 points: the best of thirty alike says nothing of 89 %."""
     study = optuna.create_study(direction="maximize")
+    study.set_user_attr(VALIDATION_IMAGES, 64)
     for value in accuracies:
         attributes = {ARCHITECTURE: f"network-{len(study.trials)}"}
         study.add_trial(create_trial(value=value, intermediate_values={1: value}, user_attrs=attributes))
