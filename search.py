@@ -60,7 +60,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     mean: Annotated[str, typer.Option(help="the data set's mean, for its fill")] = "0.4914,0.4822,0.4465",
     classes: Annotated[int | None, typer.Option(min=1, help="expected number of outputs")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="confirm the receptive field by gradients")] = False,
-    fix: Annotated[Path | None, typer.Option(metavar="OUT.py", help="write the mended network")] = None,
+    fix: Annotated[Path | None, typer.Option(metavar="OUT.py", help="write the fixed network")] = None,
     patch: Annotated[Path | None, typer.Option(metavar="OUT.diff", help="write the edited source lines")] = None,
     fixes_timeout: Annotated[str, typer.Option(help="for the search for fixes; 0 is none")] = "10s",
     timeout: Annotated[str, typer.Option(help="for the model's code: 60s, 5m")] = "60s",

@@ -272,7 +272,7 @@ def insert(site: Site, count: int = 1, *, before: bool = False) -> Iterator[Edit
 
 
 def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:
-    """Other arguments of a convolution, all of which are told."""
+    """Other arguments of a convolution, all of which are named."""
     if arguments.get("padding", site.conv.padding) != site.conv.padding:
         change += f" and padding {_short(arguments['padding'])}"
     return Edit(

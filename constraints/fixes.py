@@ -91,7 +91,7 @@ class Fixes:
 def suggest(
     model: nn.Module, traced: Trace, verdicts: tuple[Verdict, ...], judged: Judged, seconds: float
 ) -> Iterator[Fixes]:
-    """Changes that fix the failing verdicts, told anew whenever one is found, and at the end.
+    """Changes that fix the failing verdicts, reported anew whenever one is found, and at the end.
 
     Where nothing that was tried helps, there is one general sentence instead; it begins with ``untried:`` where there
     was nothing to try. A change counts when the constraint then holds, no other that held breaks, and the output keeps
@@ -107,12 +107,12 @@ def suggest(
     if (spare := _copy(model)) is None:
         return
     search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, failing=failing)
-    ends, cut, together, told = monotonic() + seconds, "", None, 0
+    ends, cut, together, reported = monotonic() + seconds, "", None, 0
     with torch.random.fork_rng(devices=[]):  # fresh layers draw weights
         for found in search.run():
             known = sum(map(len, search.found.values()))
-            if known > told or (found is not None and found is not together):
-                together, told = found or together, known
+            if known > reported or (found is not None and found is not together):
+                together, reported = found or together, known
                 yield search.fixes(together)
             if monotonic() > ends:
                 cut = _CUT.format(seconds)

@@ -96,7 +96,8 @@ def _evaluate(found: Parts) -> None:
     try:
         found.model.eval()
     except NotImplementedError:
-        if not isinstance(found.model, torch.fx.GraphModule):  # an exported program, which has one mode
+        # torch's exported programs refuse it, having one mode; a refusal of the user's own model is that model's error.
+        if not isinstance(found.model, torch.fx.GraphModule):
             raise
 
 

@@ -1,4 +1,4 @@
-"""The child's side of ``validate --fix``: the mended model as an architecture, written as source with its weights."""
+"""The child's side of ``validate --fix``: the fixed model as an architecture, written as source with its weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEP = f"{__name__}:write_mended"
 
 
 def write_mended(checked: Checked, request: Request) -> dict[str, Any]:
-    """Write the mended network to the request's ``out``, and its weights beside it; the architecture's text.
+    """Write the fixed network to the request's ``out``, and its weights beside it; the architecture's text.
 
     Raises UnusableInputError for a network that cannot be written, or that would break a constraint.
     """

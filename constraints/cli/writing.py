@@ -1,4 +1,4 @@
-"""What ``validate`` writes beside its report: the mended network, or edited source lines; no torch."""
+"""What ``validate`` writes beside its report: the fixed network, or edited source lines; no torch."""
 
 from __future__ import annotations
 

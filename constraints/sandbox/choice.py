@@ -21,7 +21,7 @@ def only_model(module: ModuleType, place: str) -> str:
     """The name of the one model that a file defines.
 
     Layers that another class uses are parts of it; a class that cannot be built without arguments, or whose forward
-    method takes more than one input (a loss, say), gives way to one that can. Raises NoModelError where the file
+    method takes more than one input (a loss, say), is passed over for one that can. Raises NoModelError where the file
     defines none, and UnusableInputError, with all of their names, where it defines several.
     """
     names = _roots(module) or _instances(vars(module))

@@ -81,7 +81,7 @@ class Loader:
         return self._mended(lambda: _from_module(target.module), Path.cwd() / "x")
 
     def on_cpu(self, call: Callable[[], T]) -> T:
-        """What ``call`` returns; where it fails for want of a graphics card, once more without asking for one."""
+        """What ``call`` returns; where it fails because there is no graphics card, once more without asking for one."""
         try:
             return call()
         except Exception as error:

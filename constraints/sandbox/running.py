@@ -154,7 +154,7 @@ class Running:
         return answer
 
     def _note_end(self, line: Mapping[str, Any]) -> None:
-        if line.get("job") == self.guard.jobs:  # and not of one before it, told twice
+        if line.get("job") == self.guard.jobs:  # and not of one before it, sent twice
             self.code = line["ended"]
 
     def _watch(self) -> None:

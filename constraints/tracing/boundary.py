@@ -27,7 +27,7 @@ _ABSENT = object()
 
 
 class Watcher(Protocol):
-    """Who is told what crosses the border in a thread that is followed."""
+    """What is notified of what crosses the border in a thread that is followed."""
 
     def is_followed(self) -> bool:
         """Whether the operations of this thread are recorded."""

@@ -20,7 +20,7 @@ _SPECIAL = ("lift_fresh", "as_strided", *CONVOLUTIONS)
 _HIDDEN_VIEWS = ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes")
 """Views that do not say so in their schema."""
 _BATCH_NORMS = ("native_batch_norm", "batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
-"""Operations that write to their running statistics, where they are told to train, and do not say so."""
+"""Operations that write to their running statistics, in training mode, and do not say so."""
 
 
 class Operator(NamedTuple):
@@ -46,7 +46,7 @@ class Operator(NamedTuple):
     operands: frozenset[int] = frozenset()
     """The places of the arguments that it may calculate with; other integers are shapes and axes."""
     keeps_statistics: bool = False
-    """Whether it writes to running statistics, where it is told to train, and does not say so."""
+    """Whether it writes to running statistics, in training mode, and does not say so."""
 
     @property
     def is_of_torch(self) -> bool:

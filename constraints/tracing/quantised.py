@@ -11,11 +11,11 @@ import torch
 _ATEN: Any = torch.ops.aten
 _OF_PACKED = 2
 """Arguments of a convolution whose options are packed with its weights, behind these: a scale and a zero point."""
-Told = tuple[Any, tuple[Any, ...]]
+Restated = tuple[Any, tuple[Any, ...]]
 """An operator of torch's on real numbers, and its arguments; weights are tensors."""
 
 
-def _convolved(found: re.Match[str], args: Sequence[Any]) -> Told:
+def _convolved(found: re.Match[str], args: Sequence[Any]) -> Restated:
     data, packed, *rest = args
     weight, bias = packed.unpack()
     n = int(found["dims"])
@@ -31,7 +31,7 @@ def _convolved(found: re.Match[str], args: Sequence[Any]) -> Told:
     return _ATEN.convolution.default, taken
 
 
-def _multiplied(found: re.Match[str], args: Sequence[Any]) -> Told:
+def _multiplied(found: re.Match[str], args: Sequence[Any]) -> Restated:
     weight, _ = args[1].unpack()
     return _ATEN.mm.default, (args[0], _real(weight).t())
 
@@ -40,7 +40,7 @@ def _real(weight: torch.Tensor) -> torch.Tensor:
     return weight.dequantize() if weight.is_quantized else weight.float()
 
 
-_RULES: Mapping[str, Callable[[re.Match[str], Sequence[Any]], Told]] = {
+_RULES: Mapping[str, Callable[[re.Match[str], Sequence[Any]], Restated]] = {
     r"conv(?P<transposed>_transpose)?(?P<dims>[123])d(_relu)?(_dynamic)?": _convolved,
     r"linear(_relu|_leaky_relu|_tanh)?(_dynamic)?(_fp16)?": _multiplied,
     r"add(_relu)?": lambda found, args: (_ATEN.add.Tensor, tuple(args[:2])),
@@ -58,11 +58,11 @@ _RULES: Mapping[str, Callable[[re.Match[str], Sequence[Any]], Told]] = {
 
 
 def is_known(op: str) -> bool:
-    """Whether an operator, by its full name, is one that ``told`` takes."""
+    """Whether an operator, by its full name, is one that ``restated`` takes."""
     return op.startswith("quantized::") and any(re.fullmatch(pattern, _name(op)) for pattern in _RULES)
 
 
-def told(op: str, args: Sequence[Any]) -> Told:
+def restated(op: str, args: Sequence[Any]) -> Restated:
     """What a quantised operator stands for: beside its rounding it sees and multiplies what that does."""
     matches = ((re.fullmatch(pattern, _name(op)), rule) for pattern, rule in _RULES.items())
     return next(rule(found, args) for found, rule in matches if found)

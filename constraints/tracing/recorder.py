@@ -111,7 +111,7 @@ class _Copies:
         return self._recorder.copied(handle) if self._recorder else None
 
     def end(self) -> None:
-        """Let go of the recorder, so that a run is freed as soon as nobody needs it."""
+        """Let go of the recorder, so that a run is freed as soon as nothing needs it."""
         self._recorder = None
 
 
@@ -256,11 +256,11 @@ class _Recorder(TorchDispatchMode):
             self.wants_gradients = True
         if self._exported:
             self._note_changes()
-        told = args
+        restated = args
         if operator.is_special:
-            operator, told = self._seen_closely(operator, args)
+            operator, restated = self._seen_closely(operator, args)
         inputs: list[Handle] = []
-        held = self._given(told, operator.tensors, inputs)
+        held = self._given(restated, operator.tensors, inputs)
         named = self._named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
         writes = operator.writes
         if writes or (operator.keeps_statistics and args[_IS_TRAINING]):
@@ -303,14 +303,14 @@ class _Recorder(TorchDispatchMode):
 
     def _quantised(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:
         """The operation on real numbers that a quantised one stands for; its weights are constants of the model."""
-        func, told = quantised.told(operator.op, args)
-        for tensor in told:
+        func, restated = quantised.restated(operator.op, args)
+        for tensor in restated:
             if isinstance(tensor, torch.Tensor) and not any(tensor is a for a in args):
                 tensor.__dict__[_HANDLE] = new_handle(self._copies, tensor, tuple(tensor.shape))
         label = operator.op.removeprefix("quantized::")
         real = looked_up(func)
         assert real.operation is not None
-        return real._replace(operation=real.operation._replace(label=label)), told
+        return real._replace(operation=real.operation._replace(label=label)), restated
 
     def _look_at_kernel(self, kernel: torch.Tensor) -> None:
         """Note where a kernel ends in zeros, which a mask makes and training does not change; not in a parameter's."""

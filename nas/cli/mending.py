@@ -1,4 +1,4 @@
-"""``validate --fix``: the mended network as self-contained source, with its weights beside it."""
+"""``validate --fix``: the fixed network as self-contained source, with its weights beside it."""
 
 from __future__ import annotations
 

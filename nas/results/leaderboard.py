@@ -27,7 +27,7 @@ _DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs", "me
 
 @dataclass(frozen=True, kw_only=True)
 class Leaderboard:
-    """What ``search.py leaderboard`` shows; ``rejected`` counts proposals by the rule that turned them away."""
+    """What ``search.py leaderboard`` shows; ``rejected`` counts proposals by the rule that rejected them."""
 
     study: str
     data: str

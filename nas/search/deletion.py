@@ -67,7 +67,7 @@ def _set_aside(folder: Path) -> Path:
         return folder.rename(aside)
     except OSError as error:
         raise UnusableInputError(
-            f"cannot delete {folder}: {error.strerror}: nothing was deleted: mend that, and delete again"
+            f"cannot delete {folder}: {error.strerror}: nothing was deleted: fix that, and delete again"
         ) from None
 
 

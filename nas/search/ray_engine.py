@@ -187,7 +187,7 @@ class RayEngine:
         return self._ray.remote(what).options(num_cpus=0, scheduling_strategy=place, **options)
 
     def _check(self) -> None:
-        """Have every machine import what it will run, before candidates fail for want of it."""
+        """Have every machine import what it will run, before candidates fail because it is missing."""
         if self._device == "cuda" and not any(n["Resources"].get("GPU") for n in self._nodes()):
             raise UnusableInputError("no GPU: cuda: no machine of the Ray cluster has one: take --device cpu")
         greetings = {n["NodeManagerAddress"]: self._on(n["NodeID"], _greet).remote() for n in self._nodes()}

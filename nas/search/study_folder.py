@@ -147,7 +147,7 @@ def _mark(folder: Path) -> dict[str, str] | None:
         return None
     except OSError as error:
         raise UnusableInputError(
-            f"cannot read {folder / MARK}: {error.strerror}: mend that, or remove it where {folder} is this study's"
+            f"cannot read {folder / MARK}: {error.strerror}: fix that, or remove it where {folder} is this study's"
         ) from None
     try:
         return {key: str(value) for key, value in json.loads(text).items()}

@@ -235,7 +235,7 @@ def _cached(cache: Path, key: str, write: Callable[[Path], dict[str, Any]]) -> D
     name = f"{key[:32]}-v{FORMAT}"
     try:
         return _opened_or_made(cache / "datasets" / name, write)
-    except (OSError, NotImplementedError) as error:  # the latter where a file system knows no locks
+    except (OSError, NotImplementedError) as error:  # filelock raises the latter where a file system has no locks
         reason = _reason(error)
     try:
         dataset = _opened_or_made(_scratch() / name, write)

@@ -169,7 +169,7 @@ def folder_key(folder: Path) -> str:
     for place, path in sorted(tree.files.items()):
         assert isinstance(path, Path)
         status = path.stat()
-        # Files of one size and time that change their places keep both, and are told apart by their inodes.
+        # Files of one size and time that change their places keep both, and are distinguished by their inodes.
         marks = f" {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\n"
         digest.update(os.fsencode("/".join(place)) + marks.encode())
     return digest.hexdigest()

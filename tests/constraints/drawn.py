@@ -114,7 +114,7 @@ class Skip(nn.Module):
 
 
 def _cropped(maps: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The maps cropped to the smallest; one of another resolution gives way to the first."""
+    """The maps cropped to the smallest; the first replaces one of another resolution."""
     first = maps[0]
     axes = range(2, first.dim())
     maps = [m if all(0.7 < m.shape[a] / first.shape[a] < 1.4 for a in axes) else first for m in maps]

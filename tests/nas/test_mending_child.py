@@ -1,4 +1,4 @@
-"""The mended network is written as an architecture, keeps its weights, and every rule."""
+"""The fixed network is written as an architecture, keeps its weights, and every rule."""
 
 from __future__ import annotations
 

@@ -189,5 +189,5 @@ def test_a_mark_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     study = made()
     (tmp_path / "search" / MARK).mkdir(parents=True)
     for road in (claim, study_folder):
-        with pytest.raises(UnusableInputError, match=r"cannot read .*study.json: Is a directory: mend that"):
+        with pytest.raises(UnusableInputError, match=r"cannot read .*study.json: Is a directory: fix that"):
             road(place(tmp_path), study)
