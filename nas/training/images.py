@@ -165,7 +165,7 @@ def _channels(image: Image.Image) -> int:
 
 
 def _is_transparent(image: Image.Image) -> bool:
-    return image.has_transparency_data and image.convert("RGBA").getextrema()[3] != (255, 255)
+    return image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255)
 
 
 def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
