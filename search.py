@@ -142,7 +142,7 @@ def leaderboard(  # noqa: PLR0917
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
     top: Annotated[int, typer.Option(help="how many rows")] = 20,
     sort: Annotated[str, typer.Option(help="column to rank by")] = "val_accuracy",
-    state: Annotated[str, typer.Option(help="of complete,pruned,running,failed")] = "",
+    state: Annotated[str, typer.Option(help="of complete,pruned,running,unfinished,failed")] = "",
     where: Annotated[list[str] | None, typer.Option(help='only rows of which "params < 100k" holds, say')] = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in the objectives")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds")] = False,

@@ -61,7 +61,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
             console.print("nothing to confirm: no trial is complete", highlight=False)
         elif config.confirm:
             _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)
-        print_board(leaderboard(prepared.study), output_format, Console())
+        print_board(leaderboard(prepared.study, is_live=False), output_format, Console())
     return ExitCode.DONE if prepared.driver.budget.target is None or summary.reached else ExitCode.FAILED
 
 
