@@ -226,6 +226,18 @@ def confirm(  # noqa: PLR0917
     return search.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, output_format=format_)
 
 
+@app.command(epilog="Example: uv run search.py recipes default --format toml > mine.toml")
+def recipes(
+    name: Annotated[str | None, typer.Argument(metavar="NAME|FILE.toml", help="one of them, with every option")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="of the training that it is for")] = 20,
+    format_: Annotated[str, typer.Option("--format", help="table or json; of one also toml")] = "table",
+) -> int:
+    """List the recipes that ship, or show one as a file to start from."""
+    from nas.cli import recipes as recipes_
+
+    return recipes_.recipes(name, epochs, format_)
+
+
 @app.command(epilog="Example: uv run search.py studies")
 def studies(
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,

@@ -16,7 +16,7 @@ from constraints.cli.target import parse_target, read_source
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Job, Limits
-from nas.training.augmentation import PIPELINES, Augmentation, make, shipped
+from nas.training.augmentation import Augmentation, make, shipped
 from nas.training.serialised import check
 
 _CHILD = "nas.user_augmentation_child"
@@ -36,7 +36,7 @@ def read_augmentation(
     the user's code raises, hangs or outgrows its limits.
     """
     name, options = _split(text)
-    if name in PIPELINES or not re.search(r"[:./\\]", name):
+    if not is_file(text):
         return shipped(name, options)
     target = parse_target(name, needs_name=True)
     read_source(target)
@@ -49,6 +49,11 @@ def read_augmentation(
     except ConstraintError as error:
         raise type(error)(f"augmentation {name}: {error}", traceback=error.traceback) from None
     return Augmentation(name=text, transform=table)
+
+
+def is_file(text: str | None) -> bool:
+    """Whether an augmentation that is asked for is one of a user's, and none that ships."""
+    return text is not None and re.search(r"[:./\\]", _split(text)[0]) is not None
 
 
 def check_rule(augmentation: Augmentation, shape: Sequence[int], mean: Sequence[float]) -> None:

@@ -30,6 +30,7 @@ from nas.space.sampler import FeasibleSampler
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
+from nas.user_augmentation import is_file
 from nas.user_cache import user_cache
 
 
@@ -40,6 +41,8 @@ class Prepared:
     study: optuna.Study
     driver: Driver
     dataset: Dataset
+    training: Training
+    """How its candidates train."""
     lock: ExitStack
     """Keeps other launches off the study until it is closed."""
     advice: tuple[str, ...]
@@ -49,6 +52,9 @@ class Prepared:
 def check(config: LaunchConfig) -> None:
     """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
     spaces.load(config.space)
+    Training.asked(
+        config.recipe, None if is_file(config.augmentation) else config.augmentation, config.epochs, tune=config.tune
+    )
     if config.engine == "local":
         gpus(config.device)
 
@@ -112,7 +118,7 @@ def prepare(
         observe=observe,
         hold=check,
     )
-    return Prepared(study=study, driver=driver, dataset=dataset, lock=lock, advice=doubts)
+    return Prepared(study=study, driver=driver, dataset=dataset, training=way, lock=lock, advice=doubts)
 
 
 def _budget(config: LaunchConfig, target: float) -> Budget:

@@ -34,6 +34,8 @@ class Training:
     augmentation: Augmentation
     tune: Mapping[str, Range] = field(default_factory=dict)
     """Option of the recipe -> what a trial's value is proposed from."""
+    idle: tuple[str, ...] = field(default=(), compare=False)
+    """Options that the recipe's file has a range of and that are not asked for."""
 
     @classmethod
     def default(cls, epochs: int) -> Self:
@@ -58,7 +60,8 @@ class Training:
         """
         source = recipe_files.load(recipe, epochs)
         ranges = tuning.ranges(tune or (), source.tune, source.recipe, source.place)
-        return cls(recipe=source.recipe, augmentation=_augmentation(augmentation, dataset), tune=ranges)
+        idle = () if tune else tuple(tuning.written(source.tune))
+        return cls(recipe=source.recipe, augmentation=_augmentation(augmentation, dataset), tune=ranges, idle=idle)
 
     @classmethod
     def of(cls, study: Described, epochs: int) -> Self:
@@ -92,18 +95,24 @@ class Training:
 
         ``given`` is ``recipe``, ``augmentation`` and ``tune`` as they were asked for, None for what was not.
         """
-        differs = {
-            "recipe": recipe_files.nameless(asked.recipe) != recipe_files.nameless(self.recipe),
-            "augmentation": not asked.augmentation.is_same(self.augmentation),
-            "tune": dict(asked.tune) != dict(self.tune),
-        }
-        for flag, is_other in differs.items():
-            if is_other and given.get(flag) is not None:
+        for flag in self._differs(asked):
+            if flag == "tune" and given.get("recipe") is None and set(asked.tune) == set(self.tune):
+                continue  # the ranges are those of the recipe, which is the study's own
+            if given.get(flag) is not None:
                 before, now = self._words(flag), asked._words(flag)
                 raise UnusableInputError(
                     f"study {study.study_name!r} was made with other {flag}: {before}, not {now}: "
                     f"leave --{flag} out to go on with its own, or use another --study"
                 )
+
+    def _differs(self, other: Training) -> list[str]:
+        """In what two train otherwise, by the names of the flags."""
+        same = {
+            "recipe": recipe_files.nameless(other.recipe) == recipe_files.nameless(self.recipe),
+            "augmentation": other.augmentation.is_same(self.augmentation),
+            "tune": dict(other.tune) == dict(self.tune),
+        }
+        return [flag for flag, is_same in same.items() if not is_same]
 
     def _words(self, flag: str) -> str:
         """What a person calls it."""
@@ -139,10 +148,16 @@ class Training:
 
     def notes(self, epochs: int, asked: Training | None = None) -> Iterator[str]:
         """What a person should know: that the study trains otherwise than what a new one would be ``asked`` for."""
-        usual = (asked or self.default(epochs)).as_table()
-        changed = [name for name, value in self.as_table().items() if value != usual.get(name)]
-        if changed:
+        usual = asked or self.default(epochs)
+        if changed := self._differs(usual):
             yield f"the study was made with another {' and '.join(changed)} than a new one would be: it keeps them"
+        if usual.idle:
+            yield f"nothing is proposed from the ranges in the recipe's [tune]: to do so: --tune {','.join(usual.idle)}"
+
+    def description(self) -> str:
+        """Recipe and what is proposed of it, in a line; empty for the default as it is."""
+        tuned = "".join(f"; {name} from {one}" for name, one in self.tune.items())
+        return "" if not tuned and self.recipe in _defaults() else f"recipe: {self.recipe.name}{tuned}"
 
 
 def _augmentation(asked: str | None, dataset: Dataset | None) -> Augmentation:

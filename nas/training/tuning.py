@@ -6,8 +6,9 @@ An option of the recipe has its own name, one of a phase too where the recipe ha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -59,10 +60,16 @@ class Range:
 
     def as_table(self) -> dict[str, Any]:
         """What a study keeps: only what is said."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, False, ())}
+        table = {"low": self.low, "high": self.high} if not self.choices else {"choices": list(self.choices)}
+        return {**table, "log": True} if self.log else table
+
+    def to_toml(self) -> str:
+        """As a file has it."""
+        parts = (f"{name} = {json.dumps(value)}" for name, value in self.as_table().items())
+        return f"{{{', '.join(parts)}}}"
 
     def __str__(self) -> str:
-        """As it is written in a file."""
+        """In words."""
         if self.choices:
             return ", ".join(map(str, self.choices))
         return f"{self.low:g} to {self.high:g}{' (log)' if self.log else ''}"
@@ -85,6 +92,11 @@ def ranges(asked: Sequence[str], table: Mapping[str, Any], recipe: Recipe, place
     for option, one in {**read, **found}.items():
         _check(option, one, recipe, f"{place}: tune.{option}")
     return found
+
+
+def written(table: Mapping[str, Any]) -> list[str]:
+    """The options that a table ``[tune]`` has a range of, as they are written there."""
+    return [name for name, _ in _flat(table)]
 
 
 def from_study(table: Mapping[str, Any]) -> dict[str, Range]:
