@@ -29,6 +29,7 @@ from nas.search.trial_store import TrialStore, best_accuracy
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
 from nas.training.errors import OtherTrainingError
+from nas.training.tuning import tuned
 
 if TYPE_CHECKING:
     from nas.training.feed import Feed
@@ -216,7 +217,7 @@ class Driver:
             until=self.pool.halving.until(len(candidate.curve)),
             seed=self.seed,
             folder=candidate.folder,
-            recipe=self.recipe,
+            recipe=self.recipe and tuned(self.recipe, candidate.trial.params),
             precisions=self._agreed or {},
         )
         forget_steps(candidate.folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 import optuna
 
 from constraints.rules import parse_all
-from nas.config import DEFAULT_TARGET, LaunchConfig
+from nas.config import AUGMENTATION_RULE, DEFAULT_TARGET, LaunchConfig
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.holding import hold, hold_folder, one_line_errors
@@ -30,6 +30,7 @@ from nas.space.sampler import FeasibleSampler
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
+from nas.user_augmentation import is_file
 from nas.user_cache import user_cache
 
 
@@ -40,6 +41,8 @@ class Prepared:
     study: optuna.Study
     driver: Driver
     dataset: Dataset
+    training: Training
+    """How its candidates train."""
     lock: ExitStack
     """Keeps other launches off the study until it is closed."""
     advice: tuple[str, ...]
@@ -49,6 +52,9 @@ class Prepared:
 def check(config: LaunchConfig) -> None:
     """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
     spaces.load(config.space)
+    Training.asked(
+        config.recipe, None if is_file(config.augmentation) else config.augmentation, config.epochs, tune=config.tune
+    )
     if config.engine == "local":
         gpus(config.device)
 
@@ -64,8 +70,14 @@ def prepare(
     with other data, space or constraints, one that another launch holds, a GPU that is not there.
     """
     dataset.split()  # where that leaves nothing to select by, no study is made
+    asked = Training.asked(
+        config.recipe, config.augmentation, config.epochs, tune=config.tune, dataset=dataset
+    )  # before a study is made with it
+    has_rule = AUGMENTATION_RULE in config.constraints
+    if has_rule and config.augmentation is not None:
+        asked.check_rule(dataset)
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
-    feasible = FeasiblePart(space, parse_all(config.constraints))
+    feasible = FeasiblePart(space, parse_all(config.rules))
     objectives = Objectives.parse(config.objective)
     proxy = FITTED if config.guess else None
     sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far)
@@ -74,11 +86,15 @@ def prepare(
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
-        identity = _identity(config, dataset, space)
+        identity = _identity(config, dataset, space, asked)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)
+        way.refuse_other(study, asked, {name: getattr(config, name) for name in ("recipe", "augmentation", "tune")})
+        if has_rule:
+            way.check_rule(dataset)
+        sampler.beside = way.distributions
         feed = search_feed(dataset, config.seed, way)
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
@@ -95,14 +111,14 @@ def prepare(
         folder=folder,
         seed=config.seed,
         recipe=way.recipe,
-        notes=list(way.notes(config.epochs)),
+        notes=list(way.notes(config.epochs, asked)),
         objectives=objectives,
         precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),
         observe=observe,
         hold=check,
     )
-    return Prepared(study=study, driver=driver, dataset=dataset, lock=lock, advice=doubts)
+    return Prepared(study=study, driver=driver, dataset=dataset, training=way, lock=lock, advice=doubts)
 
 
 def _budget(config: LaunchConfig, target: float) -> Budget:
@@ -142,15 +158,15 @@ def confirm_feed(dataset: Dataset, way: Training) -> Feed:
     return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", **way.of_feed())
 
 
-def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> dict[str, object]:
+def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space, asked: Training) -> dict[str, object]:
     return {
         "data": {"name": dataset.name, "hash": dataset.content_hash},
         "space": {"name": config.space, "hash": space.fingerprint},
-        "constraints": list(config.constraints),
+        "constraints": config.rules,
         "seed": config.seed,
         "epochs": config.epochs,
         "objective": config.objective,
-        **Training.default(config.epochs).as_table(),
+        **asked.as_table(),
     }
 
 
