@@ -53,7 +53,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         _introduce(dataset, console)
         with SearchView(console) as view:
             prepared = launches.prepare(config, dataset, view.show)
-            lines = (prepared.training.description(), prepared.driver.feed.description)
+            lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
             for line in (*(f"warning: {text}" for text in prepared.advice), *filter(None, lines)):
                 _print(line, console)
             summary = launches.run(prepared)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,16 +20,18 @@ from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
 from nas.search.resources import engine, gpus, machine_name
 from nas.search.storage import open_storage
-from nas.search.study import DATA, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume
+from nas.search.study import DATA, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, epochs_of
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
 from nas.space.sampler import FeasibleSampler
+from nas.training import named_recipes, recipes
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
+from nas.training.sizing import Sizing, sentence, sizing
 from nas.user_augmentation import is_file
 from nas.user_cache import user_cache
 
@@ -47,6 +49,8 @@ class Prepared:
     """Keeps other launches off the study until it is closed."""
     advice: tuple[str, ...]
     """What a person should know of the data before anything trains, a line each."""
+    sizing: str = ""
+    """That the number of images decided on batch size and epochs; empty where it did not."""
 
 
 def check(config: LaunchConfig) -> None:
@@ -86,6 +90,7 @@ def prepare(
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
+        config, asked, sized = _fitted(config, asked, dataset, epochs_of(storage, config.study))
         identity = _identity(config, dataset, space, asked)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
@@ -97,7 +102,13 @@ def prepare(
         sampler.beside = way.distributions
         feed = search_feed(dataset, config.seed, way)
         target = config.target or study.user_attrs.get(TARGET)
-        doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
+        doubts = advice(
+            dataset,
+            batch_size=way.recipe.batch_size,
+            epochs=config.epochs,
+            target=target,
+            mirroring=way.mirroring,
+        )
         _describe(study, config, dataset)
         study.set_user_attr(VALIDATION_IMAGES, len(feed.evaluation[1]))
         budget = _budget(config, study.user_attrs[TARGET])
@@ -118,7 +129,29 @@ def prepare(
         observe=observe,
         hold=check,
     )
-    return Prepared(study=study, driver=driver, dataset=dataset, training=way, lock=lock, advice=doubts)
+    is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=config.epochs)
+    said = sentence(len(feed.labels), sized) if sized is not None and is_sized else ""
+    return Prepared(study=study, driver=driver, dataset=dataset, training=way, lock=lock, advice=doubts, sizing=said)
+
+
+def _fitted(
+    config: LaunchConfig, asked: Training, dataset: Dataset, known: int | None
+) -> tuple[LaunchConfig, Training, Sizing | None]:
+    """Epochs and batch size as the data wants them, where neither epochs nor a recipe were asked for; what it chose.
+
+    None where nothing was chosen. A study that has its epochs already (``known``) keeps them.
+    """
+    if "epochs" in config.model_fields_set or config.recipe not in {None, named_recipes.DEFAULT}:
+        return config, asked, None
+    usual = Sizing(batch_size=asked.recipe.batch_size, epochs=config.epochs)
+    sized = sizing(len(dataset.split().train), usual)
+    epochs = known or sized.epochs
+    recipe = replace(recipes.default(epochs), batch_size=sized.batch_size)
+    return (
+        config.model_copy(update={"epochs": epochs}),
+        replace(asked, recipe=recipe),
+        None if sized == usual else sized,
+    )
 
 
 def _budget(config: LaunchConfig, target: float) -> Budget:

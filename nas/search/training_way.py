@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from constraints.errors import UnusableInputError
@@ -17,13 +17,17 @@ from nas.training import augmentation, recipe_files, recipes, tuning
 from nas.training.augmentation import Augmentation
 from nas.training.recipe_table import as_table, from_table
 from nas.training.recipes import Recipe
-from nas.training.serialised import check
+from nas.training.serialised import check, names
 from nas.training.tuning import PREFIX, Range
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
     from nas.training.datasets import Dataset
+
+
+MIRRORING = frozenset({"HorizontalFlip", "Flip", "D4", "SquareSymmetry", "Transpose"})
+"""Transforms of albumentations after which left is right, or may be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,15 +126,32 @@ class Training:
             return f"{self.recipe.name} ({_short(as_table(self.recipe))})"
         return f"{self.augmentation.name} ({_short(self.augmentation.as_table())})"
 
+    @property
+    def mirroring(self) -> str:
+        """What a person does against the mirroring of images; empty where none are mirrored from left to right."""
+        kept = self.augmentation
+        if self.recipe.flip:
+            return "train by a recipe with flip = false (--recipe FILE.toml), in a new --study"
+        if kept.transform is not None:
+            turns = sorted(set(names(kept.transform)) & MIRRORING)
+            return f"take {', '.join(turns)} out of the augmentation, in a new --study" if turns else ""
+        if kept.probabilities.get("flip", 0) > 0:
+            return f"give --augmentation {kept.name},flip=0, in a new --study"
+        return ""
+
     def of_feed(self) -> dict[str, Any]:
         """The fields of a feed that say how images are augmented."""
         kept = self.augmentation
         return {"augmentation": kept.name, "probabilities": dict(kept.probabilities), "transform": kept.transform}
 
     def for_epochs(self, epochs: int) -> Recipe:
-        """The recipe of a training of another length: where it is the default, the default of that length."""
-        usual = recipes.default(epochs)
-        return usual if self.recipe.name == usual.name and self.recipe in _defaults() else self.recipe
+        """The recipe of a training of another length: where it is the default, the default of that length.
+
+        The batch size, which may follow the size of the data, stays.
+        """
+        usual = replace(recipes.default(epochs), batch_size=self.recipe.batch_size)
+        is_default = replace(self.recipe, batch_size=_defaults()[0].batch_size) in _defaults()
+        return usual if self.recipe.name == usual.name and is_default else self.recipe
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
