@@ -102,6 +102,8 @@ class Proposals:
     def _propose(self, trial: Trial, reported: int, sampler: FeasibleSampler) -> Candidate | None:
         """The candidate of a trial; None, and the trial ends as failed, where nothing is left to propose."""
         architecture = self.store.architecture(trial)
+        if architecture is not None and not reported:  # one that was not proposed lacks what is proposed beside it
+            self.store.suggest(trial, sampler.beside)
         if architecture is None:
             try:
                 params = self.store.suggest(trial, sampler.feasible.space.distributions)
@@ -109,6 +111,7 @@ class Proposals:
                 self.store.fail(trial, str(error))
                 self.exhausted = f"the space is exhausted: {error}"
                 return None
+            self.store.suggest(trial, sampler.beside)
             judged = sampler.feasible.judge(params)
             architecture = judged.architecture
             self.store.set_metrics(trial, judged.metrics)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from constraints.metrics import Metrics
@@ -45,7 +45,11 @@ class TrialStore:
         """What the study's sampler chooses for a trial, stored as its parameters; those it has already stay."""
         for name, distribution in distributions.items():
             if isinstance(distribution, IntDistribution):
-                trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step)
+                trial.suggest_int(
+                    name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+                )
+            elif isinstance(distribution, FloatDistribution):
+                trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
             elif isinstance(distribution, CategoricalDistribution):
                 trial.suggest_categorical(name, distribution.choices)
             else:

@@ -149,6 +149,31 @@ def test_before_the_first_epoch_its_steps_tell_the_pace(
         assert (driver.pace.workers, driver.pace.seconds) == (2, 600.0 - PATIENCE_SECONDS)
 
 
+@pytest.mark.parametrize(("known", "said"), [(True, "an epoch takes about 20s here: give --timeout 30s"), (False, "")])
+def test_a_launch_too_short_for_its_first_epoch_says_what_would_do(
+    *, engine: Any, feed: Feed, tmp_path: Path, known: bool, said: str
+) -> None:
+    now = [1000.0]
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=2, seconds=8.0)
+    driver.clock, driver.started = lambda: now[0], now[0]
+    engine.submit, engine.wait = lambda *_: Future(), lambda *_: None
+    assert driver._turn() is None
+    folder = driver.running[0].folder
+    folder.mkdir()
+    if known:
+        (folder / STEPS).write_text(json.dumps({"done": 3, "total": 9, "before": 4.0, "since": 4.0}))  # 4 + 8 * 2 s
+    now[0] += 2.0
+    assert driver._turn() is None
+    assert (driver.pace is not None) == known, "a quarter of the limit is over"
+    now[0] += 6.0
+    ended = driver._turn()
+    assert ended is not None
+    assert ended.startswith("the time was spent before the first epoch was finished: ")
+    assert said in ended
+    assert ended.endswith("52s for all 2 epochs of one candidate" if known else "longer --timeout")
+
+
 def test_steps_of_a_killed_worker_tell_nothing(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
     driver = driver_of(study, engine, feed, tmp_path, trials=1)

@@ -12,7 +12,7 @@ from constraints.errors import UnusableInputError
 from nas.config import read_config
 from nas.cpu import cpu_class
 from nas.search import launch
-from nas.search.study import SOURCE, TARGET
+from nas.search.study import IDENTITY, SOURCE, TARGET
 from nas.training import datasets
 
 FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "device": "cpu", "workers": 1}
@@ -116,3 +116,39 @@ def test_the_program_that_launches_loads_no_torch() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_batches_and_epochs_follow_the_size_of_the_data_where_none_are_asked_for(
+    digits: datasets.Dataset, tmp_path: Path
+) -> None:
+    def sized(name: str, **flags: Any) -> tuple[int, int, bool]:
+        """Batch size and epochs of a launch, and whether it says that the data decided."""
+        given = {key: value for key, value in {**FLAGS, **flags}.items() if value is not None}
+        config = read_config(None, {**given, "storage": str(tmp_path / "journal.log"), "study": name})
+        prepared = launch.prepare(config, digits, lambda driver: None)
+        prepared.lock.close()
+        driver = prepared.driver
+        assert driver.recipe is not None
+        assert prepared.study.user_attrs[IDENTITY]["epochs"] == driver.budget.epochs
+        assert prepared.study.user_attrs[IDENTITY]["recipe"]["batch_size"] == driver.recipe.batch_size
+        assert driver.notes == []
+        return driver.recipe.batch_size, driver.budget.epochs, bool(prepared.sizing)
+
+    # 1,295 of the digits are trained on: 40 steps of 32 an epoch, 25 epochs are 1,000
+    assert len(digits.split().train) == 1_295
+    assert sized("a", epochs=None) == (32, 25, True)
+    assert sized("a", epochs=None) == (32, 25, True), "the same study again"
+    assert sized("b", epochs=20) == (128, 20, False)
+    assert sized("b", epochs=20) == (128, 20, False)
+    assert sized("c", epochs=None, recipe="sgd") == (128, 20, False)
+
+
+def test_a_study_of_an_earlier_release_keeps_its_epochs(digits: datasets.Dataset, tmp_path: Path) -> None:
+    prepare(digits, tmp_path, epochs=20).lock.close()
+    flags = {key: value for key, value in FLAGS.items() if key != "epochs"}
+    config = read_config(None, {**flags, "storage": str(tmp_path / "journal.log")})
+    prepared = launch.prepare(config, digits, lambda driver: None)
+    prepared.lock.close()
+    assert (prepared.driver.budget.epochs, prepared.driver.recipe and prepared.driver.recipe.batch_size) == (20, 128)
+    assert prepared.sizing == ""
+    assert "made with another recipe than a new one would be" in prepared.driver.notes[0]

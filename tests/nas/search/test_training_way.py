@@ -50,7 +50,9 @@ def test_a_study_goes_on_with_its_own_and_says_so(monkeypatch: pytest.MonkeyPatc
 
 def test_a_longer_training_of_the_default_takes_the_default_of_its_length() -> None:
     assert Training.default(8).for_epochs(40) == recipes.default(40)
-    own = replace(recipes.default(8), batch_size=64)
+    small = replace(recipes.default(8), batch_size=32)  # as small data has it
+    assert replace(Training.default(8), recipe=small).for_epochs(40) == replace(recipes.default(40), batch_size=32)
+    own = replace(recipes.default(8), ema_decay=0.5)
     assert replace(Training.default(8), recipe=own).for_epochs(40) == own
 
 
