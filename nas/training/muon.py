@@ -14,9 +14,9 @@ from nas.training.uncompiled import Uncompiled
 class Muon(Uncompiled, torch.optim.Muon):
     """``torch.optim.Muon`` with its state and options; what differs is how the matrices are made orthogonal.
 
-    torch does it one by one in bfloat16. Here those of one shape are a batch, in float32 on a CPU: 3 to 14 times
-    faster up to 48 x 432 on a Xeon with AVX-512 and bfloat16, 7 to 30 times where it may use AVX2 alone. (One shape
-    was slower there than torch's: two of 96 x 864, 2.8 ms for 2.1 ms.) ``python -m benchmarks.muon`` measures it.
+    torch does it one by one in bfloat16. Here those of one shape are a batch, in float32 on a CPU: 3 to 14 times as
+    fast up to 48 x 432 on a Xeon with AVX-512 and bfloat16, 3 to 30 times where it may use AVX2 alone. (Slower there
+    was one shape that was tried: two of 96 x 864, 2.8 ms for torch's 2.1 ms.)
     """
 
     @torch.no_grad()
