@@ -77,9 +77,9 @@ class Recipe:
     ``whitening`` begins with a first convolution that decorrelates patches of the images, and keeps it;
     ``whitening_spread`` takes these images from all classes, and leaves out directions in which they do not vary;
     without it, as in studies of earlier releases, they are the first of the data, and no direction is left out.
-    ``dirac`` begins with convolutions that pass their input on. For the share ``low_resolution`` of the training, its beginning,
-    images are shown at three quarters of their side. Batch by batch, ``flip`` mirrors half of the images, ``crop``
-    moves them by up to so many pixels, and ``mixup`` blends up to this share of another image, and of its label, into
+    ``dirac`` begins with convolutions that pass their input on. For the share ``low_resolution`` of the training, its
+    beginning, images are shown at three quarters of their side. Batch by batch, ``flip`` mirrors half of the images,
+    ``crop`` moves them by up to so many pixels, and ``mixup`` blends up to this share of another image, and of its label, into
     each.
     """
 
