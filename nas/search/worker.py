@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas import atomic
 from nas.cpu import cpu_class
+from nas.search import weights_file
 from nas.search.engine import Placement
 from nas.search.pace import StepTimesFile, forget_steps
 
@@ -95,7 +96,6 @@ def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
 def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
     """The candidate's network as far as ``task`` wants it trained; what is trained already is not trained again."""
     import torch
-    from safetensors.torch import save_file
 
     from nas.architecture.model import build
     from nas.architecture.spec import parse
@@ -136,7 +136,7 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
     forget_steps(task.folder)
     if result.epochs == task.epochs:
         weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        save_file(weights, task.folder / WEIGHTS)
+        weights_file.save(weights, task.folder / WEIGHTS)
     return model, result
 
 
@@ -168,7 +168,10 @@ def curve_of(content: bytes) -> list[dict[str, Any]] | None:
     """The epochs in a PROGRESS file, numbered from 1 without a gap; None for what is damaged."""
     try:
         epochs = json.loads(content)
-        is_curve = all(set(epoch) <= EPOCH and epoch["epoch"] == number for number, epoch in enumerate(epochs, start=1))
+        is_curve = all(
+            {"epoch", "val_accuracy"} <= set(epoch) <= EPOCH and epoch["epoch"] == number
+            for number, epoch in enumerate(epochs, start=1)
+        )
         numbers = [value for epoch in epochs for value in epoch.values() if value is not None]
         return list(epochs) if is_curve and all(math.isfinite(value) for value in numbers) else None
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):

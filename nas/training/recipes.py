@@ -79,8 +79,8 @@ class Recipe:
     without it, as in studies of earlier releases, they are the first of the data, and no direction is left out.
     ``dirac`` begins with convolutions that pass their input on. For the share ``low_resolution`` of the training, its
     beginning, images are shown at three quarters of their side. Batch by batch, ``flip`` mirrors half of the images,
-    ``crop`` moves them by up to so many pixels, and ``mixup`` blends up to this share of another image, and of its label, into
-    each.
+    ``crop`` moves them by up to so many pixels, and ``mixup`` blends up to this share of another image, and of its
+    label, into each.
     """
 
     name: str

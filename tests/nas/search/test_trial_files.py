@@ -44,10 +44,8 @@ def test_a_checkpoint_with_one_byte_flipped_or_cut_is_set_aside(folder: Path, sh
     (folder / CHECKPOINT).write_bytes(content[: int(share * len(content))])
     assert not is_whole(folder / CHECKPOINT)
     note = take_up(folder, curve(3))
-    assert (
-        note
-        == f"{folder / CHECKPOINT} is damaged: it is trained anew, and {CHECKPOINT}.damaged and {PROGRESS}.damaged is kept"
-    )
+    kept = f"{CHECKPOINT}.damaged and {PROGRESS}.damaged is kept"
+    assert note == f"{folder / CHECKPOINT} is damaged: it is trained anew, and {kept}"
     assert names(folder) == [f"{CHECKPOINT}.damaged", f"{PROGRESS}.damaged"]
     (folder / CHECKPOINT).write_bytes(b"x")
     take_up(folder, ())
