@@ -14,6 +14,7 @@ from constraints.cli.options import read_seconds
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse
 from nas.defaults import STORAGE
+from nas.loggers.choice import split
 from nas.toml import read_toml, validated
 
 DEFAULT_TARGET = 0.85
@@ -50,6 +51,11 @@ def _folder_name(text: str) -> str:
 def _engine(text: str) -> str:
     if not re.fullmatch(r"local|ray(:[^\s/]+:\d{1,5})?", text):
         raise ValueError("give local, ray or ray:HOST:PORT")
+    return text
+
+
+def _tracker(text: str) -> str:
+    split(text)
     return text
 
 
@@ -99,6 +105,8 @@ class LaunchConfig(BaseModel):
     tune: Annotated[list[str], Field(min_length=1), BeforeValidator(_fields)] | None = None
     """Options of the recipe that are proposed for each trial; None is none, or the study's own."""
     seed: int = Field(default=0, ge=0)
+    log: list[Annotated[str, AfterValidator(_tracker)]] = Field(default=[])
+    """Trackers of experiments that curves are written to as well."""
 
     @property
     def rules(self) -> list[str]:
@@ -147,3 +155,4 @@ class LaunchFields(TypedDict, total=False):
     augmentation: str | None
     tune: Sequence[str] | str | None
     seed: int
+    log: Sequence[str]

@@ -12,6 +12,8 @@ import optuna
 
 from constraints.rules import parse_all
 from nas.config import AUGMENTATION_RULE, DEFAULT_TARGET, LaunchConfig
+from nas.loggers import choice
+from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.holding import hold, hold_folder, one_line_errors
@@ -56,6 +58,7 @@ class Prepared:
 def check(config: LaunchConfig) -> None:
     """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
     spaces.load(config.space)
+    choice.check(config.log)
     Training.asked(
         config.recipe, None if is_file(config.augmentation) else config.augmentation, config.epochs, tune=config.tune
     )
@@ -90,6 +93,8 @@ def prepare(
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
+        notes = list[str]()
+        trackers = Trackers(config.log, notes) if config.log else None
         config, asked, sized = _fitted(config, asked, dataset, epochs_of(storage, config.study))
         identity = _identity(config, dataset, space, asked)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
@@ -101,6 +106,7 @@ def prepare(
             way.check_rule(dataset)
         sampler.beside = way.distributions
         feed = search_feed(dataset, config.seed, way)
+        notes.extend(way.notes(config.epochs, asked))
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(
             dataset,
@@ -122,8 +128,9 @@ def prepare(
         folder=folder,
         seed=config.seed,
         recipe=way.recipe,
-        notes=list(way.notes(config.epochs, asked)),
+        notes=notes,
         objectives=objectives,
+        trackers=trackers,
         precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),
         observe=observe,

@@ -35,7 +35,7 @@ def check(path: Path) -> None:
     except (OSError, SafetensorError, ValueError, RuntimeError):
         is_whole = False
     if not is_whole:
-        raise UnusableInputError(f"the weights are damaged: {path}: confirm the trial, which trains it anew")
+        raise UnusableInputError(f"unusable weights: {path}: they are damaged: confirm the trial, which trains it anew")
 
 
 def _sum(weights: Mapping[str, torch.Tensor]) -> str:

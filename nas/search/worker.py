@@ -168,10 +168,8 @@ def curve_of(content: bytes) -> list[dict[str, Any]] | None:
     """The epochs in a PROGRESS file, numbered from 1 without a gap; None for what is damaged."""
     try:
         epochs = json.loads(content)
-        is_curve = all(
-            {"epoch", "val_accuracy"} <= set(epoch) <= EPOCH and epoch["epoch"] == number
-            for number, epoch in enumerate(epochs, start=1)
-        )
+        fields = all({"epoch", "val_accuracy"} <= set(epoch) <= EPOCH for epoch in epochs)
+        is_curve = fields and [epoch["epoch"] for epoch in epochs] == list(range(1, len(epochs) + 1))
         numbers = [value for epoch in epochs for value in epoch.values() if value is not None]
         return list(epochs) if is_curve and all(math.isfinite(value) for value in numbers) else None
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):

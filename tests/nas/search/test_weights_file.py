@@ -35,9 +35,9 @@ def test_any_damage_is_refused_by_name(tmp_path: Path) -> None:
         damaged = bytearray(content)
         damaged[place] ^= 16
         (tmp_path / "w").write_bytes(damaged)
-        with pytest.raises(UnusableInputError, match=r"the weights are damaged: .*w: confirm the trial"):
+        with pytest.raises(UnusableInputError, match=r"unusable weights: .*w: they are damaged: confirm the trial"):
             check(tmp_path / "w")
     for damaged_file in (content[:-1], content[:20], b"", content + b"x"):
         (tmp_path / "w").write_bytes(damaged_file)
-        with pytest.raises(UnusableInputError, match="the weights are damaged"):
+        with pytest.raises(UnusableInputError, match="they are damaged"):
             check(tmp_path / "w")
