@@ -25,6 +25,7 @@ from nas.search.pace import EpochTimes, Pace, forget_steps, patience, too_short
 from nas.search.pool import BELOW, Pool
 from nas.search.proposals import Proposals
 from nas.search.study import VALIDATION_IMAGES, accuracy
+from nas.search.study_folder import is_beginning
 from nas.search.tracked_store import TrackedStore
 from nas.search.trial_store import TrialStore, best_accuracy
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
@@ -274,6 +275,9 @@ class Driver:
             self.pool.fail(candidate, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
         else:
             self.pool.refusals = 0
+            if not is_beginning(outcome.curve, candidate.curve):  # what it had trained could not be continued
+                candidate.reported, candidate.curve = len(candidate.curve), []
+                self.notes.append(f"trial {candidate.trial.number} was trained anew: its checkpoint was not there")
             self._report(candidate, outcome.curve)
             self._decide(candidate, outcome)
 

@@ -147,11 +147,11 @@ class Training:
     def for_epochs(self, epochs: int) -> Recipe:
         """The recipe of a training of another length: where it is the default, the default of that length.
 
-        The batch size, which may follow the size of the data, stays.
+        The batch size, which may follow the size of the data, stays, and the images that whitening is by.
         """
-        usual = replace(recipes.default(epochs), batch_size=self.recipe.batch_size)
-        is_default = replace(self.recipe, batch_size=_defaults()[0].batch_size) in _defaults()
-        return usual if self.recipe.name == usual.name and is_default else self.recipe
+        kept = {name: getattr(self.recipe, name) for name in ("batch_size", "whitening_spread")}
+        known = [replace(one, **kept) for one in _defaults()]
+        return replace(recipes.default(epochs), **kept) if self.recipe in known else self.recipe
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:

@@ -52,6 +52,10 @@ def test_a_longer_training_of_the_default_takes_the_default_of_its_length() -> N
     assert Training.default(8).for_epochs(40) == recipes.default(40)
     small = replace(recipes.default(8), batch_size=32)  # as small data has it
     assert replace(Training.default(8), recipe=small).for_epochs(40) == replace(recipes.default(40), batch_size=32)
+    earlier = replace(recipes.default(8), whitening_spread=False)  # of a study before it was an option
+    assert replace(Training.default(8), recipe=earlier).for_epochs(40) == replace(
+        recipes.default(40), whitening_spread=False
+    )
     own = replace(recipes.default(8), ema_decay=0.5)
     assert replace(Training.default(8), recipe=own).for_epochs(40) == own
 

@@ -116,13 +116,15 @@ def test_epochs_are_stored_in_a_study_of_several_objectives_too(store: TrialStor
     assert (whole_epochs(untouched), whole_epochs(known)) == (0, 2)
 
 
-def test_an_epoch_trained_again_keeps_the_accuracy_that_was_stored(store: TrialStore, reopened: Reopen) -> None:
-    store.add_epoch(store.ask(), EPOCHS[:1])
-    again = reopened()
-    again.add_epoch(again.reopen(0), [{"epoch": 1, "val_accuracy": 0.125}], has_accuracy=True)
+def test_epochs_trained_anew_take_the_place_of_those_that_were_stored(store: TrialStore, reopened: Reopen) -> None:
+    trial = store.ask()
+    for number in (1, 2):
+        store.add_epoch(trial, EPOCHS[:number])
+    again, other = reopened(), [{"epoch": 1, "val_accuracy": 0.125}, {"epoch": 2, "val_accuracy": 0.375}]
+    again.add_epoch(again.reopen(0), other, is_anew=True)
     (known,) = reopened().trials()
-    assert known.intermediate_values == {1: 0.25}
-    assert known.user_attrs[CURVE] == [{"epoch": 1, "val_accuracy": 0.125}]
+    assert known.intermediate_values == {1: 0.125, 2: 0.375}
+    assert known.user_attrs[CURVE] == other
 
 
 def test_an_epoch_without_its_accuracy_is_not_whole(
