@@ -5,8 +5,6 @@ A later release may have other defaults: a study goes on with its own, so that i
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +22,9 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
     from nas.training.datasets import Dataset
+
+_FEW = 3
+"""Differences that a refusal names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ class Training:
             if flag == "tune" and given.get("recipe") is None and set(asked.tune) == set(self.tune):
                 continue  # the ranges are those of the recipe, which is the study's own
             if given.get(flag) is not None:
-                before, now = self._words(flag), asked._words(flag)
+                before, now = self._words(flag, asked), asked._words(flag, self)
                 raise UnusableInputError(
                     f"study {study.study_name!r} was made with other {flag}: {before}, not {now}: "
                     f"leave --{flag} out to go on with its own, or use another --study"
@@ -114,13 +115,15 @@ class Training:
         }
         return [flag for flag, is_same in same.items() if not is_same]
 
-    def _words(self, flag: str) -> str:
-        """What a person calls it."""
+    def _words(self, flag: str, other: Training) -> str:
+        """What a person calls it, and what of it the ``other`` has not."""
         if flag == "tune":
             return ", ".join(f"{name} {one}" for name, one in self.tune.items()) or "nothing"
-        if flag == "recipe":
-            return f"{self.recipe.name} ({_short(as_table(self.recipe))})"
-        return f"{self.augmentation.name} ({_short(self.augmentation.as_table())})"
+        name = self.recipe.name if flag == "recipe" else self.augmentation.name
+        mine, theirs = (dict(_flat(one.as_table()[flag])) for one in (self, other))
+        own = [f"{key} {mine[key]}" for key in mine if key != "name" and theirs.get(key) != mine[key]]
+        told = ", ".join([*own[:_FEW], *(["..."] if len(own) > _FEW else [])])
+        return f"{name} ({told})" if told else name
 
     def of_feed(self) -> dict[str, Any]:
         """The fields of a feed that say how images are augmented."""
@@ -188,9 +191,14 @@ def _read(table: Any) -> Augmentation:
     return Augmentation(name=str(table["name"]), probabilities=often, transform=transform)
 
 
-def _short(table: Mapping[str, Any]) -> str:
-    """What tells two tables apart at a glance."""
-    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:8]
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value of nested tables and lists, by its dotted name; lists count from 1."""
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value, 1) if isinstance(value, list) else None
+    if parts is None:
+        yield name.removeprefix("."), value
+        return
+    for key, part in parts:
+        yield from _flat(part, f"{name}.{key}")
 
 
 def _defaults() -> list[Recipe]:

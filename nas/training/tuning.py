@@ -142,7 +142,7 @@ def _option(name: str, recipe: Recipe, place: str) -> str:
     last, count = _SHORT.get(last, last), len(recipe.phases)
     known = _PHASE if phase else [*_RECIPE, *_PHASE]
     if last not in known:
-        near = get_close_matches(last, known, n=1)
+        near = get_close_matches(last, [*known, *_SHORT], n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
         raise UnusableInputError(f"{place}: {name.strip()!r}: no option of a recipe that can be tuned: {hint}")
     if not phase and (last in _RECIPE or count == 1):
@@ -150,7 +150,9 @@ def _option(name: str, recipe: Recipe, place: str) -> str:
     numbers = [f"phases.{number + 1}" for number in range(count)]
     if phase not in numbers:
         every = ", ".join(f"{number}.{last}" for number in numbers)
-        raise UnusableInputError(f"{place}: {name.strip()!r}: the recipe has {count} phases: say which one: {every}")
+        raise UnusableInputError(
+            f"{place}: {name.strip()!r}: the recipe has {count} phase{'s' * (count > 1)}: say which one: {every}"
+        )
     return _of_phase(last, int(phase.partition(".")[2]) - 1, recipe)
 
 
@@ -220,11 +222,12 @@ def _split(option: str) -> tuple[int, str]:
 
 
 def _with(recipe: Recipe, option: str, value: Any, place: str = "") -> Recipe:
-    number, name = _split(option)
+    name = option.rpartition(".")[2]
     try:
         if name in _RECIPE:
             return replace(recipe, **{name: value})
         phases = list(recipe.phases)
+        number, _ = _split(option)
         phases[number] = replace(phases[number], **{name: value})
         return replace(recipe, phases=tuple(phases))
     except (TypeError, ValueError, LookupError):
