@@ -30,7 +30,7 @@ from nas.space.sampler import FeasibleSampler
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
-from nas.user_augmentation import is_file
+from nas.user_augmentation import check_source, is_file
 from nas.user_cache import user_cache
 
 
@@ -52,9 +52,11 @@ class Prepared:
 def check(config: LaunchConfig) -> None:
     """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
     spaces.load(config.space)
-    Training.asked(
-        config.recipe, None if is_file(config.augmentation) else config.augmentation, config.epochs, tune=config.tune
-    )
+    shipped = config.augmentation
+    if config.augmentation is not None and is_file(config.augmentation):
+        check_source(config.augmentation)
+        shipped = None  # its code runs once there is an image to try it on
+    Training.asked(config.recipe, shipped, config.epochs, tune=config.tune)
     if config.engine == "local":
         gpus(config.device)
 

@@ -71,7 +71,7 @@ class Range:
     def __str__(self) -> str:
         """In words."""
         if self.choices:
-            return ", ".join(map(str, self.choices))
+            return " or ".join(map(str, self.choices))
         return f"{self.low:g} to {self.high:g}{' (log)' if self.log else ''}"
 
 
