@@ -153,7 +153,9 @@ class Training:
         """What a person should know: that the study trains otherwise than what a new one would be ``asked`` for."""
         usual = asked or self.default(epochs)
         if changed := self._differs(usual):
-            yield f"the study was made with another {' and '.join(changed)} than a new one would be: it keeps them"
+            *names, last = ("tuning" if flag == "tune" else flag for flag in changed)
+            what = f"{', '.join(names)} and {last}" if names else last
+            yield f"the study was made with another {what} than a new one would be: it keeps them"
         if usual.idle:
             yield f"nothing is proposed from the ranges in the recipe's [tune]: to do so: --tune {','.join(usual.idle)}"
 

@@ -9,10 +9,11 @@ import optuna
 import pytest
 
 from constraints.errors import UnusableInputError
+from constraints.rules import ASSIGNMENT
 from nas.config import read_config
 from nas.cpu import cpu_class
 from nas.search import launch
-from nas.search.study import SOURCE, TARGET
+from nas.search.study import IDENTITY, SOURCE, TARGET
 from nas.training import datasets
 
 FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "device": "cpu", "workers": 1}
@@ -116,3 +117,59 @@ def test_the_program_that_launches_loads_no_torch() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_study_goes_on_with_its_own_recipe_when_the_file_is_gone(digits: datasets.Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "default"\nbatch_size = 64\n[tune]\nlr = [0.01, 0.1]\n')
+    first = prepare(digits, tmp_path, recipe=str(file), tune="lr", augmentation="assignment,flip=0")
+    first.lock.close()
+    assert first.driver.recipe is not None
+    assert first.driver.recipe.batch_size == 64
+    assert first.driver.feed.probabilities["flip"] == 0
+    assert set(first.driver.sampler.beside) == {"recipe.peak_lr"}
+    with pytest.raises(
+        UnusableInputError, match=r"made with other augmentation: assignment \(probabilities.flip 0.0\)"
+    ):
+        prepare(digits, tmp_path, augmentation="assignment")
+    with pytest.raises(
+        UnusableInputError, match=r"made with other recipe: mine .*, not default .*: leave --recipe out"
+    ):
+        prepare(digits, tmp_path, recipe="default")
+    file.unlink()
+    second = prepare(digits, tmp_path)
+    second.lock.close()
+    assert second.training == first.training
+    assert second.driver.feed.key == first.driver.feed.key
+    assert second.driver.notes == [
+        "the study was made with another recipe, augmentation and tuning than a new one would be: it keeps them"
+    ]
+
+
+def test_the_rule_of_the_augmentation_is_asked_for_like_a_constraint(digits: datasets.Dataset, tmp_path: Path) -> None:
+    rules = ["augmentation", "params < 7000"]
+    with pytest.raises(
+        UnusableInputError, match="augmentation none: it breaks the rule 'augmentation': no horizontal fl"
+    ):
+        prepare(digits, tmp_path, constraints=rules, augmentation="none")
+    assert not list(tmp_path.iterdir()), "nothing is made for a search that cannot be"
+    prepared = prepare(digits, tmp_path, constraints=rules)
+    prepared.lock.close()
+    assert prepared.study.user_attrs[IDENTITY]["constraints"] == ["params < 7000"]
+    prepare(digits, tmp_path, constraints=["params < 7000"]).lock.close()
+    assert read_config(None, {"constraints": ["augmentation"]}).rules == list(ASSIGNMENT)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"recipe": "gone.toml"}, "cannot read gone.toml"),
+        ({"tune": "lrr"}, "--tune: 'lrr': no option of a recipe"),
+        ({"tune": "lr,"}, "--tune: '': no option of a recipe"),
+        ({"augmentation": "seed,flip=7"}, "augmentation seed: flip: 7: give a probability"),
+        ({"augmentation": "gone.py:x"}, "cannot read the file: 'gone.py'"),
+    ],
+)
+def test_what_is_wrong_whatever_the_data_is_refused_before_it_is_read(flags: dict[str, str], message: str) -> None:
+    with pytest.raises(UnusableInputError, match=f"^{message}"):
+        launch.check(read_config(None, {**FLAGS, **flags}))
