@@ -14,6 +14,7 @@ from constraints.cli.options import read_seconds
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse
 from nas.defaults import STORAGE
+from nas.loggers.choice import split
 from nas.toml import read_toml, validated
 
 DEFAULT_TARGET = 0.85
@@ -60,6 +61,13 @@ def _fields(value: Any) -> Any:
 
 AUGMENTATION_RULE = "augmentation"
 """Among the constraints, rule 6 of the assignment: it judges the pipeline, which no network decides."""
+
+
+def _tracker(text: str) -> str:
+    split(text)
+    return text
+
+
 Objective = Literal[
     "accuracy", "accuracy,params", "accuracy,macs", "accuracy,params,macs", "accuracy,macs,params"
 ]  # fmt: skip
@@ -99,6 +107,8 @@ class LaunchConfig(BaseModel):
     tune: Annotated[list[str], Field(min_length=1), BeforeValidator(_fields)] | None = None
     """Options of the recipe that are proposed for each trial; None is none, or the study's own."""
     seed: int = Field(default=0, ge=0)
+    log: list[Annotated[str, AfterValidator(_tracker)]] = Field(default=[])
+    """Trackers of experiments that curves are written to as well."""
 
     @property
     def rules(self) -> list[str]:
@@ -147,3 +157,4 @@ class LaunchFields(TypedDict, total=False):
     augmentation: str | None
     tune: Sequence[str] | str | None
     seed: int
+    log: Sequence[str]

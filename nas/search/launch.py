@@ -12,6 +12,8 @@ import optuna
 
 from constraints.rules import parse_all
 from nas.config import AUGMENTATION_RULE, DEFAULT_TARGET, LaunchConfig
+from nas.loggers import choice
+from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.holding import hold, hold_folder, one_line_errors
@@ -57,6 +59,7 @@ def check(config: LaunchConfig) -> None:
         check_source(config.augmentation)
         shipped = None  # its code runs once there is an image to try it on
     Training.asked(config.recipe, shipped, config.epochs, tune=config.tune)
+    choice.check(config.log)
     if config.engine == "local":
         gpus(config.device)
 
@@ -89,6 +92,8 @@ def prepare(
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         identity = _identity(config, dataset, space, asked)
+        notes = list[str]()
+        trackers = Trackers(config.log, notes) if config.log else None
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
@@ -98,6 +103,7 @@ def prepare(
             way.check_rule(dataset)
         sampler.beside = way.distributions
         feed = search_feed(dataset, config.seed, way)
+        notes.extend(way.notes(config.epochs, asked))
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
         _describe(study, config, dataset)
@@ -113,8 +119,9 @@ def prepare(
         folder=folder,
         seed=config.seed,
         recipe=way.recipe,
-        notes=list(way.notes(config.epochs, asked)),
+        notes=notes,
         objectives=objectives,
+        trackers=trackers,
         precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),
         observe=observe,

@@ -70,7 +70,7 @@ with warnings.catch_warnings():
     old = A.CoarseDropout(max_holes=1)
 
 
-class Mine(A.ImageOnlyTransform):
+class Mine(A.ImageOnlyTransform):  # type: ignore[misc]  # albumentations has no types
     """A transform that a table cannot hold: its code is not in it."""
 
     def apply(self, img: np.ndarray, *args: Any, **params: Any) -> np.ndarray:
