@@ -46,7 +46,8 @@ def read_augmentation(
             table, _ = sandbox.run(job)
         check(table)
     except ConstraintError as error:
-        raise type(error)(f"augmentation {name}: {error}", traceback=error.traceback) from None
+        message = str(error).replace("raise --timeout", "make it quicker").replace("raise --memory", "make it smaller")
+        raise type(error)(f"augmentation {name}: {message}", traceback=error.traceback) from None
     return Augmentation(name=text, transform=table)
 
 

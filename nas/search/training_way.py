@@ -61,6 +61,8 @@ class Training:
         """
         source = recipe_files.load(recipe, epochs)
         ranges = tuning.ranges(tune or (), source.tune, source.recipe, source.place)
+        if dataset is not None:
+            _check_crop(source.recipe, ranges, min(dataset.image_shape[1:]))
         idle = () if tune else tuple(tuning.written(source.tune))
         return cls(recipe=source.recipe, augmentation=_augmentation(augmentation, dataset), tune=ranges, idle=idle)
 
@@ -163,6 +165,14 @@ class Training:
         """Recipe and what is proposed of it, in a line; empty for the default as it is."""
         tuned = "".join(f"; {name} from {one}" for name, one in self.tune.items())
         return "" if not tuned and self.recipe in _defaults() else f"recipe: {self.recipe.name}{tuned}"
+
+
+def _check_crop(recipe: Recipe, ranges: Mapping[str, Range], side: int) -> None:
+    """Raise UnusableInputError where images would be moved by their whole side or more."""
+    tuned = ranges.get("crop")
+    proposed = (tuned.choices or (tuned.high or 0,)) if tuned else ()
+    if (most := max(recipe.crop, *map(int, proposed), 0)) >= side:
+        raise UnusableInputError(f"recipe {recipe.name}: crop: {most}: the images' shorter side is {side}: give less")
 
 
 def _augmentation(asked: str | None, dataset: Dataset | None) -> Augmentation:

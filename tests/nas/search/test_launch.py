@@ -14,6 +14,7 @@ from nas.config import read_config
 from nas.cpu import cpu_class
 from nas.search import launch
 from nas.search.study import IDENTITY, SOURCE, TARGET
+from nas.search.training_way import Training
 from nas.training import datasets
 
 FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "device": "cpu", "workers": 1}
@@ -144,6 +145,21 @@ def test_a_study_goes_on_with_its_own_recipe_when_the_file_is_gone(digits: datas
     assert second.driver.notes == [
         "the study was made with another recipe, augmentation and tuning than a new one would be: it keeps them"
     ]
+
+
+def test_a_crop_as_wide_as_the_images_is_refused(digits: datasets.Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    for text, is_refused in (("crop = 31", False), ("crop = 32", True), ("crop = 2\n[tune]\ncrop = [0, 32]", True)):
+        file.write_text(text)
+        tune = ["crop"] if "tune" in text else None
+        if not is_refused:
+            Training.asked(str(file), None, 1, tune=tune, dataset=digits)
+            continue
+        with pytest.raises(
+            UnusableInputError, match=r"^recipe mine: crop: 32: the images' shorter side is 32: give less"
+        ):
+            prepare(digits, tmp_path / "runs", recipe=str(file), tune=tune)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_rule_of_the_augmentation_is_asked_for_like_a_constraint(digits: datasets.Dataset, tmp_path: Path) -> None:

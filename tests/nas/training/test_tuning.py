@@ -74,6 +74,33 @@ def test_what_is_off_is_named(asked: str, table: dict[str, Any], message: str) -
         ranges([asked], table, DEFAULT, "r")
 
 
+@pytest.mark.parametrize(
+    ("asked", "recipe", "message"),
+    [
+        (["gamma"], DEFAULT, "--tune: 'gamma': has no effect under schedule 'one-cycle': leave it out"),
+        (["rest_lr"], recipes.sgd(8), "--tune: 'rest_lr': has no effect under optimiser 'sgd': leave it out"),
+        (
+            ["phases.2.momentum"],
+            SEED,
+            "--tune: 'phases.2.momentum': has no effect under phases.2.optimiser 'adam': leave",
+        ),
+    ],
+)
+def test_an_option_without_effect_is_refused(asked: list[str], recipe: recipes.Recipe, message: str) -> None:
+    with pytest.raises(UnusableInputError, match=f"^{message}"):
+        ranges(asked, {}, recipe, "r")
+
+
+def test_it_may_be_tuned_together_with_what_decides_its_effect() -> None:
+    table = {"schedule": {"choices": ["one-cycle", "step"]}}
+    assert set(ranges(["gamma", "schedule"], table, DEFAULT, "r")) == {"gamma", "schedule"}
+
+
+def test_one_option_has_one_range() -> None:
+    with pytest.raises(UnusableInputError, match=r"r: tune.peak_lr: \[1, 2\]: peak_lr has a range already: give one"):
+        ranges([], {"lr": [0.1, 0.2], "peak_lr": [1, 2]}, DEFAULT, "r")
+
+
 def test_several_phases_and_no_number() -> None:
     with pytest.raises(UnusableInputError, match=r"3 phases: say which one: phases.1.peak_lr, phases.2.peak_lr, ph"):
         ranges(["lr"], {}, SEED, "r")
