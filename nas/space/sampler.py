@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -26,8 +27,9 @@ from nas.arguments import checked
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
 from nas.space.known_networks import KnownNetworks
+from nas.space.neighbours import neighbour_rows
 from nas.space.proxy import Proxy
-from nas.space.space import Encoded, load
+from nas.space.space import Choices, Encoded, load
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
@@ -90,7 +92,27 @@ class FeasibleSampler(BaseSampler):
         if not isinstance(self._others, BaseSampler):
             raise UnusableInputError(f"base makes no sampler: {self._others!r}: give a function from a seed to one")
         self._known: WeakKeyDictionary[Study, KnownNetworks] = WeakKeyDictionary()
+        self._given: dict[int, Choices] = {}
+        self._around: Encoded | None = None
+        self._centres = 0
         self._lock = threading.Lock()
+
+    @contextmanager
+    def given(self, number: int, choices: Choices) -> Iterator[None]:
+        """Propose ``choices`` for the trial ``number``, whatever the base sampler would, until the end of the block."""
+        self._given[number] = choices
+        try:
+            yield
+        finally:
+            del self._given[number]
+
+    def begin_around(self, several: Sequence[Choices]) -> None:
+        """Propose at first neighbours of these networks: the proxy's best ones, or without a proxy any.
+
+        They are proposed until the study holds PROXY_TRIALS networks more than there are of these.
+        """
+        rows = [neighbour_rows(self.feasible, choices) for choices in several]
+        self._around, self._centres = np.unique(np.concatenate(rows), axis=0) if rows else None, len(several)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All parameters of the space: they are proposed together, because feasibility ties them."""
@@ -105,6 +127,9 @@ class FeasibleSampler(BaseSampler):
         """
         if not set(search_space) <= set(self.feasible.space.distributions):
             return self._foreign(study, trial, search_space)
+        if trial.number in self._given:
+            self._networks(study).claim(trial.number, str(self.feasible.space.decode(self._given[trial.number])))
+            return dict(self._given[trial.number])
         with self._lock:
             for attempt in itertools.count():
                 try:
@@ -133,6 +158,10 @@ class FeasibleSampler(BaseSampler):
     def _new(self, study: Study, trial: FrozenTrial, attempt: int) -> dict[str, Any]:
         seen, space = self._refresh(study, trial), self.feasible.space.distributions
         seed = random.Random(f"{self._seed}/{trial.number}" + f"/{attempt}" * bool(attempt)).getrandbits(32)
+        if self._around is not None and len(seen) < PROXY_TRIALS + self._centres:
+            order = np.random.default_rng(seed).permutation(len(self._around))
+            if (near := self._best(self._new_ones(self._around[order], seen))) is not None:
+                return self.feasible.space.choices(near)
         if self._proxy is not None and len(seen) < PROXY_TRIALS:
             return self._unseen(seen, np.random.default_rng(seed))
         base = self._base(seed)
