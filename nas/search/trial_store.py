@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.optuna_private import reopened, storage_of
-from nas.search.study import CURVE, ORIGIN, REASON, REJECTED
-from nas.space.attributes import ARCHITECTURE
+from nas.search.study import CURVE, REASON, REJECTED
+from nas.space.attributes import ARCHITECTURE, ORIGIN
 
 
 class TrialStore:
