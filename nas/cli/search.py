@@ -53,7 +53,8 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         _introduce(dataset, console)
         with SearchView(console) as view:
             prepared = launches.prepare(config, dataset, view.show)
-            for line in (*(f"warning: {text}" for text in prepared.advice), prepared.driver.feed.description):
+            doubts = [f"warning: {text}" for text in prepared.advice]
+            for line in (*doubts, *prepared.beginning, prepared.driver.feed.description):
                 _print(line, console)
             summary = launches.run(prepared)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)

@@ -200,7 +200,7 @@ class Driver:
             self._train(candidate)
 
     def _next(self) -> Candidate | None:
-        """First trials an earlier launch left RUNNING, then networks of the queue, promotions and new proposals, if any.
+        """First trials an earlier launch left RUNNING, then the queue, promotions and new proposals, if any.
 
         A candidate that was set aside comes before promotions once files are written again, until then after proposals.
         """

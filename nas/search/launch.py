@@ -20,9 +20,11 @@ from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
+from nas.search.prior import Prior, proxy_of, read_prior
 from nas.search.resources import engine, gpus, machine_name
+from nas.search.starts import begin, given, plan
 from nas.search.storage import open_storage
-from nas.search.study import DATA, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume
+from nas.search.study import DATA, IMAGES, PRIOR, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
@@ -46,6 +48,8 @@ class Prepared:
     """Keeps other launches off the study until it is closed."""
     advice: tuple[str, ...]
     """What a person should know of the data before anything trains, a line each."""
+    beginning: tuple[str, ...] = ()
+    """What becomes of the networks that the search begins with, a line each."""
 
 
 def check(config: LaunchConfig) -> None:
@@ -72,12 +76,14 @@ def prepare(
     objectives = Objectives.parse(config.objective)
     proxy = FITTED if config.guess else None
     sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far)
+    identity = _identity(config, dataset, space)
+    prior = read_prior(config.from_study, config.storage, config.study, identity, space) if config.from_study else None
+    begun = plan([*given(config.start, space), *(prior.starts if prior else ())], feasible)
     with ExitStack() as held, one_line_errors():
         workers = engine(config)
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
-        identity = _identity(config, dataset, space)
         notes = list[str]()
         trackers = Trackers(config.log, notes) if config.log else None
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
@@ -90,6 +96,9 @@ def prepare(
         doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
         _describe(study, config, dataset)
         study.set_user_attr(VALIDATION_IMAGES, len(feed.evaluation[1]))
+        study.set_user_attr(IMAGES, [list(space.input), space.classes])
+        told = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
+        _learn(study, sampler, prior)
         budget = _budget(config, study.user_attrs[TARGET])
         lock = held.pop_all()
     driver = Driver(
@@ -109,7 +118,7 @@ def prepare(
         observe=observe,
         hold=check,
     )
-    return Prepared(study=study, driver=driver, dataset=dataset, lock=lock, advice=doubts)
+    return Prepared(study=study, driver=driver, dataset=dataset, lock=lock, advice=doubts, beginning=tuple(told))
 
 
 def _budget(config: LaunchConfig, target: float) -> Budget:
@@ -121,6 +130,14 @@ def _budget(config: LaunchConfig, target: float) -> Budget:
         target=target if config.target or config.stop_at_target else None,
         stop_at_target=config.stop_at_target,
     )
+
+
+def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -> None:
+    """Rank the first candidates by what another study taught, in this launch or an earlier one."""
+    if prior is not None and prior.weights is not None:
+        study.set_user_attr(PRIOR, dict(prior.weights))
+    if sampler.proxy is not None and (weights := study.user_attrs.get(PRIOR)):
+        sampler.proxy = proxy_of(weights)
 
 
 def _describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:

@@ -11,11 +11,11 @@ from optuna.trial import FrozenTrial, Trial
 
 from nas.architecture.spec import Architecture, ArchitectureError, parse
 from nas.search.candidate import Candidate, set_leftover_aside
+from nas.search.queue import Waiting, queued
 from nas.search.study import CURVE
 from nas.search.study_folder import is_beginning
 from nas.search.trial_store import TrialStore, proposed
 from nas.search.worker import read_progress
-from nas.search.queue import Waiting, queued
 from nas.space.analytic import metrics
 from nas.space.attributes import PROPOSED
 from nas.space.encoding import choices_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nas.search.study import MALFORMED
@@ -39,12 +39,27 @@ def add(study: optuna.Study, several: Iterable[Waiting]) -> None:
         study.set_user_attr(f"{QUEUE}{time.time_ns():020d}-{uuid.uuid4().hex[:12]}", tables)
 
 
+def add_new(study: optuna.Study, several: Iterable[Waiting]) -> None:
+    """The same for those of which the study's queue does not say as much already."""
+    known = {one.architecture: one for one in queued(study.user_attrs)}
+    add(
+        study,
+        (
+            one
+            for one in several
+            if one.architecture not in known or (one.is_start and not known[one.architecture].is_start)
+        ),
+    )
+
+
 def queued(attributes: Mapping[str, Any]) -> list[Waiting]:
     """Everything that was added to a study, once each, tried since or not; ``attributes`` are the study's."""
     found: dict[str, Waiting] = {}
     for name in sorted(name for name in attributes if name.startswith(QUEUE)):
         for one in _read(attributes[name]):
-            found.setdefault(one.architecture, one)
+            before = found.setdefault(one.architecture, one)
+            if one.is_start and not before.is_start:
+                found[one.architecture] = replace(before, is_start=True)
     return list(found.values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from constraints.cli.target import SUFFIXES, parse_target, split
 from constraints.errors import UnusableInputError
@@ -12,14 +13,19 @@ from constraints.inputs import InputSpec
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Request
 from nas.architecture import named
-from nas.architecture.spec import Architecture, ArchitectureError, Block
+from nas.architecture.spec import Architecture, ArchitectureError, Block, parse
 from nas.architecture.units import Conv
-from nas.search.queue import Waiting
+from nas.search.queue import Waiting, add_new, queued
+from nas.space.attributes import ARCHITECTURE
 from nas.space.edits import edits
 from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart
 from nas.space.nearest import SearchTooLargeError, nearest
+from nas.space.sampler import FeasibleSampler
 from nas.space.space import Space
+
+if TYPE_CHECKING:
+    import optuna
 
 STEP = "nas.start_child:written"
 """What the child does with a model."""
@@ -129,6 +135,30 @@ def plan(several: Sequence[Given], feasible: FeasiblePart) -> Plan:
     return Plan(waiting=tuple(waiting.values()), lines=tuple(lines))
 
 
+def begin(study: optuna.Study, plan: Plan, sampler: FeasibleSampler, trials: int) -> list[str]:
+    """Let a plan's networks wait in a study, and the sampler begin around all that ever were a start of it.
+
+    ``trials`` is the launch's budget. Lines say what the study holds already, and what the budget leaves no room for.
+    """
+    held = {
+        text: trial.number for trial in study.get_trials(deepcopy=False) if (text := trial.user_attrs.get(ARCHITECTURE))
+    }
+    add_new(study, plan.waiting)
+    everything = queued(study.user_attrs)
+    feasible = sampler.feasible
+    around = [choices_of(feasible.space, parse(one.architecture)) for one in everything if one.is_start]
+    sampler.begin_around([choices for choices in around if choices is not None])
+    lines = [
+        f"start: {one.architecture}: trial {held[one.architecture]} of the study has it already"
+        for one in plan.waiting
+        if one.architecture in held
+    ]
+    left = [one for one in everything if one.architecture not in held]
+    if len(left) > (room := max(0, trials - len(held))):
+        lines.append(f"{len(left)} networks wait, {room} trials are left: launch with more --trials for the others")
+    return lines
+
+
 def near_ones(network: Architecture, feasible: FeasiblePart) -> tuple[list[str], list[str]]:
     """The nearest feasible networks of the space, and lines that say which and how they differ."""
     try:
@@ -136,7 +166,9 @@ def near_ones(network: Architecture, feasible: FeasiblePart) -> tuple[list[str],
     except SearchTooLargeError:
         return [], ["the nearest networks of the space were not found: too many lie as far off as they"]
     networks = [feasible.space.decode(choices) for choices in found.choices]
-    count = f"{len(networks)} nearest networks of the space" if len(networks) > 1 else "the nearest network of the space"
+    count = (
+        f"{len(networks)} nearest networks of the space" if len(networks) > 1 else "the nearest network of the space"
+    )
     told = [f"{count}, {found.edits} edit{'s' * (found.edits != 1)} away:"]
     told += [f"  {other}: {', '.join(map(str, edits(network, other)))}" for other in networks]
     return [str(other) for other in networks], told

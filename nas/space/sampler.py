@@ -86,7 +86,7 @@ class FeasibleSampler(BaseSampler):
         self._seed = seed
         self._base = base
         self._patience = patience
-        self._proxy = proxy
+        self.proxy = proxy
         self._values = values
         self._others = base(seed % MOST_SEEDS)
         if not isinstance(self._others, BaseSampler):
@@ -162,7 +162,7 @@ class FeasibleSampler(BaseSampler):
             order = np.random.default_rng(seed).permutation(len(self._around))
             if (near := self._best(self._new_ones(self._around[order], seen))) is not None:
                 return self.feasible.space.choices(near)
-        if self._proxy is not None and len(seen) < PROXY_TRIALS:
+        if self.proxy is not None and len(seen) < PROXY_TRIALS:
             return self._unseen(seen, np.random.default_rng(seed))
         base = self._base(seed)
         if isinstance(base, BulkTPE):
@@ -190,7 +190,7 @@ class FeasibleSampler(BaseSampler):
             if (best := self._best(self._new_ones(order, seen))) is not None:
                 return self.feasible.space.choices(best)
             raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
-        draws = (16, 256, 4096) if self._proxy is None else (PROXY_DRAWS, 4096)
+        draws = (16, 256, 4096) if self.proxy is None else (PROXY_DRAWS, 4096)
         for n in draws:
             rows = self.feasible.sample_rows(n, generator)
             if (best := self._best(self._new_ones(rows, seen))) is not None:
@@ -205,13 +205,13 @@ class FeasibleSampler(BaseSampler):
 
     def _best(self, several: Iterator[tuple[Encoded, Architecture]]) -> Encoded | None:
         """The first, or the best of the first PROXY_DRAWS by the proxy; None where there is none."""
-        few = list(itertools.islice(several, 1 if self._proxy is None else PROXY_DRAWS))
+        few = list(itertools.islice(several, 1 if self.proxy is None else PROXY_DRAWS))
         if not few:
             return None
-        if self._proxy is None:
+        if self.proxy is None:
             return few[0][0]
         rows, networks = zip(*few, strict=True)
-        worth = map(self._proxy, networks, self.feasible.vector.metrics_of(np.stack(rows)))
+        worth = map(self.proxy, networks, self.feasible.vector.metrics_of(np.stack(rows)))
         best: Encoded = rows[int(np.argmax(list(worth)))]
         return best
 
