@@ -16,7 +16,7 @@ from nas.search.enqueueing import enqueue as add
 def enqueue(networks: Sequence[str], name: str | None, storage: str, output_format: str) -> int:
     """Let networks wait in a study, and say what will happen to them."""
     check_format(output_format, TABLE_OR_JSON)
-    queue = add(*networks, study=name, storage=storage)
+    queue = add(networks, study=name, storage=storage)
     if output_format == "json":
         print(json.dumps(queue.as_dict(), indent=1))
         return ExitCode.DONE
@@ -25,8 +25,8 @@ def enqueue(networks: Sequence[str], name: str | None, storage: str, output_form
     if queue.waiting:
         left = "1 network waits" if queue.waiting == 1 else f"{queue.waiting} networks wait"
         print(
-            f"{left} in study {queue.study}: a launch that runs tries them when a worker is free and its --trials allow, "
-            "else the next launch does"
+            f"{left} in study {queue.study}: a launch that runs tries them when a worker is free "
+            "and its --trials allow, else the next launch does"
         )
     return ExitCode.DONE
 

@@ -10,7 +10,7 @@ from constraints.metrics import Layer
 from constraints.report import Report
 from nas.architecture.spec import Architecture, parse
 from nas.results.rows import Row
-from nas.search.study import CURVE, identity
+from nas.search.study import CURVE, VALIDATION_IMAGES, identity
 
 if TYPE_CHECKING:
     import optuna
@@ -58,6 +58,8 @@ class Card:
     head: str
     curve: tuple[Mapping[str, Any], ...]
     """The epochs, each a nas.training.train.Epoch as a table."""
+    images: int = 0
+    """How many each validation accuracy is over; 0 where that is not known."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``show --format json``."""
@@ -97,6 +99,7 @@ def card(study: optuna.Study, row: Row) -> Card:
         stages=_stages(architecture, report.layers),
         head=architecture.head,
         curve=tuple(trial.user_attrs.get(CURVE, ())),
+        images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
     )
 
 

@@ -53,17 +53,23 @@ class Queue:
 
 
 @checked
-def enqueue(*networks: str | Architecture, study: str | None = None, storage: str | Path = STORAGE) -> Queue:
-    """Let networks wait in a study: a running launch tries them when a worker is free, else the next launch does.
+def enqueue(
+    networks: str | Architecture | Sequence[str | Architecture],
+    *,
+    study: str | None = None,
+    storage: str | Path = STORAGE,
+) -> Queue:
+    """Let networks, given by their texts, names or values, wait in a study: a running launch tries them when a worker is free, else the next launch does.
 
     Raises UnusableInputError, and adds none of them, where one is for other images or breaks a rule of the study; it
     names the rule and the nearest networks that keep all.
     """
     place = str(storage)
+    several = [networks] if isinstance(networks, (str, Architecture)) else networks
     with quiet():
         with open_study(place, study) as found:
             name = found.study_name
-            read = [one if isinstance(one, Architecture) else named.architecture(one) for one in networks]
+            read = [one if isinstance(one, Architecture) else named.architecture(one) for one in several]
             judged = _judge(found, list(dict.fromkeys(read)))
         with one_line_errors():
             opened = open_storage(place, write=True)
