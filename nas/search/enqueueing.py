@@ -59,7 +59,7 @@ def enqueue(
     study: str | None = None,
     storage: str | Path = STORAGE,
 ) -> Queue:
-    """Let networks, given by their texts, names or values, wait in a study: a running launch tries them when a worker is free, else the next launch does.
+    """Let networks, by text, name or value, wait in a study: a running launch tries them, or else the next one.
 
     Raises UnusableInputError, and adds none of them, where one is for other images or breaks a rule of the study; it
     names the rule and the nearest networks that keep all.
