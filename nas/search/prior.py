@@ -174,8 +174,6 @@ def _centred(values: Sequence[Any]) -> Floats:
 
 
 def _rank_correlation(a: Floats, b: Floats) -> float:
-    """Spearman's; 0 where one of them does not vary."""
-    ranks = [np.unique(values, return_inverse=True)[1].astype(np.float64) for values in (a, b)]
-    if min(r.std() for r in ranks) == 0:
-        return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    """Of dense ranks, in which equal values share one; 0 where one of them does not vary."""
+    first, second = (np.unique(values, return_inverse=True)[1].astype(np.float64) for values in (a, b))
+    return float(np.corrcoef(first, second)[0, 1]) if first.std() and second.std() else 0.0
