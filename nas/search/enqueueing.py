@@ -108,6 +108,8 @@ def _judge(study: optuna.Study, networks: Sequence[Architecture]) -> list[str]:
     """The texts of networks that may be tried in a study."""
     known = identity(study, "constraints", "space")
     constraints = parse_all(known["constraints"])
+    if not networks:
+        return []
     shape, classes = _images(study) or (networks[0].input, networks[0].classes)
     for network in networks:
         if (network.input, network.classes) != (shape, classes):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -40,7 +39,7 @@ def place(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def proposals(place: str, sampler: FeasibleSampler, tmp_path: Path) -> Iterator[Proposals]:
+def proposals(place: str, sampler: FeasibleSampler, tmp_path: Path) -> Proposals:
     study = optuna.create_study(storage=open_storage(place, write=True), study_name="s", sampler=sampler)
     study.set_user_attr(
         IDENTITY,
@@ -51,7 +50,7 @@ def proposals(place: str, sampler: FeasibleSampler, tmp_path: Path) -> Iterator[
         },
     )
     study.set_user_attr(IMAGES, [[3, 32, 32], 10])
-    yield Proposals(store=TrialStore(study), folder=tmp_path, notes=[])
+    return Proposals(store=TrialStore(study), folder=tmp_path, notes=[])
 
 
 def test_what_is_enqueued_is_tried_once_with_its_parameters(
