@@ -111,6 +111,13 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     stop_at_target: Annotated[bool | None, typer.Option("--stop-at-target", help="end there")] = None,
     confirm: Annotated[int | None, typer.Option(metavar="K", help="confirm the best K at the end")] = None,
     epochs: Annotated[int | None, typer.Option(help="full budget of one candidate")] = None,
+    start: Annotated[
+        list[str] | None, typer.Option(metavar="TARGET|ARCH|FILE.txt", help="a network to begin with, repeatable")
+    ] = None,
+    from_study: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="begin with what this study found; STORAGE#NAME of another storage"),
+    ] = None,
     guess: Annotated[bool | None, typer.Option(help="choose the first candidates by a zero-cost proxy (yes)")] = None,
     constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
@@ -142,11 +149,27 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     flags = {
         "space": space, "data": data, "study": study, "storage": storage, "trials": trials, "timeout": timeout,
         "target": target, "stop_at_target": stop_at_target, "confirm": confirm, "epochs": epochs,
+        "start": start, "from_study": from_study,
         "guess": guess, "constraints": expressions(require, constraints), "workers": workers, "device": device,
         "engine": engine, "objective": objective, "recipe": recipe, "tune": tune, "seed": seed, "log": log,
         "augmentation": with_options(augmentation, augmentation_arg),
     }  # fmt: skip
     return search.launch(config, flags, write_config, format_)
+
+
+@app.command(epilog="Example: uv run search.py enqueue BR/c16-c16-c32s2/c32-c32-c64s2/c64-c64-c64/fc")
+def enqueue(
+    architectures: Annotated[
+        list[str], typer.Argument(metavar="ARCH...", help="texts of architectures, or names such as seed")
+    ],
+    study: Annotated[str | None, typer.Option(help="name of the study")] = None,
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Add candidates to a study, whether a launch runs or the next one is waited for."""
+    from nas.cli import queue
+
+    return queue.enqueue(architectures, study, storage, format_)
 
 
 @app.command(epilog='Example: uv run search.py leaderboard --where "params < 100k" --pareto')

@@ -89,6 +89,10 @@ class LaunchConfig(BaseModel):
     stop_at_target: bool = False
     confirm: int = Field(default=0, ge=0)
     epochs: int = Field(default=20, ge=1)
+    start: list[str] = Field(default=[])
+    """Networks, and files and modules that hold some, with which the search begins."""
+    from_study: str | None = None
+    """Another study, whose best networks are tried first and whose results rank what is tried next."""
     guess: bool = True
     """Whether a proxy of what they are worth chooses the first candidates."""
     constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(
@@ -145,6 +149,8 @@ class LaunchFields(TypedDict, total=False):
     stop_at_target: bool
     confirm: int
     epochs: int
+    start: Sequence[str]
+    from_study: str | None
     guess: bool
     constraints: Sequence[str]
     workers: int | None

@@ -53,8 +53,9 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         _introduce(dataset, console)
         with SearchView(console) as view:
             prepared = launches.prepare(config, dataset, view.show)
+            doubts = [f"warning: {text}" for text in prepared.advice]
             lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
-            for line in (*(f"warning: {text}" for text in prepared.advice), *filter(None, lines)):
+            for line in (*doubts, *prepared.beginning, *filter(None, lines)):
                 _print(line, console)
             summary = launches.run(prepared)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)

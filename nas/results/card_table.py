@@ -15,6 +15,7 @@ from rich.text import Text
 
 from constraints.output.table import print_report
 from nas.results.board_table import duration
+from nas.results.explanation import explanation
 from nas.results.sparklines import chart
 from nas.results.trial_card import Card, Stage
 
@@ -43,7 +44,8 @@ def as_plain_text(card: Card, width: int = 100) -> str:
 def print_comparison(left: Card, right: Card, console: Console) -> None:
     """Metrics, stages, layers and curves of two trials side by side."""
     names = [f"trial {c.row.trial}" for c in (left, right)]
-    console.print(_metrics(left, right, names), _stages_beside(left, right, names), sep="\n")
+    console.print(_metrics(left, right, names), Text(explanation(left, right).sentence), sep="\n")
+    console.print(_stages_beside(left, right, names))
     console.print(_layers_beside(left, right, names))
     if left.curve or right.curve:
         half = console.width // 2 - 2
@@ -55,7 +57,8 @@ def comparison(left: Card, right: Card) -> dict[str, Any]:
     """The JSON document of ``compare --format json``; a difference is right minus left."""
     a, b = _numbers(left), _numbers(right)
     differences = {k: b[k] - a[k] for k in a if a[k] is not None and b[k] is not None}
-    return {"left": left.as_dict(), "right": right.as_dict(), "differences": differences}
+    explained = explanation(left, right).as_dict()
+    return {"left": left.as_dict(), "right": right.as_dict(), "differences": differences, **explained}
 
 
 def _head(card: Card) -> Text:

@@ -10,7 +10,7 @@ from constraints.metrics import Layer
 from constraints.report import Report
 from nas.architecture.spec import Architecture, parse
 from nas.results.rows import Row
-from nas.search.study import CURVE, identity
+from nas.search.study import CURVE, VALIDATION_IMAGES, identity
 
 if TYPE_CHECKING:
     import optuna
@@ -64,6 +64,8 @@ class Card:
     """The name of their augmentation; empty where it is not known."""
     tuned: Mapping[str, Any] = field(default_factory=dict)
     """Option of the recipe -> the value that was proposed for this trial."""
+    images: int = 0
+    """How many each validation accuracy is over; 0 where that is not known."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``show --format json``."""
@@ -111,6 +113,7 @@ def card(study: optuna.Study, row: Row) -> Card:
         recipe=_name(made_with.get("recipe")),
         augmentation=_name(made_with.get("augmentation")),
         tuned=values(trial.params),
+        images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
     )
 
 

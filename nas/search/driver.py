@@ -202,7 +202,7 @@ class Driver:
             self._train(candidate)
 
     def _next(self) -> Candidate | None:
-        """First trials an earlier launch left RUNNING, then promotions, then new proposals; None where there are none.
+        """First trials an earlier launch left RUNNING, then the queue, promotions and new proposals, if any.
 
         A candidate that was set aside comes before promotions once files are written again, until then after proposals.
         """
@@ -210,6 +210,8 @@ class Driver:
             found = self.proposals.next_leftover(self.sampler)
         else:
             found = None if self.pool.refusals else self.pool.taken_back()
+            if found is None and self._may_propose:
+                found = self.proposals.waiting(self.sampler)
             found = found or self.pool.promoted(is_last=False)
             if found is None and self._may_propose:
                 found = self.proposals.new(self.sampler)

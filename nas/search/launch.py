@@ -20,9 +20,11 @@ from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
+from nas.search.prior import Prior, proxy_of, read_prior
 from nas.search.resources import engine, gpus, machine_name
+from nas.search.starts import begin, given, plan
 from nas.search.storage import open_storage
-from nas.search.study import DATA, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, epochs_of
+from nas.search.study import DATA, IMAGES, PRIOR, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, epochs_of
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
@@ -53,6 +55,8 @@ class Prepared:
     """What a person should know of the data before anything trains, a line each."""
     sizing: str = ""
     """That the number of images decided on batch size and epochs; empty where it did not."""
+    beginning: tuple[str, ...] = ()
+    """What becomes of the networks that the search begins with, a line each."""
 
 
 def check(config: LaunchConfig) -> None:
@@ -99,6 +103,9 @@ def prepare(
         trackers = Trackers(config.log, notes) if config.log else None
         config, asked, sized = _fitted(config, asked, dataset, epochs_of(storage, config.study))
         identity = _identity(config, dataset, space, asked)
+        other = config.from_study
+        prior = read_prior(other, config.storage, config.study, identity, space) if other else None
+        begun = plan([*given(config.start, space), *(prior.starts if prior else ())], feasible)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
@@ -119,6 +126,9 @@ def prepare(
         )
         _describe(study, config, dataset)
         study.set_user_attr(VALIDATION_IMAGES, len(feed.evaluation[1]))
+        study.set_user_attr(IMAGES, [list(space.input), space.classes])
+        told = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
+        _learn(study, sampler, prior)
         budget = _budget(config, study.user_attrs[TARGET])
         lock = held.pop_all()
     driver = Driver(
@@ -140,7 +150,16 @@ def prepare(
     )
     is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=config.epochs)
     said = sentence(len(feed.labels), sized) if sized is not None and is_sized else ""
-    return Prepared(study=study, driver=driver, dataset=dataset, training=way, lock=lock, advice=doubts, sizing=said)
+    return Prepared(
+        study=study,
+        driver=driver,
+        dataset=dataset,
+        training=way,
+        lock=lock,
+        advice=doubts,
+        beginning=tuple(told),
+        sizing=said,
+    )
 
 
 def _fitted(
@@ -172,6 +191,14 @@ def _budget(config: LaunchConfig, target: float) -> Budget:
         target=target if config.target or config.stop_at_target else None,
         stop_at_target=config.stop_at_target,
     )
+
+
+def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -> None:
+    """Rank the first candidates by what another study taught, in this launch or an earlier one."""
+    if prior is not None and prior.weights is not None:
+        study.set_user_attr(PRIOR, dict(prior.weights))
+    if sampler.proxy is not None and (weights := study.user_attrs.get(PRIOR)):
+        sampler.proxy = proxy_of(weights)
 
 
 def _describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:

@@ -17,7 +17,7 @@ from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.optuna_private import reopened, storage_of
 from nas.search.study import CURVE, REASON, REJECTED
-from nas.space.attributes import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE, ORIGIN
 
 
 class TrialStore:
@@ -69,6 +69,14 @@ class TrialStore:
         """A trial's network; None where it is not proposed yet."""
         text = trial.user_attrs.get(ARCHITECTURE)
         return None if text is None else parse(text)
+
+    def set_origin(self, trial: Trial, origin: str) -> None:
+        """Store what gave a trial's network; one that the sampler proposed has no such attribute."""
+        trial.set_user_attr(ORIGIN, origin)
+
+    def networks(self) -> set[str]:
+        """The texts of the networks of all trials."""
+        return {text for trial in self.trials() if (text := trial.user_attrs.get(ARCHITECTURE)) is not None}
 
     def set_reason(self, trial: Trial, reason: str) -> None:
         """Store why a trial waits or ends; an empty text removes what was stored."""

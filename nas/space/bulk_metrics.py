@@ -191,8 +191,10 @@ class Vector:
     def automaton(self, rules: tuple[Constraint, ...]) -> Automaton:
         """The automaton of the rules on stages among ``rules``."""
         if rules not in self._automata:
-            _ = self.tables.slots  # which name the events
-            self._automata[rules] = Automaton(rules, self.tables.events)
+            slots, events = self.tables.slots, self.tables.events  # the slots name the events
+            sizes = np.array([sum(max(1, s.convs) for s in e.segments) for e in events])  # at most so many stages
+            most = sum(int(sizes[slot.events].max()) for slot in slots)
+            self._automata[rules] = Automaton(rules, events, most)
         return self._automata[rules]
 
     def _structure(self, events: Sequence[Array], rules: tuple[Constraint, ...]) -> Mask:

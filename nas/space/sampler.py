@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -27,8 +28,9 @@ from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
 from nas.space.known_networks import KnownNetworks
+from nas.space.neighbours import neighbour_rows
 from nas.space.proxy import Proxy
-from nas.space.space import Choice, Encoded, load
+from nas.space.space import Choice, Choices, Encoded, load
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
@@ -85,7 +87,7 @@ class FeasibleSampler(BaseSampler):
         self._seed = seed
         self._base = base
         self._patience = patience
-        self._proxy = proxy
+        self.proxy = proxy
         self._values = values
         self.beside: dict[str, BaseDistribution] = {}
         """Parameters that are proposed with a network and are none of the space's: options of its recipe."""
@@ -93,7 +95,27 @@ class FeasibleSampler(BaseSampler):
         if not isinstance(self._others, BaseSampler):
             raise UnusableInputError(f"base makes no sampler: {self._others!r}: give a function from a seed to one")
         self._known: WeakKeyDictionary[Study, KnownNetworks] = WeakKeyDictionary()
+        self._given: dict[int, Choices] = {}
+        self._around: Encoded | None = None
+        self._centres = 0
         self._lock = threading.Lock()
+
+    @contextmanager
+    def given(self, number: int, choices: Choices) -> Iterator[None]:
+        """Propose ``choices`` for the trial ``number``, whatever the base sampler would, until the end of the block."""
+        self._given[number] = choices
+        try:
+            yield
+        finally:
+            del self._given[number]
+
+    def begin_around(self, several: Sequence[Choices]) -> None:
+        """Propose at first neighbours of these networks: the proxy's best ones, or without a proxy any.
+
+        They are proposed until the study holds PROXY_TRIALS networks more than there are of these.
+        """
+        rows = [neighbour_rows(self.feasible, choices) for choices in several]
+        self._around, self._centres = np.unique(np.concatenate(rows), axis=0) if rows else None, len(several)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All parameters of the space: they are proposed together, because feasibility ties them; and those beside.
@@ -115,6 +137,9 @@ class FeasibleSampler(BaseSampler):
             found = self._foreign(study, trial, others)
             within = {name: one for name, one in search_space.items() if name in space}
             return {**self.sample_relative(study, trial, within), **found} if within else found
+        if trial.number in self._given:
+            self._networks(study).claim(trial.number, str(self.feasible.space.decode(self._given[trial.number])))
+            return dict(self._given[trial.number])
         with self._lock:
             for attempt in itertools.count():
                 try:
@@ -148,7 +173,11 @@ class FeasibleSampler(BaseSampler):
         """Choices of a feasible network that is none of those ``held``; None lets a network come again."""
         seen, space = held or frozenset(), self.feasible.space.distributions
         seed = random.Random(f"{self._seed}/{trial.number}" + f"/{attempt}" * bool(attempt)).getrandbits(32)
-        if self._proxy is not None and held is not None and len(seen) < PROXY_TRIALS:
+        if self._around is not None and held is not None and len(seen) < PROXY_TRIALS + self._centres:
+            order = np.random.default_rng(seed).permutation(len(self._around))
+            if (near := self._best(iter(self._around[order]), seen)) is not None:
+                return near
+        if self.proxy is not None and held is not None and len(seen) < PROXY_TRIALS:
             return self._unseen(seen, np.random.default_rng(seed))
         base = self._base(seed)
         if isinstance(base, BulkTPE):
@@ -176,7 +205,7 @@ class FeasibleSampler(BaseSampler):
             if (best := self._best(order, seen)) is not None:
                 return best
             raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
-        draws = (16, 256, 4096) if self._proxy is None else (PROXY_DRAWS, 4096)
+        draws = (16, 256, 4096) if self.proxy is None else (PROXY_DRAWS, 4096)
         for n in draws:
             if (best := self._best(iter(self.feasible.sample_rows(n, generator)), seen)) is not None:
                 return best
@@ -185,7 +214,7 @@ class FeasibleSampler(BaseSampler):
     def _best(self, rows: Iterator[Encoded], seen: Set[str]) -> dict[str, Choice] | None:
         """The first network not ``seen``, or the proxy's best among the first PROXY_DRAWS; None where there is none."""
         space = self.feasible.space
-        while few := list(itertools.islice(rows, 1 if self._proxy is None else PROXY_DRAWS)):
+        while few := list(itertools.islice(rows, 1 if self.proxy is None else PROXY_DRAWS)):
             several = [space.choices(row) for row in few]
             networks = [space.decode(choices) for choices in several]
             for i in self._by_worth(few, networks):  # only the best are printed, which takes as long as all the rest
@@ -195,9 +224,9 @@ class FeasibleSampler(BaseSampler):
 
     def _by_worth(self, rows: list[Encoded], networks: list[Architecture]) -> Sequence[int]:
         """The places of networks, the best by the proxy first, of equals the first."""
-        if self._proxy is None:
+        if self.proxy is None:
             return range(len(rows))
-        worth = map(self._proxy, networks, self.feasible.vector.metrics_of(np.stack(rows)))
+        worth = map(self.proxy, networks, self.feasible.vector.metrics_of(np.stack(rows)))
         order: list[int] = np.argsort([-one for one in worth], kind="stable").tolist()
         return order
 

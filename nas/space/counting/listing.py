@@ -61,7 +61,7 @@ class _Form:
     """The networks of one form that no bound rules out."""
 
     def __init__(self, graph: LayerGraph, constraints: Sequence[Constraint]) -> None:
-        self.graph, self.bounds = graph, _bounds(constraints)
+        self.graph, self.bounds = graph, bounds(constraints)
         self.low, self.high = (np.array([ends[side] for ends in self.bounds.values()]) for side in (0, 1))
         self.least, self.most = self._rest(np.minimum), self._rest(np.maximum)
 
@@ -110,7 +110,7 @@ def _joined(several: Sequence[_Prefixes]) -> _Prefixes:
     return _Prefixes(rows=np.concatenate([s.rows for s in several]), totals=np.concatenate([s.totals for s in several]))
 
 
-def _bounds(constraints: Sequence[Constraint]) -> dict[str, tuple[float, float]]:
+def bounds(constraints: Sequence[Constraint]) -> dict[str, tuple[float, float]]:
     """The least and the greatest value that each bounded metric may have."""
     bounds: dict[str, tuple[float, float]] = {}
     for c in constraints:
