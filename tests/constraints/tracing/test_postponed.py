@@ -43,9 +43,9 @@ def seen(read: Callable[[Net, Tensor], Any]) -> tuple[list[Any], list[Any]]:
     """What a forward pass reads while it is traced, and what it reads in a plain run on the same sample."""
     found: list[Any] = []
 
-    def run(model: Net, x: Tensor) -> Tensor:
+    def run(model: Net, x: Tensor) -> Any:
         found.append(read(model, x))
-        return model.last(model.body(x))  # type: ignore[no-any-return]
+        return model.last(model.body(x))
 
     net = Net(run).eval()
     x = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -55,18 +55,18 @@ def seen(read: Callable[[Net, Tensor], Any]) -> tuple[list[Any], list[Any]]:
     return found[:1], found[1:]
 
 
-def _copied_to_a_buffer(m: Net, x: Tensor) -> list[float]:
+def _copied_to_a_buffer(m: Net, x: Tensor) -> Any:
     m.get_buffer("kept").copy_(m.body(x))
-    return m.get_buffer("kept").tolist()  # type: ignore[no-any-return]
+    return m.get_buffer("kept").tolist()
 
 
-def _changed_behind_it(m: Net, x: Tensor) -> float:
+def _changed_behind_it(m: Net, x: Tensor) -> Any:
     y = m.body(x)
     x.zero_()
     return y.sum().item()
 
 
-def _of_a_weight_changed_behind_it(m: Net, x: Tensor) -> float:
+def _of_a_weight_changed_behind_it(m: Net, x: Tensor) -> Any:
     y = m.body(x)
     m.last.weight.data.mul_(0)
     z = m.last(y).sum()
@@ -74,27 +74,27 @@ def _of_a_weight_changed_behind_it(m: Net, x: Tensor) -> float:
     return z.item()
 
 
-def _of_memory_changed_behind_it(m: Net, x: Tensor) -> float:
+def _of_memory_changed_behind_it(m: Net, x: Tensor) -> Any:
     z = x.clone()
     y = m.body(z)
     z.data = torch.zeros_like(z)
     return y.sum().item()
 
 
-def _in_place_through_a_view(m: Net, x: Tensor) -> float:
+def _in_place_through_a_view(m: Net, x: Tensor) -> Any:
     y = m.body(x)
     y[:, :2].mul_(3.0)
     y[:, 1:].view(-1).add_(1.0)
     return y.sum().item()
 
 
-def _in_place_twice(m: Net, x: Tensor) -> float:
+def _in_place_twice(m: Net, x: Tensor) -> Any:
     y = m.last(m.body(x))
     y.relu_().mul_(2).add_(y)
     return y.sum().item()
 
 
-def _in_a_thread(m: Net, x: Tensor) -> float:
+def _in_a_thread(m: Net, x: Tensor) -> Any:
     y, found = m.body(x), []
     thread = threading.Thread(target=lambda: found.append(y.sum().item()))
     thread.start()
@@ -102,32 +102,32 @@ def _in_a_thread(m: Net, x: Tensor) -> float:
     return found[0]
 
 
-def _in_a_pool(m: Net, x: Tensor) -> float:
+def _in_a_pool(m: Net, x: Tensor) -> Any:
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda y: float(y.sum()), m.body(x)).result()
 
 
-def _as_a_file(m: Net, x: Tensor) -> float:
+def _as_a_file(m: Net, x: Tensor) -> Any:
     file = io.BytesIO()
     torch.save(m.body(x), file)
     file.seek(0)
-    return torch.load(file).sum().item()  # type: ignore[no-any-return]
+    return torch.load(file).sum().item()
 
 
-def _written_through_numpy(m: Net, x: Tensor) -> float:
+def _written_through_numpy(m: Net, x: Tensor) -> Any:
     y = m.body(x)
     y.numpy()[:] = 2.0
     return m.last(y).sum().item()
 
 
-def _of_statistics(m: Net, x: Tensor) -> list[float]:
+def _of_statistics(m: Net, x: Tensor) -> Any:
     y = m.body(x)
     mean = torch.zeros(4)
     F.batch_norm(y, mean, torch.ones(4), training=True, momentum=0.5)
-    return mean.tolist()  # type: ignore[no-any-return]
+    return mean.tolist()
 
 
-def _of_a_branch(m: Net, x: Tensor) -> float:
+def _of_a_branch(m: Net, x: Tensor) -> Any:
     y = m.last(m.body(x))
     return float(torch.cond(y.sum() > 0, lambda z: z + 1, lambda z: z - 1, (y,)).sum())
 
@@ -175,7 +175,12 @@ def test_who_reads_a_value_reads_what_the_model_computes(way: str) -> None:
 
 def test_a_forward_pass_that_reads_nothing_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[str] = []
-    monkeypatch.setattr(postponed, "ran", lambda func, args, kwargs: computed.append(func.name()) or func(*args))
+
+    def noted(func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        computed.append(func.name())
+        return func(*args, **kwargs)
+
+    monkeypatch.setattr(postponed, "ran", noted)
     assert trace(Net(lambda m, x: m.last(m.body(x)).flatten(1)), (3, 8, 8)).metrics.receptive_field_hw == (5, 5)
     assert computed == ["aten::view"]
 
