@@ -21,7 +21,7 @@ _STRIDED = torch.strided
 _PLANE, _MAP = 2, 4
 """Axes of a map, and of a batch of maps with channels."""
 _CONVOLUTION = (None, None, None, [1, 1], [0, 0], [1, 1], 1)
-_POOL = (None, None, [], [0, 0], [1, 1], False)
+_POOL: tuple[Any, ...] = (None, None, [], [0, 0], [1, 1], False)
 """The arguments of a convolution, and of a pooling, where they are left out."""
 _MOST = 10_000
 
