@@ -120,6 +120,15 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     objective: Annotated[
         str | None, typer.Option(help="accuracy, or accuracy,params or accuracy,macs for a Pareto front")
     ] = None,
+    recipe: Annotated[str | None, typer.Option(help="default, sgd, seed or FILE.toml: search.py recipes")] = None,
+    tune: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD,...", help="options of the recipe that are proposed too: lr,weight_decay"),
+    ] = None,
+    augmentation: Annotated[
+        str | None, typer.Option(help="assignment (default), seed, none, FILE.py:NAME; with options: assignment,flip=0")
+    ] = None,
+    augmentation_arg: Annotated[list[str] | None, typer.Option(help="key=value, an option of it")] = None,
     seed: Annotated[int | None, typer.Option(help="of proposals, weights and augmentation (0)")] = None,
     log: Annotated[
         list[str] | None, typer.Option(help="write curves to tensorboard[:DIR], mlflow[:URI] or wandb[:PROJECT] too")
@@ -128,13 +137,14 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
 ) -> int:
     """Run or resume a search over the space, and print its leaderboard."""
     from nas.cli import search
-    from nas.cli.common import expressions
+    from nas.cli.common import expressions, with_options
 
     flags = {
         "space": space, "data": data, "study": study, "storage": storage, "trials": trials, "timeout": timeout,
         "target": target, "stop_at_target": stop_at_target, "confirm": confirm, "epochs": epochs,
         "guess": guess, "constraints": expressions(require, constraints), "workers": workers, "device": device,
-        "engine": engine, "objective": objective, "seed": seed, "log": log,
+        "engine": engine, "objective": objective, "recipe": recipe, "tune": tune, "seed": seed, "log": log,
+        "augmentation": with_options(augmentation, augmentation_arg),
     }  # fmt: skip
     return search.launch(config, flags, write_config, format_)
 
@@ -145,7 +155,7 @@ def leaderboard(  # noqa: PLR0917
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
     top: Annotated[int, typer.Option(help="how many rows")] = 20,
     sort: Annotated[str, typer.Option(help="column to rank by")] = "val_accuracy",
-    state: Annotated[str, typer.Option(help="of complete,pruned,running,failed")] = "",
+    state: Annotated[str, typer.Option(help="of complete,pruned,running,unfinished,failed")] = "",
     where: Annotated[list[str] | None, typer.Option(help='only rows of which "params < 100k" holds, say')] = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in the objectives")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds")] = False,
@@ -217,6 +227,18 @@ def confirm(  # noqa: PLR0917
 
     flags = {"data": data, "workers": workers, "device": device, "engine": engine, "storage": storage}
     return search.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, output_format=format_)
+
+
+@app.command(epilog="Example: uv run search.py recipes default --format toml > mine.toml")
+def recipes(
+    name: Annotated[str | None, typer.Argument(metavar="NAME|FILE.toml", help="one of them, with every option")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="of the training that it is for")] = 20,
+    format_: Annotated[str, typer.Option("--format", help="table or json; of one also toml")] = "table",
+) -> int:
+    """List the recipes that ship, or show one as a file to start from."""
+    from nas.cli import recipes as recipes_
+
+    return recipes_.recipes(name, epochs, format_)
 
 
 @app.command(epilog="Example: uv run search.py studies")

@@ -28,6 +28,8 @@ def _seconds(value: Any) -> Any:
 
 
 def _constraint(text: str) -> str:
+    if text.strip() == AUGMENTATION_RULE:
+        return AUGMENTATION_RULE
     try:
         return parse(text).expr
     except UnusableInputError as error:
@@ -57,6 +59,13 @@ def _tracker(text: str) -> str:
     return text
 
 
+def _fields(value: Any) -> Any:
+    """``lr,weight_decay`` as a list."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+AUGMENTATION_RULE = "augmentation"
+"""Among the constraints, rule 6 of the assignment: it judges the pipeline, which no network decides."""
 Objective = Literal[
     "accuracy", "accuracy,params", "accuracy,macs", "accuracy,params,macs", "accuracy,macs,params"
 ]  # fmt: skip
@@ -89,9 +98,20 @@ class LaunchConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     engine: Annotated[str, AfterValidator(_engine)] = "local"
     objective: Objective = "accuracy"
+    recipe: str | None = None
+    """The name of a recipe, or a TOML file; None is the default, or the study's own."""
+    augmentation: str | None = None
+    """``NAME``, ``NAME,flip=0``, ``FILE.py:NAME`` or none; None is the default, or the study's own."""
+    tune: Annotated[list[str], Field(min_length=1), BeforeValidator(_fields)] | None = None
+    """Options of the recipe that are proposed for each trial; None is none, or the study's own."""
     seed: int = Field(default=0, ge=0)
     log: list[Annotated[str, AfterValidator(_tracker)]] = Field(default=[])
     """Trackers of experiments that curves are written to as well."""
+
+    @property
+    def rules(self) -> list[str]:
+        """The constraints that judge a network; the default ones where the augmentation's alone was asked for."""
+        return [text for text in self.constraints if text != AUGMENTATION_RULE] or list(ASSIGNMENT)
 
     def to_toml(self) -> str:
         """The effective configuration, which ``--config`` reads back to an equal value."""
@@ -131,5 +151,8 @@ class LaunchFields(TypedDict, total=False):
     device: Literal["auto", "cpu", "cuda"]
     engine: str
     objective: Objective
+    recipe: str | Path | None
+    augmentation: str | None
+    tune: Sequence[str] | str | None
     seed: int
     log: Sequence[str]

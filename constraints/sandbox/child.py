@@ -23,6 +23,7 @@ from typing import Any
 
 from torch import nn
 
+from constraints.augmentation import is_pipeline
 from constraints.checker import Question, definition, examined
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
 from constraints.faults import failed, hands_over
@@ -286,10 +287,7 @@ def _augmentation(target: Target, request: Request, loader: Loader, send: Send) 
     from constraints.augmentation import judge_augmentation
 
     with remembered():
-        thing, _, _ = _load(target, "import of the augmentation", loader, send)
-        found = _pipelines(target.name, thing, request.augmentation_arguments, loader, send)
-    if not found:
-        raise _no_pipeline(target.name, thing)
+        found = named_pipelines(target, lambda thing: request.augmentation_arguments, loader, send)
     judged = [(way, judge_augmentation(p, request.mean, image=request.inputs[0].shape[-2:])) for way, p in found]
     way, best = max(judged, key=lambda pair: (pair[1].ok, -len(pair[1].fix)))
     if len(judged) == 1:
@@ -297,10 +295,27 @@ def _augmentation(target: Target, request: Request, loader: Loader, send: Send) 
     return replace(best, why=f"of {len(judged)} pipelines {target.name}{way} is the nearest: {best.why}")
 
 
+def named_pipelines(
+    target: Target, arguments: Callable[[Any], Mapping[str, Any]], loader: Loader, send: Send
+) -> list[tuple[str, Any]]:
+    """The pipelines that a name leads to, each with the way to it; ``arguments`` says what to call a thing with.
+
+    Raises UnusableInputError where there is none, ModelFailedError where the user's code raises.
+    """
+    thing, _, _ = _load(target, "import of the augmentation", loader, send)
+    found = _pipelines(target.name, thing, arguments(thing), loader, send)
+    if not found:
+        raise _no_pipeline(target.name, thing)
+    return found
+
+
 def _pipelines(
     name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send
 ) -> list[tuple[str, Any]]:
     """The pipelines that a thing holds, or that what it returns holds."""
+    if arguments and is_pipeline(thing):
+        option = next(iter(arguments))
+        raise UnusableInputError(f"{name!r} is a finished pipeline: --augmentation-arg {option}: leave it out")
     found = [] if arguments else pipelines_in(thing)
     if found or is_torchvision(thing) or not (inspect.isclass(thing) or inspect.isroutine(thing) or arguments):
         return found

@@ -53,7 +53,8 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         _introduce(dataset, console)
         with SearchView(console) as view:
             prepared = launches.prepare(config, dataset, view.show)
-            for line in (*(f"warning: {text}" for text in prepared.advice), prepared.driver.feed.description):
+            lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
+            for line in (*(f"warning: {text}" for text in prepared.advice), *filter(None, lines)):
                 _print(line, console)
             summary = launches.run(prepared)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
@@ -61,7 +62,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
             console.print("nothing to confirm: no trial is complete", highlight=False)
         elif config.confirm:
             _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)
-        print_board(leaderboard(prepared.study), output_format, Console())
+        print_board(leaderboard(prepared.study, is_live=False), output_format, Console())
     return ExitCode.DONE if prepared.driver.budget.target is None or summary.reached else ExitCode.FAILED
 
 

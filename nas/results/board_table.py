@@ -18,7 +18,13 @@ from nas.results.rows import COLUMNS, STATES, Row, State
 from nas.results.sparklines import sparkline
 
 HEADINGS = ("#", "trial", "state", "val %", "test %", "params", "MMACs", "RF", "ep", "time", "curve")
-_STYLES: Mapping[State, str] = {"complete": "", "pruned": "dim", "running": "cyan", "failed": "red"}
+_STYLES: Mapping[State, str] = {
+    "complete": "",
+    "pruned": "dim",
+    "running": "cyan",
+    "unfinished": "dim",
+    "failed": "red",
+}
 WIDE = 120
 """Columns from which on the networks' text has a place in the table."""
 UNLIMITED = 10_000
@@ -84,6 +90,8 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
     counts, rejected = board.counts, sum(board.rejected.values())
     states = ", ".join(f"{counts[s]:,} {s}" for s in STATES if counts[s])
     lines = [Text(f"{counts['proposed']:,} proposed, {rejected:,} rejected; trials: {states or 'none'}")]
+    if counts["unfinished"]:
+        lines.append(Text("unfinished: no launch works on this study now; the next one continues them"))
     if rejected:
         lines.append(Text(f"rejected by: {rejections(board.rejected)}"))
     pruned = Counter(row.reason for row in board.rows if row.state == "pruned" and row.reason)

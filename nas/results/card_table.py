@@ -64,7 +64,18 @@ def _head(card: Card) -> Text:
     known += [f"validation {row.val_accuracy:.2%}"] if row.val_accuracy is not None else []
     known += [f"test {row.test_accuracy:.2%}"] if row.test_accuracy is not None else []
     text = Text(", ".join(known), style="bold")
-    return text.append(f"\n{row.architecture}", style="none").append(f"\n{row.reason}" if row.reason else "")
+    lines = [row.architecture, *_way(card), *([row.reason] if row.reason else [])]
+    return text.append("".join(f"\n{line}" for line in lines), style="none")
+
+
+def _way(card: Card) -> list[str]:
+    """How it was trained, where that is known."""
+    tuned = "".join(f", {name} {_value(value)}" for name, value in card.tuned.items())
+    return [f"recipe {card.recipe}{tuned}; augmentation {card.augmentation}"] if card.recipe else []
+
+
+def _value(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _drawing(card: Card) -> Table:

@@ -18,6 +18,7 @@ from nas.architecture import named
 from nas.architecture.spec import Architecture, parse
 from nas.results.export_subject import Subject, source
 from nas.results.rows import Row
+from nas.search import weights_file
 from nas.search.confirmation import confirmations
 from nas.search.study import CONFIRMED, DATA, identity
 from nas.search.study_data import load_study_data
@@ -84,7 +85,10 @@ def _weights(study: optuna.Study, row: Row, folder: StudyFolder) -> Weights | No
         for one in confirmations(study, row.trial)
         for seed, accuracy in zip(one.seeds, one.accuracies, strict=True)
     }
-    return trained_weights(folder, row.trial, row.architecture, curve=row.curve, confirmed=accuracies)
+    found = trained_weights(folder, row.trial, row.architecture, curve=row.curve, confirmed=accuracies)
+    if found is not None:
+        weights_file.check(found.path)
+    return found
 
 
 def write(subject: Subject, to: Path) -> dict[Path, str]:

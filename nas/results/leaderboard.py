@@ -85,13 +85,15 @@ def leaderboard(
     where: Iterable[str] = (),
     pareto: bool = False,
     storage: str | None = None,
+    is_live: bool | None = None,
 ) -> Leaderboard:
     """The best ``top`` trials in ``states`` (all where none is given), ranked by ``sort``, accuracies best first.
 
     ``where`` holds comparisons such as ``params < 100k`` that each must hold of a row's METRICS; a metric that is not
-    known yet satisfies none. ``pareto`` keeps those of them that no other dominates in accuracy and ``costs``. Rows
-    say that their study is in ``storage``. Raises UnusableInputError for a sort key, a state or a metric that there is
-    not, and for a study that this tool did not make.
+    known yet satisfies none. ``is_live`` says whether a launch works on the study: where none does, what has not ended
+    is ``unfinished``; the state ``running`` chooses those too. ``pareto`` keeps those of them that no other dominates
+    in accuracy and ``costs``. Rows say that their study is in ``storage``. Raises UnusableInputError for a sort key, a
+    state or a metric that there is not, and for a study that this tool did not make.
     """
     wanted, rules = ([states] if isinstance(states, str) else list(states)) or STATES, parse_all(where, METRICS)
     _known("state", wanted, STATES)
@@ -99,7 +101,9 @@ def leaderboard(
     _known("metric", [rule.metric for rule in rules], METRICS)
     if top is not None and top < 0:
         raise UnusableInputError(f"top is out of range: {top}: give how many rows, 0 or more")
-    weighed, rows = costs(study), _rows(study, storage)
+    weighed, rows = costs(study), [_left(row, is_live) for row in _rows(study, storage)]
+    if "running" in wanted:
+        wanted = [*wanted, "unfinished"]
     shown = [row for row in rows if row.state in wanted and all(_holds(rule, row) for rule in rules)]
     best = {row.trial for row in front(shown, weighed)}
     chosen = [row for row in shown if row.trial in best] if pareto else shown
@@ -138,6 +142,11 @@ def _rows(study: Study, storage: str | None) -> list[Row]:
     if not rows and any(trial.state == TrialState.COMPLETE for trial in trials) and not shared(study):
         raise foreign(study, "none of its trials is a network")
     return rows
+
+
+def _left(row: Row, is_live: bool | None) -> Row:
+    """A row that has not ended is running only while a launch is at work, or where that is not known."""
+    return replace(row, state="unfinished") if row.state == "running" and is_live is False else row
 
 
 def _has_lost(trial: Seen) -> bool:

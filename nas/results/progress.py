@@ -152,7 +152,12 @@ def pace_line(pace: Pace, machine: str) -> str:
     line += f": the {duration(pace.seconds)} left allow about {_count(pace.epochs, 'epoch')}"
     if pace.full:
         return f"{line}: {_count(pace.full, 'candidate')} of the full {pace.budget}, or about {pace.halved} by halving"
-    return f"{line}, fewer than the {pace.budget} of one candidate: give a longer --timeout or fewer --epochs"
+    few = pace.epochs_in_a_row
+    own = f"{_count(few, 'epoch')} of it" if few else "no whole epoch"
+    return (
+        f"{line}, and one candidate trains {pace.budget}: there is time for {own}: "
+        f"give --timeout {pace.limit(pace.budget, 0.0)} or longer, or fewer --epochs in a study of their own"
+    )
 
 
 def _count(number: int, noun: str) -> str:

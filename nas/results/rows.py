@@ -11,7 +11,8 @@ from nas.search.stored import TrialState
 from nas.search.study import CONFIRMED, CURVE, REASON, TARGET, accuracy
 from nas.space.attributes import ARCHITECTURE
 
-State = Literal["complete", "pruned", "running", "failed"]
+State = Literal["complete", "pruned", "running", "unfinished", "failed"]
+"""``unfinished`` has not ended, and no launch works on its study: the next one continues it."""
 STATES: tuple[State, ...] = get_args(State)
 _NAMES: Mapping[int, State] = {
     TrialState.COMPLETE: "complete",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from constraints.metrics import Layer
@@ -58,6 +58,12 @@ class Card:
     head: str
     curve: tuple[Mapping[str, Any], ...]
     """The epochs, each a nas.training.train.Epoch as a table."""
+    recipe: str = ""
+    """The name of the recipe of the study's candidates; empty where it is not known."""
+    augmentation: str = ""
+    """The name of their augmentation; empty where it is not known."""
+    tuned: Mapping[str, Any] = field(default_factory=dict)
+    """Option of the recipe -> the value that was proposed for this trial."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``show --format json``."""
@@ -65,6 +71,9 @@ class Card:
             "study": self.study,
             **self.row.as_dict(),
             "curve": [dict(epoch) for epoch in self.curve],
+            "recipe": self.recipe or None,
+            "augmentation": self.augmentation or None,
+            "tuned": dict(self.tuned),
             "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total},
             "stages": [asdict(stage) for stage in self.stages],
             "head": self.head,
@@ -78,11 +87,13 @@ def card(study: optuna.Study, row: Row) -> Card:
 
     from constraints import check
     from nas.architecture.model import build
+    from nas.training.tuning import values
 
     architecture = parse(row.architecture)
     model = build(architecture)
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
-    rules = identity(study).get("constraints", ())
+    made_with = identity(study)
+    rules = made_with.get("constraints", ())
     report = check(model, architecture.input, rules, target=f"trial {row.trial}")
     counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
     return Card(
@@ -97,7 +108,15 @@ def card(study: optuna.Study, row: Row) -> Card:
         stages=_stages(architecture, report.layers),
         head=architecture.head,
         curve=tuple(trial.user_attrs.get(CURVE, ())),
+        recipe=_name(made_with.get("recipe")),
+        augmentation=_name(made_with.get("augmentation")),
+        tuned=values(trial.params),
     )
+
+
+def _name(table: Any) -> str:
+    """The name in a table of a study's identity; empty where there is none."""
+    return str(table.get("name", "")) if isinstance(table, Mapping) else ""
 
 
 def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage, ...]:

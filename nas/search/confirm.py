@@ -53,11 +53,14 @@ def confirm(
     from its checkpoint, and a seed that the study knows at this length is not trained again. Raises UnusableInputError,
     naming trial and seed, for one that failed.
     """
+    from nas.training.tuning import tuned  # readers of a study import this module too
+
     known = {trial: _of_length(confirmations(study, trial), epochs) for trial, _ in trials}
     wanted = [(t, text, seed) for t, text in trials for seed in seeds if seed not in _seeds(known[t])]
     try:
         if wanted:
             agreed = precisions()
+            parameters = {trial.number: trial.params for trial in study.get_trials(deepcopy=False)}
             tasks = {
                 (trial, seed): Task(
                     architecture=architecture,
@@ -66,7 +69,7 @@ def confirm(
                     until=epochs,
                     seed=OWN_DRAWS + seed,
                     folder=folder / f"confirm-{trial:05d}-{digest(architecture)}" / f"epochs-{epochs}-run-{seed}",
-                    recipe=recipe,
+                    recipe=recipe and tuned(recipe, parameters.get(trial, {})),
                     precisions=agreed,
                 )
                 for trial, architecture, seed in wanted

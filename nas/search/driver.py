@@ -21,15 +21,17 @@ from nas.search.expectation import expectation
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives
 from nas.search.outage import outlast
-from nas.search.pace import EpochTimes, Pace, forget_steps
+from nas.search.pace import EpochTimes, Pace, forget_steps, patience, too_short
 from nas.search.pool import BELOW, Pool
 from nas.search.proposals import Proposals
 from nas.search.study import VALIDATION_IMAGES, accuracy
+from nas.search.study_folder import is_beginning
 from nas.search.tracked_store import TrackedStore
 from nas.search.trial_store import TrialStore, best_accuracy
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
 from nas.training.errors import OtherTrainingError
+from nas.training.tuning import tuned
 
 if TYPE_CHECKING:
     from nas.loggers.trackers import Trackers
@@ -161,7 +163,7 @@ class Driver:
             self.pool.prune_all("the search met its target")
             return "the target is met"
         if self.seconds_left <= 0:
-            return "the time is spent"
+            return self._out_of_time()
         if self._agreed is None and (self.pool.members or self.proposals.leftover or self._may_propose):
             self._agreed = self.precisions()
         self._fill()
@@ -222,7 +224,7 @@ class Driver:
             until=self.pool.halving.until(len(candidate.curve)),
             seed=self.seed,
             folder=candidate.folder,
-            recipe=self.recipe,
+            recipe=self.recipe and tuned(self.recipe, candidate.trial.params),
             precisions=self._agreed or {},
         )
         forget_steps(candidate.folder)
@@ -241,10 +243,23 @@ class Driver:
             elif is_time_to_look:
                 self._report(candidate, read_progress(candidate.folder))
         if self.pace is None and (is_time_to_look or self._times):
-            training = {candidate.trial.number: candidate.folder for candidate in self.running}
-            if seconds := self._times.mean(training, waited=self.clock() - self.started):
-                left, workers = self.seconds_left, self.engine.slots
-                self.pace = Pace(epoch_seconds=seconds, seconds=left, workers=workers, budget=self.budget.epochs)
+            waited = self.clock() - self.started
+            self.pace = self._measured_pace(is_patient=waited < patience(self.budget.seconds))
+
+    def _measured_pace(self, *, is_patient: bool) -> Pace | None:
+        training = {candidate.trial.number: candidate.folder for candidate in self.running}
+        seconds = self._times.mean(training, is_patient=is_patient)
+        if not seconds:
+            return None
+        left, workers = self.seconds_left, self.engine.slots
+        return Pace(epoch_seconds=seconds, seconds=left, workers=workers, budget=self.budget.epochs)
+
+    def _out_of_time(self) -> str:
+        """How a launch ended whose time is spent; what would have been enough, where it was too short for an epoch."""
+        if self._times or not self.running:
+            return "the time is spent"
+        pace, spent = self._measured_pace(is_patient=False), self.clock() - self.started
+        return f"the time was spent {too_short(pace, spent)}"
 
     def _settle(self, candidate: Candidate, future: Future[Outcome]) -> None:
         """Decide on a candidate whose worker is done with it."""
@@ -260,6 +275,9 @@ class Driver:
             self.pool.fail(candidate, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
         else:
             self.pool.refusals = 0
+            if not is_beginning(outcome.curve, candidate.curve):  # what it had trained could not be continued
+                candidate.reported, candidate.curve = len(candidate.curve), []
+                self.notes.append(f"trial {candidate.trial.number} was trained anew: its checkpoint was not there")
             self._report(candidate, outcome.curve)
             self._decide(candidate, outcome)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import optuna
 
 from constraints.rules import parse_all
-from nas.config import DEFAULT_TARGET, LaunchConfig
+from nas.config import AUGMENTATION_RULE, DEFAULT_TARGET, LaunchConfig
 from nas.loggers import choice
 from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget, Summary
@@ -22,16 +22,19 @@ from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
 from nas.search.resources import engine, gpus, machine_name
 from nas.search.storage import open_storage
-from nas.search.study import DATA, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume
+from nas.search.study import DATA, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, epochs_of
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
 from nas.space.sampler import FeasibleSampler
+from nas.training import named_recipes, recipes
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
+from nas.training.sizing import Sizing, sentence, sizing
+from nas.user_augmentation import check_source, is_file
 from nas.user_cache import user_cache
 
 
@@ -42,15 +45,24 @@ class Prepared:
     study: optuna.Study
     driver: Driver
     dataset: Dataset
+    training: Training
+    """How its candidates train."""
     lock: ExitStack
     """Keeps other launches off the study until it is closed."""
     advice: tuple[str, ...]
     """What a person should know of the data before anything trains, a line each."""
+    sizing: str = ""
+    """That the number of images decided on batch size and epochs; empty where it did not."""
 
 
 def check(config: LaunchConfig) -> None:
     """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
     spaces.load(config.space)
+    shipped = config.augmentation
+    if config.augmentation is not None and is_file(config.augmentation):
+        check_source(config.augmentation)
+        shipped = None  # its code runs once there is an image to try it on
+    Training.asked(config.recipe, shipped, config.epochs, tune=config.tune)
     choice.check(config.log)
     if config.engine == "local":
         gpus(config.device)
@@ -67,8 +79,14 @@ def prepare(
     with other data, space or constraints, one that another launch holds, a GPU that is not there.
     """
     dataset.split()  # where that leaves nothing to select by, no study is made
+    asked = Training.asked(
+        config.recipe, config.augmentation, config.epochs, tune=config.tune, dataset=dataset
+    )  # before a study is made with it
+    has_rule = AUGMENTATION_RULE in config.constraints
+    if has_rule and config.augmentation is not None:
+        asked.check_rule(dataset)
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
-    feasible = FeasiblePart(space, parse_all(config.constraints))
+    feasible = FeasiblePart(space, parse_all(config.rules))
     objectives = Objectives.parse(config.objective)
     proxy = FITTED if config.guess else None
     sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far)
@@ -77,17 +95,28 @@ def prepare(
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
-        identity = _identity(config, dataset, space)
         notes = list[str]()
         trackers = Trackers(config.log, notes) if config.log else None
+        config, asked, sized = _fitted(config, asked, dataset, epochs_of(storage, config.study))
+        identity = _identity(config, dataset, space, asked)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)
+        way.refuse_other(study, asked, {name: getattr(config, name) for name in ("recipe", "augmentation", "tune")})
+        if has_rule:
+            way.check_rule(dataset)
+        sampler.beside = way.distributions
         feed = search_feed(dataset, config.seed, way)
-        notes.extend(way.notes(config.epochs))
+        notes.extend(way.notes(config.epochs, asked))
         target = config.target or study.user_attrs.get(TARGET)
-        doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
+        doubts = advice(
+            dataset,
+            batch_size=way.recipe.batch_size,
+            epochs=config.epochs,
+            target=target,
+            mirroring=way.mirroring,
+        )
         _describe(study, config, dataset)
         study.set_user_attr(VALIDATION_IMAGES, len(feed.evaluation[1]))
         budget = _budget(config, study.user_attrs[TARGET])
@@ -109,7 +138,29 @@ def prepare(
         observe=observe,
         hold=check,
     )
-    return Prepared(study=study, driver=driver, dataset=dataset, lock=lock, advice=doubts)
+    is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=config.epochs)
+    said = sentence(len(feed.labels), sized) if sized is not None and is_sized else ""
+    return Prepared(study=study, driver=driver, dataset=dataset, training=way, lock=lock, advice=doubts, sizing=said)
+
+
+def _fitted(
+    config: LaunchConfig, asked: Training, dataset: Dataset, known: int | None
+) -> tuple[LaunchConfig, Training, Sizing | None]:
+    """Epochs and batch size as the data wants them, where neither epochs nor a recipe were asked for; what it chose.
+
+    None where nothing was chosen. A study that has its epochs already (``known``) keeps them.
+    """
+    if "epochs" in config.model_fields_set or config.recipe not in {None, named_recipes.DEFAULT}:
+        return config, asked, None
+    usual = Sizing(batch_size=asked.recipe.batch_size, epochs=config.epochs)
+    sized = sizing(len(dataset.split().train), usual)
+    epochs = known or sized.epochs
+    recipe = replace(recipes.default(epochs), batch_size=sized.batch_size)
+    return (
+        config.model_copy(update={"epochs": epochs}),
+        replace(asked, recipe=recipe),
+        None if sized == usual else sized,
+    )
 
 
 def _budget(config: LaunchConfig, target: float) -> Budget:
@@ -149,15 +200,15 @@ def confirm_feed(dataset: Dataset, way: Training) -> Feed:
     return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", **way.of_feed())
 
 
-def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> dict[str, object]:
+def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space, asked: Training) -> dict[str, object]:
     return {
         "data": {"name": dataset.name, "hash": dataset.content_hash},
         "space": {"name": config.space, "hash": space.fingerprint},
-        "constraints": list(config.constraints),
+        "constraints": config.rules,
         "seed": config.seed,
         "epochs": config.epochs,
         "objective": config.objective,
-        **Training.default(config.epochs).as_table(),
+        **asked.as_table(),
     }
 
 

@@ -44,8 +44,10 @@ class Pool:
 
     def add_epoch(self, candidate: Candidate, epoch: dict[str, Any]) -> None:
         """Store an epoch of a candidate, and rank it at the rung that it may have reached."""
-        curve, has_accuracy = [*candidate.curve, epoch], epoch["epoch"] <= candidate.reported
-        self.store.add_epoch(candidate.trial, curve, has_accuracy=has_accuracy)
+        curve = [*candidate.curve, epoch]
+        # What is trained anew replaces what the study holds when it is as long, all of it: no reader sees a part.
+        if len(curve) >= candidate.reported:
+            self.store.add_epoch(candidate.trial, curve, is_anew=len(curve) == candidate.reported)
         candidate.curve = curve
         self.halving.add(candidate.trial.number, epoch["epoch"], self._values(candidate))
 

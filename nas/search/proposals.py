@@ -13,6 +13,7 @@ from nas.architecture.spec import Architecture
 from nas.search.candidate import Candidate, set_leftover_aside
 from nas.search.study import CURVE
 from nas.search.study_folder import is_beginning
+from nas.search.trial_files import take_up
 from nas.search.trial_store import TrialStore, proposed
 from nas.search.worker import read_progress
 from nas.space.analytic import metrics
@@ -51,6 +52,7 @@ class Proposals:
         folder = self.trial_folder(trial)
         if not self._is_own(trial) and (note := set_leftover_aside(folder)):
             self.notes.append(note)
+        self._take_up_files(trial)
         curve = read_progress(folder)[:reported]
         if len(curve) < reported:
             self.notes.append(
@@ -64,6 +66,10 @@ class Proposals:
             reported=reported,
             curve=curve,
         )
+
+    def _take_up_files(self, trial: Trial | FrozenTrial) -> None:
+        if note := take_up(self.trial_folder(trial), trial.user_attrs.get(CURVE, ())):
+            self.notes.append(f"trial {trial.number}: {note}")
 
     def trial_folder(self, trial: Trial | FrozenTrial) -> Path:
         """Where the files of a trial are."""
@@ -92,6 +98,7 @@ class Proposals:
             if trial.state.is_finished() or trial.number in known:
                 continue
             trained = len(trial.intermediate_values)
+            self._take_up_files(trial)
             kept = len(read_progress(self.trial_folder(trial))) if self._is_own(trial) else 0
             architecture = self.store.architecture(trial)
             if architecture is not None and trained in rungs[:-1] and kept >= trained:
@@ -102,6 +109,8 @@ class Proposals:
     def _propose(self, trial: Trial, reported: int, sampler: FeasibleSampler) -> Candidate | None:
         """The candidate of a trial; None, and the trial ends as failed, where nothing is left to propose."""
         architecture = self.store.architecture(trial)
+        if architecture is not None and not reported:  # one that was not proposed lacks what is proposed beside it
+            self.store.suggest(trial, sampler.beside)
         if architecture is None:
             try:
                 params = self.store.suggest(trial, sampler.feasible.space.distributions)
@@ -109,6 +118,7 @@ class Proposals:
                 self.store.fail(trial, str(error))
                 self.exhausted = f"the space is exhausted: {error}"
                 return None
+            self.store.suggest(trial, sampler.beside)
             judged = sampler.feasible.judge(params)
             architecture = judged.architecture
             self.store.set_metrics(trial, judged.metrics)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from constraints.metrics import Metrics
@@ -45,7 +45,11 @@ class TrialStore:
         """What the study's sampler chooses for a trial, stored as its parameters; those it has already stay."""
         for name, distribution in distributions.items():
             if isinstance(distribution, IntDistribution):
-                trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step)
+                trial.suggest_int(
+                    name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+                )
+            elif isinstance(distribution, FloatDistribution):
+                trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
             elif isinstance(distribution, CategoricalDistribution):
                 trial.suggest_categorical(name, distribution.choices)
             else:
@@ -70,14 +74,13 @@ class TrialStore:
         """Store why a trial waits or ends; an empty text removes what was stored."""
         trial.set_user_attr(REASON, reason)
 
-    def add_epoch(self, trial: Trial, curve: Sequence[Mapping[str, Any]], *, has_accuracy: bool = False) -> None:
-        """Store the last epoch of ``curve``; ``has_accuracy`` says that its accuracy is stored already.
+    def add_epoch(self, trial: Trial, curve: Sequence[Mapping[str, Any]], *, is_anew: bool = False) -> None:
+        """Store the last epoch of ``curve``, and, where the trial was trained anew, those before it.
 
         The curve is written first, so that no epoch counts as trained without it.
         """
         trial.set_user_attr(CURVE, list(curve))
-        if not has_accuracy:  # trial.report refuses a study of several objectives
-            epoch = curve[-1]
+        for epoch in curve if is_anew else curve[-1:]:  # trial.report refuses a study of several objectives
             self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], epoch["val_accuracy"])
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:

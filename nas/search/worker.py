@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas import atomic
 from nas.cpu import cpu_class
+from nas.search import weights_file
 from nas.search.engine import Placement
 from nas.search.pace import StepTimesFile, forget_steps
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint.pt"
 PROGRESS = "progress.json"
 TEST = "test.json"
+EPOCH = {"epoch", "loss", "val_accuracy", "learning_rate", "seconds", "images"}
+"""The fields of an epoch in PROGRESS: those of ``nas.training.session.Epoch``, which loads torch."""
 WEIGHTS = "weights.safetensors"
 
 
@@ -81,22 +85,22 @@ def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
     model, result = _trained(placement, task)
     if result.reason:
         return Confirmed(curve=_table(result), test_accuracy=None, reason=result.reason)
-    known = task.folder / TEST
-    if not known.exists():
+    accuracy = read_test(task.folder)
+    if accuracy is None:
         feed = task.feed
         accuracy = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
-        atomic.write(known, json.dumps({"test_accuracy": accuracy}))
-    return Confirmed(curve=_table(result), test_accuracy=json.loads(known.read_text(encoding="utf-8"))["test_accuracy"])
+        atomic.write(task.folder / TEST, json.dumps({"test_accuracy": accuracy}))
+    return Confirmed(curve=_table(result), test_accuracy=accuracy)
 
 
 def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
     """The candidate's network as far as ``task`` wants it trained; what is trained already is not trained again."""
     import torch
-    from safetensors.torch import save_file
 
     from nas.architecture.model import build
     from nas.architecture.spec import parse
     from nas.training import recipes
+    from nas.training.checkpoint import kept_curve
     from nas.training.train import Epoch, train
 
     task.folder.mkdir(parents=True, exist_ok=True)
@@ -105,6 +109,8 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
     steps = StepTimesFile(task.folder)
 
     def on_epoch(epoch: Epoch) -> bool:
+        if len(curve) < epoch.epoch - 1:  # the curve was damaged, and the study knows fewer epochs than the checkpoint
+            curve[:] = [Epoch(**values) for values in kept_curve(task.folder / CHECKPOINT)]
         curve[epoch.epoch - 1 :] = [epoch]
         atomic.write(task.folder / PROGRESS, json.dumps([asdict(e) for e in curve]))
         if task.after_epoch is not None:
@@ -130,7 +136,7 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
     forget_steps(task.folder)
     if result.epochs == task.epochs:
         weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        save_file(weights, task.folder / WEIGHTS)
+        weights_file.save(weights, task.folder / WEIGHTS)
     return model, result
 
 
@@ -138,9 +144,33 @@ def _table(result: Result) -> tuple[dict[str, Any], ...]:
     return tuple(asdict(epoch) for epoch in result.curve)
 
 
-def read_progress(folder: Path) -> list[dict[str, Any]]:
-    """The curve of the candidate in ``folder`` as far as it is trained, an entry an epoch; empty before the first."""
+def read_test(folder: Path) -> float | None:
+    """The test accuracy that is kept in ``folder``; None where there is none, or the file is damaged."""
     try:
-        return list(json.loads((folder / PROGRESS).read_text(encoding="utf-8")))
-    except FileNotFoundError:
+        accuracy = float(json.loads((folder / TEST).read_bytes())["test_accuracy"])
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return accuracy if 0 <= accuracy <= 1 else None
+
+
+def read_progress(folder: Path) -> list[dict[str, Any]]:
+    """The curve of the candidate in ``folder`` as far as it is trained, an entry an epoch.
+
+    Empty before the first, and where the file is damaged: ``nas.search.trial_files`` says so before a training.
+    """
+    try:
+        return curve_of((folder / PROGRESS).read_bytes()) or []
+    except OSError:
         return []
+
+
+def curve_of(content: bytes) -> list[dict[str, Any]] | None:
+    """The epochs in a PROGRESS file, numbered from 1 without a gap; None for what is damaged."""
+    try:
+        epochs = json.loads(content)
+        fields = all({"epoch", "val_accuracy"} <= set(epoch) <= EPOCH for epoch in epochs)
+        is_curve = fields and [epoch["epoch"] for epoch in epochs] == list(range(1, len(epochs) + 1))
+        numbers = [value for epoch in epochs for value in epoch.values() if value is not None]
+        return list(epochs) if is_curve and all(math.isfinite(value) for value in numbers) else None
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        return None

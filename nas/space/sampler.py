@@ -23,11 +23,12 @@ from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from nas.architecture.spec import Architecture
 from nas.arguments import checked
+from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
 from nas.space.known_networks import KnownNetworks
 from nas.space.proxy import Proxy
-from nas.space.space import Encoded, load
+from nas.space.space import Choice, Encoded, load
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
@@ -86,6 +87,8 @@ class FeasibleSampler(BaseSampler):
         self._patience = patience
         self._proxy = proxy
         self._values = values
+        self.beside: dict[str, BaseDistribution] = {}
+        """Parameters that are proposed with a network and are none of the space's: options of its recipe."""
         self._others = base(seed % MOST_SEEDS)
         if not isinstance(self._others, BaseSampler):
             raise UnusableInputError(f"base makes no sampler: {self._others!r}: give a function from a seed to one")
@@ -93,8 +96,12 @@ class FeasibleSampler(BaseSampler):
         self._lock = threading.Lock()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """All parameters of the space: they are proposed together, because feasibility ties them."""
-        return dict(self.feasible.space.distributions)
+        """All parameters of the space: they are proposed together, because feasibility ties them; and those beside.
+
+        Of a trial that has its network already only those beside it.
+        """
+        space = {} if ARCHITECTURE in trial.user_attrs else self.feasible.space.distributions
+        return {**space, **self.beside}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -103,14 +110,19 @@ class FeasibleSampler(BaseSampler):
 
         Raises SpaceExhaustedError where none is left, or none is found.
         """
-        if not set(search_space) <= set(self.feasible.space.distributions):
-            return self._foreign(study, trial, search_space)
+        space = self.feasible.space.distributions
+        if others := {name: one for name, one in search_space.items() if name not in space}:
+            found = self._foreign(study, trial, others)
+            within = {name: one for name, one in search_space.items() if name in space}
+            return {**self.sample_relative(study, trial, within), **found} if within else found
         with self._lock:
             for attempt in itertools.count():
                 try:
-                    choices = self._new(study, trial, attempt)
+                    choices = self._choices(study, trial, attempt, self._refresh(study, trial))
                 except SpaceExhaustedError:
                     if not 0 < attempt < MOST_CLASHES:  # after a clash the last network may be free again
+                        if self.beside:  # with other values beside it a network is worth another trial
+                            return self._choices(study, trial, attempt, None)
                         raise
                 else:
                     text = str(self.feasible.space.decode(choices))
@@ -124,16 +136,19 @@ class FeasibleSampler(BaseSampler):
     def _foreign(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """The base sampler's choices of parameters that are none of the space's."""
         base = self._base(self._trial_seed(trial))
+        if isinstance(base, BulkTPE):
+            base.values = self._values
         choices = base.sample_relative(study, trial, search_space)
         for name, distribution in search_space.items():
             if name not in choices:
                 choices[name] = base.sample_independent(study, trial, name, distribution)
         return choices
 
-    def _new(self, study: Study, trial: FrozenTrial, attempt: int) -> dict[str, Any]:
-        seen, space = self._refresh(study, trial), self.feasible.space.distributions
+    def _choices(self, study: Study, trial: FrozenTrial, attempt: int, held: Set[str] | None) -> dict[str, Any]:
+        """Choices of a feasible network that is none of those ``held``; None lets a network come again."""
+        seen, space = held or frozenset(), self.feasible.space.distributions
         seed = random.Random(f"{self._seed}/{trial.number}" + f"/{attempt}" * bool(attempt)).getrandbits(32)
-        if self._proxy is not None and len(seen) < PROXY_TRIALS:
+        if self._proxy is not None and held is not None and len(seen) < PROXY_TRIALS:
             return self._unseen(seen, np.random.default_rng(seed))
         base = self._base(seed)
         if isinstance(base, BulkTPE):
@@ -158,33 +173,33 @@ class FeasibleSampler(BaseSampler):
         listed = self.feasible.listed
         if listed is not None and len(listed):
             order = (listed[i] for i in generator.permutation(len(listed)))  # without a copy of all
-            if (best := self._best(self._new_ones(order, seen))) is not None:
-                return self.feasible.space.choices(best)
+            if (best := self._best(order, seen)) is not None:
+                return best
             raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
         draws = (16, 256, 4096) if self._proxy is None else (PROXY_DRAWS, 4096)
         for n in draws:
-            rows = self.feasible.sample_rows(n, generator)
-            if (best := self._best(self._new_ones(rows, seen))) is not None:
-                return self.feasible.space.choices(best)
+            if (best := self._best(iter(self.feasible.sample_rows(n, generator)), seen)) is not None:
+                return best
         raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; the study holds {len(seen)}")
 
-    def _new_ones(self, rows: Iterable[Encoded], seen: Set[str]) -> Iterator[tuple[Encoded, Architecture]]:
-        """Those of ``rows`` that the study does not hold, with their networks."""
+    def _best(self, rows: Iterator[Encoded], seen: Set[str]) -> dict[str, Choice] | None:
+        """The first network not ``seen``, or the proxy's best among the first PROXY_DRAWS; None where there is none."""
         space = self.feasible.space
-        decoded = ((row, space.decode(space.choices(row))) for row in rows)
-        return (one for one in decoded if str(one[1]) not in seen)
+        while few := list(itertools.islice(rows, 1 if self._proxy is None else PROXY_DRAWS)):
+            several = [space.choices(row) for row in few]
+            networks = [space.decode(choices) for choices in several]
+            for i in self._by_worth(few, networks):  # only the best are printed, which takes as long as all the rest
+                if str(networks[i]) not in seen:
+                    return several[i]
+        return None
 
-    def _best(self, several: Iterator[tuple[Encoded, Architecture]]) -> Encoded | None:
-        """The first, or the best of the first PROXY_DRAWS by the proxy; None where there is none."""
-        few = list(itertools.islice(several, 1 if self._proxy is None else PROXY_DRAWS))
-        if not few:
-            return None
+    def _by_worth(self, rows: list[Encoded], networks: list[Architecture]) -> Sequence[int]:
+        """The places of networks, the best by the proxy first, of equals the first."""
         if self._proxy is None:
-            return few[0][0]
-        rows, networks = zip(*few, strict=True)
+            return range(len(rows))
         worth = map(self._proxy, networks, self.feasible.vector.metrics_of(np.stack(rows)))
-        best: Encoded = rows[int(np.argmax(list(worth)))]
-        return best
+        order: list[int] = np.argsort([-one for one in worth], kind="stable").tolist()
+        return order
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -213,7 +228,8 @@ class FeasibleSampler(BaseSampler):
         self.__dict__.update(state, _lock=threading.Lock(), _known=WeakKeyDictionary())
 
     def _trial_seed(self, trial: FrozenTrial) -> int:
-        return random.Random(f"{self._seed}/{trial.number}").getrandbits(32)
+        """Of other draws than the network's, so that what is proposed beside it is independent of it."""
+        return random.Random(f"{self._seed}/{trial.number}/beside").getrandbits(32)
 
     @staticmethod
     def _propose(

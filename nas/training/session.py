@@ -76,7 +76,8 @@ class Session:
         normalise = normaliser(feed.mean, feed.std, device)
 
         def sample() -> torch.Tensor:
-            return normalise(torch.from_numpy(feed.dataset.train_images[feed.indices[: initialisation.SAMPLE]]))
+            chosen = feed.indices[initialisation.sampled(recipe, feed.labels)]
+            return normalise(torch.from_numpy(feed.dataset.train_images[chosen]))
 
         initialisation.initialise(self.model, recipe, sample)
         return TrainingStep(

@@ -30,7 +30,7 @@ def test_the_json_document_has_the_keys_of_the_contract(study: optuna.Study) -> 
     assert set(document) == {"study", "data", "target", "counts", "rejected", "rows", "expected"}
     assert (document["study"], document["data"], document["target"]) == ("known", "digits", 0.85)
     assert document["rejected"] == {"params < 200k": 7, "receptive_field > 44": 1200}
-    counts = {"proposed": 6 + 7 + 1200, "complete": 3, "pruned": 1, "running": 1, "failed": 1}
+    counts = {"proposed": 6 + 7 + 1200, "complete": 3, "pruned": 1, "running": 1, "unfinished": 0, "failed": 1}
     assert document["counts"] == counts
     best = document["rows"][0]
     assert best == {
@@ -135,7 +135,7 @@ def test_the_front_holds_what_no_other_beats(study: optuna.Study) -> None:
     ("view", "message"),
     [
         ({"sort": "accuracy"}, "unknown sort key: 'accuracy': use trial, state, val_accuracy, "),
-        ({"states": ["done"]}, "unknown state: 'done': use complete, pruned, running, failed"),
+        ({"states": ["done"]}, "unknown state: 'done': use complete, pruned, running, unfinished, failed"),
     ],
 )
 def test_an_unknown_view_is_refused_with_what_there_is(study: optuna.Study, view: dict[str, Any], message: str) -> None:
@@ -167,7 +167,7 @@ def test_the_front_is_marked_among_the_rows_shown(study: optuna.Study) -> None:
 def test_a_study_without_trials_has_an_empty_leaderboard() -> None:
     board = leaderboard(optuna.create_study(study_name="new"))
     assert board.rows == ()
-    assert board.counts == {"proposed": 0, "complete": 0, "pruned": 0, "running": 0, "failed": 0}
+    assert board.counts == {"proposed": 0, "complete": 0, "pruned": 0, "running": 0, "unfinished": 0, "failed": 0}
     assert board.target is None
 
 

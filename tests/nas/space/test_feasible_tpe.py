@@ -72,3 +72,42 @@ def test_a_trial_that_has_no_epoch_yet_runs_and_a_complete_one_is_as_it_is() -> 
     shown = feasible_tpe.so_far(study, None)._get_trials(deepcopy=False)
     assert [trial.state for trial in shown] == [TrialState.PRUNED, TrialState.RUNNING, TrialState.COMPLETE]
     assert study.trials[0].state == TrialState.RUNNING, "the study itself is as it was"
+
+
+def test_of_several_objectives_a_paused_trial_counts_by_what_others_gained_from_there_on() -> None:
+    """Accuracies after 2, 4 and 8 epochs; 0.5 -> 0.8 and 0.4 -> 0.6 gain 0.25 in the median, 0.6 -> 0.8 and 0.5 ->
+    0.6 gain 0.15."""
+    study = optuna.create_study(directions=DIRECTIONS)
+    curves = ({2: 0.5, 4: 0.6, 8: 0.8}, {2: 0.4, 4: 0.5, 8: 0.6}, {2: 0.55}, {2: 0.3, 4: 0.45}, {})
+    for curve in curves:
+        trial = study.ask(SPACE)
+        for step, accuracy in curve.items():
+            storage_of(study).set_trial_intermediate_value(trial._trial_id, step, accuracy)
+        trial.set_user_attr("params", trial.number)
+    study.tell(0, (0.8, 0.0))
+
+    def last(trial: FrozenTrial) -> tuple[float, float]:
+        return trial.intermediate_values[max(trial.intermediate_values)], float(trial.user_attrs["params"])
+
+    shown = feasible_tpe.so_far(study, last)._get_trials(deepcopy=False)
+    accuracies = [trial.values and trial.values[0] for trial in shown]
+    assert accuracies == [0.8, 0.6, pytest.approx(0.55 + 0.25), pytest.approx(0.45 + 0.15), None]
+    assert [trial.intermediate_values for trial in study.trials] == list(curves), "the study itself is as it was"
+
+
+def test_a_paused_trial_of_two_epochs_is_no_worse_than_a_complete_one_that_was_worse_after_two() -> None:
+    """All trials cost the same: wide ones are better at every epoch, and only narrow ones were trained to the end."""
+    study = optuna.create_study(directions=DIRECTIONS)
+    for width in range(1, 41):
+        trial = study.ask({"width": IntDistribution(width, width)})
+        storage_of(study).set_trial_intermediate_value(trial._trial_id, 2, width / 100)
+        trial.set_user_attr("params", 1)
+        if width <= 20:
+            storage_of(study).set_trial_intermediate_value(trial._trial_id, 20, width / 100 + 0.5)
+            study.tell(trial, (width / 100 + 0.5, 1.0))
+
+    def last(trial: FrozenTrial) -> tuple[float, float]:
+        return trial.intermediate_values[max(trial.intermediate_values)], 1.0
+
+    widths = [proposed(study, last)["width"] for _ in range(5)]
+    assert min(widths) > 20
