@@ -176,6 +176,10 @@ class _Recorder(TorchDispatchMode):
 
         return followed
 
+    def leave(self) -> None:
+        """Let all memory hold its values: operations may read them that are not recorded."""
+        self._postponed.fill()
+
     def read(self, tensor: torch.Tensor) -> None:
         """Note that values of a tensor leave the run."""
         if self.here.is_copying:
@@ -289,10 +293,7 @@ class _Recorder(TorchDispatchMode):
                 handle.round = waits
         frame, again = self.here.stack[-1], bool(self._numbers) and self._takes_a_number(really, args, kwargs)
         self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again))
-        if not results:
-            self._note_number(func, args, result)
-        if writes and self._exported:
-            self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
+        self._note_numbers(func, args, result, writes=bool(writes))
         return result
 
     def _seen_closely(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:
@@ -336,7 +337,9 @@ class _Recorder(TorchDispatchMode):
             axes = range(used.dim())
             handle.bordered = [not (used.select(a, 0).any() and used.select(a, -1).any()) for a in axes]
 
-    def _note_number(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
+    def _note_numbers(self, func: Any, args: tuple[Any, ...], result: Any, *, writes: bool) -> None:
+        if writes and self._exported:
+            self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
         if isinstance(result, (float, complex)) or type(result) is int:
             self._numbers.add(abs(result))
         elif func is SET_DATA:  # x.data = y

@@ -21,7 +21,7 @@ _STRIDED = torch.strided
 _PLANE, _MAP = 2, 4
 """Axes of a map, and of a batch of maps with channels."""
 _CONVOLUTION = (None, None, None, [1, 1], [0, 0], [1, 1], 1)
-_POOL = (None, None, [], [0, 0], [1, 1], False)
+_POOL: tuple[Any, ...] = (None, None, [], [0, 0], [1, 1], False)
 """The arguments of a convolution, and of a pooling, where they are left out."""
 _MOST = 10_000
 
@@ -90,7 +90,8 @@ def _places(size: Shape, kernel: Shape, numbers: tuple[int, ...]) -> tuple[int, 
 
 
 def _convolved(args: Sequence[Any], _: bool) -> Any:
-    data, kernel, bias, stride, padding, dilation, groups = (*args, *_CONVOLUTION[len(args) :])
+    given: Sequence[Any] = (*args, *_CONVOLUTION[len(args) :])
+    data, kernel, bias, stride, padding, dilation, groups = given
     dtype, size, shape = data.dtype, data.shape, kernel.shape
     if dtype not in _DTYPES or not len(size) == len(shape) == _MAP:
         return None
@@ -114,7 +115,8 @@ def _normalised(args: Sequence[Any], _: bool) -> Any:
 
 
 def _pooled(args: Sequence[Any], _: bool) -> Any:
-    data, kernel, stride, padding, dilation, ceil = (*args, *_POOL[len(args) :])
+    given: Sequence[Any] = (*args, *_POOL[len(args) :])
+    data, kernel, stride, padding, dilation, ceil = given
     dtype, size = data.dtype, data.shape
     if ceil or dtype not in _DTYPES or len(size) != _MAP or len(kernel) != _PLANE or not _is_plain(data, dtype):
         return None
