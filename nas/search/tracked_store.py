@@ -25,9 +25,9 @@ class TrackedStore(TrialStore):
         super().__init__(study)
         self.trackers = trackers
 
-    def add_epoch(self, trial: Trial, curve: Sequence[Mapping[str, Any]], *, has_accuracy: bool = False) -> None:
+    def add_epoch(self, trial: Trial, curve: Sequence[Mapping[str, Any]], *, is_anew: bool = False) -> None:
         """Store the last epoch of ``curve``, then log the epochs that a tracker does not have."""
-        super().add_epoch(trial, curve, has_accuracy=has_accuracy)
+        super().add_epoch(trial, curve, is_anew=is_anew)
         self.trackers.epochs(lambda: self._run(trial), trial.number, curve)
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:

@@ -78,7 +78,13 @@ def test_of_several_objectives_a_paused_trial_counts_by_what_others_gained_from_
     """Accuracies after 2, 4 and 8 epochs; 0.5 -> 0.8 and 0.4 -> 0.6 gain 0.25 in the median, 0.6 -> 0.8 and 0.5 ->
     0.6 gain 0.15."""
     study = optuna.create_study(directions=DIRECTIONS)
-    curves = ({2: 0.5, 4: 0.6, 8: 0.8}, {2: 0.4, 4: 0.5, 8: 0.6}, {2: 0.55}, {2: 0.3, 4: 0.45}, {})
+    curves: tuple[dict[int, float], ...] = (
+        {2: 0.5, 4: 0.6, 8: 0.8},
+        {2: 0.4, 4: 0.5, 8: 0.6},
+        {2: 0.55},
+        {2: 0.3, 4: 0.45},
+        {},
+    )
     for curve in curves:
         trial = study.ask(SPACE)
         for step, accuracy in curve.items():
