@@ -98,7 +98,7 @@ def test_of_several_objectives_a_paused_trial_counts_by_what_others_gained_from_
     shown = feasible_tpe.so_far(study, last)._get_trials(deepcopy=False)
     accuracies = [trial.values and trial.values[0] for trial in shown]
     assert accuracies == [0.8, 0.6, pytest.approx(0.55 + 0.25), pytest.approx(0.45 + 0.15), None]
-    assert [trial.intermediate_values for trial in study.trials] == curves, "the study itself is as it was"
+    assert [trial.intermediate_values for trial in study.trials] == list(curves), "the study itself is as it was"
 
 
 def test_a_paused_trial_of_two_epochs_is_no_worse_than_a_complete_one_that_was_worse_after_two() -> None:
