@@ -47,6 +47,8 @@ class Operator(NamedTuple):
     """The places of the arguments that it may calculate with; other integers are shapes and axes."""
     keeps_statistics: bool = False
     """Whether it writes to running statistics, in training mode, and does not say so."""
+    hides_writes: bool = False
+    """Whether it may write to any argument without saying so."""
 
     @property
     def is_of_torch(self) -> bool:
@@ -83,7 +85,8 @@ def _read(func: Any) -> Operator:
     tensors = tuple(i for i, a in enumerate(schema.arguments) if _WRAPPED.sub("", str(a.type)) not in _NO_TENSORS)
     if space != "aten":
         hides, is_known = schema.name not in NO_PRODUCTS, quantised.is_known(schema.name)
-        return Operator(schema.name, names, None, writes, is_view, False, is_known, hides, tensors, operands)
+        custom = Operator(schema.name, names, None, writes, is_view, False, is_known, hides, tensors, operands)
+        return custom._replace(hides_writes=True)
     base = op[:-1] if writes and op.endswith("_") else op
     known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
     if known is None and torch.Tag.pointwise in func.tags:
@@ -93,7 +96,10 @@ def _read(func: Any) -> Operator:
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
     is_special, trains = base in _SPECIAL, base in _BATCH_NORMS
-    return Operator(base, names, known, writes, is_view, decomposes, is_special, hides, tensors, operands, trains)
+    hides_writes = func is SET_DATA
+    return Operator(
+        base, names, known, writes, is_view, decomposes, is_special, hides, tensors, operands, trains, hides_writes
+    )
 
 
 def is_laid_out_as(tensor: torch.Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None) -> bool:

@@ -116,6 +116,8 @@ class Handle:
     """The call that made the view, its rule, and which of its results this is."""
     bordered: Sequence[bool] = ()
     """Of a kernel that is no parameter itself: on which of its axes all that is at an end is zero."""
+    round: int = 0
+    """Of memory whose values were put off: the round in which that was; it holds them once that is over."""
 
     def __init__(self, run: Recorder, shape: Shape, itemsize: int, kind: str = "real", name: str | None = None) -> None:
         """Begin with a tensor of ``run``, as it was when it was first seen.

@@ -34,7 +34,7 @@ from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
 from nas.training.sizing import Sizing, sentence, sizing
-from nas.user_augmentation import is_file
+from nas.user_augmentation import check_source, is_file
 from nas.user_cache import user_cache
 
 
@@ -58,10 +58,12 @@ class Prepared:
 def check(config: LaunchConfig) -> None:
     """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
     spaces.load(config.space)
+    shipped = config.augmentation
+    if config.augmentation is not None and is_file(config.augmentation):
+        check_source(config.augmentation)
+        shipped = None  # its code runs once there is an image to try it on
+    Training.asked(config.recipe, shipped, config.epochs, tune=config.tune)
     choice.check(config.log)
-    Training.asked(
-        config.recipe, None if is_file(config.augmentation) else config.augmentation, config.epochs, tune=config.tune
-    )
     if config.engine == "local":
         gpus(config.device)
 

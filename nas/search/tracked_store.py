@@ -26,7 +26,7 @@ class TrackedStore(TrialStore):
         self.trackers = trackers
 
     def add_epoch(self, trial: Trial, curve: Sequence[Mapping[str, Any]], *, is_anew: bool = False) -> None:
-        """Store the last epoch of ``curve``, then log the epochs that a tracker does not have."""
+        """Store epochs of ``curve``, then log the epochs that a tracker does not have."""
         super().add_epoch(trial, curve, is_anew=is_anew)
         self.trackers.epochs(lambda: self._run(trial), trial.number, curve)
 

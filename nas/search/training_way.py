@@ -5,8 +5,6 @@ A later release may have other defaults: a study goes on with its own, so that i
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +22,9 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
     from nas.training.datasets import Dataset
+
+_FEW = 3
+"""Differences that a refusal names."""
 
 
 MIRRORING = frozenset({"HorizontalFlip", "Flip", "D4", "SquareSymmetry", "Transpose"})
@@ -64,6 +65,8 @@ class Training:
         """
         source = recipe_files.load(recipe, epochs)
         ranges = tuning.ranges(tune or (), source.tune, source.recipe, source.place)
+        if dataset is not None:
+            _check_crop(source.recipe, ranges, min(dataset.image_shape[1:]))
         idle = () if tune else tuple(tuning.written(source.tune))
         return cls(recipe=source.recipe, augmentation=_augmentation(augmentation, dataset), tune=ranges, idle=idle)
 
@@ -103,7 +106,7 @@ class Training:
             if flag == "tune" and given.get("recipe") is None and set(asked.tune) == set(self.tune):
                 continue  # the ranges are those of the recipe, which is the study's own
             if given.get(flag) is not None:
-                before, now = self._words(flag), asked._words(flag)
+                before, now = self._words(flag, asked), asked._words(flag, self)
                 raise UnusableInputError(
                     f"study {study.study_name!r} was made with other {flag}: {before}, not {now}: "
                     f"leave --{flag} out to go on with its own, or use another --study"
@@ -118,13 +121,15 @@ class Training:
         }
         return [flag for flag, is_same in same.items() if not is_same]
 
-    def _words(self, flag: str) -> str:
-        """What a person calls it."""
+    def _words(self, flag: str, other: Training) -> str:
+        """What a person calls it, and what of it the ``other`` has not."""
         if flag == "tune":
             return ", ".join(f"{name} {one}" for name, one in self.tune.items()) or "nothing"
-        if flag == "recipe":
-            return f"{self.recipe.name} ({_short(as_table(self.recipe))})"
-        return f"{self.augmentation.name} ({_short(self.augmentation.as_table())})"
+        name = self.recipe.name if flag == "recipe" else self.augmentation.name
+        mine, theirs = (dict(_flat(one.as_table()[flag])) for one in (self, other))
+        own = [f"{key} {mine[key]}" for key in mine if key != "name" and theirs.get(key) != mine[key]]
+        told = ", ".join([*own[:_FEW], *(["..."] if len(own) > _FEW else [])])
+        return f"{name} ({told})" if told else name
 
     @property
     def mirroring(self) -> str:
@@ -171,7 +176,9 @@ class Training:
         """What a person should know: that the study trains otherwise than what a new one would be ``asked`` for."""
         usual = asked or self.default(epochs)
         if changed := self._differs(usual):
-            yield f"the study was made with another {' and '.join(changed)} than a new one would be: it keeps them"
+            *names, last = ("tuning" if flag == "tune" else flag for flag in changed)
+            what = f"{', '.join(names)} and {last}" if names else last
+            yield f"the study was made with another {what} than a new one would be: it keeps them"
         if usual.idle:
             yield f"nothing is proposed from the ranges in the recipe's [tune]: to do so: --tune {','.join(usual.idle)}"
 
@@ -179,6 +186,14 @@ class Training:
         """Recipe and what is proposed of it, in a line; empty for the default as it is."""
         tuned = "".join(f"; {name} from {one}" for name, one in self.tune.items())
         return "" if not tuned and self.recipe in _defaults() else f"recipe: {self.recipe.name}{tuned}"
+
+
+def _check_crop(recipe: Recipe, ranges: Mapping[str, Range], side: int) -> None:
+    """Raise UnusableInputError where images would be moved by their whole side or more."""
+    tuned = ranges.get("crop")
+    proposed = (tuned.choices or (tuned.high or 0,)) if tuned else ()
+    if (most := max(recipe.crop, *map(int, proposed), 0)) >= side:
+        raise UnusableInputError(f"recipe {recipe.name}: crop: {most}: the images' shorter side is {side}: give less")
 
 
 def _augmentation(asked: str | None, dataset: Dataset | None) -> Augmentation:
@@ -209,9 +224,14 @@ def _read(table: Any) -> Augmentation:
     return Augmentation(name=str(table["name"]), probabilities=often, transform=transform)
 
 
-def _short(table: Mapping[str, Any]) -> str:
-    """What tells two tables apart at a glance."""
-    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:8]
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value of nested tables and lists, by its dotted name; lists count from 1."""
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value, 1) if isinstance(value, list) else None
+    if parts is None:
+        yield name.removeprefix("."), value
+        return
+    for key, part in parts:
+        yield from _flat(part, f"{name}.{key}")
 
 
 def _defaults() -> list[Recipe]:

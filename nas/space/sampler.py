@@ -28,7 +28,7 @@ from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
 from nas.space.known_networks import KnownNetworks
 from nas.space.proxy import Proxy
-from nas.space.space import Encoded, load
+from nas.space.space import Choice, Encoded, load
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
@@ -173,33 +173,33 @@ class FeasibleSampler(BaseSampler):
         listed = self.feasible.listed
         if listed is not None and len(listed):
             order = (listed[i] for i in generator.permutation(len(listed)))  # without a copy of all
-            if (best := self._best(self._new_ones(order, seen))) is not None:
-                return self.feasible.space.choices(best)
+            if (best := self._best(order, seen)) is not None:
+                return best
             raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
         draws = (16, 256, 4096) if self._proxy is None else (PROXY_DRAWS, 4096)
         for n in draws:
-            rows = self.feasible.sample_rows(n, generator)
-            if (best := self._best(self._new_ones(rows, seen))) is not None:
-                return self.feasible.space.choices(best)
+            if (best := self._best(iter(self.feasible.sample_rows(n, generator)), seen)) is not None:
+                return best
         raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; the study holds {len(seen)}")
 
-    def _new_ones(self, rows: Iterable[Encoded], seen: Set[str]) -> Iterator[tuple[Encoded, Architecture]]:
-        """Those of ``rows`` that the study does not hold, with their networks."""
+    def _best(self, rows: Iterator[Encoded], seen: Set[str]) -> dict[str, Choice] | None:
+        """The first network not ``seen``, or the proxy's best among the first PROXY_DRAWS; None where there is none."""
         space = self.feasible.space
-        decoded = ((row, space.decode(space.choices(row))) for row in rows)
-        return (one for one in decoded if str(one[1]) not in seen)
+        while few := list(itertools.islice(rows, 1 if self._proxy is None else PROXY_DRAWS)):
+            several = [space.choices(row) for row in few]
+            networks = [space.decode(choices) for choices in several]
+            for i in self._by_worth(few, networks):  # only the best are printed, which takes as long as all the rest
+                if str(networks[i]) not in seen:
+                    return several[i]
+        return None
 
-    def _best(self, several: Iterator[tuple[Encoded, Architecture]]) -> Encoded | None:
-        """The first, or the best of the first PROXY_DRAWS by the proxy; None where there is none."""
-        few = list(itertools.islice(several, 1 if self._proxy is None else PROXY_DRAWS))
-        if not few:
-            return None
+    def _by_worth(self, rows: list[Encoded], networks: list[Architecture]) -> Sequence[int]:
+        """The places of networks, the best by the proxy first, of equals the first."""
         if self._proxy is None:
-            return few[0][0]
-        rows, networks = zip(*few, strict=True)
+            return range(len(rows))
         worth = map(self._proxy, networks, self.feasible.vector.metrics_of(np.stack(rows)))
-        best: Encoded = rows[int(np.argmax(list(worth)))]
-        return best
+        order: list[int] = np.argsort([-one for one in worth], kind="stable").tolist()
+        return order
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

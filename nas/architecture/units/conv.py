@@ -98,14 +98,15 @@ class Conv(Followed):
 
     def output(self, shape: Shape) -> Shape:
         """Shape of the result; ArchitectureError where groups do not divide or the map gets empty."""
-        channels, *sides = shape
+        channels, rows, columns = shape
         if channels % self.groups:
             raise ArchitectureError(f"{self.groups} groups do not divide {channels} input channels: choose a divisor")
-        height, width = (side(length, self.kernel, self.stride, self.dilation, self.pad) for length in sides)
+        height = side(rows, self.kernel, self.stride, self.dilation, self.pad)
+        width = height if columns == rows else side(columns, self.kernel, self.stride, self.dilation, self.pad)
         if min(height, width) < 1:
             raise ArchitectureError(
                 f"a {self.kernel}x{self.kernel} kernel of dilation {self.dilation} leaves nothing of a "
-                f"{sides[0]}x{sides[1]} map: pad it or stride less before it"
+                f"{rows}x{columns} map: pad it or stride less before it"
             )
         return self.out, height, width
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import cycle
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Self
 import optuna
 import pytest
 import torch
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from constraints.rules import parse_all
@@ -30,7 +32,10 @@ from nas.space import space as spaces
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler
+from nas.training import recipes
 from nas.training.feed import Feed
+from nas.training.recipes import Recipe
+from tests.engines import HereEngine
 
 LIMIT = 7_000
 RULES = (f"params < {LIMIT}",)
@@ -449,3 +454,28 @@ def test_a_search_to_its_target_does_not_end_with_the_luckiest_of_equals(
     assert summary.reached
     assert (summary.ended == "the target is met") is is_enough
     assert [note.endswith(": the search continues") for note in driver.notes] == [True] * (not is_enough)
+
+
+def test_each_candidate_trains_by_its_own_values_in_every_launch(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    tasks: dict[int, set[Recipe | None]] = {}
+
+    class Watched(HereEngine):
+        def submit(self, function: Any, *args: Any) -> Any:
+            tasks.setdefault(int(args[0].folder.name.rpartition("-")[2]), set()).add(args[0].recipe)
+            return super().submit(function, *args)
+
+    study = optuna.create_study(direction="maximize")
+    usual = recipes.default(4)
+    for trials in (2, 3):  # the second launch promotes, or ends, what the first one left
+        driver = driver_of(study, Watched(), feed, tmp_path, epochs=4, trials=trials)
+        driver.recipe = usual
+        driver.sampler.beside = {
+            "recipe.batch_size": IntDistribution(16, 64),
+            "recipe.peak_lr": FloatDistribution(0.01, 0.1),
+        }
+        driver.run()
+    for trial in study.trials:
+        (phase,) = usual.phases
+        own = replace(phase, peak_lr=trial.params["recipe.peak_lr"])
+        assert tasks[trial.number] == {replace(usual, batch_size=trial.params["recipe.batch_size"], phases=(own,))}
+    assert len({trial.params["recipe.peak_lr"] for trial in study.trials}) == 3

@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 
@@ -64,7 +64,8 @@ def test_a_new_study_holds_nothing(store: TrialStore) -> None:
 
 
 def test_parameters_are_chosen_once(store: TrialStore, reopened: Reopen) -> None:
-    distributions = {"width": IntDistribution(8, 64, step=8), "body": CategoricalDistribution(["c3", "sep3"])}
+    distributions = {"width": IntDistribution(8, 64, step=8), "body": CategoricalDistribution(["c3", "sep3"]),
+        "rate": FloatDistribution(0.01, 0.1, log=True), "batch": IntDistribution(16, 64, log=True)}  # fmt: skip
     chosen = store.suggest(store.ask(), distributions)
     (trial,) = reopened().trials()
     assert trial.params == chosen
@@ -73,8 +74,18 @@ def test_parameters_are_chosen_once(store: TrialStore, reopened: Reopen) -> None
 
 
 def test_a_parameter_that_no_space_has_is_refused(store: TrialStore) -> None:
-    with pytest.raises(TypeError, match=r"^x: no parameter of a space: FloatDistribution"):
-        store.suggest(store.ask(), {"x": FloatDistribution(0.0, 1.0)})
+    class Own(BaseDistribution):
+        def to_internal_repr(self, param_value_in_external_repr: Any) -> float:
+            return 0.0
+
+        def single(self) -> bool:
+            return False
+
+        def _contains(self, param_value_in_internal_repr: float) -> bool:
+            return True
+
+    with pytest.raises(TypeError, match=r"^x: no parameter of a space: Own"):
+        store.suggest(store.ask(), {"x": Own()})
 
 
 def test_the_samplers_error_is_passed_on_and_the_trial_stays_open(store: TrialStore) -> None:
