@@ -79,7 +79,7 @@ def test_what_computes_something_else_is_refused_whatever_the_size_of_its_logits
                 norm.eps = 1e-3
         elif wrong == "a missing bias":
             norm = next(m for m in network.model.modules() if isinstance(m, torch.nn.BatchNorm2d))
-            norm.bias += 0.1
+            norm.bias.data += 0.1
         else:
             convs[0].weight *= 1.001 if wrong != "NaN" else float("nan")
         with pytest.raises(formats.DifferentOutputsError, match=r"logits differ by .*, and float32 itself is off by"):
