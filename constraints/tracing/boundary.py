@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import types
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from threading import Thread
 from typing import Any, Protocol
 
 import torch
+import torch.utils.dlpack
 from torch import nn
 from torch.utils import _mode_utils
 from torch.utils import _python_dispatch as dispatch
@@ -28,9 +30,17 @@ _OF_POOLS = ("apply_async", "_map_async", "imap", "imap_unordered")
 _UNSEEN: tuple[tuple[Any, str], ...] = (
     (dispatch, "_disable_current_modes"),
     (torch._C, "_DisableTorchDispatch"),
+    (dispatch, "_pop_mode_temporarily"),
     (_mode_utils, "no_dispatch"),
+    (torch._C, "_ExcludeDispatchKeyGuard"),
+    (torch._C, "_pop_torch_dispatch_stack"),
+    (torch._C, "_swap_tensor_impl"),
+    (torch._C, "_to_dlpack"),
+    (torch.utils.dlpack, "to_dlpack"),
+    (torch._C.ScriptFunction, "__call__"),
+    (torch._C.ScriptMethod, "__call__"),
 )
-"""What lets operations run that no mode sees, as where a tensor is printed."""
+"""What lets values be read that no mode sees, as where a tensor is printed, and programs of TorchScript."""
 _ABSENT = object()
 
 
@@ -69,6 +79,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
         (torch.Tensor, "as_subclass", _rewrapping(torch.Tensor.as_subclass, watcher, 0)),
         (torch.Tensor, "_make_subclass", staticmethod(_rewrapping(torch.Tensor._make_subclass, watcher, 1))),
         *((owner, name, _leaving(getattr(owner, name), watcher)) for owner, name in _UNSEEN),
+        (_thread, "start_new_thread", _submitted(_thread.start_new_thread, watcher)),
         (Thread, "start", _starting(Thread.start, watcher)),
         (ThreadPoolExecutor, "submit", _submitting(ThreadPoolExecutor.submit, watcher)),
         *((ThreadPool, name, _submitting(getattr(ThreadPool, name), watcher)) for name in _OF_POOLS),
@@ -156,6 +167,13 @@ def _submitting(method: Callable[..., Any], watcher: Watcher) -> Callable[..., A
         return method(self, watcher.follow(function) if watcher.is_followed() else function, *args, **kwargs)
 
     return submit
+
+
+def _submitted(start: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
+    def started(function: Callable[..., Any], /, *args: Any) -> Any:
+        return start(watcher.follow(function) if watcher.is_followed() else function, *args)
+
+    return started
 
 
 def _collect(thing: Any, found: list[torch.Tensor], depth: int, seen: set[int]) -> None:

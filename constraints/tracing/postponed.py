@@ -42,6 +42,8 @@ _SHAPE_ALONE = frozenset(_OF_SHAPE.split())
 """Operations that read no value of their tensor."""
 _IS_TRAINING = 5
 """The place of the argument that makes a batch normalisation write to its running statistics."""
+_unseen = torch.utils._python_dispatch._disable_current_modes  # not the one that is watched
+_storage = torch._C.TensorBase.untyped_storage
 
 
 class Postponed:
@@ -62,13 +64,18 @@ class Postponed:
         self._is_open = False
         self.fill()
 
+    def met(self, tensor: torch.Tensor) -> None:
+        """Put off nothing from here on where others own the memory of a tensor, as an array does: they may write."""
+        if self._is_open and tensor.layout is torch.strided and not _storage(tensor).resizable():
+            self.close()
+
     def fill(self) -> None:
         """Run what was put off, so that all memory holds its values."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
             if waiting:
                 self.round, self._bytes = self.round + 1, 0
-                with torch.no_grad(), torch.utils._python_dispatch._disable_current_modes():
+                with torch.no_grad(), _unseen():
                     for func, args, kwargs, given in waiting:
                         _fill(given, func(*args, **kwargs))
 

@@ -35,16 +35,14 @@ from constraints.tracing.overloads import (
 )
 from constraints.tracing.overwritten import Overwritten, tensors_among
 from constraints.tracing.postponed import Postponed, ran
+from constraints.tracing.read_numbers import ReadNumbers
 from constraints.tracing.registry import Registry, memory_of, new_handle
 from constraints.tracing.run import Frame, RecordedOperation, Run
+from constraints.tracing.unseen import has_ways
 from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, Handle
 
 _HANDLE = "_traced_handle"
 _TWO_CHANNEL_AXES = 2
-_USUAL, _LARGE = 2, 1_000_000
-"""Whole numbers up to the first stand in any program, those beyond the second in nearly none."""
-_NEAR = 2
-"""How far a number that was read and one that was made of it by rounding and counting from 1 may be apart."""
 _IS_TRAINING = 5
 """The place of the argument that makes a batch normalisation write to its running statistics."""
 _NO_KWARGS: Mapping[str, Any] = {}
@@ -72,7 +70,8 @@ def record(
     ``hidden`` are the paths of modules that are not registered. ``watch`` is entered around the run, with the steps
     as they come.
     """
-    recorder = _Recorder(modules, autograd, hidden, Postponed(is_open=not autograd and watch is None))
+    postponed = Postponed(is_open=not (autograd or watch or has_ways(modules.values())))
+    recorder = _Recorder(modules, autograd, hidden, postponed)
     entered = [recorder.entered(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
     watching = watch(recorder.steps) if watch else nullcontext()
     try:
@@ -93,7 +92,7 @@ def record(
         outputs=left,
         output=tuple(found.tensors[0].shape) if found.tensors else (),
         closed=tuple(dict.fromkeys(found.closed)),
-        numbers="computed" if found.has_arrays else recorder.kind_of(found.numbers),
+        numbers="computed" if found.has_arrays else recorder.numbers.kind_of(found.numbers),
         parameters=recorder.registry.parameters,
         weights=tuple(recorder.weights.values()),
         uncounted=recorder.registry.uncounted,
@@ -142,8 +141,7 @@ class _Recorder(TorchDispatchMode):
         self._postponed = postponed
         self._modules = modules
         self._kept = kept_by(modules.values())
-        self._numbers: set[float] = set()
-        """What was read from tensors."""
+        self.numbers = ReadNumbers()
         self._exported: list[tuple[torch.Tensor, torch.Tensor]] = []
         """Tensors whose memory others may write to, and what they held."""
 
@@ -178,7 +176,7 @@ class _Recorder(TorchDispatchMode):
 
     def leave(self) -> None:
         """Let all memory hold its values: operations may read them that are not recorded."""
-        self._postponed.fill()
+        self._postponed.close()
 
     def read(self, tensor: torch.Tensor) -> None:
         """Note that values of a tensor leave the run."""
@@ -291,7 +289,7 @@ class _Recorder(TorchDispatchMode):
         if waits:
             for handle in outputs:
                 handle.round = waits
-        frame, again = self.here.stack[-1], bool(self._numbers) and self._takes_a_number(really, args, kwargs)
+        frame, again = self.here.stack[-1], self.numbers.come_back(really, args, kwargs)
         self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again))
         self._note_numbers(func, args, result, writes=bool(writes))
         return result
@@ -340,26 +338,10 @@ class _Recorder(TorchDispatchMode):
     def _note_numbers(self, func: Any, args: tuple[Any, ...], result: Any, *, writes: bool) -> None:
         if writes and self._exported:
             self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
-        if isinstance(result, (float, complex)) or type(result) is int:
-            self._numbers.add(abs(result))
-        elif func is SET_DATA:  # x.data = y
+        self.numbers.note(result)
+        if func is SET_DATA:  # x.data = y
             target, source = self.handle(args[0]), self.handle(args[1])
             self._note(SET, [source], [target], [tuple(args[1].shape)], [target])
-
-    def _takes_a_number(self, operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> bool:
-        """Whether an argument is a number that was read before, or one that may be computed from it."""
-        whole = [abs(a) for at, a in enumerate(args) if type(a) is int and at in operator.operands]
-        near = any(a > _LARGE or any(abs(a - n) <= _NEAR for n in self._numbers) for a in whole if a > _USUAL)
-        return near or bool(self.kind_of([*args, *(kwargs.values() if kwargs else ())]))
-
-    def kind_of(self, numbers: Iterable[Any]) -> str:
-        """Whether some of them were "read" from tensors, or may be "computed" of such; integers left aside.
-
-        What stands in a program has few digits; what comes of a sample's values has many.
-        """
-        floats = [abs(a) for a in numbers if isinstance(a, (float, complex))]
-        computed = any(a not in self._numbers and a != float(f"{a:.6g}") for a in floats)
-        return "computed" if computed else "read" if any(a in self._numbers for a in floats) else ""
 
     def _note_changes(self) -> None:
         """Note tensors that were written to from outside the run."""
@@ -403,6 +385,7 @@ class _Recorder(TorchDispatchMode):
             handle = tensor.__dict__.get(_HANDLE)
             if handle is None or handle.run is not self._copies:
                 self._overwritten.outside.append(tensor)
+                self._postponed.met(tensor)
                 handle = tensor.__dict__[_HANDLE] = new_handle(self._copies, tensor, tuple(tensor.shape))
                 self._trace_back(tensor, handle)
         return handle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import copy
 import io
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.utils.dlpack
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -120,6 +122,39 @@ def _written_through_numpy(m: Net, x: Tensor) -> Any:
     return m.last(y).sum().item()
 
 
+def _of_an_array_written_to(m: Net, x: Tensor) -> Any:
+    array = x.clone().numpy() * 0 + 1
+    y = m.body(torch.from_numpy(array))
+    array[:] = 0
+    return y.sum().item()
+
+
+def _of_swapped_tensors(m: Net, x: Tensor) -> Any:
+    y = m.body(x)
+    one, other = y * 2, y * 3
+    torch.utils.swap_tensors(one, other)
+    return [one.sum().item(), other.sum().item()]
+
+
+@torch.jit.script  # type: ignore[untyped-decorator]
+def _sum(y: Tensor) -> float:
+    z = y * 2
+    return float(z.sum())
+
+
+def _in_a_bare_thread(m: Net, x: Tensor) -> Any:
+    y, found, lock = m.body(x), [], threading.Lock()
+    lock.acquire()
+
+    def read() -> None:
+        found.append(y.sum().item())
+        lock.release()
+
+    _thread.start_new_thread(read, ())
+    lock.acquire()
+    return found
+
+
 def _of_statistics(m: Net, x: Tensor) -> Any:
     y = m.body(x)
     mean = torch.zeros(4)
@@ -136,7 +171,7 @@ READS: dict[str, Callable[[Net, Tensor], Any]] = {
     "item": lambda m, x: m.body(x).mean().item(),
     "truth": lambda m, x: bool((m.body(x) > 0.2).any()),
     "list": lambda m, x: m.last(m.body(x)).tolist(),
-    "array": lambda m, x: m.body(x).numpy().tolist(),
+    "as array": lambda m, x: m.body(x).numpy().tolist(),
     "text": lambda m, x: str(m.body(x)),
     "deep copy": lambda m, x: copy.deepcopy(m.body(x)).sum().item(),
     "order": lambda m, x: m.body(x).flatten().sort().indices[:5].tolist(),
@@ -159,6 +194,11 @@ READS: dict[str, Callable[[Net, Tensor], Any]] = {
     "pool": _in_a_pool,
     "file": _as_a_file,
     "numpy": _written_through_numpy,
+    "array": _of_an_array_written_to,
+    "swapped": _of_swapped_tensors,
+    "script": lambda m, x: _sum(m.body(x)),
+    "dlpack": lambda m, x: torch.from_dlpack(torch.utils.dlpack.to_dlpack(m.body(x))).sum().item(),
+    "bare thread": _in_a_bare_thread,
     "statistics": _of_statistics,
     "branch": _of_a_branch,
 }

@@ -1,0 +1,116 @@
+"""Whether a model's code has ways to the memory of tensors that no operation, and no watched method, shows."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.machinery import ExtensionFileLoader
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+_MEMORY = "_C TensorBase _python_dispatch _op_dk redispatch to_dlpack _to_dlpack const_data_ptr from_address"
+_LANGUAGES = "ctypes cffi cupy numba triton cpp_extension load_inline load_library"
+_WAYS = frozenset(f"{_MEMORY} {_LANGUAGES}".split())
+"""Names in code, or of packages, that stand for memory itself or for what lets operations run unseen."""
+_OWNERS = ("torch._C", "torch.utils._python_dispatch")
+"""Modules whose objects do so under any name."""
+_KNOWN = frozenset(["torch", "torchvision", "numpy", "constraints", "nas", *sys.stdlib_module_names]) - _WAYS
+"""Packages whose code is not read: what of it gives memory away is watched."""
+_judged: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
+
+
+def has_ways(modules: Iterable[nn.Module]) -> bool:
+    """Whether the code of modules, or code that it refers to, names a way to read or write memory unseen.
+
+    A program of TorchScript is one: it turns tensors into numbers by itself.
+    """
+    kinds: dict[type, None] = {}
+    for module in modules:
+        kinds[type(module)] = None
+        if not _is_known(type(module).__module__):
+            for value in vars(module).values():
+                if _is_way(value) or (isinstance(value, types.FunctionType) and _have([value])):
+                    return True
+    return any(_kind_has(kind) for kind in kinds)
+
+
+def _kind_has(kind: type) -> bool:
+    known = _judged.get(kind)
+    if known is None:
+        known = _judged[kind] = issubclass(kind, torch.jit.ScriptModule) or _have([kind])
+    return known
+
+
+def _have(begin: Iterable[Any]) -> bool:
+    """Whether the code of functions and classes, or of those that it names, has a way."""
+    seen: dict[int, Any] = {}
+    found = list(begin)
+    while found:
+        thing = found.pop()
+        if id(thing) in seen:
+            continue
+        seen[id(thing)] = thing
+        for function in _functions(thing):
+            for code in _within(function.__code__):
+                if any(not _WAYS.isdisjoint(name.split(".")) for name in code.co_names):
+                    return True
+                named = list(_named(code, function.__globals__))
+                if any(_is_way(value) for value in named):
+                    return True
+                found += [v for v in named if isinstance(v, (type, types.FunctionType))]
+    return False
+
+
+def _named(code: types.CodeType, file: Mapping[str, Any]) -> Iterator[Any]:
+    """What the names of code stand for: in its file, and in the modules that it names there."""
+    for name in code.co_names:
+        value = file.get(name)
+        if value is not None:
+            yield value
+        if isinstance(value, types.ModuleType) and not _is_known(value.__name__):
+            yield from (v for n in code.co_names if (v := vars(value).get(n)) is not None)
+
+
+def _functions(thing: Any) -> Iterator[types.FunctionType]:
+    """A function, or the methods of a class; none of a package that is known."""
+    if _is_known(getattr(thing, "__module__", None)):
+        return
+    things = [thing]
+    if isinstance(thing, type):
+        things = [getattr(v, "__func__", getattr(v, "fget", v)) for k in thing.__mro__ for v in vars(k).values()]
+    for function in things:
+        if isinstance(function, types.FunctionType) and not _is_known(function.__module__):
+            yield function
+
+
+def _is_known(module: str | None) -> bool:
+    return module is not None and module.partition(".")[0] in _KNOWN
+
+
+def _is_way(value: Any) -> bool:
+    """Whether an object is, or is part of, what sees memory by itself."""
+    if isinstance(value, types.ModuleType):
+        return not _WAYS.isdisjoint(value.__name__.split(".")) or _is_compiled(value.__name__)
+    owner = getattr(value, "__module__", None)
+    if not isinstance(owner, str):
+        owner = type(value).__module__
+    if owner in _OWNERS or not _WAYS.isdisjoint(type(value).__module__.split(".")[:1]):
+        return not isinstance(value, torch.Generator)
+    return isinstance(value, types.BuiltinFunctionType) and _is_compiled(owner)
+
+
+def _is_compiled(module: str) -> bool:
+    """Whether a module is a user's, in another language: whatever it does to a tensor is not seen."""
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    return not _is_known(module) and isinstance(getattr(spec, "loader", None), ExtensionFileLoader)
+
+
+def _within(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _within(inner)
