@@ -19,6 +19,8 @@ from torch.nn import functional as F
 from constraints.tracer import trace
 from constraints.tracing import postponed, unfilled
 
+_dlpack: Any = torch.utils.dlpack
+
 
 class Net(nn.Module):
     """Two convolutions with a norm, and a forward pass to be given, which writes down what it reads."""
@@ -132,11 +134,11 @@ def _of_an_array_written_to(m: Net, x: Tensor) -> Any:
 def _of_swapped_tensors(m: Net, x: Tensor) -> Any:
     y = m.body(x)
     one, other = y * 2, y * 3
-    torch.utils.swap_tensors(one, other)
+    torch.utils.swap_tensors(one, other)  # type: ignore[no-untyped-call]
     return [one.sum().item(), other.sum().item()]
 
 
-@torch.jit.script  # type: ignore[untyped-decorator]
+@torch.jit.script
 def _sum(y: Tensor) -> float:
     z = y * 2
     return float(z.sum())
@@ -197,7 +199,7 @@ READS: dict[str, Callable[[Net, Tensor], Any]] = {
     "array": _of_an_array_written_to,
     "swapped": _of_swapped_tensors,
     "script": lambda m, x: _sum(m.body(x)),
-    "dlpack": lambda m, x: torch.from_dlpack(torch.utils.dlpack.to_dlpack(m.body(x))).sum().item(),
+    "dlpack": lambda m, x: _dlpack.from_dlpack(_dlpack.to_dlpack(m.body(x))).sum().item(),
     "bare thread": _in_a_bare_thread,
     "statistics": _of_statistics,
     "branch": _of_a_branch,

@@ -44,7 +44,7 @@ class _Heir(_Helped):
 
 
 class _Given(nn.Module):
-    def __init__(self, run: Callable[[Tensor], Any]) -> None:
+    def __init__(self, run: Callable[..., Any]) -> None:
         super().__init__()
         self.run = run
 
@@ -68,5 +68,7 @@ def test_ways_are_found_in_what_code_names(module: nn.Module, has: bool) -> None
 
 
 def test_a_program_turns_tensors_into_numbers_by_itself() -> None:
-    program = torch.jit.trace(nn.ReLU(), torch.ones(1))
+    program = torch.jit.trace(  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        nn.ReLU(), torch.ones(1)
+    )
     assert has_ways([nn.Sequential(program), program])
