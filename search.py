@@ -118,8 +118,9 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
     engine: Annotated[str | None, typer.Option(help="local (default), ray or ray:HOST:PORT")] = None,
     objective: Annotated[
-        str | None, typer.Option(help="accuracy, or accuracy,params or accuracy,macs for a Pareto front")
+        str | None, typer.Option(help="accuracy or balanced_accuracy; ,params or any other metric for a Pareto front")
     ] = None,
+    metrics: Annotated[Path | None, typer.Option(metavar="FILE.py", help="metrics of your own")] = None,
     seed: Annotated[int | None, typer.Option(help="of proposals, weights and augmentation (0)")] = None,
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
@@ -131,7 +132,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         "space": space, "data": data, "study": study, "storage": storage, "trials": trials, "timeout": timeout,
         "target": target, "stop_at_target": stop_at_target, "confirm": confirm, "epochs": epochs,
         "guess": guess, "constraints": expressions(require, constraints), "workers": workers, "device": device,
-        "engine": engine, "objective": objective, "seed": seed,
+        "engine": engine, "objective": objective, "seed": seed, "metrics": None if metrics is None else str(metrics),
     }  # fmt: skip
     return search.launch(config, flags, write_config, format_)
 
@@ -141,7 +142,7 @@ def leaderboard(  # noqa: PLR0917
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
     top: Annotated[int, typer.Option(help="how many rows")] = 20,
-    sort: Annotated[str, typer.Option(help="column to rank by")] = "val_accuracy",
+    sort: Annotated[str | None, typer.Option(help="column to rank by (the accuracy that the study judges by)")] = None,
     state: Annotated[str, typer.Option(help="of complete,pruned,running,failed")] = "",
     where: Annotated[list[str] | None, typer.Option(help='only rows of which "params < 100k" holds, say')] = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in the objectives")] = False,

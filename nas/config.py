@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from constraints.cli.options import read_seconds
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse
 from nas.defaults import STORAGE
+from nas.objective_text import LATENCY, check, read
 from nas.toml import read_toml, validated
 
 DEFAULT_TARGET = 0.85
@@ -26,9 +27,9 @@ def _seconds(value: Any) -> Any:
         raise ValueError(str(error)) from None
 
 
-def _constraint(text: str) -> str:
+def _constraint(text: str, info: ValidationInfo) -> str:
     try:
-        return parse(text).expr
+        return parse(text, (LATENCY,) if info.data.get("metrics") is None else None).expr
     except UnusableInputError as error:
         raise ValueError(str(error)) from None
 
@@ -45,16 +46,22 @@ def _folder_name(text: str) -> str:
     return text
 
 
+def _objective(text: str, info: ValidationInfo) -> str:
+    try:
+        _, aims = read(text)
+        if info.data.get("metrics") is None:
+            check(aims)
+    except UnusableInputError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 def _engine(text: str) -> str:
     if not re.fullmatch(r"local|ray(:[^\s/]+:\d{1,5})?", text):
         raise ValueError("give local, ray or ray:HOST:PORT")
     return text
 
 
-Objective = Literal[
-    "accuracy", "accuracy,params", "accuracy,macs", "accuracy,params,macs", "accuracy,macs,params"
-]  # fmt: skip
-"""What is maximised, and what is minimised beside it."""
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
@@ -76,13 +83,16 @@ class LaunchConfig(BaseModel):
     epochs: int = Field(default=20, ge=1)
     guess: bool = True
     """Whether a proxy of what they are worth chooses the first candidates."""
+    metrics: Annotated[str, AfterValidator(_path)] | None = None
+    """A file of the user's own metrics, which constraints and the objective may name."""
     constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(
         default=list(ASSIGNMENT), min_length=1, validate_default=True
     )
     workers: int | None = Field(default=None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     engine: Annotated[str, AfterValidator(_engine)] = "local"
-    objective: Objective = "accuracy"
+    objective: Annotated[str, AfterValidator(_objective)] = "accuracy"
+    """The accuracy that is maximised, and the metrics that are minimised beside it; ``METRIC:max`` is maximised."""
     seed: int = Field(default=0, ge=0)
 
     def to_toml(self) -> str:
@@ -122,5 +132,6 @@ class LaunchFields(TypedDict, total=False):
     workers: int | None
     device: Literal["auto", "cpu", "cuda"]
     engine: str
-    objective: Objective
+    metrics: str | Path | None
+    objective: str
     seed: int

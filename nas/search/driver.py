@@ -143,7 +143,9 @@ class Driver:
         measured = {t.number: accuracy(t) or 0.0 for t in self.store.trials() if t.state == TrialState.COMPLETE}
         best = max(measured, key=lambda number: (measured[number], -number))
         others = [value for number, value in measured.items() if number != best]
-        found = expectation(best, measured[best], others, images=images, target=self.budget.target)
+        found = expectation(
+            best, measured[best], others, images=images, target=self.budget.target, measure=self.objectives.measure
+        )
         if found.centre > self.budget.target:
             return True
         self.notes.append(f"{found.sentence(self.budget.target)}: the search continues")
@@ -278,6 +280,6 @@ class Driver:
         elif len(candidate.curve) >= self.budget.epochs:
             self.pool.complete(candidate)
             self._is_another_complete = True
-            self.best = max(candidate.curve[-1]["val_accuracy"], self.best or 0.0)
+            self.best = max(self.objectives.score(candidate.curve[-1]), self.best or 0.0)
         else:
             self.pool.pause(candidate)

@@ -15,6 +15,7 @@ from nas.config import DEFAULT_TARGET, LaunchConfig
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.holding import hold, hold_folder, one_line_errors
+from nas.search.measure import images_of
 from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
@@ -67,6 +68,7 @@ def prepare(
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     feasible = FeasiblePart(space, parse_all(config.constraints))
     objectives = Objectives.parse(config.objective)
+    measure = objectives.measure
     proxy = FITTED if config.guess else None
     sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far)
     with ExitStack() as held, one_line_errors():
@@ -83,7 +85,7 @@ def prepare(
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
         _describe(study, config, dataset)
-        study.set_user_attr(VALIDATION_IMAGES, len(feed.evaluation[1]))
+        study.set_user_attr(VALIDATION_IMAGES, images_of(measure, feed.evaluation[1]))
         budget = _budget(config, study.user_attrs[TARGET])
         lock = held.pop_all()
     driver = Driver(

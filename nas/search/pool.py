@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from nas.search.candidate import Candidate, State
 from nas.search.halving import Halving
-from nas.search.objectives import Objectives
+from nas.search.objectives import Objectives, measured
 from nas.search.trial_store import TrialStore, whole_epochs
 
 BELOW = "below the better half at epoch {}"
@@ -45,7 +45,8 @@ class Pool:
     def add_epoch(self, candidate: Candidate, epoch: dict[str, Any]) -> None:
         """Store an epoch of a candidate, and rank it at the rung that it may have reached."""
         curve, has_accuracy = [*candidate.curve, epoch], epoch["epoch"] <= candidate.reported
-        self.store.add_epoch(candidate.trial, curve, has_accuracy=has_accuracy)
+        value = self.objectives.score(epoch)
+        self.store.add_epoch(candidate.trial, curve, has_accuracy=has_accuracy, value=value)
         candidate.curve = curve
         self.halving.add(candidate.trial.number, epoch["epoch"], self._values(candidate))
 
@@ -103,7 +104,7 @@ class Pool:
         """Rank what earlier launches trained."""
         for trial in trials:
             for epoch, accuracy in trial.intermediate_values.items():
-                self.halving.add(trial.number, epoch, self.objectives.values(accuracy, trial.user_attrs))
+                self.halving.add(trial.number, epoch, self.objectives.values(accuracy, measured(trial.user_attrs)))
 
     def reconcile(self, trials: Sequence[FrozenTrial]) -> None:
         """Believe the study, not what was last sent to it: which trials have ended, and which epochs are stored."""
@@ -118,7 +119,8 @@ class Pool:
 
     def _values(self, candidate: Candidate) -> tuple[float, ...]:
         """What a candidate is worth by its last epoch."""
-        return self.objectives.values(candidate.curve[-1]["val_accuracy"], candidate.metrics.as_dict())
+        metrics = {**candidate.metrics.as_dict(), **candidate.measured}
+        return self.objectives.values(self.objectives.score(candidate.curve[-1]), metrics)
 
     def _levels(self) -> dict[int, int]:
         """Trial -> its epochs, of those that wait at a rung."""

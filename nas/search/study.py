@@ -24,6 +24,8 @@ CONFIRMED = "confirmed:"
 """Study attribute, followed by a trial's number: its nas.search.confirm.Confirmation as a table."""
 CURVE = "curve"
 """Trial attribute: its epochs so far, each a nas.training.train.Epoch as a table."""
+MEASURED = "measured"
+"""Trial attribute: name -> value of what its network was measured by beside the counted metrics, and of objectives."""
 REASON = "reason"
 """Trial attribute: why it failed or was pruned."""
 SOURCE = "source"
@@ -31,13 +33,13 @@ SOURCE = "source"
 DATA = "data"
 """Study attribute: name of its data."""
 VALIDATION_IMAGES = "validation_images"
-"""Study attribute: how many images each validation accuracy is over."""
+"""Study attribute: how many images each validation accuracy is over (``nas.search.measure.images_of``)."""
 PRECISIONS = "precisions"
 """Study attribute: CPU class -> the precision that ``auto`` is on a CPU of it."""
 FILES = "files"
 """Study attribute: its identifier, and the name of the folder of its files."""
 TARGET = "target"
-"""Study attribute: the validation accuracy that a candidate must exceed, or None."""
+"""Study attribute: what a candidate's first objective, a validation accuracy, must exceed, or None."""
 
 REMEDIES = {
     "data": "use the data that the study was made with, or another --study",
@@ -206,7 +208,10 @@ def choose(names: Sequence[str], name: str | None) -> str:
 
 
 def accuracy(trial: _Measured) -> float | None:
-    """Validation accuracy of a trial as far as it was trained; None before its first epoch."""
+    """What a trial is worth as far as it was trained: its study's first objective, a validation accuracy.
+
+    None before its first epoch.
+    """
     return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else None
 
 

@@ -70,15 +70,24 @@ class TrialStore:
         """Store why a trial waits or ends; an empty text removes what was stored."""
         trial.set_user_attr(REASON, reason)
 
-    def add_epoch(self, trial: Trial, curve: Sequence[Mapping[str, Any]], *, has_accuracy: bool = False) -> None:
-        """Store the last epoch of ``curve``; ``has_accuracy`` says that its accuracy is stored already.
+    def add_epoch(
+        self,
+        trial: Trial,
+        curve: Sequence[Mapping[str, Any]],
+        *,
+        has_accuracy: bool = False,
+        value: float | None = None,
+    ) -> None:
+        """Store the last epoch of ``curve``; ``has_accuracy`` says that what it is worth is stored already.
 
-        The curve is written first, so that no epoch counts as trained without it.
+        That is ``value``, or its validation accuracy. The curve is written first, so that no epoch counts as trained
+        without it.
         """
         trial.set_user_attr(CURVE, list(curve))
         if not has_accuracy:  # trial.report refuses a study of several objectives
             epoch = curve[-1]
-            self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], epoch["val_accuracy"])
+            worth = epoch["val_accuracy"] if value is None else value
+            self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], worth)
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:
         """End a trial with what its candidate is worth, a value an objective."""
@@ -114,7 +123,7 @@ class TrialStore:
 
 
 def best_accuracy(trials: Sequence[FrozenTrial]) -> float | None:
-    """The highest accuracy of the trials that were completed; None where there is none."""
+    """The highest first objective, an accuracy, of the trials that were completed; None where there is none."""
     return max((t.values[0] for t in trials if t.state == TrialState.COMPLETE), default=None)
 
 

@@ -60,6 +60,8 @@ class Confirmed:
     curve: tuple[dict[str, Any], ...]
     test_accuracy: float | None
     reason: str = ""
+    test_balanced_accuracy: float | None = None
+    """None, too, of a training that an earlier release evaluated."""
 
 
 def train_candidate(placement: Placement, task: Task) -> Outcome:
@@ -84,9 +86,14 @@ def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
     known = task.folder / TEST
     if not known.exists():
         feed = task.feed
-        accuracy = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
-        atomic.write(known, json.dumps({"test_accuracy": accuracy}))
-    return Confirmed(curve=_table(result), test_accuracy=json.loads(known.read_text(encoding="utf-8"))["test_accuracy"])
+        scores = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
+        atomic.write(known, json.dumps({f"test_{name}": value for name, value in scores._asdict().items()}))
+    kept = json.loads(known.read_text(encoding="utf-8"))
+    return Confirmed(
+        curve=_table(result),
+        test_accuracy=kept["test_accuracy"],
+        test_balanced_accuracy=kept.get("test_balanced_accuracy"),
+    )
 
 
 def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:

@@ -193,7 +193,7 @@
           marker: { symbol: "circle-open", size: 18, color: colour("text"), line: { width: 2 } }, hoverinfo: "skip" });
       }
       draw(`plot-${cost}`, traces, { ...limits(cost), xaxis: { title: { text: name }, tickformat: "~s", rangemode: "tozero" },
-        yaxis: { title: { text: "validation accuracy" }, tickformat: ".0%" } });
+        yaxis: { title: { text: data.accuracy }, tickformat: ".0%" } });
     }
   }
 
@@ -241,7 +241,7 @@
     const mark = limits("params");
     draw("plot-curves", traces, { shapes: mark.shapes.slice(data.limits.params.length), annotations: mark.annotations.slice(data.limits.params.length),
       xaxis: { title: { text: "epoch" }, dtick: traces.some((t) => Math.max(...t.x) > 20) ? undefined : 1 },
-      yaxis: { title: { text: "validation accuracy" }, tickformat: ".0%" } });
+      yaxis: { title: { text: data.accuracy }, tickformat: ".0%" } });
   }
 
   // Optuna's own figures, in the colours of the page.
