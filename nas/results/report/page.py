@@ -76,7 +76,8 @@ def render(study: optuna.Study) -> str:
     trials = study.get_trials(deepcopy=False)
     identity = shared(study)
     constraints = _constraints(identity)
-    charts = {"importance": importance(trials), "parallel": parallel(trials)}
+    name = f"validation {board.measure.replace('_', ' ')}"
+    charts = {"importance": importance(trials, name), "parallel": parallel(trials, name)}
     plots = {name: chart.plot for name, chart in charts.items()}
     plotly = _packed(get_plotlyjs())
     room = MOST_BYTES - _FRAME_BYTES - len(plotly) - _size(plots)

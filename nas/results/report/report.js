@@ -61,7 +61,7 @@
       if (is) text = [...line.cells[line.cells.length - 1].children].map((part) => element("p", {}, part.cloneNode(true)));
     }
     if (remember) history.replaceState(null, "", `#trial-${trial}`);
-    document.getElementById("chosen-title").textContent = `Trial ${trial}: ${row.state}, validation ${percent(row.accuracy)}`;
+    document.getElementById("chosen-title").textContent = `Trial ${trial}: ${row.state}, ${data.accuracy.replace(/^(validation) accuracy$/, "$1")} ${percent(row.accuracy)}`;
     document.getElementById("diagram").replaceChildren(...text, ...diagram(row));
     if (window.Plotly) drawChosen();
   }
