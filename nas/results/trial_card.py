@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import nan
 from typing import TYPE_CHECKING, Any
 
-from constraints.metrics import Layer
+from constraints.metrics import Layer, Metrics
 from constraints.report import Report
+from constraints.rules import Constraint, parse_all
+from constraints.user_metrics import CustomMetric
 from nas.architecture.spec import Architecture, parse
 from nas.results.rows import Row
 from nas.search.study import CURVE, identity
@@ -82,8 +85,8 @@ def card(study: optuna.Study, row: Row) -> Card:
     architecture = parse(row.architecture)
     model = build(architecture)
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
-    rules = identity(study).get("constraints", ())
-    report = check(model, architecture.input, rules, target=f"trial {row.trial}")
+    rules = parse_all(identity(study).get("constraints", ()), None)
+    report = check(model, architecture.input, rules, metrics=_as_measured(row, rules), target=f"trial {row.trial}")
     counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
     return Card(
         study=study.study_name,
@@ -98,6 +101,17 @@ def card(study: optuna.Study, row: Row) -> Card:
         head=architecture.head,
         curve=tuple(trial.user_attrs.get(CURVE, ())),
     )
+
+
+def _as_measured(row: Row, rules: Sequence[Constraint]) -> list[CustomMetric]:
+    """The metrics that the row was measured by before it trained; one that is not known satisfies no rule."""
+
+    def own(name: str) -> CustomMetric:
+        value = row.measured.get(name, nan)
+        return CustomMetric(name=name, definition="", compute=lambda model, trace: value)
+
+    built_in = Metrics.definitions()
+    return [own(name) for name in dict.fromkeys([*row.measured, *(r.metric for r in rules)]) if name not in built_in]
 
 
 def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.architecture.spec import Architecture
 from nas.cpu import cpu_class
 from nas.search.budget import Budget, Summary
 from nas.search.candidate import Candidate, State
@@ -54,6 +55,8 @@ class Driver:
     recipe: Recipe | None = None
     """That of every candidate; None is the default one for the budget's epochs."""
     objectives: Objectives = field(default_factory=Objectives)
+    measure: Callable[[Architecture], Mapping[str, float]] = lambda architecture: {}
+    """The metrics of a network that are measured before it trains, by name."""
     observe: Callable[[Driver], None] = lambda driver: None
     hold: Callable[[], None] = lambda: None
     """Called before anything is written: raises where the study is no longer this driver's."""
@@ -76,7 +79,7 @@ class Driver:
         self.store = TrialStore(self.study)
         halving = Halving(self.budget.epochs, self.objectives)
         self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives)
-        self.proposals = Proposals(store=self.store, folder=self.folder, notes=self.notes)
+        self.proposals = Proposals(store=self.store, folder=self.folder, notes=self.notes, measure=self.measure)
         self._times = EpochTimes()
         self._looked = 0.0
         self._is_another_complete = True

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import optuna
 
-from constraints.rules import parse_all
+from constraints.rules import Constraint
+from constraints.sandbox.parent import Sandbox
 from nas.config import DEFAULT_TARGET, LaunchConfig
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.measure import images_of
+from nas.search.measures import Measures, check_file, fingerprint, split_rules
 from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
@@ -32,6 +34,7 @@ from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
 from nas.user_cache import user_cache
+from nas.user_metrics import read_metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,8 @@ class Prepared:
 def check(config: LaunchConfig) -> None:
     """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
     spaces.load(config.space)
+    if config.metrics is not None:
+        check_file(config.metrics, config.constraints, config.objective)
     if config.engine == "local":
         gpus(config.device)
 
@@ -66,17 +71,17 @@ def prepare(
     """
     dataset.split()  # where that leaves nothing to select by, no study is made
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
-    feasible = FeasiblePart(space, parse_all(config.constraints))
-    objectives = Objectives.parse(config.objective)
-    measure = objectives.measure
     proxy = FITTED if config.guess else None
-    sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far)
     with ExitStack() as held, one_line_errors():
+        measures, objectives = _measures(config, held)
+        feasible = FeasiblePart(space, _counted(config, measures))
+        broken = measures.broken if measures.rules else None
+        sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far, broken=broken)
         workers = engine(config)
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
-        identity = _identity(config, dataset, space)
+        identity = _identity(config, dataset, space, str(objectives))
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
@@ -85,7 +90,7 @@ def prepare(
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
         _describe(study, config, dataset)
-        study.set_user_attr(VALIDATION_IMAGES, images_of(measure, feed.evaluation[1]))
+        study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
         budget = _budget(config, study.user_attrs[TARGET])
         lock = held.pop_all()
     driver = Driver(
@@ -99,12 +104,30 @@ def prepare(
         recipe=way.recipe,
         notes=list(way.notes(config.epochs)),
         objectives=objectives,
+        measure=measures.of,
         precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),
         observe=observe,
         hold=check,
     )
     return Prepared(study=study, driver=driver, dataset=dataset, lock=lock, advice=doubts)
+
+
+def _measures(config: LaunchConfig, held: ExitStack) -> tuple[Measures, Objectives]:
+    """What measures the candidates of a launch until ``held`` is closed, and what it looks for."""
+    own = None
+    if config.metrics is not None:
+        own = read_metrics(Path(config.metrics), held.enter_context(Sandbox()))
+    names = {} if own is None else {name: name in own.maximised for name in own.names}
+    objectives = Objectives.parse(config.objective, names)
+    _, rules = split_rules(config.constraints, tuple(names))
+    return Measures(own=own, objectives=objectives.costs, rules=rules), objectives
+
+
+def _counted(config: LaunchConfig, measures: Measures) -> tuple[Constraint, ...]:
+    """The constraints that arithmetic judges."""
+    rules, _ = split_rules(config.constraints, measures.own.names if measures.own else ())
+    return rules
 
 
 def _budget(config: LaunchConfig, target: float) -> Budget:
@@ -144,14 +167,15 @@ def confirm_feed(dataset: Dataset, way: Training) -> Feed:
     return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", **way.of_feed())
 
 
-def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> dict[str, object]:
+def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space, objective: str) -> dict[str, object]:
     return {
         "data": {"name": dataset.name, "hash": dataset.content_hash},
         "space": {"name": config.space, "hash": space.fingerprint},
         "constraints": list(config.constraints),
         "seed": config.seed,
         "epochs": config.epochs,
-        "objective": config.objective,
+        "objective": objective,
+        **({} if config.metrics is None else {"metrics": fingerprint(config.metrics)}),
         **Training.default(config.epochs).as_table(),
     }
 

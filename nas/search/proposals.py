@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from optuna.trial import FrozenTrial, Trial
 
 from nas.architecture.spec import Architecture
 from nas.search.candidate import Candidate, set_leftover_aside
-from nas.search.study import CURVE
+from nas.search.study import CURVE, MEASURED
 from nas.search.study_folder import is_beginning
 from nas.search.trial_store import TrialStore, proposed
 from nas.search.worker import read_progress
 from nas.space.analytic import metrics
-from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
+from nas.space.sampler import FeasibleSampler, NothingKeptError, SpaceExhaustedError
 
 
 @dataclass(kw_only=True)
@@ -27,6 +27,8 @@ class Proposals:
     folder: Path
     """The folder of the study, with a folder for each trial in it."""
     notes: list[str]
+    measure: Callable[[Architecture], Mapping[str, float]] = lambda architecture: {}
+    """The metrics of a network that are measured, by name."""
     count: int = 0
     """Trials of the study that have a network."""
     leftover: deque[FrozenTrial] = field(default_factory=deque)
@@ -63,6 +65,7 @@ class Proposals:
             folder=folder,
             reported=reported,
             curve=curve,
+            measured=trial.user_attrs.get(MEASURED, {}),
         )
 
     def trial_folder(self, trial: Trial | FrozenTrial) -> Path:
@@ -107,11 +110,12 @@ class Proposals:
                 params = self.store.suggest(trial, sampler.feasible.space.distributions)
             except SpaceExhaustedError as error:
                 self.store.fail(trial, str(error))
-                self.exhausted = f"the space is exhausted: {error}"
+                is_exhausted = not isinstance(error, NothingKeptError)
+                self.exhausted = "the space is exhausted: " * is_exhausted + str(error)
                 return None
             judged = sampler.feasible.judge(params)
             architecture = judged.architecture
-            self.store.set_metrics(trial, judged.metrics)
+            self.store.set_metrics(trial, judged.metrics, self.measure(architecture))
             self.store.set_rejected(self.rejected(sampler))
             if note := set_leftover_aside(self.trial_folder(trial)):
                 self.notes.append(note)

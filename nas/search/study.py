@@ -48,6 +48,7 @@ REMEDIES = {
     "seed": "keep the seed, or use another --study",
     "epochs": "keep the budget of a candidate, or use another --study",
     "objective": "keep the objective, or use another --study",
+    "metrics": "use the file of metrics that the study was made with, or another --study",
 }
 
 
@@ -179,6 +180,7 @@ def _named(value: Mapping[str, Any]) -> dict[str, str]:
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "data": _named, "space": _named, "constraints": _texts, "seed": int, "epochs": int, "objective": str,
+    "metrics": _named,
 }  # fmt: skip
 MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
 """What reading a value of another shape than expected raises."""
@@ -223,4 +225,4 @@ def _decisive(value: Any) -> Any:
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{value['name']} ({value['hash'][:8]})"
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    return ", ".join(value) if isinstance(value, list) else "none" if value is None else str(value)

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.optuna_private import reopened, storage_of
-from nas.search.study import CURVE, REASON, REJECTED
+from nas.search.study import CURVE, MEASURED, REASON, REJECTED
 from nas.space.attributes import ARCHITECTURE
 
 
@@ -52,10 +52,12 @@ class TrialStore:
                 raise TypeError(f"{name}: no parameter of a space: {distribution}")
         return {name: trial.params[name] for name in distributions}
 
-    def set_metrics(self, trial: Trial, metrics: Metrics) -> None:
-        """Store what a trial's network costs, a metric an attribute."""
+    def set_metrics(self, trial: Trial, metrics: Metrics, measured: Mapping[str, float] | None = None) -> None:
+        """Store what a trial's network costs, a metric an attribute; what was ``measured`` in one of its own."""
         for name, value in metrics.as_dict().items():
             trial.set_user_attr(name, value)
+        if measured:
+            trial.set_user_attr(MEASURED, dict(measured))
 
     def set_architecture(self, trial: Trial, architecture: Architecture) -> None:
         """Store a trial's network: from now on the trial counts as proposed."""

@@ -40,7 +40,8 @@ def importance(trials: Sequence[FrozenTrial], accuracy_name: str = ACCURACY) -> 
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that few trials say little, which we say
         found = optuna.importance.get_param_importances(_study(chosen))  # its chart copies all trials for each bar
     few = " So few say little." if len(chosen) < 20 else ""
-    note = f"Optuna's importance (PED-ANOVA) to {accuracy_name}, of {_count(len(chosen), len(known))} complete trials.{few}"
+    which = f"{_count(len(chosen), len(known))} complete trials"
+    note = f"Optuna's importance (PED-ANOVA) to {accuracy_name}, of {which}.{few}"
     return Chart(plot=_bars(dict(reversed(found.items()))), note=note)
 
 
