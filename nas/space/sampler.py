@@ -25,7 +25,7 @@ from nas.architecture.spec import Architecture
 from nas.arguments import checked
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
-from nas.space.known_networks import KnownNetworks
+from nas.space.known_networks import Either, KnownNetworks
 from nas.space.proxy import Proxy
 from nas.space.space import Encoded, load
 
@@ -163,7 +163,7 @@ class FeasibleSampler(BaseSampler):
     def _proposed(self, study: Study, trial: FrozenTrial, salt: str) -> dict[str, Any]:
         """Choices of a network that is feasible by arithmetic, that no trial holds, and that was not rejected."""
         known, space = self._refresh(study, trial), self.feasible.space.distributions
-        seen = known | self._rejected_networks if self._rejected_networks else known
+        seen = Either(known, self._rejected_networks)
         seed = random.Random(f"{self._seed}/{trial.number}" + salt).getrandbits(32)
         if self._proxy is not None and len(known) < PROXY_TRIALS:
             return self._unseen(seen, np.random.default_rng(seed))
