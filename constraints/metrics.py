@@ -70,6 +70,35 @@ class Metrics:
         "Input and output are included, weights are not",
         unit="B",
     )
+    peak_activation_bytes_int8: int = _metric(
+        "peak_activation_bytes where each real number takes one byte",
+        "Whole numbers and truth values of the forward pass keep their own size",
+        unit="B",
+    )
+    weight_bytes: int = _metric("four bytes for every parameter, as float32 takes", unit="B")
+    weight_bytes_float16: int = _metric("two bytes for every parameter, as float16 and bfloat16 take", unit="B")
+    weight_bytes_int8: int = _metric(
+        "one byte for an element of a parameter of two axes or more, four for one of a parameter of fewer",
+        "Kernels and matrices are int8; biases, and the scale and shift of norms, are int32. Nothing is folded: "
+        "flash_bytes is what is left then",
+        unit="B",
+    )
+    flash_bytes: int = _metric(
+        "weight_bytes_int8 with batch norms folded into the convolutions before them",
+        "What a microcontroller stores of the network, as uNAS (Liberis et al., arXiv 2010.14246) and MCUNet (Lin et "
+        "al., arXiv 2007.10319) do but for the size of a bias: int8 weights, and an int32 bias for each output of "
+        "a convolution that has one or is followed by a batch norm. Folded is a batch norm with scale and shift that "
+        "alone reads the result of one convolution; the program is not counted",
+        unit="B",
+    )
+    ram_bytes: int = _metric(
+        "largest sum of int8 tensors alive at once, with elementwise operations in place",
+        "What a microcontroller holds while it runs the network, as uNAS counts it: the operations run in the order of "
+        "the calls; norms, activations, sums and products write over an operand of the same shape that nothing reads "
+        "later. Unlike there the input is included. Convolutions are not in place, as depthwise ones are in MCUNet's "
+        "TinyEngine; buffers of the kernels are not counted",
+        unit="B",
+    )
 
     def as_dict(self) -> dict[str, Any]:
         """The metrics by name, tuples as lists, ready for JSON."""

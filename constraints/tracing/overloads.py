@@ -47,6 +47,8 @@ class Operator(NamedTuple):
     """The places of the arguments that it may calculate with; other integers are shapes and axes."""
     keeps_statistics: bool = False
     """Whether it writes to running statistics, in training mode, and does not say so."""
+    is_elementwise: bool = False
+    """Whether each element of its result is made of those at the same place, with statistics perhaps: as norms do."""
 
     @property
     def is_of_torch(self) -> bool:
@@ -61,6 +63,8 @@ _OPERATORS: dict[int, tuple[Any, Operator]] = {}
 _WRAPPED = re.compile(r"Optional|List|[\[\]]")
 _NO_TENSORS = frozenset(["int", "bool", "float", "number", "str", "Device", "Generator"])
 """Types of arguments, or of the elements of lists, that are and hold no tensors."""
+_ELEMENTWISE = ("add", "batch_norm")
+"""Operations by whose rules all elementwise ones, and norms, are followed."""
 _OPERANDS = frozenset(["Tensor", "number"])
 """Types of arguments that an operation may calculate with."""
 
@@ -93,7 +97,10 @@ def _read(func: Any) -> Operator:
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
     is_special, trains = base in _SPECIAL, base in _BATCH_NORMS
-    return Operator(base, names, known, writes, is_view, decomposes, is_special, hides, tensors, operands, trains)
+    is_elementwise = known is not None and known.rule in {OPERATIONS[name].rule for name in _ELEMENTWISE}
+    return Operator(
+        base, names, known, writes, is_view, decomposes, is_special, hides, tensors, operands, trains, is_elementwise
+    )
 
 
 def is_laid_out_as(tensor: torch.Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None) -> bool:

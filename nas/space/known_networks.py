@@ -57,6 +57,7 @@ class Either(Set[str]):
     """What is in a large set or a small one, without a copy of the large one."""
 
     def __init__(self, large: Set[str], small: Set[str]) -> None:
+        """Kept as they are; what both hold counts once."""
         self._large, self._small = large, {text for text in small if text not in large}
 
     def __contains__(self, text: object) -> bool:

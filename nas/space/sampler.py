@@ -46,7 +46,7 @@ REPEATED = "repeated"
 """The rule that rejects a network that the study holds already."""
 
 
-MOST_BROKEN = 200
+MOST_BROKEN = 100
 """Networks in a row that may break a rule on what is measured before a search ends."""
 
 

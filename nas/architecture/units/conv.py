@@ -116,7 +116,15 @@ class Conv(Followed):
     def params(self, channels: int) -> int:
         """Weights, bias, and the norm's, given the number of input channels."""
         weights = self.out * (channels // self.groups) * self.kernel**2
-        return weights + self.out * self.bias + self.following_params(self.out)
+        return weights + self.vectors(channels)
+
+    def vectors(self, channels: int) -> int:
+        """The bias and the norm's."""
+        return self.out * self.bias + self.following_params(self.out)
+
+    def folded(self, channels: int) -> int:
+        """A batch norm's two values a channel, but for the bias that is left of them."""
+        return self.following_folded(self.out)
 
     def macs(self, shape: Shape) -> int:
         """Every output unit costs the kernel's area times the channels of its group."""
@@ -133,4 +141,5 @@ class Conv(Followed):
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
         """Input and result; then what follows."""
         made = prod(after)
-        return Peak(prod(before) + made, self.following_maps * made)
+        read = prod(before) + made
+        return Peak(read, self.following_maps * made, read, self.following_maps_in_place * made)

@@ -50,13 +50,18 @@ class Excite(Unit):
 
     def params(self, channels: int) -> int:
         """Weights and biases of the two linear layers."""
-        hidden = self.hidden(channels)
-        return 2 * channels * hidden + hidden + channels
+        return 2 * channels * self.hidden(channels) + self.vectors(channels)
+
+    def vectors(self, channels: int) -> int:
+        """The biases."""
+        return self.hidden(channels) + channels
 
     def macs(self, shape: Shape) -> int:
         """Of the two linear layers."""
         return 2 * shape[0] * self.hidden(shape[0])
 
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
-        """Input, result and a value for each channel."""
-        return Peak(2 * prod(before) + before[0])
+        """Input, result and a value for each channel; in place, the input and what the linear layers read and make."""
+        read, channels = prod(before), before[0]
+        in_place = max(read + channels + self.hidden(channels), (2 * read + channels) * is_held)
+        return Peak(2 * read + channels, 0, in_place)

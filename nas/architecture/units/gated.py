@@ -66,7 +66,15 @@ class Gated(Followed):
 
     def params(self, channels: int) -> int:
         """Weights, bias, and the norm's, of both halves."""
-        return 2 * self.out * (channels + self.bias) + self.following_params(2 * self.out)
+        return 2 * self.out * channels + self.vectors(channels)
+
+    def vectors(self, channels: int) -> int:
+        """Biases, and the norm's, of both halves."""
+        return 2 * self.out * self.bias + self.following_params(2 * self.out)
+
+    def folded(self, channels: int) -> int:
+        """As of a convolution to both halves."""
+        return self.following_folded(2 * self.out)
 
     def macs(self, shape: Shape) -> int:
         """Of both halves; the product counts nothing."""
@@ -79,4 +87,5 @@ class Gated(Followed):
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
         """Input and both halves; then both, one activated, and the product."""
         half = prod(after)
-        return Peak(prod(before) + 2 * half, half * max(4 if self.post else 3, 1 + self.following_maps))
+        read = prod(before) + 2 * half
+        return Peak(read, half * max(4 if self.post else 3, 1 + self.following_maps), read, 3 * half)

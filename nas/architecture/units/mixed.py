@@ -107,8 +107,12 @@ class Mixed(Followed):
     def params(self, channels: int) -> int:
         """Weights, biases, and the norm's."""
         share = channels // len(self.parts)
-        kernels = sum(share * (part.kernel**2 + self.bias) for part in self._spatial())
-        return kernels + self.following_params(channels)
+        return sum(share * part.kernel**2 for part in self._spatial()) + self.vectors(channels)
+
+    def vectors(self, channels: int) -> int:
+        """Biases, and the norm's, which is behind the joining and is not folded."""
+        share = channels // len(self.parts)
+        return share * self.bias * len(self._spatial()) + self.following_params(channels)
 
     def macs(self, shape: Shape) -> int:
         """As of convolutions; pooling counts nothing."""
@@ -136,4 +140,6 @@ class Mixed(Followed):
             is_read = passes or i < n - 1 or not pooled
             peak = max(peak, read + made + pooled, read * is_read + made + pooled + written // n)
             made += written // n
-        return Peak(max(peak, read * passes + made + written), self.following_maps * written)
+        read_most = max(peak, read * passes + made + written)
+        in_place = self.following_maps_in_place * written
+        return Peak(read_most, self.following_maps * written, read_most, in_place)

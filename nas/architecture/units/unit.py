@@ -40,12 +40,14 @@ class Reach(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """Most values alive at once in a unit's own tensors."""
+    """Most values alive at once in a unit's own tensors; ``in_place``: where elementwise operations are."""
 
     reading: int
     """While its own operation reads its input."""
     following: int = 0
     """While what follows is computed, the input no longer alive."""
+    reading_in_place: int = 0
+    following_in_place: int = 0
 
 
 class Unit(ABC):
@@ -90,6 +92,14 @@ class Unit(ABC):
     @abstractmethod
     def params(self, channels: int) -> int:
         """Learned values, given the number of input channels."""
+
+    @abstractmethod
+    def vectors(self, channels: int) -> int:
+        """How many of the learned values are in parameters of one axis: biases, and the scales and shifts of norms."""
+
+    def folded(self, channels: int) -> int:
+        """How many learned values fewer there are where a batch norm is folded into the convolution before it."""
+        return 0
 
     @abstractmethod
     def macs(self, shape: Shape) -> int:
