@@ -79,16 +79,14 @@ class Metrics:
     weight_bytes_float16: int = _metric("two bytes for every parameter, as float16 and bfloat16 take", unit="B")
     weight_bytes_int8: int = _metric(
         "one byte for an element of a parameter of two axes or more, four for one of a parameter of fewer",
-        "Kernels and matrices are int8; biases, and the scale and shift of norms, are int32. Nothing is folded: "
-        "flash_bytes is what is left then",
+        "Kernels and matrices are int8; biases, and the scale and shift of norms, are int32",
         unit="B",
     )
     flash_bytes: int = _metric(
-        "weight_bytes_int8 with batch norms folded into the convolutions before them",
-        "What a microcontroller stores of the network, as uNAS (Liberis et al., arXiv 2010.14246) and MCUNet (Lin et "
-        "al., arXiv 2007.10319) do but for the size of a bias: int8 weights, and an int32 bias for each output of "
-        "a convolution that has one or is followed by a batch norm. Folded is a batch norm with scale and shift that "
-        "alone reads the result of one convolution; the program is not counted",
+        "what a microcontroller stores of the network: weight_bytes_int8",
+        "The sum of uNAS (Liberis et al., arXiv 2010.14246) and MCUNet (Lin et al., arXiv 2007.10319), which leave the "
+        "program out, with biases at four bytes. Batch norms are not folded: their two values stay, as the multiplier "
+        "and the bias by which each channel of an int8 convolution is scaled",
         unit="B",
     )
     ram_bytes: int = _metric(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 import torch
 
-from constraints.tracing.values import Call, Storage
+from constraints.tracing.values import Storage
 
 INT8_BYTES, INT32_BYTES, FLOAT16_BYTES, FLOAT32_BYTES = 1, 4, 2, 4
 
@@ -46,32 +45,6 @@ def ram_bytes(storages: Sequence[Storage], end: int) -> int:
 def weight_bytes_int8(parameters: Iterable[torch.Tensor]) -> int:
     """Kernels and matrices at a byte an element, parameters of fewer axes at four."""
     return sum(p.numel() * (INT8_BYTES if p.dim() > 1 else INT32_BYTES) for p in parameters)
-
-
-def folded_bytes(calls: Sequence[Call]) -> int:
-    """By how much less the parameters take where batch norms are folded into the convolutions before them.
-
-    Scale and shift of a norm are then a bias of the convolution, which had one or not.
-    """
-    readers = Counter(id(storage) for call in calls for storage in {id(v): v.storage for v in call.inputs}.values())
-    called = Counter(call.key for call in calls)
-    convs = {call.index: call for call in calls if call.is_conv}
-    saved = 0
-    for norm in calls:
-        if norm.label != "batch_norm" or not norm.inputs or norm.arg("training", False):
-            continue
-        source = norm.inputs[0]
-        conv, channels = convs.get(source.index), norm.shape[1]
-        if conv is None or source.storage is None or called[norm.key] > 1 or called[conv.key] > 1:
-            continue
-        is_alone = readers[id(source.storage)] == 1 and source.storage.last == norm.index
-        if is_alone and norm.params == 2 * channels:
-            saved += INT32_BYTES * (norm.params - (0 if _has_bias(conv) else channels))
-    return saved
-
-
-def _has_bias(conv: Call) -> bool:
-    return conv.arg("bias") is not None
 
 
 def _counts(storage: Storage) -> bool:

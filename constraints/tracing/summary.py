@@ -14,7 +14,6 @@ from constraints.tracing.axes import View
 from constraints.tracing.memory_sums import (
     FLOAT16_BYTES,
     FLOAT32_BYTES,
-    folded_bytes,
     peak_bytes,
     peak_int8_bytes,
     ram_bytes,
@@ -115,7 +114,7 @@ def summarise(known: Propagation) -> Summary:
         "weight_bytes": FLOAT32_BYTES * in_all,
         "weight_bytes_float16": FLOAT16_BYTES * in_all,
         "weight_bytes_int8": int8,
-        "flash_bytes": int8 - folded_bytes(calls),
+        "flash_bytes": int8,
         "ram_bytes": ram_bytes(known.storages, known.end),
     }
     figures.update(dict.fromkeys(unknown))

@@ -31,7 +31,6 @@ class Added(NamedTuple):
     depthwise_separable_convs: int = 0
     fully_connected: int = 0
     weight_bytes_int8: int = 0
-    flash_bytes: int = 0
 
 
 class Greatest(NamedTuple):
@@ -82,6 +81,7 @@ def metrics(architecture: Architecture, constraints: Iterable[Constraint] = ()) 
         global_context=bool(found.greatest.global_context),
         peak_activation_bytes=found.greatest.peak_activation_bytes,
         ram_bytes=found.greatest.ram_bytes,
+        flash_bytes=found.added.weight_bytes_int8,
         **scaled(added | found.greatest._asdict()),
         global_average_pools=1,
         max_pools=0,
@@ -115,7 +115,6 @@ def body(architecture: Architecture) -> ChainMetrics:
             depthwise_convs=sum(c.is_depthwise for c in convolutions),
             depthwise_separable_convs=pairs,
             weight_bytes_int8=int8,
-            flash_bytes=int8 - INT32_BYTES * sum(p.unit.folded(p.input[0]) for p in placed),
         ),
         greatest=Greatest(
             global_context=any(p.unit.gates for p in placed),
@@ -137,7 +136,6 @@ def head(kind: HeadKind, last_map: Shape, classes: int) -> ChainMetrics:
         convs=int(kind == "conv"),
         fully_connected=int(kind == "fc"),
         weight_bytes_int8=is_layer * (channels + INT32_BYTES) * classes,
-        flash_bytes=is_layer * (channels + INT32_BYTES) * classes,
     )
     return ChainMetrics(added=added, greatest=Greatest(peak_activation_bytes=FLOAT32_BYTES * peak, ram_bytes=peak))
 

@@ -23,7 +23,7 @@ from nas.space.stage_automaton import STRUCTURE, Automaton
 
 CHUNK = 1 << 13
 """Candidates that are judged together, so that what they need stays in the processor's cache."""
-ALIASES = {"trainable_params": "params", "receptive_field_hw": "receptive_field"}
+ALIASES = {"trainable_params": "params", "receptive_field_hw": "receptive_field", "flash_bytes": "weight_bytes_int8"}
 """Metrics that equal another one in every network of a space."""
 CONSTANT = {"global_average_pools": 1, "max_pools": 0}
 """Metrics that are the same in every network of every space."""
@@ -140,6 +140,7 @@ class Vector:
         result: dict[str, npt.NDArray[Any]] = dict(found)
         n = len(encoded)
         result["trainable_params"] = found["params"]
+        result["flash_bytes"] = found["weight_bytes_int8"]
         result |= {n: found[b] * f.numerator // f.denominator for n, (b, f) in SCALED.items()}
         result["receptive_field_hw"] = np.repeat(found["receptive_field"][:, None], 2, axis=1)
         result["global_context"] = found["global_context"].astype(bool)

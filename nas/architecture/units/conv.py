@@ -122,10 +122,6 @@ class Conv(Followed):
         """The bias and the norm's."""
         return self.out * self.bias + self.following_params(self.out)
 
-    def folded(self, channels: int) -> int:
-        """A batch norm's two values a channel, but for the bias that is left of them."""
-        return self.following_folded(self.out)
-
     def macs(self, shape: Shape) -> int:
         """Every output unit costs the kernel's area times the channels of its group."""
         return prod(self.output(shape)) * (shape[0] // self.groups) * self.kernel**2

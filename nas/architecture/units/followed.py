@@ -77,10 +77,6 @@ class Followed(Unit):
         """Learned values of what follows ``channels``."""
         return channels * sum(norm_act.TABLE[name].params for name in self.post)
 
-    def following_folded(self, channels: int) -> int:
-        """Learned values fewer where a batch norm, the first of what follows ``channels``, becomes a bias."""
-        return channels * (1 + self.bias) if self.post[:1] == ("batch_norm",) else 0
-
     @property
     def following_maps_in_place(self) -> int:
         """The same where elementwise operations are in place."""

@@ -72,10 +72,6 @@ class Gated(Followed):
         """Biases, and the norm's, of both halves."""
         return 2 * self.out * self.bias + self.following_params(2 * self.out)
 
-    def folded(self, channels: int) -> int:
-        """As of a convolution to both halves."""
-        return self.following_folded(2 * self.out)
-
     def macs(self, shape: Shape) -> int:
         """Of both halves; the product counts nothing."""
         return 2 * self.out * prod(shape)

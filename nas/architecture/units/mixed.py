@@ -110,7 +110,7 @@ class Mixed(Followed):
         return sum(share * part.kernel**2 for part in self._spatial()) + self.vectors(channels)
 
     def vectors(self, channels: int) -> int:
-        """Biases, and the norm's, which is behind the joining and is not folded."""
+        """Biases, and the norm's."""
         share = channels // len(self.parts)
         return share * self.bias * len(self._spatial()) + self.following_params(channels)
 

@@ -97,10 +97,6 @@ class Unit(ABC):
     def vectors(self, channels: int) -> int:
         """How many of the learned values are in parameters of one axis: biases, and the scales and shifts of norms."""
 
-    def folded(self, channels: int) -> int:
-        """How many learned values fewer there are where a batch norm is folded into the convolution before it."""
-        return 0
-
     @abstractmethod
     def macs(self, shape: Shape) -> int:
         """Multiply-accumulates of convolutions and linear layers."""
