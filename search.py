@@ -304,6 +304,17 @@ def doctor(
     return machine.doctor(storage, format_, remove=clean, is_sure=yes)
 
 
+@app.command(epilog="Example: uv run search.py calibrate --threads 1")
+def calibrate(
+    threads: Annotated[int, typer.Option(help="of torch, that a network runs with")] = 1,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Time layers on this machine, so that latency_ms of any network can be predicted."""
+    from nas.cli import calibrate as calibrating
+
+    return calibrating.calibrate(threads, format_)
+
+
 def run(argv: Sequence[str], name: str = "search.py") -> int:
     """Run one command line and return its exit code; every error is one line on stderr.
 

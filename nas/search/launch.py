@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +13,12 @@ import optuna
 from constraints.rules import Constraint
 from constraints.sandbox.parent import Sandbox
 from nas.config import DEFAULT_TARGET, LaunchConfig
+from nas.latency.predictor import Predictor, load
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.measure import images_of
-from nas.search.measures import Measures, check_file, fingerprint, split_rules
+from nas.search.measures import Measures, check_file, fingerprint, needs_latency, split_rules
 from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
@@ -55,6 +56,8 @@ def check(config: LaunchConfig) -> None:
     spaces.load(config.space)
     if config.metrics is not None:
         check_file(config.metrics, config.constraints, config.objective)
+    if needs_latency(config.constraints, config.objective):
+        load()
     if config.engine == "local":
         gpus(config.device)
 
@@ -81,7 +84,7 @@ def prepare(
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
-        identity = _identity(config, dataset, space, str(objectives))
+        identity = _identity(config, dataset, space, str(objectives), measures.latency)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
@@ -102,7 +105,7 @@ def prepare(
         folder=folder,
         seed=config.seed,
         recipe=way.recipe,
-        notes=list(way.notes(config.epochs)),
+        notes=[*way.notes(config.epochs), *_latency_notes(config, measures.latency)],
         objectives=objectives,
         measure=measures.of,
         precisions=partial(precisions, study, workers, check),
@@ -121,7 +124,13 @@ def _measures(config: LaunchConfig, held: ExitStack) -> tuple[Measures, Objectiv
     names = {} if own is None else {name: name in own.maximised for name in own.names}
     objectives = Objectives.parse(config.objective, names)
     _, rules = split_rules(config.constraints, tuple(names))
-    return Measures(own=own, objectives=objectives.costs, rules=rules), objectives
+    latency = load() if needs_latency(config.constraints, config.objective) else None
+    return Measures(own=own, latency=latency, objectives=objectives.costs, rules=rules), objectives
+
+
+def _latency_notes(config: LaunchConfig, latency: Predictor | None) -> Iterator[str]:
+    if latency is not None and config.engine != "local":
+        yield f"latency_ms is that of {latency.machine}, which launches, and not of the machines that train"
 
 
 def _counted(config: LaunchConfig, measures: Measures) -> tuple[Constraint, ...]:
@@ -167,7 +176,9 @@ def confirm_feed(dataset: Dataset, way: Training) -> Feed:
     return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", **way.of_feed())
 
 
-def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space, objective: str) -> dict[str, object]:
+def _identity(
+    config: LaunchConfig, dataset: Dataset, space: spaces.Space, objective: str, latency: Predictor | None
+) -> dict[str, object]:
     return {
         "data": {"name": dataset.name, "hash": dataset.content_hash},
         "space": {"name": config.space, "hash": space.fingerprint},
@@ -176,6 +187,7 @@ def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space, objec
         "epochs": config.epochs,
         "objective": objective,
         **({} if config.metrics is None else {"metrics": fingerprint(config.metrics)}),
+        **({} if latency is None else {"latency": latency.identity}),
         **Training.default(config.epochs).as_table(),
     }
 

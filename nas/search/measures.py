@@ -7,7 +7,7 @@ the arithmetic, and becomes no trial. A user's code runs in the limited child of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +16,11 @@ from constraints.rules import Constraint, parse_all
 from constraints.sandbox.parent import Sandbox
 from constraints.verdicts import judge
 from nas.architecture.spec import Architecture
+from nas.latency.predictor import Predictor
 from nas.objective_text import LATENCY, check, read
 from nas.space.analytic import metrics
 from nas.user_metrics import UserMetrics, read_metrics
 
-Predictor = Callable[[Architecture], float]
 IN_EVERY_ROW = frozenset({"params", "macs", "receptive_field"})
 """Metrics that every row of a leaderboard holds."""
 TAKEN = IN_EVERY_ROW | {
@@ -37,7 +37,7 @@ class Measures:
 
     own: UserMetrics | None = None
     latency: Predictor | None = None
-    """Milliseconds of a network on this machine; None where nothing asks for them."""
+    """Of this machine; None where nothing asks for milliseconds."""
     objectives: Sequence[str] = ()
     """Metrics beside the accuracy that the search goes by; those that are in every row need no other place."""
     rules: tuple[Constraint, ...] = ()

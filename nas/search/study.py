@@ -49,6 +49,7 @@ REMEDIES = {
     "epochs": "keep the budget of a candidate, or use another --study",
     "objective": "keep the objective, or use another --study",
     "metrics": "use the file of metrics that the study was made with, or another --study",
+    "latency": "launch where the study was made, by the same calibration, or use another --study",
 }
 
 
@@ -180,7 +181,7 @@ def _named(value: Mapping[str, Any]) -> dict[str, str]:
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "data": _named, "space": _named, "constraints": _texts, "seed": int, "epochs": int, "objective": str,
-    "metrics": _named,
+    "metrics": _named, "latency": _named,
 }  # fmt: skip
 MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
 """What reading a value of another shape than expected raises."""
