@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from nas.architecture import units
 from nas.architecture.model import build
-from nas.architecture.spec import Architecture, Block, parse
+from nas.architecture.spec import Architecture, Block
 from nas.latency.features import features
 from nas.latency.predictor import Predictor, machine
 from nas.latency.timing import milliseconds
 from nas.space.space import load
 
 WORDS = (
-    "c{out}", "c{out}k5", "c{out}d2", "c{out}s2", "c{out}g4", "c{out}g4d2", "pw{out}", "dw", "dws2", "dwk5", "dwk7",
+    "c{out}", "c{out}k5", "c{out}d2", "c{out}s2", "c{out}g4", "c{out}d2g4", "pw{out}", "dw", "dws2", "dwk5", "dwk7",
     "dwd2", "dwk5d2", "dwk7d2", "gl{out}", "mx3_5", "se4",
 )  # fmt: skip
 POSTS = ("N", "BR", "BS", "BG", "BH", "BT", "LR")
@@ -105,9 +105,14 @@ def networks() -> Iterator[Architecture]:
 def _placed(text: str, shape: tuple[int, int, int], *, residual: bool) -> Architecture:
     """The one layer of a text on a map of that shape, twice where it is residual."""
     letters, word, head = text.split("/")
-    unit, usual = units.read(word, shape[0], letters), parse("BR/c8/gap")
+    unit = units.read(word, shape[0], letters)
     block = Block(units=(unit, unit), residual=True) if residual else Block(units=(unit,))
-    return Architecture(stages=((block,),), head="fc" if head == "fc" else "gap", input=shape, classes=usual.classes)
+    return Architecture(
+        stages=((block,),),
+        head="fc" if head == "fc" else "gap",
+        input=shape,
+        classes=10 if head == "fc" else unit.out_channels(shape[0]),
+    )
 
 
 def _timed(network: Architecture, threads: int) -> float:

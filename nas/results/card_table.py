@@ -92,8 +92,16 @@ def _sizes(card: Card) -> Text:
     sizes = card.sizes
     return Text(
         f"sizes in MB: input {sizes.input:.2f}, forward/backward pass {sizes.forward_backward:.2f}, "
-        f"params {sizes.params:.2f}, estimated total {sizes.total:.2f}"
+        f"params {sizes.params:.2f}, estimated total {sizes.total:.2f}{_latency(card)}"
     )
+
+
+def _latency(card: Card) -> str:
+    """What a study that goes by the latency wants to know of a trial; else nothing."""
+    if card.latency is None:
+        return ""
+    threads = f"{card.latency.threads} thread{'s' * (card.latency.threads != 1)}"
+    return f"\nlatency measured on this machine: {card.latency.milliseconds:.3g} ms (median, {threads})"
 
 
 def _curve(card: Card, width: int) -> list[RenderableType]:

@@ -7,16 +7,19 @@ from dataclasses import asdict, dataclass
 from math import nan
 from typing import TYPE_CHECKING, Any
 
+from constraints.errors import UnusableInputError
 from constraints.metrics import Layer, Metrics
 from constraints.report import Report
 from constraints.rules import Constraint, parse_all
 from constraints.user_metrics import CustomMetric
 from nas.architecture.spec import Architecture, parse
+from nas.latency.predictor import load
 from nas.results.rows import Row
 from nas.search.study import CURVE, identity
 
 if TYPE_CHECKING:
     import optuna
+    from torch import nn
 
 _MEGA = 1e6
 
@@ -50,6 +53,15 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Milliseconds of one image, measured here and now."""
+
+    milliseconds: float
+    """Median of repeats after a warm-up, by torch in float32."""
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Card:
     """One trial in full."""
 
@@ -61,6 +73,8 @@ class Card:
     head: str
     curve: tuple[Mapping[str, Any], ...]
     """The epochs, each a nas.training.train.Epoch as a table."""
+    latency: Latency | None = None
+    """How long it takes on this machine; None in a study that does not go by that."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``show --format json``."""
@@ -71,6 +85,7 @@ class Card:
             "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total},
             "stages": [asdict(stage) for stage in self.stages],
             "head": self.head,
+            **({} if self.latency is None else {"latency": asdict(self.latency)}),
             "report": self.report.to_dict(),
         }
 
@@ -100,7 +115,19 @@ def card(study: optuna.Study, row: Row) -> Card:
         stages=_stages(architecture, report.layers),
         head=architecture.head,
         curve=tuple(trial.user_attrs.get(CURVE, ())),
+        latency=_latency(model, architecture) if "latency" in identity(study) else None,
     )
+
+
+def _latency(model: nn.Module, architecture: Architecture) -> Latency:
+    """With as many threads as this machine was calibrated with, or one."""
+    from nas.latency.timing import milliseconds
+
+    try:
+        threads = load().threads
+    except UnusableInputError:
+        threads = 1
+    return Latency(milliseconds=milliseconds(model, architecture.input, threads=threads), threads=threads)
 
 
 def _as_measured(row: Row, rules: Sequence[Constraint]) -> list[CustomMetric]:
