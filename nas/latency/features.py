@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from math import prod
 
@@ -13,21 +13,21 @@ KERNELS = (3, 5, 7)
 """Depthwise kernels that have times of their own; any other counts as the nearest of them."""
 
 
-def features(network: Architecture) -> Counter[str]:
+def features(network: Architecture) -> defaultdict[str, float]:
     """Name -> amount; the time of a network is taken to be a weighted sum of them, as its layers run one by one.
 
     ``calls`` are the layers of a kind, ``macs`` their multiply-accumulates and ``values`` what they read and write,
     both in millions.
     """
-    found: Counter[str] = Counter({"network": 1})
+    found: defaultdict[str, float] = defaultdict(float, network=1.0)
     for placed in network.placed:
         for kind, macs, values in _parts(placed):
             found[f"{kind} calls"] += 1
-            found[f"{kind} macs"] += macs / 1e6  # type: ignore[assignment]  # a counter of floats
-            found[f"{kind} values"] += values / 1e6  # type: ignore[assignment]
+            found[f"{kind} macs"] += macs / 1e6
+            found[f"{kind} values"] += values / 1e6
     for kind, values in (*_sums(network), *_head(network)):
         found[f"{kind} calls"] += 1
-        found[f"{kind} values"] += values / 1e6  # type: ignore[assignment]
+        found[f"{kind} values"] += values / 1e6
     return found
 
 
