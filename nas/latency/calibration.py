@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nas.architecture import units
 from nas.architecture.model import build
-from nas.architecture.spec import Architecture, Block
+from nas.architecture.spec import Architecture, Block, HeadKind
 from nas.latency.features import features
 from nas.latency.predictor import Predictor, machine
 from nas.latency.timing import milliseconds
@@ -21,6 +21,8 @@ WORDS = (
     "dwd2", "dwk5d2", "dwk7d2", "gl{out}", "mx3_5", "se4",
 )  # fmt: skip
 POSTS = ("N", "BR", "BS", "BG", "BH", "BT", "LR")
+HEADS: tuple[HeadKind, ...] = ("gap", "fc", "conv")
+CLASSES = 10
 SIZES = (32, 16, 8, 4)
 CHANNELS = (8, 16, 32, 64, 96)
 ROUNDS = 9
@@ -89,8 +91,8 @@ def grid() -> Iterator[Architecture]:
             size, channels, out = (generator.choice(choices) for choices in (SIZES, CHANNELS, CHANNELS))
             is_residual = round_ % 3 == 0 and "{out}" in word and "s2" not in word
             out = channels if is_residual else out
-            text = f"{generator.choice(POSTS)}/{word.format(out=out)}/{generator.choice(('gap', 'fc'))}"
-            yield _placed(text, (channels, size, size), residual=is_residual)
+            post, head, shape = generator.choice(POSTS), generator.choice(HEADS), (channels, size, size)
+            yield _placed(post, word.format(out=out), head, shape, residual=is_residual)
 
 
 def networks() -> Iterator[Architecture]:
@@ -102,17 +104,12 @@ def networks() -> Iterator[Architecture]:
             yield space.decode(space.random(generator))
 
 
-def _placed(text: str, shape: tuple[int, int, int], *, residual: bool) -> Architecture:
-    """The one layer of a text on a map of that shape, twice where it is residual."""
-    letters, word, head = text.split("/")
+def _placed(letters: str, word: str, head: HeadKind, shape: tuple[int, int, int], *, residual: bool) -> Architecture:
+    """One layer on a map of that shape, twice where it is residual."""
     unit = units.read(word, shape[0], letters)
     block = Block(units=(unit, unit), residual=True) if residual else Block(units=(unit,))
-    return Architecture(
-        stages=((block,),),
-        head="fc" if head == "fc" else "gap",
-        input=shape,
-        classes=10 if head == "fc" else unit.out_channels(shape[0]),
-    )
+    classes = unit.out_channels(shape[0]) if head == "gap" else CLASSES
+    return Architecture(stages=((block,),), head=head, input=shape, classes=classes)
 
 
 def _timed(network: Architecture, threads: int) -> float:

@@ -9,14 +9,16 @@ from nas.latency.features import features
 
 
 def test_a_chain_by_hand() -> None:
-    found = features(parse("BR/c8-dwk5d2:N-pw16:N/fc"))
     one = 32 * 32 / 1e6
-    assert found["network"] == 1
-    assert (found["dense calls"], found["dense macs"], found["dense values"]) == (1, 216 * one, pytest.approx(11 * one))
-    assert (found["depthwise 5 dilated calls"], found["depthwise 5 dilated macs"]) == (1, pytest.approx(8 * 25 * one))
-    assert (found["pointwise macs"], found["pointwise values"]) == (pytest.approx(128 * one), pytest.approx(24 * one))
-    assert (found["batch_norm values"], found["relu values"]) == (pytest.approx(16 * one), pytest.approx(16 * one))
-    assert (found["pool values"], found["fc values"]) == (16 * one, pytest.approx(160 / 1e6))
+    expected = {
+        "network": 1, "dense calls": 1, "dense macs": 216 * one, "dense values": 11 * one,
+        "depthwise 5 dilated calls": 1, "depthwise 5 dilated macs": 8 * 25 * one, "depthwise 5 dilated values": 16 * one,
+        "pointwise calls": 1, "pointwise macs": 128 * one, "pointwise values": 24 * one,
+        "batch_norm calls": 1, "batch_norm macs": 0, "batch_norm values": 16 * one,
+        "relu calls": 1, "relu macs": 0, "relu values": 16 * one,
+        "pool calls": 1, "pool values": 16 * one, "fc calls": 1, "fc values": 160 / 1e6,
+    }  # fmt: skip
+    assert dict(features(parse("BR/c8-dwk5d2:N-pw16:N/fc"))) == pytest.approx(expected)
 
 
 def test_parts_gates_and_sums_are_kinds_of_their_own() -> None:
