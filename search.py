@@ -122,6 +122,9 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     ] = None,
     metrics: Annotated[Path | None, typer.Option(metavar="FILE.py", help="metrics of your own")] = None,
     seed: Annotated[int | None, typer.Option(help="of proposals, weights and augmentation (0)")] = None,
+    log: Annotated[
+        list[str] | None, typer.Option(help="write curves to tensorboard[:DIR], mlflow[:URI] or wandb[:PROJECT] too")
+    ] = None,
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
     """Run or resume a search over the space, and print its leaderboard."""
@@ -132,7 +135,8 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         "space": space, "data": data, "study": study, "storage": storage, "trials": trials, "timeout": timeout,
         "target": target, "stop_at_target": stop_at_target, "confirm": confirm, "epochs": epochs,
         "guess": guess, "constraints": expressions(require, constraints), "workers": workers, "device": device,
-        "engine": engine, "objective": objective, "seed": seed, "metrics": None if metrics is None else str(metrics),
+        "engine": engine, "objective": objective, "seed": seed, "log": log,
+        "metrics": None if metrics is None else str(metrics),
     }  # fmt: skip
     return search.launch(config, flags, write_config, format_)
 

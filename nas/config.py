@@ -14,6 +14,7 @@ from constraints.cli.options import read_seconds
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse
 from nas.defaults import STORAGE
+from nas.loggers.choice import split
 from nas.objective_text import LATENCY, check, read
 from nas.toml import read_toml, validated
 
@@ -62,6 +63,11 @@ def _engine(text: str) -> str:
     return text
 
 
+def _tracker(text: str) -> str:
+    split(text)
+    return text
+
+
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
@@ -94,6 +100,8 @@ class LaunchConfig(BaseModel):
     objective: Annotated[str, AfterValidator(_objective)] = "accuracy"
     """The accuracy that is maximised, and the metrics that are minimised beside it; ``METRIC:max`` is maximised."""
     seed: int = Field(default=0, ge=0)
+    log: list[Annotated[str, AfterValidator(_tracker)]] = Field(default=[])
+    """Trackers of experiments that curves are written to as well."""
 
     def to_toml(self) -> str:
         """The effective configuration, which ``--config`` reads back to an equal value."""
@@ -135,3 +143,4 @@ class LaunchFields(TypedDict, total=False):
     metrics: str | Path | None
     objective: str
     seed: int
+    log: Sequence[str]

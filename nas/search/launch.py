@@ -14,6 +14,8 @@ from constraints.rules import Constraint
 from constraints.sandbox.parent import Sandbox
 from nas.config import DEFAULT_TARGET, LaunchConfig
 from nas.latency.predictor import Predictor, load
+from nas.loggers import choice
+from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.holding import hold, hold_folder, one_line_errors
@@ -58,6 +60,7 @@ def check(config: LaunchConfig) -> None:
         check_file(config.metrics, config.constraints, config.objective)
     if needs_latency(config.constraints, config.objective):
         load()
+    choice.check(config.log)
     if config.engine == "local":
         gpus(config.device)
 
@@ -85,11 +88,14 @@ def prepare(
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         identity = _identity(config, dataset, space, str(objectives), measures.latency)
+        notes = list[str]()
+        trackers = Trackers(config.log, notes) if config.log else None
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)
         feed = search_feed(dataset, config.seed, way)
+        notes.extend([*way.notes(config.epochs), *_latency_notes(config, measures.latency)])
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
         _describe(study, config, dataset)
@@ -105,9 +111,10 @@ def prepare(
         folder=folder,
         seed=config.seed,
         recipe=way.recipe,
-        notes=[*way.notes(config.epochs), *_latency_notes(config, measures.latency)],
+        notes=notes,
         objectives=objectives,
         measure=measures.of,
+        trackers=trackers,
         precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),
         observe=observe,
