@@ -18,7 +18,7 @@ from nas.space.space import load
 
 WORDS = (
     "c{out}", "c{out}k5", "c{out}d2", "c{out}s2", "c{out}g4", "c{out}d2g4", "pw{out}", "dw", "dws2", "dwk5", "dwk7",
-    "dwd2", "dwk5d2", "dwk7d2", "gl{out}", "mx3_5", "se4",
+    "dwd2", "dwk5d2", "dwk7d2", "gl{out}", "mx3_5", "se4", "u2",
 )  # fmt: skip
 POSTS = ("N", "BR", "BS", "BG", "BH", "BT", "LR")
 HEADS: tuple[HeadKind, ...] = ("gap", "fc", "conv")

@@ -40,6 +40,8 @@ def _parts(placed: Placed) -> Iterator[tuple[str, int, int]]:
     for c in convolutions:
         share = c.kernel**2 / areas
         yield _kind(c), round(unit.macs(placed.input) * share), (read + made) // len(convolutions)
+    if not convolutions and not unit.gates:
+        yield unit.kind(placed.input[0]), 0, read + written
     if len(convolutions) > 1:
         yield "joined", 0, 2 * made
     if unit.gates:

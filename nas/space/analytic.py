@@ -216,7 +216,8 @@ def _block_peaks(block: Block, members: Iterable[Placed]) -> tuple[int, int]:
         found = placed.unit.peak(placed.input, placed.output, is_held=block.residual and i == 0)
         held = skipped if i else 0  # the first unit's input is the skipped map itself
         peak = max(peak, held + found.reading, skipped + found.following)
-        in_place = max(in_place, held + found.reading_in_place, skipped + found.following_in_place)
+        reading, following = found.in_place
+        in_place = max(in_place, held + reading, skipped + following)
     return max(peak, 3 * skipped), max(in_place, 2 * skipped)
 
 

@@ -40,14 +40,21 @@ class Reach(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """Most values alive at once in a unit's own tensors; ``in_place``: where elementwise operations are."""
+    """Most values alive at once in a unit's own tensors."""
 
     reading: int
     """While its own operation reads its input."""
     following: int = 0
     """While what follows is computed, the input no longer alive."""
-    reading_in_place: int = 0
-    following_in_place: int = 0
+    reading_in_place: int | None = None
+    """None: as many as without."""
+    following_in_place: int | None = None
+
+    @property
+    def in_place(self) -> tuple[int, int]:
+        """Both where elementwise operations are in place."""
+        reading = self.reading if self.reading_in_place is None else self.reading_in_place
+        return reading, self.following if self.following_in_place is None else self.following_in_place
 
 
 class Unit(ABC):

@@ -38,6 +38,7 @@ def test_what_is_in_place_by_hand() -> None:
     image, one = 3 * 32 * 32, 8 * 32 * 32
     assert metrics(parse("BR/c8/fc")).ram_bytes == image + one
     assert metrics(parse("BT/c8/fc")).ram_bytes == 2 * one  # x tanh(exp x) reads x again
+    assert metrics(parse("BR/u2-c8/fc")).ram_bytes == 2 * image  # the unshuffled image is as large
     assert metrics(parse("BR/c8-se4/fc")).ram_bytes == max(image + one, one + 8 + 2)
     assert metrics(parse("BR/c8-gl8/fc")).ram_bytes == 3 * one  # 8 channels to 16; both halves and the product
     assert metrics(parse("BR/c8/fc")).peak_activation_bytes == 4 * 2 * one
