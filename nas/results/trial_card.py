@@ -19,7 +19,8 @@ from nas.search.study import CURVE, identity
 
 if TYPE_CHECKING:
     import optuna
-    from torch import nn
+
+    from nas.architecture.model import Network
 
 _MEGA = 1e6
 
@@ -119,7 +120,7 @@ def card(study: optuna.Study, row: Row) -> Card:
     )
 
 
-def _latency(model: nn.Module, architecture: Architecture) -> Latency:
+def _latency(model: Network, architecture: Architecture) -> Latency:
     """With as many threads as this machine was calibrated with, or one."""
     from nas.latency.timing import milliseconds
 

@@ -213,11 +213,12 @@ def _block_peaks(block: Block, members: Iterable[Placed]) -> tuple[int, int]:
     for i, placed in enumerate(members):
         if block.residual and i == 0:
             skipped = prod(placed.input)
-        found = placed.unit.peak(placed.input, placed.output, is_held=block.residual and i == 0)
+        shapes, is_held = (placed.input, placed.output), block.residual and i == 0
+        reading, following = placed.unit.peak(*shapes, is_held=is_held)
+        reading_in_place, following_in_place = placed.unit.peak_in_place(*shapes, is_held=is_held)
         held = skipped if i else 0  # the first unit's input is the skipped map itself
-        peak = max(peak, held + found.reading, skipped + found.following)
-        reading, following = found.in_place
-        in_place = max(in_place, held + reading, skipped + following)
+        peak = max(peak, held + reading, skipped + following)
+        in_place = max(in_place, held + reading_in_place, skipped + following_in_place)
     return max(peak, 3 * skipped), max(in_place, 2 * skipped)
 
 

@@ -137,5 +137,9 @@ class Conv(Followed):
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
         """Input and result; then what follows."""
         made = prod(after)
-        read = prod(before) + made
-        return Peak(read, self.following_maps * made, read, self.following_maps_in_place * made)
+        return Peak(prod(before) + made, self.following_maps * made)
+
+    def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """The same, with what follows in place."""
+        made = prod(after)
+        return Peak(prod(before) + made, self.following_maps_in_place * made)

@@ -61,7 +61,10 @@ class Excite(Unit):
         return 2 * shape[0] * self.hidden(shape[0])
 
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
-        """Input, result and a value for each channel; in place, the input and what the linear layers read and make."""
+        """Input, result and a value for each channel."""
+        return Peak(2 * prod(before) + before[0])
+
+    def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """The input and what the linear layers read and make; the result too where the input outlives it."""
         read, channels = prod(before), before[0]
-        in_place = max(read + channels + self.hidden(channels), (2 * read + channels) * is_held)
-        return Peak(2 * read + channels, 0, in_place)
+        return Peak(max(read + channels + self.hidden(channels), (2 * read + channels) * is_held))

@@ -83,5 +83,9 @@ class Gated(Followed):
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
         """Input and both halves; then both, one activated, and the product."""
         half = prod(after)
-        read = prod(before) + 2 * half
-        return Peak(read, half * max(4 if self.post else 3, 1 + self.following_maps), read, 3 * half)
+        return Peak(prod(before) + 2 * half, half * max(4 if self.post else 3, 1 + self.following_maps))
+
+    def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """The same; then both halves, and one that is activated and becomes the product."""
+        half = prod(after)
+        return Peak(prod(before) + 2 * half, 3 * half)

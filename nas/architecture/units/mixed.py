@@ -140,6 +140,9 @@ class Mixed(Followed):
             is_read = passes or i < n - 1 or not pooled
             peak = max(peak, read + made + pooled, read * is_read + made + pooled + written // n)
             made += written // n
-        read_most = max(peak, read * passes + made + written)
-        in_place = self.following_maps_in_place * written
-        return Peak(read_most, self.following_maps * written, read_most, in_place)
+        return Peak(max(peak, read * passes + made + written), self.following_maps * written)
+
+    def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """The same, with what follows in place."""
+        reading, _ = self.peak(before, after, is_held=is_held)
+        return Peak(reading, self.following_maps_in_place * prod(after))

@@ -46,15 +46,6 @@ class Peak(NamedTuple):
     """While its own operation reads its input."""
     following: int = 0
     """While what follows is computed, the input no longer alive."""
-    reading_in_place: int | None = None
-    """None: as many as without."""
-    following_in_place: int | None = None
-
-    @property
-    def in_place(self) -> tuple[int, int]:
-        """Both where elementwise operations are in place."""
-        reading = self.reading if self.reading_in_place is None else self.reading_in_place
-        return reading, self.following if self.following_in_place is None else self.following_in_place
 
 
 class Unit(ABC):
@@ -100,9 +91,12 @@ class Unit(ABC):
     def params(self, channels: int) -> int:
         """Learned values, given the number of input channels."""
 
-    @abstractmethod
     def vectors(self, channels: int) -> int:
-        """How many of the learned values are in parameters of one axis: biases, and the scales and shifts of norms."""
+        """How many of the learned values are in parameters of one axis: biases, and the scales and shifts of norms.
+
+        All of them; a kind that has kernels says so.
+        """
+        return self.params(channels)
 
     @abstractmethod
     def macs(self, shape: Shape) -> int:
@@ -119,3 +113,7 @@ class Unit(ABC):
     @abstractmethod
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
         """Values alive at once; ``is_held``: its input ``before`` outlives it, to be added to its result ``after``."""
+
+    def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """The same where elementwise operations write over what nothing reads later; as many, unless a kind says so."""
+        return self.peak(before, after, is_held=is_held)
