@@ -48,6 +48,8 @@ REMEDIES = {
     "seed": "keep the seed, or use another --study",
     "epochs": "keep the budget of a candidate, or use another --study",
     "objective": "keep the objective, or use another --study",
+}
+OPTIONAL = {
     "metrics": "use the file of metrics that the study was made with, or another --study",
     "latency": "launch where the study was made, by the same calibration, or use another --study",
 }
@@ -86,7 +88,8 @@ def create_or_resume(
 ) -> optuna.Study:
     """The study ``name``, made where it is new; UnusableInputError where it was made with another identity.
 
-    ``made_with`` maps each key of REMEDIES to a JSON value; of one with ``name`` and ``hash`` only the hash counts.
+    ``made_with`` maps each key of REMEDIES, and of OPTIONAL those that there are, to a JSON value;
+    of one with ``name`` and ``hash`` only the hash counts.
     """
     import optuna
 
@@ -97,7 +100,7 @@ def create_or_resume(
         study.set_user_attr(IDENTITY, dict(made_with))
         return study
     known = identity(study)
-    for key, remedy in REMEDIES.items():
+    for key, remedy in (REMEDIES | OPTIONAL).items():
         before, now = known.get(key), made_with.get(key)
         if _decisive(before) != _decisive(now):
             raise UnusableInputError(
