@@ -41,6 +41,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     config = read_config(config_file, flags)
     from nas.results.progress import SearchView
     from nas.search import launch as launches
+    from nas.search.objectives import Objectives
     from nas.training import datasets
 
     launches.check(config)
@@ -57,6 +58,8 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
             lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
             for line in (*doubts, *prepared.beginning, *filter(None, lines)):
                 _print(line, console)
+            if prepared.driver.objectives != Objectives():
+                _print(f"objective: {prepared.driver.objectives.sentence}", console)
             summary = launches.run(prepared)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
         if config.confirm and summary.best is None:
@@ -107,11 +110,11 @@ def confirm(
 
 
 def _sentence(c: Confirmation, target: float | None) -> str:
-    runs = ", ".join(f"{a:.2%}" for a in c.accuracies)
+    runs = ", ".join(f"{a:.2%}" for a in c.judged)
     verdict = "" if target is None else f", {c.verdict(target)}"
     spread = f" ± {100 * c.std:.2f}" if len(c.seeds) > 1 else ""  # one training has no spread
     length = f"{c.epochs} epoch{'s' * (c.epochs != 1)}"
-    return f"trial {c.trial}: test accuracy {c.mean:.2%}{spread} ({runs}; {length}){verdict}"
+    return f"trial {c.trial}: test {c.measure.replace('_', ' ')} {c.mean:.2%}{spread} ({runs}; {length}){verdict}"
 
 
 def _confirm(

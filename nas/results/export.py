@@ -76,6 +76,7 @@ def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data:
         training=_training(study, row, weights) if weights else {},
         data=found,
         warnings=warnings,
+        measured=row.measured,
     )
 
 
@@ -137,12 +138,13 @@ def _subject(
     training: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
+    measured: Mapping[str, float] | None = None,
 ) -> Subject:
-    rules = parse_all(constraints)
+    rules = parse_all(constraints, None)
     return Subject(
         architecture=architecture,
         weights=weights,
-        verdicts=judge(rules, metrics(architecture, rules).as_dict()),
+        verdicts=judge(rules, {**metrics(architecture, rules).as_dict(), **(measured or {})}),
         origin=origin,
         training=training or {},
         data=data or {},

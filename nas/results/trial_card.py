@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import nan
 from typing import TYPE_CHECKING, Any
 
-from constraints.metrics import Layer
+from constraints.errors import UnusableInputError
+from constraints.metrics import Layer, Metrics
 from constraints.report import Report
+from constraints.rules import Constraint, parse_all
+from constraints.user_metrics import CustomMetric
 from nas.architecture.spec import Architecture, parse
+from nas.latency.predictor import load
 from nas.results.rows import Row
 from nas.search.study import CURVE, VALIDATION_IMAGES, identity
 
 if TYPE_CHECKING:
     import optuna
+
+    from nas.architecture.model import Network
 
 _MEGA = 1e6
 
@@ -47,6 +54,15 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Milliseconds of one image, measured here and now."""
+
+    milliseconds: float
+    """Median of repeats after a warm-up, by torch in float32."""
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Card:
     """One trial in full."""
 
@@ -66,6 +82,8 @@ class Card:
     """Option of the recipe -> the value that was proposed for this trial."""
     images: int = 0
     """How many each validation accuracy is over; 0 where that is not known."""
+    latency: Latency | None = None
+    """How long it takes on this machine; None in a study that does not go by that."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``show --format json``."""
@@ -79,6 +97,7 @@ class Card:
             "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total},
             "stages": [asdict(stage) for stage in self.stages],
             "head": self.head,
+            **({} if self.latency is None else {"latency": asdict(self.latency)}),
             "report": self.report.to_dict(),
         }
 
@@ -95,8 +114,8 @@ def card(study: optuna.Study, row: Row) -> Card:
     model = build(architecture)
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
     made_with = identity(study)
-    rules = made_with.get("constraints", ())
-    report = check(model, architecture.input, rules, target=f"trial {row.trial}")
+    rules = parse_all(made_with.get("constraints", ()), None)
+    report = check(model, architecture.input, rules, metrics=_as_measured(row, rules), target=f"trial {row.trial}")
     counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
     return Card(
         study=study.study_name,
@@ -114,12 +133,35 @@ def card(study: optuna.Study, row: Row) -> Card:
         augmentation=_name(made_with.get("augmentation")),
         tuned=values(trial.params),
         images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
+        latency=_latency(model, architecture) if "latency" in made_with else None,
     )
 
 
 def _name(table: Any) -> str:
     """The name in a table of a study's identity; empty where there is none."""
     return str(table.get("name", "")) if isinstance(table, Mapping) else ""
+
+
+def _latency(model: Network, architecture: Architecture) -> Latency:
+    """With as many threads as this machine was calibrated with, or one."""
+    from nas.latency.timing import milliseconds
+
+    try:
+        threads = load().threads
+    except UnusableInputError:
+        threads = 1
+    return Latency(milliseconds=milliseconds(model, architecture.input, threads=threads), threads=threads)
+
+
+def _as_measured(row: Row, rules: Sequence[Constraint]) -> list[CustomMetric]:
+    """The metrics that the row was measured by before it trained; one that is not known satisfies no rule."""
+
+    def own(name: str) -> CustomMetric:
+        value = row.measured.get(name, nan)
+        return CustomMetric(name=name, definition="", compute=lambda model, trace: value)
+
+    built_in = Metrics.definitions()
+    return [own(name) for name in dict.fromkeys([*row.measured, *(r.metric for r in rules)]) if name not in built_in]
 
 
 def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
@@ -38,15 +39,12 @@ class Candidate:
     state: State = State.TRAINING
     future: Future[Outcome] | None = None
     deaths: int = 0
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Metrics that no arithmetic knows, by name."""
     reported: int = 0
     """Epochs that the study knew of before this launch."""
     curve: list[dict[str, Any]] = field(default_factory=list)
     epoch_started: float = 0.0
-
-    @property
-    def accuracy(self) -> float | None:
-        """Validation accuracy after the last epoch trained."""
-        return self.curve[-1]["val_accuracy"] if self.curve else None
 
 
 def set_leftover_aside(folder: Path) -> str:

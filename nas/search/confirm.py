@@ -16,6 +16,7 @@ import optuna
 from constraints.errors import UnusableInputError
 from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.engine import MAX_DEATHS, Engine
+from nas.search.measure import images_of, measure_of
 from nas.search.worker import Confirmed, Task, confirm_candidate, read_progress
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def confirm(
     """
     from nas.training.tuning import tuned  # readers of a study import this module too
 
+    measure = measure_of(study)
     known = {trial: _of_length(confirmations(study, trial), epochs) for trial, _ in trials}
     wanted = [(t, text, seed) for t, text in trials for seed in seeds if seed not in _seeds(known[t])]
     try:
@@ -75,7 +77,7 @@ def confirm(
                 for trial, architecture, seed in wanted
             }
             for (trial, seed), outcome in _run(engine, tasks, progress):
-                known[trial] = add(study, _confirmation(trial, seed, tasks[trial, seed], outcome))
+                known[trial] = add(study, _confirmation(trial, seed, tasks[trial, seed], outcome, measure))
     finally:
         engine.shutdown()
     return [found for trial, _ in trials if (found := known[trial]) is not None]
@@ -129,9 +131,10 @@ def _failed(trial: int, seed: int, reason: str) -> UnusableInputError:
     return UnusableInputError(f"cannot confirm trial {trial} with seed {seed}: {reason}: try another trial or --epochs")
 
 
-def _confirmation(trial: int, seed: int, task: Task, outcome: Confirmed) -> Confirmation:
+def _confirmation(trial: int, seed: int, task: Task, outcome: Confirmed, measure: str) -> Confirmation:
     """What the training of one seed came to."""
     assert outcome.test_accuracy is not None
+    balanced = outcome.test_balanced_accuracy
     return Confirmation(
         trial=trial,
         architecture=task.architecture,
@@ -139,5 +142,7 @@ def _confirmation(trial: int, seed: int, task: Task, outcome: Confirmed) -> Conf
         seeds=(seed,),
         accuracies=(outcome.test_accuracy,),
         seconds=sum(epoch["seconds"] for epoch in outcome.curve),
-        test_images=len(task.feed.dataset.test_labels),
+        test_images=images_of(measure, task.feed.dataset.test_labels),
+        balanced_accuracies=() if balanced is None else (balanced,),
+        measure=measure,
     )

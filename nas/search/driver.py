@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.architecture.spec import Architecture
 from nas.cpu import cpu_class
 from nas.search.budget import Budget, Summary
 from nas.search.candidate import Candidate, State
@@ -58,6 +59,8 @@ class Driver:
     recipe: Recipe | None = None
     """That of every candidate; None is the default one for the budget's epochs."""
     objectives: Objectives = field(default_factory=Objectives)
+    measure: Callable[[Architecture], Mapping[str, float]] = lambda architecture: {}
+    """The metrics of a network that are measured before it trains, by name."""
     observe: Callable[[Driver], None] = lambda driver: None
     hold: Callable[[], None] = lambda: None
     """Called before anything is written: raises where the study is no longer this driver's."""
@@ -82,7 +85,7 @@ class Driver:
         self.store = TrackedStore(self.study, self.trackers) if self.trackers else TrialStore(self.study)
         halving = Halving(self.budget.epochs, self.objectives)
         self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives)
-        self.proposals = Proposals(store=self.store, folder=self.folder, notes=self.notes)
+        self.proposals = Proposals(store=self.store, folder=self.folder, notes=self.notes, measure=self.measure)
         self._times = EpochTimes()
         self._looked = 0.0
         self._is_another_complete = True
@@ -151,7 +154,9 @@ class Driver:
         measured = {t.number: accuracy(t) or 0.0 for t in self.store.trials() if t.state == TrialState.COMPLETE}
         best = max(measured, key=lambda number: (measured[number], -number))
         others = [value for number, value in measured.items() if number != best]
-        found = expectation(best, measured[best], others, images=images, target=self.budget.target)
+        found = expectation(
+            best, measured[best], others, images=images, target=self.budget.target, measure=self.objectives.measure
+        )
         if found.centre > self.budget.target:
             return True
         self.notes.append(f"{found.sentence(self.budget.target)}: the search continues")
@@ -304,6 +309,6 @@ class Driver:
         elif len(candidate.curve) >= self.budget.epochs:
             self.pool.complete(candidate)
             self._is_another_complete = True
-            self.best = max(candidate.curve[-1]["val_accuracy"], self.best or 0.0)
+            self.best = max(self.objectives.score(candidate.curve[-1]), self.best or 0.0)
         else:
             self.pool.pause(candidate)

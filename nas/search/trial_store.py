@@ -5,7 +5,7 @@ Every call raises what the storage raises; ``nas.search.storage.is_outage`` says
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,8 +16,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.optuna_private import reopened, storage_of
-from nas.search.study import CURVE, REASON, REJECTED
+from nas.search.study import CURVE, MEASURED, REASON, REJECTED
 from nas.space.attributes import ARCHITECTURE, ORIGIN
+
+
+def by_accuracy(epoch: Mapping[str, Any]) -> float:
+    """What an epoch is worth by its validation accuracy."""
+    return float(epoch["val_accuracy"])
 
 
 class TrialStore:
@@ -56,10 +61,12 @@ class TrialStore:
                 raise TypeError(f"{name}: no parameter of a space: {distribution}")
         return {name: trial.params[name] for name in distributions}
 
-    def set_metrics(self, trial: Trial, metrics: Metrics) -> None:
-        """Store what a trial's network costs, a metric an attribute."""
+    def set_metrics(self, trial: Trial, metrics: Metrics, measured: Mapping[str, float] | None = None) -> None:
+        """Store what a trial's network costs, a metric an attribute; what was ``measured`` in one of its own."""
         for name, value in metrics.as_dict().items():
             trial.set_user_attr(name, value)
+        if measured:
+            trial.set_user_attr(MEASURED, dict(measured))
 
     def set_architecture(self, trial: Trial, architecture: Architecture) -> None:
         """Store a trial's network: from now on the trial counts as proposed."""
@@ -82,14 +89,21 @@ class TrialStore:
         """Store why a trial waits or ends; an empty text removes what was stored."""
         trial.set_user_attr(REASON, reason)
 
-    def add_epoch(self, trial: Trial, curve: Sequence[Mapping[str, Any]], *, is_anew: bool = False) -> None:
+    def add_epoch(
+        self,
+        trial: Trial,
+        curve: Sequence[Mapping[str, Any]],
+        *,
+        is_anew: bool = False,
+        score: Callable[[Mapping[str, Any]], float] = by_accuracy,
+    ) -> None:
         """Store the last epoch of ``curve``, and, where the trial was trained anew, those before it.
 
-        The curve is written first, so that no epoch counts as trained without it.
+        What each is worth is its ``score``. The curve is written first, so that no epoch counts as trained without it.
         """
         trial.set_user_attr(CURVE, list(curve))
         for epoch in curve if is_anew else curve[-1:]:  # trial.report refuses a study of several objectives
-            self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], epoch["val_accuracy"])
+            self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], score(epoch))
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:
         """End a trial with what its candidate is worth, a value an objective."""
@@ -125,7 +139,7 @@ class TrialStore:
 
 
 def best_accuracy(trials: Sequence[FrozenTrial]) -> float | None:
-    """The highest accuracy of the trials that were completed; None where there is none."""
+    """The highest first objective, an accuracy, of the trials that were completed; None where there is none."""
     return max((t.values[0] for t in trials if t.state == TrialState.COMPLETE), default=None)
 
 

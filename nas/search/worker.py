@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint.pt"
 PROGRESS = "progress.json"
 TEST = "test.json"
-EPOCH = {"epoch", "loss", "val_accuracy", "learning_rate", "seconds", "images"}
+EPOCH = {"epoch", "loss", "val_accuracy", "learning_rate", "seconds", "images", "val_balanced_accuracy"}
 """The fields of an epoch in PROGRESS: those of ``nas.training.session.Epoch``, which loads torch."""
 WEIGHTS = "weights.safetensors"
 
@@ -64,6 +64,8 @@ class Confirmed:
     curve: tuple[dict[str, Any], ...]
     test_accuracy: float | None
     reason: str = ""
+    test_balanced_accuracy: float | None = None
+    """None, too, of a training that an earlier release evaluated."""
 
 
 def train_candidate(placement: Placement, task: Task) -> Outcome:
@@ -85,12 +87,17 @@ def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
     model, result = _trained(placement, task)
     if result.reason:
         return Confirmed(curve=_table(result), test_accuracy=None, reason=result.reason)
-    accuracy = read_test(task.folder)
-    if accuracy is None:
+    kept = _read_tests(task.folder)
+    if kept is None:
         feed = task.feed
-        accuracy = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
-        atomic.write(task.folder / TEST, json.dumps({"test_accuracy": accuracy}))
-    return Confirmed(curve=_table(result), test_accuracy=accuracy)
+        scores = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
+        kept = {f"test_{name}": value for name, value in scores._asdict().items()}
+        atomic.write(task.folder / TEST, json.dumps(kept))
+    return Confirmed(
+        curve=_table(result),
+        test_accuracy=kept["test_accuracy"],
+        test_balanced_accuracy=kept.get("test_balanced_accuracy"),
+    )
 
 
 def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
@@ -146,11 +153,17 @@ def _table(result: Result) -> tuple[dict[str, Any], ...]:
 
 def read_test(folder: Path) -> float | None:
     """The test accuracy that is kept in ``folder``; None where there is none, or the file is damaged."""
+    kept = _read_tests(folder)
+    return None if kept is None else kept["test_accuracy"]
+
+
+def _read_tests(folder: Path) -> dict[str, float] | None:
+    """The accuracies of ``TEST`` by name; an earlier release kept no balanced one."""
     try:
-        accuracy = float(json.loads((folder / TEST).read_bytes())["test_accuracy"])
-    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        kept = {str(name): float(value) for name, value in json.loads((folder / TEST).read_bytes()).items()}
+        return kept if 0 <= kept["test_accuracy"] <= 1 and all(0 <= value <= 1 for value in kept.values()) else None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
-    return accuracy if 0 <= accuracy <= 1 else None
 
 
 def read_progress(folder: Path) -> list[dict[str, Any]]:
