@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.metrics import Metrics
 from constraints.rules import Constraint, parse_all
 from constraints.sandbox.parent import Sandbox
 from constraints.verdicts import judge
@@ -94,6 +95,11 @@ def split_rules(
     measured = {LATENCY, *own}
     rules = parse_all(constraints, measured)
     return tuple(r for r in rules if r.metric not in measured), tuple(r for r in rules if r.metric in measured)
+
+
+def counted(constraints: Sequence[str]) -> tuple[Constraint, ...]:
+    """The constraints of a study that arithmetic judges: all but those on the user's metrics and the latency."""
+    return tuple(rule for rule in parse_all(constraints, None) if rule.metric in Metrics.definitions())
 
 
 def needs_latency(constraints: Sequence[str], objective: str) -> bool:

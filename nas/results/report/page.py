@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib import resources
 from math import isfinite
@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from constraints.errors import UnusableInputError
-from constraints.rules import Constraint, parse_all
+from constraints.rules import Constraint
 from nas.objective_text import ACCURACY
 from nas.results.board_table import duration, number, spread, weighed
 from nas.results.files import write_text
@@ -27,6 +27,7 @@ from nas.results.report.charts import importance, parallel
 from nas.results.report.diagram import drawing
 from nas.results.report.space_section import space_section
 from nas.results.rows import Row
+from nas.search.measures import counted
 from nas.search.study import shared
 
 MOST_BYTES = 6_000_000
@@ -75,7 +76,7 @@ def render(study: optuna.Study) -> str:
     board = leaderboard(study, top=None)
     trials = study.get_trials(deepcopy=False)
     identity = shared(study)
-    constraints = _constraints(identity)
+    constraints = counted(identity.get("constraints", ()))
     name = f"validation {board.measure.replace('_', ' ')}"
     charts = {"importance": importance(trials, name), "parallel": parallel(trials, name)}
     plots = {name: chart.plot for name, chart in charts.items()}
@@ -133,17 +134,6 @@ def cells(row: Row) -> dict[str, str]:
         "seconds": duration(row.seconds),
         "architecture": row.architecture,
     }
-
-
-def _constraints(identity: Mapping[str, Any]) -> tuple[Constraint, ...]:
-    """The study's rules; those on metrics that are not built in are left out, since nothing here knows them."""
-    found: list[Constraint] = []
-    for text in identity.get("constraints", ()):
-        try:
-            found += parse_all([text])
-        except UnusableInputError:
-            continue
-    return tuple(found)
 
 
 def _records(rows: Sequence[Row], room: int) -> tuple[list[Row], list[dict[str, Any]]]:
