@@ -61,7 +61,7 @@ def is_ours(error: BaseException) -> bool:
             ours = False
         elif file.startswith(_OURS):
             ours = True
-        elif _is_users(file):
+        elif is_users(file):
             ours = False
         at = at.tb_next
     return ours
@@ -122,9 +122,10 @@ def _hint(message: str) -> str:
 
 def _place(error: BaseException) -> str:
     """The last line of code that is neither ours nor torch's nor Python's."""
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
-def _is_users(file: str) -> bool:
+def is_users(file: str) -> bool:
+    """Whether a file is neither ours nor Python's nor that of an installed package."""
     return not file.startswith(("<", sys.base_prefix, *_OURS)) and "site-packages" not in file

@@ -126,7 +126,7 @@ def _confirm(
     epochs: int | None,
     progress: bool,
 ) -> list[Confirmation]:
-    trials = [(row.trial, row.architecture) for row in rows]
+    trials = [row.trial for row in rows]
     with _confirming(progress) as observe:
         return confirm_trials(study, trials, config, dataset, seeds=range(seeds), epochs=epochs, progress=observe)
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from constraints.output.table import print_report
 from nas.results.board_table import duration
 from nas.results.sparklines import chart
-from nas.results.trial_card import Card, Stage
+from nas.results.trial_card import Card, Sizes, Stage
 
 _LABEL = 8
 """Characters that a chart takes beside its bars."""
@@ -26,9 +26,10 @@ _EPOCHS = 12
 
 def print_card(card: Card, console: Console) -> None:
     """The trial, its stages, its layers with what they see, its sizes, its curve, and how it keeps the constraints."""
-    console.print(_head(card), _drawing(card), sep="\n")
+    console.print(_head(card), *([_drawing(card)] if card.stages else []), sep="\n")
     print_report(card.report, console)
-    console.print(_sizes(card))
+    if card.sizes:
+        console.print(_sizes(card.sizes))
     console.print(Group(*_curve(card, console.width)))
 
 
@@ -64,7 +65,8 @@ def _head(card: Card) -> Text:
     known += [f"validation {row.val_accuracy:.2%}"] if row.val_accuracy is not None else []
     known += [f"test {row.test_accuracy:.2%}"] if row.test_accuracy is not None else []
     text = Text(", ".join(known), style="bold")
-    return text.append(f"\n{row.architecture}", style="none").append(f"\n{row.reason}" if row.reason else "")
+    text.append(f"\n{row.network}", style="none").append(f"\n{row.reason}" if row.reason else "")
+    return text.append(f"\nbreaks {', '.join(row.broken)}" if row.broken else "", style="yellow")
 
 
 def _drawing(card: Card) -> Table:
@@ -81,8 +83,7 @@ def _stage_cells(stage: Stage) -> list[str]:
     return [_shape(stage.output), _field(stage.receptive_field), f"{stage.params:,}", f"{stage.macs / 1e6:.1f}M"]
 
 
-def _sizes(card: Card) -> Text:
-    sizes = card.sizes
+def _sizes(sizes: Sizes) -> Text:
     return Text(
         f"sizes in MB: input {sizes.input:.2f}, forward/backward pass {sizes.forward_backward:.2f}, "
         f"params {sizes.params:.2f}, estimated total {sizes.total:.2f}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def board_html(board: Leaderboard) -> str:
     """The ranked trials as a table, with what the table of the command line says above and below it."""
     rows = (
-        [*map(escape, cells(row, deviation=True)), sparkline(row.curve), f"<code>{escape(row.architecture)}</code>"]
+        [*map(escape, cells(row, deviation=True)), sparkline(row.curve), f"<code>{escape(row.network)}</code>"]
         for row in board.rows
     )
     below = (f"<p>{escape(line.plain)}</p>" for line in footer(board, wide=True))
@@ -44,7 +44,7 @@ def card_html(card: Card) -> str:
     return "\n".join(
         [
             "<div>",
-            f"<p><b>{escape(known)}</b><br><code>{escape(row.architecture)}</code></p>",
+            f"<p><b>{escape(known)}</b><br><code>{escape(row.network)}</code></p>",
             *_table(["stage", "blocks", "output", "RF", "params", "MACs"], stages),
             card.report._repr_html_(),
             "</div>",

@@ -19,7 +19,7 @@ from nas.results.trial_summary import Seen
 from nas.search.expectation import Expectation, expectation
 from nas.search.stored import TrialState
 from nas.search.study import CURVE, DATA, MALFORMED, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
-from nas.space.attributes import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE, ORIGIN
 
 MOST_IMAGES = 10**12
 _DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs", "meets_target", "pareto"}
@@ -46,9 +46,10 @@ class Leaderboard:
     def best(self) -> Row:
         """The best complete trial; UnusableInputError, with what there is instead, where none is complete."""
         if self.best_complete is None:
+            kept = " that keeps the rules" if any(row.broken for row in self.rows) else ""
             held = ", ".join(f"{self.counts[state]:,} {state}" for state in STATES if self.counts[state])
             raise UnusableInputError(
-                f"no trial is complete: study {self.study} holds {held or 'no trials'}: let the search continue"
+                f"no trial{kept} is complete: study {self.study} holds {held or 'no trials'}: let the search continue"
             )
         return self.best_complete
 
@@ -125,7 +126,7 @@ def _rows(study: Study, storage: str | None) -> list[Row]:
     source = Source(storage, study.study_name) if storage is not None else None
     trials, rows = study.get_trials(deepcopy=False), []
     for trial in trials:
-        if ARCHITECTURE in trial.user_attrs:
+        if ARCHITECTURE in trial.user_attrs or ORIGIN in trial.user_attrs:
             try:
                 rows.append(row_of(trial, study.user_attrs, source))
             except MALFORMED:
@@ -144,7 +145,8 @@ def _has_lost(trial: Seen) -> bool:
     """Whether an epoch is stored without its curve, or an end without the network, which are written before them."""
     attrs, curve = trial.user_attrs, trial.user_attrs.get(CURVE)
     is_short = curve is not None and len(curve) < max(trial.intermediate_values, default=0)
-    return is_short or (trial.state == TrialState.COMPLETE and (ARCHITECTURE not in attrs or not curve))
+    has_network = ARCHITECTURE in attrs or ORIGIN in attrs
+    return is_short or (trial.state == TrialState.COMPLETE and not (has_network and curve))
 
 
 def _target(study: Study) -> float | None:
@@ -167,13 +169,14 @@ def _rejected(study: Study) -> dict[str, int]:
 
 def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
     """The best complete one of all ``rows``, as it is ``shown`` where it is."""
-    complete = (row for row in rows if row.state == "complete")
+    complete = (row for row in rows if row.state == "complete" and not row.broken)
     best = min(complete, key=lambda row: _order(row, "val_accuracy"), default=None)
     return None if best is None else next((row for row in shown if row.trial == best.trial), replace(best, rank=1))
 
 
 def _expected(study: Study, rows: Sequence[Row]) -> Expectation | None:
-    measured = {r.trial: r.val_accuracy for r in rows if r.state == "complete" and r.val_accuracy is not None}
+    kept = [row for row in rows if not row.broken]
+    measured = {r.trial: r.val_accuracy for r in kept if r.state == "complete" and r.val_accuracy is not None}
     try:
         images = int(study.user_attrs.get(VALIDATION_IMAGES, 0))
     except MALFORMED:
@@ -210,12 +213,13 @@ def _order(row: Row, key: str) -> tuple[bool, Any, int]:
 def front(rows: Iterable[Row], costs: Sequence[str] = ("params",)) -> list[Row]:
     """The Pareto front of accuracy and ``costs``: the rows that no other dominates, the most accurate first.
 
-    A row whose accuracy is not known, or is not a number, is not on it.
+    A row whose accuracy or cost is not known, or is not a number, is not on it, nor one that breaks a rule.
     """
     values = [
         ((-row.val_accuracy, *(getattr(row, cost) for cost in costs)), row)
         for row in rows
-        if row.val_accuracy is not None and not isnan(row.val_accuracy)
+        if row.val_accuracy is not None and not isnan(row.val_accuracy) and not row.broken
+        if all(getattr(row, cost) is not None for cost in costs)
     ]
     losses = np.array([loss for loss, _ in values], dtype=np.float64).reshape(len(values), 1 + len(costs))
     best = [value for value, is_best in zip(values, front_of(losses).tolist(), strict=True) if is_best]

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from nas.results.trial_summary import Seen
 from nas.search.stored import TrialState
 from nas.search.study import CONFIRMED, CURVE, REASON, TARGET, accuracy
-from nas.space.attributes import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
 
 State = Literal["complete", "pruned", "running", "failed"]
 STATES: tuple[State, ...] = get_args(State)
@@ -39,12 +39,19 @@ class Row:
     val_accuracy: float | None
     test_accuracy: float | None
     params: int
-    macs: int
-    receptive_field: int
+    macs: int | None
+    receptive_field: int | None
     epochs: int
     seconds: float
     meets_target: bool
-    architecture: str
+    architecture: str | None
+    """None for a given network that cannot be written as one."""
+    origin: str | None = None
+    """Where a network is from that a person gave; None for what the search proposed."""
+    seed: int | None = None
+    """Of a given network's training; None is that of the study."""
+    broken: tuple[str, ...] = ()
+    """The rules that a given network breaks: it meets no target, and is the best of no study."""
     test_std: float | None = None
     test_seeds: int | None = None
     """How many trainings the test accuracy is the mean of."""
@@ -55,15 +62,21 @@ class Row:
     source: Source | None = field(default=None, repr=False, compare=False)
     """None where the study was read without knowing its storage."""
 
+    @property
+    def network(self) -> str:
+        """Its architecture, and where a person's own code made it, that; what a table shows."""
+        return " ".join(part for part in (self.architecture, f"({self.origin})" if self.origin else "") if part)
+
     def as_dict(self) -> dict[str, Any]:
         """The row of the JSON document."""
-        return {name: getattr(self, name) for name in COLUMNS} | {"curve": list(self.curve)}
+        lists = {"broken": list(self.broken), "curve": list(self.curve)}
+        return {name: getattr(self, name) for name in COLUMNS} | lists
 
 
 COLUMNS = tuple(name for name in Row.__dataclass_fields__ if name not in {"curve", "source"})
 """What is one text or number of a row."""
 SORT_KEYS = tuple(name for name in COLUMNS if name != "rank")
-METRICS = tuple(name for name in SORT_KEYS if name not in {"state", "architecture", "reason"})
+METRICS = tuple(name for name in SORT_KEYS if name not in {"state", "architecture", "origin", "broken", "reason"})
 """What rows can be chosen by with a comparison."""
 
 
@@ -74,7 +87,8 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
     """
     attrs, value, target = trial.user_attrs, _number(accuracy(trial)), _number(study_attrs.get(TARGET))
     confirmed = study_attrs.get(f"{CONFIRMED}{trial.number}", {})
-    curve = attrs.get(CURVE, ())
+    curve, broken = attrs.get(CURVE, ()), tuple(map(str, attrs.get(BROKEN, ())))
+    is_over = value is not None and target is not None and value > target
     return Row(
         rank=0,
         trial=trial.number,
@@ -84,16 +98,27 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
         test_std=_number(confirmed.get("std")),
         test_seeds=len(seeds) if (seeds := confirmed.get("seeds")) else None,
         params=int(attrs["params"]),
-        macs=int(attrs["macs"]),
-        receptive_field=int(attrs["receptive_field"]),
+        macs=_count(attrs["macs"]),
+        receptive_field=_count(attrs["receptive_field"]),
         epochs=max(trial.intermediate_values, default=0),
         seconds=round(sum(epoch["seconds"] for epoch in curve), 1),
-        meets_target=trial.state == TrialState.COMPLETE and value is not None and target is not None and value > target,
-        architecture=str(attrs[ARCHITECTURE]),
+        meets_target=trial.state == TrialState.COMPLETE and is_over and not broken,
+        architecture=_text(attrs.get(ARCHITECTURE)),
+        origin=_text(attrs.get(ORIGIN)),
+        seed=_count(attrs.get(SEED)),
+        broken=broken,
         reason=str(attrs.get(REASON, "")),
         curve=tuple(float(epoch["val_accuracy"]) for epoch in curve),
         source=source,
     )
+
+
+def _count(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _number(value: Any) -> float | None:

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from constraints.metrics import Layer
 from constraints.report import Report
+from constraints.rules import parse_all
 from nas.architecture.spec import Architecture, parse
 from nas.results.rows import Row
-from nas.search.study import CURVE, identity
+from nas.search.study import CURVE, MALFORMED, foreign, identity
+from nas.space.attributes import GIVEN
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
 _MEGA = 1e6
 
@@ -53,7 +56,8 @@ class Card:
     study: str
     row: Row
     report: Report
-    sizes: Sizes
+    sizes: Sizes | None
+    """None where a person's own model could not be summarised."""
     stages: tuple[Stage, ...]
     head: str
     curve: tuple[Mapping[str, Any], ...]
@@ -65,7 +69,7 @@ class Card:
             "study": self.study,
             **self.row.as_dict(),
             "curve": [dict(epoch) for epoch in self.curve],
-            "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total},
+            "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total} if self.sizes else None,
             "stages": [asdict(stage) for stage in self.stages],
             "head": self.head,
             "report": self.report.to_dict(),
@@ -79,10 +83,12 @@ def card(study: optuna.Study, row: Row) -> Card:
     from constraints import check
     from nas.architecture.model import build
 
-    architecture = parse(row.architecture)
-    model = build(architecture)
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
     rules = identity(study).get("constraints", ())
+    if row.architecture is None:
+        return _of_code(study, row, trial, rules)
+    architecture = parse(row.architecture)
+    model = build(architecture)
     report = check(model, architecture.input, rules, target=f"trial {row.trial}")
     counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
     return Card(
@@ -98,6 +104,18 @@ def card(study: optuna.Study, row: Row) -> Card:
         head=architecture.head,
         curve=tuple(trial.user_attrs.get(CURVE, ())),
     )
+
+
+def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[str]) -> Card:
+    """The card of a person's own network: its report is as it was when it was trained, and no code of theirs runs."""
+    try:
+        shown = trial.user_attrs[GIVEN]["shown"]
+        report = Report.from_dict(shown["report"], parse_all(rules))
+        sizes = Sizes(**shown["sizes"]) if shown["sizes"] else None
+    except MALFORMED:
+        raise foreign(study, f"trial {row.trial} does not hold what a given network's does") from None
+    curve = tuple(trial.user_attrs.get(CURVE, ()))
+    return Card(study=study.study_name, row=row, report=report, sizes=sizes, stages=(), head="", curve=curve)
 
 
 def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage, ...]:

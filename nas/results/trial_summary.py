@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from nas.search.stored import TrialState
 from nas.search.study import CURVE, MALFORMED, REASON
-from nas.space.attributes import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
 
-_KEPT = (ARCHITECTURE, "params", "macs", "receptive_field", REASON, CURVE)
+_KEPT = (ARCHITECTURE, ORIGIN, SEED, BROKEN, "params", "macs", "receptive_field", REASON, CURVE)
 _OF_EPOCH = ("val_accuracy", "seconds")
 """What is kept of each epoch of a curve."""
 

@@ -82,7 +82,7 @@ def prepare(
         feed = search_feed(dataset, config.seed, way)
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
-        _describe(study, config, dataset)
+        describe(study, config, dataset)
         study.set_user_attr(VALIDATION_IMAGES, len(feed.evaluation[1]))
         budget = _budget(config, study.user_attrs[TARGET])
         lock = held.pop_all()
@@ -116,7 +116,7 @@ def _budget(config: LaunchConfig, target: float) -> Budget:
     )
 
 
-def _describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
+def describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
     """Keep in the study what its leaderboard shows; a target that an earlier launch asked for stays."""
     study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
     study.set_user_attr(SOURCE, _absolute(config.data))
@@ -143,9 +143,14 @@ def confirm_feed(dataset: Dataset, way: Training) -> Feed:
 
 
 def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space) -> dict[str, object]:
+    found = training_identity(config, dataset)
+    return {"data": found.pop("data"), "space": {"name": config.space, "hash": space.fingerprint}, **found}
+
+
+def training_identity(config: LaunchConfig, dataset: Dataset) -> dict[str, object]:
+    """What a study is made with whose networks are given: no space, which its first search adds."""
     return {
         "data": {"name": dataset.name, "hash": dataset.content_hash},
-        "space": {"name": config.space, "hash": space.fingerprint},
         "constraints": list(config.constraints),
         "seed": config.seed,
         "epochs": config.epochs,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from optuna.trial import FrozenTrial
 
+from constraints.errors import UnusableInputError
 from nas.config import Objective
 from nas.pareto import ranks
 from nas.search.study import Direction, accuracy
@@ -35,6 +36,14 @@ class Objectives:
     def values(self, accuracy: float, metrics: Mapping[str, Any]) -> tuple[float, ...]:
         """What a candidate of such metrics is worth, in the order of ``directions``."""
         return accuracy, *(float(metrics[name]) for name in self.costs)
+
+    def check(self, metrics: Mapping[str, Any]) -> None:
+        """Raise UnusableInputError for a network of which a cost is not known."""
+        for name in self.costs:
+            if metrics.get(name) is None:
+                raise UnusableInputError(
+                    f"{name} of this network is not known, and the study minimises it: give a --study without it"
+                )
 
     def so_far(self, trial: FrozenTrial) -> tuple[float, ...]:
         """What a trial is worth by its last epoch."""

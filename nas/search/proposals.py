@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from optuna.trial import FrozenTrial, Trial
 
@@ -13,7 +14,7 @@ from nas.architecture.spec import Architecture
 from nas.search.candidate import Candidate, set_leftover_aside
 from nas.search.study import CURVE
 from nas.search.study_folder import is_beginning
-from nas.search.trial_store import TrialStore, proposed
+from nas.search.trial_store import TrialStore, is_given, proposed
 from nas.search.worker import read_progress
 from nas.space.analytic import metrics
 from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
@@ -48,14 +49,7 @@ class Proposals:
 
     def candidate(self, trial: Trial, architecture: Architecture, reported: int) -> Candidate:
         """The candidate of a trial with ``reported`` epochs in the study."""
-        folder = self.trial_folder(trial)
-        if not self._is_own(trial) and (note := set_leftover_aside(folder)):
-            self.notes.append(note)
-        curve = read_progress(folder)[:reported]
-        if len(curve) < reported:
-            self.notes.append(
-                f"trial {trial.number} is trained anew: its {reported} finished epochs are not in {folder}"
-            )
+        folder, curve = self.kept(trial, reported)
         return Candidate(
             trial=trial,
             architecture=architecture,
@@ -64,6 +58,18 @@ class Proposals:
             reported=reported,
             curve=curve,
         )
+
+    def kept(self, trial: Trial, reported: int) -> tuple[Path, list[dict[str, Any]]]:
+        """The folder of a trial with ``reported`` epochs in the study, and of these the ones that it holds."""
+        folder = self.trial_folder(trial)
+        if not self._is_own(trial) and (note := set_leftover_aside(folder)):
+            self.notes.append(note)
+        curve = read_progress(folder)[:reported]
+        if len(curve) < reported:
+            self.notes.append(
+                f"trial {trial.number} is trained anew: its {reported} finished epochs are not in {folder}"
+            )
+        return folder, curve
 
     def trial_folder(self, trial: Trial | FrozenTrial) -> Path:
         """Where the files of a trial are."""
@@ -89,7 +95,7 @@ class Proposals:
         self.count = proposed(trials)
         self.leftover.clear()
         for trial in trials:
-            if trial.state.is_finished() or trial.number in known:
+            if trial.state.is_finished() or trial.number in known or is_given(trial):
                 continue
             trained = len(trial.intermediate_values)
             kept = len(read_progress(self.trial_folder(trial))) if self._is_own(trial) else 0

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from nas import atomic
 from nas.cpu import cpu_class
 from nas.search.engine import Placement
+from nas.search.given import Given
 from nas.search.pace import StepTimesFile, forget_steps
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from nas.training.feed import Feed
@@ -32,11 +34,14 @@ class Task:
     """A candidate to train: ``epochs`` is the whole budget that the schedule spans, ``until`` where to pause."""
 
     architecture: str
+    """Its text; of no meaning where the network is given."""
     feed: Feed
     epochs: int
     until: int
     seed: int
     folder: Path
+    given: Given | None = None
+    """Where a person's own code makes the network, which then trains in a limited process."""
     recipe: Recipe | None = None
     """None is the default one for ``epochs``."""
     precisions: Mapping[str, Precision] = field(default_factory=dict)
@@ -67,8 +72,12 @@ def train_candidate(placement: Placement, task: Task) -> Outcome:
 
     The weights that were evaluated last are kept as ``WEIGHTS`` when the whole budget is trained.
     """
-    _, result = _trained(placement, task)
-    return Outcome(curve=_table(result), reason="" if result.reason == "stopped" else result.reason)
+    if task.given is not None:
+        from nas.search.given_training import train_given
+
+        return train_given(placement, task)
+    _, result = trained(placement, task, built(task))
+    return Outcome(curve=table(result), reason="" if result.reason == "stopped" else result.reason)
 
 
 def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
@@ -76,26 +85,53 @@ def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
 
     ``task.feed`` holds no validation images. The accuracy is kept as ``TEST``: a task done before answers with it.
     """
+    if task.given is not None:
+        from nas.search.given_training import confirm_given
+
+        return confirm_given(placement, task)
+    model, result = trained(placement, task, built(task))
+    return confirmed(placement, task, model, result)
+
+
+def confirmed(placement: Placement, task: Task, model: nn.Module, result: Result) -> Confirmed:
+    """What a training came to, and its test accuracy: measured now, unless it was before."""
     from nas.training.evaluate import evaluate
 
-    model, result = _trained(placement, task)
     if result.reason:
-        return Confirmed(curve=_table(result), test_accuracy=None, reason=result.reason)
+        return Confirmed(curve=table(result), test_accuracy=None, reason=result.reason)
     known = task.folder / TEST
     if not known.exists():
         feed = task.feed
         accuracy = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
         atomic.write(known, json.dumps({"test_accuracy": accuracy}))
-    return Confirmed(curve=_table(result), test_accuracy=json.loads(known.read_text(encoding="utf-8"))["test_accuracy"])
+    return Confirmed(curve=table(result), test_accuracy=json.loads(known.read_text(encoding="utf-8"))["test_accuracy"])
 
 
-def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
-    """The candidate's network as far as ``task`` wants it trained; what is trained already is not trained again."""
+def built(task: Task) -> nn.Module:
+    """The network of a task's architecture, its weights drawn from the task's seed."""
     import torch
-    from safetensors.torch import save_file
 
     from nas.architecture.model import build
     from nas.architecture.spec import parse
+
+    torch.manual_seed(task.seed)
+    return build(parse(task.architecture))
+
+
+def trained(
+    placement: Placement,
+    task: Task,
+    model: nn.Module,
+    *,
+    auto: Precision | None = None,
+    epoch_ended: Callable[[], None] = lambda: None,
+) -> tuple[nn.Module, Result]:
+    """The network as far as ``task`` wants it trained; what is trained already is not trained again.
+
+    ``auto`` is the precision that the recipe leaves open, where it is not that of the task.
+    """
+    from safetensors.torch import save_file
+
     from nas.training import recipes
     from nas.training.train import Epoch, train
 
@@ -109,11 +145,10 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
         atomic.write(task.folder / PROGRESS, json.dumps([asdict(e) for e in curve]))
         if task.after_epoch is not None:
             task.after_epoch()
+        epoch_ended()
         steps.begin()
         return epoch.epoch < task.until
 
-    torch.manual_seed(task.seed)
-    model = build(parse(task.architecture))
     result = train(
         model,
         task.feed,
@@ -125,16 +160,29 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
         checkpoint=task.folder / CHECKPOINT,
         on_epoch=on_epoch,
         on_step=steps.step,
-        auto=task.precisions.get(cpu_class()) if placement.device == "cpu" else None,
+        auto=auto or agreed(placement, task),
     )
     forget_steps(task.folder)
     if result.epochs == task.epochs:
-        weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        save_file(weights, task.folder / WEIGHTS)
+        save_file(own_state(model), task.folder / WEIGHTS)
     return model, result
 
 
-def _table(result: Result) -> tuple[dict[str, Any], ...]:
+def agreed(placement: Placement, task: Task) -> Precision | None:
+    """The precision that all candidates train in on a CPU of this class; None where that is not known."""
+    return task.precisions.get(cpu_class()) if placement.device == "cpu" else None
+
+
+def own_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The state of a network, each tensor in memory of its own, as safetensors wants it; without a wrapper's names."""
+    from nas.training.given_model import GivenModel
+
+    state = (model.model if isinstance(model, GivenModel) else model).state_dict()
+    return {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
+
+
+def table(result: Result) -> tuple[dict[str, Any], ...]:
+    """The epochs of a training, each as a table."""
     return tuple(asdict(epoch) for epoch in result.curve)
 
 

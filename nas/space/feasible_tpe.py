@@ -13,6 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.optuna_private import OpenTPE, with_trials_as
+from nas.space.attributes import ORIGIN
 
 MOST_LEARNT = 1_000
 """Trials of which TPE makes either of its two models, which cost time and memory with each."""
@@ -25,11 +26,14 @@ def so_far(study: Study, values: Values | None) -> Study:
     """A study as TPE should see it: a trial that is not complete but has intermediate values counts by them.
 
     It counts as pruned, or, in a study of several objectives, as complete with ``values``, which is needed there. TPE
-    by itself takes every running trial for a bad one, and cannot rank pruned trials by several objectives.
+    by itself takes every running trial for a bad one, and cannot rank pruned trials by several objectives. Networks
+    that a person gave have no parameters to learn from.
     """
     has_one_objective = len(study.directions) == 1
 
-    def shown(trial: FrozenTrial) -> FrozenTrial:
+    def shown(trial: FrozenTrial) -> FrozenTrial | None:
+        if ORIGIN in trial.user_attrs:
+            return None
         if trial.state not in (TrialState.RUNNING, TrialState.PRUNED):
             return trial
         if has_one_objective:
