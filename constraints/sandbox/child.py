@@ -301,15 +301,26 @@ def _augmentation(target: Target, request: Request, loader: Loader, send: Send) 
     from constraints.augmentation import judge_augmentation
 
     with remembered():
-        thing, _, _ = _load(target, "import of the augmentation", loader, send)
-        found = _pipelines(target.name, thing, request.augmentation_arguments, loader, send)
-    if not found:
-        raise _no_pipeline(target.name, thing)
+        found = named_pipelines(target, lambda thing: request.augmentation_arguments, loader, send)
     judged = [(way, judge_augmentation(p, request.mean, image=request.inputs[0].shape[-2:])) for way, p in found]
     way, best = max(judged, key=lambda pair: (pair[1].ok, -len(pair[1].fix)))
     if len(judged) == 1:
         return best
     return replace(best, why=f"of {len(judged)} pipelines {target.name}{way} is the nearest: {best.why}")
+
+
+def named_pipelines(
+    target: Target, arguments: Callable[[Any], Mapping[str, Any]], loader: Loader, send: Send
+) -> list[tuple[str, Any]]:
+    """The pipelines that a name leads to, each with the way to it; ``arguments`` says what to call a thing with.
+
+    Raises UnusableInputError where there is none, ModelFailedError where the user's code raises.
+    """
+    thing, _, _ = _load(target, "import of the augmentation", loader, send)
+    found = _pipelines(target.name, thing, arguments(thing), loader, send)
+    if not found:
+        raise _no_pipeline(target.name, thing)
+    return found
 
 
 def _pipelines(

@@ -5,32 +5,60 @@ A later release may have other defaults: a study goes on with its own, so that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Self
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
+from constraints.errors import UnusableInputError
 from nas.search.study import MALFORMED, Described, foreign, shared
-from nas.training import augmentation, recipes
+from nas.training import augmentation, recipe_files, recipes, tuning
+from nas.training.augmentation import Augmentation
 from nas.training.recipe_table import as_table, from_table
 from nas.training.recipes import Recipe
+from nas.training.serialised import check
+from nas.training.tuning import PREFIX, Range
 
-PIPELINE = "assignment"
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+    from nas.training.datasets import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The recipe of all candidates, the pipeline by its name, and how often each of its transforms runs."""
+    """The recipe and the augmentation of all candidates, and what of the recipe is proposed for each of them."""
 
     recipe: Recipe
-    pipeline: str
-    probabilities: dict[str, float]
+    augmentation: Augmentation
+    tune: Mapping[str, Range] = field(default_factory=dict)
+    """Option of the recipe -> what a trial's value is proposed from."""
 
     @classmethod
     def default(cls, epochs: int) -> Self:
         """This release's, for a search of ``epochs`` a candidate."""
-        return cls(
-            recipe=recipes.default(epochs), pipeline=PIPELINE, probabilities=augmentation.probabilities(PIPELINE)
-        )
+        return cls(recipe=recipes.default(epochs), augmentation=augmentation.shipped(augmentation.DEFAULT))
+
+    @classmethod
+    def asked(
+        cls,
+        recipe: str | None,
+        augmentation: str | None,
+        epochs: int,
+        *,
+        tune: Sequence[str] | None = None,
+        dataset: Dataset | None = None,
+    ) -> Self:
+        """What the flags ``--recipe``, ``--augmentation`` and ``--tune`` ask for; None asks for the default.
+
+        A user's pipeline is loaded and tried in the limited child, on images as those of the ``dataset``. Raises
+        UnusableInputError for what cannot be used, in one line with its remedy, and ModelFailedError where the user's
+        code raises.
+        """
+        source = recipe_files.load(recipe, epochs)
+        ranges = tuning.ranges(tune or (), source.tune, source.recipe, source.place)
+        return cls(recipe=source.recipe, augmentation=_augmentation(augmentation, dataset), tune=ranges)
 
     @classmethod
     def of(cls, study: Described, epochs: int) -> Self:
@@ -39,43 +67,117 @@ class Training:
         Raises UnusableInputError for a study that holds something else than this tool writes.
         """
         made_with, usual = shared(study), cls.default(epochs)
+        recipe, kept = made_with.get("recipe"), usual.augmentation
+        part = "augmentation"
         try:
-            recipe, pipeline = made_with.get("recipe"), made_with.get("augmentation")
-            name = usual.pipeline if pipeline is None else str(pipeline["name"])
-            often = usual.probabilities if pipeline is None else _floats(pipeline["probabilities"])
+            if (table := made_with.get(part)) is not None:
+                kept = _read(table)
+            part = "tune"
+            ranges = tuning.from_study(made_with.get(part, {}))
+        except UnusableInputError as error:
+            raise UnusableInputError(f"study {study.study_name!r}: its {part}: {error}") from None
         except MALFORMED:
-            raise foreign(study, "its augmentation is of another kind") from None
-        kept = from_table(recipe, f"study {study.study_name!r}: its recipe") if isinstance(recipe, dict) else None
-        return cls(recipe=kept or usual.recipe, pipeline=name, probabilities=often)
+            raise foreign(study, f"its {part} is of another kind") from None
+        found = from_table(recipe, f"study {study.study_name!r}: its recipe") if isinstance(recipe, dict) else None
+        return cls(recipe=found or usual.recipe, augmentation=kept, tune=ranges)
 
     def as_table(self) -> dict[str, Any]:
         """What a study's identity holds of it."""
-        return {
-            "recipe": as_table(self.recipe),
-            "augmentation": {"name": self.pipeline, "probabilities": dict(self.probabilities)},
+        table = {"recipe": as_table(self.recipe), "augmentation": self.augmentation.as_table()}
+        tune = {name: one.as_table() for name, one in self.tune.items()}
+        return {**table, "tune": tune} if tune else table
+
+    def refuse_other(self, study: Described, asked: Training, given: Mapping[str, object]) -> None:
+        """Raise UnusableInputError where a flag that was ``given`` asks a study to train otherwise than it does.
+
+        ``given`` is ``recipe``, ``augmentation`` and ``tune`` as they were asked for, None for what was not.
+        """
+        differs = {
+            "recipe": recipe_files.nameless(asked.recipe) != recipe_files.nameless(self.recipe),
+            "augmentation": not asked.augmentation.is_same(self.augmentation),
+            "tune": dict(asked.tune) != dict(self.tune),
         }
+        for flag, is_other in differs.items():
+            if is_other and given.get(flag) is not None:
+                before, now = self._words(flag), asked._words(flag)
+                raise UnusableInputError(
+                    f"study {study.study_name!r} was made with other {flag}: {before}, not {now}: "
+                    f"leave --{flag} out to go on with its own, or use another --study"
+                )
+
+    def _words(self, flag: str) -> str:
+        """What a person calls it."""
+        if flag == "tune":
+            return ", ".join(f"{name} {one}" for name, one in self.tune.items()) or "nothing"
+        if flag == "recipe":
+            return f"{self.recipe.name} ({_short(as_table(self.recipe))})"
+        return f"{self.augmentation.name} ({_short(self.augmentation.as_table())})"
 
     def of_feed(self) -> dict[str, Any]:
         """The fields of a feed that say how images are augmented."""
-        return {"augmentation": self.pipeline, "probabilities": dict(self.probabilities)}
+        kept = self.augmentation
+        return {"augmentation": kept.name, "probabilities": dict(kept.probabilities), "transform": kept.transform}
 
     def for_epochs(self, epochs: int) -> Recipe:
         """The recipe of a training of another length: where it is the default, the default of that length."""
         usual = recipes.default(epochs)
         return usual if self.recipe.name == usual.name and self.recipe in _defaults() else self.recipe
 
-    def notes(self, epochs: int) -> Iterator[str]:
-        """What a person should know: that the study trains otherwise than a new one would."""
-        usual = self.default(epochs)
-        changed = [name for name, value in self.as_table().items() if value != usual.as_table()[name]]
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The parameters of a trial that are options of its recipe, as Optuna proposes them."""
+        from nas.search.tuned_parameters import distribution
+
+        return {f"{PREFIX}{name}": distribution(name, one) for name, one in self.tune.items()}
+
+    def check_rule(self, dataset: Dataset) -> None:
+        """Raise UnusableInputError where the augmentation breaks rule 6 of the assignment on these images."""
+        from nas.user_augmentation import check_rule
+
+        shape, mean = _facts(dataset)
+        check_rule(self.augmentation, shape, mean)
+
+    def notes(self, epochs: int, asked: Training | None = None) -> Iterator[str]:
+        """What a person should know: that the study trains otherwise than what a new one would be ``asked`` for."""
+        usual = (asked or self.default(epochs)).as_table()
+        changed = [name for name, value in self.as_table().items() if value != usual.get(name)]
         if changed:
             yield f"the study was made with another {' and '.join(changed)} than a new one would be: it keeps them"
+
+
+def _augmentation(asked: str | None, dataset: Dataset | None) -> Augmentation:
+    if asked is None:
+        return augmentation.shipped(augmentation.DEFAULT)
+    from nas.user_augmentation import SHAPE, read_augmentation
+
+    if dataset is None:
+        return read_augmentation(asked, shape=SHAPE)
+    shape, mean = _facts(dataset)
+    return read_augmentation(asked, shape=shape, mean=mean)
+
+
+def _facts(dataset: Dataset) -> tuple[tuple[int, ...], list[float]]:
+    """Height, width and channels of the images, and each channel's mean over those that a search trains on, 0 to 1."""
+    from nas.training.datasets import channel_statistics
+
+    mean, _ = channel_statistics(dataset.train_images, dataset.split().train)
+    return tuple(dataset.train_images.shape[1:]), [float(value) for value in mean]
+
+
+def _read(table: Any) -> Augmentation:
+    """The augmentation that a study keeps; one of MALFORMED where it is something else."""
+    often = {str(name): float(value) for name, value in table["probabilities"].items()}
+    transform = table.get("transform")
+    if transform is not None:
+        check(transform)  # whatever a storage says, only albumentations' own transforms are made
+    return Augmentation(name=str(table["name"]), probabilities=often, transform=transform)
+
+
+def _short(table: Mapping[str, Any]) -> str:
+    """What tells two tables apart at a glance."""
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _defaults() -> list[Recipe]:
     """The default recipes, of which there is one for short trainings and one for long ones."""
     return [recipes.default(epochs) for epochs in (recipes.LONG - 1, recipes.LONG)]
-
-
-def _floats(table: Any) -> dict[str, float]:
-    return {str(name): float(value) for name, value in table.items()}

@@ -1,13 +1,21 @@
-"""The albumentations pipelines that ship: the assignment's and its author's; making one loads albumentations."""
+"""How images are augmented: by a pipeline that ships, the assignment's or its author's, or by a user's own.
+
+Making a pipeline loads albumentations.
+"""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from inspect import signature
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from constraints.errors import UnusableInputError
+from nas.training.serialised import from_table
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask a registry for news
 
@@ -69,6 +77,62 @@ def probabilities(name: str) -> dict[str, float]:
 PIPELINES: Mapping[str, Callable[..., A.Compose]] = MappingProxyType(
     {"assignment": assignment, "seed": seed, "none": none}
 )
+
+
+DEFAULT = "assignment"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """A pipeline: one that ships by its name and the ``probabilities`` of its transforms, or a user's as a table."""
+
+    name: str
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    transform: Mapping[str, Any] | None = None
+    """What albumentations makes of a user's pipeline; None of one that ships."""
+
+    def as_table(self) -> dict[str, Any]:
+        """What a study keeps of it."""
+        table: dict[str, Any] = {"name": self.name, "probabilities": dict(self.probabilities)}
+        return table if self.transform is None else {**table, "transform": dict(self.transform)}
+
+    def is_same(self, other: Augmentation) -> bool:
+        """Whether two do the same to every image: a user's is what it holds, whatever it is called."""
+        if self.transform is not None or other.transform is not None:
+            return self.transform == other.transform
+        return (self.name, dict(self.probabilities)) == (other.name, dict(other.probabilities))
+
+
+def shipped(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> Augmentation:
+    """A pipeline that ships with ``options`` over its probabilities.
+
+    Raises UnusableInputError for a name or an option that there is not, and for no probability.
+    """
+    if name not in PIPELINES:
+        near = get_close_matches(name, PIPELINES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"give {', '.join(PIPELINES)} or FILE.py:NAME"
+        raise UnusableInputError(f"no such augmentation: {name!r}: {hint}")
+    usual = probabilities(name)
+    for option, value in options.items():
+        if option not in usual:
+            known = f"it has {', '.join(usual)}" if usual else "it has none"
+            raise UnusableInputError(f"augmentation {name}: no such option: {option!r}: {known}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise UnusableInputError(f"augmentation {name}: {option}: {value!r}: give a probability, 0 to 1")
+    return Augmentation(name=name, probabilities={**usual, **{key: float(value) for key, value in options.items()}})
+
+
+def make(
+    name: str,
+    probabilities: Mapping[str, float],
+    transform: Mapping[str, Any] | None,
+    mean: Sequence[float],
+    image_size: tuple[int, int],
+) -> A.Compose:
+    """The pipeline of an ``Augmentation`` for images of a size (height, width), whose channels have this ``mean``."""
+    if transform is not None:
+        return from_table(transform)
+    return PIPELINES[name](mean, image_size=image_size, **probabilities)
 
 
 def _assignment(

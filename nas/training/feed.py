@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -18,9 +19,10 @@ from numpy.lib.format import open_memmap
 
 from constraints.errors import UnusableInputError
 from nas.training import datasets
-from nas.training.augmentation import PIPELINES
+from nas.training.augmentation import PIPELINES, make
 from nas.training.datasets import Dataset, Split
 from nas.training.disk import reserve
+from nas.training.serialised import names
 
 if TYPE_CHECKING:
     import albumentations as A
@@ -51,13 +53,15 @@ class Feed:
     split: Split | None
     folder: Path
     augmentation: str = "assignment"
-    probabilities: dict[str, float] = field(default_factory=dict)
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    transform: Mapping[str, Any] | None = None
+    """A user's pipeline as a table, which ``augmentation`` is then but the name of."""
     seed: int = 0
     keep_bytes: int = 4 * 2**30
 
     def __post_init__(self) -> None:
         """Check the pipeline's name."""
-        if self.augmentation not in PIPELINES:
+        if self.transform is None and self.augmentation not in PIPELINES:
             raise UnusableInputError(
                 f"no such augmentation: {self.augmentation!r}: choose one of {', '.join(PIPELINES)}"
             )
@@ -66,6 +70,7 @@ class Feed:
     def description(self) -> str:
         """Which pipeline augments the images, and how often each of its transforms runs, in a line."""
         often = ", ".join(f"{name} {share:g}" for name, share in self.probabilities.items())
+        often = often if self.transform is None else ", ".join(names(self.transform))
         return f"augmentation: {self.augmentation}{f' ({often})' if often else ''}"
 
     @cached_property
@@ -109,7 +114,8 @@ class Feed:
 
         digest = hashlib.sha256(self.dataset.content_hash.encode())
         digest.update(np.ascontiguousarray(self.indices, dtype=np.int64).tobytes())
-        digest.update(json.dumps([A.to_dict(self._pipeline), self.seed, PIECE], sort_keys=True).encode())
+        told = A.to_dict(self._pipeline) if self.transform is None else [A.__version__, self.transform]
+        digest.update(json.dumps([told, self.seed, PIECE], sort_keys=True).encode())
         return digest.hexdigest()[:16]
 
     def epoch(self, number: int) -> np.ndarray:
@@ -169,7 +175,17 @@ class Feed:
         sequence = np.random.SeedSequence([self.seed, number, piece])
         self._pipeline.set_random_seed(int(sequence.generate_state(1)[0]))
         originals = self.dataset.train_images[self.indices[piece * PIECE : (piece + 1) * PIECE]]
-        return np.stack([self._pipeline(image=image)["image"] for image in originals])
+        return np.stack([self._changed(image) for image in originals])
+
+    def _changed(self, image: np.ndarray) -> np.ndarray:
+        """An augmented image; UnusableInputError where it is of another size or kind than the images are."""
+        found: np.ndarray = self._pipeline(image=image)["image"]
+        if found.shape != image.shape or found.dtype != image.dtype:
+            raise UnusableInputError(
+                f"augmentation {self.augmentation}: it makes {found.dtype} {found.shape} of {image.dtype} "
+                f"{image.shape}: keep size, channels and uint8"
+            )
+        return found
 
     @cached_property
     def _pipeline(self) -> A.Compose:
@@ -178,8 +194,7 @@ class Feed:
         cv2.setNumThreads(0)  # the processes are the parallelism
         height, width = self.dataset.train_images.shape[1:3]
         mean = [float(value) for value in self.mean]
-        pipeline: A.Compose = PIPELINES[self.augmentation](mean, image_size=(height, width), **self.probabilities)
-        return pipeline
+        return make(self.augmentation, self.probabilities, self.transform, mean, (height, width))
 
     def _drop_oldest(self) -> None:
         """Delete the least recently read epochs beyond ``keep_bytes``; a process that still maps one keeps it."""

@@ -7,17 +7,20 @@ a later release added, and the table does not have, is left at its default.
 from __future__ import annotations
 
 import ast
-from dataclasses import asdict
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from constraints.errors import UnusableInputError
 from nas.training.recipes import Phase, Recipe
 
+T = TypeVar("T", Recipe, Phase)
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-_READER = TypeAdapter(with_config(_STRICT)(Recipe))
-with_config(_STRICT)(Phase)
+_PHASE = TypeAdapter(with_config(_STRICT)(Phase))
+_RECIPE = TypeAdapter(with_config(_STRICT)(Recipe))
 
 
 def as_table(recipe: Recipe) -> dict[str, Any]:
@@ -27,16 +30,11 @@ def as_table(recipe: Recipe) -> dict[str, Any]:
 
 
 def from_table(table: Any, source: str) -> Recipe:
-    """The recipe of a table; UnusableInputError names ``source`` and the first option that is off."""
-    try:
-        return _READER.validate_python(table)
-    except UnusableInputError as error:
-        raise UnusableInputError(f"{source}: {error}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise UnusableInputError(f"{source}: {place or 'the whole table'}: {first['input']!r}: {message}") from None
+    """The recipe of a table; UnusableInputError names ``source`` and the first option that is off, of which phase."""
+    phases = table.get("phases") if isinstance(table, Mapping) else None
+    for number, phase in enumerate(phases if isinstance(phases, Sequence) else (), 1):
+        _read(_PHASE, phase, Phase, f"{source}: phases.{number}.")
+    return _read(_RECIPE, table, Recipe, f"{source}: ")
 
 
 def from_text(text: str) -> Recipe | None:
@@ -45,6 +43,24 @@ def from_text(text: str) -> Recipe | None:
         return from_table(_value(ast.parse(text, mode="eval").body), "recipe")
     except (SyntaxError, ValueError, TypeError, UnusableInputError, RecursionError, MemoryError):
         return None
+
+
+def _read(reader: TypeAdapter[T], table: Any, kind: type[T], place: str) -> T:
+    """``table`` as a value of ``kind``: as JSON, in which a text is no number and a number no switch."""
+    try:
+        return reader.validate_json(json.dumps(table, default=str), strict=True)
+    except UnusableInputError as error:
+        raise UnusableInputError(f"{place}{error}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "unexpected_keyword_argument":
+            message = f"unknown option: known are {', '.join(field.name for field in fields(kind))}"
+        where = (
+            f"{place}{where}" if where else f"{place.removesuffix('.')}{'' if place[-1] == '.' else 'the whole table'}"
+        )
+        raise UnusableInputError(f"{where}: {first['input']!r}: {message}") from None
 
 
 def _value(node: ast.expr) -> Any:

@@ -39,16 +39,21 @@ class Phase:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, low, value, high in (
-            ("share", 0, self.share, 1),
-            ("warmup", 0, self.warmup, 1),
-            ("momentum", 0, self.momentum, 1),
-            ("peak_lr", 0, self.peak_lr, math.inf),
-            ("rest_lr", 0, self.rest_lr, math.inf),
-            ("weight_decay", 0, self.weight_decay, math.inf),
+        for name, low, high in (
+            ("warmup", 0, 1),
+            ("momentum", 0, 1),
+            ("peak_lr", 0, math.inf),
+            ("rest_lr", 0, math.inf),
+            ("floor_lr", 0, math.inf),
+            ("gamma", 0, math.inf),
+            ("weight_decay", 0, math.inf),
         ):
-            if not low <= value <= high:
-                raise UnusableInputError(f"{name} is out of range: {value}: give {low} to {high}")
+            if not low <= getattr(self, name) <= high:
+                raise UnusableInputError(f"{name} is out of range: {getattr(self, name)}: give {low} to {high}")
+        if not 0 < self.share <= 1:
+            raise UnusableInputError(f"share is out of range: {self.share}: give more than 0, up to 1")
+        if not self.step_epochs > 0:
+            raise UnusableInputError(f"step_epochs is out of range: {self.step_epochs}: give more than 0 epochs")
 
     def learning_rate(self, progress: float, epochs: float) -> float:
         """The rate at ``progress`` (0 to 1) through this phase of ``epochs``: a closed form, without state."""
@@ -104,6 +109,8 @@ class Recipe:
         for name in ("low_resolution", "mixup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UnusableInputError(f"{name} is out of range: {getattr(self, name)}: give 0 to 1")
+        if not 0 <= self.norm_bias_lr < math.inf:
+            raise UnusableInputError(f"norm_bias_lr is out of range: {self.norm_bias_lr}: give 0 or more")
         if self.crop < 0:
             raise UnusableInputError(f"crop is out of range: {self.crop}: give 0 or more pixels")
 

@@ -1,0 +1,45 @@
+"""The recipes that ship, by name: what each is for, and what was measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from nas.training import recipes
+from nas.training.recipes import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A recipe that ships; ``make`` takes the epochs of a training."""
+
+    make: Callable[[int], Recipe]
+    purpose: str
+    measured: str
+    """With its commit; docs/measurements/training.md has command, machine and spread."""
+
+
+DEFAULT = "default"
+RECIPES: Mapping[str, Named] = MappingProxyType(
+    {
+        DEFAULT: Named(
+            make=recipes.default,
+            purpose="short trainings of small networks, 2 to 200 epochs; what trains unless asked otherwise",
+            measured="CIFAR-10 (JPEG copy), 196,666 parameters, 10 epochs: test 85.65 ± 0.18 %, three seeds (5247a21); "
+            "198,762 parameters, 3 epochs: validation 79.28 ± 0.09 %, three seeds (23a94dd)",
+        ),
+        "sgd": Named(
+            make=recipes.sgd,
+            purpose="the default without Muon and whitening, to compare with",
+            measured="CIFAR-10 (JPEG copy), 198,762 parameters, 4 epochs: validation 78.0 %, with Muon 79.5 %, "
+            "one seed each (2e5c7f1)",
+        ),
+        "seed": Named(
+            make=lambda epochs: recipes.seed(),
+            purpose="the three phases of the hand-made network's training, meant for 400 epochs",
+            measured="CIFAR-10 (JPEG copy), architecture seed, the first 39 of 400 epochs: validation 80.5 %, "
+            "one seed (23a94dd); the 400 epochs were not trained",
+        ),
+    }
+)

@@ -1,0 +1,91 @@
+"""Recipes by name or from a TOML file, and as the text of such a file.
+
+A file holds options by the names of ``Recipe`` and, in ``[[phases]]``, of ``Phase``; ``base = "default"`` starts from a
+recipe that ships, each ``[[phases]]`` from the base's phase of that place. ``[tune]`` holds the ranges of ``tuning``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from constraints.errors import UnusableInputError
+from nas.toml import read_toml
+from nas.training.named_recipes import DEFAULT, RECIPES
+from nas.training.recipe_table import as_table, from_table
+from nas.training.recipes import Recipe
+
+SUFFIX = ".toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A recipe as it was asked for."""
+
+    recipe: Recipe
+    tune: Mapping[str, Any] = field(default_factory=dict)
+    """The ``[tune]`` table of its file, not read yet."""
+    place: str = ""
+    """What errors about it begin with."""
+
+
+def load(asked: str | None, epochs: int) -> Source:
+    """The recipe of a name or of a TOML file, for a training of ``epochs``; None is the default.
+
+    Raises UnusableInputError for a name that there is not, and for a file that cannot be read or that is off, with
+    the file, the option and what it may be.
+    """
+    name = DEFAULT if asked is None else asked
+    if name in RECIPES:
+        return Source(recipe=RECIPES[name].make(epochs), place=f"recipe {name}")
+    if not name.endswith(SUFFIX):
+        near = get_close_matches(name, RECIPES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"give {', '.join(RECIPES)} or a {SUFFIX} file"
+        raise UnusableInputError(f"no such recipe: {name!r}: {hint}")
+    return _read(Path(name), epochs)
+
+
+def to_toml(recipe: Recipe) -> str:
+    """Every option of a recipe but its name, as a file that ``load`` reads back; the file's name becomes its name."""
+    table = as_table(recipe)
+    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items() if key not in {"name", "phases"}]
+    for phase in table["phases"]:
+        lines += ["", "[[phases]]", *(f"{key} = {json.dumps(value)}" for key, value in phase.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path, epochs: int) -> Source:
+    table, place = read_toml(path), str(path)
+    tune, base = table.pop("tune", {}), table.pop("base", None)
+    if not isinstance(tune, dict):
+        raise UnusableInputError(f"{place}: tune: {tune!r}: give a table [tune] of ranges")
+    recipe = from_table(_over_base(base, table, path, epochs), place)
+    if recipe.name in RECIPES and recipe != RECIPES[recipe.name].make(epochs):
+        raise UnusableInputError(f"{place}: name: {recipe.name!r}: a recipe that ships has it: give another name")
+    return Source(recipe=recipe, tune=tune, place=place)
+
+
+def _over_base(base: Any, table: dict[str, Any], path: Path, epochs: int) -> dict[str, Any]:
+    """The options of a file over those that it starts from."""
+    named = {"name": path.stem, **table}
+    if base is None:
+        return named
+    if not isinstance(base, str) or base not in RECIPES:
+        raise UnusableInputError(f"{path}: base: {base!r}: start from one of {', '.join(RECIPES)}")
+    known = as_table(RECIPES[base].make(epochs))
+    if isinstance(phases := table.get("phases"), list):
+        begun = [*known["phases"], *({} for _ in phases)]
+        named["phases"] = [
+            {**start, **phase} if isinstance(phase, dict) else phase
+            for start, phase in zip(begun, phases, strict=False)
+        ]
+    return {**known, **named}
+
+
+def nameless(recipe: Recipe) -> Recipe:
+    """The recipe without its name: two are the same where their options are, however they are called."""
+    return replace(recipe, name="")

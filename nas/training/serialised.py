@@ -1,0 +1,139 @@
+"""An albumentations pipeline as a table of plain values, which a study keeps, and made from it again.
+
+What trains is always made from the table, so that the table says everything that the augmented images depend on. A
+table may come from anywhere: only albumentations' own transforms are made from it, none of which reads a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from constraints.errors import UnusableInputError
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask a registry for news
+
+if TYPE_CHECKING:
+    import albumentations as A
+
+CLASS = "__class_fullname__"
+MOST_BYTES = 1_000_000
+"""Of a table as JSON: a study keeps it."""
+_READ_FILES = ("TextImage", "FDA", "HistogramMatching", "PixelDistributionAdaptation")
+"""Transforms that read files when they run: what they do is not in their settings."""
+
+
+def to_table(pipeline: A.Compose) -> dict[str, Any]:
+    """The pipeline as plain values; UnusableInputError where it cannot be written as such, with the part's name."""
+    import albumentations as A
+
+    for leaf in leaves(pipeline):
+        _check_kept(leaf)
+    try:
+        text = json.dumps(A.to_dict(pipeline)["transform"], default=_plain)
+    except (TypeError, ValueError, NotImplementedError, AttributeError, RecursionError) as error:
+        raise UnusableInputError(f"albumentations cannot write it down: {error}: {OWN}") from None
+    table: dict[str, Any] = json.loads(text)
+    check(table)
+    return table
+
+
+OWN = "use albumentations' own transforms with numbers and texts as settings"
+
+
+def from_table(table: Mapping[str, Any]) -> A.Compose:
+    """The pipeline of a table; UnusableInputError where it is none of albumentations' own transforms."""
+    import albumentations as A
+
+    check(table)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they were shown where the pipeline was made first
+            made = A.from_dict({"transform": dict(table)})
+    except Exception as error:  # albumentations checks the settings, each class in its own way
+        raise UnusableInputError(f"no albumentations pipeline: {' '.join(str(error).split())[:200]}: {OWN}") from None
+    if not isinstance(made, A.Compose):
+        raise UnusableInputError(f"no albumentations pipeline: {type(made).__name__}: put it into a Compose")
+    return made
+
+
+def check(table: Any) -> None:
+    """Raise UnusableInputError for a table that names anything but albumentations' own transforms."""
+    if len(json.dumps(table, default=repr)) > MOST_BYTES:
+        raise UnusableInputError(f"the pipeline's settings take over {MOST_BYTES:,} bytes: leave pictures out of them")
+    for node in _nodes(table):
+        name = node.get(CLASS)
+        if not isinstance(name, str) or not _is_own(name):
+            raise UnusableInputError(f"no transform of albumentations' own: {name!r}: {OWN}")
+        if name in _READ_FILES:
+            raise UnusableInputError(f"{name} reads files, which may change while a study keeps it: leave it out")
+        for key in ("bbox_params", "keypoint_params"):
+            if node.get(key) is not None:
+                raise UnusableInputError(f"{name} takes {key}, and images here have labels alone: leave {key} out")
+
+
+def names(table: Mapping[str, Any]) -> list[str]:
+    """The transforms of a table in their order, those that others are put together of left out."""
+    return [node[CLASS] for node in _nodes(table) if "transforms" not in node]
+
+
+def leaves(transform: Any) -> Iterator[Any]:
+    """The transforms that a pipeline is put together of, in order."""
+    children = getattr(transform, "transforms", None)
+    if children is None:
+        yield transform
+        return
+    for child in children:
+        yield from leaves(child)
+
+
+def _nodes(table: Any) -> Iterator[Mapping[str, Any]]:
+    """The table of each transform, compositions first."""
+    if not isinstance(table, Mapping):
+        raise UnusableInputError(f"no transform: {table!r}: give the table that albumentations.to_dict makes")
+    yield table
+    children = table.get("transforms", ())
+    if not isinstance(children, list | tuple):
+        raise UnusableInputError(
+            f"no list of transforms: {children!r}: give the table that albumentations.to_dict makes"
+        )
+    for child in children:
+        yield from _nodes(child)
+
+
+def _is_own(name: str) -> bool:
+    """Whether albumentations itself has a transform of this name that can be made from a table."""
+    import albumentations as A
+    from albumentations.core.composition import BaseCompose
+    from albumentations.core.serialization import SERIALIZABLE_REGISTRY
+
+    found = SERIALIZABLE_REGISTRY.get(name)
+    return (
+        isinstance(found, type)
+        and issubclass(found, A.BasicTransform | BaseCompose)
+        and getattr(A, name, None) is found
+    )
+
+
+def _check_kept(leaf: Any) -> None:
+    """Raise UnusableInputError for a transform that its table would not tell everything of."""
+    name = type(leaf).__name__
+    if not _is_own(name) or type(leaf).__module__.partition(".")[0] != "albumentations":
+        raise UnusableInputError(f"{name} is no transform that a study can keep: {OWN}")
+    if ignored := getattr(leaf, "invalid_args", ()):
+        raise UnusableInputError(
+            f"{name} ignores {', '.join(ignored)}, unknown to the installed albumentations: "
+            "use the names that it has, or leave them out"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """numpy's values and enumerations as Python's."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "value"):
+        return value.value
+    raise TypeError(f"a setting of the kind {type(value).__name__}")

@@ -1,0 +1,221 @@
+"""Options of a recipe that a search proposes for each trial: which, from what range, and a recipe with their values.
+
+An option of the recipe has its own name, one of a phase too where the recipe has one phase; where it has more,
+``phases.2.peak_lr`` says whose it is. ``lr`` is short for ``peak_lr``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+
+from constraints.errors import UnusableInputError
+from nas.training.recipe_table import as_table, from_table
+from nas.training.recipes import Phase, Recipe
+
+PREFIX = "recipe."
+"""What the parameters of a trial that are options of its recipe begin with."""
+Value = bool | int | float | str
+_SHORT = {"lr": "peak_lr"}
+_FIXED = {"name", "phases", "precision", "share"}
+"""What is no matter of tuning: shares add up to 1, and a precision is no property of a network."""
+_WHOLE = {"batch_size", "crop"}
+_FACTORS = {"peak_lr": 4, "rest_lr": 4, "norm_bias_lr": 4, "weight_decay": 10, "step_epochs": 2}
+"""How many times smaller and larger than the recipe's value a range goes where nothing is written."""
+_MIDDLES = {"weight_decay": 1e-4}
+_USUAL: Mapping[str, tuple[float, float]] = {
+    "momentum": (0.8, 0.99), "warmup": (0.0, 0.5), "gamma": (0.5, 1.0), "label_smoothing": (0.0, 0.2), "crop": (0, 4),
+    "ema_decay": (0.9, 0.999), "low_resolution": (0.0, 0.8), "mixup": (0.0, 0.5), "floor_lr": (0.0, 0.01),
+}  # fmt: skip
+_PHASE = [field.name for field in fields(Phase) if field.name not in _FIXED]
+_RECIPE = [field.name for field in fields(Recipe) if field.name not in _FIXED]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """From ``low`` to ``high``, evenly or, with ``log``, evenly in the logarithm; or one of ``choices``."""
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    choices: tuple[Value, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that it is one of the two, and that there is something to choose."""
+        if self.choices:
+            if self.low is not None or self.high is not None or self.log:
+                raise ValueError("give choices, or low and high")
+            if len({(type(choice), choice) for choice in self.choices}) < max(len(self.choices), 2):
+                raise ValueError("give two or more different choices")
+            return
+        if self.low is None or self.high is None or not self.low < self.high:
+            raise ValueError("give [low, high] or choices, low below high")
+        if self.log and self.low <= 0:
+            raise ValueError("give a low above 0, or leave log out")
+
+    def as_table(self) -> dict[str, Any]:
+        """What a study keeps: only what is said."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, False, ())}
+
+    def __str__(self) -> str:
+        """As it is written in a file."""
+        if self.choices:
+            return ", ".join(map(str, self.choices))
+        return f"{self.low:g} to {self.high:g}{' (log)' if self.log else ''}"
+
+
+_READER = TypeAdapter(with_config(ConfigDict(extra="forbid", allow_inf_nan=False, strict=False))(Range))
+
+
+def ranges(asked: Sequence[str], table: Mapping[str, Any], recipe: Recipe, place: str) -> dict[str, Range]:
+    """The options ``asked`` for with their ranges: those of the ``table`` ``[tune]``, else around the recipe's value.
+
+    Raises UnusableInputError for an option that there is not or that cannot be tuned, and for a range that is off; of
+    the table those that are not asked for, too.
+    """
+    written = {_option(name, recipe, f"{place}: tune"): (name, value) for name, value in _flat(table)}
+    read = {option: _range(value, f"{place}: tune.{name}") for option, (name, value) in written.items()}
+    found = {
+        option: read.get(option) or _usual(option, recipe) for option in (_option(n, recipe, "--tune") for n in asked)
+    }
+    for option, one in {**read, **found}.items():
+        _check(option, one, recipe, f"{place}: tune.{option}")
+    return found
+
+
+def from_study(table: Mapping[str, Any]) -> dict[str, Range]:
+    """The ranges that a study keeps; ValueError or TypeError where they are something else."""
+    return {str(option): _READER.validate_python(value) for option, value in table.items()}
+
+
+def tuned(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:
+    """The recipe with the values that a trial's ``parameters`` hold for its options; others are left aside."""
+    for option, value in values(parameters).items():
+        recipe = _with(recipe, option, value)
+    return recipe
+
+
+def values(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Option -> value, of a trial's parameters those of the recipe."""
+    return {name.removeprefix(PREFIX): value for name, value in parameters.items() if name.startswith(PREFIX)}
+
+
+def is_whole(option: str) -> bool:
+    """Whether an option is a whole number."""
+    return option in _WHOLE
+
+
+def usual_ranges(recipe: Recipe) -> dict[str, Range]:
+    """The range of every option that has one where nothing is written."""
+    names = [*_RECIPE, *(_of_phase(name, number, recipe) for number in range(len(recipe.phases)) for name in _PHASE)]
+    return {name: found for name in names if (found := _default(name.rpartition(".")[2], _value(recipe, name)))}
+
+
+def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Name -> range, of a table in which ``phases.1.peak_lr`` may be three tables in each other."""
+    for name, value in table.items():
+        if isinstance(value, Mapping) and (before + name).split(".")[0] == "phases" and (before + name).count(".") < 2:
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value
+
+
+def _option(name: str, recipe: Recipe, place: str) -> str:
+    """The one name of an option."""
+    phase, _, last = name.strip().rpartition(".")
+    last, count = _SHORT.get(last, last), len(recipe.phases)
+    known = _PHASE if phase else [*_RECIPE, *_PHASE]
+    if last not in known:
+        near = get_close_matches(last, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        raise UnusableInputError(f"{place}: {name.strip()!r}: no option of a recipe that can be tuned: {hint}")
+    if not phase and (last in _RECIPE or count == 1):
+        return last
+    numbers = [f"phases.{number + 1}" for number in range(count)]
+    if phase not in numbers:
+        every = ", ".join(f"{number}.{last}" for number in numbers)
+        raise UnusableInputError(f"{place}: {name.strip()!r}: the recipe has {count} phases: say which one: {every}")
+    return _of_phase(last, int(phase.partition(".")[2]) - 1, recipe)
+
+
+def _of_phase(name: str, number: int, recipe: Recipe) -> str:
+    return name if len(recipe.phases) == 1 else f"phases.{number + 1}.{name}"
+
+
+def _range(value: Any, place: str) -> Range:
+    table = {"low": value[0], "high": value[1]} if isinstance(value, list) and len(value) == 2 else value
+    if isinstance(table, Mapping) and not any(isinstance(table.get(end), bool | str) for end in ("low", "high")):
+        try:
+            return _READER.validate_python({**table, "choices": tuple(table.get("choices", ()))})
+        except (ValidationError, TypeError) as error:
+            first = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            raise UnusableInputError(f"{place}: {value!r}: {first.removeprefix('Value error, ')}") from None
+    raise UnusableInputError(
+        f"{place}: {value!r}: write [0.01, 0.1], {{low = 0.01, high = 0.1, log = true}} or {{choices = [64, 128]}}"
+    )
+
+
+def _usual(option: str, recipe: Recipe) -> Range:
+    found = _default(option.rpartition(".")[2], _value(recipe, option))
+    if found is None:
+        raise UnusableInputError(
+            f"--tune: {option!r}: has no range of its own: give its choices in [tune] of a recipe file"
+        )
+    return found
+
+
+def _default(name: str, value: Any) -> Range | None:
+    """A range around a recipe's ``value``: a rate from a quarter to four times it, a decay from a tenth to ten times.
+
+    Where that is 0, and of what has a natural range, a fixed one.
+    """
+    if isinstance(value, bool):
+        return Range(choices=(False, True))
+    if isinstance(value, str):
+        return None
+    if name == "batch_size":
+        return Range(choices=(value // 2, value, 2 * value) if value > 1 else (1, 2))
+    if (factor := _FACTORS.get(name)) is not None:
+        middle = value or _MIDDLES.get(name, 0.1)
+        return Range(low=middle / factor, high=middle * factor, log=True)
+    low, high = _USUAL[name]
+    return Range(low=low, high=high)
+
+
+def _check(option: str, one: Range, recipe: Recipe, place: str) -> None:
+    """Raise UnusableInputError where an end of a range, or a choice, is none that the option may have."""
+    ends = one.choices or (one.low, one.high)
+    for end in ends:
+        assert end is not None
+        if is_whole(option) and not isinstance(end, int):
+            raise UnusableInputError(f"{place}: {end!r}: give whole numbers")
+        changed = _with(recipe, option, end, place)
+        from_table(as_table(changed), place)
+
+
+def _value(recipe: Recipe, option: str) -> Any:
+    number, name = _split(option)
+    return getattr(recipe if name in _RECIPE else recipe.phases[number], name)
+
+
+def _split(option: str) -> tuple[int, str]:
+    phase, _, name = option.rpartition(".")
+    return int(phase.rpartition(".")[2] or 1) - 1, name
+
+
+def _with(recipe: Recipe, option: str, value: Any, place: str = "") -> Recipe:
+    number, name = _split(option)
+    try:
+        if name in _RECIPE:
+            return replace(recipe, **{name: value})
+        phases = list(recipe.phases)
+        phases[number] = replace(phases[number], **{name: value})
+        return replace(recipe, phases=tuple(phases))
+    except (TypeError, ValueError, LookupError):
+        raise UnusableInputError(f"{place or option}: {value!r}: no value of {name}: give one of its kind") from None
+    except UnusableInputError as error:
+        raise UnusableInputError(f"{place}: {error}" if place else str(error)) from None

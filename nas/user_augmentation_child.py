@@ -1,0 +1,167 @@
+"""The child's side of a user's augmentation: load the pipeline, write it as a table, try what is made from that."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from constraints.errors import UnusableInputError
+from constraints.sandbox.child import Send, named_pipelines, stage
+from constraints.sandbox.loading import Loader
+from constraints.sandbox.request import Target
+from nas.training.serialised import CLASS, from_table, leaves, to_table
+
+_IMAGES = 16
+_SEEDS = range(4)
+Apply = Callable[[Any, int], list[Any]]
+"""The images as a pipeline changes them under a seed."""
+
+
+def read(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    """The table of the pipeline ``target``, called with ``arguments`` where it is a function.
+
+    A function that takes ``mean`` or ``image_size`` and is not given them has those of the data. Raises
+    UnusableInputError, naming the transform, for a pipeline that a table cannot hold, that differs from run to run
+    under one seed, or that changes an image's size, channels or kind.
+    """
+    target, given = Target.from_dict(arguments["target"]), arguments["arguments"]
+    facts = {"mean": arguments["mean"], "image_size": arguments["shape"][:2]}
+    with Loader() as loader:
+        found = named_pipelines(target, lambda thing: {**_wanted(facts, thing), **given}, loader, send)
+        if len(found) > 1:
+            ways = ", ".join(f"{target.name}{way}" for way, _ in found)
+            raise UnusableInputError(f"{target.name!r} holds {len(found)} pipelines: {ways}: name one that is alone")
+        pipeline = _composed(found[0][1])
+        table = to_table(pipeline)
+        loader.absent.is_sealed = True
+        with stage("application of the augmentation", send):
+            _try(pipeline, table, tuple(arguments["shape"]))
+    return table
+
+
+def _wanted(facts: Mapping[str, Any], thing: Any) -> dict[str, Any]:
+    """Those of the facts that a function or a class takes by name."""
+    if not (inspect.isclass(thing) or inspect.isroutine(thing)):
+        return {}
+    try:
+        parameters = inspect.signature(thing).parameters
+    except (TypeError, ValueError):
+        return {}
+    return {name: value for name, value in facts.items() if name in parameters}
+
+
+def _composed(found: Any) -> Any:
+    """One transform, or several, in a Compose, which gives them their seeds."""
+    import albumentations as A
+
+    if isinstance(found, Mapping):
+        return from_table(found["transform"] if isinstance(found.get("transform"), Mapping) else found)
+    if isinstance(found, A.Compose) and type(found) is A.Compose:
+        return found
+    return A.Compose(list(found) if isinstance(found, list | tuple) else [found])
+
+
+def _try(pipeline: Any, table: Mapping[str, Any], shape: tuple[int, ...]) -> None:
+    """Hold what is made from the table against the pipeline, and both against what training needs."""
+    import cv2
+
+    cv2.setNumThreads(0)
+    apply = partial(_applied, _images(shape))
+    made, certain = from_table(table), from_table(_certain(table))
+    for seed in _SEEDS:
+        for one in (made, certain):
+            for image in apply(one, seed):
+                if reason := _misfit(image, shape):
+                    culprit = next((leaf for leaf in leaves(certain) if _alone(leaf, apply, shape)), None)
+                    raise UnusableInputError(f"{_name(culprit, one)} {reason}")
+    for seed in _SEEDS:
+        first = apply(pipeline, seed)
+        if not _are_equal(first, apply(pipeline, seed)):
+            names = ", ".join(_unrepeatable(pipeline, apply)) or type(pipeline).__name__
+            raise UnusableInputError(f"{names} differs from run to run under one seed: leave it out")
+        if not _are_equal(first, apply(made, seed)):
+            names = ", ".join(_lossy(pipeline, apply)) or type(pipeline).__name__
+            raise UnusableInputError(
+                f"{names} acts otherwise once albumentations has written it down and read it back: "
+                "leave it out, or give its settings in another way"
+            )
+
+
+def _images(shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Noise, which shows every change of a pixel, and smooth images, as photographs are more like."""
+    generator = np.random.default_rng(0)
+    height, width, channels = shape
+    slope = np.linspace(0, 255, height * width * channels).reshape(shape).astype(np.uint8)
+    noise = [generator.integers(0, 256, shape, dtype=np.uint8) for _ in range(_IMAGES - 1)]
+    return [slope, *noise]
+
+
+def _applied(images: list[np.ndarray], pipeline: Any, seed: int) -> list[Any]:
+    """As ``Feed`` does it: one seed, then image by image."""
+    pipeline.set_random_seed(seed)
+    return [pipeline(image=image.copy())["image"] for image in images]
+
+
+def _certain(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with everything that can run running always."""
+    changed = {**table, **({"p": 1.0} if table.get("p") else {})}
+    if "transforms" in table:
+        changed["transforms"] = [_certain(child) for child in table["transforms"]]
+    return changed
+
+
+def _misfit(image: Any, shape: tuple[int, ...]) -> str:
+    """Why training cannot use an image, with the remedy; empty where it can."""
+    if not isinstance(image, np.ndarray):
+        return f"makes a {type(image).__name__}: take it out, since training makes tensors itself"
+    if image.dtype != np.uint8:
+        return f"makes {image.dtype} of uint8: take it out, since training normalises behind the pipeline itself"
+    if image.shape != shape:
+        now, before = ("x".join(map(str, sizes)) for sizes in (image.shape, shape))
+        return (
+            f"makes {now} of {before}: keep the size and the channels, say by Resize({shape[0]}, {shape[1]}) at the end"
+        )
+    return ""
+
+
+def _alone(leaf: Any, apply: Apply, shape: tuple[int, ...]) -> bool:
+    """Whether a transform by itself makes images that training cannot use."""
+    import albumentations as A
+
+    try:
+        return any(_misfit(image, shape) for image in apply(A.Compose([leaf]), 0))
+    except Exception:  # it needs what another one before it makes
+        return False
+
+
+def _name(culprit: Any, pipeline: Any) -> str:
+    return type(pipeline if culprit is None else culprit).__name__
+
+
+def _unrepeatable(pipeline: Any, apply: Apply) -> Iterator[str]:
+    """The transforms that by themselves differ from run to run under one seed."""
+    import albumentations as A
+
+    for leaf in leaves(pipeline):
+        alone = A.Compose([leaf])
+        if any(not _are_equal(apply(alone, seed), apply(alone, seed)) for seed in _SEEDS):
+            yield type(leaf).__name__
+
+
+def _lossy(pipeline: Any, apply: Apply) -> Iterator[str]:
+    """The transforms that by themselves act otherwise once they were written down."""
+    import albumentations as A
+
+    for leaf in leaves(pipeline):
+        alone = A.Compose([leaf])
+        made = from_table(to_table(alone))
+        if any(not _are_equal(apply(alone, seed), apply(made, seed)) for seed in _SEEDS):
+            yield str(to_table(alone)["transforms"][0][CLASS])
+
+
+def _are_equal(one: list[Any], other: list[Any]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
