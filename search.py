@@ -145,6 +145,8 @@ def train(  # noqa: PLR0917
     seeds: Annotated[int, typer.Option(help="trainings, each a trial of its own")] = 1,
     epochs: Annotated[int | None, typer.Option(help="of each training (the study's, or 20)")] = None,
     data: Annotated[str | None, typer.Option(help="auto (default), cifar10, digits, a folder, a tar or a zip")] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME|FILE.toml", help="how it trains")] = None,
+    augmentation: Annotated[str | None, typer.Option(help="NAME, FILE.py:NAME or none")] = None,
     study: Annotated[str | None, typer.Option(help="name of the study, made where it is new")] = None,
     storage: Annotated[str | None, typer.Option(help="journal file, or a database's URL")] = None,
     target_accuracy: Annotated[float | None, typer.Option("--target", help="validation accuracy to exceed")] = None,
@@ -165,7 +167,10 @@ def train(  # noqa: PLR0917
         "epochs": epochs, "data": data, "study": study, "storage": storage, "target": target_accuracy,
         "constraints": expressions(require, constraints), "workers": workers, "device": device,
     }  # fmt: skip
-    code = {"seeds": seeds, "timeout": timeout, "memory": memory, "anew": anew}
+    code = {
+        "seeds": seeds, "timeout": timeout, "memory": memory, "anew": anew, "recipe": recipe,
+        "augmentation": augmentation,
+    }  # fmt: skip
     return training.train(target, arg or [], flags, code, format_)
 
 

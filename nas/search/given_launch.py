@@ -36,10 +36,11 @@ from nas.search.objectives import Objectives
 from nas.search.precisions import precisions
 from nas.search.resources import engine, machine_name, trying_placement
 from nas.search.storage import close_storage, open_storage
-from nas.search.study import TARGET, VALIDATION_IMAGES, create_or_resume, identity
+from nas.search.stored import is_database
+from nas.search.study import IDENTITY, SOURCE, TARGET, VALIDATION_IMAGES, Described, create_or_resume, identity
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
-from nas.search.trial_store import is_given
+from nas.search.trial_store import TrialStore, is_given
 from nas.search.worker import Task
 from nas.space.analytic import metrics
 from nas.space.attributes import ORIGIN, SEED
@@ -60,6 +61,9 @@ class Wanted:
     timeout: str = "5m"
     """The longest that the code may take for a step."""
     memory: str = "4GiB"
+    recipe: str | None = None
+    """A recipe's name or file; None is that of the study, or the default."""
+    augmentation: str | None = None
     anew: bool = False
     """Whether unfinished trials of the target whose files have changed are ended rather than refused."""
 
@@ -94,30 +98,44 @@ class Trainings:
 
 def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
     """The configuration with what an existing study was made with, where a flag of ``given`` says nothing else."""
-    if "://" not in config.storage and not Path(config.storage).exists():
-        return config
-    storage = open_storage(config.storage)
-    try:
-        names = {study.study_name for study in storage.get_all_studies()}
-        if config.study not in names:
-            return config
-        known = identity(optuna.load_study(study_name=config.study, storage=storage))
-    finally:
-        close_storage(storage)
+    study = _existing(config)
+    known = identity(study) if study else {}
     usual = {name: known[name] for name in ("epochs", "constraints", "seed", "objective") if name in known}
+    if study and given.get("data") is None:
+        usual["data"] = study.user_attrs.get(SOURCE, config.data)
     return config.model_copy(update={name: value for name, value in usual.items() if given.get(name) is None})
 
 
-def prepare(
-    config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Callable[[Driver], None]
-) -> Trainings:
+def _existing(config: LaunchConfig) -> Described | None:
+    """What is known of the study; None where it is not made yet."""
+    if not is_database(config.storage) and not Path(config.storage).exists():
+        return None
+    storage = open_storage(config.storage)
+    try:
+        found = [s for s in optuna.get_all_study_summaries(storage=storage) if s.study_name == config.study]
+    finally:
+        close_storage(storage)
+    return found[0] if found and IDENTITY in found[0].user_attrs else None
+
+
+def _way(study: Described | None, config: LaunchConfig, wanted: Wanted, dataset: Dataset) -> Training:
+    """How the network trains: as the study does, which refuses another way, or as is asked for."""
+    asked = Training.asked(wanted.recipe, wanted.augmentation, config.epochs, dataset=dataset)
+    if study is None:
+        return asked
+    way = Training.of(study, config.epochs)
+    way.refuse_other(study, asked, {"recipe": wanted.recipe, "augmentation": wanted.augmentation})
+    return way
+
+
+def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Callable[[Driver], None]) -> Trainings:
     """Judge the network, try a step of its training, and open everything that its trainings need.
 
     Raises UnusableInputError for a network that cannot be trained, one of which an unfinished training was begun with
     other files, and as ``nas.search.launch.prepare``; ModelFailedError where the person's code raised.
     """
     dataset.split()
-    way = Training.default(config.epochs)
+    way = _way(_existing(config), config, wanted, dataset)
     network, notes = _network(config, wanted, dataset, way)
     objectives = Objectives.parse(config.objective)
     objectives.check(network.metrics.as_dict())
@@ -126,7 +144,7 @@ def prepare(
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage))
-        made_with = training_identity(config, dataset)
+        made_with = {**training_identity(config, dataset), **way.as_table()}
         study = create_or_resume(storage, config.study, made_with, RandomSampler(), objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
@@ -179,7 +197,8 @@ def _missing(
                 f"files or arguments have changed: restore them (copies: {folder / f'trial-{trial.number:05d}'}), or "
                 "give --anew to end that trial and train what is there now"
             )
-        study.tell(trial.number, state=TrialState.FAIL)
+        store = TrialStore(study)
+        store.fail(store.reopen(trial.number), f"given anew after {len(trial.intermediate_values)} epochs")
     known = {t.user_attrs[SEED] for t in mine}
     return [seed for seed in range(config.seed, config.seed + wanted.seeds) if seed not in known]
 
