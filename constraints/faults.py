@@ -70,7 +70,8 @@ def is_ours(error: BaseException) -> bool:
 def failed(stage: str, error: BaseException) -> ModelFailedError | ToolFailedError:
     """The error to report for what was raised at a stage: one line, and the traceback apart."""
     details = "".join(traceback.format_exception(error))
-    if not isinstance(error, (MemoryError, SystemExit, KeyboardInterrupt)) and is_ours(error):
+    is_models = isinstance(error, (SystemExit, KeyboardInterrupt)) or is_out_of_memory(error)
+    if not is_models and is_ours(error):
         return ToolFailedError(_at_fault(error), traceback=details)
     return ModelFailedError(_reason(stage, error), traceback=details)
 

@@ -46,6 +46,11 @@ class Given:
         code = " ".join(sorted(self.files.values())) or self.target.module
         return f"{self.target.name}({json.dumps(self.arguments, sort_keys=True)}) {code}"
 
+    @property
+    def common(self) -> str:
+        """The innermost folder that holds all of its files."""
+        return _common(self.files)
+
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON; where the copies are is left out, since folders are moved."""
         table = asdict(replace(self, copies=None))
@@ -71,6 +76,14 @@ class Given:
         for path, copy in _copies(self.files, folder / COPIES).items():
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
+
+    def copy_found(self, folder: Path) -> None:
+        """Copy the files, or of those that have changed since the copies, into a folder; raises as ``found``."""
+        self.found()
+        kept = _copies(self.files, self.copies) if self.changed() and self.copies else {}
+        for path, copy in _copies(self.files, folder).items():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(kept.get(path, path), copy)
 
     def changed(self) -> list[str]:
         """The files that are no longer what they were, or not there."""
@@ -103,7 +116,9 @@ def file_hash(path: Path) -> str:
 
 def _copies(files: Mapping[str, str], folder: Path) -> dict[str, Path]:
     """Path of each file -> path of its copy."""
-    if not files:
-        return {}
-    common = os.path.commonpath([os.path.dirname(path) for path in files])  # noqa: PTH120 (of texts)
-    return {path: folder / os.path.relpath(path, common) for path in files}
+    return {path: folder / os.path.relpath(path, _common(files)) for path in files}
+
+
+def _common(files: Mapping[str, str]) -> str:
+    """The innermost folder that holds all of the files."""
+    return os.path.commonpath([os.path.dirname(path) for path in files])  # noqa: PTH120 (of texts)
