@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from constraints.errors import ConstraintError, KilledError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
+from constraints.errors import (
+    ConstraintError,
+    KilledError,
+    ModelFailedError,
+    NoModelError,
+    ToolFailedError,
+    UnusableInputError,
+)
 from constraints.sandbox.guarded import Guarded
 from constraints.sandbox.processes import resident_bytes
 from constraints.sandbox.request import Job

@@ -102,7 +102,9 @@ def _lines(trainings: Trainings, rows: Sequence[Row]) -> list[str]:
     lines.append(f"breaks: {', '.join(network.broken)}" if network.broken else "keeps every rule of the study")
     if mean is not None and target is not None:
         over = f"{'over' if mean > target else 'not over'} the target of {target:.2%}"
-        lines.append(f"{over}{', but it breaks a rule: the target is not met' * bool(mean > target and network.broken)}")
+        lines.append(
+            f"{over}{', but it breaks a rule: the target is not met' * bool(mean > target and network.broken)}"
+        )
     if complete:
         best = max(complete, key=lambda row: row.val_accuracy or 0.0)
         lines.append(f"next, with --study {study}: search.py confirm {best.trial} · show {best.trial} · leaderboard")
@@ -122,4 +124,3 @@ def _code(trainings: Trainings, rows: Sequence[Row], *, is_target_asked: bool) -
     is_missed = is_target_asked and not _met(trainings, rows)
     is_whole = all(row.state == "complete" for row in rows)
     return ExitCode.DONE if is_whole and not trainings.network.broken and not is_missed else ExitCode.FAILED
-

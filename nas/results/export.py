@@ -52,9 +52,7 @@ def of_text(text: str) -> Subject:
     return _subject(named.architecture(text), ASSIGNMENT)
 
 
-def of_trial(
-    study: optuna.Study, row: Row, folder: StudyFolder | None, *, data: str | None
-) -> Subject | GivenSubject:
+def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data: str | None) -> Subject | GivenSubject:
     """A trial with the weights that a training in ``folder`` left, or untrained where that is None.
 
     The data is opened for its classes and what images are standardised by; where it is out of reach, a warning says so.

@@ -47,12 +47,17 @@ def _load(model: nn.Module, weights: Path) -> None:
         model.load_state_dict(load_file(weights))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).partition("\n")[0].rstrip(":")
-        raise UnusableInputError(f"unusable weights: {weights}: {reason}: confirm the trial, which trains it anew") from error
+        raise UnusableInputError(
+            f"unusable weights: {weights}: {reason}: confirm the trial, which trains it anew"
+        ) from error
 
 
 def _written(model: nn.Module, arguments: Mapping[str, Any], to: Path) -> None:
     network = Exported(
-        model=model, input=tuple(arguments["input"]), about=arguments["about"], source=lambda _: ""  # type: ignore[arg-type]
+        model=model,
+        input=tuple(arguments["input"]),
+        about=arguments["about"],
+        source=lambda _: "",
     )
     try:
         FORMATS[to.suffix].write(network, to)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
 from nas.search.confirm import Progress, confirm
-from nas.search.given_proposals import networks
 from nas.search.confirmation import Confirmation
+from nas.search.given_proposals import networks
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.launch import confirm_feed
 from nas.search.precisions import precisions

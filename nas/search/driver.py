@@ -96,9 +96,7 @@ class Driver:
         if self.network is None:
             return Proposals(store=self.store, folder=self.folder, notes=self.notes)
         seeds = deque(self.seeds)
-        return GivenProposals(
-            store=self.store, folder=self.folder, notes=self.notes, network=self.network, seeds=seeds
-        )
+        return GivenProposals(store=self.store, folder=self.folder, notes=self.notes, network=self.network, seeds=seeds)
 
     def run(self) -> Summary:
         """Search until a budget is spent; on KeyboardInterrupt the workers end and everything finished is kept."""

@@ -37,13 +37,19 @@ class Given:
     """Whether the target is a module that is made already, perhaps with trained weights, and no class or function."""
     is_architecture: bool = False
     """Whether its architecture is known, so that its trained weights are kept under the names of that."""
+    memory: str = ""
+    """SHA-256 of a module that was given from memory, in place of code."""
+    pickled: str = ""
+    """That module; it goes from process to process, and is kept nowhere."""
+    paths: tuple[str, ...] = ()
+    """Where its classes are imported from."""
     copies: Path | None = None
     """Where the copies are; None where there are none yet."""
 
     @property
     def key(self) -> str:
         """A text that no other network has: what is called, with which arguments, in files of which content."""
-        code = " ".join(sorted(self.files.values())) or self.target.module
+        code = self.memory or " ".join(sorted(self.files.values())) or self.target.module
         return f"{self.target.name}({json.dumps(self.arguments, sort_keys=True)}) {code}"
 
     @property
@@ -54,7 +60,8 @@ class Given:
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON; where the copies are is left out, since folders are moved."""
         table = asdict(replace(self, copies=None))
-        table.pop("copies")
+        for name in ("copies", "pickled", "paths"):
+            table.pop(name)
         table["target"]["file"] = None if self.target.file is None else str(self.target.file)
         return table
 
@@ -68,6 +75,7 @@ class Given:
             limits=Limits(**table["limits"]),
             is_finished=bool(table["is_finished"]),
             is_architecture=bool(table["is_architecture"]),
+            memory=str(table["memory"]),
             copies=None if folder is None else folder / COPIES,
         )
 
@@ -94,6 +102,10 @@ class Given:
 
         Raises UnusableInputError where the copies are not what they were either.
         """
+        if self.memory and not self.pickled:
+            raise UnusableInputError(
+                f"{self.target.text} was given as a module in memory, which is kept nowhere: train it from its file"
+            )
         changed = self.changed()
         if not changed:
             return self.target

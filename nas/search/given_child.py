@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
-import inspect
 import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
+from constraints.errors import ConstraintError, ModelFailedError
 from constraints.faults import failed, is_users
 from constraints.sandbox.child import Checked, Send, load_model, stage
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.request import Request
 from nas.architecture.from_module import import_module
 from nas.search.engine import Placement
+from nas.search.given import Given
 from nas.search.worker import WEIGHTS, Confirmed, Task, agreed, confirmed, trained
 from nas.training import recipes
 from nas.training.evaluate import normaliser
@@ -91,7 +92,7 @@ def train(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
     """Train a candidate as a worker does; ``reason`` is not empty where its training failed."""
     placement, task = _handed(arguments)
     with _prepared(placement, task, send) as prepared:
-        return _done(lambda: _outcome(task, *_trained(placement, task, prepared, send)))
+        return _done(lambda: _outcome(*_trained(placement, task, prepared, send)))
 
 
 def confirm(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
@@ -111,10 +112,7 @@ def _confirmation(found: Confirmed) -> dict[str, Any]:
     return {"test_accuracy": found.test_accuracy, "reason": found.reason}
 
 
-def _outcome(task: Task, model: torch.nn.Module, result: Result) -> dict[str, Any]:
-    if task.given is not None and task.given.is_architecture and result.epochs == task.epochs:
-        assert isinstance(model, GivenModel)
-        _keep_as_architecture(task, model)
+def _outcome(_: torch.nn.Module, result: Result) -> dict[str, Any]:
     return {"reason": "" if result.reason == "stopped" else result.reason}
 
 
@@ -123,7 +121,7 @@ def _keep_as_architecture(task: Task, model: GivenModel) -> None:
     from safetensors.torch import save_file
 
     shape = task.feed.dataset.image_shape
-    found = import_module(model.model.cpu().to(memory_format=torch.contiguous_format), shape)
+    found = import_module(copy.deepcopy(model.model).cpu(), shape)
     save_file({name: t.clone().contiguous() for name, t in found.weights.items()}, task.folder / WEIGHTS)
 
 
@@ -146,10 +144,28 @@ def _prepared(placement: Placement, task: Task, send: Send) -> Iterator[Prepared
     if placement.threads:
         torch.set_num_threads(placement.threads)
     with Loader(seconds=given.limits.seconds / 3) as loader:
-        model = load_model(given.target, given.arguments, loader, send)
+        model = _unpickled(given, send) if given.pickled else load_model(given.target, given.arguments, loader, send)
         with stage("a step of its training", send):
-            yield_ = _tried(placement, task, model, send)
-        yield yield_
+            prepared = _on_cpu(lambda: _tried(placement, task, model, send), loader)
+        yield prepared
+
+
+def _unpickled(given: Given, send: Send) -> torch.nn.Module:
+    """A module from the memory of the program that this process is a descendant of."""
+    sys.path[:] = list(dict.fromkeys([*sys.path, *given.paths]))
+    with stage("import", send):
+        model: torch.nn.Module = pickle.loads(base64.b64decode(given.pickled))
+    return model
+
+
+def _on_cpu(work: Callable[[], Prepared], loader: Loader) -> Prepared:
+    """What ``work`` gives; once more without a graphics card, where the code asks for one that is not there."""
+    try:
+        return work()
+    except RuntimeError as error:
+        if not loader.avoids_accelerator(str(error)):
+            raise
+    return work()
 
 
 def _tried(placement: Placement, task: Task, model: torch.nn.Module, send: Send) -> Prepared:
@@ -163,19 +179,22 @@ def _tried(placement: Placement, task: Task, model: torch.nn.Module, send: Send)
     return prepare(wrapped, shown, recipe, precision, is_finished=task.given.is_finished)
 
 
-def _trained(
-    placement: Placement, task: Task, prepared: Prepared, send: Send
-) -> tuple[torch.nn.Module, Result]:
+def _trained(placement: Placement, task: Task, prepared: Prepared, send: Send) -> tuple[torch.nn.Module, Result]:
     """Train as a worker does; the time limit is of the person's code, not of the images that are made for it."""
 
     def rest() -> None:
         send({"stage": "training", "seconds": _UNLIMITED})
 
     recipe = task.recipe or recipes.default(task.epochs)
-    task = replace(task, recipe=replace(recipe, precision=prepared.precision) if _is_other(recipe, prepared) else recipe)
+    task = replace(
+        task, recipe=replace(recipe, precision=prepared.precision) if _is_other(recipe, prepared) else recipe
+    )
     rest()
     try:
-        return trained(placement, task, prepared.model, auto=prepared.precision, epoch_ended=rest)
+        model, result = trained(placement, task, prepared.model, auto=prepared.precision, epoch_ended=rest)
+        if task.given is not None and task.given.is_architecture and result.epochs == task.epochs:
+            _keep_as_architecture(task, prepared.model)
+        return model, result
     except (ConstraintError, OSError):
         raise
     except Exception as error:

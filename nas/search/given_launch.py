@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import pickle
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.samplers import RandomSampler
@@ -20,7 +24,7 @@ from constraints.inputs import InputSpec
 from constraints.metrics import Metrics
 from constraints.rules import parse_all
 from constraints.sandbox.parent import Sandbox
-from constraints.sandbox.request import Limits, Request
+from constraints.sandbox.request import Limits, Request, Target
 from constraints.verdicts import judge
 from nas.architecture import named
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture
@@ -47,6 +51,9 @@ from nas.space.attributes import ORIGIN, SEED
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 
+if TYPE_CHECKING:
+    from torch import nn
+
 STEP = "nas.search.given_child:described"
 
 
@@ -56,6 +63,8 @@ class Wanted:
 
     target: str
     """A file or a module with a name in it, an architecture's text, or a known network's name."""
+    module: nn.Module | None = None
+    """A model in memory, in place of a target, which is then what it is called."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 1
     timeout: str = "5m"
@@ -70,6 +79,8 @@ class Wanted:
     @property
     def is_architecture(self) -> bool:
         """Whether it names an architecture, and no code."""
+        if self.module is not None:
+            return False
         place = self.target.rpartition(":")[0] or self.target
         if self.target.strip() in named.NAMED:
             return True
@@ -182,9 +193,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     )
 
 
-def _missing(
-    study: optuna.Study, network: Network, config: LaunchConfig, wanted: Wanted, folder: Path
-) -> list[int]:
+def _missing(study: optuna.Study, network: Network, config: LaunchConfig, wanted: Wanted, folder: Path) -> list[int]:
     """The seeds without a trial that is complete or can be resumed; ends or refuses trials of files that changed."""
     trials = [t for t in study.get_trials(deepcopy=False) if is_given(t)]
     mine = [t for t in trials if key_of(t.user_attrs) == network.key and t.state != TrialState.FAIL]
@@ -207,15 +216,14 @@ def _progress(trial: FrozenTrial, config: LaunchConfig) -> str:
     return f"{len(trial.intermediate_values)} of {config.epochs} epochs are trained"
 
 
-def _network(
-    config: LaunchConfig, wanted: Wanted, dataset: Dataset, way: Training
-) -> tuple[Network, tuple[str, ...]]:
+def _network(config: LaunchConfig, wanted: Wanted, dataset: Dataset, way: Training) -> tuple[Network, tuple[str, ...]]:
     if wanted.is_architecture:
         if wanted.arguments:
             raise UnusableInputError(f"an architecture takes no arguments: --arg {next(iter(wanted.arguments))}")
         return of_architecture(wanted.target, config.constraints, dataset), ()
     with Sandbox(sees_gpus=config.device != "cpu") as sandbox:
-        network = _of_code(config, wanted, dataset, sandbox)
+        judged = partial(_of_code, sandbox=sandbox) if wanted.module is None else partial(_of_module, wanted.module)
+        network = judged(config=config, wanted=wanted, dataset=dataset)
         task = Task(
             architecture="", given=network.given, feed=search_feed(dataset, config.seed, way), epochs=config.epochs,
             until=config.epochs, seed=config.seed, folder=Path(), recipe=way.recipe,
@@ -252,7 +260,7 @@ def _data_of(shape: Sequence[int], classes: int) -> str:
     return f"{'x'.join(map(str, shape))} and {classes} classes"
 
 
-def _of_code(config: LaunchConfig, wanted: Wanted, dataset: Dataset, sandbox: Sandbox) -> Network:
+def _of_code(*, config: LaunchConfig, wanted: Wanted, dataset: Dataset, sandbox: Sandbox) -> Network:
     """The network that a person's code makes, judged as ``validate`` judges it."""
     target = parse_target(wanted.target)
     request = Request(
@@ -285,6 +293,48 @@ def _of_code(config: LaunchConfig, wanted: Wanted, dataset: Dataset, sandbox: Sa
         metrics=_metrics(report.metrics),
         broken=tuple(v.expr for v in report.constraints if not v.ok),
         shown={} if text is not None else {"report": report.to_dict(), "sizes": more["sizes"]},
+    )
+
+
+def _of_module(module: nn.Module, *, config: LaunchConfig, wanted: Wanted, dataset: Dataset) -> Network:
+    """The network of a model in memory: judged here, since its code has run here already, and sent where it trains."""
+    from constraints import check
+    from nas.architecture.from_module import from_module
+
+    try:
+        content = pickle.dumps(module)
+    except Exception as error:
+        raise _unsendable(module, f"{type(error).__name__}: {error}") from error
+    if type(module).__module__ == "__main__":
+        raise _unsendable(module, "its class is defined in the program itself")
+    report = check(module, dataset.image_shape, config.constraints, classes=len(dataset.classes), target=wanted.target)
+    try:
+        architecture = from_module(module, dataset.image_shape)
+    except UnusableInputError:
+        architecture = None
+    given = Given(
+        target=Target(text=wanted.target, file=None, module="", name=wanted.target),
+        limits=wanted.limits(),
+        is_finished=True,
+        is_architecture=architecture is not None,
+        memory=hashlib.sha256(content).hexdigest(),
+        pickled=base64.b64encode(content).decode(),
+        paths=tuple(sys.path),
+    )
+    return Network(
+        origin=wanted.target,
+        architecture=architecture,
+        given=given,
+        metrics=_metrics(report.metrics),
+        broken=tuple(v.expr for v in report.constraints if not v.ok),
+        shown={} if architecture else {"report": report.to_dict(), "sizes": None},
+    )
+
+
+def _unsendable(module: nn.Module, why: str) -> UnusableInputError:
+    return UnusableInputError(
+        f"the module cannot be sent to the process that trains it: {type(module).__name__}: {why}: give its file: "
+        "nas.train('file.py:NAME')"
     )
 
 

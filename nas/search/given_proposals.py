@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture
 from nas.search.candidate import Candidate, set_leftover_aside
 from nas.search.confirm import Trained
-from nas.search.given import Given
+from nas.search.given import COPIES, Given
 from nas.search.proposals import Proposals
 from nas.search.study import MALFORMED, foreign
 from nas.space.attributes import ARCHITECTURE, BROKEN, GIVEN, ORIGIN, SEED
@@ -130,5 +130,5 @@ class GivenProposals(Proposals):
             reported=reported,
             curve=curve,
             seed=seed,
-            given=None if given is None else Given.from_dict(given.as_dict(), folder),
+            given=None if given is None else replace(given, copies=folder / COPIES),
         )

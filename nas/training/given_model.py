@@ -88,7 +88,7 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(  # noqa: PLR0917 - internal
+def prepare(
     model: GivenModel, images: torch.Tensor, recipe: Recipe, precision: Precision, *, is_finished: bool = False
 ) -> Prepared:
     """Try a model on ``images`` (standardised, N x C x H x W, on its device) without changing it.
@@ -166,7 +166,9 @@ def _step(model: GivenModel, images: torch.Tensor, layout: torch.memory_format, 
         with autocast(precision, images.device):
             outputs = tried(images)
         if not outputs.requires_grad:
-            raise UnusableInputError("the model's outputs depend on no weight that is trained: is its forward detached?")
+            raise UnusableInputError(
+                "the model's outputs depend on no weight that is trained: is its forward detached?"
+            )
         rows = outputs.detach().float()
         loss = F.cross_entropy(outputs.float(), torch.arange(len(rows), device=rows.device) % model.classes)
         _differentiated(loss)
