@@ -101,10 +101,8 @@ def _lines(trainings: Trainings, rows: Sequence[Row]) -> list[str]:
         lines.append(f"{len(values)} seeds: validation accuracy {mean:.2%} ± {100 * statistics.stdev(values):.2f}")
     lines.append(f"breaks: {', '.join(network.broken)}" if network.broken else "keeps every rule of the study")
     if mean is not None and target is not None:
-        over = f"{'over' if mean > target else 'not over'} the target of {target:.2%}"
-        lines.append(
-            f"{over}{', but it breaks a rule: the target is not met' * bool(mean > target and network.broken)}"
-        )
+        broken = ", but it breaks a rule: the target is not met" if network.broken and mean > target else ""
+        lines.append(f"{'over' if mean > target else 'not over'} the target of {target:.2%}{broken}")
     if complete:
         best = max(complete, key=lambda row: row.val_accuracy or 0.0)
         lines.append(f"next, with --study {study}: search.py confirm {best.trial} · show {best.trial} · leaderboard")

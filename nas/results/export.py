@@ -47,7 +47,7 @@ def check_target(to: Path, *, force: bool) -> None:
         kind.check_packages()
 
 
-def of_text(text: str) -> Subject:
+def of_text(text: str) -> Subject | GivenSubject:
     """An untrained network by its name or text, judged by the assignment's constraints."""
     return _subject(named.architecture(text), ASSIGNMENT)
 

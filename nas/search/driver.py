@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from constraints.errors import ConstraintError, KilledError, ModelFailedError
@@ -31,6 +30,7 @@ from nas.search.proposals import Proposals
 from nas.search.study import VALIDATION_IMAGES, accuracy
 from nas.search.trial_store import TrialStore, best_accuracy, counts
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
+from nas.space.sampler import FeasibleSampler
 from nas.training.errors import OtherTrainingError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Driver:
     """One launch of a search on a study; the only writer of its trials."""
 
     study: optuna.Study
-    sampler: BaseSampler
+    sampler: FeasibleSampler
     engine: Engine
     feed: Feed
     budget: Budget

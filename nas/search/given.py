@@ -31,7 +31,7 @@ class Given:
     """Keyword arguments for a class or a function."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Absolute path of each file of the person's that is imported for it, the target's first -> its SHA-256."""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     """Of the code: the seconds that a step or less of it may take, and its memory beside that of the images."""
     is_finished: bool = False
     """Whether the target is a module that is made already, perhaps with trained weights, and no class or function."""

@@ -186,9 +186,9 @@ def _trained(placement: Placement, task: Task, prepared: Prepared, send: Send) -
         send({"stage": "training", "seconds": _UNLIMITED})
 
     recipe = task.recipe or recipes.default(task.epochs)
-    task = replace(
-        task, recipe=replace(recipe, precision=prepared.precision) if _is_other(recipe, prepared) else recipe
-    )
+    if recipe.precision not in ("auto", prepared.precision):
+        recipe = replace(recipe, precision=prepared.precision)
+    task = replace(task, recipe=recipe)
     rest()
     try:
         model, result = trained(placement, task, prepared.model, auto=prepared.precision, epoch_ended=rest)
@@ -199,10 +199,6 @@ def _trained(placement: Placement, task: Task, prepared: Prepared, send: Send) -
         raise
     except Exception as error:
         raise _fault(error) from error
-
-
-def _is_other(recipe: recipes.Recipe, prepared: Prepared) -> bool:
-    return recipe.precision not in ("auto", prepared.precision)
 
 
 def _fault(error: Exception) -> ConstraintError:

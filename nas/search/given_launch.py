@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import optuna
 from optuna.samplers import RandomSampler
@@ -53,6 +53,8 @@ from nas.training.datasets import Dataset
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from nas.space.sampler import FeasibleSampler
 
 STEP = "nas.search.given_child:described"
 
@@ -170,7 +172,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     trials = len(study.get_trials(deepcopy=False)) + len(seeds)
     driver = Driver(
         study=study,
-        sampler=study.sampler,
+        sampler=cast("FeasibleSampler", study.sampler),  # which given networks ask for nothing
         engine=workers,
         feed=feed,
         budget=Budget(trials=trials, seconds=float("inf"), epochs=config.epochs, target=target),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial
 
@@ -20,6 +19,7 @@ from nas.search.given import COPIES, Given
 from nas.search.proposals import Proposals
 from nas.search.study import MALFORMED, foreign
 from nas.space.attributes import ARCHITECTURE, BROKEN, GIVEN, ORIGIN, SEED
+from nas.space.sampler import FeasibleSampler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +93,14 @@ class GivenProposals(Proposals):
         self.leftover = deque(t for t in mine if ORIGIN in t.user_attrs and key_of(t.user_attrs) == self.network.key)
         return iter(())
 
-    def next_leftover(self, sampler: BaseSampler) -> Candidate | None:
+    def next_leftover(self, sampler: FeasibleSampler) -> Candidate | None:
         """The candidate of the first unfinished trial."""
         if not self.leftover:
             return None
         left = self.leftover.popleft()
         return self._given(self.store.reopen(left.number), len(left.intermediate_values), left.user_attrs[SEED])
 
-    def new(self, sampler: BaseSampler) -> Candidate | None:
+    def new(self, sampler: FeasibleSampler) -> Candidate | None:
         """The candidate of a new trial; None where every seed has one."""
         if not self.seeds:
             self.exhausted = "every training is done"
@@ -115,7 +115,7 @@ class GivenProposals(Proposals):
         self.count += 1
         return self._given(trial, 0, seed)
 
-    def rejected(self, sampler: BaseSampler) -> dict[str, int]:
+    def rejected(self, sampler: FeasibleSampler) -> dict[str, int]:
         """Proposals rejected in the whole study, by rule: this training makes none."""
         return dict(self.rejected_before)
 

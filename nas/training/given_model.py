@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from constraints.errors import UnusableInputError
 from constraints.faults import hands_over
@@ -119,12 +119,12 @@ def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
 
 def _materialise(model: GivenModel, images: torch.Tensor) -> None:
     """Let lazy modules find their shapes."""
-    if any(isinstance(tensor, UninitializedTensorMixin) for tensor in _tensors(model)):
+    if any(is_lazy(tensor) for tensor in _tensors(model)):
         was_training = model.training
         with torch.no_grad():
             model.eval()(images)
         model.train(was_training)
-    if any(isinstance(tensor, UninitializedTensorMixin) for tensor in _tensors(model)):
+    if any(is_lazy(tensor) for tensor in _tensors(model)):
         raise UnusableInputError("a lazy module is never called: its parameters have no shape: call it, or take it out")
 
 
