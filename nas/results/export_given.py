@@ -86,7 +86,7 @@ def _in_child(subject: GivenSubject, to: Path) -> None:
         "to": str(to.absolute()),
     }
     with Sandbox() as sandbox:
-        sandbox.run(Job(function="nas.results.export_child:write", arguments=arguments, limits=subject.given.limits))
+        sandbox.run(Job(function="nas.exporting_child:write", arguments=arguments, limits=subject.given.limits))
 
 
 def _source(subject: GivenSubject, to: Path) -> dict[Path, str]:

@@ -98,8 +98,8 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
         test_std=_number(confirmed.get("std")),
         test_seeds=len(seeds) if (seeds := confirmed.get("seeds")) else None,
         params=int(attrs["params"]),
-        macs=_count(attrs["macs"]),
-        receptive_field=_count(attrs["receptive_field"]),
+        macs=_known(attrs, "macs"),
+        receptive_field=_known(attrs, "receptive_field"),
         epochs=max(trial.intermediate_values, default=0),
         seconds=round(sum(epoch["seconds"] for epoch in curve), 1),
         meets_target=trial.state == TrialState.COMPLETE and is_over and not broken,
@@ -111,6 +111,11 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
         curve=tuple(float(epoch["val_accuracy"]) for epoch in curve),
         source=source,
     )
+
+
+def _known(attrs: Mapping[str, Any], name: str) -> int | None:
+    """A metric, which may be unknown of a network that a person gave, and of no other."""
+    return _count(attrs[name]) if ORIGIN in attrs else int(attrs[name])
 
 
 def _count(value: Any) -> int | None:

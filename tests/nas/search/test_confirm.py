@@ -27,7 +27,7 @@ def test_each_seed_is_trained_and_the_study_remembers(engine: Any, whole_feed: F
     study = optuna.create_study()
     seen: list[tuple[int, int, int, int]] = []
     (result,) = confirm(
-        study, [(4, text())], engine=engine, feed=whole_feed, seeds=(0, 1), epochs=1, folder=tmp_path,
+        study, [Trained(trial=4, network=text(), key=text())], engine=engine, feed=whole_feed, seeds=(0, 1), epochs=1, folder=tmp_path,
         progress=lambda *values: seen.append(values),
     )  # fmt: skip
     assert (result.trial, result.seeds, result.epochs) == (4, (0, 1), 1)
@@ -57,7 +57,7 @@ def test_seeds_that_the_study_knows_are_not_trained_again(engine: Any, whole_fee
 
     def confirmed(*seeds: int) -> Confirmation:
         (found,) = confirm(
-            study, [(4, text())], engine=Watched(), feed=whole_feed, seeds=seeds, epochs=1, folder=tmp_path,
+            study, [Trained(trial=4, network=text(), key=text())], engine=Watched(), feed=whole_feed, seeds=seeds, epochs=1, folder=tmp_path,
             progress=lambda *values: None,
         )  # fmt: skip
         return found
@@ -94,7 +94,7 @@ def test_a_network_that_kills_its_worker_thrice_is_given_up(whole_feed: Feed, tm
     study = optuna.create_study()
     with pytest.raises(UnusableInputError, match="cannot confirm trial 4 with seed 7: its worker died 3 times"):
         confirm(
-            study, [(4, text())], engine=engine, feed=whole_feed, seeds=(7,), epochs=1, folder=tmp_path,
+            study, [Trained(trial=4, network=text(), key=text())], engine=engine, feed=whole_feed, seeds=(7,), epochs=1, folder=tmp_path,
             progress=lambda *values: None,
         )  # fmt: skip
     assert engine.ended
