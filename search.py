@@ -121,6 +121,9 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         str | None, typer.Option(help="accuracy, or accuracy,params or accuracy,macs for a Pareto front")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="of proposals, weights and augmentation (0)")] = None,
+    log: Annotated[
+        list[str] | None, typer.Option(help="write curves to tensorboard[:DIR], mlflow[:URI] or wandb[:PROJECT] too")
+    ] = None,
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
     """Run or resume a search over the space, and print its leaderboard."""
@@ -131,7 +134,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         "space": space, "data": data, "study": study, "storage": storage, "trials": trials, "timeout": timeout,
         "target": target, "stop_at_target": stop_at_target, "confirm": confirm, "epochs": epochs,
         "guess": guess, "constraints": expressions(require, constraints), "workers": workers, "device": device,
-        "engine": engine, "objective": objective, "seed": seed,
+        "engine": engine, "objective": objective, "seed": seed, "log": log,
     }  # fmt: skip
     return search.launch(config, flags, write_config, format_)
 

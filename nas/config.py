@@ -14,6 +14,7 @@ from constraints.cli.options import read_seconds
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse
 from nas.defaults import STORAGE
+from nas.loggers.choice import split
 from nas.toml import read_toml, validated
 
 DEFAULT_TARGET = 0.85
@@ -51,6 +52,11 @@ def _engine(text: str) -> str:
     return text
 
 
+def _tracker(text: str) -> str:
+    split(text)
+    return text
+
+
 Objective = Literal[
     "accuracy", "accuracy,params", "accuracy,macs", "accuracy,params,macs", "accuracy,macs,params"
 ]  # fmt: skip
@@ -84,6 +90,8 @@ class LaunchConfig(BaseModel):
     engine: Annotated[str, AfterValidator(_engine)] = "local"
     objective: Objective = "accuracy"
     seed: int = Field(default=0, ge=0)
+    log: list[Annotated[str, AfterValidator(_tracker)]] = Field(default=[])
+    """Trackers of experiments that curves are written to as well."""
 
     def to_toml(self) -> str:
         """The effective configuration, which ``--config`` reads back to an equal value."""
@@ -124,3 +132,4 @@ class LaunchFields(TypedDict, total=False):
     engine: str
     objective: Objective
     seed: int
+    log: Sequence[str]

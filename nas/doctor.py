@@ -22,6 +22,9 @@ EXTRAS: Mapping[str, Sequence[str]] = {
     "onnx": ("onnx", "onnxruntime"),
     "dashboard": ("optuna-dashboard",),
     "ray": ("ray",),
+    "tensorboard": ("tensorboard",),
+    "mlflow": ("mlflow",),
+    "wandb": ("wandb",),
 }
 """Optional extra -> the packages that it brings."""
 CACHES: Mapping[str, str] = {

@@ -11,7 +11,7 @@ from nas.architecture.errors import ArchitectureError
 from nas.architecture.graph import Graph, arguments, defaults, op, refused, shape
 from nas.architecture.norm_act import TABLE, activations, is_norm
 from nas.architecture.spec import Block, HeadKind
-from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
+from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit, Unshuffle
 
 _RESHAPES = {"flatten", "view", "reshape", "squeeze", "unsqueeze", "_unsafe_view"}
 _SPLITS = {"split", "chunk", "split_with_sizes"}
@@ -89,6 +89,8 @@ def _unit(found: Reading, at: Node, skip: Node | None) -> tuple[Unit, Node]:
             return _conv(found, first)
         if len(users) == 1 and op(first) in _SPLITS:
             return _mixed(found, first)
+        if len(users) == 1 and op(first) == "pixel_unshuffle":
+            return Unshuffle(factor=arguments(first)["downscale_factor"]), first
         if len(users) == 2 and {_is_mean(u) or op(u) for u in users} == {True, "mul"}:
             return _excite(found, at, *sorted(users, key=lambda u: op(u) == "mul"))
     except ArchitectureError as error:

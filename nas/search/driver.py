@@ -28,12 +28,14 @@ from nas.search.pace import EpochTimes, Pace, forget_steps
 from nas.search.pool import BELOW, Pool
 from nas.search.proposals import Proposals
 from nas.search.study import VALIDATION_IMAGES, accuracy
+from nas.search.tracked_store import TrackedStore
 from nas.search.trial_store import TrialStore, best_accuracy, counts
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
 from nas.training.errors import OtherTrainingError
 
 if TYPE_CHECKING:
+    from nas.loggers.trackers import Trackers
     from nas.training.feed import Feed
     from nas.training.precision import Precision
     from nas.training.recipes import Recipe
@@ -62,6 +64,8 @@ class Driver:
     """Called before anything is written: raises where the study is no longer this driver's."""
     precisions: Callable[[], Mapping[str, Precision]] = dict
     """Called once, before the first training: CPU class -> what the precision ``auto`` is there."""
+    trackers: Trackers | None = None
+    """Where epochs and ends are logged beside the study."""
     machine: str = field(default_factory=cpu_class)
     """What trains, in words."""
     clock: Callable[[], float] = time.monotonic
@@ -81,7 +85,7 @@ class Driver:
     def __post_init__(self) -> None:
         """The time of the launch begins."""
         self.started = self.clock()
-        self.store = TrialStore(self.study)
+        self.store = TrackedStore(self.study, self.trackers) if self.trackers else TrialStore(self.study)
         levels = None if self.network is None else [self.budget.epochs]
         halving = Halving(self.budget.epochs, self.objectives, levels)
         self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives)
@@ -113,6 +117,8 @@ class Driver:
                 self.observe(self)
         finally:
             self.engine.shutdown()
+            if self.trackers:
+                self.trackers.close()
         unfinished = len(self.pool.members) + len(self.proposals.leftover)
         return Summary(ended=ended, unfinished=unfinished, best=self.best, reached=self._reached())
 

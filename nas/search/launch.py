@@ -12,6 +12,8 @@ import optuna
 
 from constraints.rules import parse_all
 from nas.config import DEFAULT_TARGET, LaunchConfig
+from nas.loggers import choice
+from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.holding import hold, hold_folder, one_line_errors
@@ -49,6 +51,7 @@ class Prepared:
 def check(config: LaunchConfig) -> None:
     """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
     spaces.load(config.space)
+    choice.check(config.log)
     if config.engine == "local":
         gpus(config.device)
 
@@ -75,11 +78,14 @@ def prepare(
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         identity = _identity(config, dataset, space)
+        notes = list[str]()
+        trackers = Trackers(config.log, notes) if config.log else None
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)
         feed = search_feed(dataset, config.seed, way)
+        notes.extend(way.notes(config.epochs))
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
         describe(study, config, dataset)
@@ -95,8 +101,9 @@ def prepare(
         folder=folder,
         seed=config.seed,
         recipe=way.recipe,
-        notes=list(way.notes(config.epochs)),
+        notes=notes,
         objectives=objectives,
+        trackers=trackers,
         precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),
         observe=observe,

@@ -95,5 +95,6 @@ class _Reader:
                 yield from self._layers(number, blocks[len(made) :], ends, residual, (*before, word))
 
     def _body(self, word: str, width: int, residual: Residual, *, is_stem: bool) -> tuple[Block, ...]:
-        channels = self.space.input[0] if is_stem else width
-        return layer_blocks(word, channels, width, post=self.post, residual=False if is_stem else residual)
+        if is_stem:
+            return self.space.stem(word, width, self.post)
+        return layer_blocks(word, width, width, post=self.post, residual=residual)

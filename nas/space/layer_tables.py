@@ -75,10 +75,13 @@ class Tables:
         for f, form in enumerate(space.forms):
             for a, width in enumerate(stage.width.values()):
                 out = space.scaled(width, form)
-                channels = space.input[0] if is_stem else out
                 for r, residual in enumerate([False] if is_stem else stage.residual):
                     for k, word in enumerate(words):
-                        cells[f, a, r, k] = self._layer(i, form, word, (channels, out), residual=residual)
+                        cells[f, a, r, k] = (
+                            _metrics(space.stem(word, out, _POST), space.input, out, jump=1)
+                            if is_stem
+                            else self._layer(i, form, word, (out, out), residual=residual)
+                        )
         return self._slot((i, j), (f"c{i}.layer{j}", f"c{i}.width", None if is_stem else f"c{i}.residual"), cells)
 
     def _last(self, i: int) -> Slot:
@@ -160,7 +163,12 @@ def _layer_metrics(
     jump: int,
 ) -> tuple[ChainMetrics, Event]:
     blocks = layer_blocks(word, shape[0], out, post=_POST, residual=residual, stride=stride, dilation=dilation)
-    found = body(_chain(tuple(blocks), shape, out))
+    return _metrics(blocks, shape, out, jump=jump)
+
+
+def _metrics(blocks: Stage, shape: Shape, out: int, *, jump: int) -> tuple[ChainMetrics, Event]:
+    """Of a layer that gets a map of ``shape``, ``jump`` pixels of the image apart."""
+    found = body(_chain(blocks, shape, out))
     seen = found.added.receptive_field * jump
     return replace(found, added=found.added._replace(receptive_field=seen)), event(found.path)
 

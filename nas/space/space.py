@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from constraints.errors import UnusableInputError
 from nas.architecture import norm_act
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, HeadKind, Shape, Stage
-from nas.architecture.units import Conv
+from nas.architecture.units import Conv, Unshuffle
 from nas.space import layer_words
 from nas.toml import read_toml, validated
 
@@ -111,6 +111,8 @@ class Space(_Table):
     dilated_widths: float = Field(default=1.0, gt=0, le=1)
     input: Shape = DEFAULT_INPUT
     classes: int = Field(default=DEFAULT_CLASSES, ge=2)
+    stem_stride: int = Field(default=1, ge=1, le=8)
+    """Pixels along each side that an unshuffle before the stem puts into channels; 1 is none."""
 
     @field_validator("forms", "norms", "activations", "heads")
     @classmethod
@@ -142,9 +144,22 @@ class Space(_Table):
                 if width % groups:
                     raise ValueError(f"stage {number}: the groups of {word!r} do not divide the width {width}")
         if number == 1:
+            if any(side % self.stem_stride for side in self.input[1:]):
+                height, width = self.input[1:]
+                raise ValueError(f"stem_stride {self.stem_stride} does not divide images of {height}x{width} pixels")
             for word in stage.stem:
-                if reason := layer_words.misfit(word, self.input[0]):
+                if reason := layer_words.misfit(word, self.stem_channels):
                     raise ValueError(f"stem: {reason}")
+
+    @property
+    def stem_channels(self) -> int:
+        """Channels that the stem's convolution gets."""
+        return self.input[0] * self.stem_stride**2
+
+    def stem(self, word: str, width: int, post: tuple[str, ...]) -> tuple[Block, ...]:
+        """The blocks of the first layer: the images' unshuffle where there is one, then the layer; never residual."""
+        blocks = layer_blocks(word, self.stem_channels, width, post=post)
+        return (Block(units=(Unshuffle(factor=self.stem_stride),)), *blocks) if self.stem_stride > 1 else blocks
 
     def widths_after(self, number: int) -> Widths:
         """Channels that stage ``number`` (from 1) hands on."""
@@ -220,14 +235,19 @@ class Space(_Table):
         return Block(units=(Conv(out=self.classes, kernel=1, post=()),))
 
     def _stage(self, i: int, chosen: Mapping[str, Any], widths: list[int], post: tuple[str, ...]) -> Stage:
-        channels, width, after = (self.input[0] if i == 1 else widths[i - 1]), widths[i - 1], widths[i]
+        width, after = widths[i - 1], widths[i]
+        residual: Residual = chosen[f"c{i}.residual"]
         result: list[Block] = []
         for j in range(1, chosen[f"c{i}.depth"]):
-            residual: Residual = chosen[f"c{i}.residual"] if (i, j) != (1, 1) else False
-            result += layer_blocks(chosen[f"c{i}.layer{j}"], channels, width, post=post, residual=residual)
-            channels = width
+            word = chosen[f"c{i}.layer{j}"]
+            is_stem = (i, j) == (1, 1)
+            result += (
+                self.stem(word, width, post)
+                if is_stem
+                else layer_blocks(word, width, width, post=post, residual=residual)
+            )
         stride, dilation = self.ending(i, chosen["form"])
-        last = layer_blocks(chosen[f"c{i}.down"], channels, after, post=post, stride=stride, dilation=dilation)
+        last = layer_blocks(chosen[f"c{i}.down"], width, after, post=post, stride=stride, dilation=dilation)
         return (*result, *last)
 
     def ending(self, number: int, form: Form) -> tuple[int, int | None]:
@@ -238,11 +258,11 @@ class Space(_Table):
 
     def map_size(self, number: int, form: Form) -> tuple[int, int, int]:
         """(height, width, jump) of the map that stage ``number`` works on; one past the last stage: the last map."""
-        _, height, width = self.input
+        height, width = (side // self.stem_stride for side in self.input[1:])
         strided = sum(self.ending(n, form)[0] == 2 for n in range(1, number))
         for _ in range(strided):
             height, width = ceil(height / 2), ceil(width / 2)
-        return height, width, 2**strided
+        return height, width, self.stem_stride * 2**strided
 
     def scaled(self, width: int, form: Form) -> int:
         """Channels of a width in a form."""
@@ -255,7 +275,8 @@ class Space(_Table):
     @property
     def fingerprint(self) -> str:
         """A hash that two spaces share exactly when they hold the same choices."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+        table = self.model_dump(mode="json", exclude={"stem_stride"} if self.stem_stride == 1 else None)
+        return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load(source: str, *, input: Shape = DEFAULT_INPUT, classes: int = DEFAULT_CLASSES) -> Space:
@@ -264,7 +285,14 @@ def load(source: str, *, input: Shape = DEFAULT_INPUT, classes: int = DEFAULT_CL
     for key in ("input", "classes"):
         if key in table:
             raise UnusableInputError(f"{source}: {key}: {table[key]!r}: follows from the data: take the key out")
-    return validated(Space, {**table, "input": input, "classes": classes}, source)
+    usual = {"stem_stride": usual_stem_stride(input)}
+    return validated(Space, {**usual, **table, "input": input, "classes": classes}, source)
+
+
+def usual_stem_stride(input: Shape) -> int:
+    """2 for images of 96 pixels and more along each side, 4 from 192 on, where that divides both; else 1."""
+    _, height, width = input
+    return next((n for n in (4, 2) if min(height, width) >= 48 * n and not height % n and not width % n), 1)
 
 
 def _table(source: str) -> dict[str, Any]:

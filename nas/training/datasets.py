@@ -24,7 +24,7 @@ from nas.training.images import Progress
 from nas.user_cache import user_cache
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-FORMAT = 2
+FORMAT = 3
 """Part of the cache's key: to be raised when decoding changes."""
 _UNUSABLE = (OSError, ValueError, KeyError)
 """What opening a decoded copy raises that is absent, truncated or of another format."""

@@ -25,6 +25,9 @@ Progress = Callable[[int, int], None]
 
 BLOCK = 500
 """Images that one thread decodes at a time."""
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+"""Channels -> Pillow's mode."""
+_WITH_ALPHA = (2, 4)
 _TURNED = range(2, 9)
 """Values of the EXIF orientation that turn or mirror an image."""
 
@@ -58,7 +61,8 @@ def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) 
     """Write ``train_images.npy`` and ``test_images.npy`` (uint8, N x H x W x C) into ``folder``, on all cores.
 
     Images of a validation split follow those of training. Grey images keep one channel; where grey and coloured ones
-    are mixed, the grey ones are spread over three. Images of more than 8 bits a channel share one range (see
+    are mixed, the grey ones are spread over three. Where some image is transparent somewhere, its alpha is a channel of
+    all, the last one. Images of more than 8 bits a channel share one range (see
     ``depth.common_range``). Returns what a person should know, a line each. Raises UnusableInputError naming the first
     image that does not decode or differs in size.
     """
@@ -102,9 +106,10 @@ def _survey(listing: Listing) -> _Plan:
     first, *others = listing.train + listing.test
     shape, extents = _shape(first), defaultdict(list)
     height, width, channels = shape
+    is_transparent = channels in _WITH_ALPHA
     for file in (first, *others):
         with _opened(file) as image:
-            high, wide, colours = image.height, image.width, _channels(image)
+            high, wide, bands = image.height, image.width, _channels(image)
             if (high, wide) == (height, width) and (kind := depth.kind(image)):
                 extents[kind].append(depth.extent(image))
         if (high, wide) != (height, width):
@@ -112,9 +117,9 @@ def _survey(listing: Listing) -> _Plan:
                 f"images differ in size: {first.label} is {width}x{height}, {file.label} is "
                 f"{wide}x{high}: {listing.origin}: resize them all to one size first"
             )
-        channels = max(channels, colours)
+        channels, is_transparent = max(channels, bands), is_transparent or bands in _WITH_ALPHA
     ranges = {kind: depth.common_range(kind, found) for kind, found in extents.items()}
-    return _Plan(shape=(height, width, channels), ranges=ranges)
+    return _Plan(shape=(height, width, channels + (is_transparent and channels not in _WITH_ALPHA)), ranges=ranges)
 
 
 def _on_ranges(plan: _Plan) -> Iterator[str]:
@@ -154,19 +159,25 @@ def _shape(file: ImageFile) -> tuple[int, int, int]:
 
 
 def _channels(image: Image.Image) -> int:
-    return 1 if image.mode in {"1", "L", "F"} or image.mode.startswith("I") else 3
+    """One of grey or three of colour, and one of alpha where the image is transparent somewhere."""
+    colours = 1 if image.mode in {"1", "L", "LA", "La", "F"} or image.mode.startswith("I") else 3
+    return colours + _is_transparent(image)
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    return image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255)
 
 
 def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
-    """The image as H x W x channels; alpha is dropped, palettes and CMYK become RGB, grey is spread over three."""
+    """The image as H x W x channels; palettes and CMYK become RGB, grey is spread over three, opaque is alpha 255."""
     height, width, channels = plan.shape
     with _opened(file) as image:
         kind, is_deep_colour = depth.kind(image), depth.is_colour_of_16_bits(image)
         is_known = kind is None or kind in plan.ranges
-        if not is_known or (image.height, image.width) != (height, width) or _channels(image) > channels:
+        if not is_known or (image.height, image.width) != (height, width) or not _holds(channels, _channels(image)):
             raise _SurpriseError
         flat = image if kind is None else Image.fromarray(plan.ranges[kind].as_bytes(depth.pixels(image)))
-        found = np.asarray(flat.convert("L" if channels == 1 else "RGB")).reshape(plan.shape)
+        found = np.asarray(flat.convert(_MODES[channels])).reshape(plan.shape)
         seen.images += 1
         if _is_turned(image):
             seen.turned.append(file.label)
@@ -174,6 +185,11 @@ def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
             seen.deep_colour.append(file.label)
             seen.brightest = max(seen.brightest, int(found.max()))
     return found
+
+
+def _holds(planned: int, channels: int) -> bool:
+    """Whether an image of ``channels`` loses none where all have ``planned``."""
+    return planned >= channels and (planned in _WITH_ALPHA or channels not in _WITH_ALPHA)
 
 
 def _is_turned(image: Image.Image) -> bool:

@@ -41,9 +41,11 @@ def whiten(model: nn.Module, images: torch.Tensor) -> None:
     convolution, is grouped, or has fewer filters than a patch has values is left as it is: it would lose too much.
     """
     conv = next((module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)), None)
+    stem = next((module for module in model.modules() if isinstance(module, nn.Conv2d | nn.PixelUnshuffle)), None)
     if not isinstance(conv, nn.Conv2d) or conv.groups > 1 or conv.out_channels < conv.weight[0].numel():
         return
-    components = _components(images, (conv.kernel_size[0], conv.kernel_size[1]))[: conv.out_channels // 2]
+    shown = stem(images) if isinstance(stem, nn.PixelUnshuffle) else images
+    components = _components(shown, (conv.kernel_size[0], conv.kernel_size[1]))[: conv.out_channels // 2]
     filters = torch.cat([components, -components]).view(-1, *conv.weight.shape[1:])
     with torch.no_grad():
         conv.weight[: len(filters)] = filters.to(conv.weight)

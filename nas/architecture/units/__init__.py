@@ -8,13 +8,14 @@ from nas.architecture.units.excite import Excite
 from nas.architecture.units.gated import Gated
 from nas.architecture.units.mixed import Mixed, Part, read_parts
 from nas.architecture.units.unit import Convolution, Peak, Reach, Shape, Unit
+from nas.architecture.units.unshuffle import Unshuffle
 
 __all__ = [
-    "KINDS", "Conv", "Convolution", "Excite", "Gated", "Mixed", "Part", "Peak", "Reach", "Shape", "Unit", "read",
-    "read_parts",
+    "KINDS", "Conv", "Convolution", "Excite", "Gated", "Mixed", "Part", "Peak", "Reach", "Shape", "Unit", "Unshuffle",
+    "read", "read_parts",
 ]  # fmt: skip
 
-KINDS: tuple[type[Unit], ...] = (Conv, Gated, Mixed, Excite)
+KINDS: tuple[type[Unit], ...] = (Conv, Gated, Mixed, Excite, Unshuffle)
 
 
 def read(word: str, channels: int, usual: str) -> Unit:
@@ -27,5 +28,5 @@ def read(word: str, channels: int, usual: str) -> Unit:
         if unit is not None:
             return unit
     raise ArchitectureError(
-        f"not a layer: {word!r}: write it like c32, c32k5s2d2, dw, pw64, gl48, mx3_5, se4 or c64g8:RB"
+        f"not a layer: {word!r}: write it like c32, c32k5s2d2, dw, pw64, gl48, mx3_5, se4, u2 or c64g8:RB"
     )

@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from itertools import cycle
@@ -16,6 +17,7 @@ import torch
 from optuna.trial import TrialState, create_trial
 
 from constraints.rules import parse_all
+from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget
 from nas.search.driver import Driver
 from nas.search.objectives import Objectives
@@ -44,12 +46,14 @@ def driver_of(
     trials: int = 3,
     epochs: int = 2,
     objectives: Objectives = ACCURACY,
+    log: Sequence[str] = (),
     **budget: Any,
 ) -> Driver:
     feasible = FeasiblePart(spaces.load("tiny", input=(3, 32, 32), classes=10), parse_all(RULES))
     sampler = FeasibleSampler(feasible, seed=1)
     study.sampler = sampler
     limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, **budget})
+    notes: list[str] = []
     return Driver(
         study=study,
         sampler=sampler,
@@ -58,6 +62,8 @@ def driver_of(
         budget=limits,
         folder=folder,
         objectives=objectives,
+        trackers=Trackers(log, notes) if log else None,
+        notes=notes,
     )
 
 

@@ -320,8 +320,9 @@ def test_a_confirmation_brings_back_weights_and_test_accuracy(
 ) -> None:
     space = spaces.load("tiny", input=(3, 32, 32), classes=10)
     text = str(space.decode(space.random(random.Random(3))))
+    one = Trained(trial=4, network=text, key=text)
     (result,) = confirm(
-        optuna.create_study(), [Trained(trial=4, network=text, key=text)], engine=Shared(engine), feed=whole_feed, seeds=(0,), epochs=1,
+        optuna.create_study(), [one], engine=Shared(engine), feed=whole_feed, seeds=(0,), epochs=1,
         folder=folder / "run", progress=lambda *values: None,
     )  # fmt: skip
     assert 0 <= result.mean <= 1

@@ -103,7 +103,7 @@ def test_both_roads_agree_on_the_seed() -> None:
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 2**32), st.sampled_from(["1x28x28", "3x64x48"]))
+@given(st.integers(0, 2**32), st.sampled_from(["1x28x28", "3x64x48", "4x96x128", "2x192x200"]))
 def test_both_roads_agree_on_other_images(seed: int, size: str) -> None:
     channels, height, width = (int(n) for n in size.split("x"))
     space = load("tiny", input=(channels, height, width), classes=7)

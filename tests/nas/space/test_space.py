@@ -8,7 +8,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import parse
-from nas.architecture.units import Conv
+from nas.architecture.units import Conv, Unshuffle
 from nas.space.space import PRESETS, Space, load
 
 TINY_CHOICES: dict[str, bool | int | str] = {
@@ -70,6 +70,36 @@ def test_other_images_and_classes() -> None:
     assert (network.input, network.classes) == ((1, 28, 28), 7)
 
 
+@pytest.mark.parametrize(
+    ("shape", "stride"),
+    [
+        ((3, 95, 96), 1),
+        ((3, 96, 96), 2),
+        ((1, 96, 250), 2),
+        ((3, 97, 96), 1),  # no number divides both sides
+        ((3, 191, 500), 1),
+        ((3, 190, 190), 2),
+        ((4, 192, 224), 4),
+        ((3, 194, 224), 2),
+    ],
+)
+def test_large_images_are_unshuffled_where_that_divides_them(shape: tuple[int, int, int], stride: int) -> None:
+    space = load("tiny", input=shape, classes=7)
+    first = space.decode(TINY_CHOICES).stages[0][0].units[0]
+    assert space.stem_stride == stride
+    assert first == (Unshuffle(factor=stride) if stride > 1 else Conv(out=8, kernel=3))
+
+
+def test_a_file_may_ask_for_another_stem(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "tiny"\nstem_stride = 2\n')
+    assert str(load(str(file)).decode(TINY_CHOICES)).startswith("BR/u2-c8")
+    with pytest.raises(UnusableInputError, match="stem_stride 2 does not divide images of 32x31 pixels"):
+        load(str(file), input=(3, 32, 31))
+    file.write_text('base = "tiny"\nstem_stride = 1\n')
+    assert load(str(file), input=(3, 224, 224)).stem_stride == 1
+
+
 def test_a_file_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('base = "assignment"\nactivations = ["gelu"]\n')
@@ -127,3 +157,9 @@ def test_the_fingerprint_is_of_the_choices() -> None:
     assert load("tiny").fingerprint == load("tiny").fingerprint
     assert load("tiny").fingerprint != load("tiny", classes=7).fingerprint
     assert isinstance(load("tiny"), Space)
+
+
+def test_what_a_release_adds_changes_no_fingerprint() -> None:
+    """Studies know their space by it."""
+    known = {"assignment": "0e99043ced86bb5f", "wide": "f71674e3589260e6", "tiny": "d6ab2aa3d03a48b1"}
+    assert {name: load(name).fingerprint for name in PRESETS} == known

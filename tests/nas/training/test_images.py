@@ -115,10 +115,26 @@ def decoded(tmp_path: Path, *pictures: Image.Image) -> np.ndarray:
 def test_kinds_of_images_become_one(tmp_path: Path) -> None:
     palette = Image.new("P", (2, 1), 1)
     palette.putpalette([0, 0, 0, 10, 20, 30])
-    see_through = Image.new("RGBA", (2, 1), (1, 2, 3, 0))
-    found = decoded(tmp_path, Image.new("RGB", (2, 1), (4, 5, 6)), see_through, palette, Image.new("L", (2, 1), 7))
+    opaque = Image.new("RGBA", (2, 1), (1, 2, 3, 255))
+    found = decoded(tmp_path, Image.new("RGB", (2, 1), (4, 5, 6)), opaque, palette, Image.new("L", (2, 1), 7))
     assert (found.dtype.name, found.shape) == ("uint8", (4, 1, 2, 3))
     assert found[:, 0, 0].tolist() == [[4, 5, 6], [1, 2, 3], [10, 20, 30], [7, 7, 7]]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_where_one_image_is_transparent_all_have_an_alpha(tmp_path: Path, order: int) -> None:
+    colour, clear, grey = (1, 2, 3), Image.new("RGBA", (2, 1), (4, 5, 6, 7)), Image.new("LA", (2, 1), (8, 9))
+    palette = Image.new("P", (2, 1), 1)
+    palette.putpalette([0, 0, 0, 10, 20, 30])
+    palette.info["transparency"] = 1
+    kinds = [Image.new("RGB", (2, 1), colour), clear, grey, palette, Image.new("L", (2, 1), 7)]
+    expected = [[1, 2, 3, 255], [4, 5, 6, 7], [8, 8, 8, 9], [10, 20, 30, 0], [7, 7, 7, 255]]
+    assert decoded(tmp_path, *kinds[::order])[:, 0, 0].tolist() == expected[::order]
+
+
+def test_grey_images_with_alpha_have_two_channels(tmp_path: Path) -> None:
+    found = decoded(tmp_path, Image.new("L", (2, 1), 7), Image.new("LA", (2, 1), (8, 9)))
+    assert found[:, 0, 0].tolist() == [[7, 255], [8, 9]]
 
 
 def test_grey_images_of_16_bits(tmp_path: Path) -> None:

@@ -49,6 +49,14 @@ def test_a_first_layer_that_cannot_hold_the_components_is_left_alone(first: nn.M
         assert parameter.requires_grad
 
 
+def test_behind_an_unshuffle_the_patches_are_of_what_it_makes(images: torch.Tensor) -> None:
+    conv = nn.Conv2d(12, 24, 1, bias=False)
+    whiten(nn.Sequential(nn.PixelUnshuffle(2), conv), images[..., :10, :10])
+    responses = conv(nn.functional.pixel_unshuffle(images[..., :10, :10], 2)).transpose(0, 1).flatten(1).detach()
+    covariance = responses[:12] @ responses[:12].T / responses.shape[1]
+    torch.testing.assert_close(covariance, torch.eye(12), atol=0.02, rtol=0)
+
+
 def test_channels_are_passed_on() -> None:
     network = build(parse("R/c4-c8-c8s2/c8-+c8-dw-pw8-c12/fc"))
     before = {name: value.clone() for name, value in network.state_dict().items()}

@@ -1,0 +1,73 @@
+"""Which trackers ``--log`` names; their packages are extras, loaded when a launch uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
+
+from constraints.errors import UnusableInputError
+
+if TYPE_CHECKING:
+    from nas.loggers.tracker import Tracker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A kind of tracker: the package that it needs, and the class that is made of what follows the colon."""
+
+    package: str
+    maker: str
+    takes: str
+    """What may follow the colon, in words."""
+
+
+KINDS: Mapping[str, Choice] = MappingProxyType(
+    {
+        "tensorboard": Choice(package="tensorboard", maker="TensorBoard", takes="a folder"),
+        "mlflow": Choice(package="mlflow", maker="MLflow", takes="a tracking URI"),
+        "wandb": Choice(package="wandb", maker="WeightsAndBiases", takes="a project"),
+    }
+)
+
+
+def split(text: str) -> tuple[str, str]:
+    """``KIND[:PLACE]`` as its two parts; ValueError for a kind that is none."""
+    kind, colon, place = text.partition(":")
+    if kind not in KINDS or (colon and not place.strip()) or "\0" in place:
+        forms = ", ".join(f"{name}[:{choice.takes.split()[-1].upper()}]" for name, choice in KINDS.items())
+        raise ValueError(f"give one of {forms}")
+    return kind, place
+
+
+def check(texts: tuple[str, ...] | list[str]) -> None:
+    """Raise UnusableInputError where the package of a tracker is not installed."""
+    for text in texts:
+        kind, _ = split(text)
+        if find_spec(KINDS[kind].package) is None:
+            raise UnusableInputError(
+                f"{KINDS[kind].package} is not installed: --log {text} needs it: "
+                f"uv run --extra {kind} search.py launch ..., or pip install {KINDS[kind].package}"
+            )
+
+
+def tracker(text: str) -> Tracker:
+    """The tracker that ``KIND[:PLACE]`` names; loads its package."""
+    kind, place = split(text)
+    maker = getattr(import_module(f"nas.loggers.{kind}"), KINDS[kind].maker)
+    try:
+        return cast("Tracker", maker(place))
+    except UnusableInputError:
+        raise
+    except Exception as error:  # each package has errors of its own
+        raise UnusableInputError(
+            f"cannot log to {kind}: {first_line(error)}: give another place, or leave out --log {text}"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another's package says, on one line."""
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -1,0 +1,79 @@
+"""MLflow: an experiment a study, a run a trial."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run
+
+from nas.loggers.tracker import TrialRun
+
+LOSS = "loss"
+STORE = "sqlite:///mlflow.db"
+TRIAL, STUDY, STATE, REASON = "nas.trial", "nas.study", "nas.state", "nas.reason"
+_STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""What a search waits for a server: by default it would be minutes, in which no candidate gets a worker."""
+LONGEST = 5000
+"""Characters that MLflow keeps of a tag; of a parameter it keeps 6,000."""
+
+
+class MLflow:
+    """Writes to the tracking server or database ``store``; ``mlflow ui --backend-store-uri STORE`` shows it."""
+
+    def __init__(self, store: str) -> None:
+        """``store`` may be empty, for the database ``mlflow.db`` in the working folder or ``MLFLOW_TRACKING_URI``."""
+        for name, value in _PATIENCE.items():
+            os.environ.setdefault(name, value)
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        self._client = MlflowClient(store or os.environ.get("MLFLOW_TRACKING_URI") or STORE)
+        self._client.search_experiments(max_results=1)  # raises now where the store cannot be reached
+        self._runs: dict[int, str] = {}
+
+    def begin(self, run: TrialRun) -> int:
+        """The trial's run, made where the study's experiment has none."""
+        experiment = self._experiment(run.study)
+        found = self._find(experiment, run) or self._client.create_run(
+            experiment, run_name=run.name, tags={TRIAL: str(run.number), STUDY: run.identity[:LONGEST]}
+        )
+        self._runs[run.number] = found.info.run_id
+        self._client.update_run(found.info.run_id, status="RUNNING")
+        self._client.log_batch(
+            found.info.run_id,
+            params=[Param(name, str(value)[:LONGEST]) for name, value in run.parameters.items()],
+            metrics=_metrics({f"network/{name}": value for name, value in run.metrics.items()}, 0),
+        )
+        return max((point.step for point in self._client.get_metric_history(found.info.run_id, LOSS)), default=0)
+
+    def epoch(self, number: int, step: int, values: Mapping[str, float]) -> None:
+        """A metric of each value."""
+        self._client.log_batch(self._runs[number], metrics=_metrics(values, step))
+
+    def end(self, number: int, state: str, reason: str) -> None:
+        """The run's status is finished, killed or failed; state and reason are tags."""
+        self._client.set_tag(self._runs[number], STATE, state)
+        if reason:
+            self._client.set_tag(self._runs[number], REASON, reason[:LONGEST])
+        self._client.set_terminated(self._runs[number], _STATUS[state])
+
+    def close(self) -> None:
+        """Everything is written already."""
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        return str(found.experiment_id if found else self._client.create_experiment(name))
+
+    def _find(self, experiment: str, run: TrialRun) -> Run | None:
+        filter_ = f"tags.`{TRIAL}` = '{run.number}'"
+        runs = self._client.search_runs([experiment], filter_)
+        return next((one for one in runs if one.data.tags.get(STUDY) == run.identity[:LONGEST]), None)
+
+
+def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:
+    now = round(1000 * time.time())
+    return [Metric(name, value, now, step) for name, value in values.items()]

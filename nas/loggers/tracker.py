@@ -1,0 +1,51 @@
+"""What a tracker of experiments does for a search: it takes the curve of each trial, and knows which epochs it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+Value = float | int | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRun:
+    """A trial as a tracker shows it."""
+
+    study: str
+    identity: str
+    """What tells the study from others of its name, on one line."""
+    number: int
+    parameters: Mapping[str, Value]
+    """What was chosen: the network, and the study's settings."""
+    metrics: Mapping[str, float]
+    """What the network costs: parameters, multiply-accumulates and the like."""
+
+    @property
+    def name(self) -> str:
+        """As a person finds it among others."""
+        return f"trial-{self.number:05d}"
+
+
+class Tracker(Protocol):
+    """Curves and metrics of the trials of one study, in one place.
+
+    A tracker raises what its package raises; the search then logs nothing more to it, says so and goes on.
+    """
+
+    def begin(self, run: TrialRun) -> int:
+        """Open a trial's run, or the one that an earlier launch left; how many epochs of its curve are there."""
+        ...
+
+    def epoch(self, number: int, step: int, values: Mapping[str, float]) -> None:
+        """Add an epoch, counted from 1, to the run of trial ``number``."""
+        ...
+
+    def end(self, number: int, state: str, reason: str) -> None:
+        """End the run of a trial as complete, pruned or failed."""
+        ...
+
+    def close(self) -> None:
+        """Write what is not written yet; the runs of trials that have not ended can be opened again."""
+        ...
