@@ -38,6 +38,7 @@ def train(
     check_format(output_format, TABLE_OR_JSON)
     check_counts(seeds=code["seeds"])
     wanted = given_launch.Wanted(target=target, arguments=read_arguments(arguments), **code)
+    wanted.check()
     config = given_launch.settled(read_config(None, flags), flags)
     console = Console(stderr=True)
     with quiet():

@@ -18,7 +18,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from constraints.cli.options import read_bytes, read_seconds
-from constraints.cli.target import parse_target
+from constraints.cli.target import parse_target, read_source
 from constraints.errors import UnusableInputError
 from constraints.inputs import InputSpec
 from constraints.metrics import Metrics
@@ -88,6 +88,18 @@ class Wanted:
             return True
         return "/" in self.target and not place.endswith((".py", ".ipynb")) and not Path(place).exists()
 
+    def check(self) -> None:
+        """Raise UnusableInputError for what is wrong with it whatever its data, before that is decoded."""
+        self.limits()
+        if self.is_architecture:
+            named.architecture(self.target)
+            if self.arguments:
+                raise UnusableInputError(
+                    f"an architecture takes no arguments: --arg {next(iter(self.arguments))}: leave it out"
+                )
+        elif self.module is None:
+            read_source(parse_target(self.target))
+
     def limits(self) -> Limits:
         """Of the code; UnusableInputError for what is no duration or no size."""
         return Limits(seconds=read_seconds(self.timeout), memory_bytes=read_bytes(self.memory))
@@ -147,6 +159,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     Raises UnusableInputError for a network that cannot be trained, one of which an unfinished training was begun with
     other files, and as ``nas.search.launch.prepare``; ModelFailedError where the person's code raised.
     """
+    wanted.check()
     dataset.split()
     way = _way(_existing(config), config, wanted, dataset)
     network, notes = _network(config, wanted, dataset, way)
@@ -220,8 +233,6 @@ def _progress(trial: FrozenTrial, config: LaunchConfig) -> str:
 
 def _network(config: LaunchConfig, wanted: Wanted, dataset: Dataset, way: Training) -> tuple[Network, tuple[str, ...]]:
     if wanted.is_architecture:
-        if wanted.arguments:
-            raise UnusableInputError(f"an architecture takes no arguments: --arg {next(iter(wanted.arguments))}")
         return of_architecture(wanted.target, config.constraints, dataset), ()
     with Sandbox(sees_gpus=config.device != "cpu") as sandbox:
         judged = partial(_of_code, sandbox=sandbox) if wanted.module is None else partial(_of_module, wanted.module)
