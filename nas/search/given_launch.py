@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from constraints.cli.options import read_bytes, read_seconds
 from constraints.cli.target import parse_target, read_source
-from constraints.errors import UnusableInputError
+from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.inputs import InputSpec
 from constraints.metrics import Metrics
 from constraints.rules import parse_all
@@ -283,11 +283,14 @@ def _of_code(*, config: LaunchConfig, wanted: Wanted, dataset: Dataset, sandbox:
         require=parse_all(config.constraints),
         classes=len(dataset.classes),
         fixes_seconds=0.0,
-        limits=wanted.limits(),
+        limits=replace(wanted.limits(), seconds=max(wanted.limits().seconds, Limits().seconds)),  # of several steps
         steps=(STEP,),
     )
     found = sandbox.check(request)
-    report, more = found.report, found.steps[STEP]
+    report = found.report
+    if STEP not in found.steps:  # the time ended, or the process
+        raise ModelFailedError(report.warnings[-1])
+    more = found.steps[STEP]
     if "refused" in more:
         raise UnusableInputError(f"{wanted.target} cannot be trained: {more['refused']}")
     text, name = more["architecture"], report.target
