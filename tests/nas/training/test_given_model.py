@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -68,7 +69,8 @@ def test_a_softmax_is_trained_as_its_logits_are() -> None:
     ends = prepared(Net(lambda net, x: net.logits(x).softmax(1)))
     plain = prepared(copy.deepcopy(ends.model.model))
     assert any(note.startswith("the model ends in a softmax") for note in ends.notes)
-    wanted = F.cross_entropy(ends.model.model.logits(IMAGES), torch.arange(4))
+    inner: Any = ends.model.model
+    wanted = F.cross_entropy(inner.logits(IMAGES), torch.arange(4))
     assert torch.allclose(F.cross_entropy(ends.model(IMAGES), torch.arange(4)), wanted, atol=1e-6)
     assert plain.model.gives_probabilities  # the same forward pass
 
@@ -138,7 +140,7 @@ def test_whitening_takes_the_convolution_that_takes_the_images() -> None:
             return found
 
     found = prepared(Late())
-    model = found.model.model
+    model: Any = found.model.model
     before = copy.deepcopy(model.state_dict())
     initialise(found.model, default(2), lambda: IMAGES)
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(before[name], tensor)}
@@ -170,22 +172,24 @@ def test_a_finished_module_keeps_its_weights() -> None:
 
 
 def test_a_shared_weight_is_averaged_and_updated_once() -> None:
-    model = nn.Sequential(*(nn.Conv2d(4, 4, 1, bias=False) for _ in range(4)))
-    model[2].weight = model[1].weight
+    model: Any = nn.Sequential(*(nn.Conv2d(4, 4, 1, bias=False) for _ in range(4)))
+    weight = model[2].weight = model[1].weight
     assert len(hidden_filters(model)) == 1
     average = Average(model, decay=0.5)
-    average.model[1].weight.zero_()
+    averaged: Any = average.model
+    averaged[1].weight.zero_()
     average.advance()
     average.advance()  # 2 of 11 are kept: after one update 9 / 11 of the weight, after two 117 / 121
     average.update()
-    assert torch.allclose(average.model[1].weight, model[1].weight * 9 / 11)
+    assert torch.allclose(averaged[1].weight, weight * 9 / 11)
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 def test_muon_takes_the_same_step_in_either_layout(layout: torch.memory_format) -> None:
     def stepped(layout: torch.memory_format) -> torch.Tensor:
         torch.manual_seed(0)
-        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3)).to(memory_format=layout)  # type: ignore[call-overload]
+        model: Any = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3))
+        model = model.to(memory_format=layout)
         optimisers = Optimisers(model, default(2))
         model(IMAGES).square().mean().backward()
         optimisers.set_rate(0.1)
