@@ -111,6 +111,13 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     stop_at_target: Annotated[bool | None, typer.Option("--stop-at-target", help="end there")] = None,
     confirm: Annotated[int | None, typer.Option(metavar="K", help="confirm the best K at the end")] = None,
     epochs: Annotated[int | None, typer.Option(help="full budget of one candidate")] = None,
+    start: Annotated[
+        list[str] | None, typer.Option(metavar="TARGET|ARCH|FILE.txt", help="a network to begin with, repeatable")
+    ] = None,
+    from_study: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="begin with what this study found; STORAGE#NAME of another storage"),
+    ] = None,
     guess: Annotated[bool | None, typer.Option(help="choose the first candidates by a zero-cost proxy (yes)")] = None,
     constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
@@ -118,8 +125,18 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
     engine: Annotated[str | None, typer.Option(help="local (default), ray or ray:HOST:PORT")] = None,
     objective: Annotated[
-        str | None, typer.Option(help="accuracy, or accuracy,params or accuracy,macs for a Pareto front")
+        str | None, typer.Option(help="accuracy or balanced_accuracy; ,params or any other metric for a Pareto front")
     ] = None,
+    recipe: Annotated[str | None, typer.Option(help="default, sgd, seed or FILE.toml: search.py recipes")] = None,
+    tune: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD,...", help="options of the recipe that are proposed too: lr,weight_decay"),
+    ] = None,
+    augmentation: Annotated[
+        str | None, typer.Option(help="assignment (default), seed, none, FILE.py:NAME; with options: assignment,flip=0")
+    ] = None,
+    augmentation_arg: Annotated[list[str] | None, typer.Option(help="key=value, an option of it")] = None,
+    metrics: Annotated[Path | None, typer.Option(metavar="FILE.py", help="metrics of your own")] = None,
     seed: Annotated[int | None, typer.Option(help="of proposals, weights and augmentation (0)")] = None,
     log: Annotated[
         list[str] | None, typer.Option(help="write curves to tensorboard[:DIR], mlflow[:URI] or wandb[:PROJECT] too")
@@ -128,13 +145,16 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
 ) -> int:
     """Run or resume a search over the space, and print its leaderboard."""
     from nas.cli import search
-    from nas.cli.common import expressions
+    from nas.cli.common import expressions, with_options
 
     flags = {
         "space": space, "data": data, "study": study, "storage": storage, "trials": trials, "timeout": timeout,
         "target": target, "stop_at_target": stop_at_target, "confirm": confirm, "epochs": epochs,
+        "start": start, "from_study": from_study,
         "guess": guess, "constraints": expressions(require, constraints), "workers": workers, "device": device,
-        "engine": engine, "objective": objective, "seed": seed, "log": log,
+        "engine": engine, "objective": objective, "recipe": recipe, "tune": tune, "seed": seed, "log": log,
+        "augmentation": with_options(augmentation, augmentation_arg),
+        "metrics": None if metrics is None else str(metrics),
     }  # fmt: skip
     return search.launch(config, flags, write_config, format_)
 
@@ -150,6 +170,7 @@ def train(  # noqa: PLR0917
     data: Annotated[str | None, typer.Option(help="auto (default), cifar10, digits, a folder, a tar or a zip")] = None,
     recipe: Annotated[str | None, typer.Option(metavar="NAME|FILE.toml", help="how it trains")] = None,
     augmentation: Annotated[str | None, typer.Option(help="NAME, FILE.py:NAME or none")] = None,
+    augmentation_arg: Annotated[list[str] | None, typer.Option(help="key=value, an option of it")] = None,
     study: Annotated[str | None, typer.Option(help="name of the study, made where it is new")] = None,
     storage: Annotated[str | None, typer.Option(help="journal file, or a database's URL")] = None,
     target_accuracy: Annotated[float | None, typer.Option("--target", help="validation accuracy to exceed")] = None,
@@ -164,7 +185,7 @@ def train(  # noqa: PLR0917
 ) -> int:
     """Train a network of your own as candidates are trained, as a trial of a study."""
     from nas.cli import training
-    from nas.cli.common import expressions
+    from nas.cli.common import expressions, with_options
 
     flags = {
         "epochs": epochs, "data": data, "study": study, "storage": storage, "target": target_accuracy,
@@ -172,9 +193,24 @@ def train(  # noqa: PLR0917
     }  # fmt: skip
     code = {
         "seeds": seeds, "timeout": timeout, "memory": memory, "anew": anew, "recipe": recipe,
-        "augmentation": augmentation,
+        "augmentation": with_options(augmentation, augmentation_arg),
     }  # fmt: skip
     return training.train(target, arg or [], flags, code, format_)
+
+
+@app.command(epilog="Example: uv run search.py enqueue BR/c16-c16-c32s2/c32-c32-c64s2/c64-c64-c64/fc")
+def enqueue(
+    architectures: Annotated[
+        list[str], typer.Argument(metavar="ARCH...", help="texts of architectures, or names such as seed")
+    ],
+    study: Annotated[str | None, typer.Option(help="name of the study")] = None,
+    storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Add candidates to a study, whether a launch runs or the next one is waited for."""
+    from nas.cli import queue
+
+    return queue.enqueue(architectures, study, storage, format_)
 
 
 @app.command(epilog='Example: uv run search.py leaderboard --where "params < 100k" --pareto')
@@ -182,8 +218,8 @@ def leaderboard(  # noqa: PLR0917
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
     top: Annotated[int, typer.Option(help="how many rows")] = 20,
-    sort: Annotated[str, typer.Option(help="column to rank by")] = "val_accuracy",
-    state: Annotated[str, typer.Option(help="of complete,pruned,running,failed")] = "",
+    sort: Annotated[str | None, typer.Option(help="column to rank by (the accuracy that the study judges by)")] = None,
+    state: Annotated[str, typer.Option(help="of complete,pruned,running,unfinished,failed")] = "",
     where: Annotated[list[str] | None, typer.Option(help='only rows of which "params < 100k" holds, say')] = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in the objectives")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds")] = False,
@@ -255,6 +291,18 @@ def confirm(  # noqa: PLR0917
 
     flags = {"data": data, "workers": workers, "device": device, "engine": engine, "storage": storage}
     return search.confirm(trial, top, study, seeds=seeds, epochs=epochs, flags=flags, output_format=format_)
+
+
+@app.command(epilog="Example: uv run search.py recipes default --format toml > mine.toml")
+def recipes(
+    name: Annotated[str | None, typer.Argument(metavar="NAME|FILE.toml", help="one of them, with every option")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="of the training that it is for")] = 20,
+    format_: Annotated[str, typer.Option("--format", help="table or json; of one also toml")] = "table",
+) -> int:
+    """List the recipes that ship, or show one as a file to start from."""
+    from nas.cli import recipes as recipes_
+
+    return recipes_.recipes(name, epochs, format_)
 
 
 @app.command(epilog="Example: uv run search.py studies")
@@ -342,6 +390,17 @@ def doctor(
     from nas.cli import machine
 
     return machine.doctor(storage, format_, remove=clean, is_sure=yes)
+
+
+@app.command(epilog="Example: uv run search.py calibrate --threads 1")
+def calibrate(
+    threads: Annotated[int, typer.Option(help="of torch, that a network runs with")] = 1,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Time layers on this machine, so that latency_ms of any network can be predicted."""
+    from nas.cli import calibrate as calibrating
+
+    return calibrating.calibrate(threads, format_)
 
 
 def run(argv: Sequence[str], name: str = "search.py") -> int:

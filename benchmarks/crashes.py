@@ -254,7 +254,7 @@ def measure(root: Path, kills: int, workers: int, seed: int) -> dict[str, Any]:
         "workers": workers,
         **found,
         "trials_lost": len(set(range(trials)) - {row["trial"] for row in rows}),
-        "trials_running": sum(row["state"] == "running" for row in rows),
+        "trials_running": sum(row["state"] in {"running", "unfinished"} for row in rows),
         "networks_proposed_twice": len(rows) - len({row["architecture"] for row in rows}),
         "same_leaderboard": now == board,
         "seconds_to_first_epoch": start_seconds,

@@ -314,10 +314,18 @@ def _range(s: Mapping[str, Any], old: str, new: str, whole: tuple[int, int]) -> 
     if _old(s):
         most = s[f"max_{old}"]
         least = s.get(f"min_{old}")
-        bounds = (most if least is None else least, most)
+        low, high = (most if least is None else least, most)
+        is_share = [isinstance(low, float), isinstance(high, float)]
     else:
-        bounds = tuple(s[new]) if isinstance(s[new], Sequence) else (s[new], s[new])
-    return tuple(int(b * w) if isinstance(b, float) else b for b, w in zip(bounds, whole, strict=True))  # type: ignore[return-value]
+        low, high = _pair(s[new])
+        # The installed version goes by the upper end of the height, for both sides; 16.0 is 16 pixels to it.
+        is_share = [new != "num_holes_range" and _pair(s["hole_height_range"])[1] < 1] * 2
+    return tuple(int(b * w) if part else int(b) for b, w, part in zip((low, high), whole, is_share, strict=True))  # type: ignore[return-value]
+
+
+def _pair(value: Any) -> tuple[Any, Any]:
+    """Lower and upper end of a range, which may be one number."""
+    return (value[0], value[1]) if isinstance(value, Sequence) else (value, value)
 
 
 def _old(s: Mapping[str, Any]) -> bool:

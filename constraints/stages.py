@@ -123,12 +123,17 @@ class State(NamedTuple):
 class StageRules:
     """The rules among ``constraints`` on ``stages`` and ``convs_per_stage``, step by step along a path."""
 
-    def __init__(self, constraints: Iterable[Constraint]) -> None:
-        """Take the rules that are on stages."""
+    def __init__(self, constraints: Iterable[Constraint], most: int | None = None) -> None:
+        """Take the rules that are on stages; no path has more than ``most`` stages, or convolutions, where it is given.
+
+        Counters then saturate at the latest just above ``most``, however far off a limit is.
+        """
         self.rules = tuple(c for c in constraints if c.metric in STRUCTURE)
         self._per_stage = [c for c in self.rules if c.metric == "convs_per_stage"]
         self._stages = [c for c in self.rules if c.metric == "stages"]
-        self._most_convs, self._most_stages = _cap(self._per_stage), _cap(self._stages)
+        self._most_convs, self._most_stages = (
+            cap if most is None else min(cap, most + 1) for cap in (_cap(self._per_stage), _cap(self._stages))
+        )
         self._last = min((c.hull.high for c in self._stages), default=inf)
         self.start = State(0, False, 0, (True,) * len(self._per_stage))
 

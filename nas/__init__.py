@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nas.results.displayed import Board, TrialCard
     from nas.results.rows import Row
     from nas.search.confirmation import Confirmation
+    from nas.search.enqueueing import Queue, enqueue
     from nas.search.study import open_study
     from nas.search.suggestion import suggest
     from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
@@ -32,6 +33,7 @@ __all__ = [
     "Confirmation",
     "FeasibleSampler",
     "LaunchConfig",
+    "Queue",
     "Row",
     "Search",
     "SpaceExhaustedError",
@@ -39,6 +41,7 @@ __all__ = [
     "__version__",
     "build",
     "confirm",
+    "enqueue",
     "export",
     "launch",
     "leaderboard",
@@ -56,12 +59,14 @@ _HOMES = {
     "Confirmation": ("search.confirm", "Confirmation"),
     "FeasibleSampler": ("space.sampler", "FeasibleSampler"),
     "LaunchConfig": ("config", "LaunchConfig"),
+    "Queue": ("search.enqueueing", "Queue"),
     "Row": ("results.rows", "Row"),
     "Search": ("api.searching", "Search"),
     "SpaceExhaustedError": ("space.sampler", "SpaceExhaustedError"),
     "TrialCard": ("results.displayed", "TrialCard"),
     "build": ("architecture.model", "build"),
     "confirm": ("api.searching", "confirm"),
+    "enqueue": ("search.enqueueing", "enqueue"),
     "export": ("api.viewing", "export"),
     "launch": ("api.searching", "launch"),
     "leaderboard": ("api.viewing", "leaderboard"),

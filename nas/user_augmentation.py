@@ -15,8 +15,8 @@ from constraints.augmentation import CIFAR10_MEAN, judge_augmentation
 from constraints.cli.target import parse_target, read_source
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.sandbox.parent import Sandbox
-from constraints.sandbox.request import Job, Limits
-from nas.training.augmentation import PIPELINES, Augmentation, make, shipped
+from constraints.sandbox.request import Job, Limits, Target
+from nas.training.augmentation import Augmentation, make, shipped
 from nas.training.serialised import check
 
 _CHILD = "nas.user_augmentation_child"
@@ -36,10 +36,9 @@ def read_augmentation(
     the user's code raises, hangs or outgrows its limits.
     """
     name, options = _split(text)
-    if name in PIPELINES or not re.search(r"[:./\\]", name):
+    if not is_file(text):
         return shipped(name, options)
-    target = parse_target(name, needs_name=True)
-    read_source(target)
+    target = check_source(text)
     arguments = {"target": {**vars(target)}, "arguments": options, "shape": list(shape), "mean": list(mean)}
     job = Job(function=f"{_CHILD}:read", arguments=arguments, limits=limits)
     try:
@@ -47,8 +46,21 @@ def read_augmentation(
             table, _ = sandbox.run(job)
         check(table)
     except ConstraintError as error:
-        raise type(error)(f"augmentation {name}: {error}", traceback=error.traceback) from None
+        message = str(error).replace("raise --timeout", "make it quicker").replace("raise --memory", "make it smaller")
+        raise type(error)(f"augmentation {name}: {message}", traceback=error.traceback) from None
     return Augmentation(name=text, transform=table)
+
+
+def check_source(text: str) -> Target:
+    """The file or module that an augmentation of a user's names; UnusableInputError where it cannot be read."""
+    target = parse_target(_split(text)[0], needs_name=True)
+    read_source(target)
+    return target
+
+
+def is_file(text: str | None) -> bool:
+    """Whether an augmentation that is asked for is one of a user's, and none that ships."""
+    return text is not None and re.search(r"[:./\\]", _split(text)[0]) is not None
 
 
 def check_rule(augmentation: Augmentation, shape: Sequence[int], mean: Sequence[float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -76,8 +77,8 @@ def _try(pipeline: Any, table: Mapping[str, Any], shape: tuple[int, ...]) -> Non
         for one in (made, certain):
             for image in apply(one, seed):
                 if reason := _misfit(image, shape):
-                    culprit = next((leaf for leaf in leaves(certain) if _alone(leaf, apply, shape)), None)
-                    raise UnusableInputError(f"{_name(culprit, one)} {reason}")
+                    alone = list(dict.fromkeys(_misfits_alone(certain, apply, shape)))
+                    raise UnusableInputError("; ".join(alone) or f"{type(one).__name__} {reason}")
     for seed in _SEEDS:
         first = apply(pipeline, seed)
         if not _are_equal(first, apply(pipeline, seed)):
@@ -122,24 +123,20 @@ def _misfit(image: Any, shape: tuple[int, ...]) -> str:
         return f"makes {image.dtype} of uint8: take it out, since training normalises behind the pipeline itself"
     if image.shape != shape:
         now, before = ("x".join(map(str, sizes)) for sizes in (image.shape, shape))
-        return (
-            f"makes {now} of {before}: keep the size and the channels, say by Resize({shape[0]}, {shape[1]}) at the end"
-        )
+        is_size = image.shape[:2] != shape[:2]
+        remedy = f"size, say by Resize({shape[0]}, {shape[1]}) at the end" if is_size else "number of channels"
+        return f"makes {now} of {before}: keep the {remedy}"
     return ""
 
 
-def _alone(leaf: Any, apply: Apply, shape: tuple[int, ...]) -> bool:
-    """Whether a transform by itself makes images that training cannot use."""
+def _misfits_alone(pipeline: Any, apply: Apply, shape: tuple[int, ...]) -> Iterator[str]:
+    """The transforms that by themselves make images which training cannot use, each with why."""
     import albumentations as A
 
-    try:
-        return any(_misfit(image, shape) for image in apply(A.Compose([leaf]), 0))
-    except Exception:  # it needs what another one before it makes
-        return False
-
-
-def _name(culprit: Any, pipeline: Any) -> str:
-    return type(pipeline if culprit is None else culprit).__name__
+    for leaf in leaves(pipeline):
+        with suppress(Exception):  # one that needs what another before it makes
+            if reason := next(filter(None, (_misfit(image, shape) for image in apply(A.Compose([leaf]), 0))), ""):
+                yield f"{type(leaf).__name__} {reason}"
 
 
 def _unrepeatable(pipeline: Any, apply: Apply) -> Iterator[str]:

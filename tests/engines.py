@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
-from sklearn.utils import Bunch
 
 from constraints.cli import validate
 from constraints.report import Report
@@ -54,6 +53,7 @@ def search_in_this_process(patch: pytest.MonkeyPatch) -> None:
 def few_digits(patch: pytest.MonkeyPatch) -> None:
     """Leave 300 of scikit-learn's 1,797 digits, for tests that are not about accuracies."""
     from sklearn import datasets
+    from sklearn.utils import Bunch
 
     whole = datasets.load_digits()
     few = Bunch(images=whole.images[:300], target=whole.target[:300])

@@ -96,7 +96,7 @@ def test_a_full_disk_ends_the_launch_with_its_reason_and_the_next_one_resumes(he
     assert (
         error == "error: cannot continue: the disk: File too large: fix that and launch again, which resumes the study"
     )
-    assert {number: row["state"] for number, row in rows(capsys).items()} == {0: "complete", 1: "running"}
+    assert {number: row["state"] for number, row in rows(capsys).items()} == {0: "complete", 1: "unfinished"}
 
     with full(journal.stat().st_size + 100):
         assert search.run([*LAUNCH, "--trials", "3"]) == 2

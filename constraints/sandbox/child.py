@@ -23,6 +23,7 @@ from typing import Any
 
 from torch import nn
 
+from constraints.augmentation import is_pipeline
 from constraints.checker import Question, definition, examined
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
 from constraints.faults import failed, hands_over
@@ -327,6 +328,9 @@ def _pipelines(
     name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send
 ) -> list[tuple[str, Any]]:
     """The pipelines that a thing holds, or that what it returns holds."""
+    if arguments and is_pipeline(thing):
+        option = next(iter(arguments))
+        raise UnusableInputError(f"{name!r} is a finished pipeline: --augmentation-arg {option}: leave it out")
     found = [] if arguments else pipelines_in(thing)
     if found or is_torchvision(thing) or not (inspect.isclass(thing) or inspect.isroutine(thing) or arguments):
         return found

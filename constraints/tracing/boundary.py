@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.utils import _mode_utils
+from torch.utils import _python_dispatch as dispatch
 from torch.utils._pytree import tree_leaves
 
 from constraints.tracing.outputs import inside
@@ -23,6 +25,12 @@ _OF_FILES = 2
 """The protocol of ``torch.save``; what reads such a file refuses what is not torch's own."""
 _OF_POOLS = ("apply_async", "_map_async", "imap", "imap_unordered")
 """Methods that hand a function to the threads of a pool; all others call one of them."""
+_UNSEEN: tuple[tuple[Any, str], ...] = (
+    (dispatch, "_disable_current_modes"),
+    (torch._C, "_DisableTorchDispatch"),
+    (_mode_utils, "no_dispatch"),
+)
+"""What lets operations run that no mode sees, as where a tensor is printed."""
 _ABSENT = object()
 
 
@@ -34,6 +42,9 @@ class Watcher(Protocol):
 
     def follow(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """The same function, whose operations are recorded in whatever thread runs it."""
+
+    def leave(self) -> None:
+        """Operations may read values from here on that are not recorded."""
 
     def read(self, tensor: torch.Tensor) -> None:
         """Values of a tensor leave the run."""
@@ -57,6 +68,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
         (torch.Tensor, "__deepcopy__", _copying(torch.Tensor.__deepcopy__, watcher)),
         (torch.Tensor, "as_subclass", _rewrapping(torch.Tensor.as_subclass, watcher, 0)),
         (torch.Tensor, "_make_subclass", staticmethod(_rewrapping(torch.Tensor._make_subclass, watcher, 1))),
+        *((owner, name, _leaving(getattr(owner, name), watcher)) for owner, name in _UNSEEN),
         (Thread, "start", _starting(Thread.start, watcher)),
         (ThreadPoolExecutor, "submit", _submitting(ThreadPoolExecutor.submit, watcher)),
         *((ThreadPool, name, _submitting(getattr(ThreadPool, name), watcher)) for name in _OF_POOLS),
@@ -82,6 +94,15 @@ def _reading(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]
         return method(self, *args, **kwargs)
 
     return reading
+
+
+def _leaving(enter: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
+    def leaving(*args: Any, **kwargs: Any) -> Any:
+        if watcher.is_followed():
+            watcher.leave()
+        return enter(*args, **kwargs)
+
+    return leaving
 
 
 def _reducing(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:

@@ -47,6 +47,10 @@ class Operator(NamedTuple):
     """The places of the arguments that it may calculate with; other integers are shapes and axes."""
     keeps_statistics: bool = False
     """Whether it writes to running statistics, in training mode, and does not say so."""
+    hides_writes: bool = False
+    """Whether it may write to any argument without saying so."""
+    is_elementwise: bool = False
+    """Whether each element of its result is made of those at the same place, with statistics perhaps: as norms do."""
 
     @property
     def is_of_torch(self) -> bool:
@@ -61,6 +65,8 @@ _OPERATORS: dict[int, tuple[Any, Operator]] = {}
 _WRAPPED = re.compile(r"Optional|List|[\[\]]")
 _NO_TENSORS = frozenset(["int", "bool", "float", "number", "str", "Device", "Generator"])
 """Types of arguments, or of the elements of lists, that are and hold no tensors."""
+_ELEMENTWISE = ("add", "batch_norm")
+"""Operations by whose rules all elementwise ones, and norms, are followed."""
 _OPERANDS = frozenset(["Tensor", "number"])
 """Types of arguments that an operation may calculate with."""
 
@@ -83,7 +89,8 @@ def _read(func: Any) -> Operator:
     tensors = tuple(i for i, a in enumerate(schema.arguments) if _WRAPPED.sub("", str(a.type)) not in _NO_TENSORS)
     if space != "aten":
         hides, is_known = schema.name not in NO_PRODUCTS, quantised.is_known(schema.name)
-        return Operator(schema.name, names, None, writes, is_view, False, is_known, hides, tensors, operands)
+        custom = Operator(schema.name, names, None, writes, is_view, False, is_known, hides, tensors, operands)
+        return custom._replace(hides_writes=True)
     base = op[:-1] if writes and op.endswith("_") else op
     known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
     if known is None and torch.Tag.pointwise in func.tags:
@@ -93,7 +100,22 @@ def _read(func: Any) -> Operator:
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
     is_special, trains = base in _SPECIAL, base in _BATCH_NORMS
-    return Operator(base, names, known, writes, is_view, decomposes, is_special, hides, tensors, operands, trains)
+    hides_writes = func is SET_DATA
+    return Operator(
+        base,
+        names,
+        known,
+        writes,
+        is_view,
+        decomposes,
+        is_special,
+        hides,
+        tensors,
+        operands,
+        trains,
+        hides_writes,
+        known is not None and known.rule in {OPERATIONS[name].rule for name in _ELEMENTWISE},
+    )
 
 
 def is_laid_out_as(tensor: torch.Tensor, size: Sequence[int], stride: Sequence[int], offset: int | None = None) -> bool:

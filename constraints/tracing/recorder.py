@@ -34,6 +34,7 @@ from constraints.tracing.overloads import (
     shapes_of,
 )
 from constraints.tracing.overwritten import Overwritten, tensors_among
+from constraints.tracing.postponed import Postponed, ran
 from constraints.tracing.registry import Registry, memory_of, new_handle
 from constraints.tracing.run import Frame, RecordedOperation, Run
 from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, Handle
@@ -71,7 +72,7 @@ def record(
     ``hidden`` are the paths of modules that are not registered. ``watch`` is entered around the run, with the steps
     as they come.
     """
-    recorder = _Recorder(modules, autograd, hidden)
+    recorder = _Recorder(modules, autograd, hidden, Postponed(is_open=not autograd and watch is None))
     entered = [recorder.entered(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
     watching = watch(recorder.steps) if watch else nullcontext()
     try:
@@ -125,7 +126,9 @@ class _Recorder(TorchDispatchMode):
         """Keep the mode out of the compiler's wrapper, which costs an import of a second and time on every call."""
         return False
 
-    def __init__(self, modules: Mapping[str, nn.Module], has_autograd: bool, hidden: Collection[str]) -> None:
+    def __init__(
+        self, modules: Mapping[str, nn.Module], has_autograd: bool, hidden: Collection[str], postponed: Postponed
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.steps: list[RecordedOperation] = []
         self._copies = _Copies(self)
@@ -136,6 +139,7 @@ class _Recorder(TorchDispatchMode):
         self.registry = Registry(modules, hidden, self._copies)
         self.weights = self.registry.handles
         self._overwritten = Overwritten(self.registry)
+        self._postponed = postponed
         self._modules = modules
         self._kept = kept_by(modules.values())
         self._numbers: set[float] = set()
@@ -160,6 +164,7 @@ class _Recorder(TorchDispatchMode):
 
     def follow(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """The same function, whose operations are recorded in whatever thread runs it."""
+        self._postponed.close()
 
         @wraps(run)
         @hands_over
@@ -171,10 +176,15 @@ class _Recorder(TorchDispatchMode):
 
         return followed
 
+    def leave(self) -> None:
+        """Let all memory hold its values: operations may read them that are not recorded."""
+        self._postponed.fill()
+
     def read(self, tensor: torch.Tensor) -> None:
         """Note that values of a tensor leave the run."""
         if self.here.is_copying:
             return
+        self._postponed.close()
         self._note(READ, [self.handle(tensor)])
         if tensor.is_meta:
             return  # without values nothing can be written from outside
@@ -184,6 +194,7 @@ class _Recorder(TorchDispatchMode):
     @contextmanager
     def unread(self) -> Iterator[None]:
         """Within it no values leave the run: a tensor is copied."""
+        self._postponed.fill()
         before, self.here.is_copying = self.here.is_copying, True
         try:
             yield
@@ -194,6 +205,7 @@ class _Recorder(TorchDispatchMode):
         """Note that a tensor was given another type."""
         if again is not tensor:
             held = new_handle(self._copies, again, tuple(again.shape))
+            held.round = self.handle(tensor).round
             again.__dict__[_HANDLE] = held
             self._note(ALIAS, [self.handle(tensor)], [held], [tuple(again.shape)])
 
@@ -241,6 +253,7 @@ class _Recorder(TorchDispatchMode):
     ) -> Any:
         """Run the operation and write it down."""
         if func.__class__ is not _OVERLOAD and is_higher_order(func):
+            self._postponed.fill()
             return run_in_parts(func, args, kwargs or {}, self)
         operator = looked_up(func)
         if types and any(t.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for t in types):
@@ -250,13 +263,13 @@ class _Recorder(TorchDispatchMode):
                 return _in_parts(func, *args, **(kwargs or {}))
         if STAND_INS and operator.operation is None and (stand_in := STAND_INS.get(func._schema.name)):
             with self:
-                made = _ran(stand_in, args, kwargs)
+                made = ran(stand_in, args, kwargs or _NO_KWARGS)
             return made if func._schema.returns else None
         if not self.has_autograd and torch.is_grad_enabled():
             self.wants_gradients = True
         if self._exported:
             self._note_changes()
-        restated = args
+        restated, really = args, operator
         if operator.is_special:
             operator, restated = self._seen_closely(operator, args)
         inputs: list[Handle] = []
@@ -265,7 +278,7 @@ class _Recorder(TorchDispatchMode):
         writes = operator.writes
         if writes or (operator.keeps_statistics and args[_IS_TRAINING]):
             self._overwritten.keep(args, kwargs)
-        result = _ran(func, args, kwargs)
+        result, waits = self._postponed.ran(really, func, args, kwargs or _NO_KWARGS, inputs)
         if result.__class__ is torch.Tensor and not result.is_nested:  # as nearly every one is
             results = [result]
             shapes = [tuple(result.shape)]
@@ -275,12 +288,12 @@ class _Recorder(TorchDispatchMode):
             shapes = shapes_of(results, operator.op)
             outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
         targets = self._written(operator, args, kwargs or {}, outputs, shapes) if writes else ()
-        frame, again = self.here.stack[-1], bool(self._numbers) and self._takes_a_number(looked_up(func), args, kwargs)
+        if waits:
+            for handle in outputs:
+                handle.round = waits
+        frame, again = self.here.stack[-1], bool(self._numbers) and self._takes_a_number(really, args, kwargs)
         self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again))
-        if not results:
-            self._note_number(func, args, result)
-        if writes and self._exported:
-            self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
+        self._note_numbers(func, args, result, writes=bool(writes))
         return result
 
     def _seen_closely(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:
@@ -317,13 +330,16 @@ class _Recorder(TorchDispatchMode):
         handle = self.handle(kernel)
         if handle.name or kernel.is_meta or kernel.dim() <= _TWO_CHANNEL_AXES:
             return
+        self._postponed.fill()
         values = kernel.detach()
         used = (values != 0).flatten(0, _TWO_CHANNEL_AXES - 1).any(0)
         if used.any():
             axes = range(used.dim())
             handle.bordered = [not (used.select(a, 0).any() and used.select(a, -1).any()) for a in axes]
 
-    def _note_number(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
+    def _note_numbers(self, func: Any, args: tuple[Any, ...], result: Any, *, writes: bool) -> None:
+        if writes and self._exported:
+            self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
         if isinstance(result, (float, complex)) or type(result) is int:
             self._numbers.add(abs(result))
         elif func is SET_DATA:  # x.data = y
@@ -467,11 +483,6 @@ def handle_of(tensor: torch.Tensor) -> Handle | None:
 def called(model: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The model's result: what is raised here is the model's doing."""
     return model(*args, **kwargs)
-
-
-@hands_over
-def _ran(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Any:
-    return func(*args, **kwargs) if kwargs else func(*args)
 
 
 @hands_over

@@ -94,6 +94,10 @@ class Storage:
     born: int
     last: int
     is_auxiliary: bool = False
+    int8_bytes: int = 0
+    """Bytes where each real number takes one."""
+    operands: tuple[Storage, ...] = ()
+    """Of the result of an elementwise operation: its operands of the same shape, which it may be written over."""
 
 
 class Handle:
@@ -116,6 +120,8 @@ class Handle:
     """The call that made the view, its rule, and which of its results this is."""
     bordered: Sequence[bool] = ()
     """Of a kernel that is no parameter itself: on which of its axes all that is at an end is zero."""
+    round: int = 0
+    """Of memory whose values were put off: the round in which that was; it holds them once that is over."""
 
     def __init__(self, run: Recorder, shape: Shape, itemsize: int, kind: str = "real", name: str | None = None) -> None:
         """Begin with a tensor of ``run``, as it was when it was first seen.

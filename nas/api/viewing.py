@@ -14,6 +14,7 @@ from nas.results import leaderboard as boards
 from nas.results.displayed import Board, TrialCard
 from nas.results.selection import find
 from nas.results.summary_cache import read_summary
+from nas.search.presence import has_launch
 from nas.search.study import open_study, quiet
 
 
@@ -23,19 +24,27 @@ def leaderboard(
     study: str | None = None,
     *,
     top: int | None = 20,
-    sort: str = "val_accuracy",
+    sort: str | None = None,
     states: Iterable[str] = (),
     where: Iterable[str] = (),
     pareto: bool = False,
 ) -> Board:
     """The trials of a study, best first; of the newest in ``storage`` where ``study`` is None.
 
-    ``top`` None shows all; ``states`` are of complete, pruned, running, failed; each of ``where``, such as
+    ``top`` None shows all; ``states`` are of complete, pruned, running, unfinished, failed; each of ``where``, such as
     ``params < 100k``, must hold of a row. Raises UnusableInputError for what there is not.
     """
     place = str(storage)
+    summary = read_summary(place, study)
     found = boards.leaderboard(
-        read_summary(place, study), top=top, sort=sort, states=states, where=where, pareto=pareto, storage=place
+        summary,
+        top=top,
+        sort=sort,
+        states=states,
+        where=where,
+        pareto=pareto,
+        storage=place,
+        is_live=has_launch(place, summary),
     )
     return Board(**vars(found))
 

@@ -70,6 +70,15 @@ def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] |
     return [*(read_constraints(file) if file is not None else ()), *(require or ())]
 
 
+def with_options(augmentation: str | None, options: Sequence[str] | None) -> str | None:
+    """``--augmentation`` with each ``--augmentation-arg`` behind it."""
+    if augmentation is None and options:
+        raise UnusableInputError(
+            f"--augmentation-arg: {options[0]!r}: an option of no pipeline: give --augmentation too"
+        )
+    return augmentation if augmentation is None else ",".join([augmentation, *(options or ())])
+
+
 def wide_console() -> Console:
     """Standard output, WIDEST columns wide where neither a terminal nor ``$COLUMNS`` says how wide it is."""
     from rich.console import Console

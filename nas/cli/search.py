@@ -41,6 +41,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     config = read_config(config_file, flags)
     from nas.results.progress import SearchView
     from nas.search import launch as launches
+    from nas.search.objectives import Objectives
     from nas.training import datasets
 
     launches.check(config)
@@ -53,15 +54,19 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         introduce(dataset, console)
         with SearchView(console) as view:
             prepared = launches.prepare(config, dataset, view.show)
-            for line in (*(f"warning: {text}" for text in prepared.advice), prepared.driver.feed.description):
+            doubts = [f"warning: {text}" for text in prepared.advice]
+            lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
+            for line in (*doubts, *prepared.beginning, *filter(None, lines)):
                 print_line(line, console)
+            if prepared.driver.objectives != Objectives():
+                print_line(f"objective: {prepared.driver.objectives.sentence}", console)
             summary = launches.run(prepared)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
         if config.confirm and summary.best is None:
             console.print("nothing to confirm: no trial is complete", highlight=False)
         elif config.confirm:
             _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)
-        print_board(leaderboard(prepared.study), output_format, Console())
+        print_board(leaderboard(prepared.study, is_live=False), output_format, Console())
     return ExitCode.DONE if prepared.driver.budget.target is None or summary.reached else ExitCode.FAILED
 
 
@@ -105,11 +110,11 @@ def confirm(
 
 
 def _sentence(c: Confirmation, target: float | None) -> str:
-    runs = ", ".join(f"{a:.2%}" for a in c.accuracies)
+    runs = ", ".join(f"{a:.2%}" for a in c.judged)
     verdict = "" if target is None else f", {c.verdict(target)}"
     spread = f" ± {100 * c.std:.2f}" if len(c.seeds) > 1 else ""  # one training has no spread
     length = f"{c.epochs} epoch{'s' * (c.epochs != 1)}"
-    return f"trial {c.trial}: test accuracy {c.mean:.2%}{spread} ({runs}; {length}){verdict}"
+    return f"trial {c.trial}: test {c.measure.replace('_', ' ')} {c.mean:.2%}{spread} ({runs}; {length}){verdict}"
 
 
 def _confirm(

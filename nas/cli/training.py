@@ -48,7 +48,9 @@ def train(
         with SearchView(console) as view:
             trainings = given_launch.prepare(config, wanted, dataset, view.show)
             prepared = trainings.prepared
-            for line in (*(f"warning: {text}" for text in prepared.advice), prepared.driver.feed.description):
+            doubts = [f"warning: {text}" for text in prepared.advice]
+            lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
+            for line in (*doubts, *filter(None, lines)):
                 print_line(line, console)
             launch.run(prepared)
         rows = _rows(trainings)

@@ -22,6 +22,7 @@ from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard
 from nas.results.leaderboard import leaderboard as ranked
 from nas.results.summary_cache import read_summary
+from nas.search.presence import has_launch
 from nas.search.study import open_study, quiet
 
 WATCH_SECONDS = 2.0
@@ -32,7 +33,7 @@ class View:
     """Which rows of a leaderboard to show, in which order."""
 
     top: int = 20
-    sort: str = "val_accuracy"
+    sort: str | None = None
     states: Sequence[str] = ()
     where: Sequence[str] = ()
     pareto: bool = False
@@ -49,7 +50,8 @@ def leaderboard(name: str | None, storage: str, output_format: str, view: View, 
 
     def board() -> Leaderboard:
         with without_collection():
-            return ranked(read_summary(storage, name), **vars(view))
+            summary = read_summary(storage, name)
+            return ranked(summary, **vars(view), is_live=has_launch(storage, summary))
 
     if watch:
         _watch(board, console)

@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from constraints.output.table import print_report
-from nas.results.board_table import duration
+from nas.objective_text import ACCURACY
+from nas.results.board_table import duration, number
+from nas.results.explanation import explanation
 from nas.results.sparklines import chart
 from nas.results.trial_card import Card, Sizes, Stage
 
@@ -29,7 +31,7 @@ def print_card(card: Card, console: Console) -> None:
     console.print(_head(card), *([_drawing(card)] if card.stages else []), sep="\n")
     print_report(card.report, console)
     if card.sizes:
-        console.print(_sizes(card.sizes))
+        console.print(_sizes(card.sizes, card))
     console.print(Group(*_curve(card, console.width)))
 
 
@@ -44,7 +46,8 @@ def as_plain_text(card: Card, width: int = 100) -> str:
 def print_comparison(left: Card, right: Card, console: Console) -> None:
     """Metrics, stages, layers and curves of two trials side by side."""
     names = [f"trial {c.row.trial}" for c in (left, right)]
-    console.print(_metrics(left, right, names), _stages_beside(left, right, names), sep="\n")
+    console.print(_metrics(left, right, names), Text(explanation(left, right).sentence), sep="\n")
+    console.print(_stages_beside(left, right, names))
     console.print(_layers_beside(left, right, names))
     if left.curve or right.curve:
         half = console.width // 2 - 2
@@ -56,17 +59,35 @@ def comparison(left: Card, right: Card) -> dict[str, Any]:
     """The JSON document of ``compare --format json``; a difference is right minus left."""
     a, b = _numbers(left), _numbers(right)
     differences = {k: b[k] - a[k] for k in a if a[k] is not None and b[k] is not None}
-    return {"left": left.as_dict(), "right": right.as_dict(), "differences": differences}
+    explained = explanation(left, right).as_dict()
+    return {"left": left.as_dict(), "right": right.as_dict(), "differences": differences, **explained}
 
 
 def _head(card: Card) -> Text:
     row = card.row
     known = [f"study {card.study}, trial {row.trial}: {row.state}", f"{row.epochs} epochs in {duration(row.seconds)}"]
-    known += [f"validation {row.val_accuracy:.2%}"] if row.val_accuracy is not None else []
-    known += [f"test {row.test_accuracy:.2%}"] if row.test_accuracy is not None else []
+    accuracies = {
+        "validation": row.val_accuracy,
+        "balanced validation": row.val_balanced_accuracy,
+        "test": row.test_accuracy,
+        "balanced test": row.test_balanced_accuracy,
+    }
+    known += [f"{name} {value:.2%}" for name, value in accuracies.items() if value is not None]
+    known += [f"{name} {number(value)}" for name, value in row.measured.items()]
     text = Text(", ".join(known), style="bold")
-    text.append(f"\n{row.network}", style="none").append(f"\n{row.reason}" if row.reason else "")
+    lines = [row.network, *_way(card), *([row.reason] if row.reason else [])]
+    text.append("".join(f"\n{line}" for line in lines), style="none")
     return text.append(f"\nbreaks {', '.join(row.broken)}" if row.broken else "", style="yellow")
+
+
+def _way(card: Card) -> list[str]:
+    """How it was trained, where that is known."""
+    tuned = "".join(f", {name} {_value(value)}" for name, value in card.tuned.items())
+    return [f"recipe {card.recipe}{tuned}; augmentation {card.augmentation}"] if card.recipe else []
+
+
+def _value(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _drawing(card: Card) -> Table:
@@ -83,33 +104,49 @@ def _stage_cells(stage: Stage) -> list[str]:
     return [_shape(stage.output), _field(stage.receptive_field), f"{stage.params:,}", f"{stage.macs / 1e6:.1f}M"]
 
 
-def _sizes(sizes: Sizes) -> Text:
+def _sizes(sizes: Sizes, card: Card) -> Text:
     return Text(
         f"sizes in MB: input {sizes.input:.2f}, forward/backward pass {sizes.forward_backward:.2f}, "
-        f"params {sizes.params:.2f}, estimated total {sizes.total:.2f}"
+        f"params {sizes.params:.2f}, estimated total {sizes.total:.2f}{_latency(card)}"
     )
+
+
+def _latency(card: Card) -> str:
+    """What a study that goes by the latency wants to know of a trial; else nothing."""
+    if card.latency is None:
+        return ""
+    threads = f"{card.latency.threads} thread{'s' * (card.latency.threads != 1)}"
+    return f"\nlatency measured on this machine: {card.latency.milliseconds:.3g} ms (median, {threads})"
 
 
 def _curve(card: Card, width: int) -> list[RenderableType]:
     if not card.curve:
         return [Text("no epoch was trained yet", style="dim")]
-    table = _plain("epoch", "val %", "loss", "learning rate", "time", right=5)
+    names = ("val %", "balanced val %") if "val_balanced_accuracy" in card.curve[0] else ("val %",)
+    table = _plain("epoch", *names, "loss", "learning rate", "time", right=4 + len(names))
     cut = len(card.curve) > _EPOCHS
     shown = [*card.curve[: _EPOCHS // 2], None, *card.curve[-_EPOCHS // 2 :]] if cut else card.curve
     for epoch in shown:
-        table.add_row(*(_epoch_cells(epoch) if epoch else ["…"] * 5))
-    return [Text("validation accuracy", style="bold"), *_chart(card, width), table]
+        table.add_row(*(_epoch_cells(epoch, len(names) > 1) if epoch else ["…"] * (4 + len(names))))
+    return [Text(_measure(card), style="bold"), *_chart(card, width), table]
 
 
 def _chart(card: Card, width: int) -> list[Text]:
-    lines = chart([epoch["val_accuracy"] for epoch in card.curve], width=width - _LABEL)
+    lines = chart(card.row.scores, width=width - _LABEL)
     return [Text(line, no_wrap=True, overflow="crop") for line in lines] or [Text("no epoch yet", style="dim")]
 
 
-def _epoch_cells(epoch: Mapping[str, Any]) -> list[str]:
+def _measure(card: Card) -> str:
+    """What the chart of a curve shows."""
+    return "validation accuracy" if card.row.measure == ACCURACY else "balanced validation accuracy"
+
+
+def _epoch_cells(epoch: Mapping[str, Any], is_balanced: bool) -> list[str]:
+    balanced = epoch.get("val_balanced_accuracy")
     return [
         str(epoch["epoch"]),
         f"{100 * epoch['val_accuracy']:.2f}",
+        *(["-" if balanced is None else f"{100 * balanced:.2f}"] if is_balanced else []),
         f"{epoch['loss']:.4f}",
         f"{epoch['learning_rate']:.4g}",
         duration(epoch["seconds"]),
@@ -129,7 +166,8 @@ def _metrics(left: Card, right: Card, names: Sequence[str]) -> Table:
 
 def _numbers(card: Card) -> dict[str, Any]:
     row, metrics = card.row, card.report.metrics
-    own = {name: getattr(row, name) for name in ("val_accuracy", "test_accuracy", "epochs", "seconds")}
+    names = ("val_accuracy", "val_balanced_accuracy", "test_accuracy", "test_balanced_accuracy", "epochs", "seconds")
+    own = {name: getattr(row, name) for name in names} | dict(row.measured)
     return own | {name: v for name, v in metrics.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
 
 

@@ -21,6 +21,7 @@ from nas.results.export_given import GivenSubject, write_given
 from nas.results.export_subject import Subject, source
 from nas.results.rows import Row
 from nas.results.trial_card import card
+from nas.search import weights_file
 from nas.search.confirm import Trained
 from nas.search.confirmation import confirmations
 from nas.search.given_proposals import networks
@@ -83,6 +84,7 @@ def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data:
         training=_training(study, row, weights) if weights else {},
         data=found,
         warnings=warnings,
+        measured=row.measured,
     )
 
 
@@ -119,7 +121,10 @@ def _weights(study: optuna.Study, row: Row, folder: StudyFolder, key: str) -> We
         for one in confirmations(study, row.trial)
         for seed, accuracy in zip(one.seeds, one.accuracies, strict=True)
     }
-    return trained_weights(folder, row.trial, key, curve=row.curve, confirmed=accuracies)
+    found = trained_weights(folder, row.trial, key, curve=row.curve, confirmed=accuracies)
+    if found is not None:
+        weights_file.check(found.path)
+    return found
 
 
 def write(subject: Subject | GivenSubject, to: Path) -> dict[Path, str]:
@@ -170,12 +175,13 @@ def _subject(
     training: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
+    measured: Mapping[str, float] | None = None,
 ) -> Subject:
-    rules = parse_all(constraints)
+    rules = parse_all(constraints, None)
     return Subject(
         architecture=architecture,
         weights=weights,
-        verdicts=judge(rules, metrics(architecture, rules).as_dict()),
+        verdicts=judge(rules, {**metrics(architecture, rules).as_dict(), **(measured or {})}),
         origin=origin,
         training=training or {},
         data=data or {},

@@ -17,6 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nas.objective_text import ACCURACY
 from nas.results.board_table import duration, millions, rejections
 from nas.results.notebook import NotebookDisplay
 from nas.search.candidate import Candidate
@@ -136,11 +137,17 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
     parts = []
     if trial.intermediate_values:
         epoch = max(trial.intermediate_values)
-        parts.append(f"{trial.intermediate_values[epoch]:.2%} after {epoch} of {driver.budget.epochs} epochs")
+        value = f"{trial.intermediate_values[epoch]:.2%}{_kind(driver)}"
+        parts.append(f"{value} after {epoch} of {driver.budget.epochs} epochs")
     if trial.state.is_finished():
         reason = f" ({trial.user_attrs[REASON]})" if trial.user_attrs.get(REASON) else ""
         parts.append(_ENDS[trial.state] + reason)
     return f"trial {trial.number}: {', '.join(parts)}" if parts else ""
+
+
+def _kind(driver: Driver) -> str:
+    """What an accuracy is called beside its figure: nothing where it is the plain one."""
+    return "" if driver.objectives.measure == ACCURACY else " balanced"
 
 
 def pace_line(pace: Pace, machine: str) -> str:
@@ -152,7 +159,12 @@ def pace_line(pace: Pace, machine: str) -> str:
     line += f": the {duration(pace.seconds)} left allow about {_count(pace.epochs, 'epoch')}"
     if pace.full:
         return f"{line}: {_count(pace.full, 'candidate')} of the full {pace.budget}, or about {pace.halved} by halving"
-    return f"{line}, fewer than the {pace.budget} of one candidate: give a longer --timeout or fewer --epochs"
+    few = pace.epochs_in_a_row
+    own = f"{_count(few, 'epoch')} of it" if few else "no whole epoch"
+    return (
+        f"{line}, and one candidate trains {pace.budget}: there is time for {own}: "
+        f"give --timeout {pace.limit(pace.budget, 0.0)} or longer, or fewer --epochs in a study of their own"
+    )
 
 
 def _count(number: int, noun: str) -> str:
@@ -164,19 +176,19 @@ def _screen(driver: Driver, trials: _Trials, height: int) -> RenderableType:
     head.append(f"   {trials.ended} of {driver.budget.trials} trials")
     head.append(f", {duration(driver.seconds_left)} left" if math.isfinite(driver.seconds_left) else "")
     if driver.budget.target is not None:
-        head.append(f", target over {driver.budget.target:.2%}")
+        head.append(f", target over {driver.budget.target:.2%}{_kind(driver)}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
-    for name in ("trial", "epoch", "", "val %", "params", "MMACs"):
+    for name in ("trial", "epoch", "", f"{_kind(driver)} val %".strip(), "params", "MMACs"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     room = max(1, height - _OTHER_LINES)
     for candidate in driver.running[:room]:
-        table.add_row(*_running(candidate, driver.budget.epochs, driver.clock))
+        table.add_row(*_running(candidate, driver))
     others = (f"and {len(driver.running) - room} more" if len(driver.running) > room else "", _waiting(driver))
     more = [Text(line, style="dim") for line in others if line]
     rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
     return Group(
         head,
-        _best(trials.best),
+        _best(trials.best, _kind(driver)),
         table,
         *more,
         Text(rejected, style="dim", no_wrap=True, overflow="ellipsis"),
@@ -191,15 +203,16 @@ def _waiting(driver: Driver) -> str:
     return f"paused    {at} epochs" if at else ""
 
 
-def _best(best: FrozenTrial | None) -> Text:
+def _best(best: FrozenTrial | None, kind: str) -> Text:
     if best is None:
         return Text("best      none yet", style="dim")
-    line = f"best      {best.values[0]:.2%}, trial {best.number}, {best.user_attrs['params']:,} params"
+    line = f"best      {best.values[0]:.2%}{kind}, trial {best.number}, {best.user_attrs['params']:,} params"
     return Text(line, style="green", no_wrap=True, overflow="ellipsis")
 
 
-def _running(candidate: Candidate, epochs: int, clock: Callable[[], float]) -> list[RenderableType]:
-    accuracy = "-" if candidate.accuracy is None else f"{100 * candidate.accuracy:.2f}"
+def _running(candidate: Candidate, driver: Driver) -> list[RenderableType]:
+    score, epochs, clock = driver.objectives.score, driver.budget.epochs, driver.clock
+    accuracy = f"{100 * score(candidate.curve[-1]):.2f}" if candidate.curve else "-"
     metrics = candidate.metrics
     bar = ProgressBar(total=epochs, completed=_epochs_done(candidate, clock), width=24)
     done = f"{len(candidate.curve)}/{epochs}"

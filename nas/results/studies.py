@@ -12,6 +12,7 @@ from nas.results.leaderboard import leaderboard
 from nas.results.rows import STATES
 from nas.results.summary_cache import read_summaries
 from nas.results.trial_summary import StudySummary
+from nas.search.presence import has_launch
 from nas.search.study import IDENTITY
 
 
@@ -38,18 +39,18 @@ class StudyEntry:
 
 def studies(place: str) -> list[StudyEntry]:
     """What the storage at ``place`` holds, the oldest first; UnusableInputError where it cannot be read."""
-    return [_entry(summary) for summary in read_summaries(place)]
+    return [_entry(summary, has_launch(place, summary)) for summary in read_summaries(place)]
 
 
-def _entry(summary: StudySummary) -> StudyEntry:
+def _entry(summary: StudySummary, is_live: bool | None) -> StudyEntry:
     try:
-        board = leaderboard(summary, top=0)
+        board = leaderboard(summary, top=0, is_live=is_live)
     except UnusableInputError:
         board = None
     made_with: Any = summary.user_attrs.get(IDENTITY, {})
     is_ours = bool(made_with) or any(trial.network for trial in summary.trials)
     if board is None or not is_ours or not isinstance(made_with, Mapping):
-        counts = dict.fromkeys(STATES, 0) | Counter(_state(trial.state.name) for trial in summary.trials)
+        counts = dict.fromkeys(STATES, 0) | Counter(_state(trial.state.name, is_live) for trial in summary.trials)
         return StudyEntry(
             study=summary.study_name, data="", space="", objective="", target=None, counts=counts, best=None,
             is_readable=False,
@@ -62,10 +63,11 @@ def _entry(summary: StudySummary) -> StudyEntry:
         objective=str(made_with.get("objective", "")),
         target=board.target,
         counts={state: board.counts[state] for state in STATES},
-        best=board.best_complete.val_accuracy if board.best_complete else None,
+        best=board.best_complete.score if board.best_complete else None,
         is_readable=True,
     )
 
 
-def _state(name: str) -> str:
-    return {"FAIL": "failed", "WAITING": "running"}.get(name, name.lower())
+def _state(name: str, is_live: bool | None) -> str:
+    ended = {"FAIL": "failed", "COMPLETE": "complete", "PRUNED": "pruned"}
+    return ended.get(name, "unfinished" if is_live is False else "running")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
@@ -44,15 +45,12 @@ class Candidate:
     """Of a given network's training; None is the seed of the search."""
     given: Given | None = None
     """Where a person's own code makes the network."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Metrics that no arithmetic knows, by name."""
     reported: int = 0
     """Epochs that the study knew of before this launch."""
     curve: list[dict[str, Any]] = field(default_factory=list)
     epoch_started: float = 0.0
-
-    @property
-    def accuracy(self) -> float | None:
-        """Validation accuracy after the last epoch trained."""
-        return self.curve[-1]["val_accuracy"] if self.curve else None
 
 
 def set_leftover_aside(folder: Path) -> str:

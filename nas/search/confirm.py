@@ -17,6 +17,7 @@ from constraints.errors import KilledError, UnusableInputError
 from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.given import Given
+from nas.search.measure import images_of, measure_of
 from nas.search.worker import Confirmed, Task, confirm_candidate, read_progress
 
 if TYPE_CHECKING:
@@ -64,11 +65,15 @@ def confirm(
     from its checkpoint, and a seed that the study knows at this length is not trained again. Raises UnusableInputError,
     naming trial and seed, for one that failed.
     """
+    from nas.training.tuning import tuned  # readers of a study import this module too
+
+    measure = measure_of(study)
     known = {one.trial: _of_length(confirmations(study, one.trial), epochs) for one in trials}
     wanted = [(one, seed) for one in trials for seed in seeds if seed not in _seeds(known[one.trial])]
     try:
         if wanted:
             agreed = precisions()
+            parameters = {trial.number: trial.params for trial in study.get_trials(deepcopy=False)}
             tasks = {
                 (one.trial, seed): Task(
                     architecture=one.network,
@@ -78,13 +83,13 @@ def confirm(
                     until=epochs,
                     seed=OWN_DRAWS + seed,
                     folder=folder / f"confirm-{one.trial:05d}-{digest(one.key)}" / f"epochs-{epochs}-run-{seed}",
-                    recipe=recipe,
+                    recipe=recipe and tuned(recipe, parameters.get(one.trial, {})),
                     precisions=agreed,
                 )
                 for one, seed in wanted
             }
             for (trial, seed), outcome in _run(engine, tasks, progress):
-                known[trial] = add(study, _confirmation(trial, seed, tasks[trial, seed], outcome))
+                known[trial] = add(study, _confirmation(trial, seed, tasks[trial, seed], outcome, measure))
     finally:
         engine.shutdown()
     return [found for one in trials if (found := known[one.trial]) is not None]
@@ -138,9 +143,10 @@ def _failed(trial: int, seed: int, reason: str) -> UnusableInputError:
     return UnusableInputError(f"cannot confirm trial {trial} with seed {seed}: {reason}: try another trial or --epochs")
 
 
-def _confirmation(trial: int, seed: int, task: Task, outcome: Confirmed) -> Confirmation:
+def _confirmation(trial: int, seed: int, task: Task, outcome: Confirmed, measure: str) -> Confirmation:
     """What the training of one seed came to."""
     assert outcome.test_accuracy is not None
+    balanced = outcome.test_balanced_accuracy
     return Confirmation(
         trial=trial,
         architecture=task.architecture,
@@ -148,5 +154,7 @@ def _confirmation(trial: int, seed: int, task: Task, outcome: Confirmed) -> Conf
         seeds=(seed,),
         accuracies=(outcome.test_accuracy,),
         seconds=sum(epoch["seconds"] for epoch in outcome.curve),
-        test_images=len(task.feed.dataset.test_labels),
+        test_images=images_of(measure, task.feed.dataset.test_labels),
+        balanced_accuracies=() if balanced is None else (balanced,),
+        measure=measure,
     )

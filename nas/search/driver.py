@@ -15,6 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from constraints.errors import ConstraintError, KilledError, ModelFailedError
+from nas.architecture.spec import Architecture
 from nas.cpu import cpu_class
 from nas.search.budget import Budget, Summary
 from nas.search.candidate import Candidate, State
@@ -24,15 +25,17 @@ from nas.search.given_proposals import GivenProposals, Network
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives
 from nas.search.outage import outlast
-from nas.search.pace import EpochTimes, Pace, forget_steps
+from nas.search.pace import EpochTimes, Pace, forget_steps, patience, too_short
 from nas.search.pool import BELOW, Pool
 from nas.search.proposals import Proposals
 from nas.search.study import VALIDATION_IMAGES, accuracy
+from nas.search.study_folder import is_beginning
 from nas.search.tracked_store import TrackedStore
 from nas.search.trial_store import TrialStore, best_accuracy, counts
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
 from nas.training.errors import OtherTrainingError
+from nas.training.tuning import tuned
 
 if TYPE_CHECKING:
     from nas.loggers.trackers import Trackers
@@ -59,6 +62,8 @@ class Driver:
     recipe: Recipe | None = None
     """That of every candidate; None is the default one for the budget's epochs."""
     objectives: Objectives = field(default_factory=Objectives)
+    measure: Callable[[Architecture], Mapping[str, float]] = lambda architecture: {}
+    """The metrics of a network that are measured before it trains, by name."""
     observe: Callable[[Driver], None] = lambda driver: None
     hold: Callable[[], None] = lambda: None
     """Called before anything is written: raises where the study is no longer this driver's."""
@@ -98,7 +103,7 @@ class Driver:
     def _source(self) -> Proposals:
         """What makes candidates: the sampler's proposals, or the network that was given."""
         if self.network is None:
-            return Proposals(store=self.store, folder=self.folder, notes=self.notes)
+            return Proposals(store=self.store, folder=self.folder, notes=self.notes, measure=self.measure)
         seeds = deque(self.seeds)
         return GivenProposals(store=self.store, folder=self.folder, notes=self.notes, network=self.network, seeds=seeds)
 
@@ -165,7 +170,9 @@ class Driver:
         measured = {t.number: accuracy(t) or 0.0 for t in self.store.trials() if counts(t)}
         best = max(measured, key=lambda number: (measured[number], -number))
         others = [value for number, value in measured.items() if number != best]
-        found = expectation(best, measured[best], others, images=images, target=self.budget.target)
+        found = expectation(
+            best, measured[best], others, images=images, target=self.budget.target, measure=self.objectives.measure
+        )
         if found.centre > self.budget.target:
             return True
         self.notes.append(f"{found.sentence(self.budget.target)}: the search continues")
@@ -177,7 +184,7 @@ class Driver:
             self.pool.prune_all("the search met its target")
             return "the target is met"
         if self.seconds_left <= 0:
-            return "the time is spent"
+            return self._out_of_time()
         if self._agreed is None and (self.pool.members or self.proposals.leftover or self._may_propose):
             self._agreed = self.precisions()
         self._fill()
@@ -216,7 +223,7 @@ class Driver:
             self._train(candidate)
 
     def _next(self) -> Candidate | None:
-        """First trials an earlier launch left RUNNING, then promotions, then new proposals; None where there are none.
+        """First trials an earlier launch left RUNNING, then the queue, promotions and new proposals, if any.
 
         A candidate that was set aside comes before promotions once files are written again, until then after proposals.
         """
@@ -224,6 +231,8 @@ class Driver:
             found = self.proposals.next_leftover(self.sampler)
         else:
             found = None if self.pool.refusals else self.pool.taken_back()
+            if found is None and self._may_propose:
+                found = self.proposals.waiting(self.sampler)
             found = found or self.pool.promoted(is_last=False)
             if found is None and self._may_propose:
                 found = self.proposals.new(self.sampler)
@@ -239,7 +248,7 @@ class Driver:
             until=self.pool.halving.until(len(candidate.curve)),
             seed=self.seed if candidate.seed is None else candidate.seed,
             folder=candidate.folder,
-            recipe=self.recipe,
+            recipe=self.recipe and tuned(self.recipe, candidate.trial.params),
             precisions=self._agreed or {},
         )
         forget_steps(candidate.folder)
@@ -258,10 +267,23 @@ class Driver:
             elif is_time_to_look:
                 self._report(candidate, read_progress(candidate.folder))
         if self.pace is None and (is_time_to_look or self._times):
-            training = {candidate.trial.number: candidate.folder for candidate in self.running}
-            if seconds := self._times.mean(training, waited=self.clock() - self.started):
-                left, workers = self.seconds_left, self.engine.slots
-                self.pace = Pace(epoch_seconds=seconds, seconds=left, workers=workers, budget=self.budget.epochs)
+            waited = self.clock() - self.started
+            self.pace = self._measured_pace(is_patient=waited < patience(self.budget.seconds))
+
+    def _measured_pace(self, *, is_patient: bool) -> Pace | None:
+        training = {candidate.trial.number: candidate.folder for candidate in self.running}
+        seconds = self._times.mean(training, is_patient=is_patient)
+        if not seconds:
+            return None
+        left, workers = self.seconds_left, self.engine.slots
+        return Pace(epoch_seconds=seconds, seconds=left, workers=workers, budget=self.budget.epochs)
+
+    def _out_of_time(self) -> str:
+        """How a launch ended whose time is spent; what would have been enough, where it was too short for an epoch."""
+        if self._times or not self.running:
+            return "the time is spent"
+        pace, spent = self._measured_pace(is_patient=False), self.clock() - self.started
+        return f"the time was spent {too_short(pace, spent)}"
 
     def _settle(self, candidate: Candidate, future: Future[Outcome]) -> None:
         """Decide on a candidate whose worker is done with it."""
@@ -282,6 +304,9 @@ class Driver:
             self.pool.fail(candidate, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
         else:
             self.pool.refusals = 0
+            if not is_beginning(outcome.curve, candidate.curve):  # what it had trained could not be continued
+                candidate.reported, candidate.curve = len(candidate.curve), []
+                self.notes.append(f"trial {candidate.trial.number} was trained anew: its checkpoint was not there")
             self._report(candidate, outcome.curve)
             self._decide(candidate, outcome)
 
@@ -308,6 +333,6 @@ class Driver:
         elif len(candidate.curve) >= self.budget.epochs:
             self.pool.complete(candidate)
             self._is_another_complete = True
-            self.best = max(candidate.curve[-1]["val_accuracy"], self.best or 0.0)
+            self.best = max(self.objectives.score(candidate.curve[-1]), self.best or 0.0)
         else:
             self.pool.pause(candidate)

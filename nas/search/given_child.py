@@ -109,7 +109,11 @@ def _handed(arguments: Mapping[str, Any]) -> tuple[Placement, Task]:
 
 
 def _confirmation(found: Confirmed) -> dict[str, Any]:
-    return {"test_accuracy": found.test_accuracy, "reason": found.reason}
+    return {
+        "test_accuracy": found.test_accuracy,
+        "test_balanced_accuracy": found.test_balanced_accuracy,
+        "reason": found.reason,
+    }
 
 
 def _outcome(_: torch.nn.Module, result: Result) -> dict[str, Any]:

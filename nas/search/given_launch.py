@@ -28,14 +28,15 @@ from constraints.sandbox.request import Limits, Request, Target
 from constraints.verdicts import judge
 from nas.architecture import named
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture
-from nas.config import LaunchConfig
+from nas.config import AUGMENTATION_RULE, LaunchConfig
 from nas.search.budget import Budget
 from nas.search.driver import Driver
 from nas.search.given import Given
 from nas.search.given_proposals import Network, key_of
 from nas.search.given_training import try_given
 from nas.search.holding import hold, hold_folder, one_line_errors
-from nas.search.launch import Prepared, describe, search_feed, training_identity
+from nas.search.launch import Prepared, describe, fitted, said, search_feed, training_identity
+from nas.search.measure import images_of
 from nas.search.objectives import Objectives
 from nas.search.precisions import precisions
 from nas.search.resources import engine, machine_name, trying_placement
@@ -50,6 +51,7 @@ from nas.space.analytic import metrics
 from nas.space.attributes import ORIGIN, SEED
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
+from nas.training.sizing import Sizing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -143,14 +145,16 @@ def _existing(config: LaunchConfig) -> Described | None:
     return found[0] if found and IDENTITY in found[0].user_attrs else None
 
 
-def _way(study: Described | None, config: LaunchConfig, wanted: Wanted, dataset: Dataset) -> Training:
-    """How the network trains: as the study does, which refuses another way, or as is asked for."""
+def _way(config: LaunchConfig, wanted: Wanted, dataset: Dataset) -> tuple[LaunchConfig, Training, Sizing | None]:
+    """How the network trains: as the study does, which refuses another way, or as is asked for, sized by the data."""
+    study = _existing(config)
+    config = config.model_copy(update={} if wanted.recipe is None else {"recipe": wanted.recipe})
     asked = Training.asked(wanted.recipe, wanted.augmentation, config.epochs, dataset=dataset)
     if study is None:
-        return asked
+        return fitted(config, asked, dataset, None)
     way = Training.of(study, config.epochs)
     way.refuse_other(study, asked, {"recipe": wanted.recipe, "augmentation": wanted.augmentation})
-    return way
+    return config, way, None
 
 
 def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Callable[[Driver], None]) -> Trainings:
@@ -161,7 +165,9 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     """
     wanted.check()
     dataset.split()
-    way = _way(_existing(config), config, wanted, dataset)
+    config, way, sized = _way(config, wanted, dataset)
+    if AUGMENTATION_RULE in config.constraints:
+        way.check_rule(dataset)
     network, notes = _network(config, wanted, dataset, way)
     objectives = Objectives.parse(config.objective)
     objectives.check(network.metrics.as_dict())
@@ -170,7 +176,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage))
-        made_with = {**training_identity(config, dataset), **way.as_table()}
+        made_with = training_identity(config, dataset, way, objective=str(objectives))
         study = create_or_resume(storage, config.study, made_with, RandomSampler(), objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
@@ -178,8 +184,14 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         feed = search_feed(dataset, config.seed, way)
         describe(study, config, dataset)
         target = study.user_attrs[TARGET]
-        doubts = advice(dataset, batch_size=way.recipe.batch_size, epochs=config.epochs, target=target)
-        study.set_user_attr(VALIDATION_IMAGES, len(feed.evaluation[1]))
+        doubts = advice(
+            dataset,
+            batch_size=way.recipe.batch_size,
+            epochs=config.epochs,
+            target=target,
+            mirroring=way.mirroring,
+        )
+        study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
         seeds = _missing(study, network, config, wanted, folder)
         lock = held.pop_all()
     trials = len(study.get_trials(deepcopy=False)) + len(seeds)
@@ -203,7 +215,15 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     )
     return Trainings(
         network=network,
-        prepared=Prepared(study=study, driver=driver, dataset=dataset, lock=lock, advice=doubts),
+        prepared=Prepared(
+            study=study,
+            driver=driver,
+            dataset=dataset,
+            training=way,
+            lock=lock,
+            advice=doubts,
+            sizing=said(feed, way, config.epochs, sized),
+        ),
         notes=notes,
     )
 
@@ -233,7 +253,7 @@ def _progress(trial: FrozenTrial, config: LaunchConfig) -> str:
 
 def _network(config: LaunchConfig, wanted: Wanted, dataset: Dataset, way: Training) -> tuple[Network, tuple[str, ...]]:
     if wanted.is_architecture:
-        return of_architecture(wanted.target, config.constraints, dataset), ()
+        return of_architecture(wanted.target, config.rules, dataset), ()
     with Sandbox(sees_gpus=config.device != "cpu") as sandbox:
         judged = partial(_of_code, sandbox=sandbox) if wanted.module is None else partial(_of_module, wanted.module)
         network = judged(config=config, wanted=wanted, dataset=dataset)
@@ -280,7 +300,7 @@ def _of_code(*, config: LaunchConfig, wanted: Wanted, dataset: Dataset, sandbox:
         target=target,
         inputs=(InputSpec(shape=dataset.image_shape),),
         arguments=wanted.arguments,
-        require=parse_all(config.constraints),
+        require=parse_all(config.rules),
         classes=len(dataset.classes),
         fixes_seconds=0.0,
         limits=replace(wanted.limits(), seconds=max(wanted.limits().seconds, Limits().seconds)),  # of several steps
@@ -323,7 +343,7 @@ def _of_module(module: nn.Module, *, config: LaunchConfig, wanted: Wanted, datas
         raise _unsendable(module, f"{type(error).__name__}: {error}") from error
     if type(module).__module__ == "__main__":
         raise _unsendable(module, "its class is defined in the program itself")
-    report = check(module, dataset.image_shape, config.constraints, classes=len(dataset.classes), target=wanted.target)
+    report = check(module, dataset.image_shape, config.rules, classes=len(dataset.classes), target=wanted.target)
     try:
         architecture = from_module(module, dataset.image_shape)
     except UnusableInputError:

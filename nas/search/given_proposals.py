@@ -18,6 +18,7 @@ from nas.search.confirm import Trained
 from nas.search.given import COPIES, Given
 from nas.search.proposals import Proposals
 from nas.search.study import MALFORMED, foreign
+from nas.search.trial_store import is_given
 from nas.space.attributes import ARCHITECTURE, BROKEN, GIVEN, ORIGIN, SEED
 from nas.space.sampler import FeasibleSampler
 
@@ -90,7 +91,7 @@ class GivenProposals(Proposals):
         """Find the unfinished trials of the network; those of the search are left as they are."""
         self.count = len(trials)
         mine = (t for t in trials if not t.state.is_finished() and t.number not in known)
-        self.leftover = deque(t for t in mine if ORIGIN in t.user_attrs and key_of(t.user_attrs) == self.network.key)
+        self.leftover = deque(t for t in mine if is_given(t) and key_of(t.user_attrs) == self.network.key)
         return iter(())
 
     def next_leftover(self, sampler: FeasibleSampler) -> Candidate | None:
@@ -99,6 +100,10 @@ class GivenProposals(Proposals):
             return None
         left = self.leftover.popleft()
         return self._given(self.store.reopen(left.number), len(left.intermediate_values), left.user_attrs[SEED])
+
+    def waiting(self, sampler: FeasibleSampler) -> Candidate | None:
+        """None: what waits in the study's queue is left to its next search."""
+        return None
 
     def new(self, sampler: FeasibleSampler) -> Candidate | None:
         """The candidate of a new trial; None where every seed has one."""

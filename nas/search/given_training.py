@@ -30,7 +30,7 @@ def confirm_given(placement: Placement, task: Task) -> Confirmed:
     """As ``confirm_candidate``."""
     found = _in_child("confirm", placement, task)
     curve = tuple(read_progress(task.folder))
-    return Confirmed(curve=curve, test_accuracy=found["test_accuracy"], reason=found["reason"])
+    return Confirmed(curve=curve, **found)
 
 
 def try_given(placement: Placement, task: Task, sandbox: Sandbox) -> tuple[str, ...]:

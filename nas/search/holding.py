@@ -15,6 +15,9 @@ from constraints.errors import UnusableInputError
 from nas.search.postgres_lease import LAPSE_SECONDS, Lease
 from nas.search.storage import is_postgresql, reason, run_folder
 
+PATIENCE_SECONDS = 0.2
+"""How long a lock is tried: a reader that looks whether a launch is at work holds it for a moment."""
+
 
 @contextmanager
 def hold(
@@ -57,7 +60,7 @@ def hold_folder(folder: Path, place: str, study: str, job: str = "driver") -> It
 def _lock(folder: Path, study: str, job: str) -> FileLock:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{job}.lock", timeout=0)
+        lock = FileLock(folder / f"{job}.lock", timeout=PATIENCE_SECONDS)
         lock.acquire()
     except Timeout:
         raise UnusableInputError(

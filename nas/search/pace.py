@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -15,10 +16,12 @@ from nas.search.halving import mean_epochs
 
 STEPS = "steps.json"
 """File of a candidate's folder while it trains: its StepTimes."""
-WRITE_SECONDS = 5.0
+WRITE_SECONDS = 1.0
 """Least time between two writes of it, and between the first step and the first write: fewer steps say little."""
 PATIENCE_SECONDS = 30.0
 """How long a first finished epoch is waited for before the steps done so far are used in its place."""
+PATIENCE_SHARE = 0.25
+"""The same as a share of the launch's time limit, where that is less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +104,49 @@ class Pace:
     @property
     def full(self) -> int:
         """Candidates that could be trained for their whole budget."""
-        return self.epochs // self.budget
+        return self.workers * (self.epochs_in_a_row // self.budget)
 
     @property
     def halved(self) -> int:
         """Candidates that could be trained where at every rung half of them goes no further."""
         return int(self.epochs / mean_epochs(self.budget))
+
+    @property
+    def epochs_in_a_row(self) -> int:
+        """Epochs of one candidate that there is time for: it is trained by one worker at a time."""
+        return int(self.seconds / self.epoch_seconds)
+
+    def limit(self, epochs: int, spent: float) -> str:
+        """A time limit that lets one candidate train so many epochs, as ``--timeout`` takes it.
+
+        ``spent`` are the seconds of the launch that are over. A tenth more than the epochs take, and rounded up.
+        """
+        return as_duration(1.1 * epochs * self.epoch_seconds + spent)
+
+
+def as_duration(seconds: float) -> str:
+    """At least so many seconds as ``--timeout`` takes them: ``95s``, ``12m``, ``3h``."""
+    for unit, size, most in (("s", 1, 120), ("m", 60, 180)):
+        if seconds <= most * size:
+            return f"{max(1, math.ceil(seconds / size))}{unit}"
+    return f"{math.ceil(seconds / 3600)}h"
+
+
+def patience(limit: float) -> float:
+    """Seconds for which a launch of ``limit`` seconds waits for its first finished epoch before it counts steps."""
+    return min(PATIENCE_SECONDS, PATIENCE_SHARE * limit)
+
+
+def too_short(pace: Pace | None, spent: float) -> str:
+    """What is said of a launch that its limit ended after ``spent`` seconds, before its first epoch was finished."""
+    if pace is None:
+        return "before the first epoch was finished: give a longer --timeout"
+    first = pace.epoch_seconds
+    takes = f"about {first:.0f}s" if first >= 10 else f"about {first:.2g}s"
+    return (
+        f"before the first epoch was finished: an epoch takes {takes} here: give --timeout {pace.limit(1, spent)} or "
+        f"longer, {pace.limit(pace.budget, spent)} for all {pace.budget} epochs of one candidate"
+    )
 
 
 class EpochTimes:
@@ -124,13 +164,13 @@ class EpochTimes:
         """An epoch of trial ``number`` is finished."""
         self._finished[number] = seconds
 
-    def mean(self, training: Mapping[int, Path], waited: float) -> float | None:
+    def mean(self, training: Mapping[int, Path], *, is_patient: bool = False) -> float | None:
         """Seconds of an epoch, on average over the trials; None where they are not known yet.
 
-        A trial in ``training`` (number -> folder) without a finished epoch counts by the steps of its first one, once
-        an epoch is finished or the launch has ``waited`` for PATIENCE_SECONDS.
+        A trial in ``training`` (number -> folder) without a finished epoch counts by the steps of its first one;
+        where the caller ``is_patient``, only once an epoch is finished.
         """
-        if not self._finished and waited < PATIENCE_SECONDS:
+        if not self._finished and is_patient:
             return None
         first = [folder for number, folder in training.items() if number not in self._finished]
         estimates = [steps.epoch_seconds for folder in first if (steps := read_steps(folder))]

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from nas.search.candidate import Candidate, State
 from nas.search.halving import Halving
-from nas.search.objectives import Objectives
+from nas.search.objectives import Objectives, measured
 from nas.search.trial_store import TrialStore, is_given, whole_epochs
 
 BELOW = "below the better half at epoch {}"
@@ -44,8 +44,11 @@ class Pool:
 
     def add_epoch(self, candidate: Candidate, epoch: dict[str, Any]) -> None:
         """Store an epoch of a candidate, and rank it at the rung that it may have reached."""
-        curve, has_accuracy = [*candidate.curve, epoch], epoch["epoch"] <= candidate.reported
-        self.store.add_epoch(candidate.trial, curve, has_accuracy=has_accuracy)
+        curve = [*candidate.curve, epoch]
+        # What is trained anew replaces what the study holds when it is as long, all of it: no reader sees a part.
+        if len(curve) >= candidate.reported:
+            is_anew = len(curve) == candidate.reported
+            self.store.add_epoch(candidate.trial, curve, is_anew=is_anew, score=self.objectives.score)
         candidate.curve = curve
         self.halving.add(candidate.trial.number, epoch["epoch"], self._values(candidate))
 
@@ -105,7 +108,7 @@ class Pool:
             if is_given(trial):
                 continue
             for epoch, accuracy in trial.intermediate_values.items():
-                self.halving.add(trial.number, epoch, self.objectives.values(accuracy, trial.user_attrs))
+                self.halving.add(trial.number, epoch, self.objectives.values(accuracy, measured(trial.user_attrs)))
 
     def reconcile(self, trials: Sequence[FrozenTrial]) -> None:
         """Believe the study, not what was last sent to it: which trials have ended, and which epochs are stored."""
@@ -120,7 +123,8 @@ class Pool:
 
     def _values(self, candidate: Candidate) -> tuple[float, ...]:
         """What a candidate is worth by its last epoch."""
-        return self.objectives.values(candidate.curve[-1]["val_accuracy"], candidate.metrics.as_dict())
+        metrics = {**candidate.metrics.as_dict(), **candidate.measured}
+        return self.objectives.values(self.objectives.score(candidate.curve[-1]), metrics)
 
     def _levels(self) -> dict[int, int]:
         """Trial -> its epochs, of those that wait at a rung."""

@@ -206,6 +206,20 @@ class Lease:
         return LeaseLostError(f"the lease of study {self._study!r} is lost")
 
 
+def is_leased(place: str, study: str, job: str = "driver") -> bool | None:
+    """Whether a driver holds the lease of ``study`` in the database at ``place``; None where the server is away."""
+    url = sqlalchemy.make_url(place).set(drivername="postgresql+psycopg")
+    engine = sqlalchemy.create_engine(url, connect_args=dict(NETWORK))
+    try:
+        with engine.connect() as connection:
+            query = _HOLDER.format(key=_key(f"nas lease {job} {study}"))
+            return connection.exec_driver_sql(query).fetchone() is not None
+    except sqlalchemy.exc.SQLAlchemyError:
+        return None
+    finally:
+        engine.dispose()
+
+
 def _key(text: str) -> int:
     """A key of 64 bits, as PostgreSQL's advisory locks have them."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)

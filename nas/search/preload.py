@@ -6,7 +6,7 @@ import nas.training.augmentation  # before albumentations, which asks a registry
 
 import albumentations  # isort: skip
 import safetensors.torch
-import torch._dynamo  # takes seconds, and torch's optimisers load it at their first step
+import torch
 
 import nas.architecture.model
 import nas.search.worker

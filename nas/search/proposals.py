@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial, Trial
 
-from nas.architecture.spec import Architecture
+from nas.architecture.spec import Architecture, ArchitectureError, parse
 from nas.search.candidate import Candidate, set_leftover_aside
-from nas.search.study import CURVE
+from nas.search.queue import Waiting, queued
+from nas.search.study import CURVE, MEASURED
 from nas.search.study_folder import is_beginning
+from nas.search.trial_files import take_up
 from nas.search.trial_store import TrialStore, is_given, proposed
 from nas.search.worker import read_progress
 from nas.space.analytic import metrics
-from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
+from nas.space.attributes import PROPOSED
+from nas.space.encoding import choices_of
+from nas.space.feasible import Judged
+from nas.space.sampler import FeasibleSampler, NothingKeptError, SpaceExhaustedError
 
 
 @dataclass(kw_only=True)
@@ -28,11 +33,15 @@ class Proposals:
     folder: Path
     """The folder of the study, with a folder for each trial in it."""
     notes: list[str]
+    measure: Callable[[Architecture], Mapping[str, float]] = lambda architecture: {}
+    """The metrics of a network that are measured, by name."""
     count: int = 0
     """Trials of the study that have a network."""
     leftover: deque[FrozenTrial] = field(default_factory=deque)
     """Trials that an earlier launch left RUNNING between two rungs, perhaps without a network yet."""
     rejected_before: dict[str, int] = field(default_factory=dict)
+    _done: set[str] = field(default_factory=set)
+    """Networks of the queue that the study holds, or that cannot be tried."""
     exhausted: str = ""
     """Why there are no new proposals any more; empty as long as there are."""
 
@@ -41,11 +50,27 @@ class Proposals:
         if not self.leftover:
             return None
         left = self.leftover.popleft()
-        return self._propose(self.store.reopen(left.number), len(left.intermediate_values), sampler)
+        trial, claimed = self.store.reopen(left.number), left.system_attrs.get(PROPOSED)
+        if claimed and self.store.architecture(trial) is None:
+            for one in self._queue():  # it was about to get this one
+                if one.architecture == claimed and (judged := self._read(one, sampler)) is not None:
+                    return self._begin(trial, judged, one, sampler)
+        return self._propose(trial, len(left.intermediate_values), sampler)
 
     def new(self, sampler: FeasibleSampler) -> Candidate | None:
         """The candidate of a new trial; None where the space is exhausted."""
         return None if self.exhausted else self._propose(self.store.ask(), 0, sampler)
+
+    def waiting(self, sampler: FeasibleSampler) -> Candidate | None:
+        """The candidate of the first network that waits in the study's queue, for which it gets a new trial."""
+        for one in self._queue():
+            if one.architecture in self._done:
+                continue
+            if one.architecture in self.store.networks():
+                self._done.add(one.architecture)
+            elif (judged := self._read(one, sampler)) is not None:
+                return self._begin(self.store.ask(), judged, one, sampler)
+        return None
 
     def candidate(self, trial: Trial, architecture: Architecture, reported: int) -> Candidate:
         """The candidate of a trial with ``reported`` epochs in the study."""
@@ -57,6 +82,7 @@ class Proposals:
             folder=folder,
             reported=reported,
             curve=curve,
+            measured=trial.user_attrs.get(MEASURED, {}),
         )
 
     def kept(self, trial: Trial, reported: int) -> tuple[Path, list[dict[str, Any]]]:
@@ -64,12 +90,17 @@ class Proposals:
         folder = self.trial_folder(trial)
         if not self._is_own(trial) and (note := set_leftover_aside(folder)):
             self.notes.append(note)
+        self._take_up_files(trial)
         curve = read_progress(folder)[:reported]
         if len(curve) < reported:
             self.notes.append(
                 f"trial {trial.number} is trained anew: its {reported} finished epochs are not in {folder}"
             )
         return folder, curve
+
+    def _take_up_files(self, trial: Trial | FrozenTrial) -> None:
+        if note := take_up(self.trial_folder(trial), trial.user_attrs.get(CURVE, ())):
+            self.notes.append(f"trial {trial.number}: {note}")
 
     def trial_folder(self, trial: Trial | FrozenTrial) -> Path:
         """Where the files of a trial are."""
@@ -98,6 +129,7 @@ class Proposals:
             if trial.state.is_finished() or trial.number in known or is_given(trial):
                 continue
             trained = len(trial.intermediate_values)
+            self._take_up_files(trial)
             kept = len(read_progress(self.trial_folder(trial))) if self._is_own(trial) else 0
             architecture = self.store.architecture(trial)
             if architecture is not None and trained in rungs[:-1] and kept >= trained:
@@ -108,20 +140,58 @@ class Proposals:
     def _propose(self, trial: Trial, reported: int, sampler: FeasibleSampler) -> Candidate | None:
         """The candidate of a trial; None, and the trial ends as failed, where nothing is left to propose."""
         architecture = self.store.architecture(trial)
-        if architecture is None:
-            try:
-                params = self.store.suggest(trial, sampler.feasible.space.distributions)
-            except SpaceExhaustedError as error:
-                self.store.fail(trial, str(error))
-                self.exhausted = f"the space is exhausted: {error}"
-                return None
-            judged = sampler.feasible.judge(params)
-            architecture = judged.architecture
-            self.store.set_metrics(trial, judged.metrics)
-            self.store.set_rejected(self.rejected(sampler))
-            if note := set_leftover_aside(self.trial_folder(trial)):
-                self.notes.append(note)
-            # Last: a trial that is killed before this is proposed again, one that has its network is only trained.
-            self.store.set_architecture(trial, architecture)
-            self.count += 1
-        return self.candidate(trial, architecture, reported)
+        if architecture is not None:
+            if not reported:  # one that was not proposed lacks what is proposed beside it
+                self.store.suggest(trial, sampler.beside)
+            return self.candidate(trial, architecture, reported)
+        try:
+            params = self.store.suggest(trial, sampler.feasible.space.distributions)
+        except SpaceExhaustedError as error:
+            self.store.fail(trial, str(error))
+            is_exhausted = not isinstance(error, NothingKeptError)
+            self.exhausted = "the space is exhausted: " * is_exhausted + str(error)
+            return None
+        return self._stored(trial, sampler.feasible.judge(params), sampler)
+
+    def _queue(self) -> list[Waiting]:
+        return queued(self.store.study.user_attrs)
+
+    def _read(self, one: Waiting, sampler: FeasibleSampler) -> Judged | None:
+        """A network of the queue, judged; None, and a note says why, where it cannot be tried in this study."""
+        space = sampler.feasible.space
+        try:
+            judged = sampler.feasible.judged(parse(one.architecture))
+        except ArchitectureError as error:
+            reason = str(error)
+        else:
+            network = judged.architecture
+            broken = judged.broken[0] if judged.broken else sampler.broken_measured(network)
+            if (network.input, network.classes) == (space.input, space.classes) and not broken:
+                return judged
+            reason = f"it breaks {broken}" if broken else "it is for other images or classes"
+        self._done.add(one.architecture)
+        self.notes.append(f"{one.architecture} waits in vain: {reason}")
+        return None
+
+    def _begin(self, trial: Trial, judged: Judged, one: Waiting, sampler: FeasibleSampler) -> Candidate:
+        """The candidate of a network that was given; of one that is none of the space the trial has no parameters."""
+        self._done.add(one.architecture)
+        space = sampler.feasible.space
+        if (choices := choices_of(space, judged.architecture)) is not None:
+            with sampler.given(trial.number, choices):
+                self.store.suggest(trial, space.distributions)
+        if one.origin is not None:
+            self.store.set_origin(trial, one.origin)
+        return self._stored(trial, judged, sampler)
+
+    def _stored(self, trial: Trial, judged: Judged, sampler: FeasibleSampler) -> Candidate:
+        """The candidate of a trial whose network is known now."""
+        self.store.suggest(trial, sampler.beside)
+        self.store.set_metrics(trial, judged.metrics, self.measure(judged.architecture))
+        self.store.set_rejected(self.rejected(sampler))
+        if note := set_leftover_aside(self.trial_folder(trial)):
+            self.notes.append(note)
+        # Last: a trial that is killed before this is proposed again, one that has its network is only trained.
+        self.store.set_architecture(trial, judged.architecture)
+        self.count += 1
+        return self.candidate(trial, judged.architecture, 0)

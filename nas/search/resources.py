@@ -9,7 +9,7 @@ from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
 from nas.cpu import cpu_class
 from nas.search.engine import Engine, LocalEngine, Placement, placements
-from nas.search.storage import runs_folder
+from nas.search.stored import runs_folder
 
 
 def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:

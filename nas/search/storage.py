@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from constraints.errors import UnusableInputError
-from nas.search.stored import Operation, is_database
+from nas.search.stored import Operation, is_database, runs_folder
 
 if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
@@ -95,11 +95,6 @@ def _is_connection_lost(error: DBAPIError) -> bool:
 
     of_server = isinstance(error, OperationalError) and type(error.orig).__module__.partition(".")[0] == "psycopg"
     return error.connection_invalidated or (of_server and type(error.orig).__name__ != "DiskFull")
-
-
-def runs_folder(storage: str) -> Path:
-    """Where the folders of a storage's studies are: beside a journal, or ``runs`` for a database."""
-    return Path("runs") if is_database(storage) else Path(storage).parent
 
 
 def run_folder(storage: str, study: str) -> Path:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from pathlib import Path
 
 
 def is_database(place: str) -> bool:
     """Whether a storage is a database's URL rather than a journal's path."""
     return "://" in place
+
+
+def runs_folder(storage: str) -> Path:
+    """Where the folders of a storage's studies are: beside a journal, or ``runs`` for a database."""
+    return Path("runs") if is_database(storage) else Path(storage).parent
 
 
 class TrialState(IntEnum):

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.search.confirm import digest
-from nas.search.storage import runs_folder
-from nas.search.stored import is_database
+from nas.search.stored import is_database, runs_folder
 from nas.search.study import CURVE, FILES, Described, foreign, shared
 from nas.search.worker import read_progress
 from nas.space.attributes import ARCHITECTURE

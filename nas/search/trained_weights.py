@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from pathlib import Path
 from constraints.errors import UnusableInputError
 from nas.search.confirm import digest
 from nas.search.study_folder import StudyFolder
-from nas.search.worker import CHECKPOINT, TEST, WEIGHTS, read_progress
+from nas.search.worker import CHECKPOINT, PROGRESS, TEST, WEIGHTS, curve_of, read_progress, read_test
 
 _TRAINING = re.compile(r"epochs-(\d+)-(run|seed)-(\d+)")
 """Trainings of a confirmation; ``seed`` in those of earlier versions, which all shared one augmentation."""
@@ -33,7 +31,7 @@ class Weights:
 
         try:
             run = torch.load(self.path.with_name(CHECKPOINT), map_location="cpu", weights_only=True)["run"]
-        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError):
+        except Exception:  # of a damaged file the reader may raise anything; how they were trained is then not known
             return {}
         return {key: run[key] for key in ("recipe", "epochs", "seed") if key in run}
 
@@ -62,6 +60,9 @@ def trained_weights(
     searched = folder.path / f"trial-{trial:05d}" / WEIGHTS
     if not searched.exists():
         return None
+    progress = searched.with_name(PROGRESS)
+    if not folder.is_marked and progress.exists() and curve_of(progress.read_bytes()) is None:
+        raise UnusableInputError(f"{progress} is damaged: whose weights are beside it is not known: confirm the trial")
     _check(searched, [epoch.get("val_accuracy") for epoch in read_progress(searched.parent)], curve)
     return Weights(path=searched, confirmed=False, test_accuracy=None)
 
@@ -76,7 +77,9 @@ def _confirmed(folder: Path, known: Mapping[tuple[int, int], float], *, is_marke
         accuracy = known.get((-negative_epochs, seed))
         if accuracy is None and not is_marked:
             continue
-        test = json.loads((place / TEST).read_text(encoding="utf-8"))["test_accuracy"]
+        test = read_test(place)
+        if test is None:
+            raise UnusableInputError(f"{place / TEST} is damaged: confirm the trial again, which evaluates its weights")
         _check(place / WEIGHTS, [test], [test if accuracy is None else accuracy])
         return Weights(path=place / WEIGHTS, confirmed=True, test_accuracy=test)
     return None

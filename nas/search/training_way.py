@@ -5,10 +5,8 @@ A later release may have other defaults: a study goes on with its own, so that i
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from constraints.errors import UnusableInputError
@@ -17,13 +15,20 @@ from nas.training import augmentation, recipe_files, recipes, tuning
 from nas.training.augmentation import Augmentation
 from nas.training.recipe_table import as_table, from_table
 from nas.training.recipes import Recipe
-from nas.training.serialised import check
+from nas.training.serialised import check, names
 from nas.training.tuning import PREFIX, Range
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
     from nas.training.datasets import Dataset
+
+_FEW = 3
+"""Differences that a refusal names."""
+
+
+MIRRORING = frozenset({"HorizontalFlip", "Flip", "D4", "SquareSymmetry", "Transpose"})
+"""Transforms of albumentations after which left is right, or may be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,8 @@ class Training:
     augmentation: Augmentation
     tune: Mapping[str, Range] = field(default_factory=dict)
     """Option of the recipe -> what a trial's value is proposed from."""
+    idle: tuple[str, ...] = field(default=(), compare=False)
+    """Options that the recipe's file has a range of and that are not asked for."""
 
     @classmethod
     def default(cls, epochs: int) -> Self:
@@ -58,7 +65,10 @@ class Training:
         """
         source = recipe_files.load(recipe, epochs)
         ranges = tuning.ranges(tune or (), source.tune, source.recipe, source.place)
-        return cls(recipe=source.recipe, augmentation=_augmentation(augmentation, dataset), tune=ranges)
+        if dataset is not None:
+            _check_crop(source.recipe, ranges, min(dataset.image_shape[1:]))
+        idle = () if tune else tuple(tuning.written(source.tune))
+        return cls(recipe=source.recipe, augmentation=_augmentation(augmentation, dataset), tune=ranges, idle=idle)
 
     @classmethod
     def of(cls, study: Described, epochs: int) -> Self:
@@ -92,26 +102,47 @@ class Training:
 
         ``given`` is ``recipe``, ``augmentation`` and ``tune`` as they were asked for, None for what was not.
         """
-        differs = {
-            "recipe": recipe_files.nameless(asked.recipe) != recipe_files.nameless(self.recipe),
-            "augmentation": not asked.augmentation.is_same(self.augmentation),
-            "tune": dict(asked.tune) != dict(self.tune),
-        }
-        for flag, is_other in differs.items():
-            if is_other and given.get(flag) is not None:
-                before, now = self._words(flag), asked._words(flag)
+        for flag in self._differs(asked):
+            if flag == "tune" and given.get("recipe") is None and set(asked.tune) == set(self.tune):
+                continue  # the ranges are those of the recipe, which is the study's own
+            if given.get(flag) is not None:
+                before, now = self._words(flag, asked), asked._words(flag, self)
                 raise UnusableInputError(
                     f"study {study.study_name!r} was made with other {flag}: {before}, not {now}: "
                     f"leave --{flag} out to go on with its own, or use another --study"
                 )
 
-    def _words(self, flag: str) -> str:
-        """What a person calls it."""
+    def _differs(self, other: Training) -> list[str]:
+        """In what two train otherwise, by the names of the flags."""
+        same = {
+            "recipe": recipe_files.nameless(other.recipe) == recipe_files.nameless(self.recipe),
+            "augmentation": other.augmentation.is_same(self.augmentation),
+            "tune": dict(other.tune) == dict(self.tune),
+        }
+        return [flag for flag, is_same in same.items() if not is_same]
+
+    def _words(self, flag: str, other: Training) -> str:
+        """What a person calls it, and what of it the ``other`` has not."""
         if flag == "tune":
             return ", ".join(f"{name} {one}" for name, one in self.tune.items()) or "nothing"
-        if flag == "recipe":
-            return f"{self.recipe.name} ({_short(as_table(self.recipe))})"
-        return f"{self.augmentation.name} ({_short(self.augmentation.as_table())})"
+        name = self.recipe.name if flag == "recipe" else self.augmentation.name
+        mine, theirs = (dict(_flat(one.as_table()[flag])) for one in (self, other))
+        own = [f"{key} {mine[key]}" for key in mine if key != "name" and theirs.get(key) != mine[key]]
+        told = ", ".join([*own[:_FEW], *(["..."] if len(own) > _FEW else [])])
+        return f"{name} ({told})" if told else name
+
+    @property
+    def mirroring(self) -> str:
+        """What a person does against the mirroring of images; empty where none are mirrored from left to right."""
+        kept = self.augmentation
+        if self.recipe.flip:
+            return "train by a recipe with flip = false (--recipe FILE.toml), in a new --study"
+        if kept.transform is not None:
+            turns = sorted(set(names(kept.transform)) & MIRRORING)
+            return f"take {', '.join(turns)} out of the augmentation, in a new --study" if turns else ""
+        if kept.probabilities.get("flip", 0) > 0:
+            return f"give --augmentation {kept.name},flip=0, in a new --study"
+        return ""
 
     def of_feed(self) -> dict[str, Any]:
         """The fields of a feed that say how images are augmented."""
@@ -119,9 +150,13 @@ class Training:
         return {"augmentation": kept.name, "probabilities": dict(kept.probabilities), "transform": kept.transform}
 
     def for_epochs(self, epochs: int) -> Recipe:
-        """The recipe of a training of another length: where it is the default, the default of that length."""
-        usual = recipes.default(epochs)
-        return usual if self.recipe.name == usual.name and self.recipe in _defaults() else self.recipe
+        """The recipe of a training of another length: where it is the default, the default of that length.
+
+        The batch size, which may follow the size of the data, stays, and the images that whitening is by.
+        """
+        kept = {name: getattr(self.recipe, name) for name in ("batch_size", "whitening_spread")}
+        known = [replace(one, **kept) for one in _defaults()]
+        return replace(recipes.default(epochs), **kept) if self.recipe in known else self.recipe
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -139,10 +174,26 @@ class Training:
 
     def notes(self, epochs: int, asked: Training | None = None) -> Iterator[str]:
         """What a person should know: that the study trains otherwise than what a new one would be ``asked`` for."""
-        usual = (asked or self.default(epochs)).as_table()
-        changed = [name for name, value in self.as_table().items() if value != usual.get(name)]
-        if changed:
-            yield f"the study was made with another {' and '.join(changed)} than a new one would be: it keeps them"
+        usual = asked or self.default(epochs)
+        if changed := self._differs(usual):
+            *names, last = ("tuning" if flag == "tune" else flag for flag in changed)
+            what = f"{', '.join(names)} and {last}" if names else last
+            yield f"the study was made with another {what} than a new one would be: it keeps them"
+        if usual.idle:
+            yield f"nothing is proposed from the ranges in the recipe's [tune]: to do so: --tune {','.join(usual.idle)}"
+
+    def description(self) -> str:
+        """Recipe and what is proposed of it, in a line; empty for the default as it is."""
+        tuned = "".join(f"; {name} from {one}" for name, one in self.tune.items())
+        return "" if not tuned and self.recipe in _defaults() else f"recipe: {self.recipe.name}{tuned}"
+
+
+def _check_crop(recipe: Recipe, ranges: Mapping[str, Range], side: int) -> None:
+    """Raise UnusableInputError where images would be moved by their whole side or more."""
+    tuned = ranges.get("crop")
+    proposed = (tuned.choices or (tuned.high or 0,)) if tuned else ()
+    if (most := max(recipe.crop, *map(int, proposed), 0)) >= side:
+        raise UnusableInputError(f"recipe {recipe.name}: crop: {most}: the images' shorter side is {side}: give less")
 
 
 def _augmentation(asked: str | None, dataset: Dataset | None) -> Augmentation:
@@ -173,9 +224,14 @@ def _read(table: Any) -> Augmentation:
     return Augmentation(name=str(table["name"]), probabilities=often, transform=transform)
 
 
-def _short(table: Mapping[str, Any]) -> str:
-    """What tells two tables apart at a glance."""
-    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:8]
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value of nested tables and lists, by its dotted name; lists count from 1."""
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value, 1) if isinstance(value, list) else None
+    if parts is None:
+        yield name.removeprefix("."), value
+        return
+    for key, part in parts:
+        yield from _flat(part, f"{name}.{key}")
 
 
 def _defaults() -> list[Recipe]:

@@ -5,19 +5,24 @@ Every call raises what the storage raises; ``nas.search.storage.is_outage`` says
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.optuna_private import reopened, storage_of
-from nas.search.study import CURVE, REASON, REJECTED
-from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN
+from nas.search.study import CURVE, MEASURED, REASON, REJECTED
+from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
+
+
+def by_accuracy(epoch: Mapping[str, Any]) -> float:
+    """What an epoch is worth by its validation accuracy."""
+    return float(epoch["val_accuracy"])
 
 
 class TrialStore:
@@ -45,17 +50,23 @@ class TrialStore:
         """What the study's sampler chooses for a trial, stored as its parameters; those it has already stay."""
         for name, distribution in distributions.items():
             if isinstance(distribution, IntDistribution):
-                trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step)
+                trial.suggest_int(
+                    name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+                )
+            elif isinstance(distribution, FloatDistribution):
+                trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
             elif isinstance(distribution, CategoricalDistribution):
                 trial.suggest_categorical(name, distribution.choices)
             else:
                 raise TypeError(f"{name}: no parameter of a space: {distribution}")
         return {name: trial.params[name] for name in distributions}
 
-    def set_metrics(self, trial: Trial, metrics: Metrics) -> None:
-        """Store what a trial's network costs, a metric an attribute."""
+    def set_metrics(self, trial: Trial, metrics: Metrics, measured: Mapping[str, float] | None = None) -> None:
+        """Store what a trial's network costs, a metric an attribute; what was ``measured`` in one of its own."""
         for name, value in metrics.as_dict().items():
             trial.set_user_attr(name, value)
+        if measured:
+            trial.set_user_attr(MEASURED, dict(measured))
 
     def set_architecture(self, trial: Trial, architecture: Architecture) -> None:
         """Store a trial's network: from now on the trial counts as proposed."""
@@ -67,25 +78,39 @@ class TrialStore:
         return None if text is None else parse(text)
 
     def set_given(self, trial: Trial, attributes: Mapping[str, Any]) -> None:
-        """Store what is known of a given network; its origin comes last, since the trial counts as given from then."""
+        """Store what is known of a given network; its seed comes last, since the trial counts as given from then."""
         for name, value in attributes.items():
-            if name != ORIGIN:
+            if name != SEED:
                 trial.set_user_attr(name, value)
-        trial.set_user_attr(ORIGIN, attributes[ORIGIN])
+        trial.set_user_attr(SEED, attributes[SEED])
+
+    def set_origin(self, trial: Trial, origin: str) -> None:
+        """Store what gave a trial's network; one that the sampler proposed has no such attribute."""
+        trial.set_user_attr(ORIGIN, origin)
+
+    def networks(self) -> set[str]:
+        """The texts of the networks of all trials."""
+        return {text for trial in self.trials() if (text := trial.user_attrs.get(ARCHITECTURE)) is not None}
 
     def set_reason(self, trial: Trial, reason: str) -> None:
         """Store why a trial waits or ends; an empty text removes what was stored."""
         trial.set_user_attr(REASON, reason)
 
-    def add_epoch(self, trial: Trial, curve: Sequence[Mapping[str, Any]], *, has_accuracy: bool = False) -> None:
-        """Store the last epoch of ``curve``; ``has_accuracy`` says that its accuracy is stored already.
+    def add_epoch(
+        self,
+        trial: Trial,
+        curve: Sequence[Mapping[str, Any]],
+        *,
+        is_anew: bool = False,
+        score: Callable[[Mapping[str, Any]], float] = by_accuracy,
+    ) -> None:
+        """Store the last epoch of ``curve``, and, where the trial was trained anew, those before it.
 
-        The curve is written first, so that no epoch counts as trained without it.
+        What each is worth is its ``score``. The curve is written first, so that no epoch counts as trained without it.
         """
         trial.set_user_attr(CURVE, list(curve))
-        if not has_accuracy:  # trial.report refuses a study of several objectives
-            epoch = curve[-1]
-            self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], epoch["val_accuracy"])
+        for epoch in curve if is_anew else curve[-1:]:  # trial.report refuses a study of several objectives
+            self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], score(epoch))
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:
         """End a trial with what its candidate is worth, a value an objective."""
@@ -121,7 +146,7 @@ class TrialStore:
 
 
 def best_accuracy(trials: Sequence[FrozenTrial]) -> float | None:
-    """The highest accuracy of the complete trials whose networks keep the rules; None where there is none."""
+    """The highest first objective, an accuracy, of the trials that ``counts`` holds of; None where there is none."""
     return max((t.values[0] for t in trials if counts(t)), default=None)
 
 
@@ -131,8 +156,8 @@ def counts(trial: FrozenTrial) -> bool:
 
 
 def is_given(trial: Trial | FrozenTrial) -> bool:
-    """Whether a person gave the trial's network: the search leaves such trials alone."""
-    return ORIGIN in trial.user_attrs
+    """Whether a person's training (``train``) made the trial, and no search: searches leave it alone."""
+    return SEED in trial.user_attrs
 
 
 def proposed(trials: Sequence[FrozenTrial]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas import atomic
 from nas.cpu import cpu_class
+from nas.search import weights_file
 from nas.search.engine import Placement
 from nas.search.given import Given
 from nas.search.pace import StepTimesFile, forget_steps
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint.pt"
 PROGRESS = "progress.json"
 TEST = "test.json"
+EPOCH = {"epoch", "loss", "val_accuracy", "learning_rate", "seconds", "images", "val_balanced_accuracy"}
+"""The fields of an epoch in PROGRESS: those of ``nas.training.session.Epoch``, which loads torch."""
 WEIGHTS = "weights.safetensors"
 
 
@@ -65,6 +69,8 @@ class Confirmed:
     curve: tuple[dict[str, Any], ...]
     test_accuracy: float | None
     reason: str = ""
+    test_balanced_accuracy: float | None = None
+    """None, too, of a training that an earlier release evaluated."""
 
 
 def train_candidate(placement: Placement, task: Task) -> Outcome:
@@ -99,12 +105,17 @@ def confirmed(placement: Placement, task: Task, model: nn.Module, result: Result
 
     if result.reason:
         return Confirmed(curve=table(result), test_accuracy=None, reason=result.reason)
-    known = task.folder / TEST
-    if not known.exists():
+    kept = _read_tests(task.folder)
+    if kept is None:
         feed = task.feed
-        accuracy = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
-        atomic.write(known, json.dumps({"test_accuracy": accuracy}))
-    return Confirmed(curve=table(result), test_accuracy=json.loads(known.read_text(encoding="utf-8"))["test_accuracy"])
+        scores = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
+        kept = {f"test_{name}": value for name, value in scores._asdict().items()}
+        atomic.write(task.folder / TEST, json.dumps(kept))
+    return Confirmed(
+        curve=table(result),
+        test_accuracy=kept["test_accuracy"],
+        test_balanced_accuracy=kept.get("test_balanced_accuracy"),
+    )
 
 
 def built(task: Task) -> nn.Module:
@@ -130,9 +141,8 @@ def trained(
 
     ``auto`` is the precision that the recipe leaves open, where it is not that of the task.
     """
-    from safetensors.torch import save_file
-
     from nas.training import recipes
+    from nas.training.checkpoint import kept_curve
     from nas.training.train import Epoch, train
 
     task.folder.mkdir(parents=True, exist_ok=True)
@@ -141,6 +151,8 @@ def trained(
     steps = StepTimesFile(task.folder)
 
     def on_epoch(epoch: Epoch) -> bool:
+        if len(curve) < epoch.epoch - 1:  # the curve was damaged, and the study knows fewer epochs than the checkpoint
+            curve[:] = [Epoch(**values) for values in kept_curve(task.folder / CHECKPOINT)]
         curve[epoch.epoch - 1 :] = [epoch]
         atomic.write(task.folder / PROGRESS, json.dumps([asdict(e) for e in curve]))
         if task.after_epoch is not None:
@@ -164,7 +176,7 @@ def trained(
     )
     forget_steps(task.folder)
     if result.epochs == task.epochs:
-        save_file(own_state(model), task.folder / WEIGHTS)
+        weights_file.save(own_state(model), task.folder / WEIGHTS)
     return model, result
 
 
@@ -186,9 +198,39 @@ def table(result: Result) -> tuple[dict[str, Any], ...]:
     return tuple(asdict(epoch) for epoch in result.curve)
 
 
-def read_progress(folder: Path) -> list[dict[str, Any]]:
-    """The curve of the candidate in ``folder`` as far as it is trained, an entry an epoch; empty before the first."""
+def read_test(folder: Path) -> float | None:
+    """The test accuracy that is kept in ``folder``; None where there is none, or the file is damaged."""
+    kept = _read_tests(folder)
+    return None if kept is None else kept["test_accuracy"]
+
+
+def _read_tests(folder: Path) -> dict[str, float] | None:
+    """The accuracies of ``TEST`` by name; an earlier release kept no balanced one."""
     try:
-        return list(json.loads((folder / PROGRESS).read_text(encoding="utf-8")))
-    except FileNotFoundError:
+        kept = {str(name): float(value) for name, value in json.loads((folder / TEST).read_bytes()).items()}
+        return kept if 0 <= kept["test_accuracy"] <= 1 and all(0 <= value <= 1 for value in kept.values()) else None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
+
+
+def read_progress(folder: Path) -> list[dict[str, Any]]:
+    """The curve of the candidate in ``folder`` as far as it is trained, an entry an epoch.
+
+    Empty before the first, and where the file is damaged: ``nas.search.trial_files`` says so before a training.
+    """
+    try:
+        return curve_of((folder / PROGRESS).read_bytes()) or []
+    except OSError:
         return []
+
+
+def curve_of(content: bytes) -> list[dict[str, Any]] | None:
+    """The epochs in a PROGRESS file, numbered from 1 without a gap; None for what is damaged."""
+    try:
+        epochs = json.loads(content)
+        fields = all({"epoch", "val_accuracy"} <= set(epoch) <= EPOCH for epoch in epochs)
+        is_curve = fields and [epoch["epoch"] for epoch in epochs] == list(range(1, len(epochs) + 1))
+        numbers = [value for epoch in epochs for value in epoch.values() if value is not None]
+        return list(epochs) if is_curve and all(math.isfinite(value) for value in numbers) else None
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        return None

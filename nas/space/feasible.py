@@ -90,7 +90,10 @@ class FeasiblePart:
 
     def judge(self, choices: Choices) -> Judged:
         """The network of ``choices``, judged."""
-        architecture = self.space.decode(choices)
+        return self.judged(self.space.decode(choices))
+
+    def judged(self, architecture: Architecture) -> Judged:
+        """A network, of the space or not, judged."""
         figures = metrics(architecture, self.constraints)
         verdicts = judge(self.constraints, figures.as_dict())
         return Judged(architecture, figures, tuple(v.expr for v in verdicts if not v.ok))

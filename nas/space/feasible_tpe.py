@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import statistics
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.optuna_private import OpenTPE, with_trials_as
-from nas.space.attributes import ORIGIN
+from nas.space.attributes import SEED
 
 MOST_LEARNT = 1_000
 """Trials of which TPE makes either of its two models, which cost time and memory with each."""
@@ -25,14 +27,16 @@ Values = Callable[[FrozenTrial], Sequence[float]]
 def so_far(study: Study, values: Values | None) -> Study:
     """A study as TPE should see it: a trial that is not complete but has intermediate values counts by them.
 
-    It counts as pruned, or, in a study of several objectives, as complete with ``values``, which is needed there. TPE
-    by itself takes every running trial for a bad one, and cannot rank pruned trials by several objectives. Networks
-    that a person gave have no parameters to learn from.
+    It counts as pruned, or, in a study of several objectives, as complete with ``values``, which is needed there: by
+    what it would be worth after as many steps as the furthest trial (``_expected``). TPE by itself takes every running
+    trial for a bad one, and cannot rank pruned trials by several objectives. Networks
+    that a person trained have no parameters to learn from.
     """
     has_one_objective = len(study.directions) == 1
+    expected = (lambda trial: trial) if has_one_objective or values is None else _expected(study)
 
     def shown(trial: FrozenTrial) -> FrozenTrial | None:
-        if ORIGIN in trial.user_attrs:
+        if SEED in trial.user_attrs:
             return None
         if trial.state not in (TrialState.RUNNING, TrialState.PRUNED):
             return trial
@@ -41,9 +45,37 @@ def so_far(study: Study, values: Values | None) -> Study:
             return _with(trial, TrialState.PRUNED) if is_waiting else trial
         if values is None or not trial.intermediate_values:
             return _with(trial, TrialState.RUNNING)
-        return _with(trial, TrialState.COMPLETE, list(values(trial)))
+        return _with(trial, TrialState.COMPLETE, list(values(expected(trial))))
 
     return with_trials_as(study, shown)
+
+
+def _expected(study: Study) -> Callable[[FrozenTrial], FrozenTrial]:
+    """A function from a trial to itself with an intermediate value at the furthest step that any trial reached.
+
+    After two epochs a candidate is worse than it will be after twenty: beside complete ones it would be dominated for
+    the time that it has not trained. So its last value is moved by what those that reached the furthest step gained
+    from that step on, in the median; where none has values at both, it stays.
+    """
+    trials = [trial.intermediate_values for trial in study.get_trials(deepcopy=False) if trial.intermediate_values]
+    furthest = max((max(steps) for steps in trials), default=0)
+    reached = [steps for steps in trials if furthest in steps]
+
+    @cache
+    def gain(step: int) -> float:
+        gains = [steps[furthest] - steps[step] for steps in reached if step in steps]
+        return statistics.median(gains) if gains else 0.0
+
+    def expected(trial: FrozenTrial) -> FrozenTrial:
+        last = max(trial.intermediate_values)
+        if last == furthest:
+            return trial
+        moved = copy.copy(trial)
+        value = trial.intermediate_values[last] + gain(last)
+        moved.intermediate_values = {**trial.intermediate_values, furthest: value}
+        return moved
+
+    return expected
 
 
 def _with(trial: FrozenTrial, state: TrialState, values: list[float] | None = None) -> FrozenTrial:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,11 +24,13 @@ from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from nas.architecture.spec import Architecture
 from nas.arguments import checked
+from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
-from nas.space.known_networks import KnownNetworks
+from nas.space.known_networks import Either, KnownNetworks
+from nas.space.neighbours import neighbour_rows
 from nas.space.proxy import Proxy
-from nas.space.space import Encoded, load
+from nas.space.space import Choice, Choices, Encoded, load
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
@@ -46,8 +49,16 @@ REPEATED = "repeated"
 """The rule that rejects a network that the study holds already."""
 
 
+MOST_BROKEN = 100
+"""Networks in a row that may break a rule on what is measured before a search ends."""
+
+
 class SpaceExhaustedError(Exception):
     """The study holds every feasible network, or none new was found."""
+
+
+class NothingKeptError(SpaceExhaustedError):
+    """No network was found that keeps the rules on what is measured; the message says so."""
 
 
 class FeasibleSampler(BaseSampler):
@@ -56,7 +67,8 @@ class FeasibleSampler(BaseSampler):
     The base sampler is made anew for every trial from (seed, trial number), so an interrupted study resumes with
     the proposals that it would have made. ``rejected`` counts the base sampler's rejected proposals by rule. Parameters
     that are none of the space's are left to the base sampler. With a ``proxy`` of what networks are worth, each of the
-    first PROXY_TRIALS is the best by it of PROXY_DRAWS networks, drawn from the feasible part.
+    first PROXY_TRIALS is the best by it of PROXY_DRAWS networks, drawn from the feasible part. What is feasible by
+    arithmetic may still be ``broken``, by a rule on what has to be measured: it is rejected by that rule, once.
     """
 
     @checked
@@ -70,11 +82,15 @@ class FeasibleSampler(BaseSampler):
         patience: int = 10,
         proxy: Proxy | None = None,
         values: Values | None = None,
+        broken: Callable[[Architecture], str | None] | None = None,
     ) -> None:
         """``space`` is a preset's name or a TOML file, or the feasible part itself, which has its constraints.
 
-        ``base`` makes the base sampler from a seed; ``values`` is needed in a study of several objectives. Raises
-        UnusableInputError for a space or a constraint that there is not, and where no network keeps the constraints.
+        ``base`` makes the base sampler from a seed; ``values`` is needed in a study of several objectives; ``broken``
+        says which rule a network breaks, if any.
+
+        Raises UnusableInputError for a space or a constraint that there is not, and where no network keeps the
+        constraints.
         """
         if not isinstance(space, FeasiblePart):
             space = FeasiblePart(load(str(space)), parse_all(constraints))
@@ -84,17 +100,46 @@ class FeasibleSampler(BaseSampler):
         self._seed = seed
         self._base = base
         self._patience = patience
-        self._proxy = proxy
+        self.proxy = proxy
         self._values = values
+        self.beside: dict[str, BaseDistribution] = {}
+        """Parameters that are proposed with a network and are none of the space's: options of its recipe."""
+        self._broken = broken
+        self._rejected_networks: set[str] = set()
+        """Those that break a rule on what is measured."""
         self._others = base(seed % MOST_SEEDS)
         if not isinstance(self._others, BaseSampler):
             raise UnusableInputError(f"base makes no sampler: {self._others!r}: give a function from a seed to one")
         self._known: WeakKeyDictionary[Study, KnownNetworks] = WeakKeyDictionary()
+        self._given: dict[int, Choices] = {}
+        self._around: Encoded | None = None
+        self._centres = 0
         self._lock = threading.Lock()
 
+    @contextmanager
+    def given(self, number: int, choices: Choices) -> Iterator[None]:
+        """Propose ``choices`` for the trial ``number``, whatever the base sampler would, until the end of the block."""
+        self._given[number] = choices
+        try:
+            yield
+        finally:
+            del self._given[number]
+
+    def begin_around(self, several: Sequence[Choices]) -> None:
+        """Propose at first neighbours of these networks: the proxy's best ones, or without a proxy any.
+
+        They are proposed until the study holds PROXY_TRIALS networks more than there are of these.
+        """
+        rows = [neighbour_rows(self.feasible, choices) for choices in several]
+        self._around, self._centres = np.unique(np.concatenate(rows), axis=0) if rows else None, len(several)
+
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """All parameters of the space: they are proposed together, because feasibility ties them."""
-        return dict(self.feasible.space.distributions)
+        """All parameters of the space: they are proposed together, because feasibility ties them; and those beside.
+
+        Of a trial that has its network already only those beside it.
+        """
+        space = {} if ARCHITECTURE in trial.user_attrs else self.feasible.space.distributions
+        return {**space, **self.beside}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -103,14 +148,22 @@ class FeasibleSampler(BaseSampler):
 
         Raises SpaceExhaustedError where none is left, or none is found.
         """
-        if not set(search_space) <= set(self.feasible.space.distributions):
-            return self._foreign(study, trial, search_space)
+        space = self.feasible.space.distributions
+        if others := {name: one for name, one in search_space.items() if name not in space}:
+            found = self._foreign(study, trial, others)
+            within = {name: one for name, one in search_space.items() if name in space}
+            return {**self.sample_relative(study, trial, within), **found} if within else found
+        if trial.number in self._given:
+            self._networks(study).claim(trial.number, str(self.feasible.space.decode(self._given[trial.number])))
+            return dict(self._given[trial.number])
         with self._lock:
             for attempt in itertools.count():
                 try:
-                    choices = self._new(study, trial, attempt)
+                    choices = self._choices(study, trial, attempt, self._refresh(study, trial))
                 except SpaceExhaustedError:
                     if not 0 < attempt < MOST_CLASHES:  # after a clash the last network may be free again
+                        if self.beside:  # with other values beside it a network is worth another trial
+                            return self._choices(study, trial, attempt, None)
                         raise
                 else:
                     text = str(self.feasible.space.decode(choices))
@@ -124,16 +177,43 @@ class FeasibleSampler(BaseSampler):
     def _foreign(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """The base sampler's choices of parameters that are none of the space's."""
         base = self._base(self._trial_seed(trial))
+        if isinstance(base, BulkTPE):
+            base.values = self._values
         choices = base.sample_relative(study, trial, search_space)
         for name, distribution in search_space.items():
             if name not in choices:
                 choices[name] = base.sample_independent(study, trial, name, distribution)
         return choices
 
-    def _new(self, study: Study, trial: FrozenTrial, attempt: int) -> dict[str, Any]:
-        seen, space = self._refresh(study, trial), self.feasible.space.distributions
-        seed = random.Random(f"{self._seed}/{trial.number}" + f"/{attempt}" * bool(attempt)).getrandbits(32)
-        if self._proxy is not None and len(seen) < PROXY_TRIALS:
+    def broken_measured(self, network: Architecture) -> str | None:
+        """Which rule on what has to be measured a network breaks, if any."""
+        return None if self._broken is None else self._broken(network)
+
+    def _choices(self, study: Study, trial: FrozenTrial, attempt: int, held: Set[str] | None) -> dict[str, Any]:
+        """Choices of a network that keeps all rules and is none of those ``held``; None lets a network come again."""
+        salt = f"/{attempt}" * bool(attempt)
+        if self._broken is None:
+            return self._proposed(study, trial, salt, held)
+        for tries in range(MOST_BROKEN):
+            choices = self._proposed(study, trial, salt + f"/measured-{tries}" * bool(tries), held)
+            network = self.feasible.space.decode(choices)
+            rule = self._broken(network)
+            if rule is None:
+                return choices
+            self.rejected[rule] += 1
+            self._rejected_networks.add(str(network))
+        raise NothingKeptError(f"{MOST_BROKEN} networks in a row were rejected by {rule}: relax it, or the others")
+
+    def _proposed(self, study: Study, trial: FrozenTrial, salt: str, held: Set[str] | None) -> dict[str, Any]:
+        """Choices of a network that is feasible by arithmetic, none of those ``held``, and that was not rejected."""
+        known, space = held or frozenset[str](), self.feasible.space.distributions
+        seen = Either(known, self._rejected_networks)
+        seed = random.Random(f"{self._seed}/{trial.number}" + salt).getrandbits(32)
+        if self._around is not None and held is not None and len(known) < PROXY_TRIALS + self._centres:
+            order = np.random.default_rng(seed).permutation(len(self._around))
+            if (near := self._best(iter(self._around[order]), seen)) is not None:
+                return near
+        if self.proxy is not None and held is not None and len(known) < PROXY_TRIALS:
             return self._unseen(seen, np.random.default_rng(seed))
         base = self._base(seed)
         if isinstance(base, BulkTPE):
@@ -158,33 +238,37 @@ class FeasibleSampler(BaseSampler):
         listed = self.feasible.listed
         if listed is not None and len(listed):
             order = (listed[i] for i in generator.permutation(len(listed)))  # without a copy of all
-            if (best := self._best(self._new_ones(order, seen))) is not None:
-                return self.feasible.space.choices(best)
-            raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
-        draws = (16, 256, 4096) if self._proxy is None else (PROXY_DRAWS, 4096)
+            if (best := self._best(order, seen)) is not None:
+                return best
+            raise SpaceExhaustedError(f"every feasible network is proposed; {self._tally(seen)}")
+        draws = (16, 256, 4096) if self.proxy is None else (PROXY_DRAWS, 4096)
         for n in draws:
-            rows = self.feasible.sample_rows(n, generator)
-            if (best := self._best(self._new_ones(rows, seen))) is not None:
-                return self.feasible.space.choices(best)
-        raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; the study holds {len(seen)}")
+            if (best := self._best(iter(self.feasible.sample_rows(n, generator)), seen)) is not None:
+                return best
+        raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; {self._tally(seen)}")
 
-    def _new_ones(self, rows: Iterable[Encoded], seen: Set[str]) -> Iterator[tuple[Encoded, Architecture]]:
-        """Those of ``rows`` that the study does not hold, with their networks."""
+    def _tally(self, seen: Set[str]) -> str:
+        broken = len(self._rejected_networks)
+        return f"the study holds {len(seen) - broken}" + f", and {broken} broke what is measured" * bool(broken)
+
+    def _best(self, rows: Iterator[Encoded], seen: Set[str]) -> dict[str, Choice] | None:
+        """The first network not ``seen``, or the proxy's best among the first PROXY_DRAWS; None where there is none."""
         space = self.feasible.space
-        decoded = ((row, space.decode(space.choices(row))) for row in rows)
-        return (one for one in decoded if str(one[1]) not in seen)
+        while few := list(itertools.islice(rows, 1 if self.proxy is None else PROXY_DRAWS)):
+            several = [space.choices(row) for row in few]
+            networks = [space.decode(choices) for choices in several]
+            for i in self._by_worth(few, networks):  # only the best are printed, which takes as long as all the rest
+                if str(networks[i]) not in seen:
+                    return several[i]
+        return None
 
-    def _best(self, several: Iterator[tuple[Encoded, Architecture]]) -> Encoded | None:
-        """The first, or the best of the first PROXY_DRAWS by the proxy; None where there is none."""
-        few = list(itertools.islice(several, 1 if self._proxy is None else PROXY_DRAWS))
-        if not few:
-            return None
-        if self._proxy is None:
-            return few[0][0]
-        rows, networks = zip(*few, strict=True)
-        worth = map(self._proxy, networks, self.feasible.vector.metrics_of(np.stack(rows)))
-        best: Encoded = rows[int(np.argmax(list(worth)))]
-        return best
+    def _by_worth(self, rows: list[Encoded], networks: list[Architecture]) -> Sequence[int]:
+        """The places of networks, the best by the proxy first, of equals the first."""
+        if self.proxy is None:
+            return range(len(rows))
+        worth = map(self.proxy, networks, self.feasible.vector.metrics_of(np.stack(rows)))
+        order: list[int] = np.argsort([-one for one in worth], kind="stable").tolist()
+        return order
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -213,7 +297,8 @@ class FeasibleSampler(BaseSampler):
         self.__dict__.update(state, _lock=threading.Lock(), _known=WeakKeyDictionary())
 
     def _trial_seed(self, trial: FrozenTrial) -> int:
-        return random.Random(f"{self._seed}/{trial.number}").getrandbits(32)
+        """Of other draws than the network's, so that what is proposed beside it is independent of it."""
+        return random.Random(f"{self._seed}/{trial.number}/beside").getrandbits(32)
 
     @staticmethod
     def _propose(

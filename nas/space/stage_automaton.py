@@ -86,9 +86,9 @@ class Automaton:
     machines, 1956).
     """
 
-    def __init__(self, constraints: Sequence[Constraint], events: Sequence[Event]) -> None:
-        """Enumerate every state that the events reach."""
-        self._stages = StageRules(constraints)
+    def __init__(self, constraints: Sequence[Constraint], events: Sequence[Event], most: int | None = None) -> None:
+        """Enumerate every state that the events reach; no chain makes more than ``most`` stages, or convolutions."""
+        self._stages = StageRules(constraints, most)
         self._followers: dict[tuple[State, Segment], tuple[State, ...]] = {}
         self.rules = self._stages.rules
         start = self._stages.start

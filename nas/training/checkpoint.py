@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def load_checkpoint(path: Path, run: dict[str, Any], device: torch.device) -> di
     try:
         content = torch.load(path, map_location=device, weights_only=True)
         found, state = {"format": content["format"], **content["run"]}, content["state"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except Exception as error:  # of bytes that are anything the reader may raise anything
         raise UnusableInputError(
             f"the checkpoint cannot be read: {path}: remove it to start this training over"
         ) from error
@@ -50,6 +49,12 @@ def load_checkpoint(path: Path, run: dict[str, Any], device: torch.device) -> di
     if not isinstance(state, dict):
         raise UnusableInputError(f"the checkpoint holds no state: {path}: remove it to start over")
     return state
+
+
+def kept_curve(path: Path) -> list[dict[str, Any]]:
+    """The epochs of the training in a checkpoint that was loaded before, an entry an epoch."""
+    curve: list[dict[str, Any]] = torch.load(path, map_location="cpu", weights_only=True)["state"]["curve"]
+    return curve
 
 
 def _is_same(name: str, found: object, wanted: object) -> bool:

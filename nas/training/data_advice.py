@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nas.training.datasets import Dataset
+from nas.training.mirrors import mirror_pairs
 
 UNBALANCED = 5
 """The largest class is warned of when it has as many times the images of the smallest one."""
@@ -17,10 +18,13 @@ FEWEST_SELECTING = 30
 """Validation images below which a candidate is selected by little more than luck."""
 
 
-def advice(dataset: Dataset, *, batch_size: int, epochs: int, target: float | None = None) -> tuple[str, ...]:
+def advice(
+    dataset: Dataset, *, batch_size: int, epochs: int, target: float | None = None, mirroring: str = ""
+) -> tuple[str, ...]:
     """What a person should know before a search: a line each, with what to do.
 
-    ``target`` is the accuracy that was asked for, 0 to 1. Raises UnusableInputError where nothing is left to select by.
+    ``target`` is the accuracy that was asked for, 0 to 1; ``mirroring`` says what a person does against the mirroring
+    of images, and is empty where none are mirrored. Raises UnusableInputError where nothing is left to select by.
     """
     parts = dataset.split()
     counts = np.bincount(dataset.train_labels[parts.train], minlength=len(dataset.classes))
@@ -29,6 +33,7 @@ def advice(dataset: Dataset, *, batch_size: int, epochs: int, target: float | No
         *_on_selection(dataset, selecting),
         *_on_steps(int(counts.sum()), batch_size, epochs),
         *_on_balance(dataset, counts, selecting, target),
+        *(_on_mirrors(dataset, mirroring) if mirroring else ()),
     )
 
 
@@ -75,3 +80,16 @@ def _on_balance(dataset: Dataset, counts: np.ndarray, selecting: np.ndarray, tar
         f"{counts[least]:,} of {dataset.classes[least]!r}: who always answers {dataset.classes[most]!r} is right for "
         f"{share:.0%} of the validation images{meets}: add images of the rare classes, or ask for a higher target"
     )
+
+
+def _on_mirrors(dataset: Dataset, remedy: str) -> Iterator[str]:
+    """Classes that an augmentation which mirrors images makes one."""
+    chosen = dataset.split().train
+    pairs = mirror_pairs(dataset.train_images, dataset.train_labels, chosen)
+    if pairs:
+        a, b = (dataset.classes[number] for number in pairs[0])
+        others = f", and {len(pairs) - 1:,} more pairs" if len(pairs) > 1 else ""
+        yield (
+            f"classes {a!r} and {b!r} look like mirror images of each other{others}, and the augmentation mirrors "
+            f"images, after which no network can tell them apart: {remedy}"
+        )

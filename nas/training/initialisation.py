@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -13,6 +15,8 @@ from nas.training.recipes import Recipe
 
 SAMPLE = 1000
 """Images whose patches are decorrelated."""
+LEAST_DEVIATION = 1e-3
+"""Of standardised images along a component; rounding to 8 bits alone makes it several times as large."""
 EPSILON = 5e-4
 """Added to each deviation, so that directions in which the images hardly vary are not blown up."""
 
@@ -27,36 +31,56 @@ def initialise(model: nn.Module, recipe: Recipe, sample: Callable[[], torch.Tens
             whiten(model.get_submodule(model.first), sample())
         return
     if recipe.whitening:
-        whiten(model, sample())
+        whiten(model, sample(), least=LEAST_DEVIATION if recipe.whitening_spread else 0.0)
     if recipe.dirac:
         pass_on(model)
 
 
-def whiten(model: nn.Module, images: torch.Tensor) -> None:
+def sampled(recipe: Recipe, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Which of the images with these labels the patches are taken from: SAMPLE of them, in the order of the data."""
+    return spread(labels, SAMPLE) if recipe.whitening_spread else np.arange(min(SAMPLE, len(labels)))
+
+
+def spread(labels: npt.NDArray[np.int64], count: int, *, seed: int = 0) -> npt.NDArray[np.int64]:
+    """Sorted indices of ``count`` labels, as many of each class as there are, drawn at random; the same for a seed."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    places = np.empty(len(order), dtype=np.int64)
+    for number in np.unique(labels):
+        of_class = labels[order] == number
+        places[of_class] = np.arange(of_class.sum())
+    chosen: npt.NDArray[np.int64] = np.sort(order[np.argsort(places, kind="stable")[:count]])
+    return chosen
+
+
+def whiten(model: nn.Module, images: torch.Tensor, *, least: float = 0.0) -> None:
     """Make the first convolution's filters the whitened principal components of the images' patches, and freeze them.
 
     ``images``: standardised, N x C x H x W. Each component comes with either sign, as what follows is mostly a
     rectifier; filters beyond twice the number of components keep their weights, frozen too. After Page, How to Train
     Your ResNet 8 (2019), and Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU (2024). A first layer that is no
     convolution, is grouped, or has fewer filters than a patch has values is left as it is: it would lose too much.
+    Components along which the images deviate by less than ``least`` are left out. Grey images in three channels have
+    such ones: their filters would be 1 / EPSILON times as large, and their responses rounding errors made as large as
+    the rest, which a network then learns in bfloat16 and which are others in float32.
     """
     conv = next((module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)), None)
     stem = next((module for module in model.modules() if isinstance(module, nn.Conv2d | nn.PixelUnshuffle)), None)
     if not isinstance(conv, nn.Conv2d) or conv.groups > 1 or conv.out_channels < conv.weight[0].numel():
         return
     shown = stem(images) if isinstance(stem, nn.PixelUnshuffle) else images
-    components = _components(shown, (conv.kernel_size[0], conv.kernel_size[1]))[: conv.out_channels // 2]
+    components = _components(shown, (conv.kernel_size[0], conv.kernel_size[1]), least)[: conv.out_channels // 2]
     filters = torch.cat([components, -components]).view(-1, *conv.weight.shape[1:])
     with torch.no_grad():
         conv.weight[: len(filters)] = filters.to(conv.weight)
     conv.weight.requires_grad_(False)
 
 
-def _components(images: torch.Tensor, kernel: tuple[int, int]) -> torch.Tensor:
+def _components(images: torch.Tensor, kernel: tuple[int, int], least: float) -> torch.Tensor:
     """Principal components of all patches as rows, the strongest first, each over the deviation along it."""
     patches = F.unfold(images, kernel).transpose(1, 2).flatten(0, 1).double()
     values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
-    components: torch.Tensor = (vectors / (values.clamp(min=0).sqrt() + EPSILON)).T.flip(0)
+    deviations = values.clamp(min=0).sqrt()
+    components: torch.Tensor = (vectors / (deviations + EPSILON)).T[deviations >= least].flip(0)
     return components
 
 

@@ -39,7 +39,7 @@ RECIPES: Mapping[str, Named] = MappingProxyType(
             make=lambda epochs: recipes.seed(),
             purpose="the three phases of the hand-made network's training, meant for 400 epochs",
             measured="CIFAR-10 (JPEG copy), architecture seed, the first 39 of 400 epochs: validation 80.5 %, "
-            "one seed (23a94dd); the 400 epochs were not trained",
+            "one seed (23a94dd); the rest was not measured",
         ),
     }
 )

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from nas.training.muon import Muon
 from nas.training.recipes import Phase, Recipe
+from nas.training.uncompiled import SGD, Adam, AdamW
 
 SCALE = "lr_scale"
 """The key of an optimiser's group that says how many times the schedule's rate its parameters learn at."""
@@ -40,12 +42,12 @@ class Optimisers:
         if self.matrices:
             group = {"params": self.matrices, SCALE: 1.0}
             self.members.append(
-                torch.optim.Muon([group], lr=phase.peak_lr, momentum=phase.momentum, weight_decay=phase.weight_decay)
+                Muon([group], lr=phase.peak_lr, momentum=phase.momentum, weight_decay=phase.weight_decay)
             )
 
     @property
     def is_capturable(self) -> bool:
-        """Whether a step may be part of a CUDA graph: torch's Muon reads its rate on the host."""
+        """Whether a step may be part of a CUDA graph: Muon reads its rate on the host."""
         return not self.matrices
 
     def set_rate(self, rate: float) -> None:
@@ -104,8 +106,8 @@ def _flat(tensor: torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
 def _elementwise(groups: list[dict[str, Any]], phase: Phase, capturable: bool) -> torch.optim.Optimizer:
     if phase.optimiser in ("sgd", "muon"):
         nesterov = phase.nesterov and phase.momentum > 0
-        return torch.optim.SGD(groups, lr=phase.peak_lr, momentum=phase.momentum, nesterov=nesterov, fused=True)
-    kind = torch.optim.Adam if phase.optimiser == "adam" else torch.optim.AdamW
+        return SGD(groups, lr=phase.peak_lr, momentum=phase.momentum, nesterov=nesterov, fused=True)
+    kind = Adam if phase.optimiser == "adam" else AdamW
     return kind(groups, lr=phase.peak_lr, fused=True, capturable=capturable)
 
 

@@ -74,11 +74,13 @@ class Recipe:
 
     Norms and biases (all tensors of one axis or none) are spared weight decay, and learn ``norm_bias_lr`` times as
     fast. ``ema_decay`` is that of the weights' moving average a step, which is what is evaluated; 0 is none.
-    ``whitening`` begins with a first convolution that decorrelates patches of the images, and keeps it; ``dirac``
-    begins with convolutions that pass their input on. For the share ``low_resolution`` of the training, its beginning,
-    images are shown at three quarters of their side. Batch by batch, ``flip`` mirrors half of the images, ``crop``
-    moves them by up to so many pixels, and ``mixup`` blends up to this share of another image, and of its label, into
-    each.
+    ``whitening`` begins with a first convolution that decorrelates patches of the images, and keeps it;
+    ``whitening_spread`` takes these images from all classes, and leaves out directions in which they do not vary;
+    without it, as in studies of earlier releases, they are the first of the data, and no direction is left out.
+    ``dirac`` begins with convolutions that pass their input on. For the share ``low_resolution`` of the training, its
+    beginning, images are shown at three quarters of their side. Batch by batch, ``flip`` mirrors half of the images,
+    ``crop`` moves them by up to so many pixels, and ``mixup`` blends up to this share of another image, and of its
+    label, into each.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Recipe:
     ema_decay: float = 0.0
     norm_bias_lr: float = 1.0
     whitening: bool = False
+    whitening_spread: bool = False
     dirac: bool = False
     low_resolution: float = 0.0
     flip: bool = False
@@ -138,13 +141,15 @@ def default(epochs: int) -> Recipe:
     smoothing = 0.0 if epochs < LONG else 0.1  # tiny networks underfit in a short training
     muon = Phase(optimiser="muon", peak_lr=0.05, rest_lr=0.1, momentum=0.9, weight_decay=0.01)
     # At a high learning rate single weights jump about; their average ranks candidates in mid-training.
-    return Recipe(name="default", phases=(muon,), label_smoothing=smoothing, ema_decay=0.99, whitening=True)
+    return Recipe(
+        name="default", phases=(muon,), label_smoothing=smoothing, ema_decay=0.99, whitening=True, whitening_spread=True
+    )
 
 
 def sgd(epochs: int) -> Recipe:
     """The default without Muon and whitening, to measure what they are worth."""
     plain = Phase(peak_lr=0.2)
-    return replace(default(epochs), name="sgd", phases=(plain,), whitening=False)
+    return replace(default(epochs), name="sgd", phases=(plain,), whitening=False, whitening_spread=False)
 
 
 def seed() -> Recipe:

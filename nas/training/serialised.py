@@ -82,11 +82,12 @@ def names(table: Mapping[str, Any]) -> list[str]:
 
 def leaves(transform: Any) -> Iterator[Any]:
     """The transforms that a pipeline is put together of, in order."""
-    children = getattr(transform, "transforms", None)
-    if children is None:
+    from albumentations.core.composition import BaseCompose
+
+    if not isinstance(transform, BaseCompose):
         yield transform
         return
-    for child in children:
+    for child in transform.transforms:
         yield from leaves(child)
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from constraints.errors import UnusableInputError
 from nas.training import initialisation
 from nas.training.averaging import Average
-from nas.training.evaluate import evaluate, normaliser
+from nas.training.evaluate import Scores, evaluate, normaliser
 from nas.training.feed import Feed
 from nas.training.given_model import GivenModel, placed
 from nas.training.optimisers import Optimisers
@@ -42,6 +42,8 @@ class Epoch:
     learning_rate: float
     seconds: float
     images: int
+    val_balanced_accuracy: float | None = None
+    """As ``val_accuracy``; None, too, in what earlier releases wrote."""
 
 
 class TrainingFailedError(Exception):
@@ -78,7 +80,8 @@ class Session:
         normalise = normaliser(feed.mean, feed.std, device)
 
         def sample() -> torch.Tensor:
-            return normalise(torch.from_numpy(feed.dataset.train_images[feed.indices[: initialisation.SAMPLE]]))
+            chosen = feed.indices[initialisation.sampled(recipe, feed.labels)]
+            return normalise(torch.from_numpy(feed.dataset.train_images[chosen]))
 
         initialisation.initialise(self.model, recipe, sample)
         return TrainingStep(
@@ -160,10 +163,12 @@ class Session:
                 self._check(self.step.loss.item() / (index + 1), number)
             if self.on_step:
                 self.on_step(index + 1, self.steps)
+        scores = self.evaluate()
         return Epoch(
             epoch=number + 1,
             loss=self.step.loss.item() / self.steps,
-            val_accuracy=self.evaluate(),
+            val_accuracy=scores.accuracy if scores else None,
+            val_balanced_accuracy=scores.balanced_accuracy if scores else None,
             learning_rate=rate,
             seconds=time.perf_counter() - started,
             images=self.steps * self.batch,
@@ -217,8 +222,8 @@ class Session:
         if not math.isfinite(loss) or loss > limit:
             raise TrainingFailedError(f"diverged: loss is {loss:.4g} in epoch {number + 1}")
 
-    def evaluate(self) -> float | None:
-        """Accuracy of the weights that would be kept now, in the precision of the training."""
+    def evaluate(self) -> Scores | None:
+        """The scores of the weights that would be kept now, in the precision of the training."""
         if self.feed.split is None:
             return None
         kept = self.step.average.model if self.step.average else self.model

@@ -117,11 +117,16 @@ def _threads(count: int | None) -> Iterator[None]:
 
 @contextmanager
 def _deterministic(wanted: bool) -> Iterator[None]:
-    """Let torch use only algorithms that repeat, for the time; cuBLAS wants its workspace set for that."""
+    """Let torch use only algorithms that repeat, for the time; cuBLAS wants its workspace set for that.
+
+    Setting it loads torch's compiler, which takes seconds: where it is not ``wanted`` nothing is set.
+    """
+    if not wanted:
+        yield
+        return
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    if wanted:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:

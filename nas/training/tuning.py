@@ -6,8 +6,9 @@ An option of the recipe has its own name, one of a phase too where the recipe ha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -31,6 +32,13 @@ _USUAL: Mapping[str, tuple[float, float]] = {
     "momentum": (0.8, 0.99), "warmup": (0.0, 0.5), "gamma": (0.5, 1.0), "label_smoothing": (0.0, 0.2), "crop": (0, 4),
     "ema_decay": (0.9, 0.999), "low_resolution": (0.0, 0.8), "mixup": (0.0, 0.5), "floor_lr": (0.0, 0.01),
 }  # fmt: skip
+_USED_UNDER: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "rest_lr": ("optimiser", ("muon",)), "momentum": ("optimiser", ("sgd", "muon")),
+    "nesterov": ("optimiser", ("sgd", "muon")), "warmup": ("schedule", ("one-cycle",)),
+    "floor_lr": ("schedule", ("one-cycle", "cyclic")), "step_epochs": ("schedule", ("cyclic", "step")),
+    "gamma": ("schedule", ("cyclic", "step")),
+}  # fmt: skip
+"""Option of a phase -> the other option that says whether it has an effect, and under which values of it."""
 _PHASE = [field.name for field in fields(Phase) if field.name not in _FIXED]
 _RECIPE = [field.name for field in fields(Recipe) if field.name not in _FIXED]
 
@@ -59,12 +67,18 @@ class Range:
 
     def as_table(self) -> dict[str, Any]:
         """What a study keeps: only what is said."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, False, ())}
+        table = {"low": self.low, "high": self.high} if not self.choices else {"choices": list(self.choices)}
+        return {**table, "log": True} if self.log else table
+
+    def to_toml(self) -> str:
+        """As a file has it."""
+        parts = (f"{name} = {json.dumps(value)}" for name, value in self.as_table().items())
+        return f"{{{', '.join(parts)}}}"
 
     def __str__(self) -> str:
-        """As it is written in a file."""
+        """In words."""
         if self.choices:
-            return ", ".join(map(str, self.choices))
+            return " or ".join(map(str, self.choices))
         return f"{self.low:g} to {self.high:g}{' (log)' if self.log else ''}"
 
 
@@ -77,14 +91,28 @@ def ranges(asked: Sequence[str], table: Mapping[str, Any], recipe: Recipe, place
     Raises UnusableInputError for an option that there is not or that cannot be tuned, and for a range that is off; of
     the table those that are not asked for, too.
     """
-    written = {_option(name, recipe, f"{place}: tune"): (name, value) for name, value in _flat(table)}
-    read = {option: _range(value, f"{place}: tune.{name}") for option, (name, value) in written.items()}
+    read: dict[str, Range] = {}
+    for name, value in _flat(table):
+        option = _option(name, recipe, f"{place}: tune")
+        if option in read:
+            raise UnusableInputError(f"{place}: tune.{name}: {value!r}: {option} has a range already: give one")
+        read[option] = _range(value, f"{place}: tune.{name}")
     found = {
         option: read.get(option) or _usual(option, recipe) for option in (_option(n, recipe, "--tune") for n in asked)
     }
     for option, one in {**read, **found}.items():
         _check(option, one, recipe, f"{place}: tune.{option}")
+    for option in found:
+        if (decisive := _idle_by(option, recipe)) and decisive not in found:
+            raise UnusableInputError(
+                f"--tune: {option!r}: has no effect under {decisive} {_value(recipe, decisive)!r}: leave it out"
+            )
     return found
+
+
+def written(table: Mapping[str, Any]) -> list[str]:
+    """The options that a table ``[tune]`` has a range of, as they are written there."""
+    return [name for name, _ in _flat(table)]
 
 
 def from_study(table: Mapping[str, Any]) -> dict[str, Range]:
@@ -112,7 +140,8 @@ def is_whole(option: str) -> bool:
 def usual_ranges(recipe: Recipe) -> dict[str, Range]:
     """The range of every option that has one where nothing is written."""
     names = [*_RECIPE, *(_of_phase(name, number, recipe) for number in range(len(recipe.phases)) for name in _PHASE)]
-    return {name: found for name in names if (found := _default(name.rpartition(".")[2], _value(recipe, name)))}
+    usual = {name: _default(name.rpartition(".")[2], _value(recipe, name)) for name in names}
+    return {name: found for name, found in usual.items() if found and not _idle_by(name, recipe)}
 
 
 def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -130,7 +159,7 @@ def _option(name: str, recipe: Recipe, place: str) -> str:
     last, count = _SHORT.get(last, last), len(recipe.phases)
     known = _PHASE if phase else [*_RECIPE, *_PHASE]
     if last not in known:
-        near = get_close_matches(last, known, n=1)
+        near = get_close_matches(last, [*known, *_SHORT], n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
         raise UnusableInputError(f"{place}: {name.strip()!r}: no option of a recipe that can be tuned: {hint}")
     if not phase and (last in _RECIPE or count == 1):
@@ -138,8 +167,17 @@ def _option(name: str, recipe: Recipe, place: str) -> str:
     numbers = [f"phases.{number + 1}" for number in range(count)]
     if phase not in numbers:
         every = ", ".join(f"{number}.{last}" for number in numbers)
-        raise UnusableInputError(f"{place}: {name.strip()!r}: the recipe has {count} phases: say which one: {every}")
+        raise UnusableInputError(
+            f"{place}: {name.strip()!r}: the recipe has {count} phase{'s' * (count > 1)}: say which one: {every}"
+        )
     return _of_phase(last, int(phase.partition(".")[2]) - 1, recipe)
+
+
+def _idle_by(option: str, recipe: Recipe) -> str:
+    """The option whose value takes the effect from another one; empty where it has an effect."""
+    phase, dot, name = option.rpartition(".")
+    decisive, values = _USED_UNDER.get(name, ("", ()))
+    return f"{phase}{dot}{decisive}" if decisive and _value(recipe, f"{phase}{dot}{decisive}") not in values else ""
 
 
 def _of_phase(name: str, number: int, recipe: Recipe) -> str:
@@ -208,11 +246,12 @@ def _split(option: str) -> tuple[int, str]:
 
 
 def _with(recipe: Recipe, option: str, value: Any, place: str = "") -> Recipe:
-    number, name = _split(option)
+    name = option.rpartition(".")[2]
     try:
         if name in _RECIPE:
             return replace(recipe, **{name: value})
         phases = list(recipe.phases)
+        number, _ = _split(option)
         phases[number] = replace(phases[number], **{name: value})
         return replace(recipe, phases=tuple(phases))
     except (TypeError, ValueError, LookupError):

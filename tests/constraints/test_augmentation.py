@@ -4,6 +4,7 @@ import os
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
@@ -253,3 +254,20 @@ def test_only_a_pipeline_is_one() -> None:
     assert is_pipeline(pipeline().to_dict())
     others: tuple[Any, ...] = (A.Compose, 3, "x", [], {"a": 1}, len)
     assert not any(map(is_pipeline, others))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "ok"),
+    [((16.0, 16.0), (16.0, 16.0), True), ((0.5, 0.5), (0.5, 0.5), True), ((16, 16), (0.5, 0.5), False)],
+)
+def test_the_height_s_upper_end_says_whether_holes_are_pixels_or_shares(
+    height: tuple[float, float], width: tuple[float, float], ok: bool
+) -> None:
+    dropout = A.CoarseDropout(
+        num_holes_range=(1, 1), hole_height_range=height, hole_width_range=width, fill=MEAN_255, fill_mask=None, p=1
+    )
+    image = np.zeros((32, 32, 3), dtype=np.uint8)
+    cut = A.Compose([dropout], seed=0)(image=image)["image"].any(axis=2)
+    assert (cut.sum() == 16 * 16) == ok
+    verdict = judge_augmentation([A.HorizontalFlip(), A.ShiftScaleRotate(), dropout])
+    assert verdict.ok == ok, verdict.why

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import nn
 
 from constraints.tracer import Trace, trace
@@ -39,6 +38,8 @@ UNLOADED = {"googlenet", "inception_v3"}
 
 
 def classifier(name: str) -> nn.Module:
+    import torchvision
+
     options: dict[str, Any] = {"init_weights": False} if name in UNLOADED else {}
     with torch.device("meta"):  # no weight need be drawn
         model: nn.Module = torchvision.models.get_model(name, weights=None, **options)

@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-import torchvision
-from fvcore.nn import FlopCountAnalysis
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -27,6 +25,13 @@ def figures(model: nn.Module, size: Any = (3, 32, 32)) -> dict[str, Any]:
     return trace(model, size).metrics.as_dict()
 
 
+def from_torchvision(name: str) -> nn.Module:
+    import torchvision  # as long as torch itself, in every process that collects the tests
+
+    model: nn.Module = torchvision.models.get_model(name, weights=None)
+    return model
+
+
 def same_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
@@ -36,7 +41,7 @@ def same_parameters(model: nn.Module) -> int:
     [("resnet18", 435), ("mobilenet_v2", 491), ("shufflenet_v2_x0_5", 527), ("squeezenet1_1", 207)],
 )
 def test_torchvision_fields_are_those_of_the_literature(name: str, field: int) -> None:
-    model = torchvision.models.get_model(name, weights=None)
+    model = from_torchvision(name)
     found = figures(model, (3, 64, 64))
     assert found["receptive_field_hw"] == [field, field]
     assert found["params"] == same_parameters(model)
@@ -55,7 +60,9 @@ OTHERS = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_macs_are_those_of_fvcore_its_norms_and_pools_aside(name: str) -> None:
-    model = torchvision.models.get_model(name, weights=None).eval()
+    from fvcore.nn import FlopCountAnalysis
+
+    model = from_torchvision(name).eval()
     counted = FlopCountAnalysis(model, torch.zeros(1, 3, 64, 64))
     counted.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     operations = counted.by_operator()
@@ -64,7 +71,7 @@ def test_macs_are_those_of_fvcore_its_norms_and_pools_aside(name: str) -> None:
 
 
 def test_a_gate_neither_enlarges_nor_ends_the_field() -> None:
-    found = figures(torchvision.models.mobilenet_v3_small(weights=None), (3, 64, 64))
+    found = figures(from_torchvision("mobilenet_v3_small"), (3, 64, 64))
     assert found["receptive_field"] == 639
     assert found["global_context"] is True
     assert (found["global_average_pools"], found["fully_connected"]) == (1, 2)
@@ -201,7 +208,7 @@ def test_spatial_maxima_in_any_form(pool: Callable[[torch.Tensor], torch.Tensor]
 
 
 def test_stages_end_with_strides_on_the_main_path() -> None:
-    found = figures(torchvision.models.resnet18(weights=None), (3, 64, 64))
+    found = figures(from_torchvision("resnet18"), (3, 64, 64))
     # conv1 | layer1 (4) and the strided 3x3 of layer2 | 3 + 1 | 3 + 1 | 3: the 1x1 shortcuts are beside the path
     assert found["convs_per_stage"] == [1, 5, 4, 4, 3]
 

@@ -30,6 +30,8 @@ def test_flags_win_over_the_file_and_a_flag_not_given_does_not(tmp_path: Path) -
     trials=st.integers(1, 10**6),
     timeout=st.floats(0.1, 1e6),
     target=st.none() | st.floats(0.01, 0.99),
+    tune=st.none() | st.lists(st.sampled_from(["lr", "crop"]), min_size=1),
+    augmentation=st.none() | st.just('own.py:x,name="é"'),
     study=st.from_regex(r"[a-zA-Z][\w \"'é-]{0,20}", fullmatch=True),
 )
 def test_the_written_configuration_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, **values: Any) -> None:
@@ -56,6 +58,8 @@ def test_the_written_configuration_reads_back_equal(tmp_path_factory: pytest.Tem
         ({"study": "a/b"}, "--study: 'a/b': give a name without slashes"),
         ({"study": ".."}, "--study: '..': give a name without slashes"),
         ({"constraints": ["parms < 200k"]}, "unknown metric: 'parms'"),
+        ({"tune": []}, "--tune: []: List should have at least 1 item"),
+        ({"recipe": 3}, "--recipe: 3: Input should be a valid string"),
     ],
 )
 def test_a_flag_out_of_range_is_named_with_its_value(flags: dict[str, Any], message: str) -> None:

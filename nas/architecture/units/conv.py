@@ -98,14 +98,15 @@ class Conv(Followed):
 
     def output(self, shape: Shape) -> Shape:
         """Shape of the result; ArchitectureError where groups do not divide or the map gets empty."""
-        channels, *sides = shape
+        channels, rows, columns = shape
         if channels % self.groups:
             raise ArchitectureError(f"{self.groups} groups do not divide {channels} input channels: choose a divisor")
-        height, width = (side(length, self.kernel, self.stride, self.dilation, self.pad) for length in sides)
+        height = side(rows, self.kernel, self.stride, self.dilation, self.pad)
+        width = height if columns == rows else side(columns, self.kernel, self.stride, self.dilation, self.pad)
         if min(height, width) < 1:
             raise ArchitectureError(
                 f"a {self.kernel}x{self.kernel} kernel of dilation {self.dilation} leaves nothing of a "
-                f"{sides[0]}x{sides[1]} map: pad it or stride less before it"
+                f"{rows}x{columns} map: pad it or stride less before it"
             )
         return self.out, height, width
 
@@ -116,7 +117,11 @@ class Conv(Followed):
     def params(self, channels: int) -> int:
         """Weights, bias, and the norm's, given the number of input channels."""
         weights = self.out * (channels // self.groups) * self.kernel**2
-        return weights + self.out * self.bias + self.following_params(self.out)
+        return weights + self.vectors(channels)
+
+    def vectors(self, channels: int) -> int:
+        """The bias and the norm's."""
+        return self.out * self.bias + self.following_params(self.out)
 
     def macs(self, shape: Shape) -> int:
         """Every output unit costs the kernel's area times the channels of its group."""
@@ -134,3 +139,8 @@ class Conv(Followed):
         """Input and result; then what follows."""
         made = prod(after)
         return Peak(prod(before) + made, self.following_maps * made)
+
+    def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """The same, with what follows in place."""
+        made = prod(after)
+        return Peak(prod(before) + made, self.following_maps_in_place * made)

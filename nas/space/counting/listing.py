@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.rules import Constraint
-from nas.space.bulk_metrics import ALIASES, Vector
+from nas.space.bulk_metrics import ALIASES, Vector, based
 from nas.space.counting.layer_graph import Edge, LayerGraph, Node, over_paths
 from nas.space.layer_tables import ADDED
 from nas.space.space import Encoded
@@ -61,7 +61,7 @@ class _Form:
     """The networks of one form that no bound rules out."""
 
     def __init__(self, graph: LayerGraph, constraints: Sequence[Constraint]) -> None:
-        self.graph, self.bounds = graph, _bounds(constraints)
+        self.graph, self.bounds = graph, bounds(constraints)
         self.low, self.high = (np.array([ends[side] for ends in self.bounds.values()]) for side in (0, 1))
         self.least, self.most = self._rest(np.minimum), self._rest(np.maximum)
 
@@ -110,10 +110,10 @@ def _joined(several: Sequence[_Prefixes]) -> _Prefixes:
     return _Prefixes(rows=np.concatenate([s.rows for s in several]), totals=np.concatenate([s.totals for s in several]))
 
 
-def _bounds(constraints: Sequence[Constraint]) -> dict[str, tuple[float, float]]:
+def bounds(constraints: Sequence[Constraint]) -> dict[str, tuple[float, float]]:
     """The least and the greatest value that each bounded metric may have."""
     bounds: dict[str, tuple[float, float]] = {}
-    for c in constraints:
+    for c in map(based, constraints):
         name, hull = ALIASES.get(c.metric, c.metric), c.hull
         if name in ADDED and (hull.low > -inf or hull.high < inf):
             low, high = bounds.get(name, (-inf, inf))

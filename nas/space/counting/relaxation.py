@@ -46,18 +46,20 @@ def _nearest(
     if constraint.metric in STRUCTURE:  # stand-ins make more stages, of fewer convolutions
         low, high = 0, max(high, floor(found["convs"][1]))
     scale = max(1.0, abs(float(constraint.limit)))
-    most = max(max(abs(high - end), abs(end - low)) for end in _ends(constraint, 0)) + 1
+    ends = _ends(constraint, 0)
+    least = max(0, min(max(low - end, end - high) for end in ends) - 1)  # no network has a value within less
+    most = max(max(abs(high - end), abs(end - low)) for end in ends) + 1
     if within is not None:
         most = min(most, floor(within * scale))
 
     def some(gap: int) -> bool:
         return any(exact_count.feasible(vector, [*others, *asked]) for asked in constraint.relaxed(gap))
 
-    gap = _first(some, most)
+    gap = _first(some, least, most)
     if gap is None:
         return None
-    *ends, last = _ends(constraint, gap)
-    exactly = (replace(constraint, op="==", limit=end) for end in ends)
+    *nearer, last = _ends(constraint, gap)
+    exactly = (replace(constraint, op="==", limit=end) for end in nearer)
     met = (c.limit for c in exactly if exact_count.feasible(vector, [*others, c]))
     return Relaxation(constraint, floor(next(met, last)), gap / scale)
 
@@ -67,12 +69,12 @@ def _ends(constraint: Constraint, gap: int) -> list[int]:
     return sorted({floor(bound.limit) for asked in constraint.relaxed(gap) for bound in asked}, reverse=True)
 
 
-def _first(holds: Callable[[int], bool], most: int) -> int | None:
-    """The least number up to ``most`` for which ``holds``, which then holds for all after it.
+def _first(holds: Callable[[int], bool], least: int, most: int) -> int | None:
+    """The least number from ``least`` to ``most`` for which ``holds``, which then holds for all after it.
 
     Looks nearby first, where little has to be counted.
     """
-    low, step = 0, 1
+    low, step = least, 1
     while low <= most and not holds(min(low + step, most)):
         low += step + 1
         step *= 4

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +91,19 @@ def test_where_nothing_is_complete_the_best_says_what_there_is() -> None:
     found = nas.launch(data="digits", space="tiny", timeout=0.001, workers=1, device="cpu", confirm=1)
     assert found.ended == "the time is spent"
     with pytest.raises(
-        UnusableInputError, match=r"^no trial is complete: study search holds (no trials|1 running): let "
+        UnusableInputError, match=r"^no trial is complete: study search holds (no trials|1 unfinished): let "
     ):
         _ = found.best
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"recipe": "defualt"}, "no such recipe: 'defualt': did you mean default?"),
+        ({"tune": ["lrr"]}, "--tune: 'lrr': no option of a recipe"),
+        ({"augmentation": "seed,flip=2"}, "augmentation seed: flip: 2: give a probability"),
+    ],
+)
+def test_how_it_trains_is_refused_as_on_the_command_line(fields: Any, message: str) -> None:
+    with pytest.raises(UnusableInputError, match=re.escape(message)):
+        nas.launch(data="digits", **fields)

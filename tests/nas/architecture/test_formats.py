@@ -1,5 +1,6 @@
 """Files are written only when they compute what the network does."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,64 @@ def test_source_that_computes_something_else_is_not_written(tmp_path: Path) -> N
     with pytest.raises(formats.DifferentOutputsError, match=r"net\.py would compute something else: logits differ by"):
         formats.save_source(exported(SMALL, code=other), file)
     assert list(tmp_path.iterdir()) == []
+
+
+def large(network: formats.Exported, factor: float) -> formats.Exported:
+    """The same with logits ``factor`` times as large, and one that stays near 0."""
+    last = [module for module in network.model.modules() if isinstance(module, torch.nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight *= factor
+        last.weight[0] -= last.weight[0].mean()
+    return network
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e4, 1e8])
+def test_what_float32_itself_is_off_by_is_no_difference(factor: float, tmp_path: Path) -> None:
+    """A sound file sums in another order: here the same network, its channels in reverse."""
+    network = large(exported(SMALL), factor)
+    _, second, third = (m for m in network.model.modules() if isinstance(m, torch.nn.Conv2d))
+    images = formats._images(SMALL.input)
+
+    def reversed_sums(batch: torch.Tensor) -> torch.Tensor:
+        made = copy.deepcopy(network.model)
+        copied = [m for m in made.modules() if isinstance(m, torch.nn.Conv2d)]
+        for of, other in zip((second, third), copied[1:], strict=True):
+            other.weight.data = of.weight.data.flip(1)
+        norms = [m for m in made.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        for layer in (copied[0], copied[1]):
+            layer.weight.data = layer.weight.data.flip(0)
+            if layer.bias is not None:
+                layer.bias.data = layer.bias.data.flip(0)
+        for norm in norms[:2]:
+            for tensor in norm.state_dict().values():
+                if tensor.ndim:
+                    tensor.copy_(tensor.flip(0).clone())
+        result: torch.Tensor = made(batch)
+        return result
+
+    with torch.no_grad():
+        formats._compare(reversed_sums, network.model, images, tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e4, 1e8])
+@pytest.mark.parametrize("wrong", ["one weight by a thousandth", "a missing bias", "another epsilon", "NaN"])
+def test_what_computes_something_else_is_refused_whatever_the_size_of_its_logits(
+    factor: float, wrong: str, tmp_path: Path
+) -> None:
+    network = large(exported(SMALL), factor)
+    made = copy.deepcopy(network.model)
+    convs = [m for m in made.modules() if isinstance(m, torch.nn.Conv2d)]
+    with torch.no_grad():
+        if wrong == "another epsilon":
+            for norm in (m for m in made.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+                norm.eps = 1e-3
+        elif wrong == "a missing bias":
+            norm = next(m for m in network.model.modules() if isinstance(m, torch.nn.BatchNorm2d))
+            norm.bias.data += 0.1
+        else:
+            convs[0].weight *= 1.001 if wrong != "NaN" else float("nan")
+        with pytest.raises(formats.DifferentOutputsError, match=r"logits differ by .*, and float32 itself is off by"):
+            formats._compare(made, network.model, formats._images(SMALL.input), tmp_path / "net.onnx")
 
 
 def test_an_unwritable_place_is_told(tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def test_each_study_is_a_line(study: optuna.Study, capsys: Captured) -> None:
     out, err = capsys.readouterr()
     lines = [line.split() for line in out.splitlines()]
     assert lines[1][:2] == ["known", "digits"]
-    assert lines[1][-4:] == ["3", "1", "1", "1"]
-    assert lines[2] == ["foreign", "not", "made", "by", "this", "tool", "0", "0", "1", "0"]
+    assert lines[1][-5:] == ["3", "1", "0", "1", "1"]
+    assert lines[2] == ["foreign", "not", "made", "by", "this", "tool", "0", "0", "0", "1", "0"]
     assert err == ""
 
 
@@ -53,7 +53,7 @@ def test_as_json(study: optuna.Study, capsys: Captured) -> None:
     known, foreign = document["studies"]
     assert (known["study"], known["best"], known["target"], known["is_readable"]) == ("known", 0.86, 0.85, True)
     assert (foreign["study"], foreign["best"], foreign["is_readable"]) == ("foreign", None, False)
-    assert foreign["counts"] == {"complete": 0, "pruned": 0, "running": 1, "failed": 0}
+    assert foreign["counts"] == {"complete": 0, "pruned": 0, "running": 0, "unfinished": 1, "failed": 0}
 
 
 def test_a_database_has_the_same_table(here: Path, capsys: Captured) -> None:

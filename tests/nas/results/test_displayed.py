@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import optuna
-import pandas as pd
 import pytest
 
 from constraints.errors import UnusableInputError
@@ -38,6 +37,8 @@ def test_a_data_frame_has_the_columns_of_the_csv_and_nan_for_what_is_not_known(s
 
 
 def test_a_data_frame_of_no_trial_has_the_columns() -> None:
+    import pandas as pd
+
     found = board(optuna.create_study()).to_dataframe()
     assert (len(found), "architecture" in found.columns) == (0, True)
     assert pd.api.types.is_float_dtype(found["test_std"])

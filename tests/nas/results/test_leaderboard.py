@@ -27,10 +27,10 @@ def shown(study: optuna.Study, **view: Any) -> list[int]:
 
 def test_the_json_document_has_the_keys_of_the_contract(study: optuna.Study) -> None:
     document = json.loads(json.dumps(leaderboard(study).as_dict()))
-    assert set(document) == {"study", "data", "target", "counts", "rejected", "rows", "expected"}
+    assert set(document) == {"study", "data", "target", "measure", "counts", "rejected", "rows", "expected"}
     assert (document["study"], document["data"], document["target"]) == ("known", "digits", 0.85)
     assert document["rejected"] == {"params < 200k": 7, "receptive_field > 44": 1200}
-    counts = {"proposed": 6 + 7 + 1200, "complete": 3, "pruned": 1, "running": 1, "failed": 1}
+    counts = {"proposed": 6 + 7 + 1200, "complete": 3, "pruned": 1, "running": 1, "unfinished": 0, "failed": 1}
     assert document["counts"] == counts
     best = document["rows"][0]
     assert best == {
@@ -51,6 +51,8 @@ def test_the_json_document_has_the_keys_of_the_contract(study: optuna.Study) -> 
         "seconds": 2 * EPOCH_SECONDS,
         "meets_target": True,
         "architecture": "network-1",
+        "val_balanced_accuracy": None,
+        "test_balanced_accuracy": None,
         "pareto": True,
         "reason": "",
         "curve": [0.6, 0.86],
@@ -138,7 +140,7 @@ def test_the_front_holds_what_no_other_beats(study: optuna.Study) -> None:
     ("view", "message"),
     [
         ({"sort": "accuracy"}, "unknown sort key: 'accuracy': use trial, state, val_accuracy, "),
-        ({"states": ["done"]}, "unknown state: 'done': use complete, pruned, running, failed"),
+        ({"states": ["done"]}, "unknown state: 'done': use complete, pruned, running, unfinished, failed"),
     ],
 )
 def test_an_unknown_view_is_refused_with_what_there_is(study: optuna.Study, view: dict[str, Any], message: str) -> None:
@@ -170,7 +172,7 @@ def test_the_front_is_marked_among_the_rows_shown(study: optuna.Study) -> None:
 def test_a_study_without_trials_has_an_empty_leaderboard() -> None:
     board = leaderboard(optuna.create_study(study_name="new"))
     assert board.rows == ()
-    assert board.counts == {"proposed": 0, "complete": 0, "pruned": 0, "running": 0, "failed": 0}
+    assert board.counts == {"proposed": 0, "complete": 0, "pruned": 0, "running": 0, "unfinished": 0, "failed": 0}
     assert board.target is None
 
 

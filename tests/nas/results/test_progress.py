@@ -133,12 +133,13 @@ def test_what_was_known_last_is_said_at_the_end(driver: Driver) -> None:
         ({"epoch_seconds": 9.4, "workers": 1}, "an epoch takes about 9.4s here with 1 worker (AVX2): the 59m00s"),
         (
             {"epoch_seconds": 300.0},
-            "about 5m00s here with 2 workers (AVX2): the 59m00s left allow about 23 epochs: 1 c",
+            "about 5m00s here with 2 workers (AVX2): the 59m00s left allow about 23 epochs, and one candidate "
+            "trains 20: there is time for 11 epochs of it: give --timeout 110m or longer",
         ),
         (
             {"epoch_seconds": 3600.0},
-            "the 59m00s left allow about 1 epoch, fewer than the 20 of one candidate: "
-            "give a longer --timeout or fewer --epochs",
+            "the 59m00s left allow about 1 epoch, and one candidate trains 20: there is time for no whole epoch: "
+            "give --timeout 22h or longer, or fewer --epochs in a study of their own",
         ),
         ({"seconds": math.inf}, "an epoch takes about 41s here with 2 workers (AVX2)"),
     ],

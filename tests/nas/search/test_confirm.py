@@ -4,17 +4,21 @@ import random
 from collections.abc import Collection
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+import torch
+from optuna.distributions import IntDistribution
 
 from constraints.errors import UnusableInputError
 from nas.search.confirm import OWN_DRAWS, Trained, confirm
 from nas.search.confirmation import Confirmation
 from nas.search.study import CONFIRMED
 from nas.space import space as spaces
+from nas.training import recipes
 from nas.training.feed import Feed
 
 
@@ -103,3 +107,17 @@ def test_a_network_that_kills_its_worker_thrice_is_given_up(whole_feed: Feed, tm
         )  # fmt: skip
     assert engine.ended
     assert not study.user_attrs
+
+
+def test_a_trial_is_confirmed_by_its_own_values(engine: Any, whole_feed: Feed, tmp_path: Path) -> None:
+    usual = replace(recipes.default(1), batch_size=64)
+    study = optuna.create_study()
+    for size in (16, 32):
+        study.enqueue_trial({"recipe.batch_size": size})
+        study.tell(study.ask({"recipe.batch_size": IntDistribution(8, 64)}), 0.5)
+    confirm(
+        study, [(number, text()) for number in (0, 1, 7)], engine=engine, feed=whole_feed, seeds=(0,), epochs=1,
+        folder=tmp_path, progress=lambda *values: None, recipe=usual,
+    )  # fmt: skip
+    runs = [torch.load(path, weights_only=True)["run"] for path in sorted(tmp_path.glob("confirm-*/*/checkpoint.pt"))]
+    assert [run["recipe"] for run in runs] == [repr(replace(usual, batch_size=size)) for size in (16, 32, 64)]

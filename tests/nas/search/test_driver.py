@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import cycle
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Self
 import optuna
 import pytest
 import torch
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from constraints.rules import parse_all
@@ -30,7 +32,10 @@ from nas.space import space as spaces
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler
+from nas.training import recipes
 from nas.training.feed import Feed
+from nas.training.recipes import Recipe
+from tests.engines import HereEngine
 
 LIMIT = 7_000
 RULES = (f"params < {LIMIT}",)
@@ -147,6 +152,31 @@ def test_before_the_first_epoch_its_steps_tell_the_pace(
     assert (driver.pace and driver.pace.epoch_seconds) == seconds
     if driver.pace:
         assert (driver.pace.workers, driver.pace.seconds) == (2, 600.0 - PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize(("known", "said"), [(True, "an epoch takes about 20s here: give --timeout 30s"), (False, "")])
+def test_a_launch_too_short_for_its_first_epoch_says_what_would_do(
+    *, engine: Any, feed: Feed, tmp_path: Path, known: bool, said: str
+) -> None:
+    now = [1000.0]
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=2, seconds=8.0)
+    driver.clock, driver.started = lambda: now[0], now[0]
+    engine.submit, engine.wait = lambda *_: Future(), lambda *_: None
+    assert driver._turn() is None
+    folder = driver.running[0].folder
+    folder.mkdir()
+    if known:
+        (folder / STEPS).write_text(json.dumps({"done": 3, "total": 9, "before": 4.0, "since": 4.0}))  # 4 + 8 * 2 s
+    now[0] += 2.0
+    assert driver._turn() is None
+    assert (driver.pace is not None) == known, "a quarter of the limit is over"
+    now[0] += 6.0
+    ended = driver._turn()
+    assert ended is not None
+    assert ended.startswith("the time was spent before the first epoch was finished: ")
+    assert said in ended
+    assert ended.endswith("52s for all 2 epochs of one candidate" if known else "longer --timeout")
 
 
 def test_steps_of_a_killed_worker_tell_nothing(engine: Any, feed: Feed, tmp_path: Path) -> None:
@@ -424,3 +454,28 @@ def test_a_search_to_its_target_does_not_end_with_the_luckiest_of_equals(
     assert summary.reached
     assert (summary.ended == "the target is met") is is_enough
     assert [note.endswith(": the search continues") for note in driver.notes] == [True] * (not is_enough)
+
+
+def test_each_candidate_trains_by_its_own_values_in_every_launch(engine: Any, feed: Feed, tmp_path: Path) -> None:
+    tasks: dict[int, set[Recipe | None]] = {}
+
+    class Watched(HereEngine):
+        def submit(self, function: Any, *args: Any) -> Any:
+            tasks.setdefault(int(args[0].folder.name.rpartition("-")[2]), set()).add(args[0].recipe)
+            return super().submit(function, *args)
+
+    study = optuna.create_study(direction="maximize")
+    usual = recipes.default(4)
+    for trials in (2, 3):  # the second launch promotes, or ends, what the first one left
+        driver = driver_of(study, Watched(), feed, tmp_path, epochs=4, trials=trials)
+        driver.recipe = usual
+        driver.sampler.beside = {
+            "recipe.batch_size": IntDistribution(16, 64),
+            "recipe.peak_lr": FloatDistribution(0.01, 0.1),
+        }
+        driver.run()
+    for trial in study.trials:
+        (phase,) = usual.phases
+        own = replace(phase, peak_lr=trial.params["recipe.peak_lr"])
+        assert tasks[trial.number] == {replace(usual, batch_size=trial.params["recipe.batch_size"], phases=(own,))}
+    assert len({trial.params["recipe.peak_lr"] for trial in study.trials}) == 3

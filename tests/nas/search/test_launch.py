@@ -9,10 +9,12 @@ import optuna
 import pytest
 
 from constraints.errors import UnusableInputError
+from constraints.rules import ASSIGNMENT
 from nas.config import read_config
 from nas.cpu import cpu_class
 from nas.search import launch
-from nas.search.study import SOURCE, TARGET
+from nas.search.study import IDENTITY, SOURCE, TARGET
+from nas.search.training_way import Training
 from nas.training import datasets
 
 FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "device": "cpu", "workers": 1}
@@ -116,3 +118,148 @@ def test_the_program_that_launches_loads_no_torch() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_batches_and_epochs_follow_the_size_of_the_data_where_none_are_asked_for(
+    digits: datasets.Dataset, tmp_path: Path
+) -> None:
+    def sized(name: str, **flags: Any) -> tuple[int, int, bool]:
+        """Batch size and epochs of a launch, and whether it says that the data decided."""
+        given = {key: value for key, value in {**FLAGS, **flags}.items() if value is not None}
+        config = read_config(None, {**given, "storage": str(tmp_path / "journal.log"), "study": name})
+        prepared = launch.prepare(config, digits, lambda driver: None)
+        prepared.lock.close()
+        driver = prepared.driver
+        assert driver.recipe is not None
+        assert prepared.study.user_attrs[IDENTITY]["epochs"] == driver.budget.epochs
+        assert prepared.study.user_attrs[IDENTITY]["recipe"]["batch_size"] == driver.recipe.batch_size
+        assert driver.notes == []
+        return driver.recipe.batch_size, driver.budget.epochs, bool(prepared.sizing)
+
+    # 1,295 of the digits are trained on: 40 steps of 32 an epoch, 25 epochs are 1,000
+    assert len(digits.split().train) == 1_295
+    assert sized("a", epochs=None) == (32, 25, True)
+    assert sized("a", epochs=None) == (32, 25, True), "the same study again"
+    assert sized("b", epochs=20) == (128, 20, False)
+    assert sized("b", epochs=20) == (128, 20, False)
+    assert sized("c", epochs=None, recipe="sgd") == (128, 20, False)
+
+
+def test_a_study_of_an_earlier_release_keeps_its_epochs(digits: datasets.Dataset, tmp_path: Path) -> None:
+    prepare(digits, tmp_path, epochs=20).lock.close()
+    flags = {key: value for key, value in FLAGS.items() if key != "epochs"}
+    config = read_config(None, {**flags, "storage": str(tmp_path / "journal.log")})
+    prepared = launch.prepare(config, digits, lambda driver: None)
+    prepared.lock.close()
+    assert (prepared.driver.budget.epochs, prepared.driver.recipe and prepared.driver.recipe.batch_size) == (20, 128)
+    assert prepared.sizing == ""
+    assert "made with another recipe than a new one would be" in prepared.driver.notes[0]
+
+
+def test_a_study_goes_on_with_its_own_recipe_when_the_file_is_gone(digits: datasets.Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "default"\nbatch_size = 64\n[tune]\nlr = [0.01, 0.1]\n')
+    first = prepare(digits, tmp_path, recipe=str(file), tune="lr", augmentation="assignment,flip=0")
+    first.lock.close()
+    assert first.driver.recipe is not None
+    assert first.driver.recipe.batch_size == 64
+    assert first.driver.feed.probabilities["flip"] == 0
+    assert set(first.driver.sampler.beside) == {"recipe.peak_lr"}
+    with pytest.raises(
+        UnusableInputError, match=r"made with other augmentation: assignment \(probabilities.flip 0.0\)"
+    ):
+        prepare(digits, tmp_path, augmentation="assignment")
+    with pytest.raises(
+        UnusableInputError, match=r"made with other recipe: mine .*, not default .*: leave --recipe out"
+    ):
+        prepare(digits, tmp_path, recipe="default")
+    file.unlink()
+    second = prepare(digits, tmp_path)
+    second.lock.close()
+    assert second.training == first.training
+    assert second.driver.feed.key == first.driver.feed.key
+    assert second.driver.notes == [
+        "the study was made with another recipe, augmentation and tuning than a new one would be: it keeps them"
+    ]
+
+
+def test_a_crop_as_wide_as_the_images_is_refused(digits: datasets.Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    for text, is_refused in (("crop = 31", False), ("crop = 32", True), ("crop = 2\n[tune]\ncrop = [0, 32]", True)):
+        file.write_text(text)
+        tune = ["crop"] if "tune" in text else None
+        if not is_refused:
+            Training.asked(str(file), None, 1, tune=tune, dataset=digits)
+            continue
+        with pytest.raises(
+            UnusableInputError, match=r"^recipe mine: crop: 32: the images' shorter side is 32: give less"
+        ):
+            prepare(digits, tmp_path / "runs", recipe=str(file), tune=tune)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_rule_of_the_augmentation_is_asked_for_like_a_constraint(digits: datasets.Dataset, tmp_path: Path) -> None:
+    rules = ["augmentation", "params < 7000"]
+    with pytest.raises(
+        UnusableInputError, match="augmentation none: it breaks the rule 'augmentation': no horizontal fl"
+    ):
+        prepare(digits, tmp_path, constraints=rules, augmentation="none")
+    assert not list(tmp_path.iterdir()), "nothing is made for a search that cannot be"
+    prepared = prepare(digits, tmp_path, constraints=rules)
+    prepared.lock.close()
+    assert prepared.study.user_attrs[IDENTITY]["constraints"] == ["params < 7000"]
+    prepare(digits, tmp_path, constraints=["params < 7000"]).lock.close()
+    assert read_config(None, {"constraints": ["augmentation"]}).rules == list(ASSIGNMENT)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"recipe": "gone.toml"}, "cannot read gone.toml"),
+        ({"tune": "lrr"}, "--tune: 'lrr': no option of a recipe"),
+        ({"tune": "lr,"}, "--tune: '': no option of a recipe"),
+        ({"augmentation": "seed,flip=7"}, "augmentation seed: flip: 7: give a probability"),
+        ({"augmentation": "gone.py:x"}, "cannot read the file: 'gone.py'"),
+    ],
+)
+def test_what_is_wrong_whatever_the_data_is_refused_before_it_is_read(flags: dict[str, str], message: str) -> None:
+    with pytest.raises(UnusableInputError, match=f"^{message}"):
+        launch.check(read_config(None, {**FLAGS, **flags}))
+
+
+OWN = """
+from constraints import metric
+
+@metric(maximised=True)
+def wide(model, trace):
+    return max(layer.output[0] for layer in trace.layers)
+"""
+
+
+def test_a_study_belongs_to_its_file_of_metrics(digits: datasets.Dataset, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(OWN)
+    flags = {"metrics": str(own), "objective": "balanced_accuracy,wide", "constraints": ["wide >= 4", "params < 100k"]}
+    prepared = prepare(digits, tmp_path, **flags)
+    driver, made_with = prepared.driver, prepared.study.user_attrs["identity"]
+    assert made_with["objective"] == "balanced_accuracy,wide:max"
+    assert made_with["metrics"]["name"] == "own.py"
+    assert [c.metric for c in driver.sampler.feasible.constraints] == ["params"]
+    candidate = driver.proposals.new(driver.sampler)
+    prepared.lock.close()
+    assert candidate is not None
+    assert candidate.measured["wide"] >= 4
+    assert driver.objectives.values(0.5, candidate.measured) == (0.5, candidate.measured["wide"])
+    own.write_text(OWN.replace("max(", "1 + max("))
+    with pytest.raises(
+        UnusableInputError, match=r"made with other metrics: own\.py \(.{8}\), not own\.py \(.{8}\): use"
+    ):
+        prepare(digits, tmp_path, **flags)
+
+
+def test_a_latency_that_is_not_known_is_refused_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.space.space.load", lambda name: None)
+    monkeypatch.setattr("nas.latency.predictor.machine", lambda: "another machine")
+    for flags in ({"objective": "accuracy,latency_ms"}, {"constraints": ["latency_ms < 5"]}):
+        with pytest.raises(UnusableInputError, match=r"another machine was not calibrated: run search\.py calibrate"):
+            launch.check(read_config(None, {**FLAGS, **flags}))

@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from nas.search.pace import STEPS, Pace, StepTimes, StepTimesFile, forget_steps, read_steps
+from constraints.cli.options import read_seconds
+from nas.search.pace import (
+    STEPS,
+    Pace,
+    StepTimes,
+    StepTimesFile,
+    as_duration,
+    forget_steps,
+    patience,
+    read_steps,
+    too_short,
+)
 
 
 class Clock:
@@ -23,16 +34,16 @@ def test_an_epoch_is_what_was_before_its_second_step_and_the_others_at_their_pac
     assert StepTimes(done=2, total=2, before=1.0, since=0.5).epoch_seconds == 1.5
 
 
-def test_steps_are_written_at_most_once_in_five_seconds(tmp_path: Path) -> None:
+def test_steps_are_written_at_most_once_a_second(tmp_path: Path) -> None:
     clock = Clock()
     file = StepTimesFile(tmp_path, clock)
     seen = []
-    for done, now in enumerate((104.0, 108.0, 108.99, 109.0, 113.9, 114.25), start=1):
+    for done, now in enumerate((104.0, 104.5, 104.75, 105.0, 105.875, 106.25), start=1):
         clock.now = now
         file.step(done, 9)
         seen.append(read_steps(tmp_path))
-    fourth = StepTimes(done=4, total=9, before=4.0, since=5.0)
-    assert seen == [None, None, None, fourth, fourth, StepTimes(done=6, total=9, before=4.0, since=10.25)]
+    fourth = StepTimes(done=4, total=9, before=4.0, since=1.0)
+    assert seen == [None, None, None, fourth, fourth, StepTimes(done=6, total=9, before=4.0, since=2.25)]
     assert [path.name for path in tmp_path.iterdir()] == [STEPS]
 
 
@@ -80,10 +91,11 @@ def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("epoch_seconds", "seconds", "workers", "budget", "epochs", "full", "halved"),
     [
-        (40.0, 3600.0, 2, 20, 180, 9, 30),  # rungs 2, 5, 10, 20: 2 + 3/2 + 5/4 + 10/8 = 6 epochs on average
+        (40.0, 3600.0, 2, 20, 180, 8, 30),  # rungs 2, 5, 10, 20: 2 + 3/2 + 5/4 + 10/8 = 6 epochs on average
         (40.0, 3600.0, 1, 8, 90, 11, 22),  # rungs 2, 4, 8: 2 + 2/2 + 4/4 = 4
         (40.0, 799.0, 1, 20, 19, 0, 3),
         (40.0, 800.0, 1, 20, 20, 1, 3),
+        (40.0, 799.0, 2, 20, 39, 0, 6),  # two workers, and no candidate can be trained by both
         (40.0, 39.0, 1, 1, 0, 0, 0),
         (40.0, 40.0, 1, 1, 1, 1, 1),  # one rung: nothing to halve
     ],
@@ -93,3 +105,26 @@ def test_what_the_time_allows(
 ) -> None:
     pace = Pace(epoch_seconds=epoch_seconds, seconds=seconds, workers=workers, budget=budget)
     assert (pace.epochs, pace.full, pace.halved) == (epochs, full, halved)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1s"), (94.2, "95s"), (120.0, "120s"), (120.1, "3m"), (720.0, "12m"), (10_800.0, "180m"), (10_801.0, "4h")],
+)
+def test_a_limit_is_written_as_the_flag_takes_it(seconds: float, text: str) -> None:
+    assert as_duration(seconds) == text
+    assert read_seconds(text) >= seconds
+
+
+def test_a_short_launch_waits_a_quarter_of_its_time_for_an_epoch() -> None:
+    assert (patience(60.0), patience(120.0), patience(7200.0)) == (15.0, 30.0, 30.0)
+
+
+def test_what_a_launch_too_short_for_an_epoch_should_have_been_given() -> None:
+    pace = Pace(epoch_seconds=50.0, seconds=0.0, workers=2, budget=20)
+    # 1.1 * 50 + 10 = 65 s, 1.1 * 1,000 + 10 = 1,110 s = 18.5 minutes
+    assert too_short(pace, 10.0) == (
+        "before the first epoch was finished: an epoch takes about 50s here: give --timeout 65s or longer, "
+        "19m for all 20 epochs of one candidate"
+    )
+    assert too_short(None, 10.0) == "before the first epoch was finished: give a longer --timeout"

@@ -70,17 +70,21 @@ def test_a_candidate_is_in_one_state_in_the_order_in_which_it_entered_it(pool: P
 
 def test_an_epoch_is_stored_with_its_curve(pool: Pool) -> None:
     candidate = train(pool, 0.25, 0.5)
-    assert candidate.accuracy == 0.5
+    assert candidate.curve[-1]["val_accuracy"] == 0.5
     assert trial(pool, 0).intermediate_values == {1: 0.25, 2: 0.5}
     assert trial(pool, 0).user_attrs[CURVE] == candidate.curve
 
 
-def test_an_epoch_that_the_study_knows_keeps_its_accuracy(pool: Pool) -> None:
-    candidate = train(pool, 0.25)
-    candidate.reported, candidate.curve = 1, []
+def test_what_is_trained_anew_replaces_what_the_study_knows_when_it_is_as_long(pool: Pool) -> None:
+    candidate = train(pool, 0.25, 0.5)
+    before = trial(pool, 0).user_attrs[CURVE]
+    candidate.reported, candidate.curve = 2, []
     train(pool, 0.75, candidate=candidate)
-    assert trial(pool, 0).intermediate_values == {1: 0.25}
-    assert candidate.accuracy == 0.75
+    assert trial(pool, 0).intermediate_values == {1: 0.25, 2: 0.5}
+    assert trial(pool, 0).user_attrs[CURVE] == before, "no reader sees a curve that is shorter than its accuracies"
+    train(pool, 0.875, candidate=candidate)
+    assert trial(pool, 0).intermediate_values == {1: 0.75, 2: 0.875}
+    assert trial(pool, 0).user_attrs[CURVE] == candidate.curve
 
 
 def test_the_better_half_of_a_rung_is_promoted_best_first(pool: Pool) -> None:

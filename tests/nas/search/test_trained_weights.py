@@ -88,7 +88,9 @@ def test_weights_whose_curve_is_not_the_trial_s_are_refused(
     tmp_path: Path, theirs: list[float], is_right: bool, is_marked: bool
 ) -> None:
     file = finish(tmp_path / "trial-00003")
-    file.with_name("progress.json").write_text(json.dumps([{"val_accuracy": a} for a in theirs]))
+    file.with_name("progress.json").write_text(
+        json.dumps([{"epoch": n, "val_accuracy": a} for n, a in enumerate(theirs, start=1)])
+    )
     if is_right:
         assert weights(tmp_path, is_marked=is_marked) is not None
     else:

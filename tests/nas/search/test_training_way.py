@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -50,7 +51,13 @@ def test_a_study_goes_on_with_its_own_and_says_so(monkeypatch: pytest.MonkeyPatc
 
 def test_a_longer_training_of_the_default_takes_the_default_of_its_length() -> None:
     assert Training.default(8).for_epochs(40) == recipes.default(40)
-    own = replace(recipes.default(8), batch_size=64)
+    small = replace(recipes.default(8), batch_size=32)  # as small data has it
+    assert replace(Training.default(8), recipe=small).for_epochs(40) == replace(recipes.default(40), batch_size=32)
+    earlier = replace(recipes.default(8), whitening_spread=False)  # of a study before it was an option
+    assert replace(Training.default(8), recipe=earlier).for_epochs(40) == replace(
+        recipes.default(40), whitening_spread=False
+    )
+    own = replace(recipes.default(8), ema_decay=0.5)
     assert replace(Training.default(8), recipe=own).for_epochs(40) == own
 
 
@@ -63,5 +70,73 @@ def test_a_longer_training_of_the_default_takes_the_default_of_its_length() -> N
     ],
 )
 def test_what_this_tool_did_not_write_is_refused(identity: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnusableInputError, match=f"^{message}"):
+        Training.of(made(**identity), 8)
+
+
+def refused(kept: Training, asked: Training, **given: object) -> str:
+    with pytest.raises(UnusableInputError) as raised:
+        kept.refuse_other(optuna.create_study(study_name="s"), asked, given)
+    return str(raised.value)
+
+
+def test_a_study_that_is_asked_for_another_recipe_is_refused_with_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "default"\nbatch_size = 64\n')
+    kept = Training.asked(str(path), None, 8)
+    path.write_text('base = "default"\nbatch_size = 32\n')
+    asked = Training.asked(str(path), None, 8)
+    assert refused(kept, asked, recipe=str(path)) == (
+        "study 's' was made with other recipe: mine (batch_size 64), not mine (batch_size 32): "
+        "leave --recipe out to go on with its own, or use another --study"
+    )
+    kept.refuse_other(optuna.create_study(), asked, {"recipe": None})
+    kept.refuse_other(optuna.create_study(), replace(kept, recipe=replace(kept.recipe, name="x")), {"recipe": "x"})
+
+
+def test_a_study_that_is_asked_for_another_augmentation_is_refused() -> None:
+    kept, asked = Training.default(8), Training.asked(None, "assignment,flip=0", 8)
+    assert "assignment (probabilities.flip 0.5), not assignment (probabilities.flip 0.0): leave --augmentation out" in (
+        refused(kept, asked, augmentation="assignment,flip=0")
+    )
+
+
+def test_what_is_tuned_is_kept_and_held_against_what_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "default"\n[tune]\nlr = [0.01, 0.1]\n')
+    kept = Training.asked(str(path), None, 8, tune=["lr", "crop"])
+    assert Training.of(made(**kept.as_table()), 8) == kept
+    kept.refuse_other(made(), Training.asked(None, None, 8, tune=["crop", "lr"]), {"tune": ["crop", "lr"]})
+    message = refused(kept, Training.asked(None, None, 8, tune=["crop"]), tune=["crop"])
+    assert message.startswith("study 's' was made with other tune: peak_lr 0.01 to 0.1, crop 0 to 4, not crop 0 to 4: ")
+    assert {name: str(one) for name, one in kept.distributions.items()} == {
+        "recipe.peak_lr": "FloatDistribution(high=0.1, log=False, low=0.01, step=None)",
+        "recipe.crop": "IntDistribution(high=4, log=False, low=0, step=1)",
+    }
+
+
+def test_ranges_that_nothing_uses_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "default"\n[tune]\nlr = [0.01, 0.1]\ncrop = [0, 2]\n')
+    way = Training.asked(str(path), None, 8)
+    assert list(way.notes(8, way)) == [
+        "nothing is proposed from the ranges in the recipe's [tune]: to do so: --tune lr,crop"
+    ]
+    assert way.description() == "recipe: mine"
+    assert Training.default(8).description() == ""
+
+
+@pytest.mark.parametrize(
+    ("identity", "message"),
+    [
+        ({"tune": {"lr": {"low": 2, "high": 1}}}, "study 's' was not made by this tool: its tune is of another kind"),
+        ({"tune": 3}, "study 's' was not made by this tool: its tune is of another kind"),
+        (
+            {"augmentation": {"name": "x", "probabilities": {}, "transform": {"__class_fullname__": "os.system"}}},
+            "study 's': its augmentation: no transform of albumentations' own: 'os.system'",
+        ),
+    ],
+)
+def test_what_a_storage_may_hold_instead(identity: dict[str, Any], message: str) -> None:
     with pytest.raises(UnusableInputError, match=f"^{message}"):
         Training.of(made(**identity), 8)

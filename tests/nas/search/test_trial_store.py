@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 
@@ -64,7 +64,8 @@ def test_a_new_study_holds_nothing(store: TrialStore) -> None:
 
 
 def test_parameters_are_chosen_once(store: TrialStore, reopened: Reopen) -> None:
-    distributions = {"width": IntDistribution(8, 64, step=8), "body": CategoricalDistribution(["c3", "sep3"])}
+    distributions = {"width": IntDistribution(8, 64, step=8), "body": CategoricalDistribution(["c3", "sep3"]),
+        "rate": FloatDistribution(0.01, 0.1, log=True), "batch": IntDistribution(16, 64, log=True)}  # fmt: skip
     chosen = store.suggest(store.ask(), distributions)
     (trial,) = reopened().trials()
     assert trial.params == chosen
@@ -73,8 +74,18 @@ def test_parameters_are_chosen_once(store: TrialStore, reopened: Reopen) -> None
 
 
 def test_a_parameter_that_no_space_has_is_refused(store: TrialStore) -> None:
-    with pytest.raises(TypeError, match=r"^x: no parameter of a space: FloatDistribution"):
-        store.suggest(store.ask(), {"x": FloatDistribution(0.0, 1.0)})
+    class Own(BaseDistribution):
+        def to_internal_repr(self, param_value_in_external_repr: Any) -> float:
+            return 0.0
+
+        def single(self) -> bool:
+            return False
+
+        def _contains(self, param_value_in_internal_repr: float) -> bool:
+            return True
+
+    with pytest.raises(TypeError, match=r"^x: no parameter of a space: Own"):
+        store.suggest(store.ask(), {"x": Own()})
 
 
 def test_the_samplers_error_is_passed_on_and_the_trial_stays_open(store: TrialStore) -> None:
@@ -116,13 +127,15 @@ def test_epochs_are_stored_in_a_study_of_several_objectives_too(store: TrialStor
     assert (whole_epochs(untouched), whole_epochs(known)) == (0, 2)
 
 
-def test_an_epoch_trained_again_keeps_the_accuracy_that_was_stored(store: TrialStore, reopened: Reopen) -> None:
-    store.add_epoch(store.ask(), EPOCHS[:1])
-    again = reopened()
-    again.add_epoch(again.reopen(0), [{"epoch": 1, "val_accuracy": 0.125}], has_accuracy=True)
+def test_epochs_trained_anew_take_the_place_of_those_that_were_stored(store: TrialStore, reopened: Reopen) -> None:
+    trial = store.ask()
+    for number in (1, 2):
+        store.add_epoch(trial, EPOCHS[:number])
+    again, other = reopened(), [{"epoch": 1, "val_accuracy": 0.125}, {"epoch": 2, "val_accuracy": 0.375}]
+    again.add_epoch(again.reopen(0), other, is_anew=True)
     (known,) = reopened().trials()
-    assert known.intermediate_values == {1: 0.25}
-    assert known.user_attrs[CURVE] == [{"epoch": 1, "val_accuracy": 0.125}]
+    assert known.intermediate_values == {1: 0.125, 2: 0.375}
+    assert known.user_attrs[CURVE] == other
 
 
 def test_an_epoch_without_its_accuracy_is_not_whole(

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.optuna_private import storage_of
 from nas.space import feasible_tpe
-from nas.space.attributes import ORIGIN
+from nas.space.attributes import ORIGIN, SEED
 from nas.space.feasible_tpe import Values, tpe
 
 SPACE: dict[str, BaseDistribution] = {"width": IntDistribution(1, 64)}
@@ -81,7 +81,60 @@ def test_networks_that_a_person_gave_change_nothing_that_is_proposed() -> None:
     for trial in study.trials:
         beside.add_trial(trial)
     given = beside.ask()
-    given.set_user_attr(ORIGIN, "net.py:Net")
+    given.set_user_attr(SEED, 0)
     beside.tell(given, 1.0)
     assert [t.number for t in feasible_tpe.so_far(beside, None)._get_trials()] == list(range(STARTUP))
     assert proposed(beside) == proposed(study)
+
+
+def test_what_a_search_began_with_is_learnt_from() -> None:
+    study = study_of(1)
+    started = study.ask()
+    started.set_user_attr(ORIGIN, "seed")
+    study.tell(started, 1.0)
+    assert [t.number for t in feasible_tpe.so_far(study, None)._get_trials()] == [0, 1]
+
+
+def test_of_several_objectives_a_paused_trial_counts_by_what_others_gained_from_there_on() -> None:
+    """Accuracies after 2, 4 and 8 epochs; 0.5 -> 0.8 and 0.4 -> 0.6 gain 0.25 in the median, 0.6 -> 0.8 and 0.5 ->
+    0.6 gain 0.15."""
+    study = optuna.create_study(directions=DIRECTIONS)
+    curves: tuple[dict[int, float], ...] = (
+        {2: 0.5, 4: 0.6, 8: 0.8},
+        {2: 0.4, 4: 0.5, 8: 0.6},
+        {2: 0.55},
+        {2: 0.3, 4: 0.45},
+        {},
+    )
+    for curve in curves:
+        trial = study.ask(SPACE)
+        for step, accuracy in curve.items():
+            storage_of(study).set_trial_intermediate_value(trial._trial_id, step, accuracy)
+        trial.set_user_attr("params", trial.number)
+    study.tell(0, (0.8, 0.0))
+
+    def last(trial: FrozenTrial) -> tuple[float, float]:
+        return trial.intermediate_values[max(trial.intermediate_values)], float(trial.user_attrs["params"])
+
+    shown = feasible_tpe.so_far(study, last)._get_trials(deepcopy=False)
+    accuracies = [trial.values and trial.values[0] for trial in shown]
+    assert accuracies == [0.8, 0.6, pytest.approx(0.55 + 0.25), pytest.approx(0.45 + 0.15), None]
+    assert [trial.intermediate_values for trial in study.trials] == list(curves), "the study itself is as it was"
+
+
+def test_a_paused_trial_of_two_epochs_is_no_worse_than_a_complete_one_that_was_worse_after_two() -> None:
+    """All trials cost the same: wide ones are better at every epoch, and only narrow ones were trained to the end."""
+    study = optuna.create_study(directions=DIRECTIONS)
+    for width in range(1, 41):
+        trial = study.ask({"width": IntDistribution(width, width)})
+        storage_of(study).set_trial_intermediate_value(trial._trial_id, 2, width / 100)
+        trial.set_user_attr("params", 1)
+        if width <= 20:
+            storage_of(study).set_trial_intermediate_value(trial._trial_id, 20, width / 100 + 0.5)
+            study.tell(trial, (width / 100 + 0.5, 1.0))
+
+    def last(trial: FrozenTrial) -> tuple[float, float]:
+        return trial.intermediate_values[max(trial.intermediate_values)], 1.0
+
+    widths = [proposed(study, last)["width"] for _ in range(5)]
+    assert min(widths) > 20

@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -21,13 +22,13 @@ from constraints import check
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.model import build
-from nas.architecture.spec import parse
+from nas.architecture.spec import Architecture, parse
 from nas.search.worker_processes import WorkerContext
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
 from nas.space.feasible_tpe import tpe
-from nas.space.sampler import REPEATED, FeasibleSampler, SpaceExhaustedError
+from nas.space.sampler import MOST_BROKEN, REPEATED, FeasibleSampler, NothingKeptError, SpaceExhaustedError
 from nas.space.space import Space, load
 from tests.nas.space.tallied import tally, weights
 
@@ -262,3 +263,88 @@ def test_what_cannot_be_used_is_refused_on_construction(arguments: dict[str, Any
 def test_every_whole_number_is_a_seed() -> None:
     first, second = (proposals(FeasibleSampler("tiny", [], seed=seed), 1) for seed in (-1, 2**40))
     assert first != second
+
+
+BESIDE = {"recipe.lr": FloatDistribution(1e-3, 1e-1, log=True), "recipe.batch": CategoricalDistribution([64, 128])}
+
+
+def beside(sampler: FeasibleSampler, study: optuna.Study, count: int) -> list[optuna.trial.Trial]:
+    """Trials with a network and the options beside it, an accuracy that rises with the rate."""
+    sampler.beside = dict(BESIDE)
+    trials = []
+    for _ in range(count):
+        trial = study.ask({**sampler.feasible.space.distributions, **BESIDE})
+        judged = sampler.feasible.judge(trial.params)
+        assert not judged.broken
+        trial.set_user_attr(ARCHITECTURE, str(judged.architecture))
+        study.tell(trial, trial.params["recipe.lr"])
+        trials.append(trial)
+    return trials
+
+
+@pytest.mark.parametrize("base", [tpe, lambda seed: RandomSampler(seed=seed)])
+def test_what_is_proposed_beside_a_network_is_learnt_and_depends_on_the_number_alone(base: Any) -> None:
+    def found(*counts: int) -> list[float]:
+        study = optuna.create_study(direction="maximize")
+        for count in counts:  # each launch has a sampler of its own
+            study.sampler = sampler = FeasibleSampler("tiny", ["params < 7k"], base=base, seed=3)
+            beside(sampler, study, count)
+        return [trial.params["recipe.lr"] for trial in study.trials]
+
+    rates = found(24)
+    assert found(10, 14) == rates
+    assert len(set(rates)) == 24
+    if base is tpe:  # a log-uniform draw is above 0.01 in one half of all cases
+        assert sum(rate > 1e-2 for rate in rates[-10:]) >= 8
+
+
+def test_networks_and_what_is_beside_them_are_drawn_apart() -> None:
+    plain, tuned = (FeasibleSampler("tiny", ["params < 7k"]) for _ in range(2))
+    trials = beside(tuned, optuna.create_study(sampler=tuned), 4)
+    assert [trial.user_attrs[ARCHITECTURE] for trial in trials] == proposals(plain, 4)
+
+
+def test_a_network_comes_again_with_other_values_once_the_space_is_exhausted() -> None:
+    stage = {"depth": [3], "width": {"low": 8, "high": 8}, "body": ["c3"], "down": ["sep3"], "residual": [False]}
+    table = {"forms": ["strided"], "heads": ["fc"], "stages": [stage] * 4, "last_width": {"low": 8, "high": 24}}
+    feasible = FeasiblePart(Space.model_validate(load("tiny").model_dump() | table), ())
+    sampler = FeasibleSampler(feasible)
+    total = 3  # last widths
+    study = optuna.create_study(sampler=sampler)
+    trials = beside(sampler, study, total + 3)
+    texts = [trial.user_attrs[ARCHITECTURE] for trial in trials]
+    assert len(set(texts[:total])) == total
+    assert set(texts[total:]) <= set(texts[:total])
+    assert len({trial.params["recipe.lr"] for trial in trials}) == total + 3
+
+
+def test_a_trial_that_has_its_network_gets_what_is_beside_it_alone() -> None:
+    sampler = FeasibleSampler("tiny", ["params < 7k"])
+    sampler.beside = dict(BESIDE)
+    study = optuna.create_study(sampler=sampler)
+    trial = study.ask()
+    trial.set_user_attr(ARCHITECTURE, "BR/c8-c8-c16s2/c16-c16-c8s2/c8-c8-c16s2/c16-c16-c24/fc")
+    assert set(sampler.infer_relative_search_space(study, study.trials[0])) == set(BESIDE)
+    trial.suggest_float("recipe.lr", 1e-3, 1e-1, log=True)
+    assert set(trial.params) == {"recipe.lr"}
+
+
+def test_what_breaks_a_measured_rule_is_rejected_by_it_and_never_proposed() -> None:
+    asked: list[str] = []
+
+    def broken(network: Architecture) -> str | None:
+        asked.append(str(network))
+        return "own < 3" if len(asked) % 2 else None
+
+    sampler = FeasibleSampler(FeasiblePart(load("tiny"), ()), broken=broken)
+    texts = proposals(sampler, 4)
+    assert texts == asked[1::2]
+    assert sampler.rejected["own < 3"] == len(asked) - len(texts) == 4
+    assert len(set(asked)) == len(asked)
+
+
+def test_a_rule_that_nothing_keeps_ends_the_search_with_a_sentence() -> None:
+    sampler = FeasibleSampler(FeasiblePart(load("tiny"), ()), broken=lambda network: "own < 3")
+    with pytest.raises(NothingKeptError, match=f"{MOST_BROKEN} networks in a row were rejected by own < 3: relax it"):
+        proposals(sampler, 1)
+    assert sampler.rejected == {"own < 3": MOST_BROKEN}

@@ -104,3 +104,19 @@ def test_every_short_sequence_is_judged_as_a_plain_count_judges_it(expressions: 
 def test_constraints_that_are_on_no_stages_are_left_to_others() -> None:
     automaton = Automaton(parse_all(["params < 1k", "stages >= 2", "macs < 1M"]), EVENTS)
     assert [rule.expr for rule in automaton.rules] == ["stages >= 2"]
+
+
+@pytest.mark.parametrize("rule", ["stages > 1e12", "convs_per_stage >= 1e12", "stages != 1e12"])
+def test_a_limit_that_no_chain_reaches_costs_no_states(rule: str) -> None:
+    rules = parse_all([rule])
+    automaton = Automaton(rules, EVENTS, most=6)
+    assert len(automaton.next) == 1, "every chain of so few layers gets the same verdict"
+    assert walk(automaton, [BODY, END, DILATES]) == [rules[0].op == "!="]
+
+
+@pytest.mark.parametrize("rule", ["stages >= 3", "stages == 4", "convs_per_stage != 2"])
+def test_saturating_at_what_a_chain_can_have_changes_no_verdict(rule: str) -> None:
+    rules = parse_all([rule])
+    free, bounded = Automaton(rules, EVENTS), Automaton(rules, EVENTS, most=3 * 3)
+    for sequence in itertools.product(range(len(EVENTS)), repeat=3):  # at most three convolutions each
+        assert walk(bounded, sequence) == walk(free, sequence)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constraints.augmentation import judge_augmentation
+from constraints.errors import UnusableInputError
 from nas.training import augmentation
 
 MEAN = (0.4914, 0.4822, 0.4465)
@@ -58,3 +59,38 @@ def test_grey_and_coloured_images_keep_their_shape(name: str, channels: int) -> 
     image = np.random.default_rng(0).integers(0, 256, (28, 28, channels), dtype=np.uint8)
     for _ in range(20):
         assert pipeline(image=image)["image"].shape == (28, 28, channels)
+
+
+def test_options_go_over_the_usual_probabilities() -> None:
+    found = augmentation.shipped("assignment", {"flip": 0})
+    assert found.probabilities == {"flip": 0.0, "shift_scale_rotate": 0.25, "dropout": 0.1}
+    assert augmentation.shipped("none").probabilities == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("asignment", {}, "no such augmentation: 'asignment': did you mean assignment?"),
+        ("x", {}, "no such augmentation: 'x': give assignment, seed, none or FILE.py:NAME"),
+        ("assignment", {"flp": 0}, "augmentation assignment: no such option: 'flp': it has flip, shift_scale_rotate, "),
+        ("none", {"flip": 0}, "augmentation none: no such option: 'flip': it has none"),
+        ("seed", {"flip": 1.5}, "augmentation seed: flip: 1.5: give a probability, 0 to 1"),
+        ("seed", {"flip": True}, "augmentation seed: flip: True: give a probability, 0 to 1"),
+        ("seed", {"flip": "a"}, "augmentation seed: flip: 'a': give a probability, 0 to 1"),
+    ],
+)
+def test_options_that_there_are_not(name: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(UnusableInputError) as raised:
+        augmentation.shipped(name, options)
+    assert str(raised.value).startswith(message)
+
+
+def test_two_of_a_user_s_are_the_same_by_what_they_hold() -> None:
+    def own(name: str, p: float) -> augmentation.Augmentation:
+        return augmentation.Augmentation(name=name, transform={"p": p})
+
+    assert own("a.py:x", 0.5).is_same(own("b.py:y", 0.5))
+    assert not own("a.py:x", 0.5).is_same(own("a.py:x", 0.4))
+    assert not own("seed", 0.5).is_same(augmentation.shipped("seed"))
+    assert augmentation.shipped("seed").is_same(augmentation.shipped("seed", {"flip": 0.5}))
+    assert not augmentation.shipped("seed").is_same(augmentation.shipped("seed", {"flip": 0}))

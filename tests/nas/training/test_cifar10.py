@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torchvision.datasets import CIFAR10
 
 from constraints.errors import UnusableInputError
 from nas.training import cifar10, datasets
@@ -51,6 +50,8 @@ def packed(content: dict[str, bytes]) -> bytes:
 @pytest.fixture
 def archive(monkeypatch: pytest.MonkeyPatch) -> bytes:
     """The small copy's archive, with its sums in place of the published ones."""
+    from torchvision.datasets import CIFAR10
+
     content = members()
     sums = {name: hashlib.md5(data).hexdigest() for name, data in content.items()}
     monkeypatch.setattr(CIFAR10, "train_list", [[f"data_batch_{n}", sums[f"data_batch_{n}"]] for n in range(1, 6)])
@@ -75,7 +76,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{server.server_port}/{cifar10.ARCHIVE}")
+    monkeypatch.setattr("torchvision.datasets.CIFAR10.url", f"http://127.0.0.1:{server.server_port}/{cifar10.ARCHIVE}")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     yield folder
     server.shutdown()
@@ -147,7 +148,7 @@ def test_a_failed_download_is_told_in_one_line(
 def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar10, "CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/a.tar.gz")
+        monkeypatch.setattr("torchvision.datasets.CIFAR10.url", f"http://127.0.0.1:{silent.getsockname()[1]}/a.tar.gz")
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         with pytest.raises(UnusableInputError, match="timed out"):
             cifar10.download(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,17 @@ def test_the_split_of_the_data_counts() -> None:
     assert said(data(100, 101, validation=100), "unbalanced").startswith(
         "the classes are unbalanced: 100 training images of 'a', 1 of 'b': who always answers 'a' is right for 0%"
     )
+
+
+def test_classes_that_are_mirror_images() -> None:
+    labels = np.repeat([0, 1], 200)
+    images = np.zeros((400, 8, 8, 1), dtype=np.uint8)
+    images[:200, :, :4] = images[200:, :, 4:] = 255
+    mirrored = replace(data(200, 200), train_images=images, train_labels=labels)
+    assert advice(mirrored, batch_size=1, epochs=10) == ()
+    (line,) = advice(mirrored, batch_size=1, epochs=10, mirroring="give --augmentation assignment,flip=0")
+    assert line == (
+        "classes 'a' and 'b' look like mirror images of each other, and the augmentation mirrors images, after which "
+        "no network can tell them apart: give --augmentation assignment,flip=0"
+    )
+    assert advice(data(200, 200), batch_size=1, epochs=10, mirroring="give another") == ()

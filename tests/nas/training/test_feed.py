@@ -197,3 +197,35 @@ def test_a_feed_names_its_augmentation(digits_feed: Feed) -> None:
     assert digits_feed.description == "augmentation: assignment"
     often = replace(digits_feed, probabilities={"flip": 0.5, "dropout": 0.1})
     assert often.description == "augmentation: assignment (flip 0.5, dropout 0.1)"
+
+
+def test_a_user_s_pipeline_is_named_by_its_parts_and_keyed_by_all_it_holds(digits_feed: Feed) -> None:
+    def own(p: float, name: str = "own.py:x", **settings: object) -> Feed:
+        flip = {"__class_fullname__": "HorizontalFlip", "p": p, **settings}
+        table = {"__class_fullname__": "Compose", "p": 1.0, "transforms": [flip]}
+        return replace(digits_feed, augmentation=name, probabilities={}, transform=table)
+
+    assert own(0.5).description == "augmentation: own.py:x (HorizontalFlip)"
+    assert own(0.5).key == own(0.5, "other.py:y").key
+    assert len({own(0.5).key, own(0.25).key, replace(own(0.5), seed=9).key, digits_feed.key}) == 4
+    mirrored = own(1.0)._augmented(0, 1)
+    np.testing.assert_array_equal(mirrored, digits_feed.dataset.train_images[digits_feed.indices[1000:]][:, :, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "made"),
+    [
+        ("Resize", {"height": 8, "width": 8}, r"uint8 \(8, 8, 3\)"),
+        ("ToFloat", {}, r"float32 \(32, 32, 3\)"),
+    ],
+)
+def test_an_image_of_another_size_or_kind_is_refused(
+    digits_feed: Feed, kind: str, settings: dict[str, int], made: str
+) -> None:
+    part = {"__class_fullname__": kind, "p": 1.0, **settings}
+    table = {"__class_fullname__": "Compose", "p": 1.0, "transforms": [part]}
+    feed = replace(digits_feed, augmentation="own.py:x", probabilities={}, transform=table)
+    with pytest.raises(
+        UnusableInputError, match=rf"augmentation own.py:x: it makes {made} of uint8 \(32, 32, 3\): keep"
+    ):
+        feed._augmented(0, 0)

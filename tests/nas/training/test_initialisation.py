@@ -1,12 +1,13 @@
 """Whitened patches have the identity as their covariance; passed-on channels arrive unchanged."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.training.initialisation import initialise, pass_on, whiten
+from nas.training.initialisation import LEAST_DEVIATION, SAMPLE, initialise, pass_on, sampled, spread, whiten
 from nas.training.recipes import Recipe
 
 
@@ -84,3 +85,35 @@ def test_a_recipe_says_what_is_begun_with(images: torch.Tensor) -> None:
     assert convs[0].weight.requires_grad
     initialise(model, Recipe(name="own", whitening=True), lambda: images)
     assert not convs[0].weight.requires_grad
+
+
+def test_grey_images_in_three_channels_have_as_many_components_as_grey_ones(images: torch.Tensor) -> None:
+    grey = images[:, :1].expand(-1, 3, -1, -1)
+    conv = nn.Conv2d(3, 60, 3, bias=False)
+    before = conv.weight.detach().clone()
+    whiten(nn.Sequential(conv), grey, least=LEAST_DEVIATION)
+    assert torch.equal(conv.weight[18:], before[18:]), "9 components of 3 x 3 pixels, twice"
+    responses = conv(grey)[:, :9].transpose(0, 1).flatten(1).detach()
+    covariance = responses @ responses.T / responses.shape[1]
+    torch.testing.assert_close(covariance, torch.eye(9), atol=0.02, rtol=0)
+    rounded = conv.bfloat16()(grey.bfloat16()).float()[:, :9].transpose(0, 1).flatten(1).detach()
+    assert (rounded - responses).std() < 0.05, "what is learnt in bfloat16 holds in float32"
+
+
+def test_a_sample_holds_as_many_of_each_class_as_there_are() -> None:
+    labels = np.repeat([0, 1, 2], [50, 400, 3])
+    chosen = spread(labels, 103)
+    assert np.bincount(labels[chosen]).tolist() == [50, 50, 3]
+    assert np.all(np.diff(chosen) > 0)
+    assert np.array_equal(chosen, spread(labels, 103))
+    assert not np.array_equal(chosen, spread(labels, 103, seed=1))
+    assert spread(labels, 10_000).tolist() == list(range(453))
+
+
+def test_a_recipe_of_an_earlier_release_keeps_the_first_images() -> None:
+    labels = np.repeat(np.arange(10), 500)
+    old = Recipe(name="old", whitening=True)
+    assert sampled(old, labels).tolist() == list(range(SAMPLE))
+    new = sampled(Recipe(name="new", whitening=True, whitening_spread=True), labels)
+    assert np.bincount(labels[new]).tolist() == [SAMPLE // 10] * 10
+    assert sampled(old, labels[:3]).tolist() == [0, 1, 2]

@@ -6,13 +6,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from constraints.rules import ASSIGNMENT
 from nas.results.report.page import render
@@ -28,7 +27,10 @@ ACCURACIES = (0.61, 0.79, 0.7, 0.9, 0.55)
 TICKS = "getComputedStyle(document.querySelector('#plot-params .xtick text')).fill"
 """Colour of the labels of an axis."""
 
-Open = Callable[..., Page]
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+Open = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,8 @@ def browser() -> Iterator[Browser]:
         if "CI" in os.environ:
             pytest.fail(missing)
         pytest.skip(missing)
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=found)
         yield started

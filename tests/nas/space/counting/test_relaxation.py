@@ -44,3 +44,12 @@ def test_a_not_equal_is_relaxed_to_its_limit() -> None:
 
 def test_where_two_must_change_there_is_none() -> None:
     assert smallest(Vector(load("tiny")), parse_all(["params < 100", "macs < 1k"])) is None
+
+
+@pytest.mark.parametrize("metric", ["params", "stages", "convs_per_stage"])
+def test_a_limit_out_of_all_proportion_is_relaxed_as_one_just_out_of_reach(metric: str) -> None:
+    vector = small()
+    far, near = (smallest(vector, parse_all([f"{metric} > {limit}"])) for limit in ("1e12", "1e6"))
+    assert far is not None
+    assert near is not None
+    assert far.value == near.value

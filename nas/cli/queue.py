@@ -1,0 +1,37 @@
+"""The command ``enqueue``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from constraints.cli.options import check_format
+from constraints.errors import ExitCode
+from nas.cli.common import TABLE_OR_JSON, interruptible
+from nas.search.enqueueing import Enqueued
+from nas.search.enqueueing import enqueue as add
+
+
+@interruptible("either all of the networks wait, or none")
+def enqueue(networks: Sequence[str], name: str | None, storage: str, output_format: str) -> int:
+    """Let networks wait in a study, and say what will happen to them."""
+    check_format(output_format, TABLE_OR_JSON)
+    queue = add(networks, study=name, storage=storage)
+    if output_format == "json":
+        print(json.dumps(queue.as_dict(), indent=1))
+        return ExitCode.DONE
+    for one in queue.networks:
+        print(f"{one.architecture}: {_words(one)}")
+    if queue.waiting:
+        left = "1 network waits" if queue.waiting == 1 else f"{queue.waiting} networks wait"
+        print(
+            f"{left} in study {queue.study}: a launch that runs tries them when a worker is free "
+            "and its --trials allow, else the next launch does"
+        )
+    return ExitCode.DONE
+
+
+def _words(one: Enqueued) -> str:
+    if one.state == "tried":
+        return f"trial {one.trial} has it already"
+    return "it waits already" if one.state == "waited" else "enqueued"

@@ -1,0 +1,56 @@
+"""The command ``recipes``: those that ship, or one with every option."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from constraints.cli.options import check_format
+from constraints.errors import ExitCode
+from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
+from nas.training.named_recipes import RECIPES
+from nas.training.recipe_files import Source, load, to_toml
+from nas.training.recipe_table import as_table
+from nas.training.tuning import usual_ranges
+
+ONE = (*TABLE_OR_JSON, "toml")
+
+
+@interruptible("nothing was written")
+def recipes(name: str | None, epochs: int, output_format: str) -> int:
+    """Print the recipes that ship, or with ``name`` one of them, or of a file, for a training of ``epochs``."""
+    check_format(output_format, TABLE_OR_JSON if name is None else ONE)
+    if name is not None:
+        _show(name, load(name, epochs), output_format)
+    elif output_format == "json":
+        print(json.dumps({"recipes": [_entry(name, epochs) for name in RECIPES]}, indent=1))
+    else:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("recipe", "what for", "what was measured"):
+            table.add_column(heading, overflow="fold")
+        for shipped, known in RECIPES.items():
+            table.add_row(*map(Text, (shipped, known.purpose, known.measured)))
+        wide_console().print(table)
+    return ExitCode.DONE
+
+
+def _entry(name: str, epochs: int) -> dict[str, Any]:
+    known = RECIPES[name]
+    options = as_table(known.make(epochs))
+    return {"name": name, "purpose": known.purpose, "measured": known.measured, "epochs": epochs, "options": options}
+
+
+def _show(name: str, source: Source, output_format: str) -> None:
+    """One recipe: as a document, or as the file that it may be read back from."""
+    if output_format == "json":
+        print(json.dumps(as_table(source.recipe), indent=1))
+        return
+    if output_format == "table" and name in RECIPES:
+        print(f"# {RECIPES[name].purpose}\n# {RECIPES[name].measured}")
+    print(to_toml(source.recipe), end="")
+    print("\n# What --tune proposes from where nothing is written; uncomment what you change.\n# [tune]")
+    for option, one in usual_ranges(source.recipe).items():
+        print(f"# {option} = {one.to_toml()}")

@@ -1,0 +1,151 @@
+"""Adding candidates to a study from outside of a launch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from constraints.errors import UnusableInputError
+from constraints.rules import Constraint, parse_all
+from constraints.verdicts import judge
+from nas.architecture import named
+from nas.architecture.spec import Architecture, Shape, parse
+from nas.arguments import checked
+from nas.defaults import STORAGE
+from nas.search.holding import one_line_errors
+from nas.search.queue import Waiting, add, queued
+from nas.search.starts import near_ones
+from nas.search.storage import close_storage, open_storage
+from nas.search.study import IMAGES, identity, load, open_study, quiet
+from nas.space import space as spaces
+from nas.space.analytic import metrics
+from nas.space.attributes import ARCHITECTURE
+from nas.space.feasible import FeasiblePart
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enqueued:
+    """What became of one network."""
+
+    architecture: str
+    state: str
+    """``waits`` since this call, ``waited`` before it already, or ``tried``: a trial of the study has it."""
+    trial: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """What a call of ``enqueue`` came to."""
+
+    study: str
+    networks: tuple[Enqueued, ...]
+    waiting: int
+    """Networks that wait in the study now."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON document of ``enqueue --format json``."""
+        return {"study": self.study, "enqueued": [asdict(one) for one in self.networks], "waiting": self.waiting}
+
+
+@checked
+def enqueue(
+    networks: str | Architecture | Sequence[str | Architecture],
+    *,
+    study: str | None = None,
+    storage: str | Path = STORAGE,
+) -> Queue:
+    """Let networks, by text, name or value, wait in a study: a running launch tries them, or else the next one.
+
+    Raises UnusableInputError, and adds none of them, where one is for other images or breaks a rule of the study; it
+    names the rule and the nearest networks that keep all.
+    """
+    place = str(storage)
+    several = [networks] if isinstance(networks, (str, Architecture)) else networks
+    with quiet():
+        with open_study(place, study) as found:
+            name = found.study_name
+            read = [one if isinstance(one, Architecture) else named.architecture(one) for one in several]
+            judged = _judge(found, list(dict.fromkeys(read)))
+        with one_line_errors():
+            opened = open_storage(place, write=True)
+            try:
+                return _added(load(opened, name), judged)
+            finally:
+                close_storage(opened)
+
+
+def _added(study: optuna.Study, texts: Sequence[str]) -> Queue:
+    held = _held(study)
+    before = {one.architecture for one in queued(study.user_attrs)}
+    done = [
+        Enqueued(architecture=text, state="tried", trial=held[text])
+        if text in held
+        else Enqueued(architecture=text, state="waited" if text in before else "waits")
+        for text in texts
+    ]
+    add(
+        study, (Waiting(architecture=one.architecture, origin=one.architecture) for one in done if one.state == "waits")
+    )
+    waiting = sum(one.architecture not in held for one in queued(study.user_attrs))
+    return Queue(study=study.study_name, networks=tuple(done), waiting=waiting)
+
+
+def _held(study: optuna.Study) -> dict[str, int]:
+    """The networks of a study, each with the first of its trials."""
+    found: dict[str, int] = {}
+    for trial in study.get_trials(deepcopy=False):
+        if (text := trial.user_attrs.get(ARCHITECTURE)) is not None:
+            found.setdefault(str(text), trial.number)
+    return found
+
+
+def _judge(study: optuna.Study, networks: Sequence[Architecture]) -> list[str]:
+    """The texts of networks that may be tried in a study."""
+    known = identity(study, "constraints", "space")
+    constraints = parse_all(known["constraints"])
+    if not networks:
+        return []
+    shape, classes = _images(study) or (networks[0].input, networks[0].classes)
+    for network in networks:
+        if (network.input, network.classes) != (shape, classes):
+            raise UnusableInputError(
+                f"{network} is for images of {_size(network.input)} and {network.classes} classes: the study has "
+                f"{_size(shape)} and {classes}: write these behind its first letters; nothing was enqueued"
+            )
+        verdicts = judge(constraints, metrics(network, constraints).as_dict())
+        if broken := [f"{v.expr} ({v.why})" if v.why else v.expr for v in verdicts if not v.ok]:
+            near = _nearest(network, known["space"], constraints)
+            raise UnusableInputError(f"{network} breaks {', '.join(broken)}: {near}; nothing was enqueued")
+    return [str(network) for network in networks]
+
+
+def _nearest(network: Architecture, known: Mapping[str, str], constraints: tuple[Constraint, ...]) -> str:
+    """In words, the nearest networks that may be tried; why not, where the study's space is not at hand."""
+    try:
+        space = spaces.load(known["name"], input=network.input, classes=network.classes)
+    except UnusableInputError:
+        return "take one that keeps it"
+    if space.fingerprint != known["hash"]:
+        return "take one that keeps it"
+    _, lines = near_ones(network, FeasiblePart(space, constraints))
+    return " ".join(line.strip() + ";" * (i > 0) for i, line in enumerate(lines)).rstrip(";")
+
+
+def _images(study: optuna.Study) -> tuple[Shape, int] | None:
+    """The shape of a study's images and its classes; None where neither it nor a trial of it says."""
+    if IMAGES in study.user_attrs:
+        (channels, height, width), classes = study.user_attrs[IMAGES]
+        return (int(channels), int(height), int(width)), int(classes)
+    for text in _held(study):
+        network = parse(text)
+        return network.input, network.classes
+    return None
+
+
+def _size(shape: Shape) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,179 @@
+"""What another study teaches: its best networks to begin with, and its accuracies to rank what is tried next.
+
+Its accuracies are never results of this study: they only fit the weights of the proxy that chooses the first
+candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from optuna.trial import TrialState
+
+from constraints.errors import UnusableInputError
+from nas.architecture.spec import Architecture, ArchitectureError, parse
+from nas.search.starts import Given, adapted
+from nas.search.study import MALFORMED, identity, open_study
+from nas.space.analytic import metrics
+from nas.space.attributes import ARCHITECTURE
+from nas.space.proxy import FITTED, LinearProxy, features
+from nas.space.space import Space
+
+if TYPE_CHECKING:
+    import optuna
+
+MOST_STARTS = 5
+"""Its best networks that are tried first."""
+LEAST_RESULTS = 12
+"""Results, at two for each of the proxy's features, below which nothing is fitted to them."""
+STRENGTH = 1.0
+"""Of the ridge that holds the fitted weights near those of ``FITTED``, in results."""
+COMPARED = ("data", "space", "constraints", "objective", "epochs")
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A network of the other study, and how it compares with those that it trained as long."""
+
+    network: Architecture
+    epochs: int
+    accuracy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prior:
+    """What is taken from another study."""
+
+    study: str
+    starts: tuple[Given, ...]
+    weights: Mapping[str, float] | None
+    """Of a proxy; None where the one that is fitted already ranks its results as well."""
+    lines: tuple[str, ...]
+    """For a person."""
+
+
+def read_prior(text: str, storage: str, study: str, identity_here: Mapping[str, Any], space: Space) -> Prior:
+    """The prior of ``NAME``, a study of ``storage``, or of ``STORAGE#NAME``; networks are taken over to ``space``.
+
+    Raises UnusableInputError for a study that is not there, that is this one, or that holds no network with an epoch.
+    """
+    place, name = _place(text, storage)
+    if (place, name) == (storage, study):
+        raise UnusableInputError(f"--from-study is the study itself: {text!r}: a launch resumes it: name another study")
+    with open_study(place, name) as other:
+        results, best = _results(other), _best(other)
+        differs = _differences(identity(other), identity_here)
+    if not results:
+        raise UnusableInputError(f"--from-study: {text!r}: none of its networks is trained: name another study")
+    fitting = [(one, network) for number, one in best if (network := _fit_to(one.network, space)) is not None]
+    numbers = {id(one): number for number, one in best}
+    starts = tuple(
+        Given(origin=f"study {name}, trial {numbers[id(one)]}", architecture=network)
+        for one, network in fitting[:MOST_STARTS]
+    )
+    weights, told = fitted(results)
+    lines = [f"from study {name}: its {len(starts)} best networks are tried first; {told}"]
+    if differs:
+        lines.append(f"from study {name}: made with other {', '.join(differs)}: its accuracies count nothing here")
+    return Prior(study=name, starts=starts, weights=weights, lines=tuple(lines))
+
+
+def proxy_of(weights: Mapping[str, float]) -> LinearProxy:
+    """The proxy with other weights."""
+    return replace(FITTED, weights=dict(weights))
+
+
+def fitted(results: Sequence[Result]) -> tuple[dict[str, float] | None, str]:
+    """Weights that rank results as long trained better than ``FITTED`` does, or None; and a line that says so.
+
+    Ridge regression towards the weights of ``FITTED`` (Hoerl and Kennard, 1970), on accuracies less the mean of those
+    trained as long; both proxies are compared by the rank correlation with what was left out of the fit.
+    """
+    groups = {epochs: [r for r in results if r.epochs == epochs] for epochs in {r.epochs for r in results}}
+    several = [group for group in groups.values() if len(group) > 1]
+    count = sum(map(len, several))
+    if count < LEAST_RESULTS:
+        return None, f"{len(results)} results are too few to rank what is tried next"
+    names = tuple(FITTED.weights)
+    x = np.concatenate([_centred([_row(r.network, names) for r in group]) for group in several])
+    y = np.concatenate([_centred([r.accuracy for r in group]) for group in several])
+    before = np.array([FITTED.weights[name] for name in names])
+    scale = np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
+    x, before_scaled = x / scale, before * scale
+    inverse = np.linalg.inv(x.T @ x + STRENGTH * np.eye(len(names)))
+    weights = before_scaled + inverse @ x.T @ (y - x @ before_scaled)
+    leverage = np.einsum("ij,jk,ik->i", x, inverse, x)
+    left_out = y - (y - x @ weights) / (1 - leverage)  # what a fit without each result predicts of it
+    own, usual = _rank_correlation(left_out, y), _rank_correlation(x @ before_scaled, y)
+    if not own > usual:
+        return None, f"{count} results rank what is tried next no better than the proxy does ({usual:.2f})"
+    told = f"{count} results rank what is tried next (rank correlation {own:.2f} where left out, {usual:.2f} without)"
+    return dict(zip(names, (weights / scale).tolist(), strict=True)), told
+
+
+def _place(text: str, storage: str) -> tuple[str, str]:
+    place, mark, name = text.rpartition("#")
+    if not name:
+        raise UnusableInputError(f"no study in --from-study: {text!r}: write NAME, or STORAGE#NAME")
+    return (place if mark else storage), name
+
+
+def _results(study: optuna.Study) -> list[Result]:
+    """Every network with the accuracy of its last epoch."""
+    return [one for _, one in _trained(study)]
+
+
+def _best(study: optuna.Study) -> list[tuple[int, Result]]:
+    """The complete ones by number, the best first."""
+    complete = {t.number for t in study.get_trials(deepcopy=False) if t.state == TrialState.COMPLETE}
+    return sorted(((n, one) for n, one in _trained(study) if n in complete), key=lambda pair: -pair[1].accuracy)
+
+
+def _trained(study: optuna.Study) -> list[tuple[int, Result]]:
+    found = []
+    for trial in study.get_trials(deepcopy=False):
+        text, curve = trial.user_attrs.get(ARCHITECTURE), trial.intermediate_values
+        if text is None or not curve or trial.state == TrialState.FAIL:
+            continue
+        try:
+            last = max(curve)
+            found.append((trial.number, Result(network=parse(text), epochs=last, accuracy=float(curve[last]))))
+        except (ArchitectureError, *MALFORMED):
+            continue
+    return found
+
+
+def _differences(other: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    def decisive(value: Any) -> Any:
+        return value.get("hash") if isinstance(value, Mapping) else value
+
+    return [key for key in COMPARED if decisive(other.get(key)) != decisive(here.get(key))]
+
+
+def _fit_to(network: Architecture, space: Space) -> Architecture | None:
+    try:
+        return adapted(network, space)
+    except UnusableInputError:
+        return None
+
+
+def _row(network: Architecture, names: Sequence[str]) -> list[float]:
+    found = features(network, metrics(network))
+    return [found[name] for name in names]
+
+
+def _centred(values: Sequence[Any]) -> Floats:
+    array = np.array(values, dtype=np.float64)
+    return np.asarray(array - array.mean(axis=0))
+
+
+def _rank_correlation(a: Floats, b: Floats) -> float:
+    """Of dense ranks, in which equal values share one; 0 where one of them does not vary."""
+    first, second = (np.unique(values, return_inverse=True)[1].astype(np.float64) for values in (a, b))
+    return float(np.corrcoef(first, second)[0, 1]) if first.std() and second.std() else 0.0

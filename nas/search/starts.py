@@ -1,0 +1,178 @@
+"""The networks that a search begins with: given as texts, files of texts or models, and judged by the study's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from constraints.cli.target import SUFFIXES, parse_target, split
+from constraints.errors import UnusableInputError
+from constraints.inputs import InputSpec
+from constraints.sandbox.parent import Sandbox
+from constraints.sandbox.request import Request
+from nas.architecture import named
+from nas.architecture.spec import Architecture, ArchitectureError, Block, parse
+from nas.architecture.units import Conv
+from nas.search.queue import Waiting, add_new, queued
+from nas.space.attributes import ARCHITECTURE
+from nas.space.edits import edits
+from nas.space.encoding import choices_of
+from nas.space.feasible import FeasiblePart
+from nas.space.nearest import SearchTooLargeError, nearest
+from nas.space.sampler import FeasibleSampler
+from nas.space.space import Space
+
+if TYPE_CHECKING:
+    import optuna
+
+STEP = "nas.start_child:written"
+"""What the child does with a model."""
+MOST_NEAR = 3
+"""Nearest networks of the space that a search begins with for one that it cannot begin with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A network, and what gave it."""
+
+    origin: str
+    architecture: Architecture
+
+
+def given(texts: Iterable[str], space: Space) -> list[Given]:
+    """The networks of ``--start``: a network's text or name, a model as ``validate`` finds it, a .txt file of these.
+
+    Models are loaded in a limited child. A network for other images or another number of classes is taken over to the
+    space's. Raises UnusableInputError for what there is not, and for a model that cannot be written as an architecture;
+    what the model's own code raises goes through.
+    """
+    with Sandbox() as sandbox:
+        return [
+            Given(origin=text, architecture=adapted(_network(text, space, sandbox), space)) for text in _lines(texts)
+        ]
+
+
+def _lines(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, and in place of a file the lines of it."""
+    for text in texts:
+        if not text.endswith(".txt"):
+            yield text
+            continue
+        try:
+            lines = Path(text).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UnusableInputError(f"cannot read the networks of {text!r}: {error}: give a text file") from None
+        found = [line for raw in lines if (line := raw.partition("#")[0].strip())]
+        if not found:
+            raise UnusableInputError(f"no network in {text}: write one a line")
+        yield from found
+
+
+def is_target(text: str) -> bool:
+    """Whether a text means a model in a file, a notebook or a module rather than a network's text or name."""
+    return split(text)[0].endswith(SUFFIXES) or not (named.is_network(text) or ":" not in text)
+
+
+def _network(text: str, space: Space, sandbox: Sandbox) -> Architecture:
+    if not is_target(text):
+        return named.architecture(text)
+    request = Request(
+        target=parse_target(text), inputs=(InputSpec(shape=space.input),), require=(), fixes_seconds=0.0, steps=(STEP,)
+    )
+    found = sandbox.check(request).steps.get(STEP, {"refused": "it was cut short"})
+    if "refused" in found:
+        raise UnusableInputError(
+            f"no search can start from {text}: {found['refused']}; or train it as it is: search.py train {text}"
+        )
+    return named.architecture(found["architecture"])
+
+
+def adapted(network: Architecture, space: Space) -> Architecture:
+    """The same layers for the images and classes of a space; UnusableInputError where they cannot take these."""
+    stages, classes = network.stages, space.classes
+    last = stages[-1][-1]
+    if network.head == "gap" and network.classes != classes and not last.residual and isinstance(last.units[0], Conv):
+        stages = (*stages[:-1], (*stages[-1][:-1], Block(units=(replace(last.units[0], out=classes),))))
+    try:
+        return replace(network, stages=stages, input=space.input, classes=classes)
+    except ArchitectureError as error:
+        shape = "x".join(map(str, space.input))
+        raise UnusableInputError(f"{network} does not fit images of {shape} and {classes} classes: {error}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a launch begins with."""
+
+    waiting: tuple[Waiting, ...]
+    lines: tuple[str, ...]
+    """For a person: what becomes of each network."""
+
+
+def plan(several: Sequence[Given], feasible: FeasiblePart) -> Plan:
+    """What is tried first: networks that keep the rules as they are, for others the nearest ones of the space.
+
+    A network that keeps the rules but is none of the space is tried, and the search goes on around its nearest ones.
+    """
+    waiting: dict[str, Waiting] = {}
+    lines = []
+    for one in several:
+        text = str(one.architecture)
+        judged = feasible.judged(one.architecture)
+        is_known = choices_of(feasible.space, one.architecture) is not None
+        if not judged.broken:
+            waiting.setdefault(text, Waiting(architecture=text, origin=one.origin, is_start=is_known))
+        if is_known and not judged.broken:
+            lines.append(f"start: {one.origin}: it keeps every rule and is tried first")
+            continue
+        near, told = near_ones(one.architecture, feasible)
+        for network in near:
+            waiting.setdefault(network, Waiting(architecture=network, is_start=True))
+        why = _broken(judged.broken) or "it is tried first, though the space does not hold it"
+        lines += [f"start: {one.origin}: {why}; {told[0]}", *told[1:]]
+    return Plan(waiting=tuple(waiting.values()), lines=tuple(lines))
+
+
+def begin(study: optuna.Study, plan: Plan, sampler: FeasibleSampler, trials: int) -> list[str]:
+    """Let a plan's networks wait in a study, and the sampler begin around all that ever were a start of it.
+
+    ``trials`` is the launch's budget. Lines say what the study holds already, and what the budget leaves no room for.
+    """
+    held = {
+        text: trial.number for trial in study.get_trials(deepcopy=False) if (text := trial.user_attrs.get(ARCHITECTURE))
+    }
+    add_new(study, plan.waiting)
+    everything = queued(study.user_attrs)
+    feasible = sampler.feasible
+    around = [choices_of(feasible.space, parse(one.architecture)) for one in everything if one.is_start]
+    sampler.begin_around([choices for choices in around if choices is not None])
+    lines = [
+        f"start: {one.architecture}: trial {held[one.architecture]} of the study has it already"
+        for one in plan.waiting
+        if one.architecture in held
+    ]
+    left = [one for one in everything if one.architecture not in held]
+    if len(left) > (room := max(0, trials - len(held))):
+        lines.append(f"{len(left)} networks wait, {room} trials are left: launch with more --trials for the others")
+    return lines
+
+
+def near_ones(network: Architecture, feasible: FeasiblePart) -> tuple[list[str], list[str]]:
+    """The nearest feasible networks of the space, and lines that say which and how they differ."""
+    try:
+        found = nearest(feasible, network, MOST_NEAR)
+    except SearchTooLargeError:
+        return [], ["the nearest networks of the space were not found: too many lie as far off as they"]
+    networks = [feasible.space.decode(choices) for choices in found.choices]
+    count = (
+        f"{len(networks)} nearest networks of the space" if len(networks) > 1 else "the nearest network of the space"
+    )
+    told = [f"{count}, {found.edits} edit{'s' * (found.edits != 1)} away:"]
+    told += [f"  {other}: {', '.join(map(str, edits(network, other)))}" for other in networks]
+    return [str(other) for other in networks], told
+
+
+def _broken(broken: Sequence[str]) -> str:
+    return f"it breaks {', '.join(broken)}" if broken else ""

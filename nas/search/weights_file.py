@@ -1,0 +1,49 @@
+"""The file of trained weights with a check sum of their bytes, so that one that was damaged is not taken for whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from constraints.errors import UnusableInputError
+
+if TYPE_CHECKING:
+    import torch
+
+SUM = "sha256"
+"""Metadata of the file: SHA-256 over names, types, shapes and bytes of the tensors. Files of 0.1.0 have none."""
+
+
+def save(weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write contiguous tensors; OSError or SafetensorError where that fails."""
+    from safetensors.torch import save_file
+
+    save_file(dict(weights), path, metadata={SUM: _sum(weights)})
+
+
+def check(path: Path) -> None:
+    """Raise UnusableInputError where a file cannot be read, or does not hold what was written."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            wanted = (file.metadata() or {}).get(SUM)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        is_whole = wanted is None or wanted == _sum(weights)
+    except (OSError, SafetensorError, ValueError, RuntimeError):
+        is_whole = False
+    if not is_whole:
+        raise UnusableInputError(f"unusable weights: {path}: they are damaged: confirm the trial, which trains it anew")
+
+
+def _sum(weights: Mapping[str, torch.Tensor]) -> str:
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()

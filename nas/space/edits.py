@@ -1,0 +1,166 @@
+"""The fewest edits that lead from one network to another, by an exact alignment of their layers.
+
+A layer that is there in one network only is an edit, and so is another word for a layer. Other widths of layers in a
+row that change alike (32 to 48 in all of C2) are one edit, and so are residuals. The alignment is that of Wagner and
+Fischer (The String-to-String Correction Problem, 1974), with the change of the last aligned pair as part of the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from nas.architecture import norm_act
+from nas.architecture.spec import Architecture
+from nas.space.layer_reading import Frame, Layer, Reading, read
+from nas.space.space import Residual
+
+Change = tuple[Any, Any] | None
+
+
+class Run(NamedTuple):
+    """How the last pair of layers differs beside its words; the next pair may differ likewise at no cost."""
+
+    out: Change = None
+    residual: Change = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """One edit."""
+
+    kind: str
+    """One of layer, added, removed, width, residual, head, norm, activation, order, input, classes."""
+    stage: str
+    """Such as ``C3`` or ``C2-C3``; empty where it is of the whole network."""
+    before: Any
+    after: Any
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name and the edit in words, ready for JSON."""
+        return asdict(self) | {"text": str(self)}
+
+    def __str__(self) -> str:
+        """In words: ``sep3 instead of c3 in C2``."""
+        where = f" in {self.stage}" if self.stage else ""
+        match self.kind:
+            case "added":
+                return f"{self.after} added{where}"
+            case "removed":
+                return f"{self.before} removed{where}"
+            case "residual":
+                return f"{_residual(self.after)} instead of {_residual(self.before)}{where}"
+            case "layer":
+                return f"{self.after} instead of {self.before}{where}"
+        return f"{self.kind} {self.after} instead of {self.before}{where}"
+
+
+@dataclass(frozen=True)
+class _Step:
+    """The cheapest way to a point of the alignment; of equally cheap ones the first."""
+
+    cost: int
+    before: tuple[int, int, Run] | None
+
+
+def edits(first: Architecture, second: Architecture) -> tuple[Edit, ...]:
+    """The fewest edits that make the second network of the first, from its input on."""
+    a, b = read(first), read(second)
+    return (*frame_edits(a.frame, b.frame), *_chain_edits(a, b))
+
+
+def frame_edits(a: Frame, b: Frame) -> tuple[Edit, ...]:
+    """What differs beside the layers."""
+    before, after = _facts(a), _facts(b)
+    return tuple(
+        Edit(kind=kind, stage="", before=value, after=after[kind])
+        for kind, value in before.items()
+        if value != after[kind]
+    )
+
+
+def paired(a: Layer, b: Layer, run: Run) -> tuple[int, Run]:
+    """The edits that make the layer ``b`` of ``a`` after a pair that changed by ``run``, and the change of this one."""
+    out: Change = (a.out, b.out) if a.out != b.out else None
+    residual: Change = (a.residual, b.residual) if a.residual != b.residual else None
+    news = (out is not None and out != run.out) + (residual is not None and residual != run.residual)
+    return (a.word != b.word) + news, Run(out, residual)
+
+
+def _chain_edits(a: Reading, b: Reading) -> Iterator[Edit]:
+    steps = _aligned(a.layers, b.layers)
+    end = min((p for p in steps if p[:2] == (len(a.layers), len(b.layers))), key=lambda p: steps[p].cost)
+    path = [end]
+    while (before := steps[path[-1]].before) is not None:
+        path.append(before)
+    found: list[Edit] = []
+    for (i, j, run), (to_i, to_j, _) in zip(path[::-1], path[-2::-1], strict=False):
+        if to_j == j:
+            found.append(Edit(kind="removed", stage=f"C{a.stages[i]}", before=a.layers[i].word, after=None))
+        elif to_i == i:
+            found.append(Edit(kind="added", stage=f"C{b.stages[j]}", before=None, after=b.layers[j].word))
+        else:
+            _add_pair(found, a.layers[i], b.layers[j], run, f"C{b.stages[j]}")
+    yield from found
+
+
+def _add_pair(found: list[Edit], a: Layer, b: Layer, run: Run, stage: str) -> None:
+    """Add the edits of a pair; one that goes on with a change extends that edit to its stage."""
+    if a.word != b.word:
+        found.append(Edit(kind="layer", stage=stage, before=a.word, after=b.word))
+    _, now = paired(a, b, run)
+    for kind, last, change in (("width", run.out, now.out), ("residual", run.residual, now.residual)):
+        if change is None:
+            continue
+        if change == last:
+            at = max(i for i, edit in enumerate(found) if edit.kind == kind)
+            found[at] = Edit(kind=kind, stage=_span(found[at].stage, stage), before=change[0], after=change[1])
+        else:
+            found.append(Edit(kind=kind, stage=stage, before=change[0], after=change[1]))
+
+
+def _aligned(a: tuple[Layer, ...], b: tuple[Layer, ...]) -> dict[tuple[int, int, Run], _Step]:
+    """(layers of ``a`` used, of ``b`` used, change of the last pair) -> the cheapest way there."""
+    steps = {(0, 0, Run()): _Step(0, None)}
+    by_place: dict[tuple[int, int], list[Run]] = {(0, 0): [Run()]}
+
+    def reach(place: tuple[int, int, Run], cost: int, before: tuple[int, int, Run]) -> None:
+        if place not in steps:
+            by_place.setdefault(place[:2], []).append(place[2])
+        if place not in steps or cost < steps[place].cost:
+            steps[place] = _Step(cost, before)
+
+    for i in range(len(a) + 1):
+        for j in range(len(b) + 1):
+            for run in by_place.get((i, j), ()):
+                here, cost = (i, j, run), steps[i, j, run].cost
+                if i < len(a) and j < len(b):
+                    more, now = paired(a[i], b[j], run)
+                    reach((i + 1, j + 1, now), cost + more, here)
+                if i < len(a):
+                    reach((i + 1, j, run), cost + 1, here)
+                if j < len(b):
+                    reach((i, j + 1, run), cost + 1, here)
+    return steps
+
+
+def _facts(frame: Frame) -> dict[str, Any]:
+    names = {norm_act.is_norm(name): name.removesuffix("_norm") for name in frame.post}
+    return {
+        "input": "x".join(map(str, frame.input)),
+        "classes": frame.classes,
+        "norm": names.get(True, "none"),
+        "activation": names.get(False, "none"),
+        "order": "activation first" if len(names) > 1 and not norm_act.is_norm(frame.post[0]) else "norm first",
+        "head": frame.head,
+    }
+
+
+def _span(stage: str, last: str) -> str:
+    first = stage.partition("-")[0]
+    return first if first == last else f"{first}-{last}"
+
+
+def _residual(value: Residual) -> str:
+    return {False: "no residual", True: "a residual", "scaled": "a scaled residual"}[value]

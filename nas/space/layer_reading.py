@@ -1,0 +1,186 @@
+"""A network as a chain of layers in the words of a space file, their widths apart: what edits are counted in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from constraints.errors import UnusableInputError
+from nas.architecture import norm_act
+from nas.architecture.spec import Architecture, Block, Shape, Stage
+from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
+from nas.space import layer_words
+from nas.space.space import Residual
+
+LONGEST = 4
+"""Units of the longest layer: an inverted residual with a gate."""
+
+Post = tuple[str, ...]
+
+
+class Layer(NamedTuple):
+    """One layer of a chain."""
+
+    word: str
+    """Such as ``sep3`` or ``c3s2`` (s2: with stride 2); of what no space file can say, its units in a like form."""
+    out: int
+    residual: Residual = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What a network has once, beside its layers."""
+
+    head: str
+    post: Post
+    """Norm and activation, in their order, after a convolution that says nothing else."""
+    input: Shape
+    classes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A network in layers."""
+
+    frame: Frame
+    layers: tuple[Layer, ...]
+    stages: tuple[int, ...]
+    """For each layer its stage, from 1."""
+
+
+def read(network: Architecture) -> Reading:
+    """The layers of a network; of several ways to say what follows its convolutions the one with the fewest layers."""
+    posts = list(dict.fromkeys(_posts(network)))
+    return min((_read(network, post) for post in posts), key=lambda reading: (len(reading.layers), _length(reading)))
+
+
+def name(units: tuple[Unit, ...], channels: int, post: Post) -> str:
+    """The word of a layer of ``units`` that gets ``channels``."""
+    return _word(units, channels, post) or ".".join(_plain(*pair, post) for pair in _fed(units, channels))
+
+
+def _read(network: Architecture, post: Post) -> Reading:
+    layers, stages, channels = [], [], network.input[0]
+    for number, stage in enumerate(network.stages, start=1):
+        for layer in _layers(_without_classifier(network, number, stage), channels, post):
+            layers.append(layer)
+            stages.append(number)
+            channels = layer.out
+    frame = Frame(head=network.head, post=post, input=network.input, classes=network.classes)
+    return Reading(frame=frame, layers=tuple(layers), stages=tuple(stages))
+
+
+def _without_classifier(network: Architecture, number: int, stage: Stage) -> Stage:
+    """The blocks without the bare 1x1 convolution to the classes that belongs to the head ``gap``."""
+    is_last = network.head == "gap" and number == len(network.stages)
+    classifier = Block(units=(Conv(out=network.classes, kernel=1, post=()),))
+    return stage[:-1] if is_last and stage[-1] == classifier else stage
+
+
+def _layers(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[Layer]:
+    while blocks:
+        first = blocks[0]
+        if first.residual:
+            units, taken = first.units, 1
+        else:
+            units = next(_beginnings(blocks, channels, post), first.units)
+            taken = len(units)
+        out = _out(units, channels)
+        yield Layer(name(units, channels, post), out, "scaled" if first.scaled else first.residual)
+        blocks, channels = blocks[taken:], out
+
+
+def _beginnings(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[tuple[Unit, ...]]:
+    """The units of the plain blocks at the front that make up one layer of a space file, the longest first."""
+    plain: list[Unit] = []
+    for block in blocks[:LONGEST]:
+        if block.residual:
+            break
+        plain += block.units
+    for length in range(len(plain), 0, -1):
+        if _word(tuple(plain[:length]), channels, post):
+            yield tuple(plain[:length])
+
+
+@lru_cache(maxsize=1 << 16)
+def _word(units: tuple[Unit, ...], channels: int, post: Post) -> str:
+    """The word that makes exactly these units; empty where there is none."""
+    core, gate = (units[:-1], units[-1]) if isinstance(units[-1], Excite) else (units, None)
+    guess, stride = _guess(core, channels)
+    if not guess:
+        return ""
+    word = guess + (f"se{gate.reduction}" if isinstance(gate, Excite) else "")
+    try:
+        made = layer_words.units(word, channels, _out(units, channels), post=post, stride=stride)
+    except UnusableInputError:
+        return ""
+    return word + (f"s{stride}" if stride > 1 else "") if made == units else ""
+
+
+def _guess(core: tuple[Unit, ...], channels: int) -> tuple[str, int]:
+    """The word and the stride that these units look like."""
+    match core:
+        case [Conv() as conv] if conv.kernel == 1 and conv.groups == 1:
+            return "pw", conv.stride
+        case [Conv() as conv]:
+            grouped = f"g{conv.groups}" if conv.groups > 1 else ""
+            return f"c{Part(conv.kernel, conv.dilation)}{grouped}", conv.stride
+        case [(Conv() | Mixed()) as depthwise, Conv()]:
+            return f"sep{_parts(depthwise)}", depthwise.stride
+        case [(Conv() | Mixed()) as depthwise, Gated(), Conv()]:
+            return f"gate{_parts(depthwise)}", depthwise.stride
+        case [Conv() as first, (Conv() | Mixed()) as depthwise, Conv()]:
+            return f"ir{_parts(depthwise)}e{first.out // channels}", depthwise.stride
+    return "", 1
+
+
+def _parts(depthwise: Conv | Mixed) -> str:
+    if isinstance(depthwise, Mixed):
+        return "_".join(map(str, depthwise.parts))
+    return str(Part(depthwise.kernel, depthwise.dilation))
+
+
+def _plain(unit: Unit, channels: int, post: Post) -> str:
+    """A unit without its number of channels, where it is a convolution, in the form of its word."""
+    usual = norm_act.write(False, post)
+    if not isinstance(unit, Conv):
+        return unit.write(channels, usual)
+    if word := _word((unit,), channels, post):
+        return word
+    kind = unit.kind(channels)
+    text = "pw" if kind == "pointwise" else f"{'dw' if kind == 'depthwise' else 'c'}{unit.kernel}"
+    text += f"s{unit.stride}" if unit.stride > 1 else ""
+    text += f"d{unit.dilation}" if unit.dilation > 1 else ""
+    text += f"p{unit.pad}" if unit.pad != unit.dilation * (unit.kernel - 1) // 2 else ""
+    text += f"g{unit.groups}" if kind == "grouped" else ""
+    return text + (f":{unit.letters}" if unit.letters != usual else "")
+
+
+def _fed(units: Sequence[Unit], channels: int) -> Iterator[tuple[Unit, int]]:
+    for unit in units:
+        yield unit, channels
+        channels = unit.out_channels(channels)
+
+
+def _out(units: Sequence[Unit], channels: int) -> int:
+    for unit in units:
+        channels = unit.out_channels(channels)
+    return channels
+
+
+def _posts(network: Architecture) -> Iterator[Post]:
+    """What may be meant to follow every convolution: what most often does, then each norm with each activation."""
+    usual = norm_act.read(str(network).partition("/")[0].partition(".")[0])
+    assert usual is not None
+    yield usual[1]
+    used = {letters for placed in network.placed if (letters := placed.unit.letters) is not None}
+    names = dict.fromkeys(name for letters in sorted(used) for name in (norm_act.read(letters) or (False, ()))[1])
+    for norm in filter(norm_act.is_norm, names):
+        for activation in (name for name in names if not norm_act.is_norm(name)):
+            yield norm, activation
+
+
+def _length(reading: Reading) -> int:
+    return sum(len(layer.word) for layer in reading.layers)

@@ -1,0 +1,318 @@
+"""The feasible networks of a space that are the fewest edits away from any network, by exact search.
+
+The layers of a space's networks are the paths of its graphs; along each the cheapest alignments with the network's own
+layers are kept, as a Levenshtein automaton does (Schulz and Mihov, Fast String Correction with Levenshtein Automata,
+2002). The budget of edits grows by one until a network is feasible. Prefixes that cannot be completed within the budget
+are pruned, and so are those whose best completion within it still breaks a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf, log2
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.architecture.spec import Architecture
+from nas.space.analytic import metrics
+from nas.space.counting.layer_graph import Edge, LayerGraph, Node
+from nas.space.counting.listing import bounds
+from nas.space.edits import Run, frame_edits, paired
+from nas.space.feasible import EmptySpaceError, FeasiblePart
+from nas.space.layer_reading import Frame, Layer, Reading, name, read
+from nas.space.space import Choice, Encoded, Form, layer_blocks
+
+MOST_PREFIXES = 200_000
+"""Prefixes that one search looks at before it gives up."""
+MOST_FOUND = 512
+"""Equally near networks of which the nearest in size are taken."""
+
+MOST_FRAME_EDITS = 6
+"""Edits beside the layers: one for each of a frame's facts."""
+
+_POST = ("batch_norm", "relu")
+"""The words of layers are the same whatever follows each convolution of a space."""
+Floats = npt.NDArray[np.float64]
+
+
+class SearchTooLargeError(Exception):
+    """More prefixes than MOST_PREFIXES."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nearest:
+    """Feasible networks that no other is nearer than."""
+
+    edits: int
+    """How far they are."""
+    choices: tuple[dict[str, Choice], ...]
+    """The ones nearest in parameters and multiply-accumulates first."""
+
+
+def nearest(feasible: FeasiblePart, network: Architecture, most: int = 3) -> Nearest:
+    """The ``most`` feasible networks with the fewest ``nas.space.edits`` from ``network``, whose input is the space's.
+
+    Raises SearchTooLargeError where that takes more than MOST_PREFIXES prefixes, EmptySpaceError
+    where no network is feasible.
+    """
+    own, graphs = read(network), feasible.vector.graphs
+    searches = [_Search(graph, own, feasible) for graph in graphs]
+    looked = [MOST_PREFIXES]
+    longest = sum(max(stage.depth) for stage in feasible.space.stages)
+    most_edits = len(own.layers) + longest + MOST_FRAME_EDITS  # everything is removed and all made anew
+    for budget in range(min(search.least for search in searches), most_edits + 1):
+        rows = [row for search in searches for row in search.within(budget, looked)]
+        if rows:
+            return Nearest(edits=budget, choices=_closest(feasible, network, np.unique(rows, axis=0), most))
+    raise EmptySpaceError("no network keeps all constraints: none is the nearest: relax a constraint")
+
+
+def _closest(feasible: FeasiblePart, network: Architecture, rows: Encoded, most: int) -> tuple[dict[str, Choice], ...]:
+    here = metrics(network)
+    gaps = [
+        abs(log2(found.params / here.params)) + abs(log2(found.macs / here.macs))
+        for found in feasible.vector.metrics_of(rows)
+    ]
+    return tuple(feasible.space.choices(rows[i]) for i in np.argsort(gaps, kind="stable")[:most])
+
+
+class _State(NamedTuple):
+    """Where an alignment is: layers of the given network used, and how the last pair changed."""
+
+    used: int
+    run: Run
+
+
+_Place = tuple[int, int]
+"""Stage and layer of a node, whatever its width and residual."""
+_Added = Layer | str | None
+"""What an edge adds: a layer, the head by its name, or nothing."""
+_Alignments = Mapping[_State, int]
+"""State -> its edits so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prefix:
+    rows: tuple[tuple[int, int], ...]
+    """(column, value index) of what is decided."""
+    totals: Floats
+    alignments: _Alignments
+
+
+class _Search:
+    """One form's networks."""
+
+    def __init__(self, graph: LayerGraph, own: Reading, feasible: FeasiblePart) -> None:
+        self._graph, self._own, self._feasible = graph, own, feasible
+        limits = bounds(feasible.constraints)
+        self._names = tuple(limits)
+        self._low, self._high = (np.array([ends[side] for ends in limits.values()]) for side in (0, 1))
+        self._rest: dict[tuple[_Place, int], int] = {}
+        self._ends: dict[tuple[Node, _State, int], tuple[Floats, Floats] | None] = {}
+        self._splits: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
+        self._by_source: dict[Node, list[Edge]] = {}
+        for edge in graph.edges:
+            self._by_source.setdefault(edge.source, []).append(edge)
+        self._layers = {id(edge): self._layers_of(edge) for edge in graph.edges}
+        self._words: dict[_Place, set[tuple[_Place, frozenset[str] | None]]] = {}
+        for edge in graph.edges:
+            words = [layer.word if isinstance(layer, Layer) else layer for layer in self._layers[id(edge)]]
+            known = frozenset(word for word in words if word is not None) if edge.slot is not None else None
+            self._words.setdefault(edge.source[:2], set()).add((edge.target[:2], known))
+        self._adds = {id(edge): self._adds_of(edge) for edge in graph.edges}
+
+    @cached_property
+    def least(self) -> int:
+        """The fewest edits to any network of the form, feasible or not."""
+        return self._framed[0] + self._least_from(self._graph.start[:2], 0)
+
+    def within(self, budget: int, looked: list[int]) -> Iterator[list[int]]:
+        """Encoded feasible networks within a budget, at most MOST_FOUND; ``looked`` counts prefixes down."""
+        if budget < self.least:
+            return
+        totals = np.array([float(metric == "receptive_field") for metric in self._names])
+        start = _Prefix(rows=(), totals=totals, alignments={_State(0, Run()): 0})
+        found = 0
+        for row in self._completions(self._graph.start, start, budget - self._framed[0], looked):
+            if self._feasible.vector.feasible(np.array([row]), self._feasible.constraints)[0]:
+                yield row
+                found += 1
+                if found == MOST_FOUND:
+                    return
+
+    @cached_property
+    def _framed(self) -> tuple[int, dict[str, int]]:
+        """The edits of norm and activation, and the value indices of both."""
+        space, best = self._graph.space, None
+        for n, norm in enumerate(space.norms):
+            for a, activation in enumerate(space.activations):
+                frame = Frame(
+                    head=self._own.frame.head, post=(f"{norm}_norm", activation), input=space.input,
+                    classes=space.classes,
+                )  # fmt: skip
+                cost = len(frame_edits(self._own.frame, frame))
+                if best is None or cost < best[0]:
+                    best = cost, {"norm": n, "activation": a}
+        assert best is not None
+        return best
+
+    def _completions(self, node: Node, prefix: _Prefix, budget: int, looked: list[int]) -> Iterator[list[int]]:
+        """Depth first: the encoded networks that go on from a prefix and are within the budget."""
+        if node == self._graph.end:
+            row = [0] * len(self._graph.space.columns)
+            for column, value in prefix.rows:
+                row[column] = value
+            for parameter, value in self._framed[1].items():
+                row[self._graph.space.columns[parameter]] = value
+            yield row
+            return
+        for edge in self._by_source[node]:
+            for word, layer in enumerate(self._layers[id(edge)]):
+                looked[0] -= 1
+                if looked[0] < 0:
+                    raise SearchTooLargeError
+                totals = prefix.totals + self._adds[id(edge)][word]
+                alignments = {
+                    state: cost
+                    for state, cost in self._after(prefix.alignments, layer).items()
+                    if self._can_keep(edge.target, state, budget - cost, totals)
+                }
+                if alignments:
+                    rows = (*prefix.rows, *edge.chosen, *([(edge.slot.word, word)] if edge.slot is not None else []))
+                    longer = _Prefix(rows=rows, totals=totals, alignments=alignments)
+                    yield from self._completions(edge.target, longer, budget, looked)
+
+    def _after(self, alignments: _Alignments, layer: _Added) -> dict[_State, int]:
+        """The alignments after one more layer of a space's network; any of the given one's may be removed before."""
+        found: dict[_State, int] = {}
+        for (used, run), cost in alignments.items():
+            for removed in range(len(self._own.layers) - used + 1):
+                for following, more in self._steps(_State(used + removed, run), layer):
+                    if cost + removed + more < found.get(following, 1 << 16):
+                        found[following] = cost + removed + more
+        return found
+
+    def _steps(self, state: _State, layer: _Added) -> Iterator[tuple[_State, int]]:
+        """The states after one more layer, and the edits to them."""
+        own, (used, run) = self._own.layers, state
+        if layer is None:
+            yield state, 0
+        elif isinstance(layer, str):
+            if used == len(own):
+                yield state, int(layer != self._own.frame.head)
+        else:
+            yield state, 1
+            if used < len(own):
+                cost, now = paired(own[used], layer, run)
+                yield _State(used + 1, now), cost
+
+    def _removed(self, state: _State) -> _State | None:
+        """The state after the next layer of the given network is removed, which is one edit."""
+        return None if state.used == len(self._own.layers) else state._replace(used=state.used + 1)
+
+    def _can_keep(self, node: Node, state: _State, budget: int, totals: Floats) -> bool:
+        ends = self._ends_from(node, state, budget)
+        if ends is None:
+            return False
+        least, most = ends
+        return bool(((totals + least <= self._high) & (totals + most >= self._low)).all())
+
+    def _ends_from(self, node: Node, state: _State, budget: int) -> tuple[Floats, Floats] | None:
+        """The least and the most that can follow within a budget, each metric by itself; None where nothing can."""
+        if budget < self._least_from(node[:2], state.used):
+            return None
+        if node == self._graph.end:
+            return np.zeros(len(self._names)), np.zeros(len(self._names))
+        key = node, state, budget
+        if key not in self._ends:
+            removed = self._removed(state)
+            shorter = self._ends_from(node, removed, budget - 1) if removed is not None else None
+            least, most = shorter or (np.full(len(self._names), inf), np.full(len(self._names), -inf))
+            for edge in self._by_source[node]:
+                adds = self._adds[id(edge)]
+                for words, layer in self._kinds(edge, state):
+                    for following, cost in self._steps(state, layer):
+                        ends = self._ends_from(edge.target, following, budget - cost)
+                        if ends is not None:
+                            least = np.minimum(least, adds[words].min(axis=0) + ends[0])
+                            most = np.maximum(most, adds[words].max(axis=0) + ends[1])
+            self._ends[key] = least, most
+        return self._ends[key]
+
+    def _least_from(self, place: _Place, used: int) -> int:
+        """No more than the fewest edits that can follow: those of words, whatever the widths and the residuals."""
+        if place not in self._words:
+            return 0
+        if (place, used) not in self._rest:
+            left = self._own.layers[used:]
+            several = [1 + self._least_from(place, used + 1)] if left else []
+            for target, words in self._words[place]:
+                if words is None:
+                    several.append(self._least_from(target, used))
+                elif target not in self._words:
+                    several.append(len(left) + (self._own.frame.head not in words))
+                else:
+                    several.append(1 + self._least_from(target, used))
+                    if left:
+                        several.append((left[0].word not in words) + self._least_from(target, used + 1))
+            self._rest[place, used] = min(several)
+        return self._rest[place, used]
+
+    def _kinds(self, edge: Edge, state: _State) -> Iterator[tuple[list[int], _Added]]:
+        """The words of an edge, those together that the next layer to be aligned does not have: one stands for all."""
+        layers = self._layers[id(edge)]
+        if not isinstance(layers[0], Layer):
+            yield from (([word], layer) for word, layer in enumerate(layers))
+            return
+        own = self._own.layers
+        wanted = own[state.used].word if state.used < len(own) else ""
+        same, others = self._split(edge, wanted)
+        for words in (same, others):
+            if words:
+                yield words, layers[words[0]]
+
+    def _split(self, edge: Edge, wanted: str) -> tuple[list[int], list[int]]:
+        """The words of an edge that are ``wanted``, and the others."""
+        key = id(edge), wanted
+        if key not in self._splits:
+            words: tuple[list[int], list[int]] = ([], [])
+            for word, layer in enumerate(self._layers[id(edge)]):
+                words[not isinstance(layer, Layer) or layer.word != wanted].append(word)
+            self._splits[key] = words
+        return self._splits[key]
+
+    def _layers_of(self, edge: Edge) -> tuple[_Added, ...]:
+        """By word, the layer that an edge adds."""
+        space, slot = self._graph.space, edge.slot
+        if slot is None:
+            return (None,)
+        if slot.stage > len(space.stages):
+            return tuple(space.heads)
+        form: Form = space.forms[self._graph.form]
+        stage, (_, first, second) = space.stages[slot.stage - 1], edge.at
+        width = space.scaled(stage.width.values()[first], form)
+        is_stem = (slot.stage, slot.layer) == (1, 1)
+        channels = space.input[0] if is_stem else width
+        if slot.layer == 0:
+            out, residual = space.scaled(space.widths_after(slot.stage).values()[second], form), stage.residual[0:0]
+            stride, dilation = space.ending(slot.stage, form)
+            words = stage.down
+        else:
+            out, residual, (stride, dilation) = width, [] if is_stem else [stage.residual[second]], (1, None)
+            words = stage.stem if is_stem else stage.body
+        sums = residual[0] if residual else False
+        found = []
+        for word in words:
+            blocks = layer_blocks(word, channels, out, post=_POST, residual=sums, stride=stride, dilation=dilation)
+            units = tuple(unit for block in blocks for unit in block.units)
+            found.append(Layer(name(units, channels, _POST), out, sums))
+        return tuple(found)
+
+    def _adds_of(self, edge: Edge) -> Floats:
+        """(words, bounded metrics)."""
+        columns = [edge.adds(metric) for metric in self._names]
+        return np.array(columns, dtype=np.float64).T if columns else np.zeros((edge.words, 0))
