@@ -159,6 +159,45 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     return search.launch(config, flags, write_config, format_)
 
 
+@app.command(epilog="Example: uv run search.py train net.py:Net --data digits --study mine")
+def train(  # noqa: PLR0917
+    target: Annotated[
+        str, typer.Argument(help="file.py:NAME, book.ipynb:NAME, package.module:NAME, an architecture's text, or seed")
+    ],
+    arg: Annotated[list[str] | None, typer.Option(help="key=value for a class or function, read as TOML")] = None,
+    seeds: Annotated[int, typer.Option(help="trainings, each a trial of its own")] = 1,
+    epochs: Annotated[int | None, typer.Option(help="of each training (the study's, or 20)")] = None,
+    data: Annotated[str | None, typer.Option(help="auto (default), cifar10, digits, a folder, a tar or a zip")] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME|FILE.toml", help="how it trains")] = None,
+    augmentation: Annotated[str | None, typer.Option(help="NAME, FILE.py:NAME or none")] = None,
+    augmentation_arg: Annotated[list[str] | None, typer.Option(help="key=value, an option of it")] = None,
+    study: Annotated[str | None, typer.Option(help="name of the study, made where it is new")] = None,
+    storage: Annotated[str | None, typer.Option(help="journal file, or a database's URL")] = None,
+    target_accuracy: Annotated[float | None, typer.Option("--target", help="validation accuracy to exceed")] = None,
+    constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
+    require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
+    workers: Annotated[int | None, typer.Option(help="processes that train")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
+    timeout: Annotated[str, typer.Option(help="for a step of the model's code: 60s, 5m")] = "5m",
+    memory: Annotated[str, typer.Option(help="for the model's code: 4GiB, 500MB")] = "4GiB",
+    anew: Annotated[bool, typer.Option("--anew", help="end unfinished trials of the target's earlier files")] = False,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Train a network of your own as candidates are trained, as a trial of a study."""
+    from nas.cli import training
+    from nas.cli.common import expressions, with_options
+
+    flags = {
+        "epochs": epochs, "data": data, "study": study, "storage": storage, "target": target_accuracy,
+        "constraints": expressions(require, constraints), "workers": workers, "device": device,
+    }  # fmt: skip
+    code = {
+        "seeds": seeds, "timeout": timeout, "memory": memory, "anew": anew, "recipe": recipe,
+        "augmentation": with_options(augmentation, augmentation_arg),
+    }  # fmt: skip
+    return training.train(target, arg or [], flags, code, format_)
+
+
 @app.command(epilog="Example: uv run search.py enqueue BR/c16-c16-c32s2/c32-c32-c64s2/c64-c64-c64/fc")
 def enqueue(
     architectures: Annotated[

@@ -30,7 +30,7 @@ WIDE = 120
 """Columns from which on the networks' text has a place in the table."""
 UNLIMITED = 10_000
 """Columns of a pipe or a file, where nothing is cut or folded."""
-_FRONT = "*"
+_FRONT, _BROKEN = "*", "!"
 _COST_NAMES = {"params": "parameters", "macs": "MACs"}
 FORMATS = ("table", "json", "csv", "markdown")
 
@@ -55,7 +55,7 @@ def as_table(board: Leaderboard, width: int) -> RenderableType:
         table.add_column("architecture", overflow="fold")
     for row in board.rows:
         shown = [*cells(row, board, deviation=wide), sparkline(row.scores)]
-        table.add_row(*shown, *([row.architecture] if wide else []), style=_style(row))
+        table.add_row(*shown, *([row.network] if wide else []), style=_style(row))
     return Group(Text(title(board), style="bold"), table, *footer(board, wide=wide))
 
 
@@ -110,13 +110,15 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
     if board.expected is not None:
         lines.append(Text(board.expected.sentence(board.target)))
     for row in board.rows:
+        if row.broken:
+            lines.append(Text(f"{_BROKEN} trial {row.trial} breaks {', '.join(row.broken)}", style="yellow"))
         if row.state == "failed" and row.reason:
             lines.append(Text(f"trial {row.trial} failed: {row.reason}", style="red"))
         if row.test_std and not wide:
             kind = "" if row.measure == ACCURACY else "balanced "
             lines.append(Text(f"trial {row.trial} confirmed: {kind}test {_test(row, deviation=True)} %"))
     if not wide and board.rows:
-        lines.append(Text(f"#1, trial {board.rows[0].trial}: {board.rows[0].architecture}"))
+        lines.append(Text(f"#1, trial {board.rows[0].trial}: {board.rows[0].network}"))
     return lines
 
 
@@ -128,19 +130,24 @@ def cells(row: Row, board: Leaderboard, *, deviation: bool) -> list[str]:
     """What each of ``headings`` but the curve shows of a row; ``deviation`` adds that of the test accuracy."""
     plain = [] if row.measure == ACCURACY else [_percent(row.val_accuracy)]
     return [
-        f"{row.rank}{_FRONT if row.pareto else ' '}",
+        f"{row.rank}{_BROKEN if row.broken else _FRONT if row.pareto else ' '}",
         str(row.trial),
         row.state,
         _percent(row.score),
         *plain,
         _test(row, deviation=deviation),
         f"{row.params:,}",
-        f"{row.macs / 1e6:.1f}",
-        str(row.receptive_field),
+        millions(row.macs),
+        "?" if row.receptive_field is None else str(row.receptive_field),
         *(number(row.measured.get(name)) for name in board.measured),
         str(row.epochs),
         duration(row.seconds),
     ]
+
+
+def millions(count: int | None) -> str:
+    """A count in millions; a question mark where it is not known."""
+    return "?" if count is None else f"{count / 1e6:.1f}"
 
 
 def _test(row: Row, *, deviation: bool) -> str:
@@ -175,14 +182,14 @@ def _csv(board: Leaderboard) -> str:
 
 
 def _plain(value: object) -> object:
-    return "" if value is None else value
+    return "" if value is None else ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def _markdown(board: Leaderboard) -> str:
     names = [*headings(board)[:-1], "architecture"]
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     lines += [
-        f"| {' | '.join([*(cell.strip() for cell in cells(row, board, deviation=True)), f'`{row.architecture}`'])} |"
+        f"| {' | '.join([*(cell.strip() for cell in cells(row, board, deviation=True)), f'`{row.network}`'])} |"
         for row in board.rows
     ]
     return "\n".join(lines)

@@ -18,7 +18,7 @@ from nas.objective_text import ACCURACY
 from nas.results.board_table import duration, number
 from nas.results.explanation import explanation
 from nas.results.sparklines import chart
-from nas.results.trial_card import Card, Stage
+from nas.results.trial_card import Card, Sizes, Stage
 
 _LABEL = 8
 """Characters that a chart takes beside its bars."""
@@ -28,9 +28,10 @@ _EPOCHS = 12
 
 def print_card(card: Card, console: Console) -> None:
     """The trial, its stages, its layers with what they see, its sizes, its curve, and how it keeps the constraints."""
-    console.print(_head(card), _drawing(card), sep="\n")
+    console.print(_head(card), *([_drawing(card)] if card.stages else []), sep="\n")
     print_report(card.report, console)
-    console.print(_sizes(card))
+    if card.sizes:
+        console.print(_sizes(card.sizes, card))
     console.print(Group(*_curve(card, console.width)))
 
 
@@ -74,8 +75,9 @@ def _head(card: Card) -> Text:
     known += [f"{name} {value:.2%}" for name, value in accuracies.items() if value is not None]
     known += [f"{name} {number(value)}" for name, value in row.measured.items()]
     text = Text(", ".join(known), style="bold")
-    lines = [row.architecture, *_way(card), *([row.reason] if row.reason else [])]
-    return text.append("".join(f"\n{line}" for line in lines), style="none")
+    lines = [row.network, *_way(card), *([row.reason] if row.reason else [])]
+    text.append("".join(f"\n{line}" for line in lines), style="none")
+    return text.append(f"\nbreaks {', '.join(row.broken)}" if row.broken else "", style="yellow")
 
 
 def _way(card: Card) -> list[str]:
@@ -102,8 +104,7 @@ def _stage_cells(stage: Stage) -> list[str]:
     return [_shape(stage.output), _field(stage.receptive_field), f"{stage.params:,}", f"{stage.macs / 1e6:.1f}M"]
 
 
-def _sizes(card: Card) -> Text:
-    sizes = card.sizes
+def _sizes(sizes: Sizes, card: Card) -> Text:
     return Text(
         f"sizes in MB: input {sizes.input:.2f}, forward/backward pass {sizes.forward_backward:.2f}, "
         f"params {sizes.params:.2f}, estimated total {sizes.total:.2f}{_latency(card)}"

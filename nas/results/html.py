@@ -20,7 +20,7 @@ def board_html(board: Leaderboard) -> str:
         [
             *map(escape, cells(row, board, deviation=True)),
             sparkline(row.scores),
-            f"<code>{escape(row.architecture)}</code>",
+            f"<code>{escape(row.network)}</code>",
         ]
         for row in board.rows
     )
@@ -54,7 +54,7 @@ def card_html(card: Card) -> str:
     return "\n".join(
         [
             "<div>",
-            f"<p><b>{escape(known)}</b><br><code>{escape(row.architecture)}</code></p>",
+            f"<p><b>{escape(known)}</b><br><code>{escape(row.network)}</code></p>",
             *_table(["stage", "blocks", "output", "RF", "params", "MACs"], stages),
             card.report._repr_html_(),
             "</div>",

@@ -22,7 +22,7 @@ from nas.search.expectation import Expectation, expectation
 from nas.search.measure import measure_of, objective_of
 from nas.search.stored import TrialState
 from nas.search.study import CURVE, DATA, MALFORMED, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
-from nas.space.attributes import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE, SEED
 
 MOST_IMAGES = 10**12
 _DESCENDING = frozenset(
@@ -58,9 +58,10 @@ class Leaderboard:
     def best(self) -> Row:
         """The best complete trial; UnusableInputError, with what there is instead, where none is complete."""
         if self.best_complete is None:
+            kept = " that keeps the rules" if any(row.broken for row in self.rows) else ""
             held = ", ".join(f"{self.counts[state]:,} {state}" for state in STATES if self.counts[state])
             raise UnusableInputError(
-                f"no trial is complete: study {self.study} holds {held or 'no trials'}: let the search continue"
+                f"no trial{kept} is complete: study {self.study} holds {held or 'no trials'}: let the search continue"
             )
         return self.best_complete
 
@@ -149,7 +150,7 @@ def _rows(study: Study, storage: str | None, measure: str) -> list[Row]:
     source = Source(storage, study.study_name) if storage is not None else None
     trials, rows = study.get_trials(deepcopy=False), []
     for trial in trials:
-        if ARCHITECTURE in trial.user_attrs:
+        if ARCHITECTURE in trial.user_attrs or SEED in trial.user_attrs:
             try:
                 rows.append(row_of(trial, study.user_attrs, source, measure))
             except MALFORMED:
@@ -173,7 +174,8 @@ def _has_lost(trial: Seen) -> bool:
     """Whether an epoch is stored without its curve, or an end without the network, which are written before them."""
     attrs, curve = trial.user_attrs, trial.user_attrs.get(CURVE)
     is_short = curve is not None and len(curve) < max(trial.intermediate_values, default=0)
-    return is_short or (trial.state == TrialState.COMPLETE and (ARCHITECTURE not in attrs or not curve))
+    has_network = ARCHITECTURE in attrs or SEED in attrs
+    return is_short or (trial.state == TrialState.COMPLETE and not (has_network and curve))
 
 
 def _target(study: Study) -> float | None:
@@ -196,13 +198,14 @@ def _rejected(study: Study) -> dict[str, int]:
 
 def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
     """The best complete one of all ``rows``, as it is ``shown`` where it is."""
-    complete = (row for row in rows if row.state == "complete")
+    complete = (row for row in rows if row.state == "complete" and not row.broken)
     best = min(complete, key=lambda row: _order(row, MEASURES[row.measure]), default=None)
     return None if best is None else next((row for row in shown if row.trial == best.trial), replace(best, rank=1))
 
 
 def _expected(study: Study, rows: Sequence[Row]) -> Expectation | None:
-    measured = {r.trial: r.score for r in rows if r.state == "complete" and r.score is not None}
+    kept = [row for row in rows if not row.broken]
+    measured = {r.trial: r.score for r in kept if r.state == "complete" and r.score is not None}
     try:
         images = int(study.user_attrs.get(VALIDATION_IMAGES, 0))
     except MALFORMED:
@@ -245,14 +248,14 @@ def front(rows: Iterable[Row], costs: Sequence[str] = ("params",), maximised: Se
     """The Pareto front of accuracy and ``costs``: the rows that no other dominates, the most accurate first.
 
     The accuracy is that of the study; of the costs those in ``maximised`` are the better the greater. A row of which
-    one of them is not known, or whose accuracy is not a number, is not on it.
+    one of them is not known, or whose accuracy is not a number, is not on it, nor one that breaks a rule.
     """
     signs = [-1 if cost in maximised else 1 for cost in costs]
     known = ((row, row.score, [row.value(cost) for cost in costs]) for row in rows)
     values = [
         ((-score, *(sign * value for sign, value in zip(signs, others, strict=True))), row)
         for row, score, others in known
-        if score is not None and not isnan(score) and None not in others
+        if score is not None and not isnan(score) and None not in others and not row.broken
     ]
     losses = np.array([loss for loss, _ in values], dtype=np.float64).reshape(len(values), 1 + len(costs))
     best = [value for value, is_best in zip(values, front_of(losses).tolist(), strict=True) if is_best]

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.objective_text import ACCURACY
-from nas.results.board_table import duration, rejections
+from nas.results.board_table import duration, millions, rejections
 from nas.results.notebook import NotebookDisplay
 from nas.search.candidate import Candidate
 from nas.search.driver import Driver
@@ -173,7 +173,8 @@ def _count(number: int, noun: str) -> str:
 
 def _screen(driver: Driver, trials: _Trials, height: int) -> RenderableType:
     head = Text(no_wrap=True, overflow="ellipsis").append(driver.study.study_name, style="bold")
-    head.append(f"   {trials.ended} of {driver.budget.trials} trials, {duration(driver.seconds_left)} left")
+    head.append(f"   {trials.ended} of {driver.budget.trials} trials")
+    head.append(f", {duration(driver.seconds_left)} left" if math.isfinite(driver.seconds_left) else "")
     if driver.budget.target is not None:
         head.append(f", target over {driver.budget.target:.2%}{_kind(driver)}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
@@ -215,7 +216,7 @@ def _running(candidate: Candidate, driver: Driver) -> list[RenderableType]:
     metrics = candidate.metrics
     bar = ProgressBar(total=epochs, completed=_epochs_done(candidate, clock), width=24)
     done = f"{len(candidate.curve)}/{epochs}"
-    return [str(candidate.trial.number), done, bar, accuracy, f"{metrics.params:,}", f"{metrics.macs / 1e6:.1f}"]
+    return [str(candidate.trial.number), done, bar, accuracy, f"{metrics.params:,}", millions(metrics.macs)]
 
 
 def _epochs_done(candidate: Candidate, clock: Callable[[], float]) -> float:

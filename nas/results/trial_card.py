@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ from constraints.user_metrics import CustomMetric
 from nas.architecture.spec import Architecture, parse
 from nas.latency.predictor import load
 from nas.results.rows import Row
-from nas.search.study import CURVE, VALIDATION_IMAGES, identity
+from nas.search.study import CURVE, MALFORMED, VALIDATION_IMAGES, foreign, identity
+from nas.space.attributes import GIVEN
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
     from nas.architecture.model import Network
 
@@ -69,7 +71,8 @@ class Card:
     study: str
     row: Row
     report: Report
-    sizes: Sizes
+    sizes: Sizes | None
+    """None where a person's own model could not be summarised."""
     stages: tuple[Stage, ...]
     head: str
     curve: tuple[Mapping[str, Any], ...]
@@ -94,7 +97,7 @@ class Card:
             "recipe": self.recipe or None,
             "augmentation": self.augmentation or None,
             "tuned": dict(self.tuned),
-            "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total},
+            "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total} if self.sizes else None,
             "stages": [asdict(stage) for stage in self.stages],
             "head": self.head,
             **({} if self.latency is None else {"latency": asdict(self.latency)}),
@@ -110,11 +113,13 @@ def card(study: optuna.Study, row: Row) -> Card:
     from nas.architecture.model import build
     from nas.training.tuning import values
 
-    architecture = parse(row.architecture)
-    model = build(architecture)
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
     made_with = identity(study)
     rules = parse_all(made_with.get("constraints", ()), None)
+    if row.architecture is None:
+        return replace(_of_code(study, row, trial, rules), **_way(study, made_with))
+    architecture = parse(row.architecture)
+    model = build(architecture)
     report = check(model, architecture.input, rules, metrics=_as_measured(row, rules), target=f"trial {row.trial}")
     counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
     return Card(
@@ -135,6 +140,27 @@ def card(study: optuna.Study, row: Row) -> Card:
         images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
         latency=_latency(model, architecture) if "latency" in made_with else None,
     )
+
+
+def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[Constraint]) -> Card:
+    """The card of a person's own network: its report is as it was when it was trained, and no code of theirs runs."""
+    try:
+        shown = trial.user_attrs[GIVEN]["shown"]
+        report = Report.from_dict(shown["report"], rules)
+        sizes = Sizes(**shown["sizes"]) if shown["sizes"] else None
+    except MALFORMED:
+        raise foreign(study, f"trial {row.trial} does not hold what a given network's does") from None
+    curve = tuple(trial.user_attrs.get(CURVE, ()))
+    return Card(study=study.study_name, row=row, report=report, sizes=sizes, stages=(), head="", curve=curve)
+
+
+def _way(study: optuna.Study, made_with: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of how every network of a study trained, by the fields of a card."""
+    return {
+        "recipe": _name(made_with.get("recipe")),
+        "augmentation": _name(made_with.get("augmentation")),
+        "images": int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
+    }
 
 
 def _name(table: Any) -> str:

@@ -14,6 +14,7 @@ from optuna.trial import Trial
 
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture
+from nas.search.given import Given
 from nas.search.worker import Outcome
 
 
@@ -33,12 +34,17 @@ class Candidate:
     """A trial with a network that has not ended."""
 
     trial: Trial
-    architecture: Architecture
+    architecture: Architecture | None
+    """None for a given network that cannot be written as one."""
     metrics: Metrics
     folder: Path
     state: State = State.TRAINING
     future: Future[Outcome] | None = None
     deaths: int = 0
+    seed: int | None = None
+    """Of a given network's training; None is the seed of the search."""
+    given: Given | None = None
+    """Where a person's own code makes the network."""
     measured: Mapping[str, float] = field(default_factory=dict)
     """Metrics that no arithmetic knows, by name."""
     reported: int = 0

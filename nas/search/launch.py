@@ -111,7 +111,7 @@ def prepare(
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         notes = list[str]()
         trackers = Trackers(config.log, notes) if config.log else None
-        config, asked, sized = _fitted(config, asked, dataset, epochs_of(storage, config.study))
+        config, asked, sized = fitted(config, asked, dataset, epochs_of(storage, config.study))
         identity = _identity(config, dataset, space, asked, objective=str(objectives), latency=measures.latency)
         other = config.from_study
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
@@ -134,7 +134,7 @@ def prepare(
             target=target,
             mirroring=way.mirroring,
         )
-        _describe(study, config, dataset)
+        describe(study, config, dataset)
         study.set_user_attr(IMAGES, [list(space.input), space.classes])
         told = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
         _learn(study, sampler, prior)
@@ -159,8 +159,6 @@ def prepare(
         observe=observe,
         hold=check,
     )
-    is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=config.epochs)
-    said = sentence(len(feed.labels), sized) if sized is not None and is_sized else ""
     return Prepared(
         study=study,
         driver=driver,
@@ -169,11 +167,17 @@ def prepare(
         lock=lock,
         advice=doubts,
         beginning=tuple(told),
-        sizing=said,
+        sizing=said(feed, way, config.epochs, sized),
     )
 
 
-def _fitted(
+def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None) -> str:
+    """That the images decided on batch size and epochs; empty where they did not, or the study has others."""
+    is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=epochs)
+    return sentence(len(feed.labels), sized) if sized is not None and is_sized else ""
+
+
+def fitted(
     config: LaunchConfig, asked: Training, dataset: Dataset, known: int | None
 ) -> tuple[LaunchConfig, Training, Sizing | None]:
     """Epochs and batch size as the data wants them, where neither epochs nor a recipe were asked for; what it chose.
@@ -235,7 +239,7 @@ def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -
         sampler.proxy = proxy_of(weights)
 
 
-def _describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
+def describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
     """Keep in the study what its leaderboard shows; a target that an earlier launch asked for stays."""
     study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
     study.set_user_attr(SOURCE, _absolute(config.data))
@@ -270,9 +274,16 @@ def _identity(
     objective: str,
     latency: Predictor | None,
 ) -> dict[str, object]:
+    found = training_identity(config, dataset, asked, objective=objective, latency=latency)
+    return {"data": found.pop("data"), "space": {"name": config.space, "hash": space.fingerprint}, **found}
+
+
+def training_identity(
+    config: LaunchConfig, dataset: Dataset, asked: Training, *, objective: str, latency: Predictor | None = None
+) -> dict[str, object]:
+    """What a study is made with whose networks are given: no space, which its first search adds."""
     return {
         "data": {"name": dataset.name, "hash": dataset.content_hash},
-        "space": {"name": config.space, "hash": space.fingerprint},
         "constraints": config.rules,
         "seed": config.seed,
         "epochs": config.epochs,

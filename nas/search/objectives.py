@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from optuna.trial import FrozenTrial
 
+from constraints.errors import UnusableInputError
 from nas.objective_text import ACCURACY, MEASURES, check, read
 from nas.pareto import ranks
 from nas.search.study import MEASURED, Direction, accuracy
@@ -68,6 +69,14 @@ class Objectives:
         if found is None or not isfinite(found):
             return -inf if name in self.maximised else inf
         return float(found)
+
+    def check(self, metrics: Mapping[str, Any]) -> None:
+        """Raise UnusableInputError for a network of which a cost is not known."""
+        for name in self.costs:
+            if metrics.get(name) is None:
+                raise UnusableInputError(
+                    f"{name} of this network is not known, and the study minimises it: give a --study without it"
+                )
 
     def so_far(self, trial: FrozenTrial) -> tuple[float, ...]:
         """What a trial is worth by its last epoch."""

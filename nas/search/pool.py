@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 from nas.search.candidate import Candidate, State
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives, measured
-from nas.search.trial_store import TrialStore, whole_epochs
+from nas.search.trial_store import TrialStore, is_given, whole_epochs
 
 BELOW = "below the better half at epoch {}"
 """Why a candidate is pruned that waits at a rung."""
@@ -103,8 +103,10 @@ class Pool:
             self.prune(candidate, reason)
 
     def take_up(self, trials: Sequence[FrozenTrial]) -> None:
-        """Rank what earlier launches trained."""
+        """Rank what earlier launches trained; given networks trained past every rung, and are ranked with none."""
         for trial in trials:
+            if is_given(trial):
+                continue
             for epoch, accuracy in trial.intermediate_values.items():
                 self.halving.add(trial.number, epoch, self.objectives.values(accuracy, measured(trial.user_attrs)))
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from optuna.trial import FrozenTrial, Trial
 
@@ -15,7 +16,7 @@ from nas.search.queue import Waiting, queued
 from nas.search.study import CURVE, MEASURED
 from nas.search.study_folder import is_beginning
 from nas.search.trial_files import take_up
-from nas.search.trial_store import TrialStore, proposed
+from nas.search.trial_store import TrialStore, is_given, proposed
 from nas.search.worker import read_progress
 from nas.space.analytic import metrics
 from nas.space.attributes import PROPOSED
@@ -73,15 +74,7 @@ class Proposals:
 
     def candidate(self, trial: Trial, architecture: Architecture, reported: int) -> Candidate:
         """The candidate of a trial with ``reported`` epochs in the study."""
-        folder = self.trial_folder(trial)
-        if not self._is_own(trial) and (note := set_leftover_aside(folder)):
-            self.notes.append(note)
-        self._take_up_files(trial)
-        curve = read_progress(folder)[:reported]
-        if len(curve) < reported:
-            self.notes.append(
-                f"trial {trial.number} is trained anew: its {reported} finished epochs are not in {folder}"
-            )
+        folder, curve = self.kept(trial, reported)
         return Candidate(
             trial=trial,
             architecture=architecture,
@@ -91,6 +84,19 @@ class Proposals:
             curve=curve,
             measured=trial.user_attrs.get(MEASURED, {}),
         )
+
+    def kept(self, trial: Trial, reported: int) -> tuple[Path, list[dict[str, Any]]]:
+        """The folder of a trial with ``reported`` epochs in the study, and of these the ones that it holds."""
+        folder = self.trial_folder(trial)
+        if not self._is_own(trial) and (note := set_leftover_aside(folder)):
+            self.notes.append(note)
+        self._take_up_files(trial)
+        curve = read_progress(folder)[:reported]
+        if len(curve) < reported:
+            self.notes.append(
+                f"trial {trial.number} is trained anew: its {reported} finished epochs are not in {folder}"
+            )
+        return folder, curve
 
     def _take_up_files(self, trial: Trial | FrozenTrial) -> None:
         if note := take_up(self.trial_folder(trial), trial.user_attrs.get(CURVE, ())):
@@ -120,7 +126,7 @@ class Proposals:
         self.count = proposed(trials)
         self.leftover.clear()
         for trial in trials:
-            if trial.state.is_finished() or trial.number in known:
+            if trial.state.is_finished() or trial.number in known or is_given(trial):
                 continue
             trained = len(trial.intermediate_values)
             self._take_up_files(trial)

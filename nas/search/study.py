@@ -104,12 +104,18 @@ def create_or_resume(
         study.set_user_attr(IDENTITY, dict(made_with))
         return study
     known = identity(study)
+    if "space" not in known and "space" in made_with and "data" in known:  # made for given networks alone
+        known = {**known, "space": made_with["space"]}
+    elif "space" in known and "space" not in made_with:
+        made_with = {**made_with, "space": known["space"]}
     for key, remedy in (REMEDIES | OPTIONAL).items():
         before, now = known.get(key), made_with.get(key)
         if _decisive(before) != _decisive(now):
             raise UnusableInputError(
                 f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: {remedy}"
             )
+    if study.user_attrs[IDENTITY].keys() != known.keys():
+        study.set_user_attr(IDENTITY, {**study.user_attrs[IDENTITY], "space": made_with["space"]})
     return study
 
 

@@ -17,7 +17,7 @@ from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.optuna_private import reopened, storage_of
 from nas.search.study import CURVE, MEASURED, REASON, REJECTED
-from nas.space.attributes import ARCHITECTURE, ORIGIN
+from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
 
 
 def by_accuracy(epoch: Mapping[str, Any]) -> float:
@@ -76,6 +76,13 @@ class TrialStore:
         """A trial's network; None where it is not proposed yet."""
         text = trial.user_attrs.get(ARCHITECTURE)
         return None if text is None else parse(text)
+
+    def set_given(self, trial: Trial, attributes: Mapping[str, Any]) -> None:
+        """Store what is known of a given network; its seed comes last, since the trial counts as given from then."""
+        for name, value in attributes.items():
+            if name != SEED:
+                trial.set_user_attr(name, value)
+        trial.set_user_attr(SEED, attributes[SEED])
 
     def set_origin(self, trial: Trial, origin: str) -> None:
         """Store what gave a trial's network; one that the sampler proposed has no such attribute."""
@@ -139,13 +146,23 @@ class TrialStore:
 
 
 def best_accuracy(trials: Sequence[FrozenTrial]) -> float | None:
-    """The highest first objective, an accuracy, of the trials that were completed; None where there is none."""
-    return max((t.values[0] for t in trials if t.state == TrialState.COMPLETE), default=None)
+    """The highest first objective, an accuracy, of the trials that ``counts`` holds of; None where there is none."""
+    return max((t.values[0] for t in trials if counts(t)), default=None)
+
+
+def counts(trial: FrozenTrial) -> bool:
+    """Whether a trial may meet the study's target: it is complete, and its network, given or not, keeps the rules."""
+    return trial.state == TrialState.COMPLETE and not trial.user_attrs.get(BROKEN)
+
+
+def is_given(trial: Trial | FrozenTrial) -> bool:
+    """Whether a person's training (``train``) made the trial, and no search: searches leave it alone."""
+    return SEED in trial.user_attrs
 
 
 def proposed(trials: Sequence[FrozenTrial]) -> int:
-    """How many of the trials have a network."""
-    return sum(ARCHITECTURE in t.user_attrs for t in trials)
+    """How many of the trials have a network that was proposed."""
+    return sum(ARCHITECTURE in t.user_attrs and not is_given(t) for t in trials)
 
 
 def whole_epochs(trial: FrozenTrial) -> int:

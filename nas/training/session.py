@@ -17,6 +17,7 @@ from nas.training import initialisation
 from nas.training.averaging import Average
 from nas.training.evaluate import Scores, evaluate, normaliser
 from nas.training.feed import Feed
+from nas.training.given_model import GivenModel, placed
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision
 from nas.training.recipes import Recipe
@@ -64,7 +65,8 @@ class Session:
     ) -> None:
         """Move ``model`` to ``device`` and give it the weights that the recipe begins with."""
         self.feed, self.recipe, self.epochs, self.seed = feed, recipe, epochs, seed
-        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layout = model.layout if isinstance(model, GivenModel) else torch.channels_last
+        self.model: nn.Module = placed(model, device, layout)
         self.phase = 0
         self.curve: list[Epoch] = []
         self.on_step: Callable[[int, int], None] | None = None
@@ -93,6 +95,7 @@ class Session:
             labels=labels,
             chosen=torch.empty(min(recipe.batch_size, len(labels)), dtype=torch.int64, device=device),
             loss=torch.zeros((), device=device),
+            is_captured=not isinstance(self.model, GivenModel),
         )
 
     def _optimisers(self, device: torch.device) -> Optimisers:

@@ -20,7 +20,7 @@ from plotly.offline import get_plotlyjs
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint
 from nas.objective_text import ACCURACY
-from nas.results.board_table import duration, number, spread, weighed
+from nas.results.board_table import duration, millions, number, spread, weighed
 from nas.results.files import write_text
 from nas.results.leaderboard import Leaderboard, front, leaderboard
 from nas.results.report.charts import importance, parallel
@@ -38,6 +38,7 @@ _FRAME_BYTES = 100_000
 """Of all else than trials and charts."""
 
 
+_UNDRAWN = "it is no architecture but a person's own code: search.py show lists its layers"
 _SEPARATORS = (",", ":")
 
 
@@ -122,17 +123,17 @@ def cells(row: Row) -> dict[str, str]:
         **{name: number(value) for name, value in row.measured.items()},
         "val_balanced_accuracy": _percent(row.val_balanced_accuracy),
         "test_balanced_accuracy": _percent(row.test_balanced_accuracy) + spread(row),
-        "rank": f"{row.rank}{'*' if row.pareto else ''}",
+        "rank": f"{row.rank}{'!' if row.broken else '*' if row.pareto else ''}",
         "trial": str(row.trial),
         "state": row.state,
         "val_accuracy": _percent(row.val_accuracy),
         "test_accuracy": _percent(row.test_accuracy) + (spread(row) if row.measure == ACCURACY else ""),
         "params": f"{row.params:,}",
-        "macs": f"{row.macs / 1e6:.1f}",
-        "receptive_field": f"{row.receptive_field:,}",
+        "macs": millions(row.macs),
+        "receptive_field": "?" if row.receptive_field is None else f"{row.receptive_field:,}",
         "epochs": str(row.epochs),
         "seconds": duration(row.seconds),
-        "architecture": row.architecture,
+        "architecture": row.network,
     }
 
 
@@ -148,9 +149,9 @@ def _records(rows: Sequence[Row], room: int) -> tuple[list[Row], list[dict[str, 
             "params": row.params,
             "macs": row.macs,
             "curve": [_finite(value) for value in row.scores],
-            **drawing(row.architecture),
+            **(drawing(row.architecture) if row.architecture else {"error": _UNDRAWN}),
         }
-        texts = escape(row.architecture + row.reason)
+        texts = escape(row.network + row.reason)
         room -= _size(record) + len(texts.encode()) + _ROW_BYTES
         if room < 0:
             break
