@@ -125,7 +125,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
     engine: Annotated[str | None, typer.Option(help="local (default), ray or ray:HOST:PORT")] = None,
     objective: Annotated[
-        str | None, typer.Option(help="accuracy, or accuracy,params or accuracy,macs for a Pareto front")
+        str | None, typer.Option(help="accuracy or balanced_accuracy; ,params or any other metric for a Pareto front")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="default, sgd, seed or FILE.toml: search.py recipes")] = None,
     tune: Annotated[
@@ -136,6 +136,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         str | None, typer.Option(help="assignment (default), seed, none, FILE.py:NAME; with options: assignment,flip=0")
     ] = None,
     augmentation_arg: Annotated[list[str] | None, typer.Option(help="key=value, an option of it")] = None,
+    metrics: Annotated[Path | None, typer.Option(metavar="FILE.py", help="metrics of your own")] = None,
     seed: Annotated[int | None, typer.Option(help="of proposals, weights and augmentation (0)")] = None,
     log: Annotated[
         list[str] | None, typer.Option(help="write curves to tensorboard[:DIR], mlflow[:URI] or wandb[:PROJECT] too")
@@ -153,8 +154,48 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         "guess": guess, "constraints": expressions(require, constraints), "workers": workers, "device": device,
         "engine": engine, "objective": objective, "recipe": recipe, "tune": tune, "seed": seed, "log": log,
         "augmentation": with_options(augmentation, augmentation_arg),
+        "metrics": None if metrics is None else str(metrics),
     }  # fmt: skip
     return search.launch(config, flags, write_config, format_)
+
+
+@app.command(epilog="Example: uv run search.py train net.py:Net --data digits --study mine")
+def train(  # noqa: PLR0917
+    target: Annotated[
+        str, typer.Argument(help="file.py:NAME, book.ipynb:NAME, package.module:NAME, an architecture's text, or seed")
+    ],
+    arg: Annotated[list[str] | None, typer.Option(help="key=value for a class or function, read as TOML")] = None,
+    seeds: Annotated[int, typer.Option(help="trainings, each a trial of its own")] = 1,
+    epochs: Annotated[int | None, typer.Option(help="of each training (the study's, or 20)")] = None,
+    data: Annotated[str | None, typer.Option(help="auto (default), cifar10, digits, a folder, a tar or a zip")] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME|FILE.toml", help="how it trains")] = None,
+    augmentation: Annotated[str | None, typer.Option(help="NAME, FILE.py:NAME or none")] = None,
+    augmentation_arg: Annotated[list[str] | None, typer.Option(help="key=value, an option of it")] = None,
+    study: Annotated[str | None, typer.Option(help="name of the study, made where it is new")] = None,
+    storage: Annotated[str | None, typer.Option(help="journal file, or a database's URL")] = None,
+    target_accuracy: Annotated[float | None, typer.Option("--target", help="validation accuracy to exceed")] = None,
+    constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
+    require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
+    workers: Annotated[int | None, typer.Option(help="processes that train")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
+    timeout: Annotated[str, typer.Option(help="for a step of the model's code: 60s, 5m")] = "5m",
+    memory: Annotated[str, typer.Option(help="for the model's code: 4GiB, 500MB")] = "4GiB",
+    anew: Annotated[bool, typer.Option("--anew", help="end unfinished trials of the target's earlier files")] = False,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Train a network of your own as candidates are trained, as a trial of a study."""
+    from nas.cli import training
+    from nas.cli.common import expressions, with_options
+
+    flags = {
+        "epochs": epochs, "data": data, "study": study, "storage": storage, "target": target_accuracy,
+        "constraints": expressions(require, constraints), "workers": workers, "device": device,
+    }  # fmt: skip
+    code = {
+        "seeds": seeds, "timeout": timeout, "memory": memory, "anew": anew, "recipe": recipe,
+        "augmentation": with_options(augmentation, augmentation_arg),
+    }  # fmt: skip
+    return training.train(target, arg or [], flags, code, format_)
 
 
 @app.command(epilog="Example: uv run search.py enqueue BR/c16-c16-c32s2/c32-c32-c64s2/c64-c64-c64/fc")
@@ -177,7 +218,7 @@ def leaderboard(  # noqa: PLR0917
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
     top: Annotated[int, typer.Option(help="how many rows")] = 20,
-    sort: Annotated[str, typer.Option(help="column to rank by")] = "val_accuracy",
+    sort: Annotated[str | None, typer.Option(help="column to rank by (the accuracy that the study judges by)")] = None,
     state: Annotated[str, typer.Option(help="of complete,pruned,running,unfinished,failed")] = "",
     where: Annotated[list[str] | None, typer.Option(help='only rows of which "params < 100k" holds, say')] = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in the objectives")] = False,
@@ -349,6 +390,17 @@ def doctor(
     from nas.cli import machine
 
     return machine.doctor(storage, format_, remove=clean, is_sure=yes)
+
+
+@app.command(epilog="Example: uv run search.py calibrate --threads 1")
+def calibrate(
+    threads: Annotated[int, typer.Option(help="of torch, that a network runs with")] = 1,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> int:
+    """Time layers on this machine, so that latency_ms of any network can be predicted."""
+    from nas.cli import calibrate as calibrating
+
+    return calibrating.calibrate(threads, format_)
 
 
 def run(argv: Sequence[str], name: str = "search.py") -> int:

@@ -153,7 +153,7 @@ def measure(name: str, row: Row, dataset: datasets.Dataset, seed: int, way: Way)
     taken = time.process_time() - started
     if result.reason not in ("", "stopped"):
         raise SystemExit(f"{name}: {result.reason}")
-    accuracy = evaluate(model, *feed.evaluation, feed.mean, feed.std) if way.test else result.val_accuracy
+    accuracy = evaluate(model, *feed.evaluation, feed.mean, feed.std).accuracy if way.test else result.val_accuracy
     assert accuracy is not None
     part = "test" if way.test else "validation"
     return Measured(row=name, seed=seed, accuracy=accuracy, part=part, processor_seconds=taken, curve=result.curve)

@@ -24,8 +24,16 @@ SAME = {
     "receptive_field_hw": "receptive_field",
     "trainable_params": "params",
     "depthwise_convs": "depthwise_separable_convs",
+    "weight_bytes": "params",
+    "weight_bytes_float16": "params",
+    "weight_bytes_int8": "params",
+    "flash_bytes": "params",
+    "peak_activation_bytes_int8": "peak_activation_bytes",
+    "ram_bytes": "peak_activation_bytes",
 }
 """Metric -> the one whose changes move it too."""
+_BYTES = {"weight_bytes": 4, "weight_bytes_float16": 2}
+"""By how much a parameter more raises the metric, where that is not 1."""
 
 
 def need(verdict: Verdict) -> float:
@@ -41,7 +49,7 @@ def changes(model: nn.Module, traced: Trace, verdict: Verdict, rules: Sequence[C
     if not by or verdict.name == "classes":
         return iter(())
     found = edits.sites(model, traced.layers)
-    offered = _Offered(model=model, traced=traced, sites=found, rules=rules, need=abs(by))
+    offered = _Offered(model=model, traced=traced, sites=found, rules=rules, need=abs(by) / _BYTES.get(verdict.name, 1))
     return (offered.to_raise if by > 0 else offered.to_lower)(SAME.get(verdict.name, verdict.name))
 
 

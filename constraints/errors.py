@@ -48,6 +48,10 @@ class ModelFailedError(ConstraintError):
     exit_code = ExitCode.MODEL_FAILED
 
 
+class KilledError(ModelFailedError):
+    """The process that ran the user's code was killed from elsewhere, by the kernel for its memory perhaps."""
+
+
 class ToolFailedError(ConstraintError):
     """A fault of this tool itself: an exception that its own code raised (exit code 4)."""
 

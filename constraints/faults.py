@@ -61,7 +61,7 @@ def is_ours(error: BaseException) -> bool:
             ours = False
         elif file.startswith(_OURS):
             ours = True
-        elif _is_users(file):
+        elif is_users(file):
             ours = False
         at = at.tb_next
     return ours
@@ -70,7 +70,8 @@ def is_ours(error: BaseException) -> bool:
 def failed(stage: str, error: BaseException) -> ModelFailedError | ToolFailedError:
     """The error to report for what was raised at a stage: one line, and the traceback apart."""
     details = "".join(traceback.format_exception(error))
-    if not isinstance(error, (MemoryError, SystemExit, KeyboardInterrupt)) and is_ours(error):
+    is_models = isinstance(error, (SystemExit, KeyboardInterrupt)) or is_out_of_memory(error)
+    if not is_models and is_ours(error):
         return ToolFailedError(_at_fault(error), traceback=details)
     return ModelFailedError(_reason(stage, error), traceback=details)
 
@@ -122,9 +123,10 @@ def _hint(message: str) -> str:
 
 def _place(error: BaseException) -> str:
     """The last line of code that is neither ours nor torch's nor Python's."""
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
-def _is_users(file: str) -> bool:
+def is_users(file: str) -> bool:
+    """Whether a file is neither ours nor Python's nor that of an installed package."""
     return not file.startswith(("<", sys.base_prefix, *_OURS)) and "site-packages" not in file

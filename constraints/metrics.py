@@ -70,6 +70,33 @@ class Metrics:
         "Input and output are included, weights are not",
         unit="B",
     )
+    peak_activation_bytes_int8: int = _metric(
+        "peak_activation_bytes where each real number takes one byte",
+        "Whole numbers and truth values of the forward pass keep their own size",
+        unit="B",
+    )
+    weight_bytes: int = _metric("four bytes for every parameter, as float32 takes", unit="B")
+    weight_bytes_float16: int = _metric("two bytes for every parameter, as float16 and bfloat16 take", unit="B")
+    weight_bytes_int8: int = _metric(
+        "one byte for an element of a parameter of two axes or more, four for one of a parameter of fewer",
+        "Kernels and matrices are int8; biases, and the scale and shift of norms, are int32",
+        unit="B",
+    )
+    flash_bytes: int = _metric(
+        "what a microcontroller stores of the network: weight_bytes_int8",
+        "The sum of uNAS (Liberis et al., arXiv 2010.14246) and MCUNet (Lin et al., arXiv 2007.10319), which leave the "
+        "program out, with biases at four bytes. Batch norms are not folded: their two values stay, as the multiplier "
+        "and the bias by which each channel of an int8 convolution is scaled",
+        unit="B",
+    )
+    ram_bytes: int = _metric(
+        "largest sum of int8 tensors alive at once, with elementwise operations in place",
+        "What a microcontroller holds while it runs the network, as uNAS counts it: the operations run in the order of "
+        "the calls; norms, activations, sums and products write over an operand of the same shape that nothing reads "
+        "later. Unlike there the input is included. Convolutions are not in place, as depthwise ones are in MCUNet's "
+        "TinyEngine; buffers of the kernels are not counted",
+        unit="B",
+    )
 
     def as_dict(self) -> dict[str, Any]:
         """The metrics by name, tuples as lists, ready for JSON."""

@@ -150,7 +150,7 @@ def check_metric(constraint: Constraint, known: Iterable[str]) -> None:
     """Raise UnusableInputError where the metric is neither built in nor one of ``known``, naming the nearest ones."""
     names = [*Metrics.definitions(), *known]
     if constraint.metric not in names:
-        raise UnusableInputError(f"unknown metric: {constraint.metric!r}: {_nearest(constraint.metric, names)}")
+        raise UnusableInputError(f"unknown metric: {constraint.metric!r}: {nearest(constraint.metric, names)}")
 
 
 def parse_all(
@@ -187,6 +187,7 @@ def _limit(match: re.Match[str], expression: str) -> Limit:
     return int(number) if number == number.to_integral_value() else number.normalize(_EXACT)
 
 
-def _nearest(name: str, names: list[str]) -> str:
+def nearest(name: str, names: list[str]) -> str:
+    """What to write in place of a name that there is not: the nearest of ``names``, or all of them."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return f"did you mean {', '.join(near)}?" if near else f"use one of {', '.join(names)}"

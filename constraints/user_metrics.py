@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from constraints.errors import ModelFailedError
 from constraints.metrics import Metrics
+
+Compute = Callable[[Any, Any], int | float | bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +19,9 @@ class CustomMetric:
 
     name: str
     definition: str
-    compute: Callable[[Any, Any], int | float | bool]
+    compute: Compute
+    maximised: bool = False
+    """Whether a search that has it as an objective prefers greater values."""
 
     def __call__(self, model: Any, trace: Any) -> int | float | bool:
         """The metric; raises ModelFailedError where the user's function raises or returns no number."""
@@ -30,16 +34,36 @@ class CustomMetric:
         return value
 
 
-def metric(function: Callable[[Any, Any], int | float | bool]) -> CustomMetric:
+@overload
+def metric(function: Compute) -> CustomMetric: ...
+
+
+@overload
+def metric(*, maximised: bool) -> Callable[[Compute], CustomMetric]: ...
+
+
+def metric(
+    function: Compute | None = None, *, maximised: bool = False
+) -> CustomMetric | Callable[[Compute], CustomMetric]:
     """Make a metric of ``function(model, trace)``: its name is the metric's, its docstring the definition.
+
+    As an objective of a search it is minimised; ``@metric(maximised=True)`` has it maximised.
 
     The result is a value, kept in no registry: pass it to ``check(model, metrics=[...])``, or define it (or
     import it) in the file that ``validate`` is given, where it is found by itself. Raises ValueError when the
     name is a built-in metric's.
     """
+    if function is None:
+        return lambda given: _made(given, maximised=maximised)
+    return _made(function, maximised=maximised)
+
+
+def _made(function: Compute, *, maximised: bool) -> CustomMetric:
     if function.__name__ in Metrics.definitions():
         raise ValueError(f"a built-in metric has this name: {function.__name__!r}: choose another")
-    return CustomMetric(name=function.__name__, definition=inspect.getdoc(function) or "", compute=function)
+    return CustomMetric(
+        name=function.__name__, definition=inspect.getdoc(function) or "", compute=function, maximised=maximised
+    )
 
 
 def found_in(namespace: Mapping[str, Any]) -> tuple[CustomMetric, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nas.api.searching import Search, confirm, launch
+    from nas.api.training import train
     from nas.api.viewing import export, leaderboard, report, show
     from nas.architecture.model import build
     from nas.architecture.named import architecture as parse
@@ -49,6 +50,7 @@ __all__ = [
     "report",
     "show",
     "suggest",
+    "train",
 ]
 
 _HOMES = {
@@ -73,6 +75,7 @@ _HOMES = {
     "report": ("api.viewing", "report"),
     "show": ("api.viewing", "show"),
     "suggest": ("search.suggestion", "suggest"),
+    "train": ("api.training", "train"),
 }
 """Name -> the module that it loads from, and its name there; no module of the package has the name of one of them."""
 

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from constraints.cli.options import read_seconds
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse
 from nas.defaults import STORAGE
 from nas.loggers.choice import split
+from nas.objective_text import LATENCY, check, read
 from nas.toml import read_toml, validated
 
 DEFAULT_TARGET = 0.85
@@ -27,11 +28,11 @@ def _seconds(value: Any) -> Any:
         raise ValueError(str(error)) from None
 
 
-def _constraint(text: str) -> str:
+def _constraint(text: str, info: ValidationInfo) -> str:
     if text.strip() == AUGMENTATION_RULE:
         return AUGMENTATION_RULE
     try:
-        return parse(text).expr
+        return parse(text, (LATENCY,) if info.data.get("metrics") is None else None).expr
     except UnusableInputError as error:
         raise ValueError(str(error)) from None
 
@@ -45,6 +46,16 @@ def _path(text: str) -> str:
 def _folder_name(text: str) -> str:
     if not text.strip() or "/" in text or "\0" in text or text in {".", ".."}:
         raise ValueError("give a name without slashes")
+    return text
+
+
+def _objective(text: str, info: ValidationInfo) -> str:
+    try:
+        _, aims = read(text)
+        if info.data.get("metrics") is None:
+            check(aims)
+    except UnusableInputError as error:
+        raise ValueError(str(error)) from None
     return text
 
 
@@ -66,10 +77,6 @@ def _fields(value: Any) -> Any:
 
 AUGMENTATION_RULE = "augmentation"
 """Among the constraints, rule 6 of the assignment: it judges the pipeline, which no network decides."""
-Objective = Literal[
-    "accuracy", "accuracy,params", "accuracy,macs", "accuracy,params,macs", "accuracy,macs,params"
-]  # fmt: skip
-"""What is maximised, and what is minimised beside it."""
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
@@ -95,19 +102,22 @@ class LaunchConfig(BaseModel):
     """Another study, whose best networks are tried first and whose results rank what is tried next."""
     guess: bool = True
     """Whether a proxy of what they are worth chooses the first candidates."""
+    metrics: Annotated[str, AfterValidator(_path)] | None = None
+    """A file of the user's own metrics, which constraints and the objective may name."""
     constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(
         default=list(ASSIGNMENT), min_length=1, validate_default=True
     )
     workers: int | None = Field(default=None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     engine: Annotated[str, AfterValidator(_engine)] = "local"
-    objective: Objective = "accuracy"
     recipe: str | None = None
     """The name of a recipe, or a TOML file; None is the default, or the study's own."""
     augmentation: str | None = None
     """``NAME``, ``NAME,flip=0``, ``FILE.py:NAME`` or none; None is the default, or the study's own."""
     tune: Annotated[list[str], Field(min_length=1), BeforeValidator(_fields)] | None = None
     """Options of the recipe that are proposed for each trial; None is none, or the study's own."""
+    objective: Annotated[str, AfterValidator(_objective)] = "accuracy"
+    """The accuracy that is maximised, and the metrics that are minimised beside it; ``METRIC:max`` is maximised."""
     seed: int = Field(default=0, ge=0)
     log: list[Annotated[str, AfterValidator(_tracker)]] = Field(default=[])
     """Trackers of experiments that curves are written to as well."""
@@ -156,9 +166,10 @@ class LaunchFields(TypedDict, total=False):
     workers: int | None
     device: Literal["auto", "cpu", "cuda"]
     engine: str
-    objective: Objective
     recipe: str | Path | None
     augmentation: str | None
     tune: Sequence[str] | str | None
+    metrics: str | Path | None
+    objective: str
     seed: int
     log: Sequence[str]

@@ -37,15 +37,15 @@ def trials_after(storage: RDBStorage, study_id: int, last: int, others: set[int]
     return {trial._trial_id: trial for trial in storage._get_trials(study_id, None, others, last)}
 
 
-def with_trials_as(study: Study, shown: Callable[[FrozenTrial], FrozenTrial]) -> Study:
-    """A study to be read by a sampler, which sees of each trial what ``shown`` makes of it."""
+def with_trials_as(study: Study, shown: Callable[[FrozenTrial], FrozenTrial | None]) -> Study:
+    """A study to be read by a sampler, which sees of each trial what ``shown`` makes of it, and those of None not."""
     return cast("Study", _View(study, shown))
 
 
 class _View:
     """Stands for a study; all but its trials is the study's."""
 
-    def __init__(self, study: Study, shown: Callable[[FrozenTrial], FrozenTrial]) -> None:
+    def __init__(self, study: Study, shown: Callable[[FrozenTrial], FrozenTrial | None]) -> None:
         self._study, self._shown = study, shown
 
     def __getattr__(self, name: str) -> Any:
@@ -55,7 +55,7 @@ class _View:
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
         trials = map(self._shown, self._study._get_trials(deepcopy=deepcopy, use_cache=use_cache))
-        return [trial for trial in trials if states is None or trial.state in states]
+        return [trial for trial in trials if trial is not None and (states is None or trial.state in states)]
 
 
 class OpenTPE(TPESampler):

@@ -25,6 +25,8 @@ class UserMetrics:
 
     path: Path
     names: tuple[str, ...]
+    maximised: frozenset[str] = frozenset()
+    """Those that are maximised where they are objectives."""
     sandbox: Sandbox
     """Where the user's code runs."""
     limits: Limits = _LIMITS
@@ -52,8 +54,9 @@ def read_metrics(path: Path, sandbox: Sandbox, limits: Limits = _LIMITS) -> User
         raise UnusableInputError(f"syntax error: {path}:{error.lineno or 1}: {error.msg}: fix that line") from None
     except ValueError as error:
         raise UnusableInputError(f"not Python source: {str(path)!r}: {error}: give a .py file") from None
-    names = _in_child(sandbox, "names", {"path": str(path)}, limits)
-    return UserMetrics(path=path, names=tuple(names), sandbox=sandbox, limits=limits)
+    found = dict(_in_child(sandbox, "names", {"path": str(path)}, limits))
+    maximised = frozenset(name for name, is_maximised in found.items() if is_maximised)
+    return UserMetrics(path=path, names=tuple(found), maximised=maximised, sandbox=sandbox, limits=limits)
 
 
 def _in_child(sandbox: Sandbox, function: str, arguments: Mapping[str, Any], limits: Limits) -> list[Any]:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from constraints.errors import UnusableInputError
+from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.sandbox.child import Send, stage
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.request import Target
-from constraints.tracer import trace
+from constraints.tracer import Trace, trace
 from constraints.user_metrics import CustomMetric, found_in
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 
 
-def names(arguments: Mapping[str, Any], send: Send) -> list[str]:
-    """The names of the metrics of the file ``path``."""
+def names(arguments: Mapping[str, Any], send: Send) -> list[tuple[str, bool]]:
+    """The names of the metrics of the file ``path``, and whether each is maximised."""
     with Loader() as loader:
-        return [metric.name for metric in _metrics(Path(arguments["path"]), loader, send)]
+        return [(metric.name, metric.maximised) for metric in _metrics(Path(arguments["path"]), loader, send)]
 
 
 def measure(arguments: Mapping[str, Any], send: Send) -> list[dict[str, Any]]:
@@ -37,7 +39,19 @@ def _measured(metrics: tuple[CustomMetric, ...], text: str, send: Send) -> dict[
         architecture = parse(text)
         model = build(architecture)
         traced = trace(model, architecture.input)
-        return {metric.name: metric(model, traced) for metric in metrics}
+    return {metric.name: _value(metric, model, traced, text, send) for metric in metrics}
+
+
+def _value(metric: CustomMetric, model: nn.Module, traced: Trace, text: str, send: Send) -> int | float | bool:
+    """One metric of one network; ModelFailedError, naming both, where it raises or gives what is no number."""
+    with stage(f"metric {metric.name!r} of network {text}", send):
+        try:
+            value = metric(model, traced)
+        except ModelFailedError as error:
+            raise ModelFailedError(f"{error}: network {text}", traceback=error.traceback) from error
+        if not isfinite(value):
+            raise ModelFailedError(f"metric {metric.name!r} gave {value}: return a finite number: network {text}")
+        return value
 
 
 def _metrics(path: Path, loader: Loader, send: Send) -> tuple[CustomMetric, ...]:

@@ -54,7 +54,8 @@ def main(pipe: int, line: bytes) -> None:
         _write(pipe, (json.dumps(line) + "\n").encode())
 
     try:
-        _limit(job.limits.memory_bytes)
+        if job.limits.is_hard:
+            _limit(job.limits.memory_bytes)
         module, _, name = job.function.partition(":")
         send({"answer": getattr(importlib.import_module(module), name)(job.arguments, send)})
     except ConstraintError as error:
@@ -96,6 +97,8 @@ class Checked:
     question: Question
     made: Constructions
     """Which calls in the user's files made the parts of the model, where a step wants to know."""
+    is_finished: bool
+    """Whether the target is a module, and not what makes one."""
 
 
 def check_target(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
@@ -163,7 +166,8 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
         warnings = (*loader.warnings(), *found.warnings)
         report = replace(found, location=place, warnings=warnings).with_verdicts(*verdicts)
         send({"partial": {"report": report.to_dict()}})
-    return Checked(report=report, model=model, question=question, made=made)
+    is_finished = thing is model
+    return Checked(report=report, model=model, question=question, made=made, is_finished=is_finished)
 
 
 def _explained(error: ConstraintError, loader: Loader) -> ConstraintError:
@@ -204,6 +208,17 @@ def stage(name: str, send: Send) -> Iterator[None]:
         raise ModelFailedError(str(error), traceback=error.traceback or traceback.format_exc()) from error
     except BaseException as error:
         raise failed(name, error) from error
+
+
+def load_model(target: Target, arguments: Mapping[str, Any], loader: Loader, send: Send) -> nn.Module:
+    """Import what a target names, and make its model; raises as ``answer`` does."""
+    try:
+        thing, _, target = _load(target, "import", loader, send)
+        model = _model(target, thing, arguments, loader, send)
+    except ConstraintError as error:
+        raise _explained(error, loader) from error
+    loader.absent.is_sealed = True
+    return model
 
 
 def _load(target: Target, name: str, loader: Loader, send: Send) -> tuple[Any, ModuleType, Target]:

@@ -25,8 +25,9 @@ class Guarded:
     ``jobs`` is how many it was sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, sees_gpus: bool = False) -> None:
         """Start it; it loads torch while the job is on its way."""
+        self._sees_gpus = sees_gpus
         self._mark = f"{os.getpid()}-{time.monotonic_ns()}"
         self._started_with = _read_at_start()
         self.jobs = 0
@@ -74,7 +75,8 @@ class Guarded:
         root = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
         defaults = {"OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
-        return defaults | os.environ | {"PYTHONPATH": paths, MARK: self._mark, "CUDA_VISIBLE_DEVICES": ""}
+        hidden = {} if self._sees_gpus else {"CUDA_VISIBLE_DEVICES": ""}
+        return defaults | os.environ | {"PYTHONPATH": paths, MARK: self._mark, **hidden}
 
 
 def _read_at_start() -> dict[str, str]:

@@ -36,8 +36,9 @@ class Sandbox:
     job leaves running is ended before the next one, and no process outlives the sandbox, whatever happens.
     """
 
-    def __init__(self) -> None:
-        """No process is started here."""
+    def __init__(self, *, sees_gpus: bool = False) -> None:
+        """No process is started here; ``sees_gpus`` shows them to the user's code."""
+        self._sees_gpus = sees_gpus
         self._guard: Guarded | None = None
 
     def __enter__(self) -> Self:
@@ -74,7 +75,7 @@ class Sandbox:
         if self._guard is not None and not self._guard.serves():
             self.close()
         if self._guard is None:
-            self._guard = Guarded()
+            self._guard = Guarded(sees_gpus=self._sees_gpus)
         running, serves = Running(job, self._guard), False
         try:
             self._guard.send(job)

@@ -42,6 +42,8 @@ class Limits:
     """Wall time from the moment the user's code begins; starting Python and torch is not counted."""
     memory_bytes: int = 4 * 2**30
     """Of all its processes together, torch's own half gigabyte included."""
+    is_hard: bool = True
+    """Whether an allocation beyond it fails; a GPU's driver reserves more than it takes, and is watched alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

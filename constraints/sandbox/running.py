@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
+from constraints.errors import (
+    ConstraintError,
+    KilledError,
+    ModelFailedError,
+    NoModelError,
+    ToolFailedError,
+    UnusableInputError,
+)
 from constraints.sandbox.guarded import Guarded
 from constraints.sandbox.processes import resident_bytes
 from constraints.sandbox.request import Job
@@ -43,6 +50,8 @@ class Running:
     output_bytes: int = 0
     watched: float = 0.0
     started: float = field(default_factory=time.monotonic)
+    allowed: float = _START_SECONDS
+    """Seconds from ``started`` on; a stage may say another number than the job's limit."""
     code: int | None = None
     partial: dict[str, Any] | None = None
     """The answer as far as it was known last."""
@@ -59,7 +68,8 @@ class Running:
         left = self.guard.family.left_behind()
         self.clean = not self.lines and self._guard_is_alone()
         if answer is None:
-            return self._cut(ModelFailedError(_ending(self.code, self.stage, self.printed())))
+            kind = KilledError if self.code == -signal.SIGKILL else ModelFailedError
+            return self._cut(kind(_ending(self.code, self.stage, self.printed())))
         if "error" in answer:
             if isinstance(fault := _error(answer), ModelFailedError):
                 return self._cut(fault)
@@ -144,7 +154,7 @@ class Running:
             if "stage" in line:
                 if self.stage == "start" or self.job.each_stage:
                     self.started = time.monotonic()
-                self.stage = line["stage"]
+                self.stage, self.allowed = line["stage"], line.get("seconds", self.job.limits.seconds)
             elif "partial" in line:
                 self.partial = line["partial"]
             elif "ended" in line:
@@ -160,9 +170,8 @@ class Running:
     def _watch(self) -> None:
         """Raise ModelFailedError when a limit is passed."""
         now = time.monotonic()
-        allowed = self.job.limits.seconds if self.stage != "start" else _START_SECONDS
-        if now - self.started > allowed:
-            raise self._outgrown("took too long", f"{allowed:g} s: raise --timeout")
+        if now - self.started > self.allowed:
+            raise self._outgrown("took too long", f"{self.allowed:g} s: raise --timeout")
         if self.output_bytes > _MOST_OUTPUT_BYTES:
             raise self._outgrown("printed too much", f"over {_MOST_OUTPUT_BYTES // 10**6} MB: print less")
         if self.stage == "start" or now - self.watched < _POLL_SECONDS:

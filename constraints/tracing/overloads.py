@@ -49,6 +49,8 @@ class Operator(NamedTuple):
     """Whether it writes to running statistics, in training mode, and does not say so."""
     hides_writes: bool = False
     """Whether it may write to any argument without saying so."""
+    is_elementwise: bool = False
+    """Whether each element of its result is made of those at the same place, with statistics perhaps: as norms do."""
 
     @property
     def is_of_torch(self) -> bool:
@@ -63,6 +65,8 @@ _OPERATORS: dict[int, tuple[Any, Operator]] = {}
 _WRAPPED = re.compile(r"Optional|List|[\[\]]")
 _NO_TENSORS = frozenset(["int", "bool", "float", "number", "str", "Device", "Generator"])
 """Types of arguments, or of the elements of lists, that are and hold no tensors."""
+_ELEMENTWISE = ("add", "batch_norm")
+"""Operations by whose rules all elementwise ones, and norms, are followed."""
 _OPERANDS = frozenset(["Tensor", "number"])
 """Types of arguments that an operation may calculate with."""
 
@@ -98,7 +102,19 @@ def _read(func: Any) -> Operator:
     is_special, trains = base in _SPECIAL, base in _BATCH_NORMS
     hides_writes = func is SET_DATA
     return Operator(
-        base, names, known, writes, is_view, decomposes, is_special, hides, tensors, operands, trains, hides_writes
+        base,
+        names,
+        known,
+        writes,
+        is_view,
+        decomposes,
+        is_special,
+        hides,
+        tensors,
+        operands,
+        trains,
+        hides_writes,
+        known is not None and known.rule in {OPERATIONS[name].rule for name in _ELEMENTWISE},
     )
 
 

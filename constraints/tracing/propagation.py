@@ -276,6 +276,9 @@ class Propagation:
                 return value.storage
         storage = self._store(call.index, handle, shape)
         storage.is_auxiliary = which > 0 and not is_view and not targets
+        if step.operator.is_elementwise and not which:
+            operands = [v.storage for v in call.inputs if v.storage is not None and v.shape == shape]
+            storage.operands = tuple(s for s in operands if s.int8_bytes == storage.int8_bytes)
         return storage
 
     def _settle_constant(self, call: Call, step: RecordedOperation) -> None:
@@ -342,7 +345,9 @@ class Propagation:
         return Value(handle.shape, self._nothing, _STILL, None, 0, params, fill=handle.number)
 
     def _store(self, index: int, handle: Handle, shape: Shape) -> Storage:
-        storage = Storage(math.prod(shape) * handle.itemsize, index, index)
+        size = math.prod(shape)
+        small = handle.itemsize // 4 if handle.kind == "real" else handle.itemsize
+        storage = Storage(size * handle.itemsize, index, index, int8_bytes=size * small)
         self.storages.append(storage)
         return storage
 

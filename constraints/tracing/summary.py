@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 from constraints.metrics import Layer, Metrics
 from constraints.stages import Place, split
 from constraints.tracing import ending
 from constraints.tracing.axes import View
+from constraints.tracing.memory_sums import (
+    FLOAT16_BYTES,
+    FLOAT32_BYTES,
+    peak_bytes,
+    peak_int8_bytes,
+    ram_bytes,
+    weight_bytes_int8,
+)
 from constraints.tracing.propagation import Propagation
 from constraints.tracing.remarks import remarks, uncounted
 from constraints.tracing.structure import (
@@ -23,9 +30,11 @@ from constraints.tracing.structure import (
     main_path,
     separable_pairs,
 )
-from constraints.tracing.values import Call, Storage, Value
+from constraints.tracing.values import Call, Value
 
-_OF_PARAMS = ("params", "trainable_params")
+_OF_PARAMS = (
+    "params", "trainable_params", "weight_bytes", "weight_bytes_float16", "weight_bytes_int8", "flash_bytes",
+)  # fmt: skip
 _OF_THE_FIELD = ("receptive_field", "receptive_field_hw", "downsampled_by")
 _OF_THE_MAP = (*_OF_THE_FIELD, "global_context", "global_average_pools", "fully_connected")
 _OF_THE_CALLS = (
@@ -82,8 +91,9 @@ def summarise(known: Propagation) -> Summary:
     depthwise = [c for c in convs if c.is_depthwise]
     dilated = distinct([c for c in all_convs if c.is_dilated])  # some call of a layer is, be it not the first
     sizes = [(p.numel(), p.requires_grad) for p in parameters]
+    in_all, int8 = sum([n for n, _ in sizes]), weight_bytes_int8(parameters)
     figures: dict[str, Any] = {
-        "params": sum([n for n, _ in sizes]),
+        "params": in_all,
         "trainable_params": sum([n for n, is_trainable in sizes if is_trainable]),
         "macs": sum([c.macs for c in calls]),
         "receptive_field": min(field) if field else None,
@@ -100,6 +110,12 @@ def summarise(known: Propagation) -> Summary:
         "convs_per_stage": convs_per_stage,
         "downsampled_by": _downsampled(spatial) if field else None,
         "peak_activation_bytes": peak_bytes(known.storages, known.end),
+        "peak_activation_bytes_int8": peak_int8_bytes(known.storages, known.end),
+        "weight_bytes": FLOAT32_BYTES * in_all,
+        "weight_bytes_float16": FLOAT16_BYTES * in_all,
+        "weight_bytes_int8": int8,
+        "flash_bytes": int8,
+        "ram_bytes": ram_bytes(known.storages, known.end),
     }
     figures.update(dict.fromkeys(unknown))
     of_map = _layers_of(calls, judged)
@@ -128,23 +144,6 @@ def summarise(known: Propagation) -> Summary:
         unknown=unknown,
         responsible=responsible,
     )
-
-
-def peak_bytes(storages: Iterable[Storage], end: int) -> int:
-    """The largest sum of tensors alive at once, in float32 whatever the model's precision.
-
-    A tensor lives from the operation that makes it to the last one that reads it (an output to the end), both
-    included: an operation holds its inputs and its output together. Views and in-place operations take nothing;
-    weights, and what is computed from weights alone, are not counted, nor are results that nothing reads (the
-    indices of a max pooling). So in a chain the peak is the largest input + output of one out-of-place operation.
-    """
-    change = [0] * (end + 2)
-    for s in storages:
-        size, born, last = s.size_bytes, s.born, s.last
-        if last != born or not s.is_auxiliary:
-            change[born] += size
-            change[last + 1] -= size
-    return max(accumulate(change))
 
 
 def _names(calls: Iterable[Call]) -> tuple[str, ...]:

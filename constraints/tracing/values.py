@@ -94,6 +94,10 @@ class Storage:
     born: int
     last: int
     is_auxiliary: bool = False
+    int8_bytes: int = 0
+    """Bytes where each real number takes one."""
+    operands: tuple[Storage, ...] = ()
+    """Of the result of an elementwise operation: its operands of the same shape, which it may be written over."""
 
 
 class Handle:

@@ -68,8 +68,8 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
     settings = read_config(None if config is None else Path(config), given)
     launches.check(settings)
     with quiet():
-        dataset = _warned(datasets.load(settings.data))
-        with _watching(progress) as observe:
+        dataset = warned(datasets.load(settings.data))
+        with watching(progress) as observe:
             prepared = launches.prepare(settings, dataset, observe)
             for line in prepared.advice:
                 warnings.warn(line, stacklevel=3)
@@ -111,7 +111,7 @@ def confirm(
         row = find(opened, name)
         flags = {"storage": place, "study": opened.study_name, "workers": workers, "device": device, "engine": engine}
         settings = read_config(None, flags)
-        dataset = _warned(load_study_data(opened, None if data is None else str(data)))
+        dataset = warned(load_study_data(opened, None if data is None else str(data)))
         (found,) = _confirm(opened, (row,), settings, dataset, seeds=seeds, epochs=epochs, progress=progress)
     return found
 
@@ -126,19 +126,20 @@ def _confirm(
     epochs: int | None,
     progress: bool,
 ) -> list[Confirmation]:
-    trials = [(row.trial, row.architecture) for row in rows]
+    trials = [row.trial for row in rows]
     with _confirming(progress) as observe:
         return confirm_trials(study, trials, config, dataset, seeds=range(seeds), epochs=epochs, progress=observe)
 
 
-def _warned(dataset: datasets.Dataset) -> datasets.Dataset:
+def warned(dataset: datasets.Dataset) -> datasets.Dataset:
+    """The data, once what is doubtful in it is warned of."""
     for warning in dataset.warnings:
         warnings.warn(warning, stacklevel=3)
     return dataset
 
 
 @contextmanager
-def _watching(progress: bool) -> Iterator[Callable[[Driver], None]]:
+def watching(progress: bool) -> Iterator[Callable[[Driver], None]]:
     """What a driver calls after every turn: the live view, or nothing."""
     from nas.results.progress import SearchView
 

@@ -24,7 +24,7 @@ def leaderboard(
     study: str | None = None,
     *,
     top: int | None = 20,
-    sort: str = "val_accuracy",
+    sort: str | None = None,
     states: Iterable[str] = (),
     where: Iterable[str] = (),
     pareto: bool = False,

@@ -100,7 +100,7 @@ def save_weights(network: Exported, path: Path) -> None:
     """Write the state as safetensors, with metadata."""
     from safetensors.torch import load_file, save
 
-    state = {name: tensor.contiguous() for name, tensor in network.model.state_dict().items()}
+    state = {name: tensor.clone().contiguous() for name, tensor in network.model.state_dict().items()}  # may be shared
     with _draft(path) as draft:
         draft.write_bytes(save(state, dict(network.about)))  # the library's own writer keeps a file from other users
         back = load_file(draft)

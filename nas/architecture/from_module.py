@@ -19,8 +19,12 @@ from nas.architecture.spec import DEFAULT_INPUT, Architecture, Shape, Stage
 from nas.architecture.units import Convolution
 
 _TOLERANCE = 1e-4
-_NOT_COMPARED = {"peak_activation_bytes", "trainable_params"}
-"""Metrics that depend on how a forward pass is written, or on which weights are frozen: no part of an architecture."""
+_NOT_COMPARED = {
+    "peak_activation_bytes", "peak_activation_bytes_int8", "ram_bytes", "weight_bytes_int8", "flash_bytes",
+    "trainable_params", "weight_bytes", "weight_bytes_float16",
+}  # fmt: skip
+"""Metrics that depend on how a forward pass or a parameter is written, or on which weights are frozen, and so are no
+part of an architecture; and multiples of the parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     config = read_config(config_file, flags)
     from nas.results.progress import SearchView
     from nas.search import launch as launches
+    from nas.search.objectives import Objectives
     from nas.training import datasets
 
     launches.check(config)
@@ -48,15 +49,17 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         write_text(write_config, config.to_toml())
     console = Console(stderr=True)
     with quiet():
-        with _decoding(console) as decoded:
+        with decoding(console) as decoded:
             dataset = datasets.load(config.data, progress=decoded)
-        _introduce(dataset, console)
+        introduce(dataset, console)
         with SearchView(console) as view:
             prepared = launches.prepare(config, dataset, view.show)
             doubts = [f"warning: {text}" for text in prepared.advice]
             lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
             for line in (*doubts, *prepared.beginning, *filter(None, lines)):
-                _print(line, console)
+                print_line(line, console)
+            if prepared.driver.objectives != Objectives():
+                print_line(f"objective: {prepared.driver.objectives.sentence}", console)
             summary = launches.run(prepared)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
         if config.confirm and summary.best is None:
@@ -107,11 +110,11 @@ def confirm(
 
 
 def _sentence(c: Confirmation, target: float | None) -> str:
-    runs = ", ".join(f"{a:.2%}" for a in c.accuracies)
+    runs = ", ".join(f"{a:.2%}" for a in c.judged)
     verdict = "" if target is None else f", {c.verdict(target)}"
     spread = f" ± {100 * c.std:.2f}" if len(c.seeds) > 1 else ""  # one training has no spread
     length = f"{c.epochs} epoch{'s' * (c.epochs != 1)}"
-    return f"trial {c.trial}: test accuracy {c.mean:.2%}{spread} ({runs}; {length}){verdict}"
+    return f"trial {c.trial}: test {c.measure.replace('_', ' ')} {c.mean:.2%}{spread} ({runs}; {length}){verdict}"
 
 
 def _confirm(
@@ -121,32 +124,33 @@ def _confirm(
     from nas.search.confirm_launch import confirm_trials
 
     console = Console(stderr=True)
-    with _decoding(console) as decoded:
+    with decoding(console) as decoded:
         dataset = load_study_data(study, None if config.data == "auto" else config.data, decoded)
-    _introduce(dataset, console)
-    trials = [(row.trial, row.architecture) for row in rows]
+    introduce(dataset, console)
+    trials = [row.trial for row in rows]
     with ConfirmView(console) as view:
         return confirm_trials(study, trials, config, dataset, seeds=seeds, epochs=epochs, progress=view.show)
 
 
 @contextmanager
-def _decoding(console: Console) -> Iterator[Progress]:
+def decoding(console: Console) -> Iterator[Progress]:
     """A bar of decoded images on a terminal, as long as there is something to decode."""
     with progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("decoding images", total=None, visible=False)
         yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
 
 
-def _introduce(dataset: Dataset, console: Console) -> None:
+def introduce(dataset: Dataset, console: Console) -> None:
+    """Say which data is used, and what is doubtful in it."""
     for warning in dataset.warnings:
-        _print(f"warning: {warning}", console)
-    _print(
+        print_line(f"warning: {warning}", console)
+    print_line(
         f"data: {dataset.name}, {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} test images, "
         f"{len(dataset.classes)} classes",
         console,
     )
 
 
-def _print(line: str, console: Console) -> None:
+def print_line(line: str, console: Console) -> None:
     """A line as it is: a name in brackets is no style, one in colons no picture."""
     console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)

@@ -15,13 +15,16 @@ from constraints.errors import ExitCode, UnusableInputError
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits
+from nas.architecture.spec import Architecture
 from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
+from nas.latency.predictor import load as load_predictor
+from nas.objective_text import LATENCY
 from nas.space.bulk_metrics import Vector
 from nas.space.describe import OwnMetrics, describe, relaxation
 from nas.space.feasible import FeasiblePart
 from nas.space.neighbours import neighbours_of
 from nas.space.space import load
-from nas.user_metrics import read_metrics
+from nas.user_metrics import UserMetrics, read_metrics
 
 _BAR = 40
 _READABLE = 10**18
@@ -43,13 +46,32 @@ def space(
     with Sandbox() as sandbox:
         by_user = read_metrics(metrics, sandbox, limits) if metrics is not None else None
         names = by_user.names if by_user is not None else ()
-        constraints = parse_all(expressions(require, file) or ASSIGNMENT, names)
+        constraints = parse_all(expressions(require, file) or ASSIGNMENT, (*names, LATENCY))
         if neighbours is None:
-            own = OwnMetrics(names=names, measure=by_user.measure) if by_user is not None else None
+            own = _own(by_user, [c.metric for c in constraints])
             return _show_space(source, constraints, output_format, own)
-    if theirs := [c.expr for c in constraints if c.metric in names]:
+    if theirs := [c.expr for c in constraints if c.metric in (*names, LATENCY)]:
         raise UnusableInputError(f"neighbours are judged by arithmetic: {theirs[0]!r}: leave it out with --neighbours")
     return _show_neighbours(source, neighbours, constraints, output_format)
+
+
+def _own(by_user: UserMetrics | None, asked: Sequence[str]) -> OwnMetrics | None:
+    """The metrics that a network must be measured by: the user's, and the latency where it is ``asked`` for."""
+    latency = load_predictor() if LATENCY in asked else None
+    if by_user is None and latency is None:
+        return None
+
+    def measure(networks: Sequence[Architecture]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = [{} for _ in networks]
+        if by_user is not None and {*by_user.names} & {*asked}:
+            found = [dict(metrics) for metrics in by_user.measure(networks)]
+        if latency is not None:
+            for metrics, value in zip(found, latency.predict(networks).tolist(), strict=True):
+                metrics[LATENCY] = value
+        return found
+
+    names = (*(by_user.names if by_user is not None else ()), *([LATENCY] if latency is not None else ()))
+    return OwnMetrics(names=names, measure=measure)
 
 
 def _show_space(source: str, constraints: Sequence[Constraint], output_format: str, own: OwnMetrics | None) -> int:

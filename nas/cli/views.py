@@ -33,7 +33,7 @@ class View:
     """Which rows of a leaderboard to show, in which order."""
 
     top: int = 20
-    sort: str = "val_accuracy"
+    sort: str | None = None
     states: Sequence[str] = ()
     where: Sequence[str] = ()
     pareto: bool = False

@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nas.objective_text import ACCURACY
 from nas.results.leaderboard import Leaderboard
 from nas.results.rows import COLUMNS, STATES, Row, State
 from nas.results.sparklines import sparkline
@@ -29,7 +30,7 @@ WIDE = 120
 """Columns from which on the networks' text has a place in the table."""
 UNLIMITED = 10_000
 """Columns of a pipe or a file, where nothing is cut or folded."""
-_FRONT = "*"
+_FRONT, _BROKEN = "*", "!"
 _COST_NAMES = {"params": "parameters", "macs": "MACs"}
 FORMATS = ("table", "json", "csv", "markdown")
 
@@ -47,14 +48,14 @@ def as_table(board: Leaderboard, width: int) -> RenderableType:
     """The leaderboard for a terminal of ``width`` columns; below WIDE the networks' text is left out but the first."""
     wide = width >= WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False, header_style="bold")
-    for name in HEADINGS:
+    for name in headings(board):
         left = name in {"state", "curve"}
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     if wide:
         table.add_column("architecture", overflow="fold")
     for row in board.rows:
-        shown = [*cells(row, deviation=wide), sparkline(row.curve)]
-        table.add_row(*shown, *([row.architecture] if wide else []), style=_style(row))
+        shown = [*cells(row, board, deviation=wide), sparkline(row.scores)]
+        table.add_row(*shown, *([row.network] if wide else []), style=_style(row))
     return Group(Text(title(board), style="bold"), table, *footer(board, wide=wide))
 
 
@@ -73,15 +74,22 @@ def duration(seconds: float) -> str:
     return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
 
 
-def weighed(costs: Sequence[str]) -> str:
+def headings(board: Leaderboard) -> tuple[str, ...]:
+    """Of each column: an accuracy's says which it is, where the study is not judged by the plain one."""
+    names = ("val %", "test %") if board.measure == ACCURACY else ("balanced val %", "val %", "balanced test %")
+    return ("#", "trial", "state", *names, "params", "MMACs", "RF", *board.measured, "ep", "time", "curve")
+
+
+def weighed(costs: Sequence[str], measure: str = ACCURACY) -> str:
     """``both accuracy and parameters``: what no other row beats a starred one in."""
-    names = ["accuracy", *(_COST_NAMES.get(cost, cost) for cost in costs)]
+    names = [measure.replace("_", " "), *(_COST_NAMES.get(cost, cost) for cost in costs)]
     return f"{'both' if len(names) == 2 else 'all of'} {', '.join(names[:-1])} and {names[-1]}"
 
 
 def title(board: Leaderboard) -> str:
     """The study, its data and its target."""
-    target = f", target over {board.target:.2%}" if board.target is not None else ""
+    what = "" if board.measure == ACCURACY else f" {board.measure.replace('_', ' ')}"
+    target = f", target over {board.target:.2%}{what}" if board.target is not None else ""
     return f"study {board.study} on {board.data}{target}"
 
 
@@ -98,16 +106,19 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
     if pruned:
         lines.append(Text("pruned: " + ", ".join(f"{count} {reason}" for reason, count in sorted(pruned.items()))))
     if any(row.pareto for row in board.rows):
-        lines.append(Text(f"{_FRONT} no row shown beats it in {weighed(board.costs)}", style="dim"))
+        lines.append(Text(f"{_FRONT} no row shown beats it in {weighed(board.costs, board.measure)}", style="dim"))
     if board.expected is not None:
         lines.append(Text(board.expected.sentence(board.target)))
     for row in board.rows:
+        if row.broken:
+            lines.append(Text(f"{_BROKEN} trial {row.trial} breaks {', '.join(row.broken)}", style="yellow"))
         if row.state == "failed" and row.reason:
             lines.append(Text(f"trial {row.trial} failed: {row.reason}", style="red"))
         if row.test_std and not wide:
-            lines.append(Text(f"trial {row.trial} confirmed: test {_test(row, deviation=True)} %"))
+            kind = "" if row.measure == ACCURACY else "balanced "
+            lines.append(Text(f"trial {row.trial} confirmed: {kind}test {_test(row, deviation=True)} %"))
     if not wide and board.rows:
-        lines.append(Text(f"#1, trial {board.rows[0].trial}: {board.rows[0].architecture}"))
+        lines.append(Text(f"#1, trial {board.rows[0].trial}: {board.rows[0].network}"))
     return lines
 
 
@@ -115,24 +126,32 @@ def _style(row: Row) -> str:
     return "bold green" if row.meets_target else _STYLES[row.state]
 
 
-def cells(row: Row, *, deviation: bool) -> list[str]:
-    """What each of HEADINGS but the curve shows of a row; ``deviation`` adds that of the test accuracy."""
+def cells(row: Row, board: Leaderboard, *, deviation: bool) -> list[str]:
+    """What each of ``headings`` but the curve shows of a row; ``deviation`` adds that of the test accuracy."""
+    plain = [] if row.measure == ACCURACY else [_percent(row.val_accuracy)]
     return [
-        f"{row.rank}{_FRONT if row.pareto else ' '}",
+        f"{row.rank}{_BROKEN if row.broken else _FRONT if row.pareto else ' '}",
         str(row.trial),
         row.state,
-        _percent(row.val_accuracy),
+        _percent(row.score),
+        *plain,
         _test(row, deviation=deviation),
         f"{row.params:,}",
-        f"{row.macs / 1e6:.1f}",
-        str(row.receptive_field),
+        millions(row.macs),
+        "?" if row.receptive_field is None else str(row.receptive_field),
+        *(number(row.measured.get(name)) for name in board.measured),
         str(row.epochs),
         duration(row.seconds),
     ]
 
 
+def millions(count: int | None) -> str:
+    """A count in millions; a question mark where it is not known."""
+    return "?" if count is None else f"{count / 1e6:.1f}"
+
+
 def _test(row: Row, *, deviation: bool) -> str:
-    return _percent(row.test_accuracy) + (spread(row) if deviation else "")
+    return _percent(row.test_score) + (spread(row) if deviation else "")
 
 
 def spread(row: Row) -> str:
@@ -146,23 +165,31 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f}"
 
 
+def number(value: float | None) -> str:
+    """A measured metric: a whole number in full, any other to four digits; a dash where it is not known."""
+    if value is None:
+        return "-"
+    return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
+
+
 def _csv(board: Leaderboard) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_plain(getattr(row, name)) for name in COLUMNS] for row in board.rows)
+    names = (*COLUMNS, *board.measured)
+    writer.writerow(names)
+    writer.writerows([_plain(row.value(name)) for name in names] for row in board.rows)
     return text.getvalue().rstrip("\n")
 
 
 def _plain(value: object) -> object:
-    return "" if value is None else value
+    return "" if value is None else ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def _markdown(board: Leaderboard) -> str:
-    names = [*HEADINGS[:-1], "architecture"]
+    names = [*headings(board)[:-1], "architecture"]
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     lines += [
-        f"| {' | '.join([*(cell.strip() for cell in cells(row, deviation=True)), f'`{row.architecture}`'])} |"
+        f"| {' | '.join([*(cell.strip() for cell in cells(row, board, deviation=True)), f'`{row.network}`'])} |"
         for row in board.rows
     ]
     return "\n".join(lines)

@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from constraints.output.table import print_report
-from nas.results.board_table import duration
+from nas.objective_text import ACCURACY
+from nas.results.board_table import duration, number
 from nas.results.explanation import explanation
 from nas.results.sparklines import chart
-from nas.results.trial_card import Card, Stage
+from nas.results.trial_card import Card, Sizes, Stage
 
 _LABEL = 8
 """Characters that a chart takes beside its bars."""
@@ -27,9 +28,10 @@ _EPOCHS = 12
 
 def print_card(card: Card, console: Console) -> None:
     """The trial, its stages, its layers with what they see, its sizes, its curve, and how it keeps the constraints."""
-    console.print(_head(card), _drawing(card), sep="\n")
+    console.print(_head(card), *([_drawing(card)] if card.stages else []), sep="\n")
     print_report(card.report, console)
-    console.print(_sizes(card))
+    if card.sizes:
+        console.print(_sizes(card.sizes, card))
     console.print(Group(*_curve(card, console.width)))
 
 
@@ -64,11 +66,18 @@ def comparison(left: Card, right: Card) -> dict[str, Any]:
 def _head(card: Card) -> Text:
     row = card.row
     known = [f"study {card.study}, trial {row.trial}: {row.state}", f"{row.epochs} epochs in {duration(row.seconds)}"]
-    known += [f"validation {row.val_accuracy:.2%}"] if row.val_accuracy is not None else []
-    known += [f"test {row.test_accuracy:.2%}"] if row.test_accuracy is not None else []
+    accuracies = {
+        "validation": row.val_accuracy,
+        "balanced validation": row.val_balanced_accuracy,
+        "test": row.test_accuracy,
+        "balanced test": row.test_balanced_accuracy,
+    }
+    known += [f"{name} {value:.2%}" for name, value in accuracies.items() if value is not None]
+    known += [f"{name} {number(value)}" for name, value in row.measured.items()]
     text = Text(", ".join(known), style="bold")
-    lines = [row.architecture, *_way(card), *([row.reason] if row.reason else [])]
-    return text.append("".join(f"\n{line}" for line in lines), style="none")
+    lines = [row.network, *_way(card), *([row.reason] if row.reason else [])]
+    text.append("".join(f"\n{line}" for line in lines), style="none")
+    return text.append(f"\nbreaks {', '.join(row.broken)}" if row.broken else "", style="yellow")
 
 
 def _way(card: Card) -> list[str]:
@@ -95,34 +104,49 @@ def _stage_cells(stage: Stage) -> list[str]:
     return [_shape(stage.output), _field(stage.receptive_field), f"{stage.params:,}", f"{stage.macs / 1e6:.1f}M"]
 
 
-def _sizes(card: Card) -> Text:
-    sizes = card.sizes
+def _sizes(sizes: Sizes, card: Card) -> Text:
     return Text(
         f"sizes in MB: input {sizes.input:.2f}, forward/backward pass {sizes.forward_backward:.2f}, "
-        f"params {sizes.params:.2f}, estimated total {sizes.total:.2f}"
+        f"params {sizes.params:.2f}, estimated total {sizes.total:.2f}{_latency(card)}"
     )
+
+
+def _latency(card: Card) -> str:
+    """What a study that goes by the latency wants to know of a trial; else nothing."""
+    if card.latency is None:
+        return ""
+    threads = f"{card.latency.threads} thread{'s' * (card.latency.threads != 1)}"
+    return f"\nlatency measured on this machine: {card.latency.milliseconds:.3g} ms (median, {threads})"
 
 
 def _curve(card: Card, width: int) -> list[RenderableType]:
     if not card.curve:
         return [Text("no epoch was trained yet", style="dim")]
-    table = _plain("epoch", "val %", "loss", "learning rate", "time", right=5)
+    names = ("val %", "balanced val %") if "val_balanced_accuracy" in card.curve[0] else ("val %",)
+    table = _plain("epoch", *names, "loss", "learning rate", "time", right=4 + len(names))
     cut = len(card.curve) > _EPOCHS
     shown = [*card.curve[: _EPOCHS // 2], None, *card.curve[-_EPOCHS // 2 :]] if cut else card.curve
     for epoch in shown:
-        table.add_row(*(_epoch_cells(epoch) if epoch else ["…"] * 5))
-    return [Text("validation accuracy", style="bold"), *_chart(card, width), table]
+        table.add_row(*(_epoch_cells(epoch, len(names) > 1) if epoch else ["…"] * (4 + len(names))))
+    return [Text(_measure(card), style="bold"), *_chart(card, width), table]
 
 
 def _chart(card: Card, width: int) -> list[Text]:
-    lines = chart([epoch["val_accuracy"] for epoch in card.curve], width=width - _LABEL)
+    lines = chart(card.row.scores, width=width - _LABEL)
     return [Text(line, no_wrap=True, overflow="crop") for line in lines] or [Text("no epoch yet", style="dim")]
 
 
-def _epoch_cells(epoch: Mapping[str, Any]) -> list[str]:
+def _measure(card: Card) -> str:
+    """What the chart of a curve shows."""
+    return "validation accuracy" if card.row.measure == ACCURACY else "balanced validation accuracy"
+
+
+def _epoch_cells(epoch: Mapping[str, Any], is_balanced: bool) -> list[str]:
+    balanced = epoch.get("val_balanced_accuracy")
     return [
         str(epoch["epoch"]),
         f"{100 * epoch['val_accuracy']:.2f}",
+        *(["-" if balanced is None else f"{100 * balanced:.2f}"] if is_balanced else []),
         f"{epoch['loss']:.4f}",
         f"{epoch['learning_rate']:.4g}",
         duration(epoch["seconds"]),
@@ -142,7 +166,8 @@ def _metrics(left: Card, right: Card, names: Sequence[str]) -> Table:
 
 def _numbers(card: Card) -> dict[str, Any]:
     row, metrics = card.row, card.report.metrics
-    own = {name: getattr(row, name) for name in ("val_accuracy", "test_accuracy", "epochs", "seconds")}
+    names = ("val_accuracy", "val_balanced_accuracy", "test_accuracy", "test_balanced_accuracy", "epochs", "seconds")
+    own = {name: getattr(row, name) for name in names} | dict(row.measured)
     return own | {name: v for name, v in metrics.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
 
 

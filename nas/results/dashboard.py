@@ -65,12 +65,14 @@ def _files(found: Card, folder: Path) -> Iterator[Path]:
     from nas.architecture.spec import parse
 
     code, drawn = folder / _code_name(found.row), folder / _card_name(found.row)
-    code.write_text(source(parse(found.row.architecture), about=f"{found.row.architecture}\n"), encoding="utf-8")
+    if found.row.architecture:
+        code.write_text(source(parse(found.row.architecture), about=f"{found.row.architecture}\n"), encoding="utf-8")
     console = Console(file=io.StringIO(), record=True, width=_CARD_COLUMNS)
     print_card(found, console)
     picture = console.export_svg(title=f"trial {found.row.trial}")
     drawn.write_text(_WEB_FONT.sub("", picture), encoding="utf-8")  # which would be fetched from elsewhere
-    yield code
+    if found.row.architecture:
+        yield code
     yield drawn
 
 

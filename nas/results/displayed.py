@@ -13,7 +13,7 @@ from nas.results.trial_card import Card
 if TYPE_CHECKING:
     import pandas as pd
 
-_ACCURACIES = ("val_accuracy", "test_accuracy", "test_std")
+_ACCURACIES = ("val_accuracy", "test_accuracy", "test_std", "val_balanced_accuracy", "test_balanced_accuracy")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -29,7 +29,8 @@ class Board(Leaderboard):
             import pandas as pd
         except ImportError:
             raise UnusableInputError("pandas is not installed: to_dataframe needs it: pip install pandas") from None
-        table = pd.DataFrame([{name: getattr(row, name) for name in COLUMNS} for row in self.rows], columns=[*COLUMNS])
+        names = [*COLUMNS, *self.measured]
+        table = pd.DataFrame([{name: row.value(name) for name in names} for row in self.rows], columns=names)
         return table.astype({**dict.fromkeys(_ACCURACIES, float), "test_seeds": "Int64"})
 
     def __str__(self) -> str:

@@ -13,13 +13,15 @@ from nas.space.edits import Edit, edits
 SURE = 2.0
 """Standard errors within which a difference may be chance: about 95 % of a normal distribution."""
 
+_UNKNOWN = "their edits are not known, since a network made by code of your own is written as no architecture"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
     """What leads from one trial to another, and what it did to the accuracy as far as that can be known."""
 
-    edits: tuple[Edit, ...]
-    """The fewest."""
+    edits: tuple[Edit, ...] | None
+    """The fewest; None where one of the networks is no architecture."""
     difference: float | None
     """Validation accuracy of the second less that of the first; None where one is not known."""
     standard_error: float | None
@@ -30,7 +32,7 @@ class Explanation:
     @property
     def sentence(self) -> str:
         """One line: ``+2.10 points (standard error 0.80): sep3 instead of c3 in C2``."""
-        words = ", ".join(map(str, self.edits)) or "the same network"
+        words = _UNKNOWN if self.edits is None else ", ".join(map(str, self.edits)) or "the same network"
         if self.difference is None:
             return f"{words} (an accuracy is not known yet)"
         points = f"{100 * self.difference:+.2f} points"
@@ -58,7 +60,7 @@ class Explanation:
     def as_dict(self) -> dict[str, Any]:
         """What ``compare --format json`` adds."""
         return {
-            "edits": [edit.as_dict() for edit in self.edits],
+            "edits": None if self.edits is None else [edit.as_dict() for edit in self.edits],
             "accuracy": {
                 "difference": self.difference,
                 "standard_error": self.standard_error,
@@ -80,9 +82,13 @@ def explanation(left: Card, right: Card) -> Explanation:
     a, b, n = left.row.val_accuracy, right.row.val_accuracy, left.images
     error = sqrt((a * (1 - a) + b * (1 - b)) / n) if a is not None and b is not None and n else None
     return Explanation(
-        edits=edits(parse(left.row.architecture), parse(right.row.architecture)),
+        edits=_between(left.row.architecture, right.row.architecture),
         difference=b - a if a is not None and b is not None else None,
         standard_error=error,
         images=n,
         epochs=(left.row.epochs, right.row.epochs),
     )
+
+
+def _between(left: str | None, right: str | None) -> tuple[Edit, ...] | None:
+    return None if left is None or right is None else edits(parse(left), parse(right))

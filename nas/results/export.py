@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,10 +17,14 @@ from constraints.rules import ASSIGNMENT, parse_all
 from constraints.verdicts import judge
 from nas.architecture import named
 from nas.architecture.spec import Architecture, parse
+from nas.results.export_given import GivenSubject, write_given
 from nas.results.export_subject import Subject, source
 from nas.results.rows import Row
+from nas.results.trial_card import card
 from nas.search import weights_file
+from nas.search.confirm import Trained
 from nas.search.confirmation import confirmations
+from nas.search.given_proposals import networks
 from nas.search.study import CONFIRMED, DATA, identity
 from nas.search.study_data import load_study_data
 from nas.search.study_folder import StudyFolder
@@ -43,18 +48,19 @@ def check_target(to: Path, *, force: bool) -> None:
         kind.check_packages()
 
 
-def of_text(text: str) -> Subject:
+def of_text(text: str) -> Subject | GivenSubject:
     """An untrained network by its name or text, judged by the assignment's constraints."""
     return _subject(named.architecture(text), ASSIGNMENT)
 
 
-def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data: str | None) -> Subject:
+def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data: str | None) -> Subject | GivenSubject:
     """A trial with the weights that a training in ``folder`` left, or untrained where that is None.
 
     The data is opened for its classes and what images are standardised by; where it is out of reach, a warning says so.
     Raises UnusableInputError where no training left weights, or those that are there belong to another training.
     """
-    weights = None if folder is None else _weights(study, row, folder)
+    (network,) = networks(study, [row.trial], folder.path if folder else Path())
+    weights = None if folder is None else _weights(study, row, folder, network.key)
     if weights is None and folder is not None:
         epochs = f"{row.epochs} epoch{'s' * (row.epochs != 1)}"
         raise UnusableInputError(
@@ -68,6 +74,8 @@ def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data:
         found |= _data(load_study_data(study, data), weights)
     except UnusableInputError as error:
         warnings = (f"how images are standardised is left out, the data is out of reach: {error}",)
+    if row.architecture is None:
+        return _of_code(study, row, network, weights, found, warnings)
     return _subject(
         parse(row.architecture),
         made_with.get("constraints", ()),
@@ -76,26 +84,56 @@ def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data:
         training=_training(study, row, weights) if weights else {},
         data=found,
         warnings=warnings,
+        measured=row.measured,
     )
 
 
-def _weights(study: optuna.Study, row: Row, folder: StudyFolder) -> Weights | None:
+def _of_code(  # noqa: PLR0917 - internal
+    study: optuna.Study,
+    row: Row,
+    network: Trained,
+    weights: Weights | None,
+    data: Mapping[str, Any],
+    warnings: tuple[str, ...],
+) -> GivenSubject:
+    """A network that a person's own code makes."""
+    report = card(study, row).report
+    tables = {
+        "metrics": dict(report.metrics),
+        "constraints": [v.as_dict() for v in report.constraints],
+        "training": _training(study, row, weights) if weights else {},
+        "data": dict(data),
+    }
+    assert network.given is not None
+    about = {"origin": f"{row.origin}, study {study.study_name}, trial {row.trial}"}
+    return GivenSubject(
+        given=network.given,
+        input=report.input,
+        weights=weights,
+        about=about | {name: json.dumps(table) for name, table in tables.items()},
+        warnings=warnings,
+    )
+
+
+def _weights(study: optuna.Study, row: Row, folder: StudyFolder, key: str) -> Weights | None:
     accuracies = {
         (one.epochs, seed): accuracy
         for one in confirmations(study, row.trial)
         for seed, accuracy in zip(one.seeds, one.accuracies, strict=True)
     }
-    found = trained_weights(folder, row.trial, row.architecture, curve=row.curve, confirmed=accuracies)
+    found = trained_weights(folder, row.trial, key, curve=row.curve, confirmed=accuracies)
     if found is not None:
         weights_file.check(found.path)
     return found
 
 
-def write(subject: Subject, to: Path) -> dict[Path, str]:
+def write(subject: Subject | GivenSubject, to: Path) -> dict[Path, str]:
     """Write the file, and beside source the trained weights; returns what each of them holds, in words.
 
     Raises UnusableInputError for a file that cannot be written, or that would compute something else.
     """
+    if isinstance(subject, GivenSubject):
+        return write_given(subject, to)
     from nas.architecture.formats import Exported, load
 
     network = Exported(
@@ -137,12 +175,13 @@ def _subject(
     training: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
+    measured: Mapping[str, float] | None = None,
 ) -> Subject:
-    rules = parse_all(constraints)
+    rules = parse_all(constraints, None)
     return Subject(
         architecture=architecture,
         weights=weights,
-        verdicts=judge(rules, metrics(architecture, rules).as_dict()),
+        verdicts=judge(rules, {**metrics(architecture, rules).as_dict(), **(measured or {})}),
         origin=origin,
         training=training or {},
         data=data or {},

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from nas.results.board_table import HEADINGS, cells, footer, title
+from nas.results.board_table import cells, footer, headings, title
 from nas.results.leaderboard import Leaderboard
 from nas.results.sparklines import sparkline
 
@@ -17,12 +17,22 @@ if TYPE_CHECKING:
 def board_html(board: Leaderboard) -> str:
     """The ranked trials as a table, with what the table of the command line says above and below it."""
     rows = (
-        [*map(escape, cells(row, deviation=True)), sparkline(row.curve), f"<code>{escape(row.architecture)}</code>"]
+        [
+            *map(escape, cells(row, board, deviation=True)),
+            sparkline(row.scores),
+            f"<code>{escape(row.network)}</code>",
+        ]
         for row in board.rows
     )
     below = (f"<p>{escape(line.plain)}</p>" for line in footer(board, wide=True))
     return "\n".join(
-        ["<div>", f"<p><b>{escape(title(board))}</b></p>", *_table([*HEADINGS, "architecture"], rows), *below, "</div>"]
+        [
+            "<div>",
+            f"<p><b>{escape(title(board))}</b></p>",
+            *_table([*headings(board), "architecture"], rows),
+            *below,
+            "</div>",
+        ]
     )
 
 
@@ -44,7 +54,7 @@ def card_html(card: Card) -> str:
     return "\n".join(
         [
             "<div>",
-            f"<p><b>{escape(known)}</b><br><code>{escape(row.architecture)}</code></p>",
+            f"<p><b>{escape(known)}</b><br><code>{escape(row.network)}</code></p>",
             *_table(["stage", "blocks", "output", "RF", "params", "MACs"], stages),
             card.report._repr_html_(),
             "</div>",

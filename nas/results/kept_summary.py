@@ -10,7 +10,7 @@ from typing import Any
 
 from nas import atomic
 
-VERSION = 2
+VERSION = 3
 
 
 def read(kept: Path) -> Mapping[str, Any]:

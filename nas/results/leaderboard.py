@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from math import isfinite, isnan
 from typing import Any, Protocol
@@ -12,17 +12,25 @@ from typing import Any, Protocol
 import numpy as np
 
 from constraints.errors import UnusableInputError
+from constraints.metrics import Metrics
 from constraints.rules import Constraint, parse_all
+from nas.objective_text import ACCURACY, LATENCY, MEASURES
 from nas.pareto import front as front_of
 from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
 from nas.results.trial_summary import Seen
 from nas.search.expectation import Expectation, expectation
+from nas.search.measure import measure_of, objective_of
 from nas.search.stored import TrialState
 from nas.search.study import CURVE, DATA, MALFORMED, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
-from nas.space.attributes import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE, SEED
 
 MOST_IMAGES = 10**12
-_DESCENDING = {"val_accuracy", "test_accuracy", "receptive_field", "epochs", "meets_target", "pareto"}
+_DESCENDING = frozenset(
+    {
+        "val_accuracy", "test_accuracy", "val_balanced_accuracy", "test_balanced_accuracy", "receptive_field", "epochs",
+        "meets_target", "pareto",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +48,20 @@ class Leaderboard:
     expected: Expectation | None
     """What the best complete trial is worth on new images; None where the number of validation images is not known."""
     costs: tuple[str, ...]
-    """What accuracy is weighed against on the Pareto front, by the names of figures."""
+    """What accuracy is weighed against on the Pareto front, by the names of metrics."""
+    measure: str = ACCURACY
+    """The accuracy that candidates are judged by: one of nas.objective_text.MEASURES."""
+    measured: tuple[str, ...] = ()
+    """Metrics that rows hold beside those of every study."""
 
     @property
     def best(self) -> Row:
         """The best complete trial; UnusableInputError, with what there is instead, where none is complete."""
         if self.best_complete is None:
+            kept = " that keeps the rules" if any(row.broken for row in self.rows) else ""
             held = ", ".join(f"{self.counts[state]:,} {state}" for state in STATES if self.counts[state])
             raise UnusableInputError(
-                f"no trial is complete: study {self.study} holds {held or 'no trials'}: let the search continue"
+                f"no trial{kept} is complete: study {self.study} holds {held or 'no trials'}: let the search continue"
             )
         return self.best_complete
 
@@ -62,6 +75,7 @@ class Leaderboard:
             "study": self.study,
             "data": self.data,
             "target": self.target,
+            "measure": self.measure,
             "counts": dict(self.counts),
             "rejected": dict(self.rejected),
             "rows": [row.as_dict() for row in self.rows],
@@ -80,7 +94,7 @@ def leaderboard(
     study: Study,
     *,
     top: int | None = 20,
-    sort: str = "val_accuracy",
+    sort: str | None = None,
     states: Iterable[str] = (),
     where: Iterable[str] = (),
     pareto: bool = False,
@@ -89,25 +103,30 @@ def leaderboard(
 ) -> Leaderboard:
     """The best ``top`` trials in ``states`` (all where none is given), ranked by ``sort``, accuracies best first.
 
+    ``sort`` None is the validation accuracy that the study judges by.
+
     ``where`` holds comparisons such as ``params < 100k`` that each must hold of a row's METRICS; a metric that is not
     known yet satisfies none. ``is_live`` says whether a launch works on the study: where none does, what has not ended
     is ``unfinished``; the state ``running`` chooses those too. ``pareto`` keeps those of them that no other dominates
     in accuracy and ``costs``. Rows say that their study is in ``storage``. Raises UnusableInputError for a sort key, a
     state or a metric that there is not, and for a study that this tool did not make.
     """
-    wanted, rules = ([states] if isinstance(states, str) else list(states)) or STATES, parse_all(where, METRICS)
-    _known("state", wanted, STATES)
-    _known("sort key", [sort], SORT_KEYS)
-    _known("metric", [rule.metric for rule in rules], METRICS)
     if top is not None and top < 0:
         raise UnusableInputError(f"top is out of range: {top}: give how many rows, 0 or more")
-    weighed, rows = costs(study), [_left(row, is_live) for row in _rows(study, storage)]
+    measure, maximised, weighed = measure_of(study), _maximised(study), costs(study)
+    rows = [_left(row, is_live) for row in _rows(study, storage, measure)]
+    measured = tuple(dict.fromkeys(name for row in rows for name in row.measured))
+    wanted = ([states] if isinstance(states, str) else list(states)) or STATES
     if "running" in wanted:
         wanted = [*wanted, "unfinished"]
+    rules = parse_all(where, (*METRICS, *measured))
+    _known("state", wanted, STATES)
+    _known("sort key", [sort or MEASURES[measure]], (*SORT_KEYS, *measured))
+    _known("metric", [rule.metric for rule in rules], (*METRICS, *measured))
     shown = [row for row in rows if row.state in wanted and all(_holds(rule, row) for rule in rules)]
-    best = {row.trial for row in front(shown, weighed)}
+    best = {row.trial for row in front(shown, weighed, maximised)}
     chosen = [row for row in shown if row.trial in best] if pareto else shown
-    ranked = sorted(chosen, key=lambda row: _order(row, sort))[:top]
+    ranked = sorted(chosen, key=lambda row: _order(row, sort or MEASURES[measure], maximised))[:top]
     counts = Counter(row.state for row in rows)
     rejected = _rejected(study)
     placed = tuple(replace(row, rank=i, pareto=row.trial in best) for i, row in enumerate(ranked, start=1))
@@ -121,17 +140,19 @@ def leaderboard(
         best_complete=_best_complete(placed, rows),
         expected=_expected(study, rows),
         costs=weighed,
+        measure=measure,
+        measured=measured,
     )
 
 
-def _rows(study: Study, storage: str | None) -> list[Row]:
+def _rows(study: Study, storage: str | None, measure: str) -> list[Row]:
     """Every trial that has a network, in the order of the trials."""
     source = Source(storage, study.study_name) if storage is not None else None
     trials, rows = study.get_trials(deepcopy=False), []
     for trial in trials:
-        if ARCHITECTURE in trial.user_attrs:
+        if ARCHITECTURE in trial.user_attrs or SEED in trial.user_attrs:
             try:
-                rows.append(row_of(trial, study.user_attrs, source))
+                rows.append(row_of(trial, study.user_attrs, source, measure))
             except MALFORMED:
                 raise foreign(study, f"trial {trial.number} does not hold what a candidate's does") from None
         if _has_lost(trial) and shared(study):
@@ -153,7 +174,8 @@ def _has_lost(trial: Seen) -> bool:
     """Whether an epoch is stored without its curve, or an end without the network, which are written before them."""
     attrs, curve = trial.user_attrs, trial.user_attrs.get(CURVE)
     is_short = curve is not None and len(curve) < max(trial.intermediate_values, default=0)
-    return is_short or (trial.state == TrialState.COMPLETE and (ARCHITECTURE not in attrs or not curve))
+    has_network = ARCHITECTURE in attrs or SEED in attrs
+    return is_short or (trial.state == TrialState.COMPLETE and not (has_network and curve))
 
 
 def _target(study: Study) -> float | None:
@@ -176,13 +198,14 @@ def _rejected(study: Study) -> dict[str, int]:
 
 def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
     """The best complete one of all ``rows``, as it is ``shown`` where it is."""
-    complete = (row for row in rows if row.state == "complete")
-    best = min(complete, key=lambda row: _order(row, "val_accuracy"), default=None)
+    complete = (row for row in rows if row.state == "complete" and not row.broken)
+    best = min(complete, key=lambda row: _order(row, MEASURES[row.measure]), default=None)
     return None if best is None else next((row for row in shown if row.trial == best.trial), replace(best, rank=1))
 
 
 def _expected(study: Study, rows: Sequence[Row]) -> Expectation | None:
-    measured = {r.trial: r.val_accuracy for r in rows if r.state == "complete" and r.val_accuracy is not None}
+    kept = [row for row in rows if not row.broken]
+    measured = {r.trial: r.score for r in kept if r.state == "complete" and r.score is not None}
     try:
         images = int(study.user_attrs.get(VALIDATION_IMAGES, 0))
     except MALFORMED:
@@ -193,38 +216,46 @@ def _expected(study: Study, rows: Sequence[Row]) -> Expectation | None:
         return None
     best = max(measured, key=lambda trial: (measured[trial], -trial))
     others = [accuracy for trial, accuracy in measured.items() if trial != best]
-    return expectation(best, measured[best], others, images=images, target=_target(study))
+    return expectation(best, measured[best], others, images=images, target=_target(study), measure=measure_of(study))
+
+
+def _maximised(study: Study) -> frozenset[str]:
+    return frozenset(aim.name for aim in objective_of(study)[1] if aim.is_maximised)
 
 
 def costs(study: Study) -> tuple[str, ...]:
-    """What accuracy is weighed against: what the study minimises, or parameters where it minimises nothing."""
-    found = tuple(shared(study).get("objective", "").split(",")[1:]) or ("params",)
-    if not set(found) <= set(METRICS):
+    """What accuracy is weighed against: the study's other objectives, or parameters where it has none."""
+    found = tuple(aim.name for aim in objective_of(study)[1]) or ("params",)
+    known = {*METRICS, *Metrics.definitions(), LATENCY}
+    if not set(found) <= known and not shared(study).get("metrics"):
         raise foreign(study, f"its objective weighs accuracy against {', '.join(found)}")
     return found
 
 
 def _holds(rule: Constraint, row: Row) -> bool:
-    value = getattr(row, rule.metric)
+    value = row.value(rule.metric)
     return value is not None and rule.holds(value)
 
 
-def _order(row: Row, key: str) -> tuple[bool, Any, int]:
-    value = getattr(row, key)
+def _order(row: Row, key: str, maximised: Set[str] = frozenset()) -> tuple[bool, Any, int]:
+    value = row.value(key)
     if value is None:
         return True, 0, row.trial
-    return False, -value if key in _DESCENDING else value, row.trial
+    return False, -value if key in _DESCENDING | maximised else value, row.trial
 
 
-def front(rows: Iterable[Row], costs: Sequence[str] = ("params",)) -> list[Row]:
+def front(rows: Iterable[Row], costs: Sequence[str] = ("params",), maximised: Set[str] = frozenset()) -> list[Row]:
     """The Pareto front of accuracy and ``costs``: the rows that no other dominates, the most accurate first.
 
-    A row whose accuracy is not known, or is not a number, is not on it.
+    The accuracy is that of the study; of the costs those in ``maximised`` are the better the greater. A row of which
+    one of them is not known, or whose accuracy is not a number, is not on it, nor one that breaks a rule.
     """
+    signs = [-1 if cost in maximised else 1 for cost in costs]
+    known = ((row, row.score, [row.value(cost) for cost in costs]) for row in rows)
     values = [
-        ((-row.val_accuracy, *(getattr(row, cost) for cost in costs)), row)
-        for row in rows
-        if row.val_accuracy is not None and not isnan(row.val_accuracy)
+        ((-score, *(sign * value for sign, value in zip(signs, others, strict=True))), row)
+        for row, score, others in known
+        if score is not None and not isnan(score) and None not in others and not row.broken
     ]
     losses = np.array([loss for loss, _ in values], dtype=np.float64).reshape(len(values), 1 + len(costs))
     best = [value for value, is_best in zip(values, front_of(losses).tolist(), strict=True) if is_best]

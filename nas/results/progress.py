@@ -17,7 +17,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.results.board_table import duration, rejections
+from nas.objective_text import ACCURACY
+from nas.results.board_table import duration, millions, rejections
 from nas.results.notebook import NotebookDisplay
 from nas.search.candidate import Candidate
 from nas.search.driver import Driver
@@ -136,11 +137,17 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
     parts = []
     if trial.intermediate_values:
         epoch = max(trial.intermediate_values)
-        parts.append(f"{trial.intermediate_values[epoch]:.2%} after {epoch} of {driver.budget.epochs} epochs")
+        value = f"{trial.intermediate_values[epoch]:.2%}{_kind(driver)}"
+        parts.append(f"{value} after {epoch} of {driver.budget.epochs} epochs")
     if trial.state.is_finished():
         reason = f" ({trial.user_attrs[REASON]})" if trial.user_attrs.get(REASON) else ""
         parts.append(_ENDS[trial.state] + reason)
     return f"trial {trial.number}: {', '.join(parts)}" if parts else ""
+
+
+def _kind(driver: Driver) -> str:
+    """What an accuracy is called beside its figure: nothing where it is the plain one."""
+    return "" if driver.objectives.measure == ACCURACY else " balanced"
 
 
 def pace_line(pace: Pace, machine: str) -> str:
@@ -166,21 +173,22 @@ def _count(number: int, noun: str) -> str:
 
 def _screen(driver: Driver, trials: _Trials, height: int) -> RenderableType:
     head = Text(no_wrap=True, overflow="ellipsis").append(driver.study.study_name, style="bold")
-    head.append(f"   {trials.ended} of {driver.budget.trials} trials, {duration(driver.seconds_left)} left")
+    head.append(f"   {trials.ended} of {driver.budget.trials} trials")
+    head.append(f", {duration(driver.seconds_left)} left" if math.isfinite(driver.seconds_left) else "")
     if driver.budget.target is not None:
-        head.append(f", target over {driver.budget.target:.2%}")
+        head.append(f", target over {driver.budget.target:.2%}{_kind(driver)}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
-    for name in ("trial", "epoch", "", "val %", "params", "MMACs"):
+    for name in ("trial", "epoch", "", f"{_kind(driver)} val %".strip(), "params", "MMACs"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     room = max(1, height - _OTHER_LINES)
     for candidate in driver.running[:room]:
-        table.add_row(*_running(candidate, driver.budget.epochs, driver.clock))
+        table.add_row(*_running(candidate, driver))
     others = (f"and {len(driver.running) - room} more" if len(driver.running) > room else "", _waiting(driver))
     more = [Text(line, style="dim") for line in others if line]
     rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
     return Group(
         head,
-        _best(trials.best),
+        _best(trials.best, _kind(driver)),
         table,
         *more,
         Text(rejected, style="dim", no_wrap=True, overflow="ellipsis"),
@@ -195,19 +203,20 @@ def _waiting(driver: Driver) -> str:
     return f"paused    {at} epochs" if at else ""
 
 
-def _best(best: FrozenTrial | None) -> Text:
+def _best(best: FrozenTrial | None, kind: str) -> Text:
     if best is None:
         return Text("best      none yet", style="dim")
-    line = f"best      {best.values[0]:.2%}, trial {best.number}, {best.user_attrs['params']:,} params"
+    line = f"best      {best.values[0]:.2%}{kind}, trial {best.number}, {best.user_attrs['params']:,} params"
     return Text(line, style="green", no_wrap=True, overflow="ellipsis")
 
 
-def _running(candidate: Candidate, epochs: int, clock: Callable[[], float]) -> list[RenderableType]:
-    accuracy = "-" if candidate.accuracy is None else f"{100 * candidate.accuracy:.2f}"
+def _running(candidate: Candidate, driver: Driver) -> list[RenderableType]:
+    score, epochs, clock = driver.objectives.score, driver.budget.epochs, driver.clock
+    accuracy = f"{100 * score(candidate.curve[-1]):.2f}" if candidate.curve else "-"
     metrics = candidate.metrics
     bar = ProgressBar(total=epochs, completed=_epochs_done(candidate, clock), width=24)
     done = f"{len(candidate.curve)}/{epochs}"
-    return [str(candidate.trial.number), done, bar, accuracy, f"{metrics.params:,}", f"{metrics.macs / 1e6:.1f}"]
+    return [str(candidate.trial.number), done, bar, accuracy, f"{metrics.params:,}", millions(metrics.macs)]
 
 
 def _epochs_done(candidate: Candidate, clock: Callable[[], float]) -> float:

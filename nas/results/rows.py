@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any, Literal, NamedTuple, get_args
 
+from nas.objective_text import ACCURACY, BALANCED, MEASURES
 from nas.results.trial_summary import Seen
 from nas.search.stored import TrialState
-from nas.search.study import CONFIRMED, CURVE, REASON, TARGET, accuracy
-from nas.space.attributes import ARCHITECTURE
+from nas.search.study import CONFIRMED, CURVE, MEASURED, REASON, TARGET, accuracy
+from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
 
 State = Literal["complete", "pruned", "running", "unfinished", "failed"]
 """``unfinished`` has not ended, and no launch works on its study: the next one continues it."""
@@ -40,61 +42,130 @@ class Row:
     val_accuracy: float | None
     test_accuracy: float | None
     params: int
-    macs: int
-    receptive_field: int
+    macs: int | None
+    receptive_field: int | None
     epochs: int
     seconds: float
     meets_target: bool
-    architecture: str
+    architecture: str | None
+    """None for a given network that cannot be written as one."""
+    origin: str | None = None
+    """Where a network is from that a person gave; None for what the search proposed."""
+    seed: int | None = None
+    """Of a given network's training; None is that of the study."""
+    broken: tuple[str, ...] = ()
+    """The rules that a given network breaks: it meets no target, and is the best of no study."""
     test_std: float | None = None
     test_seeds: int | None = None
     """How many trainings the test accuracy is the mean of."""
     pareto: bool = False
     """Whether no other row shown is as good in accuracy and in every cost of the study, and better in one."""
     reason: str = ""
+    val_balanced_accuracy: float | None = None
+    test_balanced_accuracy: float | None = None
     curve: tuple[float, ...] = ()
+    """Validation accuracies, an epoch each."""
+    scores: tuple[float, ...] = field(default=(), repr=False)
+    """The same by the study's measure."""
+    measure: str = ACCURACY
+    """The accuracy that its study judges by: one of nas.objective_text.MEASURES."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Metrics that are no column of every study, by name: a user's own, and other objectives."""
     source: Source | None = field(default=None, repr=False, compare=False)
     """None where the study was read without knowing its storage."""
 
+    @property
+    def network(self) -> str:
+        """Its architecture, and where a person's own code made it, that; what a table shows."""
+        own = f"({self.origin})" if self.seed is not None else None
+        return " ".join(part for part in (self.architecture, own) if part)
+
     def as_dict(self) -> dict[str, Any]:
         """The row of the JSON document."""
-        return {name: getattr(self, name) for name in COLUMNS} | {"curve": list(self.curve)}
+        lists = {"broken": list(self.broken), "curve": list(self.curve)}
+        return {name: getattr(self, name) for name in COLUMNS} | dict(self.measured) | lists
+
+    @property
+    def score(self) -> float | None:
+        """The validation accuracy that its study judges by."""
+        value: float | None = getattr(self, MEASURES[self.measure])
+        return value
+
+    @property
+    def test_score(self) -> float | None:
+        """The test accuracy of the same kind, whose deviation is ``test_std``."""
+        return self.test_balanced_accuracy if self.measure == BALANCED else self.test_accuracy
+
+    def value(self, name: str) -> Any:
+        """A column, or a metric that was measured; None where it is not known."""
+        return getattr(self, name) if name in COLUMNS else self.measured.get(name)
 
 
-COLUMNS = tuple(name for name in Row.__dataclass_fields__ if name not in {"curve", "source"})
+_APART = {"curve", "scores", "measure", "measured", "source"}
+COLUMNS = tuple(name for name in Row.__dataclass_fields__ if name not in _APART)
 """What is one text or number of a row."""
 SORT_KEYS = tuple(name for name in COLUMNS if name != "rank")
-METRICS = tuple(name for name in SORT_KEYS if name not in {"state", "architecture", "reason"})
+METRICS = tuple(name for name in SORT_KEYS if name not in {"state", "architecture", "origin", "broken", "reason"})
 """What rows can be chosen by with a comparison."""
 
 
-def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = None) -> Row:
-    """The row of a trial that has a network; its rank is not known yet.
+def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = None, measure: str = ACCURACY) -> Row:
+    """The row of a trial that has a network, in a study that judges by ``measure``; its rank is not known yet.
 
     Raises one of ``MALFORMED`` where the trial holds something else than this tool writes.
     """
     attrs, value, target = trial.user_attrs, _number(accuracy(trial)), _number(study_attrs.get(TARGET))
     confirmed = study_attrs.get(f"{CONFIRMED}{trial.number}", {})
-    curve = attrs.get(CURVE, ())
+    curve, worth = attrs.get(CURVE, ()), trial.intermediate_values
+    accuracies = tuple(float(epoch["val_accuracy"]) for epoch in curve)
+    known = {field: _number(curve[-1].get(field)) for field in MEASURES.values()} if curve else {}
+    balanced, tested = known.get("val_balanced_accuracy"), confirmed.get("balanced_accuracies", ())
+    broken = tuple(map(str, attrs.get(BROKEN, ())))
+    is_over = value is not None and target is not None and value > target
     return Row(
         rank=0,
         trial=trial.number,
         state=_NAMES[trial.state],
-        val_accuracy=value,
-        test_accuracy=_number(confirmed.get("mean")),
+        val_accuracy=value if measure == ACCURACY else known.get("val_accuracy"),
+        val_balanced_accuracy=balanced if measure == ACCURACY else value,
+        test_accuracy=_mean(confirmed["accuracies"]) if tested else _number(confirmed.get("mean")),
+        test_balanced_accuracy=_mean(tested),
         test_std=_number(confirmed.get("std")),
         test_seeds=len(seeds) if (seeds := confirmed.get("seeds")) else None,
         params=int(attrs["params"]),
-        macs=int(attrs["macs"]),
-        receptive_field=int(attrs["receptive_field"]),
-        epochs=max(trial.intermediate_values, default=0),
+        macs=_known(attrs, "macs"),
+        receptive_field=_known(attrs, "receptive_field"),
+        epochs=max(worth, default=0),
         seconds=round(sum(epoch["seconds"] for epoch in curve), 1),
-        meets_target=trial.state == TrialState.COMPLETE and value is not None and target is not None and value > target,
-        architecture=str(attrs[ARCHITECTURE]),
+        meets_target=trial.state == TrialState.COMPLETE and is_over and not broken,
+        architecture=_text(attrs.get(ARCHITECTURE)),
+        origin=_text(attrs.get(ORIGIN)),
+        seed=_count(attrs.get(SEED)),
+        broken=broken,
         reason=str(attrs.get(REASON, "")),
-        curve=tuple(float(epoch["val_accuracy"]) for epoch in curve),
+        curve=accuracies,
+        scores=accuracies if measure == ACCURACY else tuple(float(worth[epoch]) for epoch in sorted(worth)),
+        measure=measure,
+        measured={str(name): float(value) for name, value in attrs.get(MEASURED, {}).items() if value is not None},
         source=source,
     )
+
+
+def _known(attrs: Mapping[str, Any], name: str) -> int | None:
+    """A metric, which may be unknown of a network that a person gave, and of no other."""
+    return _count(attrs[name]) if SEED in attrs else int(attrs[name])
+
+
+def _count(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _mean(values: Sequence[Any]) -> float | None:
+    return fmean(map(float, values)) if values else None
 
 
 def _number(value: Any) -> float | None:

@@ -9,17 +9,20 @@ from nas.results.rows import Row
 
 
 def find(study: Study, trial: str | int) -> Row:
-    """The row of a trial's number, of ``best`` (the best complete trial), or of a network's text or name.
+    """The row of a trial's number, of ``best`` (the best complete trial), or of a network's text, name or origin.
+
+    Of several trials of one network it is the most accurate.
 
     Raises UnusableInputError where the study holds no such trial, ArchitectureError for a text that is no network.
     """
     wanted = str(trial)
     if wanted == "best":
         return leaderboard(study).best
-    network = str(named.architecture(wanted)) if named.is_network(wanted) else wanted
     rows = leaderboard(study, top=None).rows
+    is_network = named.is_network(wanted) and wanted not in {row.origin for row in rows}
+    network = str(named.architecture(wanted)) if is_network else wanted
     for row in rows:
-        if str(row.trial) == wanted or row.architecture in {wanted, network}:
+        if wanted in {str(row.trial), row.origin} or (row.architecture and row.architecture in {wanted, network}):
             return row
     known = f"trials 0 to {max(r.trial for r in rows)}" if rows else "no trials yet"
     raise UnusableInputError(
@@ -29,5 +32,5 @@ def find(study: Study, trial: str | int) -> Row:
 
 def best(study: Study, count: int = 1) -> tuple[Row, ...]:
     """The ``count`` best complete trials; UnusableInputError, with what there is, where none is complete."""
-    board = leaderboard(study, top=count, states=["complete"])
-    return board.rows or (board.best,)
+    board = leaderboard(study, top=None, states=["complete"])
+    return tuple(row for row in board.rows if not row.broken)[:count] or (board.best,)

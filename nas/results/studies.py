@@ -63,7 +63,7 @@ def _entry(summary: StudySummary, is_live: bool | None) -> StudyEntry:
         objective=str(made_with.get("objective", "")),
         target=board.target,
         counts={state: board.counts[state] for state in STATES},
-        best=board.best_complete.val_accuracy if board.best_complete else None,
+        best=board.best_complete.score if board.best_complete else None,
         is_readable=True,
     )
 

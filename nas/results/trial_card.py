@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from math import nan
 from typing import TYPE_CHECKING, Any
 
-from constraints.metrics import Layer
+from constraints.errors import UnusableInputError
+from constraints.metrics import Layer, Metrics
 from constraints.report import Report
+from constraints.rules import Constraint, parse_all
+from constraints.user_metrics import CustomMetric
 from nas.architecture.spec import Architecture, parse
+from nas.latency.predictor import load
 from nas.results.rows import Row
-from nas.search.study import CURVE, VALIDATION_IMAGES, identity
+from nas.search.study import CURVE, MALFORMED, VALIDATION_IMAGES, foreign, identity
+from nas.space.attributes import GIVEN
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
+
+    from nas.architecture.model import Network
 
 _MEGA = 1e6
 
@@ -47,13 +56,23 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Milliseconds of one image, measured here and now."""
+
+    milliseconds: float
+    """Median of repeats after a warm-up, by torch in float32."""
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Card:
     """One trial in full."""
 
     study: str
     row: Row
     report: Report
-    sizes: Sizes
+    sizes: Sizes | None
+    """None where a person's own model could not be summarised."""
     stages: tuple[Stage, ...]
     head: str
     curve: tuple[Mapping[str, Any], ...]
@@ -66,6 +85,8 @@ class Card:
     """Option of the recipe -> the value that was proposed for this trial."""
     images: int = 0
     """How many each validation accuracy is over; 0 where that is not known."""
+    latency: Latency | None = None
+    """How long it takes on this machine; None in a study that does not go by that."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``show --format json``."""
@@ -76,9 +97,10 @@ class Card:
             "recipe": self.recipe or None,
             "augmentation": self.augmentation or None,
             "tuned": dict(self.tuned),
-            "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total},
+            "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total} if self.sizes else None,
             "stages": [asdict(stage) for stage in self.stages],
             "head": self.head,
+            **({} if self.latency is None else {"latency": asdict(self.latency)}),
             "report": self.report.to_dict(),
         }
 
@@ -91,12 +113,14 @@ def card(study: optuna.Study, row: Row) -> Card:
     from nas.architecture.model import build
     from nas.training.tuning import values
 
-    architecture = parse(row.architecture)
-    model = build(architecture)
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
     made_with = identity(study)
-    rules = made_with.get("constraints", ())
-    report = check(model, architecture.input, rules, target=f"trial {row.trial}")
+    rules = parse_all(made_with.get("constraints", ()), None)
+    if row.architecture is None:
+        return replace(_of_code(study, row, trial, rules), **_way(study, made_with))
+    architecture = parse(row.architecture)
+    model = build(architecture)
+    report = check(model, architecture.input, rules, metrics=_as_measured(row, rules), target=f"trial {row.trial}")
     counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
     return Card(
         study=study.study_name,
@@ -114,12 +138,56 @@ def card(study: optuna.Study, row: Row) -> Card:
         augmentation=_name(made_with.get("augmentation")),
         tuned=values(trial.params),
         images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
+        latency=_latency(model, architecture) if "latency" in made_with else None,
     )
+
+
+def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[Constraint]) -> Card:
+    """The card of a person's own network: its report is as it was when it was trained, and no code of theirs runs."""
+    try:
+        shown = trial.user_attrs[GIVEN]["shown"]
+        report = Report.from_dict(shown["report"], rules)
+        sizes = Sizes(**shown["sizes"]) if shown["sizes"] else None
+    except MALFORMED:
+        raise foreign(study, f"trial {row.trial} does not hold what a given network's does") from None
+    curve = tuple(trial.user_attrs.get(CURVE, ()))
+    return Card(study=study.study_name, row=row, report=report, sizes=sizes, stages=(), head="", curve=curve)
+
+
+def _way(study: optuna.Study, made_with: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of how every network of a study trained, by the fields of a card."""
+    return {
+        "recipe": _name(made_with.get("recipe")),
+        "augmentation": _name(made_with.get("augmentation")),
+        "images": int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
+    }
 
 
 def _name(table: Any) -> str:
     """The name in a table of a study's identity; empty where there is none."""
     return str(table.get("name", "")) if isinstance(table, Mapping) else ""
+
+
+def _latency(model: Network, architecture: Architecture) -> Latency:
+    """With as many threads as this machine was calibrated with, or one."""
+    from nas.latency.timing import milliseconds
+
+    try:
+        threads = load().threads
+    except UnusableInputError:
+        threads = 1
+    return Latency(milliseconds=milliseconds(model, architecture.input, threads=threads), threads=threads)
+
+
+def _as_measured(row: Row, rules: Sequence[Constraint]) -> list[CustomMetric]:
+    """The metrics that the row was measured by before it trained; one that is not known satisfies no rule."""
+
+    def own(name: str) -> CustomMetric:
+        value = row.measured.get(name, nan)
+        return CustomMetric(name=name, definition="", compute=lambda model, trace: value)
+
+    built_in = Metrics.definitions()
+    return [own(name) for name in dict.fromkeys([*row.measured, *(r.metric for r in rules)]) if name not in built_in]
 
 
 def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage, ...]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nas.search.stored import TrialState
-from nas.search.study import CURVE, MALFORMED, REASON
-from nas.space.attributes import ARCHITECTURE
+from nas.search.study import CURVE, MALFORMED, MEASURED, REASON
+from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
 
-_KEPT = (ARCHITECTURE, "params", "macs", "receptive_field", REASON, CURVE)
+_KEPT = (ARCHITECTURE, ORIGIN, SEED, BROKEN, "params", "macs", "receptive_field", REASON, MEASURED, CURVE)
 _OF_EPOCH = ("val_accuracy", "seconds")
 """What is kept of each epoch of a curve."""
+_OF_LAST = "val_balanced_accuracy"
+"""What is kept of the last epoch alone; None in a curve of an earlier release."""
 
 
 class Seen(Protocol):
@@ -62,7 +64,8 @@ class TrialSummary:
         """Ready for JSON, and short: each value of the curve, and the epochs and their accuracies, in a list."""
         attrs = dict(self.user_attrs)
         if attrs.get(CURVE) is not None:
-            attrs[CURVE] = [[epoch[key] for epoch in attrs[CURVE]] for key in _OF_EPOCH]
+            last = [epoch.get(_OF_LAST) for epoch in attrs[CURVE][-1:]]
+            attrs[CURVE] = [*([epoch[key] for epoch in attrs[CURVE]] for key in _OF_EPOCH), last]
         steps = self.intermediate_values
         return [self.number, self.study, self.state.value, attrs, list(steps), list(steps.values())]
 
@@ -71,7 +74,10 @@ class TrialSummary:
         """The inverse of ``as_list``."""
         number, study, state, attrs, epochs, accuracies = values
         if attrs.get(CURVE) is not None:
-            attrs[CURVE] = [dict(zip(_OF_EPOCH, epoch, strict=True)) for epoch in zip(*attrs[CURVE], strict=True)]
+            *kept, last = attrs[CURVE]
+            attrs[CURVE] = [dict(zip(_OF_EPOCH, epoch, strict=True)) for epoch in zip(*kept, strict=True)]
+            for epoch, value in zip(attrs[CURVE][-1:], last, strict=True):
+                epoch[_OF_LAST] = value
         steps = dict(zip(epochs, accuracies, strict=True))
         return cls(number=number, study=study, state=TrialState(state), user_attrs=attrs, intermediate_values=steps)
 
@@ -79,7 +85,8 @@ class TrialSummary:
 def _shortened(curve: Any) -> list[dict[str, Any]] | None:
     """What is kept of a curve; None where it is none, as that of a study of others may be."""
     try:
-        return [{key: epoch[key] for key in _OF_EPOCH} for epoch in curve]
+        kept = [{key: epoch[key] for key in _OF_EPOCH} for epoch in curve]
+        return [*kept[:-1], *({**epoch, _OF_LAST: curve[-1].get(_OF_LAST)} for epoch in kept[-1:])]
     except MALFORMED:
         return None
 

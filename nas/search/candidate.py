@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,6 +14,7 @@ from optuna.trial import Trial
 
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture
+from nas.search.given import Given
 from nas.search.worker import Outcome
 
 
@@ -32,21 +34,23 @@ class Candidate:
     """A trial with a network that has not ended."""
 
     trial: Trial
-    architecture: Architecture
+    architecture: Architecture | None
+    """None for a given network that cannot be written as one."""
     metrics: Metrics
     folder: Path
     state: State = State.TRAINING
     future: Future[Outcome] | None = None
     deaths: int = 0
+    seed: int | None = None
+    """Of a given network's training; None is the seed of the search."""
+    given: Given | None = None
+    """Where a person's own code makes the network."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Metrics that no arithmetic knows, by name."""
     reported: int = 0
     """Epochs that the study knew of before this launch."""
     curve: list[dict[str, Any]] = field(default_factory=list)
     epoch_started: float = 0.0
-
-    @property
-    def accuracy(self) -> float | None:
-        """Validation accuracy after the last epoch trained."""
-        return self.curve[-1]["val_accuracy"] if self.curve else None
 
 
 def set_leftover_aside(folder: Path) -> str:

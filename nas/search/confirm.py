@@ -7,15 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
 
-from constraints.errors import UnusableInputError
+from constraints.errors import KilledError, UnusableInputError
 from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.engine import MAX_DEATHS, Engine
+from nas.search.given import Given
+from nas.search.measure import images_of, measure_of
 from nas.search.worker import Confirmed, Task, confirm_candidate, read_progress
 
 if TYPE_CHECKING:
@@ -33,9 +35,19 @@ Progress = Callable[[int, int, int, int], None]
 """Called with (trial, seed, epochs trained, epochs in all)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A trial to confirm: its network's text, or where a person's own code made it, ``given`` and what it is called."""
+
+    trial: int
+    network: str
+    key: str
+    given: Given | None = None
+
+
 def confirm(
     study: optuna.Study,
-    trials: Sequence[tuple[int, str]],
+    trials: Sequence[Trained],
     *,
     engine: Engine,
     feed: Feed,
@@ -46,7 +58,7 @@ def confirm(
     precisions: Callable[[], Mapping[str, Precision]] = dict,
     recipe: Recipe | None = None,
 ) -> list[Confirmation]:
-    """Confirm (number, architecture) pairs; each seed is added to what the study knows as soon as it is evaluated.
+    """Confirm the networks of trials; each seed is added to what the study knows as soon as it is evaluated.
 
     ``feed`` holds the whole training set; only the last epoch is evaluated, on the test set. Each seed has augmented
     epochs of its own. ``precisions`` is called first, and is that of a Driver. A training that was interrupted resumes
@@ -55,30 +67,32 @@ def confirm(
     """
     from nas.training.tuning import tuned  # readers of a study import this module too
 
-    known = {trial: _of_length(confirmations(study, trial), epochs) for trial, _ in trials}
-    wanted = [(t, text, seed) for t, text in trials for seed in seeds if seed not in _seeds(known[t])]
+    measure = measure_of(study)
+    known = {one.trial: _of_length(confirmations(study, one.trial), epochs) for one in trials}
+    wanted = [(one, seed) for one in trials for seed in seeds if seed not in _seeds(known[one.trial])]
     try:
         if wanted:
             agreed = precisions()
             parameters = {trial.number: trial.params for trial in study.get_trials(deepcopy=False)}
             tasks = {
-                (trial, seed): Task(
-                    architecture=architecture,
+                (one.trial, seed): Task(
+                    architecture=one.network,
+                    given=one.given,
                     feed=replace(feed, seed=OWN_DRAWS + seed),
                     epochs=epochs,
                     until=epochs,
                     seed=OWN_DRAWS + seed,
-                    folder=folder / f"confirm-{trial:05d}-{digest(architecture)}" / f"epochs-{epochs}-run-{seed}",
-                    recipe=recipe and tuned(recipe, parameters.get(trial, {})),
+                    folder=folder / f"confirm-{one.trial:05d}-{digest(one.key)}" / f"epochs-{epochs}-run-{seed}",
+                    recipe=recipe and tuned(recipe, parameters.get(one.trial, {})),
                     precisions=agreed,
                 )
-                for trial, architecture, seed in wanted
+                for one, seed in wanted
             }
             for (trial, seed), outcome in _run(engine, tasks, progress):
-                known[trial] = add(study, _confirmation(trial, seed, tasks[trial, seed], outcome))
+                known[trial] = add(study, _confirmation(trial, seed, tasks[trial, seed], outcome, measure))
     finally:
         engine.shutdown()
-    return [found for trial, _ in trials if (found := known[trial]) is not None]
+    return [found for one in trials if (found := known[one.trial]) is not None]
 
 
 def _of_length(found: Sequence[Confirmation], epochs: int) -> Confirmation | None:
@@ -112,7 +126,7 @@ def _run(
             key = running.pop(future)
             try:
                 yield key, _succeeded(future.result(), *key)
-            except BrokenProcessPool:
+            except (BrokenProcessPool, KilledError):
                 deaths[key] += 1
                 if deaths[key] >= MAX_DEATHS:
                     raise _failed(*key, f"its worker died {deaths[key]} times") from None
@@ -129,9 +143,10 @@ def _failed(trial: int, seed: int, reason: str) -> UnusableInputError:
     return UnusableInputError(f"cannot confirm trial {trial} with seed {seed}: {reason}: try another trial or --epochs")
 
 
-def _confirmation(trial: int, seed: int, task: Task, outcome: Confirmed) -> Confirmation:
+def _confirmation(trial: int, seed: int, task: Task, outcome: Confirmed, measure: str) -> Confirmation:
     """What the training of one seed came to."""
     assert outcome.test_accuracy is not None
+    balanced = outcome.test_balanced_accuracy
     return Confirmation(
         trial=trial,
         architecture=task.architecture,
@@ -139,5 +154,7 @@ def _confirmation(trial: int, seed: int, task: Task, outcome: Confirmed) -> Conf
         seeds=(seed,),
         accuracies=(outcome.test_accuracy,),
         seconds=sum(epoch["seconds"] for epoch in outcome.curve),
-        test_images=len(task.feed.dataset.test_labels),
+        test_images=images_of(measure, task.feed.dataset.test_labels),
+        balanced_accuracies=() if balanced is None else (balanced,),
+        measure=measure,
     )

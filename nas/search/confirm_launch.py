@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from constraints.errors import UnusableInputError
 from nas.search.confirm import Progress, confirm
 from nas.search.confirmation import Confirmation
+from nas.search.given_proposals import networks
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.launch import confirm_feed
 from nas.search.precisions import precisions
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def confirm_trials(
     study: optuna.Study,
-    trials: Sequence[tuple[int, str]],
+    trials: Sequence[int],
     config: LaunchConfig,
     dataset: Dataset,
     *,
@@ -35,7 +36,7 @@ def confirm_trials(
     epochs: int | None,
     progress: Progress,
 ) -> list[Confirmation]:
-    """Retrain (number, architecture) pairs on all training images of the study's ``dataset``; the test set judges.
+    """Retrain trials, by their numbers, on all training images of the study's ``dataset``; the test set judges.
 
     ``epochs`` None is the search's budget of one candidate; of ``config`` the storage, the study and the workers count.
     Raises UnusableInputError for no seed or no epoch, where another process confirms trials of the study, and as
@@ -53,7 +54,7 @@ def confirm_trials(
         workers = engine(config, tasks=len(trials) * len(seeds))
         return confirm(
             study,
-            trials,
+            networks(study, trials, folder),
             engine=workers,
             feed=confirm_feed(dataset, way),
             seeds=seeds,

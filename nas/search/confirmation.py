@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from nas.objective_text import ACCURACY, BALANCED
 from nas.search.study import CONFIRMED, MALFORMED, Described, foreign
 
 if TYPE_CHECKING:
@@ -31,17 +32,26 @@ class Confirmation:
     accuracies: tuple[float, ...]
     seconds: float
     test_images: int = 0
-    """How many each accuracy is over; 0 where an earlier version did not keep it."""
+    """How many each accuracy is over, of balanced ones how many would be as certain; 0 where that was not kept."""
+    balanced_accuracies: tuple[float, ...] = ()
+    """The balanced test accuracies; empty where an earlier version did not keep them."""
+    measure: str = ACCURACY
+    """What the study's candidates are judged by, and this: one of nas.objective_text.MEASURES."""
+
+    @property
+    def judged(self) -> tuple[float, ...]:
+        """The accuracies by ``measure``."""
+        return self.balanced_accuracies if self.measure == BALANCED else self.accuracies
 
     @property
     def mean(self) -> float:
-        """Mean test accuracy over the seeds."""
-        return statistics.fmean(self.accuracies)
+        """Mean over the seeds, by ``measure``."""
+        return statistics.fmean(self.judged)
 
     @property
     def std(self) -> float:
-        """Sample standard deviation over the seeds; 0 for one seed."""
-        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
+        """Sample standard deviation over the seeds, by ``measure``; 0 for one seed."""
+        return statistics.stdev(self.judged) if len(self.judged) > 1 else 0.0
 
     @property
     def half_width(self) -> float:
@@ -67,6 +77,11 @@ class Confirmation:
         known = dict(zip(other.seeds, other.accuracies, strict=True)) | dict(
             zip(self.seeds, self.accuracies, strict=True)
         )
+        balanced: dict[int, float] = {}
+        if self.balanced_accuracies and other.balanced_accuracies:
+            balanced = dict(zip(other.seeds, other.balanced_accuracies, strict=True)) | dict(
+                zip(self.seeds, self.balanced_accuracies, strict=True)
+            )
         seconds = self.seconds + (0.0 if set(other.seeds) <= set(self.seeds) else other.seconds)
         return Confirmation(
             trial=self.trial,
@@ -76,6 +91,8 @@ class Confirmation:
             accuracies=tuple(known[seed] for seed in sorted(known)),
             seconds=seconds,
             test_images=self.test_images or other.test_images,
+            balanced_accuracies=tuple(balanced[seed] for seed in sorted(balanced)),
+            measure=self.measure,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,8 +133,9 @@ def _read(table: Mapping[str, Any]) -> Confirmation:
         "seeds": tuple(int(seed) for seed in table["seeds"]),
         "accuracies": tuple(float(accuracy) for accuracy in table["accuracies"]),
     }
+    lists |= {"balanced_accuracies": tuple(float(value) for value in table.get("balanced_accuracies", ()))}
     found = Confirmation(**{**values, **lists, "epochs": int(table["epochs"])})
-    if not found.seeds or len(found.seeds) != len(found.accuracies):
+    if not found.seeds or {len(found.accuracies), len(found.judged)} != {len(found.seeds)}:
         raise ValueError("each seed has an accuracy")
     return found
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
+from constraints.errors import ConstraintError, KilledError, ModelFailedError
+from nas.architecture.spec import Architecture
 from nas.cpu import cpu_class
 from nas.search.budget import Budget, Summary
 from nas.search.candidate import Candidate, State
 from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.expectation import expectation
+from nas.search.given_proposals import GivenProposals, Network
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives
 from nas.search.outage import outlast
@@ -27,7 +31,7 @@ from nas.search.proposals import Proposals
 from nas.search.study import VALIDATION_IMAGES, accuracy
 from nas.search.study_folder import is_beginning
 from nas.search.tracked_store import TrackedStore
-from nas.search.trial_store import TrialStore, best_accuracy
+from nas.search.trial_store import TrialStore, best_accuracy, counts
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
 from nas.training.errors import OtherTrainingError
@@ -58,6 +62,8 @@ class Driver:
     recipe: Recipe | None = None
     """That of every candidate; None is the default one for the budget's epochs."""
     objectives: Objectives = field(default_factory=Objectives)
+    measure: Callable[[Architecture], Mapping[str, float]] = lambda architecture: {}
+    """The metrics of a network that are measured before it trains, by name."""
     observe: Callable[[Driver], None] = lambda driver: None
     hold: Callable[[], None] = lambda: None
     """Called before anything is written: raises where the study is no longer this driver's."""
@@ -75,18 +81,31 @@ class Driver:
     """Trials that ended before this launch."""
     notes: list[str] = field(default_factory=list)
     """What a person should know of and no trial's state says, one line each."""
+    network: Network | None = None
+    """What a person gave to be trained to the end, instead of a search; ``seeds`` says how often."""
+    seeds: Sequence[int] = ()
+    errors: dict[int, ConstraintError] = field(default_factory=dict)
+    """What ended the training of a given network, by the number of its trial."""
 
     def __post_init__(self) -> None:
         """The time of the launch begins."""
         self.started = self.clock()
         self.store = TrackedStore(self.study, self.trackers) if self.trackers else TrialStore(self.study)
-        halving = Halving(self.budget.epochs, self.objectives)
+        levels = None if self.network is None else [self.budget.epochs]
+        halving = Halving(self.budget.epochs, self.objectives, levels)
         self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives)
-        self.proposals = Proposals(store=self.store, folder=self.folder, notes=self.notes)
+        self.proposals = self._source()
         self._times = EpochTimes()
         self._looked = 0.0
         self._is_another_complete = True
         self._agreed: Mapping[str, Precision] | None = None
+
+    def _source(self) -> Proposals:
+        """What makes candidates: the sampler's proposals, or the network that was given."""
+        if self.network is None:
+            return Proposals(store=self.store, folder=self.folder, notes=self.notes, measure=self.measure)
+        seeds = deque(self.seeds)
+        return GivenProposals(store=self.store, folder=self.folder, notes=self.notes, network=self.network, seeds=seeds)
 
     def run(self) -> Summary:
         """Search until a budget is spent; on KeyboardInterrupt the workers end and everything finished is kept."""
@@ -148,10 +167,12 @@ class Driver:
         images = self.study.user_attrs.get(VALIDATION_IMAGES, 0)
         if not images:
             return True
-        measured = {t.number: accuracy(t) or 0.0 for t in self.store.trials() if t.state == TrialState.COMPLETE}
+        measured = {t.number: accuracy(t) or 0.0 for t in self.store.trials() if counts(t)}
         best = max(measured, key=lambda number: (measured[number], -number))
         others = [value for number, value in measured.items() if number != best]
-        found = expectation(best, measured[best], others, images=images, target=self.budget.target)
+        found = expectation(
+            best, measured[best], others, images=images, target=self.budget.target, measure=self.objectives.measure
+        )
         if found.centre > self.budget.target:
             return True
         self.notes.append(f"{found.sentence(self.budget.target)}: the search continues")
@@ -221,10 +242,11 @@ class Driver:
         """Send a candidate to a worker until its next rung."""
         task = Task(
             architecture=str(candidate.architecture),
-            feed=self.feed,
+            given=candidate.given,
+            feed=self.feed if candidate.seed is None else replace(self.feed, seed=candidate.seed),
             epochs=self.budget.epochs,
             until=self.pool.halving.until(len(candidate.curve)),
-            seed=self.seed,
+            seed=self.seed if candidate.seed is None else candidate.seed,
             folder=candidate.folder,
             recipe=self.recipe and tuned(self.recipe, candidate.trial.params),
             precisions=self._agreed or {},
@@ -273,6 +295,11 @@ class Driver:
             self.pool.set_aside(candidate, error)
         except OtherTrainingError:
             raise  # of every candidate that an earlier launch began: none of them has failed
+        except KilledError as error:
+            self._retry(candidate, error)
+        except ConstraintError as error:
+            self.errors[candidate.trial.number] = error
+            self.pool.fail(candidate, str(error))
         except Exception as error:
             self.pool.fail(candidate, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
         else:
@@ -283,11 +310,13 @@ class Driver:
             self._report(candidate, outcome.curve)
             self._decide(candidate, outcome)
 
-    def _retry(self, candidate: Candidate) -> None:
+    def _retry(self, candidate: Candidate, error: ConstraintError | None = None) -> None:
         """Train a candidate again whose worker died, unless that happens at every try."""
         candidate.deaths += 1
         if candidate.deaths >= MAX_DEATHS:
-            self.pool.fail(candidate, f"its worker died {candidate.deaths} times")
+            reason = f"its worker died {candidate.deaths} times"
+            self.errors[candidate.trial.number] = error or ModelFailedError(reason)
+            self.pool.fail(candidate, f"{reason}: {error}" if error else reason)
         else:
             self._train(candidate)
 
@@ -304,6 +333,6 @@ class Driver:
         elif len(candidate.curve) >= self.budget.epochs:
             self.pool.complete(candidate)
             self._is_another_complete = True
-            self.best = max(candidate.curve[-1]["val_accuracy"], self.best or 0.0)
+            self.best = max(self.objectives.score(candidate.curve[-1]), self.best or 0.0)
         else:
             self.pool.pause(candidate)

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constraints.errors import UnusableInputError
-from constraints.rules import Constraint, parse_all
+from constraints.rules import Constraint
 from constraints.verdicts import judge
 from nas.architecture import named
 from nas.architecture.spec import Architecture, Shape, parse
 from nas.arguments import checked
 from nas.defaults import STORAGE
 from nas.search.holding import one_line_errors
+from nas.search.measures import counted
 from nas.search.queue import Waiting, add, queued
 from nas.search.starts import near_ones
 from nas.search.storage import close_storage, open_storage
@@ -107,7 +108,7 @@ def _held(study: optuna.Study) -> dict[str, int]:
 def _judge(study: optuna.Study, networks: Sequence[Architecture]) -> list[str]:
     """The texts of networks that may be tried in a study."""
     known = identity(study, "constraints", "space")
-    constraints = parse_all(known["constraints"])
+    constraints = counted(known["constraints"])  # the launch measures the others before it trains
     if not networks:
         return []
     shape, classes = _images(study) or (networks[0].input, networks[0].classes)

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas.objective_text import ACCURACY
+
 _NORMAL = statistics.NormalDist()
 _FEW = 3
 _WIDE = _NORMAL.inv_cdf(0.975)
@@ -34,7 +36,9 @@ class Expectation:
     candidates: int
     """How many complete candidates it is the best of."""
     images: int
-    """How many validation images measured each of them."""
+    """How many validation images measured each of them, or of a balanced accuracy would as certainly."""
+    measure: str = ACCURACY
+    """Which accuracy it is: one of nas.objective_text.MEASURES."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
@@ -46,14 +50,16 @@ class Expectation:
         odds = (
             "" if self.over_target is None else f"; over {target:.2%} with a probability of {_share(self.over_target)}"
         )
+        kind = "" if self.measure == ACCURACY else f" {self.measure.replace('_', ' ')}"
         return (
-            f"trial {self.trial}, {best} by {self.images:,} validation images, on new images: "
+            f"trial {self.trial}, {best} by{' the worth of' * bool(kind)} {self.images:,} validation images,"
+            f"{kind} on new images: "
             f"{100 * self.low:.2f} to {100 * self.high:.2f} % (95 %){odds}"
         )
 
 
 def expectation(
-    trial: int, accuracy: float, others: Sequence[float], *, images: int, target: float | None
+    trial: int, accuracy: float, others: Sequence[float], *, images: int, target: float | None, measure: str = ACCURACY
 ) -> Expectation:
     """That of the best trial; ``others`` are the validation accuracies of the other complete ones."""
     measured = [accuracy, *others]
@@ -75,6 +81,7 @@ def expectation(
         over_target=None if target is None else 1 - _NORMAL.cdf((target - centre) / deviation),
         candidates=len(measured),
         images=images,
+        measure=measure,
     )
 
 

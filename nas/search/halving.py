@@ -45,9 +45,9 @@ def mean_epochs(epochs: int) -> float:
 class Halving:
     """What every candidate was worth at every rung that it reached."""
 
-    def __init__(self, epochs: int, objectives: Objectives) -> None:
-        """``epochs`` is the full budget of a candidate."""
-        self.levels = rungs(epochs)
+    def __init__(self, epochs: int, objectives: Objectives, levels: list[int] | None = None) -> None:
+        """``epochs`` is the full budget of a candidate; ``levels`` are its rungs where they are others."""
+        self.levels = levels or rungs(epochs)
         self._objectives = objectives
         self._reached: dict[int, dict[int, tuple[float, ...]]] = {level: {} for level in self.levels}
         self._places: dict[int, dict[int, int]] = {level: {} for level in self.levels}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,13 +10,17 @@ from pathlib import Path
 
 import optuna
 
-from constraints.rules import parse_all
+from constraints.rules import Constraint
+from constraints.sandbox.parent import Sandbox
 from nas.config import AUGMENTATION_RULE, DEFAULT_TARGET, LaunchConfig
+from nas.latency.predictor import Predictor, load
 from nas.loggers import choice
 from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.holding import hold, hold_folder, one_line_errors
+from nas.search.measure import images_of
+from nas.search.measures import Measures, check_file, fingerprint, needs_latency, split_rules
 from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
@@ -38,6 +42,7 @@ from nas.training.feed import Feed
 from nas.training.sizing import Sizing, sentence, sizing
 from nas.user_augmentation import check_source, is_file
 from nas.user_cache import user_cache
+from nas.user_metrics import read_metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,10 @@ def check(config: LaunchConfig) -> None:
         check_source(config.augmentation)
         shipped = None  # its code runs once there is an image to try it on
     Training.asked(config.recipe, shipped, config.epochs, tune=config.tune)
+    if config.metrics is not None:
+        check_file(config.metrics, config.rules, config.objective)
+    if needs_latency(config.rules, config.objective):
+        load()
     choice.check(config.log)
     if config.engine == "local":
         gpus(config.device)
@@ -90,19 +99,20 @@ def prepare(
     if has_rule and config.augmentation is not None:
         asked.check_rule(dataset)
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
-    feasible = FeasiblePart(space, parse_all(config.rules))
-    objectives = Objectives.parse(config.objective)
     proxy = FITTED if config.guess else None
-    sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far)
     with ExitStack() as held, one_line_errors():
+        measures, objectives = _measures(config, held)
+        feasible = FeasiblePart(space, _counted(config, measures))
+        broken = measures.broken if measures.rules else None
+        sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far, broken=broken)
         workers = engine(config)
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         notes = list[str]()
         trackers = Trackers(config.log, notes) if config.log else None
-        config, asked, sized = _fitted(config, asked, dataset, epochs_of(storage, config.study))
-        identity = _identity(config, dataset, space, asked)
+        config, asked, sized = fitted(config, asked, dataset, epochs_of(storage, config.study))
+        identity = _identity(config, dataset, space, asked, objective=str(objectives), latency=measures.latency)
         other = config.from_study
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
         begun = plan([*given(config.start, space), *(prior.starts if prior else ())], feasible)
@@ -115,7 +125,7 @@ def prepare(
             way.check_rule(dataset)
         sampler.beside = way.distributions
         feed = search_feed(dataset, config.seed, way)
-        notes.extend(way.notes(config.epochs, asked))
+        notes.extend([*way.notes(config.epochs, asked), *_latency_notes(config, measures.latency)])
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(
             dataset,
@@ -124,11 +134,11 @@ def prepare(
             target=target,
             mirroring=way.mirroring,
         )
-        _describe(study, config, dataset)
-        study.set_user_attr(VALIDATION_IMAGES, len(feed.evaluation[1]))
+        describe(study, config, dataset)
         study.set_user_attr(IMAGES, [list(space.input), space.classes])
         told = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
         _learn(study, sampler, prior)
+        study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
         budget = _budget(config, study.user_attrs[TARGET])
         lock = held.pop_all()
     driver = Driver(
@@ -142,14 +152,13 @@ def prepare(
         recipe=way.recipe,
         notes=notes,
         objectives=objectives,
+        measure=measures.of,
         trackers=trackers,
         precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),
         observe=observe,
         hold=check,
     )
-    is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=config.epochs)
-    said = sentence(len(feed.labels), sized) if sized is not None and is_sized else ""
     return Prepared(
         study=study,
         driver=driver,
@@ -158,11 +167,17 @@ def prepare(
         lock=lock,
         advice=doubts,
         beginning=tuple(told),
-        sizing=said,
+        sizing=said(feed, way, config.epochs, sized),
     )
 
 
-def _fitted(
+def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None) -> str:
+    """That the images decided on batch size and epochs; empty where they did not, or the study has others."""
+    is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=epochs)
+    return sentence(len(feed.labels), sized) if sized is not None and is_sized else ""
+
+
+def fitted(
     config: LaunchConfig, asked: Training, dataset: Dataset, known: int | None
 ) -> tuple[LaunchConfig, Training, Sizing | None]:
     """Epochs and batch size as the data wants them, where neither epochs nor a recipe were asked for; what it chose.
@@ -180,6 +195,29 @@ def _fitted(
         replace(asked, recipe=recipe),
         None if sized == usual else sized,
     )
+
+
+def _measures(config: LaunchConfig, held: ExitStack) -> tuple[Measures, Objectives]:
+    """What measures the candidates of a launch until ``held`` is closed, and what it looks for."""
+    own = None
+    if config.metrics is not None:
+        own = read_metrics(Path(config.metrics), held.enter_context(Sandbox()))
+    names = {} if own is None else {name: name in own.maximised for name in own.names}
+    objectives = Objectives.parse(config.objective, names)
+    _, rules = split_rules(config.rules, tuple(names))
+    latency = load() if needs_latency(config.rules, config.objective) else None
+    return Measures(own=own, latency=latency, objectives=objectives.costs, rules=rules), objectives
+
+
+def _latency_notes(config: LaunchConfig, latency: Predictor | None) -> Iterator[str]:
+    if latency is not None and config.engine != "local":
+        yield f"latency_ms is that of {latency.machine}, which launches, and not of the machines that train"
+
+
+def _counted(config: LaunchConfig, measures: Measures) -> tuple[Constraint, ...]:
+    """The constraints that arithmetic judges."""
+    rules, _ = split_rules(config.rules, measures.own.names if measures.own else ())
+    return rules
 
 
 def _budget(config: LaunchConfig, target: float) -> Budget:
@@ -201,7 +239,7 @@ def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -
         sampler.proxy = proxy_of(weights)
 
 
-def _describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
+def describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
     """Keep in the study what its leaderboard shows; a target that an earlier launch asked for stays."""
     study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
     study.set_user_attr(SOURCE, _absolute(config.data))
@@ -227,14 +265,31 @@ def confirm_feed(dataset: Dataset, way: Training) -> Feed:
     return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", **way.of_feed())
 
 
-def _identity(config: LaunchConfig, dataset: Dataset, space: spaces.Space, asked: Training) -> dict[str, object]:
+def _identity(
+    config: LaunchConfig,
+    dataset: Dataset,
+    space: spaces.Space,
+    asked: Training,
+    *,
+    objective: str,
+    latency: Predictor | None,
+) -> dict[str, object]:
+    found = training_identity(config, dataset, asked, objective=objective, latency=latency)
+    return {"data": found.pop("data"), "space": {"name": config.space, "hash": space.fingerprint}, **found}
+
+
+def training_identity(
+    config: LaunchConfig, dataset: Dataset, asked: Training, *, objective: str, latency: Predictor | None = None
+) -> dict[str, object]:
+    """What a study is made with whose networks are given: no space, which its first search adds."""
     return {
         "data": {"name": dataset.name, "hash": dataset.content_hash},
-        "space": {"name": config.space, "hash": space.fingerprint},
         "constraints": config.rules,
         "seed": config.seed,
         "epochs": config.epochs,
-        "objective": config.objective,
+        "objective": objective,
+        **({} if config.metrics is None else {"metrics": fingerprint(config.metrics)}),
+        **({} if latency is None else {"latency": latency.identity}),
         **asked.as_table(),
     }
 

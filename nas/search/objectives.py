@@ -1,44 +1,86 @@
-"""What a search looks for: accuracy, alone or against what it costs."""
+"""What a search looks for: an accuracy, alone or against what it costs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from optuna.trial import FrozenTrial
 
-from nas.config import Objective
+from constraints.errors import UnusableInputError
+from nas.objective_text import ACCURACY, MEASURES, check, read
 from nas.pareto import ranks
-from nas.search.study import Direction, accuracy
+from nas.search.study import MEASURED, Direction, accuracy
 
 
 @dataclass(frozen=True)
 class Objectives:
-    """Validation accuracy, to be maximised, and the metrics in ``costs``, to be minimised."""
+    """A validation accuracy, to be maximised, and the metrics in ``costs``, to be minimised but for ``maximised``."""
 
     costs: tuple[str, ...] = ()
+    measure: str = ACCURACY
+    """The accuracy: one of MEASURES."""
+    maximised: frozenset[str] = frozenset()
 
     @classmethod
-    def parse(cls, text: Objective) -> Objectives:
-        """The objectives that a configuration names."""
-        return cls(tuple(text.split(",")[1:]))
+    def parse(cls, text: str, own: Mapping[str, bool] | None = None) -> Objectives:
+        """The objectives that a configuration names; ``own``: a metric of the user's -> whether it is maximised.
+
+        Raises UnusableInputError for a name that is no metric's, with the nearest ones, for a metric that is not one
+        number, and for one that is named twice.
+        """
+        own, (measure, aims) = own or {}, read(text)
+        check(aims, own)
+        is_maximised = {a.name: own.get(a.name, False) if a.is_maximised is None else a.is_maximised for a in aims}
+        costs = tuple(is_maximised)
+        return cls(costs, measure, frozenset(name for name in costs if is_maximised[name]))
+
+    def __str__(self) -> str:
+        """The canonical text, which ``read`` reads back whatever metrics it knows."""
+        return ",".join([self.measure, *(cost + ":max" * (cost in self.maximised) for cost in self.costs)])
+
+    @property
+    def sentence(self) -> str:
+        """In words: ``maximise balanced accuracy, minimise params``."""
+        words = {"maximize": "maximise", "minimize": "minimise"}
+        names = [self.measure.replace("_", " "), *self.costs]
+        return ", ".join(f"{words[d]} {name}" for d, name in zip(self.directions, names, strict=True))
 
     @property
     def directions(self) -> list[Direction]:
         """Optuna's word for each value."""
-        cheaper: list[Direction] = ["minimize"] * len(self.costs)
-        return ["maximize", *cheaper]
+        of_costs: list[Direction] = ["maximize" if cost in self.maximised else "minimize" for cost in self.costs]
+        return ["maximize", *of_costs]
+
+    def score(self, epoch: Mapping[str, Any]) -> float:
+        """The accuracy of an epoch (a nas.training.session.Epoch as a table) that candidates are judged by."""
+        value: float = epoch[MEASURES[self.measure]]
+        return value
 
     def values(self, accuracy: float, metrics: Mapping[str, Any]) -> tuple[float, ...]:
-        """What a candidate of such metrics is worth, in the order of ``directions``."""
-        return accuracy, *(float(metrics[name]) for name in self.costs)
+        """What a candidate of such metrics is worth, in the order of ``directions``; the worst where one is unknown."""
+        return accuracy, *(self._value(name, metrics.get(name)) for name in self.costs)
+
+    def _value(self, name: str, found: Any) -> float:
+        if found is None or not isfinite(found):
+            return -inf if name in self.maximised else inf
+        return float(found)
+
+    def check(self, metrics: Mapping[str, Any]) -> None:
+        """Raise UnusableInputError for a network of which a cost is not known."""
+        for name in self.costs:
+            if metrics.get(name) is None:
+                raise UnusableInputError(
+                    f"{name} of this network is not known, and the study minimises it: give a --study without it"
+                )
 
     def so_far(self, trial: FrozenTrial) -> tuple[float, ...]:
         """What a trial is worth by its last epoch."""
-        return self.values(accuracy(trial) or 0.0, trial.user_attrs)
+        return self.values(accuracy(trial) or 0.0, measured(trial.user_attrs))
 
     def order(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         """Indices of the rows of (n, objectives) values, best first; equal ones in their order.
@@ -47,5 +89,10 @@ class Objectives:
         """
         if not self.costs:
             return np.argsort(-values[:, 0], kind="stable")
-        losses = values * np.array([-1.0, *(1.0 for _ in self.costs)])
+        losses = values * np.array([-1.0 if d == "maximize" else 1.0 for d in self.directions])
         return np.lexsort((losses[:, 0], ranks(losses)))
+
+
+def measured(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metrics that a trial's attributes hold, those that were measured rather than counted among them."""
+    return {**attrs, **attrs.get(MEASURED, {})}

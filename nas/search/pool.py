@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial
 
 from nas.search.candidate import Candidate, State
 from nas.search.halving import Halving
-from nas.search.objectives import Objectives
-from nas.search.trial_store import TrialStore, whole_epochs
+from nas.search.objectives import Objectives, measured
+from nas.search.trial_store import TrialStore, is_given, whole_epochs
 
 BELOW = "below the better half at epoch {}"
 """Why a candidate is pruned that waits at a rung."""
@@ -47,7 +47,8 @@ class Pool:
         curve = [*candidate.curve, epoch]
         # What is trained anew replaces what the study holds when it is as long, all of it: no reader sees a part.
         if len(curve) >= candidate.reported:
-            self.store.add_epoch(candidate.trial, curve, is_anew=len(curve) == candidate.reported)
+            is_anew = len(curve) == candidate.reported
+            self.store.add_epoch(candidate.trial, curve, is_anew=is_anew, score=self.objectives.score)
         candidate.curve = curve
         self.halving.add(candidate.trial.number, epoch["epoch"], self._values(candidate))
 
@@ -102,10 +103,12 @@ class Pool:
             self.prune(candidate, reason)
 
     def take_up(self, trials: Sequence[FrozenTrial]) -> None:
-        """Rank what earlier launches trained."""
+        """Rank what earlier launches trained; given networks trained past every rung, and are ranked with none."""
         for trial in trials:
+            if is_given(trial):
+                continue
             for epoch, accuracy in trial.intermediate_values.items():
-                self.halving.add(trial.number, epoch, self.objectives.values(accuracy, trial.user_attrs))
+                self.halving.add(trial.number, epoch, self.objectives.values(accuracy, measured(trial.user_attrs)))
 
     def reconcile(self, trials: Sequence[FrozenTrial]) -> None:
         """Believe the study, not what was last sent to it: which trials have ended, and which epochs are stored."""
@@ -120,7 +123,8 @@ class Pool:
 
     def _values(self, candidate: Candidate) -> tuple[float, ...]:
         """What a candidate is worth by its last epoch."""
-        return self.objectives.values(candidate.curve[-1]["val_accuracy"], candidate.metrics.as_dict())
+        metrics = {**candidate.metrics.as_dict(), **candidate.measured}
+        return self.objectives.values(self.objectives.score(candidate.curve[-1]), metrics)
 
     def _levels(self) -> dict[int, int]:
         """Trial -> its epochs, of those that wait at a rung."""

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from optuna.trial import FrozenTrial, Trial
 
 from nas.architecture.spec import Architecture, ArchitectureError, parse
 from nas.search.candidate import Candidate, set_leftover_aside
 from nas.search.queue import Waiting, queued
-from nas.search.study import CURVE
+from nas.search.study import CURVE, MEASURED
 from nas.search.study_folder import is_beginning
 from nas.search.trial_files import take_up
-from nas.search.trial_store import TrialStore, proposed
+from nas.search.trial_store import TrialStore, is_given, proposed
 from nas.search.worker import read_progress
 from nas.space.analytic import metrics
 from nas.space.attributes import PROPOSED
 from nas.space.encoding import choices_of
 from nas.space.feasible import Judged
-from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
+from nas.space.sampler import FeasibleSampler, NothingKeptError, SpaceExhaustedError
 
 
 @dataclass(kw_only=True)
@@ -32,6 +33,8 @@ class Proposals:
     folder: Path
     """The folder of the study, with a folder for each trial in it."""
     notes: list[str]
+    measure: Callable[[Architecture], Mapping[str, float]] = lambda architecture: {}
+    """The metrics of a network that are measured, by name."""
     count: int = 0
     """Trials of the study that have a network."""
     leftover: deque[FrozenTrial] = field(default_factory=deque)
@@ -71,6 +74,19 @@ class Proposals:
 
     def candidate(self, trial: Trial, architecture: Architecture, reported: int) -> Candidate:
         """The candidate of a trial with ``reported`` epochs in the study."""
+        folder, curve = self.kept(trial, reported)
+        return Candidate(
+            trial=trial,
+            architecture=architecture,
+            metrics=metrics(architecture),
+            folder=folder,
+            reported=reported,
+            curve=curve,
+            measured=trial.user_attrs.get(MEASURED, {}),
+        )
+
+    def kept(self, trial: Trial, reported: int) -> tuple[Path, list[dict[str, Any]]]:
+        """The folder of a trial with ``reported`` epochs in the study, and of these the ones that it holds."""
         folder = self.trial_folder(trial)
         if not self._is_own(trial) and (note := set_leftover_aside(folder)):
             self.notes.append(note)
@@ -80,14 +96,7 @@ class Proposals:
             self.notes.append(
                 f"trial {trial.number} is trained anew: its {reported} finished epochs are not in {folder}"
             )
-        return Candidate(
-            trial=trial,
-            architecture=architecture,
-            metrics=metrics(architecture),
-            folder=folder,
-            reported=reported,
-            curve=curve,
-        )
+        return folder, curve
 
     def _take_up_files(self, trial: Trial | FrozenTrial) -> None:
         if note := take_up(self.trial_folder(trial), trial.user_attrs.get(CURVE, ())):
@@ -117,7 +126,7 @@ class Proposals:
         self.count = proposed(trials)
         self.leftover.clear()
         for trial in trials:
-            if trial.state.is_finished() or trial.number in known:
+            if trial.state.is_finished() or trial.number in known or is_given(trial):
                 continue
             trained = len(trial.intermediate_values)
             self._take_up_files(trial)
@@ -139,7 +148,8 @@ class Proposals:
             params = self.store.suggest(trial, sampler.feasible.space.distributions)
         except SpaceExhaustedError as error:
             self.store.fail(trial, str(error))
-            self.exhausted = f"the space is exhausted: {error}"
+            is_exhausted = not isinstance(error, NothingKeptError)
+            self.exhausted = "the space is exhausted: " * is_exhausted + str(error)
             return None
         return self._stored(trial, sampler.feasible.judge(params), sampler)
 
@@ -155,9 +165,10 @@ class Proposals:
             reason = str(error)
         else:
             network = judged.architecture
-            if (network.input, network.classes) == (space.input, space.classes) and not judged.broken:
+            broken = judged.broken[0] if judged.broken else sampler.broken_measured(network)
+            if (network.input, network.classes) == (space.input, space.classes) and not broken:
                 return judged
-            reason = f"it breaks {judged.broken[0]}" if judged.broken else "it is for other images or classes"
+            reason = f"it breaks {broken}" if broken else "it is for other images or classes"
         self._done.add(one.architecture)
         self.notes.append(f"{one.architecture} waits in vain: {reason}")
         return None
@@ -176,7 +187,7 @@ class Proposals:
     def _stored(self, trial: Trial, judged: Judged, sampler: FeasibleSampler) -> Candidate:
         """The candidate of a trial whose network is known now."""
         self.store.suggest(trial, sampler.beside)
-        self.store.set_metrics(trial, judged.metrics)
+        self.store.set_metrics(trial, judged.metrics, self.measure(judged.architecture))
         self.store.set_rejected(self.rejected(sampler))
         if note := set_leftover_aside(self.trial_folder(trial)):
             self.notes.append(note)

@@ -8,7 +8,7 @@ from pathlib import Path
 from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
 from nas.cpu import cpu_class
-from nas.search.engine import Engine, LocalEngine, placements
+from nas.search.engine import Engine, LocalEngine, Placement, placements
 from nas.search.stored import runs_folder
 
 
@@ -29,6 +29,13 @@ def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
     return LocalEngine(
         placements(workers=workers, device=config.device, cores=cores(), gpus=count, most_threads=most_threads())
     )
+
+
+def trying_placement(config: LaunchConfig) -> Placement:
+    """Where a step of a training is tried: as on a worker of this machine."""
+    count = gpus(config.device)
+    workers = config.workers or count or cores()
+    return placements(workers=workers, device=config.device, cores=cores(), gpus=count, most_threads=most_threads())[0]
 
 
 def machine_name(config: LaunchConfig) -> str:

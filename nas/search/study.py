@@ -24,6 +24,8 @@ CONFIRMED = "confirmed:"
 """Study attribute, followed by a trial's number: its nas.search.confirm.Confirmation as a table."""
 CURVE = "curve"
 """Trial attribute: its epochs so far, each a nas.training.train.Epoch as a table."""
+MEASURED = "measured"
+"""Trial attribute: name -> value of what its network was measured by beside the counted metrics, and of objectives."""
 REASON = "reason"
 """Trial attribute: why it failed or was pruned."""
 SOURCE = "source"
@@ -35,13 +37,13 @@ IMAGES = "images"
 PRIOR = "prior"
 """Study attribute: the weights of a proxy that another study's results gave."""
 VALIDATION_IMAGES = "validation_images"
-"""Study attribute: how many images each validation accuracy is over."""
+"""Study attribute: how many images each validation accuracy is over (``nas.search.measure.images_of``)."""
 PRECISIONS = "precisions"
 """Study attribute: CPU class -> the precision that ``auto`` is on a CPU of it."""
 FILES = "files"
 """Study attribute: its identifier, and the name of the folder of its files."""
 TARGET = "target"
-"""Study attribute: the validation accuracy that a candidate must exceed, or None."""
+"""Study attribute: what a candidate's first objective, a validation accuracy, must exceed, or None."""
 
 REMEDIES = {
     "data": "use the data that the study was made with, or another --study",
@@ -50,6 +52,10 @@ REMEDIES = {
     "seed": "keep the seed, or use another --study",
     "epochs": "keep the budget of a candidate, or use another --study",
     "objective": "keep the objective, or use another --study",
+}
+OPTIONAL = {
+    "metrics": "use the file of metrics that the study was made with, or another --study",
+    "latency": "launch where the study was made, by the same calibration, or use another --study",
 }
 
 
@@ -86,7 +92,8 @@ def create_or_resume(
 ) -> optuna.Study:
     """The study ``name``, made where it is new; UnusableInputError where it was made with another identity.
 
-    ``made_with`` maps each key of REMEDIES to a JSON value; of one with ``name`` and ``hash`` only the hash counts.
+    ``made_with`` maps each key of REMEDIES, and of OPTIONAL those that there are, to a JSON value;
+    of one with ``name`` and ``hash`` only the hash counts.
     """
     import optuna
 
@@ -97,12 +104,18 @@ def create_or_resume(
         study.set_user_attr(IDENTITY, dict(made_with))
         return study
     known = identity(study)
-    for key, remedy in REMEDIES.items():
+    if "space" not in known and "space" in made_with and "data" in known:  # made for given networks alone
+        known = {**known, "space": made_with["space"]}
+    elif "space" in known and "space" not in made_with:
+        made_with = {**made_with, "space": known["space"]}
+    for key, remedy in (REMEDIES | OPTIONAL).items():
         before, now = known.get(key), made_with.get(key)
         if _decisive(before) != _decisive(now):
             raise UnusableInputError(
                 f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: {remedy}"
             )
+    if study.user_attrs[IDENTITY].keys() != known.keys():
+        study.set_user_attr(IDENTITY, {**study.user_attrs[IDENTITY], "space": made_with["space"]})
     return study
 
 
@@ -191,6 +204,7 @@ def _named(value: Mapping[str, Any]) -> dict[str, str]:
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "data": _named, "space": _named, "constraints": _texts, "seed": int, "epochs": int, "objective": str,
+    "metrics": _named, "latency": _named,
 }  # fmt: skip
 MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
 """What reading a value of another shape than expected raises."""
@@ -220,7 +234,10 @@ def choose(names: Sequence[str], name: str | None) -> str:
 
 
 def accuracy(trial: _Measured) -> float | None:
-    """Validation accuracy of a trial as far as it was trained; None before its first epoch."""
+    """What a trial is worth as far as it was trained: its study's first objective, a validation accuracy.
+
+    None before its first epoch.
+    """
     return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else None
 
 
@@ -232,4 +249,4 @@ def _decisive(value: Any) -> Any:
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{value['name']} ({value['hash'][:8]})"
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    return ", ".join(value) if isinstance(value, list) else "none" if value is None else str(value)

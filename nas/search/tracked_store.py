@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -10,8 +10,8 @@ from optuna.trial import Trial
 
 from nas.loggers.tracker import TrialRun
 from nas.loggers.trackers import Trackers
-from nas.search.study import DATA, FILES, shared
-from nas.search.trial_store import TrialStore
+from nas.search.study import DATA, FILES, MEASURED, shared
+from nas.search.trial_store import TrialStore, by_accuracy
 from nas.space.attributes import ARCHITECTURE
 
 _SETTINGS = ("seed", "epochs", "objective")
@@ -25,9 +25,16 @@ class TrackedStore(TrialStore):
         super().__init__(study)
         self.trackers = trackers
 
-    def add_epoch(self, trial: Trial, curve: Sequence[Mapping[str, Any]], *, is_anew: bool = False) -> None:
+    def add_epoch(
+        self,
+        trial: Trial,
+        curve: Sequence[Mapping[str, Any]],
+        *,
+        is_anew: bool = False,
+        score: Callable[[Mapping[str, Any]], float] = by_accuracy,
+    ) -> None:
         """Store epochs of ``curve``, then log the epochs that a tracker does not have."""
-        super().add_epoch(trial, curve, is_anew=is_anew)
+        super().add_epoch(trial, curve, is_anew=is_anew, score=score)
         self.trackers.epochs(lambda: self._run(trial), trial.number, curve)
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:
@@ -49,7 +56,8 @@ class TrackedStore(TrialStore):
     def _run(self, trial: Trial) -> TrialRun:
         """What a tracker shows of a trial beside its curve."""
         attributes = trial.user_attrs
-        figures = {k: v for k, v in attributes.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+        known = {**attributes, **attributes.get(MEASURED, {})}
+        figures = {k: v for k, v in known.items() if isinstance(v, int | float) and not isinstance(v, bool)}
         held = shared(self.study)
         settings = {"data": self.study.user_attrs.get(DATA, ""), **{k: held[k] for k in _SETTINGS if k in held}}
         files = self.study.user_attrs.get(FILES) or {}

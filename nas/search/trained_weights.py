@@ -39,19 +39,21 @@ class Weights:
 def trained_weights(
     folder: StudyFolder,
     trial: int,
-    architecture: str,
+    key: str,
     *,
     curve: Sequence[float],
     confirmed: Mapping[tuple[int, int], float],
 ) -> Weights | None:
     """The weights of a trial in the study's ``folder``; None where no training of it was finished.
 
+    ``key`` tells its network from others of the number: an architecture's text, or that of a person's own code.
+
     Confirmed ones come first: those of the longest training, and of its seeds the lowest, whatever its test accuracy.
     What the study knows must agree with the files: the trial's ``curve`` (validation accuracies), and the test accuracy
     of each ``confirmed`` training, by its epochs and seed; in a folder without a mark no other ones count. Raises
     UnusableInputError where they do not.
     """
-    trainings = folder.path / f"confirm-{trial:05d}-{digest(architecture)}"
+    trainings = folder.path / f"confirm-{trial:05d}-{digest(key)}"
     found = _confirmed(trainings, confirmed, is_marked=folder.is_marked)
     if found is not None:
         return found

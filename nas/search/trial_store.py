@@ -5,7 +5,7 @@ Every call raises what the storage raises; ``nas.search.storage.is_outage`` says
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,8 +16,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.optuna_private import reopened, storage_of
-from nas.search.study import CURVE, REASON, REJECTED
-from nas.space.attributes import ARCHITECTURE, ORIGIN
+from nas.search.study import CURVE, MEASURED, REASON, REJECTED
+from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
+
+
+def by_accuracy(epoch: Mapping[str, Any]) -> float:
+    """What an epoch is worth by its validation accuracy."""
+    return float(epoch["val_accuracy"])
 
 
 class TrialStore:
@@ -56,10 +61,12 @@ class TrialStore:
                 raise TypeError(f"{name}: no parameter of a space: {distribution}")
         return {name: trial.params[name] for name in distributions}
 
-    def set_metrics(self, trial: Trial, metrics: Metrics) -> None:
-        """Store what a trial's network costs, a metric an attribute."""
+    def set_metrics(self, trial: Trial, metrics: Metrics, measured: Mapping[str, float] | None = None) -> None:
+        """Store what a trial's network costs, a metric an attribute; what was ``measured`` in one of its own."""
         for name, value in metrics.as_dict().items():
             trial.set_user_attr(name, value)
+        if measured:
+            trial.set_user_attr(MEASURED, dict(measured))
 
     def set_architecture(self, trial: Trial, architecture: Architecture) -> None:
         """Store a trial's network: from now on the trial counts as proposed."""
@@ -69,6 +76,13 @@ class TrialStore:
         """A trial's network; None where it is not proposed yet."""
         text = trial.user_attrs.get(ARCHITECTURE)
         return None if text is None else parse(text)
+
+    def set_given(self, trial: Trial, attributes: Mapping[str, Any]) -> None:
+        """Store what is known of a given network; its seed comes last, since the trial counts as given from then."""
+        for name, value in attributes.items():
+            if name != SEED:
+                trial.set_user_attr(name, value)
+        trial.set_user_attr(SEED, attributes[SEED])
 
     def set_origin(self, trial: Trial, origin: str) -> None:
         """Store what gave a trial's network; one that the sampler proposed has no such attribute."""
@@ -82,14 +96,21 @@ class TrialStore:
         """Store why a trial waits or ends; an empty text removes what was stored."""
         trial.set_user_attr(REASON, reason)
 
-    def add_epoch(self, trial: Trial, curve: Sequence[Mapping[str, Any]], *, is_anew: bool = False) -> None:
+    def add_epoch(
+        self,
+        trial: Trial,
+        curve: Sequence[Mapping[str, Any]],
+        *,
+        is_anew: bool = False,
+        score: Callable[[Mapping[str, Any]], float] = by_accuracy,
+    ) -> None:
         """Store the last epoch of ``curve``, and, where the trial was trained anew, those before it.
 
-        The curve is written first, so that no epoch counts as trained without it.
+        What each is worth is its ``score``. The curve is written first, so that no epoch counts as trained without it.
         """
         trial.set_user_attr(CURVE, list(curve))
         for epoch in curve if is_anew else curve[-1:]:  # trial.report refuses a study of several objectives
-            self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], epoch["val_accuracy"])
+            self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], score(epoch))
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:
         """End a trial with what its candidate is worth, a value an objective."""
@@ -125,13 +146,23 @@ class TrialStore:
 
 
 def best_accuracy(trials: Sequence[FrozenTrial]) -> float | None:
-    """The highest accuracy of the trials that were completed; None where there is none."""
-    return max((t.values[0] for t in trials if t.state == TrialState.COMPLETE), default=None)
+    """The highest first objective, an accuracy, of the trials that ``counts`` holds of; None where there is none."""
+    return max((t.values[0] for t in trials if counts(t)), default=None)
+
+
+def counts(trial: FrozenTrial) -> bool:
+    """Whether a trial may meet the study's target: it is complete, and its network, given or not, keeps the rules."""
+    return trial.state == TrialState.COMPLETE and not trial.user_attrs.get(BROKEN)
+
+
+def is_given(trial: Trial | FrozenTrial) -> bool:
+    """Whether a person's training (``train``) made the trial, and no search: searches leave it alone."""
+    return SEED in trial.user_attrs
 
 
 def proposed(trials: Sequence[FrozenTrial]) -> int:
-    """How many of the trials have a network."""
-    return sum(ARCHITECTURE in t.user_attrs for t in trials)
+    """How many of the trials have a network that was proposed."""
+    return sum(ARCHITECTURE in t.user_attrs and not is_given(t) for t in trials)
 
 
 def whole_epochs(trial: FrozenTrial) -> int:

@@ -13,9 +13,11 @@ from nas import atomic
 from nas.cpu import cpu_class
 from nas.search import weights_file
 from nas.search.engine import Placement
+from nas.search.given import Given
 from nas.search.pace import StepTimesFile, forget_steps
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from nas.training.feed import Feed
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint.pt"
 PROGRESS = "progress.json"
 TEST = "test.json"
-EPOCH = {"epoch", "loss", "val_accuracy", "learning_rate", "seconds", "images"}
+EPOCH = {"epoch", "loss", "val_accuracy", "learning_rate", "seconds", "images", "val_balanced_accuracy"}
 """The fields of an epoch in PROGRESS: those of ``nas.training.session.Epoch``, which loads torch."""
 WEIGHTS = "weights.safetensors"
 
@@ -36,11 +38,14 @@ class Task:
     """A candidate to train: ``epochs`` is the whole budget that the schedule spans, ``until`` where to pause."""
 
     architecture: str
+    """Its text; of no meaning where the network is given."""
     feed: Feed
     epochs: int
     until: int
     seed: int
     folder: Path
+    given: Given | None = None
+    """Where a person's own code makes the network, which then trains in a limited process."""
     recipe: Recipe | None = None
     """None is the default one for ``epochs``."""
     precisions: Mapping[str, Precision] = field(default_factory=dict)
@@ -64,6 +69,8 @@ class Confirmed:
     curve: tuple[dict[str, Any], ...]
     test_accuracy: float | None
     reason: str = ""
+    test_balanced_accuracy: float | None = None
+    """None, too, of a training that an earlier release evaluated."""
 
 
 def train_candidate(placement: Placement, task: Task) -> Outcome:
@@ -71,8 +78,12 @@ def train_candidate(placement: Placement, task: Task) -> Outcome:
 
     The weights that were evaluated last are kept as ``WEIGHTS`` when the whole budget is trained.
     """
-    _, result = _trained(placement, task)
-    return Outcome(curve=_table(result), reason="" if result.reason == "stopped" else result.reason)
+    if task.given is not None:
+        from nas.search.given_training import train_given
+
+        return train_given(placement, task)
+    _, result = trained(placement, task, built(task))
+    return Outcome(curve=table(result), reason="" if result.reason == "stopped" else result.reason)
 
 
 def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
@@ -80,25 +91,56 @@ def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
 
     ``task.feed`` holds no validation images. The accuracy is kept as ``TEST``: a task done before answers with it.
     """
+    if task.given is not None:
+        from nas.search.given_training import confirm_given
+
+        return confirm_given(placement, task)
+    model, result = trained(placement, task, built(task))
+    return confirmed(placement, task, model, result)
+
+
+def confirmed(placement: Placement, task: Task, model: nn.Module, result: Result) -> Confirmed:
+    """What a training came to, and its test accuracy: measured now, unless it was before."""
     from nas.training.evaluate import evaluate
 
-    model, result = _trained(placement, task)
     if result.reason:
-        return Confirmed(curve=_table(result), test_accuracy=None, reason=result.reason)
-    accuracy = read_test(task.folder)
-    if accuracy is None:
+        return Confirmed(curve=table(result), test_accuracy=None, reason=result.reason)
+    kept = _read_tests(task.folder)
+    if kept is None:
         feed = task.feed
-        accuracy = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
-        atomic.write(task.folder / TEST, json.dumps({"test_accuracy": accuracy}))
-    return Confirmed(curve=_table(result), test_accuracy=accuracy)
+        scores = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
+        kept = {f"test_{name}": value for name, value in scores._asdict().items()}
+        atomic.write(task.folder / TEST, json.dumps(kept))
+    return Confirmed(
+        curve=table(result),
+        test_accuracy=kept["test_accuracy"],
+        test_balanced_accuracy=kept.get("test_balanced_accuracy"),
+    )
 
 
-def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
-    """The candidate's network as far as ``task`` wants it trained; what is trained already is not trained again."""
+def built(task: Task) -> nn.Module:
+    """The network of a task's architecture, its weights drawn from the task's seed."""
     import torch
 
     from nas.architecture.model import build
     from nas.architecture.spec import parse
+
+    torch.manual_seed(task.seed)
+    return build(parse(task.architecture))
+
+
+def trained(
+    placement: Placement,
+    task: Task,
+    model: nn.Module,
+    *,
+    auto: Precision | None = None,
+    epoch_ended: Callable[[], None] = lambda: None,
+) -> tuple[nn.Module, Result]:
+    """The network as far as ``task`` wants it trained; what is trained already is not trained again.
+
+    ``auto`` is the precision that the recipe leaves open, where it is not that of the task.
+    """
     from nas.training import recipes
     from nas.training.checkpoint import kept_curve
     from nas.training.train import Epoch, train
@@ -115,11 +157,10 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
         atomic.write(task.folder / PROGRESS, json.dumps([asdict(e) for e in curve]))
         if task.after_epoch is not None:
             task.after_epoch()
+        epoch_ended()
         steps.begin()
         return epoch.epoch < task.until
 
-    torch.manual_seed(task.seed)
-    model = build(parse(task.architecture))
     result = train(
         model,
         task.feed,
@@ -131,26 +172,45 @@ def _trained(placement: Placement, task: Task) -> tuple[nn.Module, Result]:
         checkpoint=task.folder / CHECKPOINT,
         on_epoch=on_epoch,
         on_step=steps.step,
-        auto=task.precisions.get(cpu_class()) if placement.device == "cpu" else None,
+        auto=auto or agreed(placement, task),
     )
     forget_steps(task.folder)
     if result.epochs == task.epochs:
-        weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        weights_file.save(weights, task.folder / WEIGHTS)
+        weights_file.save(own_state(model), task.folder / WEIGHTS)
     return model, result
 
 
-def _table(result: Result) -> tuple[dict[str, Any], ...]:
+def agreed(placement: Placement, task: Task) -> Precision | None:
+    """The precision that all candidates train in on a CPU of this class; None where that is not known."""
+    return task.precisions.get(cpu_class()) if placement.device == "cpu" else None
+
+
+def own_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The state of a network, each tensor in memory of its own, as safetensors wants it; without a wrapper's names."""
+    from nas.training.given_model import GivenModel
+
+    state = (model.model if isinstance(model, GivenModel) else model).state_dict()
+    return {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
+
+
+def table(result: Result) -> tuple[dict[str, Any], ...]:
+    """The epochs of a training, each as a table."""
     return tuple(asdict(epoch) for epoch in result.curve)
 
 
 def read_test(folder: Path) -> float | None:
     """The test accuracy that is kept in ``folder``; None where there is none, or the file is damaged."""
+    kept = _read_tests(folder)
+    return None if kept is None else kept["test_accuracy"]
+
+
+def _read_tests(folder: Path) -> dict[str, float] | None:
+    """The accuracies of ``TEST`` by name; an earlier release kept no balanced one."""
     try:
-        accuracy = float(json.loads((folder / TEST).read_bytes())["test_accuracy"])
-    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        kept = {str(name): float(value) for name, value in json.loads((folder / TEST).read_bytes()).items()}
+        return kept if 0 <= kept["test_accuracy"] <= 1 and all(0 <= value <= 1 for value in kept.values()) else None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
-    return accuracy if 0 <= accuracy <= 1 else None
 
 
 def read_progress(folder: Path) -> list[dict[str, Any]]:

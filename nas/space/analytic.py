@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import groupby
 from math import prod
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from constraints.stages import Place, split
 from nas.architecture.spec import Architecture, Block, HeadKind, Placed, Shape
 from nas.architecture.units import Convolution
 
-FLOAT32_BYTES = 4
+FLOAT32_BYTES = INT32_BYTES = 4
 
 
 class Added(NamedTuple):
@@ -29,6 +30,7 @@ class Added(NamedTuple):
     depthwise_convs: int = 0
     depthwise_separable_convs: int = 0
     fully_connected: int = 0
+    weight_bytes_int8: int = 0
 
 
 class Greatest(NamedTuple):
@@ -36,6 +38,15 @@ class Greatest(NamedTuple):
 
     global_context: int = 0
     peak_activation_bytes: int = 0
+    ram_bytes: int = 0
+
+
+SCALED: Mapping[str, tuple[str, Fraction]] = {
+    "weight_bytes": ("params", Fraction(4)),
+    "weight_bytes_float16": ("params", Fraction(2)),
+    "peak_activation_bytes_int8": ("peak_activation_bytes", Fraction(1, FLOAT32_BYTES)),
+}
+"""Metrics that are a multiple of another one in every network of a space."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +80,9 @@ def metrics(architecture: Architecture, constraints: Iterable[Constraint] = ()) 
         receptive_field_hw=(reach, reach),
         global_context=bool(found.greatest.global_context),
         peak_activation_bytes=found.greatest.peak_activation_bytes,
+        ram_bytes=found.greatest.ram_bytes,
+        flash_bytes=found.added.weight_bytes_int8,
+        **scaled(added | found.greatest._asdict()),
         global_average_pools=1,
         max_pools=0,
         stages=len(per_stage),
@@ -77,24 +91,35 @@ def metrics(architecture: Architecture, constraints: Iterable[Constraint] = ()) 
     )
 
 
+def scaled(found: Mapping[str, int]) -> dict[str, int]:
+    """The metrics of SCALED, by those that they are multiples of."""
+    return {name: int(found[base] * factor) for name, (base, factor) in SCALED.items()}
+
+
 def body(architecture: Architecture) -> ChainMetrics:
     """The metrics of the stages."""
     placed = architecture.placed
     of_units = [p.unit.convolutions(p.input[0]) for p in placed]
     convolutions = [convolution for unit in of_units for convolution in unit]
     pairs, path = _main_path(architecture, of_units)
+    params = sum(p.unit.params(p.input[0]) for p in placed) + _scales(architecture)
+    int8 = params + 3 * sum(p.unit.vectors(p.input[0]) for p in placed)
+    peak, in_place = _peaks(architecture)
     return ChainMetrics(
         added=Added(
-            params=sum(p.unit.params(p.input[0]) for p in placed) + _scales(architecture),
+            params=params,
             macs=sum(p.unit.macs(p.input) for p in placed),
             receptive_field=receptive_field(architecture)[0] - 1,
             convs=len(convolutions),
             dilated_convs=sum(c.dilation > 1 for c in convolutions),
             depthwise_convs=sum(c.is_depthwise for c in convolutions),
             depthwise_separable_convs=pairs,
+            weight_bytes_int8=int8,
         ),
         greatest=Greatest(
-            global_context=any(p.unit.gates for p in placed), peak_activation_bytes=_peak_bytes(architecture)
+            global_context=any(p.unit.gates for p in placed),
+            peak_activation_bytes=FLOAT32_BYTES * peak,
+            ram_bytes=in_place,
         ),
         path=path,
     )
@@ -110,8 +135,9 @@ def head(kind: HeadKind, last_map: Shape, classes: int) -> ChainMetrics:
         macs=is_layer * channels * classes,
         convs=int(kind == "conv"),
         fully_connected=int(kind == "fc"),
+        weight_bytes_int8=is_layer * (channels + INT32_BYTES) * classes,
     )
-    return ChainMetrics(added=added, greatest=Greatest(peak_activation_bytes=FLOAT32_BYTES * peak))
+    return ChainMetrics(added=added, greatest=Greatest(peak_activation_bytes=FLOAT32_BYTES * peak, ram_bytes=peak))
 
 
 def _scales(architecture: Architecture) -> int:
@@ -172,23 +198,28 @@ def downsampled_by(architecture: Architecture) -> tuple[Any, ...]:
     return tuple(int(r) if r.is_integer() else r for r in ratios)
 
 
-def _peak_bytes(architecture: Architecture) -> int:
-    """Largest sum of maps alive at once in the stages: each from the operation that makes it to the last that reads it.
+def _peaks(architecture: Architecture) -> tuple[int, int]:
+    """Most values alive at once in the stages: each from the operation that makes it to the last that reads it.
 
-    The input of a residual block is held until it is added, where the block's result and the sum are alive too.
+    Then the same with elementwise operations in place. The input of a residual block is held until it is added, where
+    the block's result and, but for in place, the sum are alive too.
     """
-    return FLOAT32_BYTES * max(_block_peak(block, members) for block, members in _blocks(architecture))
+    peaks = [_block_peaks(block, members) for block, members in _blocks(architecture)]
+    return max(peak for peak, _ in peaks), max(in_place for _, in_place in peaks)
 
 
-def _block_peak(block: Block, members: Iterable[Placed]) -> int:
-    skipped = peak = 0
+def _block_peaks(block: Block, members: Iterable[Placed]) -> tuple[int, int]:
+    skipped = peak = in_place = 0
     for i, placed in enumerate(members):
         if block.residual and i == 0:
             skipped = prod(placed.input)
-        reading, following = placed.unit.peak(placed.input, placed.output, is_held=block.residual and i == 0)
+        shapes, is_held = (placed.input, placed.output), block.residual and i == 0
+        reading, following = placed.unit.peak(*shapes, is_held=is_held)
+        reading_in_place, following_in_place = placed.unit.peak_in_place(*shapes, is_held=is_held)
         held = skipped if i else 0  # the first unit's input is the skipped map itself
         peak = max(peak, held + reading, skipped + following)
-    return max(peak, 3 * skipped)
+        in_place = max(in_place, held + reading_in_place, skipped + following_in_place)
+    return max(peak, 3 * skipped), max(in_place, 2 * skipped)
 
 
 def _blocks(architecture: Architecture) -> Iterator[tuple[Block, Iterator[Placed]]]:

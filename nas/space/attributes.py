@@ -6,7 +6,16 @@ ARCHITECTURE = "architecture"
 """The trial's user attribute that holds its network's text form."""
 
 ORIGIN = "origin"
-"""The trial's user attribute that says where a network is from that a person gave; proposed ones have none."""
+"""The trial's user attribute that says where its network is from: a start, the queue, or a file of a person."""
+
+GIVEN = "given"
+"""The trial's user attribute that holds a given network: its source, and how it is made (``nas.search.given``)."""
+
+BROKEN = "broken"
+"""The trial's user attribute that lists the rules that a given network breaks; what is proposed breaks none."""
+
+SEED = "seed"
+"""The trial's user attribute that holds the seed of a training by ``train``, which alone sets it."""
 
 PROPOSED = "nas:proposed"
 """The trial's system attribute that holds it from the moment it is proposed, for the other workers of the study."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from functools import cached_property
 from math import inf
 from typing import Any
@@ -13,6 +15,7 @@ import numpy.typing as npt
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
 from constraints.rules import Constraint
+from nas.space.analytic import SCALED
 from nas.space.counting.layer_graph import LayerGraph
 from nas.space.layer_tables import ADDED, GREATEST, Slot, Tables
 from nas.space.space import Choice, Choices, Encoded, Space
@@ -20,7 +23,7 @@ from nas.space.stage_automaton import STRUCTURE, Automaton
 
 CHUNK = 1 << 13
 """Candidates that are judged together, so that what they need stays in the processor's cache."""
-ALIASES = {"trainable_params": "params", "receptive_field_hw": "receptive_field"}
+ALIASES = {"trainable_params": "params", "receptive_field_hw": "receptive_field", "flash_bytes": "weight_bytes_int8"}
 """Metrics that equal another one in every network of a space."""
 CONSTANT = {"global_average_pools": 1, "max_pools": 0}
 """Metrics that are the same in every network of every space."""
@@ -137,6 +140,8 @@ class Vector:
         result: dict[str, npt.NDArray[Any]] = dict(found)
         n = len(encoded)
         result["trainable_params"] = found["params"]
+        result["flash_bytes"] = found["weight_bytes_int8"]
+        result |= {n: found[b] * f.numerator // f.denominator for n, (b, f) in SCALED.items()}
         result["receptive_field_hw"] = np.repeat(found["receptive_field"][:, None], 2, axis=1)
         result["global_context"] = found["global_context"].astype(bool)
         result |= {name: np.full(n, value, dtype=np.int64) for name, value in CONSTANT.items()}
@@ -168,6 +173,7 @@ class Vector:
         return stages, counts[:, : max(1, int(stages.max(initial=1)))]
 
     def _verdicts(self, encoded: Encoded, constraints: Sequence[Constraint]) -> Mask:
+        constraints = [based(c) for c in constraints]
         wanted = {ALIASES.get(c.metric, c.metric) for c in constraints}
         rules = tuple(c for c in constraints if c.metric in STRUCTURE)
         found, events = self._gather(encoded, wanted | ({"events"} if rules else set()))
@@ -207,6 +213,15 @@ class Vector:
         for one in events:
             state = following.take(state + one)
         return np.asarray(automaton.verdicts[state // width])
+
+
+def based(constraint: Constraint) -> Constraint:
+    """The same rule on the metric that a metric of SCALED is a multiple of; any other stays as it is."""
+    if constraint.metric not in SCALED:
+        return constraint
+    base, factor = SCALED[constraint.metric]
+    limit = Decimal(constraint.limit) * factor.denominator / factor.numerator  # exact: by a power of two
+    return replace(constraint, metric=base, limit=int(limit) if limit == limit.to_integral_value() else limit)
 
 
 def compare(constraint: Constraint, values: Array) -> Mask:

@@ -14,7 +14,7 @@ from constraints.rules import Constraint
 from constraints.verdicts import judge
 from nas.architecture.spec import Architecture
 from nas.space import uniform_draws
-from nas.space.bulk_metrics import ALIASES, Mask, Vector
+from nas.space.bulk_metrics import ALIASES, Mask, Vector, based
 from nas.space.counting import exact_count
 from nas.space.counting.ranges import ranges
 from nas.space.feasible import EmptySpaceError, FeasiblePart
@@ -155,7 +155,7 @@ def _histogram(vector: Vector, constraints: Sequence[Constraint], feasible_rows:
     if not len(feasible_rows):
         return []
     params = vector.figure(feasible_rows, "params")
-    limits = [ceil(c.limit) for c in constraints if ALIASES.get(c.metric, c.metric) == "params"]
+    limits = [ceil(c.limit) for c in map(based, constraints) if ALIASES.get(c.metric, c.metric) == "params"]
     top = max([*limits, 0]) or int(params.max()) + 1
     ends: list[int | None] = [*sorted({top * (i + 1) // exact_count.BINS for i in range(exact_count.BINS)} - {0})]
     counts = [int(((params >= low) & (params < high)).sum()) for low, high in pairwise([0, *(e or 0 for e in ends)])]

@@ -15,6 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.optuna_private import OpenTPE, with_trials_as
+from nas.space.attributes import SEED
 
 MOST_LEARNT = 1_000
 """Trials of which TPE makes either of its two models, which cost time and memory with each."""
@@ -28,12 +29,15 @@ def so_far(study: Study, values: Values | None) -> Study:
 
     It counts as pruned, or, in a study of several objectives, as complete with ``values``, which is needed there: by
     what it would be worth after as many steps as the furthest trial (``_expected``). TPE by itself takes every running
-    trial for a bad one, and cannot rank pruned trials by several objectives.
+    trial for a bad one, and cannot rank pruned trials by several objectives. Networks
+    that a person trained have no parameters to learn from.
     """
     has_one_objective = len(study.directions) == 1
     expected = (lambda trial: trial) if has_one_objective or values is None else _expected(study)
 
-    def shown(trial: FrozenTrial) -> FrozenTrial:
+    def shown(trial: FrozenTrial) -> FrozenTrial | None:
+        if SEED in trial.user_attrs:
+            return None
         if trial.state not in (TrialState.RUNNING, TrialState.PRUNED):
             return trial
         if has_one_objective:

@@ -42,7 +42,7 @@ class KnownNetworks:
             if text and number != but:
                 (self._settled if is_settled else claims).add(text)
         self._open, self._read = still_open, len(trials)
-        return _Either(self._settled, claims)
+        return Either(self._settled, claims)
 
     def _network(self, trial: FrozenTrial) -> tuple[str, bool]:
         """A trial's network, empty where it has none, and whether it keeps it."""
@@ -53,11 +53,12 @@ class KnownNetworks:
         return trial.system_attrs.get(PROPOSED, ""), trial.state.is_finished()
 
 
-class _Either(Set[str]):
+class Either(Set[str]):
     """What is in a large set or a small one, without a copy of the large one."""
 
     def __init__(self, large: Set[str], small: Set[str]) -> None:
-        self._large, self._small = large, small - large
+        """Kept as they are; what both hold counts once."""
+        self._large, self._small = large, {text for text in small if text not in large}
 
     def __contains__(self, text: object) -> bool:
         return text in self._large or text in self._small

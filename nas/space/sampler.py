@@ -27,7 +27,7 @@ from nas.arguments import checked
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
-from nas.space.known_networks import KnownNetworks
+from nas.space.known_networks import Either, KnownNetworks
 from nas.space.neighbours import neighbour_rows
 from nas.space.proxy import Proxy
 from nas.space.space import Choice, Choices, Encoded, load
@@ -49,8 +49,16 @@ REPEATED = "repeated"
 """The rule that rejects a network that the study holds already."""
 
 
+MOST_BROKEN = 100
+"""Networks in a row that may break a rule on what is measured before a search ends."""
+
+
 class SpaceExhaustedError(Exception):
     """The study holds every feasible network, or none new was found."""
+
+
+class NothingKeptError(SpaceExhaustedError):
+    """No network was found that keeps the rules on what is measured; the message says so."""
 
 
 class FeasibleSampler(BaseSampler):
@@ -59,7 +67,8 @@ class FeasibleSampler(BaseSampler):
     The base sampler is made anew for every trial from (seed, trial number), so an interrupted study resumes with
     the proposals that it would have made. ``rejected`` counts the base sampler's rejected proposals by rule. Parameters
     that are none of the space's are left to the base sampler. With a ``proxy`` of what networks are worth, each of the
-    first PROXY_TRIALS is the best by it of PROXY_DRAWS networks, drawn from the feasible part.
+    first PROXY_TRIALS is the best by it of PROXY_DRAWS networks, drawn from the feasible part. What is feasible by
+    arithmetic may still be ``broken``, by a rule on what has to be measured: it is rejected by that rule, once.
     """
 
     @checked
@@ -73,11 +82,15 @@ class FeasibleSampler(BaseSampler):
         patience: int = 10,
         proxy: Proxy | None = None,
         values: Values | None = None,
+        broken: Callable[[Architecture], str | None] | None = None,
     ) -> None:
         """``space`` is a preset's name or a TOML file, or the feasible part itself, which has its constraints.
 
-        ``base`` makes the base sampler from a seed; ``values`` is needed in a study of several objectives. Raises
-        UnusableInputError for a space or a constraint that there is not, and where no network keeps the constraints.
+        ``base`` makes the base sampler from a seed; ``values`` is needed in a study of several objectives; ``broken``
+        says which rule a network breaks, if any.
+
+        Raises UnusableInputError for a space or a constraint that there is not, and where no network keeps the
+        constraints.
         """
         if not isinstance(space, FeasiblePart):
             space = FeasiblePart(load(str(space)), parse_all(constraints))
@@ -91,6 +104,9 @@ class FeasibleSampler(BaseSampler):
         self._values = values
         self.beside: dict[str, BaseDistribution] = {}
         """Parameters that are proposed with a network and are none of the space's: options of its recipe."""
+        self._broken = broken
+        self._rejected_networks: set[str] = set()
+        """Those that break a rule on what is measured."""
         self._others = base(seed % MOST_SEEDS)
         if not isinstance(self._others, BaseSampler):
             raise UnusableInputError(f"base makes no sampler: {self._others!r}: give a function from a seed to one")
@@ -169,15 +185,35 @@ class FeasibleSampler(BaseSampler):
                 choices[name] = base.sample_independent(study, trial, name, distribution)
         return choices
 
+    def broken_measured(self, network: Architecture) -> str | None:
+        """Which rule on what has to be measured a network breaks, if any."""
+        return None if self._broken is None else self._broken(network)
+
     def _choices(self, study: Study, trial: FrozenTrial, attempt: int, held: Set[str] | None) -> dict[str, Any]:
-        """Choices of a feasible network that is none of those ``held``; None lets a network come again."""
-        seen, space = held or frozenset(), self.feasible.space.distributions
-        seed = random.Random(f"{self._seed}/{trial.number}" + f"/{attempt}" * bool(attempt)).getrandbits(32)
-        if self._around is not None and held is not None and len(seen) < PROXY_TRIALS + self._centres:
+        """Choices of a network that keeps all rules and is none of those ``held``; None lets a network come again."""
+        salt = f"/{attempt}" * bool(attempt)
+        if self._broken is None:
+            return self._proposed(study, trial, salt, held)
+        for tries in range(MOST_BROKEN):
+            choices = self._proposed(study, trial, salt + f"/measured-{tries}" * bool(tries), held)
+            network = self.feasible.space.decode(choices)
+            rule = self._broken(network)
+            if rule is None:
+                return choices
+            self.rejected[rule] += 1
+            self._rejected_networks.add(str(network))
+        raise NothingKeptError(f"{MOST_BROKEN} networks in a row were rejected by {rule}: relax it, or the others")
+
+    def _proposed(self, study: Study, trial: FrozenTrial, salt: str, held: Set[str] | None) -> dict[str, Any]:
+        """Choices of a network that is feasible by arithmetic, none of those ``held``, and that was not rejected."""
+        known, space = held or frozenset[str](), self.feasible.space.distributions
+        seen = Either(known, self._rejected_networks)
+        seed = random.Random(f"{self._seed}/{trial.number}" + salt).getrandbits(32)
+        if self._around is not None and held is not None and len(known) < PROXY_TRIALS + self._centres:
             order = np.random.default_rng(seed).permutation(len(self._around))
             if (near := self._best(iter(self._around[order]), seen)) is not None:
                 return near
-        if self.proxy is not None and held is not None and len(seen) < PROXY_TRIALS:
+        if self.proxy is not None and held is not None and len(known) < PROXY_TRIALS:
             return self._unseen(seen, np.random.default_rng(seed))
         base = self._base(seed)
         if isinstance(base, BulkTPE):
@@ -204,12 +240,16 @@ class FeasibleSampler(BaseSampler):
             order = (listed[i] for i in generator.permutation(len(listed)))  # without a copy of all
             if (best := self._best(order, seen)) is not None:
                 return best
-            raise SpaceExhaustedError(f"every feasible network is proposed; the study holds {len(seen)}")
+            raise SpaceExhaustedError(f"every feasible network is proposed; {self._tally(seen)}")
         draws = (16, 256, 4096) if self.proxy is None else (PROXY_DRAWS, 4096)
         for n in draws:
             if (best := self._best(iter(self.feasible.sample_rows(n, generator)), seen)) is not None:
                 return best
-        raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; the study holds {len(seen)}")
+        raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; {self._tally(seen)}")
+
+    def _tally(self, seen: Set[str]) -> str:
+        broken = len(self._rejected_networks)
+        return f"the study holds {len(seen) - broken}" + f", and {broken} broke what is measured" * bool(broken)
 
     def _best(self, rows: Iterator[Encoded], seen: Set[str]) -> dict[str, Choice] | None:
         """The first network not ``seen``, or the proxy's best among the first PROXY_DRAWS; None where there is none."""

@@ -22,7 +22,9 @@ class Average:
         self.model = copy.deepcopy(model).requires_grad_(False)
         self.decay, self.steps = decay, 0
         state = model.state_dict()
-        self._pairs = [(averaged, state[name]) for name, averaged in self.model.state_dict().items()]
+        pairs = [(averaged, state[name]) for name, averaged in self.model.state_dict().items()]
+        distinct = {(a.data_ptr(), a.storage_offset(), a.shape, a.stride()): (a, now) for a, now in pairs}
+        self._pairs = list(distinct.values())  # a weight that two layers share is averaged once
         self._taken = torch.ones((), device=next(iter(state.values())).device)
 
     def advance(self) -> None:

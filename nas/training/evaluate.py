@@ -1,8 +1,9 @@
-"""Accuracy of a model on labelled images."""
+"""Accuracy and balanced accuracy of a model on labelled images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,19 @@ from nas.training.precision import Precision, autocast
 Normalise = Callable[[torch.Tensor], torch.Tensor]
 
 BATCH = 500
+
+
+class Scores(NamedTuple):
+    """What a model is worth on labelled images."""
+
+    accuracy: float
+    """Share of the images that it names right."""
+    balanced_accuracy: float
+    """Mean, over the classes that the images hold, of the share of a class's images that it names right (its recall).
+
+    Chance is one over the number of classes however many images each has (Brodersen et al., *The balanced accuracy and
+    its posterior distribution*, 2010).
+    """
 
 
 def normaliser(mean: np.ndarray, std: np.ndarray, device: torch.device) -> Normalise:
@@ -41,22 +55,29 @@ def evaluate(  # noqa: PLR0917 - in the order in which they are thought of
     device: str = "cpu",
     *,
     precision: Precision = "float32",
-) -> float:
-    """Share of ``images`` (uint8, N x H x W x C) whose highest logit is that of their label.
+) -> Scores:
+    """Judge the highest logit of each of ``images`` (uint8, N x H x W x C) by its label.
 
     The model is put in eval mode for the time, and left in the mode in which it was.
     """
     place = torch.device(device)
     normalise, was_training = normaliser(mean, std, place), model.training
     model.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=place)
+    is_right = torch.zeros(len(labels), dtype=torch.bool, device=place)
     try:
         for start in range(0, len(labels), BATCH):
             rows = slice(start, start + BATCH)
             wanted = torch.from_numpy(np.array(labels[rows])).to(place)
             with autocast(precision, place):
                 logits = model(normalise(torch.from_numpy(np.array(images[rows]))))
-            correct += (logits.argmax(1) == wanted).sum()
+            is_right[rows] = logits.argmax(1) == wanted
     finally:
         model.train(was_training)
-    return int(correct.item()) / len(labels)
+    return scores(labels, is_right.cpu().numpy())
+
+
+def scores(labels: np.ndarray, is_right: np.ndarray) -> Scores:
+    """The scores of (N,) labels, not negative, of which ``is_right`` says which were named right."""
+    images, right = np.bincount(labels), np.bincount(labels, weights=is_right)
+    held = images > 0
+    return Scores(int(is_right.sum()) / len(labels), float((right[held] / images[held]).mean()))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from nas.training.given_model import GivenModel
 from nas.training.recipes import Recipe
 
 SAMPLE = 1000
@@ -21,7 +22,14 @@ EPSILON = 5e-4
 
 
 def initialise(model: nn.Module, recipe: Recipe, sample: Callable[[], torch.Tensor]) -> None:
-    """Give ``model`` the weights that the recipe begins with; ``sample`` makes standardised images, N x C x H x W."""
+    """Give ``model`` the weights that the recipe begins with; ``sample`` makes standardised images, N x C x H x W.
+
+    Of a person's own model only the convolution that is known to take the images is whitened.
+    """
+    if isinstance(model, GivenModel):
+        if recipe.whitening and model.first:
+            whiten(model.get_submodule(model.first), sample())
+        return
     if recipe.whitening:
         whiten(model, sample(), least=LEAST_DEVIATION if recipe.whitening_spread else 0.0)
     if recipe.dirac:

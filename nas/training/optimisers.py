@@ -69,7 +69,7 @@ class Optimisers:
     def step(self) -> None:
         """Update the weights by their gradients."""
         for matrix, weight in zip(self.matrices, self.filters, strict=True):
-            matrix.grad = None if weight.grad is None else weight.grad.permute(0, 2, 3, 1).flatten(1)
+            matrix.grad = None if weight.grad is None else _flat(weight.grad, like=weight)
         for member in self.members:
             member.step()
 
@@ -87,13 +87,20 @@ def hidden_filters(model: nn.Module) -> list[torch.Tensor]:
     """Weights of the ungrouped convolutions, those of the first and of the classifier aside."""
     layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     hidden = [m for m in layers[1:-1] if isinstance(m, nn.Conv2d) and m.groups == 1 and m.out_channels > 1]
-    return [m.weight for m in hidden if m.weight.requires_grad]
+    weights = [m.weight for m in hidden if isinstance(m.weight, nn.Parameter) and m.weight.requires_grad]
+    return list(dict.fromkeys(weights))  # layers may share one
 
 
 def _matrix(weight: torch.Tensor) -> nn.Parameter:
-    """The same memory as a matrix, one row an output channel; in channels_last that needs no copy."""
-    rows = weight.detach().permute(0, 2, 3, 1)
-    return nn.Parameter(rows.view(len(rows), -1))
+    """The same memory as a matrix, one row an output channel, its columns in the order in which they lie there."""
+    return nn.Parameter(_flat(weight.detach(), like=weight))
+
+
+def _flat(tensor: torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
+    """Rows of a filter bank's values, in the order of ``like``; of ``like`` itself a view."""
+    if like.is_contiguous(memory_format=torch.channels_last):
+        return tensor.permute(0, 2, 3, 1).flatten(1)
+    return tensor.flatten(1)
 
 
 def _elementwise(groups: list[dict[str, Any]], phase: Phase, capturable: bool) -> torch.optim.Optimizer:

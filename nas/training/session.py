@@ -15,8 +15,9 @@ from torch import nn
 from constraints.errors import UnusableInputError
 from nas.training import initialisation
 from nas.training.averaging import Average
-from nas.training.evaluate import evaluate, normaliser
+from nas.training.evaluate import Scores, evaluate, normaliser
 from nas.training.feed import Feed
+from nas.training.given_model import GivenModel, placed
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision
 from nas.training.recipes import Recipe
@@ -41,6 +42,8 @@ class Epoch:
     learning_rate: float
     seconds: float
     images: int
+    val_balanced_accuracy: float | None = None
+    """As ``val_accuracy``; None, too, in what earlier releases wrote."""
 
 
 class TrainingFailedError(Exception):
@@ -62,7 +65,8 @@ class Session:
     ) -> None:
         """Move ``model`` to ``device`` and give it the weights that the recipe begins with."""
         self.feed, self.recipe, self.epochs, self.seed = feed, recipe, epochs, seed
-        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layout = model.layout if isinstance(model, GivenModel) else torch.channels_last
+        self.model: nn.Module = placed(model, device, layout)
         self.phase = 0
         self.curve: list[Epoch] = []
         self.on_step: Callable[[int, int], None] | None = None
@@ -91,6 +95,7 @@ class Session:
             labels=labels,
             chosen=torch.empty(min(recipe.batch_size, len(labels)), dtype=torch.int64, device=device),
             loss=torch.zeros((), device=device),
+            is_captured=not isinstance(self.model, GivenModel),
         )
 
     def _optimisers(self, device: torch.device) -> Optimisers:
@@ -158,10 +163,12 @@ class Session:
                 self._check(self.step.loss.item() / (index + 1), number)
             if self.on_step:
                 self.on_step(index + 1, self.steps)
+        scores = self.evaluate()
         return Epoch(
             epoch=number + 1,
             loss=self.step.loss.item() / self.steps,
-            val_accuracy=self.evaluate(),
+            val_accuracy=scores.accuracy if scores else None,
+            val_balanced_accuracy=scores.balanced_accuracy if scores else None,
             learning_rate=rate,
             seconds=time.perf_counter() - started,
             images=self.steps * self.batch,
@@ -215,8 +222,8 @@ class Session:
         if not math.isfinite(loss) or loss > limit:
             raise TrainingFailedError(f"diverged: loss is {loss:.4g} in epoch {number + 1}")
 
-    def evaluate(self) -> float | None:
-        """Accuracy of the weights that would be kept now, in the precision of the training."""
+    def evaluate(self) -> Scores | None:
+        """The scores of the weights that would be kept now, in the precision of the training."""
         if self.feed.split is None:
             return None
         kept = self.step.average.model if self.step.average else self.model

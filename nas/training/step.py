@@ -43,6 +43,8 @@ class TrainingStep:
     labels: torch.Tensor
     chosen: torch.Tensor
     loss: torch.Tensor
+    is_captured: bool = True
+    """Whether a GPU captures a step as a graph: what a person's own code decides in it, a graph would not."""
     parts: int = 1
     low_resolution: bool = False
     warmed: int = 0
@@ -74,7 +76,7 @@ class TrainingStep:
     def run(self, chosen: torch.Tensor) -> None:
         """Take one step on the images at the indices ``chosen``."""
         self.chosen.copy_(chosen)
-        if not self.images.is_cuda:
+        if not self.images.is_cuda or not self.is_captured:
             self._differentiate()
             self._update()
         elif self.optimisers.is_capturable:

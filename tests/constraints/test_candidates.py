@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from torch import nn
 
 from constraints import edits
-from constraints.candidates import changes, need, separate_several, widened
+from constraints.candidates import SAME, changes, need, separate_several, widened
 from constraints.edits import Change, words
+from constraints.metrics import Metrics
 from constraints.rules import parse, parse_all
 from constraints.tracer import Trace, trace
 from constraints.verdicts import Verdict, judge
@@ -75,3 +76,8 @@ def test_nothing_is_offered_for_what_holds_or_is_unknown() -> None:
     assert offered(chain(1), "convs == 1") == []
     assert need(Verdict(name="convs", expr="", value=None, ok=False, why="", constraint=parse("convs > 1"))) == 0
     assert need(Verdict(name="convs", expr="", value=1, ok=False, why="", constraint=parse("convs > 3"))) == 3
+
+
+def test_every_metric_of_memory_has_changes_that_lower_it() -> None:
+    names = [name for name in Metrics.definitions() if name.endswith(("_bytes", "_int8", "_float16"))]
+    assert {SAME.get(name, name) for name in names} == {"params", "peak_activation_bytes"}

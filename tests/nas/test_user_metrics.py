@@ -64,7 +64,9 @@ def test_a_file_that_gives_no_metric(
 def test_code_that_hangs_or_raises_on_a_network_ends_there(file: Path, sandbox: Sandbox) -> None:
     network = parse("BR/c8-c8s2/dw-pw16:N/fc")
     file.write_text("from constraints import metric\n@metric\ndef slow(model, trace):\n    while True: pass\n")
-    with pytest.raises(ModelFailedError, match=rf"took too long at network {network}: 1 s: raise --timeout"):
+    with pytest.raises(
+        ModelFailedError, match=rf"took too long at metric 'slow' of network {network}: 1 s: raise --timeout"
+    ):
         UserMetrics(path=file, names=("slow",), sandbox=sandbox, limits=Limits(seconds=1.0)).measure([network])
     file.write_text("from constraints import metric\n@metric\ndef odd(model, trace):\n    return 1 // 0\n")
     with pytest.raises(ModelFailedError, match=r"metric 'odd' raised ZeroDivisionError"):

@@ -117,7 +117,11 @@ class Conv(Followed):
     def params(self, channels: int) -> int:
         """Weights, bias, and the norm's, given the number of input channels."""
         weights = self.out * (channels // self.groups) * self.kernel**2
-        return weights + self.out * self.bias + self.following_params(self.out)
+        return weights + self.vectors(channels)
+
+    def vectors(self, channels: int) -> int:
+        """The bias and the norm's."""
+        return self.out * self.bias + self.following_params(self.out)
 
     def macs(self, shape: Shape) -> int:
         """Every output unit costs the kernel's area times the channels of its group."""
@@ -135,3 +139,8 @@ class Conv(Followed):
         """Input and result; then what follows."""
         made = prod(after)
         return Peak(prod(before) + made, self.following_maps * made)
+
+    def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """The same, with what follows in place."""
+        made = prod(after)
+        return Peak(prod(before) + made, self.following_maps_in_place * made)

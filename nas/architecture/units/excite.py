@@ -50,8 +50,11 @@ class Excite(Unit):
 
     def params(self, channels: int) -> int:
         """Weights and biases of the two linear layers."""
-        hidden = self.hidden(channels)
-        return 2 * channels * hidden + hidden + channels
+        return 2 * channels * self.hidden(channels) + self.vectors(channels)
+
+    def vectors(self, channels: int) -> int:
+        """The biases."""
+        return self.hidden(channels) + channels
 
     def macs(self, shape: Shape) -> int:
         """Of the two linear layers."""
@@ -60,3 +63,8 @@ class Excite(Unit):
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
         """Input, result and a value for each channel."""
         return Peak(2 * prod(before) + before[0])
+
+    def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """The input and what the linear layers read and make; the result too where the input outlives it."""
+        read, channels = prod(before), before[0]
+        return Peak(max(read + channels + self.hidden(channels), (2 * read + channels) * is_held))

@@ -78,6 +78,11 @@ class Followed(Unit):
         return channels * sum(norm_act.TABLE[name].params for name in self.post)
 
     @property
+    def following_maps_in_place(self) -> int:
+        """The same where elementwise operations are in place."""
+        return max((norm_act.TABLE[name].maps - 1 for name in self.post), default=0)
+
+    @property
     def following_maps(self) -> int:
         """Most tensors of the map's size alive at once in what follows."""
         return max((norm_act.TABLE[name].maps for name in self.post), default=0)

@@ -66,7 +66,11 @@ class Gated(Followed):
 
     def params(self, channels: int) -> int:
         """Weights, bias, and the norm's, of both halves."""
-        return 2 * self.out * (channels + self.bias) + self.following_params(2 * self.out)
+        return 2 * self.out * channels + self.vectors(channels)
+
+    def vectors(self, channels: int) -> int:
+        """Biases, and the norm's, of both halves."""
+        return 2 * self.out * self.bias + self.following_params(2 * self.out)
 
     def macs(self, shape: Shape) -> int:
         """Of both halves; the product counts nothing."""
@@ -80,3 +84,8 @@ class Gated(Followed):
         """Input and both halves; then both, one activated, and the product."""
         half = prod(after)
         return Peak(prod(before) + 2 * half, half * max(4 if self.post else 3, 1 + self.following_maps))
+
+    def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """The same; then both halves, and one that is activated and becomes the product."""
+        half = prod(after)
+        return Peak(prod(before) + 2 * half, 3 * half)

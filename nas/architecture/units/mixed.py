@@ -107,8 +107,12 @@ class Mixed(Followed):
     def params(self, channels: int) -> int:
         """Weights, biases, and the norm's."""
         share = channels // len(self.parts)
-        kernels = sum(share * (part.kernel**2 + self.bias) for part in self._spatial())
-        return kernels + self.following_params(channels)
+        return sum(share * part.kernel**2 for part in self._spatial()) + self.vectors(channels)
+
+    def vectors(self, channels: int) -> int:
+        """Biases, and the norm's."""
+        share = channels // len(self.parts)
+        return share * self.bias * len(self._spatial()) + self.following_params(channels)
 
     def macs(self, shape: Shape) -> int:
         """As of convolutions; pooling counts nothing."""
@@ -137,3 +141,8 @@ class Mixed(Followed):
             peak = max(peak, read + made + pooled, read * is_read + made + pooled + written // n)
             made += written // n
         return Peak(max(peak, read * passes + made + written), self.following_maps * written)
+
+    def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """The same, with what follows in place."""
+        reading, _ = self.peak(before, after, is_held=is_held)
+        return Peak(reading, self.following_maps_in_place * prod(after))

@@ -91,6 +91,13 @@ class Unit(ABC):
     def params(self, channels: int) -> int:
         """Learned values, given the number of input channels."""
 
+    def vectors(self, channels: int) -> int:
+        """How many of the learned values are in parameters of one axis: biases, and the scales and shifts of norms.
+
+        All of them; a kind that has kernels says so.
+        """
+        return self.params(channels)
+
     @abstractmethod
     def macs(self, shape: Shape) -> int:
         """Multiply-accumulates of convolutions and linear layers."""
@@ -106,3 +113,7 @@ class Unit(ABC):
     @abstractmethod
     def peak(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
         """Values alive at once; ``is_held``: its input ``before`` outlives it, to be added to its result ``after``."""
+
+    def peak_in_place(self, before: Shape, after: Shape, *, is_held: bool) -> Peak:
+        """The same where elementwise operations write over what nothing reads later; as many, unless a kind says so."""
+        return self.peak(before, after, is_held=is_held)

@@ -61,6 +61,10 @@ class Unshuffle(Unit):
         """None."""
         return 0
 
+    def vectors(self, channels: int) -> int:
+        """None."""
+        return 0
+
     def macs(self, shape: Shape) -> int:
         """None."""
         return 0

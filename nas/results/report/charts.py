@@ -30,7 +30,7 @@ class Chart:
     note: str
 
 
-def importance(trials: Sequence[FrozenTrial]) -> Chart:
+def importance(trials: Sequence[FrozenTrial], accuracy_name: str = ACCURACY) -> Chart:
     """Optuna's importance of each hyper-parameter to the accuracy of complete trials, of MOST_TRIALS spread evenly."""
     known = _known(trials)
     if reason := _missing(known):
@@ -40,17 +40,18 @@ def importance(trials: Sequence[FrozenTrial]) -> Chart:
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that few trials say little, which we say
         found = optuna.importance.get_param_importances(_study(chosen))  # its chart copies all trials for each bar
     few = " So few say little." if len(chosen) < 20 else ""
-    note = f"Optuna's importance (PED-ANOVA) to {ACCURACY}, of {_count(len(chosen), len(known))} complete trials.{few}"
+    which = f"{_count(len(chosen), len(known))} complete trials"
+    note = f"Optuna's importance (PED-ANOVA) to {accuracy_name}, of {which}.{few}"
     return Chart(plot=_bars(dict(reversed(found.items()))), note=note)
 
 
-def parallel(trials: Sequence[FrozenTrial]) -> Chart:
+def parallel(trials: Sequence[FrozenTrial], accuracy_name: str = ACCURACY) -> Chart:
     """Optuna's parallel coordinates of the MOST_LINES most accurate complete trials."""
     known = _known(trials)
     if reason := _missing(known):
         return Chart(plot=None, note=reason)
     best = sorted(known, key=lambda t: (-_accuracy(t), t.number))[:MOST_LINES]
-    drawn = optuna.visualization.plot_parallel_coordinate(_study(best[::-1]), target_name=ACCURACY)
+    drawn = optuna.visualization.plot_parallel_coordinate(_study(best[::-1]), target_name=accuracy_name)
     note = f"A line a trial: {_count(len(best), len(known), 'the most accurate ')} complete trials, drawn by Optuna."
     return Chart(plot=_plain(drawn), note=note)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from importlib import resources
 from math import isfinite
 from pathlib import Path
@@ -17,14 +18,16 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from constraints.errors import UnusableInputError
-from constraints.rules import Constraint, parse_all
-from nas.results.board_table import duration, spread, weighed
+from constraints.rules import Constraint
+from nas.objective_text import ACCURACY
+from nas.results.board_table import duration, millions, number, spread, weighed
 from nas.results.files import write_text
 from nas.results.leaderboard import Leaderboard, front, leaderboard
 from nas.results.report.charts import importance, parallel
 from nas.results.report.diagram import drawing
 from nas.results.report.space_section import space_section
 from nas.results.rows import Row
+from nas.search.measures import counted
 from nas.search.study import shared
 
 MOST_BYTES = 6_000_000
@@ -35,6 +38,7 @@ _FRAME_BYTES = 100_000
 """Of all else than trials and charts."""
 
 
+_UNDRAWN = "it is no architecture but a person's own code: search.py show lists its layers"
 _SEPARATORS = (",", ":")
 
 
@@ -47,7 +51,7 @@ class Column(NamedTuple):
 
 
 COLUMNS = (
-    Column("rank", "#", "rank by validation accuracy"),
+    Column("rank", "#", "rank by the accuracy that the study judges by"),
     Column("trial", "trial"),
     Column("state", "state"),
     Column("val_accuracy", "val %", "validation accuracy"),
@@ -73,18 +77,20 @@ def render(study: optuna.Study) -> str:
     board = leaderboard(study, top=None)
     trials = study.get_trials(deepcopy=False)
     identity = shared(study)
-    constraints = _constraints(identity)
-    charts = {"importance": importance(trials), "parallel": parallel(trials)}
+    constraints = counted(identity.get("constraints", ()))
+    name = f"validation {board.measure.replace('_', ' ')}"
+    charts = {"importance": importance(trials, name), "parallel": parallel(trials, name)}
     plots = {name: chart.plot for name, chart in charts.items()}
     plotly = _packed(get_plotlyjs())
     room = MOST_BYTES - _FRAME_BYTES - len(plotly) - _size(plots)
     rows, shown = _records(board.rows, room)
     page: str = _template().render(
-        weighed=weighed,
+        weighed=partial(weighed, measure=board.measure),
+        measure=board.measure.replace("_", " "),
         board=board,
         identity=identity,
         rows=rows,
-        columns=COLUMNS,
+        columns=columns(board),
         cells=cells,
         rejected=sorted(board.rejected.items(), key=lambda item: -item[1]),
         constraints=constraints,
@@ -98,32 +104,37 @@ def render(study: optuna.Study) -> str:
     return page
 
 
+def columns(board: Leaderboard) -> tuple[Column, ...]:
+    """COLUMNS, with those of the study's measured metrics, and of its accuracy where it is not the plain one."""
+    found = []
+    for column in COLUMNS:
+        if board.measure != ACCURACY and column.key in {"val_accuracy", "test_accuracy"}:
+            key = column.key.replace("_", "_balanced_")
+            found.append(Column(key, f"balanced {column.title}", f"balanced {column.hint}"))
+        found.append(column)
+        if column.key == "receptive_field":
+            found += [Column(name, name) for name in board.measured]
+    return tuple(found)
+
+
 def cells(row: Row) -> dict[str, str]:
-    """What each of COLUMNS shows of a row."""
+    """What each of ``columns`` shows of a row."""
     return {
-        "rank": f"{row.rank}{'*' if row.pareto else ''}",
+        **{name: number(value) for name, value in row.measured.items()},
+        "val_balanced_accuracy": _percent(row.val_balanced_accuracy),
+        "test_balanced_accuracy": _percent(row.test_balanced_accuracy) + spread(row),
+        "rank": f"{row.rank}{'!' if row.broken else '*' if row.pareto else ''}",
         "trial": str(row.trial),
         "state": row.state,
         "val_accuracy": _percent(row.val_accuracy),
-        "test_accuracy": _percent(row.test_accuracy) + spread(row),
+        "test_accuracy": _percent(row.test_accuracy) + (spread(row) if row.measure == ACCURACY else ""),
         "params": f"{row.params:,}",
-        "macs": f"{row.macs / 1e6:.1f}",
-        "receptive_field": f"{row.receptive_field:,}",
+        "macs": millions(row.macs),
+        "receptive_field": "?" if row.receptive_field is None else f"{row.receptive_field:,}",
         "epochs": str(row.epochs),
         "seconds": duration(row.seconds),
-        "architecture": row.architecture,
+        "architecture": row.network,
     }
-
-
-def _constraints(identity: Mapping[str, Any]) -> tuple[Constraint, ...]:
-    """The study's rules; those on metrics that are not built in are left out, since nothing here knows them."""
-    found: list[Constraint] = []
-    for text in identity.get("constraints", ()):
-        try:
-            found += parse_all([text])
-        except UnusableInputError:
-            continue
-    return tuple(found)
 
 
 def _records(rows: Sequence[Row], room: int) -> tuple[list[Row], list[dict[str, Any]]]:
@@ -134,13 +145,13 @@ def _records(rows: Sequence[Row], room: int) -> tuple[list[Row], list[dict[str, 
         record = {
             "trial": row.trial,
             "state": row.state,
-            "accuracy": _finite(row.val_accuracy),
+            "accuracy": _finite(row.score),
             "params": row.params,
             "macs": row.macs,
-            "curve": [_finite(value) for value in row.curve],
-            **drawing(row.architecture),
+            "curve": [_finite(value) for value in row.scores],
+            **(drawing(row.architecture) if row.architecture else {"error": _UNDRAWN}),
         }
-        texts = escape(row.architecture + row.reason)
+        texts = escape(row.network + row.reason)
         room -= _size(record) + len(texts.encode()) + _ROW_BYTES
         if room < 0:
             break
@@ -164,6 +175,7 @@ def _marks(board: Leaderboard, shown: Sequence[Row], constraints: Sequence[Const
     costs, numbers = ("params", "macs"), {row.trial for row in shown}
     return {
         "target": board.target,
+        "accuracy": f"validation {board.measure.replace('_', ' ')}",
         "limits": {
             cost: [{"at": float(c.limit), "text": c.expr} for c in constraints if c.metric == cost] for cost in costs
         },

@@ -61,7 +61,7 @@
       if (is) text = [...line.cells[line.cells.length - 1].children].map((part) => element("p", {}, part.cloneNode(true)));
     }
     if (remember) history.replaceState(null, "", `#trial-${trial}`);
-    document.getElementById("chosen-title").textContent = `Trial ${trial}: ${row.state}, validation ${percent(row.accuracy)}`;
+    document.getElementById("chosen-title").textContent = `Trial ${trial}: ${row.state}, ${data.accuracy.replace(/^(validation) accuracy$/, "$1")} ${percent(row.accuracy)}`;
     document.getElementById("diagram").replaceChildren(...text, ...diagram(row));
     if (window.Plotly) drawChosen();
   }
@@ -193,7 +193,7 @@
           marker: { symbol: "circle-open", size: 18, color: colour("text"), line: { width: 2 } }, hoverinfo: "skip" });
       }
       draw(`plot-${cost}`, traces, { ...limits(cost), xaxis: { title: { text: name }, tickformat: "~s", rangemode: "tozero" },
-        yaxis: { title: { text: "validation accuracy" }, tickformat: ".0%" } });
+        yaxis: { title: { text: data.accuracy }, tickformat: ".0%" } });
     }
   }
 
@@ -241,7 +241,7 @@
     const mark = limits("params");
     draw("plot-curves", traces, { shapes: mark.shapes.slice(data.limits.params.length), annotations: mark.annotations.slice(data.limits.params.length),
       xaxis: { title: { text: "epoch" }, dtick: traces.some((t) => Math.max(...t.x) > 20) ? undefined : 1 },
-      yaxis: { title: { text: "validation accuracy" }, tickformat: ".0%" } });
+      yaxis: { title: { text: data.accuracy }, tickformat: ".0%" } });
   }
 
   // Optuna's own figures, in the colours of the page.

@@ -30,11 +30,11 @@ def space_section(identity: Mapping[str, Any], constraints: Sequence[Constraint]
     A space file that is gone or was changed since is named, never described.
     """
     known = identity.get("space")
-    if not isinstance(known, Mapping) or not rows:
+    if not isinstance(known, Mapping) or not any(row.architecture for row in rows):
         return SpaceSection(name="", note="The study names no space." if rows else "No network was proposed yet.")
     name = str(known.get("name"))
     try:
-        network = parse(rows[0].architecture)
+        network = parse(next(row.architecture for row in rows if row.architecture))
         space = load(name, input=network.input, classes=network.classes)
         if space.fingerprint != known.get("hash"):
             return SpaceSection(name=name, note="The space has changed since the study was made.")

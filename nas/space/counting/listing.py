@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.rules import Constraint
-from nas.space.bulk_metrics import ALIASES, Vector
+from nas.space.bulk_metrics import ALIASES, Vector, based
 from nas.space.counting.layer_graph import Edge, LayerGraph, Node, over_paths
 from nas.space.layer_tables import ADDED
 from nas.space.space import Encoded
@@ -113,7 +113,7 @@ def _joined(several: Sequence[_Prefixes]) -> _Prefixes:
 def bounds(constraints: Sequence[Constraint]) -> dict[str, tuple[float, float]]:
     """The least and the greatest value that each bounded metric may have."""
     bounds: dict[str, tuple[float, float]] = {}
-    for c in constraints:
+    for c in map(based, constraints):
         name, hull = ALIASES.get(c.metric, c.metric), c.hull
         if name in ADDED and (hull.low > -inf or hull.high < inf):
             low, high = bounds.get(name, (-inf, inf))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from constraints.metrics import Metrics
+from nas.space.analytic import SCALED
 from nas.space.bulk_metrics import ALIASES, CONSTANT, Vector
 from nas.space.counting.layer_graph import Edge, LayerGraph, over_paths
 from nas.space.counting.projection import ProjectedEdge, Projection
@@ -31,6 +32,7 @@ def ranges(vector: Vector) -> dict[str, Range]:
     found |= {name: [value, value] for name, value in CONSTANT.items()}
     found["downsampled_by"] = _plain(vector.downsampled.ravel().tolist())
     found["stages"], found["convs_per_stage"] = _of_stages(vector)
+    found |= {name: [int(end * factor) for end in found[base]] for name, (base, factor) in SCALED.items()}
     return {name: found[ALIASES.get(name, name)] for name in Metrics.definitions()}
 
 

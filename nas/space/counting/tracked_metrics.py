@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from constraints.rules import Constraint
-from nas.space.bulk_metrics import ALIASES, Vector
+from nas.space.bulk_metrics import ALIASES, Vector, based
 from nas.space.layer_tables import ADDED, GREATEST
 from nas.space.stage_automaton import STRUCTURE, Automaton
 
@@ -155,6 +155,7 @@ class TrackedMetrics:
 
 def track(vector: Vector, constraints: Sequence[Constraint], form: int) -> TrackedMetrics | None:
     """Choose what a count of one form tracks; None where more than MOST_LARGE metrics are too large for a state."""
+    constraints = [based(c) for c in constraints]
     limits: dict[str, list[Constraint]] = {}
     for c in constraints:
         if metric_of(c) in (*ADDED, *GREATEST):

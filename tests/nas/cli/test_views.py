@@ -33,7 +33,7 @@ def test_the_leaderboard_in_each_format(study: optuna.Study, capsys: Captured) -
     assert search.run(["leaderboard", "--format", "json"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert json.loads(out) == json.loads(json.dumps(leaderboard(study).as_dict()))
+    assert json.loads(out) == json.loads(json.dumps(leaderboard(study, is_live=False).as_dict()))
     for form, start in (("csv", "rank,trial,state,val_accuracy"), ("markdown", "| # | trial |"), ("table", "study")):
         assert search.run(["leaderboard", "--format", form, "--study", "known"]) == 0
         assert capsys.readouterr().out.startswith(start)
@@ -66,7 +66,7 @@ def test_the_table_keeps_to_the_columns_it_is_given(
     [
         (["--format", "xml"], "unknown format: 'xml': use table, json, csv, markdown"),
         (["--sort", "size"], "unknown sort key: 'size': use "),
-        (["--state", "complete,done"], "unknown state: 'done': use complete, pruned, running, failed"),
+        (["--state", "complete,done"], "unknown state: 'done': use complete, pruned, running, unfinished, failed"),
         (["--study", "other"], "no such study: 'other': this storage holds known"),
         (["--top", "0"], "--top: 0: give 1 or more"),
         (["--watch", "--format", "json"], "--watch shows a table only: 'json': leave one of the two flags out"),

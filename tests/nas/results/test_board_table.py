@@ -80,6 +80,7 @@ def test_csv_reads_back_as_the_rows_of_the_json(study: optuna.Study) -> None:
     assert len(rows) == len(expected) == 7
     for got, wanted in zip(rows, expected, strict=True):
         del wanted["curve"]
+        wanted["broken"] = ", ".join(wanted["broken"])
         assert got == {key: "" if value is None else str(value) for key, value in wanted.items()}
 
 

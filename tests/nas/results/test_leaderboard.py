@@ -27,7 +27,7 @@ def shown(study: optuna.Study, **view: Any) -> list[int]:
 
 def test_the_json_document_has_the_keys_of_the_contract(study: optuna.Study) -> None:
     document = json.loads(json.dumps(leaderboard(study).as_dict()))
-    assert set(document) == {"study", "data", "target", "counts", "rejected", "rows", "expected"}
+    assert set(document) == {"study", "data", "target", "measure", "counts", "rejected", "rows", "expected"}
     assert (document["study"], document["data"], document["target"]) == ("known", "digits", 0.85)
     assert document["rejected"] == {"params < 200k": 7, "receptive_field > 44": 1200}
     counts = {"proposed": 6 + 7 + 1200, "complete": 3, "pruned": 1, "running": 1, "unfinished": 0, "failed": 1}
@@ -41,6 +41,9 @@ def test_the_json_document_has_the_keys_of_the_contract(study: optuna.Study) -> 
         "test_accuracy": 0.84,
         "test_std": 0.01,
         "test_seeds": 2,
+        "origin": None,
+        "seed": None,
+        "broken": [],
         "params": 150_000,
         "macs": 150_000_000,
         "receptive_field": 46,
@@ -48,6 +51,8 @@ def test_the_json_document_has_the_keys_of_the_contract(study: optuna.Study) -> 
         "seconds": 2 * EPOCH_SECONDS,
         "meets_target": True,
         "architecture": "network-1",
+        "val_balanced_accuracy": None,
+        "test_balanced_accuracy": None,
         "pareto": True,
         "reason": "",
         "curve": [0.6, 0.86],

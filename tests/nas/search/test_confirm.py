@@ -14,7 +14,7 @@ import torch
 from optuna.distributions import IntDistribution
 
 from constraints.errors import UnusableInputError
-from nas.search.confirm import OWN_DRAWS, confirm
+from nas.search.confirm import OWN_DRAWS, Trained, confirm
 from nas.search.confirmation import Confirmation
 from nas.search.study import CONFIRMED
 from nas.space import space as spaces
@@ -27,11 +27,15 @@ def text() -> str:
     return str(space.decode(space.random(random.Random(3))))
 
 
+def trained(network: str) -> Trained:
+    return Trained(trial=4, network=network, key=network)
+
+
 def test_each_seed_is_trained_and_the_study_remembers(engine: Any, whole_feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study()
     seen: list[tuple[int, int, int, int]] = []
     (result,) = confirm(
-        study, [(4, text())], engine=engine, feed=whole_feed, seeds=(0, 1), epochs=1, folder=tmp_path,
+        study, [trained(text())], engine=engine, feed=whole_feed, seeds=(0, 1), epochs=1, folder=tmp_path,
         progress=lambda *values: seen.append(values),
     )  # fmt: skip
     assert (result.trial, result.seeds, result.epochs) == (4, (0, 1), 1)
@@ -61,7 +65,7 @@ def test_seeds_that_the_study_knows_are_not_trained_again(engine: Any, whole_fee
 
     def confirmed(*seeds: int) -> Confirmation:
         (found,) = confirm(
-            study, [(4, text())], engine=Watched(), feed=whole_feed, seeds=seeds, epochs=1, folder=tmp_path,
+            study, [trained(text())], engine=Watched(), feed=whole_feed, seeds=seeds, epochs=1, folder=tmp_path,
             progress=lambda *values: None,
         )  # fmt: skip
         return found
@@ -98,7 +102,7 @@ def test_a_network_that_kills_its_worker_thrice_is_given_up(whole_feed: Feed, tm
     study = optuna.create_study()
     with pytest.raises(UnusableInputError, match="cannot confirm trial 4 with seed 7: its worker died 3 times"):
         confirm(
-            study, [(4, text())], engine=engine, feed=whole_feed, seeds=(7,), epochs=1, folder=tmp_path,
+            study, [trained(text())], engine=engine, feed=whole_feed, seeds=(7,), epochs=1, folder=tmp_path,
             progress=lambda *values: None,
         )  # fmt: skip
     assert engine.ended

@@ -20,4 +20,4 @@ from nas.search.confirm_launch import confirm_trials
 def test_no_seed_and_no_epoch_are_refused(counts: Any, message: str) -> None:
     nothing: Any = None
     with pytest.raises(UnusableInputError, match=f"^{message}$"):
-        confirm_trials(nothing, [(0, "")], nothing, nothing, progress=nothing, **counts)
+        confirm_trials(nothing, [0], nothing, nothing, progress=nothing, **counts)

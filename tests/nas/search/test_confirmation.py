@@ -103,3 +103,16 @@ def test_what_this_tool_did_not_write_is_refused(table: Any) -> None:
     study.set_user_attr(f"{CONFIRMED}1", table)
     with pytest.raises(UnusableInputError, match="was not made by this tool: its confirmation of trial 1 is of"):
         confirmations(study, 1)
+
+
+def test_a_confirmation_goes_by_the_study_s_measure() -> None:
+    first = Confirmation(
+        trial=1, architecture="x", epochs=2, seeds=(0,), accuracies=(0.97,), seconds=1.0, test_images=12,
+        balanced_accuracies=(0.5,), measure="balanced_accuracy",
+    )  # fmt: skip
+    both = first.with_seeds_of(replace(first, seeds=(1,), accuracies=(0.95,), balanced_accuracies=(0.7,)))
+    assert both.judged == (0.5, 0.7)
+    assert both.mean == pytest.approx(0.6)
+    assert both.as_dict()["measure"] == "balanced_accuracy"
+    earlier = replace(first, measure="accuracy", balanced_accuracies=())
+    assert replace(first, measure="accuracy").with_seeds_of(replace(earlier, seeds=(1,))).balanced_accuracies == ()

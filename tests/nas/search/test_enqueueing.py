@@ -98,6 +98,13 @@ def choices(text: str) -> dict[str, bool | int | str]:
     return found
 
 
+def test_rules_on_what_is_measured_are_left_to_the_launch(place: str, proposals: Proposals) -> None:
+    study = proposals.store.study
+    made_with = {**study.user_attrs[IDENTITY], "constraints": ["params < 10k", "deepest < 4", "latency_ms < 1"]}
+    study.set_user_attr(IDENTITY, made_with)
+    assert enqueue(PLAIN, storage=place).waiting == 1
+
+
 def test_what_the_rules_refuse_is_named_with_its_nearest_and_nothing_waits(place: str, proposals: Proposals) -> None:
     heavy = "BR/c8-c8-c16s2/c16-c16-c16s2/c16-c16-c16s2/c16-c16-c32/fc"
     with pytest.raises(

@@ -225,3 +225,41 @@ def test_the_rule_of_the_augmentation_is_asked_for_like_a_constraint(digits: dat
 def test_what_is_wrong_whatever_the_data_is_refused_before_it_is_read(flags: dict[str, str], message: str) -> None:
     with pytest.raises(UnusableInputError, match=f"^{message}"):
         launch.check(read_config(None, {**FLAGS, **flags}))
+
+
+OWN = """
+from constraints import metric
+
+@metric(maximised=True)
+def wide(model, trace):
+    return max(layer.output[0] for layer in trace.layers)
+"""
+
+
+def test_a_study_belongs_to_its_file_of_metrics(digits: datasets.Dataset, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(OWN)
+    flags = {"metrics": str(own), "objective": "balanced_accuracy,wide", "constraints": ["wide >= 4", "params < 100k"]}
+    prepared = prepare(digits, tmp_path, **flags)
+    driver, made_with = prepared.driver, prepared.study.user_attrs["identity"]
+    assert made_with["objective"] == "balanced_accuracy,wide:max"
+    assert made_with["metrics"]["name"] == "own.py"
+    assert [c.metric for c in driver.sampler.feasible.constraints] == ["params"]
+    candidate = driver.proposals.new(driver.sampler)
+    prepared.lock.close()
+    assert candidate is not None
+    assert candidate.measured["wide"] >= 4
+    assert driver.objectives.values(0.5, candidate.measured) == (0.5, candidate.measured["wide"])
+    own.write_text(OWN.replace("max(", "1 + max("))
+    with pytest.raises(
+        UnusableInputError, match=r"made with other metrics: own\.py \(.{8}\), not own\.py \(.{8}\): use"
+    ):
+        prepare(digits, tmp_path, **flags)
+
+
+def test_a_latency_that_is_not_known_is_refused_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.space.space.load", lambda name: None)
+    monkeypatch.setattr("nas.latency.predictor.machine", lambda: "another machine")
+    for flags in ({"objective": "accuracy,latency_ms"}, {"constraints": ["latency_ms < 5"]}):
+        with pytest.raises(UnusableInputError, match=r"another machine was not calibrated: run search\.py calibrate"):
+            launch.check(read_config(None, {**FLAGS, **flags}))

@@ -70,7 +70,7 @@ def test_a_candidate_is_in_one_state_in_the_order_in_which_it_entered_it(pool: P
 
 def test_an_epoch_is_stored_with_its_curve(pool: Pool) -> None:
     candidate = train(pool, 0.25, 0.5)
-    assert candidate.accuracy == 0.5
+    assert candidate.curve[-1]["val_accuracy"] == 0.5
     assert trial(pool, 0).intermediate_values == {1: 0.25, 2: 0.5}
     assert trial(pool, 0).user_attrs[CURVE] == candidate.curve
 

@@ -26,7 +26,7 @@ from optuna.trial import TrialState
 from constraints.errors import UnusableInputError
 from constraints.rules import parse_all
 from nas.search.budget import Budget
-from nas.search.confirm import confirm
+from nas.search.confirm import Trained, confirm
 from nas.search.driver import Driver
 from nas.search.ray_engine import DAY, ENVIRONMENT, RETRIES, RayEngine, share
 from nas.search.study import CURVE
@@ -320,8 +320,9 @@ def test_a_confirmation_brings_back_weights_and_test_accuracy(
 ) -> None:
     space = spaces.load("tiny", input=(3, 32, 32), classes=10)
     text = str(space.decode(space.random(random.Random(3))))
+    one = Trained(trial=4, network=text, key=text)
     (result,) = confirm(
-        optuna.create_study(), [(4, text)], engine=Shared(engine), feed=whole_feed, seeds=(0,), epochs=1,
+        optuna.create_study(), [one], engine=Shared(engine), feed=whole_feed, seeds=(0,), epochs=1,
         folder=folder / "run", progress=lambda *values: None,
     )  # fmt: skip
     assert 0 <= result.mean <= 1

@@ -10,6 +10,7 @@ from optuna.storages import InMemoryStorage
 from constraints.errors import UnusableInputError
 from nas.search.study import (
     IDENTITY,
+    OPTIONAL,
     REMEDIES,
     NewestStudyWarning,
     accuracy,
@@ -84,6 +85,7 @@ def test_constraints_kept_as_one_text_by_an_earlier_version_are_the_same() -> No
 
 def test_every_part_of_an_identity_has_a_remedy() -> None:
     assert set(REMEDIES) == set(MADE_WITH)
+    assert not set(OPTIONAL) & set(REMEDIES)
 
 
 def test_without_a_name_the_newest_study_is_taken() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,14 @@ from nas.search.worker import (
     WEIGHTS,
     Task,
     confirm_candidate,
+    curve_of,
     read_progress,
     train_candidate,
 )
 from nas.space import space as spaces
 from nas.training.feed import Feed
 from nas.training.precision import Precision, resolve
+from nas.training.session import Epoch
 
 HERE = Placement(device="cpu", threads=1)
 
@@ -149,3 +151,8 @@ def test_a_confirmation_that_fails_leaves_the_test_set_closed(watched: WatchedFe
     assert failed.reason.startswith("diverged: loss is nan in epoch 2")
     assert watched.opened == []
     assert not (tmp_path / TEST).exists()
+
+
+def test_every_field_of_an_epoch_may_stand_in_a_curve() -> None:
+    epoch = {field.name: 1 for field in fields(Epoch)}
+    assert curve_of(json.dumps([epoch]).encode()) == [epoch]

@@ -23,6 +23,27 @@ def test_params_and_macs_by_hand() -> None:
     assert found.macs == 16 * 16 * (3 * 16 * 9 + 16 * 9 + 16 * 24 + 24 * 6 * 9) + 24 * 10
 
 
+def test_memory_by_hand() -> None:
+    found = metrics(parse("BR/c8:bBR-+c8.c8/fc"))
+    kernels, vectors = 3 * 8 * 9 + 2 * 8 * 8 * 9 + 8 * 10, (8 + 16) + 2 * 16 + 10
+    assert found.params == kernels + vectors
+    assert (found.weight_bytes, found.weight_bytes_float16) == (4 * found.params, 2 * found.params)
+    assert (found.weight_bytes_int8, found.flash_bytes) == (kernels + 4 * vectors, kernels + 4 * vectors)
+    one = 8 * 32 * 32  # a map; of the residual block three are alive: its input, and input and result of c8
+    assert found.ram_bytes == 3 * one
+    assert (found.peak_activation_bytes, found.peak_activation_bytes_int8) == (4 * 3 * one, 3 * one)
+
+
+def test_what_is_in_place_by_hand() -> None:
+    image, one = 3 * 32 * 32, 8 * 32 * 32
+    assert metrics(parse("BR/c8/fc")).ram_bytes == image + one
+    assert metrics(parse("BT/c8/fc")).ram_bytes == 2 * one  # x tanh(exp x) reads x again
+    assert metrics(parse("BR/u2-c8/fc")).ram_bytes == 2 * image  # the unshuffled image is as large
+    assert metrics(parse("BR/c8-se4/fc")).ram_bytes == max(image + one, one + 8 + 2)
+    assert metrics(parse("BR/c8-gl8/fc")).ram_bytes == 3 * one  # 8 channels to 16; both halves and the product
+    assert metrics(parse("BR/c8/fc")).peak_activation_bytes == 4 * 2 * one
+
+
 def test_receptive_field_by_hand() -> None:
     # 3x3 (3), 3x3 with stride 2 (5, jump 2), 5x5 (5 + 4*2 = 13), 3x3 with dilation 3 (13 + 6*2 = 25)
     found = metrics(parse("BR/c8-c8s2/c8k5-c8d3/fc"))

@@ -8,6 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.optuna_private import storage_of
 from nas.space import feasible_tpe
+from nas.space.attributes import ORIGIN, SEED
 from nas.space.feasible_tpe import Values, tpe
 
 SPACE: dict[str, BaseDistribution] = {"width": IntDistribution(1, 64)}
@@ -72,6 +73,26 @@ def test_a_trial_that_has_no_epoch_yet_runs_and_a_complete_one_is_as_it_is() -> 
     shown = feasible_tpe.so_far(study, None)._get_trials(deepcopy=False)
     assert [trial.state for trial in shown] == [TrialState.PRUNED, TrialState.RUNNING, TrialState.COMPLETE]
     assert study.trials[0].state == TrialState.RUNNING, "the study itself is as it was"
+
+
+def test_networks_that_a_person_gave_change_nothing_that_is_proposed() -> None:
+    study = study_of(STARTUP, ended=TrialState.PRUNED)
+    beside = study_of(0)
+    for trial in study.trials:
+        beside.add_trial(trial)
+    given = beside.ask()
+    given.set_user_attr(SEED, 0)
+    beside.tell(given, 1.0)
+    assert [t.number for t in feasible_tpe.so_far(beside, None)._get_trials()] == list(range(STARTUP))
+    assert proposed(beside) == proposed(study)
+
+
+def test_what_a_search_began_with_is_learnt_from() -> None:
+    study = study_of(1)
+    started = study.ask()
+    started.set_user_attr(ORIGIN, "seed")
+    study.tell(started, 1.0)
+    assert [t.number for t in feasible_tpe.so_far(study, None)._get_trials()] == [0, 1]
 
 
 def test_of_several_objectives_a_paused_trial_counts_by_what_others_gained_from_there_on() -> None:

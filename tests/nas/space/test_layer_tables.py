@@ -47,7 +47,8 @@ def test_a_stem_by_hand() -> None:
     wide = figures((1, 1), 0, 1, 0, 0)
     assert wide == dict.fromkeys((*ADDED, *GREATEST), 0) | {
         "params": 75 * 16 + 2 * 16, "macs": 32**2 * 75 * 16, "receptive_field": 4, "convs": 1,
-        "peak_activation_bytes": 4 * 32**2 * (16 + 16),
+        "peak_activation_bytes": 4 * 32**2 * (16 + 16), "ram_bytes": 32**2 * (3 + 16),
+        "weight_bytes_int8": 75 * 16 + 4 * 2 * 16,
     }  # fmt: skip
     assert figures((1, 1), 1, 1, 0, 0)["params"] == 75 * 8 + 2 * 8  # half the width where nothing strides
 

@@ -22,13 +22,13 @@ from constraints import check
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.model import build
-from nas.architecture.spec import parse
+from nas.architecture.spec import Architecture, parse
 from nas.search.worker_processes import WorkerContext
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
 from nas.space.feasible_tpe import tpe
-from nas.space.sampler import REPEATED, FeasibleSampler, SpaceExhaustedError
+from nas.space.sampler import MOST_BROKEN, REPEATED, FeasibleSampler, NothingKeptError, SpaceExhaustedError
 from nas.space.space import Space, load
 from tests.nas.space.tallied import tally, weights
 
@@ -327,3 +327,24 @@ def test_a_trial_that_has_its_network_gets_what_is_beside_it_alone() -> None:
     assert set(sampler.infer_relative_search_space(study, study.trials[0])) == set(BESIDE)
     trial.suggest_float("recipe.lr", 1e-3, 1e-1, log=True)
     assert set(trial.params) == {"recipe.lr"}
+
+
+def test_what_breaks_a_measured_rule_is_rejected_by_it_and_never_proposed() -> None:
+    asked: list[str] = []
+
+    def broken(network: Architecture) -> str | None:
+        asked.append(str(network))
+        return "own < 3" if len(asked) % 2 else None
+
+    sampler = FeasibleSampler(FeasiblePart(load("tiny"), ()), broken=broken)
+    texts = proposals(sampler, 4)
+    assert texts == asked[1::2]
+    assert sampler.rejected["own < 3"] == len(asked) - len(texts) == 4
+    assert len(set(asked)) == len(asked)
+
+
+def test_a_rule_that_nothing_keeps_ends_the_search_with_a_sentence() -> None:
+    sampler = FeasibleSampler(FeasiblePart(load("tiny"), ()), broken=lambda network: "own < 3")
+    with pytest.raises(NothingKeptError, match=f"{MOST_BROKEN} networks in a row were rejected by own < 3: relax it"):
+        proposals(sampler, 1)
+    assert sampler.rejected == {"own < 3": MOST_BROKEN}

@@ -1,10 +1,11 @@
 """Accuracy against counting."""
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
-from nas.training.evaluate import BATCH, evaluate, normaliser
+from nas.training.evaluate import BATCH, evaluate, normaliser, scores
 
 
 class BrightestChannel(nn.Module):
@@ -29,12 +30,19 @@ def test_the_share_of_right_answers_over_uneven_batches() -> None:
     labels[:100] = (labels[:100] + 1) % 3
     labels[-3:] = (labels[-3:] + 1) % 3
     model = BrightestChannel()
-    accuracy = evaluate(model, images, labels, np.full(3, 0.5), np.full(3, 0.25))
-    assert accuracy == (count - 103) / count
+    found = evaluate(model, images, labels, np.full(3, 0.5), np.full(3, 0.25))
+    assert found.accuracy == (count - 103) / count
     assert model.training
     assert model.norm.num_batches_tracked == 0
-    assert evaluate(model.eval(), images, labels, np.full(3, 0.5), np.full(3, 0.25)) == accuracy
+    assert evaluate(model.eval(), images, labels, np.full(3, 0.5), np.full(3, 0.25)) == found
     assert not model.training
+
+
+def test_the_balanced_accuracy_is_the_mean_recall_of_the_classes_that_are_there() -> None:
+    labels = np.repeat([0, 1, 3], [97, 2, 1])  # class 2 has no image
+    is_right = np.array([True] * 97 + [True, False] + [False])
+    assert scores(labels, is_right).accuracy == 0.98
+    assert scores(labels, is_right).balanced_accuracy == pytest.approx((1 + 0.5 + 0) / 3)
 
 
 def test_normalising_is_the_textbook_s_and_channels_last() -> None:

@@ -1,0 +1,88 @@
+"""``nas.train``: a network of one's own, trained as the candidates of a study are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from constraints.errors import UnusableInputError
+from nas.api.searching import warned, watching
+from nas.api.viewing import leaderboard
+from nas.arguments import checked
+from nas.config import read_config
+from nas.defaults import STORAGE
+from nas.results.rows import Row
+from nas.search import given_launch, launch
+from nas.search.study import quiet
+from nas.training import datasets
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@checked
+def train(
+    model: Any,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    seeds: int = 1,
+    epochs: int | None = None,
+    recipe: str | Path | None = None,
+    augmentation: str | None = None,
+    data: str | Path | None = None,
+    study: str | None = None,
+    storage: str | Path = STORAGE,
+    target: float | None = None,
+    constraints: Sequence[str] | None = None,
+    workers: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    timeout: str = "5m",
+    memory: str = "4GiB",
+    anew: bool = False,
+    progress: bool = False,
+) -> Row:
+    """Train a network of one's own as a trial of a study, a trial a seed; the row of the most accurate one.
+
+    ``model`` is ``file.py:NAME``, ``notebook.ipynb:NAME`` or ``package.module:NAME`` (with ``arguments`` for a class or
+    a function), an architecture's text, a known network's name, or an nn.Module, whose class must be in a file that can
+    be imported: it is pickled to the process that trains it and trained from the weights it has, the object here stays
+    as it is, and since it is kept nowhere its trial can be resumed with the same module alone, and not confirmed. The
+    study is made where it is new; one that exists gives what is left open. ``timeout`` is of a step of the model's
+    code. Interrupted, the same call resumes. Raises UnusableInputError for a network that cannot be trained, and
+    ModelFailedError where its code raises, hangs or outgrows ``memory``.
+    """
+    flags = {
+        "epochs": epochs, "data": None if data is None else str(data), "study": study, "storage": str(storage),
+        "target": target, "constraints": None if constraints is None else list(constraints), "workers": workers,
+        "device": device,
+    }  # fmt: skip
+    if seeds < 1:
+        raise UnusableInputError(f"seeds is out of range: {seeds}: give 1 or more")
+    wanted = given_launch.Wanted(
+        target=_name(model), module=None if isinstance(model, str) else model, arguments=arguments or {}, seeds=seeds,
+        timeout=timeout, memory=memory, anew=anew, recipe=None if recipe is None else str(recipe),
+        augmentation=augmentation,
+    )  # fmt: skip
+    config = given_launch.settled(read_config(None, flags), flags)
+    with quiet():
+        dataset = warned(datasets.load(config.data))
+        with watching(progress) as observe:
+            trainings = given_launch.prepare(config, wanted, dataset, observe)
+            launch.run(trainings.prepared)
+        numbers = {trial.number for trial in trainings.trials()}
+        errors = trainings.prepared.driver.errors
+    if errors:
+        raise next(iter(errors.values()))
+    board = leaderboard(config.storage, config.study, top=None)
+    return next(row for row in board.rows if row.trial in numbers)
+
+
+def _name(model: str | nn.Module) -> str:
+    if isinstance(model, str):
+        return model
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        raise UnusableInputError(f"no network: {type(model).__name__}: give a text such as net.py:Net, or an nn.Module")
+    return type(model).__name__

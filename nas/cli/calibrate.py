@@ -1,0 +1,48 @@
+"""The command ``calibrate``: measure this machine's latency of layers, and keep what predicts that of networks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from constraints.cli.options import check_format
+from constraints.errors import ExitCode
+from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
+from nas.latency.predictor import Predictor, keep
+
+
+@interruptible("the calibration before, if any, is kept")
+def calibrate(threads: int, output_format: str) -> int:
+    """Fit the predictor of latency to this machine, keep it, and print how far it is from whole networks."""
+    from nas.latency import calibration
+
+    check_format(output_format, TABLE_OR_JSON)
+    check_counts(threads=threads)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task("timing layers and networks", total=None)
+        found = calibration.calibrate(
+            threads=threads, progress=lambda done, total: bars.update(task, completed=done, total=total)
+        )
+    place = keep(found)
+    if output_format == "json":
+        print(json.dumps(_document(found), indent=1))
+    else:
+        print(_sentence(found))
+        console.print(f"kept in {place}", highlight=False, soft_wrap=True)
+    return ExitCode.DONE
+
+
+def _document(found: Predictor) -> dict[str, Any]:
+    return {**found.as_dict(), "fingerprint": found.fingerprint}
+
+
+def _sentence(found: Predictor) -> str:
+    threads = f"{found.threads} thread{'s' * (found.threads != 1)}"
+    return (
+        f"latency_ms on {found.machine}, {threads}, one image, float32: of {found.networks} networks that it was not "
+        f"fitted on, half are predicted within {found.median_error:.1%} and nine of ten within {found.error_90:.1%}"
+    )

@@ -1,0 +1,127 @@
+"""The command that trains a person's own network: ``train``."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from constraints.cli.options import check_format, read_arguments
+from constraints.errors import ExitCode
+from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
+from nas.cli.search import decoding, introduce, print_line
+from nas.results.leaderboard import leaderboard
+from nas.results.rows import Row
+from nas.search.study import quiet
+
+if TYPE_CHECKING:
+    from nas.search.given_launch import Trainings
+
+
+@interruptible("finished epochs are kept: give the same command again to continue")
+def train(
+    target: str, arguments: list[str], flags: Mapping[str, Any], code: Mapping[str, Any], output_format: str
+) -> int:
+    """Train a given network as the candidates of a study are, and print what it came to.
+
+    ``flags`` are fields of the configuration, ``code`` how often and within which limits the network is trained. 1
+    where it breaks a rule, or a target was asked for and missed; what the person's own code raised ends as it does.
+    """
+    from nas.config import read_config
+    from nas.results.progress import SearchView
+    from nas.search import given_launch, launch
+    from nas.training import datasets
+
+    check_format(output_format, TABLE_OR_JSON)
+    check_counts(seeds=code["seeds"])
+    wanted = given_launch.Wanted(target=target, arguments=read_arguments(arguments), **code)
+    wanted.check()
+    config = given_launch.settled(read_config(None, flags), flags)
+    console = Console(stderr=True)
+    with quiet():
+        with decoding(console) as decoded:
+            dataset = datasets.load(config.data, progress=decoded)
+        introduce(dataset, console)
+        with SearchView(console) as view:
+            trainings = given_launch.prepare(config, wanted, dataset, view.show)
+            prepared = trainings.prepared
+            doubts = [f"warning: {text}" for text in prepared.advice]
+            lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
+            for line in (*doubts, *filter(None, lines)):
+                print_line(line, console)
+            launch.run(prepared)
+        rows = _rows(trainings)
+    target_asked = config.target is not None
+    print(_document(trainings, rows) if output_format == "json" else "\n".join(_lines(trainings, rows)))
+    return _code(trainings, rows, is_target_asked=target_asked)
+
+
+def _rows(trainings: Trainings) -> list[Row]:
+    """The trials of the network, by seed."""
+    rows = {row.trial: row for row in leaderboard(trainings.prepared.study, top=None).rows}
+    return [rows[trial.number] for trial in trainings.trials()]
+
+
+def _mean(rows: Sequence[Row]) -> float | None:
+    known = [row.val_accuracy for row in rows if row.state == "complete" and row.val_accuracy is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _met(trainings: Trainings, rows: Sequence[Row]) -> bool | None:
+    """Whether the mean accuracy is over the study's target and the rules are kept; None where none is known."""
+    mean, target = _mean(rows), trainings.prepared.driver.budget.target
+    return None if mean is None or target is None else mean > target and not trainings.network.broken
+
+
+def _document(trainings: Trainings, rows: Sequence[Row]) -> str:
+    found = {
+        "study": trainings.prepared.study.study_name,
+        "data": trainings.prepared.dataset.name,
+        "target": trainings.prepared.driver.budget.target,
+        "origin": trainings.network.origin,
+        "architecture": str(trainings.network.architecture) if trainings.network.architecture else None,
+        "metrics": trainings.network.metrics.as_dict(),
+        "broken": list(trainings.network.broken),
+        "val_accuracy": _mean(rows),
+        "meets_target": _met(trainings, rows),
+        "notes": list(trainings.notes),
+        "rows": [row.as_dict() for row in rows],
+    }
+    return json.dumps(found, indent=1)
+
+
+def _lines(trainings: Trainings, rows: Sequence[Row]) -> list[str]:
+    """Accuracy, rules, target, and what to do next."""
+    network, study = trainings.network, trainings.prepared.study.study_name
+    lines = [_sentence(row) for row in rows]
+    mean, target = _mean(rows), trainings.prepared.driver.budget.target
+    complete = [row for row in rows if row.state == "complete"]
+    if mean is not None and len(complete) > 1:
+        values = [row.val_accuracy for row in complete if row.val_accuracy is not None]
+        lines.append(f"{len(values)} seeds: validation accuracy {mean:.2%} ± {100 * statistics.stdev(values):.2f}")
+    lines.append(f"breaks: {', '.join(network.broken)}" if network.broken else "keeps every rule of the study")
+    if mean is not None and target is not None:
+        broken = ", but it breaks a rule: the target is not met" if network.broken and mean > target else ""
+        lines.append(f"{'over' if mean > target else 'not over'} the target of {target:.2%}{broken}")
+    if complete:
+        best = max(complete, key=lambda row: row.val_accuracy or 0.0)
+        lines.append(f"next, with --study {study}: search.py confirm {best.trial} · show {best.trial} · leaderboard")
+    return lines
+
+
+def _sentence(row: Row) -> str:
+    accuracy = "" if row.val_accuracy is None else f", validation accuracy {row.val_accuracy:.2%}"
+    why = f": {row.reason}" if row.reason else ""
+    return f"trial {row.trial}, seed {row.seed}: {row.state}{accuracy} after {row.epochs} epochs{why}"
+
+
+def _code(trainings: Trainings, rows: Sequence[Row], *, is_target_asked: bool) -> int:
+    errors = list(trainings.prepared.driver.errors.values())
+    if errors:
+        raise errors[0]
+    is_missed = is_target_asked and not _met(trainings, rows)
+    is_whole = all(row.state == "complete" for row in rows)
+    return ExitCode.DONE if is_whole and not trainings.network.broken and not is_missed else ExitCode.FAILED

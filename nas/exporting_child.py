@@ -1,0 +1,71 @@
+"""The child's side of exporting a person's own network: make it, give it its weights, write the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from constraints.errors import ConstraintError, UnusableInputError
+from constraints.sandbox.child import Send, load_model, stage
+from constraints.sandbox.loading import Loader
+from nas.architecture.formats import FORMATS, Exported
+from nas.search.given import Given
+
+
+def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    """Write the network to ``to``, whose ending says of which kind.
+
+    Raises UnusableInputError for weights of another network, and for a network that the kind cannot hold.
+    """
+    given, to = Given.from_dict(arguments["given"]), Path(arguments["to"])
+    torch.manual_seed(0)
+    with Loader(seconds=given.limits.seconds) as loader:
+        model = load_model(given.target, given.arguments, loader, send).eval()
+        with stage("its export", send):
+            _materialise(model, arguments["input"])
+            if arguments["weights"]:
+                _load(model, Path(arguments["weights"]))
+            _written(model, arguments, to)
+    return {}
+
+
+def _materialise(model: nn.Module, shape: list[int]) -> None:
+    """Let lazy modules find their shapes."""
+    with torch.no_grad():
+        model(torch.zeros(1, *shape, dtype=next(model.parameters(), torch.zeros(())).dtype))
+
+
+def _load(model: nn.Module, weights: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        model.load_state_dict(load_file(weights))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0].rstrip(":")
+        raise UnusableInputError(
+            f"unusable weights: {weights}: {reason}: confirm the trial, which trains it anew"
+        ) from error
+
+
+def _written(model: nn.Module, arguments: Mapping[str, Any], to: Path) -> None:
+    network = Exported(
+        model=model,
+        input=tuple(arguments["input"]),
+        about=arguments["about"],
+        source=lambda _: "",
+    )
+    try:
+        FORMATS[to.suffix].write(network, to)
+    except ConstraintError:
+        raise
+    except Exception as error:
+        text = (str(error).strip().splitlines() or [""])[0][:200]
+        raise UnusableInputError(
+            f"the model cannot be written as {to.suffix}: {type(error).__name__}: {text}: give --to with the ending "
+            ".safetensors or .py"
+        ) from error

@@ -1,0 +1,100 @@
+"""The latency of networks on this machine, predicted by what ``calibrate`` measured here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from constraints.errors import UnusableInputError
+from nas import atomic
+from nas.architecture.spec import Architecture
+from nas.cpu import cpu_class
+from nas.latency.features import features
+from nas.user_cache import user_cache
+
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """Milliseconds of one image through a network, as a weighted sum of its features."""
+
+    machine: str
+    """The name of the machine, its class of processor and the version of torch."""
+    threads: int
+    weights: Mapping[str, float]
+    """Milliseconds of each feature, none below 0."""
+    median_error: float
+    """Of whole networks that it was not fitted on: the median of |predicted - measured| / measured."""
+    error_90: float
+    """Its 90th percentile."""
+    networks: int
+    """How many these were."""
+
+    def __call__(self, network: Architecture) -> float:
+        """Milliseconds of a network."""
+        return sum(self.weights.get(name, 0.0) * amount for name, amount in features(network).items())
+
+    def predict(self, networks: Sequence[Architecture]) -> npt.NDArray[np.float64]:
+        """(n,): milliseconds of each network."""
+        names = list(self.weights)
+        found = [features(network) for network in networks]
+        amounts = np.array([[each[name] for name in names] for each in found], dtype=np.float64)
+        weights = np.array(list(self.weights.values()), dtype=np.float64)
+        return np.asarray(amounts.reshape(len(found), len(names)) @ weights)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that it says; a study that goes by the latency goes by one calibration."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a study's identity holds of it."""
+        return {"name": f"{self.machine}, {self.threads} threads", "hash": self.fingerprint}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, ready for JSON."""
+        return asdict(self)
+
+
+def machine() -> str:
+    """What a calibration holds for."""
+    import torch
+
+    return f"{platform.node() or 'this machine'}, {cpu_class()}, torch {torch.__version__}"
+
+
+def keep(predictor: Predictor) -> Path:
+    """Write a calibration in place of that of the same machine before; returns where."""
+    place = _place(predictor.machine)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write(place, json.dumps({"version": VERSION, **predictor.as_dict()}, indent=1))
+    return place
+
+
+def load() -> Predictor:
+    """That of this machine; UnusableInputError where it was never calibrated, or with another torch."""
+    name = machine()
+    try:
+        table = json.loads(_place(name).read_text(encoding="utf-8"))
+        if table.pop("version") != VERSION or table["machine"] != name:
+            raise ValueError(name)
+        return Predictor(**table)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        raise UnusableInputError(
+            f"latency_ms is not known here: {name} was not calibrated: run search.py calibrate first"
+        ) from None
+
+
+def _place(name: str) -> Path:
+    return user_cache() / "latency" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"

@@ -1,0 +1,228 @@
+"""The child's side of training a person's own network: make it, try it, train it, with the limits of the sandbox."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import pickle
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from constraints.errors import ConstraintError, ModelFailedError
+from constraints.faults import failed, is_users
+from constraints.sandbox.child import Checked, Send, load_model, stage
+from constraints.sandbox.loading import Loader
+from constraints.sandbox.request import Request
+from nas.architecture.from_module import import_module
+from nas.search.engine import Placement
+from nas.search.given import Given
+from nas.search.worker import WEIGHTS, Confirmed, Task, agreed, confirmed, trained
+from nas.training import recipes
+from nas.training.evaluate import normaliser
+from nas.training.given_model import GivenModel, Prepared, prepare
+from nas.training.precision import resolve
+from nas.training.train import Result
+
+STEP = f"{__name__}:described"
+_TRIED = 8
+"""Images that a model is tried on."""
+_BEAT_SECONDS = 1.0
+"""Least time between two signs of life."""
+_UNLIMITED = 10**9
+
+
+def described(checked: Checked, request: Request) -> dict[str, Any]:
+    """What training needs to know of a model that was checked, beside the report."""
+    return {
+        **_written(checked, request),
+        "files": _files(request),
+        "sizes": _sizes(checked, request),
+        "is_finished": checked.is_finished,
+    }
+
+
+def _written(checked: Checked, request: Request) -> dict[str, Any]:
+    """The architecture's text, or why there is none."""
+    try:
+        return {"architecture": str(import_module(checked.model, request.inputs[0].shape).architecture)}
+    except Exception as error:  # of the model's code too, which runs again
+        return {"architecture": None, "why": " ".join(str(error).split())}
+
+
+def _files(request: Request) -> dict[str, str]:
+    """The files of the person's that are imported, the target's first, each with its SHA-256."""
+    target = request.target
+    first = target.file or Path(getattr(sys.modules.get(target.module), "__file__", None) or "")
+    if not first.is_file() or not is_users(str(first.resolve())):
+        return {}
+    loaded = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
+    own = {str(Path(file).resolve()) for file in loaded if file.endswith(".py") and is_users(str(Path(file).resolve()))}
+    paths = dict.fromkeys([str(first.resolve()), *sorted(own)])
+    return {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths if Path(path).is_file()}
+
+
+def _sizes(checked: Checked, request: Request) -> dict[str, float] | None:
+    """Megabytes by torchinfo's definitions; None where it cannot summarise the model."""
+    import torchinfo
+
+    try:
+        counted = torchinfo.summary(checked.model, (1, *request.inputs[0].shape), verbose=0)
+    except Exception:
+        return None
+    found = (counted.total_input, counted.total_output_bytes, counted.total_param_bytes)
+    return dict(zip(("input", "forward_backward", "params"), (size / 1e6 for size in found), strict=True))
+
+
+def attempt(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    """The notes of a network that can be trained."""
+    placement, task = _handed(arguments)
+    with _prepared(placement, task, send) as prepared:
+        return {"notes": list(prepared.notes)}
+
+
+def train(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    """Train a candidate as a worker does; ``reason`` is not empty where its training failed."""
+    placement, task = _handed(arguments)
+    with _prepared(placement, task, send) as prepared:
+        return _done(lambda: _outcome(*_trained(placement, task, prepared, send)))
+
+
+def confirm(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    """Train on all images and open the test set, as a worker does."""
+    placement, task = _handed(arguments)
+    with _prepared(placement, task, send) as prepared:
+        return _done(lambda: _confirmation(confirmed(placement, task, *_trained(placement, task, prepared, send))))
+
+
+def _handed(arguments: Mapping[str, Any]) -> tuple[Placement, Task]:
+    """What the worker, this process' own parent, wrote into its pipe."""
+    placement, task = pickle.loads(base64.b64decode(arguments["handed"]))
+    return placement, task
+
+
+def _confirmation(found: Confirmed) -> dict[str, Any]:
+    return {
+        "test_accuracy": found.test_accuracy,
+        "test_balanced_accuracy": found.test_balanced_accuracy,
+        "reason": found.reason,
+    }
+
+
+def _outcome(_: torch.nn.Module, result: Result) -> dict[str, Any]:
+    return {"reason": "" if result.reason == "stopped" else result.reason}
+
+
+def _keep_as_architecture(task: Task, model: GivenModel) -> None:
+    """Write the weights under the names of the architecture, which is proved to compute the same with them."""
+    from safetensors.torch import save_file
+
+    shape = task.feed.dataset.image_shape
+    found = import_module(copy.deepcopy(model.model).cpu(), shape)
+    save_file({name: t.clone().contiguous() for name, t in found.weights.items()}, task.folder / WEIGHTS)
+
+
+def _done(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What ``work`` gives; a file that it could not write is no fault of the network's, and is told apart."""
+    try:
+        return work()
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return {"unwritten": [error.errno, error.strerror, error.filename and str(error.filename)]}
+
+
+@contextmanager
+def _prepared(placement: Placement, task: Task, send: Send) -> Iterator[Prepared]:
+    """The network that a person's code makes with the task's seed, ready to be trained."""
+    given = task.given
+    assert given is not None
+    torch.manual_seed(task.seed)
+    if placement.threads:
+        torch.set_num_threads(placement.threads)
+    with Loader(seconds=given.limits.seconds / 3) as loader:
+        model = _unpickled(given, send) if given.pickled else load_model(given.target, given.arguments, loader, send)
+        with stage("a step of its training", send):
+            prepared = _on_cpu(lambda: _tried(placement, task, model, send), loader)
+        yield prepared
+
+
+def _unpickled(given: Given, send: Send) -> torch.nn.Module:
+    """A module from the memory of the program that this process is a descendant of."""
+    sys.path[:] = list(dict.fromkeys([*sys.path, *given.paths]))
+    with stage("import", send):
+        model: torch.nn.Module = pickle.loads(base64.b64decode(given.pickled))
+    return model
+
+
+def _on_cpu(work: Callable[[], Prepared], loader: Loader) -> Prepared:
+    """What ``work`` gives; once more without a graphics card, where the code asks for one that is not there."""
+    try:
+        return work()
+    except RuntimeError as error:
+        if not loader.avoids_accelerator(str(error)):
+            raise
+    return work()
+
+
+def _tried(placement: Placement, task: Task, model: torch.nn.Module, send: Send) -> Prepared:
+    feed, device = task.feed, torch.device(placement.device)
+    recipe = task.recipe or recipes.default(task.epochs)
+    images = torch.from_numpy(feed.dataset.train_images[feed.indices[:_TRIED]])
+    wrapped = GivenModel(model, len(feed.dataset.classes), _beat(send)).to(device)
+    shown = normaliser(feed.mean, feed.std, device)(images)
+    precision = resolve(recipe.precision, device, agreed(placement, task))
+    assert task.given is not None
+    return prepare(wrapped, shown, recipe, precision, is_finished=task.given.is_finished)
+
+
+def _trained(placement: Placement, task: Task, prepared: Prepared, send: Send) -> tuple[torch.nn.Module, Result]:
+    """Train as a worker does; the time limit is of the person's code, not of the images that are made for it."""
+
+    def rest() -> None:
+        send({"stage": "training", "seconds": _UNLIMITED})
+
+    recipe = task.recipe or recipes.default(task.epochs)
+    if recipe.precision not in ("auto", prepared.precision):
+        recipe = replace(recipe, precision=prepared.precision)
+    task = replace(task, recipe=recipe)
+    rest()
+    try:
+        model, result = trained(placement, task, prepared.model, auto=prepared.precision, epoch_ended=rest)
+        if task.given is not None and task.given.is_architecture and result.epochs == task.epochs:
+            _keep_as_architecture(task, prepared.model)
+        return model, result
+    except (ConstraintError, OSError):
+        raise
+    except Exception as error:
+        raise _fault(error) from error
+
+
+def _fault(error: Exception) -> ConstraintError:
+    """What the model raised in its training; the backward pass is torch's, and what it meets is the model's too."""
+    found = failed("training", error)
+    if isinstance(found, ModelFailedError):
+        return found
+    text = (str(error).strip().splitlines() or [""])[0]
+    return ModelFailedError(f"the model's training raised: {type(error).__name__}: {text}", traceback=found.traceback)
+
+
+def _beat(send: Send) -> Callable[[], None]:
+    """A sign of life, from which on the time limit counts anew."""
+    last = 0.0
+
+    def beat() -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _BEAT_SECONDS:
+            last = now
+            send({"stage": "training"})
+
+    return beat

@@ -1,0 +1,139 @@
+"""The candidates of a training of given networks: each from its trial, none from a sampler."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial
+
+from constraints.metrics import Metrics
+from nas.architecture.spec import Architecture
+from nas.search.candidate import Candidate, set_leftover_aside
+from nas.search.confirm import Trained
+from nas.search.given import COPIES, Given
+from nas.search.proposals import Proposals
+from nas.search.study import MALFORMED, foreign
+from nas.search.trial_store import is_given
+from nas.space.attributes import ARCHITECTURE, BROKEN, GIVEN, ORIGIN, SEED
+from nas.space.sampler import FeasibleSampler
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network to train: an architecture, or what a person's own code makes, which may be one as well."""
+
+    origin: str
+    """What a person called it: the name or text of an architecture, or where the code is."""
+    architecture: Architecture | None
+    given: Given | None
+    metrics: Metrics
+    broken: tuple[str, ...]
+    """The rules that it breaks."""
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    """What is shown of a network that is no architecture: its report, and its sizes."""
+
+    @property
+    def key(self) -> str:
+        """A text that no other network has."""
+        return self.given.key if self.given else str(self.architecture)
+
+    def attributes(self, seed: int) -> dict[str, Any]:
+        """What a trial of it keeps."""
+        known = {ORIGIN: self.origin, SEED: seed, BROKEN: list(self.broken)}
+        if self.architecture is not None:
+            known[ARCHITECTURE] = str(self.architecture)
+        if self.given is not None:
+            known[GIVEN] = {"key": self.key, **self.given.as_dict(), "shown": dict(self.shown)}
+        return known
+
+
+def key_of(attributes: Mapping[str, Any]) -> str:
+    """The ``key`` of the network of a trial, given or proposed; empty where it has none yet."""
+    given = attributes.get(GIVEN)
+    return str(given["key"]) if given else str(attributes.get(ARCHITECTURE, ""))
+
+
+def networks(study: Study, trials: Sequence[int], folder: Path) -> list[Trained]:
+    """The networks of trials, to be trained anew; ``folder`` is that of the study's files.
+
+    Raises UnusableInputError where a trial holds something else than this tool writes.
+    """
+    by_number = {trial.number: trial.user_attrs for trial in study.get_trials(deepcopy=False)}
+    return [_trained(study, number, by_number[number], folder) for number in trials]
+
+
+def _trained(study: Study, number: int, attributes: Mapping[str, Any], folder: Path) -> Trained:
+    try:
+        table = attributes.get(GIVEN)
+        given = None if table is None else Given.from_dict(table, folder / f"trial-{number:05d}")
+        network = str(attributes[ORIGIN] if ARCHITECTURE not in attributes else attributes[ARCHITECTURE])
+        return Trained(trial=number, network=network, key=key_of(attributes), given=given)
+    except MALFORMED:
+        raise foreign(study, f"trial {number} does not hold what a given network's does") from None
+
+
+@dataclass(kw_only=True)
+class GivenProposals(Proposals):
+    """Makes a candidate of ``network`` with each of the ``seeds``: of its unfinished trial, or of a new one."""
+
+    network: Network
+    seeds: deque[int]
+    """Those that have no trial yet."""
+
+    def survey(
+        self, trials: Sequence[FrozenTrial], known: Collection[int], rungs: Sequence[int]
+    ) -> Iterator[Candidate]:
+        """Find the unfinished trials of the network; those of the search are left as they are."""
+        self.count = len(trials)
+        mine = (t for t in trials if not t.state.is_finished() and t.number not in known)
+        self.leftover = deque(t for t in mine if is_given(t) and key_of(t.user_attrs) == self.network.key)
+        return iter(())
+
+    def next_leftover(self, sampler: FeasibleSampler) -> Candidate | None:
+        """The candidate of the first unfinished trial."""
+        if not self.leftover:
+            return None
+        left = self.leftover.popleft()
+        return self._given(self.store.reopen(left.number), len(left.intermediate_values), left.user_attrs[SEED])
+
+    def waiting(self, sampler: FeasibleSampler) -> Candidate | None:
+        """None: what waits in the study's queue is left to its next search."""
+        return None
+
+    def new(self, sampler: FeasibleSampler) -> Candidate | None:
+        """The candidate of a new trial; None where every seed has one."""
+        if not self.seeds:
+            self.exhausted = "every training is done"
+            return None
+        trial, seed = self.store.ask(), self.seeds.popleft()
+        if note := set_leftover_aside(self.trial_folder(trial)):
+            self.notes.append(note)
+        if self.network.given is not None:
+            self.network.given.keep_copies(self.trial_folder(trial))
+        self.store.set_metrics(trial, self.network.metrics)
+        self.store.set_given(trial, self.network.attributes(seed))
+        self.count += 1
+        return self._given(trial, 0, seed)
+
+    def rejected(self, sampler: FeasibleSampler) -> dict[str, int]:
+        """Proposals rejected in the whole study, by rule: this training makes none."""
+        return dict(self.rejected_before)
+
+    def _given(self, trial: Trial, reported: int, seed: int) -> Candidate:
+        folder, curve = self.kept(trial, reported)
+        given = self.network.given
+        return Candidate(
+            trial=trial,
+            architecture=self.network.architecture,
+            metrics=self.network.metrics,
+            folder=folder,
+            reported=reported,
+            curve=curve,
+            seed=seed,
+            given=None if given is None else replace(given, copies=folder / COPIES),
+        )

@@ -1,0 +1,154 @@
+"""``train``: an architecture in this process, a person's own file in the limited one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+import search
+from constraints.sandbox.parent import Sandbox
+from nas.search import given_launch
+from nas.search.study import IDENTITY, open_study
+from tests.engines import few_digits, search_in_this_process
+
+Captured = pytest.CaptureFixture[str]
+TINY = "BR/c8-c8s2/c8/fc"
+TRAIN = ("--data", "digits", "--epochs", "1", "--device", "cpu", "--workers", "1", "--format", "json")
+NET = """
+import time
+from torch import nn
+from blocks import Block
+
+class Net(nn.Module):
+    def __init__(self, width=4, hangs=False):
+        super().__init__()
+        self.body, self.last, self.hangs = Block(width), nn.Linear(width, 10), hangs
+        self.tied = nn.Linear(width, width)
+        self.again = nn.Linear(width, width)
+        self.again.weight = self.tied.weight
+
+    def forward(self, images):
+        if self.hangs and len(images) > 8:
+            time.sleep(1000)
+        x = self.body(images).flatten(2).mean(2)
+        return self.last(self.again(self.tied(x).relu()) + x).softmax(1)
+"""
+BLOCKS = "from torch import nn\ndef Block(width):\n    return nn.Conv2d(3, width, 3, 2)\n"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    search_in_this_process(monkeypatch)
+    few_digits(monkeypatch)
+
+
+def document(capsys: Captured, *command: str, code: int) -> Any:
+    capsys.readouterr()
+    assert search.run(list(command)) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def error(capsys: Captured, *command: str, code: int = 2) -> str:
+    """The line on stderr that ends a command."""
+    capsys.readouterr()
+    assert search.run(list(command)) == code
+    return capsys.readouterr().err.splitlines()[-1].removeprefix("error: ")
+
+
+def test_an_architecture_is_a_trial_that_a_search_goes_on_beside(here: Path, capsys: Captured) -> None:
+    found = document(capsys, "train", TINY, "--seeds", "2", "--require", "params < 1k", *TRAIN, code=1)
+    assert (found["origin"], found["architecture"]) == ("text", TINY)
+    assert found["broken"] == ["params < 1000"]
+    assert [(row["trial"], row["seed"]) for row in found["rows"]] == [(0, 0), (1, 1)]
+    assert found["val_accuracy"] == pytest.approx(sum(row["val_accuracy"] for row in found["rows"]) / 2)
+    again = document(capsys, "train", TINY, "--seeds", "3", *TRAIN, code=1)  # the rules are the study's
+    assert [(row["trial"], row["seconds"]) for row in again["rows"][:2]] == [
+        (row["trial"], row["seconds"]) for row in found["rows"]
+    ]
+    assert len(again["rows"]) == 3
+    with open_study() as study:
+        assert "space" not in study.user_attrs[IDENTITY]
+    rules = ("--require", "params < 1k")
+    none = error(capsys, "launch", "--space", "tiny", "--trials", "1", *rules, *TRAIN)
+    assert "params < 1000" in none, "no network of the space is that small"
+
+
+def test_a_network_that_keeps_the_rules_is_best_and_meets_the_target(here: Path, capsys: Captured) -> None:
+    rules = ("--require", "params < 100k")
+    document(capsys, "train", TINY, "--target", "0.001", *rules, *TRAIN, code=0)
+    launch = ("launch", "--space", "tiny", "--trials", "1", *rules, *TRAIN)
+    board = document(capsys, *launch, code=0)
+    assert {row["origin"] for row in board["rows"]} == {None, "text"}
+    assert (board["counts"]["complete"], board["counts"]["pruned"]) == (2, 0)
+    with open_study() as study:
+        assert study.user_attrs[IDENTITY]["space"]["name"] == "tiny"
+    met = document(capsys, *launch, "--stop-at-target", "--target", "0.001", "--trials", "9", code=0)
+    assert len(met["rows"]) == 2, "the target is met already"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["BR/c8/nohead"], "unknown head: 'nohead'"),
+        (
+            ["BR.1x8x8.3/c8-c8s2/fc"],
+            "the architecture is for other data: 1x8x8 and 3 classes, not 3x32x32 and 10",
+        ),
+        ([TINY, "--arg", "width=3"], "an architecture takes no arguments: --arg width"),
+        ([TINY, "--seeds", "0"], "--seeds: 0: give 1 or more"),
+        (["missing.py:Net"], "cannot read the file: 'missing.py'"),
+        (["net.py:Net", "--timeout", "soon"], "not a duration: 'soon'"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(here: Path, capsys: Captured, command: list[str], message: str) -> None:
+    assert message in error(capsys, "train", *command, "--data", "digits")
+    assert not (here / "runs").exists()
+
+
+def test_a_file_of_ones_own(here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained in the limited process, confirmed and exported from its copy; a change is not resumed."""
+    with Sandbox() as sandbox:  # one for all, so that torch is loaded once for them
+        one_for_all(monkeypatch, sandbox)
+        (here / "net.py").write_text(NET, encoding="utf-8")
+        (here / "blocks.py").write_text(BLOCKS, encoding="utf-8")
+        found = document(capsys, "train", "net.py:Net", "--arg", "width=5", *TRAIN, code=1)
+        assert (found["origin"], found["architecture"]) == ("net.py:Net", None)
+        assert found["metrics"]["params"] == 5 * 28 + 10 * 6 + 25 + 2 * 5  # the shared weight once
+        assert any("its logarithm is trained" in note for note in found["notes"])
+        (row,) = found["rows"]
+        assert (row["trial"], row["state"], row["macs"]) == (0, "complete", 15 * 15 * 5 * 27 + 2 * 25 + 50)
+        (here / "blocks.py").unlink()
+        (confirmed,) = document(capsys, "confirm", "net.py:Net", *TRAIN[4:], code=1)
+        assert confirmed["architecture"] == "net.py:Net"
+        assert search.run(["export", "0", "--to", "out.py"]) == 0
+        assert load_file("out.safetensors").keys() >= {"body.weight", "tied.weight", "again.weight"}
+        assert (here / "out_source" / "blocks.py").read_text(encoding="utf-8") == BLOCKS
+        shown = document(capsys, "show", "0", "--format", "json", code=0)
+        assert shown["report"]["metrics"]["params"] == row["params"]
+        assert search.run(["compare", "0", "0"]) == 0
+        assert search.run(["report", "--to", "page.html"]) == 0
+        (here / "blocks.py").write_text(BLOCKS, encoding="utf-8")
+        hanging = ("train", "net.py:Net", "--arg", "hangs=true", "--timeout", "2s", *TRAIN)
+        assert "took too long at training: 2 s" in error(capsys, *hanging, code=3)
+
+
+def one_for_all(patch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    from nas.results import export_given
+    from nas.search import given_training
+
+    class Shared:
+        def __init__(self, **_: object) -> None:
+            self.check, self.run = sandbox.check, sandbox.run
+
+        def __enter__(self) -> Shared:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    for module in (given_launch, given_training, export_given):
+        patch.setattr(module, "Sandbox", Shared)
