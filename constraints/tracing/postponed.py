@@ -77,7 +77,7 @@ class Postponed:
                 self.round, self._bytes = self.round + 1, 0
                 with torch.no_grad(), _unseen():
                     for func, args, kwargs, given in waiting:
-                        _fill(given, func(*args, **kwargs))
+                        _fill(given, ran(func, args, kwargs))
 
     def ran(
         self,
