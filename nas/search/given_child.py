@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
+import math
 import pickle
 import sys
 import time
@@ -176,7 +177,7 @@ def _tried(placement: Placement, task: Task, model: torch.nn.Module, send: Send)
     feed, device = task.feed, torch.device(placement.device)
     recipe = task.recipe or recipes.default(task.epochs)
     images = torch.from_numpy(feed.dataset.train_images[feed.indices[:_TRIED]])
-    wrapped = GivenModel(model, len(feed.dataset.classes), _beat(send)).to(device)
+    wrapped = GivenModel(model, len(feed.dataset.classes), _signs(send)[0]).to(device)
     shown = normaliser(feed.mean, feed.std, device)(images)
     precision = resolve(recipe.precision, device, agreed(placement, task))
     assert task.given is not None
@@ -186,9 +187,7 @@ def _tried(placement: Placement, task: Task, model: torch.nn.Module, send: Send)
 def _trained(placement: Placement, task: Task, prepared: Prepared, send: Send) -> tuple[torch.nn.Module, Result]:
     """Train as a worker does; the time limit is of the person's code, not of the images that are made for it."""
 
-    def rest() -> None:
-        send({"stage": "training", "seconds": _UNLIMITED})
-
+    prepared.model.alive, rest = _signs(send)
     recipe = task.recipe or recipes.default(task.epochs)
     if recipe.precision not in ("auto", prepared.precision):
         recipe = replace(recipe, precision=prepared.precision)
@@ -214,9 +213,9 @@ def _fault(error: Exception) -> ConstraintError:
     return ModelFailedError(f"the model's training raised: {type(error).__name__}: {text}", traceback=found.traceback)
 
 
-def _beat(send: Send) -> Callable[[], None]:
-    """A sign of life, from which on the time limit counts anew."""
-    last = 0.0
+def _signs(send: Send) -> tuple[Callable[[], None], Callable[[], None]]:
+    """A sign of life, from which on the time limit counts anew, and one that no limit holds until the next of these."""
+    last = -math.inf
 
     def beat() -> None:
         nonlocal last
@@ -225,4 +224,9 @@ def _beat(send: Send) -> Callable[[], None]:
             last = now
             send({"stage": "training"})
 
-    return beat
+    def rest() -> None:
+        nonlocal last
+        last = -math.inf
+        send({"stage": "training", "seconds": _UNLIMITED})
+
+    return beat, rest
