@@ -23,6 +23,7 @@ import constraints
 import nas
 import search
 from constraints.rules import ASSIGNMENT, parse
+from nas.latency import calibration
 from nas.search import resources
 from nas.search.engine import LocalEngine
 from nas.search.storage import open_storage
@@ -35,6 +36,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 BUDGETS = {
     "launch": ("--trials", "1", "--epochs", "1"),
     "confirm": ("--epochs", "1", "--seeds", "1"),
+    "train": ("--epochs", "1", "--seeds", "1"),
     "export": ("--force",),
 }
 """What is added to a command; the last flag of a name counts. It makes a search short, and changes nothing else."""
@@ -93,6 +95,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in ("model.py", "package/module.py"):
         (folder / name).write_text(MODEL)
     (folder / "mine.toml").write_text('base = "tiny"\n')
+    (folder / "starts.txt").write_text(
+        "# a network a line\nBR/c16-c16-c24s2/c24-c24-c32s2/dwd2.pw32-c32-c48s2/c48-c48-c64/fc\n"
+    )
     (folder / "mine.py").write_text(METRIC)
     archive = folder / "cifar10-jpeg.tar.xz"
     write_images(archive)
@@ -109,6 +114,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         search_in_this_process(patch)
         few_digits(patch)
         patch.setattr(describe, "OWN_DRAWS", 40)
+        patch.setattr(calibration, "LAYER_SECONDS", 0.0)
         first = ["launch", "--space", "tiny", "--trials", "4", "--epochs", "1", "--require", "params < 200k"]
         assert search.run([*first, "--write-config", "search.toml"]) == 0
         old = optuna.create_study(storage=open_storage("runs/journal.log", write=True), study_name="old")

@@ -34,6 +34,7 @@ def test_a_card_holds_the_stages_as_arithmetic_has_them(journal: Path) -> None:
 def test_sizes_are_torchinfos(journal: Path) -> None:
     study = network_study(journal)
     found = card(study, leaderboard(study).rows[0])
+    assert found.sizes is not None
     assert found.sizes.input == pytest.approx(3 * 32 * 32 * 4 / 1e6, abs=1e-4)
     assert found.sizes.params == pytest.approx(4 * found.report.metrics["params"] / 1e6)
     assert found.sizes.total == pytest.approx(found.sizes.input + found.sizes.forward_backward + found.sizes.params)

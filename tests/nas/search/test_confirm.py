@@ -116,8 +116,8 @@ def test_a_trial_is_confirmed_by_its_own_values(engine: Any, whole_feed: Feed, t
         study.enqueue_trial({"recipe.batch_size": size})
         study.tell(study.ask({"recipe.batch_size": IntDistribution(8, 64)}), 0.5)
     confirm(
-        study, [(number, text()) for number in (0, 1, 7)], engine=engine, feed=whole_feed, seeds=(0,), epochs=1,
-        folder=tmp_path, progress=lambda *values: None, recipe=usual,
+        study, [replace(trained(text()), trial=number) for number in (0, 1, 7)], engine=engine, feed=whole_feed,
+        seeds=(0,), epochs=1, folder=tmp_path, progress=lambda *values: None, recipe=usual,
     )  # fmt: skip
     runs = [torch.load(path, weights_only=True)["run"] for path in sorted(tmp_path.glob("confirm-*/*/checkpoint.pt"))]
     assert [run["recipe"] for run in runs] == [repr(replace(usual, batch_size=size)) for size in (16, 32, 64)]
