@@ -95,7 +95,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in ("model.py", "package/module.py"):
         (folder / name).write_text(MODEL)
     (folder / "mine.toml").write_text('base = "tiny"\n')
-    (folder / "starts.txt").write_text(
+    network = "BR/c16-c16-c24s2/c24-c24-c32s2/c32-dwd2-pw48-c48s2/c48-c48-c64/fc"
+    (folder / "starts.txt").write_text(f"# a network a line\n{network}\n")
         "# a network a line\nBR/c16-c16-c24s2/c24-c24-c32s2/dwd2.pw32-c32-c48s2/c48-c48-c64/fc\n"
     )
     (folder / "mine.py").write_text(METRIC)
