@@ -97,8 +97,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "mine.toml").write_text('base = "tiny"\n')
     network = "BR/c16-c16-c24s2/c24-c24-c32s2/c32-dwd2-pw48-c48s2/c48-c48-c64/fc"
     (folder / "starts.txt").write_text(f"# a network a line\n{network}\n")
-        "# a network a line\nBR/c16-c16-c24s2/c24-c24-c32s2/dwd2.pw32-c32-c48s2/c48-c48-c64/fc\n"
-    )
     (folder / "mine.py").write_text(METRIC)
     archive = folder / "cifar10-jpeg.tar.xz"
     write_images(archive)
