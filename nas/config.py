@@ -132,7 +132,8 @@ class LaunchConfig(BaseModel):
         lines = [
             f"{name} = {json.dumps(value, ensure_ascii=False)}"
             for name, value in self.model_dump(mode="json").items()
-            if value is not None
+            # Epochs that nobody asked for follow the data, here and where the file is read.
+            if value is not None and (name != "epochs" or name in self.model_fields_set)
         ]
         return "\n".join(lines) + "\n"
 

@@ -13,6 +13,7 @@ from constraints.cli.options import check_format, read_arguments
 from constraints.errors import ExitCode
 from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
 from nas.cli.search import decoding, introduce, print_line
+from nas.objective_text import MEASURES
 from nas.results.leaderboard import leaderboard
 from nas.results.rows import Row
 from nas.search.study import quiet
@@ -66,7 +67,7 @@ def _rows(trainings: Trainings) -> list[Row]:
 
 
 def _mean(rows: Sequence[Row]) -> float | None:
-    known = [row.val_accuracy for row in rows if row.state == "complete" and row.val_accuracy is not None]
+    known = [row.score for row in rows if row.state == "complete" and row.score is not None]
     return statistics.fmean(known) if known else None
 
 
@@ -85,7 +86,7 @@ def _document(trainings: Trainings, rows: Sequence[Row]) -> str:
         "architecture": str(trainings.network.architecture) if trainings.network.architecture else None,
         "metrics": trainings.network.metrics.as_dict(),
         "broken": list(trainings.network.broken),
-        "val_accuracy": _mean(rows),
+        MEASURES[trainings.prepared.driver.objectives.measure]: _mean(rows),
         "meets_target": _met(trainings, rows),
         "notes": list(trainings.notes),
         "rows": [row.as_dict() for row in rows],
@@ -100,22 +101,28 @@ def _lines(trainings: Trainings, rows: Sequence[Row]) -> list[str]:
     mean, target = _mean(rows), trainings.prepared.driver.budget.target
     complete = [row for row in rows if row.state == "complete"]
     if mean is not None and len(complete) > 1:
-        values = [row.val_accuracy for row in complete if row.val_accuracy is not None]
-        lines.append(f"{len(values)} seeds: validation accuracy {mean:.2%} ± {100 * statistics.stdev(values):.2f}")
+        values = [row.score for row in complete if row.score is not None]
+        lines.append(
+            f"{len(values)} seeds: validation {_measure(complete[0])} {mean:.2%} ± {100 * statistics.stdev(values):.2f}"
+        )
     lines.append(f"breaks: {', '.join(network.broken)}" if network.broken else "keeps every rule of the study")
     if mean is not None and target is not None:
         broken = ", but it breaks a rule: the target is not met" if network.broken and mean > target else ""
         lines.append(f"{'over' if mean > target else 'not over'} the target of {target:.2%}{broken}")
     if complete:
-        best = max(complete, key=lambda row: row.val_accuracy or 0.0)
+        best = max(complete, key=lambda row: row.score or 0.0)
         lines.append(f"next, with --study {study}: search.py confirm {best.trial} · show {best.trial} · leaderboard")
     return lines
 
 
 def _sentence(row: Row) -> str:
-    accuracy = "" if row.val_accuracy is None else f", validation accuracy {row.val_accuracy:.2%}"
+    accuracy = "" if row.score is None else f", validation {_measure(row)} {row.score:.2%}"
     why = f": {row.reason}" if row.reason else ""
     return f"trial {row.trial}, seed {row.seed}: {row.state}{accuracy} after {row.epochs} epochs{why}"
+
+
+def _measure(row: Row) -> str:
+    return row.measure.replace("_", " ")
 
 
 def _code(trainings: Trainings, rows: Sequence[Row], *, is_target_asked: bool) -> int:

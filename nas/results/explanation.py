@@ -79,7 +79,7 @@ def explanation(left: Card, right: Card) -> Explanation:
     over the same images, which makes it smaller where networks err on the same ones; how much trainings with other
     seeds differ is not in it.
     """
-    a, b, n = left.row.val_accuracy, right.row.val_accuracy, left.images
+    a, b, n = left.row.score, right.row.score, left.images
     error = sqrt((a * (1 - a) + b * (1 - b)) / n) if a is not None and b is not None and n else None
     return Explanation(
         edits=_between(left.row.architecture, right.row.architecture),

@@ -81,7 +81,7 @@ class SearchView:
     def _announce(self, driver: Driver) -> None:
         """Say what is said once."""
         for note in driver.notes[self._noted :]:
-            self._console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
+            self._console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False, emoji=False)
         self._noted = len(driver.notes)
         if driver.pace and not self._is_pace_said:
             self._console.print(pace_line(driver.pace, driver.machine), highlight=False, soft_wrap=True)
@@ -92,7 +92,7 @@ class SearchView:
             line = _line(trial, driver)
             if line and self._said.get(trial.number) != line:
                 self._said[trial.number] = line
-                self._console.print(line, highlight=False, soft_wrap=True)
+                self._console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def _look(self, driver: Driver) -> Sequence[FrozenTrial]:
         """The trials that may have changed; none while the storage is out of reach, which the driver waits for."""

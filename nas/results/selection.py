@@ -6,6 +6,7 @@ from constraints.errors import UnusableInputError
 from nas.architecture import named
 from nas.results.leaderboard import Study, leaderboard
 from nas.results.rows import Row
+from nas.space.attributes import GIVEN
 
 
 def find(study: Study, trial: str | int) -> Row:
@@ -30,7 +31,13 @@ def find(study: Study, trial: str | int) -> Row:
     )
 
 
+def _from_memory(study: Study) -> set[int]:
+    """The trials of models that were given in memory, and cannot be made again."""
+    return {t.number for t in study.get_trials(deepcopy=False) if (t.user_attrs.get(GIVEN) or {}).get("memory")}
+
+
 def best(study: Study, count: int = 1) -> tuple[Row, ...]:
     """The ``count`` best complete trials; UnusableInputError, with what there is, where none is complete."""
     board = leaderboard(study, top=None, states=["complete"])
-    return tuple(row for row in board.rows if not row.broken)[:count] or (board.best,)
+    kept = [row for row in board.rows if not row.broken and row.trial not in _from_memory(study)]
+    return tuple(kept[:count]) or (board.best,)

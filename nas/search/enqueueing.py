@@ -107,7 +107,7 @@ def _held(study: optuna.Study) -> dict[str, int]:
 
 def _judge(study: optuna.Study, networks: Sequence[Architecture]) -> list[str]:
     """The texts of networks that may be tried in a study."""
-    known = identity(study, "constraints", "space")
+    known = identity(study, "constraints")
     constraints = counted(known["constraints"])  # the launch measures the others before it trains
     if not networks:
         return []
@@ -120,13 +120,15 @@ def _judge(study: optuna.Study, networks: Sequence[Architecture]) -> list[str]:
             )
         verdicts = judge(constraints, metrics(network, constraints).as_dict())
         if broken := [f"{v.expr} ({v.why})" if v.why else v.expr for v in verdicts if not v.ok]:
-            near = _nearest(network, known["space"], constraints)
+            near = _nearest(network, known.get("space"), constraints)
             raise UnusableInputError(f"{network} breaks {', '.join(broken)}: {near}; nothing was enqueued")
     return [str(network) for network in networks]
 
 
-def _nearest(network: Architecture, known: Mapping[str, str], constraints: tuple[Constraint, ...]) -> str:
+def _nearest(network: Architecture, known: Mapping[str, str] | None, constraints: tuple[Constraint, ...]) -> str:
     """In words, the nearest networks that may be tried; why not, where the study's space is not at hand."""
+    if known is None:
+        return "take one that keeps it"
     try:
         space = spaces.load(known["name"], input=network.input, classes=network.classes)
     except UnusableInputError:

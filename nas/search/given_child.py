@@ -23,10 +23,12 @@ from constraints.sandbox.child import Checked, Send, load_model, stage
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.request import Request
 from nas.architecture.from_module import import_module
+from nas.search import weights_file
 from nas.search.engine import Placement
 from nas.search.given import Given
 from nas.search.worker import WEIGHTS, Confirmed, Task, agreed, confirmed, trained
 from nas.training import recipes
+from nas.training.errors import OtherTrainingError
 from nas.training.evaluate import normaliser
 from nas.training.given_model import GivenModel, Prepared, prepare
 from nas.training.precision import resolve
@@ -123,11 +125,9 @@ def _outcome(_: torch.nn.Module, result: Result) -> dict[str, Any]:
 
 def _keep_as_architecture(task: Task, model: GivenModel) -> None:
     """Write the weights under the names of the architecture, which is proved to compute the same with them."""
-    from safetensors.torch import save_file
-
     shape = task.feed.dataset.image_shape
     found = import_module(copy.deepcopy(model.model).cpu(), shape)
-    save_file({name: t.clone().contiguous() for name, t in found.weights.items()}, task.folder / WEIGHTS)
+    weights_file.save({name: t.clone().contiguous() for name, t in found.weights.items()}, task.folder / WEIGHTS)
 
 
 def _done(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -138,6 +138,8 @@ def _done(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         if error.errno is None:
             raise
         return {"unwritten": [error.errno, error.strerror, error.filename and str(error.filename)]}
+    except OtherTrainingError as error:
+        return {"other": str(error)}
 
 
 @contextmanager

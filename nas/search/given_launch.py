@@ -127,6 +127,11 @@ def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
     """The configuration with what an existing study was made with, where a flag of ``given`` says nothing else."""
     study = _existing(config)
     known = identity(study) if study else {}
+    if other := [name for name in ("metrics", "latency") if name in known]:
+        raise UnusableInputError(
+            f"study {config.study!r} measures networks by {' and '.join(other)}, which train does not: "
+            "give another --study"
+        )
     usual = {name: known[name] for name in ("epochs", "constraints", "seed", "objective") if name in known}
     if study and given.get("data") is None:
         usual["data"] = study.user_attrs.get(SOURCE, config.data)
@@ -165,6 +170,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     """
     wanted.check()
     dataset.split()
+    is_new = _existing(config) is None
     config, way, sized = _way(config, wanted, dataset)
     if AUGMENTATION_RULE in config.constraints:
         way.check_rule(dataset)
@@ -204,7 +210,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         folder=folder,
         seed=config.seed,
         recipe=way.recipe,
-        notes=[*notes, *way.notes(config.epochs)],
+        notes=[*notes, *(way.notes(config.epochs, way if is_new else None))],
         objectives=objectives,
         precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),

@@ -16,6 +16,7 @@ from constraints.sandbox.request import Job, Limits
 from nas.search.engine import Placement
 from nas.search.given import Given
 from nas.search.worker import Confirmed, Outcome, Task, read_progress
+from nas.training.errors import OtherTrainingError
 
 _CHILD = "nas.search.given_child"
 
@@ -47,6 +48,8 @@ def _in_child(name: str, placement: Placement, task: Task) -> dict[str, Any]:
         found, _ = sandbox.run(job(name, placement, task))
     if unwritten := found.get("unwritten"):
         raise OSError(*unwritten)
+    if "other" in found:
+        raise OtherTrainingError(found["other"])
     return dict(found)
 
 

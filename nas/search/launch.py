@@ -115,7 +115,7 @@ def prepare(
         identity = _identity(config, dataset, space, asked, objective=str(objectives), latency=measures.latency)
         other = config.from_study
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
-        begun = plan([*given(config.start, space), *(prior.starts if prior else ())], feasible)
+        begun = plan([*given(config.start, space), *(prior.starts if prior else ())], feasible, sampler.broken_measured)
         study = create_or_resume(storage, config.study, identity, sampler, objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))

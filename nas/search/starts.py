@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from nas.architecture import named
 from nas.architecture.spec import Architecture, ArchitectureError, Block, parse
 from nas.architecture.units import Conv
 from nas.search.queue import Waiting, add_new, queued
+from nas.search.trial_store import proposed
 from nas.space.attributes import ARCHITECTURE
 from nas.space.edits import edits
 from nas.space.encoding import choices_of
@@ -111,10 +112,15 @@ class Plan:
     """For a person: what becomes of each network."""
 
 
-def plan(several: Sequence[Given], feasible: FeasiblePart) -> Plan:
+def plan(
+    several: Sequence[Given],
+    feasible: FeasiblePart,
+    broken: Callable[[Architecture], str | None] = lambda network: None,
+) -> Plan:
     """What is tried first: networks that keep the rules as they are, for others the nearest ones of the space.
 
-    A network that keeps the rules but is none of the space is tried, and the search goes on around its nearest ones.
+    ``broken`` says which rule on what has to be measured a network breaks, if any. A network that keeps the rules
+    but is none of the space is tried, and the search goes on around its nearest ones.
     """
     waiting: dict[str, Waiting] = {}
     lines = []
@@ -122,15 +128,17 @@ def plan(several: Sequence[Given], feasible: FeasiblePart) -> Plan:
         text = str(one.architecture)
         judged = feasible.judged(one.architecture)
         is_known = choices_of(feasible.space, one.architecture) is not None
-        if not judged.broken:
+        measured = None if judged.broken else broken(one.architecture)
+        rules = (measured,) if measured else judged.broken
+        if not rules:
             waiting.setdefault(text, Waiting(architecture=text, origin=one.origin, is_start=is_known))
-        if is_known and not judged.broken:
+        if is_known and not rules:
             lines.append(f"start: {one.origin}: it keeps every rule and is tried first")
             continue
         near, told = near_ones(one.architecture, feasible)
-        for network in near:
+        for network in (text for text in near if not broken(parse(text))):
             waiting.setdefault(network, Waiting(architecture=network, is_start=True))
-        why = _broken(judged.broken) or "it is tried first, though the space does not hold it"
+        why = _broken(rules) or "it is tried first, though the space does not hold it"
         lines += [f"start: {one.origin}: {why}; {told[0]}", *told[1:]]
     return Plan(waiting=tuple(waiting.values()), lines=tuple(lines))
 
@@ -154,7 +162,7 @@ def begin(study: optuna.Study, plan: Plan, sampler: FeasibleSampler, trials: int
         if one.architecture in held
     ]
     left = [one for one in everything if one.architecture not in held]
-    if len(left) > (room := max(0, trials - len(held))):
+    if len(left) > (room := max(0, trials - proposed(study.get_trials(deepcopy=False)))):
         lines.append(f"{len(left)} networks wait, {room} trials are left: launch with more --trials for the others")
     return lines
 

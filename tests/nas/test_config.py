@@ -93,3 +93,12 @@ def test_limits_themselves_are_allowed() -> None:
 @pytest.mark.parametrize("engine", ["local", "ray", "ray:head.example:6379", "ray:[::1]:6379"])
 def test_the_engines_that_there_are(engine: str) -> None:
     assert read_config(None, {"engine": engine}).engine == engine
+
+
+def test_epochs_that_nobody_asked_for_are_not_written_and_still_follow_the_data(tmp_path: Path) -> None:
+    file = tmp_path / "search.toml"
+    for flags, is_asked in (({}, False), ({"epochs": 20}, True)):
+        file.write_text(read_config(None, flags).to_toml())
+        found = read_config(file, {})
+        assert ("epochs" in found.model_fields_set) == is_asked
+        assert found.epochs == 20

@@ -16,7 +16,7 @@ SECOND = FIRST.replace("/c32-c32-", "/c32-dw-pw32-")
 
 
 def card(network: str, accuracy: float | None, images: int = 5000, epochs: int = 4) -> Card:
-    row: Any = SimpleNamespace(architecture=network, val_accuracy=accuracy, epochs=epochs)
+    row: Any = SimpleNamespace(architecture=network, score=accuracy, epochs=epochs)
     return cast("Card", SimpleNamespace(row=row, images=images))
 
 

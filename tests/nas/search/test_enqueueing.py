@@ -98,6 +98,14 @@ def choices(text: str) -> dict[str, bool | int | str]:
     return found
 
 
+def test_a_study_that_a_search_never_gave_a_space_takes_networks_too(place: str, proposals: Proposals) -> None:
+    study = proposals.store.study
+    study.set_user_attr(IDENTITY, {k: v for k, v in study.user_attrs[IDENTITY].items() if k != "space"})
+    assert enqueue(PLAIN, storage=place).waiting == 1
+    with pytest.raises(UnusableInputError, match="take one that keeps it; nothing was enqueued"):
+        enqueue("BR/c8-c8-c16s2/c16-c16-c16s2/c16-c16-c16s2/c16-c16-c32/fc", storage=place)
+
+
 def test_rules_on_what_is_measured_are_left_to_the_launch(place: str, proposals: Proposals) -> None:
     study = proposals.store.study
     made_with = {**study.user_attrs[IDENTITY], "constraints": ["params < 10k", "deepest < 4", "latency_ms < 1"]}
