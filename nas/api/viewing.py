@@ -56,7 +56,7 @@ def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path
 
     name, place, of = located(trial, storage, study)
     with quiet(), open_study(place, of) as opened:
-        return TrialCard(**vars(card(opened, find(opened, name))))
+        return TrialCard(**vars(card(opened, find(opened, name, is_live=has_launch(place, opened)))))
 
 
 @checked
@@ -98,5 +98,5 @@ def report(to: str | Path, *, study: str | None = None, storage: str | Path = ST
     from nas.results.report.page import write_page
 
     with quiet(), open_study(str(storage), study) as opened:
-        write_page(opened, Path(to))
+        write_page(opened, Path(to), is_live=has_launch(str(storage), opened))
     return Path(to)

@@ -84,7 +84,7 @@ def show(trial: str, name: str | None, storage: str, output_format: str) -> int:
 
     check_format(output_format, TABLE_OR_JSON)
     with quiet(), open_study(storage, name) as study:
-        found = card(study, find(study, trial))
+        found = card(study, find(study, trial, is_live=has_launch(storage, study)))
     if output_format == "json":
         print(json.dumps(found.as_dict(), indent=1))
     else:
@@ -101,7 +101,8 @@ def compare(left: str, right: str, name: str | None, storage: str, output_format
 
     check_format(output_format, TABLE_OR_JSON)
     with quiet(), open_study(storage, name) as study:
-        cards = [card(study, find(study, trial)) for trial in (left, right)]
+        is_live = has_launch(storage, study)
+        cards = [card(study, find(study, trial, is_live=is_live)) for trial in (left, right)]
     if output_format == "json":
         print(json.dumps(comparison(*cards), indent=1))
     else:
@@ -116,7 +117,7 @@ def report(name: str | None, storage: str, place: Path) -> int:
 
     working = Console(stderr=True).status("drawing the study and counting its space")
     with quiet(), open_study(storage, name) as study, working:
-        write_page(study, place)
+        write_page(study, place, is_live=has_launch(storage, study))
     print(f"{place}: {place.stat().st_size / 1e6:.1f} MB, study {study.study_name}")
     return ExitCode.DONE
 

@@ -9,17 +9,17 @@ from nas.results.rows import Row
 from nas.space.attributes import GIVEN
 
 
-def find(study: Study, trial: str | int) -> Row:
+def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:
     """The row of a trial's number, of ``best`` (the best complete trial), or of a network's text, name or origin.
 
-    Of several trials of one network it is the most accurate.
+    Of several trials of one network it is the most accurate. ``is_live`` says whether a launch works on the study.
 
     Raises UnusableInputError where the study holds no such trial, ArchitectureError for a text that is no network.
     """
     wanted = str(trial)
     if wanted == "best":
         return leaderboard(study).best
-    rows = leaderboard(study, top=None).rows
+    rows = leaderboard(study, top=None, is_live=is_live).rows
     is_network = named.is_network(wanted) and wanted not in {row.origin for row in rows}
     network = str(named.architecture(wanted)) if is_network else wanted
     for row in rows:

@@ -170,7 +170,7 @@ class Proposals:
                 return judged
             reason = f"it breaks {broken}" if broken else "it is for other images or classes"
         self._done.add(one.architecture)
-        self.notes.append(f"{one.architecture} waits in vain: {reason}")
+        self.notes.append(f"{one.architecture} is not tried: {reason}")
         return None
 
     def _begin(self, trial: Trial, judged: Judged, one: Waiting, sampler: FeasibleSampler) -> Candidate:

@@ -65,16 +65,19 @@ COLUMNS = (
 )
 
 
-def write_page(study: optuna.Study, place: Path) -> None:
-    """Write the page of a study; UnusableInputError for a name that is no page's, or that cannot be written."""
+def write_page(study: optuna.Study, place: Path, *, is_live: bool | None = None) -> None:
+    """Write the page of a study; ``is_live`` says whether a launch works on it.
+
+    Raises UnusableInputError for a name that is no page's, or that cannot be written.
+    """
     if place.suffix.lower() not in {".html", ".htm"}:
         raise UnusableInputError(f"the report is a page: {str(place)!r}: give a file name that ends with .html")
-    write_text(place, render(study))
+    write_text(place, render(study, is_live=is_live))
 
 
-def render(study: optuna.Study) -> str:
+def render(study: optuna.Study, *, is_live: bool | None = None) -> str:
     """The page, of at most MOST_BYTES."""
-    board = leaderboard(study, top=None)
+    board = leaderboard(study, top=None, is_live=is_live)
     trials = study.get_trials(deepcopy=False)
     identity = shared(study)
     constraints = counted(identity.get("constraints", ()))

@@ -16,6 +16,11 @@ def test_a_trial_is_found_by_number_or_text(study: optuna.Study) -> None:
     assert find(study, "3").trial == find(study, 3).trial == find(study, "network-3").trial == 3
 
 
+def test_what_no_launch_works_on_is_unfinished(study: optuna.Study) -> None:
+    states = [find(study, 4, is_live=is_live).state for is_live in (None, True, False)]
+    assert states == ["running", "running", "unfinished"]
+
+
 def test_the_best_is_complete_even_where_another_is_more_accurate(study: optuna.Study) -> None:
     add(study, [0.99], params=10_000, state=TrialState.PRUNED)
     assert find(study, "best").trial == 1

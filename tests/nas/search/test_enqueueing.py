@@ -132,7 +132,7 @@ def test_what_cannot_be_tried_any_more_is_noted_once(proposals: Proposals, sampl
     assert candidate is not None
     assert proposals.waiting(sampler) is None
     (note,) = proposals.notes
-    assert note.startswith("no network waits in vain: ")
+    assert note.startswith("no network is not tried: ")
     assert proposals.store.trials()[0].user_attrs[ARCHITECTURE] == PLAIN
 
 
