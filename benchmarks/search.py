@@ -16,7 +16,7 @@ import heapq
 import json
 import statistics
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Set
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -133,7 +133,7 @@ class TableSampler(FeasibleSampler):
         super().__init__(feasible)
         self._order = iter(order)
 
-    def _new(self, study: Study, trial: FrozenTrial, attempt: int) -> dict[str, Any]:
+    def _choices(self, study: Study, trial: FrozenTrial, attempt: int, held: Set[str] | None) -> dict[str, Any]:
         text = next(self._order, None)
         if text is None:
             raise SpaceExhaustedError("the table is at its end")
