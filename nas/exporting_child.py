@@ -12,7 +12,7 @@ from torch import nn
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.sandbox.child import Send, load_model, stage
 from constraints.sandbox.loading import Loader
-from nas.architecture.formats import FORMATS, Exported
+from nas.architecture.formats import FORMATS, Exported, load_weights
 from nas.search.given import Given
 
 
@@ -28,7 +28,7 @@ def write(arguments: Mapping[str, Any], send: Send) -> dict[str, Any]:
         with stage("its export", send):
             _materialise(model, arguments["input"])
             if arguments["weights"]:
-                _load(model, Path(arguments["weights"]))
+                load_weights(model, Path(arguments["weights"]))
             _written(model, arguments, to)
     return {}
 
@@ -37,19 +37,6 @@ def _materialise(model: nn.Module, shape: list[int]) -> None:
     """Let lazy modules find their shapes."""
     with torch.no_grad():
         model(torch.zeros(1, *shape, dtype=next(model.parameters(), torch.zeros(())).dtype))
-
-
-def _load(model: nn.Module, weights: Path) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        model.load_state_dict(load_file(weights))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0].rstrip(":")
-        raise UnusableInputError(
-            f"unusable weights: {weights}: {reason}: confirm the trial, which trains it anew"
-        ) from error
 
 
 def _written(model: nn.Module, arguments: Mapping[str, Any], to: Path) -> None:

@@ -79,21 +79,26 @@ def load(architecture: Architecture, weights: Path | None) -> Network:
 
     Raises UnusableInputError for weights that are damaged, or of another network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         model = build(architecture).eval()
     if weights is not None:
-        try:
-            model.load_state_dict(load_file(weights))
-        except (OSError, SafetensorError, RuntimeError) as error:
-            reason = str(error).partition("\n")[0].rstrip(":")
-            raise UnusableInputError(
-                f"unusable weights: {weights}: {reason}: confirm the trial, which trains it anew"
-            ) from error
+        load_weights(model, weights)
     return model
+
+
+def load_weights(model: nn.Module, weights: Path) -> None:
+    """Give a model the weights of a file; UnusableInputError for a file that is damaged or another network's."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        model.load_state_dict(load_file(weights))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0].rstrip(":")
+        raise UnusableInputError(
+            f"unusable weights: {weights}: {reason}: confirm the trial, which trains it anew"
+        ) from error
 
 
 def save_weights(network: Exported, path: Path) -> None:
