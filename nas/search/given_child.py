@@ -78,7 +78,7 @@ def _sizes(checked: Checked, request: Request) -> dict[str, float] | None:
 
     try:
         counted = torchinfo.summary(checked.model, (1, *request.inputs[0].shape), verbose=0)
-    except Exception:
+    except Exception:  # its hooks run the model, which the check ran already: `show` leaves sizes out
         return None
     found = (counted.total_input, counted.total_output_bytes, counted.total_param_bytes)
     return dict(zip(("input", "forward_backward", "params"), (size / 1e6 for size in found), strict=True))
