@@ -36,7 +36,7 @@ from benchmarks.curves import EPOCHS, IMAGES, Curve, read
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.search.budget import Budget
 from nas.search.driver import Driver
-from nas.search.halving import RUNG_FACTOR, Halving
+from nas.search.halving import FIRST_RUNG, RUNG_FACTOR, Halving
 from nas.search.worker import Outcome, Task
 from nas.space import space as spaces
 from nas.space.encoding import choices_of
@@ -149,19 +149,22 @@ class Published(Halving):
         return len(self._reached[self.levels[passed - 1]]) / RUNG_FACTOR
 
 
-def driven(order: list[Curve], target: float, *, workers: int = 1) -> Spent:
+def driven(order: list[Curve], target: float, *, workers: int = 1, first_rung: int = FIRST_RUNG) -> Spent:
     """The real driver."""
     space = spaces.load("assignment", input=(3, 32, 32), classes=10)
     sampler = TableSampler(FeasiblePart(space, parse_all(ASSIGNMENT)), [curve.architecture for curve in order])
     engine = TableEngine({curve.architecture: curve for curve in order}, slots=workers)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    with tempfile.TemporaryDirectory() as folder, patch("nas.search.halving.FIRST_RUNG", 1):
+    limits = Budget(
+        trials=len(order), seconds=1e9, epochs=EPOCHS, target=target, stop_at_target=True, first_rung=first_rung
+    )
+    with tempfile.TemporaryDirectory() as folder:
         driver = Driver(
             study=study,
             sampler=sampler,
             engine=engine,
             feed=cast("Feed", None),  # the table's worker needs no images
-            budget=Budget(trials=len(order), seconds=1e9, epochs=EPOCHS, target=target, stop_at_target=True),
+            budget=limits,
             folder=Path(folder),
             clock=lambda: engine.now,
         )
@@ -187,6 +190,7 @@ def policies(table: list[Curve]) -> dict[str, Policy]:
         "Optuna, successive halving": scripted(lambda: SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)),
         "Optuna, Hyperband": scripted(lambda: HyperbandPruner(min_resource=1, max_resource=EPOCHS, reduction_factor=2)),
         "this search, not guided": driven,
+        "this search, first rung after 2 epochs": guided(partial(driven, first_rung=2), predicted),
         OURS: guided(driven, predicted),
     }
 
