@@ -116,7 +116,7 @@ def case(whole: Path, folder: Path, draw: random.Random, known: dict[int, Any]) 
 def measure(cases: int, seed: int) -> dict[str, Any]:
     """All cases; counts, and what was found in each case that was not as it should be."""
     counts, of_storage, found = Counter[str](), Counter[str](), list[str]()
-    setattr(resources, "LocalEngine", lambda places: HereEngine())  # noqa: B010 (a class in place of another)
+    setattr(resources, "LocalEngine", lambda places, **_: HereEngine())  # noqa: B010 (a class in place of another)
     kinds, here = Counter[str](), Path.cwd()
     with tempfile.TemporaryDirectory() as name:
         whole = Path(name) / "whole"

@@ -62,7 +62,9 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
                 print_line(f"objective: {prepared.driver.objectives.sentence}", console)
             summary = launches.run(prepared)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
-        if config.confirm and summary.best is None:
+        if launches.ends_confirmed(config):
+            pass  # the search itself confirmed, or says how far it came
+        elif config.confirm and summary.best is None:
             console.print("nothing to confirm: no trial is complete", highlight=False)
         elif config.confirm:
             _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)

@@ -88,6 +88,10 @@ class SearchView:
             self._is_pace_said = True
 
     def _say(self, driver: Driver) -> None:
+        for number, line in _confirming(driver):
+            if self._said.get(-1 - number) != line:
+                self._said[-1 - number] = line
+                self._console.print(line, highlight=False)
         for trial in self._look(driver):
             line = _line(trial, driver)
             if line and self._said.get(trial.number) != line:
@@ -145,6 +149,13 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
     return f"trial {trial.number}: {', '.join(parts)}" if parts else ""
 
 
+def _confirming(driver: Driver) -> list[tuple[int, str]]:
+    """The trial that the search is confirming, and how far that is."""
+    if driver.finish is None or (job := driver.finish.job) is None:
+        return []
+    return [(job.trial, f"confirm trial {job.trial}: {job.done} of {job.task.epochs} epochs")]
+
+
 def _kind(driver: Driver) -> str:
     """What an accuracy is called beside its figure: nothing where it is the plain one."""
     return "" if driver.objectives.measure == ACCURACY else " balanced"
@@ -185,6 +196,7 @@ def _screen(driver: Driver, trials: _Trials, height: int) -> RenderableType:
         table.add_row(*_running(candidate, driver))
     others = (f"and {len(driver.running) - room} more" if len(driver.running) > room else "", _waiting(driver))
     more = [Text(line, style="dim") for line in others if line]
+    more += [Text(line) for _, line in _confirming(driver)]
     rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
     return Group(
         head,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -18,6 +19,7 @@ from nas.loggers import choice
 from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
+from nas.search.finish import Goal
 from nas.search.halving import EARLIER_FIRST_RUNG, FIRST_RUNG
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.measure import images_of
@@ -50,7 +52,9 @@ from nas.training import named_recipes, recipes
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
+from nas.training.recipes import Recipe
 from nas.training.sizing import Sizing, sentence, sizing
+from nas.training.tuning import tuned
 from nas.user_augmentation import check_source, is_file
 from nas.user_cache import user_cache
 from nas.user_metrics import read_metrics
@@ -151,6 +155,11 @@ def prepare(
         _learn(study, sampler, prior)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
         budget = _budget(config, study)
+        goal = None
+        if ends_confirmed(config):
+            held.enter_context(hold(config.storage, config.study, "confirm"))
+            held.enter_context(hold_folder(folder, config.storage, config.study, "confirm"))
+            goal = _goal(config, dataset, way)
         lock = held.pop_all()
     driver = Driver(
         study=study,
@@ -169,6 +178,7 @@ def prepare(
         machine=machine_name(config),
         observe=observe,
         hold=check,
+        goal=goal,
     )
     return Prepared(
         study=study,
@@ -242,6 +252,18 @@ def _budget(config: LaunchConfig, study: optuna.Study) -> Budget:
         stop_at_target=config.stop_at_target,
         first_rung=shared(study).get("first_rung", EARLIER_FIRST_RUNG),
     )
+
+
+def ends_confirmed(config: LaunchConfig) -> bool:
+    """Whether a launch ends at confirmed networks, instead of confirming the best ones after its end."""
+    return config.stop_at_target and config.confirm > 0
+
+
+def _goal(config: LaunchConfig, dataset: Dataset, way: Training) -> Goal:
+    def recipe(epochs: int, params: Mapping[str, Any]) -> Recipe:
+        return tuned(way.for_epochs(epochs), params)
+
+    return Goal(count=config.confirm, feed=confirm_feed(dataset, way), recipe=recipe)
 
 
 def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -> None:
