@@ -1,8 +1,8 @@
 """Training until the first candidate past a target: this search against a plain Optuna script, over a stored table.
 
 Run ``python -m benchmarks.search [--seeds 100] [--quick] [--json]``. ``benchmarks/tables/cifar10.csv`` holds learning
-curves of feasible candidates; a search is replayed by reading a candidate's accuracy from there instead of training it. For every
-seed the candidates come in another order, the same for every policy, and half of the table is left out. The target is
+curves of feasible candidates; a search is replayed by reading a candidate's accuracy from there instead of training
+it. For every seed the candidates come in another order, the same for every policy, and half of the table is left out. The target is
 what the best tenth of the table reaches. The plain script is Optuna's documented one: candidates at random, a fixed
 number of epochs, the median pruner; what is infeasible costs it nothing here. ``this search`` is the real driver, with
 rungs at 1, 2 and 4 epochs; where it is guided, the candidates come in the order of the proxy, each judged by a proxy

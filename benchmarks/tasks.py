@@ -55,7 +55,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "cifar10": Task(purpose="10,000 images; the shipped proxy was fitted to it", seed=0, images=10_000),
         "other-seed": Task(purpose="the same with other candidates", seed=1_000, images=10_000),
         "tenth": Task(purpose="a tenth of the labels", seed=2_000, images=4_500),
-        "small16": Task(purpose="16 x 16 pixels", seed=3_000, images=10_000, change=_resized(16)),
+        "small16": Task(purpose="16 x 16 pixels", seed=3_000, images=5_000, change=_resized(16)),
         "grey28": Task(purpose="28 x 28 pixels, grey", seed=4_000, images=10_000, change=_grey),
         "animals": Task(purpose="the six classes of animals", seed=5_000, images=6_000, only=ANIMALS),
     }
