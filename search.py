@@ -71,7 +71,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
 ) -> int:
     """Check PyTorch models, each in a child process with limits."""
     from constraints.cli.validate import Options, validate_targets
-    from nas.cli.mending import writers
+    from nas.cli.fixing import writers
 
     return validate_targets(
         Options(
