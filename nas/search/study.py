@@ -150,11 +150,12 @@ def open_study(storage: str | Path = STORAGE, study: str | None = None) -> Itera
     ``study`` None is the newest. Raises UnusableInputError where the storage cannot be opened or holds no
     such study.
     """
-    from nas.search.storage import close_storage, open_storage
+    from nas.search.storage import close_storage, one_line_damage, open_storage
 
     opened = open_storage(str(storage))
     try:
-        yield load(opened, study)
+        with one_line_damage(str(storage)):
+            yield load(opened, study)
     finally:
         close_storage(opened)
 
