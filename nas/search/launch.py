@@ -25,6 +25,7 @@ from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
 from nas.search.prior import Prior, proxy_of, read_prior
+from nas.search.provenance import keep_launch
 from nas.search.resources import engine, gpus, machine_name
 from nas.search.starts import begin, given, plan
 from nas.search.storage import open_storage
@@ -240,10 +241,11 @@ def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -
 
 
 def describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
-    """Keep in the study what its leaderboard shows; a target that an earlier launch asked for stays."""
+    """Keep in the study what its leaderboard and its report show; a target that an earlier launch asked for stays."""
     study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
     study.set_user_attr(SOURCE, _absolute(config.data))
     study.set_user_attr(DATA, dataset.name)
+    keep_launch(study, config)
 
 
 def run(prepared: Prepared) -> Summary:
