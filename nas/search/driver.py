@@ -351,6 +351,6 @@ def _beginning(candidate: Candidate) -> str:
     """What happens to a candidate that gets a worker, by the state that it was in."""
     trained = len(candidate.curve)
     if not trained:
-        return f"trial {candidate.trial.number} proposed"
+        return f"trial {candidate.trial.number} {'proposed' if candidate.seed is None else 'started'}"
     did = "promoted" if candidate.state is State.PAUSED else "resumed"
-    return f"trial {candidate.trial.number} {did} after {trained} epoch{'s' * (trained > 1)}"
+    return f"trial {candidate.trial.number} {did} at epoch {trained}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -26,9 +27,11 @@ from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
 from nas.search.prior import Prior, proxy_of, read_prior
 from nas.search.resources import engine, gpus, machine_name
+from nas.search.scope import changed, scoped
 from nas.search.starts import begin, given, plan
-from nas.search.storage import open_storage
-from nas.search.study import DATA, IMAGES, PRIOR, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, epochs_of
+from nas.search.storage import close_storage, open_storage
+from nas.search.stored import is_database
+from nas.search.study import DATA, IMAGES, PRIOR, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, known_of
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
@@ -59,7 +62,7 @@ class Prepared:
     advice: tuple[str, ...]
     """What a person should know of the data before anything trains, a line each."""
     sizing: str = ""
-    """That the number of images decided on batch size and epochs; empty where it did not."""
+    """What the number of images decided; empty where it decided nothing."""
     beginning: tuple[str, ...] = ()
     """What becomes of the networks that the search begins with, a line each."""
 
@@ -98,6 +101,8 @@ def prepare(
     has_rule = AUGMENTATION_RULE in config.constraints
     if has_rule and config.augmentation is not None:
         asked.check_rule(dataset)
+    known = _known(config)
+    config, before = scoped(config, dataset, known), config
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     proxy = FITTED if config.guess else None
     with ExitStack() as held, one_line_errors():
@@ -111,7 +116,7 @@ def prepare(
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         notes = list[str]()
         trackers = Trackers(config.log, notes) if config.log else None
-        config, asked, sized = fitted(config, asked, dataset, epochs_of(storage, config.study))
+        config, asked, sized = fitted(config, asked, dataset, known.get("epochs"))
         identity = _identity(config, dataset, space, asked, objective=str(objectives), latency=measures.latency)
         other = config.from_study
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
@@ -167,14 +172,25 @@ def prepare(
         lock=lock,
         advice=doubts,
         beginning=tuple(told),
-        sizing=said(feed, way, config.epochs, sized),
+        sizing=said(feed, way, config.epochs, sized, changed(before, config)),
     )
 
 
-def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None) -> str:
-    """That the images decided on batch size and epochs; empty where they did not, or the study has others."""
+def _known(config: LaunchConfig) -> Mapping[str, Any]:
+    """What the study was made with; nothing where it is not made yet."""
+    if not is_database(config.storage) and not Path(config.storage).exists():
+        return {}
+    storage = open_storage(config.storage)
+    try:
+        return known_of(storage, config.study)
+    finally:
+        close_storage(storage)
+
+
+def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None, others: Mapping[str, str] | None = None) -> str:
+    """What the number of images decided; of batch size and epochs nothing where the study has others."""
     is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=epochs)
-    return sentence(len(feed.labels), sized) if sized is not None and is_sized else ""
+    return sentence(len(feed.labels), sized if is_sized else None, others)
 
 
 def fitted(

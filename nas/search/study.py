@@ -119,14 +119,13 @@ def create_or_resume(
     return study
 
 
-def epochs_of(storage: BaseStorage, name: str) -> int | None:
-    """The epochs of a candidate in the study ``name``; None where there is no such study, or no launch made it."""
+def known_of(storage: BaseStorage, name: str) -> Mapping[str, Any]:
+    """What the study ``name`` was made with; nothing where there is no such study, or no launch made it."""
     import optuna
 
     if name not in optuna.get_all_study_names(storage):
-        return None
-    known = shared(optuna.load_study(storage=storage, study_name=name)).get("epochs")
-    return None if known is None else int(known)
+        return {}
+    return shared(optuna.load_study(storage=storage, study_name=name))
 
 
 @contextmanager

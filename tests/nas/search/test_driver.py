@@ -426,7 +426,7 @@ def test_who_waits_at_a_rung_waits_on_in_the_next_launch(engine: Any, feed: Feed
     kinds = Counter(event.split()[2].rstrip(":") for event in happened)
     assert kinds == {"proposed": 2, "promoted": 2, "complete": 2, "pruned": 1}, "of three candidates, half rounded up"
     assert happened[0] == "trial 1 proposed"
-    assert all(event.endswith(" promoted after 2 epochs") for event in happened if "promoted" in event)
+    assert all(event.endswith(" promoted at epoch 2") for event in happened if "promoted" in event)
     assert {t.state for t in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
 
 
