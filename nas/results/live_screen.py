@@ -25,6 +25,8 @@ WIDE = 100
 """Columns from which on there is room for the speed of each candidate, and for a chart beside the events."""
 WIDEST = 130
 """Columns from which on there is room for each candidate's curve and network."""
+_OTHER_COLUMNS = 108
+"""Columns that a candidate's row takes beside its network."""
 _OTHER_LINES = 11
 """Lines beside the running trials and the events."""
 _MOST_EVENTS = 8
@@ -128,7 +130,7 @@ def _table(running: Sequence[Candidate], states: Sequence[Under], driver: Driver
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     if width >= WIDEST:
         table.add_column("curve", no_wrap=True, min_width=8)
-        table.add_column("architecture", no_wrap=True, overflow="ellipsis", ratio=1)
+        table.add_column("architecture", no_wrap=True, overflow="ellipsis", max_width=width - _OTHER_COLUMNS)
     for candidate, state in zip(running, states, strict=True):
         table.add_row(*_cells(candidate, state, driver, width))
     return table

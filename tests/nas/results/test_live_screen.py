@@ -56,7 +56,7 @@ def test_the_last_events_are_shown_the_newest_first_as_far_as_there_is_room(driv
     at = lines.index("what happened last")
     assert lines[at + 1 : at + 3] == ["      5s ago  trial 19 proposed", "     10s ago  trial 18 proposed"]
     assert lines[-1].startswith("Ctrl-C")
-    assert "what happened last" not in shown(driver, 80, height=12)
+    assert "what happened last" not in shown(driver, 80, height=10)
 
 
 @pytest.mark.parametrize("width", [100, 140])
