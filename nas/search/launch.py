@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import optuna
 
@@ -19,6 +18,7 @@ from nas.loggers import choice
 from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
+from nas.search.early_check import check_study, known_study
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.measure import images_of
 from nas.search.measures import Measures, check_file, fingerprint, needs_latency, split_rules
@@ -29,9 +29,8 @@ from nas.search.prior import Prior, proxy_of, read_prior
 from nas.search.resources import engine, gpus, machine_name
 from nas.search.scope import changed, scoped
 from nas.search.starts import begin, given, plan
-from nas.search.storage import close_storage, open_storage
-from nas.search.stored import is_database
-from nas.search.study import DATA, IMAGES, PRIOR, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, known_of
+from nas.search.storage import open_storage
+from nas.search.study import DATA, IMAGES, PRIOR, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
@@ -82,6 +81,11 @@ def check(config: LaunchConfig) -> None:
     choice.check(config.log)
     if config.engine == "local":
         gpus(config.device)
+    else:
+        from nas.search.ray_engine import check_installed
+
+        check_installed()
+    check_study(config)
 
 
 def prepare(
@@ -101,7 +105,7 @@ def prepare(
     has_rule = AUGMENTATION_RULE in config.constraints
     if has_rule and config.augmentation is not None:
         asked.check_rule(dataset)
-    known = _known(config)
+    known = known_study(config)
     config, before = scoped(config, dataset, known), config
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     proxy = FITTED if config.guess else None
@@ -174,17 +178,6 @@ def prepare(
         beginning=tuple(told),
         sizing=said(feed, way, config.epochs, sized, changed(before, config)),
     )
-
-
-def _known(config: LaunchConfig) -> Mapping[str, Any]:
-    """What the study was made with; nothing where it is not made yet."""
-    if not is_database(config.storage) and not Path(config.storage).exists():
-        return {}
-    storage = open_storage(config.storage)
-    try:
-        return known_of(storage, config.study)
-    finally:
-        close_storage(storage)
 
 
 def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None, others: Mapping[str, str] | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from nas.search.pace import STEPS, StepTimes
 from nas.training import recipes
 
 
-def steps(driver: Driver, **changed: float) -> StepTimes:
+def steps(driver: Driver, **changed: Any) -> StepTimes:
     """Nine batches are made after the first one, in 3 s; it was made after 0.5 s."""
     found = replace(StepTimes(done=10, total=40, before=0.5, since=3.0), **changed)
     (driver.running[0].folder / STEPS).write_text(json.dumps(asdict(found)))
