@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.objective_text import ACCURACY
-from nas.results.board_table import duration, millions, rejections
+from nas.results.board_table import rejections
 from nas.results.forecast import Forecast, Under, forecast, under
+from nas.results.numbers import duration, millions
 from nas.results.search_trials import SearchTrials
 from nas.results.sparklines import chart, sparkline
 from nas.search.candidate import Candidate

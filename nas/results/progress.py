@@ -14,10 +14,10 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from nas.results.board_table import duration
 from nas.results.forecast import forecast, under
 from nas.results.live_screen import best_text, forecast_text, kind, screen, seconds_text
 from nas.results.notebook import WIDTH, NotebookDisplay
+from nas.results.numbers import duration
 from nas.results.search_trials import SearchTrials
 from nas.search.driver import Driver
 from nas.search.pace import Pace
