@@ -222,6 +222,9 @@ def leaderboard(  # noqa: PLR0917
     state: Annotated[str, typer.Option(help="of complete,pruned,running,unfinished,failed")] = "",
     where: Annotated[list[str] | None, typer.Option(help='only rows of which "params < 100k" holds, say')] = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="only what no other beats in the objectives")] = False,
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="these alone: trial,val_accuracy,params,curve,...")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds")] = False,
     format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
 ) -> int:
@@ -230,7 +233,7 @@ def leaderboard(  # noqa: PLR0917
 
     states = [s.strip() for s in state.split(",") if s.strip()]
     view = views.View(top=top, sort=sort, states=states, where=where or (), pareto=pareto)
-    return views.leaderboard(study, storage, format_, view, watch=watch)
+    return views.leaderboard(study, storage, format_, view, watch=watch, columns=columns)
 
 
 @app.command(epilog="Example: uv run search.py show best")
@@ -238,12 +241,13 @@ def show(
     trial: Annotated[str, typer.Argument(help="a number, best, an architecture's text, or seed")] = "best",
     study: Annotated[str | None, typer.Option(help="name of the study")] = None,
     storage: Annotated[str, typer.Option(help="journal file, or a database's URL")] = STORAGE,
+    watch: Annotated[bool, typer.Option("--watch", help="follow a trial that trains until it has ended")] = False,
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
 ) -> int:
     """Show one trial in full: stages, layers, sizes, learning curve, constraints."""
     from nas.cli import views
 
-    return views.show(trial, study, storage, format_)
+    return views.show(trial, study, storage, format_, watch=watch)
 
 
 @app.command(epilog="Example: uv run search.py compare best 3")
@@ -424,6 +428,8 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
 def _failed(error: Exception, *, debug: bool) -> int:
     """Say in one line what went wrong, and whose fault it is; with ``debug`` after the traceback."""
     details = traceback.format_exc() if debug else ""
+    if isinstance(error, ConstraintError) and not str(error):  # there is nothing to say
+        return error.exit_code
     if isinstance(error, ConstraintError):
         return _complain(str(error), error.exit_code, (error.traceback or details) if debug else "")
     if hasattr(error, "format_message"):  # how typer's usage errors, of any version, are recognised

@@ -77,6 +77,8 @@ def _fields(value: Any) -> Any:
 
 AUGMENTATION_RULE = "augmentation"
 """Among the constraints, rule 6 of the assignment: it judges the pipeline, which no network decides."""
+_BY_DATA = ("space", "trials", "epochs")
+"""What follows the size of the data where nobody asks for it."""
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
@@ -129,13 +131,14 @@ class LaunchConfig(BaseModel):
 
     def to_toml(self) -> str:
         """The effective configuration, which ``--config`` reads back to an equal value."""
+        left = [name for name in _BY_DATA if name not in self.model_fields_set]
         lines = [
             f"{name} = {json.dumps(value, ensure_ascii=False)}"
             for name, value in self.model_dump(mode="json").items()
-            # Epochs that nobody asked for follow the data, here and where the file is read.
-            if value is not None and (name != "epochs" or name in self.model_fields_set)
+            if value is not None and name not in left
         ]
-        return "\n".join(lines) + "\n"
+        hint = [f"# {', '.join(left)}: left out, so that the size of the data decides, here and where this is read"]
+        return "\n".join([*(hint if left else []), *lines]) + "\n"
 
 
 def read_config(path: Path | None, flags: Mapping[str, Any]) -> LaunchConfig:

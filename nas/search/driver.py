@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.25
 LOOK_SECONDS = 1.0
 """Time between reads of what the workers have trained."""
+EVENTS = 100
+"""How many of the last events are kept for who looks on."""
 
 
 @dataclass(kw_only=True)
@@ -86,6 +88,8 @@ class Driver:
     seeds: Sequence[int] = ()
     errors: dict[int, ConstraintError] = field(default_factory=dict)
     """What ended the training of a given network, by the number of its trial."""
+    events: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=EVENTS))
+    """What happened to candidates last, the newest at the end: the time by ``clock``, and a line."""
 
     def __post_init__(self) -> None:
         """The time of the launch begins."""
@@ -93,7 +97,7 @@ class Driver:
         self.store = TrackedStore(self.study, self.trackers) if self.trackers else TrialStore(self.study)
         levels = None if self.network is None else [self.budget.epochs]
         halving = Halving(self.budget.epochs, self.objectives, levels)
-        self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives)
+        self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives, happened=self.happened)
         self.proposals = self._source()
         self._times = EpochTimes()
         self._looked = 0.0
@@ -126,6 +130,10 @@ class Driver:
                 self.trackers.close()
         unfinished = len(self.pool.members) + len(self.proposals.leftover)
         return Summary(ended=ended, unfinished=unfinished, best=self.best, reached=self._reached())
+
+    def happened(self, event: str) -> None:
+        """Keep a line of what has just happened, for who looks on."""
+        self.events.append((self.clock(), event))
 
     @property
     def running(self) -> list[Candidate]:
@@ -219,6 +227,7 @@ class Driver:
     def _fill(self) -> None:
         """Give every free worker a candidate."""
         while len(self.running) < self.engine.slots and (candidate := self._next()):
+            self.happened(_beginning(candidate))
             self.pool.move(candidate, State.TRAINING)
             self._train(candidate)
 
@@ -336,3 +345,12 @@ class Driver:
             self.best = max(self.objectives.score(candidate.curve[-1]), self.best or 0.0)
         else:
             self.pool.pause(candidate)
+
+
+def _beginning(candidate: Candidate) -> str:
+    """What happens to a candidate that gets a worker, by the state that it was in."""
+    trained = len(candidate.curve)
+    if not trained:
+        return f"trial {candidate.trial.number} {'proposed' if candidate.seed is None else 'started'}"
+    did = "promoted" if candidate.state is State.PAUSED else "resumed"
+    return f"trial {candidate.trial.number} {did} at epoch {trained}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +18,7 @@ from nas.loggers import choice
 from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
+from nas.search.early_check import check_study, known_study
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.measure import images_of
 from nas.search.measures import Measures, check_file, fingerprint, needs_latency, split_rules
@@ -27,9 +28,10 @@ from nas.search.precisions import precisions
 from nas.search.prior import Prior, proxy_of, read_prior
 from nas.search.provenance import keep_launch
 from nas.search.resources import engine, gpus, machine_name
+from nas.search.scope import changed, scoped
 from nas.search.starts import begin, given, plan
 from nas.search.storage import open_storage
-from nas.search.study import DATA, IMAGES, PRIOR, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, epochs_of
+from nas.search.study import DATA, IMAGES, PRIOR, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
@@ -60,7 +62,7 @@ class Prepared:
     advice: tuple[str, ...]
     """What a person should know of the data before anything trains, a line each."""
     sizing: str = ""
-    """That the number of images decided on batch size and epochs; empty where it did not."""
+    """What the number of images decided; empty where it decided nothing."""
     beginning: tuple[str, ...] = ()
     """What becomes of the networks that the search begins with, a line each."""
 
@@ -80,6 +82,11 @@ def check(config: LaunchConfig) -> None:
     choice.check(config.log)
     if config.engine == "local":
         gpus(config.device)
+    else:
+        from nas.search.ray_engine import check_installed
+
+        check_installed()
+    check_study(config)
 
 
 def prepare(
@@ -99,6 +106,8 @@ def prepare(
     has_rule = AUGMENTATION_RULE in config.constraints
     if has_rule and config.augmentation is not None:
         asked.check_rule(dataset)
+    known = known_study(config)
+    config, before = scoped(config, dataset, known), config
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     proxy = FITTED if config.guess else None
     with ExitStack() as held, one_line_errors():
@@ -112,7 +121,7 @@ def prepare(
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         notes = list[str]()
         trackers = Trackers(config.log, notes) if config.log else None
-        config, asked, sized = fitted(config, asked, dataset, epochs_of(storage, config.study))
+        config, asked, sized = fitted(config, asked, dataset, known.get("epochs"))
         identity = _identity(config, dataset, space, asked, objective=str(objectives), latency=measures.latency)
         other = config.from_study
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
@@ -168,14 +177,14 @@ def prepare(
         lock=lock,
         advice=doubts,
         beginning=tuple(told),
-        sizing=said(feed, way, config.epochs, sized),
+        sizing=said(feed, way, config.epochs, sized, changed(before, config)),
     )
 
 
-def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None) -> str:
-    """That the images decided on batch size and epochs; empty where they did not, or the study has others."""
+def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None, others: Mapping[str, str] | None = None) -> str:
+    """What the number of images decided; of batch size and epochs nothing where the study has others."""
     is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=epochs)
-    return sentence(len(feed.labels), sized) if sized is not None and is_sized else ""
+    return sentence(len(feed.labels), sized if is_sized else None, others)
 
 
 def fitted(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -110,25 +110,30 @@ def create_or_resume(
         known = {**known, "space": made_with["space"]}
     elif "space" in known and "space" not in made_with:
         made_with = {**made_with, "space": known["space"]}
-    for key, remedy in (REMEDIES | OPTIONAL).items():
-        before, now = known.get(key), made_with.get(key)
-        if _decisive(before) != _decisive(now):
-            raise UnusableInputError(
-                f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: {remedy}"
-            )
+    refuse_other(name, known, made_with, REMEDIES | OPTIONAL)
     if study.user_attrs[IDENTITY].keys() != known.keys():
         study.set_user_attr(IDENTITY, {**study.user_attrs[IDENTITY], "space": made_with["space"]})
     return study
 
 
-def epochs_of(storage: BaseStorage, name: str) -> int | None:
-    """The epochs of a candidate in the study ``name``; None where there is no such study, or no launch made it."""
+def refuse_other(name: str, known: Mapping[str, Any], made_with: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Raise UnusableInputError where the study ``name``, ``known`` by its identity, has another of ``keys``."""
+    for key in keys:
+        before, now = known.get(key), made_with.get(key)
+        if _decisive(before) != _decisive(now):
+            raise UnusableInputError(
+                f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: "
+                f"{(REMEDIES | OPTIONAL)[key]}"
+            )
+
+
+def known_of(storage: BaseStorage, name: str) -> Mapping[str, Any]:
+    """What the study ``name`` was made with; nothing where there is no such study, or no launch made it."""
     import optuna
 
     if name not in optuna.get_all_study_names(storage):
-        return None
-    known = shared(optuna.load_study(storage=storage, study_name=name)).get("epochs")
-    return None if known is None else int(known)
+        return {}
+    return shared(optuna.load_study(storage=storage, study_name=name))
 
 
 @contextmanager
