@@ -127,7 +127,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     objective: Annotated[
         str | None, typer.Option(help="accuracy or balanced_accuracy; ,params or any other metric for a Pareto front")
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="default, sgd, seed or FILE.toml: search.py recipes")] = None,
+    recipe: Annotated[str | None, typer.Option(help="default, long, sgd, seed or FILE.toml: search.py recipes")] = None,
     tune: Annotated[
         str | None,
         typer.Option(metavar="FIELD,...", help="options of the recipe that are proposed too: lr,weight_decay"),

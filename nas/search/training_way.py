@@ -5,7 +5,7 @@ A later release may have other defaults: a study goes on with its own, so that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -135,8 +135,9 @@ class Training:
     def mirroring(self) -> str:
         """What a person does against the mirroring of images; empty where none are mirrored from left to right."""
         kept = self.augmentation
-        if self.recipe.flip:
-            return "train by a recipe with flip = false (--recipe FILE.toml), in a new --study"
+        for option in ("flip", "alternating_flip"):
+            if getattr(self.recipe, option):
+                return f"train by a recipe with {option} = false (--recipe FILE.toml), in a new --study"
         if kept.transform is not None:
             turns = sorted(set(names(kept.transform)) & MIRRORING)
             return f"take {', '.join(turns)} out of the augmentation, in a new --study" if turns else ""
@@ -150,13 +151,15 @@ class Training:
         return {"augmentation": kept.name, "probabilities": dict(kept.probabilities), "transform": kept.transform}
 
     def for_epochs(self, epochs: int) -> Recipe:
-        """The recipe of a training of another length: where it is the default, the default of that length.
+        """The recipe of a training of another length: where it is the default or ``long``, that of the length.
 
         The batch size, which may follow the size of the data, stays, and the images that whitening is by.
         """
         kept = {name: getattr(self.recipe, name) for name in ("batch_size", "whitening_spread")}
-        known = [replace(one, **kept) for one in _defaults()]
-        return replace(recipes.default(epochs), **kept) if self.recipe in known else self.recipe
+        for make in (recipes.default, recipes.long):
+            if self.recipe in [replace(one, **kept) for one in _by_length(make)]:
+                return replace(make(epochs), **kept)
+        return self.recipe
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -179,13 +182,19 @@ class Training:
             *names, last = ("tuning" if flag == "tune" else flag for flag in changed)
             what = f"{', '.join(names)} and {last}" if names else last
             yield f"the study was made with another {what} than a new one would be: it keeps them"
+        if self.recipe.alternating_flip and 0 < self.augmentation.probabilities.get("flip", 0) < 1:
+            name = self.augmentation.name
+            yield (
+                f"alternating_flip has no effect where the augmentation mirrors at random: give --augmentation "
+                f"{name},flip=1, in a new --study"
+            )
         if usual.idle:
             yield f"nothing is proposed from the ranges in the recipe's [tune]: to do so: --tune {','.join(usual.idle)}"
 
     def description(self) -> str:
         """Recipe and what is proposed of it, in a line; empty for the default as it is."""
         tuned = "".join(f"; {name} from {one}" for name, one in self.tune.items())
-        return "" if not tuned and self.recipe in _defaults() else f"recipe: {self.recipe.name}{tuned}"
+        return "" if not tuned and self.recipe in _by_length(recipes.default) else f"recipe: {self.recipe.name}{tuned}"
 
 
 def _check_crop(recipe: Recipe, ranges: Mapping[str, Range], side: int) -> None:
@@ -234,6 +243,6 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield from _flat(part, f"{name}.{key}")
 
 
-def _defaults() -> list[Recipe]:
-    """The default recipes, of which there is one for short trainings and one for long ones."""
-    return [recipes.default(epochs) for epochs in (recipes.LONG - 1, recipes.LONG)]
+def _by_length(make: Callable[[int], Recipe]) -> list[Recipe]:
+    """A recipe that depends on the length of a training: the one for short trainings and the one for long ones."""
+    return [make(epochs) for epochs in (recipes.LONG - 1, recipes.LONG)]

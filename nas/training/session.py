@@ -15,6 +15,7 @@ from torch import nn
 from constraints.errors import UnusableInputError
 from nas.training import initialisation
 from nas.training.averaging import Average
+from nas.training.batchwise import draw
 from nas.training.evaluate import Scores, evaluate, normaliser
 from nas.training.feed import Feed
 from nas.training.given_model import GivenModel, placed
@@ -183,6 +184,11 @@ class Session:
             self.step.images.copy_(images)
         else:
             self.step.images = images.to(self.device)
+        drawn = draw(self.recipe, len(images), self.feed.seed, number)
+        if drawn is not None and self.step.drawn is not None:
+            self.step.drawn.copy_(drawn)
+        elif drawn is not None:
+            self.step.drawn = drawn.to(self.device)
 
     def _prepare(self, step: int) -> float:
         """Set rate and resolution of one step (by the middle of it), and enter the phase that it begins."""
