@@ -44,12 +44,23 @@ class Drawn:
 def draw(recipe: Recipe, count: int, seed: int, number: int) -> Drawn | None:
     """What ``recipe`` draws for the ``count`` images of epoch ``number`` (from 0) as a whole; None for nothing.
 
-    A pure function of its arguments: a training that resumes sees the same.
+    A pure function of its arguments: a training that resumes sees the same. What a teacher sees is drawn as a whole,
+    so that all students of an epoch see it too.
     """
-    if not recipe.alternating_flip:
+    shared, generator = recipe.distillation > 0, np.random.default_rng([seed, count, number])
+    mirrored = corners = None
+    if recipe.alternating_flip:
+        mirrored = (np.random.default_rng([seed, count]).random(count) < 0.5) ^ bool(number % 2)
+    elif recipe.flip and shared:
+        mirrored = generator.random(count) < 0.5
+    if recipe.crop and shared:
+        corners = generator.integers(0, 2 * recipe.crop + 1, (2, count))
+    if mirrored is None and corners is None:
         return None
-    first = np.random.default_rng([seed, count]).random(count) < 0.5
-    return Drawn(mirrored=torch.from_numpy(first ^ bool(number % 2)))
+    return Drawn(
+        mirrored=None if mirrored is None else torch.from_numpy(mirrored),
+        corners=None if corners is None else torch.from_numpy(corners),
+    )
 
 
 def changed(images: torch.Tensor, recipe: Recipe, drawn: Drawn | None = None) -> torch.Tensor:

@@ -36,8 +36,8 @@ RECIPES: Mapping[str, Named] = MappingProxyType(
             "--augmentation assignment,flip=1",
             measured="not yet, as a whole: its parts (moving average 0.999, smoothing 0.05, low resolution, growing "
             "mixup, crop, decay of what Muon leaves, alternating flip) come from published recipes, and each has a row "
-            "without it in benchmarks.recipes; in 3 epochs low resolution, mixup and smoothing cost no more accuracy than "
-            "chance explains (23a94dd)",
+            "without it in benchmarks.recipes; in 3 epochs low resolution, mixup and smoothing cost no more accuracy "
+            "than chance explains (23a94dd)",
         ),
         "sgd": Named(
             make=recipes.sgd,

@@ -86,7 +86,8 @@ class Recipe:
     ``alternating_flip`` mirrors each image in every other epoch, half of them in the first (Jordan, *94% on CIFAR-10 in
     3.29 Seconds on a Single GPU*, 2024): two epochs in a row show both sides of all images; it takes
     the place of ``flip``. Beside a pipeline that mirrors at random it has no effect; beside one that mirrors all
-    images, or none, it has.
+    images, or none, it has. ``distillation`` is the share of a teacher in the loss, at its ``temperature``
+    (``nas.training.teacher``); then flips and crops are drawn for an epoch as a whole.
     """
 
     name: str
@@ -104,6 +105,8 @@ class Recipe:
     mixup: float = 0.0
     mixup_growth: float = 0.0
     alternating_flip: bool = False
+    distillation: float = 0.0
+    temperature: float = 4.0
     precision: Setting = "auto"
 
     def __post_init__(self) -> None:
@@ -117,11 +120,13 @@ class Recipe:
                 f"label_smoothing or ema_decay is out of range: {self.label_smoothing}, {self.ema_decay}: "
                 "give 0 or more and less than 1"
             )
-        for name in ("low_resolution", "mixup", "mixup_growth"):
+        for name in ("low_resolution", "mixup", "mixup_growth", "distillation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UnusableInputError(f"{name} is out of range: {getattr(self, name)}: give 0 to 1")
         if not 0 <= self.norm_bias_lr < math.inf:
             raise UnusableInputError(f"norm_bias_lr is out of range: {self.norm_bias_lr}: give 0 or more")
+        if not 0 < self.temperature < math.inf:
+            raise UnusableInputError(f"temperature is out of range: {self.temperature}: give more than 0")
         if self.crop < 0:
             raise UnusableInputError(f"crop is out of range: {self.crop}: give 0 or more pixels")
 

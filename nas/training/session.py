@@ -23,6 +23,7 @@ from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision
 from nas.training.recipes import Recipe
 from nas.training.step import TrainingStep
+from nas.training.teacher import targets
 
 CHECK_STEPS = 50
 """Steps between looks at the loss; on a GPU each look waits for the device."""
@@ -116,6 +117,7 @@ class Session:
             "seed": self.seed,
             "data": self.feed.key,
             "network": ", ".join(f"{k}:{tuple(v.shape)}" for k, v in self.model.state_dict().items()),
+            **({"teacher": self.feed.teacher.hash} if self.recipe.distillation and self.feed.teacher else {}),
         }
 
     def state(self) -> dict[str, Any]:
@@ -189,6 +191,12 @@ class Session:
             self.step.drawn.copy_(drawn)
         elif drawn is not None:
             self.step.drawn = drawn.to(self.device)
+        if self.recipe.distillation:
+            taught = torch.from_numpy(targets(self.feed, self.recipe, number, drawn, self.device))
+            if self.step.targets is None:
+                self.step.targets = taught.to(self.device)
+            else:
+                self.step.targets.copy_(taught)
 
     def _prepare(self, step: int) -> float:
         """Set rate and resolution of one step (by the middle of it), and enter the phase that it begins."""

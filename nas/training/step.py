@@ -14,6 +14,7 @@ from nas.training.evaluate import Normalise
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast
 from nas.training.recipes import Recipe
+from nas.training.teacher import distilled
 
 WARM_UP = 3
 """Steps on a GPU before the graph is captured: libraries choose their algorithms and allocate in them."""
@@ -48,6 +49,8 @@ class TrainingStep:
     parts: int = 1
     drawn: batchwise.Drawn | None = None
     """What is drawn for the epoch as a whole."""
+    targets: torch.Tensor | None = None
+    """A teacher's logits on the epoch's images (N x classes, float16)."""
     low_resolution: bool = False
     warmed: int = 0
     graph: torch.cuda.CUDAGraph | None = None
@@ -121,15 +124,20 @@ class TrainingStep:
             self.loss += loss.detach()
 
     def _loss(self, chosen: torch.Tensor) -> torch.Tensor:
-        images, labels = self._changed(self.normalise(self.images[chosen]), chosen), self.labels[chosen]
+        images = self._changed(self.normalise(self.images[chosen]), chosen)
         strength = self.recipe.mixup if self.strength is None else self.strength
         share = batchwise.mixture(strength, images.device) if self.recipe.mixup else None
         if share is not None:
             images = batchwise.mix(images, share)
         with autocast(self.precision, images.device):
             logits = self.model(images).float()
-        loss: torch.Tensor = self.criterion(logits, labels)
-        return loss if share is None else share * loss + (1 - share) * self.criterion(logits, labels.flip(0))
+        loss = self._against(logits, chosen)
+        return loss if share is None else share * loss + (1 - share) * self._against(logits, chosen.flip(0))
+
+    def _against(self, logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """The loss of logits against the labels of the ``chosen`` images, and a teacher's logits where there are."""
+        loss: torch.Tensor = self.criterion(logits, self.labels[chosen])
+        return loss if self.targets is None else distilled(loss, logits, self.targets[chosen], self.recipe)
 
     def _changed(self, images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """What the recipe does to a batch's images, which are the ``chosen`` ones of the epoch."""

@@ -33,6 +33,7 @@ _MIDDLES = {"weight_decay": 1e-4, "rest_weight_decay": 1e-4}
 _USUAL: Mapping[str, tuple[float, float]] = {
     "momentum": (0.8, 0.99), "warmup": (0.0, 0.5), "gamma": (0.5, 1.0), "label_smoothing": (0.0, 0.2), "crop": (0, 4),
     "ema_decay": (0.9, 0.999), "low_resolution": (0.0, 0.8), "mixup": (0.0, 0.5), "mixup_growth": (0.0, 1.0),
+    "distillation": (0.0, 1.0), "temperature": (1.0, 8.0),
     "floor_lr": (0.0, 0.01),
 }  # fmt: skip
 _USED_UNDER: Mapping[str, tuple[str, tuple[str, ...]]] = {
