@@ -149,6 +149,8 @@ class Recipe:
         return self.phases[index].learning_rate(within, epochs * self.phases[index].share)
 
 
+TAUGHT = 0.5
+"""Share of a teacher in the loss where a recipe leaves it open."""
 LONG = 30
 """Epochs from which on a training is a long one."""
 
