@@ -30,6 +30,7 @@ from nas.search.storage import open_storage
 from nas.search.study import DATA, IDENTITY, TARGET
 from nas.space import describe
 from tests.engines import few_digits, one_sandbox, search_in_this_process
+from tests.forked_guard import EXPORT, fork_guards
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -112,6 +113,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setenv(name, value)
         search_in_this_process(patch)
         few_digits(patch)
+        fork_guards(patch, EXPORT)
         patch.setattr(describe, "OWN_DRAWS", 40)
         patch.setattr(calibration, "LAYER_SECONDS", 0.0)
         first = ["launch", "--space", "tiny", "--trials", "4", "--epochs", "1", "--require", "params < 200k"]

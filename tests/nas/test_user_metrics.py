@@ -11,6 +11,7 @@ from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits
 from nas.architecture.spec import parse
 from nas.user_metrics import UserMetrics, read_metrics
+from tests.forked_guard import fork_guards
 
 METRIC = """
 from constraints import metric
@@ -26,9 +27,10 @@ def doubled(model, trace):
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
+    with pytest.MonkeyPatch.context() as patch, Sandbox() as sandbox:
+        fork_guards(patch)
         yield sandbox
 
 
