@@ -215,6 +215,7 @@ def _named(value: Mapping[str, Any]) -> dict[str, str]:
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "data": _named, "space": _named, "constraints": _texts, "seed": int, "epochs": int, "objective": str,
+    "first_rung": int,
     "metrics": _named, "latency": _named,
 }  # fmt: skip
 MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
