@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from nas.search.candidate import Candidate
 from nas.search.confirm import Trained
-from nas.search.forecast import Forecast, Seen
+from nas.search.curve_forecast import CurveForecast, Seen
 from nas.search.study import CURVE, accuracy
 from nas.search.trial_store import counts, is_finished, is_given
 from nas.space.attributes import ARCHITECTURE
@@ -74,6 +74,6 @@ def seen(trial: FrozenTrial, images: int) -> Seen:
     return Seen(epochs=max(trial.intermediate_values), accuracy=accuracy(trial) or 0.0, images=images)
 
 
-def best(contenders: Sequence[Contender], forecast: Forecast) -> Contender | None:
+def best(contenders: Sequence[Contender], forecast: CurveForecast) -> Contender | None:
     """The one with the least error forecast after a whole training; of equals the first."""
     return min(contenders, key=lambda c: (forecast.error(c.seen, forecast.epochs), c.trial), default=None)

@@ -35,7 +35,7 @@ from nas.search.tracked_store import TrackedStore
 from nas.search.trial_store import TrialStore, best_accuracy, counts, is_finished
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
-from nas.training.errors import OtherTrainingError
+from nas.training.errors import SharedFaultError
 from nas.training.tuning import tuned
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.25
 LOOK_SECONDS = 1.0
 """Time between reads of what the workers have trained."""
+EVENTS = 100
+"""How many of the last events are kept for who looks on."""
 
 
 @dataclass(kw_only=True)
@@ -89,6 +91,8 @@ class Driver:
     """The confirmed networks that the search ends at; None for one that confirms nothing itself."""
     errors: dict[int, ConstraintError] = field(default_factory=dict)
     """What ended the training of a given network, by the number of its trial."""
+    events: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=EVENTS))
+    """What happened to candidates last, the newest at the end: the time by ``clock``, and a line."""
 
     def __post_init__(self) -> None:
         """The time of the launch begins."""
@@ -97,7 +101,7 @@ class Driver:
         epochs = self.budget.epochs
         levels = rungs(epochs, self.budget.first_rung) if self.network is None else [epochs]
         halving = Halving(levels, self.objectives)
-        self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives)
+        self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives, happened=self.happened)
         self.proposals = self._source()
         self.finish = None if self.goal is None else self._finish(self.goal)
         self._times = EpochTimes()
@@ -142,6 +146,10 @@ class Driver:
                 self.trackers.close()
         unfinished = len(self.pool.members) + len(self.proposals.leftover)
         return Summary(ended=ended, unfinished=unfinished, best=self.best, reached=self._reached())
+
+    def happened(self, event: str) -> None:
+        """Keep a line of what has just happened, for who looks on."""
+        self.events.append((self.clock(), event))
 
     @property
     def running(self) -> list[Candidate]:
@@ -250,6 +258,7 @@ class Driver:
     def _fill(self) -> None:
         """Give every free worker a candidate."""
         while len(self.running) < self.engine.slots and (candidate := self._next()):
+            self.happened(_beginning(candidate))
             self.pool.move(candidate, State.TRAINING)
             self._train(candidate)
 
@@ -349,8 +358,8 @@ class Driver:
             self._retry(candidate)
         except OSError as error:
             self.pool.set_aside(candidate, error)
-        except OtherTrainingError:
-            raise  # of every candidate that an earlier launch began: none of them has failed
+        except SharedFaultError:
+            raise  # every candidate, or every one that an earlier launch began, meets it: none of them has failed
         except KilledError as error:
             self._retry(candidate, error)
         except ConstraintError as error:
@@ -394,3 +403,12 @@ class Driver:
             self.best = max(self.objectives.score(candidate.curve[-1]), self.best or 0.0)
         else:
             self.pool.pause(candidate)
+
+
+def _beginning(candidate: Candidate) -> str:
+    """What happens to a candidate that gets a worker, by the state that it was in."""
+    trained = len(candidate.curve)
+    if not trained:
+        return f"trial {candidate.trial.number} {'proposed' if candidate.seed is None else 'started'}"
+    did = "promoted" if candidate.state is State.PAUSED else "resumed"
+    return f"trial {candidate.trial.number} {did} at epoch {trained}"

@@ -11,7 +11,7 @@ from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.pace import forget_steps
 from nas.search.pool import MOST_REFUSALS
 from nas.search.worker import Confirmed, Task, confirm_candidate, read_progress
-from nas.training.errors import OtherTrainingError
+from nas.training.errors import SharedFaultError
 
 
 @dataclass(kw_only=True)
@@ -37,11 +37,11 @@ class FinalistJob:
     def outcome(self) -> Confirmed | None:
         """What a training came to that is over, with its reason where it failed; None where it is begun again.
 
-        Raises OSError where its files cannot be written, MOST_REFUSALS times, and OtherTrainingError.
+        Raises OSError where its files cannot be written, MOST_REFUSALS times, and SharedFaultError.
         """
         try:
             return self.future.result()
-        except OtherTrainingError:
+        except SharedFaultError:
             raise
         except (BrokenProcessPool, KilledError):
             self.deaths += 1

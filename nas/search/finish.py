@@ -5,8 +5,8 @@ So here the search looks for one by its first epochs, and the best goes straight
 
 1. candidates train up to the first rung until FEWEST have, and FOR_EACH_WORKER for each worker;
 2. the best quarter of them, FINALISTS at least, train up to the second rung;
-3. when nothing trains any more, the best by its forecast (``nas.search.forecast``) is confirmed, for the fewest epochs
-   after which it is expected over the target. Where even a whole training would not do, more candidates begin, as in 1;
+3. when nothing trains any more, the best by its forecast (``nas.search.curve_forecast``) is confirmed, for the fewest
+   epochs after which it is expected over the target. Where even a whole training would not do, more candidates begin;
 4. after MOST_ROUNDS times as many the search is the usual one, and looks for such a candidate at every turn.
 
 Validation alone decides which network is confirmed, and for how long; the test set is opened once, after the last
@@ -31,9 +31,9 @@ from nas.search.candidate import Candidate, State
 from nas.search.confirm import confirmation_of, task_of
 from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.contenders import Contender
+from nas.search.curve_forecast import CurveForecast
 from nas.search.engine import Engine
 from nas.search.finalist_job import FinalistJob
-from nas.search.forecast import Forecast
 from nas.search.measure import images_of
 from nas.search.pool import Pool
 from nas.search.study import CONFIRMED, FINALIST, MALFORMED, VALIDATION_IMAGES
@@ -100,12 +100,12 @@ class Finish:
     _failed: set[int] = field(default_factory=set)
     _complete: dict[int, Contender] = field(default_factory=dict)
     _images: int = 0
-    _forecast: Forecast = field(init=False)
+    _forecast: CurveForecast = field(init=False)
 
     def __post_init__(self) -> None:
         """Nothing is confirmed yet."""
         measure, labels = self.pool.objectives.measure, self.goal.feed.dataset.test_labels
-        self._forecast = Forecast(epochs=self.budget.epochs, test_images=images_of(measure, labels))
+        self._forecast = CurveForecast(epochs=self.budget.epochs, test_images=images_of(measure, labels))
 
     @property
     def target(self) -> float:

@@ -65,12 +65,12 @@ class ScriptedEngine:
             if self.raises:
                 future.set_exception(self.raises.pop(0))
             else:
-                curve = ({"epoch": task.epochs, "seconds": 1.0, "val_accuracy": None},)
-                future.set_result(Confirmed(curve=curve, test_accuracy=self.tests.pop(0)))
+                last = {"epoch": task.epochs, "seconds": 1.0, "val_accuracy": None}
+                future.set_result(Confirmed(curve=(last,), test_accuracy=self.tests.pop(0)))
             return future
         self.tasks.append(task)
         worth = self._known.setdefault(task.architecture, self.first[len(self._known) % len(self.first)])
-        curve: tuple[dict[str, Any], ...] = tuple(
+        curve = tuple(
             _epoch(n, 1 - (1 - worth) * (0.75 if n > 1 else 1.0) * 0.98 ** max(n - 2, 0))
             for n in range(1, task.until + 1)
         )

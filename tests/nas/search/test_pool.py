@@ -68,6 +68,19 @@ def test_a_candidate_is_in_one_state_in_the_order_in_which_it_entered_it(pool: P
     assert (pool.of(State.TRAINING), pool.of(State.ASIDE), pool.of(State.PAUSED)) == ([first], [second], [])
 
 
+def test_every_end_is_told(pool: Pool) -> None:
+    told: list[str] = []
+    pool.happened = told.append
+    pool.complete(train(pool, 0.5, 0.9722))
+    pool.prune(train(pool, 0.5), BELOW)
+    pool.fail(train(pool), "diverged")
+    assert told == [
+        "trial 0 complete: 97.22%",
+        "trial 1 pruned: below the better half at epoch 1",
+        "trial 2 failed: diverged",
+    ]
+
+
 def test_an_epoch_is_stored_with_its_curve(pool: Pool) -> None:
     candidate = train(pool, 0.25, 0.5)
     assert candidate.curve[-1]["val_accuracy"] == 0.5

@@ -50,7 +50,7 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class CurveForecast:
     """Forecasts for the networks of one study, whose candidates train ``epochs``.
 
     ``residuals`` are the logarithms of measured over forecast errors of the networks that were confirmed: they correct
@@ -61,7 +61,7 @@ class Forecast:
     test_images: int
     residuals: tuple[float, ...] = ()
 
-    def corrected(self, residuals: Sequence[float]) -> Forecast:
+    def corrected(self, residuals: Sequence[float]) -> CurveForecast:
         """The same with other residuals."""
         return replace(self, residuals=tuple(residuals))
 
