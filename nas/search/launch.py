@@ -182,8 +182,7 @@ def prepare(
         told = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
         _learn(study, sampler, prior)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
-        budget = _budget(config, study)
-        goal = _goal(config, dataset, way, folder, held)
+        budget, goal = _budget(config, study), _goal(config, dataset, way, folder, held)
         lock = held.pop_all()
     driver = Driver(
         study=study,
