@@ -21,6 +21,7 @@ from nas.results.files import write_text
 from nas.results.leaderboard import Leaderboard, leaderboard
 from nas.results.rows import Row
 from nas.results.selection import best, find
+from nas.search.confirmation import confirmations
 from nas.search.study import TARGET, open_study, quiet
 from nas.search.study_data import load_study_data
 
@@ -63,8 +64,22 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
             _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)
         board = leaderboard(prepared.study, is_live=False)
         print_board(board, output_format, Console())
+        for line in _saved(prepared, board):
+            print_line(line, console)
         print_line(_next(board, config), console)
     return ExitCode.DONE if prepared.driver.budget.target is None or summary.reached else ExitCode.FAILED
+
+
+def _saved(prepared: Prepared, board: Leaderboard) -> list[str]:
+    """What the parts of the search saved, and what all of it took beside one training of its best network."""
+    from nas.search.savings import direct_seconds, savings
+
+    driver, best = prepared.driver, board.best_complete
+    trials = driver.store.trials()
+    confirmed = confirmations(prepared.study, best.trial) if best else []
+    direct = direct_seconds(trials[best.trial], confirmed) if best else 0.0
+    seconds = driver.clock() - driver.started
+    return savings(trials, driver.rejected, epochs=driver.budget.epochs, seconds=seconds, direct=direct)
 
 
 def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple[Prepared, Summary]:

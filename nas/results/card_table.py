@@ -73,7 +73,7 @@ def _head(card: Card) -> list[RenderableType]:
     known = [f"study {card.study}, trial {row.trial}: {row.state}", f"{row.epochs} epochs in {duration(row.seconds)}"]
     known += _accuracies(card)
     known += [f"{name} {number(value)}" for name, value in row.measured.items()]
-    lines = [*_way(card), *([row.reason] if row.reason else [])]
+    lines = [*_way(card), *card.why, *([row.reason] if row.reason else [])]
     broken = [Text(f"breaks {', '.join(row.broken)}", style="yellow")] if row.broken else []
     return [Text(", ".join(known), style="bold"), NetworkText(row.network), *map(Text, lines), *broken]
 

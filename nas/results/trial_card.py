@@ -15,7 +15,7 @@ from constraints.user_metrics import CustomMetric
 from nas.architecture.spec import Architecture, parse
 from nas.latency.predictor import load
 from nas.results.rows import Row
-from nas.search.study import CURVE, MALFORMED, VALIDATION_IMAGES, foreign, identity
+from nas.search.study import CURVE, MALFORMED, VALIDATION_IMAGES, WHY, foreign, identity
 from nas.space.attributes import GIVEN
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class Card:
     """The name of their augmentation; empty where it is not known."""
     tuned: Mapping[str, Any] = field(default_factory=dict)
     """Option of the recipe -> the value that was proposed for this trial."""
+    why: tuple[str, ...] = ()
+    """By what it was promoted or pruned, a sentence a decision."""
     images: int = 0
     """How many each validation accuracy is over; 0 where that is not known."""
     latency: Latency | None = None
@@ -97,6 +99,7 @@ class Card:
             "recipe": self.recipe or None,
             "augmentation": self.augmentation or None,
             "tuned": dict(self.tuned),
+            "why": list(self.why),
             "sizes_mb": {**asdict(self.sizes), "total": self.sizes.total} if self.sizes else None,
             "stages": [asdict(stage) for stage in self.stages],
             "head": self.head,
@@ -137,6 +140,7 @@ def card(study: optuna.Study, row: Row) -> Card:
         recipe=_name(made_with.get("recipe")),
         augmentation=_name(made_with.get("augmentation")),
         tuned=values(trial.params),
+        why=tuple(map(str, trial.user_attrs.get(WHY, ()))),
         images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
         latency=_latency(model, architecture) if "latency" in made_with else None,
     )

@@ -257,10 +257,26 @@ class Driver:
 
     def _fill(self) -> None:
         """Give every free worker a candidate."""
+        begun = []
         while len(self.running) < self.engine.slots and (candidate := self._next()):
             self.happened(_beginning(candidate))
             self.pool.move(candidate, State.TRAINING)
-            self._train(candidate)
+            begun.append(candidate)
+        for candidate in begun:
+            self._train(candidate, threads=self._free_threads(candidate))
+
+    def _free_threads(self, candidate: Candidate) -> int | None:
+        """Threads of a candidate that has no other one beside it for a free worker, as its trial then says.
+
+        None are those of its worker. Other threads add in another order, so that trainings of given networks, which are
+        to repeat, get none of the free cores.
+        """
+        if len(self.running) >= self.engine.slots or self.network is not None:
+            return None
+        threads = self.engine.threads(len(self.running))
+        said = f"from epoch {len(candidate.curve) + 1} on with {threads} threads: no other candidate for the free cores"
+        self.store.add_why(candidate.trial, said if threads > self.engine.threads(self.engine.slots) else "")
+        return threads
 
     def _next(self) -> Candidate | None:
         """The candidate that a free worker trains; None where there is none, or none now."""
@@ -295,7 +311,7 @@ class Driver:
         found = found or self.pool.taken_back()
         return self.pool.promoted(is_last=True) if found is None and is_promoting else found
 
-    def _train(self, candidate: Candidate) -> None:
+    def _train(self, candidate: Candidate, threads: int | None = None) -> None:
         """Send a candidate to a worker until its next rung."""
         task = Task(
             architecture=str(candidate.architecture),
@@ -307,6 +323,7 @@ class Driver:
             folder=candidate.folder,
             recipe=self.recipe and tuned(self.recipe, candidate.trial.params),
             precisions=self._agreed or {},
+            threads=threads,
         )
         forget_steps(candidate.folder)
         candidate.epoch_started = self.clock()

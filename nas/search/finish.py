@@ -239,6 +239,8 @@ class Finish:
             threads=threads,
         )
         self.pool.store.set_finalist({"trial": best.trial, "epochs": epochs})
+        if (candidate := self.pool.members.get(best.trial)) is not None:
+            self.pool.store.add_why(candidate.trial, f"best forecast at epoch {best.seen.epochs}: it is confirmed")
         self.job = FinalistJob(trial=best.trial, task=task, engine=self.engine)
         expected = 1 - self._forecast.error(best.seen, epochs)
         self.notes.append(

@@ -83,6 +83,20 @@ class Halving:
                 return waiting[0]
         return None
 
+    def standing(self, number: int, level: int, *, count: int | None = None, is_last: bool = False) -> str:
+        """How a trial compares with the others at a rung, and how many of them go on: ``count``, or the rung's share.
+
+        Empty where it did not reach that rung, or where it is the last one.
+        """
+        if number not in self._reached.get(level, {}) or level == self.levels[-1]:
+            return ""
+        if self._new[level]:
+            self._rank(level)
+        share = self._share(self.levels.index(level) + 1)
+        going = count or (math.ceil(share) if is_last else math.floor(share))
+        place = _ordinal(self._places[level][number] + 1)
+        return f"{place} of {len(self._reached[level])} at epoch {level}: top {going} go on"
+
     def count(self, level: int) -> int:
         """How many trials reached a rung."""
         return len(self._reached[level])
@@ -115,3 +129,8 @@ class Halving:
         order = self._objectives.order(values)
         self._places[level] = {numbers[index]: place for place, index in enumerate(order.tolist())}
         self._new[level] = 0
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

@@ -64,12 +64,19 @@ class Pool:
     def promoted(self, *, is_last: bool) -> Candidate | None:
         """The paused candidate that is promoted now, if any; ``is_last`` says that no new candidates will come."""
         number = self.halving.promoted(self._levels(), is_last=is_last)
-        return None if number is None else self.members[number]
+        return None if number is None else self._told(number, is_last=is_last)
 
     def leader(self, level: int, count: int) -> Candidate | None:
         """The best candidate that waits at a rung, where it is among the ``count`` best that reached it."""
         number = self.halving.leader(self._levels(), level, count)
-        return None if number is None else self.members[number]
+        return None if number is None else self._told(number, count=count)
+
+    def _told(self, number: int, *, count: int | None = None, is_last: bool = False) -> Candidate:
+        """A candidate that is promoted; its trial says by what."""
+        candidate = self.members[number]
+        standing = self.halving.standing(number, len(candidate.curve), count=count, is_last=is_last)
+        self.store.add_why(candidate.trial, standing)
+        return candidate
 
     def set_aside(self, candidate: Candidate, error: OSError) -> None:
         """Let a candidate wait whose files cannot be written, which is no fault of its own.
@@ -109,6 +116,8 @@ class Pool:
     def prune(self, candidate: Candidate, reason: str) -> None:
         """End a candidate before its budget is trained; ``{}`` in ``reason`` stands for its last epoch."""
         why = reason.format(len(candidate.curve))
+        if reason == BELOW:
+            self.store.add_why(candidate.trial, self.halving.standing(candidate.trial.number, len(candidate.curve)))
         self.store.prune(candidate.trial, why)
         self.happened(f"trial {candidate.trial.number} pruned: {why}")
         self._remove(candidate)

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.optuna_private import reopened, storage_of
-from nas.search.study import CURVE, FINALIST, FINISHED, MEASURED, REASON, REJECTED, WON
+from nas.search.study import CURVE, FINALIST, FINISHED, MEASURED, REASON, REJECTED, WHY, WON
 from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
 
 
@@ -104,6 +104,12 @@ class TrialStore:
     def set_finished(self, trial: Trial, *, epochs: int, threads: int) -> None:
         """Store that a confirmation of so many epochs, with so many threads, trained the trial's network to the end."""
         trial.set_user_attr(FINISHED, {"epochs": epochs, "threads": threads})
+
+    def add_why(self, trial: Trial, sentence: str) -> None:
+        """Store what a decision on the trial's candidate was by, behind those before it; nothing for no sentence."""
+        known = trial.user_attrs.get(WHY, [])
+        if sentence and sentence not in known:
+            trial.set_user_attr(WHY, [*known, sentence])
 
     def set_reason(self, trial: Trial, reason: str) -> None:
         """Store why a trial waits or ends; an empty text removes what was stored."""

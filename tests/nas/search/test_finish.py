@@ -22,7 +22,7 @@ from nas.search.confirm import digest
 from nas.search.confirmation import confirmations
 from nas.search.driver import Driver
 from nas.search.finish import FEWEST, Goal
-from nas.search.study import FINALIST, FINISHED, REASON, TARGET, VALIDATION_IMAGES
+from nas.search.study import FINALIST, FINISHED, REASON, TARGET, VALIDATION_IMAGES, WHY
 from nas.search.worker import PROGRESS, TEST, WEIGHTS, Confirmed, Outcome, Task, confirm_candidate
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
@@ -144,6 +144,7 @@ def test_the_best_of_the_first_epochs_is_confirmed_alone_with_all_threads(
     assert winner.state == TrialState.COMPLETE
     assert winner.value == pytest.approx(1 - 0.32 * 0.75)
     assert winner.user_attrs[FINISHED] == {"epochs": 12, "threads": 4}
+    assert winner.user_attrs[WHY] == ["1st of 8 at epoch 1: top 2 go on", "best forecast at epoch 2: it is confirmed"]
     others = [t for t in study.trials if t.number != 1]
     assert {t.state for t in others} == {TrialState.PRUNED}
     assert {t.user_attrs[REASON].partition(" at ")[0] for t in others} <= {"the search met its target"}
@@ -196,6 +197,21 @@ def test_a_network_that_no_training_is_expected_to_bring_over_the_target_is_conf
     assert (summary.ended, summary.reached) == ("every trial of the budget is done", False)
     (task,) = engine.confirmed
     assert task.epochs == EPOCHS
+    pruned = [t for t in study.trials if t.user_attrs.get(REASON) == "below the better half at epoch 1"]
+    assert pruned
+    assert all(t.user_attrs[WHY][-1].endswith("of 9 at epoch 1: top 4 go on") for t in pruned)
+
+
+def test_a_candidate_that_trains_alone_has_all_threads_and_says_so(
+    study: optuna.Study, whole: Feed, tmp_path: Path
+) -> None:
+    engine = ScriptedEngine(first=[POOR], tests=[0.7])
+    run(study, engine, whole, tmp_path, trials=2)
+    alone = [task for task in engine.tasks if task.threads is not None]
+    assert {task.threads for task in engine.tasks[:2]} == {None}
+    assert {task.threads for task in alone} == {4}
+    (last,) = [t for t in study.trials if t.state == TrialState.COMPLETE and FINISHED not in t.user_attrs]
+    assert "from epoch 3 on with 4 threads: no other candidate for the free cores" in last.user_attrs[WHY]
 
 
 def test_a_search_may_end_at_two_networks(study: optuna.Study, whole: Feed, tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""What each part of a search saved, in a line or two for its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.search.confirmation import Confirmation
+from nas.search.study import CURVE
+from nas.search.trial_store import is_given
+
+
+def savings(
+    trials: Sequence[FrozenTrial], rejected: Mapping[str, int], *, epochs: int, seconds: float, direct: float
+) -> list[str]:
+    """Epochs that the rungs spared, proposals that were never trained, and the whole over one training of the best.
+
+    ``epochs`` is the budget of a candidate, ``seconds`` what the launch took, ``direct`` what the best network's own
+    training took, or 0 where there is none.
+    """
+    pruned = [trial for trial in trials if trial.state == TrialState.PRUNED and not is_given(trial)]
+    trained = sum(len(trial.intermediate_values) for trial in pruned)
+    lines = []
+    if pruned:
+        spared = len(pruned) * epochs - trained
+        lines.append(f"saved: {spared:,} of {len(pruned) * epochs:,} epochs of {len(pruned):,} pruned candidates")
+    if count := sum(rejected.values()):
+        lines.append(f"{count:,} proposals were rejected before any training")
+    text = ["; ".join(lines)] if lines else []
+    if direct > 0:
+        text.append(f"the launch took {seconds / direct:.1f} times the training of its best network alone")
+    return text
+
+
+def direct_seconds(trial: FrozenTrial, confirmed: Sequence[Confirmation]) -> float:
+    """Seconds of one training of a network to its end: of its longest confirmation, or in the search."""
+    if confirmed:
+        return confirmed[0].seconds / len(confirmed[0].seeds)
+    return sum(float(epoch["seconds"]) for epoch in trial.user_attrs.get(CURVE, ()))
