@@ -15,14 +15,13 @@ from constraints.user_metrics import CustomMetric
 from nas.architecture.spec import Architecture, parse
 from nas.latency.predictor import load
 from nas.results.rows import Row
+from nas.results.text_report import report_of, sizes_of
 from nas.search.study import CURVE, MALFORMED, VALIDATION_IMAGES, foreign, identity
 from nas.space.attributes import GIVEN
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
-
-    from nas.architecture.model import Network
 
 _MEGA = 1e6
 
@@ -106,11 +105,7 @@ class Card:
 
 
 def card(study: optuna.Study, row: Row) -> Card:
-    """Build the network of a row, trace it, and judge it by the study's own constraints."""
-    import torchinfo
-
-    from constraints import check
-    from nas.architecture.model import build
+    """What a row's network is, judged by the study's own constraints; it is built only where its text is not enough."""
     from nas.training.tuning import values
 
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
@@ -119,18 +114,12 @@ def card(study: optuna.Study, row: Row) -> Card:
     if row.architecture is None:
         return replace(_of_code(study, row, trial, rules), **_way(study, made_with))
     architecture = parse(row.architecture)
-    model = build(architecture)
-    report = check(model, architecture.input, rules, metrics=_as_measured(row, rules), target=f"trial {row.trial}")
-    counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
+    report, sizes = _known(architecture, row, rules) or _built(architecture, row, rules)
     return Card(
         study=study.study_name,
         row=row,
         report=report,
-        sizes=Sizes(
-            input=counted.total_input / _MEGA,
-            forward_backward=counted.total_output_bytes / _MEGA,
-            params=counted.total_param_bytes / _MEGA,
-        ),
+        sizes=sizes,
         stages=_stages(architecture, report.layers),
         head=architecture.head,
         curve=tuple(trial.user_attrs.get(CURVE, ())),
@@ -138,8 +127,33 @@ def card(study: optuna.Study, row: Row) -> Card:
         augmentation=_name(made_with.get("augmentation")),
         tuned=values(trial.params),
         images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
-        latency=_latency(model, architecture) if "latency" in made_with else None,
+        latency=_latency(architecture) if "latency" in made_with else None,
     )
+
+
+def _known(architecture: Architecture, row: Row, rules: Sequence[Constraint]) -> tuple[Report, Sizes] | None:
+    """What arithmetic finds, without torch, which loads for seconds; None where the network has to be built."""
+    own = {metric.name: row.measured.get(metric.name, nan) for metric in _as_measured(row, rules)}
+    report = report_of(architecture, rules, own, f"trial {row.trial}")
+    if report is None:
+        return None
+    read, written, params = sizes_of(report)
+    return report, Sizes(input=read / _MEGA, forward_backward=written / _MEGA, params=params / _MEGA)
+
+
+def _built(architecture: Architecture, row: Row, rules: Sequence[Constraint]) -> tuple[Report, Sizes]:
+    """What a trace of the built network finds, with the fixes of what fails."""
+    import torchinfo
+
+    from constraints import check
+    from nas.architecture.model import build
+
+    model = build(architecture)
+    report = check(model, architecture.input, rules, metrics=_as_measured(row, rules), target=f"trial {row.trial}")
+    counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
+    read, _, params = sizes_of(report)
+    sizes = Sizes(input=read / _MEGA, forward_backward=counted.total_output_bytes / _MEGA, params=params / _MEGA)
+    return replace(report, location=None), sizes
 
 
 def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[Constraint]) -> Card:
@@ -168,15 +182,16 @@ def _name(table: Any) -> str:
     return str(table.get("name", "")) if isinstance(table, Mapping) else ""
 
 
-def _latency(model: Network, architecture: Architecture) -> Latency:
+def _latency(architecture: Architecture) -> Latency:
     """With as many threads as this machine was calibrated with, or one."""
+    from nas.architecture.model import build
     from nas.latency.timing import milliseconds
 
     try:
         threads = load().threads
     except UnusableInputError:
         threads = 1
-    return Latency(milliseconds=milliseconds(model, architecture.input, threads=threads), threads=threads)
+    return Latency(milliseconds=milliseconds(build(architecture), architecture.input, threads=threads), threads=threads)
 
 
 def _as_measured(row: Row, rules: Sequence[Constraint]) -> list[CustomMetric]:
