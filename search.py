@@ -131,7 +131,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
 ) -> int:
     """Check PyTorch models, each in a child process with limits."""
     from constraints.cli.validate import Options, validate_targets
-    from nas.cli.mending import writers
+    from nas.cli.fixing import writers
 
     return validate_targets(
         Options(
@@ -202,7 +202,15 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     seed: Annotated[
         int | None, flag(help="of proposals, weights and augmentation", value="N", default="0", group=WHAT)
     ] = None,
-    trials: Annotated[int | None, flag(help="the study's trials in all", value="N", default="30", group=BUDGET)] = None,
+    trials: Annotated[
+        int | None,
+        flag(
+            help="the study's trials in all",
+            value="N",
+            default="30, or as many as the data's size asks for",
+            group=BUDGET,
+        ),
+    ] = None,
     timeout: Annotated[str | None, duration("--timeout", help="of this launch: 90s, 45m, 8h", default="1h")] = None,
     epochs: Annotated[
         int | None,
@@ -248,6 +256,12 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         ),
     ] = None,
     augmentation_arg: AugmentationOptions = None,
+    teacher: Annotated[
+        list[str] | None,
+        flag(
+            help="a trained network to distil from; repeatable: an ensemble", value="TRIAL|STUDY:TRIAL|FILE", group=DATA
+        ),
+    ] = None,
     study: Annotated[str | None, flags.study("name of the study, resumed where it exists", "search")] = None,
     storage: Annotated[str | None, flags.storage(STORAGE)] = None,
     workers: Annotated[int | None, flags.workers()] = None,
@@ -278,7 +292,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         "start": start, "from_study": from_study,
         "guess": guess, "constraints": expressions(require, constraints), "workers": workers, "device": device,
         "engine": engine, "objective": objective, "recipe": recipe, "tune": tune, "seed": seed, "log": log,
-        "augmentation": with_options(augmentation, augmentation_arg),
+        "augmentation": with_options(augmentation, augmentation_arg), "teacher": teacher,
         "metrics": None if metrics is None else str(metrics),
     }  # fmt: skip
     return search.launch(config, given, write_config, format_)
@@ -327,6 +341,12 @@ def train(  # noqa: PLR0917
         ),
     ] = None,
     augmentation_arg: AugmentationOptions = None,
+    teacher: Annotated[
+        list[str] | None,
+        flag(
+            help="a trained network to distil from; repeatable: an ensemble", value="TRIAL|STUDY:TRIAL|FILE", group=DATA
+        ),
+    ] = None,
     study: Annotated[str | None, flags.study("name of the study, made where it is new", "search")] = None,
     storage: Annotated[str | None, flags.storage(STORAGE)] = None,
     workers: Annotated[int | None, flags.workers()] = None,
@@ -346,7 +366,7 @@ def train(  # noqa: PLR0917
     }  # fmt: skip
     code = {
         "seeds": seeds, "timeout": timeout, "memory": memory, "anew": anew, "recipe": recipe,
-        "augmentation": with_options(augmentation, augmentation_arg),
+        "augmentation": with_options(augmentation, augmentation_arg), "teacher": teacher,
     }  # fmt: skip
     return training.train(target, arg or [], given, code, format_)
 
@@ -399,6 +419,10 @@ def leaderboard(  # noqa: PLR0917
         ),
     ] = None,
     pareto: Annotated[bool, flag("--pareto", help="only what no other beats in the objectives", group=ROWS)] = False,
+    columns: Annotated[
+        str | None,
+        flag(help="these alone: trial,val_accuracy,params,curve,...", value="NAME,...", default="all", group=ROWS),
+    ] = None,
     study: Study = None,
     storage: Storage = STORAGE,
     watch: Annotated[bool, flag("--watch", help="show it anew every two seconds", group=OUTPUT)] = False,
@@ -409,7 +433,7 @@ def leaderboard(  # noqa: PLR0917
 
     states = [s.strip() for s in state.split(",") if s.strip()]
     view = views.View(top=top, sort=sort, states=states, where=where or (), pareto=pareto)
-    return views.leaderboard(study, storage, format_, view, watch=watch)
+    return views.leaderboard(study, storage, format_, view, watch=watch, columns=columns)
 
 
 @command(app, STUDIES, "show best")
@@ -417,12 +441,13 @@ def show(
     trial: Annotated[str, flags.trial()] = "best",
     study: Study = None,
     storage: Storage = STORAGE,
+    watch: Annotated[bool, flag("--watch", help="follow a trial that trains until it has ended", group=OUTPUT)] = False,
     format_: TableOrJson = "table",
 ) -> int:
     """Show one trial in full: stages, layers, sizes, learning curve, constraints."""
     from nas.cli import views
 
-    return views.show(trial, study, storage, format_)
+    return views.show(trial, study, storage, format_, watch=watch)
 
 
 @command(app, STUDIES, "compare best 3")
@@ -626,6 +651,8 @@ def _run(argv: Sequence[str], name: str, *, debug: bool) -> int:
 def _failed(error: Exception, path: str, *, debug: bool) -> int:
     """Say in one line what went wrong, and whose fault it is; with ``debug`` after the traceback."""
     details = traceback.format_exc() if debug else ""
+    if isinstance(error, ConstraintError) and not str(error):  # there is nothing to say
+        return error.exit_code
     if isinstance(error, ConstraintError):
         return _complain(str(error), error.exit_code, (error.traceback or details) if debug else "")
     from nas.cli import usage

@@ -38,6 +38,15 @@ def interruptible(advice: str) -> Iterator[None]:
 
 
 @contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Ctrl-C is how a person ends what is shown anew: no error is said, and the code is that of an interruption."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedCommandError("") from None
+
+
+@contextmanager
 def _one_line_notes() -> Iterator[None]:
     """Print on stderr, in one line, which study was taken where none was named."""
     with warnings.catch_warnings():

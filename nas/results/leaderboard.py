@@ -54,6 +54,8 @@ class Leaderboard:
     """The accuracy that candidates are judged by: one of nas.objective_text.MEASURES."""
     measured: tuple[str, ...] = ()
     """Metrics that rows hold beside those of every study."""
+    images: int = 0
+    """How many each validation accuracy is over; 0 where that is not known."""
 
     @property
     def best(self) -> Row:
@@ -77,6 +79,7 @@ class Leaderboard:
             "data": self.data,
             "target": self.target,
             "measure": self.measure,
+            "validation_images": self.images or None,
             "counts": dict(self.counts),
             "rejected": dict(self.rejected),
             "rows": [row.as_dict() for row in self.rows],
@@ -143,6 +146,7 @@ def leaderboard(
         costs=weighed,
         measure=measure,
         measured=measured,
+        images=_images(study),
     )
 
 
@@ -207,17 +211,22 @@ def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
 def _expected(study: Study, rows: Sequence[Row]) -> Expectation | None:
     kept = [row for row in rows if not row.broken]
     measured = {r.trial: r.score for r in kept if r.state == "complete" and r.score is not None}
+    images = _images(study)
+    if not images or not measured:
+        return None
+    best = max(measured, key=lambda trial: (measured[trial], -trial))
+    others = [accuracy for trial, accuracy in measured.items() if trial != best]
+    return expectation(best, measured[best], others, images=images, target=_target(study), measure=measure_of(study))
+
+
+def _images(study: Study) -> int:
     try:
         images = int(study.user_attrs.get(VALIDATION_IMAGES, 0))
     except MALFORMED:
         raise foreign(study, f"its {VALIDATION_IMAGES} is of another kind") from None
     if not 0 <= images <= MOST_IMAGES:
         raise foreign(study, f"its {VALIDATION_IMAGES} are out of range")
-    if not images or not measured:
-        return None
-    best = max(measured, key=lambda trial: (measured[trial], -trial))
-    others = [accuracy for trial, accuracy in measured.items() if trial != best]
-    return expectation(best, measured[best], others, images=images, target=_target(study), measure=measure_of(study))
+    return images
 
 
 def _maximised(study: Study) -> frozenset[str]:

@@ -95,10 +95,14 @@ def test_the_engines_that_there_are(engine: str) -> None:
     assert read_config(None, {"engine": engine}).engine == engine
 
 
-def test_epochs_that_nobody_asked_for_are_not_written_and_still_follow_the_data(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "value"), [("epochs", 20), ("trials", 30), ("space", "assignment")])
+def test_what_follows_the_data_is_not_written_where_nobody_asked_for_it(tmp_path: Path, name: str, value: Any) -> None:
     file = tmp_path / "search.toml"
-    for flags, is_asked in (({}, False), ({"epochs": 20}, True)):
-        file.write_text(read_config(None, flags).to_toml())
+    for flags, is_asked in (({}, False), ({name: value}, True)):
+        file.write_text(text := read_config(None, flags).to_toml())
         found = read_config(file, {})
-        assert ("epochs" in found.model_fields_set) == is_asked
-        assert found.epochs == 20
+        assert (name in found.model_fields_set) == is_asked
+        assert getattr(found, name) == value
+        assert (name in text.splitlines()[0]) != is_asked
+    file.write_text(text := read_config(None, {"epochs": 1, "trials": 2, "space": "tiny"}).to_toml())
+    assert text.startswith('space = "tiny"'), "nothing is left to the data"

@@ -27,7 +27,8 @@ def shown(study: optuna.Study, **view: Any) -> list[int]:
 
 def test_the_json_document_has_the_keys_of_the_contract(study: optuna.Study) -> None:
     document = json.loads(json.dumps(leaderboard(study).as_dict()))
-    assert set(document) == {"study", "data", "target", "measure", "counts", "rejected", "rows", "expected"}
+    promised = {"study", "data", "target", "measure", "counts", "rejected", "rows", "expected"}
+    assert set(document) == {*promised, "validation_images"}
     assert (document["study"], document["data"], document["target"]) == ("known", "digits", 0.85)
     assert document["rejected"] == {"params < 200k": 7, "receptive_field > 44": 1200}
     counts = {"proposed": 6 + 7 + 1200, "complete": 3, "pruned": 1, "running": 1, "unfinished": 0, "failed": 1}
