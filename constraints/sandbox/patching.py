@@ -17,6 +17,7 @@ from torch import nn
 from constraints.checker import examined
 from constraints.edits import Change, Edit, applied
 from constraints.errors import UnusableInputError
+from constraints.model_state import parts
 from constraints.sandbox.child import Checked
 from constraints.sandbox.constructions import Call
 from constraints.sandbox.request import Request, Target
@@ -66,7 +67,7 @@ class _Calls:
             edits = [edit for edit in self.change if edit.layer == layer]
             if not layer:
                 raise UnusableInputError(f"no call makes what would change: {edits[0].text}")
-            call, edit = self._of_layer(layer, self.checked.model.get_submodule(layer), edits)
+            call, edit = self._of_layer(layer, parts(self.checked.model).modules[layer], edits)
             if made.get(call, edit).arguments != edit.arguments or (call in made and edit.rewrites):
                 raise UnusableInputError(
                     f"layer {layer} is made by the call at line {call.position.line} as others are"
@@ -151,7 +152,7 @@ class _Calls:
         made = self.checked.made
         return {
             name
-            for name, module in self.checked.model.named_modules()
+            for name, module in parts(self.checked.model).modules.items()
             if made.calls(module)[: len(calls)] == tuple(calls)
         }
 
