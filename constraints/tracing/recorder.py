@@ -75,7 +75,8 @@ def record(
     entered = [recorder.entered(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
     watching = watch(recorder.steps) if watch else nullcontext()
     try:
-        with modes_kept(), naming(modules, recorder), watched(recorder), recorder.following(), watching:
+        border = watched(recorder, modules.values())
+        with modes_kept(), naming(modules, recorder), border, recorder.following(), watching:
             found = opened(called(model, args, kwargs))  # a generator runs here
         left = [recorder.left(t) for t in found.tensors]
     except Exception as error:
