@@ -66,8 +66,8 @@ def _have(begin: Iterable[Any]) -> bool:
         if id(thing) in seen:
             continue
         seen[id(thing)] = thing
-        for function in _functions(thing):
-            for code in _within(function.__code__):
+        for function in functions(thing):
+            for code in within(function.__code__):
                 if _names_way(code) or _computes_names(code):
                     return True
                 named = [*_named(code, function.__globals__), *_given(function)]
@@ -127,7 +127,7 @@ def _named(code: types.CodeType, file: Mapping[str, Any]) -> Iterator[Any]:
             yield from (v for n in code.co_names if (v := vars(value).get(n)) is not None)
 
 
-def _functions(thing: Any) -> Iterator[types.FunctionType]:
+def functions(thing: Any) -> Iterator[types.FunctionType]:
     """A function, or the methods of a class; none of a package that is known."""
     if _is_known(getattr(thing, "__module__", None)):
         return
@@ -163,8 +163,9 @@ def _is_compiled(module: str) -> bool:
     return not _is_known(module) and isinstance(getattr(spec, "loader", None), ExtensionFileLoader)
 
 
-def _within(code: types.CodeType) -> Iterator[types.CodeType]:
+def within(code: types.CodeType) -> Iterator[types.CodeType]:
+    """Code, and that of the functions and comprehensions in it."""
     yield code
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
-            yield from _within(inner)
+            yield from within(inner)
