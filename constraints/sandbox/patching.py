@@ -34,7 +34,7 @@ def patched(checked: Checked, request: Request) -> dict[str, Any]:
 
     Raises UnusableInputError for an edit that is no change of a call in that file which makes this layer alone.
     """
-    file, change = _file(request.target), checked.report.change
+    file, change = source_file(request.target), checked.report.change
     text, _ = decoded(file)
     found = _Calls(checked=checked, file=os.path.realpath(file), change=change)
     new = edited(text, found.edits())
@@ -43,7 +43,7 @@ def patched(checked: Checked, request: Request) -> dict[str, Any]:
     return {"file": str(file), "source": new, "layers": [layer.as_dict() for layer in after.layers]}
 
 
-def _file(target: Target) -> Path:
+def source_file(target: Target) -> Path:
     """The file of a target, or of the module that it names; raises UnusableInputError where that is no ``.py``."""
     file = target.file or Path(getattr(sys.modules.get(target.module), "__file__", None) or target.module)
     if file.suffix != ".py":
