@@ -176,6 +176,8 @@ def train(  # noqa: PLR0917
     target_accuracy: Annotated[float | None, typer.Option("--target", help="validation accuracy to exceed")] = None,
     constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,
+    metrics: Annotated[Path | None, typer.Option(metavar="FILE.py", help="metrics of your own, the study's")] = None,
+    log: Annotated[list[str] | None, typer.Option(metavar="TRACKER", help="as of launch; repeatable")] = None,
     workers: Annotated[int | None, typer.Option(help="processes that train")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda")] = None,
     timeout: Annotated[str, typer.Option(help="for a step of the model's code: 60s, 5m")] = "5m",
@@ -189,7 +191,8 @@ def train(  # noqa: PLR0917
 
     flags = {
         "epochs": epochs, "data": data, "study": study, "storage": storage, "target": target_accuracy,
-        "constraints": expressions(require, constraints), "workers": workers, "device": device,
+        "constraints": expressions(require, constraints), "workers": workers, "device": device, "log": log,
+        "metrics": None if metrics is None else str(metrics),
     }  # fmt: skip
     code = {
         "seeds": seeds, "timeout": timeout, "memory": memory, "anew": anew, "recipe": recipe,
