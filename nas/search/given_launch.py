@@ -150,16 +150,24 @@ def _existing(config: LaunchConfig) -> Described | None:
     return found[0] if found and IDENTITY in found[0].user_attrs else None
 
 
-def _way(config: LaunchConfig, wanted: Wanted, dataset: Dataset) -> tuple[LaunchConfig, Training, Sizing | None]:
-    """How the network trains: as the study does, which refuses another way, or as is asked for, sized by the data."""
+def _way(
+    config: LaunchConfig, wanted: Wanted, dataset: Dataset
+) -> tuple[LaunchConfig, Training, Sizing | None, Training]:
+    """How the network trains: as the study does, which refuses another way, or as is asked for, sized by the data.
+
+    Last, how it would train in a new study.
+    """
     study = _existing(config)
     config = config.model_copy(update={} if wanted.recipe is None else {"recipe": wanted.recipe})
     asked = Training.asked(wanted.recipe, wanted.augmentation, config.epochs, dataset=dataset)
     if study is None:
-        return fitted(config, asked, dataset, None)
+        config, asked, sized = fitted(config, asked, dataset, None)
+        return config, asked, sized, asked
     way = Training.of(study, config.epochs)
     way.refuse_other(study, asked, {"recipe": wanted.recipe, "augmentation": wanted.augmentation})
-    return config, way, None
+    unasked = LaunchConfig(**config.model_dump(exclude={"epochs"}))  # where the flag was not given, the data decides
+    _, fitting, _ = fitted(unasked, asked, dataset, config.epochs)
+    return config, way, None, fitting if way.recipe == fitting.recipe else asked
 
 
 def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Callable[[Driver], None]) -> Trainings:
@@ -170,8 +178,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     """
     wanted.check()
     dataset.split()
-    is_new = _existing(config) is None
-    config, way, sized = _way(config, wanted, dataset)
+    config, way, sized, usual = _way(config, wanted, dataset)
     if AUGMENTATION_RULE in config.constraints:
         way.check_rule(dataset)
     with ExitStack() as tools:
@@ -192,7 +199,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)
-        told.extend(way.notes(config.epochs, way if is_new else None))
+        told.extend(way.notes(config.epochs, replace(usual, idle=())))
         feed = search_feed(dataset, config.seed, way)
         describe(study, config, dataset)
         target = study.user_attrs[TARGET]
