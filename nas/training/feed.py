@@ -28,6 +28,8 @@ from nas.training.serialised import acting_transform, names
 if TYPE_CHECKING:
     import albumentations as A
 
+    from nas.training.teacher import Teacher
+
 PIECE = 1000
 """Images drawn from one random stream, and the unit in which processes share the making of an epoch."""
 LOCKS = 64
@@ -59,6 +61,8 @@ class Feed:
     """A user's pipeline as a table, which ``augmentation`` is then but the name of."""
     seed: int = 0
     keep_bytes: int = 4 * 2**30
+    teacher: Teacher | None = None
+    """Whose logits a recipe that distils learns from."""
 
     def __post_init__(self) -> None:
         """Check the pipeline's name."""
@@ -213,7 +217,7 @@ class Feed:
     def _drop_oldest(self) -> None:
         """Delete the least recently read epochs beyond ``keep_bytes``; a process that still maps one keeps it."""
         found = []
-        for path in self.folder.glob("*/epoch-*.npy*"):
+        for path in self.folder.glob("*/epoch-*.npy*"):  # a teacher's logits are beside them
             with suppress(FileNotFoundError):
                 status = path.stat()
                 found.append((status.st_mtime, status.st_size, path))

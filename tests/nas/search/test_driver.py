@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -59,7 +60,7 @@ def driver_of(
     feasible = FeasiblePart(spaces.load("tiny", input=(3, 32, 32), classes=10), parse_all(RULES))
     sampler = FeasibleSampler(feasible, seed=1)
     study.sampler = sampler
-    limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, **budget})
+    limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, "first_rung": 2, **budget})
     notes: list[str] = []
     return Driver(
         study=study,
@@ -444,6 +445,11 @@ def test_who_waits_at_a_rung_waits_on_in_the_next_launch(engine: Any, feed: Feed
     again.observe = lambda driver: seen.append({n: len(c.curve) for n, c in driver.paused.items()})
     again.run()
     assert seen[0] == {0: 2, 1: 2}, "the first still waits when the second has come as far"
+    happened = [event for _, event in again.events]
+    kinds = Counter(event.split()[2].rstrip(":") for event in happened)
+    assert kinds == {"proposed": 2, "promoted": 2, "complete": 2, "pruned": 1}, "of three candidates, half rounded up"
+    assert happened[0] == "trial 1 proposed"
+    assert all(event.endswith(" promoted at epoch 2") for event in happened if "promoted" in event)
     assert {t.state for t in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
 
 
