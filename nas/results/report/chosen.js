@@ -17,7 +17,7 @@
     byId("chosen-title").textContent = heading(row) + (beside ? ` – beside trial ${beside.trial}` : "");
     const pair = beside ? [row, beside] : [row];
     const drawn = drawings(pair);
-    byId("diagram").replaceChildren(tools(row), comparison(pair), rulesTable(pair), ...drawn);
+    byId("diagram").replaceChildren(tools(row), element("div", { class: "pair" }, comparison(pair), rulesTable(pair)), ...drawn);
     for (const picture of document.querySelectorAll("svg.field")) labelled.observe(picture);
     refresh(OF_CHOSEN);
   }

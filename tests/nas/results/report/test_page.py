@@ -148,7 +148,8 @@ def test_an_accuracy_that_is_no_number_is_unknown(tmp_path: Path) -> None:
 def test_every_number_that_differs_can_be_drawn(tmp_path: Path) -> None:
     study = empty_study(tmp_path / "journal.log")
     for i, speed in enumerate((1.5, 2.5)):
-        add(study, [0.5], params=10 + i, convs=12 + i, stages=4, **{MEASURED: {"speed": speed}})
+        known: dict[str, Any] = {"convs": 12 + i, "stages": 4, MEASURED: {"speed": speed}}
+        add(study, [0.5], params=10 + i, **known)
     document = embedded(render(study))
     assert document["names"] == [
         "val_accuracy", "test_accuracy", "params", "macs", "receptive_field", "epochs", "seconds", "speed", "convs",
