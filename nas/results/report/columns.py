@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nas.objective_text import ACCURACY
-from nas.results.board_table import duration, millions, number, spread
+from nas.results.board_table import spread
 from nas.results.leaderboard import Leaderboard
+from nas.results.numbers import duration, millions, number, percent
 from nas.results.rows import Row
 
 
@@ -50,13 +51,13 @@ def cells(row: Row, *, is_best: bool = False) -> dict[str, str]:
     """What each of ``columns`` shows of a row; ``is_best`` puts the star of the front beside its rank."""
     return {
         **{name: number(value) for name, value in row.measured.items()},
-        "val_balanced_accuracy": _percent(row.val_balanced_accuracy),
-        "test_balanced_accuracy": _percent(row.test_balanced_accuracy) + spread(row),
+        "val_balanced_accuracy": percent(row.val_balanced_accuracy),
+        "test_balanced_accuracy": percent(row.test_balanced_accuracy) + spread(row),
         "rank": f"{row.rank}{'!' if row.broken else '*' if is_best else ''}",
         "trial": str(row.trial),
         "state": row.state,
-        "val_accuracy": _percent(row.val_accuracy),
-        "test_accuracy": _percent(row.test_accuracy) + (spread(row) if row.measure == ACCURACY else ""),
+        "val_accuracy": percent(row.val_accuracy),
+        "test_accuracy": percent(row.test_accuracy) + (spread(row) if row.measure == ACCURACY else ""),
         "params": f"{row.params:,}",
         "macs": millions(row.macs),
         "receptive_field": "?" if row.receptive_field is None else f"{row.receptive_field:,}",
@@ -64,7 +65,3 @@ def cells(row: Row, *, is_best: bool = False) -> dict[str, str]:
         "seconds": duration(row.seconds),
         "architecture": row.network,
     }
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f}"
