@@ -17,7 +17,7 @@ from nas.objective_text import ACCURACY, MEASURES
 from nas.results.leaderboard import Leaderboard
 from nas.results.report.diagram import drawing
 from nas.results.rows import Row
-from nas.search.halving import rungs
+from nas.search.halving import EARLIER_FIRST_RUNG, rungs
 from nas.search.study import CURVE, MALFORMED
 
 _UNDRAWN = "it is no architecture but a person's own code: search.py show lists its layers"
@@ -38,7 +38,11 @@ class Figures:
 
     @classmethod
     def of(
-        cls, board: Leaderboard, trials: Mapping[int, FrozenTrial], rules: Sequence[Constraint], epochs: int | None
+        cls,
+        board: Leaderboard,
+        trials: Mapping[int, FrozenTrial],
+        rules: Sequence[Constraint],
+        identity: Mapping[str, Any],
     ) -> Figures:
         """Those of the trials of a leaderboard; a further metric is among them where trials differ in it."""
         score = MEASURES[board.measure]
@@ -50,7 +54,7 @@ class Figures:
             names=(*accuracies, *own, *further),
             rules=rules,
             began=min(starts, default=None),
-            levels=rungs(epochs) if epochs and epochs > 0 else (),
+            levels=_levels(identity),
         )
 
     def record(self, row: Row, trial: FrozenTrial) -> dict[str, Any]:
@@ -82,6 +86,11 @@ class Figures:
         for epoch, total in enumerate(accumulate(seconds), start=1):
             if epoch in self.levels:
                 yield round(total, 1)
+
+
+def _levels(identity: Mapping[str, Any]) -> list[int]:
+    epochs, first = identity.get("epochs", 0), identity.get("first_rung", EARLIER_FIRST_RUNG)
+    return rungs(epochs, first) if min(epochs, first) > 0 else []
 
 
 def _differs(name: str, rows: Sequence[Row], trials: Mapping[int, FrozenTrial]) -> bool:

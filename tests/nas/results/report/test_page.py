@@ -168,7 +168,7 @@ def test_a_star_is_only_for_what_was_trained_to_the_end(tmp_path: Path) -> None:
 
 def test_losses_and_times_are_those_of_the_trial(tmp_path: Path) -> None:
     study = empty_study(tmp_path / "journal.log")
-    study.set_user_attr(IDENTITY, {"epochs": 4})
+    study.set_user_attr(IDENTITY, {"epochs": 4, "first_rung": 1})
     begun = datetime(2026, 1, 1, 12)
     for i in range(2):
         curve = [{"epoch": e, "loss": 2.0 / e, "val_accuracy": 0.5, "seconds": 10.0 + e} for e in (1, 2, 3, 4)]
@@ -179,8 +179,8 @@ def test_losses_and_times_are_those_of_the_trial(tmp_path: Path) -> None:
         study.add_trial(done)
     document = embedded(render(study))
     first, second = document["rows"]
-    # rungs of 4 epochs are 2 and 4: after 11 + 12 and 11 + 12 + 13 + 14 seconds of training
-    assert (document["levels"], first["rungs"]) == ([2, 4], [23.0, 50.0])
+    # rungs of 4 epochs are 1, 2 and 4: after 11, 11 + 12 and 11 + 12 + 13 + 14 seconds of training
+    assert (document["levels"], first["rungs"]) == ([1, 2, 4], [11.0, 23.0, 50.0])
     assert first["loss"] == [2.0, 1.0, 0.666667, 0.5]
     assert second["end"] - first["start"] == 100.0
     assert second["start"] - first["start"] == 30.0
