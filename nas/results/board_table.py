@@ -33,7 +33,7 @@ _STYLES: Mapping[State, str] = {
 _MEETS = "bold green"
 _MEANINGS: Mapping[str, str] = {
     _MEETS: "green over the target",
-    "cyan": "cyan under training",
+    "cyan": "cyan running",
     "dim": "grey pruned or unfinished",
     "red": "red failed",
 }

@@ -187,7 +187,7 @@ def test_a_column_that_there_is_not(study: optuna.Study) -> None:
 def test_colours_are_explained_where_there_are_any(study: optuna.Study) -> None:
     file = io.StringIO()
     Console(file=file, width=80).print(as_table(leaderboard(study), 80, is_coloured=True))
-    line = "green over the target, cyan under training, grey pruned or unfinished, red failed"
+    line = "green over the target, cyan running, grey pruned or unfinished, red failed"
     assert line in file.getvalue()
     assert "green" not in "".join(rendered(study, 80))
     file = io.StringIO()
