@@ -71,7 +71,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
 ) -> int:
     """Check PyTorch models, each in a child process with limits."""
     from constraints.cli.validate import Options, validate_targets
-    from nas.cli.mending import writers
+    from nas.cli.fixing import writers
 
     return validate_targets(
         Options(
@@ -127,7 +127,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     objective: Annotated[
         str | None, typer.Option(help="accuracy or balanced_accuracy; ,params or any other metric for a Pareto front")
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="default, sgd, seed or FILE.toml: search.py recipes")] = None,
+    recipe: Annotated[str | None, typer.Option(help="default, long, sgd, seed or FILE.toml: search.py recipes")] = None,
     tune: Annotated[
         str | None,
         typer.Option(metavar="FIELD,...", help="options of the recipe that are proposed too: lr,weight_decay"),
@@ -136,6 +136,12 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         str | None, typer.Option(help="assignment (default), seed, none, FILE.py:NAME; with options: assignment,flip=0")
     ] = None,
     augmentation_arg: Annotated[list[str] | None, typer.Option(help="key=value, an option of it")] = None,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TRIAL|STUDY:TRIAL|FILE", help="a trained network to distil from; repeatable: an ensemble"
+        ),
+    ] = None,
     metrics: Annotated[Path | None, typer.Option(metavar="FILE.py", help="metrics of your own")] = None,
     seed: Annotated[int | None, typer.Option(help="of proposals, weights and augmentation (0)")] = None,
     log: Annotated[
@@ -153,7 +159,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         "start": start, "from_study": from_study,
         "guess": guess, "constraints": expressions(require, constraints), "workers": workers, "device": device,
         "engine": engine, "objective": objective, "recipe": recipe, "tune": tune, "seed": seed, "log": log,
-        "augmentation": with_options(augmentation, augmentation_arg),
+        "augmentation": with_options(augmentation, augmentation_arg), "teacher": teacher,
         "metrics": None if metrics is None else str(metrics),
     }  # fmt: skip
     return search.launch(config, flags, write_config, format_)
@@ -171,6 +177,12 @@ def train(  # noqa: PLR0917
     recipe: Annotated[str | None, typer.Option(metavar="NAME|FILE.toml", help="how it trains")] = None,
     augmentation: Annotated[str | None, typer.Option(help="NAME, FILE.py:NAME or none")] = None,
     augmentation_arg: Annotated[list[str] | None, typer.Option(help="key=value, an option of it")] = None,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TRIAL|STUDY:TRIAL|FILE", help="a trained network to distil from; repeatable: an ensemble"
+        ),
+    ] = None,
     study: Annotated[str | None, typer.Option(help="name of the study, made where it is new")] = None,
     storage: Annotated[str | None, typer.Option(help="journal file, or a database's URL")] = None,
     target_accuracy: Annotated[float | None, typer.Option("--target", help="validation accuracy to exceed")] = None,
@@ -193,7 +205,7 @@ def train(  # noqa: PLR0917
     }  # fmt: skip
     code = {
         "seeds": seeds, "timeout": timeout, "memory": memory, "anew": anew, "recipe": recipe,
-        "augmentation": with_options(augmentation, augmentation_arg),
+        "augmentation": with_options(augmentation, augmentation_arg), "teacher": teacher,
     }  # fmt: skip
     return training.train(target, arg or [], flags, code, format_)
 

@@ -116,6 +116,8 @@ class LaunchConfig(BaseModel):
     """The name of a recipe, or a TOML file; None is the default, or the study's own."""
     augmentation: str | None = None
     """``NAME``, ``NAME,flip=0``, ``FILE.py:NAME`` or none; None is the default, or the study's own."""
+    teacher: Annotated[list[str], Field(min_length=1)] | None = None
+    """Trained networks, trials and exports, that candidates learn from too; None is none, or the study's own."""
     tune: Annotated[list[str], Field(min_length=1), BeforeValidator(_fields)] | None = None
     """Options of the recipe that are proposed for each trial; None is none, or the study's own."""
     objective: Annotated[str, AfterValidator(_objective)] = "accuracy"
@@ -172,6 +174,7 @@ class LaunchFields(TypedDict, total=False):
     engine: str
     recipe: str | Path | None
     augmentation: str | None
+    teacher: Sequence[str] | None
     tune: Sequence[str] | str | None
     metrics: str | Path | None
     objective: str

@@ -30,6 +30,7 @@ def train(
     epochs: int | None = None,
     recipe: str | Path | None = None,
     augmentation: str | None = None,
+    teacher: Sequence[str] | None = None,
     data: str | Path | None = None,
     study: str | None = None,
     storage: str | Path = STORAGE,
@@ -48,9 +49,10 @@ def train(
     a function), an architecture's text, a known network's name, or an nn.Module, whose class must be in a file that can
     be imported: it is pickled to the process that trains it and trained from the weights it has, the object here stays
     as it is, and since it is kept nowhere its trial can be resumed with the same module alone, and not confirmed. The
-    study is made where it is new; one that exists gives what is left open. ``timeout`` is of a step of the model's
-    code. Interrupted, the same call resumes. Raises UnusableInputError for a network that cannot be trained, and
-    ModelFailedError where its code raises, hangs or outgrows ``memory``.
+    study is made where it is new; one that exists gives what is left open. ``teacher`` names trained networks (trials,
+    exports) that it learns from beside the labels. ``timeout`` is of a step of the model's code. Interrupted, the same
+    call resumes. Raises UnusableInputError for a network that cannot be trained, and ModelFailedError where its code
+    raises, hangs or outgrows ``memory``.
     """
     flags = {
         "epochs": epochs, "data": None if data is None else str(data), "study": study, "storage": str(storage),
@@ -62,7 +64,7 @@ def train(
     wanted = given_launch.Wanted(
         target=_name(model), module=None if isinstance(model, str) else model, arguments=arguments or {}, seeds=seeds,
         timeout=timeout, memory=memory, anew=anew, recipe=None if recipe is None else str(recipe),
-        augmentation=augmentation,
+        augmentation=augmentation, teacher=teacher,
     )  # fmt: skip
     config = given_launch.settled(read_config(None, flags), flags)
     with quiet():

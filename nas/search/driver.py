@@ -34,7 +34,7 @@ from nas.search.tracked_store import TrackedStore
 from nas.search.trial_store import TrialStore, best_accuracy, counts
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
-from nas.training.errors import OtherTrainingError
+from nas.training.errors import SharedFaultError
 from nas.training.tuning import tuned
 
 if TYPE_CHECKING:
@@ -302,8 +302,8 @@ class Driver:
             self._retry(candidate)
         except OSError as error:
             self.pool.set_aside(candidate, error)
-        except OtherTrainingError:
-            raise  # of every candidate that an earlier launch began: none of them has failed
+        except SharedFaultError:
+            raise  # every candidate, or every one that an earlier launch began, meets it: none of them has failed
         except KilledError as error:
             self._retry(candidate, error)
         except ConstraintError as error:

@@ -29,6 +29,7 @@ from constraints.verdicts import judge
 from nas.architecture import named
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture
 from nas.config import AUGMENTATION_RULE, LaunchConfig
+from nas.search import teachers
 from nas.search.budget import Budget
 from nas.search.driver import Driver
 from nas.search.given import Given
@@ -44,7 +45,7 @@ from nas.search.storage import close_storage, open_storage
 from nas.search.stored import is_database
 from nas.search.study import IDENTITY, SOURCE, TARGET, VALIDATION_IMAGES, Described, create_or_resume, identity
 from nas.search.study_folder import claim
-from nas.search.training_way import Training
+from nas.search.training_way import Taught, Training
 from nas.search.trial_store import TrialStore, is_given
 from nas.search.worker import Task
 from nas.space.analytic import metrics
@@ -77,6 +78,8 @@ class Wanted:
     recipe: str | None = None
     """A recipe's name or file; None is that of the study, or the default."""
     augmentation: str | None = None
+    teacher: Sequence[str] | None = None
+    """Trials and exports whose logits it learns from; None is the study's own teacher, or none."""
     anew: bool = False
     """Whether unfinished trials of the target whose files have changed are ended rather than refused."""
 
@@ -150,15 +153,18 @@ def _existing(config: LaunchConfig) -> Described | None:
     return found[0] if found and IDENTITY in found[0].user_attrs else None
 
 
-def _way(config: LaunchConfig, wanted: Wanted, dataset: Dataset) -> tuple[LaunchConfig, Training, Sizing | None]:
+def _way(
+    config: LaunchConfig, wanted: Wanted, dataset: Dataset, teacher: Taught | None
+) -> tuple[LaunchConfig, Training, Sizing | None]:
     """How the network trains: as the study does, which refuses another way, or as is asked for, sized by the data."""
     study = _existing(config)
     config = config.model_copy(update={} if wanted.recipe is None else {"recipe": wanted.recipe})
-    asked = Training.asked(wanted.recipe, wanted.augmentation, config.epochs, dataset=dataset)
+    asked = Training.asked(wanted.recipe, wanted.augmentation, config.epochs, dataset=dataset, teacher=teacher)
     if study is None:
+        asked.check_teacher()
         return fitted(config, asked, dataset, None)
     way = Training.of(study, config.epochs)
-    way.refuse_other(study, asked, {"recipe": wanted.recipe, "augmentation": wanted.augmentation})
+    way.refuse_other(study, asked, {name: getattr(wanted, name) for name in ("recipe", "augmentation", "teacher")})
     return config, way, None
 
 
@@ -171,7 +177,8 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     wanted.check()
     dataset.split()
     is_new = _existing(config) is None
-    config, way, sized = _way(config, wanted, dataset)
+    teacher = teachers.read(wanted.teacher, storage=config.storage, study=config.study, dataset=dataset)
+    config, way, sized = _way(config, wanted, dataset, teachers.taught(teacher))
     if AUGMENTATION_RULE in config.constraints:
         way.check_rule(dataset)
     network, notes = _network(config, wanted, dataset, way)
@@ -187,7 +194,8 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)
-        feed = search_feed(dataset, config.seed, way)
+        teacher = teachers.kept(folder, way.teacher, teacher)
+        feed = search_feed(dataset, config.seed, way, teacher)
         describe(study, config, dataset)
         target = study.user_attrs[TARGET]
         doubts = advice(
@@ -210,7 +218,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         folder=folder,
         seed=config.seed,
         recipe=way.recipe,
-        notes=[*notes, *(way.notes(config.epochs, way if is_new else None))],
+        notes=[*notes, *teachers.notes(teacher), *(way.notes(config.epochs, way if is_new else None))],
         objectives=objectives,
         precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),

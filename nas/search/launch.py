@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import optuna
 
@@ -16,6 +17,7 @@ from nas.config import AUGMENTATION_RULE, DEFAULT_TARGET, LaunchConfig
 from nas.latency.predictor import Predictor, load
 from nas.loggers import choice
 from nas.loggers.trackers import Trackers
+from nas.search import teachers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.early_check import check_study, known_study
@@ -26,6 +28,7 @@ from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
 from nas.search.prior import Prior, proxy_of, read_prior
+from nas.search.provenance import keep_launch
 from nas.search.resources import engine, gpus, machine_name
 from nas.search.scope import changed, scoped
 from nas.search.starts import begin, given, plan
@@ -45,6 +48,13 @@ from nas.training.sizing import Sizing, sentence, sizing
 from nas.user_augmentation import check_source, is_file
 from nas.user_cache import user_cache
 from nas.user_metrics import read_metrics
+
+if TYPE_CHECKING:
+    from nas.training.teacher import Teacher
+
+
+FLAGS = ("recipe", "augmentation", "tune", "teacher")
+"""Fields of the configuration that say how candidates train: a study keeps its own, and refuses others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +109,14 @@ def prepare(
     with other data, space or constraints, one that another launch holds, a GPU that is not there.
     """
     dataset.split()  # where that leaves nothing to select by, no study is made
+    teacher = teachers.read(config.teacher, storage=config.storage, study=config.study, dataset=dataset)
     asked = Training.asked(
-        config.recipe, config.augmentation, config.epochs, tune=config.tune, dataset=dataset
+        config.recipe,
+        config.augmentation,
+        config.epochs,
+        tune=config.tune,
+        dataset=dataset,
+        teacher=teachers.taught(teacher),
     )  # before a study is made with it
     has_rule = AUGMENTATION_RULE in config.constraints
     if has_rule and config.augmentation is not None:
@@ -120,6 +136,8 @@ def prepare(
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         notes = list[str]()
         trackers = Trackers(config.log, notes) if config.log else None
+        if not known:
+            asked.check_teacher()
         config, asked, sized = fitted(config, asked, dataset, known.get("epochs"))
         identity = _identity(config, dataset, space, asked, objective=str(objectives), latency=measures.latency)
         other = config.from_study
@@ -129,12 +147,15 @@ def prepare(
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)
-        way.refuse_other(study, asked, {name: getattr(config, name) for name in ("recipe", "augmentation", "tune")})
+        way.refuse_other(study, asked, {name: getattr(config, name) for name in FLAGS})
         if has_rule:
             way.check_rule(dataset)
         sampler.beside = way.distributions
-        feed = search_feed(dataset, config.seed, way)
-        notes.extend([*way.notes(config.epochs, asked), *_latency_notes(config, measures.latency)])
+        taught = teachers.kept(folder, way.teacher, teacher)
+        feed = search_feed(dataset, config.seed, way, taught)
+        notes.extend(
+            [*teachers.notes(taught), *way.notes(config.epochs, asked), *_latency_notes(config, measures.latency)]
+        )
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(
             dataset,
@@ -198,7 +219,8 @@ def fitted(
     usual = Sizing(batch_size=asked.recipe.batch_size, epochs=config.epochs)
     sized = sizing(len(dataset.split().train), usual)
     epochs = known or sized.epochs
-    recipe = replace(recipes.default(epochs), batch_size=sized.batch_size)
+    kept = {name: getattr(asked.recipe, name) for name in ("distillation", "temperature")}
+    recipe = replace(recipes.default(epochs), batch_size=sized.batch_size, **kept)
     return (
         config.model_copy(update={"epochs": epochs}),
         replace(asked, recipe=recipe),
@@ -249,10 +271,11 @@ def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -
 
 
 def describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
-    """Keep in the study what its leaderboard shows; a target that an earlier launch asked for stays."""
+    """Keep in the study what its leaderboard and its report show; a target that an earlier launch asked for stays."""
     study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
     study.set_user_attr(SOURCE, _absolute(config.data))
     study.set_user_attr(DATA, dataset.name)
+    keep_launch(study, config)
 
 
 def run(prepared: Prepared) -> Summary:
@@ -264,14 +287,15 @@ def run(prepared: Prepared) -> Summary:
         return prepared.driver.run()
 
 
-def search_feed(dataset: Dataset, seed: int, way: Training) -> Feed:
+def search_feed(dataset: Dataset, seed: int, way: Training, teacher: Teacher | None = None) -> Feed:
     """What candidates train on: the training part of the split, evaluated on the validation part."""
-    return Feed(dataset=dataset, split=dataset.split(), folder=user_cache() / "epochs", seed=seed, **way.of_feed())
+    folder, split = user_cache() / "epochs", dataset.split()
+    return Feed(dataset=dataset, split=split, folder=folder, seed=seed, teacher=teacher, **way.of_feed())
 
 
-def confirm_feed(dataset: Dataset, way: Training) -> Feed:
+def confirm_feed(dataset: Dataset, way: Training, teacher: Teacher | None = None) -> Feed:
     """The whole training set, evaluated on the test set."""
-    return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", **way.of_feed())
+    return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", teacher=teacher, **way.of_feed())
 
 
 def _identity(

@@ -40,6 +40,8 @@ VALIDATION_IMAGES = "validation_images"
 """Study attribute: how many images each validation accuracy is over (``nas.search.measure.images_of``)."""
 PRECISIONS = "precisions"
 """Study attribute: CPU class -> the precision that ``auto`` is on a CPU of it."""
+LAUNCHES = "launches"
+"""Study attribute: the command, moment, version and machine of its launches (``nas.search.provenance``)."""
 FILES = "files"
 """Study attribute: its identifier, and the name of the folder of its files."""
 TARGET = "target"
@@ -155,11 +157,12 @@ def open_study(storage: str | Path = STORAGE, study: str | None = None) -> Itera
     ``study`` None is the newest. Raises UnusableInputError where the storage cannot be opened or holds no
     such study.
     """
-    from nas.search.storage import close_storage, open_storage
+    from nas.search.storage import close_storage, one_line_damage, open_storage
 
     opened = open_storage(str(storage))
     try:
-        yield load(opened, study)
+        with one_line_damage(str(storage)):
+            yield load(opened, study)
     finally:
         close_storage(opened)
 

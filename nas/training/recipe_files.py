@@ -71,7 +71,7 @@ def _read(path: Path, epochs: int) -> Source:
 
 def _over_base(base: Any, table: dict[str, Any], path: Path, epochs: int) -> dict[str, Any]:
     """The options of a file over those that it starts from."""
-    named = {"name": path.stem, **table}
+    named = {"name": path.name if path.stem in RECIPES else path.stem, **table}
     if base is None:
         return named
     if not isinstance(base, str) or base not in RECIPES:

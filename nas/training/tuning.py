@@ -25,15 +25,20 @@ _SHORT = {"lr": "peak_lr"}
 _FIXED = {"name", "phases", "precision", "share"}
 """What is no matter of tuning: shares add up to 1, and a precision is no property of a network."""
 _WHOLE = {"batch_size", "crop"}
-_FACTORS = {"peak_lr": 4, "rest_lr": 4, "norm_bias_lr": 4, "weight_decay": 10, "step_epochs": 2}
+_FACTORS = {
+    "peak_lr": 4, "rest_lr": 4, "norm_bias_lr": 4, "weight_decay": 10, "rest_weight_decay": 10, "step_epochs": 2,
+}  # fmt: skip
 """How many times smaller and larger than the recipe's value a range goes where nothing is written."""
-_MIDDLES = {"weight_decay": 1e-4}
+_MIDDLES = {"weight_decay": 1e-4, "rest_weight_decay": 1e-4}
 _USUAL: Mapping[str, tuple[float, float]] = {
     "momentum": (0.8, 0.99), "warmup": (0.0, 0.5), "gamma": (0.5, 1.0), "label_smoothing": (0.0, 0.2), "crop": (0, 4),
-    "ema_decay": (0.9, 0.999), "low_resolution": (0.0, 0.8), "mixup": (0.0, 0.5), "floor_lr": (0.0, 0.01),
+    "ema_decay": (0.9, 0.999), "low_resolution": (0.0, 0.8), "mixup": (0.0, 0.5), "mixup_growth": (0.0, 1.0),
+    "distillation": (0.0, 1.0), "temperature": (1.0, 8.0),
+    "floor_lr": (0.0, 0.01),
 }  # fmt: skip
 _USED_UNDER: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "rest_lr": ("optimiser", ("muon",)), "momentum": ("optimiser", ("sgd", "muon")),
+    "rest_lr": ("optimiser", ("muon",)), "rest_weight_decay": ("optimiser", ("muon",)),
+    "momentum": ("optimiser", ("sgd", "muon")),
     "nesterov": ("optimiser", ("sgd", "muon")), "warmup": ("schedule", ("one-cycle",)),
     "floor_lr": ("schedule", ("one-cycle", "cyclic")), "step_epochs": ("schedule", ("cyclic", "step")),
     "gamma": ("schedule", ("cyclic", "step")),

@@ -13,6 +13,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, Self
 
+import albumentations as A
 import optuna
 import pytest
 import torch
@@ -34,6 +35,7 @@ from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler
 from nas.training import recipes
+from nas.training.errors import AugmentationFailedError
 from nas.training.feed import Feed
 from nas.training.recipes import Recipe
 from tests.engines import HereEngine
@@ -291,6 +293,27 @@ def test_a_disk_that_stays_full_ends_the_launch_and_not_the_candidates(engine: A
         driver_of(study, engine, feed, tmp_path, trials=2, epochs=1).run()
     assert [t.state for t in study.trials] == [TrialState.RUNNING] * 2
     assert "waits: No space left on device" in [t.user_attrs[REASON] for t in study.trials]
+
+
+def test_an_augmentation_that_raises_ends_the_launch_and_fails_no_candidate(
+    engine: Any, feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = optuna.create_study(direction="maximize")
+    part = {"__class_fullname__": "HorizontalFlip", "p": 1.0}
+    table = {"__class_fullname__": "Compose", "p": 1.0, "transforms": [part]}
+    own = replace(feed, augmentation="own.py:x", transform=table, folder=tmp_path / "epochs")
+
+    def fail(self: A.HorizontalFlip, img: Any, **params: Any) -> Any:
+        raise ZeroDivisionError("no pixel is bright")
+
+    monkeypatch.setattr(A.HorizontalFlip, "apply", fail)
+    for _ in range(2):  # the next launch is told the same
+        with pytest.raises(AugmentationFailedError, match="HorizontalFlip raised ZeroDivisionError: no pixel"):
+            driver_of(study, engine, own, tmp_path, trials=3, epochs=1).run()
+    assert [trial.state for trial in study.trials] == [TrialState.RUNNING]
+    monkeypatch.undo()
+    driver_of(study, engine, replace(own), tmp_path, trials=1, epochs=1).run()
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE]
 
 
 @pytest.mark.parametrize("refusals", [1, MOST_REFUSALS - 1])
