@@ -42,7 +42,7 @@ from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.spec import parse
 from nas.search.budget import Budget
 from nas.search.driver import Driver
-from nas.search.halving import RUNG_FACTOR, Halving
+from nas.search.halving import FIRST_RUNG, RUNG_FACTOR, Halving
 from nas.search.worker import Outcome, Task
 from nas.space import space as spaces
 from nas.space.analytic import metrics
@@ -171,19 +171,29 @@ def _feasible(shape: tuple[int, int, int], classes: int) -> FeasiblePart:
     return FeasiblePart(spaces.load("assignment", input=shape, classes=classes), parse_all(ASSIGNMENT))
 
 
-def driven(order: list[Curve], target: float, *, workers: int = 1, proxy: LinearProxy | None = None) -> Spent:
+def driven(
+    order: list[Curve],
+    target: float,
+    *,
+    workers: int = 1,
+    proxy: LinearProxy | None = None,
+    first_rung: int = FIRST_RUNG,
+) -> Spent:
     """The real driver; with a ``proxy``, which learns from its results."""
     some = parse(order[0].architecture)
     sampler = TableSampler(_feasible(some.input, some.classes), [curve.architecture for curve in order], proxy)
     engine = TableEngine({curve.architecture: curve for curve in order}, slots=workers)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    with tempfile.TemporaryDirectory() as folder, patch("nas.search.halving.FIRST_RUNG", 1):
+    limits = Budget(
+        trials=len(order), seconds=1e9, epochs=EPOCHS, target=target, stop_at_target=True, first_rung=first_rung
+    )
+    with tempfile.TemporaryDirectory() as folder:
         driver = Driver(
             study=study,
             sampler=sampler,
             engine=engine,
             feed=cast("Feed", None),  # the table's worker needs no images
-            budget=Budget(trials=len(order), seconds=1e9, epochs=EPOCHS, target=target, stop_at_target=True),
+            budget=limits,
             folder=Path(folder),
             clock=lambda: engine.now,
         )
@@ -249,6 +259,7 @@ def policies(table: list[Curve], foreign: Sequence[Curve] = ()) -> dict[str, Pol
         "best of 8 after one epoch": best_after_one(8),
         "this search, not guided": driven,
         "this search, learning from nothing": partial(driven, proxy=BLANK),
+        "this search, first rung after 2 epochs": guided(partial(driven, first_rung=2), predicted),
         OURS: guided(driven, predicted),
         **extra,
     }

@@ -28,6 +28,18 @@ def _seconds(value: Any) -> Any:
         raise ValueError(str(error)) from None
 
 
+def _share(value: Any) -> Any:
+    """Refuse a percentage, whose share of one is what was meant."""
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            percent = float(str(value).strip().removesuffix("%"))
+        except ValueError:
+            return value
+        if 1 < percent < 100 or str(value).strip().endswith("%"):
+            raise ValueError(f"an accuracy is a share of 1: write {percent / 100:g}")
+    return value
+
+
 def _constraint(text: str, info: ValidationInfo) -> str:
     if text.strip() == AUGMENTATION_RULE:
         return AUGMENTATION_RULE
@@ -94,7 +106,7 @@ class LaunchConfig(BaseModel):
     trials: int = Field(default=30, ge=1)
     timeout: Duration = 3600.0
     """Seconds of this launch."""
-    target: float | None = Field(default=None, gt=0, lt=1)
+    target: Annotated[Annotated[float, Field(gt=0, lt=1)] | None, BeforeValidator(_share)] = None
     stop_at_target: bool = False
     confirm: int = Field(default=0, ge=0)
     epochs: int = Field(default=20, ge=1)

@@ -179,7 +179,7 @@ def test_halving(objective: Any, accuracy: Accuracies, monkeypatch: pytest.Monke
     objectives = Objectives.parse(objective)
 
     def search(n: int) -> None:
-        halving, paused = Halving(8, objectives), dict[int, int]()
+        halving, paused = Halving([2, 4, 8], objectives), dict[int, int]()
         for number in range(n):
             halving.add(number, 2, objectives.values(accuracy(number), {"params": number, "macs": number}))
             paused[number] = 2

@@ -14,6 +14,7 @@ import numpy as np
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
 from constraints.rules import Constraint, parse_all
+from constraints.suggestions import nearest
 from nas.objective_text import ACCURACY, LATENCY, MEASURES
 from nas.pareto import front as front_of
 from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
@@ -274,4 +275,5 @@ def front(rows: Iterable[Row], costs: Sequence[str] = ("params",), maximised: Se
 def _known(what: str, given: Iterable[str], allowed: Iterable[str]) -> None:
     for value in given:
         if value not in allowed:
-            raise UnusableInputError(f"unknown {what}: {value!r}: use {', '.join(allowed)}")
+            hint = nearest(value, allowed, f"use {', '.join(allowed)}")
+            raise UnusableInputError(f"unknown {what}: {value!r}: {hint}")

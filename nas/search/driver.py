@@ -22,7 +22,7 @@ from nas.search.candidate import Candidate, State
 from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.expectation import expectation
 from nas.search.given_proposals import GivenProposals, Network
-from nas.search.halving import Halving
+from nas.search.halving import Halving, rungs
 from nas.search.objectives import Objectives
 from nas.search.outage import outlast
 from nas.search.pace import EpochTimes, Pace, forget_steps, patience, too_short
@@ -95,8 +95,9 @@ class Driver:
         """The time of the launch begins."""
         self.started = self.clock()
         self.store = TrackedStore(self.study, self.trackers) if self.trackers else TrialStore(self.study)
-        levels = None if self.network is None else [self.budget.epochs]
-        halving = Halving(self.budget.epochs, self.objectives, levels)
+        epochs = self.budget.epochs
+        levels = rungs(epochs, self.budget.first_rung) if self.network is None else [epochs]
+        halving = Halving(levels, self.objectives)
         self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives, happened=self.happened)
         self.proposals = self._source()
         self._times = EpochTimes()
@@ -285,7 +286,10 @@ class Driver:
         if not seconds:
             return None
         left, workers = self.seconds_left, self.engine.slots
-        return Pace(epoch_seconds=seconds, seconds=left, workers=workers, budget=self.budget.epochs)
+        budget = self.budget
+        return Pace(
+            epoch_seconds=seconds, seconds=left, workers=workers, budget=budget.epochs, first_rung=budget.first_rung
+        )
 
     def _out_of_time(self) -> str:
         """How a launch ended whose time is spent; what would have been enough, where it was too short for an epoch."""

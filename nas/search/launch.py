@@ -21,6 +21,7 @@ from nas.search import teachers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.early_check import check_study, known_study
+from nas.search.halving import EARLIER_FIRST_RUNG, FIRST_RUNG
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.measure import images_of
 from nas.search.measures import Measures, check_file, fingerprint, needs_latency, split_rules
@@ -33,7 +34,16 @@ from nas.search.resources import engine, gpus, machine_name
 from nas.search.scope import changed, scoped
 from nas.search.starts import begin, given, plan
 from nas.search.storage import open_storage
-from nas.search.study import DATA, IMAGES, PRIOR, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume
+from nas.search.study import (
+    DATA,
+    IMAGES,
+    PRIOR,
+    SOURCE,
+    TARGET,
+    VALIDATION_IMAGES,
+    create_or_resume,
+    shared,
+)
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
@@ -169,7 +179,7 @@ def prepare(
         told = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
         _learn(study, sampler, prior)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
-        budget = _budget(config, study.user_attrs[TARGET])
+        budget = _budget(config, study)
         lock = held.pop_all()
     driver = Driver(
         study=study,
@@ -251,14 +261,16 @@ def _counted(config: LaunchConfig, measures: Measures) -> tuple[Constraint, ...]
     return rules
 
 
-def _budget(config: LaunchConfig, target: float) -> Budget:
-    """The launch's limits; ``target`` is the study's, which its leaderboard shows."""
+def _budget(config: LaunchConfig, study: optuna.Study) -> Budget:
+    """The launch's limits; target and first rung are the study's."""
+    target = study.user_attrs[TARGET]
     return Budget(
         trials=config.trials,
         seconds=config.timeout,
         epochs=config.epochs,
         target=target if config.target or config.stop_at_target else None,
         stop_at_target=config.stop_at_target,
+        first_rung=shared(study).get("first_rung", EARLIER_FIRST_RUNG),
     )
 
 
@@ -321,6 +333,7 @@ def training_identity(
         "seed": config.seed,
         "epochs": config.epochs,
         "objective": objective,
+        "first_rung": FIRST_RUNG,
         **({} if config.metrics is None else {"metrics": fingerprint(config.metrics)}),
         **({} if latency is None else {"latency": latency.identity}),
         **asked.as_table(),

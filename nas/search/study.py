@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.arguments import checked
 from nas.defaults import STORAGE
 
@@ -138,11 +140,12 @@ def known_of(storage: BaseStorage, name: str) -> Mapping[str, Any]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what Optuna logs of every study and trial off stderr until the end of the block."""
+    """Keep what Optuna logs of every study and trial off stderr until the end of the block, unless logs are wanted."""
     import optuna
 
     level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    is_wanted = logging.getLogger().isEnabledFor(logging.INFO)
+    optuna.logging.set_verbosity(optuna.logging.INFO if is_wanted else optuna.logging.ERROR)
     try:
         yield
     finally:
@@ -212,6 +215,7 @@ def _named(value: Mapping[str, Any]) -> dict[str, str]:
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "data": _named, "space": _named, "constraints": _texts, "seed": int, "epochs": int, "objective": str,
+    "first_rung": int,
     "metrics": _named, "latency": _named,
 }  # fmt: skip
 MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
@@ -237,7 +241,9 @@ def choose(names: Sequence[str], name: str | None) -> str:
         message = f"{len(names)} studies in this storage, the newest is taken: {names[-1]}: --study chooses another"
         warnings.warn(message, NewestStudyWarning, stacklevel=2)
     if name is not None and name not in names:
-        raise UnusableInputError(f"no such study: {name!r}: this storage holds {', '.join(names)}")
+        raise UnusableInputError(
+            f"no such study: {name!r}: {nearest(name, names, 'this storage holds ' + ', '.join(names))}"
+        )
     return name or names[-1]
 
 

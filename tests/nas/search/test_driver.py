@@ -60,7 +60,7 @@ def driver_of(
     feasible = FeasiblePart(spaces.load("tiny", input=(3, 32, 32), classes=10), parse_all(RULES))
     sampler = FeasibleSampler(feasible, seed=1)
     study.sampler = sampler
-    limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, **budget})
+    limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, "first_rung": 2, **budget})
     notes: list[str] = []
     return Driver(
         study=study,

@@ -16,6 +16,7 @@ from nas.search import launch
 from nas.search.study import IDENTITY, SOURCE, TARGET
 from nas.search.training_way import Training
 from nas.training import datasets
+from tests.forked_guard import fork_guards
 
 FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "trials": 30, "device": "cpu", "workers": 1}
 
@@ -254,7 +255,10 @@ def wide(model, trace):
 """
 
 
-def test_a_study_belongs_to_its_file_of_metrics(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_a_study_belongs_to_its_file_of_metrics(
+    digits: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork_guards(monkeypatch)
     own = tmp_path / "own.py"
     own.write_text(OWN)
     flags = {"metrics": str(own), "objective": "balanced_accuracy,wide", "constraints": ["wide >= 4", "params < 100k"]}

@@ -25,7 +25,7 @@ FULL = OSError(28, "No space left on device")
 def pool_of(*, costs: tuple[str, ...] = ()) -> Pool:
     objectives = Objectives(costs=costs)
     study = optuna.create_study(directions=objectives.directions)
-    return Pool(store=TrialStore(study), halving=Halving(8, objectives), objectives=objectives)
+    return Pool(store=TrialStore(study), halving=Halving([2, 4, 8], objectives), objectives=objectives)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_half_of_three_is_one_or_at_the_end_two(pool: Pool, is_last: bool, passi
 def test_what_earlier_launches_trained_takes_its_places_in_the_ranking(pool: Pool) -> None:
     better = train(pool, 0.0, 0.9)
     pool.complete(better)
-    later = Pool(store=pool.store, halving=Halving(8, pool.objectives), objectives=pool.objectives)
+    later = Pool(store=pool.store, halving=Halving([2, 4, 8], pool.objectives), objectives=pool.objectives)
     later.take_up(pool.store.trials())
     (second,) = paused(later, 0.5)
     assert second.trial.number == 1
