@@ -71,11 +71,12 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
 ) -> int:
     """Check PyTorch models, each in a child process with limits."""
     from constraints.cli.validate import Options, validate_targets
+    from nas.cli.champions import as_targets
     from nas.cli.mending import writers
 
     return validate_targets(
         Options(
-            targets=targets,
+            targets=as_targets(targets),
             inputs=input_ or ["3,32,32"],
             arguments=arg or [],
             require=require or [],
@@ -315,6 +316,14 @@ def recipes(
     from nas.cli import recipes as recipes_
 
     return recipes_.recipes(name, epochs, format_)
+
+
+@app.command(epilog="Example: uv run search.py champions")
+def champions(format_: Annotated[str, typer.Option("--format", help="table or json")] = "table") -> int:
+    """List networks that were found and confirmed; every command takes them by name: show champion-200k."""
+    from nas.cli import champions as champions_
+
+    return champions_.list_champions(format_)
 
 
 @app.command(epilog="Example: uv run search.py studies")

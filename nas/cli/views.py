@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.live import Live
@@ -24,6 +24,9 @@ from nas.results.leaderboard import leaderboard as ranked
 from nas.results.summary_cache import read_summary
 from nas.search.presence import has_launch
 from nas.search.study import open_study, quiet
+
+if TYPE_CHECKING:
+    from nas.results.trial_card import Card
 
 WATCH_SECONDS = 2.0
 
@@ -79,12 +82,9 @@ def _watch(board: Callable[[], Leaderboard], console: Console) -> NoReturn:
 def show(trial: str, name: str | None, storage: str, output_format: str) -> int:
     """Print one trial in full."""
     from nas.results.card_table import print_card
-    from nas.results.selection import find
-    from nas.results.trial_card import card
 
     check_format(output_format, TABLE_OR_JSON)
-    with quiet(), open_study(storage, name) as study:
-        found = card(study, find(study, trial, is_live=has_launch(storage, study)))
+    (found,) = _cards([trial], name, storage)
     if output_format == "json":
         print(json.dumps(found.as_dict(), indent=1))
     else:
@@ -92,17 +92,32 @@ def show(trial: str, name: str | None, storage: str, output_format: str) -> int:
     return ExitCode.DONE
 
 
+def _cards(trials: Sequence[str], name: str | None, storage: str) -> list[Card]:
+    """The cards of trials, and of champions, for which no study is opened."""
+    from nas.champions import registry
+    from nas.results.champion_card import champion_card
+    from nas.results.selection import find
+    from nas.results.trial_card import card
+
+    if all(map(registry.is_champion, trials)):
+        return [champion_card(registry.find(trial)) for trial in trials]
+    with quiet(), open_study(storage, name) as study:
+        is_live = has_launch(storage, study)
+        return [
+            champion_card(registry.find(trial))
+            if registry.is_champion(trial)
+            else card(study, find(study, trial, is_live=is_live))
+            for trial in trials
+        ]
+
+
 @interruptible("the study is as it was")
 def compare(left: str, right: str, name: str | None, storage: str, output_format: str) -> int:
     """Print two trials side by side."""
     from nas.results.card_table import comparison, print_comparison
-    from nas.results.selection import find
-    from nas.results.trial_card import card
 
     check_format(output_format, TABLE_OR_JSON)
-    with quiet(), open_study(storage, name) as study:
-        is_live = has_launch(storage, study)
-        cards = [card(study, find(study, trial, is_live=is_live)) for trial in (left, right)]
+    cards = _cards([left, right], name, storage)
     if output_format == "json":
         print(json.dumps(comparison(*cards), indent=1))
     else:
