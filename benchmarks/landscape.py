@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import escape
@@ -183,7 +184,8 @@ Box = tuple[float, float, float, float]
 
 def _labels(several: Sequence[Point], axes: Axes) -> Iterator[str]:
     """A name a point, at the first place around it where it covers no point and no other name."""
-    taken = [(x - 9, y - 9, x + 9, y + 9) for x, y in ((axes.x(one.params), axes.y(one.accuracy)) for one in several)]
+    marks = ((axes.x(one.params), axes.y(one.accuracy)) for one in several)
+    taken = [*((x - 9, y - 9, x + 9, y + 9) for x, y in marks), *_stairs(on_front(several), axes)]
     for one in sorted(several, key=lambda p: (p.kind != "ours", p.params, p.name)):
         x, y, wide = axes.x(one.params), axes.y(one.accuracy), 0.55 * SIZE * len(one.name)
         places: list[tuple[float, float, str, Box]] = []
@@ -195,6 +197,14 @@ def _labels(several: Sequence[Point], axes: Axes) -> Iterator[str]:
         taken.append(box)
         weight = ' font-weight="bold"' if one.kind == "ours" else ""
         yield _text(left, top, one.name, anchor, size=SIZE, more=weight)
+
+
+def _stairs(kept: Sequence[Point], axes: Axes) -> Iterator[Box]:
+    """The front's lines as boxes."""
+    for before, after in pairwise(kept):
+        left, right = axes.x(before.params), axes.x(after.params)
+        foot, top = axes.y(before.accuracy), axes.y(after.accuracy)
+        yield from ((left, foot - 1, right, foot + 1), (right - 1, top, right + 1, foot))
 
 
 def _is_inside(box: Box) -> bool:
