@@ -98,7 +98,7 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
 
 @app.command(epilog="Example: uv run search.py launch --timeout 45m --target 0.85 --stop-at-target")
 def launch(  # noqa: PLR0917 (one parameter for each flag)
-    space: Annotated[str | None, typer.Option(help="assignment (default), wide, tiny or FILE.toml")] = None,
+    space: Annotated[str | None, typer.Option(help="assignment (default), wide, long, tiny or FILE.toml")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="all of these in one file")] = None,
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="write what this launch runs with")
@@ -367,7 +367,9 @@ def export(  # noqa: PLR0917
 
 @app.command(epilog='Example: uv run search.py space wide --require "macs <= 10M"')
 def space(  # noqa: PLR0917
-    source: Annotated[str, typer.Argument(metavar="SPACE", help="assignment, wide, tiny or FILE.toml")] = "assignment",
+    source: Annotated[
+        str, typer.Argument(metavar="SPACE", help="assignment, wide, long, tiny or FILE.toml")
+    ] = "assignment",
     space_: Annotated[str | None, typer.Option("--space", help="the same, as launch takes it")] = None,
     constraints: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="a table of constraints")] = None,
     require: Annotated[list[str] | None, typer.Option(help='one constraint, such as "params < 200k"')] = None,

@@ -50,8 +50,7 @@ def architecture(text: str) -> Architecture:
         return parse(registry.find(text).architecture)
     if "/" not in text:
         raise ArchitectureError(
-            f"no such architecture: {text!r}: give {', '.join(NAMED)}, a champion's name, "
-            "or a text like BR/c16-c16s2/c32-c32s2/c64/fc"
+            f"no such architecture: {text!r}: give {', '.join(NAMED)} or a text like BR/c16-c16s2/c32-c32s2/c64/fc"
         )
     return parse(text)
 
