@@ -230,11 +230,11 @@ class _Search:
         """The fewest edits, of those tried so far, that fix each failing verdict by itself; may be none."""
         best: dict[frozenset[int], Change] = {frozenset(): ()}
         for outcome in filter(None, list(self.outcomes.values())):
-            mended = frozenset(i for i in self.failing if self._fixes(outcome, i))
+            fixed = frozenset(i for i in self.failing if self._fixes(outcome, i))
             for covered, change in list(best.items()):
                 longer = change + tuple(e for e in outcome.change if e not in change)
-                if len(longer) < len(best.get(covered | mended, (*longer, None))):
-                    best[covered | mended] = longer
+                if len(longer) < len(best.get(covered | fixed, (*longer, None))):
+                    best[covered | fixed] = longer
         found = best.get(frozenset(self.failing), ())
         return tuple(sorted(found, key=lambda edit: edit.order))
 

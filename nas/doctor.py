@@ -171,10 +171,11 @@ def _data() -> Finding:
 
 
 def _storage(storage: str) -> Finding:
-    from nas.search.storage import masked, open_storage
+    from nas.search.storage import masked, one_line_damage, open_storage
 
     try:
-        studies = open_storage(storage).get_all_studies()
+        with one_line_damage(storage):
+            studies = open_storage(storage).get_all_studies()
     except UnusableInputError as error:
         what, _, remedy = str(error).rpartition(": ")
         return Finding(topic="storage", name=masked(storage), state="broken", text=what, remedy=remedy)

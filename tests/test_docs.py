@@ -30,6 +30,7 @@ from nas.search.storage import open_storage
 from nas.search.study import DATA, IDENTITY, TARGET
 from nas.space import describe
 from tests.engines import few_digits, one_sandbox, search_in_this_process
+from tests.forked_guard import EXPORT, fork_guards
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -112,8 +113,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setenv(name, value)
         search_in_this_process(patch)
         few_digits(patch)
+        fork_guards(patch, EXPORT)
         patch.setattr(describe, "OWN_DRAWS", 40)
-        patch.setattr(calibration, "LAYER_SECONDS", 0.0)
+        for name, value in (("LAYER_SECONDS", 0.0), ("ROUNDS", 2), ("NETWORKS", 3)):
+            patch.setattr(calibration, name, value)
         first = ["launch", "--space", "tiny", "--trials", "4", "--epochs", "1", "--require", "params < 200k"]
         assert search.run([*first, "--write-config", "search.toml"]) == 0
         old = optuna.create_study(storage=open_storage("runs/journal.log", write=True), study_name="old")

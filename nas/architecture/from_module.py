@@ -57,15 +57,19 @@ def import_module(model: nn.Module, input_size: Sequence[int] = DEFAULT_INPUT) -
     reading = read(Graph(model, shape))
     architecture = _architecture(reading, shape)
     made = build(architecture).eval()
-    names = read(Graph(made, shape)).tensors
     state = model.state_dict()
     weights = made.state_dict() | {
-        mine: state[theirs].detach().clone() for mine, theirs in zip(names, reading.tensors, strict=True)
+        mine: state[theirs].detach().clone() for mine, theirs in zip(_used(made), reading.tensors, strict=True)
     }
     made.load_state_dict(weights)
     _prove_outputs(model, made, reading, shape)
     _prove_metrics(traced.metrics.as_dict(), trace(made, shape).metrics.as_dict())
     return Imported(architecture=architecture, weights=weights)
+
+
+def _used(made: nn.Module) -> list[str]:
+    """Names of a built network's tensors in the order of use: that in which its modules are made."""
+    return [name for name in made.state_dict() if not name.endswith("num_batches_tracked")]
 
 
 def _architecture(reading: Reading, shape: Shape) -> Architecture:

@@ -38,6 +38,15 @@ def interruptible(advice: str) -> Iterator[None]:
 
 
 @contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Ctrl-C is how a person ends what is shown anew: no error is said, and the code is that of an interruption."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedCommandError("") from None
+
+
+@contextmanager
 def _one_line_notes() -> Iterator[None]:
     """Print on stderr, in one line, which study was taken where none was named."""
     with warnings.catch_warnings():
@@ -62,12 +71,14 @@ def check_counts(**flags: int | None) -> None:
 
 
 def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] | None:
-    """The constraints of ``--require`` and ``--constraints``; None where neither is given."""
+    """The constraints of ``--constraints`` and ``--require``, which know where from; None where neither is given."""
     from constraints.cli.profiles import read_constraints
+    from nas.toml import Given
 
     if not require and file is None:
         return None
-    return [*(read_constraints(file) if file is not None else ()), *(require or ())]
+    of_file = read_constraints(file) if file is not None else ()
+    return [*(Given(text, str(file)) for text in of_file), *(Given(text, "--require") for text in require or ())]
 
 
 def with_options(augmentation: str | None, options: Sequence[str] | None) -> str | None:

@@ -22,7 +22,7 @@ from nas.search.candidate import Candidate, State
 from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.expectation import expectation
 from nas.search.given_proposals import GivenProposals, Network
-from nas.search.halving import Halving
+from nas.search.halving import Halving, rungs
 from nas.search.objectives import Objectives
 from nas.search.outage import outlast
 from nas.search.pace import EpochTimes, Pace, forget_steps, patience, too_short
@@ -34,7 +34,7 @@ from nas.search.tracked_store import TrackedStore
 from nas.search.trial_store import TrialStore, best_accuracy, counts
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
-from nas.training.errors import OtherTrainingError
+from nas.training.errors import SharedFaultError
 from nas.training.tuning import tuned
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.25
 LOOK_SECONDS = 1.0
 """Time between reads of what the workers have trained."""
+EVENTS = 100
+"""How many of the last events are kept for who looks on."""
 
 
 @dataclass(kw_only=True)
@@ -86,14 +88,17 @@ class Driver:
     seeds: Sequence[int] = ()
     errors: dict[int, ConstraintError] = field(default_factory=dict)
     """What ended the training of a given network, by the number of its trial."""
+    events: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=EVENTS))
+    """What happened to candidates last, the newest at the end: the time by ``clock``, and a line."""
 
     def __post_init__(self) -> None:
         """The time of the launch begins."""
         self.started = self.clock()
         self.store = TrackedStore(self.study, self.trackers) if self.trackers else TrialStore(self.study)
-        levels = None if self.network is None else [self.budget.epochs]
-        halving = Halving(self.budget.epochs, self.objectives, levels)
-        self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives)
+        epochs = self.budget.epochs
+        levels = rungs(epochs, self.budget.first_rung) if self.network is None else [epochs]
+        halving = Halving(levels, self.objectives)
+        self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives, happened=self.happened)
         self.proposals = self._source()
         self._times = EpochTimes()
         self._looked = 0.0
@@ -126,6 +131,10 @@ class Driver:
                 self.trackers.close()
         unfinished = len(self.pool.members) + len(self.proposals.leftover)
         return Summary(ended=ended, unfinished=unfinished, best=self.best, reached=self._reached())
+
+    def happened(self, event: str) -> None:
+        """Keep a line of what has just happened, for who looks on."""
+        self.events.append((self.clock(), event))
 
     @property
     def running(self) -> list[Candidate]:
@@ -219,6 +228,7 @@ class Driver:
     def _fill(self) -> None:
         """Give every free worker a candidate."""
         while len(self.running) < self.engine.slots and (candidate := self._next()):
+            self.happened(_beginning(candidate))
             self.pool.move(candidate, State.TRAINING)
             self._train(candidate)
 
@@ -276,7 +286,10 @@ class Driver:
         if not seconds:
             return None
         left, workers = self.seconds_left, self.engine.slots
-        return Pace(epoch_seconds=seconds, seconds=left, workers=workers, budget=self.budget.epochs)
+        budget = self.budget
+        return Pace(
+            epoch_seconds=seconds, seconds=left, workers=workers, budget=budget.epochs, first_rung=budget.first_rung
+        )
 
     def _out_of_time(self) -> str:
         """How a launch ended whose time is spent; what would have been enough, where it was too short for an epoch."""
@@ -293,8 +306,8 @@ class Driver:
             self._retry(candidate)
         except OSError as error:
             self.pool.set_aside(candidate, error)
-        except OtherTrainingError:
-            raise  # of every candidate that an earlier launch began: none of them has failed
+        except SharedFaultError:
+            raise  # every candidate, or every one that an earlier launch began, meets it: none of them has failed
         except KilledError as error:
             self._retry(candidate, error)
         except ConstraintError as error:
@@ -336,3 +349,12 @@ class Driver:
             self.best = max(self.objectives.score(candidate.curve[-1]), self.best or 0.0)
         else:
             self.pool.pause(candidate)
+
+
+def _beginning(candidate: Candidate) -> str:
+    """What happens to a candidate that gets a worker, by the state that it was in."""
+    trained = len(candidate.curve)
+    if not trained:
+        return f"trial {candidate.trial.number} {'proposed' if candidate.seed is None else 'started'}"
+    did = "promoted" if candidate.state is State.PAUSED else "resumed"
+    return f"trial {candidate.trial.number} {did} at epoch {trained}"

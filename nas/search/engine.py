@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from constraints.errors import UnusableInputError
 from nas.search.worker_processes import WorkerContext
 
 T = TypeVar("T")
@@ -89,12 +90,18 @@ class LocalEngine:
     def _pool(self, slot: int) -> ProcessPoolExecutor:
         pool = self._pools[slot]
         if pool is None:
-            pool = ProcessPoolExecutor(
-                1,
-                mp_context=self._context,
-                initializer=_begin_worker,
-                initargs=(dict(os.environ), self._placements[slot].threads),
-            )
+            try:
+                pool = ProcessPoolExecutor(
+                    1,
+                    mp_context=self._context,
+                    initializer=_begin_worker,
+                    initargs=(dict(os.environ), self._placements[slot].threads),
+                )
+            except OSError as error:  # the pool's semaphores are kept in shared memory
+                raise UnusableInputError(
+                    f"no worker can be started: shared memory (/dev/shm): {error.strerror or error}: make room there, "
+                    "or give the container more (docker run --shm-size 256m), and launch again"
+                ) from error
             self._pools[slot] = pool
         return pool
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +20,8 @@ from nas.loggers.trackers import Trackers
 from nas.search import teachers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
+from nas.search.early_check import check_study, known_study
+from nas.search.halving import EARLIER_FIRST_RUNG, FIRST_RUNG
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.measure import images_of
 from nas.search.measures import Measures, check_file, fingerprint, needs_latency, split_rules
@@ -27,10 +29,21 @@ from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
 from nas.search.prior import Prior, proxy_of, read_prior
+from nas.search.provenance import keep_launch
 from nas.search.resources import engine, gpus, machine_name
+from nas.search.scope import changed, scoped
 from nas.search.starts import begin, given, plan
 from nas.search.storage import open_storage
-from nas.search.study import DATA, IMAGES, PRIOR, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, epochs_of
+from nas.search.study import (
+    DATA,
+    IMAGES,
+    PRIOR,
+    SOURCE,
+    TARGET,
+    VALIDATION_IMAGES,
+    create_or_resume,
+    shared,
+)
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
@@ -68,7 +81,7 @@ class Prepared:
     advice: tuple[str, ...]
     """What a person should know of the data before anything trains, a line each."""
     sizing: str = ""
-    """That the number of images decided on batch size and epochs; empty where it did not."""
+    """What the number of images decided; empty where it decided nothing."""
     beginning: tuple[str, ...] = ()
     """What becomes of the networks that the search begins with, a line each."""
 
@@ -88,6 +101,11 @@ def check(config: LaunchConfig) -> None:
     choice.check(config.log)
     if config.engine == "local":
         gpus(config.device)
+    else:
+        from nas.search.ray_engine import check_installed
+
+        check_installed()
+    check_study(config)
 
 
 def prepare(
@@ -113,6 +131,8 @@ def prepare(
     has_rule = AUGMENTATION_RULE in config.constraints
     if has_rule and config.augmentation is not None:
         asked.check_rule(dataset)
+    known = known_study(config)
+    config, before = scoped(config, dataset, known), config
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     proxy = FITTED if config.guess else None
     with ExitStack() as held, one_line_errors():
@@ -126,10 +146,9 @@ def prepare(
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         notes = list[str]()
         trackers = Trackers(config.log, notes) if config.log else None
-        known = epochs_of(storage, config.study)
-        if known is None:
+        if not known:
             asked.check_teacher()
-        config, asked, sized = fitted(config, asked, dataset, known)
+        config, asked, sized = fitted(config, asked, dataset, known.get("epochs"))
         identity = _identity(config, dataset, space, asked, objective=str(objectives), latency=measures.latency)
         other = config.from_study
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
@@ -160,7 +179,7 @@ def prepare(
         told = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
         _learn(study, sampler, prior)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
-        budget = _budget(config, study.user_attrs[TARGET])
+        budget = _budget(config, study)
         lock = held.pop_all()
     driver = Driver(
         study=study,
@@ -188,14 +207,14 @@ def prepare(
         lock=lock,
         advice=doubts,
         beginning=tuple(told),
-        sizing=said(feed, way, config.epochs, sized),
+        sizing=said(feed, way, config.epochs, sized, changed(before, config)),
     )
 
 
-def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None) -> str:
-    """That the images decided on batch size and epochs; empty where they did not, or the study has others."""
+def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None, others: Mapping[str, str] | None = None) -> str:
+    """What the number of images decided; of batch size and epochs nothing where the study has others."""
     is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=epochs)
-    return sentence(len(feed.labels), sized) if sized is not None and is_sized else ""
+    return sentence(len(feed.labels), sized if is_sized else None, others)
 
 
 def fitted(
@@ -242,14 +261,16 @@ def _counted(config: LaunchConfig, measures: Measures) -> tuple[Constraint, ...]
     return rules
 
 
-def _budget(config: LaunchConfig, target: float) -> Budget:
-    """The launch's limits; ``target`` is the study's, which its leaderboard shows."""
+def _budget(config: LaunchConfig, study: optuna.Study) -> Budget:
+    """The launch's limits; target and first rung are the study's."""
+    target = study.user_attrs[TARGET]
     return Budget(
         trials=config.trials,
         seconds=config.timeout,
         epochs=config.epochs,
         target=target if config.target or config.stop_at_target else None,
         stop_at_target=config.stop_at_target,
+        first_rung=shared(study).get("first_rung", EARLIER_FIRST_RUNG),
     )
 
 
@@ -262,10 +283,11 @@ def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -
 
 
 def describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
-    """Keep in the study what its leaderboard shows; a target that an earlier launch asked for stays."""
+    """Keep in the study what its leaderboard and its report show; a target that an earlier launch asked for stays."""
     study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
     study.set_user_attr(SOURCE, _absolute(config.data))
     study.set_user_attr(DATA, dataset.name)
+    keep_launch(study, config)
 
 
 def run(prepared: Prepared) -> Summary:
@@ -311,6 +333,7 @@ def training_identity(
         "seed": config.seed,
         "epochs": config.epochs,
         "objective": objective,
+        "first_rung": FIRST_RUNG,
         **({} if config.metrics is None else {"metrics": fingerprint(config.metrics)}),
         **({} if latency is None else {"latency": latency.identity}),
         **asked.as_table(),

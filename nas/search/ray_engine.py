@@ -306,6 +306,9 @@ def _is_local(address: str | None) -> bool:
     return address in {None, "", "local"}
 
 
+_MISSING = "Ray is not installed: --engine ray needs it: uv run --extra ray search.py ..., or pip install ray"
+
+
 def _import_ray(*, is_local: bool) -> Any:
     """Ray's module; the environment that it reads on import is set before."""
     if "ray" not in sys.modules:
@@ -317,9 +320,13 @@ def _import_ray(*, is_local: bool) -> Any:
         import_module("ray.util.scheduling_strategies")
         return import_module("ray")
     except ImportError:
-        raise UnusableInputError(
-            "Ray is not installed: --engine ray needs it: uv run --extra ray search.py ..., or pip install ray"
-        ) from None
+        raise UnusableInputError(_MISSING) from None
+
+
+def check_installed() -> None:
+    """Raise UnusableInputError where there is no Ray; it is not loaded for that."""
+    if find_spec("ray") is None:
+        raise UnusableInputError(_MISSING)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.architecture import norm_act
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, HeadKind, Shape, Stage
 from nas.architecture.units import Conv, Unshuffle
@@ -316,7 +317,8 @@ def _table(source: str) -> dict[str, Any]:
         with resources.as_file(text) as path:
             return read_toml(path)
     if not source.endswith(".toml"):
-        raise UnusableInputError(f"no such space: {source!r}: give {', '.join(PRESETS)} or a .toml file")
+        hint = nearest(source, PRESETS, f"give {', '.join(PRESETS)} or a .toml file")
+        raise UnusableInputError(f"no such space: {source!r}: {hint}")
     table = read_toml(Path(source))
     base = table.pop("base", None)
     if base is None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.training.recipe_table import as_table, from_table
 from nas.training.recipes import Phase, Recipe
+from nas.validation_words import what_to_do
 
 PREFIX = "recipe."
 """What the parameters of a trial that are options of its recipe begin with."""
@@ -164,8 +165,7 @@ def _option(name: str, recipe: Recipe, place: str) -> str:
     last, count = _SHORT.get(last, last), len(recipe.phases)
     known = _PHASE if phase else [*_RECIPE, *_PHASE]
     if last not in known:
-        near = get_close_matches(last, [*known, *_SHORT], n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        hint = nearest(last, [*known, *_SHORT], f"known are {', '.join(known)}")
         raise UnusableInputError(f"{place}: {name.strip()!r}: no option of a recipe that can be tuned: {hint}")
     if not phase and (last in _RECIPE or count == 1):
         return last
@@ -195,8 +195,8 @@ def _range(value: Any, place: str) -> Range:
         try:
             return _READER.validate_python({**table, "choices": tuple(table.get("choices", ()))})
         except (ValidationError, TypeError) as error:
-            first = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
-            raise UnusableInputError(f"{place}: {value!r}: {first.removeprefix('Value error, ')}") from None
+            message = what_to_do(error) if isinstance(error, ValidationError) else str(error)
+            raise UnusableInputError(f"{place}: {value!r}: {message}") from None
     raise UnusableInputError(
         f"{place}: {value!r}: write [0.01, 0.1], {{low = 0.01, high = 0.1, log = true}} or {{choices = [64, 128]}}"
     )

@@ -19,6 +19,7 @@ from nas import user_augmentation
 from nas.training.augmentation import Augmentation, shipped
 from nas.user_augmentation import check_rule, is_file, read_augmentation
 from nas.user_augmentation_child import read
+from tests.forked_guard import fork_guards
 
 FILE = """
 import random
@@ -148,6 +149,7 @@ def test_the_user_s_code_raises_in_the_child_and_the_child_alone_runs_it(tmp_pat
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         patch.setattr(user_augmentation, "Sandbox", Sandbox)
+        fork_guards(patch)
         assert kinds(read_augmentation("own.py:train")) == ["HorizontalFlip", "Rotate"]
         assert int(Path("here").read_text()) != os.getpid()
         with pytest.raises(ModelFailedError, match=r"^augmentation own.py:fails: .*ZeroDivisionError"):

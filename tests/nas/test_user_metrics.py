@@ -11,6 +11,7 @@ from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits
 from nas.architecture.spec import parse
 from nas.user_metrics import UserMetrics, read_metrics
+from tests.forked_guard import fork_guards
 
 METRIC = """
 from constraints import metric
@@ -26,9 +27,10 @@ def doubled(model, trace):
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
+    with pytest.MonkeyPatch.context() as patch, Sandbox() as sandbox:
+        fork_guards(patch)
         yield sandbox
 
 
@@ -63,7 +65,9 @@ def test_a_file_that_gives_no_metric(
 
 def test_code_that_hangs_or_raises_on_a_network_ends_there(file: Path, sandbox: Sandbox) -> None:
     network = parse("BR/c8-c8s2/dw-pw16:N/fc")
-    file.write_text("from constraints import metric\n@metric\ndef slow(model, trace):\n    while True: pass\n")
+    file.write_text(
+        "import time\nfrom constraints import metric\n@metric\ndef slow(model, trace):\n    time.sleep(99)\n"
+    )
     with pytest.raises(
         ModelFailedError, match=rf"took too long at metric 'slow' of network {network}: 1 s: raise --timeout"
     ):
@@ -100,7 +104,9 @@ def test_the_command_refuses_what_it_cannot_judge(file: Path, capsys: pytest.Cap
 
 
 def test_the_command_takes_limits_that_its_errors_name(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file.write_text("from constraints import metric\n@metric\ndef slow(model, trace):\n    while True: pass\n")
+    file.write_text(
+        "import time\nfrom constraints import metric\n@metric\ndef slow(model, trace):\n    time.sleep(99)\n"
+    )
     command = ["space", "tiny", "--metrics", str(file), "--require", "slow > 1"]
     assert search.run([*command, "--timeout", "1s"]) == 3
     assert "1 s: raise --timeout" in capsys.readouterr().err

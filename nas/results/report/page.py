@@ -20,9 +20,10 @@ from plotly.offline import get_plotlyjs
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint
 from nas.objective_text import ACCURACY
-from nas.results.board_table import duration, millions, number, spread, weighed
+from nas.results.board_table import spread, weighed
 from nas.results.files import write_text
 from nas.results.leaderboard import Leaderboard, front, leaderboard
+from nas.results.numbers import duration, millions, number
 from nas.results.report.charts import importance, parallel
 from nas.results.report.diagram import drawing
 from nas.results.report.space_section import space_section

@@ -14,6 +14,7 @@ from constraints.sandbox.parent import Sandbox
 from nas.search import given_launch
 from nas.search.study import IDENTITY, open_study
 from tests.engines import few_digits, search_in_this_process
+from tests.forked_guard import EXPORT, fork_guards
 
 Captured = pytest.CaptureFixture[str]
 TINY = "BR/c8-c8s2/c8/fc"
@@ -44,6 +45,7 @@ BLOCKS = "from torch import nn\ndef Block(width):\n    return nn.Conv2d(3, width
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     search_in_this_process(monkeypatch)
     few_digits(monkeypatch)
+    fork_guards(monkeypatch, EXPORT)
 
 
 def document(capsys: Captured, *command: str, code: int) -> Any:

@@ -16,8 +16,9 @@ from nas.search import launch
 from nas.search.study import IDENTITY, SOURCE, TARGET
 from nas.search.training_way import Training
 from nas.training import datasets
+from tests.forked_guard import fork_guards
 
-FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "device": "cpu", "workers": 1}
+FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "trials": 30, "device": "cpu", "workers": 1}
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,24 @@ def test_batches_and_epochs_follow_the_size_of_the_data_where_none_are_asked_for
     assert sized("c", epochs=None, recipe="sgd") == (128, 20, False)
 
 
+def test_trials_and_space_follow_the_size_of_the_data_and_a_study_keeps_its_space(
+    digits: datasets.Dataset, tmp_path: Path
+) -> None:
+    def launched(name: str, **flags: Any) -> tuple[int, str, str]:
+        config = read_config(None, {**flags, "storage": str(tmp_path / "journal.log"), "study": name, "workers": 1})
+        prepared = launch.prepare(config, digits, lambda driver: None)
+        prepared.lock.close()
+        space = prepared.study.user_attrs[IDENTITY]["space"]["name"]
+        return prepared.driver.budget.trials, space, prepared.sizing.partition("steps")[2]
+
+    told = ", 14 trials, space tiny, chosen by their number: --epochs, --trials and --space ask for others"
+    assert len(digits.split().validation) == 143
+    assert launched("new") == (14, "tiny", told)
+    assert launched("new") == (14, "tiny", told), "the same study again"
+    assert launched("old", space="assignment")[:2] == (14, "assignment")
+    assert launched("old", trials=20)[:2] == (20, "assignment"), "its own space"
+
+
 def test_a_study_of_an_earlier_release_keeps_its_epochs(digits: datasets.Dataset, tmp_path: Path) -> None:
     prepare(digits, tmp_path, epochs=20).lock.close()
     flags = {key: value for key, value in FLAGS.items() if key != "epochs"}
@@ -236,7 +255,10 @@ def wide(model, trace):
 """
 
 
-def test_a_study_belongs_to_its_file_of_metrics(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_a_study_belongs_to_its_file_of_metrics(
+    digits: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork_guards(monkeypatch)
     own = tmp_path / "own.py"
     own.write_text(OWN)
     flags = {"metrics": str(own), "objective": "balanced_accuracy,wide", "constraints": ["wide >= 4", "params < 100k"]}

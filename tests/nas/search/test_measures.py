@@ -17,6 +17,7 @@ from nas.results.trial_card import Card
 from nas.search.measures import TAKEN, Measures, check_names, needs_latency, split_rules
 from nas.space.analytic import metrics
 from nas.user_metrics import UserMetrics, read_metrics
+from tests.forked_guard import fork_guards
 
 NETWORK = parse("BR/c8-c8s2/dw-pw16:N/fc")
 FILE = """
@@ -35,7 +36,8 @@ def depth(model, trace):
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
+    with pytest.MonkeyPatch.context() as patch, Sandbox() as sandbox:
+        fork_guards(patch)
         yield sandbox
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -17,6 +18,7 @@ from nas.space.feasible import FeasiblePart
 from nas.space.neighbours import neighbours
 from nas.space.sampler import FeasibleSampler
 from nas.space.space import load
+from tests.forked_guard import EXPORT, fork_guards
 
 SPACE = load("tiny")
 PLAIN = "BR/c8-c8-c8s2/c8-c8-c8s2/c8-c8-c8s2/c8-c8-c16/fc"
@@ -30,6 +32,13 @@ for inputs, out, stride in [(3, 8, 1), (8, 8, 2), (8, 16, 1)]:
 Net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
 Tall = nn.Sequential(nn.Conv2d(3, 10, (3, 1)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forked() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        fork_guards(patch, EXPORT)
+        yield
 
 
 @pytest.fixture(scope="module")

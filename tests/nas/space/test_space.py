@@ -117,9 +117,9 @@ HEAD = 'forms = ["strided"]\nactivations = ["relu"]\nheads = ["fc"]\nlast_width 
     ("text", "message"),
     [
         ('base = "nope"', "base: 'nope': start from one of assignment, wide, tiny"),
-        ('base = "tiny"\nforms = ["round"]', r"forms\.1: 'round': Input should be 'strided'"),
+        ('base = "tiny"\nforms = ["round"]', r"forms\.1: 'round': give strided"),
         ('base = "tiny"\nwidth = 3', "width: 3: unknown key: known are activations, classes, "),
-        ('base = "tiny"\nforms = []', "forms: .* at least 1"),
+        ('base = "tiny"\nforms = []', "forms: .* give 1 or more"),
         ('base = "tiny"\nlast_width = { low = 8, high = 20 }', "last_width: high 20 must be low 8 plus a multiple"),
         ('base = "tiny"\nstage_dilations = [2, 2]', "stage_dilations has 2 values for 4 stages"),
         (HEAD + "stage_dilations = [2]\n" + STAGE.format('residual = [true, true]'), "a value is given twice"),
@@ -142,7 +142,7 @@ HEAD = 'forms = ["strided"]\nactivations = ["relu"]\nheads = ["fc"]\nlast_width 
             "stage 4: '%gate1_3_7_7d3a3b' ends a stage by stride or dilation: take the % off",
         ),
         ('base = "tiny"\nnorms = ["group"]', "norms.*'group': use batch, layer"),
-        ('base = "tiny"\nactivations = "relu"', "activations: 'relu': Input should be a valid list"),
+        ('base = "tiny"\nactivations = "relu"', "activations: 'relu': write a list"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_file_is_named(text: str, message: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from nas.training import datasets
-from nas.training.datasets import Dataset
+from nas.training.datasets import Dataset, Split
 from nas.training.feed import Feed
 
 MakeFolder = Callable[..., Path]
@@ -57,9 +58,17 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="session")
 def digits_feed(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Feed:
-    """The digits, split and augmented by the assignment's pipeline."""
-    chosen = datasets.split(digits.train_labels)
+    """Some of the digits, split and augmented by the assignment's pipeline: five steps an epoch."""
+    whole = datasets.split(digits.train_labels)
+    chosen = Split(train=whole.train[:320], validation=whole.validation[:100])
     return Feed(dataset=digits, split=chosen, folder=tmp_path_factory.mktemp("epochs"), seed=3)
+
+
+@pytest.fixture(scope="session")
+def all_digits_feed(digits_feed: Feed, tmp_path_factory: pytest.TempPathFactory) -> Feed:
+    """All of them, for what takes many images to learn."""
+    chosen = datasets.split(digits_feed.dataset.train_labels)
+    return replace(digits_feed, split=chosen, folder=tmp_path_factory.mktemp("epochs"))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import albumentations as A
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from constraints.errors import UnusableInputError
 from nas.search.worker_processes import WorkerContext
 from nas.training import datasets, feed
 from nas.training.datasets import Dataset
+from nas.training.errors import AugmentationFailedError
 from nas.training.feed import Feed
 
 
@@ -93,7 +95,7 @@ def test_processes_share_the_making(digits_feed: Feed, tmp_path: Path, monkeypat
 
 
 def test_a_maker_that_died_is_taken_over(digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "PIECE", 300)
+    monkeypatch.setattr(feed, "PIECE", 100)
     source = replace(digits_feed, folder=tmp_path)
     whole = np.array(source.epoch(1))
     (tmp_path / source.key / "epoch-0001.npy").unlink()
@@ -114,7 +116,7 @@ def test_a_maker_that_died_is_taken_over(digits_feed: Feed, tmp_path: Path, monk
     assert made == [0, 1]
     limit = 99
     np.testing.assert_array_equal(source.epoch(1), whole)
-    assert made == list(range(-(-len(whole) // 300)))  # each piece once
+    assert made == list(range(-(-len(whole) // 100)))  # each piece once
 
 
 def test_an_epoch_cut_short_is_made_again(digits_feed: Feed, tmp_path: Path) -> None:
@@ -199,7 +201,11 @@ def test_a_feed_names_its_augmentation(digits_feed: Feed) -> None:
     assert often.description == "augmentation: assignment (flip 0.5, dropout 0.1)"
 
 
-def test_a_user_s_pipeline_is_named_by_its_parts_and_keyed_by_all_it_holds(digits_feed: Feed) -> None:
+def test_a_user_s_pipeline_is_named_by_its_parts_and_keyed_by_all_it_holds(
+    digits_feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "PIECE", 100)
+
     def own(p: float, name: str = "own.py:x", **settings: object) -> Feed:
         flip = {"__class_fullname__": "HorizontalFlip", "p": p, **settings}
         table = {"__class_fullname__": "Compose", "p": 1.0, "transforms": [flip]}
@@ -209,7 +215,7 @@ def test_a_user_s_pipeline_is_named_by_its_parts_and_keyed_by_all_it_holds(digit
     assert own(0.5).key == own(0.5, "other.py:y").key
     assert len({own(0.5).key, own(0.25).key, replace(own(0.5), seed=9).key, digits_feed.key}) == 4
     mirrored = own(1.0)._augmented(0, 1)
-    np.testing.assert_array_equal(mirrored, digits_feed.dataset.train_images[digits_feed.indices[1000:]][:, :, ::-1])
+    np.testing.assert_array_equal(mirrored, digits_feed.dataset.train_images[digits_feed.indices[100:200]][:, :, ::-1])
 
 
 @pytest.mark.parametrize(
@@ -225,7 +231,30 @@ def test_an_image_of_another_size_or_kind_is_refused(
     part = {"__class_fullname__": kind, "p": 1.0, **settings}
     table = {"__class_fullname__": "Compose", "p": 1.0, "transforms": [part]}
     feed = replace(digits_feed, augmentation="own.py:x", probabilities={}, transform=table)
+    first = int(feed.indices[0])
     with pytest.raises(
-        UnusableInputError, match=rf"augmentation own.py:x: it makes {made} of uint8 \(32, 32, 3\): keep"
+        AugmentationFailedError,
+        match=rf"augmentation own.py:x: it makes {made} of uint8 \(32, 32, 3\): at training image {first} ",
     ):
         feed._augmented(0, 0)
+
+
+def test_what_a_transform_raises_names_it_and_the_image(digits_feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    flip = {"__class_fullname__": "HorizontalFlip", "p": 1.0}
+    table = {"__class_fullname__": "Compose", "p": 1.0, "transforms": [flip]}
+    feed = replace(digits_feed, augmentation="own.py:x", probabilities={}, transform=table)
+    third = int(feed.indices[2])
+
+    def fail(self: A.HorizontalFlip, img: np.ndarray, **params: object) -> np.ndarray:
+        if np.array_equal(img, feed.dataset.train_images[third]):
+            raise ZeroDivisionError("no pixel is bright")
+        return img
+
+    monkeypatch.setattr(A.HorizontalFlip, "apply", fail)
+    label = feed.dataset.classes[feed.dataset.train_labels[third]]
+    with pytest.raises(
+        AugmentationFailedError,
+        match=rf"^augmentation own.py:x: HorizontalFlip raised ZeroDivisionError: no pixel is bright: "
+        rf"at training image {third} \(class {label}\) in epoch 5: every candidate meets it: ",
+    ):
+        feed._augmented(4, 0)

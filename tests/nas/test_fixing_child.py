@@ -64,7 +64,7 @@ def written() -> nn.Module:
     return model.eval()
 
 
-def test_the_seed_network_whose_activation_is_before_its_norm_is_mended(run: object) -> None:
+def test_the_seed_network_whose_activation_is_before_its_norm_is_fixed(run: object) -> None:
     assert callable(run)
     rules = ("params < 90k", "receptive_field > 44", "stages == 4")
     code, said = run(SEED, "Net", *rules)
@@ -96,7 +96,7 @@ def test_a_network_that_keeps_every_rule_is_written_as_it_is(run: object) -> Non
     assert "Made of given.py:Chain, which kept every constraint." in Path("out.py").read_text("utf-8")
 
 
-def test_what_a_forward_pass_calls_is_mended_too(run: object) -> None:
+def test_what_a_forward_pass_calls_is_fixed_too(run: object) -> None:
     assert callable(run)
     _, said = run(CALLS, "Calls", "max_pools == 0")
     assert said.startswith("wrote out.py: the class Net, bR/c8/fc, "), said

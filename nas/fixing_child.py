@@ -17,10 +17,10 @@ from nas.architecture.from_module import import_module
 from nas.architecture.model import Network, build
 from nas.results.export_subject import Subject, source
 
-STEP = f"{__name__}:write_mended"
+STEP = f"{__name__}:write_fixed"
 
 
-def write_mended(checked: Checked, request: Request) -> dict[str, Any]:
+def write_fixed(checked: Checked, request: Request) -> dict[str, Any]:
     """Write the fixed network to the request's ``out``, and its weights beside it; the architecture's text.
 
     Raises UnusableInputError for a network that cannot be written, or that would break a constraint.
@@ -34,7 +34,7 @@ def write_mended(checked: Checked, request: Request) -> dict[str, Any]:
     made.load_state_dict(imported.weights)
     subject = Subject(
         architecture=imported.architecture, weights=None, verdicts=_judged(made, checked).constraints, training={},
-        data={}, mended=_told(checked.report),
+        data={}, fixed=_told(checked.report),
     )  # fmt: skip
     network = Exported(
         model=made, input=subject.architecture.input, about=subject.metadata(), source=partial(source, subject)
