@@ -87,12 +87,20 @@ class Card:
     """How many each validation accuracy is over; 0 where that is not known."""
     latency: Latency | None = None
     """How long it takes on this machine; None in a study that does not go by that."""
+    champion: str = ""
+    """The name of a champion, which is a trial of no study here; empty for a trial."""
+
+    @property
+    def name(self) -> str:
+        """What it is called beside another."""
+        return self.champion or f"trial {self.row.trial}"
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``show --format json``."""
         return {
             "study": self.study,
             **self.row.as_dict(),
+            **({"study": None, "trial": None, "champion": self.champion} if self.champion else {}),
             "curve": [dict(epoch) for epoch in self.curve],
             "recipe": self.recipe or None,
             "augmentation": self.augmentation or None,
@@ -107,10 +115,6 @@ class Card:
 
 def card(study: optuna.Study, row: Row) -> Card:
     """Build the network of a row, trace it, and judge it by the study's own constraints."""
-    import torchinfo
-
-    from constraints import check
-    from nas.architecture.model import build
     from nas.training.tuning import values
 
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
@@ -119,27 +123,51 @@ def card(study: optuna.Study, row: Row) -> Card:
     if row.architecture is None:
         return replace(_of_code(study, row, trial, rules), **_way(study, made_with))
     architecture = parse(row.architecture)
-    model = build(architecture)
-    report = check(model, architecture.input, rules, metrics=_as_measured(row, rules), target=f"trial {row.trial}")
-    counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
+    made = traced(architecture, rules, f"trial {row.trial}", _as_measured(row, rules))
     return Card(
         study=study.study_name,
         row=row,
-        report=report,
-        sizes=Sizes(
-            input=counted.total_input / _MEGA,
-            forward_backward=counted.total_output_bytes / _MEGA,
-            params=counted.total_param_bytes / _MEGA,
-        ),
-        stages=_stages(architecture, report.layers),
+        report=made.report,
+        sizes=made.sizes,
+        stages=made.stages,
         head=architecture.head,
         curve=tuple(trial.user_attrs.get(CURVE, ())),
         recipe=_name(made_with.get("recipe")),
         augmentation=_name(made_with.get("augmentation")),
         tuned=values(trial.params),
         images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
-        latency=_latency(model, architecture) if "latency" in made_with else None,
+        latency=_latency(made.model, architecture) if "latency" in made_with else None,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traced:
+    """What a run of an architecture's network tells."""
+
+    model: Network
+    report: Report
+    sizes: Sizes
+    stages: tuple[Stage, ...]
+
+
+def traced(
+    architecture: Architecture, rules: Sequence[Constraint], target: str, measured: Sequence[CustomMetric] = ()
+) -> Traced:
+    """Build a network, trace it and judge it; ``target`` is what the report calls it."""
+    import torchinfo
+
+    from constraints import check
+    from nas.architecture.model import build
+
+    model = build(architecture)
+    report = check(model, architecture.input, rules, metrics=measured, target=target)
+    counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
+    sizes = Sizes(
+        input=counted.total_input / _MEGA,
+        forward_backward=counted.total_output_bytes / _MEGA,
+        params=counted.total_param_bytes / _MEGA,
+    )
+    return Traced(model=model, report=report, sizes=sizes, stages=_stages(architecture, report.layers))
 
 
 def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[Constraint]) -> Card:
