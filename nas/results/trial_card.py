@@ -86,12 +86,20 @@ class Card:
     """How many each validation accuracy is over; 0 where that is not known."""
     latency: Latency | None = None
     """How long it takes on this machine; None in a study that does not go by that."""
+    champion: str = ""
+    """The name of a champion, which is a trial of no study here; empty for a trial."""
+
+    @property
+    def name(self) -> str:
+        """What it is called beside another."""
+        return self.champion or f"trial {self.row.trial}"
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``show --format json``."""
         return {
             "study": self.study,
             **self.row.as_dict(),
+            **({"study": None, "trial": None, "champion": self.champion} if self.champion else {}),
             "curve": [dict(epoch) for epoch in self.curve],
             "recipe": self.recipe or None,
             "augmentation": self.augmentation or None,
@@ -114,13 +122,13 @@ def card(study: optuna.Study, row: Row) -> Card:
     if row.architecture is None:
         return replace(_of_code(study, row, trial, rules), **_way(study, made_with))
     architecture = parse(row.architecture)
-    report, sizes = _known(architecture, row, rules) or _built(architecture, row, rules)
+    made = traced(architecture, rules, f"trial {row.trial}", _as_measured(row, rules))
     return Card(
         study=study.study_name,
         row=row,
-        report=report,
-        sizes=sizes,
-        stages=_stages(architecture, report.layers),
+        report=made.report,
+        sizes=made.sizes,
+        stages=made.stages,
         head=architecture.head,
         curve=tuple(trial.user_attrs.get(CURVE, ())),
         recipe=_name(made_with.get("recipe")),
@@ -131,29 +139,51 @@ def card(study: optuna.Study, row: Row) -> Card:
     )
 
 
-def _known(architecture: Architecture, row: Row, rules: Sequence[Constraint]) -> tuple[Report, Sizes] | None:
-    """What arithmetic finds, without torch, which loads for seconds; None where the network has to be built."""
-    own = {metric.name: row.measured.get(metric.name, nan) for metric in _as_measured(row, rules)}
-    report = report_of(architecture, rules, own, f"trial {row.trial}")
+@dataclass(frozen=True, kw_only=True)
+class Traced:
+    """What a run of an architecture's network tells."""
+
+    report: Report
+    sizes: Sizes
+    stages: tuple[Stage, ...]
+
+
+def traced(
+    architecture: Architecture, rules: Sequence[Constraint], target: str, measured: Mapping[str, float] | None = None
+) -> Traced:
+    """What a trace of a network finds, judged; ``target`` is what the report calls it, ``measured`` its own metrics.
+
+    Arithmetic finds it without torch, which loads for seconds, where the network's text is enough.
+    """
+    own = measured or {}
+    report = report_of(architecture, rules, own, target)
     if report is None:
-        return None
-    read, written, params = sizes_of(report)
-    return report, Sizes(input=read / _MEGA, forward_backward=written / _MEGA, params=params / _MEGA)
+        report, written = _built(architecture, rules, target, own)
+    else:
+        written = sizes_of(report)[1]
+    read, _, params = sizes_of(report)
+    sizes = Sizes(input=read / _MEGA, forward_backward=written / _MEGA, params=params / _MEGA)
+    return Traced(report=report, sizes=sizes, stages=_stages(architecture, report.layers))
 
 
-def _built(architecture: Architecture, row: Row, rules: Sequence[Constraint]) -> tuple[Report, Sizes]:
-    """What a trace of the built network finds, with the fixes of what fails."""
+def _built(
+    architecture: Architecture, rules: Sequence[Constraint], target: str, own: Mapping[str, float]
+) -> tuple[Report, int]:
+    """The report on the built network, with the fixes of what fails, and the bytes of its layers' outputs."""
     import torchinfo
 
     from constraints import check
     from nas.architecture.model import build
 
     model = build(architecture)
-    report = check(model, architecture.input, rules, metrics=_as_measured(row, rules), target=f"trial {row.trial}")
+    metrics = [_constant(name, value) for name, value in own.items()]
+    report = check(model, architecture.input, rules, metrics=metrics, target=target)
     counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
-    read, _, params = sizes_of(report)
-    sizes = Sizes(input=read / _MEGA, forward_backward=counted.total_output_bytes / _MEGA, params=params / _MEGA)
-    return replace(report, location=None), sizes
+    return replace(report, location=None), int(counted.total_output_bytes)
+
+
+def _constant(name: str, value: float) -> CustomMetric:
+    return CustomMetric(name=name, definition="", compute=lambda model, trace: value)
 
 
 def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[Constraint]) -> Card:
@@ -194,15 +224,11 @@ def _latency(architecture: Architecture) -> Latency:
     return Latency(milliseconds=milliseconds(build(architecture), architecture.input, threads=threads), threads=threads)
 
 
-def _as_measured(row: Row, rules: Sequence[Constraint]) -> list[CustomMetric]:
+def _as_measured(row: Row, rules: Sequence[Constraint]) -> dict[str, float]:
     """The metrics that the row was measured by before it trained; one that is not known satisfies no rule."""
-
-    def own(name: str) -> CustomMetric:
-        value = row.measured.get(name, nan)
-        return CustomMetric(name=name, definition="", compute=lambda model, trace: value)
-
     built_in = Metrics.definitions()
-    return [own(name) for name in dict.fromkeys([*row.measured, *(r.metric for r in rules)]) if name not in built_in]
+    names = dict.fromkeys([*row.measured, *(r.metric for r in rules)])
+    return {name: row.measured.get(name, nan) for name in names if name not in built_in}
 
 
 def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage, ...]:
