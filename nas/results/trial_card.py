@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import nan
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from constraints.errors import UnusableInputError
@@ -122,13 +123,13 @@ def card(study: optuna.Study, row: Row) -> Card:
     if row.architecture is None:
         return replace(_of_code(study, row, trial, rules), **_way(study, made_with))
     architecture = parse(row.architecture)
-    made = traced(architecture, rules, f"trial {row.trial}", _as_measured(row, rules))
+    found = described(architecture, rules, f"trial {row.trial}", _measured(row, rules))
     return Card(
         study=study.study_name,
         row=row,
-        report=made.report,
-        sizes=made.sizes,
-        stages=made.stages,
+        report=found.report,
+        sizes=found.sizes,
+        stages=found.stages,
         head=architecture.head,
         curve=tuple(trial.user_attrs.get(CURVE, ())),
         recipe=_name(made_with.get("recipe")),
@@ -140,50 +141,58 @@ def card(study: optuna.Study, row: Row) -> Card:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Traced:
-    """What a run of an architecture's network tells."""
+class Described:
+    """What is known of an architecture's network without a training."""
 
     report: Report
     sizes: Sizes
     stages: tuple[Stage, ...]
 
 
-def traced(
-    architecture: Architecture, rules: Sequence[Constraint], target: str, measured: Mapping[str, float] | None = None
-) -> Traced:
-    """What a trace of a network finds, judged; ``target`` is what the report calls it, ``measured`` its own metrics.
+def described(
+    architecture: Architecture,
+    rules: Sequence[Constraint],
+    target: str,
+    measured: Mapping[str, float] = MappingProxyType({}),
+) -> Described:
+    """Judge a network, by arithmetic where its text is enough, else by a trace; its report calls it ``target``.
 
-    Arithmetic finds it without torch, which loads for seconds, where the network's text is enough.
+    ``measured`` are metrics that were measured of it before, by name.
     """
-    own = measured or {}
-    report = report_of(architecture, rules, own, target)
+    report, sizes = _known(architecture, rules, target, measured) or _built(architecture, rules, target, measured)
+    return Described(report=report, sizes=sizes, stages=_stages(architecture, report.layers))
+
+
+def _known(
+    architecture: Architecture, rules: Sequence[Constraint], target: str, measured: Mapping[str, float]
+) -> tuple[Report, Sizes] | None:
+    """What arithmetic finds, without torch, which loads for seconds; None where the network has to be built."""
+    report = report_of(architecture, rules, measured, target)
     if report is None:
-        report, written = _built(architecture, rules, target, own)
-    else:
-        written = sizes_of(report)[1]
-    read, _, params = sizes_of(report)
-    sizes = Sizes(input=read / _MEGA, forward_backward=written / _MEGA, params=params / _MEGA)
-    return Traced(report=report, sizes=sizes, stages=_stages(architecture, report.layers))
+        return None
+    read, written, params = sizes_of(report)
+    return report, Sizes(input=read / _MEGA, forward_backward=written / _MEGA, params=params / _MEGA)
 
 
 def _built(
-    architecture: Architecture, rules: Sequence[Constraint], target: str, own: Mapping[str, float]
-) -> tuple[Report, int]:
-    """The report on the built network, with the fixes of what fails, and the bytes of its layers' outputs."""
+    architecture: Architecture, rules: Sequence[Constraint], target: str, measured: Mapping[str, float]
+) -> tuple[Report, Sizes]:
+    """What a trace of the built network finds, with the fixes of what fails."""
     import torchinfo
 
     from constraints import check
     from nas.architecture.model import build
 
+    def own(name: str, value: float) -> CustomMetric:
+        return CustomMetric(name=name, definition="", compute=lambda model, trace: value)
+
     model = build(architecture)
-    metrics = [_constant(name, value) for name, value in own.items()]
+    metrics = [own(name, value) for name, value in measured.items()]
     report = check(model, architecture.input, rules, metrics=metrics, target=target)
     counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
-    return replace(report, location=None), int(counted.total_output_bytes)
-
-
-def _constant(name: str, value: float) -> CustomMetric:
-    return CustomMetric(name=name, definition="", compute=lambda model, trace: value)
+    read, _, params = sizes_of(report)
+    sizes = Sizes(input=read / _MEGA, forward_backward=counted.total_output_bytes / _MEGA, params=params / _MEGA)
+    return replace(report, location=None), sizes
 
 
 def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[Constraint]) -> Card:
@@ -224,10 +233,10 @@ def _latency(architecture: Architecture) -> Latency:
     return Latency(milliseconds=milliseconds(build(architecture), architecture.input, threads=threads), threads=threads)
 
 
-def _as_measured(row: Row, rules: Sequence[Constraint]) -> dict[str, float]:
+def _measured(row: Row, rules: Sequence[Constraint]) -> dict[str, float]:
     """The metrics that the row was measured by before it trained; one that is not known satisfies no rule."""
     built_in = Metrics.definitions()
-    names = dict.fromkeys([*row.measured, *(r.metric for r in rules)])
+    names = dict.fromkeys([*row.measured, *(rule.metric for rule in rules)])
     return {name: row.measured.get(name, nan) for name in names if name not in built_in}
 
 
