@@ -45,6 +45,8 @@ class Search:
     board: Board
     confirmations: tuple[Confirmation, ...] = ()
     """Of the best trials, where ``confirm`` asked for it."""
+    beginning: tuple[str, ...] = ()
+    """What became of the networks of ``start`` and ``from_study``, a line each."""
 
     @property
     def best(self) -> Row:
@@ -86,6 +88,7 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
         reached=summary.reached,
         board=leaderboard(settings.storage, settings.study),
         confirmations=tuple(confirmed),
+        beginning=prepared.beginning,
     )
 
 

@@ -33,7 +33,7 @@ _STYLES: Mapping[State, str] = {
 _MEETS = "bold green"
 _MEANINGS: Mapping[str, str] = {
     _MEETS: "green over the target",
-    "cyan": "cyan under training",
+    "cyan": "cyan running",
     "dim": "grey pruned or unfinished",
     "red": "red failed",
 }
@@ -77,7 +77,9 @@ def _chosen(board: Leaderboard, columns: Sequence[str]) -> Table:
     table = _table()
     for name in columns:
         table.add_column(
-            HEADINGS.get(name, name), justify="left" if is_left(name) else "right", no_wrap=name != "reason"
+            HEADINGS.get(name, name),
+            justify="left" if is_left(name) else "right",
+            no_wrap=name not in {"reason", "architecture"},
         )
     for row in board.rows:
         table.add_row(*(cell(row, name) for name in columns), style=_style(row))
@@ -90,7 +92,7 @@ def _usual(board: Leaderboard, *, wide: bool) -> Table:
         left = name in {"state", "curve"}
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     if wide:
-        table.add_column("architecture", no_wrap=True)
+        table.add_column("architecture")  # which alone gives way where the room is short
     for row in board.rows:
         shown = [*cells(row, board, deviation=wide), sparkline(row.scores)]
         table.add_row(*shown, *([NetworkText(row.network)] if wide else []), style=_style(row))

@@ -118,7 +118,8 @@ class SearchView:
             self._print(_status(driver, self._trials))
 
     def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)
+        is_folded = self._console.is_terminal  # between words; elsewhere a line stays one
+        self._console.print(line, highlight=False, soft_wrap=not is_folded, markup=False, emoji=False)
 
     def _look(self, driver: Driver) -> Sequence[FrozenTrial]:
         """The trials that may have changed; none while the storage is out of reach, which the driver waits for."""

@@ -139,8 +139,8 @@ def prepare(
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     proxy = FITTED if config.guess else None
     with ExitStack() as held, one_line_errors():
-        measures, objectives = _measures(config, held)
-        feasible = FeasiblePart(space, _counted(config, measures))
+        measures, objectives = measuring(config, held)
+        feasible = FeasiblePart(space, counted(config, measures))
         broken = measures.broken if measures.rules else None
         sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far, broken=broken)
         workers = engine(config)
@@ -242,7 +242,7 @@ def fitted(
     )
 
 
-def _measures(config: LaunchConfig, held: ExitStack) -> tuple[Measures, Objectives]:
+def measuring(config: LaunchConfig, held: ExitStack) -> tuple[Measures, Objectives]:
     """What measures the candidates of a launch until ``held`` is closed, and what it looks for."""
     own = None
     if config.metrics is not None:
@@ -259,7 +259,7 @@ def _latency_notes(config: LaunchConfig, latency: Predictor | None) -> Iterator[
         yield f"latency_ms is that of {latency.machine}, which launches, and not of the machines that train"
 
 
-def _counted(config: LaunchConfig, measures: Measures) -> tuple[Constraint, ...]:
+def counted(config: LaunchConfig, measures: Measures) -> tuple[Constraint, ...]:
     """The constraints that arithmetic judges."""
     rules, _ = split_rules(config.rules, measures.own.names if measures.own else ())
     return rules
