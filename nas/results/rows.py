@@ -51,10 +51,6 @@ class Row:
     """None for a given network that cannot be written as one."""
     origin: str | None = None
     """Where a network is from that a person gave; None for what the search proposed."""
-    finished: int | None = None
-    """Epochs of the confirmation that trained its network to the end, on all images, in place of the search."""
-    won: bool = False
-    """Whether the search looked for confirmed networks over the target, and this is one."""
     seed: int | None = None
     """Of a given network's training; None is that of the study."""
     broken: tuple[str, ...] = ()
@@ -67,6 +63,10 @@ class Row:
     reason: str = ""
     val_balanced_accuracy: float | None = None
     test_balanced_accuracy: float | None = None
+    finished: int | None = None
+    """Epochs of the confirmation that trained its network to the end, on all images, in place of the search."""
+    won: bool = False
+    """Whether the search looked for confirmed networks over the target, and this is one."""
     curve: tuple[float, ...] = ()
     """Validation accuracies, an epoch each."""
     scores: tuple[float, ...] = field(default=(), repr=False)

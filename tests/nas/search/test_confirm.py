@@ -53,6 +53,9 @@ def test_seeds_that_the_study_knows_are_not_trained_again(engine: Any, whole_fee
     class Watched:
         slots = 1
 
+        def threads(self, count: int) -> int:
+            return 1
+
         def submit(self, function: Any, task: Any) -> Any:
             tasks.append(task)
             return engine.submit(function, task)
@@ -84,6 +87,9 @@ class DyingEngine:
     """Loses its worker every time."""
 
     slots, ended = 1, False
+
+    def threads(self, count: int) -> int:
+        return 1
 
     def submit(self, function: Any, *args: Any) -> Future[Any]:
         future: Future[Any] = Future()

@@ -222,3 +222,9 @@ def test_full_shared_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnusableInputError, match=r"shared memory \(/dev/shm\): No space left on device: make room"):
         engine.submit(os.getpid)
     engine.shutdown()
+
+
+@pytest.mark.parametrize(("count", "most", "threads"), [(1, None, 8), (3, None, 2), (16, None, 1), (1, 3, 3)])
+def test_few_pieces_of_work_share_all_cores(count: int, most: int | None, threads: int) -> None:
+    engine = LocalEngine([Placement(device="cpu", threads=1)] * 4, cores=8, most_threads=most)
+    assert engine.threads(count) == threads

@@ -252,7 +252,7 @@ class Shared:
     """An engine that outlives a driver."""
 
     def __init__(self, engine: RayEngine) -> None:
-        self.submit, self.wait, self._engine = engine.submit, engine.wait, engine
+        self.submit, self.wait, self.threads, self._engine = engine.submit, engine.wait, engine.threads, engine
 
     @property
     def slots(self) -> int:
