@@ -28,7 +28,7 @@ def savings(
     if count := sum(rejected.values()):
         lines.append(f"{count:,} proposals were rejected before any training")
     text = ["; ".join(lines)] if lines else []
-    if direct > 0:
+    if 0 < direct <= seconds:  # a launch that continued another one took a part of the time
         text.append(f"the launch took {seconds / direct:.1f} times the training of its best network alone")
     return text
 
