@@ -162,7 +162,8 @@ def test_a_star_is_only_for_what_was_trained_to_the_end(tmp_path: Path) -> None:
     add(study, [0.9], params=10, state=TrialState.PRUNED)
     add(study, [0.8], params=20)
     add(study, [0.7], params=30)
-    add(study, [0.6], params=1, **{FINISHED: {"epochs": 1}})  # straight to its confirmation
+    confirmed: dict[str, Any] = {FINISHED: {"epochs": 1}}  # straight to its confirmation
+    add(study, [0.6], params=1, **confirmed)
     text = render(study)
     ranks = [cell for cell in Reader(text).cells if cell.rstrip("*") in {"1", "2", "3", "4"}]
     assert [row["trial"] for row in embedded(text)["rows"] if row["whole"]] == [1, 2]
