@@ -131,11 +131,12 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
 ) -> int:
     """Check PyTorch models, each in a child process with limits."""
     from constraints.cli.validate import Options, validate_targets
+    from nas.cli.champions import as_targets
     from nas.cli.fixing import writers
 
     return validate_targets(
         Options(
-            targets=targets,
+            targets=as_targets(targets),
             inputs=input_ or ["3,32,32"],
             arguments=arg or [],
             require=require or [],
@@ -160,7 +161,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     space: Annotated[
         str | None,
         flag(
-            help="assignment, wide, tiny or FILE.toml",
+            help="assignment, wide, long, tiny or FILE.toml",
             value="SPACE",
             default="assignment",
             group=WHAT,
@@ -529,6 +530,14 @@ def recipes(
     return recipes_.recipes(name, epochs, format_)
 
 
+@command(app, STUDIES, "champions")
+def champions(format_: TableOrJson = "table") -> int:
+    """List networks that were found and confirmed; every command takes them by name."""
+    from nas.cli import champions as champions_
+
+    return champions_.list_champions(format_)
+
+
 @command(app, STUDIES, "studies")
 def studies(storage: Storage = STORAGE, format_: TableOrJson = "table") -> int:
     """List the studies of a storage."""
@@ -571,7 +580,9 @@ def export(  # noqa: PLR0917
 def space(  # noqa: PLR0917
     source: Annotated[
         str,
-        typer.Argument(metavar="SPACE", help="assignment, wide, tiny or FILE.toml", autocompletion=completion.spaces),
+        typer.Argument(
+            metavar="SPACE", help="assignment, wide, long, tiny or FILE.toml", autocompletion=completion.spaces
+        ),
     ] = "assignment",
     space_: Annotated[
         str | None,

@@ -89,7 +89,7 @@ class Wanted:
         if self.module is not None:
             return False
         place = self.target.rpartition(":")[0] or self.target
-        if self.target.strip() in named.NAMED:
+        if named.is_name(self.target):
             return True
         return "/" in self.target and not place.endswith((".py", ".ipynb")) and not Path(place).exists()
 
@@ -324,7 +324,7 @@ def of_architecture(text: str, constraints: Sequence[str], dataset: Dataset) -> 
     rules = parse_all(constraints)
     found = metrics(architecture, rules)
     broken = tuple(v.expr for v in judge(rules, found.as_dict()) if not v.ok)
-    origin = text.strip() if text.strip() in named.NAMED else "text"
+    origin = text.strip() if named.is_name(text) else "text"
     return Network(origin=origin, architecture=architecture, given=None, metrics=found, broken=broken)
 
 
