@@ -311,6 +311,9 @@ def train(  # noqa: PLR0917
     arg: Arguments = None,
     constraints: Constraints = None,
     require: Require = None,
+    metrics: Annotated[
+        Path | None, flag(help="metrics of your own, those of the study", value="FILE.py", group=RULES)
+    ] = None,
     seeds: Annotated[int, flag(help="trainings, each a trial of its own", value="N", group=BUDGET)] = 1,
     epochs: Annotated[
         int | None, flag(help="of each training", value="N", default="the study's, or 20", group=BUDGET)
@@ -355,6 +358,15 @@ def train(  # noqa: PLR0917
     anew: Annotated[
         bool, flag("--anew", help="end unfinished trials of the target's earlier files", group=PLACE)
     ] = False,
+    log: Annotated[
+        list[str] | None,
+        flag(
+            help="write curves to tensorboard[:DIR], mlflow[:URI] or wandb[:PROJECT] too",
+            value="TRACKER",
+            group=OUTPUT,
+            complete=completion.of("tensorboard", "mlflow", "wandb"),
+        ),
+    ] = None,
     format_: TableOrJson = "table",
 ) -> int:
     """Train a network of your own as candidates are trained, as a trial of a study."""
@@ -363,7 +375,8 @@ def train(  # noqa: PLR0917
 
     given = {
         "epochs": epochs, "data": data, "study": study, "storage": storage, "target": target_accuracy,
-        "constraints": expressions(require, constraints), "workers": workers, "device": device,
+        "constraints": expressions(require, constraints), "workers": workers, "device": device, "log": log,
+        "metrics": None if metrics is None else str(metrics),
     }  # fmt: skip
     code = {
         "seeds": seeds, "timeout": timeout, "memory": memory, "anew": anew, "recipe": recipe,

@@ -9,7 +9,7 @@ from rich.console import Console
 from constraints.errors import ExitCode
 from nas.architecture.named import is_network
 from nas.champions.names import is_champion
-from nas.cli.common import interruptible
+from nas.cli.common import interruptible, working
 from nas.results import export as exports
 from nas.results.selection import find
 from nas.search.study import open_study, quiet
@@ -34,6 +34,8 @@ def export(
             subject = exports.of_trial(study, find(study, trial), folder, data=data)
     for warning in subject.warnings:
         Console(stderr=True).print(f"warning: {warning}", highlight=False, soft_wrap=True, markup=False)
-    for path, content in exports.write(subject, to).items():
+    with working("writing and reading back"):
+        written = exports.write(subject, to)
+    for path, content in written.items():
         print(f"wrote {path}: {content}")
     return ExitCode.DONE

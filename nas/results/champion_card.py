@@ -6,13 +6,13 @@ from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.spec import parse
 from nas.champions.registry import Champion
 from nas.results.rows import Row
-from nas.results.trial_card import Card, traced
+from nas.results.trial_card import Card, described
 
 
 def champion_card(champion: Champion) -> Card:
-    """Its network traced and judged by the assignment's constraints, and what it was confirmed to be worth."""
+    """Its network judged by the assignment's constraints, and what it was confirmed to be worth."""
     network = parse(champion.architecture)
-    made = traced(network, parse_all(ASSIGNMENT), champion.name)
+    made = described(network, parse_all(ASSIGNMENT), champion.name)
     row = Row(
         rank=1,
         trial=0,
