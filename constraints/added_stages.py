@@ -13,6 +13,7 @@ from torch import nn
 from constraints.edits import Change, Edit, Site
 from constraints.insertions import Convolutions, Kind, before_the_model, beside
 from constraints.metrics import Layer
+from constraints.model_state import parts
 from constraints.rules import Constraint
 from constraints.stage_edits import into, least_convs
 from constraints.stages import STRUCTURE, Place, split
@@ -60,7 +61,7 @@ def _filled_stages(sites: Sequence[Site], path: Sequence[Place], least: int) -> 
 
 def _after(model: nn.Module, layer: Layer, plan: Sequence[int]) -> Iterator[Change]:
     channels, *axes = layer.output
-    place = _place(model.get_submodule(layer.name)) or _place(model)
+    place = _place(parts(model).modules[layer.name]) or _place(model)
     for kind in _KINDS if channels > 1 else _KINDS[:1]:
         more = Convolutions(channels=channels, axes=len(axes), dilations=plan, kind=kind, place=place)
         yield (beside(layer.name, more),)
@@ -73,7 +74,7 @@ def _on_the_image(model: nn.Module, image: Sequence[int], plan: Sequence[int]) -
 
 def _is_map(model: nn.Module, layer: Layer | None, name: str) -> bool:
     """Whether a layer is a module whose result is one map."""
-    return layer is not None and name in dict(model.named_modules()) and len(layer.output) in _CHANNELS_AND_AXES
+    return layer is not None and name in parts(model).modules and len(layer.output) in _CHANNELS_AND_AXES
 
 
 def _place(module: nn.Module) -> dict[str, Any]:

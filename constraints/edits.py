@@ -15,6 +15,8 @@ from torch import nn
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Layer
+from constraints.model_state import parts
+from constraints.replacing import replace_module
 from constraints.source_edits import Written
 
 ConvNd = nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -96,14 +98,8 @@ def apply(model: nn.Module, edit: Edit) -> Callable[[], None]:
     """Make an edit in the model, under every name that a shared layer has; what is returned takes it back."""
     if not edit.layer:
         return _apply_to_forward(model, edit)
-    original = model.get_submodule(edit.layer)
-    places = [(owner, leaf) for owner in model.modules() for leaf, part in owner._modules.items() if part is original]
-    made = edit.make(original).train(original.training)
-    undo = ExitStack()
-    for owner, leaf in places:
-        setattr(owner, leaf, made)
-        undo.callback(setattr, owner, leaf, original)
-    return undo.close
+    original = parts(model).modules[edit.layer]
+    return replace_module(model, original, edit.make(original).train(original.training))
 
 
 def _apply_to_forward(model: nn.Module, edit: Edit) -> Callable[[], None]:
@@ -159,9 +155,10 @@ class Site:
 
 def sites(model: nn.Module, layers: tuple[Layer, ...]) -> tuple[Site, ...]:
     """The plain convolution modules that the forward pass called, in order, each once."""
-    modules = dict(model.named_modules())
+    modules = parts(model).modules
     seen = {layer.name: layer for layer in reversed(layers) if type(modules.get(layer.name)) in _CONVS}
-    return tuple(Site(name=name, conv=modules[name], layer=seen[name]) for name in reversed(seen))
+    found = ((name, modules[name]) for name in reversed(seen))
+    return tuple(Site(name=name, conv=conv, layer=seen[name]) for name, conv in found if isinstance(conv, _CONVS))
 
 
 def dilate(site: Site, dilation: int) -> Iterator[Edit]:

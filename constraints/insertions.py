@@ -116,10 +116,11 @@ def before_the_model(model: nn.Module, more: Convolutions) -> Edit:
     if type(model).forward is nn.Sequential.forward and model._modules:  # which would run whatever is added to it
         first = next(iter(model._modules))
         return Edit(layer=first, text=text, size=more.size, make=lambda there: added().append(there), wraps=True)
-    return Edit(layer="", text=text, size=more.size, make=_on_the_input, adds=added)
+    return Edit(layer="", text=text, size=more.size, make=on_the_input, adds=added)
 
 
-def _on_the_input(added: nn.Module, forward: Callable[..., Any], image: Any, *others: Any, **named: Any) -> Any:
+def on_the_input(added: nn.Module, forward: Callable[..., Any], image: Any, *others: Any, **named: Any) -> Any:
+    """A forward pass behind further layers on the image."""
     return forward(added(image), *others, **named)
 
 

@@ -57,7 +57,9 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         introduce(dataset, console)
         prepared, summary = _searched(config, dataset, console)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
-        if config.confirm and summary.best is None:
+        if launches.ends_confirmed(config):
+            pass  # the search itself confirmed, or says how far it came
+        elif config.confirm and summary.best is None:
             console.print("nothing to confirm: no trial is complete", highlight=False)
         elif config.confirm:
             _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)

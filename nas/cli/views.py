@@ -118,9 +118,15 @@ def show(trial: str, name: str | None, storage: str, output_format: str, *, watc
 
 
 def _card(trial: str, name: str | None, storage: str) -> Card:
+    """The card of a trial, or of a champion, for which no study is opened."""
+    from nas.champions import registry
     from nas.results.selection import find
     from nas.results.trial_card import card
 
+    if registry.is_champion(trial):
+        from nas.results.champion_card import champion_card
+
+        return champion_card(registry.find(trial))
     with quiet(), open_study(storage, name) as study:
         return card(study, find(study, trial, is_live=has_launch(storage, study)))
 

@@ -8,6 +8,8 @@ from rich.console import Console
 
 from constraints.errors import ExitCode
 from nas.architecture.named import is_network
+from nas.champions.registry import find as find_champion
+from nas.champions.registry import is_champion
 from nas.cli.common import interruptible
 from nas.results import export as exports
 from nas.results.selection import find
@@ -21,7 +23,9 @@ def export(
 ) -> int:
     """Write a trial, or with ``untrained`` any architecture, to a file whose ending says of which kind."""
     exports.check_target(to, force=force)
-    if is_network(trial) and untrained:
+    if is_champion(trial):
+        subject = exports.of_champion(find_champion(trial), untrained=untrained)
+    elif is_network(trial) and untrained:
         subject = exports.of_text(trial)
     else:
         with quiet(), open_study(storage, name) as study:

@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from nas.results.forecast import forecast, under
-from nas.results.live_screen import best_text, forecast_text, kind, screen, seconds_text
+from nas.results.live_screen import best_text, confirming, forecast_text, kind, screen, seconds_text
 from nas.results.notebook import WIDTH, NotebookDisplay
 from nas.results.numbers import duration
 from nas.results.search_trials import SearchTrials
@@ -99,6 +99,10 @@ class SearchView:
 
     def _say(self, driver: Driver) -> None:
         """A line for each trial that got further, and once a minute one for the search."""
+        for number, line in confirming(driver):
+            if self._said.get(-1 - number) != line:
+                self._said[-1 - number] = line
+                self._print(line)
         looked = self._look(driver)
         for when, event in [*driver.events]:
             if when > self._event_at and event.split()[2] in _BEGINNINGS:
