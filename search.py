@@ -131,11 +131,12 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
 ) -> int:
     """Check PyTorch models, each in a child process with limits."""
     from constraints.cli.validate import Options, validate_targets
+    from nas.cli.champions import as_targets
     from nas.cli.fixing import writers
 
     return validate_targets(
         Options(
-            targets=targets,
+            targets=as_targets(targets),
             inputs=input_ or ["3,32,32"],
             arguments=arg or [],
             require=require or [],
@@ -160,7 +161,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     space: Annotated[
         str | None,
         flag(
-            help="assignment, wide, tiny or FILE.toml",
+            help="assignment, wide, long, tiny or FILE.toml",
             value="SPACE",
             default="assignment",
             group=WHAT,
@@ -310,6 +311,9 @@ def train(  # noqa: PLR0917
     arg: Arguments = None,
     constraints: Constraints = None,
     require: Require = None,
+    metrics: Annotated[
+        Path | None, flag(help="metrics of your own, those of the study", value="FILE.py", group=RULES)
+    ] = None,
     seeds: Annotated[int, flag(help="trainings, each a trial of its own", value="N", group=BUDGET)] = 1,
     epochs: Annotated[
         int | None, flag(help="of each training", value="N", default="the study's, or 20", group=BUDGET)
@@ -354,6 +358,15 @@ def train(  # noqa: PLR0917
     anew: Annotated[
         bool, flag("--anew", help="end unfinished trials of the target's earlier files", group=PLACE)
     ] = False,
+    log: Annotated[
+        list[str] | None,
+        flag(
+            help="write curves to tensorboard[:DIR], mlflow[:URI] or wandb[:PROJECT] too",
+            value="TRACKER",
+            group=OUTPUT,
+            complete=completion.of("tensorboard", "mlflow", "wandb"),
+        ),
+    ] = None,
     format_: TableOrJson = "table",
 ) -> int:
     """Train a network of your own as candidates are trained, as a trial of a study."""
@@ -362,7 +375,8 @@ def train(  # noqa: PLR0917
 
     given = {
         "epochs": epochs, "data": data, "study": study, "storage": storage, "target": target_accuracy,
-        "constraints": expressions(require, constraints), "workers": workers, "device": device,
+        "constraints": expressions(require, constraints), "workers": workers, "device": device, "log": log,
+        "metrics": None if metrics is None else str(metrics),
     }  # fmt: skip
     code = {
         "seeds": seeds, "timeout": timeout, "memory": memory, "anew": anew, "recipe": recipe,
@@ -516,6 +530,14 @@ def recipes(
     return recipes_.recipes(name, epochs, format_)
 
 
+@command(app, STUDIES, "champions")
+def champions(format_: TableOrJson = "table") -> int:
+    """List networks that were found and confirmed; every command takes them by name."""
+    from nas.cli import champions as champions_
+
+    return champions_.list_champions(format_)
+
+
 @command(app, STUDIES, "studies")
 def studies(storage: Storage = STORAGE, format_: TableOrJson = "table") -> int:
     """List the studies of a storage."""
@@ -558,7 +580,9 @@ def export(  # noqa: PLR0917
 def space(  # noqa: PLR0917
     source: Annotated[
         str,
-        typer.Argument(metavar="SPACE", help="assignment, wide, tiny or FILE.toml", autocompletion=completion.spaces),
+        typer.Argument(
+            metavar="SPACE", help="assignment, wide, long, tiny or FILE.toml", autocompletion=completion.spaces
+        ),
     ] = "assignment",
     space_: Annotated[
         str | None,

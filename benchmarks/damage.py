@@ -18,6 +18,7 @@ import json
 import os
 import random
 import shutil
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -252,7 +253,9 @@ def measure(cases: int, seed: int) -> dict[str, Any]:
             kinds[kind] += 1
             is_storage = path in {"runs/journal.log", "study.db"}
             (of_storage if is_storage else counts).update(line.partition(":")[0] for line in wrong)
-            found += [f"{number}: {of}: {kind} {path}: {line}" for line in wrong]
+            lines = [f"{number}: {of}: {kind} {path}: {line}" for line in wrong]
+            print("\n".join([f"case {number} of {cases}", *lines]), file=sys.stderr, flush=True)
+            found += lines
     return {
         "cases": cases,
         **{key: counts[key] for key in COUNTED},

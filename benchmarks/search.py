@@ -110,6 +110,10 @@ class TableEngine:
     _coming: list[tuple[float, int, Future[Any], Outcome]] = field(default_factory=list)
     _number: Iterator[int] = field(default_factory=count)
 
+    def threads(self, count: int) -> int:
+        """One: the seconds of the table are those of one thread."""
+        return 1
+
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
         """Train the candidate of a Task."""
         (task,) = cast("tuple[Task]", args)

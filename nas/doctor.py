@@ -33,6 +33,7 @@ CACHES: Mapping[str, str] = {
     "download": "downloads",
     "timings": "timings of float32 and bfloat16",
     "digests": "summaries of studies in databases",
+    "spaces": "counts of spaces",
 }
 """Folder of the user's cache -> what it holds; all of it is made again where it is needed."""
 

@@ -18,6 +18,7 @@ from nas.pareto import ranks
 from nas.results import board_table
 from nas.results.leaderboard import leaderboard
 from nas.results.report import page
+from nas.results.report.records import Figures
 from nas.results.search_trials import SearchTrials
 from nas.results.summary_cache import read_summary
 from nas.results.trial_summary import StudySummary, TrialSummary
@@ -260,7 +261,8 @@ def test_report(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_report_draws_beside_the_trials(accuracy: Accuracies) -> None:
     def prepare(n: int) -> Call:
         board = leaderboard(summary_of(n, accuracy, "accuracy"), top=None)
-        return partial(page._marks, board, board.rows, ())
+        figures = Figures.of(board, {}, (), {})
+        return partial(page._marks, board, figures, frozenset())
 
     assert_growth(prepare, 200)
 

@@ -42,20 +42,24 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
 
     check_format(output_format, FORMATS)
     config = read_config(config_file, flags)
+    console = Console(stderr=True)
+    if config.data == "auto":  # its download may be waited for
+        print_line("data: CIFAR-10 in $NAS_DATA, ./data or the cache folder, else its download", console)
     from nas.search import launch as launches
     from nas.training import datasets
 
     launches.check(config)
     if write_config is not None:
         write_text(write_config, config.to_toml())
-    console = Console(stderr=True)
     with quiet():
         with decoding(console) as decoded:
             dataset = datasets.load(config.data, progress=decoded)
         introduce(dataset, console)
         prepared, summary = _searched(config, dataset, console)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
-        if config.confirm and summary.best is None:
+        if launches.ends_confirmed(config):
+            pass  # the search itself confirmed, or says how far it came
+        elif config.confirm and summary.best is None:
             console.print("nothing to confirm: no trial is complete", highlight=False)
         elif config.confirm:
             _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)
@@ -186,5 +190,5 @@ def introduce(dataset: Dataset, console: Console) -> None:
 
 
 def print_line(line: str, console: Console) -> None:
-    """A line as it is: a name in brackets is no style, one in colons no picture."""
-    console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    """A line as it is: a name in brackets is no style, one in colons no picture; a terminal breaks it between words."""
+    console.print(line, highlight=False, soft_wrap=not console.is_terminal, markup=False, emoji=False)

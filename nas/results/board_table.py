@@ -33,7 +33,7 @@ _STYLES: Mapping[State, str] = {
 _MEETS = "bold green"
 _MEANINGS: Mapping[str, str] = {
     _MEETS: "green over the target",
-    "cyan": "cyan under training",
+    "cyan": "cyan running",
     "dim": "grey pruned or unfinished",
     "red": "red failed",
 }
@@ -77,7 +77,9 @@ def _chosen(board: Leaderboard, columns: Sequence[str]) -> Table:
     table = _table()
     for name in columns:
         table.add_column(
-            HEADINGS.get(name, name), justify="left" if is_left(name) else "right", no_wrap=name != "reason"
+            HEADINGS.get(name, name),
+            justify="left" if is_left(name) else "right",
+            no_wrap=name not in {"reason", "architecture"},
         )
     for row in board.rows:
         table.add_row(*(cell(row, name) for name in columns), style=_style(row))
@@ -90,7 +92,7 @@ def _usual(board: Leaderboard, *, wide: bool) -> Table:
         left = name in {"state", "curve"}
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     if wide:
-        table.add_column("architecture", no_wrap=True)
+        table.add_column("architecture")  # which alone gives way where the room is short
     for row in board.rows:
         shown = [*cells(row, board, deviation=wide), sparkline(row.scores)]
         table.add_row(*shown, *([NetworkText(row.network)] if wide else []), style=_style(row))
@@ -143,6 +145,7 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
         lines.append(Text("pruned: " + ", ".join(f"{count} {reason}" for reason, count in sorted(pruned.items()))))
     if any(row.pareto for row in board.rows):
         lines.append(Text(f"{_FRONT} no row shown beats it in {weighed(board.costs, board.measure)}", style="dim"))
+    lines += [Text(line) for line in _confirmed(board)]
     if board.expected is not None:
         lines.append(Text(board.expected.sentence(board.target)))
     for row in board.rows:
@@ -156,6 +159,21 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
     if board.images:
         error = "± in val % is" if wide else _error_of_first(board)
         lines.append(Text(f"{error} the standard error of a share of {board.images:,} images", style="dim"))
+    return lines
+
+
+def _confirmed(board: Leaderboard) -> list[str]:
+    """The network at which the search ended, and those of the rows whose training a confirmation finished."""
+    best, lines = board.best_complete, list[str]()
+    if best is not None and best.won and board.target is not None:
+        lines.append(
+            f"best: trial {best.trial}, confirmed over {board.target:.2%}: test {_test(best, deviation=True)} %"
+        )
+    for row in board.rows:
+        if row.finished:
+            length = f"{row.finished} epoch{'s' * (row.finished != 1)} on all images"
+            tested = _test(row, deviation=True)
+            lines.append(f"trial {row.trial}, at epoch {row.epochs}, was confirmed by {length}: test {tested} %")
     return lines
 
 

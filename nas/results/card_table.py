@@ -50,7 +50,7 @@ def as_plain_text(card: Card, width: int = 100) -> str:
 
 def print_comparison(left: Card, right: Card, console: Console) -> None:
     """Metrics, stages, layers and curves of two trials side by side."""
-    names = [f"trial {c.row.trial}" for c in (left, right)]
+    names = [c.name for c in (left, right)]
     console.print(_metrics(left, right, names), Text(explanation(left, right).sentence), sep="\n")
     console.print(_stages_beside(left, right, names))
     console.print(_layers_beside(left, right, names))
@@ -71,6 +71,8 @@ def comparison(left: Card, right: Card) -> dict[str, Any]:
 def _head(card: Card) -> list[RenderableType]:
     row = card.row
     known = [f"study {card.study}, trial {row.trial}: {row.state}", f"{row.epochs} epochs in {duration(row.seconds)}"]
+    if card.champion:
+        known = [f"{card.champion}: {row.epochs} epochs"]
     known += _accuracies(card)
     known += [f"{name} {number(value)}" for name, value in row.measured.items()]
     lines = [*_way(card), *([row.reason] if row.reason else [])]
@@ -133,7 +135,7 @@ def _latency(card: Card) -> str:
 
 def _curve(card: Card, width: int) -> list[RenderableType]:
     if not card.curve:
-        return [Text("no epoch was trained yet", style="dim")]
+        return [] if card.champion else [Text("no epoch was trained yet", style="dim")]
     names = ("val %", "balanced val %") if "val_balanced_accuracy" in card.curve[0] else ("val %",)
     table = _plain("epoch", *names, "loss", "learning rate", "time", right=4 + len(names))
     cut = len(card.curve) > _EPOCHS

@@ -87,14 +87,20 @@ def forecast(running: Sequence[Under], driver: Driver, epochs: int) -> Forecast:
     speeds = [one.images_per_second for one in running if one.images_per_second is not None]
     rungs = [one.to_rung for one in running if one.to_rung is not None]
     mean = statistics.fmean(seconds) if seconds else driver.pace.epoch_seconds if driver.pace else None
-    started = math.fsum(one.trained % 1 for one in running)
-    whole = driver.budget.epochs
-    of_a_trial = whole if driver.network is not None else mean_epochs(whole)
-    left = max(driver.budget.trials * of_a_trial - epochs - started, 0.0)
-    to_end = None if mean is None else max(left * mean / max(driver.engine.slots, 1), min(rungs, default=0.0))
+    to_end = None if mean is None else _epochs_left(running, driver, epochs) * mean / max(driver.engine.slots, 1)
     return Forecast(
         epoch_seconds=mean,
         images_per_second=math.fsum(speeds) if speeds else None,
         to_rung=min(rungs, default=None),
         to_end=to_end,
     )
+
+
+def _epochs_left(running: Sequence[Under], driver: Driver, epochs: int) -> float:
+    """Those of the whole search less the ``epochs`` trained; at least those of the trials that are still to come."""
+    whole = driver.budget.epochs
+    of_a_trial = whole if driver.network is not None else mean_epochs(whole, driver.budget.first_rung)
+    started = math.fsum(one.trained % 1 for one in running)
+    to_come = max(driver.budget.trials - driver.proposals.count, 0)
+    to_rungs = math.fsum(max(one.until - one.trained, 0.0) for one in running)
+    return max(driver.budget.trials * of_a_trial - epochs - started, to_come * of_a_trial + to_rungs)

@@ -204,12 +204,21 @@ def _rejected(study: Study) -> dict[str, int]:
 def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
     """The best complete one of all ``rows``, as it is ``shown`` where it is."""
     complete = (row for row in rows if row.state == "complete" and not row.broken)
-    best = min(complete, key=lambda row: _order(row, MEASURES[row.measure]), default=None)
+    best = min(complete, key=best_first, default=None)
     return None if best is None else next((row for row in shown if row.trial == best.trial), replace(best, rank=1))
 
 
+def best_first(row: Row) -> tuple[Any, ...]:
+    """What puts the better of two complete trials before the other.
+
+    A network that won is what the search looked for, though its validation accuracy may be that of a few epochs. All
+    others are compared by theirs.
+    """
+    return not row.won, _order(row, MEASURES[row.measure])
+
+
 def _expected(study: Study, rows: Sequence[Row]) -> Expectation | None:
-    kept = [row for row in rows if not row.broken]
+    kept = [row for row in rows if not row.broken and not row.finished]
     measured = {r.trial: r.score for r in kept if r.state == "complete" and r.score is not None}
     images = _images(study)
     if not images or not measured:

@@ -41,6 +41,7 @@ def screen(driver: Driver, trials: SearchTrials, width: int, height: int) -> Ren
     room = max(1, height - _OTHER_LINES)
     states = [under(candidate, driver) for candidate in running]
     more = [f"and {len(running) - room} more" if len(running) > room else "", _waiting(driver)]
+    more += [line for _, line in confirming(driver)]
     shown = min(len(running), room)
     table = _table(running[:shown], states[:shown], driver, width)
     left = height - _OTHER_LINES - shown - sum(map(bool, more)) + 2
@@ -156,6 +157,13 @@ def _cells(candidate: Candidate, state: Under, driver: Driver, width: int) -> li
     if width >= WIDEST:
         cells += [sparkline([score(epoch) for epoch in candidate.curve]), Text(str(candidate.architecture or ""))]
     return cells
+
+
+def confirming(driver: Driver) -> list[tuple[int, str]]:
+    """The trial that the search is confirming, and how far that is."""
+    if driver.finish is None or (job := driver.finish.job) is None:
+        return []
+    return [(job.trial, f"confirm trial {job.trial}: {job.done} of {job.task.epochs} epochs")]
 
 
 def _waiting(driver: Driver) -> str:

@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from nas.results.forecast import forecast, under
-from nas.results.live_screen import best_text, forecast_text, kind, screen, seconds_text
+from nas.results.live_screen import best_text, confirming, forecast_text, kind, screen, seconds_text
 from nas.results.notebook import WIDTH, NotebookDisplay
 from nas.results.numbers import duration
 from nas.results.search_trials import SearchTrials
@@ -99,6 +99,10 @@ class SearchView:
 
     def _say(self, driver: Driver) -> None:
         """A line for each trial that got further, and once a minute one for the search."""
+        for number, line in confirming(driver):
+            if self._said.get(-1 - number) != line:
+                self._said[-1 - number] = line
+                self._print(line)
         looked = self._look(driver)
         for when, event in [*driver.events]:
             if when > self._event_at and event.split()[2] in _BEGINNINGS:
@@ -114,7 +118,8 @@ class SearchView:
             self._print(_status(driver, self._trials))
 
     def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)
+        is_folded = self._console.is_terminal  # between words; elsewhere a line stays one
+        self._console.print(line, highlight=False, soft_wrap=not is_folded, markup=False, emoji=False)
 
     def _look(self, driver: Driver) -> Sequence[FrozenTrial]:
         """The trials that may have changed; none while the storage is out of reach, which the driver waits for."""

@@ -39,6 +39,9 @@ class Engine(Protocol):
     def slots(self) -> int:
         """How many pieces of work it does at once; of a cluster that may change."""
 
+    def threads(self, count: int) -> int:
+        """Threads for each of ``count`` pieces of work that have all cores to themselves."""
+
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call ``function(placement, *args)`` on a free worker."""
 
@@ -52,13 +55,21 @@ class Engine(Protocol):
 class LocalEngine:
     """One process a slot, so that a worker that dies ends no other; each has its share of cores or a GPU."""
 
-    def __init__(self, placements: list[Placement]) -> None:
-        """``placements`` holds one entry a worker."""
+    def __init__(
+        self, placements: list[Placement], *, cores: int | None = None, most_threads: int | None = None
+    ) -> None:
+        """``placements`` holds one entry a worker; ``cores`` are theirs where None, ``most_threads`` those of one."""
         self.slots = len(placements)
+        self._cores = cores or sum(place.threads for place in placements)
+        self._most_threads = most_threads
         self._placements = placements
         self._pools: list[ProcessPoolExecutor | None] = [None] * self.slots
         self._busy: list[Future[Any] | None] = [None] * self.slots
         self._context = WorkerContext()
+
+    def threads(self, count: int) -> int:
+        """Threads for each of ``count`` pieces of work that have all cores to themselves."""
+        return _threads(self._cores, count, self._most_threads)
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call ``function(placement, *args)`` on a free worker; RuntimeError where none is free."""
@@ -140,8 +151,12 @@ def placements(
     """Share cores and GPUs out, at most ``most_threads`` a worker; ``workers`` None means one a core, or one a GPU."""
     on_gpu = device == "cuda" or (device == "auto" and gpus > 0)
     count = workers or (gpus if on_gpu else cores)
-    threads = max(1, min(cores // count, most_threads or cores))
+    threads = _threads(cores, count, most_threads)
     return [Placement(device=f"cuda:{i % gpus}" if on_gpu else "cpu", threads=threads) for i in range(count)]
+
+
+def _threads(cores: int, count: int, most: int | None) -> int:
+    return max(1, min(cores // count, most or cores))
 
 
 def _begin_worker(environment: Mapping[str, str], threads: int) -> None:

@@ -83,6 +83,15 @@ class Halving:
                 return waiting[0]
         return None
 
+    def count(self, level: int) -> int:
+        """How many trials reached a rung."""
+        return len(self._reached[level])
+
+    def leader(self, paused: Mapping[int, int], level: int, count: int) -> int | None:
+        """The best of the paused trials that wait at a rung, where it is among the ``count`` best that reached it."""
+        waiting = self._waiting(level, paused, exact=True)
+        return waiting[0] if waiting and self._places[level][waiting[0]] < count else None
+
     def _share(self, passed: int) -> float:
         """How many candidates may pass so many rungs."""
         share: float = len(self._reached[self.levels[0]]) / RUNG_FACTOR**passed

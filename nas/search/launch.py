@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
@@ -21,6 +21,7 @@ from nas.search import teachers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.early_check import check_study, known_study
+from nas.search.finish import Goal
 from nas.search.halving import EARLIER_FIRST_RUNG, FIRST_RUNG
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.measure import images_of
@@ -54,7 +55,9 @@ from nas.training import named_recipes, recipes
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
+from nas.training.recipes import Recipe
 from nas.training.sizing import Sizing, sentence, sizing
+from nas.training.tuning import tuned
 from nas.user_augmentation import check_source, is_file
 from nas.user_cache import user_cache
 from nas.user_metrics import read_metrics
@@ -136,8 +139,8 @@ def prepare(
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     proxy = FITTED if config.guess else None
     with ExitStack() as held, one_line_errors():
-        measures, objectives = _measures(config, held)
-        feasible = FeasiblePart(space, _counted(config, measures))
+        measures, objectives = measuring(config, held)
+        feasible = FeasiblePart(space, counted(config, measures))
         broken = measures.broken if measures.rules else None
         sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far, broken=broken)
         workers = engine(config)
@@ -179,7 +182,7 @@ def prepare(
         told = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
         _learn(study, sampler, prior)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
-        budget = _budget(config, study)
+        budget, goal = _budget(config, study), _goal(config, dataset, way, folder, held)
         lock = held.pop_all()
     driver = Driver(
         study=study,
@@ -198,6 +201,7 @@ def prepare(
         machine=machine_name(config),
         observe=observe,
         hold=check,
+        goal=goal,
     )
     return Prepared(
         study=study,
@@ -238,7 +242,7 @@ def fitted(
     )
 
 
-def _measures(config: LaunchConfig, held: ExitStack) -> tuple[Measures, Objectives]:
+def measuring(config: LaunchConfig, held: ExitStack) -> tuple[Measures, Objectives]:
     """What measures the candidates of a launch until ``held`` is closed, and what it looks for."""
     own = None
     if config.metrics is not None:
@@ -255,7 +259,7 @@ def _latency_notes(config: LaunchConfig, latency: Predictor | None) -> Iterator[
         yield f"latency_ms is that of {latency.machine}, which launches, and not of the machines that train"
 
 
-def _counted(config: LaunchConfig, measures: Measures) -> tuple[Constraint, ...]:
+def counted(config: LaunchConfig, measures: Measures) -> tuple[Constraint, ...]:
     """The constraints that arithmetic judges."""
     rules, _ = split_rules(config.rules, measures.own.names if measures.own else ())
     return rules
@@ -272,6 +276,24 @@ def _budget(config: LaunchConfig, study: optuna.Study) -> Budget:
         stop_at_target=config.stop_at_target,
         first_rung=shared(study).get("first_rung", EARLIER_FIRST_RUNG),
     )
+
+
+def ends_confirmed(config: LaunchConfig) -> bool:
+    """Whether a launch ends at confirmed networks, instead of confirming the best ones after its end."""
+    return config.stop_at_target and config.confirm > 0
+
+
+def _goal(config: LaunchConfig, dataset: Dataset, way: Training, folder: Path, held: ExitStack) -> Goal | None:
+    """The confirmed networks that a launch ends at, if it does; until ``held`` is closed no other process confirms."""
+
+    def recipe(epochs: int, params: Mapping[str, Any]) -> Recipe:
+        return tuned(way.for_epochs(epochs), params)
+
+    if not ends_confirmed(config):
+        return None
+    held.enter_context(hold(config.storage, config.study, "confirm"))
+    held.enter_context(hold_folder(folder, config.storage, config.study, "confirm"))
+    return Goal(count=config.confirm, feed=confirm_feed(dataset, way), recipe=recipe)
 
 
 def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -> None:

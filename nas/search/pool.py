@@ -66,6 +66,11 @@ class Pool:
         number = self.halving.promoted(self._levels(), is_last=is_last)
         return None if number is None else self.members[number]
 
+    def leader(self, level: int, count: int) -> Candidate | None:
+        """The best candidate that waits at a rung, where it is among the ``count`` best that reached it."""
+        number = self.halving.leader(self._levels(), level, count)
+        return None if number is None else self.members[number]
+
     def set_aside(self, candidate: Candidate, error: OSError) -> None:
         """Let a candidate wait whose files cannot be written, which is no fault of its own.
 
@@ -85,10 +90,15 @@ class Pool:
         return aside[0]
 
     def complete(self, candidate: Candidate) -> None:
-        """End a candidate that has trained its whole budget."""
+        """End a candidate that is trained to the end."""
         self.store.complete(candidate.trial, self._values(candidate))
         self.happened(f"trial {candidate.trial.number} complete: {self.objectives.score(candidate.curve[-1]):.2%}")
         self._remove(candidate)
+
+    def finish(self, candidate: Candidate, *, epochs: int, threads: int) -> None:
+        """End a candidate whose network was trained to the end by a confirmation; its worth is that of its rung."""
+        self.store.set_finished(candidate.trial, epochs=epochs, threads=threads)
+        self.complete(candidate)
 
     def fail(self, candidate: Candidate, reason: str) -> None:
         """End a candidate that cannot be trained."""

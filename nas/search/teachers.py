@@ -1,7 +1,8 @@
 """What a person names as a teacher -> its networks with their weights, kept with the study whose students it teaches.
 
-A trial of a study (``0``, ``best``, ``STUDY:TRIAL``, ``STORAGE#STUDY:TRIAL``) or an export (``FILE.safetensors``,
-``FILE.pt2``, ``FILE.py``, which is not run: what counts is the file of weights beside it). Nothing pickled is read.
+A trial of a study (``0``, ``best``, ``STUDY:TRIAL``, ``STORAGE#STUDY:TRIAL``), a champion or an export
+(``FILE.safetensors``, ``FILE.pt2``, ``FILE.py``, which is not run: what counts is the file of weights beside it).
+Nothing pickled is read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.architecture.spec import parse
+from nas.champions import registry
 from nas.search import weights_file
 from nas.search.confirmation import confirmations
 from nas.search.given_proposals import key_of
@@ -108,12 +110,32 @@ def _read(place: Path) -> Teacher | None:
 
 
 def _member(text: str, storage: str, study: str, dataset: Dataset) -> Member:
+    if registry.is_champion(text):
+        return _of_champion(text, registry.find(text), dataset)
     if text.endswith(EXPORTS):
         return _of_export(text, Path(text).expanduser(), dataset)
     place, _, rest = text.rpartition("#")
     name, _, trial = rest.rpartition(":")
     with open_study(place or storage, name or study) as opened:
         return _of_trial(text, opened, trial, place or storage, dataset)
+
+
+def _of_champion(text: str, champion: registry.Champion, dataset: Dataset) -> Member:
+    from nas.training.teacher import Member
+
+    if champion.path is None:
+        raise UnusableInputError(f"--teacher {text}: no weights of {champion.name} ship: train it, and name the trial")
+    if champion.data_hash != dataset.content_hash and champion.classes != tuple(dataset.classes):
+        raise UnusableInputError(f"--teacher {text}: it was trained on other data: give one of the same classes")
+    weights_file.check(champion.path)
+    return Member(
+        name=champion.name,
+        architecture=champion.architecture,
+        weights=champion.path.read_bytes(),
+        mean=champion.mean,
+        std=champion.std,
+        saw_validation=True,
+    )
 
 
 def _of_trial(text: str, study: optuna.Study, wanted: str, place: str, dataset: Dataset) -> Member:

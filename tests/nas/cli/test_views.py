@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import optuna
@@ -145,7 +146,7 @@ def test_watching_ends_without_an_error(capsys: Captured, monkeypatch: pytest.Mo
     def ctrl_c(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(views.time, "sleep", ctrl_c)
+    monkeypatch.setattr(time, "sleep", ctrl_c)
     assert search.run(["leaderboard", "--watch", "--columns", "trial,state"]) == 130
     out, err = capsys.readouterr()
     assert out.splitlines()[1].split() == ["trial", "state"]
@@ -167,7 +168,7 @@ def test_a_trial_that_trains_is_followed_to_its_end(
         curve.append({"epoch": len(curve) + 1, "val_accuracy": 0.5, "loss": 1.0, "learning_rate": 0.1, "seconds": 2.0})
         store.add_epoch(running, curve)
 
-    monkeypatch.setattr(views.time, "sleep", meanwhile)
+    monkeypatch.setattr(time, "sleep", meanwhile)
     assert search.run(["show", "2", "--watch", *NETWORKS]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [

@@ -2,9 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams import metadata
-
 from nas.loggers.tensorboard import TensorBoard
 from nas.loggers.tracker import TrialRun
 
@@ -14,6 +11,9 @@ RUN = TrialRun(
 
 
 def test_settings_metrics_curve_and_end_are_read_back(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+
     board = TensorBoard(str(tmp_path))
     assert board.begin(RUN) == 0
     board.epoch(7, 1, {"loss": 2.0, "val_accuracy": 0.25})

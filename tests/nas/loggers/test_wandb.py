@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from wandb.proto import wandb_internal_pb2
-
 CODE = """
 from nas.loggers.tracker import TrialRun
 from nas.loggers.wandb import WeightsAndBiases
@@ -24,6 +22,8 @@ board.end(7, "complete", "")
 
 def records(folder: Path) -> list[Any]:
     """Of a file of one block: a header, then records behind their checksum, length and kind (LevelDB's log format)."""
+    from wandb.proto import wandb_internal_pb2
+
     (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
     messages: Any = wandb_internal_pb2  # its stub names nothing
     data, place, found = file.read_bytes(), 7, list[Any]()

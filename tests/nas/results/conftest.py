@@ -36,7 +36,7 @@ def driver(study: optuna.Study, tmp_path: Path) -> Driver:
         sampler=sampler,
         engine=LocalEngine([Placement(device="cpu", threads=1)]),
         feed=Feed(dataset=datasets.load("digits", cache=tmp_path), split=None, folder=tmp_path),
-        budget=Budget(trials=9, seconds=1e6, epochs=3, target=0.85),
+        budget=Budget(trials=9, seconds=1e6, epochs=3, target=0.85, first_rung=2),
         folder=tmp_path,
     )
     made.earlier = [t for t in study.trials if t.state.is_finished()]
@@ -49,4 +49,5 @@ def driver(study: optuna.Study, tmp_path: Path) -> Driver:
         curve=[{"epoch": 1, "val_accuracy": 0.25, "seconds": 10.0}],
     )
     made.pool.move(candidate, State.TRAINING)
+    made.proposals.count = 6
     return made

@@ -187,7 +187,7 @@ def test_a_column_that_there_is_not(study: optuna.Study) -> None:
 def test_colours_are_explained_where_there_are_any(study: optuna.Study) -> None:
     file = io.StringIO()
     Console(file=file, width=80).print(as_table(leaderboard(study), 80, is_coloured=True))
-    line = "green over the target, cyan under training, grey pruned or unfinished, red failed"
+    line = "green over the target, cyan running, grey pruned or unfinished, red failed"
     assert line in file.getvalue()
     assert "green" not in "".join(rendered(study, 80))
     file = io.StringIO()
@@ -203,3 +203,7 @@ def test_networks_are_broken_between_layers(study: optuna.Study) -> None:
         found = "".join(rendered(study, width))
         assert "c16-" * 4 in found
         assert found.count("c16-") == 60, "none is broken"
+        assert "…" not in found, "and no figure gives way to it"
+    file = io.StringIO()
+    Console(file=file, width=60).print(as_table(leaderboard(study), 60, ("trial", "architecture", "state")))
+    assert "…" not in file.getvalue()

@@ -43,6 +43,8 @@ def test_the_json_document_has_the_keys_of_the_contract(study: optuna.Study) -> 
         "test_std": 0.01,
         "test_seeds": 2,
         "origin": None,
+        "finished": None,
+        "won": False,
         "seed": None,
         "broken": [],
         "params": 150_000,

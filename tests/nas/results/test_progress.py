@@ -89,7 +89,7 @@ def test_a_note_is_said_once(driver: Driver) -> None:
     assert file.getvalue().splitlines() == ["note: trial 0 is trained anew"]
 
 
-PACE = Pace(epoch_seconds=41.2, seconds=3540.0, workers=2, budget=20)
+PACE = Pace(epoch_seconds=41.2, seconds=3540.0, workers=2, budget=20, first_rung=2)
 """2 x 3540 / 41.2 = 171.8 epochs; 171 / 20 = 8.6, and by halving 171 / 6 = 28.5."""
 SENTENCE = (
     "an epoch takes about 41s here with 2 workers (AVX2): the 59m00s left allow about 171 epochs: "

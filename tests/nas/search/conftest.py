@@ -23,7 +23,7 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Feed:
     folder = tmp_path_factory.mktemp("data")
     dataset = datasets.load("digits", cache=folder)
     whole = datasets.split(dataset.train_labels, seed=0)
-    part = Split(train=whole.train[:256], validation=whole.validation[:64])
+    part = Split(train=whole.train[:128], validation=whole.validation[:64])
     return Feed(dataset=dataset, split=part, folder=folder / "epochs")
 
 

@@ -6,9 +6,7 @@ from typing import Any
 
 import optuna
 import pytest
-from mlflow import MlflowClient
 from optuna.trial import TrialState
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nas.search.driver import Driver
 from nas.search.study import CURVE
@@ -20,6 +18,8 @@ Curves = dict[int, list[tuple[int, float]]]
 
 
 def tensorboard_curves(folder: Path) -> Curves:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     curves: Curves = {}
     for place in (folder / "events").glob("*/trial-*"):
         events = EventAccumulator(str(place), size_guidance={"scalars": 0})
@@ -29,6 +29,8 @@ def tensorboard_curves(folder: Path) -> Curves:
 
 
 def mlflow_curves(folder: Path) -> Curves:
+    from mlflow import MlflowClient  # which takes seconds that no other worker need spend
+
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}

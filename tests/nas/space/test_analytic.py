@@ -115,7 +115,7 @@ def _assert_roads_agree(architecture: Architecture) -> None:
 def test_both_roads_agree_on_random_networks(preset: str) -> None:
     torch.set_num_threads(1)
     space, generator = load(preset), random.Random(preset)
-    for _ in range(40):
+    for _ in range(20):
         _assert_roads_agree(space.decode(space.random(generator)))
 
 
@@ -123,7 +123,7 @@ def test_both_roads_agree_on_the_seed() -> None:
     _assert_roads_agree(SEED)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32), st.sampled_from(["1x28x28", "3x64x48", "4x96x128", "2x192x200"]))
 def test_both_roads_agree_on_other_images(seed: int, size: str) -> None:
     channels, height, width = (int(n) for n in size.split("x"))
