@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +63,17 @@ def _one_line_notes() -> Iterator[None]:
 
         warnings.showwarning = show
         yield
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal's stderr what is done as long as it is; with ``--verbose`` also how long it took."""
+    from rich.console import Console
+
+    console, start = Console(stderr=True), time.perf_counter()
+    with console.status(what) if console.is_terminal else nullcontext():
+        yield
+    logging.getLogger("nas").info("%s: %.2f s", what, time.perf_counter() - start)
 
 
 def check_counts(**flags: int | None) -> None:

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -17,7 +17,8 @@ from rich.live import Live
 from constraints.cli.options import check_format
 from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
-from nas.cli.common import TABLE_OR_JSON, check_counts, ended_by_ctrl_c, interruptible, wide_console
+from nas.champions.names import is_champion
+from nas.cli.common import TABLE_OR_JSON, check_counts, ended_by_ctrl_c, interruptible, wide_console, working
 from nas.results.board_columns import check_columns, read_columns
 from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard
@@ -75,12 +76,6 @@ def _check_watch(output_format: str, *, watch: bool) -> None:
         raise UnusableInputError(f"--watch shows a table only: {output_format!r}: leave one of the two flags out")
 
 
-def _working(what: str) -> AbstractContextManager[object]:
-    """Says on a terminal what is done, for as long as it takes."""
-    console = Console(stderr=True)
-    return console.status(what) if console.is_terminal else nullcontext()
-
-
 def _watch(shown: Callable[[], RenderableType], print_once: Callable[[], None]) -> NoReturn:
     """Show something anew until Ctrl-C, in place on a terminal and one below another elsewhere."""
     console = Console()
@@ -106,7 +101,7 @@ def show(trial: str, name: str | None, storage: str, output_format: str, *, watc
     if watch:
         with ended_by_ctrl_c():
             trial = str(_follow(trial, name, storage))
-    with _working("building the network and tracing it"):
+    with working("reading the network"):
         found = _card(trial, name, storage)
     if output_format == "json":
         print(json.dumps(found.as_dict(), indent=1))
@@ -119,14 +114,14 @@ def show(trial: str, name: str | None, storage: str, output_format: str, *, watc
 
 def _card(trial: str, name: str | None, storage: str) -> Card:
     """The card of a trial, or of a champion, for which no study is opened."""
-    from nas.champions import registry
     from nas.results.selection import find
     from nas.results.trial_card import card
 
-    if registry.is_champion(trial):
+    if is_champion(trial):
+        from nas.champions.registry import find as champion
         from nas.results.champion_card import champion_card
 
-        return champion_card(registry.find(trial))
+        return champion_card(champion(trial))
     with quiet(), open_study(storage, name) as study:
         return card(study, find(study, trial, is_live=has_launch(storage, study)))
 
@@ -156,7 +151,7 @@ def _follow(trial: str, name: str | None, storage: str) -> int:
 def compare(left: str, right: str, name: str | None, storage: str, output_format: str) -> int:
     """Print two trials side by side."""
     check_format(output_format, TABLE_OR_JSON)
-    with _working("building both networks and tracing them"):
+    with working("reading both networks"):
         from nas.results.card_table import comparison, print_comparison
 
         cards = [_card(trial, name, storage) for trial in (left, right)]
@@ -172,7 +167,7 @@ def report(name: str | None, storage: str, place: Path) -> int:
     """Write a study as one self-contained page."""
     from nas.results.report.page import write_page
 
-    with _working("drawing the study and counting its space"), quiet(), open_study(storage, name) as study:
+    with working("drawing the study and counting its space"), quiet(), open_study(storage, name) as study:
         write_page(study, place, is_live=has_launch(storage, study))
     print(f"{place}: {place.stat().st_size / 1e6:.1f} MB, study {study.study_name}")
     return ExitCode.DONE
