@@ -2,7 +2,8 @@
 
 From a given epoch to its end a training loses about the same share of its errors, whatever the network: of the 64
 curves in ``benchmarks/tables/cifar10.csv`` the logarithms of the errors after 2 and after 4 epochs lie on a line of
-slope 0.99, off which they scatter by 2.5 % (from the first epoch on: slope 1.11, 4.1 %). So the error at the end is forecast as
+slope 0.99, off which they scatter by 2.5 % (from the first epoch on: slope 1.11, 4.1 %). So the error at the end is
+forecast as
 
     error after k epochs * REMAINS[k] * (epochs / 10) ** -DECAY
 

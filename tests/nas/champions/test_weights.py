@@ -15,6 +15,7 @@ from nas.architecture.spec import parse
 from nas.champions import networks, registry
 from nas.champions.registry import Champion
 from nas.results import export as exports
+from nas.results.export_subject import Subject
 from nas.search import teachers, weights_file
 
 TEXT = "BR/c4-c4s2/c4s2/fc"
@@ -45,6 +46,7 @@ def test_its_export_holds_the_weights_that_ship_and_says_where_they_are_from(
     found, half = load_file(tmp_path / "net.safetensors"), load_file(tmp_path / "champion-a.safetensors")
     assert all(torch.equal(found[name], tensor.to(found[name].dtype)) for name, tensor in half.items())
     assert half["head.fc.weight"].dtype == torch.float16
+    assert isinstance(subject, Subject)
     assert subject.metadata()["origin"] == "champion-a"
 
 
