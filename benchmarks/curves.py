@@ -1,9 +1,9 @@
-"""The table of learning curves by which search policies are compared: ``benchmarks/curves.csv``.
+"""The tables of learning curves by which search policies are compared: ``benchmarks/tables/TASK.csv``.
 
-Run ``python -m benchmarks.curves [--count 64] [--workers 2] [--data SOURCE]``. Feasible candidates of the space
-``assignment``, drawn uniformly, are trained by the default recipe with batches of 64 on a fixed part of 10,000 training
-images and judged by the whole validation part after every epoch. A row is written as soon as it is trained; rows that
-are there are not trained again.
+Run ``python -m benchmarks.curves [TASK] [--count 64] [--workers 2] [--data SOURCE]``. Feasible candidates of the space
+``assignment``, drawn uniformly, are trained by the default recipe with batches of 64 on the images of a task
+(``benchmarks/tasks.py``) and judged by its whole validation part after every epoch. A row is written as soon as it is
+trained; rows that are there are not trained again.
 """
 
 from __future__ import annotations
@@ -14,27 +14,24 @@ import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.tasks import TASKS, feed
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.feasible import FeasiblePart
-from nas.training import datasets, recipes
-from nas.training.datasets import Split
-from nas.training.feed import Feed
+from nas.training import recipes
 from nas.training.train import train
-from nas.user_cache import user_cache
 
-TABLE = Path(__file__).with_name("curves.csv")
+TABLES = Path(__file__).with_name("tables")
 EPOCHS = 4
-IMAGES = 10_000
+IMAGES = TASKS["cifar10"].images
 DRAWS = 64
 DEAR = 40_000_000
 """Multiply-accumulates from which a candidate is left out; so are most without a stride, which cost five times more."""
@@ -53,8 +50,9 @@ class Curve:
     accuracies: tuple[float, ...]
 
 
-def read(table: Path = TABLE) -> list[Curve]:
-    """The curves of a table; none where there is no such file."""
+def read(task: str = "cifar10") -> list[Curve]:
+    """The curves of a task; none where there is no table of it."""
+    table = TABLES / f"{task}.csv"
     if not table.exists():
         return []
     with table.open(encoding="utf-8", newline="") as file:
@@ -69,11 +67,11 @@ def read(table: Path = TABLE) -> list[Curve]:
         ]
 
 
-def candidates(count: int) -> list[str]:
-    """Feasible networks of the default space, drawn uniformly and always the same, none of them DEAR."""
-    feasible = FeasiblePart(spaces.load("assignment", input=(3, 32, 32), classes=10), parse_all(ASSIGNMENT))
+def candidates(count: int, shape: tuple[int, int, int] = (3, 32, 32), classes: int = 10, first: int = 0) -> list[str]:
+    """Feasible networks of the default space, drawn uniformly and by ``first`` always the same, none of them DEAR."""
+    feasible = FeasiblePart(spaces.load("assignment", input=shape, classes=classes), parse_all(ASSIGNMENT))
     found: list[str] = []
-    for seed in range(count):
+    for seed in range(first, first + count):
         for row in feasible.sample_rows(DRAWS, np.random.default_rng(seed)):
             judged = feasible.judge(feasible.space.choices(row))
             if judged.metrics.macs < DEAR and str(judged.architecture) not in found:
@@ -83,24 +81,15 @@ def candidates(count: int) -> list[str]:
     return found[:count]
 
 
-@cache
-def feed(source: str) -> Feed:
-    """IMAGES of the training part, always the same, and the whole validation part to judge by."""
-    dataset = datasets.load(source)
-    whole = dataset.split()
-    part = np.sort(np.random.default_rng(0).permutation(whole.train)[:IMAGES])
-    split = Split(train=part, validation=whole.validation)
-    return Feed(dataset=dataset, split=split, folder=user_cache() / "epochs")
-
-
-def measure(architecture: str, source: str) -> Curve:
+def measure(architecture: str, source: str, task: str = "cifar10") -> Curve:
     """Train one candidate on one thread."""
     torch.manual_seed(0)
     model, figures = build(parse(architecture)), metrics(parse(architecture))
     assert figures.receptive_field is not None
+    images = feed(task, source)
     started = time.process_time()
     recipe = replace(recipes.default(EPOCHS), batch_size=64)
-    result = train(model, feed(source), recipe=recipe, epochs=EPOCHS, seed=0, threads=1)
+    result = train(model, images, recipe=recipe, epochs=EPOCHS, seed=0, threads=1)
     accuracies = [epoch.val_accuracy or 0.0 for epoch in result.curve]
     return Curve(
         architecture=architecture,
@@ -112,9 +101,10 @@ def measure(architecture: str, source: str) -> Curve:
     )
 
 
-def _append(curve: Curve) -> None:
-    is_new = not TABLE.exists()
-    with TABLE.open("a", encoding="utf-8", newline="") as file:
+def _append(curve: Curve, task: str) -> None:
+    table = TABLES / f"{task}.csv"
+    is_new = not table.exists()
+    with table.open("a", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if is_new:
             writer.writerow(["architecture", *_FIGURES, "seconds", *(f"epoch_{n}" for n in range(1, EPOCHS + 1))])
@@ -125,16 +115,19 @@ def _append(curve: Curve) -> None:
 def main() -> None:
     """Train what the table lacks."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("task", nargs="?", default="cifar10", choices=TASKS)
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", default="auto")
     options = parser.parse_args()
-    known = {curve.architecture for curve in read()}
-    missing = [text for text in candidates(options.count) if text not in known]
+    known = {curve.architecture for curve in read(options.task)}
+    data = feed(options.task, options.data).dataset
+    several = candidates(options.count, data.image_shape, len(data.classes), TASKS[options.task].seed)
+    missing = [text for text in several if text not in known]
     with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(measure, text, options.data) for text in missing]):
+        for future in as_completed([pool.submit(measure, text, options.data, options.task) for text in missing]):
             curve = future.result()
-            _append(curve)
+            _append(curve, options.task)
             print(f"{100 * curve.accuracies[-1]:.2f} % in {curve.seconds:.0f} s: {curve.architecture}", flush=True)
 
 

@@ -1,9 +1,12 @@
-"""What damage costs: one file of a study is damaged at random, then it is shown, launched again and exported.
+"""What damage costs: one thing of an interrupted search is damaged at random, then it is launched again and exported.
 
-``python -m benchmarks.damage [--quick] [--json] [--cases 500] [--seed 0]``. The data are 240 of scikit-learn's digits.
-One small search is run once; each case is a copy of its folder and of its cache in which one byte is flipped, or a file
-cut, removed, given another time, or a folder moved away. Commands run in this process. Permissions are left out: they
-do not bind root. Damage of the storage itself is told apart, since its lines carry no check sums.
+``python -m benchmarks.damage [--quick] [--json] [--cases 500] [--seed 0]``. The data are 200 of scikit-learn's digits,
+8x8. One small search is interrupted in the middle of an epoch's candidate, once in a journal and once in a SQLite
+database. Each case is a copy of its folder and of its cache in which a byte is flipped, a file cut, emptied in part,
+removed, given another time or the content of a file like it, a folder moved away, or the clock set. What the commands
+say is held against the same search resumed without damage, to the last digit: a seed fixes it. Commands run in this
+process. Permissions are left out: they do not bind root. Damage of the storage itself is counted apart: a digit that
+flips in one is a valid digit.
 """
 
 from __future__ import annotations
@@ -15,38 +18,63 @@ import json
 import os
 import random
 import shutil
+import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
+
+import numpy as np
+from safetensors.numpy import load_file
 
 import search
-from benchmarks.crashes import make_data
 from nas.search import resources
 from nas.search.engine import Placement
+from nas.search.worker import Task
 
 T = TypeVar("T")
-STUDY = ["--data", "data", "--space", "tiny", "--epochs", "4", "--workers", "1", "--device", "cpu", "--no-guess"]
-TRIALS = 3
-KINDS = ("byte", "cut", "removed", "time", "moved")
+RECIPE = "recipe.toml"
+STUDY = ["--data", "data", "--space", "tiny", "--epochs", "8", "--recipe", RECIPE, "--no-guess"]
+HERE = ["--workers", "1", "--device", "cpu"]
+TRIALS = 4
+INTERRUPTED_AFTER = 14
+"""Epochs: by then a trial is complete, others wait at a rung, and one is between two rungs."""
+STORAGES = {"journal": "runs/journal.log", "sqlite": "sqlite:///study.db"}
+KINDS = ("byte", "byte", "cut", "zeros", "removed", "time", "swapped", "moved", "clock")
 COUNTED = ("tracebacks", "wrong_figures", "lost_epochs")
+YEAR = 365 * 86_400.0
+BLOCK = 4096
 
 
 class HereEngine:
-    """An engine of this process: what is submitted is done at once."""
+    """An engine of this process: what is submitted is done at once; after ``epochs`` of all tasks it is interrupted."""
 
     slots = 1
+
+    def __init__(self, epochs: int | None = None) -> None:
+        """None is never interrupted."""
+        self._left = epochs
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call the function now."""
         future: Future[T] = Future()
         try:
-            future.set_result(function(Placement(device="cpu", threads=1), *args))
+            counted = [replace(arg, after_epoch=self._count) if isinstance(arg, Task) else arg for arg in args]
+            future.set_result(function(Placement(device="cpu", threads=1), *counted))
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def _count(self) -> None:
+        if self._left is not None:
+            self._left -= 1
+            if self._left == 0:
+                raise KeyboardInterrupt
 
     def wait(self, futures: Collection[Future[Any]], seconds: float) -> None:
         """Everything is done."""
@@ -55,10 +83,11 @@ class HereEngine:
         """Nothing runs."""
 
 
-def command(*arguments: str) -> tuple[int, str, str]:
+def command(*arguments: str, engine: HereEngine | None = None) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    here = mock.patch.object(resources, "LocalEngine", return_value=engine or HereEngine())
+    with here, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = search.run(list(arguments))
         except Exception as error:
@@ -66,74 +95,167 @@ def command(*arguments: str) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
-def rows(text: str) -> dict[int, tuple[str, int, float | None]]:
-    """Trial -> network, epochs and accuracy, as a leaderboard's JSON has them."""
-    return {r["trial"]: (r["architecture"], r["epochs"], r["val_accuracy"]) for r in json.loads(text)["rows"]}
+def make_data(folder: Path) -> None:
+    """Write 16 training and 4 test images of each digit, 8x8."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    for label in range(10):
+        for number, index in enumerate((digits.target == label).nonzero()[0][:20]):
+            place = folder / ("train" if number < 16 else "test") / str(label)
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((digits.images[index] * 15.9).astype("uint8")).save(place / f"{number}.png")
 
 
-def damage(folder: Path, draw: random.Random) -> tuple[str, Path]:
-    """Damage one thing in ``folder``; how, and which."""
+Row = tuple[str, int, float | None, tuple[float, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """An interrupted search, and what it comes to when nothing is damaged."""
+
+    folder: Path
+    storage: str
+    known: dict[int, Row]
+    """Trial -> network, epochs, accuracy and learning curve at the interruption."""
+    ended: dict[int, Row]
+    """The same after it was launched again."""
+    weights: dict[str, np.ndarray]
+    """Of the best, as exported."""
+
+    @property
+    def where(self) -> list[str]:
+        """The flag that names the storage."""
+        return ["--storage", self.storage]
+
+
+BOARD = ("leaderboard", "--top", "1000", "--format", "json")
+WEIGHTS = "net.safetensors"
+
+
+def rows(text: str) -> dict[int, Row]:
+    """Trial -> network, epochs, accuracy and learning curve, as a leaderboard's JSON has them."""
+    found = json.loads(text)["rows"]
+    return {r["trial"]: (r["architecture"], r["epochs"], r["val_accuracy"], tuple(r["curve"])) for r in found}
+
+
+@contextlib.contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """Work in a folder, with a cache of its own."""
+    with contextlib.chdir(folder), mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder / "cache")}):
+        yield
+
+
+def interrupted(folder: Path, storage: str) -> Search:
+    """Run a search up to its interruption, and a copy of it to the end."""
+    make_data(folder / "data")
+    (folder / RECIPE).write_text("batch_size = 16\n")
+    where, launch = ["--storage", storage], ["launch", *STUDY, *HERE, "--trials", str(TRIALS)]
+    with inside(folder):
+        code, _, err = command(*launch, *where, engine=HereEngine(INTERRUPTED_AFTER))
+        if code != 130:
+            raise RuntimeError(f"the search was not interrupted: {code}: {err}")
+        known = rows(command(*BOARD, *where)[1])
+    whole = shutil.copytree(folder, folder.with_name(f"{folder.name}-whole"))
+    with inside(whole):
+        command(*launch, *where)
+        ended = rows(command(*BOARD, *where)[1])
+        command("export", "best", "--to", WEIGHTS, *where)
+        weights = load_file(WEIGHTS)
+    return Search(folder=folder, storage=storage, known=known, ended=ended, weights=weights)
+
+
+def group_of(path: Path) -> str:
+    """The kind of a file: its name where that is given, else its ending."""
+    return path.name if path.suffix not in {".npy", ".png"} else f"{path.parent.parent.name[:5]}{path.suffix}"
+
+
+def damage(folder: Path, draw: random.Random) -> tuple[str, str, float]:
+    """Damage one thing in ``folder``; how, which, and by how much the clock is set."""
+    kind = draw.choice(KINDS)
+    if kind == "clock":
+        return kind, "clock", draw.choice([-1, 1]) * draw.uniform(0.01, 20) * YEAR
+    if kind == "moved":
+        chosen = draw.choice(
+            sorted(path for path in folder.rglob("*") if path.is_dir() and path.parts[-3:-2] != ("data",))
+        )
+        chosen.rename(chosen.with_name(f"{chosen.name}-moved"))
+        return kind, str(chosen.relative_to(folder)), 0.0
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
-    groups = sorted({(path.suffix, path.parent.parent.name[:5]) for path in files})
-    group = draw.choice(groups)  # a kind of file first, as most files are images
-    path = draw.choice([path for path in files if (path.suffix, path.parent.parent.name[:5]) == group])
-    kind, content = draw.choice(KINDS), path.read_bytes()
+    group = draw.choice(sorted({group_of(path) for path in files}))  # a kind of file first, as most files are images
+    alike = [path for path in files if group_of(path) == group]
+    path = draw.choice(alike)
+    content = path.read_bytes()
+    place = draw.randrange(len(content) + 1)
     if kind == "byte" and content:
-        place = draw.randrange(len(content))
+        place %= len(content)
         path.write_bytes(content[:place] + bytes([content[place] ^ (1 << draw.randrange(8))]) + content[place + 1 :])
     elif kind == "cut":
-        path.write_bytes(content[: draw.randrange(len(content) + 1)])
-    elif kind == "removed":
-        path.unlink()
+        path.write_bytes(content[:place])
+    elif kind == "zeros":
+        path.write_bytes(content[:place] + bytes(len(content[place : place + BLOCK])) + content[place + BLOCK :])
+    elif kind == "swapped":
+        path.write_bytes(draw.choice(alike).read_bytes())
     elif kind == "time":
         os.utime(path, (draw.choice([0, 4e9]),) * 2)
-    elif path.parent.parent != folder:
-        path.parent.rename(path.parent.with_name(f"{path.parent.name}-moved"))
-    return kind, path.relative_to(folder)
+    else:
+        path.unlink()
+    return kind, str(path.relative_to(folder)), 0.0
 
 
-def case(whole: Path, folder: Path, draw: random.Random, known: dict[int, Any]) -> tuple[str, list[str]]:
-    """Damage a copy and use it; the kind and the file, and what went wrong, a line each."""
-    shutil.copytree(whole, folder)
-    os.chdir(folder)
-    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-    kind, path = damage(folder, draw)
-    found: list[str] = []
-    board = ["leaderboard", "--top", "1000", "--format", "json"]
-    for arguments in (board, ["launch", *STUDY, "--trials", str(TRIALS + 1)], board, ["export", "0", "--to", "net.py"]):
-        code, out, err = command(*arguments)
-        if code == 4 or "Traceback" in err:
-            found.append(f"tracebacks: {arguments[0]}: {err.strip().splitlines()[-1][:200] if err.strip() else code}")
-        if arguments is board and code == 0:
-            now = rows(out)
-            lost = [trial for trial, row in known.items() if row[2] is not None and trial not in now]
-            wrong = [t for t, row in known.items() if t in now and row[2] is not None and now[t] != row]
-            found += [f"lost_epochs: trials {lost}"] if lost else []
-            found += [f"wrong_figures: {[(known[t], now[t]) for t in wrong]}"[:300]] if wrong else []
-    return f"{kind} {path}", list(dict.fromkeys(found))
+def case(of: Search, folder: Path, draw: random.Random) -> tuple[str, str, list[str]]:
+    """Damage a copy and use it; the kind, the file, and what went wrong, a line each."""
+    shutil.copytree(of.folder, folder)
+    kind, path, shift = damage(folder, draw)
+    now, found = time.time, list[str]()
+    launch = ("launch", *STUDY, *HERE, "--trials", str(TRIALS))
+    export = ("export", "best", "--to", WEIGHTS)
+    expected = of.known
+    with inside(folder), mock.patch("time.time", side_effect=lambda: now() + shift):
+        for arguments in (BOARD, ("studies",), launch, BOARD, ("show", "best"), export):
+            code, out, err = command(*arguments, *of.where)
+            if code == 4 or "Traceback" in err:
+                found.append(
+                    f"tracebacks: {arguments[0]}: {err.strip().splitlines()[-1][:300] if err.strip() else code}"
+                )
+            if arguments is launch and code in {0, 1}:
+                expected = of.ended
+            if arguments is BOARD and code == 0:
+                found += _differences(expected, rows(out))
+            if arguments is export and code == 0 and not _are_same(load_file(WEIGHTS), of.weights):
+                found.append("wrong_figures: other weights are exported")
+    return kind, path, list(dict.fromkeys(found))
+
+
+def _are_same(weights: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return weights.keys() == other.keys() and all(np.array_equal(weights[name], other[name]) for name in other)
+
+
+def _differences(expected: dict[int, Row], found: dict[int, Row]) -> Iterator[str]:
+    known = {trial: row for trial, row in expected.items() if row[2] is not None}
+    if lost := [trial for trial in known if trial not in found or found[trial][1] < known[trial][1]]:
+        yield f"lost_epochs: trials {lost}"
+    if wrong := [(known[t], found[t]) for t in known if t in found and t not in lost and found[t] != known[t]]:
+        yield f"wrong_figures: {wrong}"[:300]
 
 
 def measure(cases: int, seed: int) -> dict[str, Any]:
     """All cases; counts, and what was found in each case that was not as it should be."""
-    counts, of_storage, found = Counter[str](), Counter[str](), list[str]()
-    setattr(resources, "LocalEngine", lambda places: HereEngine())  # noqa: B010 (a class in place of another)
-    kinds, here = Counter[str](), Path.cwd()
+    counts, of_storage, found, kinds = Counter[str](), Counter[str](), list[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as name:
-        whole = Path(name) / "whole"
-        make_data(whole / "data")
-        os.chdir(whole)
-        os.environ["XDG_CACHE_HOME"] = str(whole / "cache")
-        code, _, err = command("launch", *STUDY, "--trials", str(TRIALS))
-        if code:
-            raise RuntimeError(f"the search could not be run: {err}")
-        known = rows(command("leaderboard", "--top", "1000", "--format", "json")[1])
+        searches = {kind: interrupted(Path(name) / kind, storage) for kind, storage in STORAGES.items()}
         for number in range(cases):
-            what, wrong = case(whole, Path(name) / "case", random.Random(f"{seed}/{number}"), known)
-            os.chdir(here)
-            shutil.rmtree(Path(name) / "case")
-            kinds[what.partition(" ")[0]] += 1
-            (of_storage if what.endswith("journal.log") else counts).update(line.partition(":")[0] for line in wrong)
-            found += [f"{number}: {what}: {line}" for line in wrong]
+            draw = random.Random(f"{seed}/{number}")
+            of = draw.choice(list(searches))
+            kind, path, wrong = case(searches[of], folder := Path(name) / "case", draw)
+            shutil.rmtree(folder)
+            kinds[kind] += 1
+            is_storage = path in {"runs/journal.log", "study.db"}
+            (of_storage if is_storage else counts).update(line.partition(":")[0] for line in wrong)
+            lines = [f"{number}: {of}: {kind} {path}: {line}" for line in wrong]
+            print("\n".join([f"case {number} of {cases}", *lines]), file=sys.stderr, flush=True)
+            found += lines
     return {
         "cases": cases,
         **{key: counts[key] for key in COUNTED},

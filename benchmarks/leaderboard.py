@@ -61,14 +61,14 @@ def main() -> None:
 def measure(journal: Path, trials: int, repeats: int) -> dict[str, float]:
     """Seconds of each command on a journal of so many trials, which is written here."""
     board = [sys.executable, "search.py", "leaderboard", "--storage", str(journal)]
-    _write(journal, _lines(1), "w")
-    _median(board, 1)  # compiles
-    _write(journal, _lines(trials), "w")
-    first, _ = _median(board, 1)
-    _write(journal, _trial(trials), "a")
-    again, processor = _median(board, repeats)
-    _write(journal, [_THREE_OBJECTIVES], "a")
-    front, front_processor = _median(board, repeats)
+    write_journal(journal, journal_lines(1), "w")
+    median_seconds(board, 1)  # compiles
+    write_journal(journal, journal_lines(trials), "w")
+    first, _ = median_seconds(board, 1)
+    write_journal(journal, _trial(trials), "a")
+    again, processor = median_seconds(board, repeats)
+    write_journal(journal, [_THREE_OBJECTIVES], "a")
+    front, front_processor = median_seconds(board, repeats)
     return {
         "trials": trials,
         "journal_megabytes": journal.stat().st_size / 1e6,
@@ -77,17 +77,19 @@ def measure(journal: Path, trials: int, repeats: int) -> dict[str, float]:
         f"processor_seconds_{trials}_trials": processor,
         f"seconds_{trials}_trials_front": front,
         f"processor_seconds_{trials}_trials_front": front_processor,
-        "seconds_imports": _median([sys.executable, "-c", _IMPORT], repeats)[0],
-        "seconds_optuna": _median([sys.executable, "-c", _OPTUNA, str(journal)], min(3, repeats))[0],
+        "seconds_imports": median_seconds([sys.executable, "-c", _IMPORT], repeats)[0],
+        "seconds_optuna": median_seconds([sys.executable, "-c", _OPTUNA, str(journal)], min(3, repeats))[0],
     }
 
 
-def _write(journal: Path, lines: Iterable[dict[str, Any]], mode: str) -> None:
+def write_journal(journal: Path, lines: Iterable[dict[str, Any]], mode: str) -> None:
+    """Write, or with mode ``a`` append, lines of a journal."""
     with journal.open(mode, encoding="utf-8") as file:
         file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
 
-def _lines(trials: int) -> Iterator[dict[str, Any]]:
+def journal_lines(trials: int) -> Iterator[dict[str, Any]]:
+    """A study of so many complete trials."""
     yield {"op_code": 0, "worker_id": "b", "study_name": "large", "directions": [2]}
     for number in range(trials):
         yield from _trial(number)
@@ -112,7 +114,7 @@ def _trial(number: int) -> Iterator[dict[str, Any]]:
     yield {"op_code": 6, **common, "state": 1, "values": [curve[-1]["val_accuracy"]], **end}
 
 
-def _median(command: list[str], repeats: int) -> tuple[float, float]:
+def median_seconds(command: list[str], repeats: int) -> tuple[float, float]:
     """Median wall and processor time of a process."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     walls, processors = [], []

@@ -1,7 +1,7 @@
 """How well zero-cost proxies rank candidates by the accuracy that training gives them; and the weights of ours.
 
 Run ``python -m benchmarks.prior [--proxies] [--train N] [--quick] [--json]``. The candidates are those of
-``benchmarks/curves.csv``. The fitted proxy is judged on each candidate by weights that were fitted to all others.
+``benchmarks/tables/cifar10.csv``. The fitted proxy is judged on each by weights that were fitted to all others.
 ``--proxies`` adds published proxies, which build each network and look at it once: gradient norm, SynFlow (Tanaka et
 al., 2020) and NASWOT (Mellor et al., 2021). ``--train`` trains the first N networks of a search, which the shipped
 proxy chooses and never saw, as those of the table were trained.
@@ -26,7 +26,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from benchmarks.curves import Curve, feed, measure, read
+from benchmarks.curves import Curve, measure, read
+from benchmarks.tasks import feed
 from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.model import build
 from nas.architecture.spec import parse
@@ -143,7 +144,7 @@ PROXIES: Mapping[str, Callable[[nn.Module, torch.Tensor, torch.Tensor], float]] 
 
 def proxies(curves: Sequence[Curve], source: str) -> dict[str, Array]:
     """Each proxy of each candidate, on the first BATCH images of the table's training part."""
-    data = feed(source)
+    data = feed("cifar10", source)
     normalise = normaliser(data.mean, data.std, torch.device("cpu"))
     chosen = data.indices[:BATCH]
     images = normalise(torch.from_numpy(np.array(data.dataset.train_images[chosen])))

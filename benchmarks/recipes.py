@@ -57,6 +57,8 @@ def rows(epochs: int) -> dict[str, Row]:
     plain = partial(Row, architecture=PLAIN)
     sgd, shipped = recipes.sgd(epochs), recipes.default(epochs)
     muon = replace(shipped, whitening=False)
+    long, mirrored = recipes.long(epochs), {"flip": 1.0}
+    wide = partial(Row, architecture=WIDE)
     return {
         "sgd": plain(recipe=sgd),
         "sgd float32": plain(recipe=replace(sgd, precision="float32")),
@@ -80,6 +82,17 @@ def rows(epochs: int) -> dict[str, Row]:
         "default chain dirac": Row(architecture=CHAIN, recipe=replace(shipped, dirac=True)),
         "default wide": Row(architecture=WIDE, recipe=shipped),
         "default wide shift 0.5": Row(architecture=WIDE, recipe=shipped, probabilities={"shift_scale_rotate": 0.5}),
+        "long wide": wide(recipe=long),
+        "long wide alternating": wide(recipe=long, probabilities=mirrored),
+        "long wide without average": wide(recipe=replace(long, ema_decay=shipped.ema_decay)),
+        "long wide without rest decay": wide(recipe=replace(long, phases=shipped.phases)),
+        "long wide without smoothing": wide(recipe=replace(long, label_smoothing=0.0)),
+        "long wide without low resolution": wide(recipe=replace(long, low_resolution=0.0)),
+        "long wide without mixup": wide(recipe=replace(long, mixup=0.0)),
+        "long wide without growth": wide(recipe=replace(long, mixup_growth=0.0)),
+        "long wide without crop": wide(recipe=replace(long, crop=0)),
+        "long wide batch 256": wide(recipe=replace(long, batch_size=256)),
+        "long on seed": Row(architecture=str(SEED), recipe=long),
         "seed": Row(architecture=str(SEED), recipe=recipes.seed(), augmentation="seed"),
         "default on seed": Row(architecture=str(SEED), recipe=shipped),
     }

@@ -1,12 +1,14 @@
-"""Training until the first candidate past a target: this search against a plain Optuna script, over a stored table.
+"""Training until the first candidate past a target: this search against a plain Optuna script, over stored tables.
 
-Run ``python -m benchmarks.search [--seeds 100] [--quick] [--json]``. ``benchmarks/curves.csv`` holds learning curves of
-feasible candidates; a search is replayed by reading a candidate's accuracy from there instead of training it. For every
-seed the candidates come in another order, the same for every policy, and half of the table is left out. The target is
-what the best tenth of the table reaches. The plain script is Optuna's documented one: candidates at random, a fixed
-number of epochs, the median pruner; what is infeasible costs it nothing here. ``this search`` is the real driver, with
-rungs at 1, 2 and 4 epochs; where it is guided, the candidates come in the order of the proxy, each judged by a proxy
-that never saw its curve. ``--rule`` compares the time until then, for two workers, of two rules of promotion.
+Run ``python -m benchmarks.search [--seeds 100] [--task NAME] [--foreign NAME] [--quick] [--json]``. The tables of
+``benchmarks.curves`` hold learning curves of feasible candidates; a search is replayed by reading accuracies from there
+instead of training. For every seed the candidates come in another order, the same for every policy, and
+half of the table is left out. The target is what the best tenth of the table reaches. The plain script is Optuna's
+documented one: candidates at random, a fixed number of epochs, the median pruner; what is infeasible costs it nothing
+here. ``this search`` is the real driver, with rungs at 1, 2 and 4 epochs; where it is guided, the candidates come in
+the order of the proxy, each judged by a proxy that never saw its curve. A ``foreign`` proxy is fitted to the table of
+another task; one that learns begins as it is and follows the search's own results. ``--rule`` compares the time until
+then, for two workers, of two rules of promotion.
 """
 
 from __future__ import annotations
@@ -16,16 +18,18 @@ import heapq
 import json
 import statistics
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Set
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, cast
 from unittest.mock import patch
 
+import numpy as np
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, SuccessiveHalvingPruner
 from optuna.study import Study
@@ -33,18 +37,23 @@ from optuna.trial import FrozenTrial, Trial
 
 from benchmarks import prior
 from benchmarks.curves import EPOCHS, IMAGES, Curve, read
+from benchmarks.tasks import TASKS
 from constraints.rules import ASSIGNMENT, parse_all
+from nas.architecture.spec import parse
 from nas.search.budget import Budget
 from nas.search.driver import Driver
-from nas.search.halving import RUNG_FACTOR, Halving
+from nas.search.halving import FIRST_RUNG, RUNG_FACTOR, Halving
 from nas.search.worker import Outcome, Task
 from nas.space import space as spaces
+from nas.space.analytic import metrics
 from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart
+from nas.space.proxy import FITTED, LinearProxy
 from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
+from nas.space.surrogate import results, worth
 from nas.training.feed import Feed
 
-PLAIN, OURS = "plain Optuna", "this search"
+PLAIN, OURS, LEARNING = "plain Optuna", "this search", "this search, foreign proxy that learns"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +110,10 @@ class TableEngine:
     _coming: list[tuple[float, int, Future[Any], Outcome]] = field(default_factory=list)
     _number: Iterator[int] = field(default_factory=count)
 
+    def threads(self, count: int) -> int:
+        """One: the seconds of the table are those of one thread."""
+        return 1
+
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
         """Train the candidate of a Task."""
         (task,) = cast("tuple[Task]", args)
@@ -126,20 +139,28 @@ class TableEngine:
 
 
 class TableSampler(FeasibleSampler):
-    """Proposes the candidates of a list, in its order."""
+    """Proposes the candidates of a list, in its order, or the best of them by a proxy that learns."""
 
-    def __init__(self, feasible: FeasiblePart, order: list[str]) -> None:
+    def __init__(self, feasible: FeasiblePart, order: list[str], proxy: LinearProxy | None = None) -> None:
         """``order`` holds text forms."""
-        super().__init__(feasible)
-        self._order = iter(order)
+        super().__init__(feasible, proxy=proxy)
+        self._order = list(order)
 
     def _choices(self, study: Study, trial: FrozenTrial, attempt: int, held: Set[str] | None) -> dict[str, Any]:
-        text = next(self._order, None)
-        if text is None:
+        if not self._order:
             raise SpaceExhaustedError("the table is at its end")
-        choices = choices_of(self.feasible.space, text)
+        choices = choices_of(self.feasible.space, self._order.pop(self._place(study)))
         assert choices is not None
         return dict(choices)
+
+    def _place(self, study: Study) -> int:
+        if not isinstance(self.proxy, LinearProxy):
+            return 0
+        networks = [parse(text) for text in self._order]
+        figures = [metrics(network) for network in networks]
+        if learnt := results(study):
+            return int(np.argmax(worth(self.proxy, learnt, networks, figures)))
+        return int(np.argmax([self.proxy(network, one) for network, one in zip(networks, figures, strict=True)]))
 
 
 class Published(Halving):
@@ -149,19 +170,34 @@ class Published(Halving):
         return len(self._reached[self.levels[passed - 1]]) / RUNG_FACTOR
 
 
-def driven(order: list[Curve], target: float, *, workers: int = 1) -> Spent:
-    """The real driver."""
-    space = spaces.load("assignment", input=(3, 32, 32), classes=10)
-    sampler = TableSampler(FeasiblePart(space, parse_all(ASSIGNMENT)), [curve.architecture for curve in order])
+@cache
+def _feasible(shape: tuple[int, int, int], classes: int) -> FeasiblePart:
+    return FeasiblePart(spaces.load("assignment", input=shape, classes=classes), parse_all(ASSIGNMENT))
+
+
+def driven(
+    order: list[Curve],
+    target: float,
+    *,
+    workers: int = 1,
+    proxy: LinearProxy | None = None,
+    first_rung: int = FIRST_RUNG,
+) -> Spent:
+    """The real driver; with a ``proxy``, which learns from its results."""
+    some = parse(order[0].architecture)
+    sampler = TableSampler(_feasible(some.input, some.classes), [curve.architecture for curve in order], proxy)
     engine = TableEngine({curve.architecture: curve for curve in order}, slots=workers)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    with tempfile.TemporaryDirectory() as folder, patch("nas.search.halving.FIRST_RUNG", 1):
+    limits = Budget(
+        trials=len(order), seconds=1e9, epochs=EPOCHS, target=target, stop_at_target=True, first_rung=first_rung
+    )
+    with tempfile.TemporaryDirectory() as folder:
         driver = Driver(
             study=study,
             sampler=sampler,
             engine=engine,
             feed=cast("Feed", None),  # the table's worker needs no images
-            budget=Budget(trials=len(order), seconds=1e9, epochs=EPOCHS, target=target, stop_at_target=True),
+            budget=limits,
             folder=Path(folder),
             clock=lambda: engine.now,
         )
@@ -178,24 +214,71 @@ def guided(policy: Policy, predicted: dict[str, float]) -> Policy:
     return search
 
 
-def policies(table: list[Curve]) -> dict[str, Policy]:
-    """What is compared; the prediction for a candidate comes from a fit to all others."""
+def best_after_one(count: int) -> Policy:
+    """Train ``count`` candidates for one epoch, the best of them in full, and so on until one is past the target."""
+
+    def search(order: list[Curve], target: float) -> Spent:
+        images = seconds = 0.0
+        begun, coming = list[Curve](), deque(order)
+        while coming or begun:
+            while coming and len(begun) < count:
+                begun.append(coming.popleft())
+                images, seconds = images + IMAGES, seconds + begun[-1].seconds / EPOCHS
+            best = max(begun, key=lambda curve: curve.accuracies[0])
+            begun.remove(best)
+            images, seconds = images + IMAGES * (EPOCHS - 1), seconds + best.seconds * (EPOCHS - 1) / EPOCHS
+            if best.accuracies[-1] > target:
+                break
+        return Spent(images=images, seconds=seconds)
+
+    return search
+
+
+def proxy_of(table: Sequence[Curve]) -> LinearProxy:
+    """A proxy fitted to a table."""
+    fitted = prior.weights(table)
+    return replace(FITTED, weights=fitted["weights"], seconds=fitted["seconds"])
+
+
+BLANK = replace(FITTED, weights=dict.fromkeys(FITTED.weights, 0.0), price=0.0)
+"""A proxy that knows nothing but what takes long."""
+
+
+def policies(table: list[Curve], foreign: Sequence[Curve] = ()) -> dict[str, Policy]:
+    """What is compared; the prediction for a candidate comes from a fit to all others.
+
+    With ``foreign``, the table of another task, also proxies that were fitted to that.
+    """
+    other = proxy_of(foreign) if foreign else None
+    static = {c.architecture: _value(other, c) for c in table} if other else {}
+    extra: dict[str, Policy] = (
+        {"this search, foreign proxy": guided(driven, static), LEARNING: partial(driven, proxy=other)} if other else {}
+    )
     predicted = {c.architecture: float(worth) for c, worth in zip(table, prior.worth_unseen(table), strict=True)}
     return {
         PLAIN: scripted(MedianPruner),
         "plain Optuna, guided": guided(scripted(MedianPruner), predicted),
         "Optuna, successive halving": scripted(lambda: SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)),
         "Optuna, Hyperband": scripted(lambda: HyperbandPruner(min_resource=1, max_resource=EPOCHS, reduction_factor=2)),
+        "best of 8 after one epoch": best_after_one(8),
         "this search, not guided": driven,
+        "this search, learning from nothing": partial(driven, proxy=BLANK),
+        "this search, first rung after 2 epochs": guided(partial(driven, first_rung=2), predicted),
         OURS: guided(driven, predicted),
+        **extra,
     }
 
 
-def replay(table: list[Curve], seeds: int) -> dict[str, list[Spent]]:
+def _value(proxy: LinearProxy, curve: Curve) -> float:
+    network = parse(curve.architecture)
+    return proxy(network, metrics(network))
+
+
+def replay(table: list[Curve], seeds: int, foreign: Sequence[Curve] = ()) -> dict[str, list[Spent]]:
     """What every policy spends, seed by seed."""
     target = sorted((curve.accuracies[-1] for curve in table), reverse=True)[len(table) // 10]
     found: dict[str, list[Spent]] = {}
-    compared = policies(table)
+    compared = policies(table, foreign)
     for seed in range(seeds):
         order = orders(table, Random(seed), target)
         for name, policy in compared.items():
@@ -230,6 +313,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--quick", action="store_true", help="10 seeds")
+    parser.add_argument("--task", default="cifar10", choices=TASKS)
+    parser.add_argument("--foreign", choices=TASKS, help="the task to which another proxy is fitted")
     parser.add_argument("--rule", action="store_true", help="compare two rules of promotion")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -245,7 +330,9 @@ def main() -> None:
         for name, values in {**waited, "difference": less}.items():
             print(f"{name}: {statistics.fmean(values):.1f} s ± {statistics.stdev(values) / seeds**0.5:.1f}")
         return
-    found = replay(read(), seeds)
+    found = replay(read(options.task), seeds, read(options.foreign) if options.foreign else ())
+    share = TASKS[options.task].images / IMAGES
+    found = {name: [replace(one, images=one.images * share) for one in several] for name, several in found.items()}
     plain, ours = (statistics.fmean(s.images for s in found[name]) for name in (PLAIN, OURS))
     if options.json:
         spent = {name: [asdict(one) for one in several] for name, several in found.items()}

@@ -95,6 +95,10 @@ class SimulatedEngine:
         self._clock, self._seconds, self._number = clock, seconds, count()
         self._due: list[tuple[float, int, Path, list[dict[str, Any]], Future[Any] | None]] = []
 
+    def threads(self, count: int) -> int:
+        """One, as the times that are simulated."""
+        return 1
+
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Plan the epochs of a task."""
         task: Task = args[0]

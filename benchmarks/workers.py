@@ -14,14 +14,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.curves import IMAGES, feed, read
+from benchmarks.curves import IMAGES, read
+from benchmarks.tasks import feed
 from nas.search.engine import Engine, LocalEngine, Placement
 from nas.search.worker import Task, train_candidate
 
 
 def images_per_second(engine: Engine, source: str, folder: Path) -> float:
     """Of all workers together, each of which trains the same network."""
-    network, data = read()[0].architecture, feed(source)
+    network, data = read()[0].architecture, feed("cifar10", source)
     tasks = [
         Task(architecture=network, feed=data, epochs=1, until=1, seed=0, folder=folder / str(number))
         for number in range(engine.slots)

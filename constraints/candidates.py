@@ -10,7 +10,9 @@ from math import inf
 from torch import nn
 
 from constraints import edits
+from constraints.added_stages import added_stages
 from constraints.edits import Change, Edit, Site
+from constraints.insertions import insert
 from constraints.pool_edits import average_everywhere, average_pools, pool_globally, stride_for_pools
 from constraints.rules import Constraint
 from constraints.stage_edits import restaged, unstrided
@@ -77,11 +79,13 @@ class _Offered:
             case "stages" | "convs_per_stage":
                 pools = list(stride_for_pools(self.sites, self.model, self.traced.layers))
                 found = chain(_all_at_once(pools), pools, restaged(self.sites, self.traced.path, self.rules))
-                found = chain(found, _sorted(self.sites, edits.insert))
+                found = chain(
+                    found, added_stages(self.model, self.sites, self.traced, self.rules), _sorted(self.sites, insert)
+                )
             case "downsampled_by":
                 found = _sorted(self.sites, lambda s: edits.restride(s, 2))
             case "convs" | "params":
-                found = _sorted(self.sites, edits.insert)
+                found = _sorted(self.sites, insert)
         return found
 
     def to_lower(self, metric: str) -> Iterator[Change]:
@@ -125,7 +129,8 @@ class _Offered:
         last = max((s for s in self.sites if s.spatial), key=lambda s: s.layer.jump or (0.0,), default=None)
         if last is not None:
             number = -int(-self.need // (2 * min(last.layer.jump or (inf,))))
-            yield from ((edit,) for edit in edits.insert(last, number) if 0 < number <= _MOST_INSERTED)
+            if 0 < number <= _MOST_INSERTED:
+                yield from ((edit,) for edit in insert(last, number))
         yield from chain.from_iterable(widened(self.sites, d, self.need) for d in _LARGER_DILATIONS)
 
 

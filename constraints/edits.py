@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -14,11 +15,12 @@ from torch import nn
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Layer
+from constraints.model_state import parts
+from constraints.replacing import replace_module
 from constraints.source_edits import Written
 
 ConvNd = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_NORMS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
 _WHERE = "{}"
 _SIZES = ("in_channels", "out_channels", "kernel_size")
 
@@ -37,7 +39,7 @@ class Edit:
     """All that changes, as the subject of a sentence: ``dilation 2 and padding 2 in {}``, with ``{}`` for the layer."""
     size: float
     """How much changes, to try small changes first; comparable among edits for one metric."""
-    make: Callable[[Any], Any]
+    make: Callable[..., Any]
     """What is there -> what takes its place: a module; for the model itself, its forward method.
 
     That is no function around it but a ``partial``, which a copy of the model copies with it.
@@ -52,6 +54,8 @@ class Edit:
     """Whether it changes the shape of the model's output on purpose."""
     wraps: bool = False
     """Whether it puts others around whatever is there."""
+    adds: Callable[[], nn.Module] | None = None
+    """What makes a further part of the model, which is then given to ``make`` before the forward method."""
 
     @property
     def order(self) -> int:
@@ -69,7 +73,7 @@ def words(change: Change, others: Mapping[str, Sequence[str]] = MappingProxyType
     for text, alike in groupby(change, key=lambda edit: edit.text):
         names = [_called(edit.layer, others.get(edit.layer, ())) for edit in alike]
         phrases.append(text.replace(_WHERE, f"layer{'s' * (len(names) > 1)} {listed(names)}", 1))
-    return listed(phrases)
+    return listed([p.removesuffix(",") for p in phrases] if len(phrases) > 1 else phrases)
 
 
 def _called(name: str, others: Sequence[str]) -> str:
@@ -93,16 +97,21 @@ def applied(model: nn.Module, change: Change) -> Iterator[None]:
 def apply(model: nn.Module, edit: Edit) -> Callable[[], None]:
     """Make an edit in the model, under every name that a shared layer has; what is returned takes it back."""
     if not edit.layer:
-        before = vars(model).get("forward")
+        return _apply_to_forward(model, edit)
+    original = parts(model).modules[edit.layer]
+    return replace_module(model, original, edit.make(original).train(original.training))
+
+
+def _apply_to_forward(model: nn.Module, edit: Edit) -> Callable[[], None]:
+    undo, before = ExitStack(), vars(model).get("forward")
+    if edit.adds:
+        name, part = f"added{len(model._modules)}", edit.adds().train(model.training)
+        model.add_module(name, part)
+        undo.callback(delattr, model, name)
+        model.forward = partial(edit.make, part, model.forward)
+    else:
         model.forward = edit.make(model.forward)
-        return lambda: delattr(model, "forward") if before is None else setattr(model, "forward", before)
-    original = model.get_submodule(edit.layer)
-    places = [(owner, leaf) for owner in model.modules() for leaf, part in owner._modules.items() if part is original]
-    made = edit.make(original).train(original.training)
-    undo = ExitStack()
-    for owner, leaf in places:
-        setattr(owner, leaf, made)
-        undo.callback(setattr, owner, leaf, original)
+    undo.callback(lambda: delattr(model, "forward") if before is None else setattr(model, "forward", before))
     return undo.close
 
 
@@ -146,9 +155,10 @@ class Site:
 
 def sites(model: nn.Module, layers: tuple[Layer, ...]) -> tuple[Site, ...]:
     """The plain convolution modules that the forward pass called, in order, each once."""
-    modules = dict(model.named_modules())
+    modules = parts(model).modules
     seen = {layer.name: layer for layer in reversed(layers) if type(modules.get(layer.name)) in _CONVS}
-    return tuple(Site(name=name, conv=modules[name], layer=seen[name]) for name in reversed(seen))
+    found = ((name, modules[name]) for name in reversed(seen))
+    return tuple(Site(name=name, conv=conv, layer=seen[name]) for name, conv in found if isinstance(conv, _CONVS))
 
 
 def dilate(site: Site, dilation: int) -> Iterator[Edit]:
@@ -210,11 +220,12 @@ def separate(site: Site) -> Iterator[Edit]:
     text = f"splitting {{}} into a depthwise {kernel} and a 1x1 convolution"
 
     def rewrite(conv: ConvNd, nn_: str, call: str, written: Written) -> str:
-        inputs, outputs, kernel = (_needed(written, name) for name in _SIZES)
+        inputs, outputs, kernel = (needed(written, name) for name in _SIZES)
         options = {name: written(name) for name in ("stride", "padding", "dilation")}
         options |= {"groups": inputs, "bias": "False", "padding_mode": written("padding_mode")}
-        depthwise = _call(conv, nn_, written, inputs, inputs, kernel, **options)
-        return f"{nn_}Sequential({depthwise}, {_call(conv, nn_, written, inputs, outputs, '1', bias=written('bias'))})"
+        depthwise = written_call(conv, nn_, written, inputs, inputs, kernel, **options)
+        pointwise = written_call(conv, nn_, written, inputs, outputs, "1", bias=written("bias"))
+        return f"{nn_}Sequential({depthwise}, {pointwise})"
 
     yield Edit(layer=site.name, text=text, size=saved, make=make, rewrite=rewrite)
 
@@ -228,8 +239,10 @@ def follow_pointwise(site: Site) -> Iterator[Edit]:
             return nn.Sequential(conv, _pointwise(conv, conv.out_channels, conv.out_channels, False))
 
         def rewrite(conv: ConvNd, nn_: str, call: str, written: Written) -> str:
-            outputs = _needed(written, "out_channels")
-            return f"{nn_}Sequential({call}, {_call(site.conv, nn_, written, outputs, outputs, '1', bias='False')})"
+            outputs = needed(written, "out_channels")
+            return (
+                f"{nn_}Sequential({call}, {written_call(site.conv, nn_, written, outputs, outputs, '1', bias='False')})"
+            )
 
         text, size = "a 1x1 convolution right after {}", conv.out_channels**2
         yield Edit(layer=site.name, text=text, size=size, make=make, rewrite=rewrite)
@@ -242,33 +255,6 @@ def group(site: Site) -> Iterator[Edit]:
         if conv.in_channels % groups == 0 == conv.out_channels % groups:
             saved = conv.weight.numel() * (1 - conv.groups / groups)
             yield _edit(site, f"groups {groups}", saved, groups=groups)
-
-
-def insert(site: Site, count: int = 1, *, before: bool = False) -> Iterator[Edit]:
-    """More convolutions (3x3, as many channels, norm and ReLU between) after a layer, or before it."""
-    if not site.spatial:
-        return
-    channels = site.conv.in_channels if before else site.conv.out_channels
-
-    def make(there: nn.Module) -> nn.Module:
-        kind, place = type(site.conv), _place(site.conv)
-        more = [kind(channels, channels, 3, padding=1, bias=False, **place) for _ in range(count)]
-        first, *others = [*more, there] if before else [there, *more]
-        links = [(_NORMS[kind](channels, **place), nn.ReLU(), other) for other in others]
-        return nn.Sequential(first, *(layer for link in links for layer in link))
-
-    kernel = "x".join("3" * len(site.conv.kernel_size))
-    number = f"one more {kernel} convolution" if count == 1 else f"{count} more {kernel} convolutions"
-    text = f"{number}, with batch norm and ReLU between, {'before' if before else 'after'} {{}}"
-
-    def rewrite(there: nn.Module, nn_: str, call: str, written: Written) -> str:
-        width, kind = _needed(written, "in_channels" if before else "out_channels"), type(site.conv)
-        more = [_call(site.conv, nn_, written, width, width, "3", padding="1", bias="False")] * count
-        links = f"{nn_}{_NORMS[kind].__name__}({width}{_written_place(written)}), {nn_}ReLU()"
-        return f"{nn_}Sequential({f', {links}, '.join([*more, call] if before else [call, *more])})"
-
-    size = 9.0 * count * channels**2
-    yield Edit(layer=site.name, text=text, size=size, make=make, rewrite=rewrite, wraps=True)
 
 
 def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:
@@ -285,20 +271,21 @@ def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:
     )
 
 
-def _needed(written: Written, name: str) -> str:
+def needed(written: Written, name: str) -> str:
     """The expression of an argument; raises UnusableInputError where the call leaves it out."""
     if (given := written(name)) is None:
         raise UnusableInputError(f"the call that makes the layer does not give {name}")
     return given
 
 
-def _call(conv: ConvNd, nn_: str, written: Written, *sizes: str, **options: str | None) -> str:
+def written_call(conv: ConvNd, nn_: str, written: Written, *sizes: str, **options: str | None) -> str:
     """The call that makes a convolution like ``conv``, of the expressions of the call that makes that."""
     given = [*sizes, *(f"{name}={text}" for name, text in options.items() if text is not None)]
-    return f"{nn_}{type(conv).__name__}({', '.join(given)}{_written_place(written)})"
+    return f"{nn_}{type(conv).__name__}({', '.join(given)}{written_place(written)})"
 
 
-def _written_place(written: Written) -> str:
+def written_place(written: Written) -> str:
+    """The arguments that a call gives for device and dtype, with the comma before them."""
     given = {name: written(name) for name in ("device", "dtype")}
     return "".join(f", {name}={text}" for name, text in given.items() if text is not None)
 
@@ -316,17 +303,18 @@ def _like(conv: ConvNd, **changes: Any) -> ConvNd:
         "padding_mode",
     )
     same = {name: getattr(conv, name) for name in names} | {"bias": conv.bias is not None}
-    made = type(conv)(**(same | _place(conv) | changes))
+    made = type(conv)(**(same | place_of(conv) | changes))
     fitting = {name: w for name, w in conv.state_dict().items() if made.state_dict().get(name, w[:0]).shape == w.shape}
     made.load_state_dict(fitting, strict=False)
     return made
 
 
 def _pointwise(conv: ConvNd, inputs: int, outputs: int, bias: bool) -> ConvNd:
-    return type(conv)(inputs, outputs, 1, bias=bias, **_place(conv))
+    return type(conv)(inputs, outputs, 1, bias=bias, **place_of(conv))
 
 
-def _place(layer: nn.Module) -> dict[str, Any]:
+def place_of(layer: nn.Module) -> dict[str, Any]:
+    """Device and dtype of a layer's weights, as arguments."""
     weight = layer.weight
     return {"device": weight.device, "dtype": weight.dtype}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, islice
@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from constraints.candidates import SAME, changes, need
-from constraints.edits import Change, applied, other_names, words
+from constraints.edits import Change, applied, listed, other_names, words
+from constraints.exits import exits_raised
 from constraints.findings import FixAll
-from constraints.model_state import copied
+from constraints.model_state import copied, parts
 from constraints.rules import Constraint
 from constraints.tracer import Trace
 from constraints.verdicts import Verdict
@@ -153,6 +154,11 @@ class _Search:
         """Further names of shared layers."""
         return other_names(self.model)
 
+    @cached_property
+    def hidden(self) -> Container[str]:
+        """Layers that the model does not register, whose parameters do not count."""
+        return parts(self.model).hidden
+
     @property
     def rules(self) -> tuple[Constraint, ...]:
         return tuple(v.constraint for v in self.verdicts if v.constraint is not None)
@@ -230,11 +236,11 @@ class _Search:
         """The fewest edits, of those tried so far, that fix each failing verdict by itself; may be none."""
         best: dict[frozenset[int], Change] = {frozenset(): ()}
         for outcome in filter(None, list(self.outcomes.values())):
-            mended = frozenset(i for i in self.failing if self._fixes(outcome, i))
+            fixed = frozenset(i for i in self.failing if self._fixes(outcome, i))
             for covered, change in list(best.items()):
                 longer = change + tuple(e for e in outcome.change if e not in change)
-                if len(longer) < len(best.get(covered | mended, (*longer, None))):
-                    best[covered | mended] = longer
+                if len(longer) < len(best.get(covered | fixed, (*longer, None))):
+                    best[covered | fixed] = longer
         found = best.get(frozenset(self.failing), ())
         return tuple(sorted(found, key=lambda edit: edit.order))
 
@@ -246,7 +252,7 @@ class _Search:
                 for i in node.failing
                 for change in islice(changes(self.model, node.traced, node.verdicts[i], self.rules), _BRANCHES)
             ]
-        originals = dict(self.model.named_modules())
+        originals = parts(self.model).modules
         return (node.change + change for change in found if all(edit.layer in originals for edit in change))
 
     def _without_needless(self, outcome: _Outcome) -> _Outcome:
@@ -266,7 +272,7 @@ class _Search:
 
     def _traced(self, change: Change) -> _Outcome | None:
         try:
-            with applied(self.model, change):
+            with exits_raised(), applied(self.model, change):
                 after, now = self.judged(self.model)
         except (Exception, SystemExit):  # the user's code on shapes that it was not written for
             return None
@@ -301,7 +307,9 @@ class _Search:
         old, new = self.traced.metrics.params, outcome.traced.metrics.params
         if old is None or new is None:
             return ""
-        return f", params {f'{new:,} ({new - old:+,})' if new != old else 'unchanged'}"
+        text = f", params {f'{new:,} ({new - old:+,})' if new != old else 'unchanged'}"
+        hidden = [edit.layer for edit in outcome.change if edit.layer in self.hidden]
+        return f"{text}, without those of {listed(hidden)}, which the model does not register" if hidden else text
 
 
 def _smaller(outcome: _Outcome, best: _Outcome | None) -> bool:

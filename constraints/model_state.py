@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedTensorMixin  # type: ignore[attr-defined]  # not in its stub
 
-_OF_ANY_MODULE = frozenset(vars(nn.Module()))
+OF_ANY_MODULE = frozenset(vars(nn.Module()))
 """Attributes that every module has."""
 _kind: Callable[[object], Any] = type  # whose hash mypy does not believe in
 _DEEPEST, _MOST = 4, 10_000
@@ -69,7 +69,7 @@ def _kept_aside(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The modules that a module's plain attributes hold, each with its place; torch's own classes hold none."""
     if _is_torchs(_kind(module)):
         return
-    attributes = ((k, v) for k, v in vars(module).items() if k not in _OF_ANY_MODULE and not _is_plain(v))
+    attributes = ((k, v) for k, v in vars(module).items() if k not in OF_ANY_MODULE and not _is_plain(v))
     waiting = [(name, value, 0) for name, value in attributes]
     seen = 0
     while waiting and seen < _MOST:

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from constraints.edits import Change, Edit, Site, listed, restride
 from constraints.last_pool import last_pool
 from constraints.metrics import Layer
+from constraints.model_state import parts
 from constraints.source_edits import Written
 
 _AVERAGES: Mapping[type[nn.Module], type[nn.Module]] = {
@@ -41,7 +42,7 @@ _DOWN = 2
 
 def average_pools(model: nn.Module) -> Iterator[Edit]:
     """An average pool in place of a max-pool."""
-    for name, layer in model.named_modules():
+    for name, layer in parts(model).modules.items():
         if _average(layer) is not None:
             text = "an average pool in place of the max-pool in {}"
             yield Edit(layer=name, text=text, size=1, make=_average, rewrite=_average_source)
@@ -49,7 +50,7 @@ def average_pools(model: nn.Module) -> Iterator[Edit]:
 
 def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Change]:
     """Average pools in place of all max-pools at once, calls in a forward pass included; ``calls`` are their names."""
-    modules = dict(model.named_modules())
+    modules = parts(model).modules
     if len(calls) > 1 or not all(name in modules for name in calls):
         text = f"an average pool in place of {listed([_place_of(name, modules) for name in calls])}"
         yield (Edit(layer="", text=text, size=len(calls), make=partial(partial, _averaging)),)
@@ -57,7 +58,7 @@ def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Chang
 
 def stride_for_pools(sites: Sequence[Site], model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Change]:
     """For each 2x2 pool of stride 2 a stride of 2 in the convolution before it, and no pool."""
-    modules, by_name = dict(model.named_modules()), {site.name: site for site in sites}
+    modules, by_name = parts(model).modules, {site.name: site for site in sites}
     last: Site | None = None
     for layer in layers:
         pool = modules.get(layer.name)
@@ -115,7 +116,7 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
 
     A maximum over the whole map becomes an average.
     """
-    modules = dict(model.named_modules())
+    modules = parts(model).modules
     if (last := last_pool(layers)) and type(modules.get(last.layer.name)) in _POOLS:
         text = "AdaptiveAvgPool2d(1) in place of the pool in {}"
         yield Edit(

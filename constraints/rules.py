@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 from constraints.errors import UnusableInputError
 from constraints.intervals import Interval, Number
 from constraints.metrics import Metrics
+from constraints.suggestions import nearest
 
 ASSIGNMENT = (
     "receptive_field > 44",
@@ -185,9 +185,3 @@ def _limit(match: re.Match[str], expression: str) -> Limit:
     if abs(number.adjusted()) > _LARGEST_EXPONENT and number:
         raise UnusableInputError(f"number out of range: {expression!r}: stay within 10^{_LARGEST_EXPONENT}")
     return int(number) if number == number.to_integral_value() else number.normalize(_EXACT)
-
-
-def nearest(name: str, names: list[str]) -> str:
-    """What to write in place of a name that there is not: the nearest of ``names``, or all of them."""
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return f"did you mean {', '.join(near)}?" if near else f"use one of {', '.join(names)}"

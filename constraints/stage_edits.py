@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations, islice, pairwise, zip_longest
 from math import inf
 from typing import Any
 
-from constraints.edits import Change, Edit, Site, dilate, insert, restride
+from constraints.edits import Change, Edit, Site, dilate, restride
+from constraints.insertions import insert
 from constraints.rules import Constraint
 from constraints.stages import STRUCTURE, Place, Split, split
 
@@ -89,8 +90,7 @@ def _filled(
     sites: Sequence[Site], path: Sequence[Place], rules: Sequence[Constraint], ends: Mapping[str, Ends]
 ) -> Iterator[Change]:
     """Convolutions for the stages that are short of them, with as few new ends as that needs."""
-    per_stage = [c for c in rules if c.metric == "convs_per_stage"]
-    least = next((n for n in range(1, _MOST_INSERTED) if all(c.holds(n) for c in per_stage)), None)
+    least = least_convs(rules)
     by_name, others = {site.name: site for site in sites}, [c for c in rules if c.metric == "stages"]
     for number in range(_MOST_LAYERS if least else 0):
         found = [
@@ -98,11 +98,17 @@ def _filled(
             for mark, edits in ends.items()
             for choice in _spread(edits, number, len(path))
             for made in [split(_changed(path, choice, **{mark: True}), others)]
-            for change in _completed(made, [edit for _, edit in choice], by_name, least or 0, others)
+            for change in _completed(made, [edit for _, edit in choice], by_name, least, others)
         ]
         if found:
             yield from sorted(found, key=_size)[:_MOST_OF_A_KIND]
             return
+
+
+def least_convs(rules: Iterable[Constraint]) -> int:
+    """The fewest convolutions of a stage that keeps every rule on them; 0 where that is none, or too many."""
+    per_stage = [c for c in rules if c.metric == "convs_per_stage"]
+    return next((n for n in range(1, _MOST_INSERTED) if all(c.holds(n) for c in per_stage)), 0)
 
 
 def _completed(
@@ -114,7 +120,7 @@ def _completed(
     if needs_last and (made.has_tail or not made.path or not all(c.holds(len(counts) + 1) for c in rules)):
         return
     inserted = [
-        _into(places, least - n, by_name, is_ended=i < len(made.ends))
+        into(places, least - n, by_name, is_ended=i < len(made.ends))
         for i, (places, n) in enumerate(zip(made.places, counts, strict=True))
         if n < least
     ]
@@ -126,7 +132,7 @@ def _completed(
         yield (*edits, *chain.from_iterable(inserted))
 
 
-def _into(places: Sequence[Place], number: int, by_name: Mapping[str, Site], *, is_ended: bool) -> list[Edit]:
+def into(places: Sequence[Place], number: int, by_name: Mapping[str, Site], *, is_ended: bool) -> list[Edit]:
     """So many more convolutions within a stage, behind one that does not end it or before the one that does."""
     inner = places[:-1] if is_ended else places
     whole = [p for p, after in zip(inner, [*places[1:], None], strict=False) if after is None or after.counts]

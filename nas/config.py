@@ -28,6 +28,18 @@ def _seconds(value: Any) -> Any:
         raise ValueError(str(error)) from None
 
 
+def _share(value: Any) -> Any:
+    """Refuse a percentage, whose share of one is what was meant."""
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            percent = float(str(value).strip().removesuffix("%"))
+        except ValueError:
+            return value
+        if 1 < percent < 100 or str(value).strip().endswith("%"):
+            raise ValueError(f"an accuracy is a share of 1: write {percent / 100:g}")
+    return value
+
+
 def _constraint(text: str, info: ValidationInfo) -> str:
     if text.strip() == AUGMENTATION_RULE:
         return AUGMENTATION_RULE
@@ -77,6 +89,8 @@ def _fields(value: Any) -> Any:
 
 AUGMENTATION_RULE = "augmentation"
 """Among the constraints, rule 6 of the assignment: it judges the pipeline, which no network decides."""
+_BY_DATA = ("space", "trials", "epochs")
+"""What follows the size of the data where nobody asks for it."""
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
@@ -92,7 +106,7 @@ class LaunchConfig(BaseModel):
     trials: int = Field(default=30, ge=1)
     timeout: Duration = 3600.0
     """Seconds of this launch."""
-    target: float | None = Field(default=None, gt=0, lt=1)
+    target: Annotated[Annotated[float, Field(gt=0, lt=1)] | None, BeforeValidator(_share)] = None
     stop_at_target: bool = False
     confirm: int = Field(default=0, ge=0)
     epochs: int = Field(default=20, ge=1)
@@ -114,6 +128,8 @@ class LaunchConfig(BaseModel):
     """The name of a recipe, or a TOML file; None is the default, or the study's own."""
     augmentation: str | None = None
     """``NAME``, ``NAME,flip=0``, ``FILE.py:NAME`` or none; None is the default, or the study's own."""
+    teacher: Annotated[list[str], Field(min_length=1)] | None = None
+    """Trained networks, trials and exports, that candidates learn from too; None is none, or the study's own."""
     tune: Annotated[list[str], Field(min_length=1), BeforeValidator(_fields)] | None = None
     """Options of the recipe that are proposed for each trial; None is none, or the study's own."""
     objective: Annotated[str, AfterValidator(_objective)] = "accuracy"
@@ -129,13 +145,14 @@ class LaunchConfig(BaseModel):
 
     def to_toml(self) -> str:
         """The effective configuration, which ``--config`` reads back to an equal value."""
+        left = [name for name in _BY_DATA if name not in self.model_fields_set]
         lines = [
             f"{name} = {json.dumps(value, ensure_ascii=False)}"
             for name, value in self.model_dump(mode="json").items()
-            # Epochs that nobody asked for follow the data, here and where the file is read.
-            if value is not None and (name != "epochs" or name in self.model_fields_set)
+            if value is not None and name not in left
         ]
-        return "\n".join(lines) + "\n"
+        hint = [f"# {', '.join(left)}: left out, so that the size of the data decides, here and where this is read"]
+        return "\n".join([*(hint if left else []), *lines]) + "\n"
 
 
 def read_config(path: Path | None, flags: Mapping[str, Any]) -> LaunchConfig:
@@ -169,6 +186,7 @@ class LaunchFields(TypedDict, total=False):
     engine: str
     recipe: str | Path | None
     augmentation: str | None
+    teacher: Sequence[str] | None
     tune: Sequence[str] | str | None
     metrics: str | Path | None
     objective: str

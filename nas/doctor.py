@@ -33,6 +33,7 @@ CACHES: Mapping[str, str] = {
     "download": "downloads",
     "timings": "timings of float32 and bfloat16",
     "digests": "summaries of studies in databases",
+    "spaces": "counts of spaces",
 }
 """Folder of the user's cache -> what it holds; all of it is made again where it is needed."""
 
@@ -171,10 +172,11 @@ def _data() -> Finding:
 
 
 def _storage(storage: str) -> Finding:
-    from nas.search.storage import masked, open_storage
+    from nas.search.storage import masked, one_line_damage, open_storage
 
     try:
-        studies = open_storage(storage).get_all_studies()
+        with one_line_damage(storage):
+            studies = open_storage(storage).get_all_studies()
     except UnusableInputError as error:
         what, _, remedy = str(error).rpartition(": ")
         return Finding(topic="storage", name=masked(storage), state="broken", text=what, remedy=remedy)

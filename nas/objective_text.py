@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
-from constraints.rules import nearest
+from constraints.suggestions import nearest
 
 ACCURACY, BALANCED = "accuracy", "balanced_accuracy"
 MEASURES: Mapping[str, str] = {ACCURACY: "val_accuracy", BALANCED: "val_balanced_accuracy"}

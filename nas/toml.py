@@ -9,8 +9,21 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from constraints.errors import UnusableInputError
+from nas.validation_words import what_to_do
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Given(str):
+    """A text that knows by which flag, or in which file, a person gave it; errors name that."""
+
+    by: str
+
+    def __new__(cls, text: str, by: str) -> Given:
+        """``text``, given ``by`` a flag or a file."""
+        given = super().__new__(cls, text)
+        given.by = by
+        return given
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -32,11 +45,12 @@ def validated(model: type[Model], table: dict[str, Any], source: str) -> Model:
         return model.model_validate(table)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
+        message = what_to_do(error)
         if first["type"] == "extra_forbidden":
             message = f"unknown key: known are {', '.join(_keys_beside(model, first['loc']))}"
         value = "" if isinstance(first["input"], dict) else f" {first['input']!r}:"
-        raise UnusableInputError(f"{_place(first['loc'], source)}:{value} {message}") from None
+        place = first["input"].by if isinstance(first["input"], Given) else _place(first["loc"], source)
+        raise UnusableInputError(f"{place}:{value} {message}") from None
 
 
 def _place(location: tuple[int | str, ...], source: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from constraints.errors import UnusableInputError
 from constraints.sandbox.parent import Sandbox
-from constraints.sandbox.request import Job, Limits
+from constraints.sandbox.request import Job, Limits, Target
 from nas.architecture.spec import Architecture
 
 _CHILD = "nas.user_metrics_child"
@@ -39,6 +39,12 @@ class UserMetrics:
         """
         texts = [str(architecture) for architecture in architectures]
         return _in_child(self.sandbox, "measure", {"path": str(self.path), "architectures": texts}, self.limits)
+
+    def measure_code(self, target: Target, arguments: Mapping[str, Any], shape: Sequence[int]) -> Mapping[str, Any]:
+        """The metrics of a network that a person's own code makes, traced on an image of ``shape``; raises as above."""
+        asked = {"path": str(self.path), "target": {**vars(target)}, "arguments": dict(arguments), "shape": list(shape)}
+        (found,) = _in_child(self.sandbox, "measure_code", asked, self.limits)
+        return dict(found)
 
 
 def read_metrics(path: Path, sandbox: Sandbox, limits: Limits = _LIMITS) -> UserMetrics:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from constraints.errors import ModelFailedError, UnusableInputError
-from constraints.sandbox.child import Send, stage
+from constraints.sandbox.child import Send, load_model, stage
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.request import Target
 from constraints.tracer import Trace, trace
@@ -32,6 +32,18 @@ def measure(arguments: Mapping[str, Any], send: Send) -> list[dict[str, Any]]:
     with Loader() as loader:
         metrics = _metrics(Path(arguments["path"]), loader, send)
         return [_measured(metrics, text, send) for text in arguments["architectures"]]
+
+
+def measure_code(arguments: Mapping[str, Any], send: Send) -> list[dict[str, Any]]:
+    """The same for the one network that the code of ``target`` makes with ``arguments``, on an image of ``shape``."""
+    target, shape = Target.from_dict(arguments["target"]), tuple(arguments["shape"])
+    with Loader() as loader:
+        metrics = _metrics(Path(arguments["path"]), loader, send)
+    with Loader() as loader:
+        model = load_model(target, arguments["arguments"], loader, send).eval()
+        with stage(f"network {target.text}", send):
+            traced = trace(model, shape)
+        return [{metric.name: _value(metric, model, traced, target.text, send) for metric in metrics}]
 
 
 def _measured(metrics: tuple[CustomMetric, ...], text: str, send: Send) -> dict[str, Any]:

@@ -30,6 +30,9 @@ class HereEngine:
     slots: int = 1
     ended: bool = False
 
+    def threads(self, count: int) -> int:
+        return 1
+
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         future: Future[T] = Future()
         try:
@@ -47,7 +50,7 @@ class HereEngine:
 
 def search_in_this_process(patch: pytest.MonkeyPatch) -> None:
     """Spare each launch the seconds in which a worker process loads torch."""
-    patch.setattr(resources, "LocalEngine", lambda places: HereEngine(slots=len(places)))
+    patch.setattr(resources, "LocalEngine", lambda places, **_: HereEngine(slots=len(places)))
 
 
 def few_digits(patch: pytest.MonkeyPatch) -> None:

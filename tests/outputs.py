@@ -90,6 +90,7 @@ def output(name: str, command: Sequence[str], folder: Path) -> str:
     printed, said = out.getvalue(), err.getvalue()
     if name == "launch":
         printed, said = proposals(printed), re.sub(r"(?m)^an epoch takes .*\n", "", re.sub(r"[\d.]+%", "~%", said))
+        said = re.sub(r"an epoch [^,]+, end in about .*", "an epoch ~", said)
     parts = [f"$ search.py {' '.join(command)}", f"exit {code}", "--- stdout", printed, "--- stderr", said]
     if file := WRITTEN.get(name):
         text = (folder / file).read_text()

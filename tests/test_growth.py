@@ -17,8 +17,9 @@ from constraints.rules import parse_all
 from nas.pareto import ranks
 from nas.results import board_table
 from nas.results.leaderboard import leaderboard
-from nas.results.progress import _Trials
 from nas.results.report import page
+from nas.results.report.records import Figures
+from nas.results.search_trials import SearchTrials
 from nas.results.summary_cache import read_summary
 from nas.results.trial_summary import StudySummary, TrialSummary
 from nas.search import stored
@@ -179,7 +180,7 @@ def test_halving(objective: Any, accuracy: Accuracies, monkeypatch: pytest.Monke
     objectives = Objectives.parse(objective)
 
     def search(n: int) -> None:
-        halving, paused = Halving(8, objectives), dict[int, int]()
+        halving, paused = Halving([2, 4, 8], objectives), dict[int, int]()
         for number in range(n):
             halving.add(number, 2, objectives.values(accuracy(number), {"params": number, "macs": number}))
             paused[number] = 2
@@ -260,7 +261,8 @@ def test_report(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_report_draws_beside_the_trials(accuracy: Accuracies) -> None:
     def prepare(n: int) -> Call:
         board = leaderboard(summary_of(n, accuracy, "accuracy"), top=None)
-        return partial(page._marks, board, board.rows, ())
+        figures = Figures.of(board, {}, (), {})
+        return partial(page._marks, board, figures, frozenset())
 
     assert_growth(prepare, 200)
 
@@ -313,7 +315,7 @@ def test_looks_of_the_live_view() -> None:
         last = frozen(0, TrialState.RUNNING)
 
         def look() -> None:
-            seen, known = _Trials(), list[FrozenTrial]()
+            seen, known = SearchTrials(), list[FrozenTrial]()
             for number, trial in enumerate(trials):
                 last.number = number + 1
                 known[number:] = [trial, last]

@@ -40,7 +40,7 @@ def test_with_debug_the_traceback_is_above_it(capsys: pytest.CaptureFixture[str]
 
 def test_an_unknown_flag_is_unusable(capsys: pytest.CaptureFixture[str]) -> None:
     assert search.run(["doctor", "--colour"]) == 2
-    assert capsys.readouterr().err == "error: no such option: --colour: see search.py --help\n"
+    assert capsys.readouterr().err == "error: no such option: --colour: leave it out: see search.py doctor --help\n"
 
 
 def test_the_version_is_printed_alone(capsys: pytest.CaptureFixture[str]) -> None:

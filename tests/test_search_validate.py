@@ -164,10 +164,10 @@ def test_debug_adds_the_traceback(models: Path, run: Run) -> None:
         (("{file}:Net", "--constraints", "none.toml"), "cannot read constraints: 'none.toml'"),
         (("{file}:Net", "--profile", "x"), "no file for profile 'x'"),
         (("{file}:Net", "--mean", "1,2"), "not 3 numbers: '1,2'"),
-        (("{file}:Net", "--classes", "0"), "invalid value for '--classes'"),
+        (("{file}:Net", "--classes", "0"), "--classes: 0: give 1 or more"),
         (("{file}:Net", "--augmentation", "nofile.py:a"), "cannot read the file: 'nofile.py'"),
         (("{file}:Net", "--nonsense"), "no such option: --nonsense"),
-        ((), "missing argument"),
+        ((), "TARGET is missing"),
     ],
 )
 def test_one_line_for_each_unusable_option(

@@ -11,6 +11,7 @@ from typing import Any
 
 from constraints.errors import UnusableInputError
 from constraints.sandbox.request import Limits
+from constraints.suggestions import nearest
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -21,7 +22,7 @@ _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 def check_format(name: str, known: Sequence[str]) -> None:
     """Raise UnusableInputError for an output format that is none of ``known``."""
     if name not in known:
-        raise UnusableInputError(f"unknown format: {name!r}: use {', '.join(known)}")
+        raise UnusableInputError(f"unknown format: {name!r}: {nearest(name, known, 'use ' + ', '.join(known))}")
 
 
 def read_seconds(text: str, least: float | None = None) -> float:

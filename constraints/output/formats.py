@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from importlib import resources
 from typing import Any
 from xml.etree import ElementTree
 
@@ -127,7 +128,10 @@ def page(report: Findings) -> str:
 def page_list(results: Sequence[Result]) -> str:
     """The same for several targets."""
     parts = [html(r) if isinstance(r, Findings) else f"<p>{escape(f'{r.target}: {r.error}')}</p>" for r in results]
-    return '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>constraints</title>\n' + "\n".join(parts)
+    style = (resources.files("constraints.output") / "page.css").read_text(encoding="utf-8")
+    title = escape(", ".join(r.target for r in results))
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
+    return f'<!doctype html>\n<html lang="en">{head}\n<style>\n{style}</style>\n' + "\n".join(parts)
 
 
 FORMATS: Mapping[str, Callable[[Findings], str]] = {

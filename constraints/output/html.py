@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import escape
 
 from constraints.findings import FIX_ALL, Findings
+from constraints.output.drawing import drawing
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.tree import Row, rows
 from constraints.verdicts import Verdict
@@ -14,15 +15,16 @@ _INDENT = 'style="margin-left:1.5em"'
 
 
 def html(report: Findings) -> str:
-    """The verdicts as a table, the layers as nested ``<details>`` by module, the warnings."""
+    """The verdicts as a table, what each layer sees, the layers as nested ``<details>`` by module, the warnings."""
     failed = sum(not v.ok for v in report.constraints)
     title = f"{report.target}: {failed} of {len(report.constraints)} constraints fail"
     parts = [
         f"<div><p><b>{escape(title)}</b></p>",
-        "<table><tr><th></th><th>Constraint</th><th>Value</th><th>Why</th></tr>",
+        "<table><thead><tr><th></th><th>Constraint</th><th>Value</th><th>Why</th></tr></thead>",
         *map(_verdict, report.constraints),
         "</table>",
         *(f"<p>{FIX_ALL}: {escape(f.text)}</p>" for f in [report.fix_all] if f),
+        drawing(report),
         *_folded(report),
         *(f"<p>warning: {escape(warning)}</p>" for warning in report.warnings),
         "</div>",
@@ -33,7 +35,7 @@ def html(report: Findings) -> str:
 def _verdict(verdict: Verdict) -> str:
     why = "<br>".join(escape(line) for line in (verdict.why, *(f"fix: {fix}" for fix in verdict.fix)))
     cells = ("ok" if verdict.ok else "FAIL", escape(verdict.expr), escape(exact(verdict.value)), why)
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    return ("<tr>" if verdict.ok else '<tr class="fails">') + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _folded(report: Findings) -> Iterator[str]:

@@ -34,12 +34,12 @@ def print_report(report: Findings, console: Console) -> None:
         console.print(Text(f"{_mark(ascii_only)} the receptive field passes {limit} in layer {layer.name}"))
     console.print(rule, _verdicts(report), rule, sep="\n")
     if report.fix_all:
-        console.print(Text(FIX_ALL, style="bold"), _fixes([report.fix_all.text], ascii_only), sep="\n")
+        console.print(Text(FIX_ALL, style="bold"), _fixes([report.fix_all.text], ascii_only))
     for verdict in report.constraints:
         if not verdict.ok and (verdict.layers or verdict.fix):
-            console.print(_help(verdict, ascii_only))
+            console.print(*_help(verdict, ascii_only))
     for warning in report.warnings:
-        console.print(Text.assemble(("warning: ", "yellow"), warning))
+        console.print(_hanging([(Text("warning:", style="yellow"), Text(warning))]))
     console.print(_summary(report))
 
 
@@ -61,8 +61,11 @@ def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool
     for heading in ("Output", "Params", "MACs", "RF", "Jump"):
         table.add_column(heading, justify="right", no_wrap=True)
     found = rows(report.layers)
-    marked_path = _row_of(found, report, marked)
-    for row, branch in zip(found, _branches(found, ascii_only), strict=True):
+    marked_path = _row_of(found, report, marked[0]) if marked else None
+    headings = _headings(found, report)
+    for i, (row, branch) in enumerate(zip(found, _branches(found, ascii_only), strict=True)):
+        if i in headings:
+            table.add_row(Text(headings[i], style="italic cyan"))
         mark = f" {_mark(ascii_only)}" if row.layer is not None and row.path == marked_path else ""
         table.add_row(_label(row, branch, ascii_only), *_cells(row, mark), style="bold" if mark else "")
     return table
@@ -94,12 +97,38 @@ def _branches(found: Sequence[Row], ascii_only: bool) -> list[str]:
     return drawn[::-1]
 
 
-def _row_of(found: Sequence[Row], report: Findings, marked: tuple[Layer, str] | None) -> str | None:
-    """Path of the row that shows the marked layer; of the next row shown, where a fold hides it."""
-    if marked is None:
-        return None
+def _headings(found: Sequence[Row], report: Findings) -> dict[int, str]:
+    """Above which rows a stage begins, or what follows the last one, in words."""
+    spans, headings = report.stage_spans, dict[int, str]()
+    for number, stage in enumerate(spans, 1):
+        convs = f"{stage.convs} convolution{'s' * (stage.convs != 1)}"
+        place = f" to {stage.last}" if stage.by else ""
+        headings[_row_at(found, report, stage.first)] = f"stage {number} ({stage.by or 'no end'}): {convs}{place}"
+    if spans:
+        names = [layer.name for layer in report.layers]
+        behind = len(names) - names[::-1].index(spans[-1].last) if spans[-1].last in names else len(names)
+        first = next(
+            (layer for layer in report.layers[behind:] if layer.kernel or layer.macs or not _is_map(layer)), None
+        )
+        if first is not None:
+            headings.setdefault(_row_at(found, report, first.name), "after the stages")
+    return {row: text for row, text in headings.items() if row >= 0}
+
+
+def _row_at(found: Sequence[Row], report: Findings, name: str) -> int:
+    """Index of the row that shows a layer, or of the outermost container that begins with it; -1 where none does."""
+    layer = next((layer for layer in report.layers if layer.name == name), None)
+    path = _row_of(found, report, layer) if layer is not None else None
+    at = next((i for i, row in enumerate(found) if row.layer is not None and row.path == path), -1)
+    while at > 0 and found[at - 1].layer is None:
+        at -= 1
+    return at
+
+
+def _row_of(found: Sequence[Row], report: Findings, layer: Layer) -> str | None:
+    """Path of the row that shows a layer; of the next row shown, where a fold hides it."""
     shown = {row.path for row in found if row.layer is not None}
-    position = report.layers.index(marked[0])
+    position = report.layers.index(layer)
     return next((layer.name for layer in report.layers[position:] if layer.name in shown), None)
 
 
@@ -127,7 +156,6 @@ def _totals(report: Findings) -> str:
         f"{_given(report)}, output {shape(report.output) or '1'}, "
         f"receptive field {sides(m['receptive_field_hw']) or 'unknown'}, "
         f"peak activations {'unknown' if peak is None else f'{peak / 1e6:,.2f} MB'}"
-        + (f"\nstages: {', '.join(stage.words() for stage in report.stage_spans)}" if report.stage_spans else "")
     )
 
 
@@ -149,14 +177,26 @@ def _verdicts(report: Findings) -> Table:
     return table
 
 
-def _help(verdict: Verdict, ascii_only: bool) -> Text:
+def _help(verdict: Verdict, ascii_only: bool) -> list[Table]:
     """The layers behind a failure, and what would fix it."""
-    heading = Text(verdict.expr, style="bold") + Text(f"  layers: {_few(verdict.layers)}" if verdict.layers else "")
-    return Text("\n").join([heading, _fixes(verdict.fix, ascii_only)] if verdict.fix else [heading])
+    layers = Text(f" layers: {_few(verdict.layers)}" if verdict.layers else "")
+    heading = _hanging([(Text(verdict.expr, style="bold"), layers)])
+    return [heading, _fixes(verdict.fix, ascii_only)] if verdict.fix else [heading]
 
 
-def _fixes(sentences: Sequence[str], ascii_only: bool) -> Text:
-    return Text("\n").join(Text(f"  {'->' if ascii_only else '→'} {fix}", style="cyan") for fix in sentences)
+def _fixes(sentences: Sequence[str], ascii_only: bool) -> Table:
+    arrow = Text(f"  {'->' if ascii_only else '→'}", style="cyan")
+    return _hanging([(arrow, Text(sentence, style="cyan")) for sentence in sentences])
+
+
+def _hanging(lines: Sequence[tuple[Text, Text]]) -> Table:
+    """Lines that begin with a mark; what wraps is indented below what follows the mark."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(overflow="fold", max_width=_LONGEST_RULE)
+    grid.add_column(overflow="fold")
+    for line in lines:
+        grid.add_row(*line)
+    return grid
 
 
 def _few(names: tuple[str, ...], most: int = 6) -> str:

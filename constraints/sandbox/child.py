@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import json
@@ -35,6 +34,7 @@ from constraints.sandbox.loading import Loader
 from constraints.sandbox.pipelines import is_torchvision, pipelines_in, remembered
 from constraints.sandbox.request import Job, Request, Target
 from constraints.sandbox.standins import NotInstalledError
+from constraints.suggestions import nearest
 from constraints.user_metrics import found_in
 from constraints.verdicts import Verdict
 
@@ -243,8 +243,7 @@ def _load(target: Target, name: str, loader: Loader, send: Send) -> tuple[Any, M
 def _candidates(name: str, namespace: Mapping[str, Any]) -> str:
     names = [n for n in namespace if not n.startswith("_")]
     own = [n for n in names if isinstance(namespace[n], nn.Module) or is_module_class(namespace[n])]
-    near = difflib.get_close_matches(name, names, n=3) or own[:8]
-    return f"did you mean {', '.join(near)}?" if near else "it defines no module"
+    return nearest(name, names, f"did you mean {', '.join(own[:8])}?" if own else "it defines no module")
 
 
 def _model(target: Target, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send) -> nn.Module:

@@ -78,7 +78,7 @@ class Loader:
         if target.file:
             return self._file(target.file, target.name)
         sys.path.insert(0, str(Path.cwd()))
-        return self._mended(lambda: _from_module(target.module), Path.cwd() / "x")
+        return self._with_remedies(lambda: _from_module(target.module), Path.cwd() / "x")
 
     def on_cpu(self, call: Callable[[], T]) -> T:
         """What ``call`` returns; where it fails because there is no graphics card, once more without asking for one."""
@@ -97,7 +97,7 @@ class Loader:
         self._undo.enter_context(CpuOnly())
         return True
 
-    def _mended(self, call: Callable[[], T], file: Path) -> T:
+    def _with_remedies(self, call: Callable[[], T], file: Path) -> T:
         """What ``call`` returns, once the modules that it does not find are found or stood in for."""
         for _ in range(_MOST_PACKAGES):
             try:
@@ -132,7 +132,7 @@ class Loader:
     def _parents(self, package: str, file: Path) -> None:
         """Import the packages around a file; one that fails by itself is left out."""
         try:
-            self._mended(lambda: _import(package), file)
+            self._with_remedies(lambda: _import(package), file)
         except (Exception, SystemExit) as error:
             self._leave_out(f"the package {package}", error)
             bare = ModuleType(package)
@@ -164,7 +164,7 @@ class Loader:
         counts = not isinstance(statement, (*_IMPORTS, *_DEFINITIONS))
         with _at_most(seconds if counts else None) as watch:
             try:
-                self._mended(lambda: _run(code, module), Path(part.name.partition(", cell ")[0]))
+                self._with_remedies(lambda: _run(code, module), Path(part.name.partition(", cell ")[0]))
             except (Exception, SystemExit, TooLongError) as error:
                 if isinstance(statement, _IMPORTS) or is_out_of_memory(error):
                     raise

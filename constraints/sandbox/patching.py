@@ -17,6 +17,7 @@ from torch import nn
 from constraints.checker import examined
 from constraints.edits import Change, Edit, applied
 from constraints.errors import UnusableInputError
+from constraints.model_state import parts
 from constraints.sandbox.child import Checked
 from constraints.sandbox.constructions import Call
 from constraints.sandbox.request import Request, Target
@@ -33,7 +34,7 @@ def patched(checked: Checked, request: Request) -> dict[str, Any]:
 
     Raises UnusableInputError for an edit that is no change of a call in that file which makes this layer alone.
     """
-    file, change = _file(request.target), checked.report.change
+    file, change = source_file(request.target), checked.report.change
     text, _ = decoded(file)
     found = _Calls(checked=checked, file=os.path.realpath(file), change=change)
     new = edited(text, found.edits())
@@ -42,7 +43,7 @@ def patched(checked: Checked, request: Request) -> dict[str, Any]:
     return {"file": str(file), "source": new, "layers": [layer.as_dict() for layer in after.layers]}
 
 
-def _file(target: Target) -> Path:
+def source_file(target: Target) -> Path:
     """The file of a target, or of the module that it names; raises UnusableInputError where that is no ``.py``."""
     file = target.file or Path(getattr(sys.modules.get(target.module), "__file__", None) or target.module)
     if file.suffix != ".py":
@@ -66,7 +67,7 @@ class _Calls:
             edits = [edit for edit in self.change if edit.layer == layer]
             if not layer:
                 raise UnusableInputError(f"no call makes what would change: {edits[0].text}")
-            call, edit = self._of_layer(layer, self.checked.model.get_submodule(layer), edits)
+            call, edit = self._of_layer(layer, parts(self.checked.model).modules[layer], edits)
             if made.get(call, edit).arguments != edit.arguments or (call in made and edit.rewrites):
                 raise UnusableInputError(
                     f"layer {layer} is made by the call at line {call.position.line} as others are"
@@ -151,7 +152,7 @@ class _Calls:
         made = self.checked.made
         return {
             name
-            for name, module in self.checked.model.named_modules()
+            for name, module in parts(self.checked.model).modules.items()
             if made.calls(module)[: len(calls)] == tuple(calls)
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -70,9 +71,12 @@ class Watcher(Protocol):
 
 
 @contextmanager
-def watched(watcher: Watcher) -> Iterator[None]:
-    """Tell ``watcher`` of what this process does with tensors beside the dispatcher; as before afterwards."""
-    changed = [
+def watched(watcher: Watcher, modules: Iterable[nn.Module] = ()) -> Iterator[None]:
+    """Tell ``watcher`` of what this process does with tensors beside the dispatcher; as before afterwards.
+
+    Files that define ``modules`` may have imported a function that is watched: it is watched under that name too.
+    """
+    changed: list[tuple[Any, str, Any]] = [
         *((torch.Tensor, name, _reading(getattr(torch.Tensor, name), watcher)) for name in _READS),
         (torch.Tensor, "__reduce_ex__", _reducing(torch.Tensor.__reduce_ex__, watcher)),
         (torch.Tensor, "__deepcopy__", _copying(torch.Tensor.__deepcopy__, watcher)),
@@ -84,6 +88,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
         (ThreadPoolExecutor, "submit", _submitting(ThreadPoolExecutor.submit, watcher)),
         *((ThreadPool, name, _submitting(getattr(ThreadPool, name), watcher)) for name in _OF_POOLS),
     ]
+    changed += _imported(changed, modules)
     before = [(owner, name, owner.__dict__.get(name, _ABSENT)) for owner, name, _ in changed]
     for owner, name, made in changed:
         setattr(owner, name, made)
@@ -95,6 +100,14 @@ def watched(watcher: Watcher) -> Iterator[None]:
                 delattr(owner, name)
             else:
                 setattr(owner, name, was)
+
+
+def _imported(changed: Iterable[tuple[Any, str, Any]], modules: Iterable[nn.Module]) -> list[tuple[Any, str, Any]]:
+    """The names under which the files of modules hold what changes, with what it becomes."""
+    made = {id(getattr(owner, name)): new for owner, name, new in changed if not isinstance(owner, type)}
+    files = {type(m).__module__ for m in modules} - {"torch"}
+    known = [sys.modules[f] for f in files if f in sys.modules and not f.startswith("torch.")]
+    return [(file, name, made[id(v)]) for file in known for name, v in list(vars(file).items()) if id(v) in made]
 
 
 def _reading(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from typing import Any
 
 import torch
@@ -40,6 +40,7 @@ from constraints.tracing.registry import Registry, memory_of, new_handle
 from constraints.tracing.run import Frame, RecordedOperation, Run
 from constraints.tracing.unseen import has_ways
 from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, Handle
+from constraints.tracing.written_numbers import whole_numbers
 
 _HANDLE = "_traced_handle"
 _TWO_CHANNEL_AXES = 2
@@ -75,7 +76,8 @@ def record(
     entered = [recorder.entered(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
     watching = watch(recorder.steps) if watch else nullcontext()
     try:
-        with modes_kept(), naming(modules, recorder), watched(recorder), recorder.following(), watching:
+        border = watched(recorder, modules.values())
+        with modes_kept(), naming(modules, recorder), border, recorder.following(), watching:
             found = opened(called(model, args, kwargs))  # a generator runs here
         left = [recorder.left(t) for t in found.tensors]
     except Exception as error:
@@ -141,7 +143,7 @@ class _Recorder(TorchDispatchMode):
         self._postponed = postponed
         self._modules = modules
         self._kept = kept_by(modules.values())
-        self.numbers = ReadNumbers()
+        self.numbers = ReadNumbers(partial(whole_numbers, modules.values()))
         self._exported: list[tuple[torch.Tensor, torch.Tensor]] = []
         """Tensors whose memory others may write to, and what they held."""
 

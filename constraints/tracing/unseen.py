@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.machinery import ExtensionFileLoader
+from itertools import dropwhile
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,13 +16,22 @@ import torch
 from torch import nn
 
 _MEMORY = "_C TensorBase _python_dispatch _op_dk redispatch to_dlpack _to_dlpack const_data_ptr from_address"
+_AT_RUN_TIME = "importlib import_module attrgetter methodcaller __getattribute__ __builtins__ builtins"
 _LANGUAGES = "ctypes cffi cupy numba triton cpp_extension load_inline load_library"
 _WAYS = frozenset(f"{_MEMORY} {_LANGUAGES}".split())
-"""Names in code, or of packages, that stand for memory itself or for what lets operations run unseen."""
+"""Names in code, or of packages, that stand for memory itself, for what lets operations run unseen."""
+_NAMES = _WAYS | frozenset(_AT_RUN_TIME.split())
+"""The same, and names in code of what finds things by names that are made at run time."""
+_COMPUTING = frozenset([eval, exec, compile, __import__, vars, globals, locals, getattr])
+"""Functions that come to whatever a text names that is made at run time."""
+_COMPUTING_NAMES = frozenset(function.__name__ for function in _COMPUTING)
 _OWNERS = ("torch._C", "torch.utils._python_dispatch")
 """Modules whose objects do so under any name."""
 _KNOWN = frozenset(["torch", "torchvision", "numpy", "constraints", "nas", *sys.stdlib_module_names]) - _WAYS
 """Packages whose code is not read: what of it gives memory away is watched."""
+_BETWEEN = frozenset(["CACHE", "PUSH_NULL", "RESUME", "EXTENDED_ARG", "NOP"])
+_CALLS = frozenset(["CALL", "PRECALL", "KW_NAMES"])
+_SELF = "self"
 _judged: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 
 
@@ -54,15 +66,55 @@ def _have(begin: Iterable[Any]) -> bool:
         if id(thing) in seen:
             continue
         seen[id(thing)] = thing
-        for function in _functions(thing):
-            for code in _within(function.__code__):
-                if any(not _WAYS.isdisjoint(name.split(".")) for name in code.co_names):
+        for function in functions(thing):
+            for code in within(function.__code__):
+                if _names_way(code) or _computes_names(code):
                     return True
-                named = list(_named(code, function.__globals__))
+                named = [*_named(code, function.__globals__), *_given(function)]
                 if any(_is_way(value) for value in named):
                     return True
                 found += [v for v in named if isinstance(v, (type, types.FunctionType))]
     return False
+
+
+def _names_way(code: types.CodeType) -> bool:
+    """Whether a name or a text in code stands for a way."""
+    texts = [text for text in code.co_consts if isinstance(text, str)]
+    return any(not _NAMES.isdisjoint(name.split(".")) for name in (*code.co_names, *texts))
+
+
+def _computes_names(code: types.CodeType) -> bool:
+    """Whether code looks something up by a name that it makes at run time.
+
+    ``getattr`` with a name that is written out is no more than that name, and on ``self`` it finds what is looked at
+    anyway.
+    """
+    if _COMPUTING_NAMES.isdisjoint(code.co_names):
+        return False
+    steps = [step for step in dis.get_instructions(code) if step.opname not in _BETWEEN]
+    for at, step in enumerate(steps):
+        if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"} and step.argval in _COMPUTING_NAMES:
+            following = steps[at + 1 :]
+            is_on_self = following[0].opname.startswith("LOAD_FAST") and following[0].argval == _SELF
+            if step.argval != getattr.__name__ or not (is_on_self or _is_written_out(following)):
+                return True
+    return False
+
+
+def _is_written_out(steps: Sequence[dis.Instruction]) -> bool:
+    """Whether the arguments that follow are a variable or an attribute, a text, and at most one plain default."""
+    rest = list(dropwhile(lambda step: step.opname in {"LOAD_ATTR", "LOAD_METHOD"}, steps[1:]))
+    names = [step.opname for step in rest[:3]]
+    is_plain = steps[0].opname.startswith("LOAD_") and names[0] == "LOAD_CONST"
+    return is_plain and (names[1] in _CALLS or (names[1].startswith("LOAD_") and names[2] in _CALLS))
+
+
+def _given(function: types.FunctionType) -> Iterator[Any]:
+    """What a function has of the place where it was made: default values, and variables around it."""
+    yield from (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # empty
+            yield cell.cell_contents
 
 
 def _named(code: types.CodeType, file: Mapping[str, Any]) -> Iterator[Any]:
@@ -75,7 +127,7 @@ def _named(code: types.CodeType, file: Mapping[str, Any]) -> Iterator[Any]:
             yield from (v for n in code.co_names if (v := vars(value).get(n)) is not None)
 
 
-def _functions(thing: Any) -> Iterator[types.FunctionType]:
+def functions(thing: Any) -> Iterator[types.FunctionType]:
     """A function, or the methods of a class; none of a package that is known."""
     if _is_known(getattr(thing, "__module__", None)):
         return
@@ -95,6 +147,8 @@ def _is_way(value: Any) -> bool:
     """Whether an object is, or is part of, what sees memory by itself."""
     if isinstance(value, types.ModuleType):
         return not _WAYS.isdisjoint(value.__name__.split(".")) or _is_compiled(value.__name__)
+    if isinstance(value, types.BuiltinFunctionType) and value in _COMPUTING:  # under another name, or handed on
+        return True
     owner = getattr(value, "__module__", None)
     if not isinstance(owner, str):
         owner = type(value).__module__
@@ -109,8 +163,9 @@ def _is_compiled(module: str) -> bool:
     return not _is_known(module) and isinstance(getattr(spec, "loader", None), ExtensionFileLoader)
 
 
-def _within(code: types.CodeType) -> Iterator[types.CodeType]:
+def within(code: types.CodeType) -> Iterator[types.CodeType]:
+    """Code, and that of the functions and comprehensions in it."""
     yield code
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
-            yield from _within(inner)
+            yield from within(inner)

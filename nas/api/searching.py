@@ -45,6 +45,8 @@ class Search:
     board: Board
     confirmations: tuple[Confirmation, ...] = ()
     """Of the best trials, where ``confirm`` asked for it."""
+    beginning: tuple[str, ...] = ()
+    """What became of the networks of ``start`` and ``from_study``, a line each."""
 
     @property
     def best(self) -> Row:
@@ -75,7 +77,9 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
                 warnings.warn(line, stacklevel=3)
             summary = launches.run(prepared)
         confirmed: list[Confirmation] = []
-        if settings.confirm and summary.best is not None:
+        if launches.ends_confirmed(settings):
+            confirmed = list(prepared.driver.finish.known.values()) if prepared.driver.finish else []
+        elif settings.confirm and summary.best is not None:
             rows = best(prepared.study, settings.confirm)
             confirmed = _confirm(prepared.study, rows, settings, dataset, seeds=1, epochs=None, progress=progress)
     return Search(
@@ -84,6 +88,7 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
         reached=summary.reached,
         board=leaderboard(settings.storage, settings.study),
         confirmations=tuple(confirmed),
+        beginning=prepared.beginning,
     )
 
 

@@ -30,11 +30,14 @@ def train(
     epochs: int | None = None,
     recipe: str | Path | None = None,
     augmentation: str | None = None,
+    teacher: Sequence[str] | None = None,
     data: str | Path | None = None,
     study: str | None = None,
     storage: str | Path = STORAGE,
     target: float | None = None,
     constraints: Sequence[str] | None = None,
+    metrics: str | Path | None = None,
+    log: Sequence[str] | None = None,
     workers: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     timeout: str = "5m",
@@ -48,21 +51,24 @@ def train(
     a function), an architecture's text, a known network's name, or an nn.Module, whose class must be in a file that can
     be imported: it is pickled to the process that trains it and trained from the weights it has, the object here stays
     as it is, and since it is kept nowhere its trial can be resumed with the same module alone, and not confirmed. The
-    study is made where it is new; one that exists gives what is left open. ``timeout`` is of a step of the model's
-    code. Interrupted, the same call resumes. Raises UnusableInputError for a network that cannot be trained, and
-    ModelFailedError where its code raises, hangs or outgrows ``memory``.
+    study is made where it is new; one that exists gives what is left open, but for the file of ``metrics`` that it
+    measures networks by. ``log`` names trackers as of ``launch``. ``teacher`` names trained networks (trials, exports)
+    that it learns from beside the labels. ``timeout`` is of a step of the model's code. Interrupted, the same call
+    resumes. Raises UnusableInputError for a network that cannot be trained, and ModelFailedError where its code raises,
+    hangs or outgrows ``memory``.
     """
     flags = {
         "epochs": epochs, "data": None if data is None else str(data), "study": study, "storage": str(storage),
         "target": target, "constraints": None if constraints is None else list(constraints), "workers": workers,
-        "device": device,
+        "device": device, "metrics": None if metrics is None else str(metrics),
+        "log": None if log is None else list(log),
     }  # fmt: skip
     if seeds < 1:
         raise UnusableInputError(f"seeds is out of range: {seeds}: give 1 or more")
     wanted = given_launch.Wanted(
         target=_name(model), module=None if isinstance(model, str) else model, arguments=arguments or {}, seeds=seeds,
         timeout=timeout, memory=memory, anew=anew, recipe=None if recipe is None else str(recipe),
-        augmentation=augmentation,
+        augmentation=augmentation, teacher=teacher,
     )  # fmt: skip
     config = given_launch.settled(read_config(None, flags), flags)
     with quiet():

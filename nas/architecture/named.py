@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from nas.architecture.spec import Architecture, ArchitectureError, parse
 from nas.arguments import checked
+from nas.champions import registry
 
 SEED = parse(
     "RB/c16-pw16-c32-c32s2"
@@ -38,10 +39,15 @@ NAMED: Mapping[str, Architecture] = {"seed": SEED, "tiniest": TINIEST, "mobilene
 
 @checked
 def architecture(text: str) -> Architecture:
-    """The network of a name of ``NAMED`` or of the text form; ArchitectureError says what else may be written."""
+    """The network of a name (of ``NAMED`` or a champion's) or of the text form.
+
+    ArchitectureError says what else may be written, UnusableInputError which champions there are.
+    """
     text = text.strip()
     if text in NAMED:
         return NAMED[text]
+    if registry.is_champion(text):
+        return parse(registry.find(text).architecture)
     if "/" not in text:
         raise ArchitectureError(
             f"no such architecture: {text!r}: give {', '.join(NAMED)} or a text like BR/c16-c16s2/c32-c32s2/c64/fc"
@@ -51,4 +57,9 @@ def architecture(text: str) -> Architecture:
 
 def is_network(text: str) -> bool:
     """Whether a text means a network, by its name or its text form, rather than a trial by its number."""
-    return text.strip() in NAMED or "/" in text
+    return is_name(text) or "/" in text
+
+
+def is_name(text: str) -> bool:
+    """Whether a text is the name of a known network or of a champion."""
+    return text.strip() in NAMED or registry.is_champion(text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,15 @@ def interruptible(advice: str) -> Iterator[None]:
 
 
 @contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Ctrl-C is how a person ends what is shown anew: no error is said, and the code is that of an interruption."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedCommandError("") from None
+
+
+@contextmanager
 def _one_line_notes() -> Iterator[None]:
     """Print on stderr, in one line, which study was taken where none was named."""
     with warnings.catch_warnings():
@@ -54,6 +65,17 @@ def _one_line_notes() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal's stderr what is done as long as it is; with ``--verbose`` also how long it took."""
+    from rich.console import Console
+
+    console, start = Console(stderr=True), time.perf_counter()
+    with console.status(what) if console.is_terminal else nullcontext():
+        yield
+    logging.getLogger("nas").info("%s: %.2f s", what, time.perf_counter() - start)
+
+
 def check_counts(**flags: int | None) -> None:
     """Raise UnusableInputError, naming the flag, for a count below 1; None was not given."""
     for name, count in flags.items():
@@ -62,12 +84,14 @@ def check_counts(**flags: int | None) -> None:
 
 
 def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] | None:
-    """The constraints of ``--require`` and ``--constraints``; None where neither is given."""
+    """The constraints of ``--constraints`` and ``--require``, which know where from; None where neither is given."""
     from constraints.cli.profiles import read_constraints
+    from nas.toml import Given
 
     if not require and file is None:
         return None
-    return [*(read_constraints(file) if file is not None else ()), *(require or ())]
+    of_file = read_constraints(file) if file is not None else ()
+    return [*(Given(text, str(file)) for text in of_file), *(Given(text, "--require") for text in require or ())]
 
 
 def with_options(augmentation: str | None, options: Sequence[str] | None) -> str | None:

@@ -13,7 +13,7 @@ from rich.text import Text
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from nas import doctor as examining
-from nas.cli.common import TABLE_OR_JSON, interruptible
+from nas.cli.common import TABLE_OR_JSON, interruptible, working
 
 _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 
@@ -24,7 +24,8 @@ def doctor(storage: str | None, output_format: str, *, remove: bool, is_sure: bo
     check_format(output_format, TABLE_OR_JSON)
     if remove:
         return _clean(is_sure)
-    found = list(examining.examine(storage))
+    with working("examining this machine"):
+        found = list(examining.examine(storage))
     if output_format == "json":
         print(json.dumps([finding.as_dict() for finding in found], indent=1))
     else:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from rich import progress
@@ -14,9 +15,10 @@ from rich.console import Console
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
+from nas.defaults import STORAGE
 from nas.results.board_table import FORMATS, print_board
 from nas.results.files import write_text
-from nas.results.leaderboard import leaderboard
+from nas.results.leaderboard import Leaderboard, leaderboard
 from nas.results.rows import Row
 from nas.results.selection import best, find
 from nas.search.study import TARGET, open_study, quiet
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from nas.config import LaunchConfig
     from nas.search.budget import Summary
     from nas.search.confirmation import Confirmation
+    from nas.search.launch import Prepared
     from nas.training.datasets import Dataset
     from nas.training.images import Progress
 
@@ -39,19 +42,41 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
 
     check_format(output_format, FORMATS)
     config = read_config(config_file, flags)
-    from nas.results.progress import SearchView
+    console = Console(stderr=True)
+    if config.data == "auto":  # its download may be waited for
+        print_line("data: CIFAR-10 in $NAS_DATA, ./data or the cache folder, else its download", console)
     from nas.search import launch as launches
-    from nas.search.objectives import Objectives
     from nas.training import datasets
 
     launches.check(config)
     if write_config is not None:
         write_text(write_config, config.to_toml())
-    console = Console(stderr=True)
     with quiet():
         with decoding(console) as decoded:
             dataset = datasets.load(config.data, progress=decoded)
         introduce(dataset, console)
+        prepared, summary = _searched(config, dataset, console)
+        console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
+        if launches.ends_confirmed(config):
+            pass  # the search itself confirmed, or says how far it came
+        elif config.confirm and summary.best is None:
+            console.print("nothing to confirm: no trial is complete", highlight=False)
+        elif config.confirm:
+            _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)
+        board = leaderboard(prepared.study, is_live=False)
+        print_board(board, output_format, Console())
+        print_line(_next(board, config), console)
+    return ExitCode.DONE if prepared.driver.budget.target is None or summary.reached else ExitCode.FAILED
+
+
+def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple[Prepared, Summary]:
+    """Run a search under the live view; one that is interrupted leaves its leaderboard on stderr."""
+    from nas.results.progress import SearchView
+    from nas.search import launch as launches
+    from nas.search.objectives import Objectives
+
+    prepared = None
+    try:
         with SearchView(console) as view:
             prepared = launches.prepare(config, dataset, view.show)
             doubts = [f"warning: {text}" for text in prepared.advice]
@@ -60,14 +85,27 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
                 print_line(line, console)
             if prepared.driver.objectives != Objectives():
                 print_line(f"objective: {prepared.driver.objectives.sentence}", console)
-            summary = launches.run(prepared)
-        console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
-        if config.confirm and summary.best is None:
-            console.print("nothing to confirm: no trial is complete", highlight=False)
-        elif config.confirm:
-            _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)
-        print_board(leaderboard(prepared.study, is_live=False), output_format, Console())
-    return ExitCode.DONE if prepared.driver.budget.target is None or summary.reached else ExitCode.FAILED
+            view.wait("starting the workers, which load torch")
+            return prepared, launches.run(prepared)
+    except KeyboardInterrupt:
+        if prepared is not None:
+            board = leaderboard(prepared.study, is_live=False)
+            print_board(board, "table", console)
+            print_line(_next(board, config), console)
+        raise
+
+
+def _next(board: Leaderboard, config: LaunchConfig) -> str:
+    """The commands that continue with what a search left."""
+    from nas.search.storage import masked
+
+    usual = type(config)().study
+    flags = [f"--study {quote(config.study)}"] if config.study != usual else []
+    flags += [f"--storage {quote(masked(config.storage))}"] if config.storage != STORAGE else []
+    where = f", with {' '.join(flags)}" if flags else ""
+    if board.best_complete is None:
+        return f"next{where}: search.py launch, which continues · leaderboard"
+    return f"next{where}: search.py show best · confirm best · export best --to net.py"
 
 
 def _ending(summary: Summary) -> str:
@@ -152,5 +190,5 @@ def introduce(dataset: Dataset, console: Console) -> None:
 
 
 def print_line(line: str, console: Console) -> None:
-    """A line as it is: a name in brackets is no style, one in colons no picture."""
-    console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    """A line as it is: a name in brackets is no style, one in colons no picture; a terminal breaks it between words."""
+    console.print(line, highlight=False, soft_wrap=not console.is_terminal, markup=False, emoji=False)

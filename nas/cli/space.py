@@ -16,7 +16,7 @@ from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits
 from nas.architecture.spec import Architecture
-from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
+from nas.cli.common import TABLE_OR_JSON, expressions, interruptible, working
 from nas.latency.predictor import load as load_predictor
 from nas.objective_text import LATENCY
 from nas.space.bulk_metrics import Vector
@@ -77,7 +77,8 @@ def _own(by_user: UserMetrics | None, asked: Sequence[str]) -> OwnMetrics | None
 def _show_space(source: str, constraints: Sequence[Constraint], output_format: str, own: OwnMetrics | None) -> int:
     """Print what the space ``source`` holds under the constraints; 1 where nothing is feasible."""
     vector = Vector(load(source))
-    found = describe(vector, constraints, own=own)
+    with working("counting the space"):
+        found = describe(vector, constraints, own=own)
     found["relaxation"] = "" if found["feasible"] or own else relaxation(FeasiblePart(vector.space, tuple(constraints)))
     if output_format == "json":
         print(json.dumps(found))

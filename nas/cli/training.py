@@ -32,6 +32,7 @@ def train(
     where it breaks a rule, or a target was asked for and missed; what the person's own code raised ends as it does.
     """
     from nas.config import read_config
+    from nas.loggers import choice
     from nas.results.progress import SearchView
     from nas.search import given_launch, launch
     from nas.training import datasets
@@ -41,6 +42,7 @@ def train(
     wanted = given_launch.Wanted(target=target, arguments=read_arguments(arguments), **code)
     wanted.check()
     config = given_launch.settled(read_config(None, flags), flags)
+    choice.check(config.log)
     console = Console(stderr=True)
     with quiet():
         with decoding(console) as decoded:

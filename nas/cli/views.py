@@ -9,21 +9,25 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from constraints.cli.options import check_format
 from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
-from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible, wide_console
+from nas.cli.common import TABLE_OR_JSON, check_counts, ended_by_ctrl_c, interruptible, wide_console, working
+from nas.results.board_columns import check_columns, read_columns
 from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard
 from nas.results.leaderboard import leaderboard as ranked
 from nas.results.summary_cache import read_summary
 from nas.search.presence import has_launch
 from nas.search.study import open_study, quiet
+
+if TYPE_CHECKING:
+    from nas.results.trial_card import Card
 
 WATCH_SECONDS = 2.0
 
@@ -40,12 +44,13 @@ class View:
 
 
 @interruptible("the study is as it was")
-def leaderboard(name: str | None, storage: str, output_format: str, view: View, *, watch: bool) -> int:
-    """Print a study's leaderboard; ``watch`` prints it anew until interrupted."""
+def leaderboard(
+    name: str | None, storage: str, output_format: str, view: View, *, watch: bool, columns: str | None = None
+) -> int:
+    """Print a study's leaderboard, with these columns alone where they are given; ``watch`` does until interrupted."""
     check_format(output_format, FORMATS)
     check_counts(top=view.top)
-    if watch and output_format != "table":
-        raise UnusableInputError(f"--watch shows a table only: {output_format!r}: leave one of the two flags out")
+    _check_watch(output_format, watch=watch)
     console = Console()
 
     def board() -> Leaderboard:
@@ -53,56 +58,102 @@ def leaderboard(name: str | None, storage: str, output_format: str, view: View, 
             summary = read_summary(storage, name)
             return ranked(summary, **vars(view), is_live=has_launch(storage, summary))
 
-    if watch:
-        _watch(board, console)
-    print_board(board(), output_format, console)
-    return ExitCode.DONE
+    names = read_columns(columns)
+    if not watch:
+        print_board(board(), output_format, console, names)
+        return ExitCode.DONE
+    check_columns(names, board().measured)
+    with ended_by_ctrl_c():
+        _watch(
+            lambda: as_table(board(), console.width, names, is_coloured=not console.no_color),
+            lambda: print_board(board(), "table", console, names),
+        )
 
 
-def _watch(board: Callable[[], Leaderboard], console: Console) -> NoReturn:
-    """Show the leaderboard anew until Ctrl-C, in place on a terminal and one below another elsewhere."""
+def _check_watch(output_format: str, *, watch: bool) -> None:
+    if watch and output_format != "table":
+        raise UnusableInputError(f"--watch shows a table only: {output_format!r}: leave one of the two flags out")
+
+
+def _watch(shown: Callable[[], RenderableType], print_once: Callable[[], None]) -> NoReturn:
+    """Show something anew until Ctrl-C, in place on a terminal and one below another elsewhere."""
+    console = Console()
     screen = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else nullcontext()
     try:
         with screen as live:
             while True:
                 if live is None:
-                    print_board(board(), "table", console)
+                    print_once()
                 else:
-                    live.update(as_table(board(), console.width), refresh=True)
+                    live.update(shown(), refresh=True)
                 time.sleep(WATCH_SECONDS)
     finally:
         if console.is_terminal:
-            print_board(board(), "table", console)
+            print_once()
 
 
 @interruptible("the study is as it was")
-def show(trial: str, name: str | None, storage: str, output_format: str) -> int:
-    """Print one trial in full."""
-    from nas.results.card_table import print_card
-    from nas.results.selection import find
-    from nas.results.trial_card import card
-
+def show(trial: str, name: str | None, storage: str, output_format: str, *, watch: bool = False) -> int:
+    """Print one trial in full; ``watch`` does so until it has ended."""
     check_format(output_format, TABLE_OR_JSON)
-    with quiet(), open_study(storage, name) as study:
-        found = card(study, find(study, trial, is_live=has_launch(storage, study)))
+    _check_watch(output_format, watch=watch)
+    if watch:
+        with ended_by_ctrl_c():
+            trial = str(_follow(trial, name, storage))
+    with working("reading the network"):
+        found = _card(trial, name, storage)
     if output_format == "json":
         print(json.dumps(found.as_dict(), indent=1))
     else:
+        from nas.results.card_table import print_card
+
         print_card(found, wide_console())
     return ExitCode.DONE
+
+
+def _card(trial: str, name: str | None, storage: str) -> Card:
+    """The card of a trial, or of a champion, for which no study is opened."""
+    from nas.champions import registry
+    from nas.results.selection import find
+    from nas.results.trial_card import card
+
+    if registry.is_champion(trial):
+        from nas.results.champion_card import champion_card
+
+        return champion_card(registry.find(trial))
+    with quiet(), open_study(storage, name) as study:
+        return card(study, find(study, trial, is_live=has_launch(storage, study)))
+
+
+def _follow(trial: str, name: str | None, storage: str) -> int:
+    """Show a trial's curve anew until it has ended; its number."""
+    from nas.results.selection import find
+    from nas.results.trial_progress import as_line, as_lines
+
+    console, said = wide_console(), ""
+    screen = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else nullcontext()
+    with screen as live:
+        while True:
+            with without_collection():
+                summary = read_summary(storage, name)
+                row = find(summary, trial, is_live=has_launch(storage, summary))
+            if row.state != "running":
+                return row.trial
+            if live is not None:
+                live.update(as_lines(row, summary, console.width), refresh=True)
+            elif (line := as_line(row, summary)) != said:
+                print(said := line, flush=True)
+            time.sleep(WATCH_SECONDS)
 
 
 @interruptible("the study is as it was")
 def compare(left: str, right: str, name: str | None, storage: str, output_format: str) -> int:
     """Print two trials side by side."""
-    from nas.results.card_table import comparison, print_comparison
-    from nas.results.selection import find
-    from nas.results.trial_card import card
-
     check_format(output_format, TABLE_OR_JSON)
-    with quiet(), open_study(storage, name) as study:
-        is_live = has_launch(storage, study)
-        cards = [card(study, find(study, trial, is_live=is_live)) for trial in (left, right)]
+    with working("reading both networks"):
+        from nas.results.card_table import comparison, print_comparison
+
+        cards = [_card(trial, name, storage) for trial in (left, right)]
     if output_format == "json":
         print(json.dumps(comparison(*cards), indent=1))
     else:
@@ -115,8 +166,7 @@ def report(name: str | None, storage: str, place: Path) -> int:
     """Write a study as one self-contained page."""
     from nas.results.report.page import write_page
 
-    working = Console(stderr=True).status("drawing the study and counting its space")
-    with quiet(), open_study(storage, name) as study, working:
+    with working("drawing the study and counting its space"), quiet(), open_study(storage, name) as study:
         write_page(study, place, is_live=has_launch(storage, study))
     print(f"{place}: {place.stat().st_size / 1e6:.1f} MB, study {study.study_name}")
     return ExitCode.DONE

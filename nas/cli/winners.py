@@ -8,7 +8,9 @@ from rich.console import Console
 
 from constraints.errors import ExitCode
 from nas.architecture.named import is_network
-from nas.cli.common import interruptible
+from nas.champions.registry import find as find_champion
+from nas.champions.registry import is_champion
+from nas.cli.common import interruptible, working
 from nas.results import export as exports
 from nas.results.selection import find
 from nas.search.study import open_study, quiet
@@ -21,7 +23,9 @@ def export(
 ) -> int:
     """Write a trial, or with ``untrained`` any architecture, to a file whose ending says of which kind."""
     exports.check_target(to, force=force)
-    if is_network(trial) and untrained:
+    if is_champion(trial):
+        subject = exports.of_champion(find_champion(trial), untrained=untrained)
+    elif is_network(trial) and untrained:
         subject = exports.of_text(trial)
     else:
         with quiet(), open_study(storage, name) as study:
@@ -29,6 +33,8 @@ def export(
             subject = exports.of_trial(study, find(study, trial), folder, data=data)
     for warning in subject.warnings:
         Console(stderr=True).print(f"warning: {warning}", highlight=False, soft_wrap=True, markup=False)
-    for path, content in exports.write(subject, to).items():
+    with working("writing and reading back"):
+        written = exports.write(subject, to)
+    for path, content in written.items():
         print(f"wrote {path}: {content}")
     return ExitCode.DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,17 +15,27 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.objective_text import ACCURACY
+from nas.results.board_columns import HEADINGS, cell, check_columns, is_left, value
 from nas.results.leaderboard import Leaderboard
+from nas.results.network_text import NetworkText
+from nas.results.numbers import duration, millions, number, percent
 from nas.results.rows import COLUMNS, STATES, Row, State
 from nas.results.sparklines import sparkline
+from nas.search.expectation import standard_error
 
-HEADINGS = ("#", "trial", "state", "val %", "test %", "params", "MMACs", "RF", "ep", "time", "curve")
 _STYLES: Mapping[State, str] = {
     "complete": "",
     "pruned": "dim",
     "running": "cyan",
     "unfinished": "dim",
     "failed": "red",
+}
+_MEETS = "bold green"
+_MEANINGS: Mapping[str, str] = {
+    _MEETS: "green over the target",
+    "cyan": "cyan running",
+    "dim": "grey pruned or unfinished",
+    "red": "red failed",
 }
 WIDE = 120
 """Columns from which on the networks' text has a place in the table."""
@@ -35,43 +46,70 @@ _COST_NAMES = {"params": "parameters", "macs": "MACs"}
 FORMATS = ("table", "json", "csv", "markdown")
 
 
-def as_text(board: Leaderboard, output_format: str) -> str:
-    """The leaderboard as ``json``, ``csv`` or ``markdown``."""
+def as_text(board: Leaderboard, output_format: str, columns: Sequence[str] = ()) -> str:
+    """The leaderboard as ``json``, ``csv`` or ``markdown``, with these ``columns`` alone where there are any."""
     if output_format == "json":
-        return board.to_json()
+        return _json(board, columns)
     if output_format == "csv":
-        return _csv(board)
-    return _markdown(board)
+        return _csv(board, columns or (*COLUMNS, *board.measured))
+    return _markdown(board, columns)
 
 
-def as_table(board: Leaderboard, width: int) -> RenderableType:
-    """The leaderboard for a terminal of ``width`` columns; below WIDE the networks' text is left out but the first."""
-    wide = width >= WIDE
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False, header_style="bold")
+def as_table(
+    board: Leaderboard, width: int, columns: Sequence[str] = (), *, is_coloured: bool = False
+) -> RenderableType:
+    """The leaderboard for a terminal of ``width`` columns; below WIDE the networks' text is left out but the first.
+
+    ``columns`` are shown in place of the usual ones; where ``is_coloured``, a line says what the colours mean.
+    """
+    below = [*footer(board, wide=width >= WIDE), *(_colours(board) if is_coloured else [])]
+    table = _chosen(board, columns) if columns else _usual(board, wide=width >= WIDE)
+    best = board.rows[0] if board.rows and width < WIDE and not columns else None
+    names = [NetworkText(best.network, f"#1, trial {best.trial}: ")] if best else []
+    return Group(Text(title(board), style="bold"), table, *below, *names)
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False, header_style="bold")
+
+
+def _chosen(board: Leaderboard, columns: Sequence[str]) -> Table:
+    table = _table()
+    for name in columns:
+        table.add_column(
+            HEADINGS.get(name, name),
+            justify="left" if is_left(name) else "right",
+            no_wrap=name not in {"reason", "architecture"},
+        )
+    for row in board.rows:
+        table.add_row(*(cell(row, name) for name in columns), style=_style(row))
+    return table
+
+
+def _usual(board: Leaderboard, *, wide: bool) -> Table:
+    table = _table()
     for name in headings(board):
         left = name in {"state", "curve"}
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     if wide:
-        table.add_column("architecture", overflow="fold")
+        table.add_column("architecture")  # which alone gives way where the room is short
     for row in board.rows:
         shown = [*cells(row, board, deviation=wide), sparkline(row.scores)]
-        table.add_row(*shown, *([row.network] if wide else []), style=_style(row))
-    return Group(Text(title(board), style="bold"), table, *footer(board, wide=wide))
+        table.add_row(*shown, *([NetworkText(row.network)] if wide else []), style=_style(row))
+    return table
+
+
+def _colours(board: Leaderboard) -> list[Text]:
+    """What the colours of the rows mean, each in its own; nothing where all rows are plain."""
+    styles = {_style(row): None for row in board.rows}
+    known = [(meaning, style) for style, meaning in _MEANINGS.items() if style in styles]
+    return [Text(", ").join(Text(meaning, style=style) for meaning, style in known)] if known else []
 
 
 def rejections(rejected: Mapping[str, int]) -> str:
     """What turned proposals away, most frequent first, in one line."""
     ordered = sorted(rejected.items(), key=lambda item: -item[1])
     return ", ".join(f"{rule} ({count:,})" for rule, count in ordered) or "none"
-
-
-def duration(seconds: float) -> str:
-    """``42s``, ``3m07s``, ``2h05m``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
 
 
 def headings(board: Leaderboard) -> tuple[str, ...]:
@@ -107,6 +145,7 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
         lines.append(Text("pruned: " + ", ".join(f"{count} {reason}" for reason, count in sorted(pruned.items()))))
     if any(row.pareto for row in board.rows):
         lines.append(Text(f"{_FRONT} no row shown beats it in {weighed(board.costs, board.measure)}", style="dim"))
+    lines += [Text(line) for line in _confirmed(board)]
     if board.expected is not None:
         lines.append(Text(board.expected.sentence(board.target)))
     for row in board.rows:
@@ -117,23 +156,55 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
         if row.test_std and not wide:
             kind = "" if row.measure == ACCURACY else "balanced "
             lines.append(Text(f"trial {row.trial} confirmed: {kind}test {_test(row, deviation=True)} %"))
-    if not wide and board.rows:
-        lines.append(Text(f"#1, trial {board.rows[0].trial}: {board.rows[0].network}"))
+    if board.images:
+        error = "± in val % is" if wide else _error_of_first(board)
+        lines.append(Text(f"{error} the standard error of a share of {board.images:,} images", style="dim"))
     return lines
 
 
+def _confirmed(board: Leaderboard) -> list[str]:
+    """The network at which the search ended, and those of the rows whose training a confirmation finished."""
+    best, lines = board.best_complete, list[str]()
+    if best is not None and best.won and board.target is not None:
+        lines.append(
+            f"best: trial {best.trial}, confirmed over {board.target:.2%}: test {_test(best, deviation=True)} %"
+        )
+    for row in board.rows:
+        if row.finished:
+            length = f"{row.finished} epoch{'s' * (row.finished != 1)} on all images"
+            tested = _test(row, deviation=True)
+            lines.append(f"trial {row.trial}, at epoch {row.epochs}, was confirmed by {length}: test {tested} %")
+    return lines
+
+
+def _error_of_first(board: Leaderboard) -> str:
+    if not board.rows or board.rows[0].score is None:
+        return "val % has"
+    return f"val % of trial {board.rows[0].trial} has ± {_error(board.rows[0].score, board)}:"
+
+
+def _error(score: float, board: Leaderboard) -> str:
+    return f"{100 * standard_error(score, board.images):.2f}"
+
+
+def _val(row: Row, board: Leaderboard, *, deviation: bool) -> str:
+    """The validation accuracy that the study judges by, with its standard error where there is room."""
+    known = f" ± {_error(row.score, board)}" if deviation and board.images and row.score is not None else ""
+    return percent(row.score) + known
+
+
 def _style(row: Row) -> str:
-    return "bold green" if row.meets_target else _STYLES[row.state]
+    return _MEETS if row.meets_target else _STYLES[row.state]
 
 
 def cells(row: Row, board: Leaderboard, *, deviation: bool) -> list[str]:
     """What each of ``headings`` but the curve shows of a row; ``deviation`` adds that of the test accuracy."""
-    plain = [] if row.measure == ACCURACY else [_percent(row.val_accuracy)]
+    plain = [] if row.measure == ACCURACY else [percent(row.val_accuracy)]
     return [
         f"{row.rank}{_BROKEN if row.broken else _FRONT if row.pareto else ' '}",
         str(row.trial),
         row.state,
-        _percent(row.score),
+        _val(row, board, deviation=deviation),
         *plain,
         _test(row, deviation=deviation),
         f"{row.params:,}",
@@ -145,47 +216,39 @@ def cells(row: Row, board: Leaderboard, *, deviation: bool) -> list[str]:
     ]
 
 
-def millions(count: int | None) -> str:
-    """A count in millions; a question mark where it is not known."""
-    return "?" if count is None else f"{count / 1e6:.1f}"
-
-
 def _test(row: Row, *, deviation: bool) -> str:
-    return _percent(row.test_score) + (spread(row) if deviation else "")
+    return percent(row.test_score) + (spread(row) if deviation else "")
 
 
 def spread(row: Row) -> str:
-    """Standard deviation and number of the trainings behind a test accuracy; nothing for one, which has no spread."""
-    if not row.test_std:
-        return ""
-    return f" ± {100 * row.test_std:.2f}" + (f" (n={row.test_seeds})" if row.test_seeds else "")
+    """Standard deviation and number of the trainings behind a test accuracy; the number alone of one."""
+    known = f" ± {100 * row.test_std:.2f}" if row.test_std else ""
+    return known + (f" (n={row.test_seeds})" if row.test_seeds else "")
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f}"
+def _json(board: Leaderboard, columns: Sequence[str]) -> str:
+    document = board.as_dict()
+    if columns:
+        document["rows"] = [{name: value(row, name) for name in columns} for row in board.rows]
+    return json.dumps(document, indent=1)
 
 
-def number(value: float | None) -> str:
-    """A measured metric: a whole number in full, any other to four digits; a dash where it is not known."""
-    if value is None:
-        return "-"
-    return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
-
-
-def _csv(board: Leaderboard) -> str:
+def _csv(board: Leaderboard, names: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = (*COLUMNS, *board.measured)
     writer.writerow(names)
-    writer.writerows([_plain(row.value(name)) for name in names] for row in board.rows)
+    writer.writerows([_plain(value(row, name)) for name in names] for row in board.rows)
     return text.getvalue().rstrip("\n")
 
 
-def _plain(value: object) -> object:
-    return "" if value is None else ", ".join(map(str, value)) if isinstance(value, tuple) else value
+def _plain(found: object) -> object:
+    return "" if found is None else ", ".join(map(str, found)) if isinstance(found, (tuple, list)) else found
 
 
-def _markdown(board: Leaderboard) -> str:
+def _markdown(board: Leaderboard, columns: Sequence[str] = ()) -> str:
+    if columns:
+        head = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+        return "\n".join([*head, *(f"| {' | '.join(str(_plain(value(r, n))) for n in columns)} |" for r in board.rows)])
     names = [*headings(board)[:-1], "architecture"]
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     lines += [
@@ -195,20 +258,25 @@ def _markdown(board: Leaderboard) -> str:
     return "\n".join(lines)
 
 
-def print_board(board: Leaderboard, output_format: str, console: Console) -> None:
-    """Print the leaderboard in one of FORMATS; only a terminal (or $COLUMNS) limits its width."""
+def print_board(board: Leaderboard, output_format: str, console: Console, columns: Sequence[str] = ()) -> None:
+    """Print the leaderboard in one of FORMATS; only a terminal (or $COLUMNS) limits its width.
+
+    Raises UnusableInputError for a column that there is not.
+    """
+    check_columns(columns, board.measured)
     if output_format != "table":
-        console.file.write(as_text(board, output_format) + "\n")
+        console.file.write(as_text(board, output_format, columns) + "\n")
         return
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.file.write(as_plain_text(board) + "\n")
+        console.file.write(as_plain_text(board, columns) + "\n")
     else:
-        console.print(as_table(board, console.width))
+        is_coloured = console.color_system is not None and not console.no_color
+        console.print(as_table(board, console.width, columns, is_coloured=is_coloured))
 
 
-def as_plain_text(board: Leaderboard) -> str:
+def as_plain_text(board: Leaderboard, columns: Sequence[str] = ()) -> str:
     """The table without colour, as wide as its rows need."""
     console = Console(file=io.StringIO(), width=UNLIMITED, color_system=None, force_terminal=False)
     with console.capture() as captured:
-        console.print(as_table(board, console.width))
+        console.print(as_table(board, console.width, columns))
     return captured.get().rstrip("\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -14,12 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from constraints.output.table import print_report
+from constraints.output.tree import merged
 from nas.objective_text import ACCURACY
-from nas.results.board_table import duration, number
+from nas.results.board_table import spread
 from nas.results.explanation import explanation
+from nas.results.network_text import NetworkText
+from nas.results.numbers import duration, number
 from nas.results.sparklines import chart
 from nas.results.trial_card import Card, Sizes, Stage
+from nas.search.expectation import standard_error
 
+_SHARES = {"val_accuracy", "val_balanced_accuracy", "test_accuracy", "test_balanced_accuracy"}
 _LABEL = 8
 """Characters that a chart takes beside its bars."""
 _EPOCHS = 12
@@ -28,7 +33,7 @@ _EPOCHS = 12
 
 def print_card(card: Card, console: Console) -> None:
     """The trial, its stages, its layers with what they see, its sizes, its curve, and how it keeps the constraints."""
-    console.print(_head(card), *([_drawing(card)] if card.stages else []), sep="\n")
+    console.print(*_head(card), *([_drawing(card)] if card.stages else []), sep="\n")
     print_report(card.report, console)
     if card.sizes:
         console.print(_sizes(card.sizes, card))
@@ -45,7 +50,7 @@ def as_plain_text(card: Card, width: int = 100) -> str:
 
 def print_comparison(left: Card, right: Card, console: Console) -> None:
     """Metrics, stages, layers and curves of two trials side by side."""
-    names = [f"trial {c.row.trial}" for c in (left, right)]
+    names = [c.name for c in (left, right)]
     console.print(_metrics(left, right, names), Text(explanation(left, right).sentence), sep="\n")
     console.print(_stages_beside(left, right, names))
     console.print(_layers_beside(left, right, names))
@@ -63,21 +68,30 @@ def comparison(left: Card, right: Card) -> dict[str, Any]:
     return {"left": left.as_dict(), "right": right.as_dict(), "differences": differences, **explained}
 
 
-def _head(card: Card) -> Text:
+def _head(card: Card) -> list[RenderableType]:
     row = card.row
     known = [f"study {card.study}, trial {row.trial}: {row.state}", f"{row.epochs} epochs in {duration(row.seconds)}"]
-    accuracies = {
-        "validation": row.val_accuracy,
-        "balanced validation": row.val_balanced_accuracy,
-        "test": row.test_accuracy,
-        "balanced test": row.test_balanced_accuracy,
-    }
-    known += [f"{name} {value:.2%}" for name, value in accuracies.items() if value is not None]
+    if card.champion:
+        known = [f"{card.champion}: {row.epochs} epochs"]
+    known += _accuracies(card)
     known += [f"{name} {number(value)}" for name, value in row.measured.items()]
-    text = Text(", ".join(known), style="bold")
-    lines = [row.network, *_way(card), *([row.reason] if row.reason else [])]
-    text.append("".join(f"\n{line}" for line in lines), style="none")
-    return text.append(f"\nbreaks {', '.join(row.broken)}" if row.broken else "", style="yellow")
+    lines = [*_way(card), *([row.reason] if row.reason else [])]
+    broken = [Text(f"breaks {', '.join(row.broken)}", style="yellow")] if row.broken else []
+    return [Text(", ".join(known), style="bold"), NetworkText(row.network), *map(Text, lines), *broken]
+
+
+def _accuracies(card: Card) -> Iterator[str]:
+    """Each that is known: of validation with its standard error, of test with deviation and number of trainings."""
+    row, is_balanced = card.row, card.row.measure != ACCURACY
+    error = f" ± {100 * standard_error(row.score, card.images):.2f}" if card.images and row.score is not None else ""
+    for name, value, kept in (
+        ("validation", row.val_accuracy, "" if is_balanced else error),
+        ("balanced validation", row.val_balanced_accuracy, error if is_balanced else ""),
+        ("test", row.test_accuracy, "" if is_balanced else spread(row)),
+        ("balanced test", row.test_balanced_accuracy, spread(row) if is_balanced else ""),
+    ):
+        if value is not None:
+            yield f"{name} {value:.2%}{kept}"
 
 
 def _way(card: Card) -> list[str]:
@@ -121,7 +135,7 @@ def _latency(card: Card) -> str:
 
 def _curve(card: Card, width: int) -> list[RenderableType]:
     if not card.curve:
-        return [Text("no epoch was trained yet", style="dim")]
+        return [] if card.champion else [Text("no epoch was trained yet", style="dim")]
     names = ("val %", "balanced val %") if "val_balanced_accuracy" in card.curve[0] else ("val %",)
     table = _plain("epoch", *names, "loss", "learning rate", "time", right=4 + len(names))
     cut = len(card.curve) > _EPOCHS
@@ -159,7 +173,10 @@ def _metrics(left: Card, right: Card, names: Sequence[str]) -> Table:
     for name, before in a.items():
         after = b[name]
         known = before is not None and after is not None
-        table.add_row(name, _number(before), _number(after), _signed(after - before) if known else "")
+        scale, unit = (100, "%") if name in _SHARES else (1, "")
+        values = [None if value is None else scale * value for value in (before, after)]
+        difference = _signed(scale * (after - before), unit and " points") if known else ""
+        table.add_row(name, *(_number(value, unit) for value in values), difference)
     table.add_row("constraints", *("hold" if c.report.ok else "broken" for c in (left, right)), "")
     return table
 
@@ -194,11 +211,11 @@ def _layers_beside(left: Card, right: Card, names: Sequence[str]) -> Table:
 
 
 def _layer_cells(card: Card) -> list[list[str]]:
-    """What computes: convolutions, poolings and linear layers; norms and activations follow their layer."""
-    layers = [s for s in card.report.layers if s.kernel or s.macs]
+    """What computes: convolutions, poolings and linear layers, each with the norm and the activation behind it."""
+    layers = [(one.layer, one.params) for one in merged(tuple(card.report.layers)) if one.layer.kernel or one.macs]
     return [
-        [f"{s.name.removeprefix('stages.')} {_shape(s.output)}", f"{s.params:,}", _field(s.receptive_field)]
-        for s in layers
+        [f"{layer.name.removeprefix('stages.')} {_shape(layer.output)}", f"{params:,}", _field(layer.receptive_field)]
+        for layer, params in layers
     ]
 
 
@@ -210,14 +227,17 @@ def _plain(*names: str, right: int = 0) -> Table:
     return table
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | None, unit: str = "") -> str:
+    """A metric as it is; with a ``unit``, which is that of percents, to two places."""
     if value is None:
         return "-"
+    if unit:
+        return f"{value:.2f}{unit}"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}".rstrip("0").rstrip(".")
 
 
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + _number(value) if value else "0"
+def _signed(value: float, unit: str = "") -> str:
+    return ("+" if value > 0 else "") + _number(value, unit) if value else "0"
 
 
 def _shape(sizes: Sequence[int]) -> str:

@@ -23,12 +23,13 @@ def opened(url: str) -> Iterator[RDBStorage]:
     """The database at ``url``; UnusableInputError as ``open_storage`` raises it."""
     from optuna.storages import RDBStorage
 
-    from nas.search.storage import close_storage, open_storage
+    from nas.search.storage import close_storage, one_line_damage, open_storage
 
     storage = open_storage(url)
     assert isinstance(storage, RDBStorage)
     try:
-        yield storage
+        with one_line_damage(url):
+            yield storage
     finally:
         close_storage(storage)
 

@@ -33,6 +33,7 @@ from nas.space.analytic import metrics
 
 if TYPE_CHECKING:
     from nas.architecture.formats import Format
+    from nas.champions.registry import Champion
     from nas.training.datasets import Dataset
 
 
@@ -51,6 +52,37 @@ def check_target(to: Path, *, force: bool) -> None:
 def of_text(text: str) -> Subject | GivenSubject:
     """An untrained network by its name or text, judged by the assignment's constraints."""
     return _subject(named.architecture(text), ASSIGNMENT)
+
+
+def of_champion(champion: Champion, *, untrained: bool) -> Subject | GivenSubject:
+    """A champion with the weights that ship, or without; UnusableInputError where none do and they are wanted."""
+    network = parse(champion.architecture)
+    if untrained:
+        return _subject(network, ASSIGNMENT)
+    if champion.path is None:
+        raise UnusableInputError(f"no weights of {champion.name} ship: {champion.command} trains it: give --untrained")
+    weights_file.check(champion.path)
+    weights = Weights(path=champion.path, confirmed=True, test_accuracy=champion.weights_accuracy)
+    return _subject(
+        network,
+        ASSIGNMENT,
+        origin=champion.name,
+        weights=weights,
+        training={
+            "images": "the whole training set",
+            "recipe": champion.recipe,
+            "epochs": champion.epochs,
+            "test_accuracy_of_these_weights": champion.weights_accuracy,
+            "confirmed_mean": champion.test_accuracy,
+        },
+        data={
+            "name": champion.data,
+            "hash": champion.data_hash,
+            "classes": list(champion.classes),
+            "mean": list(champion.mean),
+            "std": list(champion.std),
+        },
+    )
 
 
 def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data: str | None) -> Subject | GivenSubject:

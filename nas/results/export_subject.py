@@ -33,7 +33,7 @@ class Subject:
     data: Mapping[str, Any]
     """Name, hash and classes of the data, mean and std of the images trained on (0 to 1 scale); as far as known."""
     warnings: tuple[str, ...] = ()
-    mended: str = ""
+    fixed: str = ""
     """What model it was made of, and by which edits; its weights are then written too. Empty for a trial."""
 
     @property
@@ -76,7 +76,7 @@ def _about(subject: Subject, weights: Path) -> str:
     sections = [
         str(subject.architecture),
         f"Found by a neural architecture search: {subject.origin}." if subject.origin else "",
-        textwrap.fill(subject.mended, WIDTH),
+        textwrap.fill(subject.fixed, WIDTH),
         _section(f"Figures, for one {shape} image", [(k, _value(v)) for k, v in subject.metrics.items()]),
         _section("Constraints", [(v.expr, f"{'holds' if v.ok else 'BROKEN'}: {v.why}") for v in subject.verdicts]),
         _section("Training", [(k, _value(v)) for k, v in subject.training.items()]),
@@ -115,7 +115,7 @@ def _input(subject: Subject) -> str:
 
 
 def _loading(subject: Subject, weights: Path) -> str:
-    if subject.weights is None and not subject.mended:
+    if subject.weights is None and not subject.fixed:
         return "Weights: none; the network is untrained."
     return "\n".join(
         [

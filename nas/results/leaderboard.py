@@ -14,6 +14,7 @@ import numpy as np
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
 from constraints.rules import Constraint, parse_all
+from constraints.suggestions import nearest
 from nas.objective_text import ACCURACY, LATENCY, MEASURES
 from nas.pareto import front as front_of
 from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
@@ -53,6 +54,8 @@ class Leaderboard:
     """The accuracy that candidates are judged by: one of nas.objective_text.MEASURES."""
     measured: tuple[str, ...] = ()
     """Metrics that rows hold beside those of every study."""
+    images: int = 0
+    """How many each validation accuracy is over; 0 where that is not known."""
 
     @property
     def best(self) -> Row:
@@ -76,6 +79,7 @@ class Leaderboard:
             "data": self.data,
             "target": self.target,
             "measure": self.measure,
+            "validation_images": self.images or None,
             "counts": dict(self.counts),
             "rejected": dict(self.rejected),
             "rows": [row.as_dict() for row in self.rows],
@@ -142,6 +146,7 @@ def leaderboard(
         costs=weighed,
         measure=measure,
         measured=measured,
+        images=_images(study),
     )
 
 
@@ -199,24 +204,38 @@ def _rejected(study: Study) -> dict[str, int]:
 def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
     """The best complete one of all ``rows``, as it is ``shown`` where it is."""
     complete = (row for row in rows if row.state == "complete" and not row.broken)
-    best = min(complete, key=lambda row: _order(row, MEASURES[row.measure]), default=None)
+    best = min(complete, key=best_first, default=None)
     return None if best is None else next((row for row in shown if row.trial == best.trial), replace(best, rank=1))
 
 
+def best_first(row: Row) -> tuple[Any, ...]:
+    """What puts the better of two complete trials before the other.
+
+    A network that won is what the search looked for, though its validation accuracy may be that of a few epochs. All
+    others are compared by theirs.
+    """
+    return not row.won, _order(row, MEASURES[row.measure])
+
+
 def _expected(study: Study, rows: Sequence[Row]) -> Expectation | None:
-    kept = [row for row in rows if not row.broken]
+    kept = [row for row in rows if not row.broken and not row.finished]
     measured = {r.trial: r.score for r in kept if r.state == "complete" and r.score is not None}
+    images = _images(study)
+    if not images or not measured:
+        return None
+    best = max(measured, key=lambda trial: (measured[trial], -trial))
+    others = [accuracy for trial, accuracy in measured.items() if trial != best]
+    return expectation(best, measured[best], others, images=images, target=_target(study), measure=measure_of(study))
+
+
+def _images(study: Study) -> int:
     try:
         images = int(study.user_attrs.get(VALIDATION_IMAGES, 0))
     except MALFORMED:
         raise foreign(study, f"its {VALIDATION_IMAGES} is of another kind") from None
     if not 0 <= images <= MOST_IMAGES:
         raise foreign(study, f"its {VALIDATION_IMAGES} are out of range")
-    if not images or not measured:
-        return None
-    best = max(measured, key=lambda trial: (measured[trial], -trial))
-    others = [accuracy for trial, accuracy in measured.items() if trial != best]
-    return expectation(best, measured[best], others, images=images, target=_target(study), measure=measure_of(study))
+    return images
 
 
 def _maximised(study: Study) -> frozenset[str]:
@@ -265,4 +284,5 @@ def front(rows: Iterable[Row], costs: Sequence[str] = ("params",), maximised: Se
 def _known(what: str, given: Iterable[str], allowed: Iterable[str]) -> None:
     for value in given:
         if value not in allowed:
-            raise UnusableInputError(f"unknown {what}: {value!r}: use {', '.join(allowed)}")
+            hint = nearest(value, allowed, f"use {', '.join(allowed)}")
+            raise UnusableInputError(f"unknown {what}: {value!r}: {hint}")

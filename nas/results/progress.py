@@ -1,55 +1,59 @@
-"""What a person sees while a search runs: a live table on a terminal, a line an event elsewhere; all on stderr."""
+"""What a person sees while a search runs: a live view on a terminal, a line an event elsewhere; all on stderr."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from optuna.trial import FrozenTrial, TrialState
-from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.spinner import Spinner
 from rich.text import Text
 
-from nas.objective_text import ACCURACY
-from nas.results.board_table import duration, millions, rejections
-from nas.results.notebook import NotebookDisplay
-from nas.search.candidate import Candidate
+from nas.results.forecast import forecast, under
+from nas.results.live_screen import best_text, confirming, forecast_text, kind, screen, seconds_text
+from nas.results.notebook import WIDTH, NotebookDisplay
+from nas.results.numbers import duration
+from nas.results.search_trials import SearchTrials
 from nas.search.driver import Driver
 from nas.search.pace import Pace
 from nas.search.storage import is_outage
 from nas.search.study import REASON
 
 _REFRESH_SECONDS = 0.5
-_OTHER_LINES = 9
-"""Lines of the live view beside the running trials."""
+_REFRESHES = 2
+"""Times a second that a terminal is drawn anew, also while the search waits for its first worker."""
+_STATUS_SECONDS = 60.0
+"""Elsewhere than on a terminal: how often a line says how far the search is."""
 _ENDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+_BEGINNINGS = ("proposed", "promoted", "resumed", "started")
+"""The events that the line of a trial does not say."""
 
 
 class SearchView:
     """Shows a driver at every tick; use it as a context manager."""
 
-    def __init__(self, console: Console) -> None:
-        """Live on a terminal and in a notebook; elsewhere a line whenever a trial trains an epoch or ends."""
-        self._console = console
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        """Live on a terminal and in a notebook; elsewhere a line for what happens, and one a minute."""
+        self._console, self._clock = console, clock
         self._live = _live(console)
         self._driver: Driver | None = None
-        self._shown_at = 0.0
+        self._shown_at, self._status_at = -math.inf, clock()
         self._said: dict[int, str] = {}
         self._noted = 0
+        self._event_at = -math.inf
         self._is_pace_said = False
-        self._trials = _Trials()
+        self._trials = SearchTrials()
 
     def __enter__(self) -> Self:
         """Take the terminal."""
         if self._live:
             self._live.start()
+        self.wait("opening the study and counting its space")
         return self
 
     def __exit__(
@@ -63,36 +67,59 @@ class SearchView:
             if not self._live:
                 self._say(self._driver)
 
+    def wait(self, what: str) -> None:
+        """Say what is done before the driver's first tick, with the time that it takes."""
+        if self._live:
+            self._live.update(_Waiting(what, self._clock), refresh=True)
+
     def show(self, driver: Driver) -> None:
         """Bring what is shown up to date."""
         if self._driver is None:
             self._driver = driver
             self._said = {t.number: _line(t, driver) for t in driver.earlier}
-        if time.monotonic() - self._shown_at < _REFRESH_SECONDS:
+        if self._clock() - self._shown_at < _REFRESH_SECONDS:
             return
-        self._shown_at = time.monotonic()
+        self._shown_at = self._clock()
         self._announce(driver)
         if self._live:
             self._look(driver)
-            self._live.update(_screen(driver, self._trials, self._console.height), refresh=True)
+            width = WIDTH if self._console.is_jupyter else self._console.width
+            self._live.update(screen(driver, self._trials, width, self._console.height), refresh=True)
         else:
             self._say(driver)
 
     def _announce(self, driver: Driver) -> None:
         """Say what is said once."""
         for note in driver.notes[self._noted :]:
-            self._console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False, emoji=False)
+            self._print(f"note: {note}")
         self._noted = len(driver.notes)
         if driver.pace and not self._is_pace_said:
-            self._console.print(pace_line(driver.pace, driver.machine), highlight=False, soft_wrap=True)
+            self._print(pace_line(driver.pace, driver.machine))
             self._is_pace_said = True
 
     def _say(self, driver: Driver) -> None:
-        for trial in self._look(driver):
+        """A line for each trial that got further, and once a minute one for the search."""
+        for number, line in confirming(driver):
+            if self._said.get(-1 - number) != line:
+                self._said[-1 - number] = line
+                self._print(line)
+        looked = self._look(driver)
+        for when, event in [*driver.events]:
+            if when > self._event_at and event.split()[2] in _BEGINNINGS:
+                self._print(event)
+        self._event_at = driver.events[-1][0] if driver.events else self._event_at
+        for trial in looked:
             line = _line(trial, driver)
             if line and self._said.get(trial.number) != line:
                 self._said[trial.number] = line
-                self._console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)
+                self._print(line)
+        if self._clock() - self._status_at >= _STATUS_SECONDS:
+            self._status_at = self._clock()
+            self._print(_status(driver, self._trials))
+
+    def _print(self, line: str) -> None:
+        is_folded = self._console.is_terminal  # between words; elsewhere a line stays one
+        self._console.print(line, highlight=False, soft_wrap=not is_folded, markup=False, emoji=False)
 
     def _look(self, driver: Driver) -> Sequence[FrozenTrial]:
         """The trials that may have changed; none while the storage is out of reach, which the driver waits for."""
@@ -108,28 +135,27 @@ def _live(console: Console) -> Live | NotebookDisplay | None:
     """A place that is shown anew; None where a line follows another."""
     if console.is_jupyter:
         return NotebookDisplay()
-    return Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+    return Live(console=console, refresh_per_second=_REFRESHES, transient=True) if console.is_terminal else None
 
 
-class _Trials:
-    """What is known of a study's trials; of a large study too, since each that ended is looked at once."""
+class _Waiting:
+    """A line that moves whenever it is drawn: what is waited for, and for how long."""
 
-    def __init__(self) -> None:
-        self.ended = 0
-        self.best: FrozenTrial | None = None
-        self._open: list[int] = []
-        self._read = 0
+    def __init__(self, what: str, clock: Callable[[], float]) -> None:
+        self._what, self._clock, self._began = what, clock, clock()
+        self._spinner = Spinner("dots")
 
-    def look(self, trials: Sequence[FrozenTrial]) -> Sequence[FrozenTrial]:
-        """Those of ``trials``, all of the study, that had not ended at the last look."""
-        looked = [trials[number] for number in (*self._open, *range(self._read, len(trials)))]
-        ended = [trial for trial in looked if trial.state.is_finished()]
-        self._open = [trial.number for trial in looked if not trial.state.is_finished()]
-        self._read = len(trials)
-        self.ended += len(ended)
-        complete = [trial for trial in (self.best, *ended) if trial is not None and trial.state == TrialState.COMPLETE]
-        self.best = max(complete, key=lambda trial: trial.values[0], default=None)
-        return looked
+    def __rich__(self) -> Spinner:
+        self._spinner.update(text=Text(f"{self._what}  {duration(self._clock() - self._began)}"))
+        return self._spinner
+
+
+def _status(driver: Driver, trials: SearchTrials) -> str:
+    """How far a search is, in a line."""
+    states = [under(candidate, driver) for candidate in driver.running]
+    best = "no epoch yet" if trials.best is None else f"best {best_text(trials.best, driver)}"
+    expected = forecast_text(forecast(states, driver, trials.epochs), driver)
+    return f"{trials.ended} of {driver.budget.trials} trials, {len(states)} under training; {best}; {expected}"
 
 
 def _line(trial: FrozenTrial, driver: Driver) -> str:
@@ -137,7 +163,7 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
     parts = []
     if trial.intermediate_values:
         epoch = max(trial.intermediate_values)
-        value = f"{trial.intermediate_values[epoch]:.2%}{_kind(driver)}"
+        value = f"{trial.intermediate_values[epoch]:.2%}{kind(driver)}"
         parts.append(f"{value} after {epoch} of {driver.budget.epochs} epochs")
     if trial.state.is_finished():
         reason = f" ({trial.user_attrs[REASON]})" if trial.user_attrs.get(REASON) else ""
@@ -145,14 +171,9 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
     return f"trial {trial.number}: {', '.join(parts)}" if parts else ""
 
 
-def _kind(driver: Driver) -> str:
-    """What an accuracy is called beside its figure: nothing where it is the plain one."""
-    return "" if driver.objectives.measure == ACCURACY else " balanced"
-
-
 def pace_line(pace: Pace, machine: str) -> str:
     """How long an epoch takes, and what the time left allows."""
-    took = duration(pace.epoch_seconds) if pace.epoch_seconds >= 10 else f"{pace.epoch_seconds:.2g}s"
+    took = seconds_text(pace.epoch_seconds)
     line = f"an epoch takes about {took} here with {_count(pace.workers, 'worker')} ({machine})"
     if math.isinf(pace.seconds):
         return line
@@ -169,58 +190,3 @@ def pace_line(pace: Pace, machine: str) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _screen(driver: Driver, trials: _Trials, height: int) -> RenderableType:
-    head = Text(no_wrap=True, overflow="ellipsis").append(driver.study.study_name, style="bold")
-    head.append(f"   {trials.ended} of {driver.budget.trials} trials")
-    head.append(f", {duration(driver.seconds_left)} left" if math.isfinite(driver.seconds_left) else "")
-    if driver.budget.target is not None:
-        head.append(f", target over {driver.budget.target:.2%}{_kind(driver)}")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
-    for name in ("trial", "epoch", "", f"{_kind(driver)} val %".strip(), "params", "MMACs"):
-        table.add_column(name, justify="right" if name else "left", no_wrap=True)
-    room = max(1, height - _OTHER_LINES)
-    for candidate in driver.running[:room]:
-        table.add_row(*_running(candidate, driver))
-    others = (f"and {len(driver.running) - room} more" if len(driver.running) > room else "", _waiting(driver))
-    more = [Text(line, style="dim") for line in others if line]
-    rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
-    return Group(
-        head,
-        _best(trials.best, _kind(driver)),
-        table,
-        *more,
-        Text(rejected, style="dim", no_wrap=True, overflow="ellipsis"),
-        Text("Ctrl-C ends the search and keeps what is finished.", style="dim"),
-    )
-
-
-def _waiting(driver: Driver) -> str:
-    """How many candidates wait to be among the better half of their rung."""
-    counts = Counter(len(candidate.curve) for candidate in driver.paused.values())
-    at = ", ".join(f"{count} after {epochs}" for epochs, count in sorted(counts.items()))
-    return f"paused    {at} epochs" if at else ""
-
-
-def _best(best: FrozenTrial | None, kind: str) -> Text:
-    if best is None:
-        return Text("best      none yet", style="dim")
-    line = f"best      {best.values[0]:.2%}{kind}, trial {best.number}, {best.user_attrs['params']:,} params"
-    return Text(line, style="green", no_wrap=True, overflow="ellipsis")
-
-
-def _running(candidate: Candidate, driver: Driver) -> list[RenderableType]:
-    score, epochs, clock = driver.objectives.score, driver.budget.epochs, driver.clock
-    accuracy = f"{100 * score(candidate.curve[-1]):.2f}" if candidate.curve else "-"
-    metrics = candidate.metrics
-    bar = ProgressBar(total=epochs, completed=_epochs_done(candidate, clock), width=24)
-    done = f"{len(candidate.curve)}/{epochs}"
-    return [str(candidate.trial.number), done, bar, accuracy, f"{metrics.params:,}", millions(metrics.macs)]
-
-
-def _epochs_done(candidate: Candidate, clock: Callable[[], float]) -> float:
-    """Epochs trained; the unfinished one is estimated from the time that the last one took."""
-    last = candidate.curve[-1]["seconds"] if candidate.curve else 0
-    share = (clock() - candidate.epoch_started) / last if last else 0.0
-    return len(candidate.curve) + min(share, 0.99)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from nas.objective_text import ACCURACY, BALANCED, MEASURES
 from nas.results.trial_summary import Seen
 from nas.search.stored import TrialState
-from nas.search.study import CONFIRMED, CURVE, MEASURED, REASON, TARGET, accuracy
+from nas.search.study import CONFIRMED, CURVE, FINISHED, MEASURED, REASON, TARGET, WON, accuracy
 from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
 
 State = Literal["complete", "pruned", "running", "unfinished", "failed"]
@@ -51,6 +51,10 @@ class Row:
     """None for a given network that cannot be written as one."""
     origin: str | None = None
     """Where a network is from that a person gave; None for what the search proposed."""
+    finished: int | None = None
+    """Epochs of the confirmation that trained its network to the end, on all images, in place of the search."""
+    won: bool = False
+    """Whether the search looked for confirmed networks over the target, and this is one."""
     seed: int | None = None
     """Of a given network's training; None is that of the study."""
     broken: tuple[str, ...] = ()
@@ -121,7 +125,11 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
     known = {field: _number(curve[-1].get(field)) for field in MEASURES.values()} if curve else {}
     balanced, tested = known.get("val_balanced_accuracy"), confirmed.get("balanced_accuracies", ())
     broken = tuple(map(str, attrs.get(BROKEN, ())))
-    is_over = value is not None and target is not None and value > target
+    finished = _count((attrs.get(FINISHED) or {}).get("epochs"))
+    mean = _number(confirmed.get("mean"))
+    judged = value if finished is None else mean
+    is_over = judged is not None and target is not None and judged > target
+    is_chosen = finished is not None or trial.number in study_attrs.get(WON, ())
     return Row(
         rank=0,
         trial=trial.number,
@@ -140,6 +148,8 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
         meets_target=trial.state == TrialState.COMPLETE and is_over and not broken,
         architecture=_text(attrs.get(ARCHITECTURE)),
         origin=_text(attrs.get(ORIGIN)),
+        finished=finished,
+        won=is_chosen and mean is not None and target is not None and mean > target,
         seed=_count(attrs.get(SEED)),
         broken=broken,
         reason=str(attrs.get(REASON, "")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from constraints.errors import UnusableInputError
 from nas.architecture import named
-from nas.results.leaderboard import Study, leaderboard
+from nas.results.leaderboard import Study, best_first, leaderboard
 from nas.results.rows import Row
 from nas.space.attributes import GIVEN
 
@@ -39,5 +39,6 @@ def _from_memory(study: Study) -> set[int]:
 def best(study: Study, count: int = 1) -> tuple[Row, ...]:
     """The ``count`` best complete trials; UnusableInputError, with what there is, where none is complete."""
     board = leaderboard(study, top=None, states=["complete"])
-    kept = [row for row in board.rows if not row.broken and row.trial not in _from_memory(study)]
+    rows = sorted(board.rows, key=best_first)
+    kept = [row for row in rows if not row.broken and row.trial not in _from_memory(study)]
     return tuple(kept[:count]) or (board.best,)

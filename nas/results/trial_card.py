@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import nan
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from constraints.errors import UnusableInputError
@@ -15,14 +16,13 @@ from constraints.user_metrics import CustomMetric
 from nas.architecture.spec import Architecture, parse
 from nas.latency.predictor import load
 from nas.results.rows import Row
+from nas.results.text_report import report_of, sizes_of
 from nas.search.study import CURVE, MALFORMED, VALIDATION_IMAGES, foreign, identity
 from nas.space.attributes import GIVEN
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
-
-    from nas.architecture.model import Network
 
 _MEGA = 1e6
 
@@ -87,12 +87,20 @@ class Card:
     """How many each validation accuracy is over; 0 where that is not known."""
     latency: Latency | None = None
     """How long it takes on this machine; None in a study that does not go by that."""
+    champion: str = ""
+    """The name of a champion, which is a trial of no study here; empty for a trial."""
+
+    @property
+    def name(self) -> str:
+        """What it is called beside another."""
+        return self.champion or f"trial {self.row.trial}"
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``show --format json``."""
         return {
             "study": self.study,
             **self.row.as_dict(),
+            **({"study": None, "trial": None, "champion": self.champion} if self.champion else {}),
             "curve": [dict(epoch) for epoch in self.curve],
             "recipe": self.recipe or None,
             "augmentation": self.augmentation or None,
@@ -106,11 +114,7 @@ class Card:
 
 
 def card(study: optuna.Study, row: Row) -> Card:
-    """Build the network of a row, trace it, and judge it by the study's own constraints."""
-    import torchinfo
-
-    from constraints import check
-    from nas.architecture.model import build
+    """What a row's network is, judged by the study's own constraints; it is built only where its text is not enough."""
     from nas.training.tuning import values
 
     trial = next(t for t in study.get_trials(deepcopy=False) if t.number == row.trial)
@@ -119,27 +123,76 @@ def card(study: optuna.Study, row: Row) -> Card:
     if row.architecture is None:
         return replace(_of_code(study, row, trial, rules), **_way(study, made_with))
     architecture = parse(row.architecture)
-    model = build(architecture)
-    report = check(model, architecture.input, rules, metrics=_as_measured(row, rules), target=f"trial {row.trial}")
-    counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
+    found = described(architecture, rules, f"trial {row.trial}", _measured(row, rules))
     return Card(
         study=study.study_name,
         row=row,
-        report=report,
-        sizes=Sizes(
-            input=counted.total_input / _MEGA,
-            forward_backward=counted.total_output_bytes / _MEGA,
-            params=counted.total_param_bytes / _MEGA,
-        ),
-        stages=_stages(architecture, report.layers),
+        report=found.report,
+        sizes=found.sizes,
+        stages=found.stages,
         head=architecture.head,
         curve=tuple(trial.user_attrs.get(CURVE, ())),
         recipe=_name(made_with.get("recipe")),
         augmentation=_name(made_with.get("augmentation")),
         tuned=values(trial.params),
         images=int(study.user_attrs.get(VALIDATION_IMAGES, 0)),
-        latency=_latency(model, architecture) if "latency" in made_with else None,
+        latency=_latency(architecture) if "latency" in made_with else None,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What is known of an architecture's network without a training."""
+
+    report: Report
+    sizes: Sizes
+    stages: tuple[Stage, ...]
+
+
+def described(
+    architecture: Architecture,
+    rules: Sequence[Constraint],
+    target: str,
+    measured: Mapping[str, float] = MappingProxyType({}),
+) -> Described:
+    """Judge a network, by arithmetic where its text is enough, else by a trace; its report calls it ``target``.
+
+    ``measured`` are metrics that were measured of it before, by name.
+    """
+    report, sizes = _known(architecture, rules, target, measured) or _built(architecture, rules, target, measured)
+    return Described(report=report, sizes=sizes, stages=_stages(architecture, report.layers))
+
+
+def _known(
+    architecture: Architecture, rules: Sequence[Constraint], target: str, measured: Mapping[str, float]
+) -> tuple[Report, Sizes] | None:
+    """What arithmetic finds, without torch, which loads for seconds; None where the network has to be built."""
+    report = report_of(architecture, rules, measured, target)
+    if report is None:
+        return None
+    read, written, params = sizes_of(report)
+    return report, Sizes(input=read / _MEGA, forward_backward=written / _MEGA, params=params / _MEGA)
+
+
+def _built(
+    architecture: Architecture, rules: Sequence[Constraint], target: str, measured: Mapping[str, float]
+) -> tuple[Report, Sizes]:
+    """What a trace of the built network finds, with the fixes of what fails."""
+    import torchinfo
+
+    from constraints import check
+    from nas.architecture.model import build
+
+    def own(name: str, value: float) -> CustomMetric:
+        return CustomMetric(name=name, definition="", compute=lambda model, trace: value)
+
+    model = build(architecture)
+    metrics = [own(name, value) for name, value in measured.items()]
+    report = check(model, architecture.input, rules, metrics=metrics, target=target)
+    counted = torchinfo.summary(model, (1, *architecture.input), verbose=0)
+    read, _, params = sizes_of(report)
+    sizes = Sizes(input=read / _MEGA, forward_backward=counted.total_output_bytes / _MEGA, params=params / _MEGA)
+    return replace(report, location=None), sizes
 
 
 def _of_code(study: optuna.Study, row: Row, trial: FrozenTrial, rules: Sequence[Constraint]) -> Card:
@@ -168,26 +221,23 @@ def _name(table: Any) -> str:
     return str(table.get("name", "")) if isinstance(table, Mapping) else ""
 
 
-def _latency(model: Network, architecture: Architecture) -> Latency:
+def _latency(architecture: Architecture) -> Latency:
     """With as many threads as this machine was calibrated with, or one."""
+    from nas.architecture.model import build
     from nas.latency.timing import milliseconds
 
     try:
         threads = load().threads
     except UnusableInputError:
         threads = 1
-    return Latency(milliseconds=milliseconds(model, architecture.input, threads=threads), threads=threads)
+    return Latency(milliseconds=milliseconds(build(architecture), architecture.input, threads=threads), threads=threads)
 
 
-def _as_measured(row: Row, rules: Sequence[Constraint]) -> list[CustomMetric]:
+def _measured(row: Row, rules: Sequence[Constraint]) -> dict[str, float]:
     """The metrics that the row was measured by before it trained; one that is not known satisfies no rule."""
-
-    def own(name: str) -> CustomMetric:
-        value = row.measured.get(name, nan)
-        return CustomMetric(name=name, definition="", compute=lambda model, trace: value)
-
     built_in = Metrics.definitions()
-    return [own(name) for name in dict.fromkeys([*row.measured, *(r.metric for r in rules)]) if name not in built_in]
+    names = dict.fromkeys([*row.measured, *(rule.metric for rule in rules)])
+    return {name: row.measured.get(name, nan) for name in names if name not in built_in}
 
 
 def _stages(architecture: Architecture, layers: Sequence[Layer]) -> tuple[Stage, ...]:

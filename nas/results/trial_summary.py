@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nas.search.stored import TrialState
-from nas.search.study import CURVE, MALFORMED, MEASURED, REASON
+from nas.search.study import CURVE, FINISHED, MALFORMED, MEASURED, REASON
 from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
 
-_KEPT = (ARCHITECTURE, ORIGIN, SEED, BROKEN, "params", "macs", "receptive_field", REASON, MEASURED, CURVE)
+_KEPT = (ARCHITECTURE, ORIGIN, SEED, BROKEN, "params", "macs", "receptive_field", REASON, MEASURED, FINISHED, CURVE)
 _OF_EPOCH = ("val_accuracy", "seconds")
 """What is kept of each epoch of a curve."""
 _OF_LAST = "val_balanced_accuracy"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nas.search.halving import FIRST_RUNG
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
@@ -14,6 +16,8 @@ class Budget:
     epochs: int
     target: float | None = None
     stop_at_target: bool = False
+    first_rung: int = FIRST_RUNG
+    """Fewest epochs after which candidates are compared."""
 
     def is_target_met(self, best: float | None) -> bool:
         """Whether the best accuracy exceeds the target; False without one of either."""

@@ -75,24 +75,48 @@ def confirm(
             agreed = precisions()
             parameters = {trial.number: trial.params for trial in study.get_trials(deepcopy=False)}
             tasks = {
-                (one.trial, seed): Task(
-                    architecture=one.network,
-                    given=one.given,
-                    feed=replace(feed, seed=OWN_DRAWS + seed),
+                (one.trial, seed): task_of(
+                    one,
+                    seed,
+                    feed=feed,
                     epochs=epochs,
-                    until=epochs,
-                    seed=OWN_DRAWS + seed,
-                    folder=folder / f"confirm-{one.trial:05d}-{digest(one.key)}" / f"epochs-{epochs}-run-{seed}",
+                    folder=folder,
                     recipe=recipe and tuned(recipe, parameters.get(one.trial, {})),
                     precisions=agreed,
                 )
                 for one, seed in wanted
             }
             for (trial, seed), outcome in _run(engine, tasks, progress):
-                known[trial] = add(study, _confirmation(trial, seed, tasks[trial, seed], outcome, measure))
+                known[trial] = add(study, confirmation_of(trial, seed, tasks[trial, seed], outcome, measure))
     finally:
         engine.shutdown()
     return [found for one in trials if (found := known[one.trial]) is not None]
+
+
+def task_of(
+    one: Trained,
+    seed: int,
+    *,
+    feed: Feed,
+    epochs: int,
+    folder: Path,
+    recipe: Recipe | None,
+    precisions: Mapping[str, Precision],
+    threads: int | None = None,
+) -> Task:
+    """The training that confirms a network with a seed; ``folder`` is that of the study's files."""
+    return Task(
+        architecture=one.network,
+        given=one.given,
+        feed=replace(feed, seed=OWN_DRAWS + seed),
+        epochs=epochs,
+        until=epochs,
+        seed=OWN_DRAWS + seed,
+        folder=folder / f"confirm-{one.trial:05d}-{digest(one.key)}" / f"epochs-{epochs}-run-{seed}",
+        recipe=recipe,
+        precisions=precisions,
+        threads=threads,
+    )
 
 
 def _of_length(found: Sequence[Confirmation], epochs: int) -> Confirmation | None:
@@ -143,7 +167,7 @@ def _failed(trial: int, seed: int, reason: str) -> UnusableInputError:
     return UnusableInputError(f"cannot confirm trial {trial} with seed {seed}: {reason}: try another trial or --epochs")
 
 
-def _confirmation(trial: int, seed: int, task: Task, outcome: Confirmed, measure: str) -> Confirmation:
+def confirmation_of(trial: int, seed: int, task: Task, outcome: Confirmed, measure: str) -> Confirmation:
     """What the training of one seed came to."""
     assert outcome.test_accuracy is not None
     balanced = outcome.test_balanced_accuracy

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
+from nas.search import teachers
 from nas.search.confirm import Progress, confirm
 from nas.search.confirmation import Confirmation
 from nas.search.given_proposals import networks
@@ -56,7 +57,7 @@ def confirm_trials(
             study,
             networks(study, trials, folder),
             engine=workers,
-            feed=confirm_feed(dataset, way),
+            feed=confirm_feed(dataset, way, teachers.kept(folder, way.teacher)),
             seeds=seeds,
             epochs=length,
             recipe=way.for_epochs(length),

@@ -21,8 +21,9 @@ from nas.search.budget import Budget, Summary
 from nas.search.candidate import Candidate, State
 from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.expectation import expectation
+from nas.search.finish import Finish, Goal, Step
 from nas.search.given_proposals import GivenProposals, Network
-from nas.search.halving import Halving
+from nas.search.halving import Halving, rungs
 from nas.search.objectives import Objectives
 from nas.search.outage import outlast
 from nas.search.pace import EpochTimes, Pace, forget_steps, patience, too_short
@@ -31,10 +32,10 @@ from nas.search.proposals import Proposals
 from nas.search.study import VALIDATION_IMAGES, accuracy
 from nas.search.study_folder import is_beginning
 from nas.search.tracked_store import TrackedStore
-from nas.search.trial_store import TrialStore, best_accuracy, counts
+from nas.search.trial_store import TrialStore, best_accuracy, counts, is_finished
 from nas.search.worker import Outcome, Task, read_progress, train_candidate
 from nas.space.sampler import FeasibleSampler
-from nas.training.errors import OtherTrainingError
+from nas.training.errors import SharedFaultError
 from nas.training.tuning import tuned
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.25
 LOOK_SECONDS = 1.0
 """Time between reads of what the workers have trained."""
+EVENTS = 100
+"""How many of the last events are kept for who looks on."""
 
 
 @dataclass(kw_only=True)
@@ -84,21 +87,38 @@ class Driver:
     network: Network | None = None
     """What a person gave to be trained to the end, instead of a search; ``seeds`` says how often."""
     seeds: Sequence[int] = ()
+    goal: Goal | None = None
+    """The confirmed networks that the search ends at; None for one that confirms nothing itself."""
     errors: dict[int, ConstraintError] = field(default_factory=dict)
     """What ended the training of a given network, by the number of its trial."""
+    events: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=EVENTS))
+    """What happened to candidates last, the newest at the end: the time by ``clock``, and a line."""
 
     def __post_init__(self) -> None:
         """The time of the launch begins."""
         self.started = self.clock()
         self.store = TrackedStore(self.study, self.trackers) if self.trackers else TrialStore(self.study)
-        levels = None if self.network is None else [self.budget.epochs]
-        halving = Halving(self.budget.epochs, self.objectives, levels)
-        self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives)
+        epochs = self.budget.epochs
+        levels = rungs(epochs, self.budget.first_rung) if self.network is None else [epochs]
+        halving = Halving(levels, self.objectives)
+        self.pool = Pool(store=self.store, halving=halving, objectives=self.objectives, happened=self.happened)
         self.proposals = self._source()
+        self.finish = None if self.goal is None else self._finish(self.goal)
         self._times = EpochTimes()
         self._looked = 0.0
         self._is_another_complete = True
         self._agreed: Mapping[str, Precision] | None = None
+
+    def _finish(self, goal: Goal) -> Finish:
+        """What has networks confirmed before the search ends."""
+        return Finish(
+            goal=goal,
+            pool=self.pool,
+            engine=self.engine,
+            budget=self.budget,
+            folder=self.folder,
+            notes=self.notes,
+        )
 
     def _source(self) -> Proposals:
         """What makes candidates: the sampler's proposals, or the network that was given."""
@@ -127,6 +147,10 @@ class Driver:
         unfinished = len(self.pool.members) + len(self.proposals.leftover)
         return Summary(ended=ended, unfinished=unfinished, best=self.best, reached=self._reached())
 
+    def happened(self, event: str) -> None:
+        """Keep a line of what has just happened, for who looks on."""
+        self.events.append((self.clock(), event))
+
     @property
     def running(self) -> list[Candidate]:
         """The candidates that have a worker."""
@@ -152,6 +176,8 @@ class Driver:
         return self.proposals.count < self.budget.trials
 
     def _reached(self) -> bool:
+        if self.finish:
+            return bool(self.finish.over)
         return self.budget.is_target_met(self.best)
 
     def _is_expected_over_target(self) -> bool:
@@ -167,7 +193,7 @@ class Driver:
         images = self.study.user_attrs.get(VALIDATION_IMAGES, 0)
         if not images:
             return True
-        measured = {t.number: accuracy(t) or 0.0 for t in self.store.trials() if counts(t)}
+        measured = {t.number: accuracy(t) or 0.0 for t in self.store.trials() if counts(t) and not is_finished(t)}
         best = max(measured, key=lambda number: (measured[number], -number))
         others = [value for number, value in measured.items() if number != best]
         found = expectation(
@@ -180,19 +206,30 @@ class Driver:
 
     def _turn(self) -> str | None:
         """Do what there is to do now; why the search ends, where it does."""
-        if self.budget.stop_at_target and self._reached() and self._is_expected_over_target():
+        if met := self._met():
             self.pool.prune_all("the search met its target")
-            return "the target is met"
+            return met
         if self.seconds_left <= 0:
             return self._out_of_time()
         if self._agreed is None and (self.pool.members or self.proposals.leftover or self._may_propose):
             self._agreed = self.precisions()
         self._fill()
-        if not self.running:
+        if not self.running and not self._is_confirming():
             self.pool.prune_all(BELOW)
             return self.proposals.exhausted or "every trial of the budget is done"
         self._collect()
         return None
+
+    def _met(self) -> str | None:
+        """How the search ended where it is to end at its target, and is there."""
+        if self.finish:
+            return self.finish.ended()
+        is_met = self.budget.stop_at_target and self._reached() and self._is_expected_over_target()
+        return "the target is met" if is_met else None
+
+    def _is_confirming(self) -> bool:
+        """Whether a network is being confirmed, the best one where nothing else is left to do."""
+        return self.finish is not None and (self.finish.job is not None or self.finish.begin_last())
 
     def _take_up(self) -> None:
         """Read what earlier launches did, and what they left undone."""
@@ -207,6 +244,8 @@ class Driver:
         self.best = best_accuracy(trials)
         for candidate in self.proposals.survey(trials, self.pool.members, self.pool.halving.levels):
             self.pool.move(candidate, State.PAUSED)
+        if self.finish:
+            self.finish.survey(trials)
 
     def _resume(self) -> None:
         """Continue from what the study holds; an error where the storage is still out of reach."""
@@ -219,10 +258,26 @@ class Driver:
     def _fill(self) -> None:
         """Give every free worker a candidate."""
         while len(self.running) < self.engine.slots and (candidate := self._next()):
+            self.happened(_beginning(candidate))
             self.pool.move(candidate, State.TRAINING)
             self._train(candidate)
 
     def _next(self) -> Candidate | None:
+        """The candidate that a free worker trains; None where there is none, or none now."""
+        if self.finish is None:
+            return self._usual()
+        self.finish.precisions = self._agreed or {}
+        may_begin = bool(self.proposals.leftover) or (self._may_propose and not self.proposals.exhausted)
+        step = self.finish.step(may_begin=may_begin, seconds_left=self.seconds_left)
+        if step is Step.BEGIN:
+            if (begun := self._usual(is_promoting=False)) is not None:
+                return begun
+            step = self.finish.step(may_begin=False, seconds_left=self.seconds_left)
+        if isinstance(step, Step):
+            return self._usual() if step is Step.SEARCH else None
+        return step
+
+    def _usual(self, *, is_promoting: bool = True) -> Candidate | None:
         """First trials an earlier launch left RUNNING, then the queue, promotions and new proposals, if any.
 
         A candidate that was set aside comes before promotions once files are written again, until then after proposals.
@@ -233,10 +288,12 @@ class Driver:
             found = None if self.pool.refusals else self.pool.taken_back()
             if found is None and self._may_propose:
                 found = self.proposals.waiting(self.sampler)
-            found = found or self.pool.promoted(is_last=False)
+            if found is None and is_promoting:
+                found = self.pool.promoted(is_last=False)
             if found is None and self._may_propose:
                 found = self.proposals.new(self.sampler)
-        return found or self.pool.taken_back() or self.pool.promoted(is_last=True)
+        found = found or self.pool.taken_back()
+        return self.pool.promoted(is_last=True) if found is None and is_promoting else found
 
     def _train(self, candidate: Candidate) -> None:
         """Send a candidate to a worker until its next rung."""
@@ -258,6 +315,7 @@ class Driver:
     def _collect(self) -> None:
         """Wait for the workers a moment, and store what they have trained since."""
         futures = [c.future for c in self.running if c.future is not None]
+        futures += self.finish.futures if self.finish else []
         self.engine.wait(futures, min(TICK_SECONDS, max(self.seconds_left, 0)))
         if is_time_to_look := self.clock() - self._looked >= LOOK_SECONDS:
             self._looked = self.clock()
@@ -266,6 +324,8 @@ class Driver:
                 self._settle(candidate, candidate.future)
             elif is_time_to_look:
                 self._report(candidate, read_progress(candidate.folder))
+        if self.finish:
+            self.finish.collect()
         if self.pace is None and (is_time_to_look or self._times):
             waited = self.clock() - self.started
             self.pace = self._measured_pace(is_patient=waited < patience(self.budget.seconds))
@@ -276,10 +336,15 @@ class Driver:
         if not seconds:
             return None
         left, workers = self.seconds_left, self.engine.slots
-        return Pace(epoch_seconds=seconds, seconds=left, workers=workers, budget=self.budget.epochs)
+        budget = self.budget
+        return Pace(
+            epoch_seconds=seconds, seconds=left, workers=workers, budget=budget.epochs, first_rung=budget.first_rung
+        )
 
     def _out_of_time(self) -> str:
         """How a launch ended whose time is spent; what would have been enough, where it was too short for an epoch."""
+        if self.finish and self.finish.job:
+            return f"the time is spent in the middle of the confirmation of trial {self.finish.job.trial}"
         if self._times or not self.running:
             return "the time is spent"
         pace, spent = self._measured_pace(is_patient=False), self.clock() - self.started
@@ -293,8 +358,8 @@ class Driver:
             self._retry(candidate)
         except OSError as error:
             self.pool.set_aside(candidate, error)
-        except OtherTrainingError:
-            raise  # of every candidate that an earlier launch began: none of them has failed
+        except SharedFaultError:
+            raise  # every candidate, or every one that an earlier launch began, meets it: none of them has failed
         except KilledError as error:
             self._retry(candidate, error)
         except ConstraintError as error:
@@ -333,6 +398,17 @@ class Driver:
         elif len(candidate.curve) >= self.budget.epochs:
             self.pool.complete(candidate)
             self._is_another_complete = True
+            if self.finish:
+                self.finish.completed(candidate)
             self.best = max(self.objectives.score(candidate.curve[-1]), self.best or 0.0)
         else:
             self.pool.pause(candidate)
+
+
+def _beginning(candidate: Candidate) -> str:
+    """What happens to a candidate that gets a worker, by the state that it was in."""
+    trained = len(candidate.curve)
+    if not trained:
+        return f"trial {candidate.trial.number} {'proposed' if candidate.seed is None else 'started'}"
+    did = "promoted" if candidate.state is State.PAUSED else "resumed"
+    return f"trial {candidate.trial.number} {did} at epoch {trained}"

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from constraints.errors import UnusableInputError
 from nas.search.worker_processes import WorkerContext
 
 T = TypeVar("T")
@@ -38,6 +39,9 @@ class Engine(Protocol):
     def slots(self) -> int:
         """How many pieces of work it does at once; of a cluster that may change."""
 
+    def threads(self, count: int) -> int:
+        """Threads for each of ``count`` pieces of work that have all cores to themselves."""
+
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call ``function(placement, *args)`` on a free worker."""
 
@@ -51,13 +55,21 @@ class Engine(Protocol):
 class LocalEngine:
     """One process a slot, so that a worker that dies ends no other; each has its share of cores or a GPU."""
 
-    def __init__(self, placements: list[Placement]) -> None:
-        """``placements`` holds one entry a worker."""
+    def __init__(
+        self, placements: list[Placement], *, cores: int | None = None, most_threads: int | None = None
+    ) -> None:
+        """``placements`` holds one entry a worker; ``cores`` are theirs where None, ``most_threads`` those of one."""
         self.slots = len(placements)
+        self._cores = cores or sum(place.threads for place in placements)
+        self._most_threads = most_threads
         self._placements = placements
         self._pools: list[ProcessPoolExecutor | None] = [None] * self.slots
         self._busy: list[Future[Any] | None] = [None] * self.slots
         self._context = WorkerContext()
+
+    def threads(self, count: int) -> int:
+        """Threads for each of ``count`` pieces of work that have all cores to themselves."""
+        return _threads(self._cores, count, self._most_threads)
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call ``function(placement, *args)`` on a free worker; RuntimeError where none is free."""
@@ -89,12 +101,18 @@ class LocalEngine:
     def _pool(self, slot: int) -> ProcessPoolExecutor:
         pool = self._pools[slot]
         if pool is None:
-            pool = ProcessPoolExecutor(
-                1,
-                mp_context=self._context,
-                initializer=_begin_worker,
-                initargs=(dict(os.environ), self._placements[slot].threads),
-            )
+            try:
+                pool = ProcessPoolExecutor(
+                    1,
+                    mp_context=self._context,
+                    initializer=_begin_worker,
+                    initargs=(dict(os.environ), self._placements[slot].threads),
+                )
+            except OSError as error:  # the pool's semaphores are kept in shared memory
+                raise UnusableInputError(
+                    f"no worker can be started: shared memory (/dev/shm): {error.strerror or error}: make room there, "
+                    "or give the container more (docker run --shm-size 256m), and launch again"
+                ) from error
             self._pools[slot] = pool
         return pool
 
@@ -133,8 +151,12 @@ def placements(
     """Share cores and GPUs out, at most ``most_threads`` a worker; ``workers`` None means one a core, or one a GPU."""
     on_gpu = device == "cuda" or (device == "auto" and gpus > 0)
     count = workers or (gpus if on_gpu else cores)
-    threads = max(1, min(cores // count, most_threads or cores))
+    threads = _threads(cores, count, most_threads)
     return [Placement(device=f"cuda:{i % gpus}" if on_gpu else "cpu", threads=threads) for i in range(count)]
+
+
+def _threads(cores: int, count: int, most: int | None) -> int:
+    return max(1, min(cores // count, most or cores))
 
 
 def _begin_worker(environment: Mapping[str, str], threads: int) -> None:

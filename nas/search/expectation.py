@@ -54,7 +54,7 @@ class Expectation:
         return (
             f"trial {self.trial}, {best} by{' the worth of' * bool(kind)} {self.images:,} validation images,"
             f"{kind} on new images: "
-            f"{100 * self.low:.2f} to {100 * self.high:.2f} % (95 %){odds}"
+            f"{self.low:.2%} to {self.high:.2%} (95%){odds}"
         )
 
 
@@ -85,6 +85,11 @@ def expectation(
     )
 
 
+def standard_error(share: float, images: int) -> float:
+    """That of a share of so many images, one more or less right where all of them are, or none."""
+    return math.sqrt(_variance(share, images))
+
+
 def _variance(share: float, images: int) -> float:
     """That of a measured share; a candidate that got all or none right counts as half an image off (Laplace)."""
     share = min(max(share, 0.5 / images), 1 - 0.5 / images)
@@ -92,4 +97,4 @@ def _variance(share: float, images: int) -> float:
 
 
 def _share(probability: float) -> str:
-    return "under 1 %" if probability < 0.01 else "over 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
+    return "under 1%" if probability < 0.01 else "over 99%" if probability > 0.99 else f"{probability:.0%}"

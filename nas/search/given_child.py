@@ -28,7 +28,7 @@ from nas.search.engine import Placement
 from nas.search.given import Given
 from nas.search.worker import WEIGHTS, Confirmed, Task, agreed, confirmed, trained
 from nas.training import recipes
-from nas.training.errors import OtherTrainingError
+from nas.training.errors import SharedFaultError
 from nas.training.evaluate import normaliser
 from nas.training.given_model import GivenModel, Prepared, prepare
 from nas.training.precision import resolve
@@ -131,15 +131,15 @@ def _keep_as_architecture(task: Task, model: GivenModel) -> None:
 
 
 def _done(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What ``work`` gives; a file that it could not write is no fault of the network's, and is told apart."""
+    """What ``work`` gives; what is no fault of the network's (an unwritten file, an augmentation) is told apart."""
     try:
         return work()
     except OSError as error:
         if error.errno is None:
             raise
         return {"unwritten": [error.errno, error.strerror, error.filename and str(error.filename)]}
-    except OtherTrainingError as error:
-        return {"other": str(error)}
+    except SharedFaultError as error:
+        return {"shared": str(error)}
 
 
 @contextmanager

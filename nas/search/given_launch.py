@@ -29,22 +29,24 @@ from constraints.verdicts import judge
 from nas.architecture import named
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture
 from nas.config import AUGMENTATION_RULE, LaunchConfig
+from nas.loggers.trackers import Trackers
+from nas.search import teachers
 from nas.search.budget import Budget
 from nas.search.driver import Driver
 from nas.search.given import Given
 from nas.search.given_proposals import Network, key_of
 from nas.search.given_training import try_given
 from nas.search.holding import hold, hold_folder, one_line_errors
-from nas.search.launch import Prepared, describe, fitted, said, search_feed, training_identity
+from nas.search.launch import Prepared, counted, describe, fitted, measuring, said, search_feed, training_identity
 from nas.search.measure import images_of
-from nas.search.objectives import Objectives
+from nas.search.measures import Measures
 from nas.search.precisions import precisions
 from nas.search.resources import engine, machine_name, trying_placement
 from nas.search.storage import close_storage, open_storage
 from nas.search.stored import is_database
 from nas.search.study import IDENTITY, SOURCE, TARGET, VALIDATION_IMAGES, Described, create_or_resume, identity
 from nas.search.study_folder import claim
-from nas.search.training_way import Training
+from nas.search.training_way import Taught, Training
 from nas.search.trial_store import TrialStore, is_given
 from nas.search.worker import Task
 from nas.space.analytic import metrics
@@ -77,6 +79,8 @@ class Wanted:
     recipe: str | None = None
     """A recipe's name or file; None is that of the study, or the default."""
     augmentation: str | None = None
+    teacher: Sequence[str] | None = None
+    """Trials and exports whose logits it learns from; None is the study's own teacher, or none."""
     anew: bool = False
     """Whether unfinished trials of the target whose files have changed are ended rather than refused."""
 
@@ -86,7 +90,7 @@ class Wanted:
         if self.module is not None:
             return False
         place = self.target.rpartition(":")[0] or self.target
-        if self.target.strip() in named.NAMED:
+        if named.is_name(self.target):
             return True
         return "/" in self.target and not place.endswith((".py", ".ipynb")) and not Path(place).exists()
 
@@ -127,10 +131,9 @@ def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
     """The configuration with what an existing study was made with, where a flag of ``given`` says nothing else."""
     study = _existing(config)
     known = identity(study) if study else {}
-    if other := [name for name in ("metrics", "latency") if name in known]:
+    if "metrics" in known and given.get("metrics") is None:
         raise UnusableInputError(
-            f"study {config.study!r} measures networks by {' and '.join(other)}, which train does not: "
-            "give another --study"
+            f"study {config.study!r} measures networks by {known['metrics']['name']}: give that file: --metrics"
         )
     usual = {name: known[name] for name in ("epochs", "constraints", "seed", "objective") if name in known}
     if study and given.get("data") is None:
@@ -150,16 +153,25 @@ def _existing(config: LaunchConfig) -> Described | None:
     return found[0] if found and IDENTITY in found[0].user_attrs else None
 
 
-def _way(config: LaunchConfig, wanted: Wanted, dataset: Dataset) -> tuple[LaunchConfig, Training, Sizing | None]:
-    """How the network trains: as the study does, which refuses another way, or as is asked for, sized by the data."""
+def _way(
+    config: LaunchConfig, wanted: Wanted, dataset: Dataset, teacher: Taught | None
+) -> tuple[LaunchConfig, Training, Sizing | None, Training]:
+    """How the network trains: as the study does, which refuses another way, or as is asked for, sized by the data.
+
+    Last, how it would train in a new study.
+    """
     study = _existing(config)
     config = config.model_copy(update={} if wanted.recipe is None else {"recipe": wanted.recipe})
-    asked = Training.asked(wanted.recipe, wanted.augmentation, config.epochs, dataset=dataset)
+    asked = Training.asked(wanted.recipe, wanted.augmentation, config.epochs, dataset=dataset, teacher=teacher)
     if study is None:
-        return fitted(config, asked, dataset, None)
+        asked.check_teacher()
+        config, asked, sized = fitted(config, asked, dataset, None)
+        return config, asked, sized, asked
     way = Training.of(study, config.epochs)
-    way.refuse_other(study, asked, {"recipe": wanted.recipe, "augmentation": wanted.augmentation})
-    return config, way, None
+    way.refuse_other(study, asked, {name: getattr(wanted, name) for name in ("recipe", "augmentation", "teacher")})
+    unasked = LaunchConfig(**config.model_dump(exclude={"epochs"}))  # where the flag was not given, the data decides
+    _, fitting, _ = fitted(unasked, asked, dataset, config.epochs)
+    return config, way, None, fitting if way.recipe == fitting.recipe else asked
 
 
 def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Callable[[Driver], None]) -> Trainings:
@@ -170,24 +182,31 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     """
     wanted.check()
     dataset.split()
-    is_new = _existing(config) is None
-    config, way, sized = _way(config, wanted, dataset)
+    teacher = teachers.read(wanted.teacher, storage=config.storage, study=config.study, dataset=dataset)
+    config, way, sized, usual = _way(config, wanted, dataset, teachers.taught(teacher))
     if AUGMENTATION_RULE in config.constraints:
         way.check_rule(dataset)
-    network, notes = _network(config, wanted, dataset, way)
-    objectives = Objectives.parse(config.objective)
-    objectives.check(network.metrics.as_dict())
+    with ExitStack() as tools:
+        measures, objectives = measuring(config, tools)
+        rules = [rule.expr for rule in counted(config, measures)]
+        network, notes = _network(config, rules, wanted, dataset, way)
+        network = _measured(network, measures, dataset)
+    objectives.check({**network.metrics.as_dict(), **network.measured})
     with ExitStack() as held, one_line_errors():
         workers = engine(config, tasks=wanted.seeds)
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage))
-        made_with = training_identity(config, dataset, way, objective=str(objectives))
+        told = [*notes]
+        trackers = Trackers(config.log, told) if config.log else None
+        made_with = training_identity(config, dataset, way, objective=str(objectives), latency=measures.latency)
         study = create_or_resume(storage, config.study, made_with, RandomSampler(), objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)
-        feed = search_feed(dataset, config.seed, way)
+        teacher = teachers.kept(folder, way.teacher, teacher)
+        told.extend([*teachers.notes(teacher), *way.notes(config.epochs, replace(usual, idle=()))])
+        feed = search_feed(dataset, config.seed, way, teacher)
         describe(study, config, dataset)
         target = study.user_attrs[TARGET]
         doubts = advice(
@@ -210,7 +229,8 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         folder=folder,
         seed=config.seed,
         recipe=way.recipe,
-        notes=[*notes, *(way.notes(config.epochs, way if is_new else None))],
+        notes=told,
+        trackers=trackers,
         objectives=objectives,
         precisions=partial(precisions, study, workers, check),
         machine=machine_name(config),
@@ -257,17 +277,39 @@ def _progress(trial: FrozenTrial, config: LaunchConfig) -> str:
     return f"{len(trial.intermediate_values)} of {config.epochs} epochs are trained"
 
 
-def _network(config: LaunchConfig, wanted: Wanted, dataset: Dataset, way: Training) -> tuple[Network, tuple[str, ...]]:
+def _network(
+    config: LaunchConfig, rules: Sequence[str], wanted: Wanted, dataset: Dataset, way: Training
+) -> tuple[Network, tuple[str, ...]]:
     if wanted.is_architecture:
-        return of_architecture(wanted.target, config.rules, dataset), ()
+        return of_architecture(wanted.target, rules, dataset), ()
     with Sandbox(sees_gpus=config.device != "cpu") as sandbox:
         judged = partial(_of_code, sandbox=sandbox) if wanted.module is None else partial(_of_module, wanted.module)
-        network = judged(config=config, wanted=wanted, dataset=dataset)
+        network = judged(rules=rules, wanted=wanted, dataset=dataset)
         task = Task(
             architecture="", given=network.given, feed=search_feed(dataset, config.seed, way), epochs=config.epochs,
             until=config.epochs, seed=config.seed, folder=Path(), recipe=way.recipe,
         )  # fmt: skip
         return network, try_given(trying_placement(config), task, sandbox)
+
+
+def _measured(network: Network, measures: Measures, dataset: Dataset) -> Network:
+    """The network with what is measured of it, as of a candidate, and the rules on that which it breaks.
+
+    Raises UnusableInputError where a person's own metrics would have to measure a module in memory.
+    """
+    given = network.given
+    if network.architecture is not None:
+        values = measures.of(network.architecture)
+    else:
+        assert given is not None
+        if measures.own is not None and given.memory:
+            raise UnusableInputError(
+                f"{measures.own.path.name} cannot measure a module in memory: {network.origin}: give its file: "
+                "nas.train('file.py:NAME')"
+            )
+        values = measures.of_code(given.target, given.arguments, dataset.image_shape, network.metrics)
+    broken = [verdict.expr for verdict in measures.verdicts(values) if not verdict.ok]
+    return replace(network, measured=values, broken=(*network.broken, *broken))
 
 
 def of_architecture(text: str, constraints: Sequence[str], dataset: Dataset) -> Network:
@@ -287,7 +329,7 @@ def of_architecture(text: str, constraints: Sequence[str], dataset: Dataset) -> 
     rules = parse_all(constraints)
     found = metrics(architecture, rules)
     broken = tuple(v.expr for v in judge(rules, found.as_dict()) if not v.ok)
-    origin = text.strip() if text.strip() in named.NAMED else "text"
+    origin = text.strip() if named.is_name(text) else "text"
     return Network(origin=origin, architecture=architecture, given=None, metrics=found, broken=broken)
 
 
@@ -299,14 +341,14 @@ def _data_of(shape: Sequence[int], classes: int) -> str:
     return f"{'x'.join(map(str, shape))} and {classes} classes"
 
 
-def _of_code(*, config: LaunchConfig, wanted: Wanted, dataset: Dataset, sandbox: Sandbox) -> Network:
+def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, sandbox: Sandbox) -> Network:
     """The network that a person's code makes, judged as ``validate`` judges it."""
     target = parse_target(wanted.target)
     request = Request(
         target=target,
         inputs=(InputSpec(shape=dataset.image_shape),),
         arguments=wanted.arguments,
-        require=parse_all(config.rules),
+        require=parse_all(rules),
         classes=len(dataset.classes),
         fixes_seconds=0.0,
         limits=replace(wanted.limits(), seconds=max(wanted.limits().seconds, Limits().seconds)),  # of several steps
@@ -338,7 +380,7 @@ def _of_code(*, config: LaunchConfig, wanted: Wanted, dataset: Dataset, sandbox:
     )
 
 
-def _of_module(module: nn.Module, *, config: LaunchConfig, wanted: Wanted, dataset: Dataset) -> Network:
+def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, dataset: Dataset) -> Network:
     """The network of a model in memory: judged here, since its code has run here already, and sent where it trains."""
     from constraints import check
     from nas.architecture.from_module import from_module
@@ -349,7 +391,7 @@ def _of_module(module: nn.Module, *, config: LaunchConfig, wanted: Wanted, datas
         raise _unsendable(module, f"{type(error).__name__}: {error}") from error
     if type(module).__module__ == "__main__":
         raise _unsendable(module, "its class is defined in the program itself")
-    report = check(module, dataset.image_shape, config.rules, classes=len(dataset.classes), target=wanted.target)
+    report = check(module, dataset.image_shape, rules, classes=len(dataset.classes), target=wanted.target)
     try:
         architecture = from_module(module, dataset.image_shape)
     except UnusableInputError:

@@ -34,6 +34,8 @@ class Network:
     metrics: Metrics
     broken: tuple[str, ...]
     """The rules that it breaks."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Its metrics by name that no arithmetic knows, and those that are objectives."""
     shown: Mapping[str, Any] = field(default_factory=dict)
     """What is shown of a network that is no architecture: its report, and its sizes."""
 
@@ -115,7 +117,7 @@ class GivenProposals(Proposals):
             self.notes.append(note)
         if self.network.given is not None:
             self.network.given.keep_copies(self.trial_folder(trial))
-        self.store.set_metrics(trial, self.network.metrics)
+        self.store.set_metrics(trial, self.network.metrics, self.network.measured)
         self.store.set_given(trial, self.network.attributes(seed))
         self.count += 1
         return self._given(trial, 0, seed)
@@ -131,6 +133,7 @@ class GivenProposals(Proposals):
             trial=trial,
             architecture=self.network.architecture,
             metrics=self.network.metrics,
+            measured=self.network.measured,
             folder=folder,
             reported=reported,
             curve=curve,

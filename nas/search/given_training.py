@@ -16,7 +16,7 @@ from constraints.sandbox.request import Job, Limits
 from nas.search.engine import Placement
 from nas.search.given import Given
 from nas.search.worker import Confirmed, Outcome, Task, read_progress
-from nas.training.errors import OtherTrainingError
+from nas.training.errors import SharedFaultError
 
 _CHILD = "nas.search.given_child"
 
@@ -48,8 +48,8 @@ def _in_child(name: str, placement: Placement, task: Task) -> dict[str, Any]:
         found, _ = sandbox.run(job(name, placement, task))
     if unwritten := found.get("unwritten"):
         raise OSError(*unwritten)
-    if "other" in found:
-        raise OtherTrainingError(found["other"])
+    if "shared" in found:
+        raise SharedFaultError(found["shared"])
     return dict(found)
 
 

@@ -18,8 +18,10 @@ import numpy as np
 
 from nas.search.objectives import Objectives
 
-FIRST_RUNG = 2
-"""Fewest epochs of a first rung."""
+FIRST_RUNG = 1
+"""Fewest epochs of a first rung, in a study that is made now."""
+EARLIER_FIRST_RUNG = 2
+"""The same in studies of earlier releases, which do not say it."""
 RUNG_FACTOR = 2
 """How many times as long each further rung is; one in so many of a rung's candidates is promoted."""
 MOST_WAITING = 1_000
@@ -28,26 +30,29 @@ STALE_SHARE = 0.001
 """A rung is ranked anew when more of its candidates than this share have come since."""
 
 
-def rungs(epochs: int) -> list[int]:
-    """The epochs at which a candidate is compared with the others: the full budget, its half, a quarter, ..."""
+def rungs(epochs: int, first: int = FIRST_RUNG) -> list[int]:
+    """The epochs at which a candidate is compared with the others: the full budget, its half, a quarter, ...
+
+    None but the last is below ``first``.
+    """
     levels = [epochs]
-    while levels[0] // RUNG_FACTOR >= FIRST_RUNG:
+    while levels[0] // RUNG_FACTOR >= first:
         levels.insert(0, levels[0] // RUNG_FACTOR)
     return levels
 
 
-def mean_epochs(epochs: int) -> float:
+def mean_epochs(epochs: int, first: int = FIRST_RUNG) -> float:
     """Epochs that a candidate trains on average where ``epochs`` are the most, and one in RUNG_FACTOR passes a rung."""
-    levels = [0, *rungs(epochs)]
+    levels = [0, *rungs(epochs, first)]
     return math.fsum((level - before) / RUNG_FACTOR**passed for passed, (before, level) in enumerate(pairwise(levels)))
 
 
 class Halving:
     """What every candidate was worth at every rung that it reached."""
 
-    def __init__(self, epochs: int, objectives: Objectives, levels: list[int] | None = None) -> None:
-        """``epochs`` is the full budget of a candidate; ``levels`` are its rungs where they are others."""
-        self.levels = levels or rungs(epochs)
+    def __init__(self, levels: list[int], objectives: Objectives) -> None:
+        """``levels`` are the epochs of the rungs; the last one is the full budget of a candidate."""
+        self.levels = levels
         self._objectives = objectives
         self._reached: dict[int, dict[int, tuple[float, ...]]] = {level: {} for level in self.levels}
         self._places: dict[int, dict[int, int]] = {level: {} for level in self.levels}
@@ -77,6 +82,15 @@ class Halving:
             if waiting and self._places[level][waiting[0]] < (math.ceil(share) if is_last else math.floor(share)):
                 return waiting[0]
         return None
+
+    def count(self, level: int) -> int:
+        """How many trials reached a rung."""
+        return len(self._reached[level])
+
+    def leader(self, paused: Mapping[int, int], level: int, count: int) -> int | None:
+        """The best of the paused trials that wait at a rung, where it is among the ``count`` best that reached it."""
+        waiting = self._waiting(level, paused, exact=True)
+        return waiting[0] if waiting and self._places[level][waiting[0]] < count else None
 
     def _share(self, passed: int) -> float:
         """How many candidates may pass so many rungs."""

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from constraints.errors import UnusableInputError
 from nas.search.postgres_lease import LAPSE_SECONDS, Lease
-from nas.search.storage import is_postgresql, reason, run_folder
+from nas.search.storage import UNREADABLE, is_of_storage, is_postgresql, reason, run_folder
 
 PATIENCE_SECONDS = 0.2
 """How long a lock is tried: a reader that looks whether a launch is at work holds it for a moment."""
@@ -85,6 +85,12 @@ def one_line_errors() -> Iterator[None]:
         raise UnusableInputError(
             f"cannot continue: {error.filename or 'the disk'}: {error.strerror or error}: "
             "fix that and launch again, which resumes the study"
+        ) from error
+    except UNREADABLE as error:
+        if not is_of_storage(error):
+            raise
+        raise UnusableInputError(
+            f"the storage cannot be read: {reason(error)}: restore it from a copy, or give another --storage"
         ) from error
     except (SQLAlchemyError, StorageInternalError) as error:
         raise UnusableInputError(

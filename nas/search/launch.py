@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
@@ -16,8 +17,12 @@ from nas.config import AUGMENTATION_RULE, DEFAULT_TARGET, LaunchConfig
 from nas.latency.predictor import Predictor, load
 from nas.loggers import choice
 from nas.loggers.trackers import Trackers
+from nas.search import teachers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
+from nas.search.early_check import check_study, known_study
+from nas.search.finish import Goal
+from nas.search.halving import EARLIER_FIRST_RUNG, FIRST_RUNG
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.measure import images_of
 from nas.search.measures import Measures, check_file, fingerprint, needs_latency, split_rules
@@ -25,10 +30,21 @@ from nas.search.objectives import Objectives
 from nas.search.postgres_lease import LAPSE_SECONDS
 from nas.search.precisions import precisions
 from nas.search.prior import Prior, proxy_of, read_prior
+from nas.search.provenance import keep_launch
 from nas.search.resources import engine, gpus, machine_name
+from nas.search.scope import changed, scoped
 from nas.search.starts import begin, given, plan
 from nas.search.storage import open_storage
-from nas.search.study import DATA, IMAGES, PRIOR, SOURCE, TARGET, VALIDATION_IMAGES, create_or_resume, epochs_of
+from nas.search.study import (
+    DATA,
+    IMAGES,
+    PRIOR,
+    SOURCE,
+    TARGET,
+    VALIDATION_IMAGES,
+    create_or_resume,
+    shared,
+)
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 from nas.space import space as spaces
@@ -39,10 +55,19 @@ from nas.training import named_recipes, recipes
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
+from nas.training.recipes import Recipe
 from nas.training.sizing import Sizing, sentence, sizing
+from nas.training.tuning import tuned
 from nas.user_augmentation import check_source, is_file
 from nas.user_cache import user_cache
 from nas.user_metrics import read_metrics
+
+if TYPE_CHECKING:
+    from nas.training.teacher import Teacher
+
+
+FLAGS = ("recipe", "augmentation", "tune", "teacher")
+"""Fields of the configuration that say how candidates train: a study keeps its own, and refuses others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +84,7 @@ class Prepared:
     advice: tuple[str, ...]
     """What a person should know of the data before anything trains, a line each."""
     sizing: str = ""
-    """That the number of images decided on batch size and epochs; empty where it did not."""
+    """What the number of images decided; empty where it decided nothing."""
     beginning: tuple[str, ...] = ()
     """What becomes of the networks that the search begins with, a line each."""
 
@@ -79,6 +104,11 @@ def check(config: LaunchConfig) -> None:
     choice.check(config.log)
     if config.engine == "local":
         gpus(config.device)
+    else:
+        from nas.search.ray_engine import check_installed
+
+        check_installed()
+    check_study(config)
 
 
 def prepare(
@@ -92,17 +122,25 @@ def prepare(
     with other data, space or constraints, one that another launch holds, a GPU that is not there.
     """
     dataset.split()  # where that leaves nothing to select by, no study is made
+    teacher = teachers.read(config.teacher, storage=config.storage, study=config.study, dataset=dataset)
     asked = Training.asked(
-        config.recipe, config.augmentation, config.epochs, tune=config.tune, dataset=dataset
+        config.recipe,
+        config.augmentation,
+        config.epochs,
+        tune=config.tune,
+        dataset=dataset,
+        teacher=teachers.taught(teacher),
     )  # before a study is made with it
     has_rule = AUGMENTATION_RULE in config.constraints
     if has_rule and config.augmentation is not None:
         asked.check_rule(dataset)
+    known = known_study(config)
+    config, before = scoped(config, dataset, known), config
     space = spaces.load(config.space, input=dataset.image_shape, classes=len(dataset.classes))
     proxy = FITTED if config.guess else None
     with ExitStack() as held, one_line_errors():
-        measures, objectives = _measures(config, held)
-        feasible = FeasiblePart(space, _counted(config, measures))
+        measures, objectives = measuring(config, held)
+        feasible = FeasiblePart(space, counted(config, measures))
         broken = measures.broken if measures.rules else None
         sampler = FeasibleSampler(feasible, seed=config.seed, proxy=proxy, values=objectives.so_far, broken=broken)
         workers = engine(config)
@@ -111,7 +149,9 @@ def prepare(
         check = held.enter_context(hold(config.storage, config.study, storage=storage, lapse=lapse))
         notes = list[str]()
         trackers = Trackers(config.log, notes) if config.log else None
-        config, asked, sized = fitted(config, asked, dataset, epochs_of(storage, config.study))
+        if not known:
+            asked.check_teacher()
+        config, asked, sized = fitted(config, asked, dataset, known.get("epochs"))
         identity = _identity(config, dataset, space, asked, objective=str(objectives), latency=measures.latency)
         other = config.from_study
         prior = read_prior(other, config.storage, config.study, identity, space) if other else None
@@ -120,12 +160,15 @@ def prepare(
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)
-        way.refuse_other(study, asked, {name: getattr(config, name) for name in ("recipe", "augmentation", "tune")})
+        way.refuse_other(study, asked, {name: getattr(config, name) for name in FLAGS})
         if has_rule:
             way.check_rule(dataset)
         sampler.beside = way.distributions
-        feed = search_feed(dataset, config.seed, way)
-        notes.extend([*way.notes(config.epochs, asked), *_latency_notes(config, measures.latency)])
+        taught = teachers.kept(folder, way.teacher, teacher)
+        feed = search_feed(dataset, config.seed, way, taught)
+        notes.extend(
+            [*teachers.notes(taught), *way.notes(config.epochs, asked), *_latency_notes(config, measures.latency)]
+        )
         target = config.target or study.user_attrs.get(TARGET)
         doubts = advice(
             dataset,
@@ -139,7 +182,7 @@ def prepare(
         told = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
         _learn(study, sampler, prior)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
-        budget = _budget(config, study.user_attrs[TARGET])
+        budget, goal = _budget(config, study), _goal(config, dataset, way, folder, held)
         lock = held.pop_all()
     driver = Driver(
         study=study,
@@ -158,6 +201,7 @@ def prepare(
         machine=machine_name(config),
         observe=observe,
         hold=check,
+        goal=goal,
     )
     return Prepared(
         study=study,
@@ -167,14 +211,14 @@ def prepare(
         lock=lock,
         advice=doubts,
         beginning=tuple(told),
-        sizing=said(feed, way, config.epochs, sized),
+        sizing=said(feed, way, config.epochs, sized, changed(before, config)),
     )
 
 
-def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None) -> str:
-    """That the images decided on batch size and epochs; empty where they did not, or the study has others."""
+def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None, others: Mapping[str, str] | None = None) -> str:
+    """What the number of images decided; of batch size and epochs nothing where the study has others."""
     is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=epochs)
-    return sentence(len(feed.labels), sized) if sized is not None and is_sized else ""
+    return sentence(len(feed.labels), sized if is_sized else None, others)
 
 
 def fitted(
@@ -189,7 +233,8 @@ def fitted(
     usual = Sizing(batch_size=asked.recipe.batch_size, epochs=config.epochs)
     sized = sizing(len(dataset.split().train), usual)
     epochs = known or sized.epochs
-    recipe = replace(recipes.default(epochs), batch_size=sized.batch_size)
+    kept = {name: getattr(asked.recipe, name) for name in ("distillation", "temperature")}
+    recipe = replace(recipes.default(epochs), batch_size=sized.batch_size, **kept)
     return (
         config.model_copy(update={"epochs": epochs}),
         replace(asked, recipe=recipe),
@@ -197,7 +242,7 @@ def fitted(
     )
 
 
-def _measures(config: LaunchConfig, held: ExitStack) -> tuple[Measures, Objectives]:
+def measuring(config: LaunchConfig, held: ExitStack) -> tuple[Measures, Objectives]:
     """What measures the candidates of a launch until ``held`` is closed, and what it looks for."""
     own = None
     if config.metrics is not None:
@@ -214,21 +259,41 @@ def _latency_notes(config: LaunchConfig, latency: Predictor | None) -> Iterator[
         yield f"latency_ms is that of {latency.machine}, which launches, and not of the machines that train"
 
 
-def _counted(config: LaunchConfig, measures: Measures) -> tuple[Constraint, ...]:
+def counted(config: LaunchConfig, measures: Measures) -> tuple[Constraint, ...]:
     """The constraints that arithmetic judges."""
     rules, _ = split_rules(config.rules, measures.own.names if measures.own else ())
     return rules
 
 
-def _budget(config: LaunchConfig, target: float) -> Budget:
-    """The launch's limits; ``target`` is the study's, which its leaderboard shows."""
+def _budget(config: LaunchConfig, study: optuna.Study) -> Budget:
+    """The launch's limits; target and first rung are the study's."""
+    target = study.user_attrs[TARGET]
     return Budget(
         trials=config.trials,
         seconds=config.timeout,
         epochs=config.epochs,
         target=target if config.target or config.stop_at_target else None,
         stop_at_target=config.stop_at_target,
+        first_rung=shared(study).get("first_rung", EARLIER_FIRST_RUNG),
     )
+
+
+def ends_confirmed(config: LaunchConfig) -> bool:
+    """Whether a launch ends at confirmed networks, instead of confirming the best ones after its end."""
+    return config.stop_at_target and config.confirm > 0
+
+
+def _goal(config: LaunchConfig, dataset: Dataset, way: Training, folder: Path, held: ExitStack) -> Goal | None:
+    """The confirmed networks that a launch ends at, if it does; until ``held`` is closed no other process confirms."""
+
+    def recipe(epochs: int, params: Mapping[str, Any]) -> Recipe:
+        return tuned(way.for_epochs(epochs), params)
+
+    if not ends_confirmed(config):
+        return None
+    held.enter_context(hold(config.storage, config.study, "confirm"))
+    held.enter_context(hold_folder(folder, config.storage, config.study, "confirm"))
+    return Goal(count=config.confirm, feed=confirm_feed(dataset, way), recipe=recipe)
 
 
 def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -> None:
@@ -240,10 +305,11 @@ def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -
 
 
 def describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
-    """Keep in the study what its leaderboard shows; a target that an earlier launch asked for stays."""
+    """Keep in the study what its leaderboard and its report show; a target that an earlier launch asked for stays."""
     study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
     study.set_user_attr(SOURCE, _absolute(config.data))
     study.set_user_attr(DATA, dataset.name)
+    keep_launch(study, config)
 
 
 def run(prepared: Prepared) -> Summary:
@@ -255,14 +321,15 @@ def run(prepared: Prepared) -> Summary:
         return prepared.driver.run()
 
 
-def search_feed(dataset: Dataset, seed: int, way: Training) -> Feed:
+def search_feed(dataset: Dataset, seed: int, way: Training, teacher: Teacher | None = None) -> Feed:
     """What candidates train on: the training part of the split, evaluated on the validation part."""
-    return Feed(dataset=dataset, split=dataset.split(), folder=user_cache() / "epochs", seed=seed, **way.of_feed())
+    folder, split = user_cache() / "epochs", dataset.split()
+    return Feed(dataset=dataset, split=split, folder=folder, seed=seed, teacher=teacher, **way.of_feed())
 
 
-def confirm_feed(dataset: Dataset, way: Training) -> Feed:
+def confirm_feed(dataset: Dataset, way: Training, teacher: Teacher | None = None) -> Feed:
     """The whole training set, evaluated on the test set."""
-    return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", **way.of_feed())
+    return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", teacher=teacher, **way.of_feed())
 
 
 def _identity(
@@ -288,6 +355,7 @@ def training_identity(
         "seed": config.seed,
         "epochs": config.epochs,
         "objective": objective,
+        "first_rung": FIRST_RUNG,
         **({} if config.metrics is None else {"metrics": fingerprint(config.metrics)}),
         **({} if latency is None else {"latency": latency.identity}),
         **asked.as_table(),

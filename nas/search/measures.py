@@ -7,15 +7,17 @@ the arithmetic, and becomes no trial. A user's code runs in the limited child of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.metrics import Metrics
 from constraints.rules import Constraint, parse_all
 from constraints.sandbox.parent import Sandbox
-from constraints.verdicts import judge
+from constraints.sandbox.request import Target
+from constraints.verdicts import Verdict, judge
 from nas.architecture.spec import Architecture
 from nas.latency.predictor import Predictor
 from nas.objective_text import LATENCY, check, read
@@ -60,29 +62,47 @@ class Measures:
         """The first of the rules that a network breaks; None where it keeps them all. Raises as ``of`` does."""
         if not self.rules:
             return None
-        verdicts = judge(self.rules, self.of(architecture))
-        return next((verdict.expr for verdict in verdicts if not verdict.ok), None)
+        return next((verdict.expr for verdict in self.verdicts(self.of(architecture)) if not verdict.ok), None)
 
     def _measured(self, architecture: Architecture) -> dict[str, float]:
         found: dict[str, float] = {}
-        if self.own is not None:
-            found |= _by_user(self.own, architecture)
+        if (own := self.own) is not None:
+            found |= _by_user(own, lambda: own.measure([architecture])[0])
         if self.latency is not None:
             found[LATENCY] = self.latency(architecture)
-        counted = metrics(architecture).as_dict()
-        wanted = (name for name in self.objectives if name not in found and name not in IN_EVERY_ROW)
-        return found | {name: counted[name] for name in wanted}
+        return self._with_objectives(found, metrics(architecture))
+
+    def _with_objectives(self, found: Mapping[str, float], counted: Metrics) -> dict[str, float]:
+        """What was measured, and the counted metrics that are objectives and known."""
+        wanted = [name for name in self.objectives if name not in found and name not in IN_EVERY_ROW]
+        known = {name: value for name in wanted if (value := counted.as_dict().get(name)) is not None}
+        return {**found, **known}
+
+    def of_code(
+        self, target: Target, arguments: Mapping[str, Any], shape: Sequence[int], traced: Metrics
+    ) -> Mapping[str, float]:
+        """The same of a network that a person's own code makes, and that is no architecture.
+
+        ``traced`` are its counted metrics. Its latency is not known: it is predicted from an architecture. Raises as
+        ``of`` does.
+        """
+        own = self.own
+        found = {} if own is None else _by_user(own, lambda: own.measure_code(target, arguments, shape))
+        return self._with_objectives(found, traced)
+
+    def verdicts(self, values: Mapping[str, float]) -> tuple[Verdict, ...]:
+        """The rules, judged by what was measured; one on what is not known is broken."""
+        return tuple(judge(self.rules, {rule.metric: None for rule in self.rules} | dict(values)))
 
 
-def _by_user(own: UserMetrics, architecture: Architecture) -> Mapping[str, float]:
+def _by_user(own: UserMetrics, measure: Callable[[], Mapping[str, float]]) -> Mapping[str, float]:
     try:
-        (found,) = own.measure([architecture])
+        return measure()
     except ModelFailedError as error:
         reason = str(error).removesuffix(": raise --timeout").removesuffix(": raise --memory")
         raise ModelFailedError(
             f"{reason}: fix {own.path.name}, or launch without it", traceback=error.traceback
         ) from error
-    return found
 
 
 def split_rules(

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nas import atomic
-from nas.search.halving import mean_epochs
+from nas.search.halving import FIRST_RUNG, mean_epochs
 
 STEPS = "steps.json"
 """File of a candidate's folder while it trains: its StepTimes."""
@@ -95,6 +95,7 @@ class Pace:
     seconds: float
     workers: int
     budget: int
+    first_rung: int = FIRST_RUNG
 
     @property
     def epochs(self) -> int:
@@ -109,7 +110,7 @@ class Pace:
     @property
     def halved(self) -> int:
         """Candidates that could be trained where at every rung half of them goes no further."""
-        return int(self.epochs / mean_epochs(self.budget))
+        return int(self.epochs / mean_epochs(self.budget, self.first_rung))
 
     @property
     def epochs_in_a_row(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,8 @@ class Pool:
     store: TrialStore
     halving: Halving
     objectives: Objectives
+    happened: Callable[[str], None] = lambda event: None
+    """Called with a line for every end of a candidate."""
     members: dict[int, Candidate] = field(default_factory=dict)
     _by_state: dict[State, dict[int, Candidate]] = field(init=False, default_factory=lambda: {s: {} for s in State})
     """The same candidates by their state: of thousands of paused ones none is looked at for the few that train."""
@@ -64,6 +66,11 @@ class Pool:
         number = self.halving.promoted(self._levels(), is_last=is_last)
         return None if number is None else self.members[number]
 
+    def leader(self, level: int, count: int) -> Candidate | None:
+        """The best candidate that waits at a rung, where it is among the ``count`` best that reached it."""
+        number = self.halving.leader(self._levels(), level, count)
+        return None if number is None else self.members[number]
+
     def set_aside(self, candidate: Candidate, error: OSError) -> None:
         """Let a candidate wait whose files cannot be written, which is no fault of its own.
 
@@ -83,18 +90,27 @@ class Pool:
         return aside[0]
 
     def complete(self, candidate: Candidate) -> None:
-        """End a candidate that has trained its whole budget."""
+        """End a candidate that is trained to the end."""
         self.store.complete(candidate.trial, self._values(candidate))
+        self.happened(f"trial {candidate.trial.number} complete: {self.objectives.score(candidate.curve[-1]):.2%}")
         self._remove(candidate)
+
+    def finish(self, candidate: Candidate, *, epochs: int, threads: int) -> None:
+        """End a candidate whose network was trained to the end by a confirmation; its worth is that of its rung."""
+        self.store.set_finished(candidate.trial, epochs=epochs, threads=threads)
+        self.complete(candidate)
 
     def fail(self, candidate: Candidate, reason: str) -> None:
         """End a candidate that cannot be trained."""
         self.store.fail(candidate.trial, reason)
+        self.happened(f"trial {candidate.trial.number} failed: {reason}")
         self._remove(candidate)
 
     def prune(self, candidate: Candidate, reason: str) -> None:
         """End a candidate before its budget is trained; ``{}`` in ``reason`` stands for its last epoch."""
-        self.store.prune(candidate.trial, reason.format(len(candidate.curve)))
+        why = reason.format(len(candidate.curve))
+        self.store.prune(candidate.trial, why)
+        self.happened(f"trial {candidate.trial.number} pruned: {why}")
         self._remove(candidate)
 
     def prune_all(self, reason: str) -> None:

@@ -28,14 +28,18 @@ def has_launch(place: str, study: Described) -> bool | None:
 
 
 def _folders(place: str, study: Described) -> Iterator[Path]:
-    """Where a launch may hold the study: the folder of its name, and that of its files where it is another one."""
+    """Where a launch holds the study: the folder of its files, or of its name as long as it has none.
+
+    In the folder of its name a study of that name in another storage may be at work.
+    """
     base = runs_folder(place)
-    yield base / study.study_name
     known = study.user_attrs.get(FILES)
-    if isinstance(known, dict) and isinstance(name := known.get("folder"), str):
-        yield base / name
-        if is_database(place) and isinstance(before := known.get("place"), str):
-            yield Path(before) / name
+    if not isinstance(known, dict) or not isinstance(name := known.get("folder"), str):
+        yield base / study.study_name
+        return
+    yield base / name
+    if is_database(place) and isinstance(before := known.get("place"), str):
+        yield Path(before) / name
 
 
 def _is_held(lock: Path) -> bool | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -134,6 +134,10 @@ class RayEngine:
         """How many pieces of work the cluster can do at once, as it is now."""
         return self._share().workers
 
+    def threads(self, count: int) -> int:
+        """Threads for each of ``count`` pieces of work that have all machines to themselves."""
+        return self._share_among(count).placement.threads
+
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Call ``function(placement, *args)`` in the cluster, as soon as it has room; BrokenProcessPool where it died.
 
@@ -145,6 +149,7 @@ class RayEngine:
         call: Any = _call
         if args and isinstance(task := args[0], Task):
             call, args = _attempt, (self._packed(task), self._put(task.feed))
+            mine = replace(mine, cpus=max(mine.cpus, task.threads or 0))
         options = {"num_cpus": mine.cpus, "num_gpus": mine.gpus, "max_retries": RETRIES}
         remote = self._ray.remote(call).options(**options, scheduling_strategy="SPREAD")
         ref = remote.remote(function, mine.placement, *args)
@@ -171,11 +176,14 @@ class RayEngine:
             self._ray.kill(self._keeper)
 
     def _share(self) -> Share:
-        nodes = [(int(n["Resources"].get("CPU", 0)), int(n["Resources"].get("GPU", 0))) for n in self._nodes()]
-        whole = share(nodes, workers=self._workers, device=self._device)
+        whole = self._share_among(self._workers)
         if self._tasks is None or whole.workers <= self._tasks:
             return whole
-        return share(nodes, workers=self._tasks, device=self._device)
+        return self._share_among(self._tasks)
+
+    def _share_among(self, workers: int | None) -> Share:
+        nodes = [(int(n["Resources"].get("CPU", 0)), int(n["Resources"].get("GPU", 0))) for n in self._nodes()]
+        return share(nodes, workers=workers, device=self._device)
 
     def _nodes(self) -> list[dict[str, Any]]:
         return [node for node in self._ray.nodes() if node["Alive"]]
@@ -306,6 +314,9 @@ def _is_local(address: str | None) -> bool:
     return address in {None, "", "local"}
 
 
+_MISSING = "Ray is not installed: --engine ray needs it: uv run --extra ray search.py ..., or pip install ray"
+
+
 def _import_ray(*, is_local: bool) -> Any:
     """Ray's module; the environment that it reads on import is set before."""
     if "ray" not in sys.modules:
@@ -317,9 +328,13 @@ def _import_ray(*, is_local: bool) -> Any:
         import_module("ray.util.scheduling_strategies")
         return import_module("ray")
     except ImportError:
-        raise UnusableInputError(
-            "Ray is not installed: --engine ray needs it: uv run --extra ray search.py ..., or pip install ray"
-        ) from None
+        raise UnusableInputError(_MISSING) from None
+
+
+def check_installed() -> None:
+    """Raise UnusableInputError where there is no Ray; it is not loaded for that."""
+    if find_spec("ray") is None:
+        raise UnusableInputError(_MISSING)
 
 
 @contextmanager

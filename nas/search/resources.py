@@ -26,9 +26,9 @@ def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
     count = gpus(config.device)
     workers = config.workers or count or cores()
     workers = min(workers, tasks or workers)
-    return LocalEngine(
-        placements(workers=workers, device=config.device, cores=cores(), gpus=count, most_threads=most_threads())
-    )
+    most = most_threads()
+    places = placements(workers=workers, device=config.device, cores=cores(), gpus=count, most_threads=most)
+    return LocalEngine(places, cores=cores(), most_threads=most)
 
 
 def trying_placement(config: LaunchConfig) -> Placement:

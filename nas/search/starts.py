@@ -46,26 +46,32 @@ def given(texts: Iterable[str], space: Space) -> list[Given]:
     """The networks of ``--start``: a network's text or name, a model as ``validate`` finds it, a .txt file of these.
 
     Models are loaded in a limited child. A network for other images or another number of classes is taken over to the
-    space's. Raises UnusableInputError for what there is not, and for a model that cannot be written as an architecture;
-    what the model's own code raises goes through.
+    space's. Raises UnusableInputError for what there is not, and for a model that cannot be written as an architecture,
+    with the text and, of one in a file, file and line; what the model's own code raises goes through.
     """
+    found = []
     with Sandbox() as sandbox:
-        return [
-            Given(origin=text, architecture=adapted(_network(text, space, sandbox), space)) for text in _lines(texts)
-        ]
+        for text, place in _lines(texts):
+            try:
+                network = adapted(_network(text, space, sandbox), space)
+            except UnusableInputError as error:
+                name = "" if text in str(error) else f"{text}: "
+                raise UnusableInputError(f"{place}{name}{error}", traceback=error.traceback) from error
+            found.append(Given(origin=text, architecture=network))
+    return found
 
 
-def _lines(texts: Iterable[str]) -> Iterator[str]:
-    """The texts, and in place of a file the lines of it."""
+def _lines(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The texts, and in place of a file the lines of it, each with where it is: empty of one that is in no file."""
     for text in texts:
         if not text.endswith(".txt"):
-            yield text
+            yield text, ""
             continue
         try:
             lines = Path(text).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UnusableInputError(f"cannot read the networks of {text!r}: {error}: give a text file") from None
-        found = [line for raw in lines if (line := raw.partition("#")[0].strip())]
+        found = [(line, f"{text}:{i}: ") for i, raw in enumerate(lines, 1) if (line := raw.partition("#")[0].strip())]
         if not found:
             raise UnusableInputError(f"no network in {text}: write one a line")
         yield from found

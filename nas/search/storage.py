@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ NETWORK: Mapping[str, int] = {
 """Options of PostgreSQL's client library (seconds, the last one milliseconds): a dead network is noticed in 25 s."""
 _POSTGRESQL = re.compile(r"^postgres(ql)?://")
 _JOURNAL_START = b'{"op_code":'
+_SQLITE_START = b"SQLite format 3\0"
 _OF_A_PROPOSAL = {
     Operation.CREATE_TRIAL,
     Operation.SET_TRIAL_PARAM,
@@ -51,6 +54,33 @@ def open_storage(place: str, *, write: bool = False) -> BaseStorage:
     if not write and not os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
         raise _nothing_at(place)
     return _journal(path, write=write)
+
+
+@contextmanager
+def one_line_damage(place: str) -> Iterator[None]:
+    """Turn what a damaged database, or one that another program made, has Optuna raise in the block into one line.
+
+    A database's content is read when it is needed, and not, as a journal's, when it is opened.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise _unusable_database("read", place, error) from error
+    except UNREADABLE as error:
+        if is_of_storage(error):
+            raise _unusable_database("read", place, error) from error
+        raise
+
+
+UNREADABLE = (ValueError, TypeError, AttributeError)
+"""What Optuna raises of a value that it did not write, if ``is_of_storage``."""
+
+
+def is_of_storage(error: BaseException) -> bool:
+    """Whether Optuna's code of storages called what raised an error."""
+    return any("/optuna/storages/" in frame.filename for frame in traceback.extract_tb(error.__traceback__))
 
 
 def _nothing_at(place: str) -> UnusableInputError:
@@ -158,6 +188,8 @@ def _journal(path: Path, *, write: bool) -> BaseStorage:
             with lock:
                 _set_torn_line_aside(path)
         return JournalStorage(_Journal(path, lock))
+    except UnusableInputError:
+        raise
     except OSError as error:
         raise UnusableInputError(
             f"cannot open the storage {path}: {error.strerror or error}: give --storage a writable path"
@@ -174,8 +206,12 @@ def _refuse_other_files(path: Path) -> None:
     """Raise ValueError for a file that is no journal, before anything is written beside it."""
     if path.exists():
         with path.open("rb") as file:
-            first = file.read(len(_JOURNAL_START))
-        if not _JOURNAL_START.startswith(first):
+            first = file.read(len(_SQLITE_START))
+        if first == _SQLITE_START:
+            raise UnusableInputError(
+                f"a path means a journal, and {path} is a SQLite database: give --storage sqlite:///{path}"
+            )
+        if not _JOURNAL_START.startswith(first[: len(_JOURNAL_START)]):
             raise ValueError("not a journal")
 
 
@@ -241,9 +277,15 @@ def _database(url: str, *, write: bool) -> BaseStorage:
         ) from None
     except Exception as error:
         # SQLAlchemy and the database drivers each raise errors of their own, with no common base but this.
-        raise UnusableInputError(
-            f"cannot open the storage {masked(url)}: {reason(error)}: give --storage a database that can be reached"
-        ) from None
+        raise _unusable_database("open", url, error) from None
+
+
+def _unusable_database(verb: str, url: str, error: Exception) -> UnusableInputError:
+    """The error that refuses a database; what Optuna says of a failed statement leaves its cause out."""
+    is_file = url.startswith("sqlite")
+    remedy = "restore it from a copy, or give another --storage" if is_file else "give a --storage that can be reached"
+    what = reason(error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error)
+    return UnusableInputError(f"cannot {verb} the storage {masked(url)}: {what}: {remedy}")
 
 
 def _holds_tables(place: str, options: Mapping[str, Any]) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.arguments import checked
 from nas.defaults import STORAGE
 
@@ -22,6 +24,12 @@ REJECTED = "rejected"
 """Study attribute: rule -> number of proposals that it rejected."""
 CONFIRMED = "confirmed:"
 """Study attribute, followed by a trial's number: its nas.search.confirm.Confirmation as a table."""
+FINALIST = "finalist"
+"""Study attribute: ``trial`` and ``epochs`` of the confirmation that is under way; empty where there is none."""
+WON = "won"
+"""Study attribute: the trials whose networks a search confirmed over the target, and ended at."""
+FINISHED = "finished"
+"""Trial attribute: ``epochs`` and ``threads`` of the confirmation that trained its network to the end in its place."""
 CURVE = "curve"
 """Trial attribute: its epochs so far, each a nas.training.train.Epoch as a table."""
 MEASURED = "measured"
@@ -40,6 +48,8 @@ VALIDATION_IMAGES = "validation_images"
 """Study attribute: how many images each validation accuracy is over (``nas.search.measure.images_of``)."""
 PRECISIONS = "precisions"
 """Study attribute: CPU class -> the precision that ``auto`` is on a CPU of it."""
+LAUNCHES = "launches"
+"""Study attribute: the command, moment, version and machine of its launches (``nas.search.provenance``)."""
 FILES = "files"
 """Study attribute: its identifier, and the name of the folder of its files."""
 TARGET = "target"
@@ -108,34 +118,40 @@ def create_or_resume(
         known = {**known, "space": made_with["space"]}
     elif "space" in known and "space" not in made_with:
         made_with = {**made_with, "space": known["space"]}
-    for key, remedy in (REMEDIES | OPTIONAL).items():
-        before, now = known.get(key), made_with.get(key)
-        if _decisive(before) != _decisive(now):
-            raise UnusableInputError(
-                f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: {remedy}"
-            )
+    refuse_other(name, known, made_with, REMEDIES | OPTIONAL)
     if study.user_attrs[IDENTITY].keys() != known.keys():
         study.set_user_attr(IDENTITY, {**study.user_attrs[IDENTITY], "space": made_with["space"]})
     return study
 
 
-def epochs_of(storage: BaseStorage, name: str) -> int | None:
-    """The epochs of a candidate in the study ``name``; None where there is no such study, or no launch made it."""
+def refuse_other(name: str, known: Mapping[str, Any], made_with: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Raise UnusableInputError where the study ``name``, ``known`` by its identity, has another of ``keys``."""
+    for key in keys:
+        before, now = known.get(key), made_with.get(key)
+        if _decisive(before) != _decisive(now):
+            raise UnusableInputError(
+                f"study {name!r} was made with other {key}: {_short(before)}, not {_short(now)}: "
+                f"{(REMEDIES | OPTIONAL)[key]}"
+            )
+
+
+def known_of(storage: BaseStorage, name: str) -> Mapping[str, Any]:
+    """What the study ``name`` was made with; nothing where there is no such study, or no launch made it."""
     import optuna
 
     if name not in optuna.get_all_study_names(storage):
-        return None
-    known = shared(optuna.load_study(storage=storage, study_name=name)).get("epochs")
-    return None if known is None else int(known)
+        return {}
+    return shared(optuna.load_study(storage=storage, study_name=name))
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what Optuna logs of every study and trial off stderr until the end of the block."""
+    """Keep what Optuna logs of every study and trial off stderr until the end of the block, unless logs are wanted."""
     import optuna
 
     level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    is_wanted = logging.getLogger().isEnabledFor(logging.INFO)
+    optuna.logging.set_verbosity(optuna.logging.INFO if is_wanted else optuna.logging.ERROR)
     try:
         yield
     finally:
@@ -150,11 +166,12 @@ def open_study(storage: str | Path = STORAGE, study: str | None = None) -> Itera
     ``study`` None is the newest. Raises UnusableInputError where the storage cannot be opened or holds no
     such study.
     """
-    from nas.search.storage import close_storage, open_storage
+    from nas.search.storage import close_storage, one_line_damage, open_storage
 
     opened = open_storage(str(storage))
     try:
-        yield load(opened, study)
+        with one_line_damage(str(storage)):
+            yield load(opened, study)
     finally:
         close_storage(opened)
 
@@ -204,6 +221,7 @@ def _named(value: Mapping[str, Any]) -> dict[str, str]:
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "data": _named, "space": _named, "constraints": _texts, "seed": int, "epochs": int, "objective": str,
+    "first_rung": int,
     "metrics": _named, "latency": _named,
 }  # fmt: skip
 MALFORMED = (LookupError, TypeError, ValueError, OverflowError, AttributeError)
@@ -229,7 +247,9 @@ def choose(names: Sequence[str], name: str | None) -> str:
         message = f"{len(names)} studies in this storage, the newest is taken: {names[-1]}: --study chooses another"
         warnings.warn(message, NewestStudyWarning, stacklevel=2)
     if name is not None and name not in names:
-        raise UnusableInputError(f"no such study: {name!r}: this storage holds {', '.join(names)}")
+        raise UnusableInputError(
+            f"no such study: {name!r}: {nearest(name, names, 'this storage holds ' + ', '.join(names))}"
+        )
     return name or names[-1]
 
 

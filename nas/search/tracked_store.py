@@ -11,8 +11,8 @@ from optuna.trial import Trial
 from nas.loggers.tracker import TrialRun
 from nas.loggers.trackers import Trackers
 from nas.search.study import DATA, FILES, MEASURED, shared
-from nas.search.trial_store import TrialStore, by_accuracy
-from nas.space.attributes import ARCHITECTURE
+from nas.search.trial_store import TrialStore, by_accuracy, is_given
+from nas.space.attributes import ARCHITECTURE, ORIGIN, SEED
 
 _SETTINGS = ("seed", "epochs", "objective")
 
@@ -50,7 +50,7 @@ class TrackedStore(TrialStore):
     def fail(self, trial: Trial, reason: str) -> None:
         """End a trial whose candidate cannot be trained; one that never had a network is no tracker's."""
         super().fail(trial, reason)
-        if ARCHITECTURE in trial.user_attrs:
+        if ARCHITECTURE in trial.user_attrs or is_given(trial):
             self.trackers.end(lambda: self._run(trial), trial.number, "failed", reason)
 
     def _run(self, trial: Trial) -> TrialRun:
@@ -60,11 +60,12 @@ class TrackedStore(TrialStore):
         figures = {k: v for k, v in known.items() if isinstance(v, int | float) and not isinstance(v, bool)}
         held = shared(self.study)
         settings = {"data": self.study.user_attrs.get(DATA, ""), **{k: held[k] for k in _SETTINGS if k in held}}
+        given = {name: attributes[name] for name in (ORIGIN, SEED) if name in attributes}
         files = self.study.user_attrs.get(FILES) or {}
         return TrialRun(
             study=self.study.study_name,
             identity=f"{self.study.study_name} {files.get('id', '')}".strip(),
             number=trial.number,
-            parameters={"architecture": attributes.get(ARCHITECTURE, ""), **settings, **trial.params},
+            parameters={"architecture": attributes.get(ARCHITECTURE, ""), **settings, **given, **trial.params},
             metrics={name: float(value) for name, value in figures.items()},
         )

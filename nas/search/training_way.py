@@ -5,7 +5,7 @@ A later release may have other defaults: a study goes on with its own, so that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,8 +27,19 @@ _FEW = 3
 """Differences that a refusal names."""
 
 
+_KEPT = ("batch_size", "whitening_spread", "distillation", "temperature")
+"""Options of a recipe that do not follow from the length of a training."""
 MIRRORING = frozenset({"HorizontalFlip", "Flip", "D4", "SquareSymmetry", "Transpose"})
 """Transforms of albumentations after which left is right, or may be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taught:
+    """What a study keeps of its teacher."""
+
+    name: str
+    """What the person called it."""
+    hash: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +50,7 @@ class Training:
     augmentation: Augmentation
     tune: Mapping[str, Range] = field(default_factory=dict)
     """Option of the recipe -> what a trial's value is proposed from."""
+    teacher: Taught | None = None
     idle: tuple[str, ...] = field(default=(), compare=False)
     """Options that the recipe's file has a range of and that are not asked for."""
 
@@ -56,8 +68,11 @@ class Training:
         *,
         tune: Sequence[str] | None = None,
         dataset: Dataset | None = None,
+        teacher: Taught | None = None,
     ) -> Self:
         """What the flags ``--recipe``, ``--augmentation`` and ``--tune`` ask for; None asks for the default.
+
+        A ``teacher`` is ``recipes.TAUGHT`` of the loss where the recipe does not say how much it is.
 
         A user's pipeline is loaded and tried in the limited child, on images as those of the ``dataset``. Raises
         UnusableInputError for what cannot be used, in one line with its remedy, and ModelFailedError where the user's
@@ -68,7 +83,11 @@ class Training:
         if dataset is not None:
             _check_crop(source.recipe, ranges, min(dataset.image_shape[1:]))
         idle = () if tune else tuple(tuning.written(source.tune))
-        return cls(recipe=source.recipe, augmentation=_augmentation(augmentation, dataset), tune=ranges, idle=idle)
+        chosen = source.recipe
+        if teacher is not None and not chosen.distillation:
+            chosen = replace(chosen, distillation=recipes.TAUGHT)
+        kept = _augmentation(augmentation, dataset)
+        return cls(recipe=chosen, augmentation=kept, tune=ranges, teacher=teacher, idle=idle)
 
     @classmethod
     def of(cls, study: Described, epochs: int) -> Self:
@@ -82,6 +101,8 @@ class Training:
         try:
             if (table := made_with.get(part)) is not None:
                 kept = _read(table)
+            part = "teacher"
+            taught = None if (of := made_with.get(part)) is None else Taught(name=str(of["name"]), hash=str(of["hash"]))
             part = "tune"
             ranges = tuning.from_study(made_with.get(part, {}))
         except UnusableInputError as error:
@@ -89,18 +110,27 @@ class Training:
         except MALFORMED:
             raise foreign(study, f"its {part} is of another kind") from None
         found = from_table(recipe, f"study {study.study_name!r}: its recipe") if isinstance(recipe, dict) else None
-        return cls(recipe=found or usual.recipe, augmentation=kept, tune=ranges)
+        return cls(recipe=found or usual.recipe, augmentation=kept, tune=ranges, teacher=taught)
 
     def as_table(self) -> dict[str, Any]:
         """What a study's identity holds of it."""
         table = {"recipe": as_table(self.recipe), "augmentation": self.augmentation.as_table()}
         tune = {name: one.as_table() for name, one in self.tune.items()}
-        return {**table, "tune": tune} if tune else table
+        more = {"tune": tune, "teacher": None if self.teacher is None else dict(vars(self.teacher))}
+        return {**table, **{name: value for name, value in more.items() if value}}
+
+    def check_teacher(self) -> None:
+        """Raise UnusableInputError for a recipe that distils where there is no teacher."""
+        if self.teacher is None and (self.recipe.distillation or "distillation" in self.tune):
+            raise UnusableInputError(
+                f"recipe {self.recipe.name}: distillation: there is no teacher: give --teacher, or leave it at 0"
+            )
 
     def refuse_other(self, study: Described, asked: Training, given: Mapping[str, object]) -> None:
         """Raise UnusableInputError where a flag that was ``given`` asks a study to train otherwise than it does.
 
-        ``given`` is ``recipe``, ``augmentation`` and ``tune`` as they were asked for, None for what was not.
+        ``given`` is ``recipe``, ``augmentation``, ``tune`` and ``teacher`` as they were asked for, None for what was
+        not.
         """
         for flag in self._differs(asked):
             if flag == "tune" and given.get("recipe") is None and set(asked.tune) == set(self.tune):
@@ -118,6 +148,7 @@ class Training:
             "recipe": recipe_files.nameless(other.recipe) == recipe_files.nameless(self.recipe),
             "augmentation": other.augmentation.is_same(self.augmentation),
             "tune": dict(other.tune) == dict(self.tune),
+            "teacher": (other.teacher and other.teacher.hash) == (self.teacher and self.teacher.hash),
         }
         return [flag for flag, is_same in same.items() if not is_same]
 
@@ -125,6 +156,8 @@ class Training:
         """What a person calls it, and what of it the ``other`` has not."""
         if flag == "tune":
             return ", ".join(f"{name} {one}" for name, one in self.tune.items()) or "nothing"
+        if flag == "teacher":
+            return f"{self.teacher.name} ({self.teacher.hash[:8]})" if self.teacher else "none"
         name = self.recipe.name if flag == "recipe" else self.augmentation.name
         mine, theirs = (dict(_flat(one.as_table()[flag])) for one in (self, other))
         own = [f"{key} {mine[key]}" for key in mine if key != "name" and theirs.get(key) != mine[key]]
@@ -135,8 +168,9 @@ class Training:
     def mirroring(self) -> str:
         """What a person does against the mirroring of images; empty where none are mirrored from left to right."""
         kept = self.augmentation
-        if self.recipe.flip:
-            return "train by a recipe with flip = false (--recipe FILE.toml), in a new --study"
+        for option in ("flip", "alternating_flip"):
+            if getattr(self.recipe, option):
+                return f"train by a recipe with {option} = false (--recipe FILE.toml), in a new --study"
         if kept.transform is not None:
             turns = sorted(set(names(kept.transform)) & MIRRORING)
             return f"take {', '.join(turns)} out of the augmentation, in a new --study" if turns else ""
@@ -150,13 +184,16 @@ class Training:
         return {"augmentation": kept.name, "probabilities": dict(kept.probabilities), "transform": kept.transform}
 
     def for_epochs(self, epochs: int) -> Recipe:
-        """The recipe of a training of another length: where it is the default, the default of that length.
+        """The recipe of a training of another length: where it is the default or ``long``, that of the length.
 
-        The batch size, which may follow the size of the data, stays, and the images that whitening is by.
+        The batch size, which may follow the size of the data, stays, the images that whitening is by, and the teacher's
+        part.
         """
-        kept = {name: getattr(self.recipe, name) for name in ("batch_size", "whitening_spread")}
-        known = [replace(one, **kept) for one in _defaults()]
-        return replace(recipes.default(epochs), **kept) if self.recipe in known else self.recipe
+        kept = {name: getattr(self.recipe, name) for name in _KEPT}
+        for make in (recipes.default, recipes.long):
+            if self.recipe in [replace(one, **kept) for one in _by_length(make)]:
+                return replace(make(epochs), **kept)
+        return self.recipe
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -179,13 +216,22 @@ class Training:
             *names, last = ("tuning" if flag == "tune" else flag for flag in changed)
             what = f"{', '.join(names)} and {last}" if names else last
             yield f"the study was made with another {what} than a new one would be: it keeps them"
+        if self.recipe.alternating_flip and 0 < self.augmentation.probabilities.get("flip", 0) < 1:
+            name = self.augmentation.name
+            yield (
+                f"alternating_flip has no effect where the augmentation mirrors at random: give --augmentation "
+                f"{name},flip=1, in a new --study"
+            )
         if usual.idle:
             yield f"nothing is proposed from the ranges in the recipe's [tune]: to do so: --tune {','.join(usual.idle)}"
 
     def description(self) -> str:
-        """Recipe and what is proposed of it, in a line; empty for the default as it is."""
+        """Recipe, what is proposed of it and the teacher, in a line; empty for the default as it is."""
         tuned = "".join(f"; {name} from {one}" for name, one in self.tune.items())
-        return "" if not tuned and self.recipe in _defaults() else f"recipe: {self.recipe.name}{tuned}"
+        if self.teacher is not None:
+            share, temperature = self.recipe.distillation, self.recipe.temperature
+            tuned += f"; teacher {self.teacher.name}: {share:g} of the loss, at temperature {temperature:g}"
+        return "" if not tuned and self.recipe in _by_length(recipes.default) else f"recipe: {self.recipe.name}{tuned}"
 
 
 def _check_crop(recipe: Recipe, ranges: Mapping[str, Range], side: int) -> None:
@@ -234,6 +280,6 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield from _flat(part, f"{name}.{key}")
 
 
-def _defaults() -> list[Recipe]:
-    """The default recipes, of which there is one for short trainings and one for long ones."""
-    return [recipes.default(epochs) for epochs in (recipes.LONG - 1, recipes.LONG)]
+def _by_length(make: Callable[[int], Recipe]) -> list[Recipe]:
+    """A recipe that depends on the length of a training: the one for short trainings and the one for long ones."""
+    return [make(epochs) for epochs in (recipes.LONG - 1, recipes.LONG)]

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.optuna_private import reopened, storage_of
-from nas.search.study import CURVE, MEASURED, REASON, REJECTED
+from nas.search.study import CURVE, FINALIST, FINISHED, MEASURED, REASON, REJECTED, WON
 from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
 
 
@@ -92,6 +92,19 @@ class TrialStore:
         """The texts of the networks of all trials."""
         return {text for trial in self.trials() if (text := trial.user_attrs.get(ARCHITECTURE)) is not None}
 
+    def set_finalist(self, finalist: Mapping[str, int]) -> None:
+        """Store ``trial`` and ``epochs`` of the confirmation that is under way; nothing where none is."""
+        self.study.set_user_attr(FINALIST, dict(finalist))
+
+    def set_won(self, trials: Sequence[int]) -> None:
+        """Store at which trials, confirmed over the target, the search ended."""
+        if self.study.user_attrs.get(WON) != list(trials):
+            self.study.set_user_attr(WON, list(trials))
+
+    def set_finished(self, trial: Trial, *, epochs: int, threads: int) -> None:
+        """Store that a confirmation of so many epochs, with so many threads, trained the trial's network to the end."""
+        trial.set_user_attr(FINISHED, {"epochs": epochs, "threads": threads})
+
     def set_reason(self, trial: Trial, reason: str) -> None:
         """Store why a trial waits or ends; an empty text removes what was stored."""
         trial.set_user_attr(REASON, reason)
@@ -146,13 +159,18 @@ class TrialStore:
 
 
 def best_accuracy(trials: Sequence[FrozenTrial]) -> float | None:
-    """The highest first objective, an accuracy, of the trials that ``counts`` holds of; None where there is none."""
-    return max((t.values[0] for t in trials if counts(t)), default=None)
+    """The highest first objective, an accuracy, of the trials that the search trained to the end; None without one."""
+    return max((t.values[0] for t in trials if counts(t) and not is_finished(t)), default=None)
 
 
 def counts(trial: FrozenTrial) -> bool:
     """Whether a trial may meet the study's target: it is complete, and its network, given or not, keeps the rules."""
     return trial.state == TrialState.COMPLETE and not trial.user_attrs.get(BROKEN)
+
+
+def is_finished(trial: FrozenTrial) -> bool:
+    """Whether a confirmation trained the trial's network to the end: its accuracy is that of a few epochs."""
+    return FINISHED in trial.user_attrs
 
 
 def is_given(trial: Trial | FrozenTrial) -> bool:

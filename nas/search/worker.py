@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,8 @@ class Task:
     """None is the default one for ``epochs``."""
     precisions: Mapping[str, Precision] = field(default_factory=dict)
     """CPU class -> what the precision ``auto`` is there; on a CPU of another class it is measured."""
+    threads: int | None = None
+    """Threads that it trains with; None are those of its worker."""
     after_epoch: Callable[[], None] | None = None
     """Called when the files of an epoch are written; what it raises ends the training."""
 
@@ -78,6 +80,7 @@ def train_candidate(placement: Placement, task: Task) -> Outcome:
 
     The weights that were evaluated last are kept as ``WEIGHTS`` when the whole budget is trained.
     """
+    placement = widened(placement, task)
     if task.given is not None:
         from nas.search.given_training import train_given
 
@@ -91,12 +94,18 @@ def confirm_candidate(placement: Placement, task: Task) -> Confirmed:
 
     ``task.feed`` holds no validation images. The accuracy is kept as ``TEST``: a task done before answers with it.
     """
+    placement = widened(placement, task)
     if task.given is not None:
         from nas.search.given_training import confirm_given
 
         return confirm_given(placement, task)
     model, result = trained(placement, task, built(task))
     return confirmed(placement, task, model, result)
+
+
+def widened(placement: Placement, task: Task) -> Placement:
+    """What a task may use: the threads of its worker, or its own."""
+    return replace(placement, threads=task.threads or placement.threads)
 
 
 def confirmed(placement: Placement, task: Task, model: nn.Module, result: Result) -> Confirmed:

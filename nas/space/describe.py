@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from constraints.rules import Constraint
 from constraints.verdicts import judge
 from nas.architecture.spec import Architecture
 from nas.space import uniform_draws
-from nas.space.bulk_metrics import ALIASES, Mask, Vector, based
+from nas.space.bulk_metrics import Mask, Vector
 from nas.space.counting import exact_count
 from nas.space.counting.ranges import ranges
 from nas.space.feasible import EmptySpaceError, FeasiblePart
@@ -58,7 +56,7 @@ def describe(
     ``exact`` tells whether the counts are; where not, they are estimated from ``draws`` uniform networks (an own
     generator, the same in every run), ``share_error`` being the standard error of the share. ``size`` and ``ranges``
     are always exact, and what one constraint ``rejects`` more often than the rest (``rejects_exact``). The histogram is
-    of the feasible networks' parameters; ``below`` is null in the bin of all above.
+    of the feasible networks' parameters, from the first bin that holds one to the last.
     """
     size = exact_count.size(vector)
     needs_models = own is not None and any(c.metric in own.names for c in constraints)
@@ -98,14 +96,14 @@ def _counted(vector: Vector, constraints: Sequence[Constraint]) -> Found | None:
     rejects = [exact_count.rejects(vector, c, constraints) for c in constraints] if count is not None else []
     if count is None or None in rejects:
         return None
-    is_exact = count.metric == "params"
+    is_exact = count.metric == "params" and count.histogram[-1][0] is not None  # all above is no histogram
     exact: Bins = [{"below": edge, "networks": n} for edge, n in count.histogram]
     return Found(
         feasible=count.feasible,
         rejects=[r for r in rejects if r is not None],
         rejects_are_exact=[True] * len(constraints),
         alone=count.alone,
-        histogram=exact if is_exact else _drawn_histogram(vector, constraints, count.feasible),
+        histogram=_trimmed(exact) if is_exact else _drawn_histogram(vector, constraints, count.feasible),
         histogram_is_exact=is_exact,
     )
 
@@ -113,7 +111,7 @@ def _counted(vector: Vector, constraints: Sequence[Constraint]) -> Found | None:
 def _drawn_histogram(vector: Vector, constraints: Sequence[Constraint], feasible: int) -> Bins:
     """Of a count that did not carry parameters alone."""
     rows, _ = uniform_draws.draw_feasible(vector, constraints, 100_000, np.random.default_rng(0), tries=DRAWS)
-    return _histogram(vector, constraints, rows, feasible)
+    return _histogram(vector, rows, feasible)
 
 
 def _estimated(vector: Vector, constraints: Sequence[Constraint], draws: int, own: OwnMetrics | None) -> Found:
@@ -130,7 +128,7 @@ def _estimated(vector: Vector, constraints: Sequence[Constraint], draws: int, ow
         rejects=[about if known is None else known for about, known in zip(drawn, exact, strict=True)],
         rejects_are_exact=[known is not None for known in exact],
         alone=[_scaled(n, size, draws) for n in broken[broken.sum(1) == 1].sum(0).tolist()],
-        histogram=_histogram(vector, constraints, rows[fine], feasible),
+        histogram=_histogram(vector, rows[fine], feasible),
         histogram_is_exact=False,
         draws=draws,
     )
@@ -150,18 +148,24 @@ def _verdicts(vector: Vector, rows: Encoded, constraints: Sequence[Constraint], 
     return result
 
 
-def _histogram(vector: Vector, constraints: Sequence[Constraint], feasible_rows: Encoded, feasible: int) -> Bins:
-    """Parameters of a sample of feasible networks, scaled to their number, in bins up to the limit on them."""
+def _histogram(vector: Vector, feasible_rows: Encoded, feasible: int) -> Bins:
+    """Parameters of a sample of feasible networks, scaled to their number, in bins up to the most that one has."""
     if not len(feasible_rows):
         return []
     params = vector.figure(feasible_rows, "params")
-    limits = [ceil(c.limit) for c in map(based, constraints) if ALIASES.get(c.metric, c.metric) == "params"]
-    top = max([*limits, 0]) or int(params.max()) + 1
-    ends: list[int | None] = [*sorted({top * (i + 1) // exact_count.BINS for i in range(exact_count.BINS)} - {0})]
-    counts = [int(((params >= low) & (params < high)).sum()) for low, high in pairwise([0, *(e or 0 for e in ends)])]
-    if above := len(params) - sum(counts):
-        ends, counts = [*ends, None], [*counts, above]
-    return [{"below": e, "networks": _scaled(n, feasible, len(params))} for e, n in zip(ends, counts, strict=True)]
+    top = int(params.max()) + 1
+    ends = sorted({top * (i + 1) // exact_count.BINS for i in range(exact_count.BINS)} - {0})
+    counts = np.histogram(params, [0, *ends])[0].tolist()
+    bins: Bins = [
+        {"below": e, "networks": _scaled(n, feasible, len(params))} for e, n in zip(ends, counts, strict=True)
+    ]
+    return _trimmed(bins)
+
+
+def _trimmed(bins: Bins) -> Bins:
+    """The bins without the empty ones before the first network and behind the last."""
+    held = [i for i, one in enumerate(bins) if one["networks"]]
+    return bins[held[0] : held[-1] + 1] if held else []
 
 
 def _scaled(number: int, whole: int, draws: int) -> int:

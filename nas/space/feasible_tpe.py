@@ -28,12 +28,12 @@ def so_far(study: Study, values: Values | None) -> Study:
     """A study as TPE should see it: a trial that is not complete but has intermediate values counts by them.
 
     It counts as pruned, or, in a study of several objectives, as complete with ``values``, which is needed there: by
-    what it would be worth after as many steps as the furthest trial (``_expected``). TPE by itself takes every running
+    what it would be worth after as many steps as the furthest trial (``expected``). TPE by itself takes every running
     trial for a bad one, and cannot rank pruned trials by several objectives. Networks
     that a person trained have no parameters to learn from.
     """
     has_one_objective = len(study.directions) == 1
-    expected = (lambda trial: trial) if has_one_objective or values is None else _expected(study)
+    moved = (lambda trial: trial) if has_one_objective or values is None else expected(study)
 
     def shown(trial: FrozenTrial) -> FrozenTrial | None:
         if SEED in trial.user_attrs:
@@ -45,12 +45,12 @@ def so_far(study: Study, values: Values | None) -> Study:
             return _with(trial, TrialState.PRUNED) if is_waiting else trial
         if values is None or not trial.intermediate_values:
             return _with(trial, TrialState.RUNNING)
-        return _with(trial, TrialState.COMPLETE, list(values(expected(trial))))
+        return _with(trial, TrialState.COMPLETE, list(values(moved(trial))))
 
     return with_trials_as(study, shown)
 
 
-def _expected(study: Study) -> Callable[[FrozenTrial], FrozenTrial]:
+def expected(study: Study) -> Callable[[FrozenTrial], FrozenTrial]:
     """A function from a trial to itself with an intermediate value at the furthest step that any trial reached.
 
     After two epochs a candidate is worse than it will be after twenty: beside complete ones it would be dominated for
@@ -66,16 +66,16 @@ def _expected(study: Study) -> Callable[[FrozenTrial], FrozenTrial]:
         gains = [steps[furthest] - steps[step] for steps in reached if step in steps]
         return statistics.median(gains) if gains else 0.0
 
-    def expected(trial: FrozenTrial) -> FrozenTrial:
+    def moved(trial: FrozenTrial) -> FrozenTrial:
         last = max(trial.intermediate_values)
         if last == furthest:
             return trial
-        moved = copy.copy(trial)
+        shown = copy.copy(trial)
         value = trial.intermediate_values[last] + gain(last)
-        moved.intermediate_values = {**trial.intermediate_values, furthest: value}
-        return moved
+        shown.intermediate_values = {**trial.intermediate_values, furthest: value}
+        return shown
 
-    return expected
+    return moved
 
 
 def _with(trial: FrozenTrial, state: TrialState, values: list[float] | None = None) -> FrozenTrial:

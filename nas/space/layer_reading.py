@@ -126,11 +126,11 @@ def _guess(core: tuple[Unit, ...], channels: int) -> tuple[str, int]:
             return "pw", conv.stride
         case [Conv() as conv]:
             grouped = f"g{conv.groups}" if conv.groups > 1 else ""
-            return f"c{Part(conv.kernel, conv.dilation)}{grouped}", conv.stride
+            return f"c{Part(conv.kernel, conv.dilation)}{grouped}{'b' * conv.bias}", conv.stride
         case [(Conv() | Mixed()) as depthwise, Conv()]:
             return f"sep{_parts(depthwise)}", depthwise.stride
         case [(Conv() | Mixed()) as depthwise, Gated(), Conv()]:
-            return f"gate{_parts(depthwise)}", depthwise.stride
+            return f"gate{_parts(depthwise)}{'b' * depthwise.bias}", depthwise.stride
         case [Conv() as first, (Conv() | Mixed()) as depthwise, Conv()]:
             return f"ir{_parts(depthwise)}e{first.out // channels}", depthwise.stride
     return "", 1

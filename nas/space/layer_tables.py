@@ -17,8 +17,6 @@ from nas.space.stage_automaton import Event, event
 Array = npt.NDArray[np.int64]
 
 ADDED, GREATEST = Added._fields, Greatest._fields
-_POST = ("batch_norm", "relu")
-"""No metric differs between two norms or two activations of a space."""
 
 Cells = dict[tuple[int, int, int, int], tuple[ChainMetrics, Event]]
 
@@ -78,7 +76,7 @@ class Tables:
                 for r, residual in enumerate([False] if is_stem else stage.residual):
                     for k, word in enumerate(words):
                         cells[f, a, r, k] = (
-                            _metrics(space.stem(word, out, _POST), space.input, out, jump=1)
+                            _metrics(space.stem(word, out, space.post), space.input, out, jump=1)
                             if is_stem
                             else self._layer(i, form, word, (out, out), residual=residual)
                         )
@@ -104,6 +102,7 @@ class Tables:
         stride, dilation = self.space.ending(i, form) if last else (1, None)
         return _layer_metrics(
             word,
+            post=self.space.post,
             shape=(ends[0], height, width),
             out=ends[1],
             residual=residual,
@@ -155,6 +154,7 @@ class Tables:
 def _layer_metrics(
     word: str,
     *,
+    post: tuple[str, str],
     shape: tuple[int, int, int],
     out: int,
     residual: Residual,
@@ -162,7 +162,7 @@ def _layer_metrics(
     dilation: int | None,
     jump: int,
 ) -> tuple[ChainMetrics, Event]:
-    blocks = layer_blocks(word, shape[0], out, post=_POST, residual=residual, stride=stride, dilation=dilation)
+    blocks = layer_blocks(word, shape[0], out, post=post, residual=residual, stride=stride, dilation=dilation)
     return _metrics(blocks, shape, out, jump=jump)
 
 

@@ -8,14 +8,17 @@
 ``gate7``          depthwise, gated product of two 1x1, 1x1 (as in xvel/cifar10-tiniest)
 ``sep1_3_7d3a3``   several depthwise kernels over shares of the channels: one passes, one 3x3, one average pool of 3
                    then 7x7 of dilation 3; in ``sep``, ``ir`` and ``gate``
+``c3b`` ``gate7b`` a bias, and no activation of the convolution's own; in a ``gate`` a bias of the depthwise part
 ``...se4``         squeeze-and-excitation after the layer, a quarter of the channels between; any layer
+``+...`` ``%...``  of the last layer of the last stage, where it keeps size and channels: its input is added, in ``%``
+                   times a learned factor a channel
 =================  =====================================================================================================
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from constraints.errors import UnusableInputError
 from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit, read_parts
@@ -24,8 +27,9 @@ _MORE = r"(?:[2-9]|[1-9]\d+)"
 _ODD = r"(?:[3579]|[1-9]\d*[13579])"
 _PART = rf"(?:1|{_ODD}(?:d{_MORE})?(?:a{_ODD})?)"
 _WORD = re.compile(
-    rf"(?:c(?P<kernel>{_ODD})(?:d(?P<dilation>{_MORE}))?(?:g(?P<groups>{_MORE}))?|(?P<point>pw)"
-    rf"|(?P<kind>sep|ir|gate)(?P<parts>{_PART}(?:_{_PART})*)(?:e(?P<expansion>{_MORE}))?)(?:se(?P<reduction>[1-9]\d*))?"
+    rf"(?P<sum>[+%])?(?:c(?P<kernel>{_ODD})(?:d(?P<dilation>{_MORE}))?(?:g(?P<groups>{_MORE}))?|(?P<point>pw)"
+    rf"|(?P<kind>sep|ir|gate)(?P<parts>{_PART}(?:_{_PART})*)(?:e(?P<expansion>{_MORE}))?)"
+    r"(?P<bias>b)?(?:se(?P<reduction>[1-9]\d*))?"
 )
 _HELP = "not a layer: write c3, c5d2, c3g4, pw, sep5, sep3_5d2, ir3e4, gate7 (odd kernels above 1), any with se4 behind"
 
@@ -41,6 +45,9 @@ class Layer(NamedTuple):
     expansion: int
     reduction: int
     """0: no squeeze-and-excitation."""
+    bias: bool = False
+    residual: Literal["scaled"] | bool = False
+    """Of the word itself, where the layer keeps size and channels."""
 
 
 def read(word: str) -> Layer:
@@ -54,20 +61,32 @@ def read(word: str) -> Layer:
         parts = (Part(int(match["kernel"]), int(match["dilation"] or 1)),)
     alone = len(parts) == 1 and (parts[0].kernel == 1 or parts[0].pool > 1)
     same = len(parts) > 1 and len(set(parts)) == 1
-    if alone or same or (kind == "ir") != bool(match["expansion"]):
+    has_bias, is_biased = bool(match["bias"]), kind in {"c", "gate"}
+    if alone or same or (kind == "ir") != bool(match["expansion"]) or has_bias > is_biased:
         raise ValueError(_HELP)
-    return Layer(kind, parts, int(match["groups"] or 1), int(match["expansion"] or 1), int(match["reduction"] or 0))
+    return Layer(
+        kind,
+        parts,
+        int(match["groups"] or 1),
+        int(match["expansion"] or 1),
+        int(match["reduction"] or 0),
+        has_bias,
+        "scaled" if match["sum"] == "%" else match["sum"] == "+",
+    )
 
 
 def check_word(word: str) -> str:
-    """``word`` itself; ValueError where it names no layer."""
-    read(word)
+    """``word`` itself; ValueError where it names no layer, or one that only a network may end with."""
+    if read(word).residual:
+        raise ValueError("only the last layer of the last stage has + or % of its own: use residual")
     return word
 
 
 def check_last(word: str) -> str:
     """``word`` itself; ValueError where the layer cannot take the stride or the dilation that a stage ends with."""
     layer = read(word)
+    if layer.residual:  # its stage ends with neither stride nor dilation: the space checks it
+        return word
     if any(part.kernel == 1 or part.dilation > 1 for part in layer.parts):
         raise ValueError("not the last layer of a stage: stride and dilation follow from the form: write c3 or sep3_5")
     if len(layer.parts) > 1 and len({part._replace(dilation=1) for part in layer.parts}) == 1:
@@ -106,9 +125,13 @@ def units(
     parts = tuple(p._replace(dilation=p.dilation if dilation is None else dilation) for p in layer.parts)
     if layer.kind == "c":
         kernel, spread, _ = parts[0]
-        return Conv(out=out, kernel=kernel, stride=stride, dilation=spread, groups=layer.groups, post=post), *gate
+        own = post[:1] if layer.bias else post
+        conv = Conv(
+            out=out, kernel=kernel, stride=stride, dilation=spread, groups=layer.groups, bias=layer.bias, post=own
+        )
+        return conv, *gate
     inside = channels * layer.expansion
-    depthwise = _depthwise(parts, inside, stride, post[:1] if layer.kind == "gate" else post)
+    depthwise = _depthwise(parts, inside, stride, post[:1] if layer.kind == "gate" else post, bias=layer.bias)
     if layer.kind == "ir":
         made: tuple[Unit, ...] = (
             Conv(out=inside, kernel=1, post=post),
@@ -123,8 +146,10 @@ def units(
     return *made, *gate
 
 
-def _depthwise(parts: tuple[Part, ...], channels: int, stride: int, post: tuple[str, ...]) -> Conv | Mixed:
+def _depthwise(
+    parts: tuple[Part, ...], channels: int, stride: int, post: tuple[str, ...], *, bias: bool
+) -> Conv | Mixed:
     if len(parts) > 1:
-        return Mixed(parts=parts, stride=stride, post=post)
+        return Mixed(parts=parts, stride=stride, bias=bias, post=post)
     kernel, dilation, _ = parts[0]
-    return Conv(out=channels, kernel=kernel, stride=stride, dilation=dilation, groups=channels, post=post)
+    return Conv(out=channels, kernel=kernel, stride=stride, dilation=dilation, groups=channels, bias=bias, post=post)

@@ -74,9 +74,13 @@ class LinearProxy:
         """The proxy of one network; minus infinity from ``macs`` multiply-accumulates on."""
         if figures.macs >= self.macs:
             return -math.inf
-        return _sum(self.weights, features(network, figures)) - self.price * math.log2(
-            _sum(self.seconds, work(network))
-        )
+        seconds = predicted_seconds(self, network)
+        return _sum(self.weights, features(network, figures)) - self.price * math.log2(seconds)
+
+
+def predicted_seconds(proxy: LinearProxy, network: Architecture) -> float:
+    """What a training of the length that ``proxy`` was fitted to takes, up to a factor of the machine."""
+    return _sum(proxy.seconds, work(network))
 
 
 def _sum(weights: Mapping[str, float], values: Mapping[str, float]) -> float:

@@ -29,8 +29,9 @@ from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
 from nas.space.known_networks import Either, KnownNetworks
 from nas.space.neighbours import neighbour_rows
-from nas.space.proxy import Proxy
+from nas.space.proxy import LinearProxy, Proxy
 from nas.space.space import Choice, Choices, Encoded, load
+from nas.space.surrogate import Result, results, worth
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
@@ -67,7 +68,8 @@ class FeasibleSampler(BaseSampler):
     The base sampler is made anew for every trial from (seed, trial number), so an interrupted study resumes with
     the proposals that it would have made. ``rejected`` counts the base sampler's rejected proposals by rule. Parameters
     that are none of the space's are left to the base sampler. With a ``proxy`` of what networks are worth, each of the
-    first PROXY_TRIALS is the best by it of PROXY_DRAWS networks, drawn from the feasible part. What is feasible by
+    first PROXY_TRIALS is the best by it of PROXY_DRAWS networks, drawn from the feasible part; a linear one learns from
+    the study's results as they come. What is feasible by
     arithmetic may still be ``broken``, by a rule on what has to be measured: it is rejected by that rule, once.
     """
 
@@ -211,10 +213,10 @@ class FeasibleSampler(BaseSampler):
         seed = random.Random(f"{self._seed}/{trial.number}" + salt).getrandbits(32)
         if self._around is not None and held is not None and len(known) < PROXY_TRIALS + self._centres:
             order = np.random.default_rng(seed).permutation(len(self._around))
-            if (near := self._best(iter(self._around[order]), seen)) is not None:
+            if (near := self._best(iter(self._around[order]), seen, self._learnt(study))) is not None:
                 return near
         if self.proxy is not None and held is not None and len(known) < PROXY_TRIALS:
-            return self._unseen(seen, np.random.default_rng(seed))
+            return self._unseen(seen, np.random.default_rng(seed), self._learnt(study))
         base = self._base(seed)
         if isinstance(base, BulkTPE):
             base.feasible, base.distributions, base.values = self._feasible, space, self._values
@@ -233,17 +235,21 @@ class FeasibleSampler(BaseSampler):
         """Which of a base sampler's candidates may be proposed; they are drawn, not proposed, so not counted."""
         return self.feasible.vector.feasible(self.feasible.vector.encode(several), self.feasible.constraints)
 
-    def _unseen(self, seen: Set[str], generator: np.random.Generator) -> dict[str, Any]:
+    def _learnt(self, study: Study) -> Sequence[Result]:
+        """What the proxy can learn from a study so far."""
+        return results(study) if isinstance(self.proxy, LinearProxy) else ()
+
+    def _unseen(self, seen: Set[str], generator: np.random.Generator, learnt: Sequence[Result] = ()) -> dict[str, Any]:
         """Uniform over what is feasible and not in the study, or the best of several such draws by the proxy."""
         listed = self.feasible.listed
         if listed is not None and len(listed):
             order = (listed[i] for i in generator.permutation(len(listed)))  # without a copy of all
-            if (best := self._best(order, seen)) is not None:
+            if (best := self._best(order, seen, learnt)) is not None:
                 return best
             raise SpaceExhaustedError(f"every feasible network is proposed; {self._tally(seen)}")
         draws = (16, 256, 4096) if self.proxy is None else (PROXY_DRAWS, 4096)
         for n in draws:
-            if (best := self._best(iter(self.feasible.sample_rows(n, generator)), seen)) is not None:
+            if (best := self._best(iter(self.feasible.sample_rows(n, generator)), seen, learnt)) is not None:
                 return best
         raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; {self._tally(seen)}")
 
@@ -251,23 +257,29 @@ class FeasibleSampler(BaseSampler):
         broken = len(self._rejected_networks)
         return f"the study holds {len(seen) - broken}" + f", and {broken} broke what is measured" * bool(broken)
 
-    def _best(self, rows: Iterator[Encoded], seen: Set[str]) -> dict[str, Choice] | None:
+    def _best(self, rows: Iterator[Encoded], seen: Set[str], learnt: Sequence[Result]) -> dict[str, Choice] | None:
         """The first network not ``seen``, or the proxy's best among the first PROXY_DRAWS; None where there is none."""
         space = self.feasible.space
         while few := list(itertools.islice(rows, 1 if self.proxy is None else PROXY_DRAWS)):
             several = [space.choices(row) for row in few]
             networks = [space.decode(choices) for choices in several]
-            for i in self._by_worth(few, networks):  # only the best are printed, which takes as long as all the rest
+            for i in self._by_worth(
+                few, networks, learnt
+            ):  # only the best are printed, which takes as long as all the rest
                 if str(networks[i]) not in seen:
                     return several[i]
         return None
 
-    def _by_worth(self, rows: list[Encoded], networks: list[Architecture]) -> Sequence[int]:
-        """The places of networks, the best by the proxy first, of equals the first."""
+    def _by_worth(self, rows: list[Encoded], networks: list[Architecture], learnt: Sequence[Result]) -> Sequence[int]:
+        """The places of networks, the best by the proxy and what it learnt first, of equals the first."""
         if self.proxy is None:
             return range(len(rows))
-        worth = map(self.proxy, networks, self.feasible.vector.metrics_of(np.stack(rows)))
-        order: list[int] = np.argsort([-one for one in worth], kind="stable").tolist()
+        figures = list(self.feasible.vector.metrics_of(np.stack(rows)))
+        if learnt and isinstance(self.proxy, LinearProxy):
+            values = worth(self.proxy, learnt, networks, figures)
+        else:
+            values = np.array([self.proxy(network, one) for network, one in zip(networks, figures, strict=True)])
+        order: list[int] = np.argsort(-values, kind="stable").tolist()
         return order
 
     def sample_independent(

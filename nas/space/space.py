@@ -18,6 +18,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.architecture import norm_act
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, HeadKind, Shape, Stage
 from nas.architecture.units import Conv, Unshuffle
@@ -33,8 +34,8 @@ def _norm(name: str) -> str:
 
 
 def _activation(name: str) -> str:
-    """``name`` itself, which is that of an activation of two maps, so that no metric differs between them."""
-    return _one_of([a for a in norm_act.activations() if norm_act.TABLE[a].maps == 2], name)
+    """``name`` itself, which is an activation's."""
+    return _one_of(norm_act.activations(), name)
 
 
 def _one_of(known: Sequence[str], name: str) -> str:
@@ -55,7 +56,7 @@ Choices = Mapping[str, Choice]
 Encoded = npt.NDArray[np.int64]
 """Candidates as rows of value indices, one column a parameter of ``Space.parameters``."""
 
-PRESETS = ("assignment", "wide", "tiny")
+PRESETS = ("assignment", "wide", "tiny", "long")
 
 
 class _Table(BaseModel):
@@ -123,6 +124,11 @@ class Space(_Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Space:
+        if len({norm_act.TABLE[name].maps for name in self.activations}) > 1:
+            raise ValueError(
+                f"activations that hold different numbers of maps: {', '.join(self.activations)}: "
+                "give tanhexp alone, so that no metric differs between them"
+            )
         if len(self.stage_dilations) != len(self.stages):
             raise ValueError(f"stage_dilations has {len(self.stage_dilations)} values for {len(self.stages)} stages")
         for number, stage in enumerate(self.stages, start=1):
@@ -131,6 +137,11 @@ class Space(_Table):
         return self
 
     def _check_stage(self, number: int, stage: StageSpace, form: Form) -> None:
+        own = [word for word in stage.down if layer_words.read(word).residual]
+        if own and (number < len(self.stages) or form != "strided"):
+            raise ValueError(f"stage {number}: {own[0]!r} ends a stage by stride or dilation: take the {own[0][0]} off")
+        if len({word.lstrip("+%") for word in stage.down}) < len(stage.down):
+            raise ValueError(f"stage {number}: a layer of down is given with and without {own[0][0]}: give one of them")
         widths = [self.scaled(width, form) for width in stage.width.values()]
         after = [self.scaled(width, form) for width in self.widths_after(number).values()]
         if len(set(widths)) < len(widths) or len(set(after)) < len(after):
@@ -150,6 +161,11 @@ class Space(_Table):
             for word in stage.stem:
                 if reason := layer_words.misfit(word, self.stem_channels):
                     raise ValueError(f"stem: {reason}")
+
+    @property
+    def post(self) -> tuple[str, str]:
+        """A norm and an activation that may follow a convolution; no metric differs between two of a space."""
+        return f"{self.norms[0]}_norm", self.activations[0]
 
     @property
     def stem_channels(self) -> int:
@@ -301,7 +317,8 @@ def _table(source: str) -> dict[str, Any]:
         with resources.as_file(text) as path:
             return read_toml(path)
     if not source.endswith(".toml"):
-        raise UnusableInputError(f"no such space: {source!r}: give {', '.join(PRESETS)} or a .toml file")
+        hint = nearest(source, PRESETS, f"give {', '.join(PRESETS)} or a .toml file")
+        raise UnusableInputError(f"no such space: {source!r}: {hint}")
     table = read_toml(Path(source))
     base = table.pop("base", None)
     if base is None:
@@ -324,6 +341,8 @@ def layer_blocks(
 ) -> tuple[Block, ...]:
     """The blocks of one layer: a residual one around it all, else one a unit. Networks of a space share them."""
     made = layer_words.units(word, channels, out, post=post, stride=stride, dilation=dilation)
+    if channels == out and stride == 1:
+        residual = residual or layer_words.read(word).residual
     if residual:
         return (Block(units=made, residual=True, scaled=residual == "scaled"),)
     return tuple(Block(units=(unit,)) for unit in made)

@@ -9,12 +9,12 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from inspect import signature
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.training.serialised import from_table
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would otherwise ask a registry for news
@@ -109,8 +109,7 @@ def shipped(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> Aug
     Raises UnusableInputError for a name or an option that there is not, and for no probability.
     """
     if name not in PIPELINES:
-        near = get_close_matches(name, PIPELINES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"give {', '.join(PIPELINES)} or FILE.py:NAME"
+        hint = nearest(name, PIPELINES, f"give {', '.join(PIPELINES)} or FILE.py:NAME")
         raise UnusableInputError(f"no such augmentation: {name!r}: {hint}")
     usual = probabilities(name)
     for option, value in options.items():

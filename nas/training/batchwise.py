@@ -6,30 +6,95 @@ value of it is read on the host, so that all of it may be part of a CUDA graph.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch.nn import functional as F
 
 from nas.training.recipes import Recipe
 
 
-def changed(images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
-    """What a recipe does to a batch's images before any is mixed with another."""
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What is drawn once for all images of an epoch (N), in place of batch by batch; None is what is not."""
+
+    mirrored: torch.Tensor | None = None
+    """Whether each image has left and right exchanged (N, bool)."""
+    corners: torch.Tensor | None = None
+    """Where each image's window lies in the padded image (2 x N, int64: top and left)."""
+
+    def __getitem__(self, chosen: torch.Tensor | slice) -> Drawn:
+        """That of some of the images."""
+        mirrored = None if self.mirrored is None else self.mirrored[chosen]
+        return Drawn(mirrored=mirrored, corners=None if self.corners is None else self.corners[:, chosen])
+
+    def to(self, device: torch.device) -> Drawn:
+        """The same on another device."""
+        tensors = {name: None if tensor is None else tensor.to(device) for name, tensor in vars(self).items()}
+        return Drawn(**tensors)
+
+    def copy_(self, other: Drawn) -> None:
+        """Take another epoch's values, at the addresses that a CUDA graph holds."""
+        for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True):
+            if mine is not None:
+                mine.copy_(theirs)
+
+
+def draw(recipe: Recipe, count: int, seed: int, number: int) -> Drawn | None:
+    """What ``recipe`` draws for the ``count`` images of epoch ``number`` (from 0) as a whole; None for nothing.
+
+    A pure function of its arguments: a training that resumes sees the same. What a teacher sees is drawn as a whole,
+    so that all students of an epoch see it too.
+    """
+    shared, generator = recipe.distillation > 0, np.random.default_rng([seed, count, number])
+    mirrored = corners = None
+    if recipe.alternating_flip:
+        mirrored = (np.random.default_rng([seed, count]).random(count) < 0.5) ^ bool(number % 2)
+    elif recipe.flip and shared:
+        mirrored = generator.random(count) < 0.5
+    if recipe.crop and shared:
+        corners = generator.integers(0, 2 * recipe.crop + 1, (2, count))
+    if mirrored is None and corners is None:
+        return None
+    return Drawn(
+        mirrored=None if mirrored is None else torch.from_numpy(mirrored),
+        corners=None if corners is None else torch.from_numpy(corners),
+    )
+
+
+def changed(images: torch.Tensor, recipe: Recipe, drawn: Drawn | None = None) -> torch.Tensor:
+    """What a recipe does to a batch's images before any is mixed with another.
+
+    What is ``drawn`` of these images already is not drawn here.
+    """
     if recipe.crop:
-        images = crop(images, recipe.crop)
+        images = crop(images, recipe.crop, drawn.corners if drawn else None)
+    if drawn is not None and drawn.mirrored is not None:
+        return mirror(images, drawn.mirrored)
     return flip(images) if recipe.flip else images
 
 
 def flip(images: torch.Tensor) -> torch.Tensor:
     """Each image mirrored left to right with probability a half."""
-    mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-    return torch.where(mirrored, images.flip(3), images)
+    return mirror(images, torch.rand(len(images), device=images.device) < 0.5)
 
 
-def crop(images: torch.Tensor, pad: int) -> torch.Tensor:
-    """Each image moved by up to ``pad`` pixels along either axis, its border filled with its own reflection."""
+def mirror(images: torch.Tensor, mirrored: torch.Tensor) -> torch.Tensor:
+    """The images, those of which ``mirrored`` (N) is true with left and right exchanged."""
+    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
+
+
+def crop(images: torch.Tensor, pad: int, corners: torch.Tensor | None = None) -> torch.Tensor:
+    """Each image moved by up to ``pad`` pixels along either axis, its border filled with its own reflection.
+
+    ``corners`` (2 x N, from 0 to twice ``pad``: top and left) are drawn where they are not given.
+    """
     count, _, height, width = images.shape
     padded = F.pad(images, (pad, pad, pad, pad), mode="reflect")
-    top, left = torch.randint(0, 2 * pad + 1, (2, count, 1, 1), device=images.device)
+    if corners is None:
+        corners = torch.randint(0, 2 * pad + 1, (2, count), device=images.device)
+    top, left = corners.view(2, count, 1, 1)
     rows = top + torch.arange(height, device=images.device).view(1, -1, 1)
     columns = left + torch.arange(width, device=images.device).view(1, 1, -1)
     number = torch.arange(count, device=images.device).view(-1, 1, 1)
@@ -37,7 +102,7 @@ def crop(images: torch.Tensor, pad: int) -> torch.Tensor:
     return moved.permute(0, 3, 1, 2)  # the channels last in memory
 
 
-def mixture(strength: float, device: torch.device) -> torch.Tensor:
+def mixture(strength: float | torch.Tensor, device: torch.device) -> torch.Tensor:
     """The share of a batch's own images in its mixture: uniform between 1 - ``strength`` and 1."""
     return 1 - strength * torch.rand((), device=device)
 

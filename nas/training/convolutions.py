@@ -38,7 +38,8 @@ def convolution(  # noqa: PLR0917 - as torch.conv2d has them
     Its result has the type that it would have without. A dilated convolution is one without dilation on each of the
     sub-grids of its input, where those are all alike and that is faster. Else it is in float32: the bfloat16 gradient
     of its weights reads past its input on processors with avx512_bf16 (oneDNN as of torch 2.15, maps of 31 pixels and
-    more), so that it is noise, infinite, or a segmentation fault.
+    more), so that it is noise, infinite, or a segmentation fault. The same holds without dilation where a step of the
+    stride is longer than the map.
     """
     is_bfloat16 = torch.is_autocast_enabled("cpu")
     kind = (weight, _pair(stride), groups)
@@ -47,7 +48,8 @@ def convolution(  # noqa: PLR0917 - as torch.conv2d has them
         in_bfloat16 = is_bfloat16 and _gains_from_bfloat16(*kind)
         if _gains_from_sub_grids(input, weight, groups, steps, is_bfloat16=in_bfloat16):
             return _typed(_on_sub_grids, in_bfloat16, input, weight, bias, margins, steps, groups)
-    in_bfloat16 = is_bfloat16 and max(steps) == 1 and _gains_from_bfloat16(*kind)
+    is_sound = max(steps) == 1 and all(side >= step for side, step in zip(input.shape[-2:], _pair(stride), strict=True))
+    in_bfloat16 = is_bfloat16 and is_sound and _gains_from_bfloat16(*kind)
     return _typed(torch.conv2d, in_bfloat16, input, weight, bias, stride, padding, dilation, groups)
 
 

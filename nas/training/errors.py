@@ -5,5 +5,13 @@ from __future__ import annotations
 from constraints.errors import UnusableInputError
 
 
-class OtherTrainingError(UnusableInputError):
+class SharedFaultError(UnusableInputError):
+    """What a training met and every other training of the launch meets too: no fault of its network."""
+
+
+class OtherTrainingError(SharedFaultError):
     """A checkpoint of another training than the one that is to be resumed."""
+
+
+class AugmentationFailedError(SharedFaultError):
+    """The augmentation raised at an image, or made something of it that cannot be trained on."""

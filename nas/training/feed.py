@@ -22,10 +22,13 @@ from nas.training import datasets
 from nas.training.augmentation import PIPELINES, make
 from nas.training.datasets import Dataset, Split
 from nas.training.disk import reserve
-from nas.training.serialised import names
+from nas.training.errors import AugmentationFailedError
+from nas.training.serialised import acting_transform, names
 
 if TYPE_CHECKING:
     import albumentations as A
+
+    from nas.training.teacher import Teacher
 
 PIECE = 1000
 """Images drawn from one random stream, and the unit in which processes share the making of an epoch."""
@@ -58,6 +61,8 @@ class Feed:
     """A user's pipeline as a table, which ``augmentation`` is then but the name of."""
     seed: int = 0
     keep_bytes: int = 4 * 2**30
+    teacher: Teacher | None = None
+    """Whose logits a recipe that distils learns from."""
 
     def __post_init__(self) -> None:
         """Check the pipeline's name."""
@@ -174,18 +179,31 @@ class Feed:
         """One piece, drawn from its own random stream."""
         sequence = np.random.SeedSequence([self.seed, number, piece])
         self._pipeline.set_random_seed(int(sequence.generate_state(1)[0]))
-        originals = self.dataset.train_images[self.indices[piece * PIECE : (piece + 1) * PIECE]]
-        return np.stack([self._changed(image) for image in originals])
+        chosen = self.indices[piece * PIECE : (piece + 1) * PIECE]
+        originals = self.dataset.train_images[chosen]
+        return np.stack(
+            [self._changed(image, number, int(index)) for index, image in zip(chosen, originals, strict=True)]
+        )
 
-    def _changed(self, image: np.ndarray) -> np.ndarray:
-        """An augmented image; UnusableInputError where it is of another size or kind than the images are."""
-        found: np.ndarray = self._pipeline(image=image)["image"]
+    def _changed(self, image: np.ndarray, epoch: int, index: int) -> np.ndarray:
+        """An augmented image; AugmentationFailedError, which names the image, where it cannot be trained on."""
+        try:
+            found: np.ndarray = self._pipeline(image=image)["image"]
+        except Exception as error:  # of a user's settings in a library's code
+            raise self._failed(
+                f"{acting_transform(error)} raised {type(error).__name__}: {error}", epoch, index
+            ) from error
         if found.shape != image.shape or found.dtype != image.dtype:
-            raise UnusableInputError(
-                f"augmentation {self.augmentation}: it makes {found.dtype} {found.shape} of {image.dtype} "
-                f"{image.shape}: keep size, channels and uint8"
-            )
+            made = f"it makes {found.dtype} {found.shape} of {image.dtype} {image.shape}"
+            raise self._failed(made, epoch, index)
         return found
+
+    def _failed(self, what: str, epoch: int, index: int) -> AugmentationFailedError:
+        name = self.dataset.classes[self.dataset.train_labels[index]]
+        return AugmentationFailedError(
+            f"augmentation {self.augmentation}: {what}: at training image {index} (class {name}) in epoch {epoch + 1}: "
+            "every candidate meets it: fix or leave out that transform, and give another --study"
+        )
 
     @cached_property
     def _pipeline(self) -> A.Compose:
@@ -199,7 +217,7 @@ class Feed:
     def _drop_oldest(self) -> None:
         """Delete the least recently read epochs beyond ``keep_bytes``; a process that still maps one keeps it."""
         found = []
-        for path in self.folder.glob("*/epoch-*.npy*"):
+        for path in self.folder.glob("*/epoch-*.npy*"):  # a teacher's logits are beside them
             with suppress(FileNotFoundError):
                 status = path.stat()
                 found.append((status.st_mtime, status.st_size, path))

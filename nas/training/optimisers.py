@@ -112,7 +112,7 @@ def _elementwise(groups: list[dict[str, Any]], phase: Phase, capturable: bool) -
 
 
 def _decay(phase: Phase) -> float:
-    return 0.0 if phase.optimiser == "muon" else phase.weight_decay
+    return phase.rest_weight_decay if phase.optimiser == "muon" else phase.weight_decay
 
 
 def _device(model: nn.Module) -> torch.device:

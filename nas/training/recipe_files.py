@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.toml import read_toml
 from nas.training.named_recipes import DEFAULT, RECIPES
 from nas.training.recipe_table import as_table, from_table
@@ -43,8 +43,7 @@ def load(asked: str | None, epochs: int) -> Source:
     if name in RECIPES:
         return Source(recipe=RECIPES[name].make(epochs), place=f"recipe {name}")
     if not name.endswith(SUFFIX):
-        near = get_close_matches(name, RECIPES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"give {', '.join(RECIPES)} or a {SUFFIX} file"
+        hint = nearest(name, RECIPES, f"give {', '.join(RECIPES)} or a {SUFFIX} file")
         raise UnusableInputError(f"no such recipe: {name!r}: {hint}")
     return _read(Path(name), epochs)
 
@@ -71,7 +70,7 @@ def _read(path: Path, epochs: int) -> Source:
 
 def _over_base(base: Any, table: dict[str, Any], path: Path, epochs: int) -> dict[str, Any]:
     """The options of a file over those that it starts from."""
-    named = {"name": path.stem, **table}
+    named = {"name": path.name if path.stem in RECIPES else path.stem, **table}
     if base is None:
         return named
     if not isinstance(base, str) or base not in RECIPES:

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from constraints.errors import UnusableInputError
 from nas.training.recipes import Phase, Recipe
+from nas.validation_words import what_to_do
 
 T = TypeVar("T", Recipe, Phase)
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -54,7 +55,7 @@ def _read(reader: TypeAdapter[T], table: Any, kind: type[T], place: str) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
+        message = what_to_do(error)
         if first["type"] == "unexpected_keyword_argument":
             message = f"unknown option: known are {', '.join(field.name for field in fields(kind))}"
         where = (

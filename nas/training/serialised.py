@@ -91,6 +91,20 @@ def leaves(transform: Any) -> Iterator[Any]:
         yield from leaves(child)
 
 
+def acting_transform(error: BaseException) -> str:
+    """The transform that was running when an error was raised: the innermost one; ``a transform`` where none was."""
+    import albumentations as A
+    from albumentations.core.composition import BaseCompose
+
+    name, frame = "a transform", error.__traceback__
+    while frame is not None:
+        acting = frame.tb_frame.f_locals.get("self")
+        if isinstance(acting, A.BasicTransform | BaseCompose):
+            name = type(acting).__name__
+        frame = frame.tb_next
+    return name
+
+
 def _nodes(table: Any) -> Iterator[Mapping[str, Any]]:
     """The table of each transform, compositions first."""
     if not isinstance(table, Mapping):

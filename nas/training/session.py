@@ -15,6 +15,7 @@ from torch import nn
 from constraints.errors import UnusableInputError
 from nas.training import initialisation
 from nas.training.averaging import Average
+from nas.training.batchwise import draw
 from nas.training.evaluate import Scores, evaluate, normaliser
 from nas.training.feed import Feed
 from nas.training.given_model import GivenModel, placed
@@ -22,6 +23,7 @@ from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision
 from nas.training.recipes import Recipe
 from nas.training.step import TrainingStep
+from nas.training.teacher import targets
 
 CHECK_STEPS = 50
 """Steps between looks at the loss; on a GPU each look waits for the device."""
@@ -115,6 +117,7 @@ class Session:
             "seed": self.seed,
             "data": self.feed.key,
             "network": ", ".join(f"{k}:{tuple(v.shape)}" for k, v in self.model.state_dict().items()),
+            **({"teacher": self.feed.teacher.hash} if self.recipe.distillation and self.feed.teacher else {}),
         }
 
     def state(self) -> dict[str, Any]:
@@ -183,6 +186,17 @@ class Session:
             self.step.images.copy_(images)
         else:
             self.step.images = images.to(self.device)
+        drawn = draw(self.recipe, len(images), self.feed.seed, number)
+        if drawn is not None and self.step.drawn is not None:
+            self.step.drawn.copy_(drawn)
+        elif drawn is not None:
+            self.step.drawn = drawn.to(self.device)
+        if self.recipe.distillation:
+            taught = torch.from_numpy(targets(self.feed, self.recipe, number, drawn, self.device))
+            if self.step.targets is None:
+                self.step.targets = taught.to(self.device)
+            else:
+                self.step.targets.copy_(taught)
 
     def _prepare(self, step: int) -> float:
         """Set rate and resolution of one step (by the middle of it), and enter the phase that it begins."""

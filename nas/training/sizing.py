@@ -11,6 +11,7 @@ Where the usual ones give as much (from 4,096 images on with batches of 128), th
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 LEAST_A_EPOCH = 32
@@ -41,9 +42,17 @@ def sizing(images: int, usual: Sizing) -> Sizing:
     return Sizing(batch_size=batch, epochs=max(usual.epochs, enough))
 
 
-def sentence(images: int, chosen: Sizing) -> str:
-    """What a launch says where the size of the data decided."""
-    return (
-        f"{images:,} training images: batches of {chosen.batch_size} and {chosen.epochs} epochs a candidate, "
-        f"{chosen.steps(images):,} steps, chosen by their number: --epochs asks for others"
-    )
+def sentence(images: int, chosen: Sizing | None, others: Mapping[str, str] | None = None) -> str:
+    """What a launch says where the size of the data decided; empty where it did not.
+
+    ``others`` holds what it decided beside batch size and epochs: flag -> what was chosen, in words.
+    """
+    words = dict(others or {})
+    if chosen is not None:
+        steps = f"batches of {chosen.batch_size} and {chosen.epochs} epochs a candidate, {chosen.steps(images):,} steps"
+        words = {"--epochs": steps, **words}
+    if not words:
+        return ""
+    *flags, last = words
+    asks = f"{', '.join(flags)} and {last} ask" if flags else f"{last} asks"
+    return f"{images:,} training images: {', '.join(words.values())}, chosen by their number: {asks} for others"

@@ -14,6 +14,7 @@ from nas.training.evaluate import Normalise
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast
 from nas.training.recipes import Recipe
+from nas.training.teacher import distilled
 
 WARM_UP = 3
 """Steps on a GPU before the graph is captured: libraries choose their algorithms and allocate in them."""
@@ -46,6 +47,10 @@ class TrainingStep:
     is_captured: bool = True
     """Whether a GPU captures a step as a graph: what a person's own code decides in it, a graph would not."""
     parts: int = 1
+    drawn: batchwise.Drawn | None = None
+    """What is drawn for the epoch as a whole."""
+    targets: torch.Tensor | None = None
+    """A teacher's logits on the epoch's images (N x classes, float16)."""
     low_resolution: bool = False
     warmed: int = 0
     graph: torch.cuda.CUDAGraph | None = None
@@ -53,13 +58,17 @@ class TrainingStep:
     def __post_init__(self) -> None:
         """Make the loss that the recipe asks for."""
         self.criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
+        # What changes from step to step has a place on the device, where a graph reads it.
+        self.strength = torch.zeros_like(self.loss) if self.recipe.mixup_growth else None
 
     def renew(self) -> None:
         """Forget the captured graph: what it holds has changed."""
         self.graph, self.warmed = None, 0
 
     def show(self, progress: float) -> None:
-        """Choose the resolution of the next steps, at ``progress`` (0 to 1) through the training."""
+        """Choose resolution and mixup of the next steps, at ``progress`` (0 to 1) through the training."""
+        if self.strength is not None:
+            self.strength.fill_(self.recipe.mixup_at(progress))
         low_resolution = progress < self.recipe.low_resolution
         if low_resolution != self.low_resolution:
             self.low_resolution = low_resolution
@@ -115,18 +124,24 @@ class TrainingStep:
             self.loss += loss.detach()
 
     def _loss(self, chosen: torch.Tensor) -> torch.Tensor:
-        images, labels = self._changed(self.normalise(self.images[chosen])), self.labels[chosen]
-        share = batchwise.mixture(self.recipe.mixup, images.device) if self.recipe.mixup else None
+        images = self._changed(self.normalise(self.images[chosen]), chosen)
+        strength = self.recipe.mixup if self.strength is None else self.strength
+        share = batchwise.mixture(strength, images.device) if self.recipe.mixup else None
         if share is not None:
             images = batchwise.mix(images, share)
         with autocast(self.precision, images.device):
             logits = self.model(images).float()
-        loss: torch.Tensor = self.criterion(logits, labels)
-        return loss if share is None else share * loss + (1 - share) * self.criterion(logits, labels.flip(0))
+        loss = self._against(logits, chosen)
+        return loss if share is None else share * loss + (1 - share) * self._against(logits, chosen.flip(0))
 
-    def _changed(self, images: torch.Tensor) -> torch.Tensor:
-        """What the recipe does to a batch's images."""
-        images = batchwise.changed(images, self.recipe)
+    def _against(self, logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """The loss of logits against the labels of the ``chosen`` images, and a teacher's logits where there are."""
+        loss: torch.Tensor = self.criterion(logits, self.labels[chosen])
+        return loss if self.targets is None else distilled(loss, logits, self.targets[chosen], self.recipe)
+
+    def _changed(self, images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """What the recipe does to a batch's images, which are the ``chosen`` ones of the epoch."""
+        images = batchwise.changed(images, self.recipe, self.drawn[chosen] if self.drawn else None)
         return shrink(images) if self.low_resolution else images
 
     def _update(self) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.training.recipe_table import as_table, from_table
 from nas.training.recipes import Phase, Recipe
+from nas.validation_words import what_to_do
 
 PREFIX = "recipe."
 """What the parameters of a trial that are options of its recipe begin with."""
@@ -25,15 +26,20 @@ _SHORT = {"lr": "peak_lr"}
 _FIXED = {"name", "phases", "precision", "share"}
 """What is no matter of tuning: shares add up to 1, and a precision is no property of a network."""
 _WHOLE = {"batch_size", "crop"}
-_FACTORS = {"peak_lr": 4, "rest_lr": 4, "norm_bias_lr": 4, "weight_decay": 10, "step_epochs": 2}
+_FACTORS = {
+    "peak_lr": 4, "rest_lr": 4, "norm_bias_lr": 4, "weight_decay": 10, "rest_weight_decay": 10, "step_epochs": 2,
+}  # fmt: skip
 """How many times smaller and larger than the recipe's value a range goes where nothing is written."""
-_MIDDLES = {"weight_decay": 1e-4}
+_MIDDLES = {"weight_decay": 1e-4, "rest_weight_decay": 1e-4}
 _USUAL: Mapping[str, tuple[float, float]] = {
     "momentum": (0.8, 0.99), "warmup": (0.0, 0.5), "gamma": (0.5, 1.0), "label_smoothing": (0.0, 0.2), "crop": (0, 4),
-    "ema_decay": (0.9, 0.999), "low_resolution": (0.0, 0.8), "mixup": (0.0, 0.5), "floor_lr": (0.0, 0.01),
+    "ema_decay": (0.9, 0.999), "low_resolution": (0.0, 0.8), "mixup": (0.0, 0.5), "mixup_growth": (0.0, 1.0),
+    "distillation": (0.0, 1.0), "temperature": (1.0, 8.0),
+    "floor_lr": (0.0, 0.01),
 }  # fmt: skip
 _USED_UNDER: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "rest_lr": ("optimiser", ("muon",)), "momentum": ("optimiser", ("sgd", "muon")),
+    "rest_lr": ("optimiser", ("muon",)), "rest_weight_decay": ("optimiser", ("muon",)),
+    "momentum": ("optimiser", ("sgd", "muon")),
     "nesterov": ("optimiser", ("sgd", "muon")), "warmup": ("schedule", ("one-cycle",)),
     "floor_lr": ("schedule", ("one-cycle", "cyclic")), "step_epochs": ("schedule", ("cyclic", "step")),
     "gamma": ("schedule", ("cyclic", "step")),
@@ -159,8 +165,7 @@ def _option(name: str, recipe: Recipe, place: str) -> str:
     last, count = _SHORT.get(last, last), len(recipe.phases)
     known = _PHASE if phase else [*_RECIPE, *_PHASE]
     if last not in known:
-        near = get_close_matches(last, [*known, *_SHORT], n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        hint = nearest(last, [*known, *_SHORT], f"known are {', '.join(known)}")
         raise UnusableInputError(f"{place}: {name.strip()!r}: no option of a recipe that can be tuned: {hint}")
     if not phase and (last in _RECIPE or count == 1):
         return last
@@ -190,8 +195,8 @@ def _range(value: Any, place: str) -> Range:
         try:
             return _READER.validate_python({**table, "choices": tuple(table.get("choices", ()))})
         except (ValidationError, TypeError) as error:
-            first = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
-            raise UnusableInputError(f"{place}: {value!r}: {first.removeprefix('Value error, ')}") from None
+            message = what_to_do(error) if isinstance(error, ValidationError) else str(error)
+            raise UnusableInputError(f"{place}: {value!r}: {message}") from None
     raise UnusableInputError(
         f"{place}: {value!r}: write [0.01, 0.1], {{low = 0.01, high = 0.1, log = true}} or {{choices = [64, 128]}}"
     )

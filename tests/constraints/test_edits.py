@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from constraints import edits
+from constraints import edits, insertions
 from constraints.edits import Edit, Site
 from constraints.tracer import trace
 
@@ -123,24 +123,6 @@ def test_groups_that_divide_both_sides() -> None:
     assert [e.size for e in edits.group(site(nn.Conv2d(8, 8, 3)))] == [576 / 2, 576 * 3 / 4]
 
 
-def test_more_convolutions_keep_the_old_one() -> None:
-    old = nn.Conv2d(4, 8, 3, stride=2, padding=1)
-    (after,), (before,) = edits.insert(site(old)), edits.insert(site(old), 2, before=True)
-    made = list(after.make(old))
-    assert made[0] is old
-    assert [type(m) for m in made[1:]] == [nn.BatchNorm2d, nn.ReLU, nn.Conv2d]
-    assert (after.size, after.text) == (
-        9 * 8 * 8,
-        "one more 3x3 convolution, with batch norm and ReLU between, after {}",
-    )
-    chain = list(before.make(old))
-    assert chain[-1] is old
-    assert [type(m) for m in chain] == [nn.Conv2d, *[nn.BatchNorm2d, nn.ReLU, nn.Conv2d] * 2]
-    assert [m.in_channels for m in chain if isinstance(m, nn.Conv2d)] == [4, 4, 4]
-    assert before.text == "2 more 3x3 convolutions, with batch norm and ReLU between, before {}"
-    assert not list(edits.insert(site(conv(1))))
-
-
 def test_alike_edits_are_one_phrase() -> None:
     def edit(layer: str, text: str) -> Edit:
         return Edit(layer=layer, text=text, size=1, make=lambda layer: layer)
@@ -188,7 +170,7 @@ def test_convolutions_are_put_around_whatever_is_there() -> None:
     """After an edit that has replaced the layer, too; edits of one layer are made in this order."""
     plain = nn.Conv2d(4, 8, 3, padding=1)
     place = site(plain)
-    (stride,), (split,), (more,) = edits.restride(place, 2), edits.separate(place), edits.insert(place)
+    (stride,), (split,), (more,) = edits.restride(place, 2), edits.separate(place), insertions.insert(place)
     assert sorted([more, split, stride], key=lambda edit: edit.order) == [stride, split, more]
     made = more.make(split.make(stride.make(plain)))
     traced = trace(made, (4, 16, 16))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import resources
-from math import isfinite
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import optuna
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -18,51 +19,28 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from constraints.errors import UnusableInputError
-from constraints.rules import Constraint
-from nas.objective_text import ACCURACY
-from nas.results.board_table import duration, millions, number, spread, weighed
+from constraints.rules import Constraint, parse_all
+from nas.results.board_table import weighed
 from nas.results.files import write_text
 from nas.results.leaderboard import Leaderboard, front, leaderboard
 from nas.results.report.charts import importance, parallel
-from nas.results.report.diagram import drawing
+from nas.results.report.columns import cells, columns
+from nas.results.report.provenance_section import provenance
+from nas.results.report.records import Figures
 from nas.results.report.space_section import space_section
 from nas.results.rows import Row
+from nas.search.measure import objective_of
 from nas.search.measures import counted
 from nas.search.study import shared
 
 MOST_BYTES = 6_000_000
 """Of a page; the least accurate trials are left out where it would grow beyond."""
-_ROW_BYTES = 520
+_ROW_BYTES = 560
 """Of a trial's row in the table, beside the texts of its network and its reason."""
-_FRAME_BYTES = 100_000
+_FRAME_BYTES = 120_000
 """Of all else than trials and charts."""
-
-
-_UNDRAWN = "it is no architecture but a person's own code: search.py show lists its layers"
+_SCRIPTS = ("elements.js", "table.js", "network.js", "chosen.js", "figures.js", "start.js")
 _SEPARATORS = (",", ":")
-
-
-class Column(NamedTuple):
-    """A column of the leaderboard: the field of a row that it sorts by, and its heading."""
-
-    key: str
-    title: str
-    hint: str = ""
-
-
-COLUMNS = (
-    Column("rank", "#", "rank by the accuracy that the study judges by"),
-    Column("trial", "trial"),
-    Column("state", "state"),
-    Column("val_accuracy", "val %", "validation accuracy"),
-    Column("test_accuracy", "test %", "test accuracy after confirming"),
-    Column("params", "params", "parameters"),
-    Column("macs", "MMACs", "million multiply-accumulates of one sample"),
-    Column("receptive_field", "RF", "receptive field in input pixels"),
-    Column("epochs", "epochs"),
-    Column("seconds", "time", "time of training"),
-    Column("architecture", "architecture"),
-)
 
 
 def write_page(study: optuna.Study, place: Path, *, is_live: bool | None = None) -> None:
@@ -80,110 +58,85 @@ def render(study: optuna.Study, *, is_live: bool | None = None) -> str:
     board = leaderboard(study, top=None, is_live=is_live)
     trials = study.get_trials(deepcopy=False)
     identity = shared(study)
-    constraints = counted(identity.get("constraints", ()))
+    rules = parse_all(identity.get("constraints", ()), None)
     name = f"validation {board.measure.replace('_', ' ')}"
     charts = {"importance": importance(trials, name), "parallel": parallel(trials, name)}
     plots = {name: chart.plot for name, chart in charts.items()}
     plotly = _packed(get_plotlyjs())
-    room = MOST_BYTES - _FRAME_BYTES - len(plotly) - _size(plots)
-    rows, shown = _records(board.rows, room)
+    figures = Figures.of(board, {trial.number: trial for trial in trials}, rules, identity)
+    records = [figures.record(row, trials[row.trial]) for row in board.rows]
+    rows = board.rows[: _fitting(board.rows, records, MOST_BYTES - _FRAME_BYTES - len(plotly) - _size(plots))]
+    constraints = counted(identity.get("constraints", ()))
+    maximised = frozenset(aim.name for aim in objective_of(study)[1] if aim.is_maximised)
     page: str = _template().render(
         weighed=partial(weighed, measure=board.measure),
         measure=board.measure.replace("_", " "),
         board=board,
         identity=identity,
+        provenance=provenance(study, identity),
         rows=rows,
+        best={row.trial for row in front(ended(board.rows), board.costs, maximised)},
         columns=columns(board),
         cells=cells,
         rejected=sorted(board.rejected.items(), key=lambda item: -item[1]),
-        constraints=constraints,
         notes={name: chart.note for name, chart in charts.items()},
         space=space_section(identity, constraints, board.rows),
-        data={**_marks(board, rows, constraints), "rows": shown, "figures": plots},
+        data={**_marks(board, figures, maximised), "figures": plots},
+        packed=_packed(_json(records[: len(rows)])),
         plotly=plotly,
         style=_source("report.css"),
-        script=_source("report.js"),
+        script=Markup("\n").join(map(_source, _SCRIPTS)),
     )
     return page
 
 
-def columns(board: Leaderboard) -> tuple[Column, ...]:
-    """COLUMNS, with those of the study's measured metrics, and of its accuracy where it is not the plain one."""
-    found = []
-    for column in COLUMNS:
-        if board.measure != ACCURACY and column.key in {"val_accuracy", "test_accuracy"}:
-            key = column.key.replace("_", "_balanced_")
-            found.append(Column(key, f"balanced {column.title}", f"balanced {column.hint}"))
-        found.append(column)
-        if column.key == "receptive_field":
-            found += [Column(name, name) for name in board.measured]
-    return tuple(found)
+def ended(rows: Sequence[Row]) -> list[Row]:
+    """The rows that were trained to the end, which alone a front compares."""
+    return [row for row in rows if row.state == "complete"]
 
 
-def cells(row: Row) -> dict[str, str]:
-    """What each of ``columns`` shows of a row."""
+def _fitting(rows: Sequence[Row], records: Sequence[Mapping[str, Any]], room: int) -> int:
+    """How many of the rows, the best ones, fit into ``room`` bytes."""
+    texts = list(accumulate(len(escape(row.network + row.reason).encode()) + _ROW_BYTES for row in rows))
+
+    def size(number: int) -> int:
+        """Bytes of the first rows in the page."""
+        return texts[number - 1] + len(_packed(_json(records[:number]))) if number else 0
+
+    if size(len(rows)) <= room:
+        return len(rows)
+    return max(0, bisect_left(range(len(rows) + 1), True, key=lambda number: size(number) > room) - 1)
+
+
+def _marks(board: Leaderboard, figures: Figures, maximised: frozenset[str]) -> dict[str, Any]:
+    """What is drawn beside the trials, and the names of their values."""
+    costs = [name for name in board.costs if name in figures.names]
+    drawn = list(dict.fromkeys([*costs, "params", "macs"]))[:2]
     return {
-        **{name: number(value) for name, value in row.measured.items()},
-        "val_balanced_accuracy": _percent(row.val_balanced_accuracy),
-        "test_balanced_accuracy": _percent(row.test_balanced_accuracy) + spread(row),
-        "rank": f"{row.rank}{'!' if row.broken else '*' if row.pareto else ''}",
-        "trial": str(row.trial),
-        "state": row.state,
-        "val_accuracy": _percent(row.val_accuracy),
-        "test_accuracy": _percent(row.test_accuracy) + (spread(row) if row.measure == ACCURACY else ""),
-        "params": f"{row.params:,}",
-        "macs": millions(row.macs),
-        "receptive_field": "?" if row.receptive_field is None else f"{row.receptive_field:,}",
-        "epochs": str(row.epochs),
-        "seconds": duration(row.seconds),
-        "architecture": row.network,
+        "study": board.study,
+        "target": board.target,
+        "best": board.best_complete.trial if board.best_complete else None,
+        "accuracy": f"validation {board.measure.replace('_', ' ')}",
+        "names": figures.names,
+        "maximised": [*figures.names[: figures.names.index("params")], "receptive_field", *sorted(maximised)],
+        "drawn": drawn,
+        "rules": [_rule(rule) for rule in figures.rules],
+        "began": figures.began.isoformat(timespec="seconds") if figures.began else None,
+        "levels": list(figures.levels),
     }
 
 
-def _records(rows: Sequence[Row], room: int) -> tuple[list[Row], list[dict[str, Any]]]:
-    """The rows that fit into ``room`` bytes, best first, and what the page draws of each."""
-    kept: list[Row] = []
-    records = []
-    for row in rows:
-        record = {
-            "trial": row.trial,
-            "state": row.state,
-            "accuracy": _finite(row.score),
-            "params": row.params,
-            "macs": row.macs,
-            "curve": [_finite(value) for value in row.scores],
-            **(drawing(row.architecture) if row.architecture else {"error": _UNDRAWN}),
-        }
-        texts = escape(row.network + row.reason)
-        room -= _size(record) + len(texts.encode()) + _ROW_BYTES
-        if room < 0:
-            break
-        kept.append(row)
-        records.append(record)
-    return kept, records
+def _rule(rule: Constraint) -> dict[str, Any]:
+    return {"metric": rule.metric, "limit": float(rule.limit), "text": rule.expr}
 
 
-def _finite(value: float | None) -> float | None:
-    """JSON knows no other numbers; an accuracy needs no more digits."""
-    return round(value, 6) if value is not None and isfinite(value) else None
+def _json(value: object) -> str:
+    return str(htmlsafe_json_dumps(value, separators=_SEPARATORS))
 
 
 def _size(value: object) -> int:
     """Bytes of a value in the page."""
-    return len(htmlsafe_json_dumps(value, separators=_SEPARATORS))
-
-
-def _marks(board: Leaderboard, shown: Sequence[Row], constraints: Sequence[Constraint]) -> dict[str, Any]:
-    """What is drawn beside the trials: the target, the limits, and the shown part of the front for each cost."""
-    costs, numbers = ("params", "macs"), {row.trial for row in shown}
-    return {
-        "target": board.target,
-        "accuracy": f"validation {board.measure.replace('_', ' ')}",
-        "limits": {
-            cost: [{"at": float(c.limit), "text": c.expr} for c in constraints if c.metric == cost] for cost in costs
-        },
-        "fronts": {cost: [row.trial for row in front(board.rows, (cost,)) if row.trial in numbers] for cost in costs},
-    }
+    return len(_json(value))
 
 
 def _template() -> Template:
@@ -195,14 +148,10 @@ def _template() -> Template:
     return environment.get_template("template.html.jinja")
 
 
-def _packed(script: str) -> str:
-    """A script in two fifths of its size, which leaves room for trials; the page's own script unpacks it."""
-    return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
+def _packed(text: str) -> str:
+    """A text in two fifths of its size or less, which leaves room for trials; the page's own script unpacks it."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _source(name: str) -> Markup:
     return Markup((resources.files("nas.results.report") / name).read_text(encoding="utf-8"))
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f}"

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import nas.space
 from constraints.errors import UnusableInputError
 from constraints.rules import Constraint
+from nas import atomic
 from nas.architecture.spec import parse
 from nas.results.rows import Row
 from nas.space.bulk_metrics import Vector
 from nas.space.describe import describe
-from nas.space.space import load
+from nas.space.space import Space, load
+from nas.user_cache import user_cache
+from nas.version import version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,28 @@ def space_section(identity: Mapping[str, Any], constraints: Sequence[Constraint]
         space = load(name, input=network.input, classes=network.classes)
         if space.fingerprint != known.get("hash"):
             return SpaceSection(name=name, note="The space has changed since the study was made.")
-        return SpaceSection(name=name, found=describe(Vector(space), constraints))
+        return SpaceSection(name=name, found=_described(space, constraints))
     except UnusableInputError as error:
         return SpaceSection(name=name, note=f"The space cannot be described: {error}.")
+
+
+def _described(space: Space, constraints: Sequence[Constraint]) -> Mapping[str, Any]:
+    """The description, kept in the user's cache: it takes seconds, and space, constraints and code alone decide it."""
+    decided_by = [version(), _code(), space.fingerprint, space.input, space.classes, [c.expr for c in constraints]]
+    name = hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()
+    kept = user_cache() / "spaces" / f"{name}.json"
+    with suppress(OSError, ValueError):
+        found: Any = json.loads(kept.read_text(encoding="utf-8"))
+        if isinstance(found, Mapping):
+            return found
+    found = describe(Vector(space), constraints)
+    with suppress(OSError):  # no room, or no cache: it is counted again the next time
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(kept, json.dumps(found))
+    return found  # type: ignore[no-any-return]
+
+
+def _code() -> str:
+    """A hash of what counts spaces, so that a change of it is not answered from before."""
+    files = sorted(Path(nas.space.__path__[0]).glob("**/*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -21,6 +21,7 @@ from nas.space.counting.half_paths import Halves, Plan, Points, TooLargeError
 from nas.space.counting.meet_in_the_middle import pairs_below
 from nas.space.counting.minimisation import Merged
 from nas.space.counting.projection import Projection
+from nas.space.counting.ranges import ranges
 from nas.space.counting.tracked_metrics import Large, TrackedMetrics, track
 from nas.space.stage_automaton import STRUCTURE
 
@@ -116,8 +117,9 @@ class _Form:
         self.edges = self._edges() if has_histogram else []
 
     def _edges(self) -> list[int]:
-        """Ends, not included, of the histogram's bins, up to the large metric's last value that changes a verdict."""
-        top = max(self.tracked.turns(self.tracked.large[0]), default=0)
+        """Ends, not included, of the histogram's bins, up to the last value that changes a verdict or that there is."""
+        large = self.tracked.large[0]
+        top = min(max(self.tracked.turns(large), default=0), int(ranges(self.tracked.vector)[large.name][1]) + 1)
         return sorted({top * (i + 1) // BINS for i in range(BINS)} - {0}) if top > 0 else []
 
     def count(self, broken: Counter[frozenset[int]], bins: Counter[int]) -> None:

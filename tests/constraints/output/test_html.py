@@ -24,7 +24,7 @@ def test_every_text_is_escaped_and_no_script_is_there() -> None:
     assert "<script" not in page
     root = ElementTree.fromstring(page.replace("<br>", "<br/>").replace("<details open ", "<details "))
     texts = [text.strip() for text in root.itertext()]
-    assert sum(HOSTILE in text for text in texts) == 5  # title, reason, fix, layer, warning
+    assert sum(HOSTILE in text for text in texts) == 6  # title, reason, fix, square, layer, warning
 
 
 def test_layers_are_nested_in_their_module_with_its_costs() -> None:

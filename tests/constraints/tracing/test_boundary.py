@@ -1,6 +1,8 @@
 """What crosses the border of a recorded run: numbers, arrays, threads, subclasses, outputs of any type."""
 
+import _thread
 import threading
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -171,6 +173,33 @@ def in_a_thread(m: Any, x: torch.Tensor) -> Any:
     thread.start()
     thread.join()
     return found[0] + m.a(x)
+
+
+class Raw(nn.Module):
+    """Writes to a map in a thread that threading does not know, by a name that its file imported."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 4, 9, padding=4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.a(x)
+        done = allocate_lock()
+        done.acquire()
+
+        def write() -> None:
+            y.add_(self.b(x))
+            done.release()
+
+        start_new_thread(write, ())
+        done.acquire()
+        return y
+
+
+def test_writes_of_a_thread_without_threading_are_followed() -> None:
+    found = trace(Raw(), (3, 16, 16)).metrics
+    assert (found.receptive_field_hw, found.macs) == ((9, 9), 256 * 4 * (27 + 243))
+    assert start_new_thread is _thread.start_new_thread
 
 
 @pytest.mark.parametrize("run", [in_a_pool, in_a_running_pool, in_a_thread])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,44 @@ class _Heir(_Helped):
     pass
 
 
+def _computed(x: Tensor) -> Any:
+    return getattr(torch, "_" + "C".upper())
+
+
+def _imported(x: Tensor) -> Any:
+    return __import__("cty" + str(x.dim() and "pes"))
+
+
+def _evaluated(x: Tensor) -> Any:
+    return eval("x.sum()")
+
+
+def _written(x: Tensor) -> Any:
+    return getattr(torch, "_C")  # noqa: B009 (the text is what is found)
+
+
+def _as_a_text(x: Tensor) -> Any:
+    return sys.modules["torch._C"]
+
+
+def _by_default(x: Tensor, find: Callable[..., Any] = getattr) -> Any:
+    return find(torch, "".join(["_", "C"]))
+
+
+def _around(language: Any) -> Callable[[Tensor], Any]:
+    return lambda x: language.c_float
+
+
+class _OfItself(nn.Module):
+    """Looks up its own parts by names that it makes, and an attribute that is written out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i in range(2):
+            x = getattr(self, f"layer{i}")(x)
+        y: Tensor = x + getattr(x, "scale", 1) + getattr(x.grad, "scale", None) * getattr(x, "offset")  # noqa: B009
+        return y
+
+
 class _Given(nn.Module):
     def __init__(self, run: Callable[..., Any]) -> None:
         super().__init__()
@@ -61,6 +100,15 @@ class _Given(nn.Module):
         (_Heir(), True),
         (_Given(_by_address), True),
         (_Given(Quiet), True),
+        (_Given(_computed), True),
+        (_Given(_imported), True),
+        (_Given(_evaluated), True),
+        (_Given(_written), True),
+        (_Given(_as_a_text), True),
+        (_Given(_by_default), True),
+        (_Given(_around(ctypes)), True),
+        (_Given(_around(None)), False),
+        (_OfItself(), False),
     ],
 )
 def test_ways_are_found_in_what_code_names(module: nn.Module, has: bool) -> None:

@@ -59,7 +59,8 @@ def test_progress_is_printed_when_asked_for(capsys: Captured) -> None:
 
 def test_fields_win_over_a_file(here: Path) -> None:
     (here / "used.toml").write_text('data = "digits"\nspace = "tiny"\ntrials = 5\nepochs = 1\nstudy = "filed"\n')
-    found = nas.launch("used.toml", trials=1, workers=1, device="cpu")
+    found = nas.launch("used.toml", trials=1, workers=1, device="cpu", start=["seed"])
+    assert found.beginning[0].startswith("start: seed: ")
     assert (found.board.study, len(found.board.rows)) == ("filed", 1)
 
 

@@ -18,7 +18,7 @@ from nas.training.tuning import ranges, usual_ranges
 def test_the_list_says_what_each_is_for_and_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert search.run(["recipes", "--format", "json", "--epochs", "40"]) == 0
     found = json.loads(capsys.readouterr().out)["recipes"]
-    assert [one["name"] for one in found] == ["default", "sgd", "seed"]
+    assert [one["name"] for one in found] == ["default", "long", "sgd", "seed"]
     assert found[0]["options"] == json.loads(json.dumps(as_table(recipes.default(40))))
     assert search.run(["recipes"]) == 0
     printed = "".join(capsys.readouterr().out.split())

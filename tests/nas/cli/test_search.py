@@ -15,8 +15,10 @@ from safetensors import safe_open
 
 import search
 from constraints.errors import UnusableInputError
-from nas.cli.search import _ending
+from nas.cli.search import _ending, _next
+from nas.config import read_config
 from nas.cpu import cpu_class
+from nas.results.leaderboard import leaderboard
 from nas.search import launch as launches
 from nas.search.budget import Summary
 from nas.search.storage import open_storage
@@ -43,7 +45,7 @@ def study(here: Path) -> optuna.Study:
         (["--epochs", "0"], "--epochs: 0: give 1 or more"),
         (["best", "--top", "2"], "both a trial and --top: best, 2: give one of them"),
         (["--top", "-1"], "--top: -1: give 1 or more"),
-        (["--workers", "0"], "--workers: 0: Input should be greater than or equal to 1"),
+        (["--workers", "0"], "--workers: 0: give 1 or more"),
     ],
 )
 def test_a_confirmation_that_cannot_be_made(
@@ -112,8 +114,8 @@ def test_an_image_that_does_not_decode_is_named(pictures: Path, capsys: Captured
     ("flags", "message"),
     [
         (["--space", "huge"], "huge"),
-        (["--trials", "0"], "--trials: 0: Input should be greater than or equal to 1"),
-        (["--timeout", "soon"], "--timeout: 'soon': not a duration"),
+        (["--trials", "0"], "--trials: 0: give 1 or more"),
+        (["--timeout", "soon"], "--timeout: not a duration: 'soon'"),
         (["--require", "parms < 3"], "unknown metric: 'parms'"),
         (["--config", "none.toml"], "cannot read none.toml: No such file or directory"),
         (["--write-config", "none/used.toml"], "cannot write none/used.toml: No such file or directory"),
@@ -133,7 +135,7 @@ def test_a_storage_that_is_no_journal_is_left_alone(here: Path, capsys: Captured
     assert search.run(["launch", *flags, "--storage", "notes.txt"]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("error: cannot read the storage notes.txt: it is not a journal of Optuna")
-    assert {path.name for path in here.iterdir()} == {"notes.txt", "cache"}
+    assert {path.name for path in here.iterdir()} == {"notes.txt"}, "no data is read either"
     assert (here / "notes.txt").read_text() == "milk\n"
 
 
@@ -178,6 +180,47 @@ def test_the_first_lines_say_what_there_is_to_know(
     assert lines[2].startswith("warning: a whole training has 1 step (18 training images, fewer than a batch of ")
     assert lines[3].startswith("warning: the classes are unbalanced: 16 training images of 'cat', 2 of 'dog': ")
     assert lines[4] == "augmentation: assignment (flip 0.5, shift_scale_rotate 0.25, dropout 0.1)"
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ({}, "next: search.py show best · confirm best · export best --to net.py"),
+        (
+            {"study": "two words", "storage": "postgresql://me:secret@host/db"},
+            "next, with --study 'two words' --storage 'postgresql://me:***@host/db': "
+            "search.py show best · confirm best · export best --to net.py",
+        ),
+    ],
+)
+def test_the_end_names_the_next_commands(study: optuna.Study, flags: dict[str, str], line: str) -> None:
+    assert _next(leaderboard(study), read_config(None, flags)) == line
+
+
+def test_without_a_complete_trial_the_next_command_continues(here: Path) -> None:
+    study = optuna.create_study(storage=open_storage("journal.log", write=True), study_name="new")
+    assert _next(leaderboard(study), read_config(None, {"study": "new"})) == (
+        "next, with --study new: search.py launch, which continues · leaderboard"
+    )
+
+
+def test_ctrl_c_leaves_the_leaderboard_and_the_next_commands(
+    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(prepared: launches.Prepared) -> Summary:
+        prepared.lock.close()
+        add(prepared.study, [0.5, 0.75], params=1_000)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launches, "run", interrupt)
+    search_in_this_process(monkeypatch)
+    assert search.run(["launch", "--data", "digits", "--workers", "1", "--device", "cpu"]) == 130
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert any(line.split()[:4] == ["1*", "0", "complete", "75.00"] for line in lines)
+    assert lines[-2] == "next: search.py show best · confirm best · export best --to net.py"
+    assert lines[-1] == "error: interrupted: everything finished is kept: launch again to continue"
 
 
 @pytest.mark.timeout(1200)

@@ -138,9 +138,40 @@ def test_a_file_of_ones_own(here: Path, capsys: Captured, monkeypatch: pytest.Mo
         assert "took too long at training: 2 s" in error(capsys, *hanging, code=3)
 
 
+OWN = """
+from torch import nn
+from constraints import metric
+
+@metric
+def filters(model, trace):
+    return sum(m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d))
+"""
+
+
+def test_it_is_measured_and_logged_as_a_candidate_is(
+    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox() as sandbox:
+        one_for_all(monkeypatch, sandbox)
+        for name, text in (("own.py", OWN), ("net.py", NET), ("blocks.py", BLOCKS)):
+            (here / name).write_text(text, encoding="utf-8")
+        rules = ("--require", "params < 100k", "--require", "filters > 6", "--objective", "accuracy,filters,macs")
+        own = ("--metrics", "own.py")
+        document(capsys, "launch", "--space", "tiny", "--trials", "1", *own, *rules, *TRAIN, code=0)
+        assert error(capsys, "train", TINY, *TRAIN).endswith("measures networks by own.py: give that file: --metrics")
+        (text,) = document(capsys, "train", TINY, *own, "--log", "tensorboard:curves", *TRAIN, code=0)["rows"]
+        assert (text["filters"], text["broken"]) == (8 + 8 + 8, [])
+        assert len(list((here / "curves").rglob("events.*"))) == 1
+        (code,) = document(capsys, "train", "net.py:Net", *own, "--arg", "width=5", *TRAIN, code=1)["rows"]
+        assert (code["filters"], code["broken"], code["macs"]) == (5, ["filters > 6"], 15 * 15 * 5 * 27 + 2 * 25 + 50)
+        front = document(capsys, "leaderboard", "--pareto", "--format", "json", code=0)["rows"]
+        assert text["trial"] in {row["trial"] for row in front}, "no other has fewer filters and keeps the rules"
+
+
 def one_for_all(patch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     from nas.results import export_given
-    from nas.search import given_training
+    from nas.search import given_training, measures
+    from nas.search import launch as launches
 
     class Shared:
         def __init__(self, **_: object) -> None:
@@ -152,5 +183,5 @@ def one_for_all(patch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
         def __exit__(self, *_: object) -> None:
             pass
 
-    for module in (given_launch, given_training, export_given):
+    for module in (given_launch, given_training, export_given, launches, measures):
         patch.setattr(module, "Sandbox", Shared)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 import search
+from nas.cli import views
 from nas.results.leaderboard import leaderboard
 from nas.search.storage import open_storage
+from nas.search.trial_store import TrialStore
 from tests.nas.cli.refused import refused
 from tests.nas.results.known import PLAIN, known_study, network_study
 
@@ -71,6 +75,7 @@ def test_the_table_keeps_to_the_columns_it_is_given(
         (["--top", "0"], "--top: 0: give 1 or more"),
         (["--watch", "--format", "json"], "--watch shows a table only: 'json': leave one of the two flags out"),
         (["--storage", "none.log"], "no storage at none.log: nothing was launched here"),
+        (["--columns", "trial,acc"], "unknown column: 'acc': use rank, trial, state, "),
         (["--colour"], "no such option: --colour"),
     ],
 )
@@ -134,3 +139,42 @@ def test_compare_has_both_sides(capsys: Captured) -> None:
 )
 def test_one_line_for_each_error(arguments: list[str], message: str, capsys: Captured) -> None:
     assert refused(capsys, *arguments, *NETWORKS).startswith(message)
+
+
+@pytest.mark.usefixtures("study")
+def test_watching_ends_without_an_error(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ctrl_c(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", ctrl_c)
+    assert search.run(["leaderboard", "--watch", "--columns", "trial,state"]) == 130
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].split() == ["trial", "state"]
+    assert err == ""
+
+
+def test_a_trial_that_trains_is_followed_to_its_end(
+    networks: optuna.Study, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trial 2 runs; its accuracies come while it is watched."""
+    monkeypatch.setattr(views, "has_launch", lambda place, study: networks.trials[2].state == TrialState.RUNNING)
+    store = TrialStore(networks)
+    running, curve = store.reopen(2), list[dict[str, float]]()
+
+    def meanwhile(seconds: float) -> None:
+        if len(curve) == 2:
+            store.complete(running, [0.5])
+            return
+        curve.append({"epoch": len(curve) + 1, "val_accuracy": 0.5, "loss": 1.0, "learning_rate": 0.1, "seconds": 2.0})
+        store.add_epoch(running, curve)
+
+    monkeypatch.setattr(time, "sleep", meanwhile)
+    assert search.run(["show", "2", "--watch", *NETWORKS]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        "trial 2: running, 0 of 3 epochs in 0s",
+        "trial 2: running, 1 of 3 epochs in 2s, validation accuracy 50.00%",
+        "trial 2: running, 2 of 3 epochs in 4s, validation accuracy 50.00%",
+    ]
+    assert lines[3].startswith("study networks, trial 2: complete, 2 epochs in 4s, validation 50.00%")
+    assert refused(capsys, "show", "2", "--watch", "--format", "json", *NETWORKS).startswith("--watch shows a table")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from nas.space.attributes import ARCHITECTURE
 
 EPOCH_SECONDS = 1.25
 """Of every epoch of the made-up trials."""
+BEGUN = datetime(2026, 1, 1, 12)
+"""When the first of them was proposed; each further one a minute later."""
 
 
 def add(
@@ -32,14 +35,16 @@ def add(
         for e, a in enumerate(accuracies, start=1)
     ]
     metrics = {"params": params, "macs": 1_000 * params, "receptive_field": 45 + number}
-    study.add_trial(
-        create_trial(
-            state=state,
-            value=accuracies[-1] if state == TrialState.COMPLETE else None,
-            intermediate_values=dict(enumerate(accuracies, start=1)),
-            user_attrs={ARCHITECTURE: network or f"network-{number}", CURVE: curve, **metrics, **attrs},
-        )
+    trial = create_trial(
+        state=state,
+        value=accuracies[-1] if state == TrialState.COMPLETE else None,
+        intermediate_values=dict(enumerate(accuracies, start=1)),
+        user_attrs={ARCHITECTURE: network or f"network-{number}", CURVE: curve, **metrics, **attrs},
     )
+    trial.datetime_start = BEGUN + timedelta(minutes=number)
+    if state.is_finished():
+        trial.datetime_complete = trial.datetime_start + timedelta(seconds=EPOCH_SECONDS * len(accuracies))
+    study.add_trial(trial)
 
 
 def known_study(journal: Path) -> optuna.Study:

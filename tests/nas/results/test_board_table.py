@@ -9,9 +9,11 @@ import pytest
 from optuna.trial import TrialState
 from rich.console import Console
 
-from nas.results.board_table import as_table, as_text, duration, print_board, rejections, weighed
+from constraints.errors import UnusableInputError
+from nas.results.board_table import as_table, as_text, print_board, rejections, weighed
 from nas.results.leaderboard import leaderboard
-from nas.search.study import CONFIRMED, IDENTITY, REASON
+from nas.results.numbers import duration
+from nas.search.study import CONFIRMED, IDENTITY, REASON, VALIDATION_IMAGES
 from tests.nas.results.known import add
 
 ARCHITECTURE = "c3.16 " + "r3.24 " * 25
@@ -141,3 +143,67 @@ def test_the_legend_of_the_star_names_the_studys_objectives(study: optuna.Study)
     assert weighed(["macs", "params"]) == "all of accuracy, MACs and parameters"
     study.set_user_attr(IDENTITY, {"objective": "accuracy,macs"})
     assert "* no row shown beats it in both accuracy and MACs" in rendered(study, 120)
+
+
+def test_validation_accuracies_have_their_standard_error_where_there_is_room(study: optuna.Study) -> None:
+    study.set_user_attr(VALIDATION_IMAGES, 500)
+    # sqrt(0.86 x 0.14 / 500) = 0.01552
+    wide, narrow = rendered(study, 140), rendered(study, 80)
+    assert any(" 86.00 ± 1.55 " in line for line in wide)
+    assert "± in val % is the standard error of a share of 500 images" in wide
+    assert "val % of trial 1 has ± 1.55: the standard error of a share of 500 images" in narrow
+    assert max(map(len, wide)) <= 140
+
+
+def test_one_training_has_no_deviation_but_a_number(study: optuna.Study) -> None:
+    study.set_user_attr(f"{CONFIRMED}2", {"mean": 0.83, "std": 0.0, "seeds": [0]})
+    assert any(" 83.00 (n=1) " in line for line in rendered(study, 140))
+
+
+def test_columns_are_chosen_by_name(study: optuna.Study) -> None:
+    board, names = leaderboard(study, top=2), ("trial", "val_accuracy", "macs", "meets_target", "curve", "broken")
+    assert as_text(board, "csv", names).splitlines() == [
+        "trial,val_accuracy,macs,meets_target,curve,broken",
+        '1,0.86,150000000,True,"0.6, 0.86",',
+        '2,0.85,120000000,False,"0.7, 0.85",',
+    ]
+    assert as_text(board, "markdown", ("trial", "state")).splitlines()[2] == "| 1 | complete |"
+    rows = json.loads(as_text(board, "json", names))["rows"]
+    assert rows[0] == {
+        "trial": 1, "val_accuracy": 0.86, "macs": 150_000_000, "meets_target": True, "curve": [0.6, 0.86], "broken": []
+    }  # fmt: skip
+    file = io.StringIO()
+    Console(file=file, width=80).print(as_table(board, 80, names))
+    lines = [line.split() for line in file.getvalue().splitlines()]
+    assert lines[1] == ["trial", "val", "%", "MMACs", "meets_target", "curve", "broken"]
+    assert lines[3] == ["1", "86.00", "150.0", "yes", "▅▇"]
+
+
+def test_a_column_that_there_is_not(study: optuna.Study) -> None:
+    with pytest.raises(UnusableInputError, match=r"^unknown column: 'acc': use rank, trial, .*, curve$"):
+        print_board(leaderboard(study), "csv", Console(file=io.StringIO()), ("trial", "acc"))
+
+
+def test_colours_are_explained_where_there_are_any(study: optuna.Study) -> None:
+    file = io.StringIO()
+    Console(file=file, width=80).print(as_table(leaderboard(study), 80, is_coloured=True))
+    line = "green over the target, cyan running, grey pruned or unfinished, red failed"
+    assert line in file.getvalue()
+    assert "green" not in "".join(rendered(study, 80))
+    file = io.StringIO()
+    Console(file=file, width=80).print(as_table(leaderboard(study, states=["pruned"]), 80, is_coloured=True))
+    assert "grey pruned or unfinished\n" in file.getvalue()
+    assert "green" not in file.getvalue()
+
+
+def test_networks_are_broken_between_layers(study: optuna.Study) -> None:
+    network = "BR/" + "c16-" * 60 + "fc"
+    add(study, [0.9], params=1, architecture=network)
+    for width in (80, 140):
+        found = "".join(rendered(study, width))
+        assert "c16-" * 4 in found
+        assert found.count("c16-") == 60, "none is broken"
+        assert "…" not in found, "and no figure gives way to it"
+    file = io.StringIO()
+    Console(file=file, width=60).print(as_table(leaderboard(study), 60, ("trial", "architecture", "state")))
+    assert "…" not in file.getvalue()

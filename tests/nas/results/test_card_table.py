@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -58,7 +59,7 @@ def test_two_trials_stand_side_by_side(cards: list[Card], width: int) -> None:
     lines = printed(screen).splitlines()
     assert max(len(line.rstrip()) for line in lines) <= width
     accuracy = next(line.split() for line in lines if line.startswith("val_accuracy"))
-    assert accuracy == ["val_accuracy", "0.875", "0.625", "-0.25"]
+    assert accuracy == ["val_accuracy", "87.50%", "62.50%", "-25.00", "points"]
     assert any("+c16 → +dw.pw16" in line and "c16 → c16 → c16s2" in line for line in lines)
 
 
@@ -68,3 +69,23 @@ def test_differences_are_right_minus_left(cards: list[Card]) -> None:
     metrics = [found[side]["report"]["metrics"]["params"] for side in ("left", "right")]
     assert found["differences"]["params"] == metrics[1] - metrics[0]
     assert "test_accuracy" not in found["differences"]
+
+
+def test_parameters_of_a_layer_are_those_with_its_norm_as_in_show(cards: list[Card]) -> None:
+    """The first one is c8: 3 x 8 x 3 x 3 weights, and 2 x 8 of its batch norm."""
+    for is_alone in (True, False):
+        screen = console(120)
+        if is_alone:
+            print_card(cards[0], screen)
+        else:
+            print_comparison(cards[0], cards[0], screen)
+        (layer, *_) = (line for line in printed(screen).splitlines() if "8x32x32" in line and " 3" in line)
+        assert str(3 * 8 * 9 + 2 * 8) in layer.split(), layer
+
+
+def test_accuracies_have_standard_error_deviation_and_number(cards: list[Card]) -> None:
+    screen = console(200)
+    row = replace(cards[0].row, test_accuracy=0.84, test_std=0.01, test_seeds=3)
+    print_card(replace(cards[0], row=row, images=7_000), screen)
+    # sqrt(0.875 x 0.125 / 7000) = 0.003953
+    assert "validation 87.50% ± 0.40, test 84.00% ± 1.00 (n=3)" in printed(screen).splitlines()[0]

@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -12,6 +13,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, Self
 
+import albumentations as A
 import optuna
 import pytest
 import torch
@@ -33,6 +35,7 @@ from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler
 from nas.training import recipes
+from nas.training.errors import AugmentationFailedError
 from nas.training.feed import Feed
 from nas.training.recipes import Recipe
 from tests.engines import HereEngine
@@ -57,7 +60,7 @@ def driver_of(
     feasible = FeasiblePart(spaces.load("tiny", input=(3, 32, 32), classes=10), parse_all(RULES))
     sampler = FeasibleSampler(feasible, seed=1)
     study.sampler = sampler
-    limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, **budget})
+    limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, "first_rung": 2, **budget})
     notes: list[str] = []
     return Driver(
         study=study,
@@ -292,6 +295,27 @@ def test_a_disk_that_stays_full_ends_the_launch_and_not_the_candidates(engine: A
     assert "waits: No space left on device" in [t.user_attrs[REASON] for t in study.trials]
 
 
+def test_an_augmentation_that_raises_ends_the_launch_and_fails_no_candidate(
+    engine: Any, feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = optuna.create_study(direction="maximize")
+    part = {"__class_fullname__": "HorizontalFlip", "p": 1.0}
+    table = {"__class_fullname__": "Compose", "p": 1.0, "transforms": [part]}
+    own = replace(feed, augmentation="own.py:x", transform=table, folder=tmp_path / "epochs")
+
+    def fail(self: A.HorizontalFlip, img: Any, **params: Any) -> Any:
+        raise ZeroDivisionError("no pixel is bright")
+
+    monkeypatch.setattr(A.HorizontalFlip, "apply", fail)
+    for _ in range(2):  # the next launch is told the same
+        with pytest.raises(AugmentationFailedError, match="HorizontalFlip raised ZeroDivisionError: no pixel"):
+            driver_of(study, engine, own, tmp_path, trials=3, epochs=1).run()
+    assert [trial.state for trial in study.trials] == [TrialState.RUNNING]
+    monkeypatch.undo()
+    driver_of(study, engine, replace(own), tmp_path, trials=1, epochs=1).run()
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE]
+
+
 @pytest.mark.parametrize("refusals", [1, MOST_REFUSALS - 1])
 def test_a_disk_that_is_full_for_a_while_is_noted_on_the_trial_and_the_search_continues(
     engine: Any, feed: Feed, tmp_path: Path, refusals: int
@@ -421,6 +445,11 @@ def test_who_waits_at_a_rung_waits_on_in_the_next_launch(engine: Any, feed: Feed
     again.observe = lambda driver: seen.append({n: len(c.curve) for n, c in driver.paused.items()})
     again.run()
     assert seen[0] == {0: 2, 1: 2}, "the first still waits when the second has come as far"
+    happened = [event for _, event in again.events]
+    kinds = Counter(event.split()[2].rstrip(":") for event in happened)
+    assert kinds == {"proposed": 2, "promoted": 2, "complete": 2, "pruned": 1}, "of three candidates, half rounded up"
+    assert happened[0] == "trial 1 proposed"
+    assert all(event.endswith(" promoted at epoch 2") for event in happened if "promoted" in event)
     assert {t.state for t in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -15,6 +16,7 @@ from types import ModuleType
 
 import pytest
 
+from constraints.errors import UnusableInputError
 from nas.search import worker_processes
 from nas.search.engine import LocalEngine, Placement, _no_interrupts, placements
 
@@ -209,3 +211,14 @@ def test_workers_may_start_from_a_thread_that_may_set_no_handler(engine: LocalEn
     with ThreadPoolExecutor(1) as threads:
         started = threads.submit(lambda: engine.submit(jobs.place)).result()
     assert started.result(60)[0] == "cpu"
+
+
+def test_full_shared_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("nas.search.engine.ProcessPoolExecutor", refuse)
+    engine = LocalEngine([Placement(device="cpu", threads=1)])
+    with pytest.raises(UnusableInputError, match=r"shared memory \(/dev/shm\): No space left on device: make room"):
+        engine.submit(os.getpid)
+    engine.shutdown()

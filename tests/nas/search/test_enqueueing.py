@@ -40,6 +40,10 @@ def place(tmp_path: Path) -> str:
 
 @pytest.fixture
 def proposals(place: str, sampler: FeasibleSampler, tmp_path: Path) -> Proposals:
+    return made(place, sampler, tmp_path)
+
+
+def made(place: str, sampler: FeasibleSampler, folder: Path) -> Proposals:
     study = optuna.create_study(storage=open_storage(place, write=True), study_name="s", sampler=sampler)
     study.set_user_attr(
         IDENTITY,
@@ -50,7 +54,7 @@ def proposals(place: str, sampler: FeasibleSampler, tmp_path: Path) -> Proposals
         },
     )
     study.set_user_attr(IMAGES, [[3, 32, 32], 10])
-    return Proposals(store=TrialStore(study), folder=tmp_path, notes=[])
+    return Proposals(store=TrialStore(study), folder=folder, notes=[])
 
 
 def test_what_is_enqueued_is_tried_once_with_its_parameters(
@@ -69,6 +73,17 @@ def test_what_is_enqueued_is_tried_once_with_its_parameters(
     assert [trial.user_attrs[ORIGIN] for trial in (in_space, outside)] == [PLAIN, FOREIGN]
     again = enqueue(PLAIN, storage=place)
     assert (again.networks[0].state, again.networks[0].trial, again.waiting) == ("tried", 0, 0)
+
+
+def test_a_database_brings_it_to_a_launch_that_runs(database: str, sampler: FeasibleSampler, tmp_path: Path) -> None:
+    proposals = made(database, sampler, tmp_path)
+    assert proposals.waiting(sampler) is None
+    assert [one.state for one in enqueue([PLAIN, OTHER], storage=database).networks] == ["waits", "waits"]
+    assert [one.state for one in enqueue([OTHER, FOREIGN], storage=database).networks] == ["waited", "waits"]
+    found = [proposals.waiting(sampler) for _ in range(4)]
+    assert [str(one.architecture) for one in found if one is not None] == [PLAIN, OTHER, FOREIGN]
+    again = enqueue(FOREIGN, storage=database)
+    assert (again.networks[0].state, again.networks[0].trial, again.waiting) == ("tried", 2, 0)
 
 
 def test_a_trial_that_was_killed_on_its_way_to_a_network_of_the_queue_gets_that(

@@ -51,7 +51,7 @@ def test_one_candidate_has_the_error_of_its_share() -> None:
     assert [found.low, found.high] == pytest.approx([0.84 - half, 0.84 + half], abs=1e-5)
     assert found.over_target is None
     assert found.sentence(None) == (
-        "trial 3, the only one complete by 5,000 validation images, on new images: 82.98 to 85.02 % (95 %)"
+        "trial 3, the only one complete by 5,000 validation images, on new images: 82.98% to 85.02% (95%)"
     )
 
 
@@ -64,4 +64,4 @@ def test_none_and_all_right_are_no_certainty(accuracy: float) -> None:
 def test_in_words() -> None:
     found = expectation(1, 0.86, [0.80, 0.82, 0.81, 0.83, 0.79], images=10_000, target=0.85)
     assert found.sentence(0.85).startswith("trial 1, the best of 6 by 10,000 validation images, on new images: 85.")
-    assert found.sentence(0.85).endswith("(95 %); over 85.00% with a probability of over 99 %")
+    assert found.sentence(0.85).endswith("(95%); over 85.00% with a probability of over 99%")

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.search.halving import FIRST_RUNG, MOST_WAITING, RUNG_FACTOR, Halving, rungs
+from nas.search.halving import EARLIER_FIRST_RUNG, FIRST_RUNG, MOST_WAITING, RUNG_FACTOR, Halving, rungs
 from nas.search.objectives import Objectives
 
 
 def halving(accuracies: list[float], *, level: int = 2, epochs: int = 8) -> Halving:
-    made = Halving(epochs, Objectives())
+    made = Halving(rungs(epochs, 2), Objectives())
     for number, accuracy in enumerate(accuracies):
         made.add(number, level, (accuracy,))
     return made
@@ -19,16 +19,20 @@ def halving(accuracies: list[float], *, level: int = 2, epochs: int = 8) -> Halv
     ("epochs", "levels"), [(1, [1]), (3, [3]), (4, [2, 4]), (8, [2, 4, 8]), (12, [3, 6, 12]), (15, [3, 7, 15])]
 )
 def test_rungs_halve_down_from_the_full_budget(epochs: int, levels: list[int]) -> None:
+    assert rungs(epochs, EARLIER_FIRST_RUNG) == levels
+
+
+@pytest.mark.parametrize(
+    ("epochs", "levels"), [(1, [1]), (2, [1, 2]), (3, [1, 3]), (8, [1, 2, 4, 8]), (20, [1, 2, 5, 10, 20])]
+)
+def test_the_first_rung_of_a_new_study_is_one_epoch(epochs: int, levels: list[int]) -> None:
+    assert (FIRST_RUNG, RUNG_FACTOR) == (1, 2)
     assert rungs(epochs) == levels
-
-
-def test_the_first_rung_is_two_epochs() -> None:
-    assert (FIRST_RUNG, RUNG_FACTOR) == (2, 2)
 
 
 @pytest.mark.parametrize(("trained", "until"), [(0, 2), (1, 2), (2, 4), (3, 4), (4, 8), (7, 8), (8, 8)])
 def test_a_candidate_goes_to_the_next_rung(trained: int, until: int) -> None:
-    assert Halving(8, Objectives()).until(trained) == until
+    assert Halving(rungs(8, 2), Objectives()).until(trained) == until
 
 
 def test_one_of_two_is_promoted_and_one_alone_waits() -> None:
@@ -73,7 +77,7 @@ def test_what_was_promoted_and_pruned_still_counts_at_its_rung() -> None:
 
 
 def test_epochs_between_rungs_do_not_count() -> None:
-    made = Halving(8, Objectives())
+    made = Halving([2, 4, 8], Objectives())
     for number in (0, 1):
         made.add(number, 3, (0.5,))
     assert made.promoted({0: 3, 1: 3}, is_last=True) is None
@@ -113,7 +117,7 @@ def test_promoting_all_that_may_go_promotes_the_better_half(accuracies: list[flo
 
 
 def test_with_a_cost_what_nothing_dominates_goes_first() -> None:
-    made = Halving(8, Objectives(("params",)))
+    made = Halving([2, 4, 8], Objectives(("params",)))
     for number, values in enumerate([(0.9, 100.0), (0.8, 50.0), (0.85, 100.0), (0.7, 60.0)]):
         made.add(number, 2, values)
     paused = dict.fromkeys(range(4), 2)

@@ -12,13 +12,13 @@ from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT
 from nas.config import read_config
 from nas.cpu import cpu_class
-from nas.search import launch
+from nas.search import given_launch, launch
 from nas.search.study import IDENTITY, SOURCE, TARGET
 from nas.search.training_way import Training
 from nas.training import datasets
 from tests.forked_guard import fork_guards
 
-FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "device": "cpu", "workers": 1}
+FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "trials": 30, "device": "cpu", "workers": 1}
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +144,38 @@ def test_batches_and_epochs_follow_the_size_of_the_data_where_none_are_asked_for
     assert sized("b", epochs=20) == (128, 20, False)
     assert sized("b", epochs=20) == (128, 20, False)
     assert sized("c", epochs=None, recipe="sgd") == (128, 20, False)
+
+
+def test_a_search_beside_a_given_network_keeps_its_batches_and_epochs(digits: datasets.Dataset, tmp_path: Path) -> None:
+    flags = {key: value for key, value in FLAGS.items() if key != "epochs"} | {"storage": str(tmp_path / "journal.log")}
+    wanted = given_launch.Wanted(target="BR/c8-c8s2/c8/fc")
+    for _ in range(2):  # a training, a search beside it, and both again
+        settled = given_launch.settled(read_config(None, flags), flags)
+        given = given_launch.prepare(settled, wanted, digits, lambda driver: None).prepared
+        given.lock.close()
+        found = launch.prepare(read_config(None, flags), digits, lambda driver: None)
+        found.lock.close()
+        for driver in (given.driver, found.driver):
+            assert driver.recipe is not None
+            assert (driver.recipe.batch_size, driver.budget.epochs, driver.notes) == (32, 25, [])
+
+
+def test_trials_and_space_follow_the_size_of_the_data_and_a_study_keeps_its_space(
+    digits: datasets.Dataset, tmp_path: Path
+) -> None:
+    def launched(name: str, **flags: Any) -> tuple[int, str, str]:
+        config = read_config(None, {**flags, "storage": str(tmp_path / "journal.log"), "study": name, "workers": 1})
+        prepared = launch.prepare(config, digits, lambda driver: None)
+        prepared.lock.close()
+        space = prepared.study.user_attrs[IDENTITY]["space"]["name"]
+        return prepared.driver.budget.trials, space, prepared.sizing.partition("steps")[2]
+
+    told = ", 14 trials, space tiny, chosen by their number: --epochs, --trials and --space ask for others"
+    assert len(digits.split().validation) == 143
+    assert launched("new") == (14, "tiny", told)
+    assert launched("new") == (14, "tiny", told), "the same study again"
+    assert launched("old", space="assignment")[:2] == (14, "assignment")
+    assert launched("old", trials=20)[:2] == (20, "assignment"), "its own space"
 
 
 def test_a_study_of_an_earlier_release_keeps_its_epochs(digits: datasets.Dataset, tmp_path: Path) -> None:

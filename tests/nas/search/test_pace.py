@@ -103,8 +103,13 @@ def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
 def test_what_the_time_allows(
     *, epoch_seconds: float, seconds: float, workers: int, budget: int, epochs: int, full: int, halved: int
 ) -> None:
-    pace = Pace(epoch_seconds=epoch_seconds, seconds=seconds, workers=workers, budget=budget)
+    pace = Pace(epoch_seconds=epoch_seconds, seconds=seconds, workers=workers, budget=budget, first_rung=2)
     assert (pace.epochs, pace.full, pace.halved) == (epochs, full, halved)
+
+
+def test_halving_from_the_first_epoch_on_allows_more_candidates() -> None:
+    """Rungs at 1, 2, 5, 10 and 20: 1 + 1/2 + 3/4 + 5/8 + 10/16 = 3.5 epochs a candidate, and 180 epochs of time."""
+    assert Pace(epoch_seconds=40.0, seconds=3600.0, workers=2, budget=20).halved == 51
 
 
 @pytest.mark.parametrize(

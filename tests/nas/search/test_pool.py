@@ -25,7 +25,7 @@ FULL = OSError(28, "No space left on device")
 def pool_of(*, costs: tuple[str, ...] = ()) -> Pool:
     objectives = Objectives(costs=costs)
     study = optuna.create_study(directions=objectives.directions)
-    return Pool(store=TrialStore(study), halving=Halving(8, objectives), objectives=objectives)
+    return Pool(store=TrialStore(study), halving=Halving([2, 4, 8], objectives), objectives=objectives)
 
 
 @pytest.fixture
@@ -66,6 +66,19 @@ def test_a_candidate_is_in_one_state_in_the_order_in_which_it_entered_it(pool: P
     assert pool.of(State.TRAINING) == [second, first]
     pool.move(second, State.ASIDE)
     assert (pool.of(State.TRAINING), pool.of(State.ASIDE), pool.of(State.PAUSED)) == ([first], [second], [])
+
+
+def test_every_end_is_told(pool: Pool) -> None:
+    told: list[str] = []
+    pool.happened = told.append
+    pool.complete(train(pool, 0.5, 0.9722))
+    pool.prune(train(pool, 0.5), BELOW)
+    pool.fail(train(pool), "diverged")
+    assert told == [
+        "trial 0 complete: 97.22%",
+        "trial 1 pruned: below the better half at epoch 1",
+        "trial 2 failed: diverged",
+    ]
 
 
 def test_an_epoch_is_stored_with_its_curve(pool: Pool) -> None:
@@ -109,7 +122,7 @@ def test_half_of_three_is_one_or_at_the_end_two(pool: Pool, is_last: bool, passi
 def test_what_earlier_launches_trained_takes_its_places_in_the_ranking(pool: Pool) -> None:
     better = train(pool, 0.0, 0.9)
     pool.complete(better)
-    later = Pool(store=pool.store, halving=Halving(8, pool.objectives), objectives=pool.objectives)
+    later = Pool(store=pool.store, halving=Halving([2, 4, 8], pool.objectives), objectives=pool.objectives)
     later.take_up(pool.store.trials())
     (second,) = paused(later, 0.5)
     assert second.trial.number == 1

@@ -44,6 +44,13 @@ def test_a_launch_in_the_folder_of_the_files_is_seen_from_another_working_folder
         assert has_launch("sqlite:///there/x.db", known) is True
 
 
+def test_a_launch_on_a_study_of_the_same_name_elsewhere_is_another(tmp_path: Path) -> None:
+    place = str(tmp_path / "journal.log")
+    (tmp_path / "s-1").mkdir()
+    with hold(str(tmp_path / "other.log"), "s"):
+        assert has_launch(place, study(id="1", folder="s-1")) is False
+
+
 def test_a_killed_launch_holds_nothing(tmp_path: Path) -> None:
     place = str(tmp_path / "journal.log")
     (tmp_path / "s").mkdir()

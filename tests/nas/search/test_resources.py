@@ -53,6 +53,6 @@ def test_four_cores_are_shared_by_the_workers(
     monkeypatch.setattr(resources, "cores", lambda: 4)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     placed: list[Placement] = []
-    monkeypatch.setattr(resources, "LocalEngine", placed.extend)
+    monkeypatch.setattr(resources, "LocalEngine", lambda places, **_: placed.extend(places))
     resources.engine(LaunchConfig(device="cpu", workers=workers), tasks)
     assert [place.threads for place in placed] == expected

@@ -70,6 +70,11 @@ def test_a_file_of_texts_with_comments(tmp_path: Path) -> None:
         given([str(file)], SPACE)
     with pytest.raises(UnusableInputError, match="cannot read the networks of"):
         given([str(tmp_path / "none.txt")], SPACE)
+    file.write_text(f"# mine\n{PLAIN}\nBR/c8/nohead\n")
+    with pytest.raises(UnusableInputError, match=rf"^{file}:3: BR/c8/nohead: unknown head: 'nohead'"):
+        given([str(file)], SPACE)
+    with pytest.raises(UnusableInputError, match=r"^BR/c8/nohead: unknown head: 'nohead'"):
+        given(["BR/c8/nohead"], SPACE)
 
 
 def test_a_model_is_written_as_an_architecture_and_one_that_cannot_be_says_what_to_do(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -15,7 +16,9 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError
 
 from constraints.errors import UnusableInputError
+from nas.results.summary_cache import read_summary
 from nas.search.storage import StorageLostError, close_storage, is_outage, masked, open_storage, run_folder
+from nas.search.study import open_study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -124,6 +127,86 @@ def test_reading_makes_no_storage(tmp_path: Path) -> None:
     with pytest.raises(UnusableInputError, match="nothing was launched here"):
         open_storage(str(tmp_path / "none" / "journal.log"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database with a study of three trials."""
+    path = tmp_path_factory.mktemp("written") / "s.db"
+    storage = open_storage(f"sqlite:///{path}", write=True)
+    study = optuna.create_study(storage=storage, study_name="s")
+    for _ in range(3):
+        trial = study.ask()
+        trial.set_user_attr("architecture", "x" * 999)
+        study.tell(trial, 0.5)
+    close_storage(storage)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def database_file(tmp_path: Path, written: bytes) -> Path:
+    path = tmp_path / "s.db"
+    path.write_bytes(written)
+    return path
+
+
+def read_whole(url: str) -> None:
+    with open_study(url, "s") as study:
+        assert len(study.trials) == 3
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def empty_pages(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:20_480] + bytes(40_960) + content[61_440:])
+
+
+def other_text(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("update trial_user_attributes set value_json = '{'")
+    connection.close()
+
+
+def other_kind(path: Path) -> None:
+    path.write_bytes(os.urandom(3000))
+
+
+@pytest.mark.parametrize("damage", [cut, empty_pages, other_text, other_kind])
+@pytest.mark.parametrize("read", [read_whole, lambda url: read_summary(url, "s")])
+def test_a_damaged_database_is_one_line(
+    database_file: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None], read: Callable[[str], None]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(database_file.parent / "cache"))
+    damage(database_file)
+    url = f"sqlite:///{database_file}"
+    with pytest.raises(
+        UnusableInputError, match=rf"^cannot (open|read) the storage {url}: .+: restore it from a copy,"
+    ):
+        read(url)
+
+
+def test_the_errors_of_those_who_use_a_study_are_their_own(database_file: Path) -> None:
+    with pytest.raises(ValueError, match="mine"), open_study(f"sqlite:///{database_file}", "s"):
+        raise ValueError("mine")
+
+
+def test_a_database_of_others_holds_no_study_and_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table notes (text)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(UnusableInputError, match=r"^no storage at sqlite"):
+        open_storage(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+    for write in (False, True):
+        with pytest.raises(
+            UnusableInputError, match=rf"^a path means a journal, and .*: give --storage sqlite:///{path}$"
+        ):
+            open_storage(str(path), write=write)
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,22 @@ def test_a_database_finds_its_folder_from_another_working_directory(
     assert not (tmp_path / "sub/runs").exists()
 
 
+@pytest.mark.parametrize("places", [("runs/a", "sqlite:///runs/a.db"), ("sqlite:///runs/a.db", "runs/a")])
+def test_a_database_and_a_journal_of_one_name_share_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    folders = []
+    for one in places:
+        study = optuna.create_study(storage=open_storage(one, write=True), study_name="search")
+        study.set_user_attr(IDENTITY, {"data": {"name": "x", "hash": "d1"}})
+        folders.append(claim(one, study))
+        assert study_folder(one, study).path == folders[-1]
+    assert folders[0] == Path("runs/search")
+    assert folders[1].name.startswith("search-")
+
+
 def test_a_database_leads_to_no_folder_without_its_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "away/search").mkdir(parents=True)

@@ -63,6 +63,17 @@ def test_the_histogram_is_of_params_whatever_the_constraints() -> None:
             assert abs(got - wanted).max() < 0.02 * len(rows)
 
 
+def test_the_histogram_ends_where_the_networks_do() -> None:
+    vector = small()
+    params = vector.figure(uniform_draws.enumerate_all(vector), "params")
+    for expressions in (["params < 200k"], ["params < 200k", "macs < 100M"], ["params > 2k"]):
+        found = describe(vector, parse_all(expressions))["histogram"]
+        assert found[0]["networks"] > 0
+        assert found[-1]["networks"] > 0
+        assert found[-1]["below"] == params.max() + 1
+        assert len(found) >= 10
+
+
 def test_what_is_not_counted_is_estimated_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     vector = small()
     constraints = parse_all(["params < 4k", "macs < 2M", "receptive_field > 20"])

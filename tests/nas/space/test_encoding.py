@@ -1,10 +1,16 @@
 """From a network back to its choices."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from constraints.rules import ASSIGNMENT, parse_all
+from constraints.verdicts import judge
 from nas.architecture.named import MOBILENET, SEED
-from nas.architecture.spec import ArchitectureError
+from nas.architecture.spec import ArchitectureError, parse
+from nas.space.analytic import metrics
 from nas.space.bulk_metrics import Vector
 from nas.space.encoding import choices_of
 from nas.space.space import PRESETS, load
@@ -57,3 +63,55 @@ def test_a_name_is_a_network() -> None:
 def test_a_text_that_is_no_network(text: str, message: str) -> None:
     with pytest.raises(ArchitectureError, match=message):
         choices_of(load("tiny"), text)
+
+
+LONG = (
+    "bL/c48-B48-B48-B48-c72k3s2g8/B72-B72-B72-c80k3s2g8/B80-B80-c80k3s2g8/B80-B80/fc",
+    "bL/c40-B40-B40-B40-c48k3s2g8/B48-B48-B48-c56k3s2g8/B56-B56-c48k3s2g8/B48-B48/fc",
+    "bL/c24-B24-B24-c24k3s2g4/B24-B24-B24-c20k3s2g4/B20-B20-c20k3s2g4/B20-B20/fc",
+)
+"""Four stages of the blocks of xvel/cifar10-tiniest, B for short."""
+FOURS = """base = "long"
+last_width = { low = 16, high = 32, step = 4 }
+[[stages]]
+depth = [4]
+width = { low = 16, high = 32, step = 4 }
+stem = ["c3b"]
+body = ["gate1_3_7_7d3a3b"]
+down = ["c3g4b"]
+residual = ["scaled"]
+[[stages]]
+depth = [4]
+width = { low = 16, high = 32, step = 4 }
+body = ["gate1_3_7_7d3a3b"]
+down = ["c3g4b"]
+residual = ["scaled"]
+[[stages]]
+depth = [3]
+width = { low = 16, high = 32, step = 4 }
+body = ["gate1_3_7_7d3a3b"]
+down = ["c3g4b"]
+residual = ["scaled"]
+[[stages]]
+depth = [2]
+width = { low = 16, high = 32, step = 4 }
+body = ["gate1_3_7_7d3a3b"]
+down = ["%gate1_3_7_7d3a3b"]
+residual = ["scaled"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("short", "params", "own"), [(LONG[0], 187_486, ""), (LONG[1], 93_942, ""), (LONG[2], 24_538, FOURS)]
+)
+def test_the_space_long_holds_networks_of_the_best_blocks(short: str, params: int, own: str, tmp_path: Path) -> None:
+    network = parse(re.sub(r"B(\d+)", r"%mx1_3_7_7d3a3.gl\1:bT.pw\1:b", short))
+    rules = parse_all(ASSIGNMENT)
+    found = metrics(network, rules)
+    assert found.params == params
+    assert all(verdict.ok for verdict in judge(rules, found.as_dict()))
+    (tmp_path / "fours.toml").write_text(own)
+    space = load(str(tmp_path / "fours.toml") if own else "long")
+    choices = choices_of(space, network)
+    assert choices is not None
+    assert space.decode(choices) == network

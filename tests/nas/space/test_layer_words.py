@@ -82,3 +82,25 @@ def test_what_does_not_fit_a_width_says_why() -> None:
     assert misfit("c3g4", 4) == "the groups of 'c3g4' make it depthwise at the width 4: write sep"
     assert misfit("sep3_5_7", 8) == "the 3 kernels of 'sep3_5_7' do not divide the width 8"
     assert misfit("ir3_5_7e3", 8) == misfit("c3g4", 8) == misfit("c3", 7) == ""
+
+
+def test_a_bias_takes_the_convolution_s_own_activation_and_a_gate_keeps_its() -> None:
+    post = ("layer_norm", "tanhexp")
+    assert units("c3g4b", 8, 16, post=post, stride=2) == (
+        Conv(out=16, kernel=3, stride=2, groups=4, bias=True, post=("layer_norm",)),
+    )
+    depthwise, gated, last = units("gate7b", 8, 8, post=post)
+    assert depthwise == Conv(out=8, kernel=7, groups=8, bias=True, post=("layer_norm",))
+    assert (gated, last) == units("gate7", 8, 8, post=post)[1:]
+
+
+@pytest.mark.parametrize("word", ["pwb", "sep3b", "ir3e2b", "*c3", "++c3"])
+def test_only_a_convolution_and_a_gate_have_a_bias_of_their_own(word: str) -> None:
+    with pytest.raises(ValueError, match="not a layer"):
+        check_word(word)
+
+
+def test_a_sum_of_its_own_is_for_the_last_layer() -> None:
+    assert check_last("%gate1_3_7_7d3a3b") == "%gate1_3_7_7d3a3b"
+    with pytest.raises(ValueError, match="only the last layer of the last stage"):
+        check_word("+c3")

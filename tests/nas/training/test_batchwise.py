@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from nas.training.batchwise import crop, flip, mix, mixture
+from nas.training.batchwise import crop, draw, flip, mix, mixture
+from nas.training.recipes import Recipe
 
 CPU = torch.device("cpu")
 
@@ -46,3 +47,30 @@ def test_mixing_adds_the_opposite_image() -> None:
     after = mix(before, torch.tensor(0.75))
     torch.testing.assert_close(after[0], 0.75 * before[0] + 0.25 * before[3])
     torch.testing.assert_close(after[1], 0.75 * before[1] + 0.25 * before[2])
+
+
+def test_alternating_flips_mirror_each_image_in_every_other_epoch() -> None:
+    recipe = Recipe(name="own", alternating_flip=True)
+    drawn = [draw(recipe, 1000, 7, number) for number in range(4)]
+    mirrored = [one.mirrored for one in drawn if one is not None and one.mirrored is not None]
+    assert len(mirrored) == 4
+    assert 430 < int(mirrored[0].sum()) < 570
+    assert torch.equal(mirrored[1], ~mirrored[0])
+    assert torch.equal(mirrored[2], mirrored[0])
+    assert torch.equal(mirrored[3], mirrored[1])
+    other = draw(recipe, 1000, 8, 0)
+    assert other is not None
+    assert other.mirrored is not None
+    assert not torch.equal(other.mirrored, mirrored[0])
+
+
+def test_nothing_is_drawn_for_an_epoch_where_no_option_asks_for_it() -> None:
+    assert draw(Recipe(name="own", flip=True, crop=2), 10, 0, 0) is None
+
+
+def test_given_corners_are_where_the_windows_are() -> None:
+    one = images(2)
+    after = crop(one, 1, torch.tensor([[0, 2], [1, 2]]))
+    padded = torch.nn.functional.pad(one, (1, 1, 1, 1), mode="reflect")
+    torch.testing.assert_close(after[0], padded[0, :, 0:6, 1:6])
+    torch.testing.assert_close(after[1], padded[1, :, 2:8, 2:7])

@@ -66,6 +66,22 @@ def test_results_and_gradients_are_those_of_float32(  # noqa: PLR0917
         torch.testing.assert_close(found, wanted, rtol=0, atol=bound)
 
 
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride"), [((1, 1), 3, 2), ((4, 1), 3, 2), ((2, 2), 5, 3), ((3, 3), 3, 4), ((2, 2), 3, 2)]
+)
+@pytest.mark.parametrize("groups", [1, 4])
+def test_a_stride_longer_than_the_map_reads_nothing_past_it(
+    size: tuple[int, int], kernel: int, stride: int, groups: int
+) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(16, 16, kernel, stride, kernel // 2, groups=groups, bias=False)
+    images = torch.randn(16, 16, *size).bfloat16().float().contiguous(memory_format=torch.channels_last)
+    for _ in range(2):  # what is freed here is what would be read
+        [torch.full((64 * length + 7,), torch.nan) for length in range(1, 150)]
+    for wanted, found in zip(results(conv, images, None), results(conv, images, "bfloat16"), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=0.03 * float(wanted.abs().max()))
+
+
 @pytest.mark.parametrize("precision", TOLERANCES)
 def test_functional_calls_of_any_form_are_understood(precision: Precision) -> None:
     images, weight = torch.randn(3, 8, 8), torch.randn(4, 3, 3, 3)

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import albumentations as A
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from constraints.errors import UnusableInputError
 from nas.search.worker_processes import WorkerContext
 from nas.training import datasets, feed
 from nas.training.datasets import Dataset
+from nas.training.errors import AugmentationFailedError
 from nas.training.feed import Feed
 
 
@@ -229,7 +231,30 @@ def test_an_image_of_another_size_or_kind_is_refused(
     part = {"__class_fullname__": kind, "p": 1.0, **settings}
     table = {"__class_fullname__": "Compose", "p": 1.0, "transforms": [part]}
     feed = replace(digits_feed, augmentation="own.py:x", probabilities={}, transform=table)
+    first = int(feed.indices[0])
     with pytest.raises(
-        UnusableInputError, match=rf"augmentation own.py:x: it makes {made} of uint8 \(32, 32, 3\): keep"
+        AugmentationFailedError,
+        match=rf"augmentation own.py:x: it makes {made} of uint8 \(32, 32, 3\): at training image {first} ",
     ):
         feed._augmented(0, 0)
+
+
+def test_what_a_transform_raises_names_it_and_the_image(digits_feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    flip = {"__class_fullname__": "HorizontalFlip", "p": 1.0}
+    table = {"__class_fullname__": "Compose", "p": 1.0, "transforms": [flip]}
+    feed = replace(digits_feed, augmentation="own.py:x", probabilities={}, transform=table)
+    third = int(feed.indices[2])
+
+    def fail(self: A.HorizontalFlip, img: np.ndarray, **params: object) -> np.ndarray:
+        if np.array_equal(img, feed.dataset.train_images[third]):
+            raise ZeroDivisionError("no pixel is bright")
+        return img
+
+    monkeypatch.setattr(A.HorizontalFlip, "apply", fail)
+    label = feed.dataset.classes[feed.dataset.train_labels[third]]
+    with pytest.raises(
+        AugmentationFailedError,
+        match=rf"^augmentation own.py:x: HorizontalFlip raised ZeroDivisionError: no pixel is bright: "
+        rf"at training image {third} \(class {label}\) in epoch 5: every candidate meets it: ",
+    ):
+        feed._augmented(4, 0)

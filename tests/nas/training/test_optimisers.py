@@ -1,5 +1,7 @@
 """Groups, rates and Muon's matrices."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -61,6 +63,21 @@ def test_what_muon_leaves_learns_by_sgd_at_its_own_rate() -> None:
     # The first step of Nesterov's momentum is (1 + momentum) times the gradient.
     torch.testing.assert_close(first, before[0] - 0.1 * 1.9 * first.grad)
     torch.testing.assert_close(scale, before[1] - 0.3 * 1.9 * scale.grad)
+
+
+def test_what_muon_leaves_decays_by_its_own_share_norms_and_biases_aside() -> None:
+    first = nn.Conv2d(3, 4, 1)
+    model = nn.Sequential(first, nn.Conv2d(4, 4, 1), nn.Flatten(), nn.Linear(4, 2))
+    phase = replace(MUON, rest_weight_decay=0.5, momentum=0.0)
+    optimisers = Optimisers(model, Recipe(name="own", phases=(phase,)))
+    assert first.bias is not None
+    weight, bias = first.weight.detach().clone(), first.bias.detach().clone()
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimisers.set_rate(0.05)  # Muon's peak: the rest learns at its own, 0.2
+    optimisers.step()
+    torch.testing.assert_close(first.weight.detach(), weight * (1 - 0.2 * 0.5))
+    torch.testing.assert_close(first.bias.detach(), bias)
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "muon"])

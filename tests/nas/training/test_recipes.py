@@ -52,7 +52,14 @@ def test_the_default_ends_near_nothing(epochs: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("share", 1.01), ("warmup", -0.01), ("momentum", 1.01), ("peak_lr", -1), ("weight_decay", -1e-9)],
+    [
+        ("share", 1.01),
+        ("warmup", -0.01),
+        ("momentum", 1.01),
+        ("peak_lr", -1),
+        ("weight_decay", -1e-9),
+        ("rest_weight_decay", -0.1),
+    ],
 )
 def test_a_phase_refuses(name: str, value: float) -> None:
     with pytest.raises(UnusableInputError, match=f"{name} is out of range: {value}"):
@@ -66,8 +73,22 @@ def test_a_phase_refuses(name: str, value: float) -> None:
         ({"batch_size": 0}, "batch_size is out of range: 0"),
         ({"label_smoothing": 1.0}, "label_smoothing or ema_decay is out of range: 1.0"),
         ({"ema_decay": 1.0}, "label_smoothing or ema_decay is out of range: 0.0, 1.0"),
+        ({"mixup_growth": 1.1}, "mixup_growth is out of range: 1.1: give 0 to 1"),
     ],
 )
 def test_a_recipe_refuses(change: dict[str, object], message: str) -> None:
     with pytest.raises(UnusableInputError, match=message):
         Recipe(name="bad", **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("progress", "strength"), [(0.0, 0.0), (0.1, 0.05), (0.2, 0.1), (0.4, 0.2), (1.0, 0.2)])
+def test_mixup_grows_in_a_straight_line_to_its_strength(progress: float, strength: float) -> None:
+    assert Recipe(name="own", mixup=0.2, mixup_growth=0.4).mixup_at(progress) == pytest.approx(strength)
+    assert Recipe(name="own", mixup=0.2).mixup_at(progress) == 0.2
+
+
+@pytest.mark.parametrize(("epochs", "decay"), [(29, 0.99), (30, 0.999), (400, 0.999)])
+def test_the_long_recipe_averages_over_a_thousand_steps_where_there_are_enough(epochs: int, decay: float) -> None:
+    recipe = recipes.long(epochs)
+    assert (recipe.name, recipe.ema_decay) == ("long", decay)
+    assert recipe.learning_rate(1, epochs) == 0

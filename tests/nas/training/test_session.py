@@ -56,6 +56,26 @@ def test_what_follows_depends_on_the_state_and_the_seed_alone(digits_feed: Feed)
     assert other.epoch(1).loss != whole.loss
 
 
+def test_what_an_epoch_draws_as_a_whole_and_a_growing_mixup_are_resumed(digits_feed: Feed) -> None:
+    options = {"alternating_flip": True, "mixup": 0.5, "mixup_growth": 1.0, "crop": 1}
+    recipe = Recipe(name="own", batch_size=256, **options)  # type: ignore[arg-type]
+
+    def made() -> Session:
+        model = tiny()
+        model(torch.zeros(1, *np.moveaxis(digits_feed.dataset.train_images, 3, 1).shape[1:]))
+        return Session(model, digits_feed, recipe, 2, 0, CPU, "float32")
+
+    first = made()
+    first.curve.append(first.epoch(0))
+    state = deepcopy(first.state())
+    again = made()
+    again.restore(state)
+    assert again.epoch(1).loss == first.epoch(1).loss
+    assert first.step.strength is not None
+    last = 1 - 0.5 / (2 * first.steps)  # the middle of the last step
+    assert float(first.step.strength) == pytest.approx(0.5 * last)
+
+
 def test_another_precision_is_not_gone_on_with(digits_feed: Feed) -> None:
     state = session(digits_feed).state()
     session(digits_feed, precision="float32").restore(state)

@@ -38,7 +38,14 @@ def test_a_small_batch_and_many_epochs_that_are_usual_stay() -> None:
 
 
 def test_it_is_said() -> None:
-    assert sentence(1_153, sizing(1_153, USUAL)) == (
-        "1,153 training images: batches of 32 and 28 epochs a candidate, 1,008 steps, chosen by their number: "
-        "--epochs asks for others"
+    sized = sizing(1_153, USUAL)
+    steps = "1,153 training images: batches of 32 and 28 epochs a candidate, 1,008 steps, "
+    assert sentence(1_153, sized) == f"{steps}chosen by their number: --epochs asks for others"
+    others = {"--trials": "12 trials", "--space": "space tiny"}
+    assert sentence(1_153, sized, others) == (
+        f"{steps}12 trials, space tiny, chosen by their number: --epochs, --trials and --space ask for others"
     )
+    assert sentence(1_153, None, {"--trials": "12 trials"}) == (
+        "1,153 training images: 12 trials, chosen by their number: --trials asks for others"
+    )
+    assert sentence(1_153, None) == ""

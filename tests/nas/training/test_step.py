@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from nas.training.batchwise import Drawn
 from nas.training.evaluate import normaliser
 from nas.training.optimisers import Optimisers
 from nas.training.recipes import Phase, Recipe
@@ -118,7 +119,33 @@ def test_mixup_blends_images_and_labels_alike() -> None:
 def test_a_recipe_without_batchwise_changes_shows_the_images_as_they_are() -> None:
     _, made = step()
     images = made.normalise(made.images[CHOSEN])
-    assert made._changed(images) is images
+    assert made._changed(images, CHOSEN) is images
     made.recipe = replace(made.recipe, crop=2, flip=True)
-    assert made._changed(images).shape == images.shape
-    assert not torch.equal(made._changed(images), images)
+    assert made._changed(images, CHOSEN).shape == images.shape
+    assert not torch.equal(made._changed(images, CHOSEN), images)
+
+
+def test_a_growing_mixup_blends_by_its_strength_of_the_moment() -> None:
+    model, made = step()
+    made.recipe = replace(made.recipe, mixup=0.8, mixup_growth=0.5, low_resolution=0.0)
+    made.__post_init__()
+    images, labels = made.normalise(made.images[CHOSEN]), made.labels[CHOSEN]
+    made.show(0.125)  # a quarter of the way to half of the training: a strength of 0.2
+    torch.manual_seed(3)
+    share = 1 - 0.2 * torch.rand(())
+    logits = model(share * images + (1 - share) * images.flip(0))
+    entropy = nn.functional.cross_entropy
+    wanted = share * entropy(logits, labels) + (1 - share) * entropy(logits, labels.flip(0))
+    torch.manual_seed(3)
+    made.run(CHOSEN)
+    torch.testing.assert_close(made.loss, wanted.detach())
+
+
+def test_what_is_drawn_for_the_epoch_is_that_of_the_images_chosen() -> None:
+    _, made = step()
+    made.recipe = replace(made.recipe, alternating_flip=True)
+    images = made.normalise(made.images[CHOSEN])
+    made.drawn = Drawn(mirrored=torch.tensor([True, False, False, True, False, False, False, False]))
+    shown = made._changed(images, CHOSEN)  # images 7, 0, 3, 3 and 1
+    wanted = [images[0], images[1].flip(2), images[2].flip(2), images[3].flip(2), images[4]]
+    torch.testing.assert_close(shown, torch.stack(wanted))

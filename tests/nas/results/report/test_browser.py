@@ -24,7 +24,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 EVIL = "</script><img src=x onerror=alert(1)><script>alert(2)</script>"
 ACCURACIES = (0.61, 0.79, 0.7, 0.9, 0.55)
 
-TICKS = "getComputedStyle(document.querySelector('#plot-params .xtick text')).fill"
+TICKS = "getComputedStyle(document.querySelector('#scatter-0 .xtick text')).fill"
 """Colour of the labels of an axis."""
 
 if TYPE_CHECKING:
@@ -71,10 +71,14 @@ def hostile_study() -> optuna.Study:
                 intermediate_values=dict(enumerate(curve, start=1)),
                 user_attrs={
                     ARCHITECTURE: GATED if i % 2 else PLAIN,
-                    CURVE: [{"epoch": e, "val_accuracy": a, "seconds": 60.0 * i} for e, a in enumerate(curve, start=1)],
+                    CURVE: [
+                        {"epoch": e, "loss": 1 / e, "val_accuracy": a, "seconds": 60.0 * i}
+                        for e, a in enumerate(curve, start=1)
+                    ],
                     "params": 100_000 - 10_000 * i,
                     "macs": 9_000_000 + 1_000_000 * i,
                     "receptive_field": 107,
+                    "convs": 12 + i,
                 },
             )
         )
@@ -105,14 +109,22 @@ def show(browser: Browser, file: Path) -> Iterator[Open]:
         page.on("dialog", lambda dialog: faults.append(dialog.message))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(file.as_uri() + place)
-        page.wait_for_selector("body[data-drawn]")
+        page.wait_for_selector("body[data-ready]")
         return page
 
     yield begin
     for context in contexts:
         context.close()
     assert faults == []
-    assert {url.partition("#")[0] for url in requests} == {file.as_uri()}
+    assert {url.partition("#")[0] for url in requests if not url.startswith("blob:")} == {file.as_uri()}
+
+
+def drawn(page: Page, *figures: str) -> None:
+    """Wait until figures are drawn, which happens when they are near the window."""
+    page.wait_for_selector("body[data-figures]", state="attached")
+    for figure in figures:
+        page.locator(f"#{figure}").scroll_into_view_if_needed()
+        page.wait_for_selector(f"#{figure}.js-plotly-plot .main-svg")
 
 
 def column(page: Page, index: int) -> list[str]:
@@ -193,7 +205,8 @@ def test_a_layer_in_focus_lights_its_field(show: Open) -> None:
 
 def test_a_point_of_a_figure_chooses_its_trial(show: Open) -> None:
     page = show()
-    point = page.locator("#plot-params .scatterlayer .trace").first.locator(".point").last
+    drawn(page, "scatter-0")
+    point = page.locator("#scatter-0 .scatterlayer .trace").first.locator(".point").last
     point.scroll_into_view_if_needed()
     box = point.bounding_box()
     assert box is not None
@@ -203,19 +216,19 @@ def test_a_point_of_a_figure_chooses_its_trial(show: Open) -> None:
 
 def test_limits_target_and_front_are_drawn(show: Open) -> None:
     page = show()
-    texts = page.locator("#plot-params .annotation-text").all_text_contents()
+    drawn(page, "scatter-0", "scatter-1")
+    texts = page.locator("#scatter-0 .annotation-text").all_text_contents()
     assert texts == ["params < 200000", "target 85.00 %"]
-    assert page.locator("#plot-macs .annotation-text").all_text_contents() == ["target 85.00 %"]
-    assert page.locator("#plot-params .shapelayer path").count() == 2
+    assert page.locator("#scatter-1 .annotation-text").all_text_contents() == ["target 85.00 %"]
+    assert page.locator("#scatter-0 .shapelayer path").count() == 2
     # trial 3 beats 0 to 2 in both accuracy and parameters; 4 has fewer parameters
-    front = page.evaluate(
-        "document.getElementById('plot-params').data.find((t) => t.name === 'Pareto front').customdata"
-    )
+    front = page.evaluate("document.getElementById('scatter-0').data.find((t) => t.name === 'Pareto front').customdata")
     assert front == [3, 4]
 
 
 def test_optunas_figures_are_drawn(show: Open) -> None:
     page = show()
+    drawn(page, "plot-importance", "plot-parallel")
     assert page.locator("#plot-importance .bars .point").count() == 2
     assert page.locator("#plot-parallel .scatterlayer .js-line").count() == len(ACCURACIES)
     assert "<img" in " ".join(page.locator("#plot-importance .ytick text").all_text_contents())  # as text, in full
@@ -233,6 +246,7 @@ def test_dark_and_light_have_their_own_colours_also_in_the_figures(show: Open) -
     colours = {}
     for scheme in ("light", "dark"):
         page = show(scheme=scheme)
+        drawn(page, "scatter-0")
         body = page.evaluate("getComputedStyle(document.body).backgroundColor")
         colours[scheme] = (body, page.evaluate(TICKS))
     assert colours == {
@@ -243,12 +257,14 @@ def test_dark_and_light_have_their_own_colours_also_in_the_figures(show: Open) -
 
 def test_a_change_of_scheme_reaches_the_figures(show: Open) -> None:
     page = show(scheme="light")
+    drawn(page, "scatter-0")
     page.emulate_media(color_scheme="dark")
     wait_for_ticks(page, "rgb(228, 233, 240)")
 
 
 def test_it_prints_on_paper_in_light_colours(show: Open, tmp_path: Path) -> None:
     page = show(scheme="dark")
+    drawn(page, "scatter-0")
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     wait_for_ticks(page, "rgb(0, 0, 0)")
@@ -258,7 +274,83 @@ def test_it_prints_on_paper_in_light_colours(show: Open, tmp_path: Path) -> None
     wait_for_ticks(page, "rgb(28, 36, 48)", "rgb(228, 233, 240)")
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+def test_the_search_the_states_and_the_columns_choose_what_the_table_shows(show: Open) -> None:
+    page = show()
+    visible = "#trials tbody tr:not([hidden])"
+    page.get_by_role("searchbox", name="Search").fill("BG/ dw.pw16")
+    assert page.locator(visible).evaluate_all("(rows) => rows.map((row) => row.dataset.trial)") == ["3", "1"]
+    assert page.locator("#found").inner_text() == "2 of 6 trials"
+    page.get_by_role("searchbox", name="Search").fill("")
+    page.get_by_role("checkbox", name="complete").uncheck()
+    assert page.locator(visible).evaluate_all("(rows) => rows.map((row) => row.dataset.trial)") == ["5"]
+    page.get_by_role("checkbox", name="complete").check()
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_role("checkbox", name="MMACs").uncheck()
+    page.get_by_role("checkbox", name="convs", exact=True).check()
+    assert not page.get_by_role("columnheader", name="MMACs").is_visible()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as CSV").click()
+    lines = saved.value.path().read_text(encoding="utf-8").splitlines()
+    assert (
+        lines[0]
+        == "rank,trial,state,val_accuracy,test_accuracy,params,receptive_field,epochs,seconds,convs,architecture"
+    )
+    assert lines[1] == f"1,3,complete,0.9,,70000,107,3,540.0,15,{GATED}"
+    assert lines[6].endswith(f",{EVIL}")
+
+
+def test_two_trials_are_shown_side_by_side(show: Open) -> None:
+    page = show(place="#trial-2-beside-1")
+    assert (
+        page.locator("#chosen-title").inner_text() == "Trial 2: complete, validation 70.00 % \N{EN DASH} beside trial 1"
+    )
+    assert page.locator("svg.field").count() == 2
+    row = page.locator(".figures-table tr", has_text="validation accuracy").first
+    assert row.locator("td").all_inner_texts() == ["70.00 %", "79.00 %", "+9.00 points"]
+    rule = page.locator(".rules tr", has_text="params < 200000")
+    assert rule.locator("td").all_inner_texts() == [
+        "ok 80,000: 120,000 below 200,000",
+        "ok 90,000: 110,000 below 200,000",
+    ]
+    page.get_by_role("button", name="Swap").click()
+    assert page.url.endswith("#trial-1-beside-2")
+    page.get_by_role("button", name="Leave trial 2 out").click()
+    assert page.locator("svg.field").count() == 1
+
+
+def test_any_figure_is_drawn_against_any_other(show: Open) -> None:
+    page = show()
+    drawn(page, "scatter-0")
+    page.locator("#x-0").select_option("epochs")
+    page.locator("#y-0").select_option("params")
+    read = "(name) => document.getElementById('scatter-0').layout[name].title.text"
+    assert [page.evaluate(read, axis) for axis in ("xaxis", "yaxis")] == ["epochs", "parameters"]
+    low, high = page.evaluate("document.getElementById('scatter-0').layout.yaxis.range")
+    assert 0 < low < 60_000  # the points are from 60,000 to 250,000, and the limit is between them
+    assert 250_000 < high < 300_000
+
+
+def test_the_front_leaves_out_what_was_not_trained_to_the_end(show: Open) -> None:
+    page = show()
+    drawn(page, "plot-history", "plot-losses", "plot-timeline")
+    assert page.evaluate("document.getElementById('plot-history').data.at(-2).y") == [0.61, 0.79, 0.79, 0.9, 0.9, 0.9]
+    assert page.locator("#plot-losses .scatterlayer .trace").count() >= 1
+    assert page.locator("#plot-timeline .scatterlayer .trace").count() >= 2
+
+
+def test_labels_of_fields_have_one_size_at_every_width(show: Open) -> None:
+    for width in (390, 1280):
+        page = show(width=width)
+        page.wait_for_timeout(200)
+        heights = page.locator("svg.field text").evaluate_all(
+            "(all) => all.map((t) => t.getBoundingClientRect().height)"
+        )
+        assert all(12 <= height <= 20 for height in heights)
+        tops = page.locator("svg.field text").evaluate_all("(all) => all.map((t) => t.getBoundingClientRect().top)")
+        assert all(abs(a - b) > 12 for i, a in enumerate(tops) for b in tops[:i])
+
+
+@pytest.mark.parametrize("width", [360, 390, 1280])
 def test_a_narrow_window_scrolls_tables_not_the_page(show: Open, width: int) -> None:
     page = show(width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,22 +1,26 @@
 """The page as a text: what it holds, how large it is, what it escapes."""
 
+import base64
+import gzip
 import json
 import math
 import re
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 import search
 from nas.results.leaderboard import leaderboard
 from nas.results.report import page
-from nas.results.report.page import MOST_BYTES, cells, render
+from nas.results.report.columns import cells
+from nas.results.report.page import MOST_BYTES, render
 from nas.search.storage import open_storage
-from nas.search.study import IDENTITY, REASON, TARGET
+from nas.search.study import CURVE, IDENTITY, LAUNCHES, MEASURED, REASON, TARGET
 from tests.nas.results.known import PLAIN, add, network_study
 
 Captured = pytest.CaptureFixture[str]
@@ -43,12 +47,13 @@ class Reader(HTMLParser):
 
 
 def embedded(text: str) -> dict[str, Any]:
-    """What the page draws."""
-    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
-    assert match is not None
-    document = json.loads(match[1], parse_constant=pytest.fail)  # NaN is no JSON
+    """What the page draws; each row with its values by name."""
+    parts = dict(re.findall(r'<script type="application/(?:json|gzip)" id="(\w+)">(.*?)</script>', text, re.DOTALL))
+    document = json.loads(parts["data"], parse_constant=pytest.fail)  # NaN is no JSON
     assert isinstance(document, dict)
-    return document
+    rows = json.loads(gzip.decompress(base64.b64decode(parts["rows"])), parse_constant=pytest.fail)
+    named = [dict(zip(document["names"], row["values"], strict=True)) for row in rows]
+    return {**document, "rows": [{**row, **values} for row, values in zip(rows, named, strict=True)]}
 
 
 def empty_study(journal: Path) -> optuna.Study:
@@ -86,7 +91,7 @@ def test_what_a_cell_shows(study: optuna.Study) -> None:
 def test_nothing_is_loaded_from_elsewhere(study: optuna.Study) -> None:
     tags = Reader(render(study)).tags
     links = [value for _, attrs in tags for name, value in attrs.items() if name in {"src", "href", "action", "data"}]
-    assert links == ["#leaderboard"]
+    assert links == ["#leaderboard", "#provenance"]
     policy = next(attrs["content"] for tag, attrs in tags if attrs.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None
     assert policy.startswith("default-src 'none';")
@@ -99,7 +104,7 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     add(study, [0.5], params=1, network=EVIL, state=TrialState.PRUNED, **{REASON: EVIL})
     text = render(study)
     scripts = [attrs for tag, attrs in Reader(text).tags if tag == "script"]
-    assert [attrs.get("id") for attrs in scripts] == ["data", "plotly", None]
+    assert [attrs.get("id") for attrs in scripts] == ["data", "rows", "plotly", None]
     assert EVIL not in text
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in text
 
@@ -118,10 +123,15 @@ def test_limits_are_those_of_the_studys_constraints(tmp_path: Path, kept: list[s
     study = network_study(tmp_path / "journal.log")
     study.set_user_attr(IDENTITY, {"constraints": kept})
     document = embedded(render(study))
-    assert document["limits"]["macs"] == [{"at": 10_000_000, "text": "macs <= 10000000"}]
-    assert document["limits"]["params"] == [
-        {"at": 200_000, "text": "params < 200000"},
-        {"at": 5, "text": "params >= 5"},
+    assert document["rules"] == [
+        {"metric": "macs", "limit": 10_000_000, "text": "macs <= 10000000"},
+        {"metric": "params", "limit": 200_000, "text": "params < 200000"},
+        {"metric": "mine", "limit": 3, "text": "mine > 3"},
+        {"metric": "params", "limit": 5, "text": "params >= 5"},
+    ]
+    # known.add: a trial has as many thousand multiply-accumulates as parameters; nobody measured "mine"
+    assert [row["rules"] for row in document["rows"]] == [
+        [[1_000 * n, True], [n, True], [None, None], [n, False]] for n in (1, 2, 3)
     ]
     assert document["target"] == 0.85
 
@@ -132,16 +142,62 @@ def test_an_accuracy_that_is_no_number_is_unknown(tmp_path: Path) -> None:
     add(study, [0.25, 0.75], params=2)
     document = embedded(render(study))
     failed = next(row for row in document["rows"] if row["trial"] == 0)
-    assert (failed["accuracy"], failed["curve"]) == (None, [0.5, None])
+    assert (failed["val_accuracy"], failed["curve"]) == (None, [0.5, None])
 
 
-def test_fronts_are_of_each_cost(tmp_path: Path) -> None:
+def test_every_number_that_differs_can_be_drawn(tmp_path: Path) -> None:
     study = empty_study(tmp_path / "journal.log")
-    for accuracy, params, macs in [(0.9, 30, 10), (0.8, 20, 40), (0.7, 10, 20), (0.6, 15, 5), (0.5, 40, 40)]:
-        add(study, [accuracy], params=params, macs=macs)
+    for i, speed in enumerate((1.5, 2.5)):
+        known: dict[str, Any] = {"convs": 12 + i, "stages": 4, MEASURED: {"speed": speed}}
+        add(study, [0.5], params=10 + i, **known)
     document = embedded(render(study))
-    assert document["fronts"] == {"params": [0, 1, 2], "macs": [0, 3]}
-    assert [(row["accuracy"], row["params"], row["macs"]) for row in document["rows"]][2] == (0.7, 10, 20)
+    assert document["names"] == [
+        "val_accuracy", "test_accuracy", "params", "macs", "receptive_field", "epochs", "seconds", "speed", "convs",
+    ]  # fmt: skip
+    assert document["rows"][1]["values"] == [0.5, None, 11, 11_000, 46, 1, 1.2, 2.5, 13]
+
+
+def test_a_star_is_only_for_what_was_trained_to_the_end(tmp_path: Path) -> None:
+    study = empty_study(tmp_path / "journal.log")
+    add(study, [0.9], params=10, state=TrialState.PRUNED)
+    add(study, [0.8], params=20)
+    add(study, [0.7], params=30)
+    found = Reader(render(study)).cells
+    assert found[0:33:11] == ["1", "2*", "3"]
+
+
+def test_losses_and_times_are_those_of_the_trial(tmp_path: Path) -> None:
+    study = empty_study(tmp_path / "journal.log")
+    study.set_user_attr(IDENTITY, {"epochs": 4, "first_rung": 1})
+    begun = datetime(2026, 1, 1, 12)
+    for i in range(2):
+        curve = [{"epoch": e, "loss": 2.0 / e, "val_accuracy": 0.5, "seconds": 10.0 + e} for e in (1, 2, 3, 4)]
+        attrs = {"architecture": "x", "params": 1, "macs": 1, "receptive_field": 1, CURVE: curve}
+        done = create_trial(value=0.5, user_attrs=attrs, intermediate_values=dict.fromkeys((1, 2, 3, 4), 0.5))
+        done.datetime_start = begun + timedelta(seconds=30 * i)
+        done.datetime_complete = begun + timedelta(seconds=100)
+        study.add_trial(done)
+    document = embedded(render(study))
+    first, second = document["rows"]
+    # rungs of 4 epochs are 1, 2 and 4: after 11, 11 + 12 and 11 + 12 + 13 + 14 seconds of training
+    assert (document["levels"], first["rungs"]) == ([1, 2, 4], [11.0, 23.0, 50.0])
+    assert first["loss"] == [2.0, 1.0, 0.666667, 0.5]
+    assert second["end"] - first["start"] == 100.0
+    assert second["start"] - first["start"] == 30.0
+
+
+def test_where_a_study_is_from(study: optuna.Study) -> None:
+    text = render(study)
+    assert text.count("not kept") >= 10  # this one was made by no launch
+    kept = {"command": f"search.py {EVIL}", "date": "2026-11-28T09:30:00+00:00", "version": "0.2.0", "machine": "AVX2"}
+    study.set_user_attr(LAUNCHES, [{**kept, "configuration": f"study = {EVIL}"}])
+    study.set_user_attr(IDENTITY, {"seed": 3, "recipe": {"name": "sgd"}, "epochs": 2, "constraints": []})
+    text = render(study)
+    assert "Last launched 2026-11-28 09:30 UTC by version 0.2.0 on AVX2." in text
+    assert "<dt>seed</dt><dd>3</dd>" in text
+    assert "<dt>recipe</dt><dd>sgd</dd>" in text
+    assert text.count("search.py &lt;/script&gt;") == 1
+    assert EVIL not in text
 
 
 def test_a_page_leaves_the_worst_trials_out_where_it_would_grow_too_large(
@@ -152,7 +208,7 @@ def test_a_page_leaves_the_worst_trials_out_where_it_would_grow_too_large(
     for i in range(100):
         add(study, [0.1, i / 1000] * 60, params=100 + i, network=PLAIN)
     small = render(network_study(tmp_path / "journal.log"))
-    limit = len(small.encode()) + page._FRAME_BYTES + 100_000
+    limit = len(small.encode()) + page._FRAME_BYTES - 40_000
     monkeypatch.setattr(page, "MOST_BYTES", limit)
     text = render(study)
     match = re.search(r"The best ([\d,]+) of 100 trials are here", text)
@@ -162,7 +218,7 @@ def test_a_page_leaves_the_worst_trials_out_where_it_would_grow_too_large(
     assert '<tr data-trial="99"' in text  # the best
     assert '<tr data-trial="0"' not in text
     assert limit - 150_000 < len(text.encode()) <= limit
-    assert embedded(text)["fronts"] == {cost: list(range(99, 99 - shown, -1)) for cost in ("params", "macs")}
+    assert [row["trial"] for row in embedded(text)["rows"]] == list(range(99, 99 - shown, -1))
     assert MOST_BYTES == 6_000_000
 
 

@@ -14,7 +14,8 @@ RULES = parse_all(ASSIGNMENT)
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> tuple[Row, ...]:
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Row, ...]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return leaderboard(network_study(tmp_path / "journal.log")).rows
 
 
@@ -46,3 +47,25 @@ def test_a_file_that_is_gone_is_named(rows: tuple[Row, ...], tmp_path: Path) -> 
 def test_a_study_without_trials_or_without_a_space_is_said(rows: tuple[Row, ...]) -> None:
     assert space_section({}, RULES, rows).note == "The study names no space."
     assert space_section(identity("tiny", ""), RULES, ()).note == "No network was proposed yet."
+
+
+def test_a_space_is_counted_once_and_anew_where_what_was_kept_is_damaged(
+    rows: tuple[Row, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+
+    def describe(*given: Any) -> dict[str, Any]:
+        counted.append(given)
+        return {"size": 1}
+
+    monkeypatch.setattr("nas.results.report.space_section.describe", describe)
+    known = identity("tiny", load("tiny").fingerprint)
+    for _ in range(2):
+        assert space_section(known, RULES, rows).found == {"size": 1}
+    assert len(counted) == 1
+    space_section(known, RULES[:1], rows)
+    assert len(counted) == 2
+    for kept in (tmp_path / "cache").rglob("*.json"):
+        kept.write_text("{")
+    space_section(known, RULES, rows)
+    assert len(counted) == 3

@@ -34,7 +34,7 @@ class FixWriter:
 
     path: Path
     flag: str = "--fix"
-    step: str = "nas.mending_child:write_mended"
+    step: str = "nas.fixing_child:write_fixed"
 
     def __post_init__(self) -> None:
         """Raise UnusableInputError for a path that cannot be written."""
@@ -44,13 +44,15 @@ class FixWriter:
     def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:
         """Move the draft to ``path`` where it keeps every constraint."""
         require = tuple(c for c in request.require if c.metric in Metrics.definitions())  # the child judged all
-        report = check(replace(request, target=parse_target(f"{draft}:Net"), arguments={}, require=require)).report
+        report = check(
+            replace(request, target=parse_target(f"{draft}:{found['name']}"), arguments={}, require=require)
+        ).report
         if not report.ok:
             broken = ", ".join(v.expr for v in report.constraints if not v.ok)
             raise UnusableInputError(f"the file that would be written breaks a constraint: {broken}")
+        if "layers" in found and [layer.as_dict() for layer in report.layers] != found["layers"]:
+            raise UnusableInputError("the file that would be written makes other layers than the edits do")
         weights = self.path.with_suffix(_WEIGHTS)
         for source, target in ((draft.with_suffix(_WEIGHTS), weights), (draft, self.path)):
             os.replace(source, target)  # noqa: PTH105 (the atomic rename is the point)
-        return (
-            f"wrote {self.path}: the class Net, {found['architecture']}, keeps every constraint; its weights: {weights}"
-        )
+        return f"wrote {self.path}: {found['what']}, keeps every constraint; its weights: {weights}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from constraints.errors import UnusableInputError
-from nas.cli.mending import FixWriter, writers
+from nas.cli.fixing import FixWriter, writers
 
 
 def test_a_writer_for_each_flag(tmp_path: Path) -> None:

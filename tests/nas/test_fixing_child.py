@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,6 +37,7 @@ class Calls(nn.Module):
     def forward(self, x):
         return self.head(F.adaptive_max_pool2d(F.relu(self.conv(x)), 1).flatten(1))
 """
+UNWRITTEN = CALLS.replace("Calls", "Chain").replace("F.relu", "F.softplus")
 GATED = CHAIN.replace("nn.Linear", "nn.Softplus(), nn.Linear")
 
 
@@ -64,7 +66,7 @@ def written() -> nn.Module:
     return model.eval()
 
 
-def test_the_seed_network_whose_activation_is_before_its_norm_is_mended(run: object) -> None:
+def test_the_seed_network_whose_activation_is_before_its_norm_is_fixed(run: object) -> None:
     assert callable(run)
     rules = ("params < 90k", "receptive_field > 44", "stages == 4")
     code, said = run(SEED, "Net", *rules)
@@ -96,17 +98,40 @@ def test_a_network_that_keeps_every_rule_is_written_as_it_is(run: object) -> Non
     assert "Made of given.py:Chain, which kept every constraint." in Path("out.py").read_text("utf-8")
 
 
-def test_what_a_forward_pass_calls_is_mended_too(run: object) -> None:
+def test_what_a_forward_pass_calls_is_fixed_too(run: object) -> None:
     assert callable(run)
     _, said = run(CALLS, "Calls", "max_pools == 0")
     assert said.startswith("wrote out.py: the class Net, bR/c8/fc, "), said
     assert check(written(), require=["max_pools == 0", "global_average_pools == 1"]).ok
 
 
+@pytest.mark.parametrize("name", ["Chain", "chain"])
+def test_a_model_that_is_no_architecture_is_written_as_its_own_file_with_the_edits(name: str, run: object) -> None:
+    """A dilation of 2 in the first layer, and the weights that were given."""
+    assert callable(run)
+    code, said = run(GATED, name, "dilated_convs >= 1", "params < 1k")
+    assert code == 1
+    assert said.startswith("wrote out.py: given.py with the function fixed_model")
+    text = Path("out.py").read_text("utf-8")
+    assert text.startswith(GATED.rstrip())
+    names: dict[str, Any] = {}
+    exec(compile(text, "out.py", "exec"), names)
+    made = names["fixed_model"]().eval()
+    made.load_state_dict(load_file("out.safetensors"))
+    assert check(made, require=["dilated_convs >= 1"]).ok
+    given = names["chain"].eval() if name == "chain" else names["Chain"]().eval()
+    given.load_state_dict(made.state_dict())
+    first = given[0]
+    first.dilation = first.padding = (2, 2)
+    images = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(made(images), given(images))
+
+
 @pytest.mark.parametrize(
     ("text", "rule", "more", "reason"),
     [
-        (GATED, "dilated_convs >= 1", (), "no architecture can be written of this model: softplus"),
+        (UNWRITTEN, "max_pools == 0", (), "no architecture can be written of this model: softplus"),
+        (UNWRITTEN, "max_pools == 0", (), "its own file cannot be given the edits: no layer makes what would change"),
         (CHAIN, "fully_connected >= 5", (), "no set of edits was found that makes every constraint hold"),
         (CHAIN, "dilated_convs >= 1", ("--input", "input=3,32,32"), "no architecture takes other inputs"),
     ],

@@ -1,0 +1,192 @@
+"""Add a champion: from a study's confirmed trial to a table in ``champions.toml`` and half-precision weights beside it.
+
+Run ``python -m benchmarks.champion NAME --study STUDY --trial N [--storage PLACE] [--data SOURCE] [--found TEXT]
+[--machine TEXT] [--command TEXT] [--commit HASH] [--without-weights]``. The weights are those of the longest
+confirmation's lowest seed, whatever its accuracy. They are read back and tested: more than LARGEST bytes, or an
+accuracy more than TOLERANCE below that of the confirmation, is refused; ``--without-weights`` adds the table alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from constraints.rules import ASSIGNMENT, parse_all
+from constraints.verdicts import judge
+from nas import atomic
+from nas.architecture.formats import load
+from nas.architecture.spec import parse
+from nas.champions.registry import FILE, Champion
+from nas.cpu import cpu_class
+from nas.results.selection import find
+from nas.search import weights_file
+from nas.search.confirmation import Confirmation, confirmations
+from nas.search.given_proposals import networks
+from nas.search.study import identity, open_study
+from nas.search.study_data import load_study_data
+from nas.search.study_folder import study_folder
+from nas.search.trained_weights import Weights, trained_weights
+from nas.search.training_way import Training
+from nas.space.analytic import metrics
+from nas.training import datasets
+from nas.training.datasets import Dataset
+from nas.training.evaluate import evaluate
+from nas.training.named_recipes import RECIPES
+from nas.training.recipes import Recipe
+
+LARGEST = 500_000
+"""Bytes of a file of weights."""
+TOLERANCE = 0.001
+"""Of the test accuracy."""
+
+
+def halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A state with its floating-point tensors in half precision, but for those that outgrow it."""
+    found = {}
+    for name, tensor in state.items():
+        half = tensor.half() if tensor.is_floating_point() else tensor
+        found[name] = (half if bool(torch.isfinite(half).all()) else tensor).contiguous()
+    return found
+
+
+def recipe_text(recipe: Recipe, epochs: int) -> str:
+    """The recipe that ships and differs in the fewest options, and these."""
+    several = [_differences(recipe, name, known.make(epochs)) for name, known in RECIPES.items()]
+    return ", ".join(sorted(several, key=len)[0])
+
+
+def _differences(recipe: Recipe, name: str, known: Recipe) -> list[str]:
+    mine, theirs = (_options(one) for one in (recipe, known))
+    return [name, *(f"{option} {value}" for option, value in mine.items() if theirs.get(option) != value)]
+
+
+def _options(recipe: Recipe) -> dict[str, Any]:
+    options = {name: value for name, value in vars(recipe).items() if name not in {"name", "phases"}}
+    for number, phase in enumerate(recipe.phases, 1):
+        options |= {f"phases.{number}.{name}": value for name, value in vars(phase).items()}
+    return options
+
+
+def entry(champion: Champion) -> str:
+    """The table of a champion, as the file has it; what is empty is left out."""
+    values = champion.model_dump(mode="json", exclude={"name"})
+    kept = {name: value for name, value in values.items() if value not in ("", None, [])}
+    lines = [
+        f"{name} = {value if name == 'date' else json.dumps(value, ensure_ascii=False)}" for name, value in kept.items()
+    ]
+    return "\n".join([f"[{champion.name}]", *lines]) + "\n"
+
+
+def tested(network: str, weights: Weights, dataset: Dataset, place: Path) -> dict[str, Any]:
+    """Write half-precision weights to ``place`` and say what an entry says of them; SystemExit where they do not do."""
+    weights_file.save(halved(load_file(weights.path)), place)
+    place.chmod(0o644)  # the library's own writer keeps a file from other users
+    mean, std = datasets.channel_statistics(dataset.train_images, np.arange(len(dataset.train_labels)))
+    found = evaluate(load(parse(network), place), dataset.test_images, dataset.test_labels, mean, std).accuracy
+    size, wanted = place.stat().st_size, weights.test_accuracy
+    if size > LARGEST or wanted is None or found < wanted - TOLERANCE:
+        place.unlink()
+        raise SystemExit(f"{size:,} bytes, test accuracy {found}, was {wanted}: give --without-weights")
+    return {
+        "weights": place.name,
+        "weights_accuracy": found,
+        "classes": dataset.classes,
+        "data_hash": dataset.content_hash,
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+    }
+
+
+def _champion(options: argparse.Namespace) -> Champion:
+    with open_study(options.storage, options.study) as study:
+        row = find(study, options.trial)
+        confirmed = confirmations(study, row.trial)
+        if not confirmed or row.architecture is None:
+            raise SystemExit(f"trial {row.trial} is not confirmed, or no architecture: search.py confirm {row.trial}")
+        longest, folder = confirmed[0], study_folder(options.storage, study)
+        dataset = load_study_data(study, options.data)
+        way = Training.of(study, longest.epochs)
+        found = metrics(parse(row.architecture), rules := parse_all(ASSIGNMENT)).as_dict()
+        if broken := [v.expr for v in judge(rules, found) if not v.ok]:
+            raise SystemExit(f"it breaks {', '.join(broken)}")
+        (network,) = networks(study, [row.trial], folder.path)
+        known = {(longest.epochs, s): a for s, a in zip(longest.seeds, longest.accuracies, strict=True)}
+        weights = trained_weights(folder, row.trial, network.key, curve=row.curve, confirmed=known)
+        data = identity(study, "data")["data"]["name"]
+    place = options.file.with_name(f"{options.name}.safetensors")
+    shipped: dict[str, Any] = {}
+    if not options.without_weights:
+        if weights is None or not weights.confirmed:
+            raise SystemExit("the confirmation's weights are gone: give --without-weights")
+        shipped = tested(row.architecture, weights, dataset, place)
+    return Champion(
+        name=options.name,
+        architecture=row.architecture,
+        found=options.found,
+        params=found["params"],
+        macs=found["macs"],
+        data="CIFAR-10 (JPEG copy)" if data == "cifar10-jpeg.tar.xz" else data,
+        recipe=recipe_text(way.for_epochs(longest.epochs), longest.epochs),
+        augmentation=_augmentation(way),
+        teacher=way.teacher.name if way.teacher else "",
+        epochs=longest.epochs,
+        seeds=longest.seeds,
+        test_accuracies=longest.accuracies,
+        machine=options.machine,
+        date=datetime.now(UTC).date(),
+        commit=options.commit,
+        command=options.command or _command(row.architecture, longest),
+        **shipped,
+    )
+
+
+def _augmentation(way: Training) -> str:
+    often = ",".join(f"{name}={share:g}" for name, share in way.augmentation.probabilities.items())
+    return f"{way.augmentation.name},{often}" if often else way.augmentation.name
+
+
+def _command(network: str, longest: Confirmation) -> str:
+    """What repeats a confirmation, of a study that holds the network."""
+    return f"uv run search.py confirm '{network}' --epochs {longest.epochs} --seeds {len(longest.seeds)}"
+
+
+def main() -> None:
+    """Add the champion that is asked for and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--trial", required=True)
+    parser.add_argument("--storage", default="runs/journal.log")
+    parser.add_argument("--data")
+    parser.add_argument("--found", default="by hand")
+    parser.add_argument("--machine", default=cpu_class())
+    parser.add_argument("--command", default="")
+    parser.add_argument("--commit", default="")
+    parser.add_argument("--file", type=Path, default=FILE)
+    parser.add_argument("--without-weights", action="store_true")
+    options = parser.parse_args()
+    options.commit = (
+        options.commit
+        or subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    )
+    before = options.file.read_text(encoding="utf-8") if options.file.exists() else ""
+    if f"[{options.name}]" in before:
+        raise SystemExit(f"{options.name} is there already: give another name")
+    text = entry(_champion(options))
+    atomic.write(options.file, f"{before.rstrip()}\n\n{text}".lstrip())
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()

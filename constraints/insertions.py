@@ -1,0 +1,129 @@
+"""Further convolutions put into a model: after a layer, before it, or before the whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Literal
+
+from torch import nn
+
+from constraints.edits import Edit, Site, listed, needed, place_of, written_place
+from constraints.errors import UnusableInputError
+from constraints.source_edits import Written
+
+_CONVS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_NORMS: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_PIXELS = 9.0
+_END = 2
+"""The dilation of a convolution that ends a stage."""
+Kind = Literal["", "separable", "depthwise"]
+_KINDS: dict[Kind, str] = {
+    "": "{} convolution", "separable": "depthwise-separable {} convolution", "depthwise": "depthwise {} convolution"
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolutions:
+    """Convolutions in a row, of a kernel of 3 and as many channels as they are given, which keep the map's size."""
+
+    channels: int
+    axes: int = 2
+    dilations: Sequence[int] = (1,)
+    """Of each of them."""
+    kind: Kind = ""
+    place: dict[str, Any] = field(default_factory=dict)
+    """Device and dtype."""
+
+    @property
+    def size(self) -> float:
+        """About how many weights they have."""
+        each = {"": _PIXELS * self.channels, "separable": _PIXELS + self.channels, "depthwise": _PIXELS}[self.kind]
+        return len(self.dilations) * self.channels * each
+
+    @property
+    def text(self) -> str:
+        """How many of which, and which of them are dilated."""
+        name, number = _KINDS[self.kind].format("x".join("3" * self.axes)), len(self.dilations)
+        ends = [i for i, d in enumerate(self.dilations, 1) if d > 1]
+        dilated = f" (dilation {_END} in the {listed(list(map(_ordinal, ends)))})" if ends else ""
+        return f"{'one' if number == 1 else number} more {name}{'s' * (number > 1)}{dilated}"
+
+    def modules(self) -> list[nn.Module]:
+        """They alone."""
+        return [nn.Sequential(*made) if len(made) > 1 else made[0] for made in map(self._made, self.dilations)]
+
+    def norm(self) -> nn.Module:
+        """The batch normalisation beside each."""
+        return _NORMS[self.axes](self.channels, **self.place)
+
+    def written(self, width: str, nn_: str, written: Written) -> list[str]:
+        """The expressions that make them, of ``width`` channels; device and dtype as a call gives them."""
+        make = f"{nn_}{_CONVS[self.axes].__name__}({width}, {width}, "
+        found = []
+        for dilation in self.dilations:
+            options = f"3, padding={dilation}" + f", dilation={dilation}" * (dilation > 1)
+            options += f", groups={width}" * bool(self.kind)
+            conv = f"{make}{options}, bias=False{written_place(written)})"
+            pointwise = f"{make}1, bias=False{written_place(written)})"
+            found.append(f"{nn_}Sequential({conv}, {pointwise})" if self.kind == "separable" else conv)
+        return found
+
+    def _made(self, dilation: int) -> list[nn.Module]:
+        conv, width = _CONVS[self.axes], self.channels
+        options = {"padding": dilation, "dilation": dilation, "groups": width if self.kind else 1}
+        made = [conv(width, width, 3, bias=False, **options, **self.place)]
+        return made + [conv(width, width, 1, bias=False, **self.place)] * (self.kind == "separable")
+
+
+def insert(site: Site, count: int = 1, *, before: bool = False) -> Iterator[Edit]:
+    """More convolutions (3x3, as many channels, norm and ReLU between) after a spatial one, or before it."""
+    if site.spatial:
+        channels = site.conv.in_channels if before else site.conv.out_channels
+        axes, place = len(site.conv.kernel_size), place_of(site.conv)
+        yield beside(site.name, Convolutions(channels=channels, axes=axes, dilations=(1,) * count, place=place), before)
+
+
+def beside(layer: str, more: Convolutions, before: bool = False) -> Edit:
+    """Convolutions after a layer, or before it, with norm and ReLU between."""
+
+    def make(there: nn.Module) -> nn.Module:
+        first, *others = [*more.modules(), there] if before else [there, *more.modules()]
+        links = [(more.norm(), nn.ReLU(), other) for other in others]
+        return nn.Sequential(first, *chain.from_iterable(links))
+
+    def rewrite(there: nn.Module, nn_: str, call: str, written: Written) -> str:
+        if type(there) is not _CONVS[more.axes]:
+            raise UnusableInputError(f"{type(there).__name__} is no {_CONVS[more.axes].__name__} of torch")
+        width = needed(written, "in_channels" if before else "out_channels")
+        made = more.written(width, nn_, written)
+        links = f"{nn_}{_NORMS[more.axes].__name__}({width}{written_place(written)}), {nn_}ReLU()"
+        return f"{nn_}Sequential({f', {links}, '.join([*made, call] if before else [call, *made])})"
+
+    text = f"{more.text}, with batch norm and ReLU between, {'before' if before else 'after'} {{}}"
+    return Edit(layer=layer, text=text, size=more.size, make=make, rewrite=rewrite, wraps=True)
+
+
+def before_the_model(model: nn.Module, more: Convolutions) -> Edit:
+    """Convolutions, each with norm and ReLU, on the model's input."""
+
+    def added() -> nn.Sequential:
+        return nn.Sequential(*chain.from_iterable((conv, more.norm(), nn.ReLU()) for conv in more.modules()))
+
+    number = more.text.replace(" more ", " ")
+    text = f"{number}, each with batch norm and ReLU, on the image before the model"
+    if type(model).forward is nn.Sequential.forward and model._modules:  # which would run whatever is added to it
+        first = next(iter(model._modules))
+        return Edit(layer=first, text=text, size=more.size, make=lambda there: added().append(there), wraps=True)
+    return Edit(layer="", text=text, size=more.size, make=on_the_input, adds=added)
+
+
+def on_the_input(added: nn.Module, forward: Callable[..., Any], image: Any, *others: Any, **named: Any) -> Any:
+    """A forward pass behind further layers on the image."""
+    return forward(added(image), *others, **named)
+
+
+def _ordinal(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number not in {11, 12, 13} else "th"
+    return f"{number}{ending}"

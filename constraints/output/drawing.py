@@ -1,0 +1,119 @@
+"""What each layer sees, drawn as squares over the input's pixels, as the report of a study draws it; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from constraints.findings import Findings
+from constraints.metrics import Layer
+from constraints.output.numbers import sides
+
+_COLOURS = 6
+"""Of stages, in turn; the page's style has them as ``--s1`` to ``--s6``."""
+_USUAL = ("#7a5195", "#2f6fbf", "#0e8a8a", "#b4690e", "#c0392b", "#566173")
+"""Where no style has them, as in a notebook."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Square:
+    """The input pixels that the middle unit of a layer sees."""
+
+    layer: Layer
+    stage: int
+    """Its number from 0 on; layers behind the last stage belong to that."""
+    is_last: bool
+    """Whether it is the last one of its stage."""
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def drawing(report: Findings) -> str:
+    """A figure as SVG, every text escaped; empty where no layer's field is known over an image of two sides."""
+    squares = _squares(report)
+    if len(report.input) != 3 or not squares:
+        return ""
+    _, height, width = report.input
+    left, top = min(0.0, *(s.x for s in squares)), min(0.0, *(s.y for s in squares))
+    right, bottom = max(width, *(s.x + s.width for s in squares)), max(height, *(s.y + s.height for s in squares))
+    extent = max(right - left, bottom - top)
+    margin, thin = extent * 0.04, extent / 500
+    box = " ".join(
+        f"{n:g}" for n in (left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin)
+    )
+    seen = sides(squares[-1].layer.receptive_field)
+    label = f"receptive field of the last map: {seen} pixels over a {width}x{height} image"
+    parts = [
+        f'<figure><svg class="field" viewBox="{box}" role="img" aria-label="{escape(label)}">',
+        f'<rect width="{width}" height="{height}" fill="none" stroke="gray" stroke-width="{3 * thin:g}"/>',
+        *(_rectangle(square, thin) for square in squares),
+        *(_name(square, extent) for square in squares if square.is_last),
+        f"</svg><figcaption>What the middle unit after each stage sees, over the {width}x{height} image; "
+        "thin: after each layer.</figcaption></figure>",
+    ]
+    return "\n".join(parts)
+
+
+def _squares(report: Findings) -> list[Square]:
+    """Of every layer with a window whose field is known, in order."""
+    stages = _stages(report)
+    known = [
+        (layer, stage)
+        for layer, stage in zip(report.layers, stages, strict=True)
+        if layer.kernel and len(layer.output) == 3 and layer.receptive_field and layer.jump and _at(layer)
+    ]
+    return [
+        _square(layer, stage, is_last=i + 1 == len(known) or known[i + 1][1] != stage)
+        for i, (layer, stage) in enumerate(known)
+    ]
+
+
+def _at(layer: Layer) -> bool:
+    return layer.offset is not None and len(layer.offset) == 2 and None not in layer.offset
+
+
+def _square(layer: Layer, stage: int, *, is_last: bool) -> Square:
+    """Unit i of a side sees ``receptive_field`` pixels from ``offset + jump * i`` on."""
+    fields, jumps, offsets = layer.receptive_field or (), layer.jump or (), layer.offset or ()
+    y, x = (
+        (offset or 0) + jump * (side // 2) for offset, jump, side in zip(offsets, jumps, layer.output[1:], strict=True)
+    )
+    return Square(layer=layer, stage=stage, is_last=is_last, x=x, y=y, width=fields[1], height=fields[0])
+
+
+def _stages(report: Findings) -> list[int]:
+    """The number of each layer's stage: one begins with its first layer and goes on to the next one's."""
+    begins: Sequence[str] = [span.first for span in report.stage_spans]
+    found, stage = [], 0
+    for layer in report.layers:
+        stage = max(stage, begins.index(layer.name)) if layer.name in begins else stage
+        found.append(stage)
+    return found
+
+
+def _colour(stage: int) -> str:
+    number = stage % _COLOURS
+    return f"var(--s{number + 1}, {_USUAL[number]})"
+
+
+def _rectangle(square: Square, thin: float) -> str:
+    strength = "" if square.is_last else ' stroke-opacity=".35"'
+    width = (3 if square.is_last else 1.5) * thin
+    text = f"{square.layer.name}: {sides(square.layer.receptive_field)}"
+    return (
+        f'<rect x="{square.x:g}" y="{square.y:g}" width="{square.width:g}" height="{square.height:g}" fill="none" '
+        f'style="stroke: {_colour(square.stage)}" stroke-width="{width:g}"{strength}>'
+        f"<title>{escape(text)}</title></rect>"
+    )
+
+
+def _name(square: Square, extent: float) -> str:
+    font = min(extent / 24, max(extent / 40, square.width / 4))
+    text = f"C{square.stage + 1} {sides(square.layer.receptive_field)}"
+    return (
+        f'<text x="{square.x + 0.3 * font:g}" y="{square.y + 1.05 * font:g}" font-size="{font:g}" '
+        f'style="fill: {_colour(square.stage)}">{escape(text)}</text>'
+    )

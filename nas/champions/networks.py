@@ -1,0 +1,19 @@
+"""The champions as modules: ``nas.champions.networks:champion_wide`` is the target of ``champion-wide``."""
+
+from __future__ import annotations
+
+from nas.architecture.formats import load
+from nas.architecture.model import Network
+from nas.architecture.spec import parse
+from nas.champions.registry import find, is_champion
+
+TARGET = f"{__name__}:"
+
+
+def __getattr__(name: str) -> Network:
+    """The champion of a name with underscores, in eval mode, with its weights where they ship."""
+    text = name.replace("_", "-")
+    if not is_champion(text):
+        raise AttributeError(f"no such champion: {text}")
+    champion = find(text)
+    return load(parse(champion.architecture), champion.path)

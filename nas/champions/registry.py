@@ -1,0 +1,128 @@
+"""The champions by name, read from one file without torch.
+
+Beside the name of an entry, ``champion-200k`` is the most accurate one with fewer than 200,000 parameters, and so for
+any other limit.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from constraints.errors import UnusableInputError
+from nas.toml import read_toml, validated
+
+FILE = Path(__file__).with_name("champions.toml")
+PREFIX = "champion-"
+CLASSES = (200_000, 100_000, 50_000, 25_000)
+"""Limits of parameters, the most accurate network under each of which is told."""
+_LIMIT = re.compile(rf"{PREFIX}(\d+(?:\.\d+)?)([kM])")
+_SCALE = {"k": 1_000, "M": 1_000_000}
+
+
+class Champion(BaseModel):
+    """A confirmed network: what it is, how it was trained, and what it is worth."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    architecture: str
+    found: str
+    """How it was found."""
+    params: int = Field(ge=1)
+    macs: int = Field(ge=1)
+    data: str
+    recipe: str
+    """Its name, and the options that differ from that of the name."""
+    augmentation: str
+    teacher: str = ""
+    """What it was distilled from; empty for nothing."""
+    epochs: int = Field(ge=1)
+    seeds: tuple[int, ...] = Field(min_length=1)
+    test_accuracies: tuple[float, ...] = Field(min_length=1)
+    """One a seed, 0 to 1, of the network in float32."""
+    machine: str
+    date: date
+    commit: str
+    command: str
+    """What repeats it."""
+    weights: str = ""
+    """The file of half-precision weights beside this one; empty where none ship."""
+    weights_accuracy: float | None = None
+    """Test accuracy of these very weights, read back."""
+    classes: tuple[str, ...] = ()
+    """Of the data, in the order of the outputs, where weights ship."""
+    data_hash: str = ""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    """What images are standardised by, on the 0 to 1 scale, where weights ship."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Champion:
+        if len(self.seeds) != len(self.test_accuracies):
+            raise ValueError("give one of test_accuracies for each of seeds")
+        if not self.name.startswith(PREFIX) or _LIMIT.fullmatch(self.name):
+            raise ValueError(f"a name begins with {PREFIX} and is no limit of parameters, as {PREFIX}200k is")
+        return self
+
+    @property
+    def test_accuracy(self) -> float:
+        """Mean over the seeds."""
+        return statistics.fmean(self.test_accuracies)
+
+    @property
+    def test_std(self) -> float | None:
+        """Sample standard deviation over the seeds; None for one."""
+        return statistics.stdev(self.test_accuracies) if len(self.test_accuracies) > 1 else None
+
+    @property
+    def path(self) -> Path | None:
+        """The file of its weights; None where none ship."""
+        return FILE.with_name(self.weights) if self.weights else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its entry of the JSON document of ``champions``."""
+        table = self.model_dump(mode="json", exclude={"mean", "std", "classes", "data_hash"})
+        best = [limit for limit in CLASSES if best_under(limit) is self]
+        return {**table, "test_accuracy": self.test_accuracy, "test_std": self.test_std, "best_under": best}
+
+
+@cache
+def champions(file: Path = FILE) -> Mapping[str, Champion]:
+    """Every champion by its name, in the order of the file; UnusableInputError where one is off."""
+    tables = validated(_Tables, {"tables": read_toml(file)}, str(file)).tables
+    return {name: validated(Champion, {"name": name, **table}, f"{file}: {name}") for name, table in tables.items()}
+
+
+class _Tables(BaseModel):
+    tables: dict[str, dict[str, Any]]
+
+
+def best_under(params: float) -> Champion | None:
+    """The most accurate champion with fewer parameters; None where there is none."""
+    under = [one for one in champions().values() if one.params < params]
+    return max(under, key=lambda one: one.test_accuracy, default=None)
+
+
+def is_champion(text: str) -> bool:
+    """Whether a text is written as a champion's name, of an entry or of a limit."""
+    return text.strip().startswith(PREFIX) and not {"/", ":"} & set(text)
+
+
+def find(text: str) -> Champion:
+    """The champion of a name, or of a limit of parameters; UnusableInputError for one that there is not."""
+    name = text.strip()
+    if name in champions():
+        return champions()[name]
+    match = _LIMIT.fullmatch(name)
+    found = best_under(float(match[1]) * _SCALE[match[2]]) if match else None
+    if found is None:
+        raise UnusableInputError(f"no such champion: {name!r}: known are {', '.join(champions())}: search.py champions")
+    return found

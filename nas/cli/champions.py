@@ -1,0 +1,51 @@
+"""The command ``champions``: the networks that were found and confirmed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from constraints.cli.options import check_format
+from constraints.errors import ExitCode
+from nas.champions.registry import Champion, champions, is_champion
+from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
+
+
+@interruptible("nothing was written")
+def list_champions(output_format: str) -> int:
+    """Print every champion, the most accurate first."""
+    check_format(output_format, TABLE_OR_JSON)
+    found = sorted(champions().values(), key=lambda one: -one.test_accuracy)
+    if output_format == "json":
+        print(json.dumps({"champions": [one.as_dict() for one in found]}, indent=1))
+        return ExitCode.DONE
+    _print(found)
+    return ExitCode.DONE
+
+
+def _print(found: Sequence[Champion]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("champion", "test %", "params", "MMACs", "epochs", "seeds", "recipe", "weights", "best under"):
+        table.add_column(heading, justify="right" if heading in {"test %", "params", "MMACs", "epochs"} else "left")
+    for one in found:
+        spread = "" if one.test_std is None else f" ± {100 * one.test_std:.2f}"
+        best = ", ".join(f"{limit // 1000}k" for limit in one.as_dict()["best_under"]) or "-"
+        cells = (
+            one.name, f"{100 * one.test_accuracy:.2f}{spread}", f"{one.params:,}", f"{one.macs / 1e6:.1f}",
+            str(one.epochs), str(len(one.seeds)), one.recipe, "half precision" if one.weights else "-", best,
+        )  # fmt: skip
+        table.add_row(*map(Text, cells))
+    console = wide_console()
+    console.print(table)
+    for one in found:
+        console.print(Text(f"\n{one.name}  {one.architecture}\n  {one.data}, {one.machine}, {one.date}, {one.commit}"))
+        console.print(Text(f"  {one.command}"), soft_wrap=True)
+
+
+def as_targets(targets: Sequence[str]) -> list[str]:
+    """What ``validate`` checks where a champion's name is given."""
+    module = "nas.champions.networks"
+    return [f"{module}:{one.strip().replace('-', '_')}" if is_champion(one) else one for one in targets]

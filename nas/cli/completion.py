@@ -1,0 +1,115 @@
+"""What the shell completes: names of studies, trials, presets, metrics; silent where there is nothing to complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from nas.defaults import STORAGE
+
+Names = list[tuple[str, str]]
+"""Each with what it is."""
+AUGMENTATIONS = ("assignment", "seed", "none")
+"""Written out here, as the library that they are made with loads for seconds."""
+_MOST = 30
+"""Trials that are listed, the best first."""
+
+
+def _silent(found: Callable[[typer.Context], Names]) -> Callable[[typer.Context, str], Names]:
+    """Nothing where there is no such storage, or it cannot be read: a shell asks on every key."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> Names:
+        try:
+            return [known for known in found(ctx) if known[0].startswith(incomplete)]
+        except Exception:  # of any kind: a traceback would be written into the person's command line
+            return []
+
+    complete.__doc__ = found.__doc__
+    return complete
+
+
+@_silent
+def studies(ctx: typer.Context) -> Names:
+    """The studies of the storage that the command names, the newest first."""
+    from nas.results.studies import studies as listed
+
+    found = listed(_storage(ctx))
+    return [(entry.study, f"{sum(entry.counts.values())} trials on {entry.data}") for entry in reversed(found)]
+
+
+@_silent
+def trials(ctx: typer.Context) -> Names:
+    """``best``, the trials of the study that the command names, and ``seed``."""
+    from nas.architecture.named import NAMED
+    from nas.results.leaderboard import leaderboard
+    from nas.results.summary_cache import read_summary
+
+    shipped = [(name, "ships with this tool") for name in NAMED]
+    try:
+        rows = leaderboard(read_summary(_storage(ctx), ctx.params.get("study")), top=_MOST).rows
+    except Exception:  # no study yet: the networks that ship are there
+        rows = ()
+    known = [(str(row.trial), _words(row.state, row.score, row.params)) for row in rows]
+    return [*([("best", "the best complete trial")] if known else []), *known, *shipped]
+
+
+def _words(state: str, score: float | None, params: int | None) -> str:
+    accuracy = "" if score is None else f" {score:.2%}"
+    return f"{state}{accuracy}, {params:,} params" if params is not None else f"{state}{accuracy}"
+
+
+@_silent
+def spaces(ctx: typer.Context) -> Names:
+    """The presets of spaces."""
+    from nas.space.space import PRESETS
+
+    return [(name, "") for name in PRESETS]
+
+
+@_silent
+def recipes(ctx: typer.Context) -> Names:
+    """The recipes that ship."""
+    from nas.training.named_recipes import RECIPES
+
+    return [(name, recipe.purpose) for name, recipe in RECIPES.items()]
+
+
+@_silent
+def augmentations(ctx: typer.Context) -> Names:
+    """The augmentations that ship."""
+    return [(name, "") for name in AUGMENTATIONS]
+
+
+@_silent
+def metrics(ctx: typer.Context) -> Names:
+    """What a constraint may begin with."""
+    from constraints.metrics import Metrics
+
+    return [(name, definition) for name, (definition, _) in Metrics.definitions().items()]
+
+
+@_silent
+def columns(ctx: typer.Context) -> Names:
+    """What a leaderboard may be ranked by."""
+    from nas.results.rows import SORT_KEYS
+
+    return [(name, "") for name in SORT_KEYS]
+
+
+@_silent
+def states(ctx: typer.Context) -> Names:
+    """The states of trials."""
+    from nas.results.rows import STATES
+
+    return [(name, "") for name in STATES]
+
+
+def of(*names: str) -> Callable[[], list[str]]:
+    """A fixed list."""
+    return lambda: list(names)
+
+
+def _storage(ctx: Any) -> str:
+    return str(ctx.params.get("storage") or STORAGE)

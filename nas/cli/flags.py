@@ -1,0 +1,156 @@
+"""How flags are declared, and those that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from constraints.cli.options import read_bytes, read_seconds
+from constraints.errors import UnusableInputError
+from nas.cli import completion
+
+WHAT, BUDGET, DATA, PLACE, OUTPUT = "What to search", "Budget", "Data and training", "Where it runs", "Output"
+MODEL, RULES, FIXES, ROWS, WHICH = "The model", "Rules", "Fixes", "Which rows", "Which trials"
+"""Groups of flags in the help."""
+
+
+def flag(
+    *names: str,
+    help: str,
+    value: str | None = None,
+    default: str = "",
+    group: str | None = None,
+    complete: Callable[..., Any] | None = None,
+    check: Callable[..., Any] | None = None,
+) -> Any:
+    """A flag whose help names its ``value`` and, in one way for all flags, its ``default``.
+
+    ``default`` says in words what is used where the parameter's own default is None.
+    """
+    text = f"{help}  [default: {default}]" if default else help
+    return typer.Option(
+        *names, help=text, metavar=value, rich_help_panel=group, autocompletion=complete, callback=check
+    )
+
+
+def _checked(reader: Callable[..., Any]) -> Callable[..., Any]:
+    """A check of a flag's value by the function that reads it, whose error names the flag."""
+
+    def check(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+        if value is not None and not ctx.resilient_parsing:
+            try:
+                reader(value)
+            except UnusableInputError as error:
+                raise UnusableInputError(f"{param.opts[0]}: {error}") from None
+            if reader is not read_bytes and value.strip().isdecimal() and int(value):
+                advice = f"write {value}s, or {value}m for minutes"
+                print(f"note: {param.opts[0]} {value} is {value} seconds: {advice}", file=sys.stderr)
+        return value
+
+    return check
+
+
+def least(number: int, most: int | None = None) -> Callable[..., Any]:
+    """A check of a count."""
+
+    def check(ctx: typer.Context, param: typer.CallbackParam, value: int | None) -> int | None:
+        if value is not None and not ctx.resilient_parsing and not number <= value <= (value if most is None else most):
+            allowed = f"{number} or more" if most is None else f"{number} to {most}"
+            raise UnusableInputError(f"{param.opts[0]}: {value}: give {allowed}")
+        return value
+
+    return check
+
+
+def _or_none(text: str) -> float:
+    return read_seconds(text, least=0)
+
+
+def duration(*names: str, help: str, default: str = "", group: str | None = BUDGET, may_be_0: bool = False) -> Any:
+    """A flag that takes a duration: ``90s``, ``45m``, ``8h``; a plain number is seconds, and a note says so."""
+    check = _checked(_or_none if may_be_0 else read_seconds)
+    return flag(*names, help=help, value="DURATION", default=default, group=group, check=check)
+
+
+def formats(*known: str) -> Any:
+    """The flag ``--format``."""
+    words = f"{', '.join(known[:-1])} or {known[-1]}"
+    return flag("--format", help=words, value="FORMAT", group=OUTPUT, complete=completion.of(*known))
+
+
+def study(help: str = "name of the study", default: str = "the newest") -> Any:
+    """The flag ``--study``."""
+    return flag("--study", help=help, value="NAME", default=default, group=PLACE, complete=completion.studies)
+
+
+def storage(default: str = "") -> Any:
+    """The flag ``--storage``."""
+    text = "journal file, or a database's URL"
+    return flag("--storage", help=text, value="PATH|URL", default=default, group=PLACE)
+
+
+def workers(default: str = "one a core, or a GPU") -> Any:
+    """The flag ``--workers``."""
+    return flag("--workers", help="processes that train", value="N", default=default, group=PLACE)
+
+
+def trial(help: str = "a number, best, an architecture's text, or seed", default: str = "") -> Any:
+    """An argument that names a trial."""
+    text = f"{help}  [default: {default}]" if default else help
+    return typer.Argument(help=text, metavar="TRIAL", autocompletion=completion.trials)
+
+
+Study = Annotated[str | None, study()]
+Storage = Annotated[str, storage()]
+Constraints = Annotated[
+    Path | None, flag("--constraints", help="a table of constraints", value="FILE.toml", group=RULES)
+]
+Require = Annotated[
+    list[str] | None,
+    flag(
+        "--require", help='one constraint, such as "params < 200k"; repeatable', value="EXPR", group=RULES,
+        complete=completion.metrics,
+    ),
+]  # fmt: skip
+Data = Annotated[
+    str | None,
+    flag(
+        "--data", help="auto, cifar10, digits, a folder, a tar or a zip", value="DATA", default="auto", group=DATA,
+        complete=completion.of("auto", "cifar10", "digits"),
+    ),
+]  # fmt: skip
+DataNow = Annotated[str | None, flag("--data", help="where the study's data is now", value="DATA", group=DATA)]
+Device = Annotated[
+    str | None,
+    flag(
+        "--device", help="auto, cpu or cuda", value="DEVICE", default="auto", group=PLACE,
+        complete=completion.of("auto", "cpu", "cuda"),
+    ),
+]  # fmt: skip
+Engine = Annotated[
+    str | None,
+    flag(
+        "--engine", help="local, ray or ray:HOST:PORT", value="ENGINE", default="local", group=PLACE,
+        complete=completion.of("local", "ray"),
+    ),
+]  # fmt: skip
+Arguments = Annotated[
+    list[str] | None,
+    flag("--arg", help="for a class or function, read as TOML; repeatable", value="KEY=VALUE", group=MODEL),
+]
+AugmentationOptions = Annotated[
+    list[str] | None,
+    flag("--augmentation-arg", help="an option of the augmentation; repeatable", value="KEY=VALUE", group=DATA),
+]
+Memory = Annotated[
+    str,
+    flag(
+        "--memory", help="for a person's own code: 4GiB, 500MB", value="SIZE", group=BUDGET, check=_checked(read_bytes)
+    ),
+]  # fmt: skip
+TableOrJson = Annotated[str, formats("table", "json")]
+BoardFormat = Annotated[str, formats("table", "json", "csv", "markdown")]

@@ -1,0 +1,45 @@
+"""A champion as a card, beside those of trials."""
+
+from __future__ import annotations
+
+from constraints.rules import ASSIGNMENT, parse_all
+from nas.architecture.spec import parse
+from nas.champions.registry import Champion
+from nas.results.rows import Row
+from nas.results.trial_card import Card, described
+
+
+def champion_card(champion: Champion) -> Card:
+    """Its network judged by the assignment's constraints, and what it was confirmed to be worth."""
+    network = parse(champion.architecture)
+    made = described(network, parse_all(ASSIGNMENT), champion.name)
+    row = Row(
+        rank=1,
+        trial=0,
+        state="complete",
+        val_accuracy=None,
+        test_accuracy=champion.test_accuracy,
+        test_std=champion.test_std,
+        test_seeds=len(champion.seeds),
+        params=champion.params,
+        macs=champion.macs,
+        receptive_field=made.report.metrics["receptive_field"],
+        epochs=champion.epochs,
+        seconds=0.0,
+        meets_target=True,
+        architecture=champion.architecture,
+        origin=champion.name,
+    )
+    taught = f", taught by {champion.teacher}" if champion.teacher else ""
+    return Card(
+        study=champion.name,
+        champion=champion.name,
+        row=row,
+        report=made.report,
+        sizes=made.sizes,
+        stages=made.stages,
+        head=network.head,
+        curve=(),
+        recipe=champion.recipe + taught,
+        augmentation=champion.augmentation,
+    )

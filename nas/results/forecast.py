@@ -1,0 +1,106 @@
+"""How far the candidates of a running search are, and when it gets further, by what was measured so far."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nas.search.halving import mean_epochs
+from nas.search.pace import StepTimes, read_steps
+
+if TYPE_CHECKING:
+    from nas.search.candidate import Candidate
+    from nas.search.driver import Driver
+
+_SLACK_SECONDS = 1.5
+"""How much later than it happened a driver may hear of the end of an epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Under:
+    """A candidate under training: the epoch it is in."""
+
+    trained: float
+    """Epochs, the running one by its batches or else by the time that the last one took."""
+    until: int
+    """The epoch of its next rung."""
+    waited: float
+    """Seconds since its epoch began, or since it was given to a worker."""
+    batches: tuple[int, int] | None
+    """How many of how many are done; None where that is not known."""
+    epoch_seconds: float | None
+    """What an epoch takes: as the last one did, or as the batches of the first one do."""
+    images_per_second: float | None
+
+    @property
+    def to_rung(self) -> float | None:
+        """Seconds until it is at its next rung."""
+        return None if self.epoch_seconds is None else max(self.until - self.trained, 0.0) * self.epoch_seconds
+
+
+def under(candidate: Candidate, driver: Driver) -> Under:
+    """How far a candidate that has a worker is."""
+    waited = max(driver.clock() - candidate.epoch_started, 0.0)
+    steps, last = read_steps(candidate.folder), candidate.curve[-1] if candidate.curve else None
+    if steps is not None and steps.before + steps.since > waited + _SLACK_SECONDS:
+        steps = None  # of the epoch before
+    seconds = last["seconds"] if last else steps.epoch_seconds if steps else None
+    share = steps.done / steps.total if steps else waited / seconds if seconds else 0.0
+    return Under(
+        trained=len(candidate.curve) + min(share, 0.99),
+        until=driver.pool.halving.until(len(candidate.curve)),
+        waited=waited,
+        batches=(steps.done, steps.total) if steps else None,
+        epoch_seconds=seconds,
+        images_per_second=_speed(steps, last, driver),
+    )
+
+
+def _speed(steps: StepTimes | None, last: dict[str, float] | None, driver: Driver) -> float | None:
+    """By the batches of the running epoch after its first one; else by the last epoch, its evaluation included."""
+    if steps is not None and steps.since > 0 and driver.recipe is not None:
+        return min(driver.recipe.batch_size, len(driver.feed.labels)) * (steps.done - 1) / steps.since
+    if last is not None and last["seconds"] and "images" in last:
+        return last["images"] / last["seconds"]
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What is measured of all candidates under training, and when the search gets further; None is not known yet."""
+
+    epoch_seconds: float | None
+    images_per_second: float | None
+    """Of all workers together."""
+    to_rung: float | None
+    """Seconds until the first of the candidates is at its rung."""
+    to_end: float | None
+    """Seconds until every trial of the budget has ended, where as many pass each rung as are expected to."""
+
+
+def forecast(running: Sequence[Under], driver: Driver, epochs: int) -> Forecast:
+    """What to expect of a search of whose trials ``epochs`` in all are trained."""
+    seconds = [one.epoch_seconds for one in running if one.epoch_seconds is not None]
+    speeds = [one.images_per_second for one in running if one.images_per_second is not None]
+    rungs = [one.to_rung for one in running if one.to_rung is not None]
+    mean = statistics.fmean(seconds) if seconds else driver.pace.epoch_seconds if driver.pace else None
+    to_end = None if mean is None else _epochs_left(running, driver, epochs) * mean / max(driver.engine.slots, 1)
+    return Forecast(
+        epoch_seconds=mean,
+        images_per_second=math.fsum(speeds) if speeds else None,
+        to_rung=min(rungs, default=None),
+        to_end=to_end,
+    )
+
+
+def _epochs_left(running: Sequence[Under], driver: Driver, epochs: int) -> float:
+    """Those of the whole search less the ``epochs`` trained; at least those of the trials that are still to come."""
+    whole = driver.budget.epochs
+    of_a_trial = whole if driver.network is not None else mean_epochs(whole, driver.budget.first_rung)
+    started = math.fsum(one.trained % 1 for one in running)
+    to_come = max(driver.budget.trials - driver.proposals.count, 0)
+    to_rungs = math.fsum(max(one.until - one.trained, 0.0) for one in running)
+    return max(driver.budget.trials * of_a_trial - epochs - started, to_come * of_a_trial + to_rungs)

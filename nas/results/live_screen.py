@@ -1,0 +1,191 @@
+"""What the live view of a search shows, by how wide and high the terminal is."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial, TrialState
+from rich import box
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from nas.objective_text import ACCURACY
+from nas.results.board_table import rejections
+from nas.results.forecast import Forecast, Under, forecast, under
+from nas.results.numbers import duration, millions
+from nas.results.search_trials import SearchTrials
+from nas.results.sparklines import chart, sparkline
+from nas.search.candidate import Candidate
+from nas.search.driver import Driver
+
+WIDE = 100
+"""Columns from which on there is room for the speed of each candidate, and for a chart beside the events."""
+WIDEST = 130
+"""Columns from which on there is room for each candidate's curve and network."""
+_OTHER_COLUMNS = 108
+"""Columns that a candidate's row takes beside its network."""
+_OTHER_LINES = 11
+"""Lines beside the running trials and the events."""
+_MOST_EVENTS = 8
+_CHART_LABEL = 8
+"""Characters that a chart takes beside its bars."""
+
+
+def screen(driver: Driver, trials: SearchTrials, width: int, height: int) -> RenderableType:
+    """The search as it is: best, forecast, what trains, what happened last."""
+    running = driver.running
+    room = max(1, height - _OTHER_LINES)
+    states = [under(candidate, driver) for candidate in running]
+    more = [f"and {len(running) - room} more" if len(running) > room else "", _waiting(driver)]
+    more += [line for _, line in confirming(driver)]
+    shown = min(len(running), room)
+    table = _table(running[:shown], states[:shown], driver, width)
+    left = height - _OTHER_LINES - shown - sum(map(bool, more)) + 2
+    rejected = f"rejected  {sum(driver.rejected.values()):,}: {rejections(driver.rejected)}"
+    return Group(
+        _head(driver, trials),
+        *_best(trials, driver),
+        _line(f"measured  {forecast_text(forecast(states, driver, trials.epochs), driver)}"),
+        table,
+        *(_line(line, "dim") for line in more if line),
+        _line(rejected, "dim"),
+        *_below(driver, trials, width, min(left, _MOST_EVENTS)),
+        _line("Ctrl-C ends the search and keeps what is finished.", "dim"),
+    )
+
+
+def kind(driver: Driver) -> str:
+    """What an accuracy is called beside its figure: nothing where it is the plain one."""
+    return "" if driver.objectives.measure == ACCURACY else " balanced"
+
+
+def forecast_text(found: Forecast, driver: Driver) -> str:
+    """What is measured and expected, in words."""
+    if found.epoch_seconds is None:
+        return "nothing yet: the first batches tell how long an epoch takes"
+    parts = [f"an epoch {seconds_text(found.epoch_seconds)}"]
+    if found.images_per_second is not None:
+        parts.append(f"{found.images_per_second:,.0f} images/s")
+    if found.to_rung is not None:
+        parts.append(f"next rung in {duration(found.to_rung)}")
+    if found.to_end is not None:
+        is_cut = found.to_end > driver.seconds_left
+        parts.append(
+            f"end in {duration(driver.seconds_left)}, the limit" if is_cut else f"end in about {duration(found.to_end)}"
+        )
+    return ", ".join(parts)
+
+
+def seconds_text(seconds: float) -> str:
+    """``0.32s``, ``9.4s``, ``1m26s``."""
+    return duration(seconds) if seconds >= 10 else f"{seconds:.2g}s"
+
+
+def best_text(trial: FrozenTrial, driver: Driver) -> str:
+    """What a trial is worth, and how far it is trained."""
+    epochs = max(trial.intermediate_values)
+    value = trial.intermediate_values[epochs]
+    if trial.state == TrialState.COMPLETE:
+        state = ", complete"
+    else:
+        pruned = ", pruned" if trial.state == TrialState.PRUNED else ""
+        state = f"{pruned} after {epochs} of {driver.budget.epochs} epochs"
+    return f"{value:.2%}{kind(driver)}, trial {trial.number}{state}, {trial.user_attrs['params']:,} params"
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _head(driver: Driver, trials: SearchTrials) -> Text:
+    head = _line("").append(driver.study.study_name, style="bold")
+    head.append(f"   {trials.ended} of {driver.budget.trials} trials")
+    head.append(f", {duration(driver.seconds_left)} left" if math.isfinite(driver.seconds_left) else "")
+    if driver.budget.target is not None:
+        head.append(f", target over {driver.budget.target:.2%}{kind(driver)}")
+    return head
+
+
+def _best(trials: SearchTrials, driver: Driver) -> list[Text]:
+    """The best of any state, and the best complete one where that is another."""
+    best, complete = trials.best, trials.complete
+    if best is None:
+        return [_line("best      none yet", "dim")]
+    if complete is None or complete.number == best.number:
+        return [_line(f"best      {best_text(best, driver)}", "green" if complete else "cyan")]
+    return [
+        _line(f"best      {best_text(best, driver)}", "cyan"),
+        _line(f"complete  {best_text(complete, driver)}", "green"),
+    ]
+
+
+def _table(running: Sequence[Candidate], states: Sequence[Under], driver: Driver, width: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
+    names = ["trial", "epoch", "", "batch", "s/epoch", f"{kind(driver)} val %".strip(), "params", "MMACs"]
+    if width >= WIDE:
+        names += ["images/s", "rung"]
+    for name in names:
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    if width >= WIDEST:
+        table.add_column("curve", no_wrap=True, min_width=8)
+        table.add_column("architecture", no_wrap=True, overflow="ellipsis", max_width=width - _OTHER_COLUMNS)
+    for candidate, state in zip(running, states, strict=True):
+        table.add_row(*_cells(candidate, state, driver, width))
+    return table
+
+
+def _cells(candidate: Candidate, state: Under, driver: Driver, width: int) -> list[RenderableType]:
+    score, metrics, epochs = driver.objectives.score, candidate.metrics, driver.budget.epochs
+    cells: list[RenderableType] = [
+        str(candidate.trial.number),
+        f"{len(candidate.curve)}/{epochs}",
+        ProgressBar(total=epochs, completed=state.trained, width=16 if width < WIDE else 24),
+        "{}/{}".format(*state.batches) if state.batches else duration(state.waited),
+        "-" if state.epoch_seconds is None else seconds_text(state.epoch_seconds),
+        f"{100 * score(candidate.curve[-1]):.2f}" if candidate.curve else "-",
+        f"{metrics.params:,}",
+        millions(metrics.macs),
+    ]
+    if width >= WIDE:
+        speed = "-" if state.images_per_second is None else f"{state.images_per_second:,.0f}"
+        when = "" if state.to_rung is None else f" in {duration(state.to_rung)}"
+        cells += [speed, f"{state.until}{when}"]
+    if width >= WIDEST:
+        cells += [sparkline([score(epoch) for epoch in candidate.curve]), Text(str(candidate.architecture or ""))]
+    return cells
+
+
+def confirming(driver: Driver) -> list[tuple[int, str]]:
+    """The trial that the search is confirming, and how far that is."""
+    if driver.finish is None or (job := driver.finish.job) is None:
+        return []
+    return [(job.trial, f"confirm trial {job.trial}: {job.done} of {job.task.epochs} epochs")]
+
+
+def _waiting(driver: Driver) -> str:
+    """How many candidates wait to be among the better half of their rung."""
+    counts = Counter(len(candidate.curve) for candidate in driver.paused.values())
+    at = ", ".join(f"{count} after {epochs}" for epochs, count in sorted(counts.items()))
+    return f"paused    {at} epochs" if at else ""
+
+
+def _below(driver: Driver, trials: SearchTrials, width: int, lines: int) -> list[RenderableType]:
+    """What happened last, and, where there is room beside it, how the best accuracy grew."""
+    if lines < 2:
+        return []
+    now = driver.clock()
+    events = [_line(f"{duration(now - when):>8} ago  {what}") for when, what in [*driver.events][:-lines:-1]]
+    happened = Group(_line("what happened last", "bold"), *events) if events else Group()
+    if width < WIDE or lines < 4 or not trials.history:
+        return [happened] if events else []
+    half = width // 2 - 2
+    bars = chart(trials.history, width=half - _CHART_LABEL, height=lines - 1)
+    grid = Table.grid(padding=(0, 2), expand=True)
+    grid.add_column(ratio=1)
+    grid.add_column(width=half)
+    grid.add_row(happened, Group(_line("the best so far, by epochs trained", "bold"), *map(_line, bars)))
+    return [grid]

@@ -1,0 +1,29 @@
+"""Numbers as every table writes them."""
+
+from __future__ import annotations
+
+
+def percent(share: float | None) -> str:
+    """``85.04`` of 0.8504, for a column of percents; a dash where it is not known."""
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
+def millions(count: int | None) -> str:
+    """A count in millions; a question mark where it is not known."""
+    return "?" if count is None else f"{count / 1e6:.1f}"
+
+
+def number(value: float | None) -> str:
+    """A measured metric: a whole number in full, any other to four digits; a dash where it is not known."""
+    if value is None:
+        return "-"
+    return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """``42s``, ``3m07s``, ``2h05m``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"

@@ -1,0 +1,67 @@
+"""The columns of the report's leaderboard, and what they show of a row."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nas.objective_text import ACCURACY
+from nas.results.board_table import spread
+from nas.results.leaderboard import Leaderboard
+from nas.results.numbers import duration, millions, number, percent
+from nas.results.rows import Row
+
+
+class Column(NamedTuple):
+    """A column of the leaderboard: the field of a row that it sorts by, and its heading."""
+
+    key: str
+    title: str
+    hint: str = ""
+
+
+COLUMNS = (
+    Column("rank", "#", "rank by the accuracy that the study judges by"),
+    Column("trial", "trial"),
+    Column("state", "state"),
+    Column("val_accuracy", "val %", "validation accuracy"),
+    Column("test_accuracy", "test %", "test accuracy after confirming"),
+    Column("params", "params", "parameters"),
+    Column("macs", "MMACs", "million multiply-accumulates of one sample"),
+    Column("receptive_field", "RF", "receptive field in input pixels"),
+    Column("epochs", "epochs"),
+    Column("seconds", "time", "time of training"),
+    Column("architecture", "architecture"),
+)
+
+
+def columns(board: Leaderboard) -> tuple[Column, ...]:
+    """COLUMNS, with those of the study's measured metrics, and of its accuracy where it is not the plain one."""
+    found = []
+    for column in COLUMNS:
+        if board.measure != ACCURACY and column.key in {"val_accuracy", "test_accuracy"}:
+            key = column.key.replace("_", "_balanced_")
+            found.append(Column(key, f"balanced {column.title}", f"balanced {column.hint}"))
+        found.append(column)
+        if column.key == "receptive_field":
+            found += [Column(name, name) for name in board.measured]
+    return tuple(found)
+
+
+def cells(row: Row, *, is_best: bool = False) -> dict[str, str]:
+    """What each of ``columns`` shows of a row; ``is_best`` puts the star of the front beside its rank."""
+    return {
+        **{name: number(value) for name, value in row.measured.items()},
+        "val_balanced_accuracy": percent(row.val_balanced_accuracy),
+        "test_balanced_accuracy": percent(row.test_balanced_accuracy) + spread(row),
+        "rank": f"{row.rank}{'!' if row.broken else '*' if is_best else ''}",
+        "trial": str(row.trial),
+        "state": row.state,
+        "val_accuracy": percent(row.val_accuracy),
+        "test_accuracy": percent(row.test_accuracy) + (spread(row) if row.measure == ACCURACY else ""),
+        "params": f"{row.params:,}",
+        "macs": millions(row.macs),
+        "receptive_field": "?" if row.receptive_field is None else f"{row.receptive_field:,}",
+        "epochs": str(row.epochs),
+        "seconds": duration(row.seconds),
+        "architecture": row.network,
+    }

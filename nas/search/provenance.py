@@ -1,0 +1,46 @@
+"""What began a study's trials: the command of each launch, with its moment, version and machine."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.config import LaunchConfig
+from nas.search.resources import cores, machine_name
+from nas.search.storage import masked
+from nas.search.study import LAUNCHES, Described
+from nas.version import version
+
+if TYPE_CHECKING:
+    import optuna
+
+MOST_LAUNCHES = 20
+"""Launches that a study keeps: the first one, and the last ones."""
+
+
+def launches(study: Described) -> tuple[Mapping[str, Any], ...]:
+    """The launches that a study keeps, the first one first; none of a study that an earlier release made."""
+    known = study.user_attrs.get(LAUNCHES, ())
+    return tuple(one for one in known if isinstance(one, Mapping)) if isinstance(known, (list, tuple)) else ()
+
+
+def keep_launch(study: optuna.Study, config: LaunchConfig) -> None:
+    """Add the present launch to those that a study keeps, without the passwords of databases."""
+    known = [dict(one) for one in launches(study)]
+    kept = known[:1] + known[1:][-(MOST_LAUNCHES - 2) :]
+    study.set_user_attr(LAUNCHES, [*kept, _launch(config)])
+
+
+def _launch(config: LaunchConfig) -> dict[str, Any]:
+    return {
+        "command": masked(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
+        "configuration": masked(config.to_toml()),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": version(),
+        "machine": f"{machine_name(config)}, {cores()} cores, {platform.system()}",
+    }

@@ -1,0 +1,93 @@
+"""Further convolutions beside a layer and before a model: what they are, what they cost, what is written for them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from constraints.edits import Site, applied
+from constraints.errors import UnusableInputError
+from constraints.insertions import Convolutions, before_the_model, beside, insert
+from constraints.metrics import Layer
+from constraints.tracer import trace
+
+GIVEN = {"out_channels": "width", "device": None, "dtype": None}
+
+
+def site(conv: nn.Conv2d) -> Site:
+    layer = Layer(
+        name="conv", op="conv2d", output=(8, 16, 16), params=0, macs=0, receptive_field=(3, 3), jump=(1, 1),
+        kernel=(3, 3), stride=(1, 1), dilation=(1, 1), groups=1,
+    )  # fmt: skip
+    return Site(name="conv", conv=conv, layer=layer)
+
+
+def test_more_convolutions_keep_the_old_one() -> None:
+    old = nn.Conv2d(4, 8, 3, stride=2, padding=1)
+    (after,), (before,) = insert(site(old)), insert(site(old), 2, before=True)
+    made = list(after.make(old))
+    assert made[0] is old
+    assert [type(m) for m in made[1:]] == [nn.BatchNorm2d, nn.ReLU, nn.Conv2d]
+    assert (after.size, after.text) == (
+        9 * 8 * 8,
+        "one more 3x3 convolution, with batch norm and ReLU between, after {}",
+    )
+    chain = list(before.make(old))
+    assert chain[-1] is old
+    assert [type(m) for m in chain] == [nn.Conv2d, *[nn.BatchNorm2d, nn.ReLU, nn.Conv2d] * 2]
+    assert [m.in_channels for m in chain if isinstance(m, nn.Conv2d)] == [4, 4, 4]
+    assert before.text == "2 more 3x3 convolutions, with batch norm and ReLU between, before {}"
+    assert not list(insert(site(nn.Conv2d(4, 8, 1))))
+
+
+@pytest.mark.parametrize(
+    ("kind", "weights", "words"),
+    [
+        ("", 3 * 9 * 8 * 8, "3 more 3x3 convolutions (dilation 2 in the 2nd and 3rd)"),
+        (
+            "separable",
+            3 * (9 * 8 + 8 * 8),
+            "3 more depthwise-separable 3x3 convolutions (dilation 2 in the 2nd and 3rd)",
+        ),
+        ("depthwise", 3 * 9 * 8, "3 more depthwise 3x3 convolutions (dilation 2 in the 2nd and 3rd)"),
+    ],
+)
+def test_kinds_their_weights_and_what_is_written(kind: str, weights: int, words: str) -> None:
+    more = Convolutions(channels=8, dilations=(1, 2, 2), kind=kind)  # type: ignore[arg-type]
+    made = nn.Sequential(*more.modules())
+    assert sum(p.numel() for p in made.parameters()) == more.size == weights
+    assert made(torch.rand(1, 8, 9, 9)).shape == (1, 8, 9, 9)
+    assert more.text == words
+    edit = beside("conv", more)
+    assert edit.rewrite is not None
+    text = edit.rewrite(nn.Conv2d(3, 8, 3), "nn.", "nn.Conv2d(3, width, 3)", GIVEN.get)
+    written = eval(text, {"nn": nn, "width": 8})  # the line that is put into a user's file
+    assert repr(written) == repr(edit.make(nn.Conv2d(3, 8, 3)))
+
+
+def test_nothing_is_written_for_a_class_that_is_not_torchs() -> None:
+    edit = beside("conv", Convolutions(channels=8))
+    assert edit.rewrite is not None
+    with pytest.raises(UnusableInputError, match="Own is no Conv2d of torch"):
+        edit.rewrite(type("Own", (nn.Conv2d,), {})(3, 8, 3), "", "Own(3, 8, 3)", GIVEN.get)
+
+
+class Flat(nn.Linear):
+    """A network without a map."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return super().forward(image.flatten(1))
+
+
+@pytest.mark.parametrize("model", [Flat(48, 2), nn.Sequential(nn.Flatten(), nn.Linear(48, 2))])
+def test_convolutions_before_a_model_are_parts_of_it_until_they_are_taken_back(model: nn.Module) -> None:
+    edit = before_the_model(model, Convolutions(channels=3, dilations=(1, 2)))
+    assert edit.text == (
+        "2 3x3 convolutions (dilation 2 in the 2nd), each with batch norm and ReLU, on the image before the model"
+    )
+    names = list(dict(model.named_modules()))
+    with applied(model, (edit,)):
+        assert trace(model, (3, 4, 4)).metrics.params == (48 * 2 + 2) + 2 * (81 + 6)
+    assert list(dict(model.named_modules())) == names
+    assert trace(model, (3, 4, 4)).metrics.params == 48 * 2 + 2

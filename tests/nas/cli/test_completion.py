@@ -1,0 +1,65 @@
+"""What bash is told to complete, asked for as its function asks."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+
+import search
+from nas.cli.completion import AUGMENTATIONS
+from nas.search.storage import close_storage, open_storage
+from nas.training.augmentation import PIPELINES
+
+
+def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The words that bash offers at the end of a line."""
+    words = line.split(" ")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+    monkeypatch.setenv("_NAS_COMPLETE", "complete_bash")
+    with pytest.raises(SystemExit) as ended:
+        search.run([], "nas")
+    assert not ended.value.code
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("nas lau", ["launch"]),
+        ("nas launch --sto", ["--stop-at-target", "--storage"]),
+        ("nas launch --deb", ["--debug"]),
+        ("nas launch --space ", ["assignment", "wide", "tiny"]),
+        ("nas space t", ["tiny"]),
+        ("nas launch --recipe s", ["sgd", "seed"]),
+        ("nas launch --augmentation n", ["none"]),
+        ("nas launch --data d", ["digits"]),
+        ("nas leaderboard --sort par", ["params", "pareto"]),
+        ("nas leaderboard --state p", ["pruned"]),
+        ("nas validate x.py --require max", ["max_pools"]),
+        ("nas validate x.py --format js", ["json", "jsonl"]),
+        ("nas show --storage none.log ", ["seed", "tiniest", "mobilenet"]),
+        ("nas show --study ", []),
+    ],
+)
+def test_values_are_completed(
+    line: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert completed(line, monkeypatch, capsys) == words
+
+
+def test_studies_of_the_storage_that_the_line_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage = open_storage("here.log", write=True)
+    for name in ("first", "second"):
+        optuna.create_study(storage=storage, study_name=name)
+    close_storage(storage)
+    assert completed("nas show --storage here.log --study ", monkeypatch, capsys) == ["second", "first"]
+    assert completed("nas delete --storage here.log f", monkeypatch, capsys) == ["first"]
+
+
+def test_the_augmentations_are_those_that_ship() -> None:
+    assert {*AUGMENTATIONS} == {*PIPELINES, "none"}

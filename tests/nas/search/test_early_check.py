@@ -1,0 +1,98 @@
+"""Studies that a launch cannot use are refused before any data is read; nothing is written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from constraints.errors import UnusableInputError
+from nas.config import read_config
+from nas.search import ray_engine
+from nas.search.early_check import check_study, known_study
+from nas.search.holding import hold
+from nas.search.launch import check
+from nas.search.storage import open_storage
+from nas.search.study import IDENTITY
+
+MADE_WITH = {
+    "data": {"name": "digits", "hash": "d"},
+    "space": {"name": "tiny", "hash": "s"},
+    "constraints": read_config(None, {}).rules,
+    "seed": 0,
+    "epochs": 7,
+    "objective": "accuracy",
+}
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> str:
+    """A study named search."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    place = str(tmp_path / "journal.log")
+    optuna.create_study(storage=open_storage(place, write=True), study_name="search").set_user_attr(IDENTITY, MADE_WITH)
+    return place
+
+
+def refused(place: str, **flags: Any) -> str:
+    with pytest.raises(UnusableInputError) as caught:
+        check(read_config(None, {"data": "gone", "storage": place, "device": "cpu", **flags}))
+    return str(caught.value)
+
+
+def test_a_study_is_resumed_as_it_was_made(journal: str) -> None:
+    before = Path(journal).read_bytes()
+    for flags in ({}, {"epochs": 7}, {"study": "another", "seed": 1}):
+        check_study(read_config(None, {"storage": journal, **flags}))
+    assert Path(journal).read_bytes() == before
+    assert [path.name for path in sorted(Path(journal).parent.iterdir())] == ["journal.log", "journal.log.lock"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"seed": 1}, "made with other seed: 0, not 1: keep the seed, or"),
+        ({"epochs": 8}, "made with other epochs: 7, not 8: "),
+        ({"constraints": ["params < 100k"]}, "made with other constraints: receptive_field > 44, "),
+    ],
+)
+def test_a_study_that_was_made_otherwise_is_refused(journal: str, flags: dict[str, Any], message: str) -> None:
+    assert refused(journal, **flags).startswith(f"study 'search' was {message}")
+
+
+def test_a_study_that_another_launch_holds_is_refused(journal: str) -> None:
+    with hold(journal, "search"):
+        assert refused(journal).startswith("study 'search' is held by another process")
+    check_study(read_config(None, {"storage": journal}))
+
+
+def test_a_storage_that_is_no_journal_or_cannot_be_written(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("milk\n")
+    assert refused(str(notes)).startswith(f"cannot read the storage {notes}: it is not a journal of Optuna")
+    assert refused(str(notes / "journal.log")) == (
+        f"cannot write {notes / 'journal.log'}: {notes} is no folder: give --storage a writable path"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        assert refused(str(tmp_path / "runs" / "journal.log")).startswith(f"cannot write {tmp_path}: Permission denied")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_package_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_engine, "find_spec", lambda name: None)
+    assert refused(str(tmp_path / "journal.log"), engine="ray").startswith("Ray is not installed: --engine ray needs")
+
+
+def test_what_is_not_made_yet_is_not_known(tmp_path: Path, journal: str) -> None:
+    assert known_study(read_config(None, {"storage": str(tmp_path / "none.log")})) == {}
+    assert known_study(read_config(None, {"storage": journal, "study": "another"})) == {}
+    assert known_study(read_config(None, {"storage": journal}))["epochs"] == 7

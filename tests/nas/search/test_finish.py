@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from constraints.rules import parse_all
+from nas.results.leaderboard import leaderboard
+from nas.results.selection import best, find
+from nas.search.budget import Budget, Summary
+from nas.search.confirm import digest
+from nas.search.confirmation import confirmations
+from nas.search.driver import Driver
+from nas.search.finish import FEWEST, Goal
+from nas.search.study import FINALIST, FINISHED, REASON, TARGET, VALIDATION_IMAGES
+from nas.search.worker import PROGRESS, TEST, WEIGHTS, Confirmed, Outcome, Task, confirm_candidate
+from nas.space import space as spaces
+from nas.space.feasible import FeasiblePart
+from nas.space.sampler import FeasibleSampler
+from nas.training.feed import Feed
+from tests.engines import HereEngine
+
+EPOCHS = 20
+TARGET_ACCURACY = 0.85
+
+
+@dataclass
+class ScriptedEngine:
+    """Workers that train nothing: each network, in the order in which it comes, has its curve and its test accuracy."""
+
+    first: list[float]
+    """Validation accuracy after one epoch; the second one takes a quarter of the error away, each other a fiftieth."""
+    tests: list[float]
+    """Test accuracy of each confirmation, in their order."""
+    slots: int = 2
+    tasks: list[Task] = field(default_factory=list)
+    confirmed: list[Task] = field(default_factory=list)
+    is_slow: bool = False
+    """Whether no confirmation ends."""
+    ended: bool = False
+    raises: list[BaseException] = field(default_factory=list)
+    """What the next confirmations raise in place of an answer."""
+    _known: dict[str, float] = field(default_factory=dict)
+
+    def threads(self, count: int) -> int:
+        return 4 // count
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
+        (task,) = args
+        future: Future[Any] = Future()
+        if function is confirm_candidate:
+            self.confirmed.append(task)
+            if self.is_slow:
+                return future
+            if self.raises:
+                future.set_exception(self.raises.pop(0))
+            else:
+                last = {"epoch": task.epochs, "seconds": 1.0, "val_accuracy": None}
+                future.set_result(Confirmed(curve=(last,), test_accuracy=self.tests.pop(0)))
+            return future
+        self.tasks.append(task)
+        worth = self._known.setdefault(task.architecture, self.first[len(self._known) % len(self.first)])
+        curve = tuple(
+            _epoch(n, 1 - (1 - worth) * (0.75 if n > 1 else 1.0) * 0.98 ** max(n - 2, 0))
+            for n in range(1, task.until + 1)
+        )
+        task.folder.mkdir(parents=True, exist_ok=True)
+        (task.folder / PROGRESS).write_text(json.dumps(curve))
+        future.set_result(Outcome(curve=curve))
+        return future
+
+    def wait(self, futures: Collection[Future[Any]], seconds: float) -> None:
+        assert futures
+
+    def shutdown(self) -> None:
+        self.ended = True
+
+
+def _epoch(number: int, accuracy: float) -> dict[str, Any]:
+    return {
+        "epoch": number, "loss": 1.0, "val_accuracy": accuracy, "learning_rate": 0.1, "seconds": 10.0, "images": 100
+    }  # fmt: skip
+
+
+@pytest.fixture
+def whole(whole_feed: Feed) -> Feed:
+    """Nothing trains on it; a test accuracy counts as that of 10,000 images."""
+    return replace(whole_feed, dataset=replace(whole_feed.dataset, test_labels=np.zeros(10_000, dtype=np.int64)))
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    made = optuna.create_study(direction="maximize")
+    made.set_user_attr(VALIDATION_IMAGES, 5000)
+    made.set_user_attr(TARGET, TARGET_ACCURACY)
+    return made
+
+
+def driver_of(study: optuna.Study, engine: Any, feed: Feed, folder: Path, *, count: int = 1, **budget: Any) -> Driver:
+    feasible = FeasiblePart(spaces.load("tiny", input=(3, 32, 32), classes=10), parse_all(["params < 7000"]))
+    study.sampler = sampler = FeasibleSampler(feasible, seed=1)
+    limits = {"trials": 30, "seconds": 1e6, "epochs": EPOCHS, "target": TARGET_ACCURACY, "stop_at_target": True}
+    return Driver(
+        study=study,
+        sampler=sampler,
+        engine=engine,
+        feed=replace(feed, split=None),
+        budget=Budget(**{**limits, **budget}),
+        folder=folder,
+        goal=Goal(count=count, feed=feed, recipe=lambda epochs, params: None),
+    )
+
+
+def run(study: optuna.Study, engine: Any, feed: Feed, folder: Path, **options: Any) -> tuple[Summary, Driver]:
+    driver = driver_of(study, engine, feed, folder, **options)
+    return driver.run(), driver
+
+
+GOOD, FAIR, POOR = 0.68, 0.66, 0.5
+"""After the second epoch 0.76, 0.745 and 0.625: forecast over 0.85 after 12, 17 and never."""
+
+
+def test_the_best_of_the_first_epochs_is_confirmed_alone_with_all_threads(
+    study: optuna.Study, whole: Feed, tmp_path: Path
+) -> None:
+    engine = ScriptedEngine(first=[POOR, GOOD, FAIR, *[POOR] * 5], tests=[0.86])
+    summary, driver = run(study, engine, whole, tmp_path)
+    assert [task.until for task in engine.tasks] == [1] * FEWEST + [2, 2]
+    assert {study.trials[n].intermediate_values[1] for n in (1, 2)} == {GOOD, FAIR}
+    (task,) = engine.confirmed
+    assert (task.epochs, task.until, task.threads) == (12, 12, 4)
+    assert task.feed.split is None
+    winner = study.trials[1]
+    assert winner.state == TrialState.COMPLETE
+    assert winner.value == pytest.approx(1 - 0.32 * 0.75)
+    assert winner.user_attrs[FINISHED] == {"epochs": 12, "threads": 4}
+    others = [t for t in study.trials if t.number != 1]
+    assert {t.state for t in others} == {TrialState.PRUNED}
+    assert {t.user_attrs[REASON].partition(" at ")[0] for t in others} <= {"the search met its target"}
+    assert (summary.reached, summary.unfinished) == (True, 0)
+    assert summary.ended == (
+        "the target is met: trial 1 is confirmed at 86.00% accuracy of 10,000 test images "
+        "(12 epochs on all training images; 95 %: 85.32% to 86.68%), over 85.00%"
+    )
+    assert study.user_attrs[FINALIST] == {}
+    assert any("trial 1 has 76.00% after 2 epochs: it is confirmed by 12 epochs" in note for note in driver.notes)
+
+
+def test_what_is_confirmed_is_the_best_whatever_others_have_after_more_epochs(
+    study: optuna.Study, whole: Feed, tmp_path: Path
+) -> None:
+    run(study, ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[0.86]), whole, tmp_path)
+    study.add_trial(
+        optuna.trial.create_trial(
+            value=0.84,
+            user_attrs={**study.trials[1].user_attrs, "curve": [_epoch(1, 0.84)], "architecture": "another"},
+            intermediate_values={1: 0.84},
+        )
+    )
+    board = leaderboard(study)
+    assert (board.best.trial, board.best.meets_target, board.best.finished) == (0, True, 12)
+    assert (find(study, "best").trial, best(study)[0].trial) == (0, 0)
+    assert board.best.test_accuracy == 0.86
+    assert board.expected is not None
+    assert board.expected.trial == len(study.trials) - 1, "of a few epochs nothing is said"
+
+
+def test_a_miss_is_kept_and_the_search_goes_on(study: optuna.Study, whole: Feed, tmp_path: Path) -> None:
+    engine = ScriptedEngine(first=[GOOD, *[POOR] * 7, GOOD + 0.03, *[POOR] * 20], tests=[0.845, 0.86])
+    summary, driver = run(study, engine, whole, tmp_path)
+    assert summary.reached
+    missed, won = study.trials[0], study.trials[8]
+    assert (missed.state, won.state) == (TrialState.COMPLETE, TrialState.COMPLETE)
+    assert [confirmations(study, n)[0].mean for n in (0, 8)] == [0.845, 0.86]
+    assert any(note.endswith("not over 85.00%: the search goes on") for note in driver.notes)
+    assert len(engine.confirmed) == 2
+    board = leaderboard(study, top=None)
+    assert (board.best.trial, {row.trial: row.meets_target for row in board.rows}[0]) == (8, False)
+
+
+def test_a_network_that_no_training_is_expected_to_bring_over_the_target_is_confirmed_last(
+    study: optuna.Study, whole: Feed, tmp_path: Path
+) -> None:
+    engine = ScriptedEngine(first=[POOR], tests=[0.7])
+    summary, _ = run(study, engine, whole, tmp_path, trials=9)
+    assert (summary.ended, summary.reached) == ("every trial of the budget is done", False)
+    (task,) = engine.confirmed
+    assert task.epochs == EPOCHS
+
+
+def test_a_search_may_end_at_two_networks(study: optuna.Study, whole: Feed, tmp_path: Path) -> None:
+    engine = ScriptedEngine(first=[GOOD, GOOD + 0.01, *[POOR] * 6], tests=[0.86, 0.87])
+    summary, _ = run(study, engine, whole, tmp_path, count=2)
+    assert len(engine.confirmed) == 2
+    assert summary.ended.count("is confirmed at") == 2
+
+
+def test_an_interrupted_confirmation_is_resumed_and_one_that_ended_is_not_made_again(
+    study: optuna.Study, whole: Feed, tmp_path: Path
+) -> None:
+    engine = ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[0.86])
+    with (
+        patch.object(engine, "wait", side_effect=lambda futures, seconds: _interrupt(bool(engine.confirmed))),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        driver_of(study, engine, whole, tmp_path).run()
+    assert study.user_attrs[FINALIST] == {"trial": 0, "epochs": 12}
+    assert {t.state for t in study.trials} == {TrialState.RUNNING}
+    again = ScriptedEngine(first=[POOR], tests=[0.86])
+    summary, _ = run(study, again, whole, tmp_path)
+    assert (len(again.tasks), [task.epochs for task in again.confirmed]) == (0, [12])
+    assert again.confirmed[0].folder == engine.confirmed[0].folder
+    assert summary.reached
+    third = ScriptedEngine(first=[POOR], tests=[])
+    summary, _ = run(study, third, whole, tmp_path)
+    assert (summary.reached, third.tasks, third.confirmed) == (True, [], [])
+
+
+def _interrupt(now: bool) -> None:
+    if now:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("method", ["set_finished", "complete", "set_finalist"])
+def test_a_kill_between_two_writes_costs_no_second_look_at_the_test_set(
+    study: optuna.Study, whole: Feed, tmp_path: Path, method: str
+) -> None:
+    """The accuracy is stored first; whatever is not stored after it, the next launch adds."""
+    engine = ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[0.86])
+    driver = driver_of(study, engine, whole, tmp_path)
+    before = getattr(driver.store, method)
+
+    def killed(*args: Any, **options: Any) -> None:
+        _interrupt(not args or args[0] == {} or method != "set_finalist")
+        before(*args, **options)
+
+    setattr(driver.store, method, killed)
+    with pytest.raises(KeyboardInterrupt):
+        driver.run()
+    third = ScriptedEngine(first=[POOR], tests=[])
+    summary, _ = run(study, third, whole, tmp_path)
+    assert (summary.reached, third.confirmed) == (True, [])
+    assert study.trials[0].state == TrialState.COMPLETE
+    assert study.trials[0].user_attrs[FINISHED]["epochs"] == 12
+    assert leaderboard(study).best.trial == 0
+
+
+@pytest.mark.parametrize(("deaths", "state"), [(2, TrialState.COMPLETE), (3, TrialState.FAIL)])
+def test_a_worker_that_dies_is_started_again(
+    study: optuna.Study, whole: Feed, tmp_path: Path, deaths: int, state: TrialState
+) -> None:
+    engine = ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[0.86])
+    engine.raises = [BrokenProcessPool() for _ in range(deaths)]
+    summary, driver = run(study, engine, whole, tmp_path, trials=8)
+    assert study.trials[0].state == state
+    assert summary.reached == (state == TrialState.COMPLETE)
+    if state == TrialState.FAIL:
+        assert study.trials[0].user_attrs[REASON] == "its confirmation: its worker died 3 times"
+        assert "trial 0 cannot be confirmed: its worker died 3 times" in driver.notes
+
+
+def test_a_disk_that_stays_full_ends_the_launch_and_the_next_one_resumes(
+    study: optuna.Study, whole: Feed, tmp_path: Path
+) -> None:
+    engine = ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[])
+    engine.raises = [OSError(28, "No space left on device") for _ in range(3)]
+    with pytest.raises(OSError, match="No space left"):
+        driver_of(study, engine, whole, tmp_path).run()
+    summary, _ = run(study, ScriptedEngine(first=[POOR], tests=[0.86]), whole, tmp_path)
+    assert summary.reached
+
+
+def test_the_time_limit_leaves_the_confirmation_to_the_next_launch(
+    study: optuna.Study, whole: Feed, tmp_path: Path
+) -> None:
+    engine = ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[], is_slow=True)
+    driver = driver_of(study, engine, whole, tmp_path)
+    driver.clock = lambda: driver.started + (2e6 if engine.confirmed else 0.0)
+    summary = driver.run()
+    assert (summary.reached, summary.unfinished) == (False, FEWEST)
+    assert summary.ended == "the time is spent in the middle of the confirmation of trial 0"
+    summary, _ = run(study, ScriptedEngine(first=[POOR], tests=[0.86]), whole, tmp_path)
+    assert summary.reached
+
+
+def test_where_the_time_would_not_suffice_later_the_best_is_confirmed_now(
+    study: optuna.Study, whole: Feed, tmp_path: Path
+) -> None:
+    """0.75 after one epoch is forecast over the target after 8, which take 92 s at most; that leaves no two epochs."""
+    engine = ScriptedEngine(first=[0.75, POOR], tests=[0.86])
+    summary, _ = run(study, engine, whole, tmp_path, seconds=105.0)
+    assert summary.reached
+    assert len(engine.tasks) < FEWEST
+    assert [task.epochs for task in engine.confirmed] == [8]
+
+
+def test_a_real_confirmation_leaves_weights_that_are_found(
+    study: optuna.Study, feed: Feed, whole_feed: Feed, tmp_path: Path
+) -> None:
+    driver = driver_of(study, HereEngine(), whole_feed, tmp_path, trials=1, epochs=4, target=0.001)
+    driver.feed = feed
+    summary = driver.run()
+    assert summary.reached
+    row = leaderboard(study).best
+    assert (row.state, row.finished, row.epochs) == ("complete", 4, 2)
+    folder = tmp_path / f"confirm-{row.trial:05d}-{digest(str(row.architecture))}" / "epochs-4-run-0"
+    assert (folder / WEIGHTS).exists()
+    assert json.loads((folder / TEST).read_text())["test_accuracy"] == row.test_accuracy

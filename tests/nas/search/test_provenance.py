@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import optuna
+import pytest
+
+from nas.config import read_config
+from nas.search.provenance import MOST_LAUNCHES, keep_launch, launches
+from nas.search.study import LAUNCHES
+from nas.version import version
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(direction="maximize")
+
+
+def test_a_launch_is_kept_with_its_command_moment_version_and_machine(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/search.py", "launch", "--study", "a b"])
+    config = read_config(None, {"study": "a b", "seed": 7, "device": "cpu"})
+    keep_launch(study, config)
+    (kept,) = launches(study)
+    assert kept["command"] == "search.py launch --study 'a b'"
+    assert "seed = 7\n" in kept["configuration"]
+    assert kept["version"] == version()
+    assert abs(datetime.fromisoformat(kept["date"]) - datetime.now(UTC)).total_seconds() < 60
+    assert " cores, " in kept["machine"]
+
+
+def test_no_password_is_kept(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://me:secret@host/db"
+    monkeypatch.setattr("sys.argv", ["search.py", "launch", "--storage", url])
+    keep_launch(study, read_config(None, {"storage": url, "device": "cpu"}))
+    assert "secret" not in str(study.user_attrs[LAUNCHES])
+
+
+def test_the_first_launch_and_the_last_ones_are_kept(study: optuna.Study) -> None:
+    config = read_config(None, {"device": "cpu"})
+    study.set_user_attr(LAUNCHES, [{"command": str(i)} for i in range(MOST_LAUNCHES)])
+    keep_launch(study, config)
+    kept = launches(study)
+    assert [one["command"] for one in kept[:-1]] == ["0", *map(str, range(2, MOST_LAUNCHES))]
+    assert len(kept) == MOST_LAUNCHES
+
+
+@pytest.mark.parametrize("value", [None, 3, "text", {"a": 1}, [1, "x"]])
+def test_what_is_no_launch_is_none(study: optuna.Study, value: Any) -> None:
+    study.set_user_attr(LAUNCHES, value)
+    assert launches(study) == ()

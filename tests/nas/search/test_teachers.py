@@ -1,0 +1,125 @@
+"""Teachers by what a person names: trials and exports, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from constraints.errors import UnusableInputError
+from nas.architecture.formats import Exported, save_program
+from nas.architecture.model import build
+from nas.architecture.spec import parse
+from nas.search import teachers
+from nas.search.training_way import Training
+from nas.training import datasets, recipes
+from nas.training.datasets import Dataset
+from nas.training.teacher import Member, Teacher
+
+TEXT = "BR/c4-c4s2/c4s2/fc"
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return datasets.load("digits", cache=tmp_path_factory.mktemp("cache"))
+
+
+def state(text: str = TEXT) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    found: dict[str, torch.Tensor] = build(parse(text)).state_dict()
+    return found
+
+
+def about(dataset: Dataset, **changes: str) -> dict[str, str]:
+    data = {"hash": dataset.content_hash, "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]}
+    known = {"architecture": TEXT, "training": json.dumps({"images": "the training part"}), "data": json.dumps(data)}
+    return known | changes
+
+
+def export(place: Path, metadata: dict[str, str]) -> Path:
+    place.write_bytes(save(state(), metadata))
+    return place
+
+
+def read(place: Path, dataset: Dataset) -> Teacher:
+    found = teachers.read([str(place)], storage="none", study="none", dataset=dataset)
+    assert found is not None
+    return found
+
+
+def test_an_export_teaches_as_weights_as_source_and_as_a_program(digits: Dataset, tmp_path: Path) -> None:
+    first = read(export(tmp_path / "net.safetensors", about(digits)), digits)
+    assert first.members[0].mean == (0.5, 0.5, 0.5)
+    (tmp_path / "net.py").write_text("raise SystemExit('it was run')")
+    assert read(tmp_path / "net.py", digits).hash == first.hash
+    model = build(parse(TEXT)).eval()
+    model.load_state_dict(state())
+    program = Exported(model=model, input=(3, 32, 32), about=about(digits), source=lambda _: "")
+    save_program(program, tmp_path / "net.pt2")
+    assert read(tmp_path / "net.pt2", digits).hash == first.hash
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": "{}"}, "the network is untrained: export a trained one"),
+        ({"data": '{"hash": "other", "classes": ["cat"]}'}, "it was trained on other data: give one of the same"),
+        ({"architecture": "nonsense"}, "it is none of this tool's exports, or damaged"),
+        ({"architecture": "BR/c8-c4s2/c4s2/fc"}, "its weights are not its network's"),
+        ({"architecture": f"{TEXT}:1x8x8:10"}, "none of this tool's exports|for 1x8x8 images"),
+    ],
+)
+def test_what_cannot_teach_is_refused(changes: dict[str, str], message: str, digits: Dataset, tmp_path: Path) -> None:
+    place = export(tmp_path / "net.safetensors", about(digits, **changes))
+    with pytest.raises(UnusableInputError, match=message):
+        read(place, digits)
+
+
+def test_a_damaged_or_missing_export_is_refused(digits: Dataset, tmp_path: Path) -> None:
+    place = export(tmp_path / "net.safetensors", about(digits))
+    place.write_bytes(place.read_bytes()[:-50])
+    with pytest.raises(UnusableInputError, match="none of this tool's exports, or damaged"):
+        read(place, digits)
+    with pytest.raises(UnusableInputError, match=r"cannot read \S*gone.pt2: No such file"):
+        read(tmp_path / "gone.pt2", digits)
+
+
+def member() -> Member:
+    return Member(name="mine", architecture=TEXT, weights=save(state()), mean=(0.5,) * 3, std=(0.2,) * 3)
+
+
+def test_a_study_keeps_its_teacher_and_notices_another(tmp_path: Path) -> None:
+    teacher = Teacher(members=(member(), replace(member(), mean=(), std=())))
+    known = teachers.taught(teacher)
+    assert known is not None
+    with pytest.raises(UnusableInputError, match=r"the teacher mine \+ mine of the study is missing or damaged"):
+        teachers.kept(tmp_path, known)
+    assert teachers.kept(tmp_path, known, teacher) == teacher
+    assert teachers.kept(tmp_path, known) == teacher
+    (kept,) = tmp_path.glob("teacher-*")
+    (kept / "0.safetensors").write_bytes(b"nothing")
+    with pytest.raises(UnusableInputError, match="missing or damaged"):
+        teachers.kept(tmp_path, known)
+    assert teachers.kept(tmp_path, None) is None
+
+
+def test_a_teacher_is_half_of_the_loss_unless_the_recipe_says_how_much() -> None:
+    taught = teachers.taught(Teacher(members=(member(),)))
+    asked = Training.asked(None, None, 8, teacher=taught)
+    assert asked.recipe.distillation == recipes.TAUGHT == 0.5
+    assert asked.as_table()["teacher"] == {"name": "mine", "hash": taught.hash if taught else ""}
+    assert "teacher mine: 0.5 of the loss, at temperature 4" in asked.description()
+    assert asked.for_epochs(60) == replace(recipes.default(60), distillation=0.5)
+    with pytest.raises(UnusableInputError, match="distillation: there is no teacher: give --teacher"):
+        replace(asked, teacher=None).check_teacher()
+    assert "teacher" not in Training.asked(None, None, 8).as_table()
+
+
+def test_validation_images_that_a_teacher_saw_are_told() -> None:
+    seen = Teacher(members=(replace(member(), saw_validation=True),))
+    assert teachers.notes(Teacher(members=(member(),))) == teachers.notes(None) == []
+    assert "its students' validation accuracy may be too high" in teachers.notes(seen)[0]
