@@ -163,7 +163,8 @@ def took_effect(arguments: list[str], study: str) -> None:
     made = optuna.load_study(study_name=study, storage=open_storage("runs/journal.log")).user_attrs
     given = dict(pairwise([*arguments, ""]))
     identity = made[IDENTITY]
-    space = given.get("--space", "tiny" if "--config" in given else "assignment")
+    is_usual = {"--require", "--start", "--from-study"} & set(arguments)  # else the images are few, and so small
+    space = given.get("--space", "assignment" if is_usual else "tiny")
     assert identity["space"]["name"] == space
     assert identity["objective"] == given.get("--objective", "accuracy")
     assert identity["seed"] == int(given.get("--seed", "0"))
