@@ -41,15 +41,15 @@ _FONT = re.compile(r"@font-face \{[^}]*\}\s*")
 
 
 def searched(folder: Path, picture: Path) -> Path:
-    """The journal of a search in a terminal, whose ``picture`` is drawn when the second trial is complete."""
+    """The journal of a search in a terminal, whose ``picture`` is drawn when some trials have ended."""
     storage = folder / "journal.log"
     command = shlex.join([sys.executable, str(ROOT / "search.py"), *SEARCH, "--storage", str(storage)])
     size = ["-x", str(COLUMNS), "-y", str(LINES)]
     subprocess.run(["tmux", "new-session", "-d", "-s", _SESSION, *size, f"{command}; sleep 60"], check=True)
     try:
-        _wait(lambda screen: screen.count("complete") > 1 and "epoch" in screen)
+        _wait(lambda screen: re.search(r"\b(?!0|1 )\d+ of \d+ trials", screen) is not None)
         picture.write_text(terminal_picture(_screen()), encoding="utf-8")
-        _wait(lambda screen: "search ended" in screen or "proposed," in screen)
+        _wait(lambda screen: "search ended" in screen or "next: search.py" in screen)
     finally:
         subprocess.run(["tmux", "kill-session", "-t", _SESSION], check=False)
     return storage

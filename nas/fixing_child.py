@@ -1,4 +1,4 @@
-"""The child's side of ``validate --fix``: the fixed model as an architecture, written as source with its weights."""
+"""The child's side of ``validate --fix``: the fixed model as an architecture, or its own file with the edits."""
 
 from __future__ import annotations
 

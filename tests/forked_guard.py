@@ -48,7 +48,7 @@ class ForkedGuard:
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            _become_guard(command, jobs, printed, *pass_fds, env)
+            _become_guard(command, jobs, printed, pass_fds[0], env)
         os.close(jobs)
         os.close(printed)
         self.stdin, self.stdout = os.fdopen(to_it, "wb"), os.fdopen(from_it, "rb")

@@ -27,7 +27,20 @@ EXAMPLES = ROOT / "docs" / "examples"
 PLAIN = "BR/c8-c8-c16s2/c16-c16-c16s2/c16-c16-c24s2/c24d2-dw-pw24-c32/fc"
 PROPOSED = "BR/c8-c8-c16s2/c16-c16-c8s2/c8-c8-c16s2/c16-c16-c24/fc"
 OTHER = "BG/c8-c8-c16s2/+c16-+dw.pw16-c16s2/c16-c16-c24s2/c24d2-dw-pw24-c32/conv"
-LAUNCH = ("launch", "--data", "digits", "--space", "tiny", "--trials", "3", "--epochs", "1", "--workers", "1")
+LAUNCH = (
+    "launch",
+    "--data",
+    "digits",
+    "--space",
+    "tiny",
+    "--trials",
+    "3",
+    "--epochs",
+    "1",
+    "--workers",
+    "1",
+    "--no-guess",
+)
 SAME_EVERYWHERE = ("trial", "state", "params", "macs", "receptive_field", "epochs", "architecture")
 """Columns of a search's leaderboard that no processor's rounding decides."""
 

@@ -115,8 +115,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         few_digits(patch)
         fork_guards(patch, EXPORT)
         patch.setattr(describe, "OWN_DRAWS", 40)
-        for name, value in (("LAYER_SECONDS", 0.0), ("ROUNDS", 2), ("NETWORKS", 3)):
-            patch.setattr(calibration, name, value)
+        for budget, smaller in (("LAYER_SECONDS", 0), ("ROUNDS", 2), ("NETWORKS", 3)):
+            patch.setattr(calibration, budget, smaller)
         first = ["launch", "--space", "tiny", "--trials", "4", "--epochs", "1", "--require", "params < 200k"]
         assert search.run([*first, "--write-config", "search.toml"]) == 0
         old = optuna.create_study(storage=open_storage("runs/journal.log", write=True), study_name="old")
@@ -163,7 +163,8 @@ def took_effect(arguments: list[str], study: str) -> None:
     made = optuna.load_study(study_name=study, storage=open_storage("runs/journal.log")).user_attrs
     given = dict(pairwise([*arguments, ""]))
     identity = made[IDENTITY]
-    space = given.get("--space", "tiny" if "--config" in given else "assignment")
+    is_usual = {"--require", "--start", "--from-study"} & set(arguments)  # else the images are few, and so small
+    space = given.get("--space", "assignment" if is_usual else "tiny")
     assert identity["space"]["name"] == space
     assert identity["objective"] == given.get("--objective", "accuracy")
     assert identity["seed"] == int(given.get("--seed", "0"))

@@ -9,8 +9,7 @@ from pathlib import Path
 from nas.api.places import Trial, located
 from nas.architecture import named
 from nas.arguments import checked
-from nas.champions.registry import find as find_champion
-from nas.champions.registry import is_champion
+from nas.champions.names import is_champion
 from nas.defaults import STORAGE
 from nas.results import leaderboard as boards
 from nas.results.displayed import Board, TrialCard
@@ -54,12 +53,14 @@ def leaderboard(
 @checked
 def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path = STORAGE) -> TrialCard:
     """One trial in full: stages, layers, sizes, learning curve, constraints; ``str`` and a notebook show it."""
-    from nas.results.champion_card import champion_card
     from nas.results.trial_card import card
 
     name, place, of = located(trial, storage, study)
     if is_champion(name):
-        return TrialCard(**vars(champion_card(find_champion(name))))
+        from nas.champions.registry import find as champion
+        from nas.results.champion_card import champion_card
+
+        return TrialCard(**vars(champion_card(champion(name))))
     with quiet(), open_study(place, of) as opened:
         return TrialCard(**vars(card(opened, find(opened, name, is_live=has_launch(place, opened)))))
 
@@ -87,7 +88,9 @@ def export(
     name, place, of = located(trial, storage, study)
     exports.check_target(Path(to), force=force)
     if is_champion(name):
-        subject = exports.of_champion(find_champion(name), untrained=untrained)
+        from nas.champions.registry import find as champion
+
+        subject = exports.of_champion(champion(name), untrained=untrained)
     elif untrained and named.is_network(name):
         subject = exports.of_text(name)
     else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from nas.architecture.spec import Architecture, ArchitectureError, parse
 from nas.arguments import checked
-from nas.champions import registry
+from nas.champions.names import is_champion
 
 SEED = parse(
     "RB/c16-pw16-c32-c32s2"
@@ -46,8 +46,10 @@ def architecture(text: str) -> Architecture:
     text = text.strip()
     if text in NAMED:
         return NAMED[text]
-    if registry.is_champion(text):
-        return parse(registry.find(text).architecture)
+    if is_champion(text):
+        from nas.champions.registry import find
+
+        return parse(find(text).architecture)
     if "/" not in text:
         raise ArchitectureError(
             f"no such architecture: {text!r}: give {', '.join(NAMED)} or a text like BR/c16-c16s2/c32-c32s2/c64/fc"
@@ -62,4 +64,4 @@ def is_network(text: str) -> bool:
 
 def is_name(text: str) -> bool:
     """Whether a text is the name of a known network or of a champion."""
-    return text.strip() in NAMED or registry.is_champion(text)
+    return text.strip() in NAMED or is_champion(text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from nas.architecture.formats import load
 from nas.architecture.model import Network
 from nas.architecture.spec import parse
-from nas.champions.registry import find, is_champion
+from nas.champions.names import is_champion
+from nas.champions.registry import find
 
 TARGET = f"{__name__}:"
 

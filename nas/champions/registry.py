@@ -17,10 +17,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from constraints.errors import UnusableInputError
+from nas.champions.names import PREFIX
 from nas.toml import read_toml, validated
 
 FILE = Path(__file__).with_name("champions.toml")
-PREFIX = "champion-"
 CLASSES = (200_000, 100_000, 50_000, 25_000)
 """Limits of parameters, the most accurate network under each of which is told."""
 _LIMIT = re.compile(rf"{PREFIX}(\d+(?:\.\d+)?)([kM])")
@@ -109,11 +109,6 @@ def best_under(params: float) -> Champion | None:
     """The most accurate champion with fewer parameters; None where there is none."""
     under = [one for one in champions().values() if one.params < params]
     return max(under, key=lambda one: one.test_accuracy, default=None)
-
-
-def is_champion(text: str) -> bool:
-    """Whether a text is written as a champion's name, of an entry or of a limit."""
-    return text.strip().startswith(PREFIX) and not {"/", ":"} & set(text)
 
 
 def find(text: str) -> Champion:

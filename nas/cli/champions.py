@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
-from nas.champions.registry import Champion, champions, is_champion
+from nas.champions.names import is_champion
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
+
+if TYPE_CHECKING:
+    from nas.champions.registry import Champion
 
 
 @interruptible("nothing was written")
 def list_champions(output_format: str) -> int:
     """Print every champion, the most accurate first."""
+    from nas.champions.registry import champions
+
     check_format(output_format, TABLE_OR_JSON)
     found = sorted(champions().values(), key=lambda one: -one.test_accuracy)
     if output_format == "json":

@@ -17,6 +17,7 @@ from rich.live import Live
 from constraints.cli.options import check_format
 from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
+from nas.champions.names import is_champion
 from nas.cli.common import TABLE_OR_JSON, check_counts, ended_by_ctrl_c, interruptible, wide_console, working
 from nas.results.board_columns import check_columns, read_columns
 from nas.results.board_table import FORMATS, as_table, print_board
@@ -113,14 +114,14 @@ def show(trial: str, name: str | None, storage: str, output_format: str, *, watc
 
 def _card(trial: str, name: str | None, storage: str) -> Card:
     """The card of a trial, or of a champion, for which no study is opened."""
-    from nas.champions import registry
     from nas.results.selection import find
     from nas.results.trial_card import card
 
-    if registry.is_champion(trial):
+    if is_champion(trial):
+        from nas.champions.registry import find as champion
         from nas.results.champion_card import champion_card
 
-        return champion_card(registry.find(trial))
+        return champion_card(champion(trial))
     with quiet(), open_study(storage, name) as study:
         return card(study, find(study, trial, is_live=has_launch(storage, study)))
 

@@ -8,8 +8,7 @@ from rich.console import Console
 
 from constraints.errors import ExitCode
 from nas.architecture.named import is_network
-from nas.champions.registry import find as find_champion
-from nas.champions.registry import is_champion
+from nas.champions.names import is_champion
 from nas.cli.common import interruptible, working
 from nas.results import export as exports
 from nas.results.selection import find
@@ -24,7 +23,9 @@ def export(
     """Write a trial, or with ``untrained`` any architecture, to a file whose ending says of which kind."""
     exports.check_target(to, force=force)
     if is_champion(trial):
-        subject = exports.of_champion(find_champion(trial), untrained=untrained)
+        from nas.champions.registry import find as champion
+
+        subject = exports.of_champion(champion(trial), untrained=untrained)
     elif is_network(trial) and untrained:
         subject = exports.of_text(trial)
     else:

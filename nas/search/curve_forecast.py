@@ -1,8 +1,9 @@
 """What the first epochs of a network say of its accuracy at the end of a training on all images.
 
 From a given epoch to its end a training loses about the same share of its errors, whatever the network: of the 64
-curves in ``benchmarks/curves.csv`` the logarithms of the errors after 2 and after 4 epochs lie on a line of slope 0.99,
-off which they scatter by 2.5 % (from the first epoch on: slope 1.11, 4.1 %). So the error at the end is forecast as
+curves in ``benchmarks/tables/cifar10.csv`` the logarithms of the errors after 2 and after 4 epochs lie on a line of
+slope 0.99, off which they scatter by 2.5 % (from the first epoch on: slope 1.11, 4.1 %). So the error at the end is
+forecast as
 
     error after k epochs * REMAINS[k] * (epochs / 10) ** -DECAY
 

@@ -10,7 +10,7 @@ from typing import Any
 from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
 from nas.search.holding import hold
-from nas.search.storage import close_storage, is_postgresql, open_storage, run_folder
+from nas.search.storage import is_postgresql, opened_if_made, run_folder
 from nas.search.stored import is_database
 from nas.search.study import known_of, refuse_other
 
@@ -37,13 +37,8 @@ def check_study(config: LaunchConfig) -> None:
 
 def known_study(config: LaunchConfig) -> Mapping[str, Any]:
     """What the study was made with; nothing where it is not made yet."""
-    if not is_database(config.storage) and not Path(config.storage).exists():
-        return {}
-    storage = open_storage(config.storage)
-    try:
-        return known_of(storage, config.study)
-    finally:
-        close_storage(storage)
+    with opened_if_made(config.storage) as storage:
+        return {} if storage is None else known_of(storage, config.study)
 
 
 def _check_writable(journal: Path) -> None:

@@ -42,8 +42,7 @@ from nas.search.measure import images_of
 from nas.search.measures import Measures
 from nas.search.precisions import precisions
 from nas.search.resources import engine, machine_name, trying_placement
-from nas.search.storage import close_storage, open_storage
-from nas.search.stored import is_database
+from nas.search.storage import open_storage, opened_if_made
 from nas.search.study import IDENTITY, SOURCE, TARGET, VALIDATION_IMAGES, Described, create_or_resume, identity
 from nas.search.study_folder import claim
 from nas.search.training_way import Taught, Training
@@ -143,13 +142,9 @@ def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
 
 def _existing(config: LaunchConfig) -> Described | None:
     """What is known of the study; None where it is not made yet."""
-    if not is_database(config.storage) and not Path(config.storage).exists():
-        return None
-    storage = open_storage(config.storage)
-    try:
-        found = [s for s in optuna.get_all_study_summaries(storage=storage) if s.study_name == config.study]
-    finally:
-        close_storage(storage)
+    with opened_if_made(config.storage) as storage:
+        summaries = optuna.get_all_study_summaries(storage=storage) if storage is not None else []
+        found = [summary for summary in summaries if summary.study_name == config.study]
     return found[0] if found and IDENTITY in found[0].user_attrs else None
 
 

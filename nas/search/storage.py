@@ -83,14 +83,33 @@ def is_of_storage(error: BaseException) -> bool:
     return any("/optuna/storages/" in frame.filename for frame in traceback.extract_tb(error.__traceback__))
 
 
-def _nothing_at(place: str) -> UnusableInputError:
-    return UnusableInputError(f"no storage at {place}: nothing was launched here: launch a search, or give --storage")
+class NothingStoredError(UnusableInputError):
+    """A storage that is not made yet: there is no such file, or the database holds no tables of studies."""
+
+
+def _nothing_at(place: str) -> NothingStoredError:
+    return NothingStoredError(f"no storage at {place}: nothing was launched here: launch a search, or give --storage")
 
 
 def close_storage(storage: BaseStorage) -> None:
     """Give a database's connections back; a journal holds none."""
     if isinstance(storage, RDBStorage):
         storage.engine.dispose()
+
+
+@contextmanager
+def opened_if_made(place: str) -> Iterator[BaseStorage | None]:
+    """A storage to be read, closed at the end of the block; None where it is not made yet. Raises as its opening."""
+    try:
+        storage = open_storage(place)
+    except NothingStoredError:
+        yield None
+        return
+    try:
+        with one_line_damage(place):
+            yield storage
+    finally:
+        close_storage(storage)
 
 
 def is_postgresql(place: str) -> bool:

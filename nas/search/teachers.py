@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.architecture.spec import parse
-from nas.champions import registry
+from nas.champions.names import is_champion
 from nas.search import weights_file
 from nas.search.confirmation import confirmations
 from nas.search.given_proposals import key_of
@@ -110,8 +110,8 @@ def _read(place: Path) -> Teacher | None:
 
 
 def _member(text: str, storage: str, study: str, dataset: Dataset) -> Member:
-    if registry.is_champion(text):
-        return _of_champion(text, registry.find(text), dataset)
+    if is_champion(text):
+        return _of_champion(text, dataset)
     if text.endswith(EXPORTS):
         return _of_export(text, Path(text).expanduser(), dataset)
     place, _, rest = text.rpartition("#")
@@ -120,9 +120,11 @@ def _member(text: str, storage: str, study: str, dataset: Dataset) -> Member:
         return _of_trial(text, opened, trial, place or storage, dataset)
 
 
-def _of_champion(text: str, champion: registry.Champion, dataset: Dataset) -> Member:
+def _of_champion(text: str, dataset: Dataset) -> Member:
+    from nas.champions.registry import find
     from nas.training.teacher import Member
 
+    champion = find(text)
     if champion.path is None:
         raise UnusableInputError(f"--teacher {text}: no weights of {champion.name} ship: train it, and name the trial")
     if champion.data_hash != dataset.content_hash and champion.classes != tuple(dataset.classes):

@@ -75,7 +75,7 @@
   function front(x, y) {
     const sign = (name) => (data.maximised.includes(name) ? -1 : 1);
     const loss = (row) => [sign(y) * value(row, y), sign(x) * value(row, x)];
-    const rows = data.rows.filter((row) => row.state === "complete" && !row.broken && value(row, x) !== null && value(row, y) !== null);
+    const rows = data.rows.filter((row) => row.whole && !row.broken && value(row, x) !== null && value(row, y) !== null);
     rows.sort((a, b) => loss(a)[0] - loss(b)[0] || loss(a)[1] - loss(b)[1]);
     let least = Infinity;
     return rows.filter((row) => loss(row)[1] < least && ((least = loss(row)[1]), true));
@@ -113,7 +113,7 @@
 
   function drawHistory() {
     const text = (row) => `trial ${row.trial}: ${percent(accuracy(row))} after ${value(row, "epochs")} epochs`;
-    const ordered = data.rows.filter((row) => row.state === "complete" && !row.broken && accuracy(row) !== null).sort((a, b) => a.trial - b.trial);
+    const ordered = data.rows.filter((row) => row.whole && !row.broken && accuracy(row) !== null).sort((a, b) => a.trial - b.trial);
     let best = -Infinity;
     const record = ordered.map((row) => (best = Math.max(best, accuracy(row))));
     const end = Math.max(...data.rows.map((row) => row.trial));
@@ -153,7 +153,7 @@
   function trainings(row) {
     const found = row.rungs.length ? [[row.start, row.start + row.rungs[0]]] : [];
     const [before, all] = row.rungs.slice(-2);
-    if (row.state === "complete" && row.rungs.length > 1 && row.end !== null) found.push([row.end - (all - before), row.end]);
+    if (row.whole && row.rungs.length > 1 && row.end !== null) found.push([row.end - (all - before), row.end]);
     return found;
   }
 

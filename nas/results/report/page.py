@@ -26,7 +26,7 @@ from nas.results.leaderboard import Leaderboard, front, leaderboard
 from nas.results.report.charts import importance, parallel
 from nas.results.report.columns import cells, columns
 from nas.results.report.provenance_section import provenance
-from nas.results.report.records import Figures
+from nas.results.report.records import Figures, is_whole
 from nas.results.report.space_section import space_section
 from nas.results.rows import Row
 from nas.search.measure import objective_of
@@ -75,7 +75,7 @@ def render(study: optuna.Study, *, is_live: bool | None = None) -> str:
         identity=identity,
         provenance=provenance(study, identity),
         rows=rows,
-        best={row.trial for row in front(ended(board.rows), board.costs, maximised)},
+        best={row.trial for row in front(filter(is_whole, board.rows), board.costs, maximised)},
         columns=columns(board),
         cells=cells,
         rejected=sorted(board.rejected.items(), key=lambda item: -item[1]),
@@ -88,11 +88,6 @@ def render(study: optuna.Study, *, is_live: bool | None = None) -> str:
         script=Markup("\n").join(map(_source, _SCRIPTS)),
     )
     return page
-
-
-def ended(rows: Sequence[Row]) -> list[Row]:
-    """The rows that were trained to the end, which alone a front compares."""
-    return [row for row in rows if row.state == "complete"]
 
 
 def _fitting(rows: Sequence[Row], records: Sequence[Mapping[str, Any]], room: int) -> int:

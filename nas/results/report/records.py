@@ -66,6 +66,7 @@ class Figures:
         return {
             "trial": row.trial,
             "state": row.state,
+            "whole": is_whole(row),
             "broken": bool(row.broken),
             "values": [_finite(_value(name, row, trial)) for name in self.names],
             "rules": [_verdict(rule, _value(rule.metric, row, trial)) for rule in self.rules],
@@ -86,6 +87,11 @@ class Figures:
         for epoch, total in enumerate(accumulate(seconds), start=1):
             if epoch in self.levels:
                 yield round(total, 1)
+
+
+def is_whole(row: Row) -> bool:
+    """Whether a trial was trained to the end: one that went straight to its confirmation is complete before that."""
+    return row.state == "complete" and row.finished is None
 
 
 def _levels(identity: Mapping[str, Any]) -> list[int]:

@@ -201,7 +201,7 @@ class Halves:
             np.add.at(table, keys, counts)
             keys = np.flatnonzero(table)
             return keys, table[keys]
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys)
         keys = keys[order]
         starts = np.flatnonzero(np.diff(keys, prepend=-1))
         return keys[starts], np.add.reduceat(counts[order], starts) if len(starts) else counts

@@ -12,7 +12,8 @@ from constraints.rules import ASSIGNMENT, parse_all
 from constraints.verdicts import judge
 from nas.architecture.spec import parse
 from nas.champions import registry
-from nas.champions.registry import Champion, champions, find, is_champion
+from nas.champions.names import is_champion
+from nas.champions.registry import Champion, champions, find
 from nas.space.analytic import metrics
 
 ENTRY = """
@@ -70,7 +71,7 @@ def test_what_is_written_as_a_name(text: str, is_one: bool) -> None:
     [
         ("seeds = [0]", "seeds = [0, 1]", "give one of test_accuracies for each of seeds"),
         ("champion-a", "champion-100k", "a name begins with champion- and is no limit of parameters"),
-        ("params = 10", "params = 0", "champion-a: params: 0: Input should be greater than or equal to 1"),
+        ("params = 10", "params = 0", "champion-a: params: 0: give 1 or more"),
         ("epochs = 1", "epoch = 1", "champion-a: epoch"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.config import read_config
-from nas.search import ray_engine
+from nas.search import given_launch, ray_engine
 from nas.search.early_check import check_study, known_study
 from nas.search.holding import hold
 from nas.search.launch import check
@@ -95,4 +95,9 @@ def test_a_package_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_is_not_made_yet_is_not_known(tmp_path: Path, journal: str) -> None:
     assert known_study(read_config(None, {"storage": str(tmp_path / "none.log")})) == {}
     assert known_study(read_config(None, {"storage": journal, "study": "another"})) == {}
+    database = read_config(None, {"storage": f"sqlite:///{tmp_path}/none.db", "data": "digits", "device": "cpu"})
+    assert known_study(database) == {}
+    check(database)
+    assert not given_launch.settled(database, {}).model_fields_set - database.model_fields_set
+    assert not (tmp_path / "none.db").exists()
     assert known_study(read_config(None, {"storage": journal}))["epochs"] == 7

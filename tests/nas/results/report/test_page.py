@@ -20,7 +20,7 @@ from nas.results.report import page
 from nas.results.report.columns import cells
 from nas.results.report.page import MOST_BYTES, render
 from nas.search.storage import open_storage
-from nas.search.study import CURVE, IDENTITY, LAUNCHES, MEASURED, REASON, TARGET
+from nas.search.study import CURVE, FINISHED, IDENTITY, LAUNCHES, MEASURED, REASON, TARGET
 from tests.nas.results.known import PLAIN, add, network_study
 
 Captured = pytest.CaptureFixture[str]
@@ -162,8 +162,12 @@ def test_a_star_is_only_for_what_was_trained_to_the_end(tmp_path: Path) -> None:
     add(study, [0.9], params=10, state=TrialState.PRUNED)
     add(study, [0.8], params=20)
     add(study, [0.7], params=30)
-    found = Reader(render(study)).cells
-    assert found[0:33:11] == ["1", "2*", "3"]
+    confirmed: dict[str, Any] = {FINISHED: {"epochs": 1}}  # straight to its confirmation
+    add(study, [0.6], params=1, **confirmed)
+    text = render(study)
+    ranks = [cell for cell in Reader(text).cells if cell.rstrip("*") in {"1", "2", "3", "4"}]
+    assert [row["trial"] for row in embedded(text)["rows"] if row["whole"]] == [1, 2]
+    assert [rank for rank in ranks if "*" in rank] == ["2*"]
 
 
 def test_losses_and_times_are_those_of_the_trial(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""The command ``champions``, and champions by name in the commands that take a trial or a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import search
+from nas.cli.champions import as_targets
+
+PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
+
+
+def test_the_most_accurate_is_first_and_says_below_which_limits_it_is_best(capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.run(["champions", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["champions"]
+    accuracies = [one["test_accuracy"] for one in found]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert 200_000 in next(one for one in found if one["params"] < 200_000)["best_under"]
+    (row,) = (line for line in PAGE.read_text().splitlines() if line.startswith("| `champions` | `champions`"))
+    assert all(f"`{key}`" in row for key in found[0])
+
+
+def test_the_table_has_a_line_and_a_command_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.run(["champions"]) == 0
+    out = capsys.readouterr().out
+    assert "champion-wide" in out
+    assert "85.65 ± 0.18" in out
+    assert "benchmarks.recipes" in out
+
+
+def test_show_and_compare_want_no_study(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    storage = ["--storage", str(tmp_path / "none.log"), "--format", "json"]
+    assert search.run(["show", "champion-wide", *storage]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["champion"], shown["study"], shown["trial"]) == ("champion-wide", None, None)
+    assert (shown["params"], shown["test_accuracy"], shown["test_seeds"]) == (196_666, 0.8565, 3)
+    assert all(constraint["ok"] for constraint in shown["report"]["constraints"])
+    assert search.run(["compare", "champion-wide", "champion-search", *storage]) == 0
+    assert json.loads(capsys.readouterr().out)["differences"]["params"] == 184_514 - 196_666
+
+
+def test_an_export_without_weights_says_what_to_do(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    place = str(tmp_path / "net.safetensors")
+    assert search.run(["export", "champion-wide", "--to", place]) == 2
+    assert "no weights of champion-wide ship" in capsys.readouterr().err
+    assert search.run(["export", "champion-wide", "--to", place, "--untrained"]) == 0
+
+
+def test_a_champion_that_there_is_not_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.run(["show", "champion-1k"]) == 2
+    assert "no such champion: 'champion-1k': known are champion-search" in capsys.readouterr().err
+
+
+def test_validate_checks_the_module_of_its_name() -> None:
+    assert as_targets(["net.py", "champion-200k"]) == ["net.py", "nas.champions.networks:champion_200k"]
