@@ -134,7 +134,8 @@ class Finish:
         ]
         self._forecast = self._forecast.corrected(measured)
         self._due = _due(attrs.get(FINALIST))
-        if self.job is None and self._due and self._due[0] in self.known:
+        if self._due and self._due[0] in self.known:
+            self.job = None  # it is over, and its end was stored in part
             self._end(self._due[0], epochs=self._due[1])
 
     def ended(self) -> str | None:

@@ -22,6 +22,7 @@ from nas.search.confirm import digest
 from nas.search.confirmation import confirmations
 from nas.search.driver import Driver
 from nas.search.finish import FEWEST, Goal
+from nas.search.storage import StorageLostError
 from nas.search.study import FINALIST, FINISHED, REASON, TARGET, VALIDATION_IMAGES, WHY
 from nas.search.worker import PROGRESS, TEST, WEIGHTS, Confirmed, Outcome, Task, confirm_candidate
 from nas.space import space as spaces
@@ -294,6 +295,27 @@ def test_a_disk_that_stays_full_ends_the_launch_and_the_next_one_resumes(
         driver_of(study, engine, whole, tmp_path).run()
     summary, _ = run(study, ScriptedEngine(first=[POOR], tests=[0.86]), whole, tmp_path)
     assert summary.reached
+
+
+@pytest.mark.parametrize("method", ["set_finalist", "set_finished", "complete"])
+def test_a_storage_that_is_away_for_a_moment_changes_nothing(
+    study: optuna.Study, whole: Feed, tmp_path: Path, method: str
+) -> None:
+    engine = ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[0.86])
+    driver = driver_of(study, engine, whole, tmp_path)
+    before, away = getattr(driver.store, method), [StorageLostError("away")]
+
+    def failing(*args: Any, **options: Any) -> None:
+        if away:
+            raise away.pop()
+        before(*args, **options)
+
+    setattr(driver.store, method, failing)
+    summary = driver.run()
+    assert summary.reached
+    assert len(engine.confirmed) == 1
+    assert study.trials[0].user_attrs[FINISHED]["epochs"] == 12
+    assert leaderboard(study).best.trial == 0
 
 
 def test_the_time_limit_leaves_the_confirmation_to_the_next_launch(
