@@ -182,14 +182,14 @@ def prepare(
         told = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
         _learn(study, sampler, prior)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
-        budget, goal = _budget(config, study), _goal(config, dataset, way, folder, held)
+        goal = _goal(config, confirm_feed(dataset, way, taught), way, folder, held)
         lock = held.pop_all()
     driver = Driver(
         study=study,
         sampler=sampler,
         engine=workers,
         feed=feed,
-        budget=budget,
+        budget=_budget(config, study),
         folder=folder,
         seed=config.seed,
         recipe=way.recipe,
@@ -283,7 +283,7 @@ def ends_confirmed(config: LaunchConfig) -> bool:
     return config.stop_at_target and config.confirm > 0
 
 
-def _goal(config: LaunchConfig, dataset: Dataset, way: Training, folder: Path, held: ExitStack) -> Goal | None:
+def _goal(config: LaunchConfig, feed: Feed, way: Training, folder: Path, held: ExitStack) -> Goal | None:
     """The confirmed networks that a launch ends at, if it does; until ``held`` is closed no other process confirms."""
 
     def recipe(epochs: int, params: Mapping[str, Any]) -> Recipe:
@@ -293,7 +293,7 @@ def _goal(config: LaunchConfig, dataset: Dataset, way: Training, folder: Path, h
         return None
     held.enter_context(hold(config.storage, config.study, "confirm"))
     held.enter_context(hold_folder(folder, config.storage, config.study, "confirm"))
-    return Goal(count=config.confirm, feed=confirm_feed(dataset, way), recipe=recipe)
+    return Goal(count=config.confirm, feed=feed, recipe=recipe)
 
 
 def _learn(study: optuna.Study, sampler: FeasibleSampler, prior: Prior | None) -> None:
