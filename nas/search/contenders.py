@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,6 @@ def seen(trial: FrozenTrial, images: int) -> Seen:
     return Seen(epochs=max(trial.intermediate_values), accuracy=accuracy(trial) or 0.0, images=images)
 
 
-def best(contenders: Sequence[Contender], forecast: CurveForecast) -> Contender | None:
-    """The one with the least error forecast after a whole training; of equals the first."""
-    return min(contenders, key=lambda c: (forecast.error(c.seen, forecast.epochs), c.trial), default=None)
+def ranked(contenders: Iterable[Contender], forecast: CurveForecast) -> list[Contender]:
+    """The one with the least error forecast after a whole training first; of equals the earlier trial."""
+    return sorted(contenders, key=lambda c: (forecast.error(c.seen, forecast.epochs), c.trial))

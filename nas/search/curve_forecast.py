@@ -7,6 +7,9 @@ forecast as
 
     error after k epochs * REMAINS[k] * (epochs / 10) ** -DECAY
 
+and between the last of these k and the end of a candidate's own training, of which ENDED is known, by what lies
+between.
+
 REMAINS and DECAY are those of the two trainings in docs/measurements of which validation curve and test accuracy are
 known, of 10 epochs (3 seeds) and of 20; there is no sign that the length of the schedule changes the first epochs.
 """
@@ -14,10 +17,9 @@ known, of 10 epochs (3 seeds) and of 20; there is no sign that the length of the
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
+
+import numpy as np
 
 REMAINS = {1: 0.447, 2: 0.608, 5: 0.842, 10: 1.016}
 """Test error after a training of 10 epochs on all images, over the validation error after so many of a longer one."""
@@ -46,69 +48,52 @@ class Seen:
 
     @property
     def error(self) -> float:
-        """The share of the images that it gets wrong; half an image where it gets all right (Laplace)."""
-        return max(1 - self.accuracy, 0.5 / max(self.images, 1000))
+        """The share of the images that it gets wrong; half an image where it gets all right."""
+        return max(1 - self.accuracy, 0.5 / (self.images or 1000))
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurveForecast:
-    """Forecasts for the networks of one study, whose candidates train ``epochs``.
-
-    ``residuals`` are the logarithms of measured over forecast errors of the networks that were confirmed: they correct
-    the level of the others, as the mean of a normal distribution with a normal prior around 0.
-    """
+    """Forecasts for the networks of one study, whose candidates train ``epochs``; no test accuracy changes them."""
 
     epochs: int
     test_images: int
-    residuals: tuple[float, ...] = ()
 
-    def corrected(self, residuals: Sequence[float]) -> CurveForecast:
-        """The same with other residuals."""
-        return replace(self, residuals=tuple(residuals))
+    @property
+    def fewest(self) -> int:
+        """Fewest epochs of a training that confirms."""
+        return min(FEWEST_EPOCHS, self.epochs)
 
     def error(self, seen: Seen, epochs: int) -> float:
         """The test error after a training of so many epochs on all images."""
-        return min(self._prior(seen, epochs) * math.exp(self._level()[0]), 1.0)
-
-    def residual(self, seen: Seen, epochs: int, accuracy: float) -> float:
-        """By how much a test accuracy was off what no other confirmation would have forecast."""
-        return math.log(max(1 - accuracy, 0.5 / max(self.test_images, 1000)) / self._prior(seen, epochs))
+        return min(seen.error * remains(seen.epochs, self.epochs) * (epochs / self.epochs) ** -DECAY, 1.0)
 
     def spread(self, seen: Seen, epochs: int) -> float:
         """Standard deviation of the logarithm of the error as it will be measured, by the test images."""
         curve = FIRST_SPREAD if seen.epochs == 1 < self.epochs else CURVE_SPREAD
         measured = [_variance(seen.error, seen.images), _variance(self.error(seen, epochs), self.test_images)]
-        return math.sqrt(self._level()[1] ** 2 + curve**2 + math.fsum(measured))
+        return math.sqrt(LEVEL_SPREAD**2 + curve**2 + math.fsum(measured))
 
     def length(self, seen: Seen, target: float) -> int | None:
         """The fewest epochs after which the error is forecast below that of the target by its spread, or None.
 
         At least FEWEST_EPOCHS, and at most those of a candidate.
         """
-        for epochs in range(min(FEWEST_EPOCHS, self.epochs), self.epochs + 1):
+        for epochs in range(self.fewest, self.epochs + 1):
             if self.error(seen, epochs) * math.exp(self.spread(seen, epochs)) < 1 - target:
                 return epochs
         return None
 
-    def _prior(self, seen: Seen, epochs: int) -> float:
-        if seen.epochs >= self.epochs:
-            return float(seen.error * ENDED * (epochs / self.epochs) ** -DECAY)
-        return float(seen.error * remains(seen.epochs) * (epochs / 10) ** -DECAY)
 
-    def _level(self) -> tuple[float, float]:
-        """Mean and standard deviation of what all forecasts of the study are off by, in logarithms."""
-        count = len(self.residuals)
-        if not count:
-            return 0.0, LEVEL_SPREAD
-        weight = LEVEL_SPREAD**2 / (LEVEL_SPREAD**2 + CURVE_SPREAD**2 / count)
-        return weight * math.fsum(self.residuals) / count, LEVEL_SPREAD * math.sqrt(1 - weight)
+def remains(epochs: int, length: int) -> float:
+    """Test error after a whole training of ``length``, over the validation error after ``epochs`` of one as long.
 
-
-def remains(epochs: int) -> float:
-    """REMAINS after any number of epochs: a power of them between two that are known, and beyond the last."""
-    known = list(pairwise(REMAINS.items()))
-    (before, low), (after, high) = known[min(bisect_right(list(REMAINS), epochs), len(known)) - 1]
-    return float(low * (high / low) ** (math.log(epochs / before) / math.log(after / before)))
+    A power of the epochs between two that are known, of which the end is the last. It never falls with the epochs, so
+    that those where a short training is nearly at its end say no more than its end.
+    """
+    known = {k: min(share * (length / 10) ** -DECAY, ENDED) for k, share in REMAINS.items() if k < length}
+    shares = known | {length: ENDED}
+    return float(np.exp(np.interp(math.log(epochs), np.log([*shares]), np.log([*shares.values()]))))
 
 
 def _variance(error: float, images: int) -> float:

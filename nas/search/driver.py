@@ -21,7 +21,7 @@ from nas.search.budget import Budget, Summary
 from nas.search.candidate import Candidate, State
 from nas.search.engine import MAX_DEATHS, Engine
 from nas.search.expectation import expectation
-from nas.search.finish import Finish, Goal, Step
+from nas.search.finish import Finish, Goal, Step, is_any_over
 from nas.search.given_proposals import GivenProposals, Network
 from nas.search.halving import Halving, rungs
 from nas.search.objectives import Objectives
@@ -107,6 +107,7 @@ class Driver:
         self._times = EpochTimes()
         self._looked = 0.0
         self._is_another_complete = True
+        self._is_confirmed_over = False
         self._agreed: Mapping[str, Precision] | None = None
 
     def _finish(self, goal: Goal) -> Finish:
@@ -178,7 +179,7 @@ class Driver:
     def _reached(self) -> bool:
         if self.finish:
             return bool(self.finish.over)
-        return self.budget.is_target_met(self.best)
+        return self._is_confirmed_over or self.budget.is_target_met(self.best)
 
     def _is_expected_over_target(self) -> bool:
         """Whether the best complete trial is expected over the target on new images too, and not only was lucky once.
@@ -211,7 +212,7 @@ class Driver:
             return met
         if self.seconds_left <= 0:
             return self._out_of_time()
-        if self._agreed is None and (self.pool.members or self.proposals.leftover or self._may_propose):
+        if self._agreed is None and self._may_train():
             self._agreed = self.precisions()
         self._fill()
         if not self.running and not self._is_confirming():
@@ -220,12 +221,17 @@ class Driver:
         self._collect()
         return None
 
+    def _may_train(self) -> bool:
+        """Whether there may be something to train, be it a network to confirm."""
+        return bool(self.pool.members or self.proposals.leftover or self._may_propose or self.finish)
+
     def _met(self) -> str | None:
         """How the search ended where it is to end at its target, and is there."""
         if self.finish:
             return self.finish.ended()
-        is_met = self.budget.stop_at_target and self._reached() and self._is_expected_over_target()
-        return "the target is met" if is_met else None
+        if not (self.budget.stop_at_target and self._reached()):
+            return None
+        return "the target is met" if self._is_confirmed_over or self._is_expected_over_target() else None
 
     def _is_confirming(self) -> bool:
         """Whether a network is being confirmed, the best one where nothing else is left to do."""
@@ -241,7 +247,11 @@ class Driver:
 
     def _survey(self, trials: Sequence[FrozenTrial]) -> None:
         """Count what the study holds, and pause the candidates that an earlier launch left at a rung."""
+        if self.finish and self.finish.ends_due():
+            trials = self.store.trials()
         self.best = best_accuracy(trials)
+        target = self.budget.target
+        self._is_confirmed_over = target is not None and is_any_over(self.study, trials, target)
         for candidate in self.proposals.survey(trials, self.pool.members, self.pool.halving.levels):
             self.pool.move(candidate, State.PAUSED)
         if self.finish:
@@ -257,13 +267,12 @@ class Driver:
 
     def _fill(self) -> None:
         """Give every free worker a candidate."""
-        begun = []
         while len(self.running) < self.engine.slots and (candidate := self._next()):
             self.happened(_beginning(candidate))
             self.pool.move(candidate, State.TRAINING)
-            begun.append(candidate)
-        for candidate in begun:
-            self._train(candidate, threads=self._free_threads(candidate))
+        for candidate in self.running:
+            if candidate.future is None:  # since just now, or since an outage in the midst of this
+                self._train(candidate, threads=self._free_threads(candidate))
 
     def _free_threads(self, candidate: Candidate) -> int | None:
         """Threads of a candidate that has no other one beside it for a free worker, as its trial then says.

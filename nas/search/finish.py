@@ -9,14 +9,15 @@ So here the search looks for one by its first epochs, and the best goes straight
    epochs after which it is expected over the target. Where even a whole training would not do, more candidates begin;
 4. after MOST_ROUNDS times as many the search is the usual one, and looks for such a candidate at every turn.
 
-Validation alone decides which network is confirmed, and for how long; the test set is opened once, after the last
-epoch. A network that misses the target stays confirmed and corrects the forecasts of the others, and the search goes
-on. What is under way is kept in the study: the next launch resumes it from its checkpoint.
+Validation alone decides which network is confirmed: no test accuracy changes a forecast. The test set is opened once,
+after the last epoch, and says whether the search is at its goal. A network that misses the target stays confirmed, and
+the search continues; from the first miss on, whatever it missed by, a confirmation trains as long as a candidate may.
+What is under way is kept in the study: the next launch resumes it from its checkpoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
@@ -36,7 +37,8 @@ from nas.search.engine import Engine
 from nas.search.finalist_job import FinalistJob
 from nas.search.measure import images_of
 from nas.search.pool import Pool
-from nas.search.study import CONFIRMED, FINALIST, MALFORMED, VALIDATION_IMAGES
+from nas.search.study import CONFIRMED, FINALIST, MALFORMED, VALIDATION_IMAGES, WON, Described
+from nas.search.trial_store import counts, is_finished, is_given
 from nas.space.attributes import BROKEN
 
 if TYPE_CHECKING:
@@ -67,6 +69,16 @@ class Goal:
     """That of a training of so many epochs, with what a trial's parameters tune of it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """A confirmation that is under way, as the study keeps it."""
+
+    trial: int
+    epochs: int
+    threads: int | None = None
+    """Those that train it; None where that was not kept."""
+
+
 class Step(Enum):
     """What a free worker does."""
 
@@ -92,11 +104,13 @@ class Finish:
     precisions: Mapping[str, Precision] = field(default_factory=dict)
     job: FinalistJob | None = None
     known: dict[int, Confirmation] = field(default_factory=dict)
-    """What was confirmed, by trial."""
+    """What was confirmed, by trial: that of the longest training."""
     over: list[int] = field(default_factory=list)
     """The trials whose networks are confirmed over the target."""
-    _due: tuple[int, int] | None = None
-    """Trial and epochs of what an earlier launch was confirming."""
+    _due: Due | None = None
+    """What an earlier launch was confirming."""
+    _is_missed: bool = False
+    """Whether a network of the search was confirmed and is not over the target."""
     _failed: set[int] = field(default_factory=set)
     _complete: dict[int, Contender] = field(default_factory=dict)
     _images: int = 0
@@ -118,8 +132,32 @@ class Finish:
         """What is waited for."""
         return [self.job.future] if self.job else []
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a confirmation has begun and is not over."""
+        return self.job is not None or self._due is not None
+
+    @property
+    def tried(self) -> set[int]:
+        """The trials that are not confirmed again: those over the target, and those that a whole training confirmed.
+
+        A person may have confirmed others by fewer epochs than any that the search would choose.
+        """
+        fewest = self._forecast.fewest
+        return {n for n, one in self.known.items() if self._is_over(n) or one.epochs >= fewest}
+
+    def ends_due(self) -> bool:
+        """End the trial of a confirmation that was over before its end was stored whole; whether there was one."""
+        study = self.pool.store.study
+        due = _due(study.user_attrs.get(FINALIST))
+        if due is None or all(one.epochs != due.epochs for one in confirmations(study, due.trial)):
+            return False
+        self.job = None
+        self._end(due.trial, epochs=due.epochs, threads=due.threads)
+        return True
+
     def survey(self, trials: Sequence[FrozenTrial]) -> None:
-        """Read what the study holds; a confirmation that ended before that was stored of its trial ends there too."""
+        """Read what the study holds."""
         study = self.pool.store.study
         attrs = study.user_attrs
         self._images = int(attrs.get(VALIDATION_IMAGES, 0))
@@ -127,16 +165,8 @@ class Finish:
         self.known = {n: found[0] for n in numbers if n < len(trials) and (found := confirmations(study, n))}
         self.over = [n for n in self.known if self._is_over(n) and not trials[n].user_attrs.get(BROKEN)]
         self._complete = contenders.of_trials(trials, self._images)
-        measured = [
-            self._forecast.residual(contenders.seen(trials[n], self._images), one.epochs, one.mean)
-            for n, one in self.known.items()
-            if trials[n].intermediate_values
-        ]
-        self._forecast = self._forecast.corrected(measured)
+        self._is_missed = any(not self._is_over(n) and not is_given(trials[n]) for n in self.tried)
         self._due = _due(attrs.get(FINALIST))
-        if self._due and self._due[0] in self.known:
-            self.job = None  # it is over, and its end was stored in part
-            self._end(self._due[0], epochs=self._due[1])
 
     def ended(self) -> str | None:
         """How the search ended; None as long as it is not at its goal."""
@@ -180,13 +210,12 @@ class Finish:
         """Whether there is a confirmation to resume; it begins once nothing else trains."""
         if self._due is None:
             return False
-        number, epochs = self._due
-        found = next((one for one in self._contenders() if one.trial == number), None)
+        found = next((one for one in self._contenders() if one.trial == self._due.trial), None)
         if found is None:  # its files are gone, and it trains anew
             self.pool.store.set_finalist({})
             self._due = None
         elif not self.pool.of(State.TRAINING):
-            self._begin(found, epochs)
+            self._begin(found, self._due.epochs)
         return found is not None
 
     def _chooses(self, *, is_first_round: bool, seconds_left: float) -> bool:
@@ -202,12 +231,19 @@ class Finish:
         return is_chosen
 
     def begin_last(self) -> bool:
-        """Confirm the best of all, where nothing is left to do and fewer were confirmed than was asked for."""
-        best, length = self._best()
-        if best is None or self.job or len(self.known) + len(self._failed) >= self.goal.count:
-            return False
-        self._begin(best, length or self.budget.epochs)
-        return True
+        """Confirm the best complete ones, as many as was asked for, where nothing is left to do.
+
+        What was confirmed before is none of them, unless it is one of the best. Where fewer are complete, those that
+        wait at a rung stand in.
+        """
+        untried, count = self._untried(), self.goal.count
+        last = contenders.ranked(self._complete.values(), self._forecast)[:count]
+        left = [one for one in last if one in untried]
+        if not left and len(self.tried | self._failed) < count:
+            left = contenders.ranked(untried, self._forecast)
+        if left:
+            self._begin(left[0], self._length(left[0]) or self.budget.epochs)
+        return bool(left)
 
     def collect(self) -> None:
         """Store what the confirmation came to, where it is over."""
@@ -222,9 +258,9 @@ class Finish:
         else:
             study, measure = self.pool.store.study, self.pool.objectives.measure
             self.known[number] = add(study, confirmation_of(number, SEED, task, outcome, measure))
-            self._end(number, epochs=task.epochs, threads=task.threads or 1)
+            self._end(number, epochs=task.epochs, threads=task.threads)
             self.survey(self.pool.store.trials())
-            self.notes.append(self._sentence(number) + ("" if number in self.over else ": the search goes on"))
+            self.notes.append(self._sentence(number) + ("" if number in self.over else ": the search continues"))
         self.job = None
 
     def _begin(self, best: Contender, epochs: int) -> None:
@@ -239,7 +275,7 @@ class Finish:
             precisions=self.precisions,
             threads=threads,
         )
-        self.pool.store.set_finalist({"trial": best.trial, "epochs": epochs})
+        self.pool.store.set_finalist({"trial": best.trial, "epochs": epochs, "threads": threads})
         if (candidate := self.pool.members.get(best.trial)) is not None:
             self.pool.store.add_why(candidate.trial, f"best forecast at epoch {best.seen.epochs}: it is confirmed")
         self.job = FinalistJob(trial=best.trial, task=task, engine=self.engine)
@@ -250,10 +286,9 @@ class Finish:
             f"forecast: {expected:.2%} of the test images"
         )
 
-    def _end(self, number: int, *, epochs: int, threads: int = 0) -> None:
+    def _end(self, number: int, *, epochs: int, threads: int | None) -> None:
         """Complete the trial of a confirmed network, whose training is over."""
-        if (candidate := self.pool.members.get(number)) is not None:
-            self.pool.finish(candidate, epochs=epochs, threads=threads or self.engine.threads(1))
+        self.pool.finish(number, epochs=epochs, threads=threads)
         self.pool.store.set_finalist({})
         self._due = None
 
@@ -267,13 +302,20 @@ class Finish:
 
     def _best(self) -> tuple[Contender | None, int | None]:
         """The best contender, and the epochs after which it is expected over the target."""
-        best = contenders.best(self._contenders(), self._forecast)
-        return best, self._forecast.length(best.seen, self.target) if best else None
+        best = next(iter(contenders.ranked(self._untried(), self._forecast)), None)
+        return best, self._length(best) if best else None
+
+    def _length(self, one: Contender) -> int | None:
+        length = self._forecast.length(one.seen, self.target)
+        return self.budget.epochs if length and self._is_missed else length
+
+    def _untried(self) -> list[Contender]:
+        tried = self.tried | self._failed
+        return [one for one in self._contenders() if one.trial not in tried]
 
     def _contenders(self) -> list[Contender]:
         paused = [self._contender(one) for one in self.pool.of(State.PAUSED) if one.curve]
-        tried = {*self.known, *self._failed}
-        return [one for one in (*self._complete.values(), *paused) if one.trial not in tried]
+        return [*self._complete.values(), *paused]
 
     def _contender(self, candidate: Candidate) -> Contender:
         return contenders.of_candidate(candidate, self.pool.objectives.score(candidate.curve[-1]), self._images)
@@ -286,15 +328,24 @@ class Finish:
         low, high = one.mean - one.half_width, one.mean + one.half_width
         return (
             f"trial {number} is confirmed at {one.mean:.2%} {one.measure.replace('_', ' ')} of {one.test_images:,} "
-            f"test images ({_count(one.epochs, 'epoch')} on all training images; 95 %: {low:.2%} to {high:.2%}), "
+            f"test images ({_count(one.epochs, 'epoch')} on all training images; 95%: {low:.2%} to {high:.2%}), "
             f"{'' if self._is_over(number) else 'not '}over {self.target:.2%}"
         )
 
 
-def _due(table: Any) -> tuple[int, int] | None:
-    """Trial and epochs of the confirmation that the study says is under way, if any."""
+def is_any_over(study: Described, trials: Iterable[FrozenTrial], target: float) -> bool:
+    """Whether a search that ends at confirmed networks would end at one of the trials that one has confirmed."""
+    won = study.user_attrs.get(WON, ())
+    chosen = [trial.number for trial in trials if counts(trial) and (is_finished(trial) or trial.number in won)]
+    return any(one.mean > target for number in chosen for one in confirmations(study, number)[:1])
+
+
+def _due(table: Any) -> Due | None:
+    """The confirmation that the study says is under way, if any."""
     try:
-        return (int(table["trial"]), int(table["epochs"])) if table else None
+        threads = table.get("threads") if table else None
+        known = None if threads is None else int(threads)
+        return Due(trial=int(table["trial"]), epochs=int(table["epochs"]), threads=known) if table else None
     except MALFORMED:
         return None
 

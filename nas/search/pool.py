@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 from nas.search.candidate import Candidate, State
 from nas.search.halving import Halving
 from nas.search.objectives import Objectives, measured
+from nas.search.study import accuracy
 from nas.search.trial_store import TrialStore, is_given, whole_epochs
 
 BELOW = "below the better half at epoch {}"
@@ -87,6 +88,7 @@ class Pool:
         self.refusals += 1
         if self.refusals >= MOST_REFUSALS:
             raise error
+        candidate.future = None
         self.move(candidate, State.ASIDE)
 
     def taken_back(self) -> Candidate | None:
@@ -102,10 +104,20 @@ class Pool:
         self.happened(f"trial {candidate.trial.number} complete: {self.objectives.score(candidate.curve[-1]):.2%}")
         self._remove(candidate)
 
-    def finish(self, candidate: Candidate, *, epochs: int, threads: int) -> None:
-        """End a candidate whose network was trained to the end by a confirmation; its worth is that of its rung."""
-        self.store.set_finished(candidate.trial, epochs=epochs, threads=threads)
-        self.complete(candidate)
+    def finish(self, number: int, *, epochs: int, threads: int | None) -> None:
+        """End a trial whose network was trained to the end by a confirmation; its worth is that of its last epoch.
+
+        By its number, since its files, and so its candidate, may be on another machine. One that has ended stays so.
+        """
+        trial = self.store.trials()[number]
+        if not trial.state.is_finished():
+            score = accuracy(trial) or 0.0
+            opened = self.store.reopen(number)
+            self.store.set_finished(opened, epochs=epochs, threads=threads)
+            self.store.complete(opened, self.objectives.values(score, measured(trial.user_attrs)))
+            self.happened(f"trial {number} complete: {score:.2%}")
+        if (candidate := self.members.get(number)) is not None:
+            self._remove(candidate)
 
     def fail(self, candidate: Candidate, reason: str) -> None:
         """End a candidate that cannot be trained."""
@@ -132,8 +144,8 @@ class Pool:
         for trial in trials:
             if is_given(trial):
                 continue
-            for epoch, accuracy in trial.intermediate_values.items():
-                self.halving.add(trial.number, epoch, self.objectives.values(accuracy, measured(trial.user_attrs)))
+            for epoch, score in trial.intermediate_values.items():
+                self.halving.add(trial.number, epoch, self.objectives.values(score, measured(trial.user_attrs)))
 
     def reconcile(self, trials: Sequence[FrozenTrial]) -> None:
         """Believe the study, not what was last sent to it: which trials have ended, and which epochs are stored."""

@@ -93,7 +93,7 @@ class TrialStore:
         return {text for trial in self.trials() if (text := trial.user_attrs.get(ARCHITECTURE)) is not None}
 
     def set_finalist(self, finalist: Mapping[str, int]) -> None:
-        """Store ``trial`` and ``epochs`` of the confirmation that is under way; nothing where none is."""
+        """Store ``trial``, ``epochs`` and ``threads`` of the confirmation that is under way; nothing where none is."""
         self.study.set_user_attr(FINALIST, dict(finalist))
 
     def set_won(self, trials: Sequence[int]) -> None:
@@ -101,8 +101,11 @@ class TrialStore:
         if self.study.user_attrs.get(WON) != list(trials):
             self.study.set_user_attr(WON, list(trials))
 
-    def set_finished(self, trial: Trial, *, epochs: int, threads: int) -> None:
-        """Store that a confirmation of so many epochs, with so many threads, trained the trial's network to the end."""
+    def set_finished(self, trial: Trial, *, epochs: int, threads: int | None) -> None:
+        """Store that a confirmation of so many epochs, with so many threads, trained the trial's network to the end.
+
+        None are threads that are not known.
+        """
         trial.set_user_attr(FINISHED, {"epochs": epochs, "threads": threads})
 
     def add_why(self, trial: Trial, sentence: str) -> None:
