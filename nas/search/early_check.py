@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,9 @@ from nas.search.storage import is_postgresql, opened_if_made, run_folder
 from nas.search.stored import is_database
 from nas.search.study import known_of, refuse_other
 
+ADVICE = "give --storage a writable path"
+LOCK = ".lock"
+"""Of the file beside a journal that locks it."""
 _ASKED = ("constraints", "seed", "epochs")
 """What a study is made with that neither the data nor other files decide."""
 
@@ -30,7 +34,7 @@ def check_study(config: LaunchConfig) -> None:
         asked = {"constraints": config.rules, "seed": config.seed, "epochs": config.epochs}
         left = {"epochs"} - config.model_fields_set  # which then are the study's own
         refuse_other(config.study, known, asked, [key for key in _ASKED if key not in left])
-        if not is_postgresql(config.storage) and run_folder(config.storage, config.study).exists():
+        if not is_postgresql(config.storage) and _exists(run_folder(config.storage, config.study)):
             with hold(config.storage, config.study):
                 pass
 
@@ -43,8 +47,25 @@ def known_study(config: LaunchConfig) -> Mapping[str, Any]:
 
 def _check_writable(journal: Path) -> None:
     """By the journal, or by the nearest folder above it that there is."""
-    there = next(path for path in (journal, *journal.absolute().parents) if path.exists())
+    there = next(path for path in (journal, *journal.absolute().parents) if _exists(path))
+    longest = os.pathconf(there, "PC_NAME_MAX")  # a folder that is not made yet says nothing of the names in it
+    if any(len(os.fsencode(part)) > longest for part in (*journal.parts, f"{journal.name}{LOCK}")):
+        raise UnusableInputError(f"cannot write {journal}: {os.strerror(errno.ENAMETOOLONG)}: {ADVICE}")
     if there != journal and not there.is_dir():
-        raise UnusableInputError(f"cannot write {journal}: {there} is no folder: give --storage a writable path")
+        raise UnusableInputError(f"cannot write {journal}: {there} is no folder: {ADVICE}")
     if not os.access(there, os.W_OK):
-        raise UnusableInputError(f"cannot write {there}: Permission denied: give --storage a writable path")
+        raise UnusableInputError(f"cannot write {there}: Permission denied: {ADVICE}")
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a file or folder; UnusableInputError where that cannot be known.
+
+    ``Path.exists`` raises of some of these errors in one release of Python, and says False of them in another.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:  # a name too long, a folder without permission
+        raise UnusableInputError(f"cannot write {path}: {error.strerror}: {ADVICE}") from None
+    return True

@@ -87,6 +87,26 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
+def test_a_storage_whose_name_no_file_can_have(tmp_path: Path) -> None:
+    for name in ("a" * 300, f"{'a' * 300}/journal.log", f"runs/{'a' * 300}"):
+        assert refused(str(tmp_path / name)).startswith("cannot write ")
+        assert refused(str(tmp_path / name)).endswith(": File name too long: give --storage a writable path")
+
+
+def test_a_storage_in_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any user but root is told of it; ``Path.exists`` raises it in Python 3.11."""
+    known, closed = Path.stat, tmp_path / "closed"
+
+    def stat(path: Path, **options: Any) -> os.stat_result:
+        if closed in path.parents:
+            raise PermissionError(13, "Permission denied")
+        return known(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    place = closed / "runs" / "journal.log"
+    assert refused(str(place)) == f"cannot write {place}: Permission denied: give --storage a writable path"
+
+
 def test_a_package_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_engine, "find_spec", lambda name: None)
     assert refused(str(tmp_path / "journal.log"), engine="ray").startswith("Ray is not installed: --engine ray needs")
