@@ -76,16 +76,16 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
             for line in prepared.advice:
                 warnings.warn(line, stacklevel=3)
             summary = launches.run(prepared)
-        confirmed: list[Confirmation] = []
-        if launches.ends_confirmed(settings):
-            confirmed = list(prepared.driver.finish.known.values()) if prepared.driver.finish else []
-        elif settings.confirm and summary.best is not None:
-            rows = best(prepared.study, settings.confirm)
+        finish, count = prepared.driver.finish, launches.to_confirm(settings, prepared)
+        confirmed = list(finish.known.values()) if finish else []
+        if count and summary.best is not None:
+            rows = best(prepared.study, count)
             confirmed = _confirm(prepared.study, rows, settings, dataset, seeds=1, epochs=None, progress=progress)
+        reached = launches.is_reached(prepared, summary, confirmed)
     return Search(
         ended=summary.ended,
         unfinished=summary.unfinished,
-        reached=summary.reached,
+        reached=reached,
         board=leaderboard(settings.storage, settings.study),
         confirmations=tuple(confirmed),
         beginning=prepared.beginning,

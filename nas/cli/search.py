@@ -21,7 +21,7 @@ from nas.results.files import write_text
 from nas.results.leaderboard import Leaderboard, leaderboard
 from nas.results.rows import Row
 from nas.results.selection import best, find
-from nas.search.confirmation import confirmations
+from nas.search.confirmation import Confirmation, confirmations
 from nas.search.study import TARGET, open_study, quiet
 from nas.search.study_data import load_study_data
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from nas.config import LaunchConfig
     from nas.search.budget import Summary
-    from nas.search.confirmation import Confirmation
     from nas.search.launch import Prepared
     from nas.training.datasets import Dataset
     from nas.training.images import Progress
@@ -58,18 +57,18 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         introduce(dataset, console)
         prepared, summary = _searched(config, dataset, console)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
-        if launches.ends_confirmed(config):
-            pass  # the search itself confirmed, or says how far it came
-        elif config.confirm and summary.best is None:
+        confirmed, count = list[Confirmation](), launches.to_confirm(config, prepared)
+        if count and summary.best is None:
             console.print("nothing to confirm: no trial is complete", highlight=False)
-        elif config.confirm:
-            _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)
+        elif count:
+            confirmed = _confirm(prepared.study, best(prepared.study, count), config, range(1), None)
+        reached = launches.is_reached(prepared, summary, confirmed)
         board = leaderboard(prepared.study, is_live=False)
         print_board(board, output_format, Console())
         for line in _saved(prepared, board):
             print_line(line, console)
         print_line(_next(board, config), console)
-    return ExitCode.DONE if prepared.driver.budget.target is None or summary.reached else ExitCode.FAILED
+    return ExitCode.DONE if prepared.driver.budget.target is None or reached else ExitCode.FAILED
 
 
 def _saved(prepared: Prepared, board: Leaderboard) -> list[str]:

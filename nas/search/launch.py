@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -63,6 +63,7 @@ from nas.user_cache import user_cache
 from nas.user_metrics import read_metrics
 
 if TYPE_CHECKING:
+    from nas.search.confirmation import Confirmation
     from nas.training.teacher import Teacher
 
 
@@ -281,6 +282,28 @@ def _budget(config: LaunchConfig, study: optuna.Study) -> Budget:
 def ends_confirmed(config: LaunchConfig) -> bool:
     """Whether a launch ends at confirmed networks, instead of confirming the best ones after its end."""
     return config.stop_at_target and config.confirm > 0
+
+
+def to_confirm(config: LaunchConfig, prepared: Prepared) -> int:
+    """How many of the best trials are to be confirmed after the search.
+
+    Of one that ends at confirmed networks none, unless it ended before it confirmed, or began to confirm, any.
+    """
+    finish = prepared.driver.finish
+    return 0 if finish and (finish.tried or finish.is_under_way) else config.confirm
+
+
+def is_reached(prepared: Prepared, summary: Summary, confirmed: Sequence[Confirmation]) -> bool:
+    """Whether some candidate met the target, be it by what was ``confirmed`` after a search for confirmed networks.
+
+    The study then keeps which, as it does where the search itself ended there.
+    """
+    if (finish := prepared.driver.finish) is None or summary.reached:
+        return summary.reached
+    over = [one.trial for one in confirmed if one.mean > finish.target]
+    if over:
+        prepared.driver.store.set_won(over)
+    return bool(over)
 
 
 def _goal(config: LaunchConfig, feed: Feed, way: Training, folder: Path, held: ExitStack) -> Goal | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -19,9 +21,12 @@ from nas.cli.search import _ending, _next
 from nas.config import read_config
 from nas.cpu import cpu_class
 from nas.results.leaderboard import leaderboard
+from nas.results.rows import Row
 from nas.search import launch as launches
 from nas.search.budget import Summary
+from nas.search.confirmation import Confirmation
 from nas.search.storage import open_storage
+from nas.search.study import FINALIST, WON
 from tests.engines import few_digits, search_in_this_process
 from tests.nas.cli.refused import refused
 from tests.nas.results.known import add, known_study
@@ -221,6 +226,41 @@ def test_ctrl_c_leaves_the_leaderboard_and_the_next_commands(
     assert any(line.split()[:4] == ["1*", "0", "complete", "75.00"] for line in lines)
     assert lines[-2] == "next: search.py show best · confirm best · export best --to net.py"
     assert lines[-1] == "error: interrupted: everything finished is kept: launch again to continue"
+
+
+@pytest.mark.parametrize(
+    ("known", "mean", "code", "won"), [(False, 0.9, 0, [0]), (False, 0.7, 1, None), (True, 0.9, 1, None)]
+)
+def test_time_spent_before_anything_was_confirmed_leaves_the_best_to_be_confirmed(
+    *, here: Path, monkeypatch: pytest.MonkeyPatch, known: bool, mean: float, code: int, won: list[int] | None
+) -> None:
+    """Where a network was confirmed, and missed, or is being confirmed, that was the confirmation asked for."""
+    found = Confirmation(
+        trial=0, architecture="network-0", epochs=1, seeds=(0,), accuracies=(mean,), seconds=1.0, test_images=100
+    )
+    studies = []
+
+    def spent(prepared: launches.Prepared) -> Summary:
+        prepared.lock.close()
+        studies.append(prepared.study)
+        add(prepared.study, [0.5], params=1_000)
+        if known:
+            prepared.study.set_user_attr(FINALIST, {"trial": 0, "epochs": 1})
+        assert prepared.driver.finish is not None
+        prepared.driver.finish.survey(prepared.study.trials)
+        return Summary(ended="the time is spent", unfinished=0, best=0.5, reached=False)
+
+    def confirmed(study: optuna.Study, rows: Sequence[Row], *_: Any) -> list[Confirmation]:
+        assert ([row.trial for row in rows], known) == ([0], False)
+        return [found]
+
+    monkeypatch.setattr(launches, "run", spent)
+    monkeypatch.setattr("nas.cli.search._confirm", confirmed)
+    search_in_this_process(monkeypatch)
+    few_digits(monkeypatch)
+    flags = ("--data", "digits", "--space", "tiny", "--epochs", "1", "--workers", "1", "--device", "cpu")
+    assert search.run(["launch", *flags, "--target", "0.8", "--stop-at-target", "--confirm", "1"]) == code
+    assert studies[0].user_attrs.get(WON) == won
 
 
 @pytest.mark.timeout(1200)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,9 +8,12 @@ from typing import Any
 
 import optuna
 import pytest
+from safetensors.torch import save
 
 from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT
+from nas.architecture.model import build
+from nas.architecture.spec import parse
 from nas.config import read_config
 from nas.cpu import cpu_class
 from nas.search import given_launch, launch
@@ -85,6 +89,25 @@ def test_a_search_to_the_target_ends_at_the_one_that_its_leaderboard_shows(
         targets.append((prepared.driver.budget.target, prepared.study.user_attrs[TARGET]))
         prepared.lock.close()
     assert targets == [(0.01, 0.01), (0.01, 0.01), (None, 0.01), (0.5, 0.5)]
+
+
+def test_what_a_search_confirms_is_taught_as_its_candidates_are(digits: datasets.Dataset, tmp_path: Path) -> None:
+    network: Any = build(parse("BR/c4-c4s2/c4s2/fc"))
+    weights, made = tmp_path / "net.safetensors", {"images": "the training part"}
+    data = {"hash": digits.content_hash, "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]}
+    about = {"architecture": "BR/c4-c4s2/c4s2/fc", "training": json.dumps(made), "data": json.dumps(data)}
+    weights.write_bytes(save(network.state_dict(), about))
+    flags = {"stop_at_target": True, "confirm": 1}
+    for teacher in ([str(weights)], None):  # the second launch has the study's own
+        prepared = prepare(digits, tmp_path, teacher=teacher, **flags)
+        prepared.lock.close()
+        goal = prepared.driver.goal
+        assert goal is not None
+        assert goal.feed.teacher is not None
+        assert goal.feed.teacher == prepared.driver.feed.teacher
+        recipe = goal.recipe(1, {})
+        assert recipe is not None
+        assert recipe.distillation > 0
 
 
 def test_an_empty_space_names_the_constraint_to_relax(digits: datasets.Dataset, tmp_path: Path) -> None:
