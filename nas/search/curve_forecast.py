@@ -66,7 +66,7 @@ class CurveForecast:
 
     def error(self, seen: Seen, epochs: int) -> float:
         """The test error after a training of so many epochs on all images."""
-        return min(seen.error * remains(seen.epochs, self.epochs) * (epochs / self.epochs) ** -DECAY, 1.0)
+        return min(seen.error * remains(seen.epochs, self.epochs) * math.pow(epochs / self.epochs, -DECAY), 1.0)
 
     def spread(self, seen: Seen, epochs: int) -> float:
         """Standard deviation of the logarithm of the error as it will be measured, by the test images."""
@@ -91,7 +91,7 @@ def remains(epochs: int, length: int) -> float:
     A power of the epochs between two that are known, of which the end is the last. It never falls with the epochs, so
     that those where a short training is nearly at its end say no more than its end.
     """
-    known = {k: min(share * (length / 10) ** -DECAY, ENDED) for k, share in REMAINS.items() if k < length}
+    known = {k: min(share * math.pow(length / 10, -DECAY), ENDED) for k, share in REMAINS.items() if k < length}
     shares = known | {length: ENDED}
     return float(np.exp(np.interp(math.log(epochs), np.log([*shares]), np.log([*shares.values()]))))
 

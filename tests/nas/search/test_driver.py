@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ from nas.search.driver import Driver
 from nas.search.objectives import Objectives
 from nas.search.pace import PATIENCE_SECONDS, STEPS, read_steps
 from nas.search.pool import MOST_REFUSALS
-from nas.search.storage import open_storage
+from nas.search.storage import StorageLostError, open_storage
 from nas.search.study import CURVE, REASON, REJECTED, VALIDATION_IMAGES
 from nas.search.worker import CHECKPOINT, PROGRESS, read_progress
 from nas.space import space as spaces
@@ -337,6 +337,34 @@ def test_a_disk_that_is_full_for_a_while_is_noted_on_the_trial_and_the_search_co
     driver.run()
     assert noted == list(range(refusals))
     assert [(t.state, t.user_attrs.get(REASON, "")) for t in study.trials] == [(TrialState.COMPLETE, "")] * 3
+
+
+@pytest.mark.parametrize("method", ["ask", "set_metrics", "add_why"])
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_storage_that_is_away_while_workers_get_candidates_costs_no_candidate(
+    feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, call: int
+) -> None:
+    """Whichever call fails: those that were chosen before it are trained after it."""
+    monkeypatch.setattr("nas.search.outage.TRY_SECONDS", 0.0)
+    study = optuna.create_study(direction="maximize")
+    driver = driver_of(study, HereEngine(slots=2), feed, tmp_path, trials=3, epochs=1)
+    before, calls = getattr(driver.store, method), count(1)
+
+    def failing(*args: Any, **options: Any) -> Any:
+        if next(calls) == call:
+            raise StorageLostError("away")
+        return before(*args, **options)
+
+    monkeypatch.setattr(driver.store, method, failing)
+    ended: list[str | None] = []
+
+    def look(_: Driver) -> None:
+        ended.append(None)
+        assert len(ended) < 50, "a candidate waits for a worker that it never gets"
+
+    driver.observe = look
+    assert driver.run().unfinished == 0
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 3
 
 
 def test_a_clock_set_forth_and_back_changes_nothing(

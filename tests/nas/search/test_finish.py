@@ -19,13 +19,14 @@ from nas.results.leaderboard import leaderboard
 from nas.results.selection import best, find
 from nas.search.budget import Budget, Summary
 from nas.search.confirm import digest
-from nas.search.confirmation import confirmations
+from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.driver import Driver
 from nas.search.finish import FEWEST, Goal
 from nas.search.storage import StorageLostError
-from nas.search.study import FINALIST, FINISHED, REASON, TARGET, VALIDATION_IMAGES, WHY
+from nas.search.study import CONFIRMED, FINALIST, FINISHED, REASON, TARGET, VALIDATION_IMAGES, WHY
 from nas.search.worker import PROGRESS, TEST, WEIGHTS, Confirmed, Outcome, Task, confirm_candidate
 from nas.space import space as spaces
+from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler
 from nas.training.feed import Feed
@@ -355,3 +356,120 @@ def test_a_real_confirmation_leaves_weights_that_are_found(
     folder = tmp_path / f"confirm-{row.trial:05d}-{digest(str(row.architecture))}" / "epochs-4-run-0"
     assert (folder / WEIGHTS).exists()
     assert json.loads((folder / TEST).read_text())["test_accuracy"] == row.test_accuracy
+
+
+def interrupted(study: optuna.Study, whole: Feed, folder: Path) -> ScriptedEngine:
+    """A search that ends in the middle of the confirmation of trial 0, which has 12 epochs."""
+    engine = ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[], is_slow=True)
+    driver = driver_of(study, engine, whole, folder)
+    driver.clock = lambda: driver.started + (2e6 if engine.confirmed else 0.0)
+    driver.run()
+    assert study.user_attrs[FINALIST] == {"trial": 0, "epochs": 12, "threads": 4}
+    return engine
+
+
+def confirmed_by_hand(study: optuna.Study, trial: int, epochs: int, accuracy: float) -> None:
+    text = study.trials[trial].user_attrs[ARCHITECTURE]
+    one = Confirmation(trial=trial, architecture=text, epochs=epochs, seeds=(0,), accuracies=(accuracy,), seconds=1.0)
+    add(study, one)
+
+
+@pytest.mark.parametrize("epochs", [1, 8, 13, 20])
+def test_an_interrupted_confirmation_is_resumed_whatever_a_person_confirmed_meanwhile(
+    study: optuna.Study, whole: Feed, tmp_path: Path, epochs: int
+) -> None:
+    interrupted(study, whole, tmp_path)
+    confirmed_by_hand(study, 0, epochs, 0.5)
+    again = ScriptedEngine(first=[POOR], tests=[0.86, 0.7])
+    run(study, again, whole, tmp_path, trials=8)
+    assert [task.epochs for task in again.confirmed][:1] == [12]
+    assert {one.epochs for one in confirmations(study, 0)} == {12, epochs}
+    assert study.trials[0].user_attrs[FINISHED] == {"epochs": 12, "threads": 4}
+
+
+def test_a_confirmation_shorter_than_any_of_the_search_changes_nothing(
+    study: optuna.Study, whole: Feed, tmp_path: Path
+) -> None:
+    interrupted(study, whole, tmp_path)
+    study.set_user_attr(FINALIST, {})
+    for trial in (0, 1):
+        confirmed_by_hand(study, trial, 1, 0.3)
+    again = ScriptedEngine(first=[POOR], tests=[0.86])
+    summary, _ = run(study, again, whole, tmp_path)
+    assert [(task.epochs, task.architecture) for task in again.confirmed] == [
+        (12, study.trials[0].user_attrs[ARCHITECTURE])
+    ]
+    assert summary.reached
+
+
+@pytest.mark.parametrize("missed", [0.849, 0.3])
+def test_after_a_miss_by_whatever_the_next_network_trains_as_long_as_a_candidate(
+    study: optuna.Study, whole: Feed, tmp_path: Path, missed: float
+) -> None:
+    """Both are forecast over the target after 12 epochs; the test set says only that one was not enough."""
+    engine = ScriptedEngine(first=[GOOD, GOOD, *[POOR] * 6], tests=[missed, 0.86])
+    summary, _ = run(study, engine, whole, tmp_path)
+    assert summary.reached
+    assert [task.epochs for task in engine.confirmed] == [12, EPOCHS]
+    assert len({task.architecture for task in engine.confirmed}) == 2
+
+
+def test_where_the_trials_are_used_up_after_a_miss_the_best_complete_one_is_confirmed(
+    study: optuna.Study, whole: Feed, tmp_path: Path
+) -> None:
+    engine = ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[0.84, 0.7])
+    summary, _ = run(study, engine, whole, tmp_path, trials=8)
+    assert not summary.reached
+    assert [task.epochs for task in engine.confirmed] == [12, EPOCHS]
+    last = next(t for t in study.trials if t.user_attrs[ARCHITECTURE] == engine.confirmed[1].architecture)
+    assert (last.state, FINISHED in last.user_attrs) == (TrialState.COMPLETE, False)
+    again = ScriptedEngine(first=[POOR], tests=[])
+    assert not run(study, again, whole, tmp_path, trials=8)[0].reached
+    assert again.confirmed == [], "the next launch finds them confirmed"
+    confirmed_by_hand(study, last.number, 25, 0.86)
+    assert run(study, again, whole, tmp_path, trials=8)[0].reached
+
+
+def test_what_is_confirmed_last_has_the_study_s_precisions(study: optuna.Study, whole: Feed, tmp_path: Path) -> None:
+    engine = ScriptedEngine(first=[POOR], tests=[0.7])
+    run(study, engine, whole, tmp_path, trials=9)
+    number = next(n for n in range(9) if confirmations(study, n))
+    study.set_user_attr(f"{CONFIRMED}{number}", {})
+    again = ScriptedEngine(first=[POOR], tests=[0.7])
+    driver = driver_of(study, again, whole, tmp_path, trials=9)
+    driver.precisions = lambda: {"some CPU": "float32"}
+    driver.run()
+    assert again.tasks == []
+    assert [task.precisions for task in again.confirmed] == [{"some CPU": "float32"}]
+
+
+@pytest.mark.parametrize(("kept", "threads"), [({"threads": 2}, 2), ({}, None)])
+def test_a_network_whose_confirmation_is_stored_is_complete_without_its_files(
+    study: optuna.Study, whole: Feed, tmp_path: Path, kept: dict[str, int], threads: int | None
+) -> None:
+    """As on another machine; with the threads that trained it, not those of this launch."""
+    interrupted(study, whole, tmp_path)
+    confirmed_by_hand(study, 0, 12, 0.86)
+    study.set_user_attr(FINALIST, {"trial": 0, "epochs": 12, **kept})
+    again = ScriptedEngine(first=[POOR], tests=[])
+    summary, _ = run(study, again, whole, tmp_path / "elsewhere")
+    assert (summary.reached, summary.unfinished, again.tasks) == (True, FEWEST - 1, [])
+    winner = study.trials[0]
+    assert (winner.state, winner.value) == (TrialState.COMPLETE, pytest.approx(0.76))
+    assert winner.user_attrs[FINISHED] == {"epochs": 12, "threads": threads}
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_after_a_win_the_target_is_met_without_confirming_too(
+    study: optuna.Study, whole: Feed, tmp_path: Path, *, stop: bool
+) -> None:
+    run(study, ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[0.86]), whole, tmp_path)
+    again = ScriptedEngine(first=[POOR], tests=[])
+    driver = driver_of(study, again, whole, tmp_path, stop_at_target=stop, trials=10)
+    driver.goal = driver.finish = None
+    summary = driver.run()
+    assert summary.reached
+    assert bool(again.tasks) is not stop
+    driver.budget = replace(driver.budget, target=0.87)
+    driver._take_up()
+    assert not driver._reached()
