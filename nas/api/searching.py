@@ -78,7 +78,7 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
             summary = launches.run(prepared)
         finish, count = prepared.driver.finish, launches.to_confirm(settings, prepared)
         confirmed = list(finish.known.values()) if finish else []
-        if count and summary.best is not None:
+        if count and launches.is_any_complete(prepared):
             rows = best(prepared.study, count)
             confirmed = _confirm(prepared.study, rows, settings, dataset, seeds=1, epochs=None, progress=progress)
         reached = launches.is_reached(prepared, summary, confirmed)

@@ -58,7 +58,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         prepared, summary = _searched(config, dataset, console)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
         confirmed, count = list[Confirmation](), launches.to_confirm(config, prepared)
-        if count and summary.best is None:
+        if count and not launches.is_any_complete(prepared):
             console.print("nothing to confirm: no trial is complete", highlight=False)
         elif count:
             confirmed = _confirm(prepared.study, best(prepared.study, count), config, range(1), None)

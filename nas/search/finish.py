@@ -107,11 +107,12 @@ class Finish:
     """What was confirmed, by trial: that of the longest training."""
     over: list[int] = field(default_factory=list)
     """The trials whose networks are confirmed over the target."""
+    failed: set[int] = field(default_factory=set)
+    """Those whose confirmations failed in this launch."""
     _due: Due | None = None
     """What an earlier launch was confirming."""
     _is_missed: bool = False
     """Whether a network of the search was confirmed and is not over the target."""
-    _failed: set[int] = field(default_factory=set)
     _complete: dict[int, Contender] = field(default_factory=dict)
     _images: int = 0
     _forecast: CurveForecast = field(init=False)
@@ -239,7 +240,7 @@ class Finish:
         untried, count = self._untried(), self.goal.count
         last = contenders.ranked(self._complete.values(), self._forecast)[:count]
         left = [one for one in last if one in untried]
-        if not left and len(self.tried | self._failed) < count:
+        if not left and len(self.tried | self.failed) < count:
             left = contenders.ranked(untried, self._forecast)
         if left:
             self._begin(left[0], self._length(left[0]) or self.budget.epochs)
@@ -293,7 +294,7 @@ class Finish:
         self._due = None
 
     def _give_up(self, number: int, reason: str) -> None:
-        self._failed.add(number)
+        self.failed.add(number)
         self.notes.append(f"trial {number} cannot be confirmed: {reason}")
         if (candidate := self.pool.members.get(number)) is not None:
             self.pool.fail(candidate, f"its confirmation: {reason}")
@@ -310,7 +311,7 @@ class Finish:
         return self.budget.epochs if length and self._is_missed else length
 
     def _untried(self) -> list[Contender]:
-        tried = self.tried | self._failed
+        tried = self.tried | self.failed
         return [one for one in self._contenders() if one.trial not in tried]
 
     def _contenders(self) -> list[Contender]:

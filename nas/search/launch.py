@@ -47,6 +47,7 @@ from nas.search.study import (
 )
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
+from nas.search.trial_store import counts
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
@@ -290,7 +291,12 @@ def to_confirm(config: LaunchConfig, prepared: Prepared) -> int:
     Of one that ends at confirmed networks none, unless it ended before it confirmed, or began to confirm, any.
     """
     finish = prepared.driver.finish
-    return 0 if finish and (finish.tried or finish.is_under_way) else config.confirm
+    return 0 if finish and (finish.tried or finish.failed or finish.is_under_way) else config.confirm
+
+
+def is_any_complete(prepared: Prepared) -> bool:
+    """Whether there is a trial to confirm, be it one that was confirmed before."""
+    return any(counts(trial) for trial in prepared.driver.store.trials())
 
 
 def is_reached(prepared: Prepared, summary: Summary, confirmed: Sequence[Confirmation]) -> bool:

@@ -455,7 +455,8 @@ def test_a_network_whose_confirmation_is_stored_is_complete_without_its_files(
     summary, _ = run(study, again, whole, tmp_path / "elsewhere")
     assert (summary.reached, summary.unfinished, again.tasks) == (True, FEWEST - 1, [])
     winner = study.trials[0]
-    assert (winner.state, winner.value) == (TrialState.COMPLETE, pytest.approx(0.76))
+    assert winner.state == TrialState.COMPLETE
+    assert winner.value == pytest.approx(0.76)
     assert winner.user_attrs[FINISHED] == {"epochs": 12, "threads": threads}
 
 
