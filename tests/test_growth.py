@@ -307,8 +307,10 @@ def test_counting_more_stages() -> None:
 
 
 def frozen(number: int, state: TrialState) -> FrozenTrial:
-    complete = {"value": 0.5, "intermediate_values": {1: 0.5}} if state == TrialState.COMPLETE else {}
-    trial = create_trial(state=state, **complete)
+    is_complete = state == TrialState.COMPLETE
+    trial = create_trial(
+        state=state, value=0.5 if is_complete else None, intermediate_values={1: 0.5} if is_complete else None
+    )
     trial.number = number
     return trial
 
