@@ -8,7 +8,6 @@ Nothing pickled is read.
 from __future__ import annotations
 
 import json
-import math
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,9 +19,10 @@ from nas import atomic
 from nas.architecture.spec import parse
 from nas.champions.names import is_champion
 from nas.search import weights_file
+from nas.search.best_trials import best_trials
 from nas.search.confirmation import confirmations
 from nas.search.given_proposals import key_of
-from nas.search.study import CURVE, accuracy, identity, open_study
+from nas.search.study import CURVE, identity, open_study
 from nas.search.study_folder import study_folder
 from nas.search.trained_weights import trained_weights
 from nas.search.training_way import Taught
@@ -189,21 +189,19 @@ def _of_trial(text: str, study: optuna.Study, wanted: str, place: str, dataset: 
 
 
 def _found(text: str, study: optuna.Study, wanted: str) -> FrozenTrial:
-    """The trial of a number, or the best complete one."""
-    from optuna.trial import TrialState
-
+    """The trial of a number, or the best one."""
     trials = study.get_trials(deepcopy=False)
     if wanted == "best":
-        complete = [t for t in trials if t.state == TrialState.COMPLETE]
-        best = max(complete, key=lambda t: accuracy(t) or -math.inf, default=None)
-    else:
-        best = next((t for t in trials if str(t.number) == wanted), None)
-    if best is None:
+        if ranked := best_trials(study, trials):
+            return ranked[0]
+        raise UnusableInputError(f"--teacher {text}: no trial that keeps the rules is complete: name one, or another")
+    found = next((t for t in trials if str(t.number) == wanted), None)
+    if found is None:
         raise UnusableInputError(
             f"--teacher: no such trial: {text!r}: give a trial, STUDY:TRIAL or a file that ends with "
             f"{', '.join(EXPORTS)}"
         )
-    return best
+    return found
 
 
 def _of_export(text: str, dataset: Dataset) -> Member:

@@ -17,11 +17,13 @@ from constraints.errors import UnusableInputError
 from nas.architecture.formats import Exported, save_program
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.search import teachers
-from nas.search.study import IDENTITY
+from nas.results import selection
+from nas.search import confirmation, teachers
+from nas.search.confirmation import Confirmation
+from nas.search.study import CURVE, IDENTITY, TARGET
 from nas.search.trained_weights import Weights
 from nas.search.training_way import Training
-from nas.space.attributes import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, GIVEN
 from nas.training import datasets, recipes
 from nas.training.datasets import Dataset
 from nas.training.teacher import Member, Teacher
@@ -99,6 +101,8 @@ def test_an_export_in_a_home_that_there_is_not_is_refused(digits: Dataset) -> No
         read(Path("~nosuchuser/net.safetensors"), digits)
 
 
+METRICS = {"params": 1, "macs": 1, "receptive_field": 1}
+CURVES = [{"val_accuracy": 0.1, "seconds": 1.0}] * 2
 URL = "postgresql://me:secret@host/db"
 
 
@@ -109,31 +113,54 @@ def trained(monkeypatch: pytest.MonkeyPatch, digits: Dataset, tmp_path: Path) ->
     study.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": digits.content_hash}})
     place = tmp_path / "weights.safetensors"
     place.write_bytes(save(state()))
-    weights = Weights(path=place, confirmed=False, test_accuracy=None)
+
+    def weights_of(folder: object, number: int, key: str, **known: object) -> Weights:
+        study.set_user_attr("asked", number)
+        return Weights(path=place, confirmed=False, test_accuracy=None)
+
     monkeypatch.setattr(teachers, "open_study", lambda storage, name: nullcontext(study))
     monkeypatch.setattr(teachers, "study_folder", lambda storage, opened: None)
-    monkeypatch.setattr(teachers, "trained_weights", lambda *given, **known: weights)
+    monkeypatch.setattr(teachers, "trained_weights", weights_of)
     return study
 
 
 def add(study: optuna.Study, accuracy: float, **attributes: object) -> None:
     study.add_trial(
-        create_trial(value=accuracy, intermediate_values={2: accuracy}, user_attrs={ARCHITECTURE: TEXT, **attributes})
+        create_trial(
+            value=accuracy,
+            intermediate_values={2: accuracy},
+            user_attrs={ARCHITECTURE: TEXT, **METRICS, CURVE: CURVES, **attributes},
+        )
     )
 
 
-def chosen(study: optuna.Study, monkeypatch: pytest.MonkeyPatch, digits: Dataset) -> int:
-    """The number of the trial that ``best`` means."""
-    numbers: list[int] = []
-    found = teachers.trained_weights
+def confirmed(trial: int, accuracy: float) -> Confirmation:
+    return Confirmation(trial=trial, architecture=TEXT, epochs=12, seeds=(0,), accuracies=(accuracy,), seconds=1.0)
 
-    def noted(folder: object, number: int, key: str, **known: object) -> Weights | None:
-        numbers.append(number)
-        return found(folder, number, key, **known)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(teachers, "trained_weights", noted)
-    teachers.read(["best"], storage="none", study="none", dataset=digits)
-    return numbers[0]
+def test_the_best_keeps_the_rules_and_may_have_been_finished_by_its_confirmation(
+    trained: optuna.Study, digits: Dataset
+) -> None:
+    def best() -> int:
+        teachers.read(["best"], storage="none", study="none", dataset=digits)
+        return int(trained.user_attrs["asked"])
+
+    with pytest.raises(UnusableInputError, match="--teacher best: no trial that keeps the rules is complete"):
+        best()
+    add(trained, 0.99, **{BROKEN: ["params < 1"]})
+    add(trained, 0.98, **{GIVEN: {"memory": True}})
+    with pytest.raises(UnusableInputError, match="no trial that keeps the rules is complete"):
+        best()
+    add(trained, 0.5)
+    add(trained, 0.6)
+    assert best() == 3
+    add(trained, 0.3, **{FINISHED: {"epochs": 12, "threads": 1}})
+    assert best() == 3
+    trained.set_user_attr(TARGET, 0.85)
+    confirmation.add(trained, confirmed(4, 0.84))
+    assert best() == 3
+    confirmation.add(trained, confirmed(4, 0.87))
+    assert best() == 4 == selection.best(trained)[0].trial
 
 
 @pytest.mark.parametrize("text", [f"{URL}#s:0", "postgresql://host/db?user=me&password=secret#s:0"])
