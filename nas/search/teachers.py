@@ -27,6 +27,7 @@ from nas.search.study_folder import study_folder
 from nas.search.trained_weights import trained_weights
 from nas.search.training_way import Taught
 from nas.space.attributes import ARCHITECTURE
+from nas.user_cache import expanded
 
 if TYPE_CHECKING:
     import optuna
@@ -212,14 +213,12 @@ def _of_export(text: str, dataset: Dataset) -> Member:
     place = f"{text.removesuffix('.py')}.safetensors" if text.endswith(".py") else text
     reader = _program if place.endswith(".pt2") else _safetensors
     try:
-        about, weights = reader(Path(place).expanduser())
+        about, weights = reader(expanded(place))
         data, training = (json.loads(about.get(name) or "{}") for name in ("data", "training"))
         architecture = str(about["architecture"])
         parse(architecture)
     except OSError as error:
         raise UnusableInputError(f"cannot read {place}: {error.strerror or error}: give another --teacher") from None
-    except RuntimeError as error:  # pathlib's of a home that there is not
-        raise UnusableInputError(f"cannot read {place}: {error}: give another --teacher") from None
     except Exception as error:  # of bytes that are anything the readers may raise anything
         raise UnusableInputError(
             f"unusable teacher: {place}: it is none of this tool's exports, or damaged: export the network again"
