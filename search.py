@@ -58,6 +58,7 @@ from nas.cli.program import (
     program,
 )
 from nas.cli.verbosity import verbosity
+from nas.command_line import running
 from nas.defaults import STORAGE
 
 app = program(
@@ -656,7 +657,7 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
     """
     given, asked = general(argv)
     fall_back(sys.stdout, sys.stderr)
-    with verbosity(quiet=QUIET in asked, verbose=VERBOSE in asked):
+    with verbosity(quiet=QUIET in asked, verbose=VERBOSE in asked), running([name, *argv]):
         return _run(given, name, debug=DEBUG in asked)
 
 

@@ -52,7 +52,7 @@ def _architecture(imported: Imported, checked: Checked, out: Path) -> dict[str, 
     made.load_state_dict(imported.weights)
     subject = Subject(
         architecture=imported.architecture, weights=None, verdicts=_judged(made, checked).constraints, training={},
-        data={}, fixed=_told(checked.report),
+        data={}, fixed=_summary(checked.report),
     )  # fmt: skip
     network = Exported(
         model=made, input=subject.architecture.input, about=subject.metadata(), source=partial(source, subject)
@@ -74,7 +74,7 @@ def _edited_file(checked: Checked, request: Request, reason: str) -> dict[str, A
     given = ", ".join(f"{key}={value!r}" for key, value in request.arguments.items())
     made = name if checked.is_finished else f"{name}({given})"
     body = "".join(f"    {line}\n" for line in (f"{MODEL} = {made}", *lines, f"return {MODEL}"))
-    about = textwrap.fill(_told(report), 110, subsequent_indent="    ")
+    about = textwrap.fill(_summary(report), 110, subsequent_indent="    ")
     helper = f"\n\n{ON_THE_INPUT}" if ON_THE_INPUT.split("(")[0][4:] in body else ""
     imports = "import functools  # noqa: E402\n\nfrom torch import nn  # noqa: E402\n"
     code = f'{text.rstrip()}\n\n\n{imports}{helper}\n\ndef {FIXED}():\n    """{about}"""\n{body}'
@@ -96,6 +96,6 @@ def _judged(made: Network, checked: Checked) -> Report:
     return report
 
 
-def _told(report: Report) -> str:
+def _summary(report: Report) -> str:
     how = f" by these edits: {', '.join(report.fix_all.edits)}" if report.fix_all else ", which kept every constraint"
     return f"Made of {report.target}{how}."

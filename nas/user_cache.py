@@ -1,7 +1,8 @@
-"""The user's cache folder, in which each part of this project keeps a folder of its own."""
+"""The user's folders: the cache, in which each part of this project keeps a folder of its own, and the home."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -10,3 +11,8 @@ def user_cache() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("neural-architecture-search")
+
+
+def expanded(text: str) -> Path:
+    """A path that may begin with ``~`` or ``~user``; where there is no such home it stays, and names nothing."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 (pathlib's raises a RuntimeError)

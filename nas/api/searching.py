@@ -31,6 +31,8 @@ from nas.training import datasets
 if TYPE_CHECKING:
     import optuna
 
+    from nas.search.finish import Finish
+
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
@@ -44,7 +46,11 @@ class Search:
     """Whether some candidate met the target."""
     board: Board
     confirmations: tuple[Confirmation, ...] = ()
-    """Of the best trials, where ``confirm`` asked for it."""
+    """Where ``confirm`` asked for them: those of the best trials, the best first.
+
+    With ``stop_at_target``, where the search itself confirms, every one that the study holds: first those over the
+    target, at which the search ended, then the others, both in the order of their trials.
+    """
     beginning: tuple[str, ...] = ()
     """What became of the networks of ``start`` and ``from_study``, a line each."""
 
@@ -77,7 +83,7 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
                 warnings.warn(line, stacklevel=3)
             summary = launches.run(prepared)
         finish, count = prepared.driver.finish, launches.to_confirm(settings, prepared)
-        confirmed = list(finish.known.values()) if finish else []
+        confirmed = _of_study(finish)
         if count and launches.is_any_complete(prepared):
             rows = best(prepared.study, count)
             confirmed = _confirm(prepared.study, rows, settings, dataset, seeds=1, epochs=None, progress=progress)
@@ -119,6 +125,11 @@ def confirm(
         dataset = warned(load_study_data(opened, None if data is None else str(data)))
         (found,) = _confirm(opened, (row,), settings, dataset, seeds=seeds, epochs=epochs, progress=progress)
     return found
+
+
+def _of_study(finish: Finish | None) -> list[Confirmation]:
+    """Every confirmation of a study, those over the target first."""
+    return sorted(finish.known.values(), key=lambda one: (one.trial not in finish.over, one.trial)) if finish else []
 
 
 def _confirm(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from constraints.errors import UnusableInputError
 from nas.architecture.formats import load
 from nas.architecture.model import Network
 from nas.architecture.spec import parse
 from nas.champions.names import is_champion
 from nas.champions.registry import find
-
-TARGET = f"{__name__}:"
 
 
 def __getattr__(name: str) -> Network:
@@ -16,5 +15,8 @@ def __getattr__(name: str) -> Network:
     text = name.replace("_", "-")
     if not is_champion(text):
         raise AttributeError(f"no such champion: {text}")
-    champion = find(text)
+    try:
+        champion = find(text)
+    except UnusableInputError as error:  # ``hasattr`` and whatever else looks for attributes takes no other
+        raise AttributeError(str(error)) from None
     return load(parse(champion.architecture), champion.path)

@@ -17,12 +17,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from constraints.errors import UnusableInputError
-from nas.champions.names import PREFIX
+from nas.champions.names import PREFIX, is_champion
 from nas.toml import read_toml, validated
 
 FILE = Path(__file__).with_name("champions.toml")
 CLASSES = (200_000, 100_000, 50_000, 25_000)
-"""Limits of parameters, the most accurate network under each of which is told."""
+"""Limits of parameters, each of which has a most accurate network under it."""
 _LIMIT = re.compile(rf"{PREFIX}(\d+(?:\.\d+)?)([kM])")
 _SCALE = {"k": 1_000, "M": 1_000_000}
 
@@ -68,8 +68,10 @@ class Champion(BaseModel):
     def _consistent(self) -> Champion:
         if len(self.seeds) != len(self.test_accuracies):
             raise ValueError("give one of test_accuracies for each of seeds")
-        if not self.name.startswith(PREFIX) or _LIMIT.fullmatch(self.name):
-            raise ValueError(f"a name begins with {PREFIX} and is no limit of parameters, as {PREFIX}200k is")
+        if not is_champion(self.name) or _LIMIT.fullmatch(self.name):
+            raise ValueError(
+                f"a name begins with {PREFIX}, is no file's, and is no limit of parameters, as {PREFIX}200k is"
+            )
         return self
 
     @property

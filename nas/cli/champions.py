@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
-from nas.champions.names import is_champion
+from nas.champions.names import is_champion, module_of
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ def _print(found: Sequence[Champion]) -> None:
 
 
 def as_targets(targets: Sequence[str]) -> list[str]:
-    """What ``validate`` checks where a champion's name is given."""
-    module = "nas.champions.networks"
-    return [f"{module}:{one.strip().replace('-', '_')}" if is_champion(one) else one for one in targets]
+    """What ``validate`` checks where a champion's name is given; UnusableInputError for one that there is not."""
+    return [_module(one) if is_champion(one) else one for one in targets]
+
+
+def _module(text: str) -> str:
+    from nas.champions.registry import find
+
+    return module_of(find(text).name)

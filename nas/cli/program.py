@@ -66,7 +66,7 @@ class Program(TyperGroup):
         _write_flags(self, ctx, formatter)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write where more is told."""
+        """Write where there is more to read."""
         _write_whole(self.epilog or "", formatter)
 
 

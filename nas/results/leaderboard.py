@@ -18,10 +18,10 @@ from constraints.suggestions import nearest
 from nas.objective_text import ACCURACY, LATENCY, MEASURES
 from nas.pareto import front as front_of
 from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
-from nas.results.trial_summary import Seen
+from nas.search.best_trials import order
 from nas.search.expectation import Expectation, expectation
 from nas.search.measure import measure_of, objective_of
-from nas.search.stored import TrialState
+from nas.search.stored import Seen, TrialState
 from nas.search.study import CURVE, DATA, MALFORMED, REJECTED, TARGET, VALIDATION_IMAGES, Described, foreign, shared
 from nas.space.attributes import ARCHITECTURE, SEED
 
@@ -204,17 +204,8 @@ def _rejected(study: Study) -> dict[str, int]:
 def _best_complete(shown: Iterable[Row], rows: Iterable[Row]) -> Row | None:
     """The best complete one of all ``rows``, as it is ``shown`` where it is."""
     complete = (row for row in rows if row.state == "complete" and not row.broken)
-    best = min(complete, key=best_first, default=None)
+    best = min(complete, key=lambda row: order(row.won, row.score, row.trial), default=None)
     return None if best is None else next((row for row in shown if row.trial == best.trial), replace(best, rank=1))
-
-
-def best_first(row: Row) -> tuple[Any, ...]:
-    """What puts the better of two complete trials before the other.
-
-    A network that won is what the search looked for, though its validation accuracy may be that of a few epochs. All
-    others are compared by theirs.
-    """
-    return not row.won, _order(row, MEASURES[row.measure])
 
 
 def _expected(study: Study, rows: Sequence[Row]) -> Expectation | None:

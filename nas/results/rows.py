@@ -8,10 +8,10 @@ from statistics import fmean
 from typing import Any, Literal, NamedTuple, get_args
 
 from nas.objective_text import ACCURACY, BALANCED, MEASURES
-from nas.results.trial_summary import Seen
-from nas.search.stored import TrialState
-from nas.search.study import CONFIRMED, CURVE, FINISHED, MEASURED, REASON, TARGET, WON, accuracy
-from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
+from nas.search.best_trials import has_won
+from nas.search.stored import Seen, TrialState
+from nas.search.study import CONFIRMED, CURVE, MEASURED, REASON, TARGET, accuracy
+from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED
 
 State = Literal["complete", "pruned", "running", "unfinished", "failed"]
 """``unfinished`` has not ended, and no launch works on its study: the next one continues it."""
@@ -129,7 +129,6 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
     mean = _number(confirmed.get("mean"))
     judged = value if finished is None else mean
     is_over = judged is not None and target is not None and judged > target
-    is_chosen = finished is not None or trial.number in study_attrs.get(WON, ())
     return Row(
         rank=0,
         trial=trial.number,
@@ -149,7 +148,7 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
         architecture=_text(attrs.get(ARCHITECTURE)),
         origin=_text(attrs.get(ORIGIN)),
         finished=finished,
-        won=is_chosen and mean is not None and target is not None and mean > target,
+        won=has_won(trial, study_attrs),
         seed=_count(attrs.get(SEED)),
         broken=broken,
         reason=str(attrs.get(REASON, "")),

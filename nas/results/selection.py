@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from constraints.errors import UnusableInputError
 from nas.architecture import named
-from nas.results.leaderboard import Study, best_first, leaderboard
+from nas.results.leaderboard import Study, leaderboard
 from nas.results.rows import Row
-from nas.space.attributes import GIVEN
+from nas.search.best_trials import best_trials
 
 
 def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:
@@ -31,14 +31,9 @@ def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:
     )
 
 
-def _from_memory(study: Study) -> set[int]:
-    """The trials of models that were given in memory, and cannot be made again."""
-    return {t.number for t in study.get_trials(deepcopy=False) if (t.user_attrs.get(GIVEN) or {}).get("memory")}
-
-
 def best(study: Study, count: int = 1) -> tuple[Row, ...]:
     """The ``count`` best complete trials; UnusableInputError, with what there is, where none is complete."""
     board = leaderboard(study, top=None, states=["complete"])
-    rows = sorted(board.rows, key=best_first)
-    kept = [row for row in rows if not row.broken and row.trial not in _from_memory(study)]
-    return tuple(kept[:count]) or (board.best,)
+    rows = {row.trial: row for row in board.rows}
+    ranked = [rows[t.number] for t in best_trials(study, study.get_trials(deepcopy=False)) if t.number in rows]
+    return tuple(ranked[:count]) or (board.best,)

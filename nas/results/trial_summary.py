@@ -4,37 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from nas.search.stored import TrialState
-from nas.search.study import CURVE, FINISHED, MALFORMED, MEASURED, REASON
-from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
+from nas.search.study import CURVE, MALFORMED, MEASURED, REASON
+from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED
 
 _KEPT = (ARCHITECTURE, ORIGIN, SEED, BROKEN, "params", "macs", "receptive_field", REASON, MEASURED, FINISHED, CURVE)
 _OF_EPOCH = ("val_accuracy", "seconds")
 """What is kept of each epoch of a curve."""
 _OF_LAST = "val_balanced_accuracy"
 """What is kept of the last epoch alone; None in a curve of an earlier release."""
-
-
-class Seen(Protocol):
-    """What a leaderboard reads of a trial; Optuna's own trials have it too."""
-
-    @property
-    def number(self) -> int:
-        """Its place in the study."""
-
-    @property
-    def state(self) -> int:
-        """Whether it runs, and how it ended: a TrialState, ours or Optuna's."""
-
-    @property
-    def user_attrs(self) -> Mapping[str, Any]:
-        """What is known of its network."""
-
-    @property
-    def intermediate_values(self) -> Mapping[int, float]:
-        """Epoch -> validation accuracy."""
 
 
 @dataclass(kw_only=True, slots=True)

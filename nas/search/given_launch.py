@@ -192,15 +192,15 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         held.callback(workers.shutdown)
         storage = open_storage(config.storage, write=True)
         check = held.enter_context(hold(config.storage, config.study, storage=storage))
-        told = [*notes]
-        trackers = Trackers(config.log, told) if config.log else None
+        lines = [*notes]
+        trackers = Trackers(config.log, lines) if config.log else None
         made_with = training_identity(config, dataset, way, objective=str(objectives), latency=measures.latency)
         study = create_or_resume(storage, config.study, made_with, RandomSampler(), objectives.directions)
         folder = claim(config.storage, study)
         held.enter_context(hold_folder(folder, config.storage, config.study))
         way = Training.of(study, config.epochs)
         teacher = teachers.kept(folder, way.teacher, teacher)
-        told.extend([*teachers.notes(teacher), *way.notes(config.epochs, replace(usual, idle=()))])
+        lines.extend([*teachers.notes(teacher), *way.notes(config.epochs, replace(usual, idle=()))])
         feed = search_feed(dataset, config.seed, way, teacher)
         describe(study, config, dataset)
         target = study.user_attrs[TARGET]
@@ -224,7 +224,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         folder=folder,
         seed=config.seed,
         recipe=way.recipe,
-        notes=told,
+        notes=lines,
         trackers=trackers,
         objectives=objectives,
         precisions=partial(precisions, study, workers, check),

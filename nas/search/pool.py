@@ -65,14 +65,14 @@ class Pool:
     def promoted(self, *, is_last: bool) -> Candidate | None:
         """The paused candidate that is promoted now, if any; ``is_last`` says that no new candidates will come."""
         number = self.halving.promoted(self._levels(), is_last=is_last)
-        return None if number is None else self._told(number, is_last=is_last)
+        return None if number is None else self._with_standing(number, is_last=is_last)
 
     def leader(self, level: int, count: int) -> Candidate | None:
         """The best candidate that waits at a rung, where it is among the ``count`` best that reached it."""
         number = self.halving.leader(self._levels(), level, count)
-        return None if number is None else self._told(number, count=count)
+        return None if number is None else self._with_standing(number, count=count)
 
-    def _told(self, number: int, *, count: int | None = None, is_last: bool = False) -> Candidate:
+    def _with_standing(self, number: int, *, count: int | None = None, is_last: bool = False) -> Candidate:
         """A candidate that is promoted; its trial says by what."""
         candidate = self.members[number]
         standing = self.halving.standing(number, len(candidate.curve), count=count, is_last=is_last)

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 
 from constraints.errors import UnusableInputError
 from nas.architecture.spec import Architecture, ArchitectureError, parse
+from nas.search.best_trials import best_trials
 from nas.search.starts import Given, adapted
 from nas.search.study import MALFORMED, identity, open_study
 from nas.space.analytic import metrics
@@ -77,8 +78,8 @@ def read_prior(text: str, storage: str, study: str, identity_here: Mapping[str, 
         Given(origin=f"study {name}, trial {numbers[id(one)]}", architecture=network)
         for one, network in fitting[:MOST_STARTS]
     )
-    weights, told = fitted(results)
-    lines = [f"from study {name}: its {len(starts)} best networks are tried first; {told}"]
+    weights, ranking = fitted(results)
+    lines = [f"from study {name}: its {len(starts)} best networks are tried first; {ranking}"]
     if differs:
         lines.append(f"from study {name}: made with other {', '.join(differs)}: its accuracies count nothing here")
     return Prior(study=name, starts=starts, weights=weights, lines=tuple(lines))
@@ -113,8 +114,8 @@ def fitted(results: Sequence[Result]) -> tuple[dict[str, float] | None, str]:
     own, usual = _rank_correlation(left_out, y), _rank_correlation(x @ before_scaled, y)
     if not own > usual:
         return None, f"{count} results rank what is tried next no better than the proxy does ({usual:.2f})"
-    told = f"{count} results rank what is tried next (rank correlation {own:.2f} where left out, {usual:.2f} without)"
-    return dict(zip(names, (weights / scale).tolist(), strict=True)), told
+    line = f"{count} results rank what is tried next (rank correlation {own:.2f} where left out, {usual:.2f} without)"
+    return dict(zip(names, (weights / scale).tolist(), strict=True)), line
 
 
 def _place(text: str, storage: str) -> tuple[str, str]:
@@ -130,9 +131,9 @@ def _results(study: optuna.Study) -> list[Result]:
 
 
 def _best(study: optuna.Study) -> list[tuple[int, Result]]:
-    """The complete ones by number, the best first."""
-    complete = {t.number for t in study.get_trials(deepcopy=False) if t.state == TrialState.COMPLETE}
-    return sorted(((n, one) for n, one in _trained(study) if n in complete), key=lambda pair: -pair[1].accuracy)
+    """The complete ones by number, the best first, among them those that a confirmation finished."""
+    trained, ranked = dict(_trained(study)), best_trials(study, study.get_trials(deepcopy=False))
+    return [(trial.number, trained[trial.number]) for trial in ranked if trial.number in trained]
 
 
 def _trained(study: optuna.Study) -> list[tuple[int, Result]]:

@@ -1,15 +1,17 @@
-"""What began a study's trials: the command of each launch, with its moment, version and machine."""
+"""What began a study's trials: the command of each launch, with its moment, version and machine.
+
+A launch by ``nas.launch`` has no command: the command line of the program that called it is none of this tool's.
+"""
 
 from __future__ import annotations
 
 import platform
 import shlex
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas import command_line
 from nas.config import LaunchConfig
 from nas.search.resources import cores, machine_name
 from nas.search.storage import masked
@@ -37,8 +39,9 @@ def keep_launch(study: optuna.Study, config: LaunchConfig) -> None:
 
 
 def _launch(config: LaunchConfig) -> dict[str, Any]:
+    words = command_line.present()
     return {
-        "command": masked(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
+        **({"command": masked(shlex.join(words))} if words else {}),
         "configuration": masked(config.to_toml()),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": version(),

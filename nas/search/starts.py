@@ -141,11 +141,11 @@ def plan(
         if is_known and not rules:
             lines.append(f"start: {one.origin}: it keeps every rule and is tried first")
             continue
-        near, told = near_ones(one.architecture, feasible)
+        near, found = near_ones(one.architecture, feasible)
         for network in (text for text in near if not broken(parse(text))):
             waiting.setdefault(network, Waiting(architecture=network, is_start=True))
         why = _broken(rules) or "it is tried first, though the space does not hold it"
-        lines += [f"start: {one.origin}: {why}; {told[0]}", *told[1:]]
+        lines += [f"start: {one.origin}: {why}; {found[0]}", *found[1:]]
     return Plan(waiting=tuple(waiting.values()), lines=tuple(lines))
 
 
@@ -183,9 +183,9 @@ def near_ones(network: Architecture, feasible: FeasiblePart) -> tuple[list[str],
     count = (
         f"{len(networks)} nearest networks of the space" if len(networks) > 1 else "the nearest network of the space"
     )
-    told = [f"{count}, {found.edits} edit{'s' * (found.edits != 1)} away:"]
-    told += [f"  {other}: {', '.join(map(str, edits(network, other)))}" for other in networks]
-    return [str(other) for other in networks], told
+    lines = [f"{count}, {found.edits} edit{'s' * (found.edits != 1)} away:"]
+    lines += [f"  {other}: {', '.join(map(str, edits(network, other)))}" for other in networks]
+    return [str(other) for other in networks], lines
 
 
 def _broken(broken: Sequence[str]) -> str:

@@ -153,7 +153,8 @@ def run_folder(storage: str, study: str) -> Path:
 
 def masked(text: str) -> str:
     """``text`` without the passwords that URLs in it carry."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+    without = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+    return re.sub(r"([?&]password=)[^&#\s]*", r"\1***", without)
 
 
 class _Journal(BaseJournalBackend):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
+from typing import Any, Protocol
 
 
 def is_database(place: str) -> bool:
@@ -28,6 +30,26 @@ class TrialState(IntEnum):
     def is_finished(self) -> bool:
         """Whether it has ended."""
         return self not in {TrialState.RUNNING, TrialState.WAITING}
+
+
+class Seen(Protocol):
+    """What readers ask of a trial; Optuna's own trials have it too."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the study."""
+
+    @property
+    def state(self) -> int:
+        """Whether it runs, and how it ended: a TrialState, ours or Optuna's."""
+
+    @property
+    def user_attrs(self) -> Mapping[str, Any]:
+        """What is known of its network."""
+
+    @property
+    def intermediate_values(self) -> Mapping[int, float]:
+        """Epoch -> validation accuracy."""
 
 
 class Operation(IntEnum):

@@ -8,9 +8,9 @@ Nothing pickled is read.
 from __future__ import annotations
 
 import json
-import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,15 @@ from nas import atomic
 from nas.architecture.spec import parse
 from nas.champions.names import is_champion
 from nas.search import weights_file
+from nas.search.best_trials import best_trials
 from nas.search.confirmation import confirmations
 from nas.search.given_proposals import key_of
-from nas.search.study import CURVE, accuracy, identity, open_study
+from nas.search.study import CURVE, identity, open_study
 from nas.search.study_folder import study_folder
 from nas.search.trained_weights import trained_weights
 from nas.search.training_way import Taught
 from nas.space.attributes import ARCHITECTURE
+from nas.user_cache import expanded
 
 if TYPE_CHECKING:
     import optuna
@@ -45,13 +47,15 @@ _TYPES = {6: "float16", 7: "float32", 5: "int64"}
 def read(asked: Sequence[str] | None, *, storage: str, study: str, dataset: Dataset) -> Teacher | None:
     """The teacher of several names, an ensemble; None where none is asked for.
 
-    Raises UnusableInputError for what is not there, not trained, damaged, or made for other images or classes.
+    Raises UnusableInputError for what is not there, not trained, damaged, or made for other images or classes. No name
+    and no error holds a database's password.
     """
     if not asked:
         return None
     from nas.training.teacher import Teacher
 
-    return Teacher(members=tuple(_checked(_member(text, storage, study, dataset), dataset) for text in asked))
+    with _masked_errors():
+        return Teacher(members=tuple(_checked(_member(text, storage, study, dataset), dataset) for text in asked))
 
 
 def taught(teacher: Teacher | None) -> Taught | None:
@@ -60,19 +64,21 @@ def taught(teacher: Teacher | None) -> Taught | None:
 
 
 def kept(folder: Path, known: Taught | None, teacher: Teacher | None = None) -> Teacher | None:
-    """The teacher of a study, from the study's ``folder``, into which one that is given is written first.
+    """The teacher of a study, from the study's ``folder``, into which one that is given is written where it is not.
 
     Raises UnusableInputError where its files are missing or are no longer what the study was made with.
     """
     if known is None:
         return None
     place = folder / f"teacher-{known.hash[:16]}"
-    if teacher is not None and not (place / "members.json").exists():
+    found = _read(place, known)
+    if found is None and teacher is not None and teacher.hash == known.hash:
         _write(place, teacher)
-    found = _read(place)
-    if found is None or found.hash != known.hash:
+        found = _read(place, known)
+    if found is None:
         raise UnusableInputError(
-            f"the teacher {known.name} of the study is missing or damaged: {place}: restore it, or give its --teacher"
+            f"the teacher {known.name} of the study is missing or damaged: {place}: copy that folder from where the "
+            "study was made, or run launch or train on the study with its --teacher, which writes it anew"
         )
     return found
 
@@ -93,7 +99,22 @@ def _write(place: Path, teacher: Teacher) -> None:
     atomic.write(place / "members.json", json.dumps(table))  # last: where it is, the others are
 
 
-def _read(place: Path) -> Teacher | None:
+@contextmanager
+def _masked_errors() -> Iterator[None]:
+    """Raise errors that quote what a person gave without the passwords in it."""
+    from nas.search.storage import masked
+
+    try:
+        yield
+    except UnusableInputError as error:
+        text = str(error)
+        if masked(text) == text:
+            raise
+        raise UnusableInputError(masked(text)) from None  # whose cause would print the password
+
+
+def _read(place: Path, known: Taught) -> Teacher | None:
+    """What is kept; None for nothing, and for what is not the ``known`` one."""
     from nas.training.teacher import Member, Teacher
 
     try:
@@ -103,8 +124,7 @@ def _read(place: Path) -> Teacher | None:
             for number, one in enumerate(table)
         ]
         found = Teacher(members=tuple(members))
-        _ = found.hash  # reads the weights
-        return found
+        return found if found.hash == known.hash else None
     except Exception:  # of bytes that are anything the readers may raise anything
         return None
 
@@ -113,7 +133,7 @@ def _member(text: str, storage: str, study: str, dataset: Dataset) -> Member:
     if is_champion(text):
         return _of_champion(text, dataset)
     if text.endswith(EXPORTS):
-        return _of_export(text, Path(text).expanduser(), dataset)
+        return _of_export(text, dataset)
     place, _, rest = text.rpartition("#")
     name, _, trial = rest.rpartition(":")
     with open_study(place or storage, name or study) as opened:
@@ -141,6 +161,7 @@ def _of_champion(text: str, dataset: Dataset) -> Member:
 
 
 def _of_trial(text: str, study: optuna.Study, wanted: str, place: str, dataset: Dataset) -> Member:
+    from nas.search.storage import masked
     from nas.training.teacher import Member
 
     trial = _found(text, study, wanted)
@@ -161,7 +182,7 @@ def _of_trial(text: str, study: optuna.Study, wanted: str, place: str, dataset: 
         raise UnusableInputError(f"--teacher {text}: no training of it was finished: confirm it, or name another")
     weights_file.check(weights.path)
     return Member(
-        name=text,
+        name=masked(text),
         architecture=str(trial.user_attrs[ARCHITECTURE]),
         weights=weights.path.read_bytes(),
         saw_validation=weights.confirmed,
@@ -169,31 +190,30 @@ def _of_trial(text: str, study: optuna.Study, wanted: str, place: str, dataset: 
 
 
 def _found(text: str, study: optuna.Study, wanted: str) -> FrozenTrial:
-    """The trial of a number, or the best complete one."""
-    from optuna.trial import TrialState
-
+    """The trial of a number, or the best one."""
     trials = study.get_trials(deepcopy=False)
     if wanted == "best":
-        complete = [t for t in trials if t.state == TrialState.COMPLETE]
-        best = max(complete, key=lambda t: accuracy(t) or -math.inf, default=None)
-    else:
-        best = next((t for t in trials if str(t.number) == wanted), None)
-    if best is None:
+        if ranked := best_trials(study, trials):
+            return ranked[0]
+        raise UnusableInputError(f"--teacher {text}: no trial that keeps the rules is complete: name one, or another")
+    found = next((t for t in trials if str(t.number) == wanted), None)
+    if found is None:
         raise UnusableInputError(
             f"--teacher: no such trial: {text!r}: give a trial, STUDY:TRIAL or a file that ends with "
             f"{', '.join(EXPORTS)}"
         )
-    return best
+    return found
 
 
-def _of_export(text: str, path: Path, dataset: Dataset) -> Member:
+def _of_export(text: str, dataset: Dataset) -> Member:
     """The network of an exported file, as its metadata says it."""
+    from nas.search.storage import masked
     from nas.training.teacher import Member
 
-    place = path.with_suffix(".safetensors") if path.suffix == ".py" else path
-    reader = _program if path.suffix == ".pt2" else _safetensors
+    place = f"{text.removesuffix('.py')}.safetensors" if text.endswith(".py") else text
+    reader = _program if place.endswith(".pt2") else _safetensors
     try:
-        about, weights = reader(place)
+        about, weights = reader(expanded(place))
         data, training = (json.loads(about.get(name) or "{}") for name in ("data", "training"))
         architecture = str(about["architecture"])
         parse(architecture)
@@ -208,7 +228,7 @@ def _of_export(text: str, path: Path, dataset: Dataset) -> Member:
     if data.get("hash") != dataset.content_hash and data.get("classes") != list(dataset.classes):
         raise UnusableInputError(f"--teacher {text}: it was trained on other data: give one of the same classes")
     return Member(
-        name=text,
+        name=masked(text),
         architecture=architecture,
         weights=weights,
         saw_validation=training.get("images") == _WHOLE,

@@ -102,7 +102,7 @@ class Training:
             if (table := made_with.get(part)) is not None:
                 kept = _read(table)
             part = "teacher"
-            taught = None if (of := made_with.get(part)) is None else Taught(name=str(of["name"]), hash=str(of["hash"]))
+            taught = None if (of := made_with.get(part)) is None else _taught(of)
             part = "tune"
             ranges = tuning.from_study(made_with.get(part, {}))
         except UnusableInputError as error:
@@ -132,6 +132,7 @@ class Training:
         ``given`` is ``recipe``, ``augmentation``, ``tune`` and ``teacher`` as they were asked for, None for what was
         not.
         """
+        asked = asked._with_share_of(self)
         for flag in self._differs(asked):
             if flag == "tune" and given.get("recipe") is None and set(asked.tune) == set(self.tune):
                 continue  # the ranges are those of the recipe, which is the study's own
@@ -141,6 +142,12 @@ class Training:
                     f"study {study.study_name!r} was made with other {flag}: {before}, not {now}: "
                     f"leave --{flag} out to go on with its own, or use another --study"
                 )
+
+    def _with_share_of(self, study: Training) -> Training:
+        """This, where it asks for no teacher and for no share of one, with the share that a ``study`` has."""
+        if self.teacher is not None or self.recipe.distillation or study.teacher is None:
+            return self
+        return replace(self, recipe=replace(self.recipe, distillation=study.recipe.distillation))
 
     def _differs(self, other: Training) -> list[str]:
         """In what two train otherwise, by the names of the flags."""
@@ -161,8 +168,8 @@ class Training:
         name = self.recipe.name if flag == "recipe" else self.augmentation.name
         mine, theirs = (dict(_flat(one.as_table()[flag])) for one in (self, other))
         own = [f"{key} {mine[key]}" for key in mine if key != "name" and theirs.get(key) != mine[key]]
-        told = ", ".join([*own[:_FEW], *(["..."] if len(own) > _FEW else [])])
-        return f"{name} ({told})" if told else name
+        listed = ", ".join([*own[:_FEW], *(["..."] if len(own) > _FEW else [])])
+        return f"{name} ({listed})" if listed else name
 
     @property
     def mirroring(self) -> str:
@@ -211,7 +218,7 @@ class Training:
 
     def notes(self, epochs: int, asked: Training | None = None) -> Iterator[str]:
         """What a person should know: that the study trains otherwise than what a new one would be ``asked`` for."""
-        usual = asked or self.default(epochs)
+        usual = (asked or self.default(epochs))._with_share_of(self)
         if changed := self._differs(usual):
             *names, last = ("tuning" if flag == "tune" else flag for flag in changed)
             what = f"{', '.join(names)} and {last}" if names else last
@@ -268,6 +275,13 @@ def _read(table: Any) -> Augmentation:
     if transform is not None:
         check(transform)  # whatever a storage says, only albumentations' own transforms are made
     return Augmentation(name=str(table["name"]), probabilities=often, transform=transform)
+
+
+def _taught(table: Any) -> Taught:
+    """The teacher that a study keeps; earlier releases kept the passwords in its name."""
+    from nas.search.storage import masked
+
+    return Taught(name=masked(str(table["name"])), hash=str(table["hash"]))
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
 from nas.optuna_private import reopened, storage_of
-from nas.search.study import CURVE, FINALIST, FINISHED, MEASURED, REASON, REJECTED, WHY, WON
-from nas.space.attributes import ARCHITECTURE, BROKEN, ORIGIN, SEED
+from nas.search.study import CURVE, FINALIST, MEASURED, REASON, REJECTED, WHY, WON
+from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED
 
 
 def by_accuracy(epoch: Mapping[str, Any]) -> float:

@@ -17,5 +17,9 @@ BROKEN = "broken"
 SEED = "seed"
 """The trial's user attribute that holds the seed of a training by ``train``, which alone sets it."""
 
+FINISHED = "finished"
+"""The trial's user attribute that holds ``epochs`` and ``threads`` of the confirmation that trained its network to the
+end: it is complete, and its accuracy is that of the few epochs before."""
+
 PROPOSED = "nas:proposed"
 """The trial's system attribute that holds it from the moment it is proposed, for the other workers of the study."""

@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.optuna_private import OpenTPE, with_trials_as
-from nas.space.attributes import SEED
+from nas.space.attributes import FINISHED, SEED
 
 MOST_LEARNT = 1_000
 """Trials of which TPE makes either of its two models, which cost time and memory with each."""
@@ -25,11 +25,12 @@ Values = Callable[[FrozenTrial], Sequence[float]]
 
 
 def so_far(study: Study, values: Values | None) -> Study:
-    """A study as TPE should see it: a trial that is not complete but has intermediate values counts by them.
+    """A study as TPE should see it: a trial that was not trained to the end but has intermediate values counts by them.
 
     It counts as pruned, or, in a study of several objectives, as complete with ``values``, which is needed there: by
     what it would be worth after as many steps as the furthest trial (``expected``). TPE by itself takes every running
-    trial for a bad one, and cannot rank pruned trials by several objectives. Networks
+    trial for a bad one, and cannot rank pruned trials by several objectives. A trial
+    that its confirmation completed (FINISHED) was trained by the search for a few epochs, as a pruned one. Networks
     that a person trained have no parameters to learn from.
     """
     has_one_objective = len(study.directions) == 1
@@ -38,11 +39,12 @@ def so_far(study: Study, values: Values | None) -> Study:
     def shown(trial: FrozenTrial) -> FrozenTrial | None:
         if SEED in trial.user_attrs:
             return None
-        if trial.state not in (TrialState.RUNNING, TrialState.PRUNED):
+        is_finished = trial.state == TrialState.COMPLETE and FINISHED in trial.user_attrs
+        if trial.state not in (TrialState.RUNNING, TrialState.PRUNED) and not is_finished:
             return trial
         if has_one_objective:
-            is_waiting = trial.state == TrialState.RUNNING and trial.intermediate_values
-            return _with(trial, TrialState.PRUNED) if is_waiting else trial
+            is_cut = (is_finished or trial.state == TrialState.RUNNING) and trial.intermediate_values
+            return _with(trial, TrialState.PRUNED) if is_cut else trial
         if values is None or not trial.intermediate_values:
             return _with(trial, TrialState.RUNNING)
         return _with(trial, TrialState.COMPLETE, list(values(moved(trial))))
@@ -51,13 +53,14 @@ def so_far(study: Study, values: Values | None) -> Study:
 
 
 def expected(study: Study) -> Callable[[FrozenTrial], FrozenTrial]:
-    """A function from a trial to itself with an intermediate value at the furthest step that any trial reached.
+    """A function from a trial to itself with an intermediate value at the furthest step that any candidate reached.
 
     After two epochs a candidate is worse than it will be after twenty: beside complete ones it would be dominated for
     the time that it has not trained. So its last value is moved by what those that reached the furthest step gained
     from that step on, in the median; where none has values at both, it stays.
     """
-    trials = [trial.intermediate_values for trial in study.get_trials(deepcopy=False) if trial.intermediate_values]
+    known = [trial for trial in study.get_trials(deepcopy=False) if SEED not in trial.user_attrs]
+    trials = [trial.intermediate_values for trial in known if trial.intermediate_values]
     furthest = max((max(steps) for steps in trials), default=0)
     reached = [steps for steps in trials if furthest in steps]
 

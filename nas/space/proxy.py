@@ -20,7 +20,7 @@ Proxy = Callable[[Architecture, Metrics], float]
 """Greater for networks to try first; only the order of its values has a meaning."""
 
 
-def features(network: Architecture, figures: Metrics) -> dict[str, float]:
+def features(network: Architecture, metrics: Metrics) -> dict[str, float]:
     """The features that predict the accuracy: logarithms to base 2, and shares of the convolutions.
 
     ``whitened`` is 1 where the first convolution has as many filters as a patch has values: the default recipe then
@@ -33,10 +33,10 @@ def features(network: Architecture, figures: Metrics) -> dict[str, float]:
     return {
         "whitened": float(conv.groups == 1 and first.output[0] >= channels * conv.kernel**2),
         "residual": len(residual) / len(convs),
-        "dilated": figures.dilated_convs / len(convs),
+        "dilated": metrics.dilated_convs / len(convs),
         "convs": math.log2(len(convs)),
-        "params": math.log2(figures.params),
-        "macs": math.log2(figures.macs),
+        "params": math.log2(metrics.params),
+        "macs": math.log2(metrics.macs),
     }
 
 
@@ -70,12 +70,12 @@ class LinearProxy:
     price: float = 0.0
     macs: float = math.inf
 
-    def __call__(self, network: Architecture, figures: Metrics) -> float:
+    def __call__(self, network: Architecture, metrics: Metrics) -> float:
         """The proxy of one network; minus infinity from ``macs`` multiply-accumulates on."""
-        if figures.macs >= self.macs:
+        if metrics.macs >= self.macs:
             return -math.inf
         seconds = predicted_seconds(self, network)
-        return _sum(self.weights, features(network, figures)) - self.price * math.log2(seconds)
+        return _sum(self.weights, features(network, metrics)) - self.price * math.log2(seconds)
 
 
 def predicted_seconds(proxy: LinearProxy, network: Architecture) -> float:

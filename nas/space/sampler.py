@@ -65,12 +65,15 @@ class NothingKeptError(SpaceExhaustedError):
 class FeasibleSampler(BaseSampler):
     """Filters the proposals of a base sampler; after ``patience`` rejected ones it draws from the feasible part.
 
-    The base sampler is made anew for every trial from (seed, trial number), so an interrupted study resumes with
-    the proposals that it would have made. ``rejected`` counts the base sampler's rejected proposals by rule. Parameters
-    that are none of the space's are left to the base sampler. With a ``proxy`` of what networks are worth, each of the
-    first PROXY_TRIALS is the best by it of PROXY_DRAWS networks, drawn from the feasible part; a linear one learns from
-    the study's results as they come. What is feasible by
-    arithmetic may still be ``broken``, by a rule on what has to be measured: it is rejected by that rule, once.
+    The base sampler is made anew for every trial from (seed, trial number), so a proposal depends on these, and on the
+    trials and results that the study holds at that moment. An interrupted study resumes with the proposals that it
+    would have made where the same results are in by then; several workers may bring them in another order.
+
+    ``rejected`` counts the base sampler's rejected proposals by rule. Parameters that are none of the space's are left
+    to the base sampler. With a ``proxy`` of what networks are worth, each of the first PROXY_TRIALS is the best by it
+    of PROXY_DRAWS networks, drawn from the feasible part; a linear one learns from the study's results as they come.
+    What is feasible by arithmetic may still be ``broken``, by a rule on what has to be measured: it is rejected by that
+    rule, once.
     """
 
     @checked
@@ -263,9 +266,8 @@ class FeasibleSampler(BaseSampler):
         while few := list(itertools.islice(rows, 1 if self.proxy is None else PROXY_DRAWS)):
             several = [space.choices(row) for row in few]
             networks = [space.decode(choices) for choices in several]
-            for i in self._by_worth(
-                few, networks, learnt
-            ):  # only the best are printed, which takes as long as all the rest
+            # Only the best are printed, which takes as long as all the rest.
+            for i in self._by_worth(few, networks, learnt):
                 if str(networks[i]) not in seen:
                     return several[i]
         return None
@@ -274,11 +276,11 @@ class FeasibleSampler(BaseSampler):
         """The places of networks, the best by the proxy and what it learnt first, of equals the first."""
         if self.proxy is None:
             return range(len(rows))
-        figures = list(self.feasible.vector.metrics_of(np.stack(rows)))
+        metrics = list(self.feasible.vector.metrics_of(np.stack(rows)))
         if learnt and isinstance(self.proxy, LinearProxy):
-            values = worth(self.proxy, learnt, networks, figures)
+            values = worth(self.proxy, learnt, networks, metrics)
         else:
-            values = np.array([self.proxy(network, one) for network, one in zip(networks, figures, strict=True)])
+            values = np.array([self.proxy(network, one) for network, one in zip(networks, metrics, strict=True)])
         order: list[int] = np.argsort(-values, kind="stable").tolist()
         return order
 

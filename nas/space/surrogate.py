@@ -82,14 +82,14 @@ def posterior(prior: Floats, rows: Floats, accuracies: Floats) -> Posterior:
 
 
 def worth(
-    proxy: LinearProxy, results: Sequence[Result], networks: Sequence[Architecture], figures: Sequence[Metrics]
+    proxy: LinearProxy, results: Sequence[Result], networks: Sequence[Architecture], all_metrics: Sequence[Metrics]
 ) -> Floats:
     """The logarithm of the expected improvement a second of each network; minus infinity where the proxy says so.
 
     ``results`` holds at least one. Only the order of the values has a meaning.
     """
     names = list(proxy.weights)
-    drawn = _rows(names, networks, figures)
+    drawn = _rows(names, networks, all_metrics)
     centre, scale = drawn.mean(axis=0), drawn.std(axis=0)
     scale[scale == 0] = 1.0
 
@@ -102,7 +102,7 @@ def worth(
     mean, deviation = posterior(prior, standardised(known), accuracies).predict(standardised(drawn))
     seconds = np.array([predicted_seconds(proxy, network) for network in networks])
     found: Floats = log_improvement(mean - accuracies.max(), deviation) - np.log(seconds)
-    found[[one.macs >= proxy.macs for one in figures]] = -np.inf
+    found[[one.macs >= proxy.macs for one in all_metrics]] = -np.inf
     return found
 
 
@@ -123,6 +123,6 @@ def log_improvement(difference: Floats, deviation: Floats) -> Floats:
     return logarithms
 
 
-def _rows(names: Sequence[str], networks: Sequence[Architecture], figures: Sequence[Metrics]) -> Floats:
-    found = (features(network, one) for network, one in zip(networks, figures, strict=True))
+def _rows(names: Sequence[str], networks: Sequence[Architecture], all_metrics: Sequence[Metrics]) -> Floats:
+    found = (features(network, one) for network, one in zip(networks, all_metrics, strict=True))
     return np.array([[one[name] for name in names] for one in found])

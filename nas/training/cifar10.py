@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from constraints.errors import UnusableInputError
 from nas.training.archives import ARCHIVE_SUFFIXES
+from nas.user_cache import expanded
 
 ARCHIVE = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
@@ -31,9 +32,9 @@ def find(cache: Path) -> Path | None:
     archive, or a folder or tar whose name begins with cifar10 or cifar-10.
     """
     named = os.environ.get("NAS_DATA")
-    if named and not Path(named).expanduser().exists():
+    if named and not expanded(named).exists():
         raise UnusableInputError(f"NAS_DATA names nothing: {named}: correct it or unset it")
-    places = [Path(named).expanduser()] if named else []
+    places = [expanded(named)] if named else []
     for place in [*places, Path("data"), cache]:
         if place.is_file() or (place / "train").is_dir() or place.name == FOLDER:
             return place

@@ -21,7 +21,7 @@ from constraints.errors import UnusableInputError
 from nas.training import archives, cifar10, image_files, images
 from nas.training.image_files import readable
 from nas.training.images import Progress
-from nas.user_cache import user_cache
+from nas.user_cache import expanded, user_cache
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 FORMAT = 3
@@ -99,7 +99,7 @@ def load(source: str = "auto", *, cache: Path | None = None, progress: Progress 
         return _digits(cache)
     if source in ("auto", "cifar10"):
         return _cifar10(cache, fall_back=source == "auto", progress=progress)
-    return _open_path(Path(source).expanduser(), cache, progress)
+    return _open_path(expanded(source), cache, progress)
 
 
 def split(labels: np.ndarray, *, validation_share: float = 0.1, seed: int = 0) -> Split:

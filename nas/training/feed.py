@@ -119,8 +119,8 @@ class Feed:
 
         digest = hashlib.sha256(self.dataset.content_hash.encode())
         digest.update(np.ascontiguousarray(self.indices, dtype=np.int64).tobytes())
-        told = A.to_dict(self._pipeline) if self.transform is None else [A.__version__, self.transform]
-        digest.update(json.dumps([told, self.seed, PIECE], sort_keys=True).encode())
+        pipeline = A.to_dict(self._pipeline) if self.transform is None else [A.__version__, self.transform]
+        digest.update(json.dumps([pipeline, self.seed, PIECE], sort_keys=True).encode())
         return digest.hexdigest()[:16]
 
     def epoch(self, number: int) -> np.ndarray:

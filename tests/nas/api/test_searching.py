@@ -6,6 +6,7 @@ import re
 import typing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ import pytest
 import nas
 import search
 from constraints.errors import UnusableInputError
+from nas.api import searching
 from nas.config import LaunchConfig, LaunchFields
+from nas.search.confirmation import Confirmation
 from nas.training import datasets
 from tests.engines import few_digits, search_in_this_process
 
@@ -109,3 +112,13 @@ def test_where_nothing_is_complete_the_best_says_what_there_is() -> None:
 def test_how_it_trains_is_refused_as_on_the_command_line(fields: Any, message: str) -> None:
     with pytest.raises(UnusableInputError, match=re.escape(message)):
         nas.launch(data="digits", **fields)
+
+
+def test_confirmations_over_the_target_come_first() -> None:
+    known = {
+        number: Confirmation(trial=number, architecture="x", epochs=1, seeds=(0,), accuracies=(accuracy,), seconds=1.0)
+        for number, accuracy in ((1, 0.8), (2, 0.9), (5, 0.7), (7, 0.86))
+    }
+    finish = SimpleNamespace(known=known, over=[7, 2])
+    assert [one.trial for one in searching._of_study(finish)] == [2, 7, 1, 5]  # type: ignore[arg-type]
+    assert searching._of_study(None) == []

@@ -15,6 +15,8 @@ def test_a_champion_is_a_module_by_its_name_with_underscores() -> None:
     assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
 
 
-def test_another_name_is_no_attribute() -> None:
-    with pytest.raises(AttributeError, match="no such champion: nothing"):
-        _ = networks.nothing
+@pytest.mark.parametrize("name", ["nothing", "champion_nothing", "champion_1k"])
+def test_another_name_is_no_attribute(name: str) -> None:
+    assert not hasattr(networks, name)
+    with pytest.raises(AttributeError, match=f"no such champion: '?{name.replace('_', '-')}"):
+        getattr(networks, name)

@@ -61,7 +61,15 @@ def test_mean_and_deviation_are_those_of_the_seeds() -> None:
     assert find("champion-search").test_std is None
 
 
-@pytest.mark.parametrize(("text", "is_one"), [("champion-x", True), ("champion/x", False), ("champion-x:y", False)])
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("champion-x", True), (" champion-x ", True), ("champion-0.2M", True), ("champion-200k", True),
+        ("champion/x", False), ("champion-x/y", False), ("champion-x\\y", False), ("champion-x:y", False),
+        ("champion-net.py", False), ("champion-net.safetensors", False), ("champion-net.pt2", False),
+        ("champion-0.2M.py", False), (" champion-net.onnx ", False), ("net.py", False),
+    ],
+)  # fmt: skip
 def test_what_is_written_as_a_name(text: str, is_one: bool) -> None:
     assert is_champion(text) == is_one
 
@@ -70,7 +78,8 @@ def test_what_is_written_as_a_name(text: str, is_one: bool) -> None:
     ("before", "after", "message"),
     [
         ("seeds = [0]", "seeds = [0, 1]", "give one of test_accuracies for each of seeds"),
-        ("champion-a", "champion-100k", "a name begins with champion- and is no limit of parameters"),
+        ("champion-a", "champion-100k", "a name begins with champion-, is no file's, and is no limit of parameters"),
+        ("champion-a]", "'champion-a.py']", "a name begins with champion-, is no file's"),
         ("params = 10", "params = 0", "champion-a: params: 0: give 1 or more"),
         ("epochs = 1", "epoch = 1", "champion-a: epoch"),
     ],

@@ -23,10 +23,10 @@ from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.driver import Driver
 from nas.search.finish import FEWEST, Goal
 from nas.search.storage import StorageLostError
-from nas.search.study import CONFIRMED, FINALIST, FINISHED, REASON, TARGET, VALIDATION_IMAGES, WHY
+from nas.search.study import CONFIRMED, FINALIST, REASON, TARGET, VALIDATION_IMAGES, WHY
 from nas.search.worker import PROGRESS, TEST, WEIGHTS, Confirmed, Outcome, Task, confirm_candidate
 from nas.space import space as spaces
-from nas.space.attributes import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE, FINISHED
 from nas.space.feasible import FeasiblePart
 from nas.space.sampler import FeasibleSampler
 from nas.training.feed import Feed

@@ -11,9 +11,9 @@ import pytest
 from constraints.errors import UnusableInputError
 from nas.search.prior import Result, fitted, proxy_of, read_prior
 from nas.search.storage import open_storage
-from nas.search.study import IDENTITY
+from nas.search.study import CONFIRMED, IDENTITY, TARGET
 from nas.space.analytic import metrics
-from nas.space.attributes import ARCHITECTURE
+from nas.space.attributes import ARCHITECTURE, FINISHED
 from nas.space.proxy import FITTED
 from nas.space.space import load
 
@@ -32,10 +32,10 @@ def results(count: int, sign: float) -> list[Result]:
 
 
 def test_results_that_say_otherwise_change_the_ranking() -> None:
-    weights, told = fitted(results(40, sign=-1.0))
+    weights, line = fitted(results(40, sign=-1.0))
     assert weights is not None
     assert weights["residual"] < 0 < FITTED.weights["residual"]
-    assert told.startswith("40 results rank what is tried next (rank correlation ")
+    assert line.startswith("40 results rank what is tried next (rank correlation ")
     plain, summed = (
         SPACE.decode(SPACE.choices([0] * len(SPACE.columns)) | {"c2.residual": on}) for on in (False, True)
     )
@@ -48,9 +48,9 @@ def test_few_results_rank_nothing() -> None:
 
 
 def test_results_that_do_not_vary_rank_nothing() -> None:
-    weights, told = fitted([Result(network=r.network, epochs=4, accuracy=0.5) for r in results(20, sign=1.0)])
+    weights, line = fitted([Result(network=r.network, epochs=4, accuracy=0.5) for r in results(20, sign=1.0)])
     assert weights is None
-    assert "no better than the proxy" in told
+    assert "no better than the proxy" in line
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,23 @@ def test_its_best_networks_begin_and_what_differs_is_said(tmp_path: Path) -> Non
     assert prior.lines[1] == "from study old: made with other data, epochs: its accuracies count nothing here"
     elsewhere = read_prior(f"{place}#old", str(tmp_path / "other.log"), "new", here, SPACE)
     assert [one.origin for one in elsewhere.starts] == [one.origin for one in prior.starts]
+
+
+def test_a_confirmed_winner_is_among_its_best_though_the_search_trained_it_for_a_few_epochs(tmp_path: Path) -> None:
+    place = str(tmp_path / "journal.log")
+    study = optuna.create_study(storage=open_storage(place, write=True), study_name="old", direction="maximize")
+    study.set_user_attr(IDENTITY, {"data": {"name": "digits", "hash": "1"}, "epochs": 8, "constraints": [], "seed": 0})
+    study.set_user_attr(TARGET, 0.85)
+    for number, network in enumerate({str(r.network) for r in results(30, sign=-1.0)}):
+        trial = study.ask()
+        trial.set_user_attr(ARCHITECTURE, network)
+        is_finished = number in {3, 4}
+        if is_finished:
+            trial.set_user_attr(FINISHED, {"epochs": 12, "threads": 1})
+        trial.report(accuracy := 0.3 if is_finished else 0.6 + number / 100, 2 if is_finished else 8)
+        study.tell(trial, accuracy)
+    study.set_user_attr(f"{CONFIRMED}3", {"mean": 0.84})
+    study.set_user_attr(f"{CONFIRMED}4", {"mean": 0.86})
+    origins = [one.origin for one in read_prior("old", place, "new", {}, SPACE).starts]
+    last = len(study.trials) - 1
+    assert origins == [f"study old, trial {number}" for number in (4, last, last - 1, last - 2, last - 3)]

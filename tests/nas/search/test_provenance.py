@@ -6,7 +6,9 @@ from typing import Any
 import optuna
 import pytest
 
+from nas.command_line import running
 from nas.config import read_config
+from nas.results.report.provenance_section import provenance
 from nas.search.provenance import MOST_LAUNCHES, keep_launch, launches
 from nas.search.study import LAUNCHES
 from nas.version import version
@@ -18,12 +20,10 @@ def study() -> optuna.Study:
     return optuna.create_study(direction="maximize")
 
 
-def test_a_launch_is_kept_with_its_command_moment_version_and_machine(
-    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.argv", ["/somewhere/search.py", "launch", "--study", "a b"])
+def test_a_launch_is_kept_with_its_command_moment_version_and_machine(study: optuna.Study) -> None:
     config = read_config(None, {"study": "a b", "seed": 7, "device": "cpu"})
-    keep_launch(study, config)
+    with running(["search.py", "launch", "--study", "a b"]):
+        keep_launch(study, config)
     (kept,) = launches(study)
     assert kept["command"] == "search.py launch --study 'a b'"
     assert "seed = 7\n" in kept["configuration"]
@@ -32,11 +32,23 @@ def test_a_launch_is_kept_with_its_command_moment_version_and_machine(
     assert " cores, " in kept["machine"]
 
 
-def test_no_password_is_kept(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_password_is_kept(study: optuna.Study) -> None:
     url = "postgresql://me:secret@host/db"
-    monkeypatch.setattr("sys.argv", ["search.py", "launch", "--storage", url])
-    keep_launch(study, read_config(None, {"storage": url, "device": "cpu"}))
+    teacher = [f"{url}#s:3"]
+    with running(["search.py", "launch", "--storage", url, "--teacher", *teacher]):
+        keep_launch(study, read_config(None, {"storage": url, "teacher": teacher, "device": "cpu"}))
     assert "secret" not in str(study.user_attrs[LAUNCHES])
+
+
+@pytest.mark.parametrize("program", ["job.py", "search.py", "ipykernel_launcher.py"])
+def test_the_command_line_of_a_program_that_calls_the_library_is_not_kept(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr("sys.argv", [f"/somewhere/{program}", "--api-key", "secret"])
+    keep_launch(study, read_config(None, {"device": "cpu"}))
+    assert "secret" not in str(study.user_attrs[LAUNCHES])
+    assert "command" not in launches(study)[0]
+    assert provenance(study, {}).launches[0]["command"] == "not kept"
 
 
 def test_the_first_launch_and_the_last_ones_are_kept(study: optuna.Study) -> None:

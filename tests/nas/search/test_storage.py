@@ -240,6 +240,10 @@ def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
 def test_passwords_are_masked_wherever_they_stand() -> None:
     assert masked("to postgresql://a:b:c@h/d and mysql://u:p@h") == "to postgresql://a:***@h/d and mysql://u:***@h"
     assert masked("postgresql://user@host:5432/db") == "postgresql://user@host:5432/db"
+    assert (
+        masked("postgresql://h/d?user=a&password=b&sslmode=require")
+        == "postgresql://h/d?user=a&password=***&sslmode=require"
+    )
 
 
 def test_checkpoints_lie_beside_the_journal_or_below_runs() -> None:

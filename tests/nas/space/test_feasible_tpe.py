@@ -4,11 +4,11 @@ import optuna
 import pytest
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.optuna_private import storage_of
 from nas.space import feasible_tpe
-from nas.space.attributes import ORIGIN, SEED
+from nas.space.attributes import FINISHED, ORIGIN, SEED
 from nas.space.feasible_tpe import Values, tpe
 
 SPACE: dict[str, BaseDistribution] = {"width": IntDistribution(1, 64)}
@@ -73,6 +73,18 @@ def test_a_trial_that_has_no_epoch_yet_runs_and_a_complete_one_is_as_it_is() -> 
     shown = feasible_tpe.so_far(study, None)._get_trials(deepcopy=False)
     assert [trial.state for trial in shown] == [TrialState.PRUNED, TrialState.RUNNING, TrialState.COMPLETE]
     assert study.trials[0].state == TrialState.RUNNING, "the study itself is as it was"
+
+
+def test_a_trial_that_its_confirmation_completed_counts_by_the_epochs_that_the_search_trained() -> None:
+    one, several = optuna.create_study(direction="maximize"), optuna.create_study(directions=DIRECTIONS)
+    finished = {FINISHED: {"epochs": 12, "threads": 1}}
+    for study, cost in ((one, []), (several, [1.0])):
+        study.add_trial(create_trial(values=[0.8, *cost], intermediate_values={2: 0.5, 8: 0.8}))
+        study.add_trial(create_trial(values=[0.55, *cost], intermediate_values={2: 0.55}, user_attrs=finished))
+    shown = feasible_tpe.so_far(one, None)._get_trials(deepcopy=False)
+    assert [trial.state for trial in shown] == [TrialState.COMPLETE, TrialState.PRUNED]
+    shown = feasible_tpe.so_far(several, lambda t: (max(t.intermediate_values.values()), 1.0))._get_trials()
+    assert [trial.values for trial in shown] == [[0.8, 1.0], [pytest.approx(0.55 + 0.3), 1.0]]
 
 
 def test_networks_that_a_person_gave_change_nothing_that_is_proposed() -> None:

@@ -12,7 +12,7 @@ from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.spec import parse
 from nas.space import space as spaces
 from nas.space.analytic import metrics
-from nas.space.attributes import ARCHITECTURE, SEED
+from nas.space.attributes import ARCHITECTURE, FINISHED, SEED
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED, LinearProxy, features, predicted_seconds
 from nas.space.sampler import FeasibleSampler
@@ -73,12 +73,19 @@ def test_results_are_as_if_all_were_trained_as_long() -> None:
         (NETWORK, {1: 0.5, 2: 0.6}, {}),
         (LARGER, {1: 0.4}, {}),
         (LARGER, {}, {}),
-        (NETWORK, {1: 0.9}, {SEED: 0}),  # a person's training
+        (NETWORK, {1: 0.5, 9: 0.9}, {SEED: 0}),  # a person's training
         (NETWORK, {1: math.nan}, {}),
     )
     found = results(study)
     assert [one.network for one in found] == [parse(NETWORK), parse(LARGER)]
     assert [one.accuracy for one in found] == pytest.approx([0.6, 0.4 + 0.1])  # the 0.1 that the other gained
+
+
+def test_a_result_of_a_trial_that_its_confirmation_completed_is_moved_as_any_other() -> None:
+    study = _study((NETWORK, {2: 0.5, 8: 0.8}, {}))
+    finished = {ARCHITECTURE: LARGER, FINISHED: {"epochs": 12, "threads": 1}}
+    study.add_trial(create_trial(value=0.55, intermediate_values={2: 0.55}, user_attrs=finished))
+    assert [one.accuracy for one in results(study)] == pytest.approx([0.8, 0.55 + 0.3])
 
 
 def test_worth_is_the_improvement_a_second_and_obeys_the_proxys_limit() -> None:
@@ -123,4 +130,5 @@ def test_without_results_the_order_is_the_proxys() -> None:
     first = feasible.space.decode(study.ask(dict(feasible.space.distributions)).params)
     rows = feasible.sample_rows(200, np.random.default_rng(5))
     others = [feasible.space.decode(feasible.space.choices(row)) for row in rows]
-    assert FITTED(first, metrics(first)) >= np.median([FITTED(one, metrics(one)) for one in others])
+    # The best of PROXY_DRAWS networks is in the top hundredth but for a chance of 0.99 ** 1024, or 3e-5.
+    assert FITTED(first, metrics(first)) >= np.quantile([FITTED(one, metrics(one)) for one in others], 0.99)

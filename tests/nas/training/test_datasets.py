@@ -397,3 +397,11 @@ def test_one_image_a_class_leaves_none_to_select_by(make_folder: MakeFolder, tmp
     message = "every class has a single training image: pictures: none is left .*: add images, or a folder val/"
     with pytest.raises(UnusableInputError, match=message):
         data.split()
+
+
+def test_data_in_a_home_that_there_is_not_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnusableInputError, match="~nosuchuser/data"):
+        datasets.load("~nosuchuser/data", cache=tmp_path)
+    monkeypatch.setenv("NAS_DATA", "~nosuchuser/data")
+    with pytest.raises(UnusableInputError, match="NAS_DATA names nothing: ~nosuchuser/data"):
+        datasets.load("cifar10", cache=tmp_path)

@@ -20,7 +20,8 @@ from nas.results.report import page
 from nas.results.report.columns import cells
 from nas.results.report.page import MOST_BYTES, render
 from nas.search.storage import open_storage
-from nas.search.study import CURVE, FINISHED, IDENTITY, LAUNCHES, MEASURED, REASON, TARGET
+from nas.search.study import CURVE, IDENTITY, LAUNCHES, MEASURED, REASON, TARGET
+from nas.space.attributes import FINISHED
 from tests.nas.results.known import PLAIN, add, network_study
 
 Captured = pytest.CaptureFixture[str]

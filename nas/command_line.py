@@ -1,0 +1,24 @@
+"""The command line that a process of this tool runs; nothing where a program of a person's own imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_WORDS: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
+
+
+def present() -> tuple[str, ...]:
+    """The name of the program and its arguments; empty outside of a command, where ``sys.argv`` is the host's."""
+    return _WORDS.get()
+
+
+@contextmanager
+def running(words: Sequence[str]) -> Iterator[None]:
+    """Say until the end of the block that ``words`` are what is run."""
+    token = _WORDS.set(tuple(words))
+    try:
+        yield
+    finally:
+        _WORDS.reset(token)
