@@ -37,10 +37,10 @@ from constraints.tracing.overwritten import Overwritten, tensors_among
 from constraints.tracing.postponed import Postponed, ran
 from constraints.tracing.read_numbers import ReadNumbers
 from constraints.tracing.registry import Registry, memory_of, new_handle
+from constraints.tracing.rounding import rounds
 from constraints.tracing.run import Frame, RecordedOperation, Run
 from constraints.tracing.unseen import has_ways
 from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, Handle
-from constraints.tracing.written_numbers import whole_numbers
 
 _HANDLE = "_traced_handle"
 _TWO_CHANNEL_AXES = 2
@@ -143,7 +143,7 @@ class _Recorder(TorchDispatchMode):
         self._postponed = postponed
         self._modules = modules
         self._kept = kept_by(modules.values())
-        self.numbers = ReadNumbers(partial(whole_numbers, modules.values()))
+        self.numbers = ReadNumbers(partial(rounds, modules.values()))
         self._exported: list[tuple[torch.Tensor, torch.Tensor]] = []
         """Tensors whose memory others may write to, and what they held."""
 
@@ -185,6 +185,7 @@ class _Recorder(TorchDispatchMode):
         if self.here.is_copying:
             return
         self._postponed.close()
+        self.numbers.note_all()
         self._note(READ, [self.handle(tensor)])
         if tensor.is_meta:
             return  # without values nothing can be written from outside
