@@ -76,8 +76,7 @@ def test_what_no_code_makes_is_said(change: Change, reason: str) -> None:
 def test_a_registered_layer_that_is_in_a_plain_container_too_is_named(keep: Callable[[nn.ModuleList], object]) -> None:
     """Its name would get the new layer, the list would keep the old one."""
     model = Net()
-    model.rest.register_module("more", nn.ModuleList([model.a]))
-    model.plain = keep(model.rest.more)
+    vars(model)["plain"] = keep(nn.ModuleList([model.a]))
     reason = "layer a is in a plain list, dict or tuple too: keep it in an nn.ModuleList"
     with pytest.raises(UnusableInputError, match=reason):
         edit_lines(model, of_layer("a"), Names())

@@ -108,7 +108,8 @@ def test_before_a_sequential_whose_first_layer_is_shared_it_is_put_in_once() -> 
         assert [type(m) for m in model] == [nn.Sequential, nn.Conv2d, nn.ReLU]
         assert model(torch.rand(1, 3, 8, 8)).shape == (1, 4, 6, 6)
         assert trace(model, (3, 8, 8)).metrics.convs == 2
-        assert model[2] is model[0][-1] is act
+        assert model[2] is act
+        assert [m is act for m in model[0].modules()].count(True) == 1
     assert model[0] is model[2] is act
 
 

@@ -134,16 +134,16 @@ def on_the_input():
     return 2
 functools = "mine"
 model = Chain()
+class Wide(nn.Module):
+    def forward(self, x):
+        return nn.functional.softplus(x).mean((2, 3))
 """
 
 
 @pytest.mark.parametrize(("name", "rule"), [("model", "dilated_convs >= 1"), ("Wide", "stages == 2")])
 def test_what_is_written_takes_no_name_of_the_files(name: str, rule: str, run: object) -> None:
     assert callable(run)
-    plain = (
-        "\nclass Wide(nn.Module):\n    def forward(self, x):\n        return nn.functional.softplus(x).mean((2, 3))\n"
-    )
-    _, said = run(GATED + HELPERS + plain, name, rule)
+    _, said = run(GATED + HELPERS, name, rule)
     assert "given.py with the function fixed_model_2" in said
     names: dict[str, Any] = {}
     exec(compile(Path("out.py").read_text("utf-8"), "out.py", "exec"), names)
