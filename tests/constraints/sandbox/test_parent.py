@@ -191,7 +191,7 @@ class Ends(nn.Module):
     report = sandbox.check(asked).report
     assert [v.ok for v in report.constraints] == [False]
     assert report.metrics["params"] == 3 * 4 * 9 + 4
-    # A KeyboardInterrupt asks for the end; an edit on which the model ends its process has failed, and others are tried.
+    # A KeyboardInterrupt asks for the end. An edit on which the model ends its process has failed; others are tried.
     is_cut = ending == "raise KeyboardInterrupt"
     assert ["the search for fixes was cut short" in w for w in report.warnings] == [True] * is_cut
 
