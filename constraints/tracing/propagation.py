@@ -17,6 +17,7 @@ from constraints.tracing.outcomes import Outcomes
 from constraints.tracing.values import (
     FROM_NOWHERE,
     MADE_OF_NUMBERS,
+    MADE_OF_READ,
     Call,
     Flow,
     Handle,
@@ -130,7 +131,7 @@ class Propagation:
             inputs = self._of_others(step, inputs)
             operation = _COPY if op == "copy" or (op in CONSTANT and not operator.is_view) else operation
         if step.returned == "maybe" and self.read:
-            self._doubt(step)
+            self._doubt(f"{step.operator.op} in {step.frame.path}" if step.frame.path else step.operator.op)
         if self._takes_read(step):
             inputs = [*inputs, self._returned((), index)]
         for value in inputs:
@@ -175,10 +176,9 @@ class Propagation:
         """Whether an operation takes a number that was made of what was read."""
         return bool(self.read) and (step.returned == "read" or (self._suspects and step.returned == "maybe"))
 
-    def _doubt(self, step: RecordedOperation) -> None:
-        place = f" in {step.frame.path}" if step.frame.path else ""
-        why = f"a number that may be a constant, or computed of values that were read from a tensor{self._read_where}"
-        self.doubts[f"{step.operator.op}{place}: {why}"] = None
+    def _doubt(self, what: str) -> None:
+        why = f"numbers that may be constants, or computed of values that were read from a tensor{self._read_where}"
+        self.doubts[f"{what}: {why}"] = None
 
     @property
     def _read_where(self) -> str:
@@ -350,6 +350,8 @@ class Propagation:
             params = frozenset((handle.name,)) if handle.name else _NO_PARAMS
             return Value(handle.shape, self._nothing, _STILL, None, 0, params)
         if handle.source == MADE_OF_NUMBERS and self.read:
+            self._doubt("a tensor")
+        if self.read and (handle.source == MADE_OF_READ or (self._suspects and handle.source == MADE_OF_NUMBERS)):
             value = self._returned(handle.shape, index)
             value.storage = self._store(index, handle, handle.shape)
             return value

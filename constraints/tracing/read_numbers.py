@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from constraints.tracing.run import Returned
 
 if TYPE_CHECKING:
     from constraints.tracing.overloads import Operator
+
+_SINGLE = 2.0**-24
+"""How far a number may be from its nearest one in single precision, relative to it."""
 
 
 class ReadNumbers:
@@ -38,7 +43,7 @@ class ReadNumbers:
         A number of many digits that equals one that was read is that one. Any other of many digits may be computed;
         one of few digits only where the program rounds, or reads whole numbers: else it is the program's own.
         """
-        if not (self._numbers or self._has_round):
+        if self.is_empty:
             return ""
         named = kwargs.items() if kwargs else ()
         given = [*args, *(v for _, v in named)]
@@ -48,16 +53,25 @@ class ReadNumbers:
             return "read"
         whole = [a for at, a in enumerate(args) if type(a) is int and at in operator.operands]
         whole += [a for n, a in named if type(a) is int and operator.names.get(n) in operator.operands]
-        may_be = many or any(a in self._numbers for a in floats) or ((whole or floats) and self._may_round)
+        may_be = many or any(a in self._numbers for a in floats) or ((whole or floats) and self.may_be_round())
         return "maybe" if may_be else ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read so far."""
+        return not (self._numbers or self._has_round)
 
     @cached_property
     def _finds_rounding(self) -> bool:
         return self._find()
 
-    @property
-    def _may_round(self) -> bool:
-        return self._has_round or self._finds_rounding
+    def may_be_round(self) -> bool:
+        """Whether a whole number, or one of few digits, may be computed of what was read."""
+        return self._has_round or (bool(self._numbers) and self._finds_rounding)
+
+    def as_tensor(self) -> torch.Tensor:
+        """The real ones."""
+        return torch.tensor([n for n in self._numbers if not isinstance(n, complex)], dtype=torch.float64)
 
     def kind_of(self, numbers: Iterable[Any]) -> str:
         """Whether some of them were "read" from tensors, or may be "computed" of such; integers left aside.
@@ -67,6 +81,11 @@ class ReadNumbers:
         floats = [abs(a) for a in numbers if isinstance(a, (float, complex))]
         computed = any(a not in self._numbers and _has_many_digits(a) for a in floats)
         return "computed" if computed else "read" if any(a in self._numbers for a in floats) else ""
+
+
+def are_short(numbers: Iterable[float]) -> bool:
+    """Whether all have as few digits as numbers in a program, in single precision at least."""
+    return not any(n != float(f"{n:.6g}") and abs(n - float(f"{n:.6g}")) > abs(n) * _SINGLE for n in numbers)
 
 
 def _has_many_digits(number: float) -> bool:

@@ -64,6 +64,8 @@ GATES: dict[str, Callable[[Any, torch.Tensor], Any]] = {
     "a whole number": lambda m, x: m.conv(x) * m.conv(x).sum((2, 3)).argmax().item(),
     "of an array": lambda m, x: m.conv(x) * float(m.conv(x).numpy().mean()),
     "of many digits": lambda m, x: m.conv(x) * math.exp(m.conv(x).mean().item()),
+    "a tensor": lambda m, x: m.conv(x) * torch.tensor([m.conv(x).mean().item() + 1]),
+    "a tensor of whole numbers": lambda m, x: m.conv(x) * torch.tensor(int(m.conv(x).abs().sum())),
     "a bound": lambda m, x: m.conv(x).clamp(max=int(m.conv(x).abs().sum())),
 }
 
@@ -75,11 +77,24 @@ def test_what_may_be_a_gate_is_unknown_by_the_operation(run: Callable[..., Any])
     assert found.metrics.receptive_field_hw == (3, 3) or found.unknown["receptive_field"]
     assert found.metrics.params == 12 * 28
     why = found.unknown["global_context"]
-    assert why.split(":")[0] in {"mul", "clamp"}
-    assert "a number that may be a constant, or computed of values that were read" in why
+    assert why.split(":")[0] in {"mul", "clamp", "a tensor"}
+    assert "numbers that may be constants, or computed of values that were read" in why
     assert any(why.split("; ")[0] in warning for warning in found.warnings)
 
 
-def test_a_number_as_it_was_read_is_a_gate() -> None:
-    found = traced(lambda m, x: m.conv(x) * m.conv(x).mean().item())
-    assert found.metrics.global_context is True
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_a_number_as_it_was_read_is_a_gate(as_tensor: bool) -> None:
+    def run(m: Any, x: torch.Tensor) -> Any:
+        mean = m.conv(x).mean().item()
+        return m.conv(x) * (torch.tensor(mean) if as_tensor else mean)
+
+    assert traced(run).metrics.global_context is True
+
+
+def test_a_tensor_of_constants_after_a_guard_is_not_said_to_be_a_gate() -> None:
+    def run(m: Any, x: torch.Tensor) -> Any:
+        return m.conv(x)[:, torch.tensor([0, 2])] * torch.tensor([12.0]) if m.conv(x).max().item() < 1e9 else x
+
+    found = traced(run)
+    assert found.metrics.global_context is None
+    assert found.unknown["global_context"].startswith("a tensor: numbers that may be constants")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from constraints.tracing.overloads import looked_up
-from constraints.tracing.read_numbers import ReadNumbers
+from constraints.tracing.read_numbers import ReadNumbers, are_short
 
 _ADD = looked_up(torch.ops.aten.add.Tensor)
 
@@ -42,3 +42,8 @@ def test_a_result_was_read_or_may_be_computed() -> None:
     assert numbers.kind_of([-0.123456789, 3]) == "read"
     assert numbers.kind_of([0.123456789, 0.987654321]) == "computed"
     assert not numbers.kind_of([0.5, 1])
+
+
+def test_numbers_of_few_digits_are_short_in_single_precision_too() -> None:
+    assert are_short(torch.tensor([0.1, 12.0, -0.485, 0.0]).tolist())
+    assert not are_short([0.5, 0.123456789])
