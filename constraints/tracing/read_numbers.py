@@ -20,8 +20,15 @@ _SINGLE = 2.0**-24
 class ReadNumbers:
     """The numbers that a run read from tensors, without their signs."""
 
-    def __init__(self, rounds: Callable[[], bool] = lambda: False) -> None:
-        """Begin with none; ``rounds`` finds whether the program may make round numbers, once that is needed."""
+    def __init__(
+        self, rounds: Callable[[], bool] = lambda: False, floor_divides: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Begin with none.
+
+        ``rounds`` finds whether the program may make round numbers, once that is needed, and ``floor_divides`` whether
+        it may make floats of few digits.
+        """
+        self._find_division = floor_divides
         self._numbers: set[float] = set()
         self._find = rounds
         self._has_round = False
@@ -53,13 +60,22 @@ class ReadNumbers:
             return "read"
         whole = [a for at, a in enumerate(args) if type(a) is int and at in operator.operands]
         whole += [a for n, a in named if type(a) is int and operator.names.get(n) in operator.operands]
-        may_be = many or any(a in self._numbers for a in floats) or ((whole or floats) and self.may_be_round())
+        may_be = (
+            many
+            or any(a in self._numbers for a in floats)
+            or ((whole or floats) and self.may_be_round())
+            or (floats and self._finds_division)
+        )
         return "maybe" if may_be else ""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was read so far."""
         return not (self._numbers or self._has_round)
+
+    @cached_property
+    def _finds_division(self) -> bool:
+        return self._find_division()
 
     @cached_property
     def _finds_rounding(self) -> bool:

@@ -37,7 +37,7 @@ from constraints.tracing.overwritten import Overwritten, tensors_among
 from constraints.tracing.postponed import Postponed, ran
 from constraints.tracing.read_numbers import ReadNumbers, are_short
 from constraints.tracing.registry import Registry, memory_of, new_handle
-from constraints.tracing.rounding import rounds
+from constraints.tracing.rounding import floor_divides, rounds
 from constraints.tracing.run import Frame, RecordedOperation, Run
 from constraints.tracing.unseen import has_ways
 from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, MADE_OF_READ, Handle
@@ -144,7 +144,7 @@ class _Recorder(TorchDispatchMode):
         self._postponed = postponed
         self._modules = modules
         self._kept = kept_by(modules.values())
-        self.numbers = ReadNumbers(partial(rounds, modules.values()))
+        self.numbers = ReadNumbers(partial(rounds, modules.values()), partial(floor_divides, modules.values()))
         self._exported: list[tuple[torch.Tensor, torch.Tensor]] = []
         """Tensors whose memory others may write to, and what they held."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import types
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -19,6 +20,7 @@ _OF_TYPES = "astype unpack from_bytes loads literal_eval randint randrange choic
 _HIDDEN = "__int__ __round__ __floor__ __ceil__ __trunc__ __index__ __len__ __floordiv__"
 _NAMES = frozenset(f"{_BUILTINS} {_OF_MATH} {_OF_SEQUENCES} {_OF_TYPES} {_HIDDEN}".split())
 """Of what gives numbers of few digits, whatever it is given."""
+_FLOORS = ("//", "//=")
 _OF_TEXT = frozenset(["__repr__", "__hash__", "extra_repr"])
 
 
@@ -32,11 +34,22 @@ def rounds(modules: Iterable[nn.Module]) -> bool:
     kinds = {type(module) for module in kept}
     if any(issubclass(kind, torch.jit.ScriptModule) for kind in kinds) or has_ways(kept):
         return True
-    held = [thing for module in kept for value in vars(module).values() for thing in _things(value, 2)]
+    held = _held(kept)
     return any(map(_is_named, held)) or any(
         not _NAMES.isdisjoint([*code.co_names, *filter(_is_text, code.co_consts)]) or any(map(_is_named, named))
         for code, named in walked([*kinds, *held], _runs)
     )
+
+
+def floor_divides(modules: Iterable[nn.Module]) -> bool:
+    """Whether the same code divides by ``//``, which makes of a number of many digits one without places."""
+    kept = list(modules)
+    codes = (code for code, _ in walked([*{type(module) for module in kept}, *_held(kept)], _runs))
+    return any("FLOOR_DIVIDE" in s.opname or s.argrepr in _FLOORS for code in codes for s in dis.get_instructions(code))
+
+
+def _held(modules: Iterable[nn.Module]) -> list[Any]:
+    return [thing for module in modules for value in vars(module).values() for thing in _things(value, 2)]
 
 
 def _is_text(constant: object) -> bool:

@@ -61,6 +61,7 @@ GATES: dict[str, Callable[[Any, torch.Tensor], Any]] = {
     "of the program": lambda m, x: m.conv(x) * (10 + int(m.conv(x).abs().sum()) % 7),
     "small": lambda m, x: m.conv(x) * (1 + int(m.conv(x).abs().sum()) % 2),
     "of few digits": lambda m, x: m.conv(x) * float(round(m.conv(x).abs().sum().item())),
+    "without places": lambda m, x: m.conv(x) * (m.conv(x).abs().sum().item() // 1),
     "a whole number": lambda m, x: m.conv(x) * m.conv(x).sum((2, 3)).argmax().item(),
     "of an array": lambda m, x: m.conv(x) * float(m.conv(x).numpy().mean()),
     "of many digits": lambda m, x: m.conv(x) * math.exp(m.conv(x).mean().item()),

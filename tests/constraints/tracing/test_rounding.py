@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from constraints.tracing.rounding import rounds
+from constraints.tracing.rounding import floor_divides, rounds
 from tests.constraints.written import Written
 
 
@@ -63,3 +63,8 @@ def test_what_a_module_keeps_rounds(kept: Any) -> None:
 def test_what_only_makes_the_module_does_not_count() -> None:
     assert not rounds([Casts(abs), nn.Conv2d(3, 4, 3)])
     assert not rounds([Written(lambda m, x: x * 12 if x.max().item() < 1 else x)])
+
+
+def test_code_that_divides_and_leaves_no_places() -> None:
+    assert floor_divides([Written(lambda m, x: x * (x.max().item() // 1))])
+    assert not floor_divides([Written(lambda m, x: x / 2)])
