@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from constraints.edits import Change, Edit, Site
-from constraints.insertions import Convolutions, Kind, before_the_model, beside
+from constraints.insertions import END_DILATION, Convolutions, Kind, before_the_model, beside
 from constraints.metrics import Layer
 from constraints.model_state import parts
 from constraints.rules import Constraint
@@ -21,7 +21,6 @@ from constraints.tracer import Trace
 
 _MOST_ENDS, _MOST_PLACES = 6, 4
 _CHANNELS_AND_AXES = (2, 3, 4)
-_END = 2
 _KINDS: Sequence[Kind] = ("", "separable", "depthwise")
 
 
@@ -102,7 +101,7 @@ def _plan(path: Sequence[Place], at: int, rules: Sequence[Constraint]) -> tuple[
 
 
 def _ending(number: int) -> tuple[int, ...]:
-    return (*(1,) * (number - 1), _END)
+    return (*(1,) * (number - 1), END_DILATION)
 
 
 def _place_of(dilation: int) -> Place:

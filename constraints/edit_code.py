@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -12,59 +13,73 @@ from torch import nn
 from constraints.edits import Change, Edit, apply, other_names
 from constraints.errors import UnusableInputError
 from constraints.insertions import on_the_input
-from constraints.model_state import parts
+from constraints.model_state import kept_aside, parts
 
-MODEL = "model"
-"""What the code calls the model."""
 _INDENT = "    "
-ON_THE_INPUT = f'''def {on_the_input.__name__}(added, forward, image, *others, **named):
-{_INDENT}"""The forward pass behind further layers on the image."""
-{_INDENT}return forward(added(image), *others, **named)
-'''
-"""What code of layers before the model calls."""
-
-
 _OF_THE_PLACE = ("device", "dtype")
 _SIZES = ("kernel_size", "stride", "padding", "dilation")
-"""Arguments of which one number stands for all axes."""
+"""Arguments of which one number is that of all axes."""
 
 
-def edit_lines(model: nn.Module, change: Change) -> list[str]:
-    """Statements that make a change in ``model``, one for each name of each layer that changes.
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What the code calls the model, and the function that it calls for layers before the model."""
+
+    model: str = "model"
+    on_the_input: str = on_the_input.__name__
+
+    def helper(self) -> str:
+        """The definition of that function."""
+        return (
+            f"def {self.on_the_input}(added, forward, image, *others, **named):\n"
+            f'{_INDENT}"""The forward pass behind further layers on the image."""\n'
+            f"{_INDENT}return forward(added(image), *others, **named)\n"
+        )
+
+
+def edit_lines(model: nn.Module, change: Change, names: Names) -> list[str]:
+    """Statements that make a change in a model, one for each name of each layer that changes.
 
     Raises UnusableInputError for an edit that is none of a registered layer, or of layers before the model.
     """
     lines: list[str] = []
     with ExitStack() as undo:
         for edit in change:
-            lines += _of_forward(model, edit, undo) if not edit.layer else _of_layer(model, edit, undo)
+            lines += (_of_layer if edit.layer else _of_forward)(model, edit, undo, names)
     return lines
 
 
-def _of_layer(model: nn.Module, edit: Edit, undo: ExitStack) -> Iterator[str]:
-    if edit.layer in parts(model).hidden:
-        raise UnusableInputError(f"layer {edit.layer} is in a plain list, dict or tuple: keep it in an nn.ModuleList")
-    names = [edit.layer, *other_names(model).get(edit.layer, ())]
-    before = model.get_submodule(edit.layer)
+def _of_layer(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> Iterator[str]:
+    found = parts(model)
+    before = found.modules[edit.layer]
+    aside = () if edit.alone else (kept for owner in found.modules.values() for _, kept in kept_aside(owner))
+    if any(kept is before for kept in aside):
+        too = " too" if edit.layer in found.registered else ""
+        raise UnusableInputError(
+            f"layer {edit.layer} is in a plain list, dict or tuple{too}: keep it in an nn.ModuleList"
+        )
+    others = () if edit.alone else other_names(model).get(edit.layer, ())
     undo.callback(apply(model, edit))
-    new = expression(model.get_submodule(edit.layer), before, f"{MODEL}.get_submodule({edit.layer!r})")
-    yield f"{MODEL}.set_submodule({names[0]!r}, {new})"
-    for name in names[1:]:
-        yield f"{MODEL}.set_submodule({name!r}, {MODEL}.get_submodule({names[0]!r}))"
+    of_model = names.model
+    new = expression(model.get_submodule(edit.layer), before, f"{of_model}.get_submodule({edit.layer!r})")
+    yield f"{of_model}.set_submodule({edit.layer!r}, {new})"
+    for name in others:
+        yield f"{of_model}.set_submodule({name!r}, {of_model}.get_submodule({edit.layer!r}))"
 
 
-def _of_forward(model: nn.Module, edit: Edit, undo: ExitStack) -> Iterator[str]:
+def _of_forward(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> Iterator[str]:
     if edit.make is not on_the_input:
         raise UnusableInputError(f"no layer makes what would change, but a call in a forward method: {edit.text}")
     known = set(model._modules)
     undo.callback(apply(model, edit))
     (name,) = set(model._modules) - known
-    yield f"{MODEL}.add_module({name!r}, {expression(model._modules[name])})"
-    yield f"{MODEL}.forward = functools.partial({on_the_input.__name__}, {MODEL}.{name}, {MODEL}.forward)"
+    of_model = names.model
+    yield f"{of_model}.add_module({name!r}, {expression(model._modules[name])})"
+    yield f"{of_model}.forward = functools.partial({names.on_the_input}, {of_model}.{name}, {of_model}.forward)"
 
 
 def expression(made: nn.Module | None, known: nn.Module | None = None, text: str = "", depth: int = 2) -> str:
-    """An expression that makes a module of torch's layers; ``text`` stands for a module that is there already.
+    """An expression that makes a module of torch's layers; ``text`` is that of a module that is there already.
 
     Raises UnusableInputError for a module of another class, or one whose arguments its text does not show.
     """

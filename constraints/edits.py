@@ -22,6 +22,7 @@ from constraints.source_edits import Written
 ConvNd = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _WHERE = "{}"
+_MOST_NAMES = 1000
 _SIZES = ("in_channels", "out_channels", "kernel_size")
 
 
@@ -54,6 +55,8 @@ class Edit:
     """Whether it changes the shape of the model's output on purpose."""
     wraps: bool = False
     """Whether it puts others around whatever is there."""
+    alone: bool = False
+    """Whether only the named place of a layer changes, not the others at which a model has the same layer."""
     adds: Callable[[], nn.Module] | None = None
     """What makes a further part of the model, which is then given to ``make`` before the forward method."""
 
@@ -95,17 +98,21 @@ def applied(model: nn.Module, change: Change) -> Iterator[None]:
 
 
 def apply(model: nn.Module, edit: Edit) -> Callable[[], None]:
-    """Make an edit in the model, under every name that a shared layer has; what is returned takes it back."""
+    """Make an edit in the model, under every name that a shared layer has, or one; what is returned takes it back."""
     if not edit.layer:
         return _apply_to_forward(model, edit)
     original = parts(model).modules[edit.layer]
-    return replace_module(model, original, edit.make(original).train(original.training))
+    made = edit.make(original).train(original.training)
+    if edit.alone:
+        model.set_submodule(edit.layer, made)
+        return partial(model.set_submodule, edit.layer, original)
+    return replace_module(model, original, made)
 
 
 def _apply_to_forward(model: nn.Module, edit: Edit) -> Callable[[], None]:
     undo, before = ExitStack(), vars(model).get("forward")
     if edit.adds:
-        name, part = f"added{len(model._modules)}", edit.adds().train(model.training)
+        name, part = _free_name(model), edit.adds().train(model.training)
         model.add_module(name, part)
         undo.callback(delattr, model, name)
         model.forward = partial(edit.make, part, model.forward)
@@ -113,6 +120,14 @@ def _apply_to_forward(model: nn.Module, edit: Edit) -> Callable[[], None]:
         model.forward = edit.make(model.forward)
     undo.callback(lambda: delattr(model, "forward") if before is None else setattr(model, "forward", before))
     return undo.close
+
+
+def _free_name(model: nn.Module) -> str:
+    """The first of ``added0``, ``added1``, ... that is no attribute of a model."""
+    for name in (f"added{i}" for i in range(_MOST_NAMES)):
+        if not hasattr(model, name):
+            return name
+    raise UnusableInputError(f"{type(model).__name__} has every attribute that it is asked for: no layer can be added")
 
 
 def other_names(model: nn.Module) -> dict[str, list[str]]:

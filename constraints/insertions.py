@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from constraints.source_edits import Written
 _CONVS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORMS: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _PIXELS = 9.0
-_END = 2
+END_DILATION = 2
 """The dilation of a convolution that ends a stage."""
 Kind = Literal["", "separable", "depthwise"]
 _KINDS: dict[Kind, str] = {
@@ -47,8 +48,10 @@ class Convolutions:
         """How many of which, and which of them are dilated."""
         name, number = _KINDS[self.kind].format("x".join("3" * self.axes)), len(self.dilations)
         ends = [i for i, d in enumerate(self.dilations, 1) if d > 1]
-        dilated = f" (dilation {_END} in the {listed(list(map(_ordinal, ends)))})" if ends else ""
-        return f"{'one' if number == 1 else number} more {name}{'s' * (number > 1)}{dilated}"
+        if number == 1:
+            return f"one more {'dilated ' * bool(ends)}{name}"
+        dilated = f" (dilation {END_DILATION} in the {listed(list(map(_ordinal, ends)))})" if ends else ""
+        return f"{number} more {name}s{dilated}"
 
     def modules(self) -> list[nn.Module]:
         """They alone."""
@@ -112,11 +115,17 @@ def before_the_model(model: nn.Module, more: Convolutions) -> Edit:
         return nn.Sequential(*chain.from_iterable((conv, more.norm(), nn.ReLU()) for conv in more.modules()))
 
     number = more.text.replace(" more ", " ")
-    text = f"{number}, each with batch norm and ReLU, on the image before the model"
+    each = "each " * (len(more.dilations) > 1)
+    text = f"{number}, {each}with batch norm and ReLU, on the image before the model"
     if type(model).forward is nn.Sequential.forward and model._modules:  # which would run whatever is added to it
         first = next(iter(model._modules))
-        return Edit(layer=first, text=text, size=more.size, make=lambda there: added().append(there), wraps=True)
+        around = partial(_behind, added)
+        return Edit(layer=first, text=text, size=more.size, make=around, wraps=True, alone=True)
     return Edit(layer="", text=text, size=more.size, make=on_the_input, adds=added)
+
+
+def _behind(added: Callable[[], nn.Sequential], there: nn.Module) -> nn.Module:
+    return added().append(there)
 
 
 def on_the_input(added: nn.Module, forward: Callable[..., Any], image: Any, *others: Any, **named: Any) -> Any:

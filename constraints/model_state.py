@@ -56,7 +56,7 @@ def parts(model: nn.Module) -> Parts:
     waiting = list(registered.items())
     while waiting:
         path, module = waiting.pop()
-        for place, kept in _kept_aside(module):
+        for place, kept in kept_aside(module):
             for inner, part in kept.named_modules(prefix=f"{path}.{place}" if path else place):
                 if id(part) not in found:
                     found[id(part)] = inner
@@ -65,7 +65,7 @@ def parts(model: nn.Module) -> Parts:
     return Parts(model=model, registered=registered, hidden=hidden)
 
 
-def _kept_aside(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def kept_aside(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The modules that a module's plain attributes hold, each with its place; torch's own classes hold none."""
     if _is_torchs(_kind(module)):
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,10 +16,16 @@ _DEEPEST = 4
 def replace_module(model: nn.Module, original: nn.Module, made: nn.Module) -> Callable[[], None]:
     """Put ``made`` in place of ``original`` under every name that it has; what is returned takes it back.
 
-    Plain lists, dicts and tuples hold it too, as they would where the call that makes the module had made another.
+    Plain lists, dicts, sets and tuples hold it too, as they would where the call that makes the module had made
+    another. Where a class of the model's refuses that, its error is raised with everything as it was.
     """
-    undo = ExitStack()
-    for owner in parts(model).modules.values():
+    with ExitStack() as undo:
+        _replace(list(parts(model).modules.values()), original, made, undo)
+        return undo.pop_all().close
+
+
+def _replace(owners: Iterable[nn.Module], original: nn.Module, made: nn.Module, undo: ExitStack) -> None:
+    for owner in owners:
         for leaf, part in list(owner._modules.items()):
             if part is original:
                 setattr(owner, leaf, made)
@@ -28,23 +34,44 @@ def replace_module(model: nn.Module, original: nn.Module, made: nn.Module) -> Ca
             if name not in OF_ANY_MODULE and (new := _with(value, original, made, undo, 0)) is not value:
                 vars(owner)[name] = new
                 undo.callback(vars(owner).__setitem__, name, value)
-    return undo.close
 
 
 def _with(value: Any, original: nn.Module, made: nn.Module, undo: ExitStack, depth: int) -> Any:
-    """What there is in place of a value: itself, where it holds the original nowhere; lists and dicts are changed."""
+    """What there is in place of a value: itself, where it holds the original nowhere.
+
+    Lists, dicts and sets are changed; of what cannot be changed there is another.
+    """
     if value is original:
         return made
-    kind = value.__class__
-    if depth == _DEEPEST or not issubclass(kind, (list, dict, tuple)):
+    if depth == _DEEPEST or not isinstance(value, (list, tuple, set, frozenset, Mapping)):
         return value
-    if issubclass(kind, tuple):
-        items = [_with(v, original, made, undo, depth + 1) for v in value]
-        if all(a is b for a, b in zip(items, value, strict=True)):
-            return value
-        return kind(*items) if hasattr(kind, "_fields") else tuple(items)
-    for key, inner in list(value.items() if issubclass(kind, dict) else enumerate(value)):
-        if (new := _with(inner, original, made, undo, depth + 1)) is not inner:
+    before = value.items() if isinstance(value, Mapping) else enumerate(value)
+    pairs = [(key, inner, _with(inner, original, made, undo, depth + 1)) for key, inner in before]
+    changed = [(key, inner, new) for key, inner, new in pairs if new is not inner]
+    if not changed:
+        return value
+    if isinstance(value, (list, MutableMapping)):
+        for key, inner, new in changed:
             value[key] = new
             undo.callback(value.__setitem__, key, inner)
-    return value
+        return value
+    if isinstance(value, set):
+        _refill(value, [new for *_, new in pairs])
+        undo.callback(_refill, value, [inner for _, inner, _ in pairs])
+        return value
+    return _another(value, {key: new for key, _, new in pairs})
+
+
+def _another(value: Any, items: Mapping[Any, Any]) -> Any:
+    """A tuple, a frozenset or a mapping of the same class that holds others, whatever its constructor takes."""
+    kind = value.__class__
+    if isinstance(value, Mapping):
+        return kind(items)
+    new = (tuple if isinstance(value, tuple) else frozenset).__new__(kind, items.values())
+    vars(new).update(vars(value)) if hasattr(value, "__dict__") else None
+    return new
+
+
+def _refill(value: set[Any], items: Iterable[Any]) -> None:
+    value.clear()
+    value.update(items)

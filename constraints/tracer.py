@@ -16,10 +16,10 @@ from constraints.metrics import Layer, Metrics
 from constraints.model_state import Parts, copied, has_own_eval, parts, unchanged
 from constraints.samples import Sample, made, taken
 from constraints.stages import Place
-from constraints.tracing.propagation import propagated
+from constraints.tracing.doubts import summarised
 from constraints.tracing.recorder import WantsGradientsError, called, record
 from constraints.tracing.run import RecordedOperation, Run
-from constraints.tracing.summary import Summary, summarise
+from constraints.tracing.summary import Summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +61,8 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     with ready(model, input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples)
     with without_collection():
-        known = propagated(run)
-        summary = summarise(known)
-        known.forget()
-        del run, known
+        summary = summarised(run)
+        del run
     return _as_trace(summary, sample)
 
 

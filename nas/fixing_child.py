@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+from collections.abc import Container
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
 from constraints.checker import examined
-from constraints.edit_code import MODEL, ON_THE_INPUT, edit_lines
+from constraints.edit_code import Names, edit_lines
 from constraints.edits import applied
 from constraints.errors import UnusableInputError
+from constraints.insertions import on_the_input
 from constraints.report import Report
 from constraints.sandbox.child import Checked
 from constraints.sandbox.patching import source_file
@@ -23,8 +27,12 @@ from nas.architecture.model import Network, build
 from nas.architecture.spec import Shape
 from nas.results.export_subject import Subject, source
 
-FIXED = "fixed_model"
-"""The function that makes the model in a file that is no architecture's."""
+_FIXED = "fixed_model"
+"""The function that makes the model in a file that is no architecture's, where the file does not use that name."""
+_IMPORTS = {
+    "functools": "import functools", "torch": "import torch", "nn": "from torch import nn"
+}  # fmt: skip
+"""Name that the lines of edits may use -> what imports it."""
 STEP = f"{__name__}:write_fixed"
 
 
@@ -67,24 +75,44 @@ def _edited_file(checked: Checked, request: Request, reason: str) -> dict[str, A
     out, report, shape = request.drafts[STEP], checked.report, request.inputs[0].shape
     try:
         text, _ = decoded(source_file(request.target))
-        lines = edit_lines(checked.model, report.change)
+        name, function = _function(text, checked, request)
     except UnusableInputError as error:
         raise UnusableInputError(f"{reason}; and its own file cannot be given the edits: {error}") from error
-    name = report.target.rpartition(":")[2]
-    given = ", ".join(f"{key}={value!r}" for key, value in request.arguments.items())
-    made = name if checked.is_finished else f"{name}({given})"
-    body = "".join(f"    {line}\n" for line in (f"{MODEL} = {made}", *lines, f"return {MODEL}"))
-    about = textwrap.fill(_summary(report), 110, subsequent_indent="    ")
-    helper = f"\n\n{ON_THE_INPUT}" if ON_THE_INPUT.split("(")[0][4:] in body else ""
-    imports = "import functools  # noqa: E402\n\nfrom torch import nn  # noqa: E402\n"
-    code = f'{text.rstrip()}\n\n\n{imports}{helper}\n\ndef {FIXED}():\n    """{about}"""\n{body}'
+    code = f"{text.rstrip()}\n\n\n{function}"
     out.write_text(code, encoding="utf-8", newline="")
     with applied(checked.model, report.change):
         network = Exported(model=checked.model, input=cast("Shape", shape), about={}, source=lambda _: code)
         save_weights(network, out.with_suffix(FORMATS[out.suffix].weights))
         after = next(examined(checked.model, checked.question))
-    what = f"{source_file(request.target)} with the function {FIXED}, which makes the model with its edits"
-    return {"name": FIXED, "what": what, "layers": [layer.as_dict() for layer in after.layers]}
+    what = f"{source_file(request.target)} with the function {name}, which makes the model with its edits"
+    return {"name": name, "what": what, "layers": [layer.as_dict() for layer in after.layers]}
+
+
+def _function(text: str, checked: Checked, request: Request) -> tuple[str, str]:
+    """The name and the code of a function for the end of a file that makes the model and the edits in it.
+
+    All its names are ones that the file does not use, or are its own: the file means what it meant.
+    """
+    report, used = checked.report, {*re.findall(r"\w+", text)}
+    target = report.target.rpartition(":")[2]
+    root = target.partition(".")[0]
+    if root in _IMPORTS:
+        raise UnusableInputError(f"its name {root} is that of a module which the edits use: give it another one")
+    names = Names(model=_free("model", {root}), on_the_input=_free(on_the_input.__name__, used))
+    given = ", ".join(f"{key}={value!r}" for key, value in request.arguments.items())
+    made = target if checked.is_finished else f"{target}({given})"
+    lines = (f"{names.model} = {made}", *edit_lines(checked.model, report.change, names), f"return {names.model}")
+    imports = [line for name, line in _IMPORTS.items() if any(re.search(rf"\b{name}\.", line) for line in lines)]
+    about = textwrap.fill(_told(report), 110, subsequent_indent="    ")
+    fixed = _free(_FIXED, used)
+    helper = f"{names.helper()}\n\n" if any(names.on_the_input in line for line in lines) else ""
+    body = "".join(f"    {line}\n" for line in (f'"""{about}"""', *imports, "", *lines))
+    return fixed, f"{helper}def {fixed}():\n{body}".replace("\n    \n", "\n\n")
+
+
+def _free(name: str, used: Container[str]) -> str:
+    """The name, or with the first number behind it with which it is not used."""
+    return next(n for i in count(1) if (n := name if i == 1 else f"{name}_{i}") not in used)
 
 
 def _judged(made: Network, checked: Checked) -> Report:

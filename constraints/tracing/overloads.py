@@ -67,7 +67,7 @@ _NO_TENSORS = frozenset(["int", "bool", "float", "number", "str", "Device", "Gen
 """Types of arguments, or of the elements of lists, that are and hold no tensors."""
 _ELEMENTWISE = ("add", "batch_norm")
 """Operations by whose rules all elementwise ones, and norms, are followed."""
-_OPERANDS = frozenset(["Tensor", "number"])
+_OPERANDS = frozenset(["Tensor", "number", "Optional[number]"])
 """Types of arguments that an operation may calculate with."""
 
 

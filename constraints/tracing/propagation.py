@@ -17,6 +17,7 @@ from constraints.tracing.outcomes import Outcomes
 from constraints.tracing.values import (
     FROM_NOWHERE,
     MADE_OF_NUMBERS,
+    MADE_OF_READ,
     Call,
     Flow,
     Handle,
@@ -48,9 +49,15 @@ _NO_PARAMS: frozenset[str] = frozenset()
 class Propagation:
     """What is known after all steps of a run."""
 
-    def __init__(self, run: Run, flat: Collection[int] = ()) -> None:
-        """Follow the steps of ``run`` in their order; the inputs of the numbers ``flat`` have no channel axis."""
+    def __init__(self, run: Run, flat: Collection[int] = (), *, suspects: bool = False) -> None:
+        """Follow the steps of ``run`` in their order; the inputs of the numbers ``flat`` have no channel axis.
+
+        ``suspects`` takes every number that may be computed of what was read before for one that is.
+        """
         self.run = run
+        self._suspects = suspects
+        self.doubts: dict[str, None] = {}
+        """Operations that take such numbers, with what is not known of these."""
         self.calls: list[Call] = []
         """The operations that depend on an input, views and copies aside."""
         self.read: list[Value] = []
@@ -71,7 +78,7 @@ class Propagation:
         self._charges = Charges(run.parameters)
         self.inputs = [self._enter(handle, span) for handle, span in zip(run.inputs, self.spans, strict=True)]
         for index, step in enumerate(run.steps, 1):
-            if step.inputs or step.returned:
+            if step.inputs or self._takes_read(step):
                 self._follow(index, step)
             else:
                 self._enter_new(index, step)
@@ -123,7 +130,9 @@ class Propagation:
         if op in _OF_OTHERS:
             inputs = self._of_others(step, inputs)
             operation = _COPY if op == "copy" or (op in CONSTANT and not operator.is_view) else operation
-        if step.returned and self.read:
+        if step.returned == "maybe" and self.read:
+            self._doubt(f"{step.operator.op} in {step.frame.path}" if step.frame.path else step.operator.op)
+        if self._takes_read(step):
             inputs = [*inputs, self._returned((), index)]
         for value in inputs:
             flow = value.flow
@@ -163,10 +172,22 @@ class Propagation:
         self.read_by = self.read_by if self.read else step.frame.path
         self.read += found
 
+    def _takes_read(self, step: RecordedOperation) -> bool:
+        """Whether an operation takes a number that was made of what was read."""
+        return bool(self.read) and (step.returned == "read" or (self._suspects and step.returned == "maybe"))
+
+    def _doubt(self, what: str) -> None:
+        why = f"numbers that may be constants, or computed of values that were read from a tensor{self._read_where}"
+        self.doubts[f"{what}: {why}"] = None
+
+    @property
+    def _read_where(self) -> str:
+        return f" in {self.read_by}" if self.read_by else ""
+
     def _returned(self, shape: Shape, index: int) -> Value:
         """The value of what was made of numbers that were read before."""
-        place = f" in {self.read_by}" if self.read_by else ""
-        views, flow = self.outcomes.of_anything(self.read, f"values that were read from a tensor{place} and came back")
+        why = f"values that were read from a tensor{self._read_where} and came back"
+        views, flow = self.outcomes.of_anything(self.read, why)
         value = Value(shape, views, flow, None, index)
         self.maps.note(value)
         return value
@@ -329,6 +350,8 @@ class Propagation:
             params = frozenset((handle.name,)) if handle.name else _NO_PARAMS
             return Value(handle.shape, self._nothing, _STILL, None, 0, params)
         if handle.source == MADE_OF_NUMBERS and self.read:
+            self._doubt("a tensor")
+        if self.read and (handle.source == MADE_OF_READ or (self._suspects and handle.source == MADE_OF_NUMBERS)):
             value = self._returned(handle.shape, index)
             value.storage = self._store(index, handle, handle.shape)
             return value
@@ -352,16 +375,22 @@ class Propagation:
         return storage
 
 
-def propagated(run: Run) -> Propagation:
+def propagated(run: Run, *, suspects: bool = False) -> Propagation:
     """What is known after all steps of a run, be its inputs maps with a channel axis or without."""
-    known = Propagation(run)
+    if suspects:
+        _forget_values(run)
+    known = Propagation(run, suspects=suspects)
     if not known.maps.found_flat:
         return known
+    _forget_values(run)
+    return Propagation(run, known.maps.found_flat, suspects=suspects)
+
+
+def _forget_values(run: Run) -> None:
     handles = {id(h): h for step in run.steps for h in (*step.inputs, *step.outputs)}
     for handle in (*handles.values(), *run.inputs, *run.outputs, *run.weights):
         handle.value = handle.memory = handle.base = handle.made = None
         handle.version = 0
-    return Propagation(run, known.maps.found_flat)
 
 
 def _is_in(handle: Handle, several: Sequence[Handle]) -> bool:

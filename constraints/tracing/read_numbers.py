@@ -2,64 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate
-from operator import mul
 from typing import TYPE_CHECKING, Any
+
+import torch
+
+from constraints.tracing.run import Returned
 
 if TYPE_CHECKING:
     from constraints.tracing.overloads import Operator
 
-_USUAL, _LARGE = 2, 1_000_000
-"""Whole numbers up to the first stand in any program, those beyond the second in nearly none."""
-_NEAR = 2
-"""How far a number that was read and one that was made of it by rounding and counting from 1 may be apart."""
+_SINGLE = 2.0**-24
+"""How far a number may be from its nearest one in single precision, relative to it."""
 
 
 class ReadNumbers:
     """The numbers that a run read from tensors, without their signs."""
 
-    def __init__(self, written: Callable[[], Collection[int]] = frozenset) -> None:
-        """Begin with none; ``written`` finds the whole numbers that stand in the program, once they are needed."""
+    def __init__(
+        self, rounds: Callable[[], bool] = lambda: False, floor_divides: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Begin with none.
+
+        ``rounds`` finds whether the program may make round numbers, once that is needed, and ``floor_divides`` whether
+        it may make floats of few digits.
+        """
+        self._find_division = floor_divides
         self._numbers: set[float] = set()
-        self._find = written
+        self._find = rounds
+        self._has_round = False
+        """Whether round numbers were read themselves, or numbers that are not known."""
 
     def note(self, result: Any) -> None:
         """Note what an operation gave, where it is a number."""
         if isinstance(result, (float, complex)) or type(result) is int:
             self._numbers.add(abs(result))
+            self._has_round = self._has_round or type(result) is int
 
-    def come_back(self, operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> bool:
-        """Whether an argument is a number that was read before, or one that may be computed from it.
+    def note_all(self) -> None:
+        """Note that a tensor was read as a list or an array, of which any number may be made."""
+        self._has_round = True
 
-        That is any whole number, however far from what was read, that neither stands in the program nor comes of the
-        sizes of the operation's tensors.
+    def come_back(self, operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Returned:
+        """Whether an argument was "read" before, or is one that "maybe" was computed of such.
+
+        A number of many digits that equals one that was read is that one. Any other of many digits may be computed;
+        one of few digits only where the program rounds, or reads whole numbers: else it is the program's own.
         """
-        if not self._numbers:
-            return False
-        whole = [abs(a) for at, a in enumerate(args) if type(a) is int and at in operator.operands]
-        again = any(self._is_near(a) or not (a in self._written or _is_of_sizes(a, args)) for a in whole if a > _USUAL)
-        return again or bool(self.kind_of([*args, *(kwargs.values() if kwargs else ())]))
+        if self.is_empty:
+            return ""
+        named = kwargs.items() if kwargs else ()
+        given = [*args, *(v for _, v in named)]
+        floats = [abs(a) for a in given if isinstance(a, (float, complex))]
+        many = [a for a in floats if _has_many_digits(a)]
+        if any(a in self._numbers for a in many):
+            return "read"
+        whole = [a for at, a in enumerate(args) if type(a) is int and at in operator.operands]
+        whole += [a for n, a in named if type(a) is int and operator.names.get(n) in operator.operands]
+        may_be = (
+            many
+            or any(a in self._numbers for a in floats)
+            or ((whole or floats) and self.may_be_round())
+            or (floats and self._finds_division)
+        )
+        return "maybe" if may_be else ""
 
-    def _is_near(self, number: int) -> bool:
-        return number > _LARGE or any(abs(number - n) <= _NEAR for n in self._numbers)
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read so far."""
+        return not (self._numbers or self._has_round)
 
     @cached_property
-    def _written(self) -> Collection[int]:
+    def _finds_division(self) -> bool:
+        return self._find_division()
+
+    @cached_property
+    def _finds_rounding(self) -> bool:
         return self._find()
+
+    def may_be_round(self) -> bool:
+        """Whether a whole number, or one of few digits, may be computed of what was read."""
+        return self._has_round or (bool(self._numbers) and self._finds_rounding)
+
+    def as_tensor(self) -> torch.Tensor:
+        """The real ones."""
+        return torch.tensor([n for n in self._numbers if not isinstance(n, complex)], dtype=torch.float64)
 
     def kind_of(self, numbers: Iterable[Any]) -> str:
         """Whether some of them were "read" from tensors, or may be "computed" of such; integers left aside.
 
-        What stands in a program has few digits; what comes of a sample's values has many.
+        What is written in a program has few digits; what comes of a sample's values has many.
         """
         floats = [abs(a) for a in numbers if isinstance(a, (float, complex))]
-        computed = any(a not in self._numbers and a != float(f"{a:.6g}") for a in floats)
+        computed = any(a not in self._numbers and _has_many_digits(a) for a in floats)
         return "computed" if computed else "read" if any(a in self._numbers for a in floats) else ""
 
 
-def _is_of_sizes(number: int, args: Sequence[Any]) -> bool:
-    """Whether a number is a tensor's size, or a product of its sizes."""
-    shapes = [tuple(a.shape) for a in args if hasattr(a, "shape")]
-    return any(number in accumulate(shape[at:], mul) for shape in shapes for at in range(len(shape)))
+def are_short(numbers: Iterable[float]) -> bool:
+    """Whether all have as few digits as numbers in a program, in single precision at least."""
+    return not any(n != float(f"{n:.6g}") and abs(n - float(f"{n:.6g}")) > abs(n) * _SINGLE for n in numbers)
+
+
+def _has_many_digits(number: float) -> bool:
+    return number != float(f"{number:.6g}")

@@ -35,15 +35,16 @@ from constraints.tracing.overloads import (
 )
 from constraints.tracing.overwritten import Overwritten, tensors_among
 from constraints.tracing.postponed import Postponed, ran
-from constraints.tracing.read_numbers import ReadNumbers
+from constraints.tracing.read_numbers import ReadNumbers, are_short
 from constraints.tracing.registry import Registry, memory_of, new_handle
+from constraints.tracing.rounding import floor_divides, rounds
 from constraints.tracing.run import Frame, RecordedOperation, Run
 from constraints.tracing.unseen import has_ways
-from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, Handle
-from constraints.tracing.written_numbers import whole_numbers
+from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, MADE_OF_READ, Handle
 
 _HANDLE = "_traced_handle"
 _TWO_CHANNEL_AXES = 2
+_MOST_VALUES = 1000
 _IS_TRAINING = 5
 """The place of the argument that makes a batch normalisation write to its running statistics."""
 _NO_KWARGS: Mapping[str, Any] = {}
@@ -143,7 +144,7 @@ class _Recorder(TorchDispatchMode):
         self._postponed = postponed
         self._modules = modules
         self._kept = kept_by(modules.values())
-        self.numbers = ReadNumbers(partial(whole_numbers, modules.values()))
+        self.numbers = ReadNumbers(partial(rounds, modules.values()), partial(floor_divides, modules.values()))
         self._exported: list[tuple[torch.Tensor, torch.Tensor]] = []
         """Tensors whose memory others may write to, and what they held."""
 
@@ -185,6 +186,7 @@ class _Recorder(TorchDispatchMode):
         if self.here.is_copying:
             return
         self._postponed.close()
+        self.numbers.note_all()
         self._note(READ, [self.handle(tensor)])
         if tensor.is_meta:
             return  # without values nothing can be written from outside
@@ -310,9 +312,23 @@ class _Recorder(TorchDispatchMode):
             self._look_at_kernel(args[1])
         elif _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
             made = self.handle(tensor)
-            made.source = MADE_OF_NUMBERS
+            made.source = self._source_of(tensor)
             made.number = float(tensor) if tensor.numel() == 1 and tensor.is_floating_point() else None
         return operator, args
+
+    def _source_of(self, made: torch.Tensor) -> str:
+        """What is known of a tensor that was made of numbers: some are in no program, and were all read before."""
+        if self.numbers.is_empty:
+            return ""
+        if made.is_meta or not made.is_floating_point():
+            return MADE_OF_NUMBERS if made.is_meta or self.numbers.may_be_round() else ""
+        before = [t.detach().flatten().double() for t, _ in self._exported if not t.is_meta]
+        known = torch.cat([self.numbers.as_tensor().to(made.dtype).double(), *before])
+        values = made.detach().flatten().double()
+        with self.unread():
+            is_short = are_short(values[:_MOST_VALUES].tolist())
+        is_read = not is_short and bool(torch.isin(values.abs(), known.abs()).all())
+        return MADE_OF_READ if is_read else MADE_OF_NUMBERS
 
     def _quantised(self, operator: Operator, args: tuple[Any, ...]) -> tuple[Operator, tuple[Any, ...]]:
         """The operation on real numbers that a quantised one stands for; its weights are constants of the model."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -25,6 +25,10 @@ class Frame:
         """How often each operation was called so far, for code that reads the steps in their order."""
 
 
+Returned = Literal["", "read", "maybe"]
+"""Whether a number was read from a tensor before."""
+
+
 class RecordedOperation(NamedTuple):
     """One operation that ran; handles represent its tensors."""
 
@@ -38,8 +42,8 @@ class RecordedOperation(NamedTuple):
     frame: Frame
     targets: Sequence[Handle] = ()
     """Of the outputs, the tensors that were there before and were written to."""
-    returned: bool = False
-    """Whether it takes a number that was read from a tensor before."""
+    returned: Returned = ""
+    """Whether it takes a number that was "read" from a tensor before, or that "maybe" was computed of such."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 import sys
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.machinery import ExtensionFileLoader
 from itertools import dropwhile
@@ -19,7 +19,7 @@ _MEMORY = "_C TensorBase _python_dispatch _op_dk redispatch to_dlpack _to_dlpack
 _AT_RUN_TIME = "importlib import_module attrgetter methodcaller __getattribute__ __builtins__ builtins"
 _LANGUAGES = "ctypes cffi cupy numba triton cpp_extension load_inline load_library"
 _WAYS = frozenset(f"{_MEMORY} {_LANGUAGES}".split())
-"""Names in code, or of packages, that stand for memory itself, for what lets operations run unseen."""
+"""Names in code, or of packages, that are those of memory itself, of what lets operations run unseen."""
 _NAMES = _WAYS | frozenset(_AT_RUN_TIME.split())
 """The same, and names in code of what finds things by names that are made at run time."""
 _COMPUTING = frozenset([eval, exec, compile, __import__, vars, globals, locals, getattr])
@@ -43,7 +43,7 @@ def has_ways(modules: Iterable[nn.Module]) -> bool:
     kinds: dict[type, None] = {}
     for module in modules:
         kinds[type(module)] = None
-        if not _is_known(type(module).__module__):
+        if not is_known(type(module).__module__):
             for value in vars(module).values():
                 if _is_way(value) or (isinstance(value, types.FunctionType) and _have([value])):
                     return True
@@ -59,6 +59,16 @@ def _kind_has(kind: type) -> bool:
 
 def _have(begin: Iterable[Any]) -> bool:
     """Whether the code of functions and classes, or of those that it names, has a way."""
+    return any(_names_way(code) or _computes_names(code) or any(map(_is_way, named)) for code, named in walked(begin))
+
+
+def walked(
+    begin: Iterable[Any], runs: Callable[[Any, types.FunctionType], bool] = lambda thing, function: True
+) -> Iterator[tuple[types.CodeType, Sequence[Any]]]:
+    """The code of functions and classes, and of those that it names, each with what its names refer to.
+
+    ``runs`` says of a class, or a function, and one of its functions whether that is among them.
+    """
     seen: dict[int, Any] = {}
     found = list(begin)
     while found:
@@ -67,18 +77,14 @@ def _have(begin: Iterable[Any]) -> bool:
             continue
         seen[id(thing)] = thing
         for function in functions(thing):
-            for code in within(function.__code__):
-                if _names_way(code) or _computes_names(code):
-                    return True
+            for code in within(function.__code__) if runs(thing, function) else ():
                 named = [*_named(code, function.__globals__), *_given(function)]
-                if any(_is_way(value) for value in named):
-                    return True
+                yield code, named
                 found += [v for v in named if isinstance(v, (type, types.FunctionType))]
-    return False
 
 
 def _names_way(code: types.CodeType) -> bool:
-    """Whether a name or a text in code stands for a way."""
+    """Whether a name or a text in code is that of a way."""
     texts = [text for text in code.co_consts if isinstance(text, str)]
     return any(not _NAMES.isdisjoint(name.split(".")) for name in (*code.co_names, *texts))
 
@@ -95,7 +101,8 @@ def _computes_names(code: types.CodeType) -> bool:
     for at, step in enumerate(steps):
         if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"} and step.argval in _COMPUTING_NAMES:
             following = steps[at + 1 :]
-            is_on_self = following[0].opname.startswith("LOAD_FAST") and following[0].argval == _SELF
+            first = following[0].argval  # two names where one instruction loads both
+            is_on_self = following[0].opname.startswith("LOAD_FAST") and (first == _SELF or first[:1] == (_SELF,))
             if step.argval != getattr.__name__ or not (is_on_self or _is_written_out(following)):
                 return True
     return False
@@ -123,23 +130,24 @@ def _named(code: types.CodeType, file: Mapping[str, Any]) -> Iterator[Any]:
         value = file.get(name)
         if value is not None:
             yield value
-        if isinstance(value, types.ModuleType) and not _is_known(value.__name__):
+        if isinstance(value, types.ModuleType) and not is_known(value.__name__):
             yield from (v for n in code.co_names if (v := vars(value).get(n)) is not None)
 
 
 def functions(thing: Any) -> Iterator[types.FunctionType]:
     """A function, or the methods of a class; none of a package that is known."""
-    if _is_known(getattr(thing, "__module__", None)):
+    if is_known(getattr(thing, "__module__", None)):
         return
     things = [thing]
     if isinstance(thing, type):
         things = [getattr(v, "__func__", getattr(v, "fget", v)) for k in thing.__mro__ for v in vars(k).values()]
     for function in things:
-        if isinstance(function, types.FunctionType) and not _is_known(function.__module__):
+        if isinstance(function, types.FunctionType) and not is_known(function.__module__):
             yield function
 
 
-def _is_known(module: str | None) -> bool:
+def is_known(module: str | None) -> bool:
+    """Whether a module is of a package whose code is not read."""
     return module is not None and module.partition(".")[0] in _KNOWN
 
 
@@ -160,7 +168,7 @@ def _is_way(value: Any) -> bool:
 def _is_compiled(module: str) -> bool:
     """Whether a module is a user's, in another language: whatever it does to a tensor is not seen."""
     spec = getattr(sys.modules.get(module), "__spec__", None)
-    return not _is_known(module) and isinstance(getattr(spec, "loader", None), ExtensionFileLoader)
+    return not is_known(module) and isinstance(getattr(spec, "loader", None), ExtensionFileLoader)
 
 
 def within(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -10,7 +10,8 @@ from constraints.tracing.axes import Shape, View, joined
 
 Views = tuple[View | None, ...]
 """One for each spatial axis of each input; None where the tensor does not depend on that input."""
-MADE_OF_NUMBERS = "made of numbers or of an array"
+MADE_OF_READ = "made of numbers that were read"
+MADE_OF_NUMBERS = "made of numbers or of an array, which may be constants"
 FROM_NOWHERE = "a tensor that no recorded operation made"
 CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d")
 Key = tuple[object, ...]

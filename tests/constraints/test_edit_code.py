@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import functools
 import re
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
 from constraints import edits
-from constraints.edit_code import MODEL, ON_THE_INPUT, edit_lines, expression
+from constraints.edit_code import Names, edit_lines, expression
 from constraints.edits import Change, applied
 from constraints.errors import UnusableInputError
 from constraints.insertions import Convolutions, before_the_model, beside
@@ -46,9 +47,9 @@ def test_the_code_makes_what_the_edits_make(name: str) -> None:
     model = Net()
     change = of_layer(name) if name else (before_the_model(model, Convolutions(channels=3)),)
     written = copy.deepcopy(model)
-    lines = edit_lines(model, change)
-    code = "\n".join([ON_THE_INPUT, *lines])
-    exec(code, {MODEL: written, "nn": nn, "functools": functools, "torch": torch})
+    names = Names(model="given", on_the_input="behind")
+    code = "\n".join([names.helper(), *edit_lines(model, change, names)])
+    exec(code, {"given": written, "nn": nn, "functools": functools, "torch": torch})
     with applied(model, change):
         assert repr(written) == repr(model)
         written.load_state_dict(model.state_dict())
@@ -68,7 +69,17 @@ def test_the_code_makes_what_the_edits_make(name: str) -> None:
 )
 def test_what_no_code_makes_is_said(change: Change, reason: str) -> None:
     with pytest.raises(UnusableInputError, match=re.escape(reason)):
-        edit_lines(Net(), change)
+        edit_lines(Net(), change, Names())
+
+
+@pytest.mark.parametrize("keep", [list, tuple, set, lambda layers: {"all": [*layers]}])
+def test_a_registered_layer_that_is_in_a_plain_container_too_is_named(keep: Callable[[nn.ModuleList], object]) -> None:
+    """Its name would get the new layer, the list would keep the old one."""
+    model = Net()
+    vars(model)["plain"] = keep(nn.ModuleList([model.a]))
+    reason = "layer a is in a plain list, dict or tuple too: keep it in an nn.ModuleList"
+    with pytest.raises(UnusableInputError, match=reason):
+        edit_lines(model, of_layer("a"), Names())
 
 
 @pytest.mark.parametrize(

@@ -91,3 +91,47 @@ def test_convolutions_before_a_model_are_parts_of_it_until_they_are_taken_back(m
         assert trace(model, (3, 4, 4)).metrics.params == (48 * 2 + 2) + 2 * (81 + 6)
     assert list(dict(model.named_modules())) == names
     assert trace(model, (3, 4, 4)).metrics.params == 48 * 2 + 2
+
+
+def test_one_dilated_convolution_is_named_so() -> None:
+    one = Convolutions(channels=4, dilations=(2,))
+    assert one.text == "one more dilated 3x3 convolution"
+    text = "one dilated 3x3 convolution, with batch norm and ReLU, on the image before the model"
+    assert before_the_model(Flat(12, 2), one).text == text
+
+
+def test_before_a_sequential_whose_first_layer_is_shared_it_is_put_in_once() -> None:
+    act = nn.ReLU()
+    model = nn.Sequential(act, nn.Conv2d(3, 4, 3), act)
+    edit = before_the_model(model, Convolutions(channels=3))
+    with applied(model, (edit,)):
+        assert [type(m) for m in model] == [nn.Sequential, nn.Conv2d, nn.ReLU]
+        assert model(torch.rand(1, 3, 8, 8)).shape == (1, 4, 6, 6)
+        assert trace(model, (3, 8, 8)).metrics.convs == 2
+        assert model[2] is act
+        assert [m is act for m in model[0].modules()].count(True) == 1
+    assert model[0] is model[2] is act
+
+
+class Taken(nn.Module):
+    """Has layers of the names that an added one may get."""
+
+    added1 = "a class attribute"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.added0, self.added2 = nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """All layers in a row."""
+        found: torch.Tensor = self.added2(self.added0(self.fc(image)))
+        return found
+
+
+def test_a_layer_that_is_added_takes_no_name_of_the_models() -> None:
+    model = Taken()
+    before = dict(model.named_modules())
+    with applied(model, (before_the_model(model, Convolutions(channels=3)),)):
+        assert [*model._modules] == ["fc", "added0", "added2", "added3"]
+        assert trace(model, (3, 16, 16)).metrics.convs == 4
+    assert dict(model.named_modules()) == before

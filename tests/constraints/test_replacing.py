@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,6 +21,22 @@ class Pair(NamedTuple):
 
     first: nn.Module
     second: nn.Module
+
+
+class Checked(Pair):
+    """Its constructor takes other arguments than it has fields."""
+
+    def __new__(cls, both: tuple[nn.Module, nn.Module]) -> Checked:
+        return super().__new__(cls, *both)
+
+
+class Once(dict[str, Any]):
+    """Takes each key once."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key in self:
+            raise RuntimeError(f"{key} is set")
+        super().__setitem__(key, value)
 
 
 class Keeps(nn.Module):
@@ -46,6 +64,9 @@ class Keeps(nn.Module):
         lambda a, b: {"first": a, "second": b},
         lambda a, b: [[a], {"second": (b,)}],
         Pair,
+        lambda a, b: Checked((a, b)),
+        lambda a, b: UserDict(first=a, second=b),
+        lambda a, b: MappingProxyType({"first": a, "second": b}),
     ],
 )
 def test_it_is_replaced_and_back(keep: Callable[[nn.Module, nn.Module], Any]) -> None:
@@ -58,6 +79,24 @@ def test_it_is_replaced_and_back(keep: Callable[[nn.Module, nn.Module], Any]) ->
     undo()
     assert list(parts(model).hidden.values()) == before
     assert model.kept is kept
+
+
+@pytest.mark.parametrize("keep", [lambda a, b: {a, b}, lambda a, b: frozenset([a, b]), lambda a, b: [{(a,), b}]])
+def test_in_a_set_too(keep: Callable[[nn.Module, nn.Module], Any]) -> None:
+    model = Keeps(keep, registered=False)
+    before, made = list(parts(model).hidden.values()), nn.Identity()
+    undo = replace_module(model, before[0], made)
+    assert set(parts(model).hidden.values()) == {made, before[1]}
+    undo()
+    assert set(parts(model).hidden.values()) == set(before)
+
+
+def test_what_refuses_it_leaves_everything_as_it_was() -> None:
+    model = Keeps(lambda a, b: [[a], Once(first=a)], registered=True)
+    layer = model.a
+    with pytest.raises(RuntimeError, match="first is set"):
+        replace_module(model, layer, nn.Identity())
+    assert model.a is model.kept[0][0] is model.kept[1]["first"] is layer
 
 
 @pytest.mark.parametrize("registered", [True, False])

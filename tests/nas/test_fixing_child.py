@@ -127,6 +127,37 @@ def test_a_model_that_is_no_architecture_is_written_as_its_own_file_with_the_edi
     torch.testing.assert_close(made(images), given(images))
 
 
+HELPERS = """
+def fixed_model():
+    return 1
+def on_the_input():
+    return 2
+functools = "mine"
+model = Chain()
+class Wide(nn.Module):
+    def forward(self, x):
+        return nn.functional.softplus(x).mean((2, 3))
+"""
+
+
+@pytest.mark.parametrize(("name", "rule"), [("model", "dilated_convs >= 1"), ("Wide", "stages == 2")])
+def test_what_is_written_takes_no_name_of_the_files(name: str, rule: str, run: object) -> None:
+    assert callable(run)
+    _, said = run(GATED + HELPERS, name, rule)
+    assert "given.py with the function fixed_model_2" in said
+    names: dict[str, Any] = {}
+    exec(compile(Path("out.py").read_text("utf-8"), "out.py", "exec"), names)
+    assert (names["fixed_model"](), names["on_the_input"](), names["functools"]) == (1, 2, "mine")
+    assert check(names["fixed_model_2"](), require=[rule]).ok
+
+
+def test_a_file_that_was_written_can_be_fixed_again(run: object) -> None:
+    assert callable(run)
+    run(GATED, "Chain", "dilated_convs >= 1")
+    _, said = run(Path("out.py").read_text("utf-8"), "fixed_model", "dilated_convs >= 2", more=("--fix", "again.py"))
+    assert "with the function fixed_model_2" in said
+
+
 @pytest.mark.parametrize(
     ("text", "rule", "more", "reason"),
     [

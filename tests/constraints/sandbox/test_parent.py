@@ -191,7 +191,8 @@ class Ends(nn.Module):
     report = sandbox.check(asked).report
     assert [v.ok for v in report.constraints] == [False]
     assert report.metrics["params"] == 3 * 4 * 9 + 4
-    is_cut = ending in {"os._exit(0)", "raise KeyboardInterrupt"}
+    # A KeyboardInterrupt asks for the end. An edit on which the model ends its process has failed; others are tried.
+    is_cut = ending == "raise KeyboardInterrupt"
     assert ["the search for fixes was cut short" in w for w in report.warnings] == [True] * is_cut
 
 

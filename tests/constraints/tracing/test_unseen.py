@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import dis
 import sys
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -120,3 +123,27 @@ def test_a_program_turns_tensors_into_numbers_by_itself() -> None:
         nn.ReLU(), torch.ones(1)
     )
     assert has_ways([nn.Sequential(program), program])
+
+
+def test_getattr_on_self_is_known_where_one_instruction_loads_two_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python 3.13 compiles ``getattr(self, name)``."""
+    names: tuple[str, ...] = ("self", "name")
+
+    def steps(code: types.CodeType) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(opname="LOAD_GLOBAL", argval="getattr")
+        yield SimpleNamespace(opname="LOAD_FAST_LOAD_FAST", argval=names)
+        yield SimpleNamespace(opname="CALL", argval=2)
+        yield SimpleNamespace(opname="RETURN_VALUE", argval=None)
+
+    class Named(nn.Module):
+        def forward(self, x: torch.Tensor, name: str = "name") -> Any:
+            return getattr(self, name)
+
+    monkeypatch.setattr(dis, "get_instructions", steps)
+    assert not has_ways([Named()])
+    names = ("x", "name")
+
+    class Other(Named):
+        pass
+
+    assert has_ways([Other()])

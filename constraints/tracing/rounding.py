@@ -1,0 +1,80 @@
+"""Whether a model's program has ways to make round numbers of others."""
+
+from __future__ import annotations
+
+import dis
+import types
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from constraints.tracing.unseen import has_ways, is_known, walked
+
+_BUILTINS = "int round len hash id ord sum"
+_OF_MATH = "floor ceil trunc rint fix floor_divide isqrt frexp as_integer_ratio numerator denominator Fraction Decimal"
+_OF_SEQUENCES = "index count find bisect bisect_left bisect_right searchsorted digitize argmax argmin Counter"
+_OF_TYPES = "astype unpack from_bytes loads literal_eval randint randrange choice getrandbits"
+_HIDDEN = "__int__ __round__ __floor__ __ceil__ __trunc__ __index__ __len__ __floordiv__"
+_NAMES = frozenset(f"{_BUILTINS} {_OF_MATH} {_OF_SEQUENCES} {_OF_TYPES} {_HIDDEN}".split())
+"""Of what gives numbers of few digits, whatever it is given."""
+_FLOORS = ("//", "//=")
+_OF_TEXT = frozenset(["__repr__", "__hash__", "extra_repr"])
+
+
+def rounds(modules: Iterable[nn.Module]) -> bool:
+    """Whether the code of modules, or code that it refers to, rounds, counts or looks places up.
+
+    Other code makes of a number that it read either one of many digits, or decides by it. What makes a module does not
+    run in a forward pass, so that its ``__init__`` is left out.
+    """
+    kept = list(modules)
+    kinds = {type(module) for module in kept}
+    if any(issubclass(kind, torch.jit.ScriptModule) for kind in kinds) or has_ways(kept):
+        return True
+    held = _held(kept)
+    return any(map(_is_named, held)) or any(
+        not _NAMES.isdisjoint([*code.co_names, *filter(_is_text, code.co_consts)]) or any(map(_is_named, named))
+        for code, named in walked([*kinds, *held], _runs)
+    )
+
+
+def floor_divides(modules: Iterable[nn.Module]) -> bool:
+    """Whether the same code divides by ``//``, which makes of a number of many digits one without places."""
+    kept = list(modules)
+    codes = (code for code, _ in walked([*{type(module) for module in kept}, *_held(kept)], _runs))
+    return any("FLOOR_DIVIDE" in s.opname or s.argrepr in _FLOORS for code in codes for s in dis.get_instructions(code))
+
+
+def _held(modules: Iterable[nn.Module]) -> list[Any]:
+    return [thing for module in modules for value in vars(module).values() for thing in _things(value, 2)]
+
+
+def _is_text(constant: object) -> bool:
+    return isinstance(constant, str)
+
+
+def _is_named(thing: Any) -> bool:
+    """Whether something is, under whatever name, what rounds."""
+    return callable(thing) and getattr(thing, "__name__", None) in _NAMES
+
+
+def _runs(thing: Any, function: types.FunctionType) -> bool:
+    """Whether a function may run in a forward pass, and is more than the text or the hash of an object."""
+    is_module = isinstance(thing, type) and issubclass(thing, nn.Module)
+    return function.__name__ not in _OF_TEXT and not (is_module and function.__name__ == "__init__")
+
+
+def _things(value: Any, depth: int) -> Iterator[Any]:
+    """The functions and classes that an attribute holds, or is of."""
+    if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+        yield value
+    elif depth and isinstance(value, (dict, list, tuple)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _things(inner, depth - 1)
+    elif depth and isinstance(value, (partial, types.MethodType)):
+        yield from _things(value.func if isinstance(value, partial) else value.__func__, depth - 1)
+    elif not is_known(type(value).__module__):
+        yield type(value)
