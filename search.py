@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from constraints.errors import ConstraintError, ExitCode
-from constraints.output.plain import fall_back
+from constraints.output.plain import fall_back, say
 from nas.cli import completion, flags
 from nas.cli.flags import (
     BUDGET,
@@ -697,8 +697,8 @@ def _path(argv: Sequence[str], name: str) -> str:
 
 def _complain(message: str, code: int, details: str = "") -> int:
     if details:
-        print(details.rstrip(), file=sys.stderr)
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        say(details.rstrip(), sys.stderr)
+    say(f"error: {' '.join(message.split())}", sys.stderr)
     return code
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from constraints.findings import FIX_ALL, Findings
 from constraints.metrics import Layer
+from constraints.output.console import SafeConsole
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.tree import Row, rows
 from constraints.verdicts import Verdict
@@ -45,7 +46,9 @@ def print_report(report: Findings, console: Console) -> None:
 
 def text(report: Findings, width: int = _WIDTH) -> str:
     """The table and the reasons in plain text, without colour."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    console = SafeConsole(
+        file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
+    )
     with console.capture() as captured:
         print_report(report, console)
     return captured.get().rstrip("\n")

@@ -14,6 +14,8 @@ from rich.console import Console
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
+from constraints.output.console import SafeConsole
+from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
 from nas.defaults import STORAGE
 from nas.results.board_table import FORMATS, print_board
@@ -43,7 +45,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
 
     check_format(output_format, FORMATS)
     config = read_config(config_file, flags)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     if config.data == "auto":  # its download may be waited for
         print_line("data: CIFAR-10 in $NAS_DATA, ./data or the cache folder, else its download", console)
     from nas.search import launch as launches
@@ -65,7 +67,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         elif config.confirm:
             _confirm(prepared.study, best(prepared.study, config.confirm), config, range(1), None)
         board = leaderboard(prepared.study, is_live=False)
-        print_board(board, output_format, Console())
+        print_board(board, output_format, SafeConsole())
         for line in _saved(prepared, board):
             print_line(line, console)
         print_line(_next(board, config), console)
@@ -158,7 +160,7 @@ def confirm(
         print(json.dumps([c.as_dict() for c in confirmations], indent=1))
     else:
         for confirmation in confirmations:
-            print(_sentence(confirmation, target))
+            say(_sentence(confirmation, target))
     return ExitCode.DONE if target is None or any(c.mean > target for c in confirmations) else ExitCode.FAILED
 
 
@@ -176,7 +178,7 @@ def _confirm(
     from nas.results.confirm_progress import ConfirmView
     from nas.search.confirm_launch import confirm_trials
 
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with decoding(console) as decoded:
         dataset = load_study_data(study, None if config.data == "auto" else config.data, decoded)
     introduce(dataset, console)

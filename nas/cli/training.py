@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from constraints.cli.options import check_format, read_arguments
 from constraints.errors import ExitCode
+from constraints.output.console import SafeConsole
+from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
 from nas.cli.search import decoding, introduce, print_line
 from nas.objective_text import MEASURES
@@ -43,7 +43,7 @@ def train(
     wanted.check()
     config = given_launch.settled(read_config(None, flags), flags)
     choice.check(config.log)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with quiet():
         with decoding(console) as decoded:
             dataset = datasets.load(config.data, progress=decoded)
@@ -58,7 +58,7 @@ def train(
             launch.run(prepared)
         rows = _rows(trainings)
     target_asked = config.target is not None
-    print(_document(trainings, rows) if output_format == "json" else "\n".join(_lines(trainings, rows)))
+    say(_document(trainings, rows) if output_format == "json" else "\n".join(_lines(trainings, rows)))
     return _code(trainings, rows, is_target_asked=target_asked)
 
 
