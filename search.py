@@ -178,7 +178,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
             value="OBJECTIVE",
             default="accuracy",
             group=WHAT,
-            complete=completion.of("accuracy", "balanced_accuracy"),
+            complete=completion.objectives,
         ),
     ] = None,
     start: Annotated[
@@ -314,7 +314,7 @@ def train(  # noqa: PLR0917
     metrics: Annotated[
         Path | None, flag(help="metrics of your own, those of the study", value="FILE.py", group=RULES)
     ] = None,
-    seeds: Annotated[int, flag(help="trainings, each a trial of its own", value="N", group=BUDGET)] = 1,
+    seeds: Annotated[int, flag(help="trainings, each a trial of its own", value="N", check=least(1), group=BUDGET)] = 1,
     epochs: Annotated[
         int | None, flag(help="of each training", value="N", default="the study's, or 20", group=BUDGET)
     ] = None,
@@ -402,7 +402,7 @@ def enqueue(
 
 @command(app, STUDIES, 'leaderboard --where "params < 100k" --pareto')
 def leaderboard(  # noqa: PLR0917
-    top: Annotated[int, flag(help="how many rows", value="N", group=ROWS)] = 20,
+    top: Annotated[int, flag(help="how many rows", value="N", check=least(1), group=ROWS)] = 20,
     sort: Annotated[
         str | None,
         flag(
@@ -410,7 +410,7 @@ def leaderboard(  # noqa: PLR0917
             value="COLUMN",
             default="the accuracy that the study judges by",
             group=ROWS,
-            complete=completion.columns,
+            complete=completion.sort_keys,
         ),
     ] = None,
     state: Annotated[
@@ -435,7 +435,13 @@ def leaderboard(  # noqa: PLR0917
     pareto: Annotated[bool, flag("--pareto", help="only what no other beats in the objectives", group=ROWS)] = False,
     columns: Annotated[
         str | None,
-        flag(help="these alone: trial,val_accuracy,params,curve,...", value="NAME,...", default="all", group=ROWS),
+        flag(
+            help="these alone: trial,val_accuracy,params,curve,...",
+            value="NAME,...",
+            default="all",
+            group=ROWS,
+            complete=completion.columns,
+        ),
     ] = None,
     study: Study = None,
     storage: Storage = STORAGE,
@@ -493,10 +499,11 @@ def report(
 @command(app, SEARCH, "confirm best --seeds 3")
 def confirm(  # noqa: PLR0917
     trial: Annotated[str | None, flags.trial(default="best")] = None,
-    top: Annotated[int | None, flag(help="confirm the best N instead", value="N", group=WHICH)] = None,
-    seeds: Annotated[int, flag(help="trainings of each", value="N", group=BUDGET)] = 1,
+    top: Annotated[int | None, flag(help="confirm the best N instead", value="N", check=least(1), group=WHICH)] = None,
+    seeds: Annotated[int, flag(help="trainings of each", value="N", check=least(1), group=BUDGET)] = 1,
     epochs: Annotated[
-        int | None, flag(help="of each training", value="N", default="the search's budget", group=BUDGET)
+        int | None,
+        flag(help="of each training", value="N", default="the search's budget", check=least(1), group=BUDGET),
     ] = None,
     data: DataNow = None,
     study: Study = None,
@@ -640,7 +647,9 @@ def doctor(
 
 @command(app, MACHINE, "calibrate --threads 1")
 def calibrate(
-    threads: Annotated[int, flag(help="of torch, that a network runs with", value="N", group=PLACE)] = 1,
+    threads: Annotated[
+        int, flag(help="of torch, that a network runs with", value="N", check=least(1), group=PLACE)
+    ] = 1,
     format_: TableOrJson = "table",
 ) -> int:
     """Time layers on this machine, so that latency_ms of any network can be predicted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import unicodedata
-from typing import IO, TextIO
+from typing import IO
 
 _HANDLER = "constraints.plain"
 _PLAIN = {
@@ -36,7 +36,7 @@ def _sign(character: str) -> str:
     return chr(_PICTURES + number) if number < ord(" ") else "\N{REPLACEMENT CHARACTER}"
 
 
-def say(line: str, file: TextIO | None = None, *, flush: bool = False) -> None:
+def say(line: str, file: IO[str] | None = None, *, flush: bool = False) -> None:
     """Print a line, on stdout where no ``file`` is given, in which nothing is obeyed by a terminal."""
     print(visible(line), file=file, flush=flush)
 

@@ -78,13 +78,6 @@ def working(what: str) -> Iterator[None]:
     logging.getLogger("nas").info("%s: %.2f s", what, time.perf_counter() - start)
 
 
-def check_counts(**flags: int | None) -> None:
-    """Raise UnusableInputError, naming the flag, for a count below 1; None was not given."""
-    for name, count in flags.items():
-        if count is not None and count < 1:
-            raise UnusableInputError(f"--{name}: {count}: give 1 or more")
-
-
 def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] | None:
     """The constraints of ``--constraints`` and ``--require``, which know where from; None where neither is given."""
     from constraints.cli.profiles import read_constraints

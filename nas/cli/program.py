@@ -57,6 +57,10 @@ class Command(TyperCommand):
 class Program(TyperGroup):
     """The program, whose help has its commands in groups."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Where a shell completes, leave out what every command takes, as ``general`` does of a line that is run."""
+        return super().parse_args(ctx, general(args)[0] if ctx.resilient_parsing else args)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands in their groups, then the flags."""
         groups = _grouped(self.commands.values())
@@ -66,7 +70,7 @@ class Program(TyperGroup):
         _write_flags(self, ctx, formatter)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write where more is told."""
+        """Write where to read more."""
         _write_whole(self.epilog or "", formatter)
 
 

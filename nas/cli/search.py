@@ -16,7 +16,7 @@ from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
 from constraints.output.plain import say
-from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
+from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.defaults import STORAGE
 from nas.results.board_table import FORMATS, print_board
 from nas.results.files import write_text
@@ -46,14 +46,14 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     check_format(output_format, FORMATS)
     config = read_config(config_file, flags)
     console = SafeConsole(stderr=True)
-    if config.data == "auto":  # its download may be waited for
-        print_line("data: CIFAR-10 in $NAS_DATA, ./data or the cache folder, else its download", console)
     from nas.search import launch as launches
     from nas.training import datasets
 
     launches.check(config)
     if write_config is not None:
         write_text(write_config, config.to_toml())
+    if config.data == "auto":  # its download may be waited for
+        print_line("data: CIFAR-10 in $NAS_DATA, ./data or the cache folder, else its download", console)
     with quiet():
         with decoding(console) as decoded:
             dataset = datasets.load(config.data, progress=decoded)
@@ -96,10 +96,7 @@ def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple
     try:
         with SearchView(console) as view:
             prepared = launches.prepare(config, dataset, view.show)
-            doubts = [f"warning: {text}" for text in prepared.advice]
-            lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
-            for line in (*doubts, *prepared.beginning, *filter(None, lines)):
-                print_line(line, console)
+            introduce_training(prepared, console)
             if prepared.driver.objectives != Objectives():
                 print_line(f"objective: {prepared.driver.objectives.sentence}", console)
             view.wait("starting the workers, which load torch")
@@ -148,7 +145,6 @@ def confirm(
     from nas.config import read_config
 
     check_format(output_format, TABLE_OR_JSON)
-    check_counts(top=top, seeds=seeds, epochs=epochs)
     if trial is not None and top is not None:
         raise UnusableInputError(f"both a trial and --top: {trial}, {top}: give one of them")
     with quiet(), open_study(flags["storage"], name) as study:
@@ -204,6 +200,14 @@ def introduce(dataset: Dataset, console: Console) -> None:
         f"{len(dataset.classes)} classes",
         console,
     )
+
+
+def introduce_training(prepared: Prepared, console: Console) -> None:
+    """Say what is doubtful in a launch, what it begins with, and how its networks train."""
+    doubts = [f"warning: {text}" for text in prepared.advice]
+    lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
+    for line in (*doubts, *prepared.beginning, *filter(None, lines)):
+        print_line(line, console)
 
 
 def print_line(line: str, console: Console) -> None:

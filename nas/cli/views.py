@@ -20,7 +20,7 @@ from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
 from constraints.output.plain import say
 from nas.champions.names import is_champion
-from nas.cli.common import TABLE_OR_JSON, check_counts, ended_by_ctrl_c, interruptible, wide_console, working
+from nas.cli.common import TABLE_OR_JSON, ended_by_ctrl_c, interruptible, wide_console, working
 from nas.results.board_columns import check_columns, read_columns
 from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard
@@ -52,7 +52,6 @@ def leaderboard(
 ) -> int:
     """Print a study's leaderboard, with these columns alone where they are given; ``watch`` does until interrupted."""
     check_format(output_format, FORMATS)
-    check_counts(top=view.top)
     _check_watch(output_format, watch=watch)
     console = SafeConsole()
 
