@@ -473,7 +473,7 @@ def show(
 @command(app, STUDIES, "compare best 3")
 def compare(
     left: Annotated[str, flags.trial()],
-    right: Annotated[str, flags.trial("another")],
+    right: Annotated[str, flags.trial("another trial, named in the same way")],
     study: Study = None,
     storage: Storage = STORAGE,
     format_: TableOrJson = "table",
@@ -555,7 +555,9 @@ def studies(storage: Storage = STORAGE, format_: TableOrJson = "table") -> int:
 
 @command(app, STUDIES, "delete search")
 def delete(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="name of the study", autocompletion=completion.studies)],
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="the name of the study", autocompletion=completion.studies)
+    ],
     storage: Storage = STORAGE,
     yes: Annotated[bool, flag("--yes", help="do not ask")] = False,
 ) -> int:
@@ -568,7 +570,10 @@ def delete(
 @command(app, TAKE, "export best --to net.py")
 def export(  # noqa: PLR0917
     trial: Annotated[str, flags.trial()],
-    to: Annotated[Path, flag(help="ends with .py, .onnx, ...; any other ending names all", value="FILE", group=OUTPUT)],
+    to: Annotated[
+        Path,
+        flag(help="a file name that ends with .py, .onnx, ...; any other ending names all", value="FILE", group=OUTPUT),
+    ],
     untrained: Annotated[
         bool, flag("--untrained", help="without weights; any architecture's text", group=OUTPUT)
     ] = False,
