@@ -258,11 +258,16 @@ def test_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("accuracy", [rises, is_equal])
-def test_what_a_report_draws_beside_the_trials(accuracy: Accuracies) -> None:
+def test_what_a_report_draws_of_the_trials(accuracy: Accuracies) -> None:
     def prepare(n: int) -> Call:
         board = leaderboard(summary_of(n, accuracy, "accuracy"), top=None)
-        figures = Figures.of(board, {}, (), {})
-        return partial(page._marks, board, figures, frozenset())
+        trials = {row.trial: frozen(row.trial, TrialState.COMPLETE) for row in board.rows}
+
+        def records() -> object:
+            figures = Figures.of(board, trials, (), {})
+            return [figures.record(row, trials[row.trial]) for row in board.rows]
+
+        return records
 
     assert_growth(prepare, 200)
 
@@ -302,7 +307,10 @@ def test_counting_more_stages() -> None:
 
 
 def frozen(number: int, state: TrialState) -> FrozenTrial:
-    trial = create_trial(state=state, value=0.5 if state == TrialState.COMPLETE else None)
+    is_complete = state == TrialState.COMPLETE
+    trial = create_trial(
+        state=state, value=0.5 if is_complete else None, intermediate_values={1: 0.5} if is_complete else None
+    )
     trial.number = number
     return trial
 

@@ -119,8 +119,8 @@ def test_a_storage_that_may_only_be_read_is_read_and_never_written(here: Path, c
         for path in (runs, runs / "search"):
             path.chmod(stat.S_IRWXU)
     assert refused.returncode == 2
-    assert refused.stderr.splitlines()[-1].startswith(
-        "error: cannot open the storage runs/journal.log: Permission denied"
+    assert refused.stderr.splitlines()[-1] == (
+        "error: cannot write runs/journal.log: Permission denied: give --storage a writable path"
     )
     assert read.returncode == 0
     assert {row["trial"]: row for row in json.loads(read.stdout)["rows"]} == board

@@ -159,7 +159,7 @@ def test_no_kill_and_no_ctrl_c_loses_a_finished_epoch_or_a_trial(
     rows = document(capsys, "leaderboard", "--top", "100000")["rows"]
     states = Counter(row["state"] for row in rows)
     assert set(states) <= {"complete", "pruned", "unfinished"}
-    assert 1 <= states["unfinished"] <= 2
+    assert states["unfinished"] >= 1  # those under training, and those that pause at a rung
     now = finished_epochs(here)
     assert all(now[trial] >= epochs for trial, epochs in before.items())
 

@@ -302,7 +302,11 @@ def _database(url: str, *, write: bool) -> BaseStorage:
 def _unusable_database(verb: str, url: str, error: Exception) -> UnusableInputError:
     """The error that refuses a database; what Optuna says of a failed statement leaves its cause out."""
     is_file = url.startswith("sqlite")
-    remedy = "restore it from a copy, or give another --storage" if is_file else "give a --storage that can be reached"
+    remedy = (
+        "restore it from a copy, or give another --storage"
+        if is_file
+        else "give --storage a database that can be reached"
+    )
     what = reason(error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error)
     return UnusableInputError(f"cannot {verb} the storage {masked(url)}: {what}: {remedy}")
 
