@@ -7,7 +7,8 @@ import pytest
 import search
 from tests.nas.cli.refused import refused
 
-COMMANDS = ", ".join(c.name or getattr(c.callback, '__name__', '') for c in search.app.registered_commands) + ": see search.py --help"
+_NAMES = [str(c.name or getattr(c.callback, "__name__", "")) for c in search.app.registered_commands]
+COMMANDS = f"{', '.join(_NAMES)}: see search.py --help"
 
 
 @pytest.mark.parametrize(
