@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from constraints.errors import ConstraintError, ExitCode
-from constraints.output.plain import fall_back
+from constraints.output.plain import fall_back, say
 from nas.cli import completion, flags
 from nas.cli.flags import (
     BUDGET,
@@ -179,7 +179,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
             value="OBJECTIVE",
             default="accuracy",
             group=WHAT,
-            complete=completion.of("accuracy", "balanced_accuracy"),
+            complete=completion.objectives,
         ),
     ] = None,
     start: Annotated[
@@ -315,7 +315,7 @@ def train(  # noqa: PLR0917
     metrics: Annotated[
         Path | None, flag(help="metrics of your own, those of the study", value="FILE.py", group=RULES)
     ] = None,
-    seeds: Annotated[int, flag(help="trainings, each a trial of its own", value="N", group=BUDGET)] = 1,
+    seeds: Annotated[int, flag(help="trainings, each a trial of its own", value="N", check=least(1), group=BUDGET)] = 1,
     epochs: Annotated[
         int | None, flag(help="of each training", value="N", default="the study's, or 20", group=BUDGET)
     ] = None,
@@ -403,7 +403,7 @@ def enqueue(
 
 @command(app, STUDIES, 'leaderboard --where "params < 100k" --pareto')
 def leaderboard(  # noqa: PLR0917
-    top: Annotated[int, flag(help="how many rows", value="N", group=ROWS)] = 20,
+    top: Annotated[int, flag(help="how many rows", value="N", check=least(1), group=ROWS)] = 20,
     sort: Annotated[
         str | None,
         flag(
@@ -411,7 +411,7 @@ def leaderboard(  # noqa: PLR0917
             value="COLUMN",
             default="the accuracy that the study judges by",
             group=ROWS,
-            complete=completion.columns,
+            complete=completion.sort_keys,
         ),
     ] = None,
     state: Annotated[
@@ -436,7 +436,13 @@ def leaderboard(  # noqa: PLR0917
     pareto: Annotated[bool, flag("--pareto", help="only what no other beats in the objectives", group=ROWS)] = False,
     columns: Annotated[
         str | None,
-        flag(help="these alone: trial,val_accuracy,params,curve,...", value="NAME,...", default="all", group=ROWS),
+        flag(
+            help="these alone: trial,val_accuracy,params,curve,...",
+            value="NAME,...",
+            default="all",
+            group=ROWS,
+            complete=completion.columns,
+        ),
     ] = None,
     study: Study = None,
     storage: Storage = STORAGE,
@@ -468,7 +474,7 @@ def show(
 @command(app, STUDIES, "compare best 3")
 def compare(
     left: Annotated[str, flags.trial()],
-    right: Annotated[str, flags.trial("another")],
+    right: Annotated[str, flags.trial("another trial, named in the same way")],
     study: Study = None,
     storage: Storage = STORAGE,
     format_: TableOrJson = "table",
@@ -494,10 +500,11 @@ def report(
 @command(app, SEARCH, "confirm best --seeds 3")
 def confirm(  # noqa: PLR0917
     trial: Annotated[str | None, flags.trial(default="best")] = None,
-    top: Annotated[int | None, flag(help="confirm the best N instead", value="N", group=WHICH)] = None,
-    seeds: Annotated[int, flag(help="trainings of each", value="N", group=BUDGET)] = 1,
+    top: Annotated[int | None, flag(help="confirm the best N instead", value="N", check=least(1), group=WHICH)] = None,
+    seeds: Annotated[int, flag(help="trainings of each", value="N", check=least(1), group=BUDGET)] = 1,
     epochs: Annotated[
-        int | None, flag(help="of each training", value="N", default="the search's budget", group=BUDGET)
+        int | None,
+        flag(help="of each training", value="N", default="the search's budget", check=least(1), group=BUDGET),
     ] = None,
     data: DataNow = None,
     study: Study = None,
@@ -549,7 +556,9 @@ def studies(storage: Storage = STORAGE, format_: TableOrJson = "table") -> int:
 
 @command(app, STUDIES, "delete search")
 def delete(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="name of the study", autocompletion=completion.studies)],
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="the name of the study", autocompletion=completion.studies)
+    ],
     storage: Storage = STORAGE,
     yes: Annotated[bool, flag("--yes", help="do not ask")] = False,
 ) -> int:
@@ -562,7 +571,10 @@ def delete(
 @command(app, TAKE, "export best --to net.py")
 def export(  # noqa: PLR0917
     trial: Annotated[str, flags.trial()],
-    to: Annotated[Path, flag(help="ends with .py, .onnx, ...; any other ending names all", value="FILE", group=OUTPUT)],
+    to: Annotated[
+        Path,
+        flag(help="a file name that ends with .py, .onnx, ...; any other ending names all", value="FILE", group=OUTPUT),
+    ],
     untrained: Annotated[
         bool, flag("--untrained", help="without weights; any architecture's text", group=OUTPUT)
     ] = False,
@@ -641,7 +653,9 @@ def doctor(
 
 @command(app, MACHINE, "calibrate --threads 1")
 def calibrate(
-    threads: Annotated[int, flag(help="of torch, that a network runs with", value="N", group=PLACE)] = 1,
+    threads: Annotated[
+        int, flag(help="of torch, that a network runs with", value="N", check=least(1), group=PLACE)
+    ] = 1,
     format_: TableOrJson = "table",
 ) -> int:
     """Time layers on this machine, so that latency_ms of any network can be predicted."""
@@ -698,8 +712,8 @@ def _path(argv: Sequence[str], name: str) -> str:
 
 def _complain(message: str, code: int, details: str = "") -> int:
     if details:
-        print(details.rstrip(), file=sys.stderr)
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        say(details.rstrip(), sys.stderr)
+    say(f"error: {' '.join(message.split())}", sys.stderr)
     return code
 
 

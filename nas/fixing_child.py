@@ -103,7 +103,7 @@ def _function(text: str, checked: Checked, request: Request) -> tuple[str, str]:
     made = target if checked.is_finished else f"{target}({given})"
     lines = (f"{names.model} = {made}", *edit_lines(checked.model, report.change, names), f"return {names.model}")
     imports = [line for name, line in _IMPORTS.items() if any(re.search(rf"\b{name}\.", line) for line in lines)]
-    about = textwrap.fill(_told(report), 110, subsequent_indent="    ")
+    about = textwrap.fill(_summary(report), 110, subsequent_indent="    ")
     fixed = _free(_FIXED, used)
     helper = f"{names.helper()}\n\n" if any(names.on_the_input in line for line in lines) else ""
     body = "".join(f"    {line}\n" for line in (f'"""{about}"""', *imports, "", *lines))

@@ -17,6 +17,7 @@ from constraints.errors import ConstraintError, ExitCode, NoModelError, Unusable
 from constraints.findings import Refused, Result
 from constraints.inputs import read_input
 from constraints.output.formats import FORMATS, LISTS, NAMES, json_line
+from constraints.output.plain import say
 from constraints.report import Report
 from constraints.rules import parse_all
 from constraints.sandbox.parent import Outcome, Sandbox, check_file
@@ -97,13 +98,13 @@ def _each(options: Options, asked: Targets, check: Check) -> Iterator[Result]:
             result: Result = _checked(_request(options, target), check)[0]
         except NoModelError as error:
             if target in asked.found:
-                sys.stderr.write(f"passed over: {error}\n")
+                say(f"passed over: {error}", sys.stderr)
                 continue
             result = _refused(target, error)
         except ConstraintError as error:
             result = _refused(target, error)
         if options.format == "jsonl":
-            print(json_line(result), flush=True)
+            say(json_line(result), flush=True)
         elif options.format == "table" and isinstance(result, Report):
             _show(result, "table")
         yield result
@@ -158,21 +159,19 @@ def _located(report: Report, target: Target) -> Report:
 
 def _show(report: Report, output_format: str) -> None:
     if output_format == "table":
-        from rich.console import Console
-
+        from constraints.output.console import SafeConsole
         from constraints.output.table import print_report
 
-        print_report(report, Console())
+        print_report(report, SafeConsole())
     else:
-        print(FORMATS[output_format](report))
+        say(FORMATS[output_format](report))
 
 
 def _show_all(results: Sequence[Result], output_format: str) -> None:
     if output_format == "table":
-        from rich.console import Console
-
+        from constraints.output.console import SafeConsole
         from constraints.output.summary import print_summary
 
-        print_summary(results, Console())
+        print_summary(results, SafeConsole())
     elif output_format != "jsonl":
-        print(LISTS[output_format](results))
+        say(LISTS[output_format](results))

@@ -1,9 +1,10 @@
-"""Plain characters in place of those that an output stream's encoding lacks."""
+"""Plain characters in place of those that an output stream's encoding lacks, or that a terminal obeys."""
 
 from __future__ import annotations
 
 import codecs
 import io
+import unicodedata
 from typing import IO
 
 _HANDLER = "constraints.plain"
@@ -13,6 +14,31 @@ _PLAIN = {
     "≤": "<=", "≥": ">=", "·": "-", "•": "*", "✅": "yes", "❌": "no",
     **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
 }  # fmt: skip
+
+_OBEYED = {"Cc", "Cf", "Zl", "Zp"}
+"""Unicode categories of what is no sign: controls, directions of writing, ends of lines."""
+_PICTURES = 0x2400
+"""Where Unicode has the signs of the controls below a space, in their order."""
+
+
+def visible(text: str) -> str:
+    """The text with a sign in place of each character that a terminal obeys: ESC is ``␛``; lines and tabs are kept.
+
+    For names and reasons, which may come from a file or a study of somebody else. It is as long as before.
+    """
+    return text if text.isprintable() else "".join(map(_sign, text))
+
+
+def _sign(character: str) -> str:
+    if character in "\n\t" or unicodedata.category(character) not in _OBEYED:
+        return character
+    number = ord(character)
+    return chr(_PICTURES + number) if number < ord(" ") else "\N{REPLACEMENT CHARACTER}"
+
+
+def say(line: str, file: IO[str] | None = None, *, flush: bool = False) -> None:
+    """Print a line, on stdout where no ``file`` is given, in which nothing is obeyed by a terminal."""
+    print(visible(line), file=file, flush=flush)
 
 
 def fall_back(*streams: IO[str]) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from constraints.findings import FIX_ALL, Findings
 from constraints.metrics import Layer
+from constraints.output.console import SafeConsole
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.tree import Row, rows
 from constraints.verdicts import Verdict
@@ -45,7 +46,9 @@ def print_report(report: Findings, console: Console) -> None:
 
 def text(report: Findings, width: int = _WIDTH) -> str:
     """The table and the reasons in plain text, without colour."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    console = SafeConsole(
+        file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
+    )
     with console.capture() as captured:
         print_report(report, console)
     return captured.get().rstrip("\n")
@@ -60,12 +63,13 @@ def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool
     table.add_column("Layer (operation)", ratio=1, no_wrap=True, overflow="crop" if ascii_only else "ellipsis")
     for heading in ("Output", "Params", "MACs", "RF", "Jump"):
         table.add_column(heading, justify="right", no_wrap=True)
-    found = rows(report.layers)
+    sections = _sections(report)
+    found = rows(report.layers, {name for name, _ in sections})
     marked_path = _row_of(found, report, marked[0]) if marked else None
-    headings = _headings(found, report)
+    headings = _headings(found, report, sections)
     for i, (row, branch) in enumerate(zip(found, _branches(found, ascii_only), strict=True)):
-        if i in headings:
-            table.add_row(Text(headings[i], style="italic cyan"))
+        for heading in headings.get(i, ()):
+            table.add_row(Text(heading, style="italic cyan", no_wrap=False, overflow="fold"))
         mark = f" {_mark(ascii_only)}" if row.layer is not None and row.path == marked_path else ""
         table.add_row(_label(row, branch, ascii_only), *_cells(row, mark), style="bold" if mark else "")
     return table
@@ -97,22 +101,27 @@ def _branches(found: Sequence[Row], ascii_only: bool) -> list[str]:
     return drawn[::-1]
 
 
-def _headings(found: Sequence[Row], report: Findings) -> dict[int, str]:
-    """Above which rows a stage begins, or what follows the last one, in words."""
-    spans, headings = report.stage_spans, dict[int, str]()
+def _sections(report: Findings) -> list[tuple[str, str]]:
+    """The layer with which each stage begins, or what follows the last one, and its heading."""
+    spans, found = report.stage_spans, []
     for number, stage in enumerate(spans, 1):
         convs = f"{stage.convs} convolution{'s' * (stage.convs != 1)}"
         place = f" to {stage.last}" if stage.by else ""
-        headings[_row_at(found, report, stage.first)] = f"stage {number} ({stage.by or 'no end'}): {convs}{place}"
+        found.append((stage.first, f"stage {number} ({stage.by or 'no end'}): {convs}{place}"))
     if spans:
         names = [layer.name for layer in report.layers]
         behind = len(names) - names[::-1].index(spans[-1].last) if spans[-1].last in names else len(names)
-        first = next(
-            (layer for layer in report.layers[behind:] if layer.kernel or layer.macs or not _is_map(layer)), None
-        )
-        if first is not None:
-            headings.setdefault(_row_at(found, report, first.name), "after the stages")
-    return {row: text for row, text in headings.items() if row >= 0}
+        rest = (layer.name for layer in report.layers[behind:] if layer.kernel or layer.macs or not _is_map(layer))
+        found += [(name, "after the stages") for name in rest][:1]
+    return found
+
+
+def _headings(found: Sequence[Row], report: Findings, sections: Sequence[tuple[str, str]]) -> dict[int, list[str]]:
+    """The headings above each row."""
+    headings: dict[int, list[str]] = {}
+    for name, heading in sections:
+        headings.setdefault(_row_at(found, report, name), []).append(heading)
+    return headings
 
 
 def _row_at(found: Sequence[Row], report: Findings, name: str) -> int:

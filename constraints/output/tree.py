@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from constraints.metrics import Layer
@@ -74,9 +74,9 @@ def describe(layer: Layer) -> str:
     return " ".join(marks + ([f"g{layer.groups}"] if layer.groups > 1 else []))
 
 
-def rows(layers: tuple[Layer, ...]) -> tuple[Row, ...]:
-    """The whole tree, top to bottom, repeated neighbours folded."""
-    return tuple(_tree(merged(layers), 0))
+def rows(layers: tuple[Layer, ...], begins: Collection[str] = ()) -> tuple[Row, ...]:
+    """The whole tree, top to bottom, repeated neighbours folded; each layer of ``begins`` has a row of its own."""
+    return tuple(_tree(merged(layers), 0, begins))
 
 
 def _follows(first: Layer, layer: Layer) -> bool:
@@ -88,14 +88,14 @@ def _follows(first: Layer, layer: Layer) -> bool:
     return same and not layer.kernel and not layer.macs
 
 
-def _tree(group: tuple[MergedLayer, ...], depth: int) -> Iterator[Row]:
+def _tree(group: tuple[MergedLayer, ...], depth: int, begins: Collection[str]) -> Iterator[Row]:
     """Rows of steps that share the first ``depth`` parts of their paths."""
     blocks = list(_blocks(group, depth))
     position = 0
     while position < len(blocks):
-        times = _repeats(blocks, position)
+        times = _repeats(blocks, position, begins)
         last = blocks[position + times - 1]  # the last one shows how far the receptive field has grown
-        yield from _block(last, depth, times)
+        yield from _block(last, depth, times, begins)
         position += times
 
 
@@ -111,23 +111,27 @@ def _blocks(group: tuple[MergedLayer, ...], depth: int) -> Iterator[tuple[Merged
         yield tuple(run)
 
 
-def _repeats(blocks: list[tuple[MergedLayer, ...]], start: int) -> int:
-    """How many blocks from ``start`` on are alike; only blocks of several layers are folded."""
+def _repeats(blocks: list[tuple[MergedLayer, ...]], start: int, begins: Collection[str]) -> int:
+    """How many blocks from ``start`` on are alike; only blocks of several layers are folded, none of ``begins`` in."""
     first = blocks[start]
-    if len(first) == 1:
+    if len(first) == 1 or _holds(first[1:], begins):  # it may begin with one, which is then that of the whole fold
         return 1
     shape = _shape(first)
     end = start + 1
-    while end < len(blocks) and _shape(blocks[end]) == shape:
+    while end < len(blocks) and _shape(blocks[end]) == shape and not _holds(blocks[end], begins):
         end += 1
     return end - start
+
+
+def _holds(block: tuple[MergedLayer, ...], begins: Collection[str]) -> bool:
+    return any(step.layer.name in begins for step in block)
 
 
 def _shape(block: tuple[MergedLayer, ...]) -> tuple[object, ...]:
     return tuple(step.alike for step in block)
 
 
-def _block(block: tuple[MergedLayer, ...], depth: int, times: int) -> Iterator[Row]:
+def _block(block: tuple[MergedLayer, ...], depth: int, times: int, begins: Collection[str]) -> Iterator[Row]:
     first, name = block[0], block[0].parts[min(depth, len(block[0].parts) - 1)]
     if len(block) == 1:
         path = ".".join(first.parts[depth:]) or name
@@ -140,7 +144,7 @@ def _block(block: tuple[MergedLayer, ...], depth: int, times: int) -> Iterator[R
     params, macs = sum(s.params for s in block), sum(s.macs for s in block)
     path = ".".join(first.parts[: depth + 1])
     yield Row(depth=depth, name=name, path=path, text="", layer=None, params=params, macs=macs, times=times)
-    yield from _tree(block, depth + 1)
+    yield from _tree(block, depth + 1, begins)
 
 
 def _row(step: MergedLayer, depth: int, name: str, times: int) -> Row:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
-from rich.console import Console
-
+from constraints.output.console import SafeConsole
 from nas.api.places import Trial, located
 from nas.api.viewing import leaderboard
 from nas.arguments import checked
@@ -162,7 +161,7 @@ def watching(progress: bool) -> Iterator[Callable[[Driver], None]]:
     if not progress:
         yield lambda driver: None
         return
-    with SearchView(Console(stderr=True)) as view:
+    with SearchView(SafeConsole(stderr=True)) as view:
         yield view.show
 
 
@@ -174,5 +173,5 @@ def _confirming(progress: bool) -> Iterator[Progress]:
     if not progress:
         yield lambda trial, seed, done, total: None
         return
-    with ConfirmView(Console(stderr=True)) as view:
+    with ConfirmView(SafeConsole(stderr=True)) as view:
         yield view.show

@@ -113,6 +113,12 @@ def best_under(params: float) -> Champion | None:
     return max(under, key=lambda one: one.test_accuracy, default=None)
 
 
+def limits() -> Mapping[str, Champion]:
+    """The champions by the names of CLASSES: ``champion-200k``, and so on."""
+    found = ((f"{PREFIX}{limit // 1000}k", best_under(limit)) for limit in CLASSES)
+    return {name: one for name, one in found if one is not None}
+
+
 def find(text: str) -> Champion:
     """The champion of a name, or of a limit of parameters; UnusableInputError for one that there is not."""
     name = text.strip()
@@ -121,5 +127,6 @@ def find(text: str) -> Champion:
     match = _LIMIT.fullmatch(name)
     found = best_under(float(match[1]) * _SCALE[match[2]]) if match else None
     if found is None:
-        raise UnusableInputError(f"no such champion: {name!r}: known are {', '.join(champions())}: search.py champions")
+        known = ", ".join([*champions(), *limits()])
+        raise UnusableInputError(f"no such champion: {name!r}: known are {known}: search.py champions")
     return found

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rich.console import Console
 from rich.progress import Progress
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
-from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
+from constraints.output.console import SafeConsole
+from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.latency.predictor import Predictor, keep
 
 
@@ -20,8 +20,7 @@ def calibrate(threads: int, output_format: str) -> int:
     from nas.latency import calibration
 
     check_format(output_format, TABLE_OR_JSON)
-    check_counts(threads=threads)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("timing layers and networks", total=None)
         found = calibration.calibrate(

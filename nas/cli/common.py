@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constraints.errors import ConstraintError, ExitCode, UnusableInputError
+from constraints.output.plain import say
 from nas.search.study import NewestStudyWarning
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _one_line_notes() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
             if issubclass(category, NewestStudyWarning):
-                print(f"note: {message}", file=sys.stderr)
+                say(f"note: {message}", sys.stderr)
             else:
                 usual(message, category, *rest, **named)
 
@@ -68,19 +69,13 @@ def _one_line_notes() -> Iterator[None]:
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Say on a terminal's stderr what is done as long as it is; with ``--verbose`` also how long it took."""
-    from rich.console import Console
 
-    console, start = Console(stderr=True), time.perf_counter()
+    from constraints.output.console import SafeConsole
+
+    console, start = SafeConsole(stderr=True), time.perf_counter()
     with console.status(what) if console.is_terminal else nullcontext():
         yield
     logging.getLogger("nas").info("%s: %.2f s", what, time.perf_counter() - start)
-
-
-def check_counts(**flags: int | None) -> None:
-    """Raise UnusableInputError, naming the flag, for a count below 1; None was not given."""
-    for name, count in flags.items():
-        if count is not None and count < 1:
-            raise UnusableInputError(f"--{name}: {count}: give 1 or more")
 
 
 def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] | None:
@@ -105,7 +100,8 @@ def with_options(augmentation: str | None, options: Sequence[str] | None) -> str
 
 def wide_console() -> Console:
     """Standard output, WIDEST columns wide where neither a terminal nor ``$COLUMNS`` says how wide it is."""
-    from rich.console import Console
 
-    console = Console()
-    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=WIDEST)
+    from constraints.output.console import SafeConsole
+
+    console = SafeConsole()
+    return console if console.is_terminal or "COLUMNS" in os.environ else SafeConsole(width=WIDEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -22,11 +23,24 @@ def _silent(found: Callable[[typer.Context], Names]) -> Callable[[typer.Context,
 
     def complete(ctx: typer.Context, incomplete: str) -> Names:
         try:
-            return [known for known in found(ctx) if known[0].startswith(incomplete)]
-        except Exception:  # of any kind: a traceback would be written into the person's command line
+            with warnings.catch_warnings(action="ignore"):  # as any text would be written into the command line
+                return [known for known in found(ctx) if known[0].startswith(incomplete)]
+        except Exception:  # of any kind: a traceback would be too
             return []
 
     complete.__doc__ = found.__doc__
+    return complete
+
+
+def _listed(one: Callable[[typer.Context, str], Names]) -> Callable[[typer.Context, str], Names]:
+    """What completes a name, for a list with commas: the last name of it, which is none of the others."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> Names:
+        before, comma, begun = incomplete.rpartition(",")
+        others = before.split(",")
+        return [(f"{before}{comma}{name}", words) for name, words in one(ctx, begun) if name not in others]
+
+    complete.__doc__ = one.__doc__
     return complete
 
 
@@ -41,12 +55,17 @@ def studies(ctx: typer.Context) -> Names:
 
 @_silent
 def trials(ctx: typer.Context) -> Names:
-    """``best``, the trials of the study that the command names, and ``seed``."""
+    """``best``, the trials of the study that the command names, the networks that ship, and the champions."""
     from nas.architecture.named import NAMED
+    from nas.champions.registry import champions, limits
     from nas.results.leaderboard import leaderboard
     from nas.results.summary_cache import read_summary
 
     shipped = [(name, "ships with this tool") for name in NAMED]
+    shipped += [
+        (name, f"{one.params:,} params, {one.test_accuracy:.2%} on the test set") for name, one in champions().items()
+    ]
+    shipped += [(name, f"the most accurate under a limit: {one.name}") for name, one in limits().items()]
     try:
         rows = leaderboard(read_summary(_storage(ctx), ctx.params.get("study")), top=_MOST).rows
     except Exception:  # no study yet: the networks that ship are there
@@ -91,19 +110,40 @@ def metrics(ctx: typer.Context) -> Names:
 
 
 @_silent
-def columns(ctx: typer.Context) -> Names:
+def sort_keys(ctx: typer.Context) -> Names:
     """What a leaderboard may be ranked by."""
     from nas.results.rows import SORT_KEYS
 
     return [(name, "") for name in SORT_KEYS]
 
 
+@_listed
+@_silent
+def columns(ctx: typer.Context) -> Names:
+    """What a leaderboard may show."""
+    from nas.results.board_columns import CURVE
+    from nas.results.rows import COLUMNS
+
+    return [(name, "") for name in (*COLUMNS, CURVE)]
+
+
+@_listed
 @_silent
 def states(ctx: typer.Context) -> Names:
     """The states of trials."""
     from nas.results.rows import STATES
 
     return [(name, "") for name in STATES]
+
+
+@_listed
+@_silent
+def objectives(ctx: typer.Context) -> Names:
+    """An accuracy, and behind it metrics."""
+    from constraints.metrics import Metrics
+    from nas.objective_text import MEASURES
+
+    return [*((name, "") for name in MEASURES), *((name, words) for name, (words, _) in Metrics.definitions().items())]
 
 
 def of(*names: str) -> Callable[[], list[str]]:

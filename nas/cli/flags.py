@@ -11,6 +11,7 @@ import typer
 
 from constraints.cli.options import read_bytes, read_seconds
 from constraints.errors import UnusableInputError
+from constraints.output.plain import say
 from nas.cli import completion
 
 WHAT, BUDGET, DATA, PLACE, OUTPUT = "What to search", "Budget", "Data and training", "Where it runs", "Output"
@@ -48,7 +49,7 @@ def _checked(reader: Callable[..., Any]) -> Callable[..., Any]:
                 raise UnusableInputError(f"{param.opts[0]}: {error}") from None
             if reader is not read_bytes and value.strip().isdecimal() and int(value):
                 advice = f"write {value}s, or {value}m for minutes"
-                print(f"note: {param.opts[0]} {value} is {value} seconds: {advice}", file=sys.stderr)
+                say(f"note: {param.opts[0]} {value} is {value} seconds: {advice}", sys.stderr)
         return value
 
     return check

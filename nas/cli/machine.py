@@ -12,6 +12,8 @@ from rich.text import Text
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
+from constraints.output.console import SafeConsole
+from constraints.output.plain import say
 from nas import doctor as examining
 from nas.cli.common import TABLE_OR_JSON, interruptible, working
 
@@ -29,7 +31,7 @@ def doctor(storage: str | None, output_format: str, *, remove: bool, is_sure: bo
     if output_format == "json":
         print(json.dumps([finding.as_dict() for finding in found], indent=1))
     else:
-        _print_findings(found, Console())
+        _print_findings(found, SafeConsole())
     return ExitCode.FAILED if any(finding.state == "broken" for finding in found) else ExitCode.DONE
 
 
@@ -44,7 +46,7 @@ def _print_findings(found: Sequence[examining.Finding], console: Console) -> Non
 def _clean(is_sure: bool) -> int:
     """Remove the caches after asking; ``is_sure`` skips the question."""
     for finding in examining.caches():
-        print(f"{finding.name}: {finding.text}")
+        say(f"{finding.name}: {finding.text}")
     if not is_sure and not sys.stdin.isatty():
         raise UnusableInputError("cannot ask: stdin is not a terminal: add --yes to remove the caches")
     if not is_sure and not Confirm.ask("Remove these caches? They are made again where they are needed", default=False):

@@ -57,6 +57,18 @@ class Command(TyperCommand):
 class Program(TyperGroup):
     """The program, whose help has its commands in groups."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Where a shell completes, leave out what every command takes, as ``general`` does of a line that is run."""
+        return super().parse_args(ctx, general(args)[0] if ctx.resilient_parsing else args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """The command of a line; the error of one that there is not has the name as ``command``."""
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:
+            error.command = args[0]  # type: ignore[attr-defined]  # typer has it in its message alone
+            raise
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands in their groups, then the flags."""
         groups = _grouped(self.commands.values())
@@ -66,7 +78,7 @@ class Program(TyperGroup):
         _write_flags(self, ctx, formatter)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write where there is more to read."""
+        """Write where to read more."""
         _write_whole(self.epilog or "", formatter)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
+from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.search.enqueueing import Enqueued
 from nas.search.enqueueing import enqueue as add
@@ -21,10 +22,10 @@ def enqueue(networks: Sequence[str], name: str | None, storage: str, output_form
         print(json.dumps(queue.as_dict(), indent=1))
         return ExitCode.DONE
     for one in queue.networks:
-        print(f"{one.architecture}: {_words(one)}")
+        say(f"{one.architecture}: {_words(one)}")
     if queue.waiting:
         left = "1 network waits" if queue.waiting == 1 else f"{queue.waiting} networks wait"
-        print(
+        say(
             f"{left} in study {queue.study}: a launch that runs tries them when a worker is free "
             "and its --trials allow, else the next launch does"
         )

@@ -14,7 +14,9 @@ from rich.console import Console
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
-from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
+from constraints.output.console import SafeConsole
+from constraints.output.plain import say
+from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.defaults import STORAGE
 from nas.results.board_table import FORMATS, print_board
 from nas.results.files import write_text
@@ -42,15 +44,15 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
 
     check_format(output_format, FORMATS)
     config = read_config(config_file, flags)
-    console = Console(stderr=True)
-    if config.data == "auto":  # its download may be waited for
-        print_line("data: CIFAR-10 in $NAS_DATA, ./data or the cache folder, else its download", console)
+    console = SafeConsole(stderr=True)
     from nas.search import launch as launches
     from nas.training import datasets
 
     launches.check(config)
     if write_config is not None:
         write_text(write_config, config.to_toml())
+    if config.data == "auto":  # its download may be waited for
+        print_line("data: CIFAR-10 in $NAS_DATA, ./data or the cache folder, else its download", console)
     with quiet():
         with decoding(console) as decoded:
             dataset = datasets.load(config.data, progress=decoded)
@@ -64,7 +66,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
             confirmed = _confirm(prepared.study, best(prepared.study, count), config, range(1), None)
         reached = launches.is_reached(prepared, summary, confirmed)
         board = leaderboard(prepared.study, is_live=False)
-        print_board(board, output_format, Console())
+        print_board(board, output_format, SafeConsole())
         for line in _saved(prepared, board):
             print_line(line, console)
         print_line(_next(board, config), console)
@@ -93,10 +95,7 @@ def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple
     try:
         with SearchView(console) as view:
             prepared = launches.prepare(config, dataset, view.show)
-            doubts = [f"warning: {text}" for text in prepared.advice]
-            lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
-            for line in (*doubts, *prepared.beginning, *filter(None, lines)):
-                print_line(line, console)
+            introduce_training(prepared, console)
             if prepared.driver.objectives != Objectives():
                 print_line(f"objective: {prepared.driver.objectives.sentence}", console)
             view.wait("starting the workers, which load torch")
@@ -145,7 +144,6 @@ def confirm(
     from nas.config import read_config
 
     check_format(output_format, TABLE_OR_JSON)
-    check_counts(top=top, seeds=seeds, epochs=epochs)
     if trial is not None and top is not None:
         raise UnusableInputError(f"both a trial and --top: {trial}, {top}: give one of them")
     with quiet(), open_study(flags["storage"], name) as study:
@@ -157,7 +155,7 @@ def confirm(
         print(json.dumps([c.as_dict() for c in confirmations], indent=1))
     else:
         for confirmation in confirmations:
-            print(_sentence(confirmation, target))
+            say(_sentence(confirmation, target))
     return ExitCode.DONE if target is None or any(c.mean > target for c in confirmations) else ExitCode.FAILED
 
 
@@ -175,7 +173,7 @@ def _confirm(
     from nas.results.confirm_progress import ConfirmView
     from nas.search.confirm_launch import confirm_trials
 
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with decoding(console) as decoded:
         dataset = load_study_data(study, None if config.data == "auto" else config.data, decoded)
     introduce(dataset, console)
@@ -201,6 +199,14 @@ def introduce(dataset: Dataset, console: Console) -> None:
         f"{len(dataset.classes)} classes",
         console,
     )
+
+
+def introduce_training(prepared: Prepared, console: Console) -> None:
+    """Say what is doubtful in a launch, what it begins with, and how its networks train."""
+    doubts = [f"warning: {text}" for text in prepared.advice]
+    lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
+    for line in (*doubts, *prepared.beginning, *filter(None, lines)):
+        print_line(line, console)
 
 
 def print_line(line: str, console: Console) -> None:

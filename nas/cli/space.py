@@ -12,6 +12,7 @@ from rich.table import Table
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
+from constraints.output.console import SafeConsole
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits
@@ -83,7 +84,7 @@ def _show_space(source: str, constraints: Sequence[Constraint], output_format: s
     if output_format == "json":
         print(json.dumps(found))
     else:
-        _print_space(source, found, Console())
+        _print_space(source, found, SafeConsole())
     return ExitCode.DONE if found["feasible"] else ExitCode.FAILED
 
 
@@ -94,7 +95,7 @@ def _show_neighbours(source: str, text: str, constraints: Sequence[Constraint], 
     if output_format == "json":
         print(json.dumps(found))
     else:
-        _print_neighbours(found, Console())
+        _print_neighbours(found, SafeConsole())
     return ExitCode.DONE if found["neighbours"] else ExitCode.FAILED
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from constraints.cli.options import check_format
 from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
+from constraints.output.console import SafeConsole
+from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.results.rows import STATES
 from nas.results.studies import StudyEntry
@@ -61,10 +62,10 @@ def delete(name: str, storage: str, *, yes: bool) -> int:
         files = f"and its files in {plan.folder}" if plan.folder else "and no files: none are the study's alone"
         what = f"study {plan.study} with {plan.trials:,} trial{'s' * (plan.trials != 1)} {files}"
         if not yes and not _agreed(what):
-            print(f"kept {plan.study}")
+            say(f"kept {plan.study}")
             return ExitCode.FAILED
         delete_study(storage, plan)
-    print(f"deleted {what}")
+    say(f"deleted {what}")
     return ExitCode.DONE
 
 
@@ -72,4 +73,4 @@ def _agreed(what: str) -> bool:
     """Ask on the terminal; UnusableInputError where stdin is none."""
     if not sys.stdin.isatty():
         raise UnusableInputError(f"delete asks before it deletes {what}: stdin is not a terminal: give --yes")
-    return Console(stderr=True).input(f"delete {what}? [y/N] ", markup=False).strip().lower() in {"y", "yes"}
+    return SafeConsole(stderr=True).input(f"delete {what}? [y/N] ", markup=False).strip().lower() in {"y", "yes"}

@@ -7,12 +7,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from constraints.cli.options import check_format, read_arguments
 from constraints.errors import ExitCode
-from nas.cli.common import TABLE_OR_JSON, check_counts, interruptible
-from nas.cli.search import decoding, introduce, print_line
+from constraints.output.console import SafeConsole
+from constraints.output.plain import say
+from nas.cli.common import TABLE_OR_JSON, interruptible
+from nas.cli.search import decoding, introduce, introduce_training
 from nas.objective_text import MEASURES
 from nas.results.leaderboard import leaderboard
 from nas.results.rows import Row
@@ -38,12 +38,11 @@ def train(
     from nas.training import datasets
 
     check_format(output_format, TABLE_OR_JSON)
-    check_counts(seeds=code["seeds"])
     wanted = given_launch.Wanted(target=target, arguments=read_arguments(arguments), **code)
     wanted.check()
     config = given_launch.settled(read_config(None, flags), flags)
     choice.check(config.log)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with quiet():
         with decoding(console) as decoded:
             dataset = datasets.load(config.data, progress=decoded)
@@ -51,14 +50,11 @@ def train(
         with SearchView(console) as view:
             trainings = given_launch.prepare(config, wanted, dataset, view.show)
             prepared = trainings.prepared
-            doubts = [f"warning: {text}" for text in prepared.advice]
-            lines = (prepared.sizing, prepared.training.description(), prepared.driver.feed.description)
-            for line in (*doubts, *filter(None, lines)):
-                print_line(line, console)
+            introduce_training(prepared, console)
             launch.run(prepared)
         rows = _rows(trainings)
     target_asked = config.target is not None
-    print(_document(trainings, rows) if output_format == "json" else "\n".join(_lines(trainings, rows)))
+    say(_document(trainings, rows) if output_format == "json" else "\n".join(_lines(trainings, rows)))
     return _code(trainings, rows, is_target_asked=target_asked)
 
 

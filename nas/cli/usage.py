@@ -10,6 +10,9 @@ from constraints.suggestions import nearest
 from nas.cli.program import GENERAL
 from nas.validation_words import what_to_do
 
+_CUTOFF = 0.75
+"""Of likeness, from which on an option is suggested: the dashes of two make any two alike."""
+
 
 def is_usage_error(error: Exception) -> bool:
     """Whether typer, of any version, raised it about the command line."""
@@ -30,10 +33,10 @@ def _what(error: Any, context: Any) -> str:
     if hasattr(error, "possibilities"):
         return f"no such option: {error.option_name}: {_near_option(error.option_name, context)}"
     if hasattr(error, "param_type") and error.param is not None:
-        return f"{_name(error.param)} is missing: {error.param.help or 'give it'}".split("  [")[0]
+        return f"{_name(error.param)} is missing: give {error.param.help or 'it'}".split("  [")[0]
     commands = getattr(getattr(context, "command", None), "commands", None)
     if commands is not None:
-        return _no_command(error.format_message(), commands)
+        return _no_command(getattr(error, "command", None), commands)
     return _lower(error.format_message())
 
 
@@ -45,15 +48,14 @@ def _name(param: Any) -> str:
 def _near_option(name: str, context: Any) -> str:
     params = context.command.get_params(context) if context is not None else ()
     own = [name for p in params if p.param_type_name == "option" for name in (*p.opts, *p.secondary_opts)]
-    return nearest(name, [*own, *(name for names in GENERAL for name in names)], "leave it out")
+    return nearest(name, [*own, *(name for names in GENERAL for name in names)], "leave it out", _CUTOFF)
 
 
-def _no_command(message: str, commands: Any) -> str:
+def _no_command(name: str | None, commands: Any) -> str:
     """No command, or one that there is not."""
-    found = message.split("'")
-    if len(found) < 3:
+    if name is None:
         return f"no command: use one of {', '.join(commands)}"
-    return f"no such command: {found[1]!r}: {nearest(found[1], commands)}"
+    return f"no such command: {name!r}: {nearest(name, commands)}"
 
 
 def _lower(message: str) -> str:

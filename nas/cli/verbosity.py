@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from typing import TextIO
 
-_KEPT = ("error:", "warning:", "Traceback")
+_KEPT = re.compile(r"error:|warning:|Traceback|(?:\S.*:\d+: )?\w*Warning: ")
+"""How a line begins that is passed on; Python writes of a warning ``file.py:12: UserWarning: ...``."""
 
 
 @contextmanager
@@ -63,7 +65,7 @@ class OnlyWarnings(io.TextIOBase):
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
             self._is_traceback = line.startswith("Traceback") or (self._is_traceback and not line.startswith("error:"))
-            if line.startswith(_KEPT) or self._is_traceback:
+            if _KEPT.match(line) or self._is_traceback:
                 self._stream.write(f"{line}\n")
         return len(text)
 

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 
 from constraints.cli.options import check_format
 from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
+from constraints.output.console import SafeConsole
+from constraints.output.plain import say
 from nas.champions.names import is_champion
-from nas.cli.common import TABLE_OR_JSON, check_counts, ended_by_ctrl_c, interruptible, wide_console, working
+from nas.cli.common import TABLE_OR_JSON, ended_by_ctrl_c, interruptible, wide_console, working
 from nas.results.board_columns import check_columns, read_columns
 from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard
@@ -50,9 +52,8 @@ def leaderboard(
 ) -> int:
     """Print a study's leaderboard, with these columns alone where they are given; ``watch`` does until interrupted."""
     check_format(output_format, FORMATS)
-    check_counts(top=view.top)
     _check_watch(output_format, watch=watch)
-    console = Console()
+    console = SafeConsole()
 
     def board() -> Leaderboard:
         with without_collection():
@@ -78,7 +79,7 @@ def _check_watch(output_format: str, *, watch: bool) -> None:
 
 def _watch(shown: Callable[[], RenderableType], print_once: Callable[[], None]) -> NoReturn:
     """Show something anew until Ctrl-C, in place on a terminal and one below another elsewhere."""
-    console = Console()
+    console = SafeConsole()
     screen = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else nullcontext()
     try:
         with screen as live:
@@ -143,7 +144,7 @@ def _follow(trial: str, name: str | None, storage: str) -> int:
             if live is not None:
                 live.update(as_lines(row, summary, console.width), refresh=True)
             elif (line := as_line(row, summary)) != said:
-                print(said := line, flush=True)
+                say(said := line, flush=True)
             time.sleep(WATCH_SECONDS)
 
 
@@ -169,7 +170,7 @@ def report(name: str | None, storage: str, place: Path) -> int:
 
     with working("drawing the study and counting its space"), quiet(), open_study(storage, name) as study:
         write_page(study, place, is_live=has_launch(storage, study))
-    print(f"{place}: {place.stat().st_size / 1e6:.1f} MB, study {study.study_name}")
+    say(f"{place}: {place.stat().st_size / 1e6:.1f} MB, study {study.study_name}")
     return ExitCode.DONE
 
 
@@ -184,5 +185,5 @@ def dashboard(name: str | None, storage: str, *, top: int, port: int) -> NoRetur
         rows = ranked(study, top=top, states=["complete"]).rows
         store = serving.attach(study, rows, study_folder(storage, study).path / "artifacts")
         address = f"http://{serving.HOST}:{port}/dashboard/"
-        print(f"{address} shows study {study.study_name}; Ctrl-C ends it", file=sys.stderr)
+        say(f"{address} shows study {study.study_name}; Ctrl-C ends it", sys.stderr)
         serving.serve(study, store, port)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from constraints.errors import ExitCode
+from constraints.output.console import SafeConsole
+from constraints.output.plain import say
 from nas.architecture.named import is_network
 from nas.champions.names import is_champion
 from nas.cli.common import interruptible, working
@@ -33,9 +33,9 @@ def export(
             folder = None if untrained else study_folder(storage, study)
             subject = exports.of_trial(study, find(study, trial), folder, data=data)
     for warning in subject.warnings:
-        Console(stderr=True).print(f"warning: {warning}", highlight=False, soft_wrap=True, markup=False)
+        SafeConsole(stderr=True).print(f"warning: {warning}", highlight=False, soft_wrap=True, markup=False)
     with working("writing and reading back"):
         written = exports.write(subject, to)
     for path, content in written.items():
-        print(f"wrote {path}: {content}")
+        say(f"wrote {path}: {content}")
     return ExitCode.DONE

@@ -14,6 +14,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from constraints.output.console import SafeConsole
+from constraints.output.plain import say
 from nas.objective_text import ACCURACY
 from nas.results.board_columns import HEADINGS, cell, check_columns, is_left, value
 from nas.results.leaderboard import Leaderboard
@@ -265,10 +267,10 @@ def print_board(board: Leaderboard, output_format: str, console: Console, column
     """
     check_columns(columns, board.measured)
     if output_format != "table":
-        console.file.write(as_text(board, output_format, columns) + "\n")
+        say(as_text(board, output_format, columns), console.file)
         return
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.file.write(as_plain_text(board, columns) + "\n")
+        say(as_plain_text(board, columns), console.file)
     else:
         is_coloured = console.color_system is not None and not console.no_color
         console.print(as_table(board, console.width, columns, is_coloured=is_coloured))
@@ -276,7 +278,7 @@ def print_board(board: Leaderboard, output_format: str, console: Console, column
 
 def as_plain_text(board: Leaderboard, columns: Sequence[str] = ()) -> str:
     """The table without colour, as wide as its rows need."""
-    console = Console(file=io.StringIO(), width=UNLIMITED, color_system=None, force_terminal=False)
+    console = SafeConsole(file=io.StringIO(), width=UNLIMITED, color_system=None, force_terminal=False)
     with console.capture() as captured:
         console.print(as_table(board, console.width, columns))
     return captured.get().rstrip("\n")

@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from constraints.output.console import SafeConsole
 from constraints.output.table import print_report
 from constraints.output.tree import merged
 from nas.objective_text import ACCURACY
@@ -42,7 +43,7 @@ def print_card(card: Card, console: Console) -> None:
 
 def as_plain_text(card: Card, width: int = 100) -> str:
     """What ``print_card`` prints, without colour."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+    console = SafeConsole(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
     with console.capture() as captured:
         print_card(card, console)
     return captured.get().rstrip("\n")

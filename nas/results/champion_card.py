@@ -25,8 +25,8 @@ def champion_card(champion: Champion) -> Card:
         macs=champion.macs,
         receptive_field=made.report.metrics["receptive_field"],
         epochs=champion.epochs,
-        seconds=0.0,
-        meets_target=True,
+        seconds=None,
+        meets_target=None,
         architecture=champion.architecture,
         origin=champion.name,
     )

@@ -12,9 +12,9 @@ from typing import NoReturn
 
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
-from rich.console import Console
 
 from constraints.errors import UnusableInputError
+from constraints.output.console import SafeConsole
 from nas.optuna_private import storage_of
 from nas.results.card_table import print_card
 from nas.results.rows import Row
@@ -67,7 +67,7 @@ def _files(found: Card, folder: Path) -> Iterator[Path]:
     code, drawn = folder / _code_name(found.row), folder / _card_name(found.row)
     if found.row.architecture:
         code.write_text(source(parse(found.row.architecture), about=f"{found.row.architecture}\n"), encoding="utf-8")
-    console = Console(file=io.StringIO(), record=True, width=_CARD_COLUMNS)
+    console = SafeConsole(file=io.StringIO(), record=True, width=_CARD_COLUMNS)
     print_card(found, console)
     picture = console.export_svg(title=f"trial {found.row.trial}")
     drawn.write_text(_WEB_FONT.sub("", picture), encoding="utf-8")  # which would be fetched from elsewhere

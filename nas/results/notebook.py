@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
+
+from constraints.output.console import SafeConsole
 
 WIDTH = 110
 _FRAME = "<pre style=\"font-family:Menlo,'DejaVu Sans Mono',consolas,monospace;line-height:1.2\">{code}</pre>"
@@ -39,6 +41,6 @@ class NotebookDisplay:
 
 def as_html(renderable: RenderableType) -> str:
     """What rich would show on a terminal of WIDTH columns, with its colours; every text is escaped."""
-    console = Console(file=io.StringIO(), record=True, width=WIDTH, force_terminal=True, force_jupyter=False)
+    console = SafeConsole(file=io.StringIO(), record=True, width=WIDTH, force_terminal=True, force_jupyter=False)
     console.print(renderable)
     return console.export_html(inline_styles=True, code_format=_FRAME)

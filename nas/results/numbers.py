@@ -20,8 +20,10 @@ def number(value: float | None) -> str:
     return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
 
 
-def duration(seconds: float) -> str:
-    """``42s``, ``3m07s``, ``2h05m``."""
+def duration(seconds: float | None) -> str:
+    """``42s``, ``3m07s``, ``2h05m``; a dash where it is not known."""
+    if seconds is None:
+        return "-"
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole}s"

@@ -45,8 +45,10 @@ class Row:
     macs: int | None
     receptive_field: int | None
     epochs: int
-    seconds: float
-    meets_target: bool
+    seconds: float | None
+    """None for a network that is no trial of a study here."""
+    meets_target: bool | None
+    """None where no target can be there, as for such a network."""
     architecture: str | None
     """None for a given network that cannot be written as one."""
     origin: str | None = None

@@ -102,7 +102,7 @@ class Card:
         return {
             "study": self.study,
             **self.row.as_dict(),
-            **({"study": None, "trial": None, "champion": self.champion} if self.champion else {}),
+            **({"study": None, "trial": None, "rank": None, "champion": self.champion} if self.champion else {}),
             "curve": [dict(epoch) for epoch in self.curve],
             "recipe": self.recipe or None,
             "augmentation": self.augmentation or None,

@@ -62,7 +62,7 @@
     return element("table", { class: `plain ${kind}` }, element("caption", {}, caption), head, body);
   }
 
-  // The metrics of two trials and what the second has more; of one alone what the table above has no column of.
+  // The metrics of two trials and what the second has more; nothing of one alone.
   function comparison(pair) {
     if (pair.length < 2) return "";
     const rows = data.names.filter((name) => pair.some((row) => value(row, name) !== null)).map((name) => {

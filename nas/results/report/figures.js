@@ -227,7 +227,7 @@
     place.style.setProperty("--axes", figure.layout.xaxis.tickvals?.length ?? 0);
   }
 
-  // The colour that lies at ``share`` between two of the form #rrggbb.
+  // The colour at ``share`` between two of the form #rrggbb.
   function between(from, to, share) {
     const parts = [1, 3, 5].map((i) => [from, to].map((text) => parseInt(text.slice(i, i + 2), 16)));
     return `rgb(${parts.map(([a, b]) => Math.round(a + (b - a) * share)).join(",")})`;

@@ -7,7 +7,7 @@
     heading.setAttribute("aria-sort", down > 0 ? "ascending" : "descending");
     const rows = [...table.tBodies[0].rows].map((row) => [plain(row.cells[index]), row]);
     rows.sort(([a], [b]) => {
-      if (a === "" || b === "") return (a === "") - (b === ""); // what is not known stands last either way
+      if (a === "" || b === "") return (a === "") - (b === ""); // what is not known comes last either way
       const order = Number.isNaN(Number(a)) ? a.localeCompare(b) : Number(a) - Number(b);
       return down * order;
     });

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import search
-from constraints.output.plain import fall_back
+from constraints.output.plain import fall_back, visible
 
 
 def written(text: str, encoding: str) -> str:
@@ -31,6 +31,25 @@ def written(text: str, encoding: str) -> str:
 )
 def test_what_an_encoding_lacks_is_written_plainly(encoding: str, expected: str) -> None:
     assert written("a│±▁█→é\N{HIRAGANA LETTER A}", encoding) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b[31mEVIL\x07", "␛[31mEVIL␇"),
+        ("a\x9b2J\u202eb\x7f", "a\N{REPLACEMENT CHARACTER}2J\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"),
+        ("±\ta\n\N{NO-BREAK SPACE}é", "±\ta\n\N{NO-BREAK SPACE}é"),
+    ],
+)
+def test_what_a_terminal_obeys_is_shown(text: str, expected: str) -> None:
+    assert visible(text) == expected
+    assert len(visible(text)) == len(text)
+
+
+def test_an_error_s_line_has_no_escape(capsys: pytest.CaptureFixture[str]) -> None:
+    search.run(["validate", "\x1b]0;title\x07.py"])
+    assert "\x1b" not in (said := capsys.readouterr().err)
+    assert said.startswith("error: ")
 
 
 def test_a_name_that_is_no_unicode_is_written_by_its_bytes() -> None:

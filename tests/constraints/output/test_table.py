@@ -33,6 +33,53 @@ def test_stages_are_sections_of_the_layers(report: Report, width: int) -> None:
     assert max(map(len, lines)) <= width
 
 
+def block(stride: int = 1) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3, stride, padding=2, dilation=2), nn.ReLU()
+    )
+
+
+@pytest.mark.parametrize(
+    ("stride", "rule", "by"),
+    [(1, "stages == 4", "dilation"), (2, "stages == 4", "stride"), (2, "params < 3", "stride")],
+)
+def test_every_stage_of_equal_blocks_has_its_heading(stride: int, rule: str, by: str) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Sequential(*(block(stride) for _ in range(4))))
+    lines = text(check(model, (3, 32, 32), [rule], fixes=False), 140).splitlines()
+    at = [i for i, line in enumerate(lines) if line.startswith("stage ")]
+    last = "stage 4 (no end): 2 convolutions" if by == "dilation" else "stage 4 (stride): 2 convolutions to 1.3.2"
+    assert [lines[i].rstrip() for i in at] == [
+        f"stage 1 ({by}): 3 convolutions to 1.0.2",
+        f"stage 2 ({by}): 2 convolutions to 1.1.2",
+        f"stage 3 ({by}): 2 convolutions to 1.2.2",
+        last,
+    ]
+    assert [lines[i + 1].lstrip("│├└─ ")[0] for i in at] == ["0", "1", "2", "3"]
+
+
+def test_equal_blocks_of_one_stage_are_folded() -> None:
+    lines = text(
+        check(nn.Sequential(*(block() for _ in range(4))), (3, 32, 32), ["params < 3"], fixes=False)
+    ).splitlines()
+    first = lines.index(next(line for line in lines if line.startswith("stage 1 (no end): 8 convolutions")))
+    assert "3 (×4)" in lines[first + 1]  # noqa: RUF001
+
+
+def test_a_long_heading_is_folded_and_not_cut() -> None:
+    inner = nn.Sequential()
+    inner.add_module("a_convolution_with_quite_a_long_name", nn.Conv2d(3, 3, 3, stride=2))
+    words = " ".join(line.strip() for line in text(check(inner, (3, 32, 32), ["params < 3"]), 80).splitlines()[3:5])
+    assert words == "stage 1 (stride): 1 convolution to a_convolution_with_quite_a_long_name"
+
+
+def test_a_layer_s_name_holds_no_escape() -> None:
+    model = nn.Sequential()
+    model.add_module("\x1b[31mEVIL", nn.Conv2d(3, 3, 3, stride=2))
+    written = text(check(model, (3, 32, 32), ["params < 3", "stages == 4"]))
+    assert "\x1b" not in written
+    assert "└─␛[31mEVIL  conv2d 3x3 s2" in written
+
+
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_what_wraps_is_indented_below_its_beginning(report: Report, width: int) -> None:
     verdicts = tuple(v if v.ok else replace(v, fix=(LONG,)) for v in report.constraints)

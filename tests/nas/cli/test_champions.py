@@ -38,9 +38,15 @@ def test_show_and_compare_want_no_study(capsys: pytest.CaptureFixture[str], tmp_
     shown = json.loads(capsys.readouterr().out)
     assert (shown["champion"], shown["study"], shown["trial"]) == ("champion-wide", None, None)
     assert (shown["params"], shown["test_accuracy"], shown["test_seeds"]) == (196_666, 0.8565, 3)
+    assert [shown[name] for name in ("rank", "seconds", "meets_target", "val_accuracy")] == [None] * 4
     assert all(constraint["ok"] for constraint in shown["report"]["constraints"])
     assert search.run(["compare", "champion-wide", "champion-search", *storage]) == 0
-    assert json.loads(capsys.readouterr().out)["differences"]["params"] == 184_514 - 196_666
+    differences = json.loads(capsys.readouterr().out)["differences"]
+    assert differences["params"] == 184_514 - 196_666
+    assert "seconds" not in differences
+    assert search.run(["compare", "champion-wide", "champion-search", *storage[:2]]) == 0
+    (seconds,) = (line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("seconds"))
+    assert seconds.split() == ["seconds", "-", "-"]
 
 
 def test_an_export_without_weights_says_what_to_do(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

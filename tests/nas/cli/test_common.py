@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from constraints.errors import UnusableInputError
 from nas.cli.common import (
     InterruptedCommandError,
-    check_counts,
     expressions,
     interruptible,
     wide_console,
@@ -20,12 +18,6 @@ def test_an_interruption_says_what_is_left() -> None:
     with expected as caught, interruptible("nothing was written"):
         raise KeyboardInterrupt
     assert caught.value.exit_code == 130
-
-
-def test_counts_are_checked() -> None:
-    check_counts(top=1, epochs=None)
-    with pytest.raises(UnusableInputError, match=r"^--seeds: 0: give 1 or more$"):
-        check_counts(top=1, seeds=0)
 
 
 def test_constraints_come_from_a_file_then_from_flags(tmp_path: Path) -> None:

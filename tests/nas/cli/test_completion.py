@@ -40,7 +40,16 @@ def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         ("nas leaderboard --state p", ["pruned"]),
         ("nas validate x.py --require max", ["max_pools"]),
         ("nas validate x.py --format js", ["json", "jsonl"]),
-        ("nas show --storage none.log ", ["seed", "tiniest", "mobilenet"]),
+        ("nas show --storage none.log s", ["seed"]),
+        ("nas show --storage none.log champion-", ["champion-search", "champion-wide", "champion-200k"]),
+        ("nas --debug space t", ["tiny"]),
+        ("nas space -q t", ["tiny"]),
+        ("nas launch -v --space t", ["tiny"]),
+        ("nas --debug lau", ["launch"]),
+        ("nas leaderboard --state complete,pr", ["complete,pruned"]),
+        ("nas leaderboard --state pruned,p", []),
+        ("nas leaderboard --columns trial,val_b", ["trial,val_balanced_accuracy"]),
+        ("nas launch --objective accuracy,par", ["accuracy,params"]),
         ("nas show --study ", []),
     ],
 )
@@ -59,6 +68,7 @@ def test_studies_of_the_storage_that_the_line_names(
     close_storage(storage)
     assert completed("nas show --storage here.log --study ", monkeypatch, capsys) == ["second", "first"]
     assert completed("nas delete --storage here.log f", monkeypatch, capsys) == ["first"]
+    assert completed("nas show --storage here.log see", monkeypatch, capsys) == ["seed"]  # of two studies, no note
 
 
 def test_the_augmentations_are_those_that_ship() -> None:

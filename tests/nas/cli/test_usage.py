@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+import search
 from tests.nas.cli.refused import refused
+
+_NAMES = [str(c.name or getattr(c.callback, "__name__", "")) for c in search.app.registered_commands]
+COMMANDS = f"{', '.join(_NAMES)}: see search.py --help"
 
 
 @pytest.mark.parametrize(
@@ -17,7 +21,22 @@ from tests.nas.cli.refused import refused
         ("launch --trials abc", "--trials: 'abc': write a whole number: see search.py launch --help"),
         ("launch --study", "option '--study' requires an argument: see search.py launch --help"),
         ("show 1 2", "got unexpected extra argument(s) (2): see search.py show --help"),
-        ("delete", "STUDY is missing: name of the study: see search.py delete --help"),
+        ("delete", "STUDY is missing: give the name of the study: see search.py delete --help"),
+        ("compare 1", "TRIAL is missing: give another trial, named in the same way: see search.py compare --help"),
+        (
+            "export best",
+            "--to is missing: give a file name that ends with .py, .onnx, ...; any other ending names all: "
+            "see search.py export --help",
+        ),
+        ("show --port 3", "no such option: --port: leave it out: see search.py show --help"),
+        ("don't", 'no such command: "don\'t": use one of ' + COMMANDS),
+        ("\x1bx", "no such command: '\\x1bx': use one of " + COMMANDS),
+        ("--debg", "no such option: --debg: did you mean --debug?: see search.py --help"),
+        ("confirm --top 0", "--top: 0: give 1 or more"),
+        ("train seed --seeds 0", "--seeds: 0: give 1 or more"),
+        ("leaderboard --top 0", "--top: 0: give 1 or more"),
+        ("calibrate --threads 0", "--threads: 0: give 1 or more"),
+        ("train seed --epochs 0", "--epochs: 0: give 1 or more"),
         ("launch --target 85", "--target: '85': an accuracy is a share of 1: write 0.85"),
         ("launch --target 86.5%", "--target: '86.5%': an accuracy is a share of 1: write 0.865"),
         ("launch --target x", "--target: 'x': write a number"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import warnings
 
 import pytest
 
@@ -19,6 +20,18 @@ def test_a_quiet_stream_keeps_warnings_errors_with_their_tracebacks_and_question
     quiet.flush()
     assert below.getvalue().endswith("\ndelete it? [y/N] ")
     assert not quiet.isatty()
+
+
+def test_a_quiet_stream_keeps_python_s_own_warnings() -> None:
+    below = io.StringIO()
+    quiet = OnlyWarnings(below)
+    for category in (UserWarning, DeprecationWarning):
+        quiet.write(warnings.formatwarning("few images", category, "C:\\my files\\net.py", 12))
+    quiet.write("note: no Warning: here\nsaid of Warnings\n")
+    assert below.getvalue().splitlines() == [
+        "C:\\my files\\net.py:12: UserWarning: few images",
+        "C:\\my files\\net.py:12: DeprecationWarning: few images",
+    ]
 
 
 def test_only_quiet_changes_the_stream_and_only_for_its_time() -> None:

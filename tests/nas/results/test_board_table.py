@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from constraints.errors import UnusableInputError
+from constraints.output.console import SafeConsole
 from nas.results.board_table import as_table, as_text, print_board, rejections, weighed
 from nas.results.leaderboard import leaderboard
 from nas.results.numbers import duration
@@ -53,6 +54,20 @@ def test_long_networks_fold_and_stay_whole(study: optuna.Study) -> None:
         lines = rendered(study, width)
         assert max(map(len, lines)) <= width
         assert "".join(lines).count("r3.24") == 25
+
+
+@pytest.mark.parametrize("output_format", ["table", "csv", "markdown", "json"])
+def test_what_another_wrote_into_the_study_holds_no_escape(
+    study: optuna.Study, output_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b]0;title\x07\x9b2J"
+    add(study, [0.9], params=1, network=f"c3.16{evil}")
+    add(study, [], params=1, state=TrialState.FAIL, **{REASON: evil})
+    print_board(leaderboard(study), output_format, SafeConsole())
+    print_board(leaderboard(study), output_format, SafeConsole(), ("trial", "reason", "architecture"))
+    written = capsys.readouterr().out
+    assert not {"\x1b", "\x07", "\x9b"} & {*written}
+    assert ("\\u001b]0;title" if output_format == "json" else "␛]0;title") in written
 
 
 def test_below_the_table_stands_what_became_of_the_proposals(study: optuna.Study) -> None:

@@ -1,0 +1,24 @@
+"""A console that shows control characters of names and reasons in place of passing them on to the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from constraints.output.plain import visible
+
+
+class SafeConsole(Console):
+    """What every command prints through: an escape sequence in a text is shown, and only rich's own are obeyed."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Every text, in cells and panels too, comes by here."""
+        if isinstance(renderable, str):
+            renderable = visible(renderable)
+        elif isinstance(renderable, Text) and renderable.plain != visible(renderable.plain):
+            renderable = renderable.copy()
+            renderable.plain = visible(renderable.plain)  # as long as before, so that its styles stay where they are
+        return super().render(renderable, options)
