@@ -25,7 +25,7 @@ from nas.space.proxy import LinearProxy, features, predicted_seconds
 
 Floats = npt.NDArray[np.float64]
 
-DEPARTURE = 0.015
+DEPARTURE = 0.01
 """Prior standard deviation of a weight, as accuracy for one standard deviation of its feature among the networks."""
 NOISE = 0.02
 """Standard deviation of an accuracy around what the features say of it."""
