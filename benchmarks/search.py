@@ -50,7 +50,7 @@ from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED, LinearProxy
 from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
-from nas.space.surrogate import results, worth
+from nas.space.surrogate import Surrogate, results
 from nas.training.feed import Feed
 
 PLAIN, OURS, LEARNING = "plain Optuna", "this search", "this search, foreign proxy that learns"
@@ -159,7 +159,7 @@ class TableSampler(FeasibleSampler):
         networks = [parse(text) for text in self._order]
         figures = [metrics(network) for network in networks]
         if learnt := results(study):
-            return int(np.argmax(worth(self.proxy, learnt, networks, figures)))
+            return int(np.argmax(Surrogate.fitted(self.proxy, learnt, networks, figures).worth(networks, figures)))
         return int(np.argmax([self.proxy(network, one) for network, one in zip(networks, figures, strict=True)]))
 
 

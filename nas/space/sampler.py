@@ -25,13 +25,14 @@ from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from nas.architecture.spec import Architecture
 from nas.arguments import checked
 from nas.space.attributes import ARCHITECTURE
+from nas.space.best_draws import best_first
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
 from nas.space.known_networks import Either, KnownNetworks
 from nas.space.neighbours import neighbour_rows
 from nas.space.proxy import LinearProxy, Proxy
 from nas.space.space import Choice, Choices, Encoded, load
-from nas.space.surrogate import Result, results, worth
+from nas.space.surrogate import Result, results
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
@@ -216,7 +217,8 @@ class FeasibleSampler(BaseSampler):
         seed = random.Random(f"{self._seed}/{trial.number}" + salt).getrandbits(32)
         if self._around is not None and held is not None and len(known) < PROXY_TRIALS + self._centres:
             order = np.random.default_rng(seed).permutation(len(self._around))
-            if (near := self._best(iter(self._around[order]), seen, self._learnt(study))) is not None:
+            near = self._best(iter(self._around[order]), seen, self._learnt(study), climbs=False)
+            if near is not None:
                 return near
         if self.proxy is not None and held is not None and len(known) < PROXY_TRIALS:
             return self._unseen(seen, np.random.default_rng(seed), self._learnt(study))
@@ -260,29 +262,20 @@ class FeasibleSampler(BaseSampler):
         broken = len(self._rejected_networks)
         return f"the study holds {len(seen) - broken}" + f", and {broken} broke what is measured" * bool(broken)
 
-    def _best(self, rows: Iterator[Encoded], seen: Set[str], learnt: Sequence[Result]) -> dict[str, Choice] | None:
-        """The first network not ``seen``, or the proxy's best among the first PROXY_DRAWS; None where there is none."""
+    def _best(
+        self, rows: Iterator[Encoded], seen: Set[str], learnt: Sequence[Result], *, climbs: bool = True
+    ) -> dict[str, Choice] | None:
+        """The first network not ``seen``, or the proxy's best around PROXY_DRAWS; None where there is none."""
         space = self.feasible.space
         while few := list(itertools.islice(rows, 1 if self.proxy is None else PROXY_DRAWS)):
-            several = [space.choices(row) for row in few]
-            networks = [space.decode(choices) for choices in several]
-            # Only the best are printed, which takes as long as all the rest.
-            for i in self._by_worth(few, networks, learnt):
-                if str(networks[i]) not in seen:
-                    return several[i]
+            if self.proxy is None:
+                found = iter([(choices, space.decode(choices)) for choices in map(space.choices, few)])
+            else:
+                found = best_first(self.feasible, few, self.proxy, learnt, climbs=climbs)
+            for choices, network in found:  # only the best are printed, which takes as long as all the rest
+                if str(network) not in seen:
+                    return choices
         return None
-
-    def _by_worth(self, rows: list[Encoded], networks: list[Architecture], learnt: Sequence[Result]) -> Sequence[int]:
-        """The places of networks, the best by the proxy and what it learnt first, of equals the first."""
-        if self.proxy is None:
-            return range(len(rows))
-        metrics = list(self.feasible.vector.metrics_of(np.stack(rows)))
-        if learnt and isinstance(self.proxy, LinearProxy):
-            values = worth(self.proxy, learnt, networks, metrics)
-        else:
-            values = np.array([self.proxy(network, one) for network, one in zip(networks, metrics, strict=True)])
-        order: list[int] = np.argsort(-values, kind="stable").tolist()
-        return order
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

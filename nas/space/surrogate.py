@@ -25,7 +25,7 @@ from nas.space.proxy import LinearProxy, features, predicted_seconds
 
 Floats = npt.NDArray[np.float64]
 
-DEPARTURE = 0.015
+DEPARTURE = 0.01
 """Prior standard deviation of a weight, as accuracy for one standard deviation of its feature among the networks."""
 NOISE = 0.02
 """Standard deviation of an accuracy around what the features say of it."""
@@ -81,29 +81,51 @@ def posterior(prior: Floats, rows: Floats, accuracies: Floats) -> Posterior:
     return Posterior(mean=covariance @ (precision @ prior + rows.T @ accuracies / NOISE**2), covariance=covariance)
 
 
-def worth(
-    proxy: LinearProxy, results: Sequence[Result], networks: Sequence[Architecture], all_metrics: Sequence[Metrics]
-) -> Floats:
-    """The logarithm of the expected improvement a second of each network; minus infinity where the proxy says so.
+@dataclass(frozen=True, kw_only=True)
+class Surrogate:
+    """The proxy after the results of a study; features are standardised by those of networks drawn at random."""
 
-    ``results`` holds at least one. Only the order of the values has a meaning.
-    """
-    names = list(proxy.weights)
-    drawn = _rows(names, networks, all_metrics)
-    centre, scale = drawn.mean(axis=0), drawn.std(axis=0)
-    scale[scale == 0] = 1.0
+    proxy: LinearProxy
+    centre: Floats
+    scale: Floats
+    weights: Posterior
+    best: float
+    """The best of the results."""
 
-    def standardised(rows: Floats) -> Floats:
-        return np.column_stack([np.ones(len(rows)), (rows - centre) / scale])
+    @classmethod
+    def fitted(
+        cls,
+        proxy: LinearProxy,
+        results: Sequence[Result],
+        networks: Sequence[Architecture],
+        several: Sequence[Metrics],
+    ) -> Surrogate:
+        """``results`` holds at least one; ``networks`` and their metrics are the random draws."""
+        names = list(proxy.weights)
+        drawn = _rows(names, networks, several)
+        centre, scale = drawn.mean(axis=0), drawn.std(axis=0)
+        scale[scale == 0] = 1.0
+        accuracies = np.array([one.accuracy for one in results])
+        known = _rows(names, [one.network for one in results], [metrics(one.network) for one in results])
+        prior = np.array([accuracies.mean(), *scale * np.array([proxy.weights[name] for name in names])])
+        weights = posterior(prior, _standardised(known, centre, scale), accuracies)
+        return cls(proxy=proxy, centre=centre, scale=scale, weights=weights, best=float(accuracies.max()))
 
-    known = _rows(names, [one.network for one in results], [metrics(one.network) for one in results])
-    accuracies = np.array([one.accuracy for one in results])
-    prior = np.array([accuracies.mean(), *scale * np.array([proxy.weights[name] for name in names])])
-    mean, deviation = posterior(prior, standardised(known), accuracies).predict(standardised(drawn))
-    seconds = np.array([predicted_seconds(proxy, network) for network in networks])
-    found: Floats = log_improvement(mean - accuracies.max(), deviation) - np.log(seconds)
-    found[[one.macs >= proxy.macs for one in all_metrics]] = -np.inf
-    return found
+    def worth(self, networks: Sequence[Architecture], several: Sequence[Metrics]) -> Floats:
+        """The logarithm of the expected improvement a second of each; minus infinity where the proxy says so.
+
+        Only the order of the values has a meaning.
+        """
+        rows = _standardised(_rows(list(self.proxy.weights), networks, several), self.centre, self.scale)
+        mean, deviation = self.weights.predict(rows)
+        seconds = np.array([predicted_seconds(self.proxy, network) for network in networks])
+        found: Floats = log_improvement(mean - self.best, deviation) - np.log(seconds)
+        found[[one.macs >= self.proxy.macs for one in several]] = -np.inf
+        return found
+
+
+def _standardised(rows: Floats, centre: Floats, scale: Floats) -> Floats:
+    return np.column_stack([np.ones(len(rows)), (rows - centre) / scale])
 
 
 def log_improvement(difference: Floats, deviation: Floats) -> Floats:

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
@@ -16,7 +17,7 @@ from nas.space.attributes import ARCHITECTURE, FINISHED, SEED
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED, LinearProxy, features, predicted_seconds
 from nas.space.sampler import FeasibleSampler
-from nas.space.surrogate import DEPARTURE, NOISE, OFFSET, Result, log_improvement, posterior, results, worth
+from nas.space.surrogate import DEPARTURE, NOISE, OFFSET, Result, Surrogate, log_improvement, posterior, results
 
 NETWORK = "BR/c32-pw32-c32s2/+dw.pw32-+c32g4-dws2-pw64/c64d2-dw-pw64-c64s2/+c64-dw-pw64/fc"
 LARGER = "BR/c32-pw32-c32s2/+dw.pw32-+c32-dws2-pw64/c64d2-dw-pw64-c96s2/+c96-dw-pw96/fc"
@@ -92,11 +93,15 @@ def test_worth_is_the_improvement_a_second_and_obeys_the_proxys_limit() -> None:
     networks = [parse(NETWORK), parse(LARGER)]
     figures = [metrics(network) for network in networks]
     known = [Result(network=networks[0], accuracy=0.5)]
-    even = worth(DILATED, known, networks, figures)
+
+    def worth(proxy: LinearProxy) -> npt.NDArray[np.float64]:
+        return Surrogate.fitted(proxy, known, networks, figures).worth(networks, figures)
+
+    even = worth(DILATED)
     priced = replace(DILATED, seconds={"standard": 1.0})
     seconds = [predicted_seconds(priced, network) for network in networks]
-    assert worth(priced, known, networks, figures) == pytest.approx(even - np.log(seconds))
-    limited = worth(replace(DILATED, macs=max(one.macs for one in figures)), known, networks, figures)
+    assert worth(priced) == pytest.approx(even - np.log(seconds))
+    limited = worth(replace(DILATED, macs=max(one.macs for one in figures)))
     assert [math.isinf(value) for value in limited] == [False, True]
 
 
