@@ -33,9 +33,10 @@ from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.space import space as spaces
 from nas.space.analytic import metrics
+from nas.space.best_draws import best_first
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED, PRICE, features, work
-from nas.space.sampler import FeasibleSampler
+from nas.space.sampler import PROXY_DRAWS, FeasibleSampler
 from nas.training.evaluate import normaliser
 
 Array = npt.NDArray[np.float64]
@@ -165,6 +166,18 @@ def chosen(count: int) -> list[str]:
     return [str(feasible.space.decode(trial.params)) for trial in several]
 
 
+def searched(seeds: int = 3) -> list[tuple[float, float]]:
+    """The proxy of the best of PROXY_DRAWS networks, and of what the local search finds from there, seed by seed."""
+    feasible = FeasiblePart(spaces.load("assignment", input=(3, 32, 32), classes=10), parse_all(ASSIGNMENT))
+    found = []
+    for seed in range(seeds):
+        rows = list(feasible.sample_rows(PROXY_DRAWS, np.random.default_rng(seed)))
+        best = [next(best_first(feasible, rows, FITTED, (), climbs=climbs))[1] for climbs in (False, True)]
+        drawn, climbed = (FITTED(network, metrics(network)) for network in best)
+        found.append((drawn, climbed))
+    return found
+
+
 def main() -> None:
     """Print rank correlations, best first, and the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -181,12 +194,14 @@ def main() -> None:
         ranking |= proxies(curves, options.data)
     ranked = {name: float(spearmanr(scores, accuracies).statistic) for name, scores in ranking.items()}
     trained = [measure(text, options.data) for text in chosen(options.train)]
+    climbs = searched()
     found = {
         "candidates": len(curves),
         "rank_correlation": ranked,
         "rank_correlation_of_seconds": float(spearmanr(seconds_unseen(curves), [c.seconds for c in curves]).statistic),
         "accuracy": {"mean": float(accuracies.mean()), "most": float(accuracies.max())},
         "trained": [asdict(curve) for curve in trained],
+        "best_drawn_and_searched": climbs,
         **weights(curves),
     }
     if options.json:
@@ -197,6 +212,8 @@ def main() -> None:
         print(f"{name:>20} {value:6.3f}")
     print(f"that of the predicted seconds with the measured ones, unseen: {found['rank_correlation_of_seconds']:.3f}")
     print(f"accuracy of them: {100 * accuracies.mean():.2f} % on average, {100 * accuracies.max():.2f} % at most")
+    for drawn, climbed in climbs:
+        print(f"proxy of the best of {PROXY_DRAWS:,} draws: {drawn:.4f}, after the local search: {climbed:.4f}")
     for curve in trained:
         print(f"chosen by the proxy: {100 * curve.accuracies[-1]:.2f} % in {curve.seconds:.0f} s: {curve.architecture}")
     print(f"weights: {found['weights']}")
