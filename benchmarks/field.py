@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="each once")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
-    folder = options.files or Path(os.environ.get("NAS_FIELD", _EXAMPLES))
+    folder = options.files or Path(os.environ.get("NAS_FIELD") or _EXAMPLES)
     try:
         targets = [t.text for t in expand([str(folder)]).targets if may_hold_model(t)]
     except UnusableInputError as error:
