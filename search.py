@@ -39,6 +39,7 @@ from nas.cli.flags import (
     Storage,
     Study,
     TableOrJson,
+    Teachers,
     duration,
     flag,
     formats,
@@ -233,37 +234,14 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
         int | None, flag(help="confirm the best K at the end", value="K", default="0", group=BUDGET)
     ] = None,
     data: Data = None,
-    recipe: Annotated[
-        str | None,
-        flag(
-            help="one of search.py recipes, or FILE.toml",
-            value="RECIPE",
-            default="default",
-            group=DATA,
-            complete=completion.recipes,
-        ),
-    ] = None,
+    recipe: Annotated[str | None, flags.recipe()] = None,
     tune: Annotated[
         str | None,
         flag(help="options of the recipe that are proposed too: lr,weight_decay", value="FIELD,...", group=DATA),
     ] = None,
-    augmentation: Annotated[
-        str | None,
-        flag(
-            help="assignment, seed, none or FILE.py:NAME; with options: assignment,flip=0",
-            value="NAME",
-            default="assignment",
-            group=DATA,
-            complete=completion.augmentations,
-        ),
-    ] = None,
+    augmentation: Annotated[str | None, flags.augmentation()] = None,
     augmentation_arg: AugmentationOptions = None,
-    teacher: Annotated[
-        list[str] | None,
-        flag(
-            help="a trained network to distil from; repeatable: an ensemble", value="TRIAL|STUDY:TRIAL|FILE", group=DATA
-        ),
-    ] = None,
+    teacher: Teachers = None,
     study: Annotated[str | None, flags.study("name of the study, resumed where it exists", "search")] = None,
     storage: Annotated[str | None, flags.storage(STORAGE)] = None,
     workers: Annotated[int | None, flags.workers()] = None,
@@ -325,33 +303,10 @@ def train(  # noqa: PLR0917
     timeout: Annotated[str, duration("--timeout", help="for a step of the model's code: 60s, 5m")] = "5m",
     memory: Memory = "4GiB",
     data: Data = None,
-    recipe: Annotated[
-        str | None,
-        flag(
-            help="how it trains: one of search.py recipes, or FILE.toml",
-            value="RECIPE",
-            group=DATA,
-            default="the study's, or default",
-            complete=completion.recipes,
-        ),
-    ] = None,
-    augmentation: Annotated[
-        str | None,
-        flag(
-            help="assignment, seed, none or FILE.py:NAME",
-            value="NAME",
-            group=DATA,
-            default="the study's, or assignment",
-            complete=completion.augmentations,
-        ),
-    ] = None,
+    recipe: Annotated[str | None, flags.recipe("the study's, or default")] = None,
+    augmentation: Annotated[str | None, flags.augmentation("the study's, or assignment")] = None,
     augmentation_arg: AugmentationOptions = None,
-    teacher: Annotated[
-        list[str] | None,
-        flag(
-            help="a trained network to distil from; repeatable: an ensemble", value="TRIAL|STUDY:TRIAL|FILE", group=DATA
-        ),
-    ] = None,
+    teacher: Teachers = None,
     study: Annotated[str | None, flags.study("name of the study, made where it is new", "search")] = None,
     storage: Annotated[str | None, flags.storage(STORAGE)] = None,
     workers: Annotated[int | None, flags.workers()] = None,

@@ -39,7 +39,7 @@ def fork_guards(patch: pytest.MonkeyPatch, *loaded: str) -> None:
 
 
 class ForkedGuard:
-    """What ``subprocess.Popen`` gives a ``Guarded``, for a child that goes on from here."""
+    """What ``subprocess.Popen`` gives a ``Guarded``, for a child that continues from here."""
 
     def __init__(self, command: Sequence[str], *, pass_fds: Sequence[int], env: Mapping[str, str], **_: object) -> None:
         jobs, to_it = os.pipe()

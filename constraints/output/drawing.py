@@ -85,7 +85,7 @@ def _square(layer: Layer, stage: int, *, is_last: bool) -> Square:
 
 
 def _stages(report: Findings) -> list[int]:
-    """The number of each layer's stage: one begins with its first layer and goes on to the next one's."""
+    """The number of each layer's stage: one begins with its first layer and ends before that of the next one."""
     begins: Sequence[str] = [span.first for span in report.stage_spans]
     found, stage = [], 0
     for layer in report.layers:

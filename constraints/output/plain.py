@@ -24,7 +24,7 @@ _PICTURES = 0x2400
 def visible(text: str) -> str:
     """The text with a sign in place of each character that a terminal obeys: ESC is ``␛``; lines and tabs are kept.
 
-    For names and reasons, which may come from a file or a study of somebody else. It is as long as before.
+    For names and reasons, which may come from a file or a study of others. It is as long as before.
     """
     return text if text.isprintable() else "".join(map(_sign, text))
 

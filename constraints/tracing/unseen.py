@@ -125,7 +125,7 @@ def _given(function: types.FunctionType) -> Iterator[Any]:
 
 
 def _named(code: types.CodeType, file: Mapping[str, Any]) -> Iterator[Any]:
-    """What the names of code stand for: in its file, and in the modules that it names there."""
+    """What the names of code mean: in its file, and in the modules that it names there."""
     for name in code.co_names:
         value = file.get(name)
         if value is not None:

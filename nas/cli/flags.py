@@ -99,6 +99,18 @@ def workers(default: str = "one a core, or a GPU") -> Any:
     return flag("--workers", help="processes that train", value="N", default=default, group=PLACE)
 
 
+def recipe(default: str = "default") -> Any:
+    """The flag ``--recipe``."""
+    text = "one of search.py recipes, or FILE.toml"
+    return flag("--recipe", help=text, value="RECIPE", default=default, group=DATA, complete=completion.recipes)
+
+
+def augmentation(default: str = "assignment") -> Any:
+    """The flag ``--augmentation``."""
+    text, complete = "assignment, seed, none or FILE.py:NAME; with options: assignment,flip=0", completion.augmentations
+    return flag("--augmentation", help=text, value="NAME", default=default, group=DATA, complete=complete)
+
+
 def trial(help: str = "a number, best, an architecture's text, or seed", default: str = "") -> Any:
     """An argument that names a trial."""
     text = f"{help}  [default: {default}]" if default else help
@@ -142,6 +154,15 @@ Engine = Annotated[
 Arguments = Annotated[
     list[str] | None,
     flag("--arg", help="for a class or function, read as TOML; repeatable", value="KEY=VALUE", group=MODEL),
+]
+Teachers = Annotated[
+    list[str] | None,
+    flag(
+        "--teacher",
+        help="a trained network to distil from; repeatable: an ensemble",
+        value="TRIAL|STUDY:TRIAL|FILE",
+        group=DATA,
+    ),
 ]
 AugmentationOptions = Annotated[
     list[str] | None,

@@ -94,7 +94,7 @@ def _usual(board: Leaderboard, *, wide: bool) -> Table:
         left = name in {"state", "curve"}
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     if wide:
-        table.add_column("architecture")  # which alone gives way where the room is short
+        table.add_column("architecture")  # the only column that folds in a narrow window
     for row in board.rows:
         shown = [*cells(row, board, deviation=wide), sparkline(row.scores)]
         table.add_row(*shown, *([NetworkText(row.network)] if wide else []), style=_style(row))

@@ -7,8 +7,7 @@ forecast as
 
     error after k epochs * REMAINS[k] * (epochs / 10) ** -DECAY
 
-and between the last of these k and the end of a candidate's own training, of which ENDED is known, by what lies
-between.
+and between the last of these k and the end of a candidate's own training, of which ENDED is known, by interpolation.
 
 REMAINS and DECAY are those of the two trainings in docs/measurements of which validation curve and test accuracy are
 known, of 10 epochs (3 seeds) and of 20; there is no sign that the length of the schedule changes the first epochs.

@@ -131,7 +131,7 @@ def _keep_as_architecture(task: Task, model: GivenModel) -> None:
 
 
 def _done(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What ``work`` gives; what is no fault of the network's (an unwritten file, an augmentation) is told apart."""
+    """What ``work`` gives; what is no fault of the network's (an unwritten file, an augmentation) is kept apart."""
     try:
         return work()
     except OSError as error:

@@ -126,7 +126,7 @@ def plan(
     """What is tried first: networks that keep the rules as they are, for others the nearest ones of the space.
 
     ``broken`` says which rule on what has to be measured a network breaks, if any. A network that keeps the rules
-    but is none of the space is tried, and the search goes on around its nearest ones.
+    but is none of the space is tried, and the search continues around its nearest ones.
     """
     waiting: dict[str, Waiting] = {}
     lines = []

@@ -22,7 +22,7 @@ class Drawn:
     mirrored: torch.Tensor | None = None
     """Whether each image has left and right exchanged (N, bool)."""
     corners: torch.Tensor | None = None
-    """Where each image's window lies in the padded image (2 x N, int64: top and left)."""
+    """Where each image's window is in the padded image (2 x N, int64: top and left)."""
 
     def __getitem__(self, chosen: torch.Tensor | slice) -> Drawn:
         """That of some of the images."""

@@ -1,4 +1,4 @@
-"""Code that has ways to memory which nothing shows is told from code that has none."""
+"""Code that can reach memory unseen, and code that cannot, are recognised."""
 
 from __future__ import annotations
 

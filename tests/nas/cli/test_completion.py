@@ -1,4 +1,4 @@
-"""What bash is told to complete, asked for as its function asks."""
+"""What bash gets to complete, asked for as its function asks."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ def test_networks_are_broken_between_layers(study: optuna.Study) -> None:
         found = "".join(rendered(study, width))
         assert "c16-" * 4 in found
         assert found.count("c16-") == 60, "none is broken"
-        assert "…" not in found, "and no figure gives way to it"
+        assert "…" not in found, "and no number is cut for it"
     file = io.StringIO()
     Console(file=file, width=60).print(as_table(leaderboard(study), 60, ("trial", "architecture", "state")))
     assert "…" not in file.getvalue()

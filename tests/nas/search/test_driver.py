@@ -307,7 +307,7 @@ def test_an_augmentation_that_raises_ends_the_launch_and_fails_no_candidate(
         raise ZeroDivisionError("no pixel is bright")
 
     monkeypatch.setattr(A.HorizontalFlip, "apply", fail)
-    for _ in range(2):  # the next launch is told the same
+    for _ in range(2):  # the next launch says the same
         with pytest.raises(AugmentationFailedError, match="HorizontalFlip raised ZeroDivisionError: no pixel"):
             driver_of(study, engine, own, tmp_path, trials=3, epochs=1).run()
     assert [trial.state for trial in study.trials] == [TrialState.RUNNING]

@@ -94,7 +94,7 @@ def test_a_storage_whose_name_no_file_can_have(tmp_path: Path) -> None:
 
 
 def test_a_storage_in_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As any user but root is told of it; ``Path.exists`` raises it in Python 3.11."""
+    """As any user but root meets it; ``Path.exists`` raises it in Python 3.11."""
     known, closed = Path.stat, tmp_path / "closed"
 
     def stat(path: Path, **options: Any) -> os.stat_result:

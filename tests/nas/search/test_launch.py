@@ -193,10 +193,10 @@ def test_trials_and_space_follow_the_size_of_the_data_and_a_study_keeps_its_spac
         space = prepared.study.user_attrs[IDENTITY]["space"]["name"]
         return prepared.driver.budget.trials, space, prepared.sizing.partition("steps")[2]
 
-    told = ", 14 trials, space tiny, chosen by their number: --epochs, --trials and --space ask for others"
+    chosen = ", 14 trials, space tiny, chosen by their number: --epochs, --trials and --space ask for others"
     assert len(digits.split().validation) == 143
-    assert launched("new") == (14, "tiny", told)
-    assert launched("new") == (14, "tiny", told), "the same study again"
+    assert launched("new") == (14, "tiny", chosen)
+    assert launched("new") == (14, "tiny", chosen), "the same study again"
     assert launched("old", space="assignment")[:2] == (14, "assignment")
     assert launched("old", trials=20)[:2] == (20, "assignment"), "its own space"
 

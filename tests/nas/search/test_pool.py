@@ -69,12 +69,12 @@ def test_a_candidate_is_in_one_state_in_the_order_in_which_it_entered_it(pool: P
 
 
 def test_every_end_is_told(pool: Pool) -> None:
-    told: list[str] = []
-    pool.happened = told.append
+    said: list[str] = []
+    pool.happened = said.append
     pool.complete(train(pool, 0.5, 0.9722))
     pool.prune(train(pool, 0.5), BELOW)
     pool.fail(train(pool), "diverged")
-    assert told == [
+    assert said == [
         "trial 0 complete: 97.22%",
         "trial 1 pruned: below the better half at epoch 1",
         "trial 2 failed: diverged",
