@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,8 +136,12 @@ def _member(text: str, storage: str, study: str, dataset: Dataset) -> Member:
         return _of_export(text, dataset)
     place, _, rest = text.rpartition("#")
     name, _, trial = rest.rpartition(":")
-    with open_study(place or storage, name or study) as opened:
-        return _of_trial(text, opened, trial, place or storage, dataset)
+    with ExitStack() as opened:
+        try:
+            found = opened.enter_context(open_study(place or storage, name or study))
+        except UnusableInputError as error:
+            raise UnusableInputError(f"--teacher {text}: {error}") from None
+        return _of_trial(text, found, trial, place or storage, dataset)
 
 
 def _of_champion(text: str, dataset: Dataset) -> Member:

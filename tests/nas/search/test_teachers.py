@@ -255,3 +255,10 @@ def test_validation_images_that_a_teacher_saw_are_told() -> None:
     seen = Teacher(members=(replace(member(), saw_validation=True),))
     assert teachers.notes(Teacher(members=(member(),))) == teachers.notes(None) == []
     assert "its students' validation accuracy may be too high" in teachers.notes(seen)[0]
+
+
+def test_a_study_that_is_not_there_is_refused_as_the_teachers(digits: Dataset, tmp_path: Path) -> None:
+    journal = tmp_path / "none.log"
+    with pytest.raises(UnusableInputError, match=r"^--teacher 3: no storage at .*none\.log: nothing was launched here"):
+        teachers.read(["3"], storage=str(journal), study="search", dataset=digits)
+    assert not journal.exists()
