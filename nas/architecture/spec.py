@@ -169,7 +169,7 @@ class Architecture:
         return min(counts, key=lambda letters: (-counts[letters], letters), default="N")
 
 
-_BLOCK = re.compile(r"(?P<calls>[2-9]|[1-9]\d+)?(?P<mark>[+%])?(?P<units>.*)", re.DOTALL)
+_BLOCK = re.compile(r"(?P<calls>[1-9]\d+|[2-9])?(?P<mark>[+%])?(?P<units>.*)", re.DOTALL)
 _HEADER = re.compile(r"(?P<post>\w+)(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
 
 

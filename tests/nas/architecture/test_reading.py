@@ -73,7 +73,7 @@ def test_only_what_is_called_in_a_row_on_its_own_result_is_one_block() -> None:
     assert [block.calls for block in reading(CONV, CONV, other, *TAIL).blocks] == [2, 1]
     assert [block.calls for block in reading(CONV, other, CONV, other, CONV, other, *TAIL).blocks] == [3]
     for layers in ([CONV, other, CONV], [CONV, CONV, other, CONV], [narrow, narrow]):
-        with pytest.raises(UnusableInputError, match=r"it shares 0\.weight with an earlier layer"):
+        with pytest.raises(UnusableInputError, match=r"it shares \d\.weight with an earlier layer"):
             reading(*layers, *TAIL)
 
 

@@ -76,8 +76,8 @@ def test_the_layers_of_a_space_are_read_in_its_own_words(preset: str) -> None:
 
 
 def plain(word: str) -> str:
-    """Without stride and dilations, which the form of a network gives the last layer of a stage."""
-    return re.sub(r"d\d+|s2$", "", word)
+    """Without a mark, stride and dilations, which follow from the place and the form of a network."""
+    return re.sub(r"^[+%]|d\d+|s2$", "", word)
 
 
 def test_as_json() -> None:
