@@ -49,6 +49,7 @@ Activation = Annotated[str, AfterValidator(_activation)]
 Residual = Literal["scaled"] | bool
 """Whether body layers add their input, and whether they scale it by a learned factor a channel."""
 Word = Annotated[str, AfterValidator(layer_words.check_word)]
+FirstWord = Annotated[str, AfterValidator(layer_words.check_first)]
 LastWord = Annotated[str, AfterValidator(layer_words.check_last)]
 Choice = bool | int | str
 Choices = Mapping[str, Choice]
@@ -56,7 +57,7 @@ Choices = Mapping[str, Choice]
 Encoded = npt.NDArray[np.int64]
 """Candidates as rows of value indices, one column a parameter of ``Space.parameters``."""
 
-PRESETS = ("assignment", "wide", "tiny", "long")
+PRESETS = ("assignment", "wide", "tiny", "long", "small")
 
 
 class _Table(BaseModel):
@@ -88,7 +89,7 @@ class StageSpace(_Table):
     width: Widths
     body: list[Word] = Field(min_length=1)
     down: list[LastWord] = Field(min_length=1)
-    stem: list[Word] = Field(default=["c3"], min_length=1)
+    stem: list[FirstWord] = Field(default=["c3"], min_length=1)
     residual: list[Residual] = Field(default=[False], min_length=1)
 
     @field_validator("depth", "body", "down", "stem", "residual")
@@ -339,12 +340,16 @@ def layer_blocks(
     stride: int = 1,
     dilation: int | None = None,
 ) -> tuple[Block, ...]:
-    """The blocks of one layer: a residual one around it all, else one a unit. Networks of a space share them."""
+    """The blocks of one layer: one around it all where it is residual or called several times, else one a unit.
+
+    Networks of a space share them.
+    """
     made = layer_words.units(word, channels, out, post=post, stride=stride, dilation=dilation)
+    layer = layer_words.read(word)
     if channels == out and stride == 1:
-        residual = residual or layer_words.read(word).residual
-    if residual:
-        return (Block(units=made, residual=True, scaled=residual == "scaled"),)
+        residual = residual or layer.residual
+    if residual or layer.calls > 1:
+        return (Block(units=made, residual=bool(residual), scaled=residual == "scaled", calls=layer.calls),)
     return tuple(Block(units=(unit,)) for unit in made)
 
 
