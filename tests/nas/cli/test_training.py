@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 import search
 from constraints.sandbox.parent import Sandbox
-from nas.search import given_launch
+from nas.search import given_network
 from nas.search.study import IDENTITY, open_study
 from tests.engines import few_digits, search_in_this_process
 from tests.forked_guard import EXPORT, fork_guards
@@ -183,5 +183,5 @@ def one_for_all(patch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
         def __exit__(self, *_: object) -> None:
             pass
 
-    for module in (given_launch, given_training, export_given, launches, measures):
+    for module in (given_network, given_training, export_given, launches, measures):
         patch.setattr(module, "Sandbox", Shared)
