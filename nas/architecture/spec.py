@@ -103,7 +103,10 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A chain of stages and a head; equal values are equal networks."""
+    """A chain of stages and a head for images of ``input``, (channels, height, width); equal values are equal networks.
+
+    ``str`` is its canonical text. Raises ArchitectureError, on construction, for what cannot be built.
+    """
 
     stages: tuple[Stage, ...]
     head: HeadKind = "fc"

@@ -174,7 +174,7 @@ def _main_path(architecture: Architecture, of_units: Iterable[Sequence[Convoluti
     but its last depthwise convolution may reach its first pointwise one.
     """
     convolutions_of = iter(of_units)
-    places: list[tuple[Convolution, ...]] = []
+    places: list[Sequence[Convolution]] = []
     ended: set[tuple[int, int]] = set()
     """(place of a depthwise convolution, that of a pointwise one that it reaches)."""
     before: int | None = None  # the place of which nothing but norms and activations has changed the result

@@ -12,7 +12,7 @@ from nas.architecture import norm_act
 from nas.architecture.spec import Architecture, Block, Shape, Stage
 from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
 from nas.space import layer_words
-from nas.space.space import Residual
+from nas.space.stage_space import Residual
 
 LONGEST = 4
 """Units of the longest layer: an inverted residual with a gate."""

@@ -78,7 +78,7 @@ def test_every_kind_of_block_comes_back(text: str) -> None:
     assert from_module(build(parse(text)), parse(text).input) == parse(text)
 
 
-@pytest.mark.parametrize("preset", spaces.PRESETS)
+@pytest.mark.parametrize("preset", [name for name in spaces.PRESETS if name != "small"])  # kinds of long, called again
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=2)
 def test_random_networks_of_the_presets_come_back(preset: str, seed: int) -> None:
