@@ -32,6 +32,7 @@ from constraints.rules import check_metric
 from constraints.sandbox.choice import is_module_class, only_model
 from constraints.sandbox.constructions import Constructions
 from constraints.sandbox.loading import Loader
+from constraints.sandbox.loops import Loops
 from constraints.sandbox.pipelines import is_torchvision, pipelines_in, remembered
 from constraints.sandbox.request import Job, Request, Target
 from constraints.sandbox.standins import NotInstalledError
@@ -122,7 +123,8 @@ def answer(request: Request, send: Send) -> Report:
 
 @contextmanager
 def _loaded(request: Request) -> Iterator[Loader]:
-    with Loader(seconds=request.limits.seconds / 3, source=request.source) as loader:
+    loops = Loops() if request.steps else None
+    with Loader(seconds=request.limits.seconds / 3, source=request.source, loops=loops) as loader:
         try:
             yield loader
         except ConstraintError as error:
@@ -142,7 +144,7 @@ def _continued(step: str, checked: Checked, request: Request, send: Send) -> dic
 
 
 def _checked(request: Request, loader: Loader, send: Send) -> Checked:
-    with Constructions(is_wanted=bool(request.steps)) as made:
+    with Constructions(is_wanted=bool(request.steps), loops=loader.loops) as made:
         return _judged(request, loader, send, made)
 
 
