@@ -157,7 +157,7 @@ def inside(folder: Path) -> Iterator[None]:
 def interrupted(folder: Path, storage: str) -> Search:
     """Run a search up to its interruption, and a copy of it to the end."""
     make_data(folder / "data")
-    (folder / RECIPE).write_text("batch_size = 72\n")
+    (folder / RECIPE).write_text("batch_size = 36\nema_decay = 0.0\n")
     where, launch = ["--storage", storage], ["launch", *STUDY, *HERE, "--trials", str(TRIALS)]
     with inside(folder):
         code, _, err = command(*launch, *where, engine=HereEngine(INTERRUPTED_AFTER))

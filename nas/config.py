@@ -12,10 +12,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from constraints.cli.options import read_seconds
 from constraints.errors import UnusableInputError
+from constraints.metrics import LATENCY
 from constraints.rules import ASSIGNMENT, parse
 from nas.defaults import STORAGE
 from nas.loggers.choice import split
-from nas.objective_text import LATENCY, check, read
+from nas.objective_text import check, read
 from nas.toml import read_toml, validated
 
 DEFAULT_TARGET = 0.85

@@ -26,6 +26,7 @@ from constraints.augmentation import is_pipeline
 from constraints.checker import Question, definition, examined
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
 from constraints.faults import failed, hands_over
+from constraints.metrics import LATENCIES
 from constraints.report import Report
 from constraints.rules import check_metric
 from constraints.sandbox.choice import is_module_class, only_model
@@ -149,7 +150,7 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
     thing, module, target = _load(request.target, "import", loader, send)
     metrics = found_in(vars(module))
     for constraint in request.require:
-        check_metric(constraint, [m.name for m in metrics])
+        check_metric(constraint, [*LATENCIES, *(m.name for m in metrics)])
     model = _model(target, thing, request.arguments, loader, send)
     question = Question(
         input_size=request.inputs,
@@ -157,6 +158,7 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
         metrics=metrics,
         classes=request.classes,
         verify=request.verify,
+        threads=request.threads,
         fixes_seconds=request.fixes_seconds,
         target=target.text,
     )

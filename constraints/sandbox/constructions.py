@@ -57,13 +57,14 @@ class Constructions:
     def _noting(self, original: Callable[..., None]) -> Callable[..., None]:
         @wraps(original)
         def init(module: nn.Module, *args: Any, **kwargs: Any) -> None:
-            self._made[id(module)] = (module, _calls(sys._getframe(1)))  # kept alive, so that no other has its id
+            self._made[id(module)] = (module, calls_at(sys._getframe(1)))  # kept alive, so that no other has its id
             original(module, *args, **kwargs)
 
         return init
 
 
-def _calls(frame: FrameType | None) -> tuple[Call, ...]:
+def calls_at(frame: FrameType | None) -> tuple[Call, ...]:
+    """The calls of the user's code that are at work in a frame and around it, the innermost first."""
     found = []
     while frame is not None:
         code = frame.f_code

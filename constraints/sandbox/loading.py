@@ -25,10 +25,12 @@ from typing import NoReturn, TypeVar
 from constraints.errors import UnusableInputError
 from constraints.faults import hands_over, is_out_of_memory, missing
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
+from constraints.sandbox.no_arguments import nothing_required
 from constraints.sandbox.request import Target
 from constraints.sandbox.slicing import needed
 from constraints.sandbox.source import Part, Source, read
 from constraints.sandbox.standins import StandIns
+from constraints.sandbox.written_files import WrittenFiles
 
 T = TypeVar("T")
 _MOST_PACKAGES = 50
@@ -61,6 +63,7 @@ class Loader:
         self._undo.callback(setattr, sys, "argv", arguments)
         self._undo.callback(sys.path.__setitem__, slice(None), path)
         self._undo.callback(self.absent.forget)
+        self._undo.enter_context(nothing_required(self._tell))
         sys.meta_path.append(self.absent)
         self._undo.callback(sys.meta_path.remove, self.absent)
         return self
@@ -71,6 +74,10 @@ class Loader:
     def warnings(self) -> tuple[str, ...]:
         """What was left out, stood in for, or run elsewhere than the code says."""
         return (*self.found, *self.absent.warnings(), *([WARNING] if self._is_on_cpu else []))
+
+    def _tell(self, warning: str) -> None:
+        if warning not in self.found:
+            self.found.append(warning)
 
     def load(self, target: Target) -> ModuleType:
         """Import the file or module of a target."""
@@ -108,6 +115,8 @@ class Loader:
                     raise
                 if home := _home_of(package, file):
                     sys.path.append(str(home))
+                    if home != file.resolve().parent:
+                        self._tell(f"{package} is imported from {home}, a folder above the file")
                 else:
                     self.absent.allow(package)
                 importlib.invalidate_caches()
@@ -116,6 +125,8 @@ class Loader:
     def _file(self, file: Path, name: str) -> ModuleType:
         source = read(file, self.source)
         self.found += source.warnings
+        if source.written:
+            self._find_first(WrittenFiles(source.written))
         package = _package_of(file.resolve(), source.tree)
         home = file.resolve().parents[package.count(".")]
         sys.path[:0] = list(dict.fromkeys([str(home), str(Path.cwd())]))
@@ -128,6 +139,10 @@ class Loader:
         module = _new_module(package or file.stem, file)
         self._run(module, source, name)
         return module
+
+    def _find_first(self, finder: WrittenFiles) -> None:
+        sys.meta_path.insert(0, finder)
+        self._undo.callback(sys.meta_path.remove, finder)
 
     def _parents(self, package: str, file: Path) -> None:
         """Import the packages around a file; one that fails by itself is left out."""
@@ -191,7 +206,8 @@ def _at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
 
     @hands_over
     def stop(_: int, __: FrameType | None) -> NoReturn:
-        raise TooLongError(f"it ran for {seconds:.0f} s at import: put it under if __name__ == '__main__'")
+        ran = f"it ran for {seconds:.0f} s" if seconds >= 1 else "no time was left for it"
+        raise TooLongError(f"{ran} at import: put it under if __name__ == '__main__'")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01))

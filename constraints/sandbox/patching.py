@@ -20,6 +20,7 @@ from constraints.errors import UnusableInputError
 from constraints.model_state import parts
 from constraints.sandbox.child import Checked
 from constraints.sandbox.constructions import Call
+from constraints.sandbox.forward_calls import calls_in_forward
 from constraints.sandbox.request import Request, Target
 from constraints.sandbox.source import decoded
 from constraints.source_edits import CallEdit, argument, call_at, edited
@@ -66,7 +67,8 @@ class _Calls:
         for layer in dict.fromkeys(edit.layer for edit in self.change):
             edits = [edit for edit in self.change if edit.layer == layer]
             if not layer:
-                raise UnusableInputError(f"no call makes what would change: {edits[0].text}")
+                made |= self._in_forward(edits)
+                continue
             call, edit = self._of_layer(layer, parts(self.checked.model).modules[layer], edits)
             if made.get(call, edit).arguments != edit.arguments or (call in made and edit.rewrites):
                 raise UnusableInputError(
@@ -74,6 +76,18 @@ class _Calls:
                 )
             made[call] = edit
         return list(made.values())
+
+    def _in_forward(self, edits: Sequence[Edit]) -> dict[Call, CallEdit]:
+        """One for each call in forward methods that changes."""
+        made: dict[Call, CallEdit] = {}
+        for edit in edits:
+            if edit.in_forward is None:
+                raise UnusableInputError(f"no call makes what would change: {edit.text}")
+            found = calls_in_forward(self.checked, edit.in_forward, self.file, self._tree)
+            if set(found) & set(made):
+                raise UnusableInputError(f"one call would change twice: {edit.text}")
+            made |= found
+        return made
 
     def _of_layer(self, layer: str, module: nn.Module, edits: Sequence[Edit]) -> tuple[Call, CallEdit]:
         calls = self.checked.made.calls(module)

@@ -117,7 +117,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     with ExitStack() as tools:
         measures, objectives = measuring(config, tools)
         rules = [rule.expr for rule in counted(config, measures)]
-        network, notes = judged_network(config, rules, wanted, dataset, way)
+        network, notes = judged_network(config, rules, wanted, dataset, way, latency=measures.latency)
         network = with_measures(network, measures, dataset)
     objectives.check({**network.metrics.as_dict(), **network.measured})
     with ExitStack() as held, one_line_errors():

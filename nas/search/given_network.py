@@ -6,16 +6,17 @@ import base64
 import hashlib
 import pickle
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constraints.cli.target import parse_target
 from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.inputs import InputSpec
-from constraints.metrics import Metrics
+from constraints.metrics import LATENCIES, LATENCY, Metrics
 from constraints.rules import parse_all
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits, Request, Target
@@ -23,6 +24,7 @@ from constraints.verdicts import judge
 from nas.architecture import named
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture
 from nas.config import LaunchConfig
+from nas.latency.predictor import Predictor
 from nas.search.given import Given
 from nas.search.given_proposals import Network
 from nas.search.given_training import try_given
@@ -38,13 +40,22 @@ from nas.training.datasets import Dataset
 if TYPE_CHECKING:
     from torch import nn
 
+_ANY_LATENCY = f"{LATENCY} >= 0"
 STEP = "nas.search.given_child:described"
 
 
 def judged_network(
-    config: LaunchConfig, rules: Sequence[str], wanted: Wanted, dataset: Dataset, way: Training
+    config: LaunchConfig,
+    rules: Sequence[str],
+    wanted: Wanted,
+    dataset: Dataset,
+    way: Training,
+    *,
+    latency: Predictor | None = None,
 ) -> tuple[Network, tuple[str, ...]]:
     """The network that is wanted, once a step of its training was tried, and what a person should know of it.
+
+    Where its study goes by the ``latency``, one that is no architecture is timed, since that predicts of others alone.
 
     Raises UnusableInputError for one that cannot be trained, ModelFailedError where the person's code raised.
     """
@@ -52,12 +63,29 @@ def judged_network(
         return of_architecture(wanted.target, rules, dataset), ()
     with Sandbox(sees_gpus=config.device != "cpu") as sandbox:
         judged = partial(_of_code, sandbox=sandbox) if wanted.module is None else partial(_of_module, wanted.module)
-        network = judged(rules=rules, wanted=wanted, dataset=dataset)
+        network = judged(rules=[*rules, *_timed(latency)], wanted=wanted, dataset=dataset, threads=_threads(latency))
         task = Task(
             architecture="", given=network.given, feed=search_feed(dataset, config.seed, way), epochs=config.epochs,
             until=config.epochs, seed=config.seed, folder=Path(), recipe=way.recipe,
         )  # fmt: skip
-        return network, try_given(trying_placement(config), task, sandbox)
+        return network, (*try_given(trying_placement(config), task, sandbox), *_latency_notes(network, latency))
+
+
+def _timed(latency: Predictor | None) -> list[str]:
+    """What has a check measure the latency, where a study goes by it."""
+    return [] if latency is None else [_ANY_LATENCY]
+
+
+def _threads(latency: Predictor | None) -> int:
+    return 1 if latency is None else latency.threads
+
+
+def _latency_notes(network: Network, latency: Predictor | None) -> Iterator[str]:
+    if latency is not None and network.architecture is None:
+        yield (
+            f"{LATENCY} {network.measured.get(LATENCY, inf):g} of {network.origin} is measured (median, torch, "
+            f"threads: {latency.threads}); that of candidates is predicted, off by {latency.median_error:.0%} in the median"
+        )
 
 
 def with_measures(network: Network, measures: Measures, dataset: Dataset) -> Network:
@@ -76,6 +104,7 @@ def with_measures(network: Network, measures: Measures, dataset: Dataset) -> Net
                 "nas.train('file.py:NAME')"
             )
         values = measures.of_code(given.target, given.arguments, dataset.image_shape, network.metrics)
+        values = {**values, **network.measured}
     broken = [verdict.expr for verdict in measures.verdicts(values) if not verdict.ok]
     return replace(network, measured=values, broken=(*network.broken, *broken))
 
@@ -109,15 +138,16 @@ def _data_of(shape: Sequence[int], classes: int) -> str:
     return f"{'x'.join(map(str, shape))} and {classes} classes"
 
 
-def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, sandbox: Sandbox) -> Network:
+def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int, sandbox: Sandbox) -> Network:
     """The network that a person's code makes, judged as ``validate`` judges it."""
     target = parse_target(wanted.target)
     request = Request(
         target=target,
         inputs=(InputSpec(shape=dataset.image_shape),),
         arguments=wanted.arguments,
-        require=parse_all(rules),
+        require=parse_all(rules, LATENCIES),
         classes=len(dataset.classes),
+        threads=threads,
         fixes_seconds=0.0,
         limits=replace(wanted.limits(), seconds=max(wanted.limits().seconds, Limits().seconds)),  # of several steps
         steps=(STEP,),
@@ -143,12 +173,13 @@ def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, sandbox:
         architecture=None if text is None else named.architecture(text),
         given=given,
         metrics=_metrics(report.metrics),
-        broken=tuple(v.expr for v in report.constraints if not v.ok),
+        broken=tuple(v.expr for v in report.constraints if not v.ok and v.expr != _ANY_LATENCY),
+        measured=_measured(report.metrics),
         shown={} if text is not None else {"report": report.to_dict(), "sizes": more["sizes"]},
     )
 
 
-def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, dataset: Dataset) -> Network:
+def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int) -> Network:
     """The network of a model in memory: judged here, since its code has run here already, and sent where it trains."""
     from constraints import check
     from nas.architecture.from_module import from_module
@@ -159,7 +190,9 @@ def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, datas
         raise _unsendable(module, f"{type(error).__name__}: {error}") from error
     if type(module).__module__ == "__main__":
         raise _unsendable(module, "its class is defined in the program itself")
-    report = check(module, dataset.image_shape, rules, classes=len(dataset.classes), target=wanted.target)
+    report = check(
+        module, dataset.image_shape, rules, classes=len(dataset.classes), threads=threads, target=wanted.target
+    )
     try:
         architecture = from_module(module, dataset.image_shape)
     except UnusableInputError:
@@ -178,7 +211,8 @@ def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, datas
         architecture=architecture,
         given=given,
         metrics=_metrics(report.metrics),
-        broken=tuple(v.expr for v in report.constraints if not v.ok),
+        broken=tuple(v.expr for v in report.constraints if not v.ok and v.expr != _ANY_LATENCY),
+        measured=_measured(report.metrics),
         shown={} if architecture else {"report": report.to_dict(), "sizes": None},
     )
 
@@ -197,3 +231,8 @@ def _metrics(values: Mapping[str, Any]) -> Metrics:
 
 def _tupled(value: Any) -> Any:
     return tuple(map(_tupled, value)) if isinstance(value, list) else value
+
+
+def _measured(values: Mapping[str, Any]) -> dict[str, float]:
+    """The latencies of a report."""
+    return {name: values[name] for name in LATENCIES if values.get(name) is not None}

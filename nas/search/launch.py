@@ -20,7 +20,7 @@ from nas.loggers.trackers import Trackers
 from nas.search import teachers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
-from nas.search.early_check import check_study, known_study
+from nas.search.early_check import check_beginning, check_feasible, check_study, known_study
 from nas.search.finish import Goal
 from nas.search.halving import EARLIER_FIRST_RUNG, first_rung
 from nas.search.holding import hold, hold_folder, one_line_errors
@@ -111,6 +111,8 @@ def check(config: LaunchConfig) -> None:
 
         check_installed()
     check_study(config)
+    check_feasible(config)
+    check_beginning(config)
 
 
 def prepare(

@@ -198,3 +198,44 @@ def test_patch_applies_it_and_the_file_keeps_every_rule(run: object) -> None:
     subprocess.run(["patch", "-p0", "-i", "out.diff"], check=True, capture_output=True)
     asked = [part for rule in rules for part in ("--require", rule)]
     assert search.run(["validate", "net.py:net", *asked]) == 0
+
+
+FORWARD = """import torch
+from torch import nn
+import torch.nn.functional as F
+def halve(x):
+    return F.max_pool2d(x, 2)
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.pool, self.fc = nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(2), nn.Linear(LINEAR, 10)
+    def forward(self, x):
+        x = self.conv(x)
+        x = BODY
+        return self.fc(torch.flatten(x, 1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("linear", "body", "rule", "expected"),
+    [
+        (
+            "8", "F.max_pool2d(F.relu(F.max_pool2d(self.pool(x), 2)), kernel_size=8)", "max_pools == 0",
+            "        x = F.avg_pool2d(F.relu(F.avg_pool2d(self.pool(x), 2)), kernel_size=8)",
+        ),
+        ("512", "halve(halve(x))", "max_pools == 0", "    return F.avg_pool2d(x, 2)"),
+        ("8", "F.avg_pool2d(self.pool(x), 9)", "global_average_pools >= 1",
+         "        x = F.adaptive_avg_pool2d(self.pool(x), output_size=1)"),
+        ("2048", "self.pool(x)", "global_average_pools >= 1", "nn.Unflatten(1, (8, 16, 16)), nn.AdaptiveAvgPool2d(1)"),
+        ("512", "(lambda f: f(self.pool(x), 2))(F.max_pool2d)", "max_pools == 0", "f, which net.py:12 calls, is not"),
+    ],
+)  # fmt: skip
+def test_calls_in_a_forward_method_change(
+    run: object, capsys: pytest.CaptureFixture[str], linear: str, body: str, *, rule: str, expected: str
+) -> None:
+    Path("net.py").write_text(FORWARD.replace("LINEAR", linear).replace("BODY", body), "utf-8")
+    search.run(["validate", "net.py:Net", "--require", rule, "--patch", "out.diff"])
+    said = capsys.readouterr().err
+    diff = Path("out.diff").read_text("utf-8") if Path("out.diff").exists() else said
+    assert expected in diff
+    assert said.startswith("wrote") == ("not" not in expected), said
