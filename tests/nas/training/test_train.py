@@ -2,6 +2,7 @@
 
 import copy
 import math
+import pickle
 import resource
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training import datasets, recipes
 from nas.training.cpu_timing import Timing
+from nas.training.errors import OtherTrainingError
 from nas.training.feed import Feed
 from nas.training.precision import Precision
 from nas.training.recipes import Phase, Recipe, Setting
@@ -319,6 +321,21 @@ def test_a_damaged_checkpoint_is_refused(network: nn.Module, digits_feed: Feed, 
     path.write_bytes(b"PK nothing")
     with pytest.raises(UnusableInputError, match=r"the checkpoint cannot be read: .*c\.pt: remove it"):
         train(network, digits_feed, recipe=RECIPE, epochs=2, seed=1, checkpoint=path)
+
+
+def test_a_checkpoint_that_was_tampered_with_is_no_fault_of_the_network(
+    network: nn.Module, digits_feed: Feed, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.pt"
+    train(network, digits_feed, recipe=RECIPE, epochs=1, seed=1, checkpoint=path)
+    content = torch.load(path, weights_only=True)
+    del content["state"]["curve"]
+    torch.save(content, path)
+    with pytest.raises(OtherTrainingError, match=r"^the checkpoint holds another state than this .*c\.pt: remove it"):
+        train(network, digits_feed, recipe=RECIPE, epochs=1, seed=1, checkpoint=path)
+    path.write_bytes(pickle.dumps({"format": 2}))  # whole, and nothing that is read
+    with pytest.raises(OtherTrainingError, match=r"^the checkpoint cannot be read: "):
+        train(network, digits_feed, recipe=RECIPE, epochs=1, seed=1, checkpoint=path)
 
 
 def test_a_loss_that_is_lost_ends_the_training(network: nn.Module, digits_feed: Feed, tmp_path: Path) -> None:
