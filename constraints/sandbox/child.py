@@ -23,6 +23,7 @@ from torch import nn
 from constraints.checker import Question, definition, examined
 from constraints.errors import ConstraintError, ModelFailedError, UnusableInputError
 from constraints.faults import failed
+from constraints.metrics import LATENCIES
 from constraints.report import Report
 from constraints.rules import check_metric
 from constraints.sandbox.constructions import Constructions
@@ -145,7 +146,7 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
     thing, module, target = named_thing(request.target, "import", loader, send)
     metrics = found_in(vars(module))
     for constraint in request.require:
-        check_metric(constraint, [m.name for m in metrics])
+        check_metric(constraint, [*LATENCIES, *(m.name for m in metrics)])
     model = made_model(target, thing, request.arguments, loader, send)
     question = Question(
         input_size=request.inputs,
@@ -153,6 +154,7 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
         metrics=metrics,
         classes=request.classes,
         verify=request.verify,
+        threads=request.threads,
         fixes_seconds=request.fixes_seconds,
         target=target.text,
     )

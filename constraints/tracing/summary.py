@@ -47,7 +47,12 @@ _OF_THE_CALLS = (
     "stages",
     "convs_per_stage",
 )
-_HIDDEN = {"products": ("macs",), "linear": ("macs", "fully_connected"), "layers": (*_OF_THE_CALLS, "fully_connected")}
+_HIDDEN = {
+    "products": ("macs",),
+    "linear": ("macs", "fully_connected"),
+    "layers": (*_OF_THE_CALLS, "fully_connected"),
+    "maxima": ("max_pools",),
+}
 """What an operation that is not known may hold -> the metrics that it makes unknown."""
 _NO_MAP = "no map with spatial axes leads from the input to the output"
 _NO_TENSOR = "the forward method returns no tensor: return the output"
