@@ -71,7 +71,7 @@ def test_a_validation_split_of_other_classes_is_refused(make_folder: MakeFolder)
         list_folder(folder)
 
 
-def test_labels_mended_by_files_of_one_size_and_time_are_noticed(make_folder: MakeFolder) -> None:
+def test_labels_corrected_by_files_of_one_size_and_time_are_noticed(make_folder: MakeFolder) -> None:
     folder = make_folder(count=1)
     cat, dog = folder / "train/cat/000.png", folder / "train/dog/000.png"
     for path in (cat, dog):
