@@ -268,7 +268,7 @@ def test_a_database_that_another_program_writes_to_is_not_damaged(
 ) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     close_storage(open_storage(url, write=True))
-    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0))  # seconds; otherwise 5
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", partial(sqlite3.dbapi2.connect, timeout=0))  # seconds, for 5
     with sqlite3.connect(tmp_path / "s.db") as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(UnusableInputError, match="database is locked: another program writes to it: try again"):
