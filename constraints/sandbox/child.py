@@ -26,11 +26,13 @@ from constraints.augmentation import is_pipeline
 from constraints.checker import Question, definition, examined
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
 from constraints.faults import failed, hands_over
+from constraints.metrics import LATENCIES
 from constraints.report import Report
 from constraints.rules import check_metric
 from constraints.sandbox.choice import is_module_class, only_model
 from constraints.sandbox.constructions import Constructions
 from constraints.sandbox.loading import Loader
+from constraints.sandbox.loops import Loops
 from constraints.sandbox.pipelines import is_torchvision, pipelines_in, remembered
 from constraints.sandbox.request import Job, Request, Target
 from constraints.sandbox.standins import NotInstalledError
@@ -121,7 +123,8 @@ def answer(request: Request, send: Send) -> Report:
 
 @contextmanager
 def _loaded(request: Request) -> Iterator[Loader]:
-    with Loader(seconds=request.limits.seconds / 3, source=request.source) as loader:
+    loops = Loops() if request.steps else None
+    with Loader(seconds=request.limits.seconds / 3, source=request.source, loops=loops) as loader:
         try:
             yield loader
         except ConstraintError as error:
@@ -141,7 +144,7 @@ def _continued(step: str, checked: Checked, request: Request, send: Send) -> dic
 
 
 def _checked(request: Request, loader: Loader, send: Send) -> Checked:
-    with Constructions(is_wanted=bool(request.steps)) as made:
+    with Constructions(is_wanted=bool(request.steps), loops=loader.loops) as made:
         return _judged(request, loader, send, made)
 
 
@@ -149,7 +152,7 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
     thing, module, target = _load(request.target, "import", loader, send)
     metrics = found_in(vars(module))
     for constraint in request.require:
-        check_metric(constraint, [m.name for m in metrics])
+        check_metric(constraint, [*LATENCIES, *(m.name for m in metrics)])
     model = _model(target, thing, request.arguments, loader, send)
     question = Question(
         input_size=request.inputs,
@@ -157,6 +160,7 @@ def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -
         metrics=metrics,
         classes=request.classes,
         verify=request.verify,
+        threads=request.threads,
         fixes_seconds=request.fixes_seconds,
         target=target.text,
     )

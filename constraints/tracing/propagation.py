@@ -143,6 +143,8 @@ class Propagation:
                 reasons = self.outcomes.reasons
                 reasons.update(dict.fromkeys(flow.poison.difference(reasons), op))
         call = Call(index, op, step.frame.path, (), step.args, step.kwargs, operator.names, inputs, step.shapes[0])
+        if step.limits and any(not (v.depends or v.params) for v in inputs):
+            call.tags.add("limited")
         if depends:
             self._settle(call, step, operation)
         else:

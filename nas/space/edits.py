@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from nas.architecture import norm_act
 from nas.architecture.spec import Architecture
 from nas.space.layer_reading import Frame, Layer, Reading, read
-from nas.space.space import Residual
+from nas.space.stage_space import Residual
 
 Change = tuple[Any, Any] | None
 

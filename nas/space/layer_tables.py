@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from nas.architecture.spec import Architecture, Block, HeadKind, Shape, Stage
 from nas.space.analytic import Added, ChainMetrics, Greatest, body, combined, head
-from nas.space.space import Form, Residual, Space, layer_blocks
+from nas.space.layer_blocks import layer_blocks
+from nas.space.space import Space
 from nas.space.stage_automaton import Event, event
+from nas.space.stage_space import Form, Residual
 
 Array = npt.NDArray[np.int64]
 

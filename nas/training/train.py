@@ -13,6 +13,7 @@ from torch import nn
 
 from constraints.errors import UnusableInputError
 from nas.training.checkpoint import load_checkpoint, save_checkpoint
+from nas.training.errors import OtherTrainingError
 from nas.training.feed import Feed
 from nas.training.precision import Precision, resolve
 from nas.training.recipes import Recipe
@@ -65,7 +66,7 @@ def train(
 
     A loss that is lost, and memory that does not suffice even for a part of a batch, end the training with a reason.
 
-    Raises UnusableInputError for a checkpoint that is damaged or of another training, OSError where none can be
+    Raises OtherTrainingError for a checkpoint that is damaged or of another training, OSError where none can be
     written: that is no fault of the network, and the old checkpoint stays.
     """
     if epochs < 1:
@@ -76,7 +77,7 @@ def train(
         session = Session(model, feed, recipe, epochs, seed, place, resolve(recipe.precision, place, auto))
         session.on_step = on_step
         if checkpoint and checkpoint.exists():
-            session.restore(load_checkpoint(checkpoint, session.description, session.device))
+            _resume(session, checkpoint)
         reason = _epochs(session, checkpoint, on_epoch)
         session.settle()
     return Result(
@@ -86,6 +87,17 @@ def train(
         reason=reason,
         curve=tuple(session.curve),
     )
+
+
+def _resume(session: Session, checkpoint: Path) -> None:
+    """Restore what a checkpoint holds; OtherTrainingError where that is no state of this training."""
+    state = load_checkpoint(checkpoint, session.description, session.device)
+    try:
+        session.restore(state)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise OtherTrainingError(
+            f"the checkpoint holds another state than this training has: {checkpoint}: remove it to start over"
+        ) from error
 
 
 def _epochs(session: Session, checkpoint: Path | None, on_epoch: Callable[[Epoch], bool] | None) -> str:
