@@ -17,7 +17,8 @@ from constraints.faults import failed, is_ours
 from constraints.fixes import Fixes, suggest
 from constraints.inputs import Sizes, specs
 from constraints.last_pool import last_pool
-from constraints.metrics import Layer, Metrics
+from constraints.latency import Timing, timing, words
+from constraints.metrics import LATENCIES, Layer, Metrics
 from constraints.report import Report
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.stages import STRUCTURE, Split, split
@@ -36,6 +37,7 @@ def check(
     metrics: Iterable[CustomMetric] = (),
     classes: int | None = None,
     verify: bool = False,
+    threads: int = 1,
     fixes: bool = True,
     fixes_timeout: float = 10.0,
     target: str = "",
@@ -46,8 +48,8 @@ def check(
     dict, or a tuple of arguments, the last of which may be a dict of keyword arguments. ``require`` are expressions
     such as ``"params < 200k"``, or constraints (default: the assignment's set); ``metrics`` are metrics of your own
     (see ``constraints.metric``); ``classes`` adds the rule that the model gives so many outputs; ``verify`` confirms
-    the receptive field by gradients; ``fixes`` tries changes on a copy of the model for each rule that fails, which
-    costs up to 128 further traces and at most ``fixes_timeout`` seconds.
+    the receptive field by gradients; ``threads`` is what a latency is measured with; ``fixes`` tries changes on a copy
+    of the model for each rule that fails, which costs up to 128 further traces and at most ``fixes_timeout`` seconds.
 
     What the model's own code raises is in ``failed`` of the report, in which no figure but the parameters is known
     and which is not ``ok``. Raises UnusableInputError for a model, input or expression that cannot be used, and
@@ -56,7 +58,7 @@ def check(
     seconds = fixes_timeout if fixes else 0.0
     question = Question(
         input_size=input_size, input_data=input_data, require=require, metrics=tuple(metrics), classes=classes,
-        verify=verify, fixes_seconds=seconds, target=target,
+        verify=verify, threads=threads, fixes_seconds=seconds, target=target,
     )  # fmt: skip
     *_, report = examined(model, question)
     return report
@@ -72,6 +74,7 @@ class Question:
     metrics: tuple[CustomMetric, ...] = ()
     classes: int | None = None
     verify: bool = False
+    threads: int = 1
     fixes_seconds: float = 10.0
     """For the search for fixes; 0 is none."""
     target: str = ""
@@ -84,11 +87,13 @@ def examined(model: nn.Module, question: Question) -> Iterator[Report]:
     """
     model = _module(model)
     require = ASSIGNMENT if question.require is None else question.require
-    constraints = parse_all(require, [m.name for m in question.metrics])
+    constraints = parse_all(require, [*LATENCIES, *(m.name for m in question.metrics)])
+    timed = {rule.metric for rule in constraints} & {*LATENCIES} - {m.name for m in question.metrics}
 
     def judged(candidate: nn.Module) -> tuple[Trace, tuple[Verdict, ...]]:
         traced = trace(candidate, question.input_size, input_data=question.input_data)
-        return traced, _verdicts(candidate, traced, constraints, question)
+        times = timing(candidate, timed, question.input_size, question.input_data, threads=question.threads)
+        return traced, _verdicts(candidate, traced, constraints, question, times)
 
     try:
         traced, verdicts = judged(model)
@@ -123,7 +128,7 @@ def _report(model: nn.Module, question: Question, traced: Trace, verdicts: tuple
         input=traced.input,
         inputs=traced.inputs,
         output=traced.output,
-        metrics=MappingProxyType(_figures(model, traced, question.metrics, stages)),
+        metrics=MappingProxyType(_figures(model, traced, question.metrics, stages) | _times(verdicts)),
         constraints=verdicts,
         layers=traced.layers,
         stage_ends=tuple(stages.reasons().items()) if stages else (),
@@ -133,12 +138,18 @@ def _report(model: nn.Module, question: Question, traced: Trace, verdicts: tuple
     )
 
 
+def _times(verdicts: Iterable[Verdict]) -> dict[str, Any]:
+    """The latencies that were judged."""
+    return {verdict.name: verdict.value for verdict in verdicts if verdict.name in LATENCIES}
+
+
 def _failed(model: nn.Module, question: Question, constraints: tuple[Constraint, ...], error: Exception) -> Report:
     """The report on a model whose forward pass raised: its parameters, and why nothing else is known."""
     found = failed("forward", error)
     reason = str(found)
     parameters = [p for p in model.parameters() if not is_lazy(p)]
-    figures: dict[str, Any] = dict.fromkeys([*Metrics.definitions(), *(m.name for m in question.metrics)])
+    names = [*Metrics.definitions(), *(m.name for m in question.metrics), *(c.metric for c in constraints)]
+    figures: dict[str, Any] = dict.fromkeys(names)
     figures["params"] = sum(p.numel() for p in parameters)
     figures["trainable_params"] = sum(p.numel() for p in parameters if p.requires_grad)
     runs = Verdict(name="runs", expr="the model runs", value=False, ok=False, why=reason, constraint=None)
@@ -181,14 +192,15 @@ def _verdicts(
     traced: Trace,
     constraints: tuple[Constraint, ...],
     question: Question,
+    times: Timing,
 ) -> tuple[Verdict, ...]:
     stages = _split(traced, constraints)
-    figures = _figures(model, traced, question.metrics, stages)
+    figures = {**_figures(model, traced, question.metrics, stages), **times.values}
     responsible = traced.responsible if stages is None else {**traced.responsible, "stages": tuple(stages.reasons())}
-    verdicts = judge(constraints, figures, unknown=traced.unknown, responsible=responsible)
+    verdicts = judge(constraints, figures, unknown={**traced.unknown, **times.unknown}, responsible=responsible)
     if stages is not None:
         verdicts = tuple(_with_ends(v, stages, traced.layers, constraints) for v in verdicts)
-    verdicts = tuple(_with_pool(v, traced) for v in verdicts)
+    verdicts = tuple(_with_way(_with_pool(v, traced), question.threads) for v in verdicts)
     return verdicts if question.classes is None else (*verdicts, _classes(traced, question.classes))
 
 
@@ -225,6 +237,13 @@ def _with_pool(verdict: Verdict, traced: Trace) -> Verdict:
     if verdict.name in {"receptive_field", "global_average_pools"} and pool and not traced.metrics.global_average_pools:
         why += f"; {pool.words()} (before it the receptive field is {min(pool.field):,})"
     return replace(verdict, why=why)
+
+
+def _with_way(verdict: Verdict, threads: int) -> Verdict:
+    """The verdict on a latency with how it was measured."""
+    if verdict.name not in LATENCIES or verdict.value is None:
+        return verdict
+    return replace(verdict, why=f"{verdict.why}; {words(verdict.name, threads)}")
 
 
 def _classes(traced: Trace, expected: int) -> Verdict:

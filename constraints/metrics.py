@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+LATENCY, ONNX_LATENCY = "latency_ms", "latency_ms_onnxruntime"
+LATENCIES = (LATENCY, ONNX_LATENCY)
+"""What depends on the machine, and is measured where a constraint names it alone."""
+
 
 def _metric(definition: str, *details: str, unit: str = "") -> Any:
     return field(metadata={"definition": definition, "details": ". ".join(details), "unit": unit})

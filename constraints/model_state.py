@@ -140,7 +140,7 @@ def unchanged(found: Parts) -> Iterator[None]:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels hide what attention does
     try:
-        with _same_draws(), eager():
+        with same_draws(), eager():
             for m in training:
                 m.training = False
             yield
@@ -189,7 +189,8 @@ def _refill(container: Any, before: Any) -> None:
 
 
 @contextmanager
-def _same_draws() -> Iterator[None]:
+def same_draws() -> Iterator[None]:
+    """Afterwards the random number generators are what they were."""
     python, torches = random.getstate(), torch.get_rng_state()
     generator: Any = sys.modules.get("numpy.random")  # numpy imports it where it is first used
     numpy = generator.get_state() if generator else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from constraints.errors import ModelFailedError
-from constraints.metrics import Metrics
+from constraints.metrics import LATENCIES, Metrics
 
 Compute = Callable[[Any, Any], int | float | bool]
 
@@ -59,7 +59,7 @@ def metric(
 
 
 def _made(function: Compute, *, maximised: bool) -> CustomMetric:
-    if function.__name__ in Metrics.definitions():
+    if function.__name__ in {*Metrics.definitions(), *LATENCIES}:
         raise ValueError(f"a built-in metric has this name: {function.__name__!r}: choose another")
     return CustomMetric(
         name=function.__name__, definition=inspect.getdoc(function) or "", compute=function, maximised=maximised

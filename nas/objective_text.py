@@ -6,14 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from constraints.errors import UnusableInputError
-from constraints.metrics import Metrics
+from constraints.metrics import LATENCY, Metrics
 from constraints.suggestions import nearest
 
 ACCURACY, BALANCED = "accuracy", "balanced_accuracy"
 MEASURES: Mapping[str, str] = {ACCURACY: "val_accuracy", BALANCED: "val_balanced_accuracy"}
 """What candidates may be ranked by -> the field of an epoch and of a row that holds it."""
-LATENCY = "latency_ms"
-"""The metric that is predicted for the machine of the search, since no arithmetic knows it."""
 SEVERAL = frozenset({"receptive_field_hw", "convs_per_stage", "downsampled_by"})
 """Built-in metrics of several numbers, which are no objective."""
 _WAYS = {"": None, "min": False, "max": True}

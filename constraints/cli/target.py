@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from constraints.errors import UnusableInputError
-from constraints.metrics import Metrics
+from constraints.metrics import LATENCIES, Metrics
 from constraints.sandbox.request import Target
 from constraints.sandbox.source import NOTEBOOK, read
 
@@ -65,4 +65,4 @@ def possible_metrics(tree: ast.Module | None) -> set[str] | None:
     if any(alias.name == "*" for alias in imported):
         return None
     defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    return {*Metrics.definitions(), *defined, *(alias.name for alias in imported)}
+    return {*Metrics.definitions(), *LATENCIES, *defined, *(alias.name for alias in imported)}

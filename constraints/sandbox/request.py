@@ -94,6 +94,8 @@ class Request:
     """The constraints; whether the user's code defines their metrics, the child finds out."""
     classes: int | None = None
     verify: bool = False
+    threads: int = 1
+    """Of torch and onnxruntime where a latency is measured."""
     fixes_seconds: float = 10.0
     """For the search for fixes; 0 is none."""
     augmentation: Target | None = None

@@ -15,6 +15,7 @@ from nas.defaults import STORAGE
 from nas.results.rows import Row
 from nas.search import given_launch, launch
 from nas.search.study import quiet
+from nas.search.wanted import Wanted
 from nas.training import datasets
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def train(
     }  # fmt: skip
     if seeds < 1:
         raise UnusableInputError(f"seeds is out of range: {seeds}: give 1 or more")
-    wanted = given_launch.Wanted(
+    wanted = Wanted(
         target=_name(model), module=None if isinstance(model, str) else model, arguments=arguments or {}, seeds=seeds,
         timeout=timeout, memory=memory, anew=anew, recipe=None if recipe is None else str(recipe),
         augmentation=augmentation, teacher=teacher,

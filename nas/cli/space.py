@@ -11,6 +11,7 @@ from rich.table import Table
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
+from constraints.metrics import LATENCY
 from constraints.output.console import SafeConsole
 from constraints.output.json_text import json_text
 from constraints.output.working import working
@@ -20,7 +21,6 @@ from constraints.sandbox.request import Limits
 from nas.architecture.spec import Architecture
 from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
 from nas.latency.predictor import load as load_predictor
-from nas.objective_text import LATENCY
 from nas.space.bulk_metrics import Vector
 from nas.space.describe import OwnMetrics, describe, relaxation
 from nas.space.feasible import FeasiblePart

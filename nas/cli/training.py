@@ -35,10 +35,11 @@ def train(
     from nas.loggers import choice
     from nas.results.progress import SearchView
     from nas.search import given_launch, launch
+    from nas.search.wanted import Wanted
     from nas.training import datasets
 
     check_format(output_format, TABLE_OR_JSON)
-    wanted = given_launch.Wanted(target=target, arguments=read_arguments(arguments), **code)
+    wanted = Wanted(target=target, arguments=read_arguments(arguments), **code)
     wanted.check()
     config = given_launch.settled(read_config(None, flags), flags)
     choice.check(config.log)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from constraints.latency import milliseconds
 from nas.architecture import units
 from nas.architecture.model import build
 from nas.architecture.spec import Architecture, Block, HeadKind
 from nas.latency.features import features
 from nas.latency.predictor import Predictor, machine
-from nas.latency.timing import milliseconds
 from nas.space.space import load
 
 WORDS = (

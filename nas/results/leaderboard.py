@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from constraints.errors import UnusableInputError
-from constraints.metrics import Metrics
+from constraints.metrics import LATENCY, Metrics
 from constraints.output.json_text import json_text
 from constraints.rules import Constraint, parse_all
 from constraints.suggestions import nearest
-from nas.objective_text import ACCURACY, LATENCY, MEASURES
+from nas.objective_text import ACCURACY, MEASURES
 from nas.pareto import front as front_of
 from nas.results.rows import METRICS, SORT_KEYS, STATES, Row, Source, row_of
 from nas.search.best_trials import order

@@ -227,8 +227,8 @@ def _name(table: Any) -> str:
 
 def _latency(architecture: Architecture) -> Latency:
     """With as many threads as this machine was calibrated with, or one."""
+    from constraints.latency import milliseconds
     from nas.architecture.model import build
-    from nas.latency.timing import milliseconds
 
     try:
         threads = load().threads

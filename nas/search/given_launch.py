@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import pickle
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,97 +13,34 @@ import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from constraints.cli.options import read_bytes, read_seconds
-from constraints.cli.target import parse_target, read_source
-from constraints.errors import ModelFailedError, UnusableInputError
-from constraints.inputs import InputSpec
-from constraints.metrics import Metrics
-from constraints.rules import parse_all
-from constraints.sandbox.parent import Sandbox
-from constraints.sandbox.request import Limits, Request, Target
-from constraints.verdicts import judge
-from nas.architecture import named
-from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture
+from constraints.errors import UnusableInputError
 from nas.config import AUGMENTATION_RULE, LaunchConfig
 from nas.loggers.trackers import Trackers
 from nas.search import teachers
 from nas.search.budget import Budget
 from nas.search.driver import Driver
-from nas.search.given import Given
+from nas.search.given_network import judged_network, with_measures
 from nas.search.given_proposals import Network, key_of
-from nas.search.given_training import try_given
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.launch import Prepared, counted, describe, fitted, measuring, said, search_feed, training_identity
 from nas.search.measure import images_of
-from nas.search.measures import Measures
 from nas.search.precisions import precisions
-from nas.search.resources import engine, machine_name, trying_placement
+from nas.search.resources import engine, machine_name
 from nas.search.storage import open_storage, opened_if_made
 from nas.search.study import IDENTITY, SOURCE, TARGET, VALIDATION_IMAGES, Described, create_or_resume, identity
 from nas.search.study_folder import claim
 from nas.search.training_way import Taught, Training
 from nas.search.trial_store import TrialStore, is_given
-from nas.search.worker import Task
-from nas.space.analytic import metrics
+from nas.search.wanted import Wanted
 from nas.space.attributes import ORIGIN, SEED
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.sizing import Sizing
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from nas.space.sampler import FeasibleSampler
 
 STEP = "nas.search.given_child:described"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What a person asks to be trained, and how their code is held in check."""
-
-    target: str
-    """A file or a module with a name in it, an architecture's text, or a known network's name."""
-    module: nn.Module | None = None
-    """A model in memory, in place of a target, which is then what it is called."""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    seeds: int = 1
-    timeout: str = "5m"
-    """The longest that the code may take for a step."""
-    memory: str = "4GiB"
-    recipe: str | None = None
-    """A recipe's name or file; None is that of the study, or the default."""
-    augmentation: str | None = None
-    teacher: Sequence[str] | None = None
-    """Trials and exports whose logits it learns from; None is the study's own teacher, or none."""
-    anew: bool = False
-    """Whether unfinished trials of the target whose files have changed are ended rather than refused."""
-
-    @property
-    def is_architecture(self) -> bool:
-        """Whether it names an architecture, and no code."""
-        if self.module is not None:
-            return False
-        place = self.target.rpartition(":")[0] or self.target
-        if named.is_name(self.target):
-            return True
-        return "/" in self.target and not place.endswith((".py", ".ipynb")) and not Path(place).exists()
-
-    def check(self) -> None:
-        """Raise UnusableInputError for what is wrong with it whatever its data, before that is decoded."""
-        self.limits()
-        if self.is_architecture:
-            named.architecture(self.target)
-            if self.arguments:
-                raise UnusableInputError(
-                    f"an architecture takes no arguments: --arg {next(iter(self.arguments))}: leave it out"
-                )
-        elif self.module is None:
-            read_source(parse_target(self.target))
-
-    def limits(self) -> Limits:
-        """Of the code; UnusableInputError for what is no duration or no size."""
-        return Limits(seconds=read_seconds(self.timeout), memory_bytes=read_bytes(self.memory))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,8 +117,8 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     with ExitStack() as tools:
         measures, objectives = measuring(config, tools)
         rules = [rule.expr for rule in counted(config, measures)]
-        network, notes = _network(config, rules, wanted, dataset, way)
-        network = _measured(network, measures, dataset)
+        network, notes = judged_network(config, rules, wanted, dataset, way, latency=measures.latency)
+        network = with_measures(network, measures, dataset)
     objectives.check({**network.metrics.as_dict(), **network.measured})
     with ExitStack() as held, one_line_errors():
         workers = engine(config, tasks=wanted.seeds)
@@ -270,157 +203,3 @@ def _missing(study: optuna.Study, network: Network, config: LaunchConfig, wanted
 
 def _progress(trial: FrozenTrial, config: LaunchConfig) -> str:
     return f"{len(trial.intermediate_values)} of {config.epochs} epochs are trained"
-
-
-def _network(
-    config: LaunchConfig, rules: Sequence[str], wanted: Wanted, dataset: Dataset, way: Training
-) -> tuple[Network, tuple[str, ...]]:
-    if wanted.is_architecture:
-        return of_architecture(wanted.target, rules, dataset), ()
-    with Sandbox(sees_gpus=config.device != "cpu") as sandbox:
-        judged = partial(_of_code, sandbox=sandbox) if wanted.module is None else partial(_of_module, wanted.module)
-        network = judged(rules=rules, wanted=wanted, dataset=dataset)
-        task = Task(
-            architecture="", given=network.given, feed=search_feed(dataset, config.seed, way), epochs=config.epochs,
-            until=config.epochs, seed=config.seed, folder=Path(), recipe=way.recipe,
-        )  # fmt: skip
-        return network, try_given(trying_placement(config), task, sandbox)
-
-
-def _measured(network: Network, measures: Measures, dataset: Dataset) -> Network:
-    """The network with what is measured of it, as of a candidate, and the rules on that which it breaks.
-
-    Raises UnusableInputError where a person's own metrics would have to measure a module in memory.
-    """
-    given = network.given
-    if network.architecture is not None:
-        values = measures.of(network.architecture)
-    else:
-        assert given is not None
-        if measures.own is not None and given.memory:
-            raise UnusableInputError(
-                f"{measures.own.path.name} cannot measure a module in memory: {network.origin}: give its file: "
-                "nas.train('file.py:NAME')"
-            )
-        values = measures.of_code(given.target, given.arguments, dataset.image_shape, network.metrics)
-    broken = [verdict.expr for verdict in measures.verdicts(values) if not verdict.ok]
-    return replace(network, measured=values, broken=(*network.broken, *broken))
-
-
-def of_architecture(text: str, constraints: Sequence[str], dataset: Dataset) -> Network:
-    """The network of an architecture's text or name, for the images and classes of the data.
-
-    Raises ArchitectureError for what is none, and UnusableInputError for one that is written for other data.
-    """
-    architecture = named.architecture(text)
-    shape, classes = dataset.image_shape, len(dataset.classes)
-    if (architecture.input, architecture.classes) == (DEFAULT_INPUT, DEFAULT_CLASSES):
-        architecture = replace(architecture, input=shape, classes=classes)
-    if (architecture.input, architecture.classes) != (shape, classes):
-        raise UnusableInputError(
-            f"the architecture is for other data: {_data(architecture)}, not {_data_of(shape, classes)}: "
-            "give the text without its input and classes"
-        )
-    rules = parse_all(constraints)
-    found = metrics(architecture, rules)
-    broken = tuple(v.expr for v in judge(rules, found.as_dict()) if not v.ok)
-    origin = text.strip() if named.is_name(text) else "text"
-    return Network(origin=origin, architecture=architecture, given=None, metrics=found, broken=broken)
-
-
-def _data(architecture: Architecture) -> str:
-    return _data_of(architecture.input, architecture.classes)
-
-
-def _data_of(shape: Sequence[int], classes: int) -> str:
-    return f"{'x'.join(map(str, shape))} and {classes} classes"
-
-
-def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, sandbox: Sandbox) -> Network:
-    """The network that a person's code makes, judged as ``validate`` judges it."""
-    target = parse_target(wanted.target)
-    request = Request(
-        target=target,
-        inputs=(InputSpec(shape=dataset.image_shape),),
-        arguments=wanted.arguments,
-        require=parse_all(rules),
-        classes=len(dataset.classes),
-        fixes_seconds=0.0,
-        limits=replace(wanted.limits(), seconds=max(wanted.limits().seconds, Limits().seconds)),  # of several steps
-        steps=(STEP,),
-    )
-    found = sandbox.check(request)
-    report = found.report
-    if STEP not in found.steps:  # the time ended, or the process
-        raise ModelFailedError(report.warnings[-1])
-    more = found.steps[STEP]
-    if "refused" in more:
-        raise UnusableInputError(f"{wanted.target} cannot be trained: {more['refused']}")
-    text, name = more["architecture"], report.target
-    given = Given(
-        target=parse_target(name),
-        arguments=wanted.arguments,
-        files=more["files"],
-        limits=wanted.limits(),
-        is_finished=more["is_finished"],
-        is_architecture=text is not None,
-    )
-    return Network(
-        origin=name,
-        architecture=None if text is None else named.architecture(text),
-        given=given,
-        metrics=_metrics(report.metrics),
-        broken=tuple(v.expr for v in report.constraints if not v.ok),
-        shown={} if text is not None else {"report": report.to_dict(), "sizes": more["sizes"]},
-    )
-
-
-def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, dataset: Dataset) -> Network:
-    """The network of a model in memory: judged here, since its code has run here already, and sent where it trains."""
-    from constraints import check
-    from nas.architecture.from_module import from_module
-
-    try:
-        content = pickle.dumps(module)
-    except Exception as error:
-        raise _unsendable(module, f"{type(error).__name__}: {error}") from error
-    if type(module).__module__ == "__main__":
-        raise _unsendable(module, "its class is defined in the program itself")
-    report = check(module, dataset.image_shape, rules, classes=len(dataset.classes), target=wanted.target)
-    try:
-        architecture = from_module(module, dataset.image_shape)
-    except UnusableInputError:
-        architecture = None
-    given = Given(
-        target=Target(text=wanted.target, file=None, module="", name=wanted.target),
-        limits=wanted.limits(),
-        is_finished=True,
-        is_architecture=architecture is not None,
-        memory=hashlib.sha256(content).hexdigest(),
-        pickled=base64.b64encode(content).decode(),
-        paths=tuple(sys.path),
-    )
-    return Network(
-        origin=wanted.target,
-        architecture=architecture,
-        given=given,
-        metrics=_metrics(report.metrics),
-        broken=tuple(v.expr for v in report.constraints if not v.ok),
-        shown={} if architecture else {"report": report.to_dict(), "sizes": None},
-    )
-
-
-def _unsendable(module: nn.Module, why: str) -> UnusableInputError:
-    return UnusableInputError(
-        f"the module cannot be sent to the process that trains it: {type(module).__name__}: {why}: give its file: "
-        "nas.train('file.py:NAME')"
-    )
-
-
-def _metrics(values: Mapping[str, Any]) -> Metrics:
-    """A report's metrics as those of a candidate."""
-    return Metrics(**{f.name: _tupled(values.get(f.name)) for f in fields(Metrics)})
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(map(_tupled, value)) if isinstance(value, list) else value

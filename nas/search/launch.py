@@ -22,7 +22,7 @@ from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
 from nas.search.early_check import check_beginning, check_feasible, check_study, known_study
 from nas.search.finish import Goal
-from nas.search.halving import EARLIER_FIRST_RUNG, FIRST_RUNG
+from nas.search.halving import EARLIER_FIRST_RUNG, first_rung
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.measure import images_of
 from nas.search.measures import Measures, check_file, fingerprint, needs_latency, split_rules
@@ -232,7 +232,7 @@ def fitted(
 
     None where nothing was chosen. A study that has its epochs already (``known``) keeps them.
     """
-    if "epochs" in config.model_fields_set or config.recipe not in {None, named_recipes.DEFAULT}:
+    if "epochs" in config.model_fields_set or config.recipe not in (None, named_recipes.DEFAULT):
         return config, asked, None
     usual = Sizing(batch_size=asked.recipe.batch_size, epochs=config.epochs)
     sized = sizing(len(dataset.split().train), usual)
@@ -386,7 +386,7 @@ def training_identity(
         "seed": config.seed,
         "epochs": config.epochs,
         "objective": objective,
-        "first_rung": FIRST_RUNG,
+        "first_rung": first_rung(config.epochs),
         **({} if config.metrics is None else {"metrics": fingerprint(config.metrics)}),
         **({} if latency is None else {"latency": latency.identity}),
         **asked.as_table(),

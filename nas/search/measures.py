@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from constraints.errors import ModelFailedError, UnusableInputError
-from constraints.metrics import Metrics
+from constraints.metrics import LATENCY, Metrics
 from constraints.rules import Constraint, parse_all
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Target
 from constraints.verdicts import Verdict, judge
 from nas.architecture.spec import Architecture
 from nas.latency.predictor import Predictor
-from nas.objective_text import LATENCY, check, read
+from nas.objective_text import check, read
 from nas.space.analytic import metrics
 from nas.user_metrics import UserMetrics, read_metrics
 
@@ -83,8 +83,8 @@ class Measures:
     ) -> Mapping[str, float]:
         """The same of a network that a person's own code makes, and that is no architecture.
 
-        ``traced`` are its counted metrics. Its latency is not known: it is predicted from an architecture. Raises as
-        ``of`` does.
+        ``traced`` are its counted metrics. Its latency is not among these: it is predicted from an architecture alone.
+        Raises as ``of`` does.
         """
         own = self.own
         found = {} if own is None else _by_user(own, lambda: own.measure_code(target, arguments, shape))

@@ -113,8 +113,10 @@ def adapted(network: Architecture, space: Space) -> Architecture:
     """The same layers for the images and classes of a space; UnusableInputError where they cannot take these."""
     stages, classes = network.stages, space.classes
     last = stages[-1][-1]
-    if network.head == "gap" and network.classes != classes and not last.residual and isinstance(last.units[0], Conv):
-        stages = (*stages[:-1], (*stages[-1][:-1], Block(units=(replace(last.units[0], out=classes),))))
+    unit = last.units[0]
+    ends_with_classes = network.head == "gap" and network.classes != classes and not last.keeps_shape
+    if ends_with_classes and isinstance(unit, Conv):
+        stages = (*stages[:-1], (*stages[-1][:-1], Block(units=(replace(unit, out=classes),))))
     try:
         return replace(network, stages=stages, input=space.input, classes=classes)
     except ArchitectureError as error:

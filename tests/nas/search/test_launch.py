@@ -19,6 +19,7 @@ from nas.cpu import cpu_class
 from nas.search import given_launch, launch
 from nas.search.study import IDENTITY, SOURCE, TARGET
 from nas.search.training_way import Training
+from nas.search.wanted import Wanted
 from nas.training import datasets
 from tests.forked_guard import fork_guards
 
@@ -171,7 +172,7 @@ def test_batches_and_epochs_follow_the_size_of_the_data_where_none_are_asked_for
 
 def test_a_search_beside_a_given_network_keeps_its_batches_and_epochs(digits: datasets.Dataset, tmp_path: Path) -> None:
     flags = {key: value for key, value in FLAGS.items() if key != "epochs"} | {"storage": str(tmp_path / "journal.log")}
-    wanted = given_launch.Wanted(target="BR/c8-c8s2/c8/fc")
+    wanted = Wanted(target="BR/c8-c8s2/c8/fc")
     for _ in range(2):  # a training, a search beside it, and both again
         settled = given_launch.settled(read_config(None, flags), flags)
         given = given_launch.prepare(settled, wanted, digits, lambda driver: None).prepared

@@ -1,0 +1,238 @@
+"""What a person names -> a network, judged by a study's rules, measured, and tried for a step of its training."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import pickle
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from constraints.cli.target import parse_target
+from constraints.errors import ModelFailedError, UnusableInputError
+from constraints.inputs import InputSpec
+from constraints.metrics import LATENCIES, LATENCY, Metrics
+from constraints.rules import parse_all
+from constraints.sandbox.parent import Sandbox
+from constraints.sandbox.request import Limits, Request, Target
+from constraints.verdicts import judge
+from nas.architecture import named
+from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture
+from nas.config import LaunchConfig
+from nas.latency.predictor import Predictor
+from nas.search.given import Given
+from nas.search.given_proposals import Network
+from nas.search.given_training import try_given
+from nas.search.launch import search_feed
+from nas.search.measures import Measures
+from nas.search.resources import trying_placement
+from nas.search.training_way import Training
+from nas.search.wanted import Wanted
+from nas.search.worker import Task
+from nas.space.analytic import metrics
+from nas.training.datasets import Dataset
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_ANY_LATENCY = f"{LATENCY} >= 0"
+STEP = "nas.search.given_child:described"
+
+
+def judged_network(
+    config: LaunchConfig,
+    rules: Sequence[str],
+    wanted: Wanted,
+    dataset: Dataset,
+    way: Training,
+    *,
+    latency: Predictor | None = None,
+) -> tuple[Network, tuple[str, ...]]:
+    """The network that is wanted, once a step of its training was tried, and what a person should know of it.
+
+    Where its study goes by the ``latency``, one that is no architecture is timed, since that predicts of others alone.
+
+    Raises UnusableInputError for one that cannot be trained, ModelFailedError where the person's code raised.
+    """
+    if wanted.is_architecture:
+        return of_architecture(wanted.target, rules, dataset), ()
+    with Sandbox(sees_gpus=config.device != "cpu") as sandbox:
+        judged = partial(_of_code, sandbox=sandbox) if wanted.module is None else partial(_of_module, wanted.module)
+        network = judged(rules=[*rules, *_timed(latency)], wanted=wanted, dataset=dataset, threads=_threads(latency))
+        task = Task(
+            architecture="", given=network.given, feed=search_feed(dataset, config.seed, way), epochs=config.epochs,
+            until=config.epochs, seed=config.seed, folder=Path(), recipe=way.recipe,
+        )  # fmt: skip
+        return network, (*try_given(trying_placement(config), task, sandbox), *_latency_notes(network, latency))
+
+
+def _timed(latency: Predictor | None) -> list[str]:
+    """What has a check measure the latency, where a study goes by it."""
+    return [] if latency is None else [_ANY_LATENCY]
+
+
+def _threads(latency: Predictor | None) -> int:
+    return 1 if latency is None else latency.threads
+
+
+def _latency_notes(network: Network, latency: Predictor | None) -> Iterator[str]:
+    if latency is not None and network.architecture is None:
+        yield (
+            f"{LATENCY} {network.measured.get(LATENCY, inf):g} of {network.origin} is measured (median, torch, "
+            f"threads: {latency.threads}); that of candidates is predicted, with an error of {latency.median_error:.0%}"
+        )
+
+
+def with_measures(network: Network, measures: Measures, dataset: Dataset) -> Network:
+    """The network with what is measured of it, as of a candidate, and the rules on that which it breaks.
+
+    Raises UnusableInputError where a person's own metrics would have to measure a module in memory.
+    """
+    given = network.given
+    if network.architecture is not None:
+        values = measures.of(network.architecture)
+    else:
+        assert given is not None
+        if measures.own is not None and given.memory:
+            raise UnusableInputError(
+                f"{measures.own.path.name} cannot measure a module in memory: {network.origin}: give its file: "
+                "nas.train('file.py:NAME')"
+            )
+        values = measures.of_code(given.target, given.arguments, dataset.image_shape, network.metrics)
+        values = {**values, **network.measured}
+    broken = [verdict.expr for verdict in measures.verdicts(values) if not verdict.ok]
+    return replace(network, measured=values, broken=(*network.broken, *broken))
+
+
+def of_architecture(text: str, constraints: Sequence[str], dataset: Dataset) -> Network:
+    """The network of an architecture's text or name, for the images and classes of the data.
+
+    Raises ArchitectureError for what is none, and UnusableInputError for one that is written for other data.
+    """
+    architecture = named.architecture(text)
+    shape, classes = dataset.image_shape, len(dataset.classes)
+    if (architecture.input, architecture.classes) == (DEFAULT_INPUT, DEFAULT_CLASSES):
+        architecture = replace(architecture, input=shape, classes=classes)
+    if (architecture.input, architecture.classes) != (shape, classes):
+        raise UnusableInputError(
+            f"the architecture is for other data: {_data(architecture)}, not {_data_of(shape, classes)}: "
+            "give the text without its input and classes"
+        )
+    rules = parse_all(constraints)
+    found = metrics(architecture, rules)
+    broken = tuple(v.expr for v in judge(rules, found.as_dict()) if not v.ok)
+    origin = text.strip() if named.is_name(text) else "text"
+    return Network(origin=origin, architecture=architecture, given=None, metrics=found, broken=broken)
+
+
+def _data(architecture: Architecture) -> str:
+    return _data_of(architecture.input, architecture.classes)
+
+
+def _data_of(shape: Sequence[int], classes: int) -> str:
+    return f"{'x'.join(map(str, shape))} and {classes} classes"
+
+
+def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int, sandbox: Sandbox) -> Network:
+    """The network that a person's code makes, judged as ``validate`` judges it."""
+    target = parse_target(wanted.target)
+    request = Request(
+        target=target,
+        inputs=(InputSpec(shape=dataset.image_shape),),
+        arguments=wanted.arguments,
+        require=parse_all(rules, LATENCIES),
+        classes=len(dataset.classes),
+        threads=threads,
+        fixes_seconds=0.0,
+        limits=replace(wanted.limits(), seconds=max(wanted.limits().seconds, Limits().seconds)),  # of several steps
+        steps=(STEP,),
+    )
+    found = sandbox.check(request)
+    report = found.report
+    if STEP not in found.steps:  # the time ended, or the process
+        raise ModelFailedError(report.warnings[-1])
+    more = found.steps[STEP]
+    if "refused" in more:
+        raise UnusableInputError(f"{wanted.target} cannot be trained: {more['refused']}")
+    text, name = more["architecture"], report.target
+    given = Given(
+        target=parse_target(name),
+        arguments=wanted.arguments,
+        files=more["files"],
+        limits=wanted.limits(),
+        is_finished=more["is_finished"],
+        is_architecture=text is not None,
+    )
+    return Network(
+        origin=name,
+        architecture=None if text is None else named.architecture(text),
+        given=given,
+        metrics=_metrics(report.metrics),
+        broken=tuple(v.expr for v in report.constraints if not v.ok and v.expr != _ANY_LATENCY),
+        measured=_measured(report.metrics),
+        shown={} if text is not None else {"report": report.to_dict(), "sizes": more["sizes"]},
+    )
+
+
+def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads: int) -> Network:
+    """The network of a model in memory: judged here, since its code has run here already, and sent where it trains."""
+    from constraints import check
+    from nas.architecture.from_module import from_module
+
+    try:
+        content = pickle.dumps(module)
+    except Exception as error:
+        raise _unsendable(module, f"{type(error).__name__}: {error}") from error
+    if type(module).__module__ == "__main__":
+        raise _unsendable(module, "its class is defined in the program itself")
+    report = check(
+        module, dataset.image_shape, rules, classes=len(dataset.classes), threads=threads, target=wanted.target
+    )
+    try:
+        architecture = from_module(module, dataset.image_shape)
+    except UnusableInputError:
+        architecture = None
+    given = Given(
+        target=Target(text=wanted.target, file=None, module="", name=wanted.target),
+        limits=wanted.limits(),
+        is_finished=True,
+        is_architecture=architecture is not None,
+        memory=hashlib.sha256(content).hexdigest(),
+        pickled=base64.b64encode(content).decode(),
+        paths=tuple(sys.path),
+    )
+    return Network(
+        origin=wanted.target,
+        architecture=architecture,
+        given=given,
+        metrics=_metrics(report.metrics),
+        broken=tuple(v.expr for v in report.constraints if not v.ok and v.expr != _ANY_LATENCY),
+        measured=_measured(report.metrics),
+        shown={} if architecture else {"report": report.to_dict(), "sizes": None},
+    )
+
+
+def _unsendable(module: nn.Module, why: str) -> UnusableInputError:
+    return UnusableInputError(
+        f"the module cannot be sent to the process that trains it: {type(module).__name__}: {why}: give its file: "
+        "nas.train('file.py:NAME')"
+    )
+
+
+def _metrics(values: Mapping[str, Any]) -> Metrics:
+    """A report's metrics as those of a candidate."""
+    return Metrics(**{f.name: _tupled(values.get(f.name)) for f in fields(Metrics)})
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value
+
+
+def _measured(values: Mapping[str, Any]) -> dict[str, float]:
+    """The latencies of a report."""
+    return {name: values[name] for name in LATENCIES if values.get(name) is not None}

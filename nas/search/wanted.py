@@ -1,0 +1,65 @@
+"""What a person asks ``train`` for: a network by text, file or module, and how it is to be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from constraints.cli.options import read_bytes, read_seconds
+from constraints.cli.target import parse_target, read_source
+from constraints.errors import UnusableInputError
+from constraints.sandbox.request import Limits
+from nas.architecture import named
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a person asks to be trained, and how their code is held in check."""
+
+    target: str
+    """A file or a module with a name in it, an architecture's text, or a known network's name."""
+    module: nn.Module | None = None
+    """A model in memory, in place of a target, which is then what it is called."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int = 1
+    timeout: str = "5m"
+    """The longest that the code may take for a step."""
+    memory: str = "4GiB"
+    recipe: str | None = None
+    """A recipe's name or file; None is that of the study, or the default."""
+    augmentation: str | None = None
+    teacher: Sequence[str] | None = None
+    """Trials and exports whose logits it learns from; None is the study's own teacher, or none."""
+    anew: bool = False
+    """Whether unfinished trials of the target whose files have changed are ended rather than refused."""
+
+    @property
+    def is_architecture(self) -> bool:
+        """Whether it names an architecture, and no code."""
+        if self.module is not None:
+            return False
+        place = self.target.rpartition(":")[0] or self.target
+        if named.is_name(self.target):
+            return True
+        return "/" in self.target and not place.endswith((".py", ".ipynb")) and not Path(place).exists()
+
+    def check(self) -> None:
+        """Raise UnusableInputError for what is wrong with it whatever its data, before that is decoded."""
+        self.limits()
+        if self.is_architecture:
+            named.architecture(self.target)
+            if self.arguments:
+                raise UnusableInputError(
+                    f"an architecture takes no arguments: --arg {next(iter(self.arguments))}: leave it out"
+                )
+        elif self.module is None:
+            read_source(parse_target(self.target))
+
+    def limits(self) -> Limits:
+        """Of the code; UnusableInputError for what is no duration or no size."""
+        return Limits(seconds=read_seconds(self.timeout), memory_bytes=read_bytes(self.memory))
