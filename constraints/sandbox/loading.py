@@ -216,7 +216,7 @@ def _at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
 
     @hands_over
     def stop(_: int, __: FrameType | None) -> NoReturn:
-        ran = f"it ran for {seconds:.0f} s" if seconds >= 1 else "no time was left for it"
+        ran = f"it ran for {seconds:.0f} s" if seconds > 0 else "no time was left for it"
         raise TooLongError(f"{ran} at import: put it under if __name__ == '__main__'")
 
     before = signal.signal(signal.SIGALRM, stop)

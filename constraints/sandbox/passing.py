@@ -7,7 +7,6 @@ calls leave at what it was; an element of the list over which a loop goes; or th
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -16,10 +15,17 @@ from pathlib import Path
 from constraints.errors import UnusableInputError
 from constraints.sandbox.constructions import Call, Level
 from constraints.sandbox.loops import Loop
-from constraints.source_edits import Bytes, CallEdit, Piece, argument, call_at
+from constraints.sandbox.user_file import (
+    FUNCTIONS,
+    LoopNode,
+    UserFile,
+    default_of,
+    is_constant,
+    is_enumerated,
+    variables,
+)
+from constraints.source_edits import CallEdit, Piece, argument
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_SCOPES = (*_FUNCTIONS, ast.Lambda, ast.ClassDef)
 _SELF = frozenset({"self", "cls"})
 _TRUE, _FALSE = "True", "False"
 Layers = Mapping[str, Sequence[Level]]
@@ -42,8 +48,7 @@ class Expression(str):
 class Passing:
     """Edits of one file that hand values on to some of the layers that a call makes."""
 
-    file: str
-    text: str
+    source: UserFile
     layers: Layers
     """All layers of the model whose making was seen."""
     parameters_of: Callable[[str], Sequence[str]]
@@ -56,12 +61,6 @@ class Passing:
     """Loop -> what its turn is called."""
     elements: dict[tuple[int, int], Piece] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Read the file."""
-        vars(self)["source"] = Bytes(self.text)
-        vars(self)["tree"] = ast.parse(self.text.removeprefix("\ufeff"))
-        vars(self)["around"] = {c: n for n in ast.walk(vars(self)["tree"]) for c in ast.iter_child_nodes(n)}
-
     def give(self, name: str, values: Values, before: str, others: Iterable[str] = ()) -> None:
         """Give an argument of the innermost calls to some layers; ``before`` is what a call gives that leaves it out.
 
@@ -70,11 +69,11 @@ class Passing:
         """
         for call in dict.fromkeys(self.layers[layer][0].call for layer in values):
             here = {layer: value for layer, value in values.items() if self.layers[layer][0].call == call}
-            parameters, node = self.parameters_of(next(iter(here))), self._node(call)
+            parameters, node = self.parameters_of(next(iter(here))), self.source.node(call)
             given = argument(node, parameters, name)
             of_others = [a for other in others if isinstance(a := argument(node, parameters, other), ast.Name)]
-            is_plain = given is None or _is_constant(given) or isinstance(given, ast.Name)
-            if is_plain or not _variables(given) & _variables(*of_others):
+            is_plain = given is None or is_constant(given) or isinstance(given, ast.Name)
+            if is_plain or not variables(given) & variables(*of_others):
                 self._give((call,), name, parameters, here, before)
 
     def condition(self, layers: Iterable[str], name: str) -> str:
@@ -87,42 +86,42 @@ class Passing:
     def check_settled(self, layer: str, names: Iterable[str]) -> None:
         """Raise UnusableInputError where an argument of a layer may be that of this run alone."""
         for name in names:
-            given = argument(self._node(self.layers[layer][0].call), self.parameters_of(layer), name)
+            given = argument(self.source.node(self.layers[layer][0].call), self.parameters_of(layer), name)
             if given is not None and not self._is_settled(layer, 0, given):
-                where = f"{Path(self.file).name}:{given.lineno}"
+                where = f"{Path(self.source.file).name}:{given.lineno}"
                 raise UnusableInputError(f"layer {layer}: {name} is {ast.unparse(given)}, no constant: {where}")
 
     def _is_settled(self, layer: str, level: int, given: ast.expr) -> bool:
         """Whether an expression in a function comes of what the file writes out: in calls, defaults and lists."""
-        return all(self._is_written(layer, level, name) for name in _variables(given))
+        return all(self._is_written(layer, level, name) for name in variables(given))
 
     def _is_written(self, layer: str, level: int, name: str) -> bool:
         levels = self.layers[layer]
         call = levels[level].call
-        bound = [self._loop(loop) for loop in self._loops_around(call)]
-        of_loop = [node for node in bound if name in _variables(node.target)]
+        bound = [self.source.loop(loop) for loop in self.source.loops_around(call)]
+        of_loop = [node for node in bound if name in variables(node.target)]
         if of_loop:
-            return self._literal(of_loop[0].iter) is not None
+            return self.source.literal(of_loop[0].iter) is not None
         if name not in call.parameters or level + 1 == len(levels):
             return False
-        function = self._function(call)
+        function = self.source.function(call)
         names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
-        given = argument(self._node(levels[level + 1].call), names[names[0] in _SELF :], name)
-        return bool(self._default(function, name)) if given is None else self._is_settled(layer, level + 1, given)
+        given = argument(self.source.node(levels[level + 1].call), names[names[0] in _SELF :], name)
+        return bool(default_of(function, name)) if given is None else self._is_settled(layer, level + 1, given)
 
     def pieces(self) -> Iterator[Piece]:
         """What changes besides arguments of calls: parameters, heads of loops, elements of lists."""
         for line, parameters in self.added.items():
             yield self._signature(line, parameters)
         for loop, name in self.indices.items():
-            yield from self._enumerated(loop, name)
+            yield from self.source.enumerated(loop, name)
         yield from self.elements.values()
 
     def _give(self, calls: tuple[Call, ...], name: str, parameters: Sequence[str], values: Values, before: str) -> None:
         """Write an argument of the outermost of ``calls``, which layers share from the innermost on."""
-        node = self._node(calls[-1])
+        node = self.source.node(calls[-1])
         given = argument(node, parameters, name)
-        old = before if given is None else ast.get_source_segment(self._plain, given) or ""
+        old = before if given is None else ast.get_source_segment(self.source.text, given) or ""
         if isinstance(given, ast.Name) and self._of_list(calls, given.id, values):
             return
         if isinstance(given, ast.Name) and given.id in calls[-1].parameters and self._is_uniform(calls, values):
@@ -144,14 +143,14 @@ class Passing:
             parameter = self._parameter(calls[-1], name, old)
             self._outwards(calls, parameter, values, old)
             return parameter
-        for loop in self._loops_around(calls[-1]):
+        for loop in self.source.loops_around(calls[-1]):
             by_turn = self._by_turn(calls, loop, values, all_of)
             if by_turn is not None:
                 return self._by_index(loop, by_turn, old)
         frames = {id(self._level(calls, layer).frame) for layer in values}
         of_frames = {layer for layer in all_of if id(self._level(calls, layer).frame) in frames}
         if len(set(values.values())) == 1:
-            for loop in self._loops_around(calls[-1]):
+            for loop in self.source.loops_around(calls[-1]):
                 by_turn = self._by_turn(calls, loop, values, of_frames)
                 if by_turn is not None:
                     parameter = self._parameter(calls[-1], name, old)
@@ -168,10 +167,10 @@ class Passing:
                 raise UnusableInputError(f"no call is known that hands {parameter} on")
             groups.setdefault(levels[len(calls)].call, {})[layer] = value
         for call, here in groups.items():
-            function = self._function(calls[-1])
+            function = self.source.function(calls[-1])
             names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
             names = names[bool(names) and names[0] in _SELF :]
-            self._give((*calls, call), parameter, names, here, old or self._default(function, parameter))
+            self._give((*calls, call), parameter, names, here, old or default_of(function, parameter))
 
     def _is_uniform(self, calls: tuple[Call, ...], values: Values) -> bool:
         """Whether each run of the function in which the call stands makes layers of one value."""
@@ -200,56 +199,37 @@ class Passing:
 
     def _of_list(self, calls: tuple[Call, ...], name: str, values: Values) -> bool:
         """Change elements of a list in the file, where a loop over it binds the name and each is of one value."""
-        for loop in self._loops_around(calls[-1]):
-            node = self._loop(loop)
-            elements = self._literal(node.iter)
+        for loop in self.source.loops_around(calls[-1]):
+            node = self.source.loop(loop)
+            elements = self.source.literal(node.iter)
             by_turn = self._by_turn(calls, loop, values, self._made_by(calls))
             if elements is None or by_turn is None:
                 continue
             target = node.target
-            if _is_enumerated(node.iter) and isinstance(target, ast.Tuple):
+            if is_enumerated(node.iter) and isinstance(target, ast.Tuple):
                 target = target.elts[-1]
             found = {turn: _element(target, elements[turn], name) for turn in by_turn if turn < len(elements)}
-            if found and all(e is not None and _is_constant(e) for e in found.values()):
+            if found and all(e is not None and is_constant(e) for e in found.values()):
                 for turn, element in found.items():
                     assert element is not None
-                    span = self._bytes.span(element)
+                    span = self.source.bytes.span(element)
                     self.elements[span] = Piece(*span, by_turn[turn])
                 return True
         return False
 
-    def _literal(self, items: ast.expr) -> list[ast.expr] | None:
-        """The elements of a list that is written out, or that one assignment of the file names."""
-        if isinstance(items, ast.Call) and _is_enumerated(items):
-            items = items.args[0]
-        if isinstance(items, ast.Name):
-            made = [n for n in ast.walk(self._tree) if isinstance(n, ast.Assign) and _names(n.targets) == [items.id]]
-            items = made[0].value if len(made) == 1 else items
-        is_plain = isinstance(items, (ast.List, ast.Tuple)) and not any(isinstance(e, ast.Starred) for e in items.elts)
-        return list(items.elts) if is_plain and isinstance(items, (ast.List, ast.Tuple)) else None
-
     def _index(self, loop: Loop) -> str:
         """What the turn of a loop is called: the name that the file gives it, else a new one."""
-        node = self._loop(loop)
+        node = self.source.loop(loop)
         known = _turn_name(node)
         if known:
             return known
-        used = self._used()
+        used = {*self.source.names(), *self.indices.values()}
         return self.indices.setdefault(loop, next(n for n in chain("ijk", _numbered("turn")) if n not in used))
-
-    def _enumerated(self, loop: Loop, name: str) -> Iterator[Piece]:
-        node = self._loop(loop)
-        (start, stop), (first, last) = self._bytes.span(node.target), self._bytes.span(node.iter)
-        is_open = isinstance(node.target, ast.Tuple) and self._bytes.data[start : start + 1] != b"("
-        yield Piece(start, start, f"{name}, {'(' * is_open}")
-        yield Piece(stop, stop, ")" * is_open)
-        yield Piece(first, first, "enumerate(")
-        yield Piece(last, last, ")")
 
     def _parameter(self, call: Call, name: str, default: str) -> str:
         """A new parameter of the function in which a call stands."""
-        function = self._function(call)
-        if not _is_constant(ast.parse(default, mode="eval").body):
+        function = self.source.function(call)
+        if not is_constant(ast.parse(default, mode="eval").body):
             raise UnusableInputError(f"{name} is {default}, no constant: line {call.position.line}")
         here = self.added.setdefault(function.lineno, {})
         if here.get(name) == default:
@@ -261,52 +241,15 @@ class Passing:
 
     def _signature(self, line: int, parameters: Mapping[str, str]) -> Piece:
         """The new parameters behind the others."""
-        function = next(n for n in ast.walk(self._tree) if isinstance(n, _FUNCTIONS) and n.lineno == line)
+        function = next(n for n in ast.walk(self.source.tree) if isinstance(n, FUNCTIONS) and n.lineno == line)
         arguments = function.args
         if arguments.kwarg or not (arguments.args or arguments.posonlyargs):
             raise UnusableInputError(f"{function.name} at line {line} takes what is given by any name")
         last = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *filter(None, [arguments.vararg])]
         last += [*arguments.defaults, *filter(None, arguments.kw_defaults)]
         last += [a.annotation for a in last if isinstance(a, ast.arg) and a.annotation]
-        end = max(self._bytes.span(node)[1] for node in last)
+        end = max(self.source.bytes.span(node)[1] for node in last)
         return Piece(end, end, "".join(f", {name}={default}" for name, default in parameters.items()))
-
-    def _default(self, function: ast.FunctionDef | ast.AsyncFunctionDef, parameter: str) -> str:
-        arguments = function.args
-        named = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
-        pairs = dict(zip(named[::-1], arguments.defaults[::-1], strict=False))
-        pairs |= {a.arg: d for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d}
-        return ast.unparse(pairs[parameter]) if parameter in pairs else ""
-
-    def _function(self, call: Call) -> ast.FunctionDef | ast.AsyncFunctionDef:
-        scope = self._scope(self._node(call))
-        if not isinstance(scope, _FUNCTIONS):
-            raise UnusableInputError(f"the call at line {call.position.line} is in no function of its own")
-        return scope
-
-    def _scope(self, node: ast.AST) -> ast.AST:
-        while (node := self._around.get(node, self._tree)) is not self._tree:
-            if isinstance(node, _SCOPES):
-                break
-        return node
-
-    def _loops_around(self, call: Call) -> Iterator[Loop]:
-        """The loops of the same function around a call, the innermost first."""
-        node: ast.AST = self._node(call)
-        while (node := self._around.get(node, self._tree)) is not self._tree and not isinstance(node, _SCOPES):
-            if isinstance(node, ast.For):
-                yield node.iter.lineno, node.iter.col_offset
-            for inner in reversed(getattr(node, "generators", [])):
-                yield inner.iter.lineno, inner.iter.col_offset
-
-    def _loop(self, loop: Loop) -> ast.For | ast.comprehension:
-        found = (n for n in ast.walk(self._tree) if isinstance(n, (ast.For, ast.comprehension)))
-        return next(n for n in found if (n.iter.lineno, n.iter.col_offset) == loop)
-
-    def _node(self, call: Call) -> ast.Call:
-        if os.path.realpath(call.file) != self.file:
-            raise UnusableInputError(f"a call in another file makes it: {call.file}:{call.position.line}")
-        return call_at(self._tree, call.position)
 
     def _made_by(self, calls: tuple[Call, ...]) -> set[str]:
         """The layers that were made by these calls, the innermost first."""
@@ -315,40 +258,8 @@ class Passing:
     def _level(self, calls: tuple[Call, ...], layer: str) -> Level:
         return self.layers[layer][len(calls) - 1]
 
-    def _used(self) -> set[str]:
-        names = {n.id for n in ast.walk(self._tree) if isinstance(n, ast.Name)}
-        return names | {n.arg for n in ast.walk(self._tree) if isinstance(n, ast.arg)} | {*self.indices.values()}
 
-    @property
-    def _bytes(self) -> Bytes:
-        found: Bytes = vars(self)["source"]
-        return found
-
-    @property
-    def _plain(self) -> str:
-        return self.text.removeprefix("\ufeff")
-
-    @property
-    def _tree(self) -> ast.Module:
-        found: ast.Module = vars(self)["tree"]
-        return found
-
-    @property
-    def _around(self) -> Mapping[ast.AST, ast.AST]:
-        found: Mapping[ast.AST, ast.AST] = vars(self)["around"]
-        return found
-
-
-def _variables(*given: ast.expr | None) -> set[str]:
-    """The names that expressions read."""
-    return {n.id for node in given if node is not None for n in ast.walk(node) if isinstance(n, ast.Name)}
-
-
-def _is_enumerated(items: ast.expr) -> bool:
-    return isinstance(items, ast.Call) and ast.unparse(items.func) == "enumerate" and len(items.args) == 1
-
-
-def _turn_name(node: ast.For | ast.comprehension) -> str:
+def _turn_name(node: LoopNode) -> str:
     """The name of a loop's turn, where the file counts it: ``for i, x in enumerate(...)``, ``for i in range(n)``."""
     items, target = node.iter, node.target
     if not isinstance(items, ast.Call) or len(items.args) != 1 or items.keywords:
@@ -368,17 +279,5 @@ def _element(target: ast.expr, element: ast.expr, name: str) -> ast.expr | None:
     return element if isinstance(target, ast.Name) and target.id == name else None
 
 
-def _names(targets: Sequence[ast.expr]) -> list[str]:
-    return [ast.unparse(target) for target in targets]
-
-
 def _numbered(name: str) -> Iterator[str]:
     return (f"{name}{i}" for i in count(1))
-
-
-def _is_constant(node: ast.expr) -> bool:
-    try:
-        ast.literal_eval(node)
-    except ValueError:
-        return False
-    return True

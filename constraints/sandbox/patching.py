@@ -24,6 +24,7 @@ from constraints.sandbox.forward_calls import calls_in_forward
 from constraints.sandbox.passing import Passing
 from constraints.sandbox.request import Request, Target
 from constraints.sandbox.source import decoded
+from constraints.sandbox.user_file import UserFile, is_constant, partials
 from constraints.source_edits import CallEdit, Piece, Written, argument, call_at, edited
 
 _SELF = ("self", "cls")
@@ -110,7 +111,7 @@ class _Calls:
         """New values, handed on to these layers alone; a layer that is rewritten is so where a condition holds."""
         modules = parts(self.checked.model).modules
         seen = {name: levels for name, module in modules.items() if (levels := self.checked.made.levels(module))}
-        passing = Passing(file=self.file, text=self.text, layers=seen, parameters_of=self._all_parameters)
+        passing = Passing(source=UserFile(self.file, self.text), layers=seen, parameters_of=self._all_parameters)
         values: dict[str, dict[str, str]] = {}
         rewritten: dict[Call, list[str]] = {}
         for layer in layers:
@@ -224,7 +225,7 @@ class _Calls:
         callee = ast.unparse(node.func)
         module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == call.file), None)
         called = vars(module).get(callee) if module else None
-        if isinstance(called, partial) or callee.split(".")[-1] in _partials(tree):
+        if isinstance(called, partial) or callee.split(".")[-1] in partials(tree):
             place = f"{Path(call.file).name}:{node.lineno}"
             raise UnusableInputError(f"{callee}, which {place} calls, is a partial: write the call out")
         return node
@@ -234,7 +235,7 @@ class _Calls:
         node = self._node(call)
         for name in sorted(set().union(*depends.values())):
             given = argument(node, parameters, name)
-            if given is not None and not _is_constant(given):
+            if given is not None and not is_constant(given):
                 return f"{name} is {ast.unparse(given)}, no constant: {Path(call.file).name}:{node.lineno}"
         return ""
 
@@ -318,35 +319,8 @@ def _names(node: ast.Call, parameters: Sequence[str], names: set[str], call: Cal
         given = argument(node, parameters, name)
         if isinstance(given, ast.Name) and given.id in call.parameters:
             yield given.id
-        elif given is not None and not _is_constant(given):
+        elif given is not None and not is_constant(given):
             raise UnusableInputError(f"{name} is {ast.unparse(given)}, no constant: {where}")
-
-
-def _is_constant(node: ast.expr) -> bool:
-    try:
-        ast.literal_eval(node)
-    except ValueError:
-        return False
-    return True
-
-
-def _partials(tree: ast.Module) -> set[str]:
-    """Names that a file gives to a ``partial``: variables, attributes, and parameters by their defaults."""
-    made = set[str]()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and _makes_partial(node.value):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            made |= {ast.unparse(target).split(".")[-1] for target in targets}
-        elif isinstance(node, ast.arguments):
-            named = [*node.posonlyargs, *node.args]
-            pairs = [*zip(named[::-1], node.defaults[::-1], strict=False)]
-            pairs += [(name, value) for name, value in zip(node.kwonlyargs, node.kw_defaults, strict=True) if value]
-            made |= {parameter.arg for parameter, value in pairs if _makes_partial(value)}
-    return made
-
-
-def _makes_partial(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == partial.__name__
 
 
 def _plain(value: Any) -> Any:

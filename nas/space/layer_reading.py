@@ -110,10 +110,10 @@ def _beginnings(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[
 def _word(units: tuple[Unit, ...], channels: int, post: Post) -> str:
     """The word that makes exactly these units; empty where there is none."""
     core, gate = (units[:-1], units[-1]) if isinstance(units[-1], Excite) else (units, None)
-    guess, stride = _guess(core, channels)
-    if not guess:
+    likely, stride = _likely_word(core, channels)
+    if not likely:
         return ""
-    word = guess + (f"se{gate.reduction}" if isinstance(gate, Excite) else "")
+    word = likely + (f"se{gate.reduction}" if isinstance(gate, Excite) else "")
     try:
         made = layer_words.units(word, channels, _out(units, channels), post=post, stride=stride)
     except UnusableInputError:
@@ -121,7 +121,7 @@ def _word(units: tuple[Unit, ...], channels: int, post: Post) -> str:
     return word + (f"s{stride}" if stride > 1 else "") if made == units else ""
 
 
-def _guess(core: tuple[Unit, ...], channels: int) -> tuple[str, int]:
+def _likely_word(core: tuple[Unit, ...], channels: int) -> tuple[str, int]:
     """The word and the stride that these units look like."""
     match core:
         case [Conv() as conv] if conv.kernel == 1 and conv.groups == 1:

@@ -41,7 +41,7 @@ class Slot:
     second: int | None
     depth: int | None
     """Column of its stage's depth, where it is beyond some depth."""
-    figures: dict[str, Array]
+    metrics: dict[str, Array]
     events: Array
     """Index of its event in ``Tables.events``."""
 
@@ -147,7 +147,7 @@ class Tables:
             first=columns[first],
             second=columns[second] if second else None,
             depth=columns[f"c{stage}.depth"] if may_be_absent else None,
-            figures=dict(zip((*ADDED, *GREATEST), values, strict=True)),
+            metrics=dict(zip((*ADDED, *GREATEST), values, strict=True)),
             events=events,
         )
 

@@ -143,7 +143,7 @@ class _Search:
         return best
 
     def _completions(self, node: Node, prefix: _Prefix, budget: int, looked: list[int]) -> Iterator[list[int]]:
-        """Depth first: the encoded networks that go on from a prefix and are within the budget."""
+        """Depth first: the encoded networks that continue a prefix and are within the budget."""
         if node == self._graph.end:
             row = [0] * len(self._graph.space.columns)
             for column, value in prefix.rows:
@@ -245,7 +245,7 @@ class _Search:
         return self._rest[place, used]
 
     def _kinds(self, edge: Edge, state: _State) -> Iterator[tuple[list[int], Added]]:
-        """The words of an edge, those together that the next layer to be aligned does not have: one stands for all."""
+        """The words of an edge, those together that the next layer to be aligned does not have: one represents all."""
         layers = self._edges.layers(edge)
         if not isinstance(layers[0], Layer):
             yield from (([word], layer) for word, layer in enumerate(layers))

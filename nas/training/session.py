@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from constraints.errors import UnusableInputError
+from nas.architecture.model import Network
 from nas.training import initialisation
 from nas.training.averaging import Average
 from nas.training.batchwise import draw
@@ -103,8 +104,8 @@ class Session:
         )
 
     def _halves(self, device: torch.device) -> Halves | None:
-        """The threads in halves on a CPU; what a person's own code does to a batch is not known, and stays whole."""
-        is_known = device.type == "cpu" and not isinstance(self.model, GivenModel)
+        """The threads in halves on a CPU; a batch of another module, which may do anything to it, stays whole."""
+        is_known = device.type == "cpu" and isinstance(self.model, Network)
         return Halves.of(self.model, torch.get_num_threads()) if is_known else None
 
     def _optimisers(self, device: torch.device) -> Optimisers:

@@ -73,7 +73,7 @@ def train(
         raise UnusableInputError(f"epochs is out of range: {epochs}: give 1 or more")
     place = torch.device(device)
     generators = torch.random.fork_rng([] if place.type == "cpu" else [place])
-    with _threads(threads), _deterministic(deterministic), generators:
+    with torch_threads(threads), _deterministic(deterministic), generators:
         session = Session(model, feed, recipe, epochs, seed, place, resolve(recipe.precision, place, auto))
         session.on_step = on_step
         if checkpoint and checkpoint.exists():
@@ -117,7 +117,7 @@ def _epochs(session: Session, checkpoint: Path | None, on_epoch: Callable[[Epoch
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def torch_threads(count: int | None) -> Iterator[None]:
     """Let torch use ``count`` threads for the time; None leaves its setting alone."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)

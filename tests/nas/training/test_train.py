@@ -374,6 +374,20 @@ def test_the_threads_are_as_asked_and_put_back(network: nn.Module, digits_feed: 
     assert torch.get_num_threads() == 1
 
 
+def test_two_threads_halve_the_batches_of_a_network_of_ours_alone(digits_feed: Feed) -> None:
+    """Each has one in training and the evaluation both; the weights are those of one thread within rounding."""
+    one, two = (build(parse("BR/c4s2-c8s2/fc")) for _ in range(2))
+    two.load_state_dict(one.state_dict())
+    seen = set()
+    two.register_forward_hook(lambda model, *_: seen.add((model.training, torch.get_num_threads())))
+    for network, threads in ((one, 1), (two, 2)):
+        train(network, digits_feed, recipe=replace(MUON, precision="float32"), epochs=1, seed=0, threads=threads)
+    assert (True, 1) in seen
+    assert (True, 2) not in seen
+    for mine, theirs in zip(weights(one), weights(two), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-3)
+
+
 def test_a_batch_is_no_larger_than_the_data(network: nn.Module, digits_feed: Feed) -> None:
     huge = replace(RECIPE, batch_size=10_000)
     result = train(network, digits_feed, recipe=huge, epochs=1, seed=0)
