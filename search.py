@@ -163,7 +163,7 @@ def launch(  # noqa: PLR0917 (one parameter for each flag)
     space: Annotated[
         str | None,
         flag(
-            help="assignment, wide, long, tiny or FILE.toml",
+            help="assignment, wide, long, small, tiny or FILE.toml",
             value="SPACE",
             default="assignment",
             group=WHAT,
@@ -549,7 +549,7 @@ def space(  # noqa: PLR0917
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SPACE", help="assignment, wide, long, tiny or FILE.toml", autocompletion=completion.spaces
+            metavar="SPACE", help="assignment, wide, long, small, tiny or FILE.toml", autocompletion=completion.spaces
         ),
     ] = "assignment",
     space_: Annotated[

@@ -38,6 +38,7 @@ from nas.search.trained_weights import Weights, trained_weights
 from nas.search.training_way import Training
 from nas.space.analytic import metrics
 from nas.training import datasets
+from nas.training.augmentation import PIPELINES, Augmentation, probabilities
 from nas.training.datasets import Dataset
 from nas.training.evaluate import evaluate
 from nas.training.named_recipes import RECIPES
@@ -86,7 +87,7 @@ def entry(champion: Champion) -> str:
     return "\n".join([f"[{champion.name}]", *lines]) + "\n"
 
 
-def tested(network: str, weights: Weights, dataset: Dataset, place: Path) -> dict[str, Any]:
+def shipped_weights(network: str, weights: Weights, dataset: Dataset, place: Path) -> dict[str, Any]:
     """Write half-precision weights to ``place`` and say what an entry says of them; SystemExit where they do not do."""
     weights_file.save(halved(load_file(weights.path)), place)
     place.chmod(0o644)  # the library's own writer keeps a file from other users
@@ -127,7 +128,7 @@ def _champion(options: argparse.Namespace) -> Champion:
     if not options.without_weights:
         if weights is None or not weights.confirmed:
             raise SystemExit("the confirmation's weights are gone: give --without-weights")
-        shipped = tested(row.architecture, weights, dataset, place)
+        shipped = shipped_weights(row.architecture, weights, dataset, place)
     return Champion(
         name=options.name,
         architecture=row.architecture,
@@ -136,7 +137,7 @@ def _champion(options: argparse.Namespace) -> Champion:
         macs=found["macs"],
         data="CIFAR-10 (JPEG copy)" if data == "cifar10-jpeg.tar.xz" else data,
         recipe=recipe_text(way.for_epochs(longest.epochs), longest.epochs),
-        augmentation=_augmentation(way),
+        augmentation=augmentation_text(way.augmentation),
         teacher=way.teacher.name if way.teacher else "",
         epochs=longest.epochs,
         seeds=longest.seeds,
@@ -149,9 +150,11 @@ def _champion(options: argparse.Namespace) -> Champion:
     )
 
 
-def _augmentation(way: Training) -> str:
-    often = ",".join(f"{name}={share:g}" for name, share in way.augmentation.probabilities.items())
-    return f"{way.augmentation.name},{often}" if often else way.augmentation.name
+def augmentation_text(pipeline: Augmentation) -> str:
+    """The pipeline's name, and the probabilities that differ from those that it ships with."""
+    usual = probabilities(pipeline.name) if pipeline.name in PIPELINES else {}
+    often = {name: share for name, share in pipeline.probabilities.items() if usual.get(name) != share}
+    return ",".join([pipeline.name, *(f"{name}={share:g}" for name, share in often.items())])
 
 
 def _command(network: str, longest: Confirmation) -> str:

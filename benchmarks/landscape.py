@@ -18,15 +18,13 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from benchmarks.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, columns, document, frame, rows, text
 from nas.champions.registry import champions
 from nas.pareto import front
 from nas.toml import read_toml
 
 PUBLISHED = Path(__file__).with_name("published.toml")
 PICTURE = Path(__file__).parents[1] / "docs" / "landscape.svg"
-WIDTH, HEIGHT = 860, 520
-LEFT, RIGHT, TOP, BOTTOM = 60, 20, 52, 52
-"""Pixels around the axes' frame."""
 SIZE = 11
 """Of a label's letters, in pixels, which are about 0.55 as wide."""
 TICKS = (10_000, 20_000, 50_000, 100_000, 200_000, 400_000)
@@ -38,15 +36,6 @@ WORDS: dict[Kind, str] = {
     "student": "solutions of the assignment",
     "ours": "champions of this tool",
 }
-STYLE = """
-svg { font-family: system-ui, sans-serif; background: #ffffff }
-text { fill: #24292f } .axis { stroke: #8c959f } .grid { stroke: #d8dee4 } .front { stroke: #8c959f; fill: none }
-.published { fill: #6e7781 } .student { fill: #bc4c00 } .ours { fill: #0969da } .halo { stroke: #ffffff }
-@media (prefers-color-scheme: dark) {
-  svg { background: #0d1117 } text { fill: #e6edf3 } .axis, .front { stroke: #7d8590 } .grid { stroke: #30363d }
-  .published { fill: #9198a1 } .student { fill: #f0883e } .ours { fill: #58a6ff } .halo { stroke: #0d1117 }
-}
-""".strip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,40 +110,23 @@ def picture(several: Sequence[Point]) -> str:
     """The SVG of the points and their front."""
     axes = Axes.of(several)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        'role="img" aria-label="CIFAR-10 test accuracy against parameters">',
-        f"<style>{STYLE}</style>",
         *_frame(axes),
         *_front(on_front(several), axes),
         *(_mark(one, axes.x(one.params), axes.y(one.accuracy)) for one in several),
         *_labels(several, axes),
         *_legend(),
-        "</svg>",
     ]
-    return "\n".join(parts) + "\n"
-
-
-def _text(x: float, y: float, text: str, anchor: str = "middle", *, size: int = 12, more: str = "") -> str:
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" font-size="{size}"{more}>{escape(text)}</text>'
+    return document("CIFAR-10 test accuracy against parameters", parts)
 
 
 def _frame(axes: Axes) -> Iterator[str]:
     """Axes, grid and the limit of the assignment."""
-    right, foot = WIDTH - RIGHT, HEIGHT - BOTTOM
-    for percent in range(int(axes.low), int(axes.high) + 1, 2):
-        y = axes.y(percent)
-        yield f'<line class="grid" x1="{LEFT}" y1="{y:g}" x2="{right}" y2="{y:g}"/>'
-        yield _text(LEFT - 8, y + 4, f"{percent}", "end")
-    for tick in (tick for tick in TICKS if axes.left <= tick <= axes.right):
-        yield f'<line class="grid" x1="{axes.x(tick):g}" y1="{TOP}" x2="{axes.x(tick):g}" y2="{foot}"/>'
-        yield _text(axes.x(tick), foot + 18, f"{tick // 1000}k")
+    yield from rows({f"{percent}": axes.y(percent) for percent in range(int(axes.low), int(axes.high) + 1, 2)})
+    yield from columns({f"{tick // 1000}k": axes.x(tick) for tick in TICKS if axes.left <= tick <= axes.right})
     if axes.left <= LIMIT <= axes.right:
         x = axes.x(LIMIT)
-        yield f'<line class="axis" x1="{x:g}" y1="{TOP}" x2="{x:g}" y2="{foot}" stroke-dasharray="2 3"/>'
-    yield f'<path class="axis" d="M{LEFT} {TOP}V{foot}H{right}" fill="none"/>'
-    yield _text((LEFT + right) / 2, HEIGHT - 12, "parameters (dotted: the limit of the assignment)")
-    middle = (TOP + foot) / 2
-    yield _text(16, middle, "CIFAR-10 test accuracy, %", more=f' transform="rotate(-90 16 {middle:g})"')
+        yield f'<line class="axis" x1="{x:g}" y1="{TOP}" x2="{x:g}" y2="{HEIGHT - BOTTOM}" stroke-dasharray="2 3"/>'
+    yield from frame("parameters (dotted: the limit of the assignment)", "CIFAR-10 test accuracy, %")
 
 
 def _front(kept: Sequence[Point], axes: Axes) -> Iterator[str]:
@@ -196,7 +168,7 @@ def _labels(several: Sequence[Point], axes: Axes) -> Iterator[str]:
         left, top, anchor, box = (free or places)[0]
         taken.append(box)
         weight = ' font-weight="bold"' if one.kind == "ours" else ""
-        yield _text(left, top, one.name, anchor, size=SIZE, more=weight)
+        yield text(left, top, one.name, anchor, size=SIZE, more=weight)
 
 
 def _stairs(kept: Sequence[Point], axes: Axes) -> Iterator[Box]:
@@ -220,10 +192,10 @@ def _legend() -> Iterator[str]:
     for kind, words in WORDS.items():
         one = Point(kind=kind, name=words, params=1, accuracy=0.0)
         yield _mark(one, x + 8, 26).partition("><title>")[0] + "/>"
-        yield _text(x + 22, 30, words, "start")
+        yield text(x + 22, 30, words, "start")
         x += 40 + 0.56 * 12 * len(words)
     yield f'<path class="front" stroke-dasharray="5 4" d="M{x:g} 26h26"/>'
-    yield _text(x + 32, 30, "not beaten in both", "start")
+    yield text(x + 32, 30, "not beaten in both", "start")
 
 
 def main() -> None:

@@ -24,8 +24,6 @@ from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[1]
@@ -35,21 +33,21 @@ COLUMNS, LINES = 100, 30
 MOST_BYTES = 200_000
 SEARCH = ("launch", "--data", "digits", "--space", "tiny", "--trials", "12")
 _SESSION = "nas-pictures"
+_LIVE = "Ctrl-C ends the search"
+"""In what the live view shows, and nothing else."""
 _MOST_SECONDS = 3600
 _FONT = re.compile(r"@font-face \{[^}]*\}\s*")
 """What rich would have the reader's browser load from elsewhere."""
 
 
 def searched(folder: Path, picture: Path) -> Path:
-    """The journal of a search in a terminal, whose ``picture`` is drawn when some trials have ended."""
+    """The journal of a search in a terminal, whose ``picture`` is drawn of its live view."""
     storage = folder / "journal.log"
     command = shlex.join([sys.executable, str(ROOT / "search.py"), *SEARCH, "--storage", str(storage)])
     size = ["-x", str(COLUMNS), "-y", str(LINES)]
     subprocess.run(["tmux", "new-session", "-d", "-s", _SESSION, *size, f"{command}; sleep 60"], check=True)
     try:
-        _wait(lambda screen: re.search(r"\b(?!0|1 )\d+ of \d+ trials", screen) is not None)
-        picture.write_text(terminal_picture(_screen()), encoding="utf-8")
-        _wait(lambda screen: "search ended" in screen or "next: search.py" in screen)
+        picture.write_text(terminal_picture(_fullest()), encoding="utf-8")
     finally:
         subprocess.run(["tmux", "kill-session", "-t", _SESSION], check=False)
     return storage
@@ -61,13 +59,20 @@ def _screen() -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def _wait(is_there: Callable[[str], bool]) -> None:
-    """Until the terminal shows what is waited for."""
-    end = time.monotonic() + _MOST_SECONDS
-    while not is_there(_screen()):
+def _fullest() -> str:
+    """Of what the terminal shows until the search has ended the live view of most lines, the last of several."""
+    end, fullest = time.monotonic() + _MOST_SECONDS, ""
+    while "search ended" not in (screen := _screen()):
         if time.monotonic() > end:
-            raise TimeoutError(f"the search shows nothing of the kind within {_MOST_SECONDS} s")
+            raise TimeoutError(f"the search has not ended within {_MOST_SECONDS} s")
+        if _LIVE in screen and _lines(screen) >= _lines(fullest):
+            fullest = screen
         time.sleep(2)
+    return fullest
+
+
+def _lines(screen: str) -> int:
+    return sum(bool(line.strip()) for line in screen.splitlines())
 
 
 def terminal_picture(screen: str) -> str:

@@ -35,8 +35,9 @@ from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.best_draws import best_first
 from nas.space.feasible import FeasiblePart
+from nas.space.new_networks import PROXY_DRAWS
 from nas.space.proxy import FITTED, PRICE, features, work
-from nas.space.sampler import PROXY_DRAWS, FeasibleSampler
+from nas.space.sampler import FeasibleSampler
 from nas.training.evaluate import normaliser
 
 Array = npt.NDArray[np.float64]

@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from constraints.errors import UnusableInputError
+from constraints.forward_edits import ForwardEdit
 from constraints.metrics import Layer
 from constraints.model_state import parts
 from constraints.replacing import replace_module
@@ -59,6 +60,8 @@ class Edit:
     """Whether only the named place of a layer changes, not the others at which a model has the same layer."""
     adds: Callable[[], nn.Module] | None = None
     """What makes a further part of the model, which is then given to ``make`` before the forward method."""
+    in_forward: ForwardEdit | None = None
+    """Which calls of functions change, where that is what ``make`` does to the forward method."""
 
     @property
     def order(self) -> int:

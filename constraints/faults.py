@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -43,6 +44,8 @@ _HINTS = {
     "Python input_size=(3, 224, 224)",
 }
 """Part of a message -> what to do about it, for what a model meets only where it is traced."""
+_OTHER_CHANNELS = re.compile(r"expected input\[1, [1-4], (?P<size>\d+, \d+)\] to have (?P<channels>\d+) channels")
+"""A convolution that is given an image of other channels than it takes."""
 
 
 def hands_over(function: Callable[P, R]) -> Callable[P, R]:
@@ -91,7 +94,8 @@ def _reason(stage: str, error: BaseException) -> str:
         return (
             f"the model's code imports at {stage} what is not installed: {package!r}{_place(error)}: {remedy(package)}"
         )
-    text = f"the model's code raised at {stage}: {type(error).__name__}: {_first_line(error)}{_place(error)}"
+    what = _first_line(error) or _line(error)
+    text = f"the model's code raised at {stage}: {type(error).__name__}: {what}{_place(error)}"
     return f"{text}: {hint}" if (hint := _hint(str(error))) else text
 
 
@@ -101,23 +105,45 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def missing(error: ModuleNotFoundError) -> str:
-    """The top-level package that an import did not find; empty where it is another error."""
+    """The package that an import did not find; empty where it is another error.
+
+    That is a top-level one, or a part of one that several distributions share, such as ``google.colab``.
+    """
     name = error.name or ""
-    if not name or "." in name or name in sys.stdlib_module_names:
+    if not name or name in sys.stdlib_module_names or ("." in name and not _is_shared(name.partition(".")[0])):
         return ""
     return name if importlib.util.find_spec(name) is None else ""
 
 
+def _is_shared(package: str) -> bool:
+    """Whether a package is installed, and has no file of its own that would belong to one distribution."""
+    spec = None if package in sys.stdlib_module_names else importlib.util.find_spec(package)
+    folders = list(spec.submodule_search_locations or []) if spec and spec.origin is None else []
+    return bool(folders) and not any(map(is_users, folders))
+
+
 def remedy(package: str) -> str:
     """How to run the same command with a package."""
-    return f"run uv run --with {_DISTRIBUTIONS.get(package, package.replace('_', '-'))} search.py validate ..."
+    name = _DISTRIBUTIONS.get(package, package.replace("_", "-").replace(".", "-"))
+    return f"run uv run --with {name} search.py validate ..."
 
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [""])[0][:_LONGEST]
 
 
+def _line(error: BaseException) -> str:
+    """The line of code that raised an error which says nothing itself, as an assertion does."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
+    return (own[-1].line or "")[:_LONGEST] if own else ""
+
+
 def _hint(message: str) -> str:
+    if image := _OTHER_CHANNELS.search(message):
+        size, channels = image["size"].replace(" ", ""), image["channels"]
+        return (
+            f"if the model is made for images of {channels} channel{'s' * (channels != '1')}: --input {channels},{size}"
+        )
     return next((hint for part, hint in _HINTS.items() if part in message), "")
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from constraints.edits import Change, Edit, Site, listed, restride
+from constraints.edits import Change, Edit, Site, listed, needed, restride
+from constraints.forward_edits import ForwardEdit
 from constraints.last_pool import last_pool
 from constraints.metrics import Layer
 from constraints.model_state import parts
@@ -28,12 +28,8 @@ _ADAPTIVE_AVERAGES: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.AdaptiveMaxPool3d: nn.AdaptiveAvgPool3d,
 }
 _POOLS = (nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
-_POOL_CALLS = {"max_pool1d": F.avg_pool1d, "max_pool2d": F.avg_pool2d, "max_pool3d": F.avg_pool3d}
-_POOL_ARGUMENTS = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
-_ADAPTIVE_CALLS = {
-    "adaptive_max_pool1d": F.adaptive_avg_pool1d,
-    "adaptive_max_pool2d": F.adaptive_avg_pool2d,
-    "adaptive_max_pool3d": F.adaptive_avg_pool3d,
+_AVERAGE_CALLS = {
+    f"{kind}max_pool{axes}d": f"{kind}avg_pool{axes}d" for kind in ("", "adaptive_") for axes in (1, 2, 3)
 }
 _POOLING = ("avg_pool2d", "max_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d")
 _MAP_AND_CHANNELS = 3
@@ -51,9 +47,14 @@ def average_pools(model: nn.Module) -> Iterator[Edit]:
 def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Change]:
     """Average pools in place of all max-pools at once, calls in a forward pass included; ``calls`` are their names."""
     modules = parts(model).modules
-    if len(calls) > 1 or not all(name in modules for name in calls):
-        text = f"an average pool in place of {listed([_place_of(name, modules) for name in calls])}"
-        yield (Edit(layer="", text=text, size=len(calls), make=partial(partial, _averaging)),)
+    pools = tuple(edit for edit in average_pools(model) if edit.layer in calls)
+    called = [name for name in calls if name not in {edit.layer for edit in pools}]
+    if called:
+        text = f"an average pool in place of {listed([_place_of(name, modules) for name in called])}"
+        in_forward = ForwardEdit(functions=_AVERAGE_CALLS)
+        yield (*pools, Edit(layer="", text=text, size=len(calls), make=in_forward.around(), in_forward=in_forward))
+    elif len(pools) > 1:
+        yield pools
 
 
 def stride_for_pools(sites: Sequence[Site], model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Change]:
@@ -87,30 +88,6 @@ def _place_of(name: str, modules: Mapping[str, nn.Module]) -> str:
     return f"{function} called in forward of {owner or type(modules['']).__name__}"
 
 
-def _averaging(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A forward pass whose max-pools average."""
-    with _Averages():
-        return forward(*args, **kwargs)
-
-
-class _Averages(TorchFunctionMode):
-    """Calls the average pool of the same windows for each max-pool that has one."""
-
-    def __torch_function__(
-        self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call ``func`` or what averages in its place."""
-        given, name = dict(kwargs or {}), getattr(func, "__name__", "")
-        if name in _ADAPTIVE_CALLS:
-            given.pop("return_indices", None)
-            return _ADAPTIVE_CALLS[name](*args[:2], **given)
-        if name in _POOL_CALLS:
-            given |= dict(zip(_POOL_ARGUMENTS, args, strict=False))
-            if given.pop("dilation", 1) in (1, (1,), (1, 1), (1, 1, 1)) and not given.pop("return_indices", False):
-                return _POOL_CALLS[name](**given)
-        return func(*args, **(kwargs or {}))
-
-
 def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]:
     """A global average: of a pool that leaves a part out, before a linear layer that reads a flattened map, at the end.
 
@@ -129,7 +106,11 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
     elif last and last.layer.op in _POOLING:
         place = _place_of(last.layer.name, modules)
         text = f"adaptive_avg_pool2d to 1 in place of {place}"
-        yield Edit(layer="", text=text, size=0, make=partial(partial, _pooling_call, _number(last.layer, layers)))
+        in_forward = ForwardEdit(
+            functions=dict.fromkeys(_POOLING, "adaptive_avg_pool2d"), arguments={"output_size": 1},
+            number=_number(last.layer, layers),
+        )  # fmt: skip
+        yield Edit(layer="", text=text, size=0, make=in_forward.around(), in_forward=in_forward)
     to_one = {layer.name for layer in layers if "max_pool" in layer.op and set(layer.output[1:]) == {1}}
     yield from (edit for edit in average_pools(model) if edit.layer in to_one)
     shape: tuple[int, ...] = ()
@@ -149,31 +130,6 @@ def _number(pool: Layer, layers: tuple[Layer, ...]) -> int:
     return [layer is pool for layer in layers if layer.op in _POOLING].index(True)
 
 
-def _pooling_call(number: int, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A forward pass in which one of the calls of pools averages the whole map."""
-    with _PoolsGlobally(number):
-        return forward(*args, **kwargs)
-
-
-class _PoolsGlobally(TorchFunctionMode):
-    """Averages the whole map where one call of a pool is made."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.left = number
-
-    def __torch_function__(
-        self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call ``func``, or the global average in its place."""
-        given = dict(kwargs or {})
-        if getattr(func, "__name__", "") in _POOLING:
-            self.left -= 1
-            if self.left == -1:
-                return F.adaptive_avg_pool2d(args[0] if args else given["input"], 1)
-        return func(*args, **given)
-
-
 def _pooling(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """A forward pass whose result is pooled globally."""
     return F.adaptive_avg_pool2d(forward(*args, **kwargs), 1).flatten(1)
@@ -185,8 +141,14 @@ def _pooled(name: str, linear: nn.Linear, shape: tuple[int, ...]) -> Edit:
         head = nn.Linear(shape[0], linear.out_features, linear.bias is not None, **place)
         return nn.Sequential(nn.Unflatten(1, shape), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
 
+    def rewrite(linear: nn.Linear, nn_: str, call: str, written: Written) -> str:
+        options = {"bias": written("bias"), "device": written("device"), "dtype": written("dtype")}
+        given = "".join(f", {key}={text}" for key, text in options.items() if text is not None)
+        head = f"{nn_}Linear({shape[0]}, {needed(written, 'out_features')}{given})"
+        return f"{nn_}Sequential({nn_}Unflatten(1, {shape}), {nn_}AdaptiveAvgPool2d(1), {nn_}Flatten(), {head})"
+
     text = f"a global average pool before {{}}, then Linear({shape[0]}, {linear.out_features}),"
-    return Edit(layer=name, text=text, size=linear.weight.numel(), make=make)
+    return Edit(layer=name, text=text, size=linear.weight.numel(), make=make, rewrite=rewrite)
 
 
 def _average_source(layer: nn.Module, nn_: str, call: str, written: Written) -> str:

@@ -6,7 +6,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,6 +25,8 @@ _REPEATABLE = (
     ast.operator, ast.unaryop, ast.expr_context,
 )  # fmt: skip
 """Nodes of expressions that may stand twice: they come to the same and do nothing else."""
+_FUNCTIONAL = "torch.nn.functional"
+_NO_MODULE = frozenset({"", "torch"})
 Written = Callable[[str], str | None]
 """Parameter -> the expression that a call gives for it, None where it leaves it out.
 
@@ -52,6 +54,10 @@ class CallEdit:
     """Parameter -> its new value."""
     rewrites: tuple[Callable[[str, Written], str], ...] = ()
     """(text of the call, its new arguments) -> what stands in its place; one after the other."""
+    function: str = ""
+    """What is called in place of the last part of the callee, where that is another."""
+    kept: tuple[str, ...] = ()
+    """The parameters of that, in order; arguments for others are left out."""
 
 
 def call_at(tree: ast.AST, position: Position) -> ast.Call:
@@ -93,27 +99,40 @@ def written(call: ast.Call, parameters: Sequence[str], name: str) -> str | None:
     return None if given is None else ast.unparse(given)
 
 
-def edited(text: str, edits: Sequence[CallEdit]) -> str:
-    """The source with each call edited; raises UnusableInputError where one is within another."""
-    source = _Bytes(text)
+class Piece(NamedTuple):
+    """Text in place of the bytes from ``start`` up to ``stop``."""
+
+    start: int
+    stop: int
+    text: str
+
+
+def edited(text: str, edits: Sequence[CallEdit], more: Iterable[Piece] = ()) -> str:
+    """The source with each call edited, and with ``more`` changes.
+
+    Raises UnusableInputError where two of them overlap, as where a call that is rewritten is within another.
+    """
+    source = Bytes(text)
     tree = ast.parse(text.removeprefix(_BOM))
-    found = sorted(((source.span(call_at(tree, e.position)), e) for e in edits), key=lambda pair: pair[0])
-    end = 0
-    for (start, stop), _ in found:
-        if start < end:
+    of_calls = [piece for e in edits for piece in source.pieces(call_at(tree, e.position), e)]
+    return replaced(source, [*of_calls, *more])
+
+
+def replaced(source: Bytes, pieces: Sequence[Piece]) -> str:
+    """The source with other text in some places; raises UnusableInputError where two of them overlap."""
+    data, end = source.data, len(source.data)
+    for start, stop, new in sorted(pieces, reverse=True):
+        if stop > end:
             raise UnusableInputError("one call that would change is within another")
-        end = stop
-    data = source.data
-    for (start, stop), edit in reversed(found):
-        new = source.call(call_at(tree, edit.position), edit)
-        data = data[:start] + new.encode() + data[stop:]
+        data, end = data[:start] + new.encode() + data[stop:], start
     return data.decode()
 
 
-class _Bytes:
+class Bytes:
     """Source as the bytes in which ``ast`` counts columns."""
 
     def __init__(self, text: str) -> None:
+        """Of a text with any line ends, a byte order mark included."""
         self.data = text.encode()
         first = len(_BOM.encode()) if text.startswith(_BOM) else 0
         self.starts = [first, *(end.end() for end in _LINE_END.finditer(self.data))]
@@ -124,29 +143,59 @@ class _Bytes:
         assert node.end_col_offset is not None
         return self.starts[node.lineno - 1] + node.col_offset, self.starts[node.end_lineno - 1] + node.end_col_offset
 
-    def call(self, node: ast.Call, edit: CallEdit) -> str:
-        """The text of a call after an edit."""
+    def pieces(self, node: ast.Call, edit: CallEdit) -> list[Piece]:
+        """What an edit of a call puts where: as little as it can, so that calls within it may change too."""
         start, stop = self.span(node)
-        data, added = self.data[start:stop], []
-        replaced = []
+        text, added, found = self.data[start:stop].decode(), [], list[Piece]()
         for name, value in edit.arguments.items():
             if (given := argument(node, edit.parameters, name)) is None:
                 added.append(f"{name}={value!r}")
             else:
-                replaced.append((*self.span(given), repr(value)))
-        for a, b, new in sorted(replaced, reverse=True):
+                found.append(Piece(*self.span(given), repr(value)))
+        if edit.function:
+            found += [*self._called(node, edit.function), *self._left_out(node, edit)]
+        if added:
+            last = _before_the_end(text)
+            comma = "" if last == "(" else " " if last == "," else ", "
+            found.append(Piece(stop - 1, stop - 1, f"{comma}{', '.join(added)}"))
+        return [self._rewritten(node, edit, found)] if edit.rewrites else found
+
+    def _rewritten(self, node: ast.Call, edit: CallEdit, pieces: Sequence[Piece]) -> Piece:
+        """The whole call as its edit rewrites it."""
+        start, stop = self.span(node)
+        data = self.data[start:stop]
+        for a, b, new in sorted(pieces, reverse=True):
             data = data[: a - start] + new.encode() + data[b - start :]
         text = data.decode()
-        if added:
-            comma = "" if _before_the_end(text) in {"(", ","} else ", "
-            text = f"{text[:-1]}{comma or ' ' * (_before_the_end(text) == ',')}{', '.join(added)})"
-        if edit.rewrites:
-            call = ast.parse(f"({text})", mode="eval").body
-            assert isinstance(call, ast.Call)
-            ast.increment_lineno(call, node.lineno - 1)
-            for rewrite in edit.rewrites:
-                text = rewrite(text, partial(written, call, edit.parameters))
-        return text
+        call = ast.parse(f"({text})", mode="eval").body
+        assert isinstance(call, ast.Call)
+        ast.increment_lineno(call, node.lineno - 1)
+        for rewrite in edit.rewrites:
+            text = rewrite(text, partial(written, call, edit.parameters))
+        return Piece(start, stop, text)
+
+    def _called(self, node: ast.Call, function: str) -> Iterator[Piece]:
+        """Another function of the same module; by its full name where the module has it not, or is not named."""
+        module = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+        yield Piece(*self.span(node.func), f"{module if module not in _NO_MODULE else _FUNCTIONAL}.{function}")
+
+    def _left_out(self, node: ast.Call, edit: CallEdit) -> Iterator[Piece]:
+        """No argument that the new function does not take; by name one that stands elsewhere now."""
+        position, end = 0, self.span(node.func)[1] + 1
+        for name, given in zip(edit.parameters, node.args, strict=False):
+            start, stop = self.span(given)
+            if name not in edit.kept:
+                yield Piece(end if position else start, stop, "")
+            elif edit.kept.index(name) == position:
+                position += 1
+            else:
+                yield Piece(start, start, f"{name}=")
+            end = stop
+        for keyword in node.keywords:
+            stop = self.span(keyword.value)[1]
+            if keyword.arg is not None and keyword.arg not in edit.kept:
+                yield Piece(end, stop, "")
+            end = stop
 
 
 def _before_the_end(call: str) -> str:

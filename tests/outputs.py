@@ -48,7 +48,7 @@ SAME_EVERYWHERE = ("trial", "state", "params", "macs", "receptive_field", "epoch
 def commands() -> Mapping[str, Sequence[str]]:
     """Name of the kept file -> the command, in the order in which they run."""
     found: dict[str, Sequence[str]] = {}
-    for name in ("handmade", "mended"):
+    for name in ("handmade", "fixed"):
         for form in ("table", "json", "markdown", "junit", "sarif"):
             found[f"validate-{name}.{form}"] = ("validate", f"{name}.py:Net", "--format", form)
     found["validate-refused"] = ("validate", "handmade.py:Nett")
@@ -82,7 +82,7 @@ def prepared() -> Iterator[Path]:
     """A folder, made the current one, with two models, two known studies and an empty cache."""
     with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
         folder = Path(place)
-        for name in ("handmade.py", "mended.py"):
+        for name in ("handmade.py", "fixed.py"):
             (folder / name).write_text((EXAMPLES / name).read_text())
         known_study(folder / "known.log")
         network_study(folder / "networks.log")
@@ -103,7 +103,7 @@ def output(name: str, command: Sequence[str], folder: Path) -> str:
     printed, said = out.getvalue(), err.getvalue()
     if name == "launch":
         printed, said = proposals(printed), re.sub(r"(?m)^an epoch takes .*\n", "", re.sub(r"[\d.]+%", "~%", said))
-        said = re.sub(r"(?m)^\d+ of \d+ trials, .*\n", "", said)  # once a minute
+        said = re.sub(r"(?m)^\d+ of \d+ trials begun, .*\n", "", said)  # once a minute
         said = re.sub(r"the launch took [\d.]+ times", "the launch took ~ times", said)
     parts = [f"$ search.py {' '.join(command)}", f"exit {code}", "--- stdout", printed, "--- stderr", said]
     if file := WRITTEN.get(name):

@@ -38,7 +38,7 @@ def keys(document: Any) -> set[str]:
 @pytest.mark.parametrize(
     ("output", "commands"),
     [
-        ("validate-mended", ["validate"]),
+        ("validate-fixed", ["validate"]),
         ("leaderboard", ["leaderboard"]),
         ("show", ["show", "leaderboard", "validate"]),
         ("compare", ["compare", "show", "leaderboard", "validate"]),

@@ -18,6 +18,7 @@ from constraints.findings import Refused, Result
 from constraints.inputs import read_input
 from constraints.output.formats import FORMATS, LISTS, NAMES, json_line
 from constraints.output.plain import say
+from constraints.output.working import working
 from constraints.report import Report
 from constraints.rules import parse_all
 from constraints.sandbox.parent import Outcome, Sandbox, check_file
@@ -141,7 +142,8 @@ def _request(options: Options, target: Target) -> Request:
 
 def _checked(request: Request, check: Check) -> tuple[Report, Outcome]:
     """The report of the sandbox, at the line of a file that defines the model, and what else came of it."""
-    outcome = check(request)
+    with working(f"loading torch, running {request.target.text}, looking for fixes"):
+        outcome = check(request)
     sys.stderr.write(outcome.printed)
     return _located(outcome.report, request.target), outcome
 

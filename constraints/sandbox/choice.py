@@ -25,20 +25,47 @@ def only_model(module: ModuleType, place: str) -> str:
     defines none, and UnusableInputError, with all of their names, where it defines several.
     """
     names = _roots(module) or _instances(vars(module))
+    if names and all(inspect.isclass(vars(module)[name]) and not _needs_nothing(vars(module)[name]) for name in names):
+        names = _built_of(module, names) or names
     if not names:
-        raise NoModelError(f"no model in {place}: it defines no nn.Module: name a function that returns one: file:NAME")
+        raise NoModelError(f"no model in {place}: {_why_none(module, place)}")
     if len(names) > 1:
         listed = ", ".join(names)
         raise UnusableInputError(f"several models in {place}: {listed}: name one: {place}:{names[0]}")
     return _instance_of(module, names[0])
 
 
-def _roots(module: ModuleType) -> list[str]:
+def _why_none(module: ModuleType, place: str) -> str:
+    """Why a file has no model, and what to do."""
     space = vars(module)
-    own = {t: n for n, t in space.items() if is_module_class(t) and t.__module__ == module.__name__}
+    unfinished = [n for t, n in _own(module).items() if t.forward is nn.Module.forward]
+    if unfinished:
+        return f"{unfinished[0]} has no forward method: write one"
+    makers = [n for n, t in space.items() if inspect.isfunction(t) and t.__module__ == module.__name__]
+    made = [n for n in makers if any(is_module_class(r) for r in _reached(space[n], space))]
+    named = f"{place}:{made[0]}" if made else "file:NAME"
+    return f"it defines no nn.Module: name a function that returns one: {named}"
+
+
+def _own(module: ModuleType) -> dict[Any, str]:
+    """The classes of networks that a file defines, with their names."""
+    space = vars(module)
+    return {t: n for n, t in space.items() if is_module_class(t) and t.__module__ == module.__name__}
+
+
+def _built_of(module: ModuleType, classes: list[str]) -> list[str]:
+    """The finished networks that hold layers of these classes."""
+    space = vars(module)
+    kinds = tuple(space[name] for name in classes)
+    return [n for n in _instances(space) if any(isinstance(part, kinds) for part in space[n].modules())]
+
+
+def _roots(module: ModuleType) -> list[str]:
+    space, own = vars(module), _own(module)
     reached = {t: set(_reached(t, space)) for t in own}
     parts = {a for a in own for b in own if a is not b and a in reached[b] and b not in reached[a]}
-    roots = [t for t in own if t not in parts and not own[t].startswith("_") and t.forward is not nn.Module.forward]
+    roots = [t for t in own if t not in parts and t.forward is not nn.Module.forward]
+    roots = [t for t in roots if not own[t].startswith("_")] or (roots if not _instances(space) else [])
     for is_fit in (_takes_one_input, _needs_nothing):
         roots = list(filter(is_fit, roots)) or roots
     return [own[t] for t in roots]

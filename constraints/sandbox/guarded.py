@@ -74,9 +74,9 @@ class Guarded:
     def _environment(self) -> dict[str, str]:
         root = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-        defaults = {"OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
+        defaults = {"OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1", "MPLBACKEND": "Agg"}
         hidden = {} if self._sees_gpus else {"CUDA_VISIBLE_DEVICES": ""}
-        return defaults | os.environ | {"PYTHONPATH": paths, MARK: self._mark, **hidden}
+        return defaults | os.environ | {"PYTHONPATH": paths, MARK: self._mark, "WANDB_MODE": "disabled", **hidden}
 
 
 def _read_at_start() -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import copy
 import importlib
 import importlib.util
 import linecache
@@ -25,10 +26,14 @@ from typing import NoReturn, TypeVar
 from constraints.errors import UnusableInputError
 from constraints.faults import hands_over, is_out_of_memory, missing
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
+from constraints.sandbox.loops import NAME as LOOPS
+from constraints.sandbox.loops import Loops
+from constraints.sandbox.no_arguments import nothing_required
 from constraints.sandbox.request import Target
 from constraints.sandbox.slicing import needed
 from constraints.sandbox.source import Part, Source, read
 from constraints.sandbox.standins import StandIns
+from constraints.sandbox.written_files import WrittenFiles
 
 T = TypeVar("T")
 _MOST_PACKAGES = 50
@@ -42,11 +47,14 @@ _STATEMENT_SECONDS = 20.0
 class Loader:
     """Everything that one check imports of the user's, undone at the end."""
 
-    def __init__(self, seconds: float = _STATEMENT_SECONDS, source: str | None = None) -> None:
+    def __init__(
+        self, seconds: float = _STATEMENT_SECONDS, source: str | None = None, loops: Loops | None = None
+    ) -> None:
         """``seconds`` is what all statements of a file may take that are neither imports nor definitions.
 
-        ``source`` is text that is run in place of the file's.
+        ``source`` is text that is run in place of the file's; ``loops`` count the turns of the file's loops.
         """
+        self.loops = loops
         self.seconds, self.source = seconds, source
         self.absent = StandIns()
         self.found: list[str] = []
@@ -61,6 +69,7 @@ class Loader:
         self._undo.callback(setattr, sys, "argv", arguments)
         self._undo.callback(sys.path.__setitem__, slice(None), path)
         self._undo.callback(self.absent.forget)
+        self._undo.enter_context(nothing_required(self._tell))
         sys.meta_path.append(self.absent)
         self._undo.callback(sys.meta_path.remove, self.absent)
         return self
@@ -71,6 +80,10 @@ class Loader:
     def warnings(self) -> tuple[str, ...]:
         """What was left out, stood in for, or run elsewhere than the code says."""
         return (*self.found, *self.absent.warnings(), *([WARNING] if self._is_on_cpu else []))
+
+    def _tell(self, warning: str) -> None:
+        if warning not in self.found:
+            self.found.append(warning)
 
     def load(self, target: Target) -> ModuleType:
         """Import the file or module of a target."""
@@ -108,6 +121,8 @@ class Loader:
                     raise
                 if home := _home_of(package, file):
                     sys.path.append(str(home))
+                    if home != file.resolve().parent:
+                        self._tell(f"{package} is imported from {home}, a folder above the file")
                 else:
                     self.absent.allow(package)
                 importlib.invalidate_caches()
@@ -116,6 +131,8 @@ class Loader:
     def _file(self, file: Path, name: str) -> ModuleType:
         source = read(file, self.source)
         self.found += source.warnings
+        if source.written:
+            self._find_first(WrittenFiles(source.written))
         package = _package_of(file.resolve(), source.tree)
         home = file.resolve().parents[package.count(".")]
         sys.path[:0] = list(dict.fromkeys([str(home), str(Path.cwd())]))
@@ -126,8 +143,14 @@ class Loader:
         if is_read and Path(getattr(sys.modules[package], "__file__", "") or "") == file.resolve():
             return sys.modules[package]  # its package has imported it
         module = _new_module(package or file.stem, file)
+        if self.loops:
+            vars(module)[LOOPS] = self.loops.counted
         self._run(module, source, name)
         return module
+
+    def _find_first(self, finder: WrittenFiles) -> None:
+        sys.meta_path.insert(0, finder)
+        self._undo.callback(sys.meta_path.remove, finder)
 
     def _parents(self, package: str, file: Path) -> None:
         """Import the packages around a file; one that fails by itself is left out."""
@@ -160,6 +183,8 @@ class Loader:
     def _statement(self, module: ModuleType, part: Part, statement: ast.stmt, flags: int, seconds: float) -> float:
         """Run one statement, or leave it out; returns the seconds that count."""
         tree = ast.Module(body=[statement], type_ignores=[])
+        if self.loops:
+            tree = self.loops.visit(copy.deepcopy(tree))
         code: CodeType = compile(tree, part.name, "exec", flags=flags, dont_inherit=True)
         counts = not isinstance(statement, (*_IMPORTS, *_DEFINITIONS))
         with _at_most(seconds if counts else None) as watch:
@@ -191,7 +216,8 @@ def _at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
 
     @hands_over
     def stop(_: int, __: FrameType | None) -> NoReturn:
-        raise TooLongError(f"it ran for {seconds:.0f} s at import: put it under if __name__ == '__main__'")
+        ran = f"it ran for {seconds:.0f} s" if seconds > 0 else "no time was left for it"
+        raise TooLongError(f"{ran} at import: put it under if __name__ == '__main__'")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01))

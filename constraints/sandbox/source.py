@@ -8,7 +8,7 @@ import json
 import re
 import tokenize
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,10 @@ _MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
 """Cell magics below which Python stands."""
+_WRITES = re.compile(
+    r"\s*%%(?:writefile|file)\s+(?:-a\s+)?[\"']?(?:\./)?(?P<path>[^\"'\n]+\.py)[\"']?\s*\n(?P<text>.*)", re.DOTALL
+)
+"""A cell that writes a file of Python."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,8 @@ class Source:
     warnings: tuple[str, ...] = ()
     """What of a notebook is no Python and was left out."""
     is_notebook: bool = False
+    written: Mapping[str, str] = field(default_factory=dict)
+    """Path -> text of the files of Python that cells write."""
 
     @property
     def tree(self) -> ast.Module:
@@ -92,9 +98,14 @@ def _file(file: Path, data: bytes | str) -> Part:
 
 
 def _notebook(file: Path, data: bytes | str) -> Source:
-    parts, warnings, shell = [], [], 0
+    parts, warnings, shell, written = [], [], 0, dict[str, str]()
     for number, text in _cells(file, data):
         name = f"{file}, cell {number}"
+        if file_written := _WRITES.match(text):
+            path = file_written["path"].strip()
+            before = written.get(path, "") if " -a " in text.partition("\n")[0] else ""
+            written[path] = before + file_written["text"]
+            continue
         python, left_out = _python(text)
         shell += left_out
         try:
@@ -104,9 +115,11 @@ def _notebook(file: Path, data: bytes | str) -> Source:
             warnings.append(f"{name}: left out, because it is no Python: line {line}: {getattr(error, 'msg', error)}")
         else:
             parts.append(Part(name=name, text=python, statements=statements))
+    if written:
+        warnings.append(f"{file}: imported from the cells that write them: {', '.join(written)}")
     if shell:
         warnings.append(f"{file}: {shell} line{'s' * (shell > 1)} of shell or magic left out")
-    return Source(parts=tuple(parts), warnings=tuple(warnings), is_notebook=True)
+    return Source(parts=tuple(parts), warnings=tuple(warnings), is_notebook=True, written=written)
 
 
 def _cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:

@@ -46,7 +46,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Find the modules of allowed packages."""
-        if fullname.partition(".")[0] not in self.packages:
+        if not any(f"{fullname}.".startswith(f"{package}.") for package in self.packages):
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
@@ -70,7 +70,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def refuse(self, path: str) -> NoReturn:
         """Name what is not installed, and how to install it."""
-        package = path.partition(".")[0]
+        package = next((p for p in self.packages if f"{path}.".startswith(f"{p}.")), path.partition(".")[0])
         raise NotInstalledError(f"the network uses what is not installed: {path!r}: {remedy(package)}")
 
     def remedies(self) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 
-from constraints.tracing.attention import Side, beside, is_scaling, matched
-from constraints.tracing.axes import Shape, View, moved, reduced, without
+from constraints.tracing.attention import Side, beside, is_scaling, limited, matched
+from constraints.tracing.axes import Shape, View, are_aligned, moved, reduced, unknown, without
 from constraints.tracing.parts import assembled, laid, of_rows
 from constraints.tracing.values import (
     Call,
@@ -29,11 +29,12 @@ def pointwise(call: Call) -> Result:
     """An elementwise function of one tensor, or of several that are broadcast together."""
     data = [v for v in call.inputs if v.depends]
     if len(data) == 1:
-        return _unary(call, data[0])
+        views, flow = _unary(call, data[0])
+        return (limited(views) if "limited" in call.tags else views), flow
     rows = [_broadcast(v.views, v.shape, call.shape) for v in data]
     if call.op in ("maximum", "fmax") and _are_neighbours(*rows):
         call.tags.add("max_pool")
-    if all(v.flow.origin is data[0].flow.origin for v in data):
+    if all(v.flow.origin is data[0].flow.origin for v in data) and all(_are_aligned(rows[0], row) for row in rows[1:]):
         flow = data[0].flow._replace(depthwise=_union(v.flow.depthwise for v in data))
         return join_views(rows), flow
     return _combined(data, rows, call.shape)
@@ -45,6 +46,12 @@ def _are_neighbours(first: Views, second: Views) -> bool:
     if any(a.digits != b.digits or a.field.size != b.field.size or a.jump != b.jump for a, b in pairs):
         return False
     return any(a.is_live and a.field.lo != b.field.lo for a, b in pairs)
+
+
+def _are_aligned(first: Views, second: Views) -> bool:
+    """Whether two tensors count along the same axes, or one of them along some of those of the other."""
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
+    return all(a.digits == b.digits or not (a.digits and b.digits) or are_aligned(a, b) for a, b in pairs)
 
 
 def _unary(call: Call, value: Value) -> Result:
@@ -85,7 +92,16 @@ def _combined(data: list[Value], rows: list[Views], shape: Shape) -> Result:
     flow = merge_flows([data[i].flow for i in mains])
     context = any(spans for _, _, spans in found) or any(not data[i].is_local for i in gates)
     flow = flow._replace(context=flow.context or context, depthwise=frozenset(), origin=object())
-    return tuple(view for view, _, _ in found), flow
+    return _uncrossed(tuple(view for view, _, _ in found)), flow
+
+
+def _uncrossed(views: Views) -> Views:
+    """Unknown where an axis counts along two axes of the input at once, as in a map joined with its transpose."""
+    tables = [v for v in views if v is not None and v.other is not None]
+    places = [{d[:3] for part in (v, v.other) if part for d in part.digits if d.size > 1} for v in tables]
+    if not any(a & b for a, b in combinations(places, 2)):
+        return views
+    return tuple(v and unknown("a join of maps whose spatial axes are laid out differently") for v in views)
 
 
 def _scaled(column: Sequence[View | None], data: list[Value], shape: Shape) -> tuple[View | None, set[int], bool]:
@@ -164,7 +180,10 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
         return views, data.flow._replace(depthwise=frozenset())
     whole = data.flow.whole or data
     if any(v is not None and v.digits for v in views):
-        return views, fresh(data.flow, whole=whole)
+        still = any(
+            v is not None and v is not before and v.is_local for v, before in zip(views, data.views, strict=True)
+        )
+        return views, fresh(data.flow, whole=None if still else whole)  # a window of elements, say, makes a map of one
     kinds = {v.pooled for v in views if v is not None and not v.is_unit}
     kind = kinds.pop() if len(kinds) == 1 else "other"
     flow = fresh(data.flow, heads=data.flow.heads | {Head(kind, call, whole)})
@@ -213,6 +232,8 @@ def product(call: Call) -> Result:
     if call.op == "addbmm":
         a, b = (replace(v, shape=v.shape[1:], views=_batch_summed(v)) for v in (a, b))
     views, flow = _multiplied(call, a, b)
+    if "limited" in call.tags:
+        views = limited(views)
     if summand is None:
         return views, flow
     data = [Value(call.shape, views, flow, None), summand]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, Protocol
 
 from torch import nn
@@ -28,14 +30,45 @@ def naming(modules: Mapping[str, nn.Module], recorder: Follower) -> Iterator[Non
     """Let ``recorder`` know which module runs, by wrappers around the forward methods."""
     own = [(m, m.__dict__.get("forward")) for m in dict.fromkeys(modules.values())]
     for path, module in modules.items():
-        module.__dict__["forward"] = _named(module.forward, path, not module._modules, recorder)
+        module.__dict__["forward"] = _wrapped(module, path, recorder)
+    set_state = nn.Module.__setstate__
+    nn.Module.__setstate__ = _setting(set_state, {_id_of(m.forward): forward for m, forward in own})  # type: ignore[method-assign]
     try:
         yield
     finally:
+        nn.Module.__setstate__ = set_state  # type: ignore[method-assign]
         for module, forward in own:
             del module.__dict__["forward"]
             if forward is not None:
                 module.__dict__["forward"] = forward
+
+
+def _wrapped(module: nn.Module, path: str, recorder: Follower) -> Callable[..., Any]:
+    """The wrapper for a module; bound as the method that it wraps is, so that a deep copy of it is one of the copy."""
+    forward, is_leaf = module.forward, not module._modules
+    if isinstance(forward, types.MethodType) and forward.__self__ is module:
+        return types.MethodType(_named(forward.__func__, path, is_leaf, recorder), module)
+    return _named(forward, path, is_leaf, recorder)
+
+
+def _setting(method: Callable[..., None], own: Mapping[int, Any]) -> Callable[..., None]:
+    """A shallow copy of a module runs by its own method, not by that of the module which it copies."""
+
+    @wraps(method)
+    def setting(self: nn.Module, state: dict[str, Any]) -> None:
+        method(self, state)
+        forward = self.__dict__.get("forward")
+        if _id_of(forward) not in own or getattr(forward, "__self__", None) is self:
+            return
+        del self.__dict__["forward"]
+        if (before := own[_id_of(forward)]) is not None:
+            self.__dict__["forward"] = before
+
+    return setting
+
+
+def _id_of(forward: Any) -> int:
+    return id(getattr(forward, "__func__", forward))
 
 
 def _named(forward: Callable[..., Any], path: str, is_leaf: bool, recorder: Follower) -> Callable[..., Any]:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from constraints.tracing.run import RecordedOperation
 
 _NOT_KNOWN = "what it does to the receptive field is not known"
+_PICKS = frozenset(
+    ["sort", "topk", "kthvalue", "cummax", "gather", "take", "scatter_reduce", "index_reduce", "torchvision::roi_pool"]
+)
+"""Operations that have no rule and may pick the largest of several elements."""
 
 
 class Outcomes:
@@ -24,7 +28,7 @@ class Outcomes:
         self.reasons: dict[str, str] = {}
         """Why what an operation does is not known -> the operation."""
         self.hidden: dict[str, str] = {}
-        """Why something may be hidden -> what: "products", "linear" (layers behind a global pool too) or "layers"."""
+        """Why something may be hidden -> what: "products", "linear" (layers behind a pool too), "layers", "maxima"."""
         self._axes = axes
 
     def of(self, call: Call, operation: Operation | None) -> Any:
@@ -77,6 +81,8 @@ class Outcomes:
         self.reasons.setdefault(reason, call.op)
         if "max_pool" in call.op:
             call.tags.add("max_pool")
+        if call.op in _PICKS and _over_space(call):
+            self.hidden.setdefault(f"{call.name_and_label}: it may pick the maximum of a region", "maxima")
         return self.of_anything([v for v in call.inputs if v.depends], reason)
 
     def note_hidden(self, call: Call, step: RecordedOperation) -> None:
@@ -95,6 +101,14 @@ class Outcomes:
         flow = merge_flows([v.flow for v in data])
         views = tuple(_mixed([v for value in data if (v := value.views[i])], reason) for i in range(self._axes))
         return views, fresh(flow)
+
+
+def _over_space(call: Call) -> bool:
+    """Whether elements are brought together that may stand for several places of a map."""
+    data = call.inputs[0]
+    axis = call.arg("dim", None) if "dim" in call.names else None
+    axes = range(len(data.shape)) if axis is None else [axis % max(len(data.shape), 1)]
+    return any(v is not None and (v.is_lost or not v.axes.isdisjoint(axes)) for v in data.views)
 
 
 def _mixed(views: Sequence[View], reason: str) -> View | None:

@@ -47,9 +47,15 @@ _OF_THE_CALLS = (
     "stages",
     "convs_per_stage",
 )
-_HIDDEN = {"products": ("macs",), "linear": ("macs", "fully_connected"), "layers": (*_OF_THE_CALLS, "fully_connected")}
+_HIDDEN = {
+    "products": ("macs",),
+    "linear": ("macs", "fully_connected"),
+    "layers": (*_OF_THE_CALLS, "fully_connected"),
+    "maxima": ("max_pools",),
+}
 """What an operation that is not known may hold -> the metrics that it makes unknown."""
 _NO_MAP = "no map with spatial axes leads from the input to the output"
+_NO_TENSOR = "the forward method returns no tensor: return the output"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +187,9 @@ def _unknown(known: Propagation, judged: Value | None, field: tuple[int, ...] | 
     lost = [v for v in judged.views if v is not None and (v.unknown or v.blurred)] if judged else []
     if field is None:
         of_map = _OF_THE_MAP if any(v.is_lost or v.blurred for v in lost) else _OF_THE_FIELD
-        reasons.update(dict.fromkeys(of_map, "; ".join(sorted({v.unknown or v.blurred for v in lost})) or _NO_MAP))
+        is_empty = not (known.run.outputs or known.run.closed or known.run.numbers)
+        no_map = _NO_TENSOR if is_empty else _NO_MAP
+        reasons.update(dict.fromkeys(of_map, "; ".join(sorted({v.unknown or v.blurred for v in lost})) or no_map))
     for reason, hidden in known.outcomes.hidden.items():
         for name in _HIDDEN[hidden]:
             reasons.setdefault(name, reason)

@@ -133,10 +133,14 @@ def _pooled(call: Call, how: str) -> Result:
     padding, first = _each(call.arg("padding", 0), n), len(data.shape) - n
     if how == "max" and _slides_over_space(call, data, first):
         call.tags.add("max_pool")
-    if _covers(call, data.shape[first:], padding):
+    covered = _covered(call, data.shape[first:], padding)
+    if all(covered):
         return pool(call, data, range(first, first + n), how)
     views = tuple(_windowed_each(v, call, data.shape, first, padding) for v in data.views)
-    return views, fresh(data.flow)
+    slides = any(
+        (k, s) != (1, 1) for k, s, is_whole in zip(call.kernel, call.stride, covered, strict=True) if not is_whole
+    )
+    return views, fresh(data.flow, whole=None if slides else _step_of_a_global_pool(call, first))
 
 
 def _slides_over_space(call: Call, data: Value, first: int) -> bool:
@@ -144,13 +148,13 @@ def _slides_over_space(call: Call, data: Value, first: int) -> bool:
     return any(v is not None and (v.unknown or v.blurred or any(d.axis in axes for d in v.digits)) for v in data.views)
 
 
-def _covers(call: Call, sizes: Shape, padding: Sequence[int]) -> bool:
-    """Whether the one window of the pooling holds the whole map, along every axis.
+def _covered(call: Call, sizes: Shape, padding: Sequence[int]) -> list[bool]:
+    """Along which axes the one window of the pooling holds the whole map.
 
     A padded window over a map of one unit is one of many kinds of layer that small inputs shrink to it.
     """
     rows = zip(call.kernel, sizes, padding, call.shape[-len(sizes) :], strict=True)
-    return all(out == 1 and kernel - pad >= size and (size > 1 or not pad) for kernel, size, pad, out in rows)
+    return [out == 1 and kernel - pad >= size and (size > 1 or not pad) for kernel, size, pad, out in rows]
 
 
 def _windowed_each(view: View | None, call: Call, shape: Shape, first: int, padding: Sequence[int]) -> View | None:
@@ -173,8 +177,24 @@ def adaptive_pool(call: Call) -> Result:
         return pool(call, data, range(first, first + n), how)
     views = data.views
     for axis in range(first, first + n):
-        views = tuple(adaptive_pooled(v, axis, data.shape, call.shape[axis]) for v in views)
-    return views, fresh(data.flow)
+        whole = how if call.shape[axis] == 1 < data.shape[axis] else ""
+        views = tuple(_marked(adaptive_pooled(v, axis, data.shape, call.shape[axis]), axis, whole) for v in views)
+    return views, fresh(data.flow, whole=_step_of_a_global_pool(call, first))
+
+
+def _marked(view: View | None, axis: int, whole: str) -> View | None:
+    """With the note that the one unit along an axis was pooled of all there were."""
+    if view is None or not whole or [d.axis for d in view.digits] != [axis]:
+        return view
+    return view._replace(pooled=whole)
+
+
+def _step_of_a_global_pool(call: Call, first: int) -> Value | None:
+    """The map before a pooling that leaves one unit along some axes and changes nothing along the others."""
+    data = call.inputs[0]
+    sizes = [(call.shape[axis], data.shape[axis]) for axis in range(first, len(data.shape))]
+    is_step = all(after in (1, before) for after, before in sizes) and any(after < before for after, before in sizes)
+    return (data.flow.whole or data) if is_step else None
 
 
 def interpolation(call: Call) -> Result:

@@ -52,7 +52,11 @@ def leaderboard(
 
 @checked
 def show(trial: Trial = "best", *, study: str | None = None, storage: str | Path = STORAGE) -> TrialCard:
-    """One trial in full: stages, layers, sizes, learning curve, constraints; ``str`` and a notebook show it."""
+    """One trial in full: stages, layers, sizes, learning curve, constraints; ``str`` and a notebook show it.
+
+    ``trial`` is a row, a number, ``best``, an architecture's text, or a champion's name. Raises UnusableInputError for
+    a trial, study or champion that there is not.
+    """
     from nas.results.trial_card import card
 
     name, place, of = located(trial, storage, study)
@@ -104,7 +108,10 @@ def export(
 
 @checked
 def report(to: str | Path, *, study: str | None = None, storage: str | Path = STORAGE) -> Path:
-    """Write a study as one self-contained HTML page, and return where."""
+    """Write a study as one self-contained HTML page to ``to``, and return where; of the newest where ``study`` is None.
+
+    Raises UnusableInputError where there is no such study, or ``to`` cannot be written.
+    """
     from nas.results.report.page import write_page
 
     with quiet(), open_study(str(storage), study) as opened:

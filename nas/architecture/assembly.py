@@ -12,9 +12,10 @@ def block(block: Block, channels: int) -> Call:
     for unit in block.units:
         calls.append(unit.call(width))
         width = unit.out_channels(width)
-    if block.scaled:
-        return Call("ScaledResidual", (channels, *calls))
-    return Call("Residual", tuple(calls)) if block.residual else calls[0]
+    if not block.residual:
+        return Call("Repeated", (block.calls, *calls)) if block.calls > 1 else calls[0]
+    made = Call("ScaledResidual", (channels, *calls)) if block.scaled else Call("Residual", tuple(calls))
+    return Call("Repeated", (block.calls, made)) if block.calls > 1 else made
 
 
 def stages(architecture: Architecture) -> dict[str, tuple[Call, ...]]:

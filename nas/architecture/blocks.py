@@ -93,6 +93,21 @@ class ScaledResidual(nn.Sequential):
         return super().forward(input) + input * self.scale  # type: ignore[no-any-return,no-untyped-call]
 
 
+class Repeated(nn.Sequential):
+    """Its layers in a row, so many times, each time on the result of the time before."""
+
+    def __init__(self, calls: int, *layers: nn.Module) -> None:
+        """``calls`` is how many times; the layers are the same in each."""
+        super().__init__(*layers)
+        self.calls = calls
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """``input`` and the result have one shape: (batch, channels, height, width)."""
+        for _ in range(self.calls):
+            input = super().forward(input)  # type: ignore[no-untyped-call]
+        return input
+
+
 def make(call: Call) -> nn.Module:
     """The untrained module that a call makes."""
     if isinstance(call.maker, Factory):

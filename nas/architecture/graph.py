@@ -14,6 +14,10 @@ from constraints.errors import UnusableInputError
 
 _PASSING = {"dropout", "feature_dropout", "alpha_dropout", "contiguous", "clone", "alias", "detach", "to"}
 """Operations that change no value when a model is judged."""
+RESHAPES = frozenset({"flatten", "view", "reshape", "squeeze", "unsqueeze", "_unsafe_view"})
+"""Operations that change the shape of a value alone."""
+CHAIN = "write the model as a chain of convolutions, norms, activations, gates and residual sums"
+"""What to do with a model that is no chain."""
 
 
 class Graph:
@@ -98,6 +102,22 @@ def place(node: Node) -> str:
     """The module that an operation belongs to, by its dotted name."""
     modules = list((node.meta.get("nn_module_stack") or {}).values())
     return modules[-1][0] if modules and modules[-1][0] else "the forward pass"
+
+
+def only(graph: Graph, node: Node) -> Node:
+    """The operation that takes a value; UnusableInputError where there are several or none."""
+    user = graph.only_user(node)
+    if user is None:
+        raise refused(node, f"its result goes more than one way: {CHAIN}")
+    return user
+
+
+def square(node: Node, value: Any, what: str) -> int:
+    """The one size of both sides of ``what``; UnusableInputError where they differ."""
+    sides = {int(v) for v in value}
+    if len(sides) != 1:
+        raise refused(node, f"its {what} is {'x'.join(map(str, value))}: make it square")
+    return sides.pop()
 
 
 def refused(node: Node, why: str) -> UnusableInputError:

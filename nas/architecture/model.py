@@ -28,5 +28,8 @@ class Network(nn.Module):
 
 @checked
 def build(architecture: Architecture) -> Network:
-    """The untrained module of an architecture."""
+    """The untrained module of an architecture, with weights as torch initialises them, in training mode.
+
+    It takes (batch, channels, height, width) images of ``architecture.input`` and gives (batch, classes) logits.
+    """
     return Network(architecture)

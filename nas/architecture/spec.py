@@ -15,8 +15,9 @@ Text form, one word a stage, layers joined by ``-``::
 shares of the channels: one passes, one goes through 3x3, one through an average pool of 3 and 7x7 of dilation 3.
 ``gl48`` is a gated product: 1x1 to twice 48 channels, the first half activated, times the second. ``se4`` is
 squeeze-and-excitation with a quarter of the channels between. A bias is ``b`` before the letters (``c16:bR``), ``:N``
-means that nothing follows. An input other than 3x32x32, or other than 10 classes, follow the first letters:
-``BR.1x28x28.7/...``.
+means that nothing follows. A number before a word, or before its mark, is how often the block is called, one call after
+another with the same weights: ``3c16``, ``2dw.pw32``, ``2%dw.pw32``. An input other than 3x32x32, or other than 10
+classes, follow the first letters: ``BR.1x28x28.7/...``.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from nas.architecture.errors import ArchitectureError
 from nas.architecture.units import Shape, Unit
 
 __all__ = [
-    "DEFAULT_CLASSES", "DEFAULT_INPUT", "HEADS", "Architecture", "ArchitectureError", "Block", "HeadKind", "Placed",
-    "Shape", "Stage", "Unit", "parse",
+    "DEFAULT_CLASSES", "DEFAULT_INPUT", "HEADS", "MOST_CALLS", "Architecture", "ArchitectureError", "Block", "HeadKind",
+    "Placed", "Shape", "Stage", "Unit", "parse", "split_word",
 ]  # fmt: skip
 
 HeadKind = Literal["gap", "conv", "fc"]
@@ -43,29 +44,46 @@ HEADS: tuple[HeadKind, ...] = ("gap", "conv", "fc")
 
 DEFAULT_INPUT: Shape = (3, 32, 32)
 DEFAULT_CLASSES = 10
+MOST_CALLS = 64
+"""Of one block."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
     """Units in a row; a residual block adds its input to their result, so both have one shape.
 
-    ``scaled``: the input times a learned scale, one a channel.
+    ``scaled``: the input times a learned scale, one a channel. ``calls``: how often it is called, each call on the
+    result of the one before, with the same weights, norms and scale (Savarese and Maire, Learning Implicitly Recurrent
+    CNNs Through Parameter Sharing, 2019); where it is more than once, input and result have one shape too.
     """
 
     units: tuple[Unit, ...]
     residual: bool = False
     scaled: bool = False
+    calls: int = 1
 
     def __post_init__(self) -> None:
-        """A plain block is one unit, so that equal networks are equal values."""
-        if not self.units or (not self.residual and len(self.units) > 1):
+        """A plain block that is called once is one unit, so that equal networks are equal values."""
+        if not 1 <= self.calls <= MOST_CALLS:
+            raise ArchitectureError(f"calls of a block is {self.calls}: it must be 1 to {MOST_CALLS}")
+        if not self.units or (not self.keeps_shape and len(self.units) > 1):
             raise ArchitectureError(
                 f"a block of {len(self.units)} layers without a residual: write each as a block of its own"
             )
         if self.scaled and not self.residual:
             raise ArchitectureError("a scaled input without a residual: there is nothing to scale: set residual")
-        if self.residual and any(unit.reach().stride > 1 for unit in self.units):
-            raise ArchitectureError("a residual block with a stride: its input could not be added: stride outside it")
+        if self.keeps_shape and any(unit.reach().stride > 1 for unit in self.units):
+            why = "its input could not be added" if self.residual else "it could not be called again on its result"
+            raise ArchitectureError(f"a {self._kind} with a stride: {why}: stride outside it")
+
+    @property
+    def keeps_shape(self) -> bool:
+        """Whether its result must have the shape of its input."""
+        return self.residual or self.calls > 1
+
+    @property
+    def _kind(self) -> str:
+        return "residual block" if self.residual else f"block that is called {self.calls} times"
 
 
 Stage = tuple[Block, ...]
@@ -79,11 +97,16 @@ class Placed(NamedTuple):
     unit: Unit
     input: Shape
     output: Shape
+    calls: int = 1
+    """How often its block is called; its parameters are the same in every call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A chain of stages and a head; equal values are equal networks."""
+    """A chain of stages and a head for images of ``input``, (channels, height, width); equal values are equal networks.
+
+    ``str`` is its canonical text. Raises ArchitectureError, on construction, for what cannot be built.
+    """
 
     stages: tuple[Stage, ...]
     head: HeadKind = "fc"
@@ -123,11 +146,12 @@ class Architecture:
                         after = unit.output(shape)
                     except ArchitectureError as error:
                         raise ArchitectureError(f"stage c{s + 1}, block {b + 1}: {error}") from None
-                    yield Placed(s, b, unit, shape, after)
+                    yield Placed(s, b, unit, shape, after, block.calls)
                     shape = after
-                if block.residual and shape != before:
+                if block.keeps_shape and shape != before:
+                    what = "a residual" if block.residual else f"a block that is called {block.calls} times"
                     raise ArchitectureError(
-                        f"stage c{s + 1}, block {b + 1}: a residual from {before} to {shape}: both shapes must be equal"
+                        f"stage c{s + 1}, block {b + 1}: {what} from {before} to {shape}: both shapes must be equal"
                     )
 
     def __str__(self) -> str:
@@ -148,6 +172,7 @@ class Architecture:
         return min(counts, key=lambda letters: (-counts[letters], letters), default="N")
 
 
+_BLOCK = re.compile(r"(?P<calls>[1-9]\d+|[2-9])?(?P<mark>[+%])?(?P<units>.*)", re.DOTALL)
 _HEADER = re.compile(r"(?P<post>\w+)(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
 
 
@@ -164,15 +189,23 @@ def parse(text: str) -> Architecture:
     for stage in stages:
         blocks = []
         for word in stage.split("-"):
-            members = []
-            for part in word.removeprefix("+").removeprefix("%").split("."):
+            members: list[Unit] = []
+            calls, mark, parts = split_word(word)
+            for part in parts:
                 members.append(units.read(part, channels, match["post"]))
                 channels = members[-1].out_channels(channels)
-            blocks.append(Block(units=tuple(members), residual=word[:1] in ("+", "%"), scaled=word.startswith("%")))
+            blocks.append(Block(units=tuple(members), residual=bool(mark), scaled=mark == "%", calls=calls))
         parsed.append(tuple(blocks))
     classes = int(match["classes"] or DEFAULT_CLASSES)
     return Architecture(stages=tuple(parsed), head=head, input=shape, classes=classes)
 
 
+def split_word(word: str) -> tuple[int, str, list[str]]:
+    """The word of a block as its calls, its mark (``+``, ``%`` or none) and the words of its units."""
+    match = _BLOCK.fullmatch(word)
+    assert match is not None  # everything is optional
+    return int(match["calls"] or 1), match["mark"] or "", match["units"].split(".")
+
+
 def _mark(block: Block) -> str:
-    return "%" if block.scaled else "+" * block.residual
+    return f"{block.calls}" * (block.calls > 1) + ("%" if block.scaled else "+" * block.residual)

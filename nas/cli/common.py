@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,18 +62,6 @@ def _one_line_notes() -> Iterator[None]:
 
         warnings.showwarning = show
         yield
-
-
-@contextmanager
-def working(what: str) -> Iterator[None]:
-    """Say on a terminal's stderr what is done as long as it is; with ``--verbose`` also how long it took."""
-
-    from constraints.output.console import SafeConsole
-
-    console, start = SafeConsole(stderr=True), time.perf_counter()
-    with console.status(what) if console.is_terminal else nullcontext():
-        yield
-    logging.getLogger("nas").info("%s: %.2f s", what, time.perf_counter() - start)
 
 
 def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] | None:

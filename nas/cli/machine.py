@@ -14,8 +14,9 @@ from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
 from constraints.output.plain import say
+from constraints.output.working import working
 from nas import doctor as examining
-from nas.cli.common import TABLE_OR_JSON, interruptible, working
+from nas.cli.common import TABLE_OR_JSON, interruptible
 
 _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
 from constraints.output.plain import say
+from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.search.enqueueing import Enqueued
 from nas.search.enqueueing import enqueue as add
@@ -17,7 +18,8 @@ from nas.search.enqueueing import enqueue as add
 def enqueue(networks: Sequence[str], name: str | None, storage: str, output_format: str) -> int:
     """Let networks wait in a study, and say what will happen to them."""
     check_format(output_format, TABLE_OR_JSON)
-    queue = add(networks, study=name, storage=storage)
+    with working("reading the study and judging the networks"):
+        queue = add(networks, study=name, storage=storage)
     if output_format == "json":
         print(json.dumps(queue.as_dict(), indent=1))
         return ExitCode.DONE

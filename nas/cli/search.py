@@ -16,6 +16,7 @@ from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
 from constraints.output.plain import say
+from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.defaults import STORAGE
 from nas.results.board_table import FORMATS, print_board
@@ -45,10 +46,11 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
     check_format(output_format, FORMATS)
     config = read_config(config_file, flags)
     console = SafeConsole(stderr=True)
-    from nas.search import launch as launches
-    from nas.training import datasets
+    with working("checking what is asked for"):
+        from nas.search import launch as launches
+        from nas.training import datasets
 
-    launches.check(config)
+        launches.check(config)
     if write_config is not None:
         write_text(write_config, config.to_toml())
     if config.data == "auto":  # its download may be waited for

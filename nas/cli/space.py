@@ -14,11 +14,12 @@ from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.metrics import LATENCY
 from constraints.output.console import SafeConsole
+from constraints.output.working import working
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Limits
 from nas.architecture.spec import Architecture
-from nas.cli.common import TABLE_OR_JSON, expressions, interruptible, working
+from nas.cli.common import TABLE_OR_JSON, expressions, interruptible
 from nas.latency.predictor import load as load_predictor
 from nas.space.bulk_metrics import Vector
 from nas.space.describe import OwnMetrics, describe, relaxation

@@ -19,8 +19,9 @@ from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
 from constraints.output.plain import say
+from constraints.output.working import working
 from nas.champions.names import is_champion
-from nas.cli.common import TABLE_OR_JSON, ended_by_ctrl_c, interruptible, wide_console, working
+from nas.cli.common import TABLE_OR_JSON, ended_by_ctrl_c, interruptible, wide_console
 from nas.results.board_columns import check_columns, read_columns
 from nas.results.board_table import FORMATS, as_table, print_board
 from nas.results.leaderboard import Leaderboard

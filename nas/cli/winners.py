@@ -7,9 +7,10 @@ from pathlib import Path
 from constraints.errors import ExitCode
 from constraints.output.console import SafeConsole
 from constraints.output.plain import say
+from constraints.output.working import working
 from nas.architecture.named import is_network
 from nas.champions.names import is_champion
-from nas.cli.common import interruptible, working
+from nas.cli.common import interruptible
 from nas.results import export as exports
 from nas.results.selection import find
 from nas.search.study import open_study, quiet

@@ -22,9 +22,9 @@ def features(network: Architecture) -> defaultdict[str, float]:
     found: defaultdict[str, float] = defaultdict(float, network=1.0)
     for placed in network.placed:
         for kind, macs, values in _parts(placed):
-            found[f"{kind} calls"] += 1
-            found[f"{kind} macs"] += macs / 1e6
-            found[f"{kind} values"] += values / 1e6
+            found[f"{kind} calls"] += placed.calls
+            found[f"{kind} macs"] += placed.calls * macs / 1e6
+            found[f"{kind} values"] += placed.calls * values / 1e6
     for kind, values in (*_sums(network), *_head(network)):
         found[f"{kind} calls"] += 1
         found[f"{kind} values"] += values / 1e6
@@ -66,7 +66,7 @@ def _sums(network: Architecture) -> Iterator[tuple[str, int]]:
     first = {(p.stage, p.block): p for p in reversed(network.placed)}
     for (stage, block), placed in first.items():
         if network.stages[stage][block].residual:
-            yield "sum", 3 * prod(placed.input)
+            yield from [("sum", 3 * prod(placed.input))] * placed.calls
 
 
 def _head(network: Architecture) -> Iterator[tuple[str, int]]:

@@ -97,13 +97,18 @@ def best_text(trial: FrozenTrial, driver: Driver) -> str:
     return f"{value:.2%}{kind(driver)}, trial {trial.number}{state}, {trial.user_attrs['params']:,} params"
 
 
+def trials_text(trials: SearchTrials, driver: Driver) -> str:
+    """How many trials began, which halving mostly ends together at the end of the search, and how many ended."""
+    return f"{trials.begun} of {driver.budget.trials} trials begun, {trials.ended} ended"
+
+
 def _line(text: str, style: str = "") -> Text:
     return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _head(driver: Driver, trials: SearchTrials) -> Text:
     head = _line("").append(driver.study.study_name, style="bold")
-    head.append(f"   {trials.ended} of {driver.budget.trials} trials")
+    head.append(f"   {trials_text(trials, driver)}")
     head.append(f", {duration(driver.seconds_left)} left" if math.isfinite(driver.seconds_left) else "")
     if driver.budget.target is not None:
         head.append(f", target over {driver.budget.target:.2%}{kind(driver)}")

@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from nas.results.forecast import forecast, under
-from nas.results.live_screen import best_text, confirming, forecast_text, kind, screen, seconds_text
+from nas.results.live_screen import best_text, confirming, forecast_text, kind, screen, seconds_text, trials_text
 from nas.results.notebook import WIDTH, NotebookDisplay
 from nas.results.numbers import duration
 from nas.results.search_trials import SearchTrials
@@ -155,7 +155,7 @@ def _status(driver: Driver, trials: SearchTrials) -> str:
     states = [under(candidate, driver) for candidate in driver.running]
     best = "no epoch yet" if trials.best is None else f"best {best_text(trials.best, driver)}"
     expected = forecast_text(forecast(states, driver, trials.epochs), driver)
-    return f"{trials.ended} of {driver.budget.trials} trials, {len(states)} under training; {best}; {expected}"
+    return f"{trials_text(trials, driver)}, {len(states)} under training; {best}; {expected}"
 
 
 def _line(trial: FrozenTrial, driver: Driver) -> str:

@@ -28,6 +28,11 @@ class SearchTrials:
         self._best_ended: FrozenTrial | None = None
 
     @property
+    def begun(self) -> int:
+        """How many trials there are, in whatever state."""
+        return self._read
+
+    @property
     def epochs(self) -> int:
         """Epochs trained, of all trials."""
         return self._epochs_ended + self._epochs_open

@@ -56,9 +56,9 @@ def report_of(
 
 
 def _is_plain(block: Block) -> bool:
-    """Whether it is convolutions, each with norms and activations of one operation, and at most a plain sum."""
+    """Whether it is convolutions, each with norms and activations of one operation, called once, and at most a sum."""
     convs = all(isinstance(unit, Conv) and {*unit.post} <= {*_ONE_OPERATION} for unit in block.units)
-    return convs and not block.scaled
+    return convs and not block.scaled and block.calls == 1
 
 
 def _body(architecture: Architecture) -> Iterator[Layer]:

@@ -1,25 +1,65 @@
-"""What can be wrong with the study of a launch, found before data is decoded or torch is loaded; nothing is written."""
+"""What can be wrong with a launch's study, rules and beginning, found before data is decoded or torch is loaded.
+
+Nothing is written, and no code of a person's own is run.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
+from nas.search import prior, starts, teachers
 from nas.search.holding import hold
+from nas.search.measures import counted
 from nas.search.storage import is_postgresql, opened_if_made, run_folder
 from nas.search.stored import is_database
 from nas.search.study import known_of, refuse_other
+from nas.space.feasible import FeasiblePart
+from nas.space.space import load
 
 ADVICE = "give --storage a writable path"
 LOCK = ".lock"
 """Of the file beside a journal that locks it."""
 _ASKED = ("constraints", "seed", "epochs")
 """What a study is made with that neither the data nor other files decide."""
+
+_THUMBNAILS = ("auto", "cifar10", "digits")
+"""Data whose images and classes are as many and as large as those that a space has where nothing is said of them."""
+_OF_NO_DATA = frozenset(
+    {"convs", "dilated_convs", "depthwise_convs", "depthwise_separable_convs", "global_average_pools", "max_pools"}
+)
+"""Metrics that no image and no number of classes change; a large image has the stem stride, which ends a stage."""
+_ANY_IMAGE = (3, 512, 512)
+"""Large enough that no layer leaves an empty map, so that no network is missing."""
+
+
+def check_feasible(config: LaunchConfig) -> None:
+    """Raise UnusableInputError, naming the smallest change, where no network of the space keeps the rules.
+
+    Of data of other images and classes than CIFAR-10's, of which nothing is known yet, only rules on what these do not
+    change are judged. The space and rules that nobody asked for have networks.
+    """
+    if not {"space", "constraints"} & config.model_fields_set:
+        return
+    is_known, rules = config.data in _THUMBNAILS, counted(config.rules)
+    space = load(config.space) if is_known else load(config.space, input=_ANY_IMAGE)
+    judged = rules if is_known else tuple(rule for rule in rules if rule.metric in _OF_NO_DATA)
+    if judged:
+        FeasiblePart(space, judged).sample(random.Random(config.seed))
+
+
+def check_beginning(config: LaunchConfig) -> None:
+    """Raise UnusableInputError for a start, a prior study or a teacher that is not there."""
+    starts.check(config.start)
+    if config.from_study is not None:
+        prior.check(config.from_study, config.storage, config.study)
+    teachers.check(config.teacher, storage=config.storage, study=config.study)
 
 
 def check_study(config: LaunchConfig) -> None:

@@ -19,7 +19,9 @@ import numpy as np
 from nas.search.objectives import Objectives
 
 FIRST_RUNG = 1
-"""Fewest epochs of a first rung, in a study that is made now."""
+"""Fewest epochs of a first rung, in a study that is made now, ..."""
+FIRST_SHARE = 20
+"""... and one in so many of the full budget, so that long trainings are compared where short ones are."""
 EARLIER_FIRST_RUNG = 2
 """The same in studies of earlier releases, which do not say it."""
 RUNG_FACTOR = 2
@@ -28,6 +30,16 @@ MOST_WAITING = 1_000
 """Most candidates that wait at a rung. Worse ones are pruned: all of these would be promoted first."""
 STALE_SHARE = 0.001
 """A rung is ranked anew when more of its candidates than this share have come since."""
+
+
+def first_rung(epochs: int) -> int:
+    """Fewest epochs of the first rung in a study that is made now, of ``epochs`` the full budget.
+
+    It is one epoch, and from 40 epochs on a twentieth of them, so that rungs are at about the same shares of the
+    schedule in a training of any length: 1, 2, 5, 10, 20 of 20 epochs, 6, 12, 25, 50, 100 of 100. With rungs down to
+    one epoch, a search of 400 epochs would need 256 candidates before it promotes one of them to the last rung.
+    """
+    return max(FIRST_RUNG, epochs // FIRST_SHARE)
 
 
 def rungs(epochs: int, first: int = FIRST_RUNG) -> list[int]:

@@ -20,9 +20,9 @@ from nas.loggers.trackers import Trackers
 from nas.search import teachers
 from nas.search.budget import Budget, Summary
 from nas.search.driver import Driver
-from nas.search.early_check import check_study, known_study
+from nas.search.early_check import check_beginning, check_feasible, check_study, known_study
 from nas.search.finish import Goal
-from nas.search.halving import EARLIER_FIRST_RUNG, FIRST_RUNG
+from nas.search.halving import EARLIER_FIRST_RUNG, first_rung
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.measure import images_of
 from nas.search.measures import Measures, check_file, fingerprint, needs_latency, split_rules
@@ -111,6 +111,8 @@ def check(config: LaunchConfig) -> None:
 
         check_installed()
     check_study(config)
+    check_feasible(config)
+    check_beginning(config)
 
 
 def prepare(
@@ -384,7 +386,7 @@ def training_identity(
         "seed": config.seed,
         "epochs": config.epochs,
         "objective": objective,
-        "first_rung": FIRST_RUNG,
+        "first_rung": first_rung(config.epochs),
         **({} if config.metrics is None else {"metrics": fingerprint(config.metrics)}),
         **({} if latency is None else {"latency": latency.identity}),
         **asked.as_table(),

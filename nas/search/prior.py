@@ -64,14 +64,10 @@ def read_prior(text: str, storage: str, study: str, identity_here: Mapping[str, 
 
     Raises UnusableInputError for a study that is not there, that is this one, or that holds no network with an epoch.
     """
-    place, name = _place(text, storage)
-    if (place, name) == (storage, study):
-        raise UnusableInputError(f"--from-study is the study itself: {text!r}: a launch resumes it: name another study")
+    place, name = _named(text, storage, study)
     with open_study(place, name) as other:
-        results, best = _results(other), _best(other)
+        results, best = _some(_results(other), text), _best(other)
         differs = _differences(identity(other), identity_here)
-    if not results:
-        raise UnusableInputError(f"--from-study: {text!r}: none of its networks is trained: name another study")
     fitting = [(one, network) for number, one in best if (network := _fit_to(one.network, space)) is not None]
     numbers = {id(one): number for number, one in best}
     starts = tuple(
@@ -83,6 +79,27 @@ def read_prior(text: str, storage: str, study: str, identity_here: Mapping[str, 
     if differs:
         lines.append(f"from study {name}: made with other {', '.join(differs)}: its accuracies count nothing here")
     return Prior(study=name, starts=starts, weights=weights, lines=tuple(lines))
+
+
+def check(text: str, storage: str, study: str) -> None:
+    """Raise UnusableInputError for a study that is not there, that is this one, or that holds no trained network."""
+    place, name = _named(text, storage, study)
+    with open_study(place, name) as other:
+        _some(_results(other), text)
+
+
+def _named(text: str, storage: str, study: str) -> tuple[str, str]:
+    """Storage and name of a study other than this one."""
+    place, name = _place(text, storage)
+    if (place, name) == (storage, study):
+        raise UnusableInputError(f"--from-study is the study itself: {text!r}: a launch resumes it: name another study")
+    return place, name
+
+
+def _some(results: list[Result], text: str) -> list[Result]:
+    if not results:
+        raise UnusableInputError(f"--from-study: {text!r}: none of its networks is trained: name another study")
+    return results
 
 
 def proxy_of(weights: Mapping[str, float]) -> LinearProxy:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constraints.cli.target import SUFFIXES, parse_target, split
+from constraints.cli.target import SUFFIXES, parse_target, read_source, split
 from constraints.errors import UnusableInputError
 from constraints.inputs import InputSpec
 from constraints.sandbox.parent import Sandbox
@@ -61,6 +61,18 @@ def given(texts: Iterable[str], space: Space) -> list[Given]:
     return found
 
 
+def check(texts: Iterable[str]) -> None:
+    """Raise UnusableInputError for texts of which ``given`` finds no network; models are not loaded for it."""
+    for text, place in _lines(texts):
+        try:
+            if is_target(text):
+                read_source(parse_target(text))
+            else:
+                named.architecture(text)
+        except UnusableInputError as error:
+            raise UnusableInputError(f"{place}{error}") from error
+
+
 def _lines(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
     """The texts, and in place of a file the lines of it, each with where it is: empty of one that is in no file."""
     for text in texts:
@@ -70,7 +82,8 @@ def _lines(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
         try:
             lines = Path(text).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise UnusableInputError(f"cannot read the networks of {text!r}: {error}: give a text file") from None
+            why = getattr(error, "strerror", None) or error
+            raise UnusableInputError(f"cannot read the networks of {text!r}: {why}: give a text file") from None
         found = [(line, f"{text}:{i}: ") for i, raw in enumerate(lines, 1) if (line := raw.partition("#")[0].strip())]
         if not found:
             raise UnusableInputError(f"no network in {text}: write one a line")
@@ -100,8 +113,10 @@ def adapted(network: Architecture, space: Space) -> Architecture:
     """The same layers for the images and classes of a space; UnusableInputError where they cannot take these."""
     stages, classes = network.stages, space.classes
     last = stages[-1][-1]
-    if network.head == "gap" and network.classes != classes and not last.residual and isinstance(last.units[0], Conv):
-        stages = (*stages[:-1], (*stages[-1][:-1], Block(units=(replace(last.units[0], out=classes),))))
+    unit = last.units[0]
+    ends_with_classes = network.head == "gap" and network.classes != classes and not last.keeps_shape
+    if ends_with_classes and isinstance(unit, Conv):
+        stages = (*stages[:-1], (*stages[-1][:-1], Block(units=(replace(unit, out=classes),))))
     try:
         return replace(network, stages=stages, input=space.input, classes=classes)
     except ArchitectureError as error:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import torch
     from optuna.trial import FrozenTrial
 
+    from nas.champions.registry import Champion
     from nas.training.datasets import Dataset
     from nas.training.teacher import Member, Teacher
 
@@ -56,6 +57,19 @@ def read(asked: Sequence[str] | None, *, storage: str, study: str, dataset: Data
 
     with _masked_errors():
         return Teacher(members=tuple(_checked(_member(text, storage, study, dataset), dataset) for text in asked))
+
+
+def check(asked: Sequence[str] | None, *, storage: str, study: str) -> None:
+    """Raise UnusableInputError for teachers that are not there, whatever the data; their weights are not read."""
+    with _masked_errors():
+        for text in asked or ():
+            if is_champion(text):
+                _champion(text)
+            elif text.endswith(EXPORTS):
+                _check_export(text)
+            else:
+                with ExitStack() as opened:
+                    _trial(text, storage, study, opened)
 
 
 def taught(teacher: Teacher | None) -> Taught | None:
@@ -134,23 +148,36 @@ def _member(text: str, storage: str, study: str, dataset: Dataset) -> Member:
         return _of_champion(text, dataset)
     if text.endswith(EXPORTS):
         return _of_export(text, dataset)
+    with ExitStack() as opened:
+        return _of_trial(text, *_trial(text, storage, study, opened), dataset)
+
+
+def _trial(text: str, storage: str, study: str, opened: ExitStack) -> tuple[optuna.Study, FrozenTrial, str]:
+    """The trial that a text names, its study and the storage of that, until ``opened`` is closed."""
     place, _, rest = text.rpartition("#")
     name, _, trial = rest.rpartition(":")
-    with ExitStack() as opened:
-        try:
-            found = opened.enter_context(open_study(place or storage, name or study))
-        except UnusableInputError as error:
-            raise UnusableInputError(f"--teacher {text}: {error}") from None
-        return _of_trial(text, found, trial, place or storage, dataset)
+    try:
+        found = opened.enter_context(open_study(place or storage, name or study))
+    except UnusableInputError as error:
+        raise UnusableInputError(f"--teacher {text}: {error}") from None
+    return found, _found(text, found, trial), place or storage
 
 
-def _of_champion(text: str, dataset: Dataset) -> Member:
+def _champion(text: str) -> Champion:
+    """One whose weights ship."""
     from nas.champions.registry import find
-    from nas.training.teacher import Member
 
     champion = find(text)
     if champion.path is None:
         raise UnusableInputError(f"--teacher {text}: no weights of {champion.name} ship: train it, and name the trial")
+    return champion
+
+
+def _of_champion(text: str, dataset: Dataset) -> Member:
+    from nas.training.teacher import Member
+
+    champion = _champion(text)
+    assert champion.path is not None
     if champion.data_hash != dataset.content_hash and champion.classes != tuple(dataset.classes):
         raise UnusableInputError(f"--teacher {text}: it was trained on other data: give one of the same classes")
     weights_file.check(champion.path)
@@ -164,11 +191,10 @@ def _of_champion(text: str, dataset: Dataset) -> Member:
     )
 
 
-def _of_trial(text: str, study: optuna.Study, wanted: str, place: str, dataset: Dataset) -> Member:
+def _of_trial(text: str, study: optuna.Study, trial: FrozenTrial, place: str, dataset: Dataset) -> Member:
     from nas.search.storage import masked
     from nas.training.teacher import Member
 
-    trial = _found(text, study, wanted)
     if ARCHITECTURE not in trial.user_attrs:
         raise UnusableInputError(f"--teacher {text}: its network is code of a person's own: export it, give the file")
     if identity(study, "data")["data"]["hash"] != dataset.content_hash:
@@ -209,12 +235,30 @@ def _found(text: str, study: optuna.Study, wanted: str) -> FrozenTrial:
     return found
 
 
+def _place_of_export(text: str) -> str:
+    """The file that holds the weights."""
+    return f"{text.removesuffix('.py')}.safetensors" if text.endswith(".py") else text
+
+
+def _check_export(text: str) -> None:
+    place = _place_of_export(text)
+    try:
+        with expanded(place).open("rb"):
+            pass
+    except OSError as error:
+        raise _unreadable(place, error) from None
+
+
+def _unreadable(place: str, error: OSError) -> UnusableInputError:
+    return UnusableInputError(f"cannot read {place}: {error.strerror or error}: give another --teacher")
+
+
 def _of_export(text: str, dataset: Dataset) -> Member:
     """The network of an exported file, as its metadata says it."""
     from nas.search.storage import masked
     from nas.training.teacher import Member
 
-    place = f"{text.removesuffix('.py')}.safetensors" if text.endswith(".py") else text
+    place = _place_of_export(text)
     reader = _program if place.endswith(".pt2") else _safetensors
     try:
         about, weights = reader(expanded(place))
@@ -222,7 +266,7 @@ def _of_export(text: str, dataset: Dataset) -> Member:
         architecture = str(about["architecture"])
         parse(architecture)
     except OSError as error:
-        raise UnusableInputError(f"cannot read {place}: {error.strerror or error}: give another --teacher") from None
+        raise _unreadable(place, error) from None
     except Exception as error:  # of bytes that are anything the readers may raise anything
         raise UnusableInputError(
             f"unusable teacher: {place}: it is none of this tool's exports, or damaged: export the network again"

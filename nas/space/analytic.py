@@ -108,7 +108,7 @@ def body(architecture: Architecture) -> ChainMetrics:
     return ChainMetrics(
         added=Added(
             params=params,
-            macs=sum(p.unit.macs(p.input) for p in placed),
+            macs=sum(p.unit.macs(p.input) * p.calls for p in placed),
             receptive_field=receptive_field(architecture)[0] - 1,
             convs=len(convolutions),
             dilated_convs=sum(c.dilation > 1 for c in convolutions),
@@ -149,12 +149,13 @@ def _scales(architecture: Architecture) -> int:
 def receptive_field(architecture: Architecture) -> tuple[int, int]:
     """Size of the field in input pixels, and the jump (Araujo, Norris and Sim, Distill 2019, equations 1 to 4).
 
-    Output unit i sees [jump*i + low, jump*i + high]; a residual sum sees the hull of what its two branches see.
+    Output unit i sees [jump*i + low, jump*i + high]; a residual sum sees the hull of what its two branches see. Each
+    call of a block sees more.
     """
     low = high = 0
     jump = 1
     for stage in architecture.stages:
-        for block in stage:
+        for block in (one for one in stage for _ in range(one.calls)):
             skipped = low, high
             for unit in block.units:
                 before, after, stride = unit.reach()
@@ -169,27 +170,39 @@ def receptive_field(architecture: Architecture) -> tuple[int, int]:
 def _main_path(architecture: Architecture, of_units: Iterable[Sequence[Convolution]]) -> tuple[int, tuple[Place, ...]]:
     """Number of depthwise convolutions that reach a pointwise one unmixed, and the convolutions of the main path.
 
-    Those side by side are one place, which is dilated where one of them is.
+    Those side by side are one place, which is dilated where one of them is. A block that is called again adds no place,
+    but its last depthwise convolution may reach its first pointwise one.
     """
     convolutions_of = iter(of_units)
-    pairs = open_pairs = 0
-    path = []
+    places: list[Sequence[Convolution]] = []
+    ended: set[tuple[int, int]] = set()
+    """(place of a depthwise convolution, that of a pointwise one that it reaches)."""
+    before: int | None = None  # the place of which nothing but norms and activations has changed the result
     for block, members in _blocks(architecture):
-        for placed in members:
-            convolutions = next(convolutions_of)
-            if placed.unit.gates:
-                open_pairs = 0  # what a gate scales is not passed on unmixed
-            if not convolutions:
-                continue
-            first = convolutions[0]
-            ends_pair = first.is_pointwise and open_pairs > 0
-            pairs += open_pairs if ends_pair else 0
-            is_dilated = any(c.dilation > 1 for c in convolutions)
-            path.append(Place(not ends_pair, first.kernel > 1 or is_dilated, first.stride > 1, is_dilated))
-            open_pairs = sum(c.is_depthwise for c in convolutions)
-        if block.residual:
-            open_pairs = 0
-    return pairs, tuple(path)
+        units = [(placed.unit.gates, next(convolutions_of)) for placed in members]
+        first = len(places)
+        places += (convolutions for _, convolutions in units if convolutions)
+        for _ in range(min(block.calls, 2)):  # a third call finds what the second does
+            place = first
+            for gates, convolutions in units:
+                if gates:
+                    before = None  # what a gate scales is not passed on unmixed
+                if not convolutions:
+                    continue
+                if before is not None and convolutions[0].is_pointwise:
+                    ended.add((before, place))
+                before = place if any(c.is_depthwise for c in convolutions) else None
+                place += 1
+            if block.residual:
+                before = None
+    pairs = sum(c.is_depthwise for place in {depthwise for depthwise, _ in ended} for c in places[place])
+    halves = {pointwise for _, pointwise in ended}
+    return pairs, tuple(_place(several, counts=i not in halves) for i, several in enumerate(places))
+
+
+def _place(convolutions: Sequence[Convolution], *, counts: bool) -> Place:
+    first, is_dilated = convolutions[0], any(c.dilation > 1 for c in convolutions)
+    return Place(counts, first.kernel > 1 or is_dilated, first.stride > 1, is_dilated)
 
 
 def downsampled_by(architecture: Architecture) -> tuple[Any, ...]:

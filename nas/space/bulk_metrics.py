@@ -59,7 +59,7 @@ class Vector:
             c["convs_per_stage"] = np.pad(counts, ((0, 0), (0, widest - counts.shape[1])), constant_values=-1)
         return {name: np.concatenate([c[name] for c in chunks]) for name in chunks[0]}
 
-    def figure(self, encoded: Encoded, name: str) -> Array:
+    def metric(self, encoded: Encoded, name: str) -> Array:
         """One metric of ADDED or GREATEST of every row."""
         chunks = [self._gather(encoded[i : i + CHUNK], {name})[0][name] for i in range(0, max(len(encoded), 1), CHUNK)]
         return np.concatenate(chunks)
@@ -126,7 +126,7 @@ class Vector:
         events = []
         for slot, index in self._indices(columns):
             for name, total in found.items():
-                values = slot.figures[name].ravel().take(index)
+                values = slot.metrics[name].ravel().take(index)
                 combine = np.maximum if name in GREATEST else np.add
                 combine(total, values, out=total)
             if "events" in wanted:

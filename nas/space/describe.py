@@ -152,7 +152,7 @@ def _histogram(vector: Vector, feasible_rows: Encoded, feasible: int) -> Bins:
     """Parameters of a sample of feasible networks, scaled to their number, in bins up to the most that one has."""
     if not len(feasible_rows):
         return []
-    params = vector.figure(feasible_rows, "params")
+    params = vector.metric(feasible_rows, "params")
     top = int(params.max()) + 1
     ends = sorted({top * (i + 1) // exact_count.BINS for i in range(exact_count.BINS)} - {0})
     counts = np.histogram(params, [0, *ends])[0].tolist()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from nas.architecture import norm_act
 from nas.architecture.spec import Architecture
 from nas.space.layer_reading import Frame, Layer, Reading, read
-from nas.space.space import Residual
+from nas.space.stage_space import Residual
 
 Change = tuple[Any, Any] | None
 
@@ -106,7 +106,7 @@ def _chain_edits(a: Reading, b: Reading) -> Iterator[Edit]:
 
 
 def _add_pair(found: list[Edit], a: Layer, b: Layer, run: Run, stage: str) -> None:
-    """Add the edits of a pair; one that goes on with a change extends that edit to its stage."""
+    """Add the edits of a pair; one that continues a change extends that edit to its stage."""
     if a.word != b.word:
         found.append(Edit(kind="layer", stage=stage, before=a.word, after=b.word))
     _, now = paired(a, b, run)

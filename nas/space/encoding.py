@@ -8,7 +8,9 @@ from itertools import product
 
 from nas.architecture import named
 from nas.architecture.spec import Architecture, Block, Stage
-from nas.space.space import Choice, Form, Residual, Space, layer_blocks
+from nas.space.layer_blocks import layer_blocks
+from nas.space.space import Choice, Space
+from nas.space.stage_space import Form, Residual
 
 Choices = dict[str, Choice]
 

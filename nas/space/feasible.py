@@ -94,9 +94,9 @@ class FeasiblePart:
 
     def judged(self, architecture: Architecture) -> Judged:
         """A network, of the space or not, judged."""
-        figures = metrics(architecture, self.constraints)
-        verdicts = judge(self.constraints, figures.as_dict())
-        return Judged(architecture, figures, tuple(v.expr for v in verdicts if not v.ok))
+        found = metrics(architecture, self.constraints)
+        verdicts = judge(self.constraints, found.as_dict())
+        return Judged(architecture, found, tuple(v.expr for v in verdicts if not v.ok))
 
     def broken(self, rows: Encoded) -> Mask:
         """(n, constraints): which constraints each encoded candidate breaks."""
@@ -171,6 +171,6 @@ def _decisive(constraint: Constraint, values: np.ndarray) -> np.ndarray:
     return np.array(deciding)[which]
 
 
-def _value(constraint: Constraint, figure: object) -> Number:
-    value = constraint.decisive(figure)
+def _value(constraint: Constraint, found: object) -> Number:
+    value = constraint.decisive(found)
     return 0 if value is None else value

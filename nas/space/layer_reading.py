@@ -12,7 +12,7 @@ from nas.architecture import norm_act
 from nas.architecture.spec import Architecture, Block, Shape, Stage
 from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
 from nas.space import layer_words
-from nas.space.space import Residual
+from nas.space.stage_space import Residual
 
 LONGEST = 4
 """Units of the longest layer: an inverted residual with a gate."""
@@ -24,7 +24,8 @@ class Layer(NamedTuple):
     """One layer of a chain."""
 
     word: str
-    """Such as ``sep3`` or ``c3s2`` (s2: with stride 2); of what no space file can say, its units in a like form."""
+    """Such as ``sep3``, ``2sep3`` or ``c3s2`` (s2: with stride 2); of what no space file can say, its units in a like
+    form."""
     out: int
     residual: Residual = False
 
@@ -56,9 +57,10 @@ def read(network: Architecture) -> Reading:
     return min((_read(network, post) for post in posts), key=lambda reading: (len(reading.layers), _length(reading)))
 
 
-def name(units: tuple[Unit, ...], channels: int, post: Post) -> str:
-    """The word of a layer of ``units`` that gets ``channels``."""
-    return _word(units, channels, post) or ".".join(_plain(*pair, post) for pair in _fed(units, channels))
+def name(units: tuple[Unit, ...], channels: int, post: Post, calls: int = 1) -> str:
+    """The word of a layer of ``units`` that gets ``channels`` and is called so many times."""
+    one = _word(units, channels, post) or ".".join(_plain(*pair, post) for pair in _fed(units, channels))
+    return f"{calls}" * (calls > 1) + one
 
 
 def _read(network: Architecture, post: Post) -> Reading:
@@ -82,13 +84,13 @@ def _without_classifier(network: Architecture, number: int, stage: Stage) -> Sta
 def _layers(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[Layer]:
     while blocks:
         first = blocks[0]
-        if first.residual:
+        if first.keeps_shape:
             units, taken = first.units, 1
         else:
             units = next(_beginnings(blocks, channels, post), first.units)
             taken = len(units)
         out = _out(units, channels)
-        yield Layer(name(units, channels, post), out, "scaled" if first.scaled else first.residual)
+        yield Layer(name(units, channels, post, first.calls), out, "scaled" if first.scaled else first.residual)
         blocks, channels = blocks[taken:], out
 
 
@@ -96,7 +98,7 @@ def _beginnings(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[
     """The units of the plain blocks at the front that make up one layer of a space file, the longest first."""
     plain: list[Unit] = []
     for block in blocks[:LONGEST]:
-        if block.residual:
+        if block.keeps_shape:
             break
         plain += block.units
     for length in range(len(plain), 0, -1):
@@ -108,10 +110,10 @@ def _beginnings(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[
 def _word(units: tuple[Unit, ...], channels: int, post: Post) -> str:
     """The word that makes exactly these units; empty where there is none."""
     core, gate = (units[:-1], units[-1]) if isinstance(units[-1], Excite) else (units, None)
-    guess, stride = _guess(core, channels)
-    if not guess:
+    likely, stride = _likely_word(core, channels)
+    if not likely:
         return ""
-    word = guess + (f"se{gate.reduction}" if isinstance(gate, Excite) else "")
+    word = likely + (f"se{gate.reduction}" if isinstance(gate, Excite) else "")
     try:
         made = layer_words.units(word, channels, _out(units, channels), post=post, stride=stride)
     except UnusableInputError:
@@ -119,7 +121,7 @@ def _word(units: tuple[Unit, ...], channels: int, post: Post) -> str:
     return word + (f"s{stride}" if stride > 1 else "") if made == units else ""
 
 
-def _guess(core: tuple[Unit, ...], channels: int) -> tuple[str, int]:
+def _likely_word(core: tuple[Unit, ...], channels: int) -> tuple[str, int]:
     """The word and the stride that these units look like."""
     match core:
         case [Conv() as conv] if conv.kernel == 1 and conv.groups == 1:

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from nas.architecture.spec import Architecture, Block, HeadKind, Shape, Stage
 from nas.space.analytic import Added, ChainMetrics, Greatest, body, combined, head
-from nas.space.space import Form, Residual, Space, layer_blocks
+from nas.space.layer_blocks import layer_blocks
+from nas.space.space import Space
 from nas.space.stage_automaton import Event, event
+from nas.space.stage_space import Form, Residual
 
 Array = npt.NDArray[np.int64]
 
@@ -39,7 +41,7 @@ class Slot:
     second: int | None
     depth: int | None
     """Column of its stage's depth, where it is beyond some depth."""
-    figures: dict[str, Array]
+    metrics: dict[str, Array]
     events: Array
     """Index of its event in ``Tables.events``."""
 
@@ -145,7 +147,7 @@ class Tables:
             first=columns[first],
             second=columns[second] if second else None,
             depth=columns[f"c{stage}.depth"] if may_be_absent else None,
-            figures=dict(zip((*ADDED, *GREATEST), values, strict=True)),
+            metrics=dict(zip((*ADDED, *GREATEST), values, strict=True)),
             events=events,
         )
 

@@ -10,6 +10,8 @@
                    then 7x7 of dilation 3; in ``sep``, ``ir`` and ``gate``
 ``c3b`` ``gate7b`` a bias, and no activation of the convolution's own; in a ``gate`` a bias of the depthwise part
 ``...se4``         squeeze-and-excitation after the layer, a quarter of the channels between; any layer
+``2gate7`` ``3c3`` of a body layer: called so many times, each time on its own result, with the same weights; where the
+                   layer is residual, the input of each call is added to its result
 ``+...`` ``%...``  of the last layer of the last stage, where it keeps size and channels: its input is added, in ``%``
                    times a learned factor a channel
 =================  =====================================================================================================
@@ -21,17 +23,19 @@ import re
 from typing import Literal, NamedTuple
 
 from constraints.errors import UnusableInputError
+from nas.architecture.spec import MOST_CALLS
 from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit, read_parts
 
 _MORE = r"(?:[2-9]|[1-9]\d+)"
 _ODD = r"(?:[3579]|[1-9]\d*[13579])"
 _PART = rf"(?:1|{_ODD}(?:d{_MORE})?(?:a{_ODD})?)"
 _WORD = re.compile(
-    rf"(?P<sum>[+%])?(?:c(?P<kernel>{_ODD})(?:d(?P<dilation>{_MORE}))?(?:g(?P<groups>{_MORE}))?|(?P<point>pw)"
+    rf"(?P<sum>[+%])?(?P<calls>{_MORE})?(?:c(?P<kernel>{_ODD})(?:d(?P<dilation>{_MORE}))?(?:g(?P<groups>{_MORE}))?|(?P<point>pw)"
     rf"|(?P<kind>sep|ir|gate)(?P<parts>{_PART}(?:_{_PART})*)(?:e(?P<expansion>{_MORE}))?)"
     r"(?P<bias>b)?(?:se(?P<reduction>[1-9]\d*))?"
 )
 _HELP = "not a layer: write c3, c5d2, c3g4, pw, sep5, sep3_5d2, ir3e4, gate7 (odd kernels above 1), any with se4 behind"
+_CALLED_AGAIN = "only a body layer is called several times, because it keeps size and channels: take the number off"
 
 
 class Layer(NamedTuple):
@@ -48,6 +52,7 @@ class Layer(NamedTuple):
     bias: bool = False
     residual: Literal["scaled"] | bool = False
     """Of the word itself, where the layer keeps size and channels."""
+    calls: int = 1
 
 
 def read(word: str) -> Layer:
@@ -64,6 +69,8 @@ def read(word: str) -> Layer:
     has_bias, is_biased = bool(match["bias"]), kind in {"c", "gate"}
     if alone or same or (kind == "ir") != bool(match["expansion"]) or has_bias > is_biased:
         raise ValueError(_HELP)
+    if int(match["calls"] or 1) > MOST_CALLS:
+        raise ValueError(f"a layer is called at most {MOST_CALLS} times")
     return Layer(
         kind,
         parts,
@@ -72,6 +79,7 @@ def read(word: str) -> Layer:
         int(match["reduction"] or 0),
         has_bias,
         "scaled" if match["sum"] == "%" else match["sum"] == "+",
+        int(match["calls"] or 1),
     )
 
 
@@ -82,9 +90,18 @@ def check_word(word: str) -> str:
     return word
 
 
+def check_first(word: str) -> str:
+    """``word`` itself; ValueError where it names no layer that changes the number of channels, as the first does."""
+    if read(check_word(word)).calls > 1:
+        raise ValueError(_CALLED_AGAIN)
+    return word
+
+
 def check_last(word: str) -> str:
     """``word`` itself; ValueError where the layer cannot take the stride or the dilation that a stage ends with."""
     layer = read(word)
+    if layer.calls > 1:
+        raise ValueError(_CALLED_AGAIN)
     if layer.residual:  # its stage ends with neither stride nor dilation: the space checks it
         return word
     if any(part.kernel == 1 or part.dilation > 1 for part in layer.parts):
@@ -110,7 +127,7 @@ def misfit(word: str, channels: int) -> str:
 def units(
     word: str, channels: int, out: int, *, post: tuple[str, ...], stride: int = 1, dilation: int | None = None
 ) -> tuple[Unit, ...]:
-    """The units of one layer from ``channels`` to ``out``; ``dilation`` overrides the word's own.
+    """The units of one call of a layer from ``channels`` to ``out``; ``dilation`` overrides the word's own.
 
     The spatial convolution, depthwise where there are several, carries kernel, stride and dilation. ``post`` is a norm
     and an activation; linear 1x1 convolutions keep the norm alone, gated ones have a bias in place of it.

@@ -15,16 +15,16 @@ from math import inf, log2
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from nas.architecture.spec import Architecture
 from nas.space.analytic import metrics
 from nas.space.counting.layer_graph import Edge, LayerGraph, Node
 from nas.space.counting.listing import bounds
+from nas.space.edge_layers import Added, EdgeLayers, Floats, Place
 from nas.space.edits import Run, frame_edits, paired
 from nas.space.feasible import EmptySpaceError, FeasiblePart
-from nas.space.layer_reading import Frame, Layer, Reading, name, read
-from nas.space.space import Choice, Encoded, Form, layer_blocks
+from nas.space.layer_reading import Frame, Layer, Reading, read
+from nas.space.space import Choice, Encoded
 
 MOST_PREFIXES = 200_000
 """Prefixes that one search looks at before it gives up."""
@@ -33,10 +33,6 @@ MOST_FOUND = 512
 
 MOST_FRAME_EDITS = 6
 """Edits beside the layers: one for each of a frame's facts."""
-
-_POST = ("batch_norm", "relu")
-"""The words of layers are the same whatever follows each convolution of a space."""
-Floats = npt.NDArray[np.float64]
 
 
 class SearchTooLargeError(Exception):
@@ -87,10 +83,6 @@ class _State(NamedTuple):
     run: Run
 
 
-_Place = tuple[int, int]
-"""Stage and layer of a node, whatever its width and residual."""
-_Added = Layer | str | None
-"""What an edge adds: a layer, the head by its name, or nothing."""
 _Alignments = Mapping[_State, int]
 """State -> its edits so far."""
 
@@ -111,19 +103,9 @@ class _Search:
         limits = bounds(feasible.constraints)
         self._names = tuple(limits)
         self._low, self._high = (np.array([ends[side] for ends in limits.values()]) for side in (0, 1))
-        self._rest: dict[tuple[_Place, int], int] = {}
+        self._rest: dict[tuple[Place, int], int] = {}
         self._ends: dict[tuple[Node, _State, int], tuple[Floats, Floats] | None] = {}
-        self._splits: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
-        self._by_source: dict[Node, list[Edge]] = {}
-        for edge in graph.edges:
-            self._by_source.setdefault(edge.source, []).append(edge)
-        self._layers = {id(edge): self._layers_of(edge) for edge in graph.edges}
-        self._words: dict[_Place, set[tuple[_Place, frozenset[str] | None]]] = {}
-        for edge in graph.edges:
-            words = [layer.word if isinstance(layer, Layer) else layer for layer in self._layers[id(edge)]]
-            known = frozenset(word for word in words if word is not None) if edge.slot is not None else None
-            self._words.setdefault(edge.source[:2], set()).add((edge.target[:2], known))
-        self._adds = {id(edge): self._adds_of(edge) for edge in graph.edges}
+        self._edges = EdgeLayers(graph, self._names)
 
     @cached_property
     def least(self) -> int:
@@ -161,7 +143,7 @@ class _Search:
         return best
 
     def _completions(self, node: Node, prefix: _Prefix, budget: int, looked: list[int]) -> Iterator[list[int]]:
-        """Depth first: the encoded networks that go on from a prefix and are within the budget."""
+        """Depth first: the encoded networks that continue a prefix and are within the budget."""
         if node == self._graph.end:
             row = [0] * len(self._graph.space.columns)
             for column, value in prefix.rows:
@@ -170,12 +152,12 @@ class _Search:
                 row[self._graph.space.columns[parameter]] = value
             yield row
             return
-        for edge in self._by_source[node]:
-            for word, layer in enumerate(self._layers[id(edge)]):
+        for edge in self._edges.by_source[node]:
+            for word, layer in enumerate(self._edges.layers(edge)):
                 looked[0] -= 1
                 if looked[0] < 0:
                     raise SearchTooLargeError
-                totals = prefix.totals + self._adds[id(edge)][word]
+                totals = prefix.totals + self._edges.adds(edge)[word]
                 alignments = {
                     state: cost
                     for state, cost in self._after(prefix.alignments, layer).items()
@@ -186,7 +168,7 @@ class _Search:
                     longer = _Prefix(rows=rows, totals=totals, alignments=alignments)
                     yield from self._completions(edge.target, longer, budget, looked)
 
-    def _after(self, alignments: _Alignments, layer: _Added) -> dict[_State, int]:
+    def _after(self, alignments: _Alignments, layer: Added) -> dict[_State, int]:
         """The alignments after one more layer of a space's network; any of the given one's may be removed before."""
         found: dict[_State, int] = {}
         for (used, run), cost in alignments.items():
@@ -196,7 +178,7 @@ class _Search:
                         found[following] = cost + removed + more
         return found
 
-    def _steps(self, state: _State, layer: _Added) -> Iterator[tuple[_State, int]]:
+    def _steps(self, state: _State, layer: Added) -> Iterator[tuple[_State, int]]:
         """The states after one more layer, and the edits to them."""
         own, (used, run) = self._own.layers, state
         if layer is None:
@@ -232,8 +214,8 @@ class _Search:
             removed = self._removed(state)
             shorter = self._ends_from(node, removed, budget - 1) if removed is not None else None
             least, most = shorter or (np.full(len(self._names), inf), np.full(len(self._names), -inf))
-            for edge in self._by_source[node]:
-                adds = self._adds[id(edge)]
+            for edge in self._edges.by_source[node]:
+                adds = self._edges.adds(edge)
                 for words, layer in self._kinds(edge, state):
                     for following, cost in self._steps(state, layer):
                         ends = self._ends_from(edge.target, following, budget - cost)
@@ -243,17 +225,17 @@ class _Search:
             self._ends[key] = least, most
         return self._ends[key]
 
-    def _least_from(self, place: _Place, used: int) -> int:
+    def _least_from(self, place: Place, used: int) -> int:
         """No more than the fewest edits that can follow: those of words, whatever the widths and the residuals."""
-        if place not in self._words:
+        if place not in self._edges.words:
             return 0
         if (place, used) not in self._rest:
             left = self._own.layers[used:]
             several = [1 + self._least_from(place, used + 1)] if left else []
-            for target, words in self._words[place]:
+            for target, words in self._edges.words[place]:
                 if words is None:
                     several.append(self._least_from(target, used))
-                elif target not in self._words:
+                elif target not in self._edges.words:
                     several.append(len(left) + (self._own.frame.head not in words))
                 else:
                     several.append(1 + self._least_from(target, used))
@@ -262,57 +244,15 @@ class _Search:
             self._rest[place, used] = min(several)
         return self._rest[place, used]
 
-    def _kinds(self, edge: Edge, state: _State) -> Iterator[tuple[list[int], _Added]]:
-        """The words of an edge, those together that the next layer to be aligned does not have: one stands for all."""
-        layers = self._layers[id(edge)]
+    def _kinds(self, edge: Edge, state: _State) -> Iterator[tuple[list[int], Added]]:
+        """The words of an edge, those together that the next layer to be aligned does not have: one represents all."""
+        layers = self._edges.layers(edge)
         if not isinstance(layers[0], Layer):
             yield from (([word], layer) for word, layer in enumerate(layers))
             return
         own = self._own.layers
         wanted = own[state.used].word if state.used < len(own) else ""
-        same, others = self._split(edge, wanted)
+        same, others = self._edges.split(edge, wanted)
         for words in (same, others):
             if words:
                 yield words, layers[words[0]]
-
-    def _split(self, edge: Edge, wanted: str) -> tuple[list[int], list[int]]:
-        """The words of an edge that are ``wanted``, and the others."""
-        key = id(edge), wanted
-        if key not in self._splits:
-            words: tuple[list[int], list[int]] = ([], [])
-            for word, layer in enumerate(self._layers[id(edge)]):
-                words[not isinstance(layer, Layer) or layer.word != wanted].append(word)
-            self._splits[key] = words
-        return self._splits[key]
-
-    def _layers_of(self, edge: Edge) -> tuple[_Added, ...]:
-        """By word, the layer that an edge adds."""
-        space, slot = self._graph.space, edge.slot
-        if slot is None:
-            return (None,)
-        if slot.stage > len(space.stages):
-            return tuple(space.heads)
-        form: Form = space.forms[self._graph.form]
-        stage, (_, first, second) = space.stages[slot.stage - 1], edge.at
-        width = space.scaled(stage.width.values()[first], form)
-        is_stem = (slot.stage, slot.layer) == (1, 1)
-        channels = space.input[0] if is_stem else width
-        if slot.layer == 0:
-            out, residual = space.scaled(space.widths_after(slot.stage).values()[second], form), stage.residual[0:0]
-            stride, dilation = space.ending(slot.stage, form)
-            words = stage.down
-        else:
-            out, residual, (stride, dilation) = width, [] if is_stem else [stage.residual[second]], (1, None)
-            words = stage.stem if is_stem else stage.body
-        sums = residual[0] if residual else False
-        found = []
-        for word in words:
-            blocks = layer_blocks(word, channels, out, post=_POST, residual=sums, stride=stride, dilation=dilation)
-            units = tuple(unit for block in blocks for unit in block.units)
-            found.append(Layer(name(units, channels, _POST), out, sums))
-        return tuple(found)
-
-    def _adds_of(self, edge: Edge) -> Floats:
-        """(words, bounded metrics)."""
-        columns = [edge.adds(metric) for metric in self._names]
-        return np.array(columns, dtype=np.float64).T if columns else np.zeros((edge.words, 0))

@@ -25,14 +25,18 @@ from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from nas.architecture.spec import Architecture
 from nas.arguments import checked
 from nas.space.attributes import ARCHITECTURE
-from nas.space.best_draws import best_first
 from nas.space.feasible import FeasiblePart, Judged
 from nas.space.feasible_tpe import BulkTPE, Values, tpe
 from nas.space.known_networks import Either, KnownNetworks
 from nas.space.neighbours import neighbour_rows
-from nas.space.proxy import LinearProxy, Proxy
-from nas.space.space import Choice, Choices, Encoded, load
-from nas.space.surrogate import Result, results
+from nas.space.new_networks import NewNetworks, NothingKeptError, SpaceExhaustedError
+from nas.space.proxy import Proxy
+from nas.space.space import Choices, Encoded, load
+
+__all__ = [
+    "CLASH_SECONDS", "MOST_BROKEN", "MOST_CLASHES", "MOST_SEEDS", "PROXY_TRIALS", "REPEATED", "FeasibleSampler",
+    "NothingKeptError", "SpaceExhaustedError",
+]  # fmt: skip
 
 MOST_CLASHES = 20
 """Times that a worker looks again for the last networks of a space, which others claim at the same moment."""
@@ -44,23 +48,12 @@ MOST_SEEDS = 2**32
 
 PROXY_TRIALS = 16
 """How many trials the proxy chooses before the base sampler, which has learnt from them, takes over."""
-PROXY_DRAWS = 1024
-"""Feasible networks of which the proxy chooses the best for one trial."""
 
 REPEATED = "repeated"
 """The rule that rejects a network that the study holds already."""
 
-
 MOST_BROKEN = 100
 """Networks in a row that may break a rule on what is measured before a search ends."""
-
-
-class SpaceExhaustedError(Exception):
-    """The study holds every feasible network, or none new was found."""
-
-
-class NothingKeptError(SpaceExhaustedError):
-    """No network was found that keeps the rules on what is measured; the message says so."""
 
 
 class FeasibleSampler(BaseSampler):
@@ -106,13 +99,11 @@ class FeasibleSampler(BaseSampler):
         self._seed = seed
         self._base = base
         self._patience = patience
-        self.proxy = proxy
         self._values = values
         self.beside: dict[str, BaseDistribution] = {}
         """Parameters that are proposed with a network and are none of the space's: options of its recipe."""
         self._broken = broken
-        self._rejected_networks: set[str] = set()
-        """Those that break a rule on what is measured."""
+        self._new = NewNetworks(space, proxy)
         self._others = base(seed % MOST_SEEDS)
         if not isinstance(self._others, BaseSampler):
             raise UnusableInputError(f"base makes no sampler: {self._others!r}: give a function from a seed to one")
@@ -191,6 +182,15 @@ class FeasibleSampler(BaseSampler):
                 choices[name] = base.sample_independent(study, trial, name, distribution)
         return choices
 
+    @property
+    def proxy(self) -> Proxy | None:
+        """What the first trials are chosen by; it may be set until the first one is proposed."""
+        return self._new.proxy
+
+    @proxy.setter
+    def proxy(self, proxy: Proxy | None) -> None:
+        self._new.proxy = proxy
+
     def broken_measured(self, network: Architecture) -> str | None:
         """Which rule on what has to be measured a network breaks, if any."""
         return None if self._broken is None else self._broken(network)
@@ -207,21 +207,21 @@ class FeasibleSampler(BaseSampler):
             if rule is None:
                 return choices
             self.rejected[rule] += 1
-            self._rejected_networks.add(str(network))
+            self._new.rejected.add(str(network))
         raise NothingKeptError(f"{MOST_BROKEN} networks in a row were rejected by {rule}: relax it, or the others")
 
     def _proposed(self, study: Study, trial: FrozenTrial, salt: str, held: Set[str] | None) -> dict[str, Any]:
         """Choices of a network that is feasible by arithmetic, none of those ``held``, and that was not rejected."""
         known, space = held or frozenset[str](), self.feasible.space.distributions
-        seen = Either(known, self._rejected_networks)
+        seen = Either(known, self._new.rejected)
         seed = random.Random(f"{self._seed}/{trial.number}" + salt).getrandbits(32)
         if self._around is not None and held is not None and len(known) < PROXY_TRIALS + self._centres:
             order = np.random.default_rng(seed).permutation(len(self._around))
-            near = self._best(iter(self._around[order]), seen, self._learnt(study), climbs=False)
+            near = self._new.best(iter(self._around[order]), seen, self._new.learnt(study), climbs=False)
             if near is not None:
                 return near
         if self.proxy is not None and held is not None and len(known) < PROXY_TRIALS:
-            return self._unseen(seen, np.random.default_rng(seed), self._learnt(study))
+            return self._new.unseen(seen, np.random.default_rng(seed), self._new.learnt(study))
         base = self._base(seed)
         if isinstance(base, BulkTPE):
             base.feasible, base.distributions, base.values = self._feasible, space, self._values
@@ -234,48 +234,11 @@ class FeasibleSampler(BaseSampler):
             self.rejected[rule] += 1
             if isinstance(base, BulkTPE) and base.has_searched:
                 break  # it has looked among many already
-        return self._unseen(seen, np.random.default_rng(seed))
+        return self._new.unseen(seen, np.random.default_rng(seed))
 
     def _feasible(self, several: list[dict[str, Any]]) -> npt.NDArray[np.bool_]:
         """Which of a base sampler's candidates may be proposed; they are drawn, not proposed, so not counted."""
         return self.feasible.vector.feasible(self.feasible.vector.encode(several), self.feasible.constraints)
-
-    def _learnt(self, study: Study) -> Sequence[Result]:
-        """What the proxy can learn from a study so far."""
-        return results(study) if isinstance(self.proxy, LinearProxy) else ()
-
-    def _unseen(self, seen: Set[str], generator: np.random.Generator, learnt: Sequence[Result] = ()) -> dict[str, Any]:
-        """Uniform over what is feasible and not in the study, or the best of several such draws by the proxy."""
-        listed = self.feasible.listed
-        if listed is not None and len(listed):
-            order = (listed[i] for i in generator.permutation(len(listed)))  # without a copy of all
-            if (best := self._best(order, seen, learnt)) is not None:
-                return best
-            raise SpaceExhaustedError(f"every feasible network is proposed; {self._tally(seen)}")
-        draws = (16, 256, 4096) if self.proxy is None else (PROXY_DRAWS, 4096)
-        for n in draws:
-            if (best := self._best(iter(self.feasible.sample_rows(n, generator)), seen, learnt)) is not None:
-                return best
-        raise SpaceExhaustedError(f"no new feasible network in {sum(draws):,} draws; {self._tally(seen)}")
-
-    def _tally(self, seen: Set[str]) -> str:
-        broken = len(self._rejected_networks)
-        return f"the study holds {len(seen) - broken}" + f", and {broken} broke what is measured" * bool(broken)
-
-    def _best(
-        self, rows: Iterator[Encoded], seen: Set[str], learnt: Sequence[Result], *, climbs: bool = True
-    ) -> dict[str, Choice] | None:
-        """The first network not ``seen``, or the proxy's best around PROXY_DRAWS; None where there is none."""
-        space = self.feasible.space
-        while few := list(itertools.islice(rows, 1 if self.proxy is None else PROXY_DRAWS)):
-            if self.proxy is None:
-                found = iter([(choices, space.decode(choices)) for choices in map(space.choices, few)])
-            else:
-                found = best_first(self.feasible, few, self.proxy, learnt, climbs=climbs)
-            for choices, network in found:  # only the best are printed, which takes as long as all the rest
-                if str(network) not in seen:
-                    return choices
-        return None
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

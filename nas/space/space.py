@@ -5,101 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Mapping
+from functools import cached_property
 from importlib import resources
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
 from nas.architecture import norm_act
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture, Block, HeadKind, Shape, Stage
 from nas.architecture.units import Conv, Unshuffle
-from nas.space import layer_words
+from nas.space.layer_blocks import layer_blocks
+from nas.space.stage_checks import check_stage
+from nas.space.stage_space import Activation, Form, Norm, Residual, StageSpace, Table, Widths, distinct
 from nas.toml import read_toml, validated
 
-Form = Literal["strided", "strided-last", "dilated"]
-
-
-def _norm(name: str) -> str:
-    """``name`` itself, which is a norm's without ``_norm``."""
-    return _one_of([norm.removesuffix("_norm") for norm in norm_act.norms()], name)
-
-
-def _activation(name: str) -> str:
-    """``name`` itself, which is an activation's."""
-    return _one_of(norm_act.activations(), name)
-
-
-def _one_of(known: Sequence[str], name: str) -> str:
-    if name not in known:
-        raise ValueError(f"use {', '.join(known)}")
-    return name
-
-
-Norm = Annotated[str, AfterValidator(_norm)]
-Activation = Annotated[str, AfterValidator(_activation)]
-Residual = Literal["scaled"] | bool
-"""Whether body layers add their input, and whether they scale it by a learned factor a channel."""
-Word = Annotated[str, AfterValidator(layer_words.check_word)]
-LastWord = Annotated[str, AfterValidator(layer_words.check_last)]
 Choice = bool | int | str
 Choices = Mapping[str, Choice]
 """Parameter name -> chosen value, as Optuna keeps them."""
 Encoded = npt.NDArray[np.int64]
 """Candidates as rows of value indices, one column a parameter of ``Space.parameters``."""
 
-PRESETS = ("assignment", "wide", "tiny", "long")
+PRESETS = ("assignment", "wide", "tiny", "long", "small")
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Widths(_Table):
-    """Channel counts low, low + step, ..., high."""
-
-    low: int = Field(ge=1)
-    high: int = Field(ge=1)
-    step: int = Field(default=8, ge=1)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Widths:
-        if self.high < self.low or (self.high - self.low) % self.step:
-            raise ValueError(f"high {self.high} must be low {self.low} plus a multiple of step {self.step}")
-        return self
-
-    def values(self) -> range:
-        """Every count, ascending."""
-        return range(self.low, self.high + 1, self.step)
-
-
-class StageSpace(_Table):
-    """What one stage may be: ``depth`` layers, the last of them ``down``, the first of the first stage ``stem``."""
-
-    depth: list[Annotated[int, Field(ge=2, le=12)]] = Field(min_length=1)
-    width: Widths
-    body: list[Word] = Field(min_length=1)
-    down: list[LastWord] = Field(min_length=1)
-    stem: list[Word] = Field(default=["c3"], min_length=1)
-    residual: list[Residual] = Field(default=[False], min_length=1)
-
-    @field_validator("depth", "body", "down", "stem", "residual")
-    @classmethod
-    def _distinct(cls, values: list[Any]) -> list[Any]:
-        if len(set(values)) < len(values):
-            raise ValueError("a value is given twice: name each once")
-        return values
-
-
-class Space(_Table):
+class Space(Table):
     """A space of networks; ``decode`` makes the network that a choice of parameters describes."""
 
     forms: list[Form] = Field(min_length=1)
@@ -118,9 +55,7 @@ class Space(_Table):
     @field_validator("forms", "norms", "activations", "heads")
     @classmethod
     def _distinct(cls, values: list[Any]) -> list[Any]:
-        if len(set(values)) < len(values):
-            raise ValueError("a value is given twice: name each once")
-        return values
+        return distinct(values)
 
     @model_validator(mode="after")
     def _consistent(self) -> Space:
@@ -131,36 +66,10 @@ class Space(_Table):
             )
         if len(self.stage_dilations) != len(self.stages):
             raise ValueError(f"stage_dilations has {len(self.stage_dilations)} values for {len(self.stages)} stages")
-        for number, stage in enumerate(self.stages, start=1):
+        for number in range(1, len(self.stages) + 1):
             for form in self.forms:
-                self._check_stage(number, stage, form)
+                check_stage(self, number, form)
         return self
-
-    def _check_stage(self, number: int, stage: StageSpace, form: Form) -> None:
-        own = [word for word in stage.down if layer_words.read(word).residual]
-        if own and (number < len(self.stages) or form != "strided"):
-            raise ValueError(f"stage {number}: {own[0]!r} ends a stage by stride or dilation: take the {own[0][0]} off")
-        if len({word.lstrip("+%") for word in stage.down}) < len(stage.down):
-            raise ValueError(f"stage {number}: a layer of down is given with and without {own[0][0]}: give one of them")
-        widths = [self.scaled(width, form) for width in stage.width.values()]
-        after = [self.scaled(width, form) for width in self.widths_after(number).values()]
-        if len(set(widths)) < len(widths) or len(set(after)) < len(after):
-            raise ValueError(f"stage {number}: dilated_widths makes two widths equal: {self.dilated_widths}: raise it")
-        for word in (*stage.body, *stage.down):
-            groups = layer_words.read(word).groups
-            for width in widths:
-                if reason := layer_words.misfit(word, width):
-                    raise ValueError(f"stage {number}: {reason}")
-            for width in (*widths, *after):
-                if width % groups:
-                    raise ValueError(f"stage {number}: the groups of {word!r} do not divide the width {width}")
-        if number == 1:
-            if any(side % self.stem_stride for side in self.input[1:]):
-                height, width = self.input[1:]
-                raise ValueError(f"stem_stride {self.stem_stride} does not divide images of {height}x{width} pixels")
-            for word in stage.stem:
-                if reason := layer_words.misfit(word, self.stem_channels):
-                    raise ValueError(f"stem: {reason}")
 
     @property
     def post(self) -> tuple[str, str]:
@@ -326,26 +235,6 @@ def _table(source: str) -> dict[str, Any]:
     if base not in PRESETS:
         raise UnusableInputError(f"{source}: base: {base!r}: start from one of {', '.join(PRESETS)}")
     return {**_table(base), **table}
-
-
-@lru_cache(maxsize=1 << 16)
-def layer_blocks(
-    word: str,
-    channels: int,
-    out: int,
-    *,
-    post: tuple[str, ...],
-    residual: Residual = False,
-    stride: int = 1,
-    dilation: int | None = None,
-) -> tuple[Block, ...]:
-    """The blocks of one layer: a residual one around it all, else one a unit. Networks of a space share them."""
-    made = layer_words.units(word, channels, out, post=post, stride=stride, dilation=dilation)
-    if channels == out and stride == 1:
-        residual = residual or layer_words.read(word).residual
-    if residual:
-        return (Block(units=made, residual=True, scaled=residual == "scaled"),)
-    return tuple(Block(units=(unit,)) for unit in made)
 
 
 def _draw(distribution: BaseDistribution, generator: random.Random) -> Choice:

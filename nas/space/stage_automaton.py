@@ -92,7 +92,7 @@ class Automaton:
         self._followers: dict[tuple[State, Segment], tuple[State, ...]] = {}
         self.rules = self._stages.rules
         start = self._stages.start
-        states = [_States(start, frozenset(self._hopeful([start])))]
+        states = [_States(start, frozenset(self._may_hold([start])))]
         index = {states[0]: 0}
         rows = []
         for state in states:  # grows while it is walked
@@ -121,10 +121,10 @@ class Automaton:
         if known is None:
             ends = {"": (False,), "stride": (True,), "dilation": (False, True)}[s.end]
             steps = (self._stages.step(choice, s.convs, is_spatial=s.is_spatial, closes=closes) for closes in ends)
-            known = self._followers[choice, s] = tuple(self._hopeful(steps))
+            known = self._followers[choice, s] = tuple(self._may_hold(steps))
         return known
 
-    def _hopeful(self, choices: Sequence[State] | Iterator[State]) -> Iterator[State]:
+    def _may_hold(self, choices: Sequence[State] | Iterator[State]) -> Iterator[State]:
         return (choice for choice in choices if self._stages.may_hold(choice))
 
     def _verdict(self, state: _States) -> tuple[bool, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from filelock import FileLock
 
 from constraints.errors import UnusableInputError
-from nas.training import archives, cifar10, image_files, images
+from nas.training import archives, cifar10, duplicates, image_files, images
 from nas.training.image_files import readable
 from nas.training.images import Progress
 from nas.user_cache import expanded, user_cache
@@ -56,16 +57,13 @@ class Dataset:
 
         Raises UnusableInputError where that leaves nothing to select by.
         """
-        if not self.validation:
-            drawn = split(self.train_labels, seed=seed)
-            if not len(drawn.validation):
-                raise UnusableInputError(
-                    f"every class has a single training image: {self.name}: none is left to select candidates by: "
-                    "add images, or a folder val/<class>/ beside train and test"
-                )
-            return drawn
-        every = np.arange(len(self.train_labels))
-        return Split(train=every[: -self.validation], validation=every[-self.validation :])
+        parts = _parts(self.train_labels, self.validation, seed=seed)
+        if not len(parts.validation):
+            raise UnusableInputError(
+                f"every class has a single training image: {self.name}: none is left to select candidates by: "
+                "add images, or a folder val/<class>/ beside train and test"
+            )
+        return parts
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -119,6 +117,14 @@ def split(labels: np.ndarray, *, validation_share: float = 0.1, seed: int = 0) -
     return Split(train=np.setdiff1d(np.arange(len(labels)), validation), validation=validation)
 
 
+def _parts(labels: np.ndarray, validation: int, *, seed: int = 0) -> Split:
+    """The last ``validation`` images to select by, or a tenth of every class where the data has no split of its own."""
+    if not validation:
+        return split(labels, seed=seed)
+    every = np.arange(len(labels))
+    return Split(train=every[:-validation], validation=every[-validation:])
+
+
 def channel_statistics(pixels: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (float64, 0 to 1) of each channel over the images of ``indices``.
 
@@ -158,12 +164,18 @@ def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
         return {
             "name": readable(path.resolve().name),
             "classes": found.classes,
-            "warnings": [*found.notes, *notes],
+            "warnings": [*found.notes, *notes, *_on_repeated(found, folder)],
             "validation": found.validation,
         }
 
     # Two archives with the same bytes share one decoded copy; each keeps the name it was opened by.
     return replace(_cached(cache, key, write), name=readable(path.resolve().name))
+
+
+def _on_repeated(found: image_files.Listing, folder: Path) -> Iterator[str]:
+    arrays = _arrays(folder)
+    parts = _parts(arrays["train_labels"], found.validation)
+    return duplicates.notes(found, (arrays["train_images"], arrays["test_images"]), (parts.train, parts.validation))
 
 
 def _file_key(path: Path) -> str:
@@ -203,12 +215,9 @@ def _digits(cache: Path) -> Dataset:
     """Scikit-learn's 1,797 handwritten digits, each of the 8x8 pixels repeated to 4x4, in three channels."""
 
     def write(folder: Path) -> dict[str, Any]:
-        from sklearn.datasets import load_digits
-
-        bunch = load_digits()
-        grey = (bunch.images * (255 / 16)).round().astype(np.uint8)
+        images_of_16, labels = digits_table()
+        grey = (images_of_16 * (255 / 16)).round().astype(np.uint8)
         pixels = np.repeat(grey.repeat(4, axis=1).repeat(4, axis=2)[..., None], 3, axis=3)
-        labels = bunch.target.astype(np.int64)
         parts = split(labels, validation_share=0.2)
         arrays = {
             "train_images": pixels[parts.train],
@@ -219,6 +228,23 @@ def _digits(cache: Path) -> Dataset:
         return _save(folder, "digits", tuple("0123456789"), arrays)
 
     return _cached(cache, "digits", write)
+
+
+def digits_table() -> tuple[np.ndarray, np.ndarray]:
+    """Scikit-learn's handwritten digits: N x 8 x 8 images of the values 0 to 16, and int64 labels.
+
+    They are read from scikit-learn's own file where it is in its place: to load scikit-learn takes seconds.
+    """
+    found = importlib.util.find_spec("sklearn")
+    folder = Path(found.origin).parent if found and found.origin else Path()
+    try:
+        rows = np.loadtxt(folder / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    except OSError:
+        from sklearn.datasets import load_digits
+
+        bunch = load_digits()
+        return bunch.images, bunch.target.astype(np.int64)
+    return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(np.int64)
 
 
 def _save(folder: Path, name: str, classes: tuple[str, ...], arrays: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -42,27 +42,29 @@ def kind(image: Image.Image) -> str | None:
     """Which images share a range with this one, in words; None for 8 bits or fewer a channel."""
     if image.mode == "F":
         return "floating-point"
-    bits = _declared(image, _BITS_PER_SAMPLE)
-    if image.mode == "L" and _declared(image, _SAMPLE_FORMAT) == _SIGNED:
+    bits = declared(image, _BITS_PER_SAMPLE)
+    if image.mode == "L" and declared(image, _SAMPLE_FORMAT) == _SIGNED:
         return "signed 8-bit"
     if image.mode != "I" and not image.mode.startswith("I;16"):
         return None
     return f"{bits}-bit" if bits and bits < 16 else "32-bit" if bits == 32 else "16-bit"
 
 
-def _declared(image: Image.Image, tag: int) -> int | None:
-    """The first value of a tag of a TIFF."""
-    declared = getattr(image, "tag_v2", {}).get(tag)
-    return int(declared[0]) if declared else None
+def declared(image: Image.Image, tag: int) -> int | None:
+    """The first value of a TIFF's tag; None where the image has no such tag, or is no TIFF."""
+    found = getattr(image, "tag_v2", {}).get(tag)
+    if found is None or found == ():
+        return None
+    return int(found[0] if isinstance(found, tuple) else found)
 
 
 def pixels(image: Image.Image) -> np.ndarray:
     """An image's values as it means them: Pillow reads bytes as unsigned and integers of 32 bits as signed."""
     values = np.asarray(image)
-    sample = _declared(image, _SAMPLE_FORMAT)
+    sample = declared(image, _SAMPLE_FORMAT)
     if image.mode == "L" and sample == _SIGNED:
         return values.view(np.int8)
-    if image.mode == "I" and _declared(image, _BITS_PER_SAMPLE) == 32 and sample in {None, _UNSIGNED}:
+    if image.mode == "I" and declared(image, _BITS_PER_SAMPLE) == 32 and sample in {None, _UNSIGNED}:
         return values.view(np.uint32)
     return values
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -71,6 +72,11 @@ class Listing:
         notes = []
         if self.validation:
             notes.append(f"the data's own validation split is used: {self.validation:,} images select, no others")
+        if deeper := [file for file in (*self.train, *self.test) if "/" in file.name]:
+            notes.append(
+                f"images in folders inside a class folder: {len(deeper):,}, {deeper[0].label} the first: "
+                "they belong to the class of the outer folder"
+            )
         if self.left_out:
             notes.append(_on_left_out(self.left_out))
         return tuple(notes)
@@ -158,6 +164,10 @@ def _is_hidden(path: Path, folder: Path) -> bool:
 
 
 def _missing(part: str, folder: Path) -> str:
+    """The error where a folder holds no ``part``; one of almost its name (Train, training) is named."""
+    for path in sorted(folder.iterdir()):
+        if path.name.lower().startswith(part) and path.is_dir():
+            return f"no {part} folder in the data: {folder}: it holds {path.name!r}: rename that to {part}"
     return f"no {part} folder in the data: {folder}: put the images in {part}/<class>/"
 
 
@@ -195,9 +205,11 @@ def readable(name: str) -> str:
 def list_tree(origin: str, tree: Tree) -> Listing:
     """Find parts, classes and images in a tree.
 
-    Raises UnusableInputError where the parts hold other classes than each other, fewer than two, or an empty one.
+    Raises UnusableInputError where the parts hold other classes than each other, fewer than two, or an empty one, and
+    where there are two validation splits.
     """
     roots = _roots(origin, tree)
+    _refuse_two_splits(origin, tree, roots)
     classes: set[tuple[str, str]] = set()
     images: dict[tuple[str, str, str], ImageFile] = {}  # a later member of the same name replaces the earlier one
     left_out: list[tuple[str, str]] = []
@@ -234,6 +246,15 @@ def _roots(origin: str, tree: Tree) -> list[Place]:
     return shallow
 
 
+def _refuse_two_splits(origin: str, tree: Tree, roots: list[Place]) -> None:
+    """Raise UnusableInputError for ``val`` and ``valid`` beside each other: one may be a copy of the other, or not."""
+    found = sorted({rest[0] for place in tree.files if len(rest := _within(place, roots, 3)) >= 3} - set(PARTS))
+    if len(found) > 1:
+        raise UnusableInputError(
+            f"more than one validation split: {' and '.join(found)}: {origin}: move all but one of them away"
+        )
+
+
 def _within(place: Place, roots: list[Place], fewest: int) -> Place:
     """A place from its part on; () where it is in none."""
     for root in roots:
@@ -252,11 +273,16 @@ def _junk(place: Place, rest: Place) -> str | None:
     return HIDDEN if any(name.startswith(".") and name not in {".", ".."} for name in rest) else None
 
 
+def has_suffix_of_image(name: str) -> bool:
+    """Whether a file is an image by its name."""
+    return posixpath.splitext(name)[1].lower() in SUFFIXES
+
+
 def _reason(place: Place, rest: Place, *, is_dangling: bool) -> str | None:
     """Why a file in a part is left out; None for an image."""
     if (junk := _junk(place, rest)) is not None:
         return junk
-    if PurePosixPath(rest[-1]).suffix.lower() not in SUFFIXES:
+    if not has_suffix_of_image(rest[-1]):
         return DANGLING if is_dangling else NO_IMAGE
     return DANGLING if is_dangling else LOOSE if len(rest) < 3 else None
 
@@ -277,7 +303,7 @@ def _sorted(
         found = f"only the class {min(train)!r}" if train else "no train/<class>/ and test/<class>/ folders"
         raise UnusableInputError(f"the data holds {found}: {origin}: give it two classes or more")
     for empty in _empty(sorted(classes), images):
-        raise UnusableInputError(f"a class has no images: {empty}: {origin}: add images or remove the class")
+        raise UnusableInputError(_without_images(empty, [file for file, why in left_out if why == NO_IMAGE], origin))
     images = sorted(images, key=lambda file: (file.class_name, file.name))
     parts = {part: tuple(f for f in images if f.part == part) for part in (*PARTS, VALIDATION)}
     return Listing(
@@ -288,6 +314,14 @@ def _sorted(
         validation=len(parts[VALIDATION]),
         left_out=tuple(left_out),
     )
+
+
+def _without_images(empty: str, others: list[str], origin: str) -> str:
+    inside = [file for file in others if file.startswith(f"{empty}/")]
+    if not inside:
+        return f"a class has no images: {empty}: {origin}: add images or remove the class"
+    holds = f"{len(inside):,} file{'s' * (len(inside) > 1)} of other kinds, {inside[0]} the first"
+    return f"a class has no images: {empty}: {origin}: it holds {holds}: make them .png or .jpg"
 
 
 def _empty(classes: list[tuple[str, str]], images: list[ImageFile]) -> Iterator[str]:

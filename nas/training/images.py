@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import os
 import struct
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,9 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _WITH_ALPHA = (2, 4)
 _TURNED = range(2, 9)
 """Values of the EXIF orientation that turn or mirror an image."""
+_FORMATS = {"AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP"}
+"""What a file may hold, whatever its ending: of the others that Pillow reads some start a program (PostScript)."""
+_TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,8 @@ class _Seen:
 
     images: int = 0
     turned: list[str] = field(default_factory=list)
+    turned_by_reader: list[str] = field(default_factory=list)
+    animated: list[str] = field(default_factory=list)
     deep_colour: list[str] = field(default_factory=list)
     brightest: int = 0
 
@@ -53,6 +60,8 @@ class _Seen:
         """Add what another block of images showed."""
         self.images += other.images
         self.turned += other.turned
+        self.turned_by_reader += other.turned_by_reader
+        self.animated += other.animated
         self.deep_colour += other.deep_colour
         self.brightest = max(self.brightest, other.brightest)
 
@@ -66,12 +75,14 @@ def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) 
     ``depth.common_range``). Returns what a person should know, a line each. Raises UnusableInputError naming the first
     image that does not decode or differs in size.
     """
-    plan = _Plan(shape=_shape(listing.train[0]), ranges={})
-    try:
-        seen = _decode_as(plan, listing, folder, progress)
-    except _SurpriseError:  # rare, and worth a look at all images first
-        plan = _survey(listing)
-        seen = _decode_as(plan, listing, folder, progress)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        plan = _Plan(shape=_shape(listing.train[0]), ranges={})
+        try:
+            seen = _decode_as(plan, listing, folder, progress)
+        except _SurpriseError:  # rare, and worth a look at all images first
+            plan = _survey(listing)
+            seen = _decode_as(plan, listing, folder, progress)
     return (*_on_ranges(plan), *_on_files(seen, listing))
 
 
@@ -138,17 +149,37 @@ def _on_files(seen: _Seen, listing: Listing) -> Iterator[str]:
             f"{len(seen.turned):,} images carry an EXIF orientation, which is not applied, "
             f"{min(seen.turned)} the first: turn them first if that matters"
         )
+    if seen.turned_by_reader:
+        yield (
+            f"TIFF images with an orientation, by which they are turned: {len(seen.turned_by_reader):,}, "
+            f"{min(seen.turned_by_reader)} the first"
+        )
+    if seen.animated:
+        yield (
+            f"files with several pictures, of which the first is read: {len(seen.animated):,}, "
+            f"{min(seen.animated)} the first: split them if the others matter"
+        )
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of _FORMATS that this build of Pillow reads."""
+    Image.init()
+    return tuple(name for name in Image.ID if name in _FORMATS)
 
 
 @contextmanager
 def _opened(file: ImageFile) -> Iterator[Image.Image]:
     """An open image; UnusableInputError, naming it, for whatever is wrong with it."""
     try:
-        with Image.open(io.BytesIO(file.source) if isinstance(file.source, bytes) else file.source) as image:
+        content = io.BytesIO(file.source) if isinstance(file.source, bytes) else file.source
+        with Image.open(content, formats=_formats()) as image:
             yield image
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, *_TOO_LARGE) as error:
         where = file.source if isinstance(file.source, Path) else file.label
-        reason = " (a value is not a finite number)" if str(error) == depth.NOT_FINITE else ""
+        reason = f" ({depth.NOT_FINITE})" if str(error) == depth.NOT_FINITE else ""
+        if isinstance(error, _TOO_LARGE):
+            reason = f" (it has more than {Image.MAX_IMAGE_PIXELS:,} pixels)"
         raise UnusableInputError(f"an image does not decode: {where}{reason}: replace or remove it") from error
 
 
@@ -173,6 +204,7 @@ def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
     height, width, channels = plan.shape
     with _opened(file) as image:
         kind, is_deep_colour = depth.kind(image), depth.is_colour_of_16_bits(image)
+        is_turned_by_reader = depth.declared(image, ExifTags.Base.Orientation) in _TURNED  # gone once it is read
         is_known = kind is None or kind in plan.ranges
         if not is_known or (image.height, image.width) != (height, width) or not _holds(channels, _channels(image)):
             raise _SurpriseError
@@ -181,6 +213,10 @@ def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
         seen.images += 1
         if _is_turned(image):
             seen.turned.append(file.label)
+        if is_turned_by_reader:
+            seen.turned_by_reader.append(file.label)
+        if _is_animated(image):
+            seen.animated.append(file.label)
         if is_deep_colour:
             seen.deep_colour.append(file.label)
             seen.brightest = max(seen.brightest, int(found.max()))
@@ -199,4 +235,12 @@ def _is_turned(image: Image.Image) -> bool:
     try:
         return image.getexif().get(ExifTags.Base.Orientation) in _TURNED
     except (OSError, ValueError, SyntaxError, TypeError, LookupError, struct.error):
+        return False
+
+
+def _is_animated(image: Image.Image) -> bool:
+    """Whether a file holds more than one picture; what is damaged behind the first says nothing."""
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except (OSError, ValueError, SyntaxError, LookupError, struct.error):
         return False

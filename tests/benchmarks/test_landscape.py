@@ -4,20 +4,8 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from benchmarks.landscape import (
-    BOTTOM,
-    HEIGHT,
-    LEFT,
-    PICTURE,
-    RIGHT,
-    TOP,
-    WIDTH,
-    Axes,
-    Point,
-    on_front,
-    picture,
-    points,
-)
+from benchmarks.landscape import PICTURE, Axes, Point, on_front, picture, points
+from benchmarks.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from nas.champions.registry import champions
 
 

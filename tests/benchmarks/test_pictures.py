@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from benchmarks import pictures
 from benchmarks.pictures import FOLDER, MOST_BYTES, terminal_picture
 
 
@@ -15,3 +18,13 @@ def test_the_pictures_of_the_documentation_are_small() -> None:
     sizes = {place.name: place.stat().st_size for place in FOLDER.iterdir()}
     assert {"report.png", "fields.png"} <= sizes.keys()
     assert max(sizes.values()) < MOST_BYTES
+
+
+def test_the_live_view_of_most_lines_is_drawn_and_of_several_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = "Ctrl-C ends the search"
+    screens = iter(
+        ["", f"a\n{live}", f"a\nb\n{live}", f"c\nd\n{live}", f"e\n\n{live}", "a\nb\nc\nd\nsearch ended: done"]
+    )
+    monkeypatch.setattr(pictures, "_screen", lambda: next(screens))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert pictures._fullest() == f"c\nd\n{live}"

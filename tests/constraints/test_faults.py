@@ -66,3 +66,24 @@ def test_what_the_tools_own_code_raises_is_the_tools(monkeypatch: pytest.MonkeyP
 def test_a_norm_over_the_batch_gets_a_hint() -> None:
     model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3, track_running_stats=False))
     assert "one sample is traced, and a norm takes its statistics over the batch" in check(model, require=[]).failed
+
+
+def test_an_image_of_other_channels_than_the_model_takes_is_said() -> None:
+    error = failed("forward", caught(lambda: nn.Conv2d(1, 4, 3)(torch.rand(1, 3, 28, 28))))
+    assert str(error).endswith("if the model is made for images of 1 channel: --input 1,28,28")
+    inner = failed("forward", caught(lambda: nn.Conv2d(8, 4, 3)(torch.rand(1, 16, 28, 28))))
+    assert "--input" not in str(inner)
+
+
+def test_an_error_that_says_nothing_is_shown_by_its_line() -> None:
+    def checked(m: Any, x: torch.Tensor) -> torch.Tensor:
+        raise ValueError
+
+    error = failed("forward", caught(lambda: trace(Written(checked))))
+    assert "ValueError: raise ValueError (" in str(error)
+
+
+def test_a_forward_method_without_a_result_is_named() -> None:
+    report = check(Written(lambda m, x: None), require=["receptive_field > 3"])
+    (verdict,) = report.constraints
+    assert "the forward method returns no tensor: return the output" in verdict.why

@@ -154,7 +154,8 @@ class Calls(nn.Module):
 
 def test_max_pools_called_in_forward_are_named_with_their_place() -> None:
     report = check(nn.Sequential(Calls()), require=["max_pools == 0"])
-    places = "max-pool 0.pool, max_pool2d called in forward of 0 and adaptive_max_pool2d called in forward of 0"
+    calls = "max_pool2d called in forward of 0 and adaptive_max_pool2d called in forward of 0"
+    places = f"the max-pool in layer 0.pool and an average pool in place of {calls}"
     assert fixes(report, "max_pools") == (f"an average pool in place of {places} makes max_pools 0, params unchanged",)
 
 

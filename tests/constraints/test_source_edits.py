@@ -104,3 +104,37 @@ def test_a_rewrite_takes_the_expressions_of_the_call() -> None:
     assert edited(text, [of("inputs")]) == "\nx = [conv(w, f(w)), w]\n"
     with pytest.raises(UnusableInputError, match=r"outputs is f\(w\) at line 2, which would stand there twice"):
         edited(text, [of("outputs")])
+
+
+MAXIMUM = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+AVERAGE = ("input", "kernel_size", "stride", "padding", "ceil_mode")
+
+
+@pytest.mark.parametrize(
+    ("call", "kept", "arguments", "expected"),
+    [
+        ("F.max_pool2d(x, 2)", AVERAGE, {}, "F.avg(x, 2)"),
+        ("F.max_pool2d(x, 2, 2, 0, 1, True)", AVERAGE, {}, "F.avg(x, 2, 2, 0, True)"),
+        ("F.max_pool2d(x, 2, 2, 0, ceil_mode=True, dilation=1)", AVERAGE, {}, "F.avg(x, 2, 2, 0, ceil_mode=True)"),
+        ("torch.max_pool2d(x, (2, 2))", AVERAGE, {}, "torch.nn.functional.avg(x, (2, 2))"),
+        ("max_pool2d(x, 2)", AVERAGE, {}, "torch.nn.functional.avg(x, 2)"),
+        ("F.max_pool2d(x, 2, stride=2)", ("input", "size"), {"size": 1}, "F.avg(x, size=1)"),
+        ("F.max_pool2d(x, kernel_size=x.size()[2:])", ("input", "size"), {"size": 1}, "F.avg(x, size=1)"),
+    ],
+)
+def test_another_function_takes_the_arguments_that_it_has(
+    call: str, kept: tuple[str, ...], arguments: dict[str, int], expected: str
+) -> None:
+    edit = CallEdit(
+        position=position(call, call), parameters=MAXIMUM, arguments=arguments, function="avg", kept=kept
+    )  # fmt: skip
+    assert edited(call, [edit]) == expected
+
+
+def test_calls_within_one_another_change_where_neither_is_rewritten() -> None:
+    text = "F.max(act(F.max(x, 2)), 2)"
+    edits = [
+        CallEdit(position=position(text, call), parameters=("x", "k"), function="avg", kept=("x", "k"))
+        for call in (text, "F.max(x, 2)")
+    ]
+    assert edited(text, edits) == "F.avg(act(F.avg(x, 2)), 2)"

@@ -8,8 +8,9 @@ from itertools import groupby
 from typing import Any
 
 from constraints.errors import UnusableInputError
+from constraints.output.drawing import in_sight, middle
 from constraints.receptive_field import Field
-from nas.architecture.spec import Architecture, Block, Placed, Shape, Unit, parse
+from nas.architecture.spec import Architecture, Block, Placed, Shape, Unit, parse, split_word
 from nas.space import analytic
 
 
@@ -20,34 +21,43 @@ class Layer:
     stage: int
     block: int
     word: str
-    """In the words of the architecture's text."""
+    """In the words of the architecture's text, with ``x2`` behind it where its block is called twice."""
     output: Shape
     params: int
     """A residual block's learned scale counts with its last layer."""
     macs: int
+    """Of all calls."""
     field: Field
-    """What its units see of the input; the last layer of a residual block also sees what the block's input does."""
+    """What its units see of the input, in the last call of its block; the last layer of a residual block also sees what
+    the block's input does."""
 
 
 def layers(architecture: Architecture) -> Iterator[Layer]:
     """The units of the stages in order, as a trace of the built network finds them."""
-    words = [
-        [block.lstrip("+%").split(".") for block in stage.split("-")] for stage in str(architecture).split("/")[1:-1]
-    ]
+    words = [[split_word(block)[2] for block in stage.split("-")] for stage in str(architecture).split("/")[1:-1]]
     field = Field()
     for (s, b), members in groupby(architecture.placed, key=lambda p: (p.stage, p.block)):
         block, placed = architecture.stages[s][b], list(members)
-        skipped = field
+        for _ in range(block.calls):
+            fields = _fields(block, field)
+            field = fields[-1]
         for i, one in enumerate(placed):
-            field = _seen(field, one.unit)
-            is_last = i == len(placed) - 1
-            if block.residual and is_last:
-                field = field.hull(skipped) or field
-            params = one.unit.params(one.input[0]) + _scale(block, placed) * is_last
+            params = one.unit.params(one.input[0]) + _scale(block, placed) * (i == len(placed) - 1)
+            word = words[s][b][i] + f" x{block.calls}" * (block.calls > 1)
             yield Layer(
-                stage=s, block=b, word=words[s][b][i], output=one.output, params=params, macs=one.unit.macs(one.input),
-                field=field,
+                stage=s, block=b, word=word, output=one.output, params=params,
+                macs=one.unit.macs(one.input) * block.calls, field=fields[i],
             )  # fmt: skip
+
+
+def _fields(block: Block, field: Field) -> list[Field]:
+    """What each unit of one call of a block sees, ``field`` being what the block's input does."""
+    fields = [field]
+    for unit in block.units:
+        fields.append(_seen(fields[-1], unit))
+    if block.residual:
+        fields[-1] = fields[-1].hull(field) or fields[-1]
+    return fields[1:]
 
 
 def _seen(field: Field, unit: Unit) -> Field:
@@ -63,14 +73,16 @@ def _scale(block: Block, placed: list[Placed]) -> int:
 def drawing(text: str) -> dict[str, Any]:
     """The diagram of a network's text, ready for JSON and short; ``error`` alone where the text describes no network.
 
-    ``layers`` holds [stage, block, word, [channels, height, width], params, macs, jump, low, high]: unit i sees the
-    input pixels from jump*i + low to jump*i + high. ``residual`` names the blocks [stage, block] around which the
-    input is added.
+    ``layers`` holds [stage, block, word, [channels, height, width], params, macs, jump, side, x, y]: the middle unit
+    sees ``side`` pixels along both axes from ``x`` and ``y`` on. ``box`` is what a drawing of these shows.
+    ``residual`` names the blocks [stage, block] around which the input is added.
     """
     try:
         architecture = parse(text)
     except (UnusableInputError, ValueError) as error:
         return {"error": str(error)}
+    rows = [_row(layer) for layer in layers(architecture)]
+    _, height, width = architecture.input
     head = analytic.head(architecture.head, architecture.last_map, architecture.classes)
     return {
         "input": architecture.input,
@@ -79,11 +91,14 @@ def drawing(text: str) -> dict[str, Any]:
         "residual": [
             [s, b] for s, stage in enumerate(architecture.stages) for b, block in enumerate(stage) if block.residual
         ],
-        "layers": [_row(layer) for layer in layers(architecture)],
+        "layers": rows,
+        "box": in_sight([(x, y, side, side) for *_, side, x, y in rows], width, height),
     }
 
 
 def _row(layer: Layer) -> list[Any]:
     field = layer.field
-    seen = [field.jump, int(field.lo[0]), int(field.hi[0])]
+    low, side = int(field.lo[0]), int(field.hi[0] - field.lo[0]) + 1
+    _, rows, columns = layer.output
+    seen = [field.jump, side, middle(low, field.jump, columns), middle(low, field.jump, rows)]
     return [layer.stage, layer.block, layer.word, layer.output, layer.params, layer.macs, *seen]

@@ -116,7 +116,7 @@ class _Form:
         return steps
 
     def _along(self, edge: Edge, position: _Position) -> Iterator[tuple[_Step, int]]:
-        target = self._projection.stands_for[edge.target]
+        target = self._projection.represents[edge.target]
         for key, times in Counter(self._projection.keys(edge)).items():
             adds, event, units = self._projection.split(key)
             state = self._tracked.after(np.array([position.state]), adds, event)

@@ -71,7 +71,7 @@ class Edge:
 
     def adds(self, name: str) -> Array:
         """(words,): what each layer adds to a metric of ADDED, or the value to which it raises one of GREATEST."""
-        return np.zeros(1, dtype=np.int64) if self.slot is None else self.slot.figures[name][self.at][: self.words]
+        return np.zeros(1, dtype=np.int64) if self.slot is None else self.slot.metrics[name][self.at][: self.words]
 
     @property
     def events(self) -> Array:

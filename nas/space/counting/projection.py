@@ -39,10 +39,10 @@ class ProjectedEdge:
 
 
 class Projection:
-    """All networks of one form, as paths from ``start`` to ``end``, of which each stands for as many as its words.
+    """All networks of one form, as paths from ``start`` to ``end``, each of which represents as many as its words.
 
     Nodes from which the same words lead to the same nodes (residuals that add nothing tracked, or widths where nothing
-    tracked depends on them) are one, so that a path into one of them stands for the paths into all.
+    tracked depends on them) are one, so that a path into one of them represents the paths into all.
     """
 
     def __init__(self, tracked: TrackedMetrics) -> None:
@@ -57,7 +57,7 @@ class Projection:
         return self._built[0]
 
     @property
-    def stands_for(self) -> dict[Node, Node]:
+    def represents(self) -> dict[Node, Node]:
         """Node of the graph -> the node that it is one with here, which has edges."""
         return self._built[1]
 
@@ -109,9 +109,9 @@ class Projection:
     def _table(self, slot: Slot) -> list[list[list[list[int]]]]:
         form, is_head = self.tracked.form, slot.stage > len(self.graph.space.stages)
         numbers = [
-            *(f.levels(slot.figures[f.name][form]) for f in self.tracked.small),
+            *(f.levels(slot.metrics[f.name][form]) for f in self.tracked.small),
             slot.events[form],
-            *(f.units(slot.figures[f.name][form], is_head=is_head) for f in self.tracked.large),
+            *(f.units(slot.metrics[f.name][form], is_head=is_head) for f in self.tracked.large),
         ]
         table: list[list[list[list[int]]]] = np.stack(numbers, axis=-1).tolist()
         return table

@@ -182,7 +182,7 @@ def _small(vector: Vector, name: str, limits: Sequence[Constraint]) -> Small:
     if name in GREATEST:
         points = tuple(sorted(_turns(limits)))
         return Small(name=name, unit=1, points=points, values=(min(points, default=1) - 1, *points))
-    unit = _unit(slot.figures[name] for slot in vector.tables.slots)
+    unit = _unit(slot.metrics[name] for slot in vector.tables.slots)
     start = int(name == "receptive_field")
     cap = max([0, *(-((start - turn) // unit) for turn in _turns(limits))])
     return Small(name=name, unit=unit, points=(), values=range(start, start + (cap + 1) * unit, unit))
@@ -190,7 +190,7 @@ def _small(vector: Vector, name: str, limits: Sequence[Constraint]) -> Small:
 
 def _large(vector: Vector, name: str, limits: Sequence[Constraint], form: int) -> Large:
     """In units that divide what every layer adds and what any head adds beyond the least."""
-    tables = [slot.figures[name][form] for slot in vector.tables.slots]
+    tables = [slot.metrics[name][form] for slot in vector.tables.slots]
     least = int(tables[-1].min())
     unit = _unit([*tables[:-1], tables[-1] - least])
     start = least + (name == "receptive_field")

@@ -41,6 +41,9 @@ def chosen(code: str) -> str:
         (network("Spare", ", width") + network("Net"), "Net"),
         (network("_Base") + network("Net").replace("nn.Module", "_Base"), "Net"),
         ("loss = nn.CrossEntropyLoss()\nnet = nn.Sequential(nn.Linear(2, 2))\n", "net"),
+        (network("_Net") + "def make():\n    return _Net()\n", "_Net"),
+        (network("Block", ", width") + "net = nn.Sequential(Block(3), nn.Linear(2, 2))\n", "net"),
+        (network("Block", ", width") + "loss = nn.CrossEntropyLoss()\n", "Block"),
         ("class Abstract(nn.Module):\n    pass\n" + network("Net").replace("nn.Module", "Abstract"), "Net"),
     ],
 )  # fmt: skip
@@ -57,3 +60,22 @@ def test_several_models_are_named() -> None:
 def test_a_file_without_a_model_says_so() -> None:
     with pytest.raises(NoModelError, match=r"no model in given\.py"):
         chosen("def make():\n    return nn.Linear(2, 2)\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("class Net(nn.Module):\n    pass\n", "Net has no forward method: write one"),
+        (
+            network("Net").replace("(nn.Module)", "") + "def other(): pass\n",
+            "it defines no nn.Module: name a function that returns one: file:NAME",
+        ),
+        (
+            "def outer():\n    return inner()\ndef inner():\n    return Base()\nBase = nn.Linear\n",
+            r"name a function that returns one: given\.py:outer",
+        ),
+    ],
+)
+def test_why_a_file_has_no_model(code: str, reason: str) -> None:
+    with pytest.raises(NoModelError, match=f"{reason}$"):
+        chosen(code)

@@ -68,6 +68,26 @@ def test_arguments_are_read_as_if_there_were_none(loader: Loader, tmp_path: Path
     assert load(loader, tmp_path / "with_arguments.py", code).args.rate == 3
 
 
+def test_arguments_that_are_required_are_none(loader: Loader, tmp_path: Path) -> None:
+    code = """
+    import argparse
+    p = argparse.ArgumentParser()
+    p.add_argument('name'); p.add_argument('files', nargs='+'); p.add_argument('--data', required=True)
+    g = p.add_mutually_exclusive_group(required=True); g.add_argument('--a'); g.add_argument('--b')
+    p.add_subparsers(dest='command', required=True).add_parser('train')
+    p.add_argument('--rate', default=3)
+    args = p.parse_args()
+    is_required = [a.required for a in p._actions if a.dest == 'data']
+    """
+    module = load(loader, tmp_path / "with_required.py", code)
+    assert (module.args.rate, module.args.data, module.args.name, module.args.command) == (3, None, None, None)
+    assert module.is_required == [True]
+    names = "name, data, command"
+    assert loader.warnings() == (
+        f"no command line arguments are given: those that are required are None: {names}",
+    )  # fmt: skip
+
+
 def test_a_file_imports_from_its_package_its_folder_and_the_working_folder(loader: Loader, tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "work_parts.py").write_text("here = 1\n")
     write(tmp_path / "a", pkg_a____init__="", pkg_a__parts="x = 4\n", beside_a="y = 5\n")
@@ -106,6 +126,36 @@ def test_a_package_that_is_not_installed_is_stood_in_for(loader: Loader, tmp_pat
     code = "import no_such_summary as s\nfrom lacking_f import x\ns.summary(x)\n"
     assert load(loader, tmp_path / "net_f.py", code).x == 3
     assert [w.split(" ")[0] for w in loader.warnings()] == ["no_such_summary", "no_such_plots"]
+
+
+def test_a_part_of_a_package_that_distributions_share_is_stood_in_for(
+    loader: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of ``google.colab``, where another distribution has filled ``google``."""
+    site = tmp_path / "site-packages"
+    write(site, shared_s__other="")
+    write(site, whole_s____init__="")
+    monkeypatch.syspath_prepend(str(site))
+    module = load(loader, tmp_path / "colab_net.py", "from shared_s.colab import drive\ndrive.mount('/x')\n")
+    assert module.drive is not None
+    (warning,) = loader.warnings()
+    assert warning.startswith("shared_s.colab is not installed: it was stood in for")
+    with pytest.raises(ModuleNotFoundError, match=r"whole_s\.colab"):
+        load(loader, tmp_path / "whole_net.py", "import whole_s.colab\n")
+
+
+def test_files_that_cells_write_are_imported(loader: Loader, tmp_path: Path) -> None:
+    book = tmp_path / "writing.ipynb"
+    cells = ["%%writefile written_w.py\nx = 3\n", "%%writefile -a ./written_w.py\ny = x\n"]
+    cells += [
+        "%%file pkg_w/inner.py\nz = 5\n",
+        "import written_w\nfrom pkg_w.inner import z\nfrom written_w import y\n",
+    ]
+    book.write_text(notebook(*cells))
+    module = load(loader, book)
+    assert (module.y, module.z) == (3, 5)
+    assert loader.warnings()[0].endswith("imported from the cells that write them: written_w.py, pkg_w/inner.py")
+    assert not (tmp_path / "written_w.py").exists()
 
 
 def test_a_guarded_import_goes_its_own_way(loader: Loader, tmp_path: Path) -> None:

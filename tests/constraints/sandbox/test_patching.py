@@ -18,6 +18,8 @@ def cbr(i, o, s=1, d=1):
     return nn.Sequential(nn.Conv2d(i, o, 3, stride=s, padding=d, dilation=d, bias=False), nn.ReLU())
 def fixed(i, o):
     return nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU())
+def sized(k, o):
+    return nn.Sequential(*[nn.Conv2d(3, 3, k, padding=1) for _ in range(2)])
 class Padded(nn.Sequential):
     def __init__(self, i, o, k=3, d=1):
         super().__init__(nn.Conv2d(i, o, k, padding=d * (k // 2), dilation=d))
@@ -79,10 +81,8 @@ def test_calls_that_change(run: object, layers: str, rule: str, changed: str) ->
 @pytest.mark.parametrize(
     ("layers", "rule", "reason"),
     [
-        ("*[cbr(3, 3) for _ in range(2)]", "dilated_convs == 1", "none of its parameters sets d: net.py:9"),
-        ("*[nn.Conv2d(3, 3, 3, padding=1) for _ in range(2)]", "stages == 2", "makes"),
-        ("fixed(3, 8), fixed(8, 8)", "dilated_convs >= 1", "none of its parameters sets dilation: net.py:5"),
-        ("cbr(3, 8), cbr(8, 8)", "depthwise_separable_convs >= 1", "is made by a call that makes others too: net.py:3"),
+        ("*map(cbr, (3, 8), (8, 8))", "dilated_convs == 1", "map(cbr, (3, 8), (8, 8))"),
+        ("*[sized(k, 8) for k in sorted([3])]", "dilated_convs == 1", "kernel_size is k, no constant: net.py:7"),
         ("cbr(3, 8)", "fully_connected >= 1", "no set of edits was found that makes every constraint hold"),
         ("cbr(3, 8)", "convs >= 1", "every constraint holds, nothing is to change"),
     ],
@@ -94,6 +94,86 @@ def test_what_cannot_be_written_so_is_said(run: object, layers: str, rule: str, 
     (line,) = said.splitlines()
     assert line.startswith("out.diff is not written: ")
     assert reason in line
+
+
+SHARED = """from torch import nn
+ROWS = [(3, 8, 1), (8, 8, 1), (8, 8, 1)]
+class Unit(nn.Module):
+    def __init__(self, i, o):
+        super().__init__()
+        self.conv = nn.Conv2d(i, o, 3, padding=1)
+    def forward(self, x):
+        return self.conv(x)
+def fixed(i, o):
+    return nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU())
+def units(n, i=8):
+    made = []
+    for o in [8] * n:
+        made.append(Unit(i, o))
+        i = o
+    return nn.Sequential(*made)
+def rows():
+    made = []
+    for i, o, d in ROWS:
+        made += [nn.Conv2d(i, o, 3, padding=d, dilation=d)]
+    return nn.Sequential(*made)
+def turns():
+    return nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=1) for _ in range(2)])
+def pooled():
+    made = [nn.Conv2d(3, 3, 3)]
+    for size in (2, "M", 3):
+        made.append(nn.MaxPool2d(2) if size == "M" else nn.Conv2d(3, 3, size))
+    return nn.Sequential(*made, nn.MaxPool2d(3))
+"""
+
+
+@pytest.mark.parametrize(
+    ("layers", "rule", "lines"),
+    [
+        (
+            "fixed(3, 8), fixed(8, 8)", "dilated_convs >= 1",
+            [
+                "def fixed(i, o, dilation=1, padding=1):",
+                "    return nn.Sequential(nn.Conv2d(i, o, 3, padding=padding, dilation=dilation), nn.ReLU())",
+                "net = nn.Sequential(fixed(3, 8, dilation=2, padding=2), fixed(8, 8)",
+            ],
+        ),
+        ("rows()", "dilated_convs == 1", ["ROWS = [(3, 8, 2), (8, 8, 1), (8, 8, 1)]"]),
+        (
+            "turns()", "dilated_convs == 1",
+            [
+                "    return nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=2 if j == 0 else 1, "
+                "dilation=2 if j == 0 else 1) for j, _ in enumerate(range(2))])"
+            ],
+        ),
+        (
+            "nn.Conv2d(3, 8, 1), units(1), units(2)", "downsampled_by >= 4",
+            [
+                "    def __init__(self, i, o, stride=1):",
+                "        self.conv = nn.Conv2d(i, o, 3, padding=1, stride=stride)",
+            ],
+        ),
+        (
+            "fixed(3, 8), fixed(8, 8)", "depthwise_separable_convs >= 1",
+            [
+                "def fixed(i, o, is_changed=False):",
+                "    return nn.Sequential((nn.Sequential(nn.Conv2d(i, i, 3, padding=1, groups=i, bias=False), "
+                "nn.Conv2d(i, o, 1)) if is_changed else nn.Conv2d(i, o, 3, padding=1)), nn.ReLU())",
+                "net = nn.Sequential(fixed(3, 8), fixed(8, 8, is_changed=True)",
+            ],
+        ),
+        ("pooled()", "max_pools == 0", ["        made.append(nn.AvgPool2d(2) if size"]),
+    ],
+)  # fmt: skip
+def test_layers_of_one_call_are_told_apart(
+    run: object, capsys: pytest.CaptureFixture[str], layers: str, *, rule: str, lines: list[str]
+) -> None:
+    net = f"{SHARED}net = nn.Sequential({layers}, nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
+    Path("net.py").write_text(net, "utf-8")
+    search.run(["validate", "net.py:net", "--require", rule, "--patch", "out.diff"])
+    assert capsys.readouterr().err.startswith("wrote out.diff")
+    new = [line[1:] for line in Path("out.diff").read_text("utf-8").splitlines() if line.startswith("+")][1:]
+    assert all(any(written.startswith(line) for written in new) for line in lines), new
 
 
 @pytest.mark.parametrize(
@@ -198,3 +278,44 @@ def test_patch_applies_it_and_the_file_keeps_every_rule(run: object) -> None:
     subprocess.run(["patch", "-p0", "-i", "out.diff"], check=True, capture_output=True)
     asked = [part for rule in rules for part in ("--require", rule)]
     assert search.run(["validate", "net.py:net", *asked]) == 0
+
+
+FORWARD = """import torch
+from torch import nn
+import torch.nn.functional as F
+def halve(x):
+    return F.max_pool2d(x, 2)
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.pool, self.fc = nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(2), nn.Linear(LINEAR, 10)
+    def forward(self, x):
+        x = self.conv(x)
+        x = BODY
+        return self.fc(torch.flatten(x, 1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("linear", "body", "rule", "expected"),
+    [
+        (
+            "8", "F.max_pool2d(F.relu(F.max_pool2d(self.pool(x), 2)), kernel_size=8)", "max_pools == 0",
+            "        x = F.avg_pool2d(F.relu(F.avg_pool2d(self.pool(x), 2)), kernel_size=8)",
+        ),
+        ("512", "halve(halve(x))", "max_pools == 0", "    return F.avg_pool2d(x, 2)"),
+        ("8", "F.avg_pool2d(self.pool(x), 9)", "global_average_pools >= 1",
+         "        x = F.adaptive_avg_pool2d(self.pool(x), output_size=1)"),
+        ("2048", "self.pool(x)", "global_average_pools >= 1", "nn.Unflatten(1, (8, 16, 16)), nn.AdaptiveAvgPool2d(1)"),
+        ("512", "(lambda f: f(self.pool(x), 2))(F.max_pool2d)", "max_pools == 0", "f, which net.py:12 calls, is not"),
+    ],
+)  # fmt: skip
+def test_calls_in_a_forward_method_change(
+    run: object, capsys: pytest.CaptureFixture[str], linear: str, body: str, *, rule: str, expected: str
+) -> None:
+    Path("net.py").write_text(FORWARD.replace("LINEAR", linear).replace("BODY", body), "utf-8")
+    search.run(["validate", "net.py:Net", "--require", rule, "--patch", "out.diff"])
+    said = capsys.readouterr().err
+    diff = Path("out.diff").read_text("utf-8") if Path("out.diff").exists() else said
+    assert expected in diff
+    assert said.startswith("wrote") == ("not" not in expected), said

@@ -162,3 +162,44 @@ def test_a_concatenation_of_what_a_detector_did_not_find() -> None:
 
     found = traced(run, a=conv(3))
     assert found.metrics.receptive_field_hw == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        lambda y: F.pad(y, (1, 1, 1, 1)).unfold(2, 3, 1).unfold(3, 3, 1).mean((-1, -2)),
+        lambda y: F.pad(y, (0, 1, 0, 1)).unfold(2, 3, 1).unfold(3, 3, 1).mean(-1).mean(-1),
+    ],
+)
+def test_a_mean_of_windows_before_a_global_one_is_a_map_of_its_own(
+    head: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    found = figures(lambda m, x: head(m.a(x)).mean((2, 3)), a=conv(3))
+    assert (found.receptive_field_hw, found.global_average_pools) == ((5, 5), 1)
+
+
+def test_a_mean_of_patches_before_a_global_one_is_a_map_and_one_over_patches_is_a_step_of_it() -> None:
+    patches = figures(lambda m, x: m.a(x).view(1, 4, 4, 2, 4, 2).mean((3, 5)).mean((2, 3)), a=conv(3))
+    assert patches.receptive_field_hw == (4, 4)
+    steps = figures(lambda m, x: m.a(x).view(1, 4, 4, 2, 4, 2).mean((2, 4)).mean((2, 3)), a=conv(3))
+    assert steps.receptive_field_hw == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda m, y: y + y.transpose(2, 3),
+        lambda m, y: y + m.a(y).transpose(2, 3),
+        lambda m, y: m.a(y + m.a(y).transpose(2, 3)),
+        lambda m, y: torch.cat([y, y.transpose(2, 3)], 1),
+    ],
+)
+def test_a_map_joined_with_its_transpose_has_places_that_count_along_both_axes(run: Run) -> None:
+    found = traced(lambda m, x: run(m, m.a(x)), a=conv(3))
+    assert (found.metrics.receptive_field, found.metrics.downsampled_by) == (None, None)
+    assert "laid out differently" in found.unknown["receptive_field"]
+
+
+def test_differences_of_all_pairs_of_places_are_a_table_that_is_no_map() -> None:
+    found = figures(lambda m, x: (y := m.a(x).flatten(2))[..., None] - y[:, :, None], a=conv(3))
+    assert found.receptive_field == 3

@@ -1,13 +1,18 @@
 """Wrappers that tell which module runs."""
 
+import copy
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
+from constraints.tracer import trace
 from constraints.tracing.module_calls import Here, naming
+from tests.constraints.written import Written
 
 
 class Following:
@@ -40,3 +45,33 @@ def test_the_innermost_module_is_last_and_the_wrappers_go() -> None:
     assert seen == [[("", False), ("0", False), ("0.0", True)]]
     assert "forward" not in vars(model)
     assert vars(inner)["forward"] is own
+
+
+def twice_as_wide(model: nn.Module, copied: Callable[[nn.Module], Any]) -> nn.Module:
+    """A copy of the layer of ``model``, whose taps lie twice as far apart."""
+    wide = copied(model.get_submodule("a"))
+    wide.dilation, wide.padding = (2, 2), (2, 2)
+    return wide  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("has_own", [False, True])
+def test_a_copy_that_is_made_on_the_way_runs_itself(copied: Callable[[nn.Module], Any], has_own: bool) -> None:
+    conv = nn.Conv2d(3, 3, 3, padding=1)
+    if has_own:
+        vars(conv)["forward"] = types.MethodType(nn.Conv2d.forward, conv)
+    model = Written(lambda m, x: m.a(twice_as_wide(m, copied)(x)), a=conv)
+    wide = has_own and copied is copy.copy  # which keeps the method of the layer that it copies
+    assert trace(model, (3, 16, 16)).metrics.receptive_field == (5 if wide else 7)
+
+
+def test_layers_that_are_run_as_one_by_vmap_all_count() -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        weights, buffers = torch.func.stack_module_state(list(m.all))
+        base = copy.deepcopy(m.all[0]).to("meta")
+        one = lambda w, b, t: torch.func.functional_call(base, (w, b), (t,))  # noqa: E731
+        found: torch.Tensor = torch.vmap(one, in_dims=(0, 0, None))(weights, buffers, x).mean(0)
+        return found
+
+    model = Written(run, all=nn.ModuleList([nn.Conv2d(3, 4, 3) for _ in range(2)]))
+    assert trace(model, (3, 8, 8)).metrics.macs == 2 * 6 * 6 * 4 * 27

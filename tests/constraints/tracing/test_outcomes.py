@@ -20,3 +20,10 @@ def test_an_operation_that_may_multiply_hides_products_before_a_pool_and_layers_
     assert known(lambda m, x: torch.cdist(x, x)).outcomes.hidden == {reason: "products"}
     behind = known(lambda m, x: torch.cdist(x.mean((2, 3)), x.mean((2, 3))))
     assert behind.outcomes.hidden == {reason: "linear"}
+
+
+def test_an_operation_that_orders_places_of_a_map_may_pick_a_maximum_and_one_over_channels_may_not() -> None:
+    reason = "sort: it may pick the maximum of a region"
+    assert known(lambda m, x: x.sort(3)[0][..., -1]).outcomes.hidden == {reason: "maxima"}
+    assert known(lambda m, x: x.sort(1)[0][:, -1]).outcomes.hidden == {}
+    assert known(lambda m, x: x.flatten(2).kthvalue(4, 2)[0]).outcomes.hidden != {}

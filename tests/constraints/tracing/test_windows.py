@@ -160,3 +160,35 @@ def test_a_parameter_that_starts_at_zero_is_a_whole_kernel() -> None:
     conv = nn.Conv2d(3, 3, 5, padding=2)
     nn.init.dirac_(conv.weight)
     assert trace(conv, (3, 16, 16)).metrics.receptive_field_hw == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        (nn.AdaptiveAvgPool2d((1, None)), nn.AdaptiveAvgPool2d((None, 1))),
+        (nn.AvgPool2d((8, 1)), nn.AvgPool2d((1, 8))),
+        (nn.AvgPool2d((8, 1)), nn.AdaptiveAvgPool2d(1)),
+    ],
+)
+def test_a_pool_of_the_whole_map_an_axis_at_a_time_is_one_global_pool(rows: nn.Module, columns: nn.Module) -> None:
+    found = metrics(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), rows, columns, nn.Flatten(), nn.Linear(4, 5)), 3, 8, 8)
+    assert (found.receptive_field_hw, found.global_average_pools, found.fully_connected) == ((3, 3), 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("pool", "field"),
+    [
+        (nn.AdaptiveAvgPool2d((1, 4)), (10, 4)),  # all eight rows of 3x3, and two columns
+        (nn.AvgPool2d((8, 2)), (10, 4)),
+        (nn.AvgPool2d((1, 1)), (3, 3)),
+    ],
+)
+def test_a_pool_of_all_rows_that_slides_over_columns_is_none(pool: nn.Module, field: tuple[int, int]) -> None:
+    found = metrics(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), pool, nn.Conv2d(4, 4, 1)), 3, 8, 8)
+    assert (found.receptive_field_hw, found.global_average_pools) == (field, 0)
+
+
+def test_a_strip_that_gates_a_map_adds_nothing_to_its_field() -> None:
+    model = Written(lambda m, x: m.b(m.a(x) * F.adaptive_avg_pool2d(m.a(x), (None, 1)).sigmoid()),
+                    a=nn.Conv2d(3, 4, 3, padding=1), b=nn.Conv2d(4, 4, 3, padding=1))  # fmt: skip
+    assert metrics(model, 3, 8, 8).receptive_field_hw == (5, 5)

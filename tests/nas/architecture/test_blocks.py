@@ -74,6 +74,15 @@ def test_residuals_add_their_input_scaled_or_not() -> None:
     assert scaled(x).flatten().tolist() == [3.0, 12.0]
 
 
+def test_a_block_that_is_called_again_works_on_its_own_result() -> None:
+    x = torch.ones(1, 2, 1, 1)
+    assert doubled(Block(units=DOUBLE, calls=3))(x).flatten().tolist() == [8.0, 8.0]
+    assert doubled(Block(units=DOUBLE * 2, calls=2))(x).flatten().tolist() == [16.0, 16.0]
+    residual = doubled(Block(units=DOUBLE, residual=True, calls=3))
+    assert residual(x).flatten().tolist() == [27.0, 27.0]  # each call adds the double of what it gets
+    assert sum(p.numel() for p in residual.parameters()) == 2
+
+
 @pytest.mark.parametrize(
     ("unit", "layers"),
     [

@@ -25,6 +25,7 @@ EVERY_UNIT = [
     "BR/c16-se4-%mx3_5d2a3.gl16:bLT-+pw32.dw.pw16:B-c16s2/c32:GL-mx1_3:N-mx3_5s2:bB-gl16:B-gl8:b-c9:bR/conv",
     "LS.1x9x11.7/c8k5p0:H-dw16:LT-se3/pw7:N/gap",
     "b/c8-dwk5s2d2:RB-c12g4:SB/fc",
+    "BR/c8-3c8-2dw.pw8-2+dw.pw8:B-2%mx3_5:bL.gl8:bT.pw8:b-2se4/fc",
 ]
 ALL = [*map(str, NAMED.values()), *EVERY_UNIT]
 

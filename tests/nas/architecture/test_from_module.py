@@ -71,13 +71,14 @@ def test_named_networks_come_back(name: str) -> None:
         "LS.1x9x11.7/c8k5p0:H-dw16:LT-se3-pw7:N/gap",
         "RB/c8:b-dwk5s2d2/c12g4:SB-c12/fc",
         "BR/c8-c8d2/c12-dwd2-pw16/c16/fc",
+        "BR/c8-3c8-c16s2/2dw.pw16-3+dw.pw16:B-c16s2/2%mx1_3_7d2_7d3a3:b.gl16:bT.pw16:b-2c16-c24-2se4/fc",
     ],
 )
 def test_every_kind_of_block_comes_back(text: str) -> None:
     assert from_module(build(parse(text)), parse(text).input) == parse(text)
 
 
-@pytest.mark.parametrize("preset", spaces.PRESETS)
+@pytest.mark.parametrize("preset", [name for name in spaces.PRESETS if name != "small"])  # kinds of long, called again
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=2)
 def test_random_networks_of_the_presets_come_back(preset: str, seed: int) -> None:
@@ -191,8 +192,8 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
         r"conv2d in 0: 2 operations take its result, and they are no residual block: ",
     ),
     "shared layer": (
-        chain(nn.Conv2d(3, 8, 3), *[c8()] * 2),
-        r"conv2d in 2: it shares 2\.weight with an earlier layer",
+        chain(*[nn.Conv2d(3, 3, 3)] * 2, channels=3),
+        r"conv2d in 1: it shares 1\.weight with an earlier layer",
     ),
     "branches of the images": (
         Call(

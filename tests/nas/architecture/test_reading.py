@@ -1,5 +1,9 @@
 """Blocks and heads read off a graph, with the names of what they hold in the order of the layers."""
 
+from __future__ import annotations
+
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -45,6 +49,32 @@ def test_residual_blocks_with_their_scale_first(scaled: bool) -> None:
     assert found.blocks == [block]
     names = ["0.conv.weight", *(f"0.norm.{n}" for n in ("weight", "bias", "running_mean", "running_var"))]
     assert found.tensors == [*["0.scale"] * scaled, *(f"0.{name}" for name in names), "0.1.conv.weight"]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        Block(units=(Conv(out=4, bias=True, post=()),), calls=2),
+        Block(units=(Conv(out=4, groups=4), Conv(out=4, kernel=1)), calls=3),
+        Block(units=(Conv(out=4), Conv(out=4, kernel=1, post=())), residual=True, calls=2),
+        Block(units=(Conv(out=4),), residual=True, scaled=True, calls=2),
+    ],
+    ids=str,
+)
+def test_a_block_that_is_called_again_is_read_as_one(block: Block) -> None:
+    found = reading(make(assembly.block(block, 4)), *TAIL)
+    once = reading(make(assembly.block(replace(block, residual=True, calls=1), 4)), *TAIL)
+    assert found.blocks == [block]
+    assert len(found.tensors) == len(once.tensors)
+
+
+def test_only_what_is_called_in_a_row_on_its_own_result_is_one_block() -> None:
+    other, narrow = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3)
+    assert [block.calls for block in reading(CONV, CONV, other, *TAIL).blocks] == [2, 1]
+    assert [block.calls for block in reading(CONV, other, CONV, other, CONV, other, *TAIL).blocks] == [3]
+    for layers in ([CONV, other, CONV], [CONV, CONV, other, CONV], [narrow, narrow]):
+        with pytest.raises(UnusableInputError, match=r"it shares \d\.weight with an earlier layer"):
+            reading(*layers, *TAIL)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,8 @@ def architectures(draw: st.DrawFn) -> Architecture:
             for _ in range(draw(st.integers(1, 3)) if residual else 1):
                 members.append(draw(units(channels, same_shape=residual)))
                 channels = members[-1].output((channels, 99, 99))[0]
-            blocks.append(Block(units=tuple(members), residual=residual, scaled=residual and draw(st.booleans())))
+            scaled, calls = residual and draw(st.booleans()), draw(st.integers(1, 3)) if residual else 1
+            blocks.append(Block(units=tuple(members), residual=residual, scaled=scaled, calls=calls))
         stages.append(tuple(blocks))
     head = draw(st.sampled_from(HEADS))
     classes = channels if head == "gap" else draw(st.integers(2, 100))
@@ -91,6 +92,17 @@ def test_words_mean_what_the_docstring_says() -> None:
     assert wide == Conv(out=64, groups=32, dilation=2, padding=2)
     assert grouped == Conv(out=64, groups=8, padding=3, bias=True, post=("silu",))
     assert [b.residual for b in architecture.stages[1]] == [True, False, False]
+
+
+def test_a_number_before_a_word_or_its_mark_is_how_often_it_is_called() -> None:
+    text = "BR/c16-3c16-12+dw.pw16-2%c16/2dw.pw16-c32s2/fc"
+    (first, thrice, dozen, scaled), (pair, _) = parse(text).stages
+    assert (first.calls, thrice) == (1, Block(units=(Conv(out=16),), calls=3))
+    assert (dozen.calls, dozen.residual, dozen.scaled) == (12, True, False)
+    assert (scaled.calls, scaled.residual, scaled.scaled) == (2, True, True)
+    assert pair == Block(units=(Conv(out=16, groups=16), Conv(out=16, kernel=1)), calls=2)
+    assert str(parse(text)) == text
+    assert [p.calls for p in parse(text).placed] == [1, 3, 12, 12, 2, 2, 2, 1]
 
 
 def test_kinds() -> None:
@@ -149,6 +161,13 @@ def test_the_seed_network_is_written_as_it_was_made() -> None:
         ("BR/c16-gl8:RB/fc", "the norm comes before the activation"),
         ("BR/c16-se0/fc", "reduction of a squeeze-and-excitation is 0"),
         ("BR/c16-%c16s2/fc", "a residual block with a stride"),
+        ("BR/c16-2c16s2/fc", "a block that is called 2 times with a stride: it could not be called again"),
+        ("BR/c16-2c32/fc", r"a block that is called 2 times from \(16, 32, 32\) to \(32, 32, 32\)"),
+        ("BR/c16-65c16/fc", "calls of a block is 65: it must be 1 to 64"),
+        ("BR/c16-1c16/fc", "not a layer: '1c16'"),
+        ("BR/c16-0+c16/fc", r"not a layer: '0\+c16'"),
+        ("BR/c16-+2c16/fc", "not a layer: '2c16'"),
+        ("BR/c16-2/fc", "not a layer: ''"),
     ],
 )
 def test_what_cannot_be_read_or_built_is_named(text: str, message: str) -> None:

@@ -9,7 +9,6 @@ from nas.cli.common import (
     expressions,
     interruptible,
     wide_console,
-    working,
 )
 
 
@@ -31,12 +30,3 @@ def test_a_pipe_is_120_columns_wide_unless_told_otherwise(monkeypatch: pytest.Mo
     assert wide_console().width == 120
     monkeypatch.setenv("COLUMNS", "90")
     assert wide_console().width == 90
-
-
-def test_what_is_done_is_logged_with_its_time_and_said_on_a_terminal_alone(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with caplog.at_level("INFO", "nas"), working("counting the space"):
-        pass
-    assert caplog.messages == ["counting the space: 0.00 s"]
-    assert capsys.readouterr().err == ""

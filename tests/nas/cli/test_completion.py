@@ -31,7 +31,7 @@ def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         ("nas lau", ["launch"]),
         ("nas launch --sto", ["--stop-at-target", "--storage"]),
         ("nas launch --deb", ["--debug"]),
-        ("nas launch --space ", ["assignment", "wide", "tiny", "long"]),
+        ("nas launch --space ", ["assignment", "wide", "tiny", "long", "small"]),
         ("nas space t", ["tiny"]),
         ("nas launch --recipe s", ["sgd", "seed"]),
         ("nas launch --augmentation n", ["none"]),

@@ -33,5 +33,13 @@ def test_parts_gates_and_sums_are_kinds_of_their_own() -> None:
     assert found["depthwise 3 macs"] == pytest.approx(4 * 9 * 32 * 32 / 1e6)
 
 
+def test_what_is_called_again_takes_its_time_again() -> None:
+    once, thrice = features(parse("BR/c8-+c8/fc")), features(parse("BR/c8-3+c8/fc"))
+    first = features(parse("BR/c8/fc"))
+    assert dict(thrice) == pytest.approx(
+        {name: first[name] + 3 * (value - first[name]) for name, value in once.items()}
+    )
+
+
 def test_a_kernel_without_a_time_of_its_own_counts_as_the_nearest() -> None:
     assert features(parse("BR/c8-dwk9:N/fc"))["depthwise 7 calls"] == 1

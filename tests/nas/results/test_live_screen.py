@@ -29,7 +29,7 @@ def shown(driver: Driver, width: int, height: int = 24, trials: SearchTrials | N
 def test_80_columns_show_best_running_and_rejected(driver: Driver) -> None:
     lines = shown(driver, 80)
     text = "\n".join(lines)
-    assert "known   6 of 9 trials" in text, "the five that ended and the one that was no network"
+    assert "known   7 of 9 trials begun, 6 ended" in text, "the five that ended and the one that was no network"
     assert "target over 85.00%" in text
     assert "best      86.00%, trial 1, complete, 150,000 params" in text
     (row,) = (line for line in lines if " 1/3 " in line)

@@ -61,7 +61,7 @@ def test_elsewhere_who_begins_and_is_promoted_is_a_line_and_once_a_minute_the_se
         shown.show(driver)
     assert file.getvalue().removeprefix(before).splitlines()[1:] == [
         "trial 4: 25.00% after 1 of 3 epochs",
-        "6 of 9 trials, 1 under training; best 86.00%, trial 1, complete, 150,000 params; "
+        "7 of 9 trials begun, 6 ended, 1 under training; best 86.00%, trial 1, complete, 150,000 params; "
         # 0.99 of its second epoch is over, of 10 s: 1.01 to the third, and 9 x 3 - 9 - 0.99 to the end
         "an epoch 10s, next rung in 10s, end in about 2m50s",
     ]

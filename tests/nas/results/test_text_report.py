@@ -46,4 +46,5 @@ def test_sizes_are_those_of_torchinfo_but_for_what_python_adds_to_the_input() ->
 
 def test_what_only_a_trace_knows_is_left_to_it() -> None:
     assert report_of(NAMED["tiniest"], (), {}, "") is None
+    assert report_of(parse("BR/c8-2c8/fc"), (), {}, "") is None
     assert report_of(parse(OTHERS[0]), parse_all(["params < 3"]), {}, "") is None

@@ -121,3 +121,43 @@ def test_what_is_not_made_yet_is_not_known(tmp_path: Path, journal: str) -> None
     assert not given_launch.settled(database, {}).model_fields_set - database.model_fields_set
     assert not (tmp_path / "none.db").exists()
     assert known_study(read_config(None, {"storage": journal}))["epochs"] == 7
+
+
+def test_rules_that_no_network_keeps_are_refused_before_the_data(tmp_path: Path) -> None:
+    place = str(tmp_path / "journal.log")
+    why = refused(place, data="digits", constraints=["receptive_field > 4000"])
+    assert why.startswith("no feasible network in ")
+    assert ": relax receptive_field > 4000 (to let receptive_field be " in why
+
+
+def test_data_of_unknown_images_decide_nothing_yet_but_what_no_image_changes(tmp_path: Path) -> None:
+    """No network of the space pools by a maximum, whatever the images; parameters follow from the classes too."""
+    place = str(tmp_path / "journal.log")
+    check(read_config(None, {"data": "gone", "storage": place, "device": "cpu", "constraints": ["params < 10"]}))
+    why = refused(place, constraints=["params < 10", "max_pools >= 1"])
+    assert "relax max_pools >= 1 (to let max_pools be 0)" in why
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"start": ["nope"]}, "no such architecture: 'nope': give seed, "),
+        ({"start": ["nope.py:Net"]}, "cannot read the file: 'nope.py': No such file or directory: "),
+        (
+            {"start": ["nope.txt"]},
+            "cannot read the networks of 'nope.txt': No such file or directory: ",
+        ),
+        ({"from_study": "gone"}, "no such study: 'gone': "),
+        ({"from_study": "search"}, "--from-study is the study itself: 'search': "),
+        ({"from_study": "other"}, "--from-study: 'other': none of its networks is trained: "),
+        ({"teacher": ["7"]}, "--teacher: no such trial: '7': "),
+        ({"teacher": ["gone:7"]}, "--teacher gone:7: no such study: 'gone': "),
+        ({"teacher": ["gone.py"]}, "cannot read gone.safetensors: No such file or directory: give another --teacher"),
+    ],
+)
+def test_a_beginning_that_is_not_there(
+    journal: str, monkeypatch: pytest.MonkeyPatch, flags: dict[str, Any], message: str
+) -> None:
+    monkeypatch.chdir(Path(journal).parent)
+    optuna.create_study(storage=open_storage(journal, write=True), study_name="other")
+    assert refused(journal, **flags).startswith(message)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.search.halving import EARLIER_FIRST_RUNG, FIRST_RUNG, MOST_WAITING, RUNG_FACTOR, Halving, rungs
+from nas.search.halving import EARLIER_FIRST_RUNG, FIRST_RUNG, MOST_WAITING, RUNG_FACTOR, Halving, first_rung, rungs
 from nas.search.objectives import Objectives
 
 
@@ -27,7 +27,18 @@ def test_rungs_halve_down_from_the_full_budget(epochs: int, levels: list[int]) -
 )
 def test_the_first_rung_of_a_new_study_is_one_epoch(epochs: int, levels: list[int]) -> None:
     assert (FIRST_RUNG, RUNG_FACTOR) == (1, 2)
-    assert rungs(epochs) == levels
+    assert rungs(epochs) == rungs(epochs, first_rung(epochs)) == levels
+
+
+@pytest.mark.parametrize(
+    ("epochs", "levels"),
+    [
+        (39, [1, 2, 4, 9, 19, 39]), (40, [2, 5, 10, 20, 40]), (100, [6, 12, 25, 50, 100]),
+        (200, [12, 25, 50, 100, 200]), (400, [25, 50, 100, 200, 400]),
+    ],
+)  # fmt: skip
+def test_long_trainings_are_compared_from_a_twentieth_of_their_epochs_on(epochs: int, levels: list[int]) -> None:
+    assert rungs(epochs, first_rung(epochs)) == levels
 
 
 @pytest.mark.parametrize(("trained", "until"), [(0, 2), (1, 2), (2, 4), (3, 4), (4, 8), (7, 8), (8, 8)])

@@ -218,7 +218,7 @@ def test_a_study_keeps_its_teacher_and_notices_another(tmp_path: Path) -> None:
     ):
         teachers.kept(tmp_path, known)
     with pytest.raises(UnusableInputError, match="missing or damaged"):
-        teachers.kept(tmp_path, known, Teacher(members=(member(),)))  # another one mends nothing
+        teachers.kept(tmp_path, known, Teacher(members=(member(),)))  # another one repairs nothing
     assert teachers.kept(tmp_path, known, teacher) == teachers.kept(tmp_path, known) == teacher
     assert teachers.kept(tmp_path, None) is None
 

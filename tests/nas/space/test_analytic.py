@@ -96,6 +96,28 @@ def test_peak_activation_by_hand() -> None:
     assert metrics(parse("BR.3x8x8.10/c4-+c4/fc")).peak_activation_bytes == 12 * 64 * 4
 
 
+def test_a_block_that_is_called_again_costs_its_parameters_once() -> None:
+    once, again = metrics(parse("BR/c8-c8-c8s2/fc")), metrics(parse("BR/c8-3c8-c8s2/fc"))
+    assert (again.params, again.convs, again.convs_per_stage) == (once.params, 3, (3,))
+    assert again.macs == once.macs + 2 * 32 * 32 * 8 * 8 * 9
+    assert again.receptive_field == 9 + 2  # five 3x3 in a row at jump 1, the last of them with stride 2
+    assert (again.weight_bytes_int8, again.ram_bytes) == (once.weight_bytes_int8, once.ram_bytes)
+
+
+REPEATED = [
+    "BR/c8-3c8-c16s2/2dw.pw16-3+dw.pw16:B-c16s2/2%mx1_3_7d2_7d3a3:b.gl16:bT.pw16:b-c24/fc",
+    "BR/c8-2pw8.dw-pw8-2dwd2.pw8-c16s2/2dw-pw16-4+se4.c16/2se4-5gl16:bLT/conv",  # dw reaches the 1x1 of the next call
+    "BR.3x8x8.10/c8-2pw8.dw/2pw8.dw-se4-pw8-2pw8-2dw/fc",
+    "BT.3x8x8.10/c8-2+c8.c8k5-2dw.gl8.pw8-pw10:N/gap",
+    "BR.3x8x8.10/c8/2+c8k2p1.c8k2p0/fc",  # each call looks back and ahead by one
+]
+
+
+@pytest.mark.parametrize("text", REPEATED)
+def test_both_roads_agree_on_blocks_that_are_called_again(text: str) -> None:
+    _assert_roads_agree(parse(text))
+
+
 def test_the_seed_networks_figures() -> None:
     found = metrics(SEED)
     assert (found.params, found.stages, found.convs_per_stage) == (94_116, 4, (4, 4, 7, 5))
@@ -115,7 +137,7 @@ def _assert_roads_agree(architecture: Architecture) -> None:
 def test_both_roads_agree_on_random_networks(preset: str) -> None:
     torch.set_num_threads(1)
     space, generator = load(preset), random.Random(preset)
-    for _ in range(8 if preset == "long" else 20):  # its networks are large, and of few kinds of layers
+    for _ in range(8 if preset in ("long", "small") else 20):  # its networks are large, and of few kinds of layers
         _assert_roads_agree(space.decode(space.random(generator)))
 
 

@@ -51,7 +51,7 @@ def test_the_histogram_is_of_params_whatever_the_constraints() -> None:
     for expressions in (["receptive_field > 20"], ["params > 2k"], ["macs < 2M", "params < 3k"]):
         constraints = parse_all(expressions)
         rows = uniform_draws.enumerate_all(vector)
-        params = vector.figure(rows[vector.feasible(rows, constraints)], "params")
+        params = vector.metric(rows[vector.feasible(rows, constraints)], "params")
         found = describe(vector, constraints)
         ends = [b["below"] for b in found["histogram"]]
         wanted = np.histogram(params, [0, *(e if e is not None else 10**9 for e in ends)])[0]
@@ -65,7 +65,7 @@ def test_the_histogram_is_of_params_whatever_the_constraints() -> None:
 
 def test_the_histogram_ends_where_the_networks_do() -> None:
     vector = small()
-    params = vector.figure(uniform_draws.enumerate_all(vector), "params")
+    params = vector.metric(uniform_draws.enumerate_all(vector), "params")
     for expressions in (["params < 200k"], ["params < 200k", "macs < 100M"], ["params > 2k"]):
         found = describe(vector, parse_all(expressions))["histogram"]
         assert found[0]["networks"] > 0

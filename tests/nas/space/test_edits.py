@@ -26,6 +26,11 @@ HERE = "BR/c16-c16-c32s2/c32-c32-c64s2/c64-c64-c64/fc"
         (HERE.replace("BR/c16-", "BR/c16k5-"), ["c5 instead of c3 in C1"]),
         (HERE.replace("/c32-c32-", "/c32-dw-pw32-"), ["sep3 instead of c3 in C2"]),
         (HERE.replace("/c32-c32-", "/c32-c32-c32-"), ["c3 added in C2"]),
+        (HERE.replace("/c32-c32-", "/c32-2c32-"), ["2c3 instead of c3 in C2"]),
+        (
+            HERE.replace("/c32-c32-", "/c32-2+dw.pw32-"),
+            ["2sep3 instead of c3 in C2", "a residual instead of no residual in C2"],
+        ),
         (HERE.replace("/c32-c32-", "/c32-"), ["c3 removed in C2"]),
         (HERE.replace("/c32-c32-", "/+c32-+c32-"), ["a residual instead of no residual in C2"]),
         (HERE.replace("c64s2", "c64"), ["c3 instead of c3s2 in C2"]),
@@ -56,7 +61,7 @@ def test_no_detour_is_shorter() -> None:
         assert len(edits(a, c)) <= len(edits(a, b)) + len(edits(b, c))
 
 
-@pytest.mark.parametrize("preset", ["assignment", "wide"])
+@pytest.mark.parametrize("preset", ["assignment", "wide", "small"])
 def test_the_layers_of_a_space_are_read_in_its_own_words(preset: str) -> None:
     space, generator = load(preset), random.Random(1)
     for _ in range(20):
@@ -71,8 +76,8 @@ def test_the_layers_of_a_space_are_read_in_its_own_words(preset: str) -> None:
 
 
 def plain(word: str) -> str:
-    """Without stride and dilations, which the form of a network gives the last layer of a stage."""
-    return re.sub(r"d\d+|s2$", "", word)
+    """Without a mark, stride and dilations, which follow from the place and the form of a network."""
+    return re.sub(r"^[+%]|d\d+|s2$", "", word)
 
 
 def test_as_json() -> None:

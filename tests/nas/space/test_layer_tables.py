@@ -23,7 +23,7 @@ def slots() -> dict[tuple[int, int], Slot]:
 
 
 def figures(at: tuple[int, int], *cell: int) -> dict[str, int]:
-    return {name: int(table[cell]) for name, table in slots()[at].figures.items()}
+    return {name: int(table[cell]) for name, table in slots()[at].metrics.items()}
 
 
 def test_a_slot_for_every_layer_then_the_head() -> None:
@@ -66,14 +66,14 @@ def test_body_layers_by_hand() -> None:
 def test_a_layer_beyond_its_depth_adds_nothing() -> None:
     slot = slots()[1, 2]
     assert slot.events.shape == (2, 2, 2, 2 + 1)
-    assert not any(table[..., -1].any() for table in slot.figures.values())
+    assert not any(table[..., -1].any() for table in slot.metrics.values())
     assert not slot.events[..., -1].any()
 
 
 def test_last_layers_stride_or_are_dilated() -> None:
     tables = Tables(space())
     last = {(slot.stage, slot.layer): slot for slot in tables.slots}[1, 0]
-    strided, dilated = ({n: int(t[form, 0, 1, 0]) for n, t in last.figures.items()} for form in (0, 1))
+    strided, dilated = ({n: int(t[form, 0, 1, 0]) for n, t in last.metrics.items()} for form in (0, 1))
     assert (strided["params"], strided["macs"]) == (9 * 8 * 16 + 32, 16**2 * 9 * 8 * 16)
     assert (dilated["params"], dilated["macs"]) == (9 * 4 * 8 + 16, 32**2 * 9 * 4 * 8)
     assert (strided["receptive_field"], dilated["receptive_field"]) == (2, 2 * 3)
@@ -91,7 +91,7 @@ def test_heads_by_hand() -> None:
 
 def test_jumps_multiply_what_layers_behind_strides_see() -> None:
     fourth = next(slot for slot in Tables(load("tiny")).slots if (slot.stage, slot.layer) == (4, 1))
-    assert fourth.figures["receptive_field"][0, 0, 0].tolist() == [2 * 8, 2 * 8, 4 * 8, 0]
+    assert fourth.metrics["receptive_field"][0, 0, 0].tolist() == [2 * 8, 2 * 8, 4 * 8, 0]
 
 
 def test_a_networks_figures_are_the_sums_of_its_slots() -> None:

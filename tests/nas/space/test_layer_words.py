@@ -4,7 +4,7 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.architecture.units import Conv, Excite, Gated, Mixed, Part
-from nas.space.layer_words import check_last, check_word, misfit, units
+from nas.space.layer_words import check_first, check_last, check_word, misfit, read, units
 
 POST = ("batch_norm", "relu")
 
@@ -98,6 +98,19 @@ def test_a_bias_takes_the_convolution_s_own_activation_and_a_gate_keeps_its() ->
 def test_only_a_convolution_and_a_gate_have_a_bias_of_their_own(word: str) -> None:
     with pytest.raises(ValueError, match="not a layer"):
         check_word(word)
+
+
+def test_a_body_layer_may_be_called_several_times() -> None:
+    assert (read("2gate7").calls, read("12c3d2").calls, read("sep3").calls) == (2, 12, 1)
+    assert units("2sep3", 8, 8, post=POST) == units("sep3", 8, 8, post=POST)  # of one call
+    assert check_word("3ir3e2se4") == "3ir3e2se4"
+    for check in (check_first, check_last):
+        with pytest.raises(ValueError, match="only a body layer is called several times"):
+            check("2c3")
+        with pytest.raises(ValueError, match="not a layer"):
+            check("1c3")
+    with pytest.raises(ValueError, match="called at most 64 times"):
+        check_word("65c3")
 
 
 def test_a_sum_of_its_own_is_for_the_last_layer() -> None:

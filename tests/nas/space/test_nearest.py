@@ -30,7 +30,7 @@ SMALL = Space.model_validate(
             {
                 "depth": [2, 3],
                 "width": {"low": 8, "high": 16},
-                "body": ["c3", "sep5"],
+                "body": ["c3", "2sep5"],
                 "down": ["c3"],
                 "residual": [False, True],
             },
@@ -60,7 +60,7 @@ def least_by_hand(feasible: FeasiblePart, network: Architecture) -> int:
 @pytest.mark.parametrize(
     "text",
     [
-        "BR/c12-c12-c12s2/c12-dw-pw12-c24/fc",
+        "BR/c12-c12-c12s2/c12-2dw.pw12-c24/fc",
         "RB/c8-c8s2/+c8-c16-c10/gap",
     ],
 )

@@ -50,6 +50,12 @@ def test_a_first_convolution_as_wide_as_its_patches_is_what_training_whitens(fil
     assert first.weight.requires_grad is not bool(whitened)
 
 
+def test_a_convolution_that_is_called_again_counts_again() -> None:
+    network = parse("BR/c8-3c8/fc")
+    assert features(network, metrics(network))["convs"] == math.log2(4)
+    assert work(network)["standard"] == (1024 * 8 * 27 + 3 * 1024 * 8 * 8 * 9) / 1e6
+
+
 def test_work_is_split_by_the_kind_of_convolution() -> None:
     network = parse("BR/c16-c32s2g4/+dw.pw32/c64d2/c64s2/fc")
     assert work(network) == {

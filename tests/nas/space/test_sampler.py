@@ -242,7 +242,7 @@ def test_a_study_ends_with_the_few_feasible_networks_of_a_large_space() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({"space": "huge"}, "no such space: 'huge': give assignment, wide, tiny, long or a .toml file"),
+        ({"space": "huge"}, "no such space: 'huge': give assignment, wide, tiny, long, small or a .toml file"),
         ({"space": 3}, r"space is of another type: 3: give str \| Path \| FeasiblePart"),
         ({"constraints": ["params < 3"]}, r"no feasible network in 53,747,712: relax params < 3 \(to let params be \d"),
         ({"constraints": "max_pools > 0"}, r"no feasible network in 53,747,712: relax max_pools > 0"),

@@ -158,7 +158,7 @@ def test_a_missing_file_and_an_unknown_preset_are_named() -> None:
     with pytest.raises(UnusableInputError, match=r"cannot read nowhere\.toml: No such file"):
         load("nowhere.toml")
     with pytest.raises(
-        UnusableInputError, match=r"no such space: 'huge': give assignment, wide, tiny, long or a \.toml"
+        UnusableInputError, match=r"no such space: 'huge': give assignment, wide, tiny, long, small or a \.toml"
     ):
         load("huge")
 

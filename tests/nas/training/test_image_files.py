@@ -71,7 +71,7 @@ def test_a_validation_split_of_other_classes_is_refused(make_folder: MakeFolder)
         list_folder(folder)
 
 
-def test_labels_mended_by_files_of_one_size_and_time_are_noticed(make_folder: MakeFolder) -> None:
+def test_labels_corrected_by_files_of_one_size_and_time_are_noticed(make_folder: MakeFolder) -> None:
     folder = make_folder(count=1)
     cat, dog = folder / "train/cat/000.png", folder / "train/dog/000.png"
     for path in (cat, dog):
@@ -131,4 +131,39 @@ def test_a_folder_that_cannot_be_read_is_named(make_folder: MakeFolder, monkeypa
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(UnusableInputError, match=r"the data cannot be read \(Permission denied\): .*pictures"):
+        list_folder(folder)
+
+
+def test_images_in_folders_inside_a_class_folder_are_said(make_folder: MakeFolder) -> None:
+    folder = make_folder(count=2)
+    (folder / "test/dog/small").mkdir()
+    (folder / "test/dog/001.png").rename(folder / "test/dog/small/001.png")
+    assert list_folder(folder).notes == (
+        "images in folders inside a class folder: 1, test/dog/small/001.png the first: "
+        "they belong to the class of the outer folder",
+    )
+
+
+def test_two_validation_splits_are_refused(make_folder: MakeFolder) -> None:
+    folder = make_folder(count=1)
+    shutil.copytree(folder / "test", folder / "val")
+    shutil.copytree(folder / "test", folder / "validation")
+    with pytest.raises(UnusableInputError, match=r"more than one validation split: val and validation: .*: move"):
+        list_folder(folder)
+
+
+@pytest.mark.parametrize(("part", "name"), [("train", "Train"), ("train", "training"), ("test", "TEST_set")])
+def test_a_part_of_almost_its_name_is_named(make_folder: MakeFolder, part: str, name: str) -> None:
+    folder = make_folder(count=1)
+    (folder / part).rename(folder / name)
+    with pytest.raises(UnusableInputError, match=rf"no {part} folder in the data: .*: it holds '{name}': rename"):
+        list_folder(folder)
+
+
+def test_a_class_of_files_of_another_kind_is_told_so(make_folder: MakeFolder) -> None:
+    folder = make_folder(count=2)
+    for name in ("000", "001"):
+        (folder / f"train/cat/{name}.png").rename(folder / f"train/cat/{name}.heic")
+    expected = r"no images: train/cat: .*: it holds 2 files of other kinds, train/cat/000.heic the first: make them"
+    with pytest.raises(UnusableInputError, match=expected):
         list_folder(folder)

@@ -18,6 +18,7 @@ UNUSUAL = [
     "BR/c16-se4-c16s2/%mx3_7:b.gl48:bT.pw16:b-c32k5s2/mx1_3_7d3a3_5-pw24-c24d2/fc",
     "BR.1x28x20.7/c8-+c8.c8-c8s2/+c8k2p1.c8k2p0/conv",
     "LG/c8-%dw.gl16.pw8-c16s2p0g4/dw16-pw10/gap",
+    "BR/c8-3c8-2+dw.pw8-c8s2/2dw.pw8-2%c8k2p1.c8k2p0/fc",
 ]
 
 
@@ -45,6 +46,12 @@ def test_a_residual_sees_what_its_input_does() -> None:
     # An even kernel padded on both sides looks back by one, one padded on none ahead: 3x3, then -1..0, then 0..1.
     found = list(layers(parse("BR.3x8x8.10/c8/+c8k2p1.c8k2p0/fc")))
     assert [(one.field.lo[0], one.field.hi[0]) for one in found] == [(-1, 1), (-2, 1), (-2, 2)]
+
+
+def test_a_layer_that_is_called_again_says_so_and_sees_more() -> None:
+    _, twice = layers(parse("BR/c8-2c8/fc"))
+    assert (twice.word, twice.params, twice.macs) == ("c8 x2", 8 * 8 * 9 + 16, 2 * 8 * 8 * 9 * 32 * 32)
+    assert (twice.field.lo, twice.field.hi) == ((-3,), (3,))
 
 
 def drawn() -> list[str]:
@@ -75,17 +82,18 @@ def test_arithmetic_agrees_with_a_trace(text: str) -> None:
 
 def test_a_drawing_is_short_json() -> None:
     document = json.loads(json.dumps(drawing("BR/c8-c16s2/+dw.pw16/conv")))
-    assert document == {
+    assert document == {  # of each layer the middle unit, 16 of 32 and 8 of 16
         "input": [3, 32, 32],
         "classes": 10,
         "head": ["conv", 16 * 10 + 10],
         "residual": [[1, 0]],
         "layers": [
-            [0, 0, "c8", [8, 32, 32], 216 + 16, 216 * 1024, 1, -1, 1],
-            [0, 1, "c16s2", [16, 16, 16], 1152 + 32, 1152 * 256, 2, -2, 2],
-            [1, 0, "dw", [16, 16, 16], 144 + 32, 144 * 256, 2, -4, 4],
-            [1, 0, "pw16", [16, 16, 16], 256 + 32, 256 * 256, 2, -4, 4],
+            [0, 0, "c8", [8, 32, 32], 216 + 16, 216 * 1024, 1, 3, 16 - 1, 16 - 1],
+            [0, 1, "c16s2", [16, 16, 16], 1152 + 32, 1152 * 256, 2, 5, 8 * 2 - 2, 8 * 2 - 2],
+            [1, 0, "dw", [16, 16, 16], 144 + 32, 144 * 256, 2, 9, 8 * 2 - 4, 8 * 2 - 4],
+            [1, 0, "pw16", [16, 16, 16], 256 + 32, 256 * 256, 2, 9, 8 * 2 - 4, 8 * 2 - 4],
         ],
+        "box": pytest.approx([-0.04 * 32, -0.04 * 32, 1.08 * 32, 1.08 * 32]),
     }
 
 

@@ -20,7 +20,7 @@ from nas.space.uniform_draws import draw
 from tests.nas.space.staged import keeps
 from tests.nas.space.tallied import tally
 
-WORDS = ["c3", "c3d2", "c3g2", "pw", "sep3", "sep3_5", "ir3e2", "gate3", "c3se2", "sep5d2"]
+WORDS = ["c3", "c3d2", "c3g2", "pw", "sep3", "sep3_5", "ir3e2", "gate3", "c3se2", "sep5d2", "2c3", "3sep3d2"]
 RULES = [
     "params < 3k", "params > 2500", "params != 2330", "trainable_params <= 4k",
     "receptive_field > 20", "receptive_field < 31",

@@ -48,7 +48,7 @@ def test_rare_networks_of_trillions_are_drawn() -> None:
     rows = ExactDraws(vector, constraints).draw(300, np.random.default_rng(0))
     assert vector.feasible(rows, constraints).all()
     assert vector.canonical(rows).tolist() == rows.tolist()
-    drawn, known = vector.figure(rows, "params"), tally("assignment", below=6000)
+    drawn, known = vector.metric(rows, "params"), tally("assignment", below=6000)
     share = sum(n for params, n in known.items() if params < 5900) / known.total()
     assert abs((drawn < 5900).mean() - share) < 5 * (share * (1 - share) / 300) ** 0.5
 

@@ -1,0 +1,21 @@
+"""What a command says while a person waits for it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal's stderr what is done as long as it is; with ``--verbose`` also how long it took."""
+    from rich.text import Text
+
+    from constraints.output.console import SafeConsole
+
+    console, start = SafeConsole(stderr=True), time.perf_counter()
+    with console.status(Text(what)) if console.is_terminal else nullcontext():
+        yield
+    logging.getLogger("nas").info("%s: %.2f s", what, time.perf_counter() - start)

@@ -1,0 +1,49 @@
+"""Command line arguments of a user's file that nobody gives: those that it requires are None."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+
+@contextmanager
+def nothing_required(told: Callable[[str], None]) -> Iterator[None]:
+    """While entered, ``argparse`` parses without the arguments that a parser requires; ``told`` gets their names."""
+    parse = argparse.ArgumentParser.parse_known_args
+
+    @functools.wraps(parse)
+    def parsing(self: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> Any:
+        with _optional(self) as names:
+            found = parse(self, args, namespace)
+        missing = [name for name in names if getattr(found[0], name, None) is None]
+        if missing:
+            told(f"no command line arguments are given: those that are required are None: {', '.join(missing)}")
+        return found
+
+    with patch.object(argparse.ArgumentParser, "parse_known_args", parsing):
+        yield
+
+
+@contextmanager
+def _optional(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
+    """While entered, a parser requires nothing; the names of what it required."""
+    required = [a for a in parser._actions if a.required]
+    groups = [g for g in parser._mutually_exclusive_groups if g.required]
+    before = [(a, a.nargs) for a in required]
+    for action in required:
+        action.required = False
+        if not action.option_strings and action.nargs != argparse.PARSER:
+            action.nargs = "*" if action.nargs in {"+", argparse.REMAINDER} else "?"
+    for group in groups:
+        group.required = False
+    try:
+        yield [a.dest for a in required]
+    finally:
+        for action, nargs in before:
+            action.required, action.nargs = True, nargs
+        for group in groups:
+            group.required = True

@@ -1,0 +1,39 @@
+"""Modules that cells of a notebook write (``%%writefile net.py``), imported from their text as from the file."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
+
+class WrittenFiles(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """A finder for files of Python that are not written, each by its path relative to the working folder."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        """``texts`` are path -> text."""
+        self.texts = dict(texts)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find a module that was written, or a package around one."""
+        if self.is_package(fullname):
+            return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+        if self._file(fullname) in self.texts:
+            return importlib.machinery.ModuleSpec(fullname, self, origin=self._file(fullname))
+        return None
+
+    def is_package(self, fullname: str) -> bool:
+        """Whether some written file is in a folder of this name."""
+        folder = fullname.replace(".", "/") + "/"
+        return any(path.startswith(folder) for path in self.texts)
+
+    def get_source(self, fullname: str) -> str:
+        """The text of the module; empty for a package without ``__init__.py``."""
+        path = f"{fullname.replace('.', '/')}/__init__.py" if self.is_package(fullname) else self._file(fullname)
+        return self.texts.get(path, "")
+
+    def _file(self, fullname: str) -> str:
+        return fullname.replace(".", "/") + ".py"

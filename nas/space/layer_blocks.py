@@ -1,0 +1,33 @@
+"""The blocks of one layer of a space's network."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from nas.architecture.spec import Block
+from nas.space import layer_words
+from nas.space.stage_space import Residual
+
+
+@lru_cache(maxsize=1 << 16)
+def layer_blocks(
+    word: str,
+    channels: int,
+    out: int,
+    *,
+    post: tuple[str, ...],
+    residual: Residual = False,
+    stride: int = 1,
+    dilation: int | None = None,
+) -> tuple[Block, ...]:
+    """The blocks of one layer: one around it all where it is residual or called several times, else one a unit.
+
+    Networks of a space share them.
+    """
+    made = layer_words.units(word, channels, out, post=post, stride=stride, dilation=dilation)
+    layer = layer_words.read(word)
+    if channels == out and stride == 1:
+        residual = residual or layer.residual
+    if residual or layer.calls > 1:
+        return (Block(units=made, residual=bool(residual), scaled=residual == "scaled", calls=layer.calls),)
+    return tuple(Block(units=(unit,)) for unit in made)
