@@ -49,7 +49,7 @@ class Optimisers:
 
     @property
     def is_capturable(self) -> bool:
-        """Whether a step may be part of a CUDA graph: Muon reads its rate on the host, so does that of complex weights."""
+        """Whether a step may be part of a CUDA graph: Muon's and that of complex weights read the rate on the host."""
         return self.is_real and not self.matrices
 
     def set_rate(self, rate: float) -> None:
