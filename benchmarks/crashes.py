@@ -41,14 +41,15 @@ _WAIT_SECONDS = 0.05
 def make_data(folder: Path) -> None:
     """Write 20 training and 4 test images of each digit, 32x32."""
     from PIL import Image
-    from sklearn.datasets import load_digits
 
-    digits = load_digits()
+    from nas.training.datasets import digits_table
+
+    images, labels = digits_table()
     for label in range(10):
-        for number, index in enumerate((digits.target == label).nonzero()[0][:24]):
+        for number, index in enumerate((labels == label).nonzero()[0][:24]):
             place = folder / ("train" if number < 20 else "test") / str(label)
             place.mkdir(parents=True, exist_ok=True)
-            image = Image.fromarray((digits.images[index] * 15.9).astype("uint8"))
+            image = Image.fromarray((images[index] * 15.9).astype("uint8"))
             image.resize((32, 32)).save(place / f"{number}.png")
 
 

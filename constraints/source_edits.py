@@ -6,7 +6,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -107,11 +107,15 @@ class Piece(NamedTuple):
     text: str
 
 
-def edited(text: str, edits: Sequence[CallEdit]) -> str:
-    """The source with each call edited; raises UnusableInputError where one that is rewritten is within another."""
+def edited(text: str, edits: Sequence[CallEdit], more: Iterable[Piece] = ()) -> str:
+    """The source with each call edited, and with ``more`` changes.
+
+    Raises UnusableInputError where two of them overlap, as where a call that is rewritten is within another.
+    """
     source = Bytes(text)
     tree = ast.parse(text.removeprefix(_BOM))
-    return replaced(source, [piece for e in edits for piece in source.pieces(call_at(tree, e.position), e)])
+    of_calls = [piece for e in edits for piece in source.pieces(call_at(tree, e.position), e)]
+    return replaced(source, [*of_calls, *more])
 
 
 def replaced(source: Bytes, pieces: Sequence[Piece]) -> str:

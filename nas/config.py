@@ -83,6 +83,12 @@ def _tracker(text: str) -> str:
     return text
 
 
+def _recipe(value: Any) -> Any:
+    if value is None or isinstance(value, str | dict):
+        return value
+    raise ValueError("give a name, a TOML file, or a table [recipe] of options")
+
+
 def _fields(value: Any) -> Any:
     """``lr,weight_decay`` as a list."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
@@ -125,8 +131,8 @@ class LaunchConfig(BaseModel):
     workers: int | None = Field(default=None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     engine: Annotated[str, AfterValidator(_engine)] = "local"
-    recipe: str | None = None
-    """The name of a recipe, or a TOML file; None is the default, or the study's own."""
+    recipe: Annotated[str | dict[str, Any] | None, BeforeValidator(_recipe)] = None
+    """The name of a recipe, a TOML file, or what such a file holds; None is the default, or the study's own."""
     augmentation: str | None = None
     """``NAME``, ``NAME,flip=0``, ``FILE.py:NAME`` or none; None is the default, or the study's own."""
     teacher: Annotated[list[str], Field(min_length=1)] | None = None
@@ -148,12 +154,26 @@ class LaunchConfig(BaseModel):
         """The effective configuration, which ``--config`` reads back to an equal value."""
         left = [name for name in _BY_DATA if name not in self.model_fields_set]
         lines = [
-            f"{name} = {json.dumps(value, ensure_ascii=False)}"
+            f"{name} = {_as_toml(value)}"
             for name, value in self.model_dump(mode="json").items()
             if value is not None and name not in left
         ]
         hint = [f"# {', '.join(left)}: left out, so that the size of the data decides, here and where this is read"]
         return "\n".join([*(hint if left else []), *lines]) + "\n"
+
+
+def _as_toml(value: Any) -> str:
+    """A value on one line: a table inline, where what is None is left out."""
+    if isinstance(value, dict):
+        known = (f"{_key(key)} = {_as_toml(one)}" for key, one in value.items() if one is not None)
+        return f"{{{', '.join(known)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
 def read_config(path: Path | None, flags: Mapping[str, Any]) -> LaunchConfig:
@@ -185,7 +205,7 @@ class LaunchFields(TypedDict, total=False):
     workers: int | None
     device: Literal["auto", "cpu", "cuda"]
     engine: str
-    recipe: str | Path | None
+    recipe: str | Path | dict[str, Any] | None
     augmentation: str | None
     teacher: Sequence[str] | None
     tune: Sequence[str] | str | None

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from constraints.errors import ConstraintError, UnusableInputError
-from constraints.sandbox.child import Send, load_model, stage
 from constraints.sandbox.loading import Loader
+from constraints.sandbox.named import Send, load_model, stage
 from nas.architecture.formats import FORMATS, Exported, load_weights
 from nas.search.given import Given
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from constraints.errors import UnusableInputError
-from constraints.sandbox.child import Send, named_pipelines, stage
 from constraints.sandbox.loading import Loader
+from constraints.sandbox.named import Send, named_pipelines, stage
 from constraints.sandbox.request import Target
 from nas.training.serialised import CLASS, from_table, leaves, to_table
 

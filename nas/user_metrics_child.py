@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from constraints.errors import ModelFailedError, UnusableInputError
-from constraints.sandbox.child import Send, load_model, stage
 from constraints.sandbox.loading import Loader
+from constraints.sandbox.named import Send, load_model, stage
 from constraints.sandbox.request import Target
 from constraints.tracer import Trace, trace
 from constraints.user_metrics import CustomMetric, found_in

@@ -48,6 +48,8 @@ LONGEST = (
     "test_sampler.py",
     "test_datasets.py",
     "test_exact_count.py",
+    "test_driver.py",
+    "test_from_module.py",
     "test_search_validate.py",
     "test_parent.py",
     "test_train.py",

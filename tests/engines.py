@@ -19,6 +19,7 @@ from constraints.sandbox.parent import Outcome, Sandbox
 from constraints.sandbox.request import Request
 from nas.search import resources
 from nas.search.engine import Placement
+from nas.training import datasets
 
 T = TypeVar("T")
 
@@ -55,12 +56,8 @@ def search_in_this_process(patch: pytest.MonkeyPatch) -> None:
 
 def few_digits(patch: pytest.MonkeyPatch) -> None:
     """Leave 300 of scikit-learn's 1,797 digits, for tests that are not about accuracies."""
-    from sklearn import datasets
-    from sklearn.utils import Bunch
-
-    whole = datasets.load_digits()
-    few = Bunch(images=whole.images[:300], target=whole.target[:300])
-    patch.setattr(datasets, "load_digits", lambda: few)
+    images, labels = datasets.digits_table()
+    patch.setattr(datasets, "digits_table", lambda: (images[:300], labels[:300]))
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def summary_of(n: int, accuracy: Accuracies, objective: str) -> StudySummary:
 @pytest.mark.parametrize("objective", COSTS)
 @pytest.mark.parametrize("view", [{}, {"top": None, "pareto": True}, {"top": None, "sort": "state"}])
 def test_leaderboard(accuracy: Accuracies, objective: str, view: dict[str, Any]) -> None:
-    assert_growth(lambda n: partial(leaderboard, summary_of(n, accuracy, objective), **view), 200)
+    assert_growth(lambda n: partial(leaderboard, summary_of(n, accuracy, objective), **view), 100)
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "markdown"])
@@ -175,8 +175,8 @@ def test_a_long_study_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("accuracy", [rises, is_equal])
 def test_halving(objective: Any, accuracy: Accuracies, monkeypatch: pytest.MonkeyPatch) -> None:
     """With constants by which a few hundred candidates are many."""
-    monkeypatch.setattr("nas.search.halving.STALE_SHARE", 0.02)
-    monkeypatch.setattr("nas.search.halving.MOST_WAITING", 60)
+    monkeypatch.setattr("nas.search.halving.STALE_SHARE", 0.04)
+    monkeypatch.setattr("nas.search.halving.MOST_WAITING", 30)
     objectives = Objectives.parse(objective)
 
     def search(n: int) -> None:
@@ -189,7 +189,7 @@ def test_halving(objective: Any, accuracy: Accuracies, monkeypatch: pytest.Monke
             if (promoted := halving.promoted(paused, is_last=False)) is not None:
                 del paused[promoted]
 
-    assert_growth(lambda n: partial(search, n), 200)
+    assert_growth(lambda n: partial(search, n), 100)
 
 
 def tiny() -> FeasiblePart:
@@ -269,7 +269,7 @@ def test_what_a_report_draws_of_the_trials(accuracy: Accuracies) -> None:
 
         return records
 
-    assert_growth(prepare, 200)
+    assert_growth(prepare, 100)
 
 
 def space_of(*, stages: int = 2, depth: int = 3, widths: int = 2) -> Space:

@@ -33,7 +33,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Any
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, str(folder / value) if name != "OMP_NUM_THREADS" else value)
-        NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+        NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(folder)}}).execute()
     return [cell["outputs"] for cell in notebook.cells]
 
 

@@ -1,4 +1,8 @@
-"""What each layer sees, drawn as squares over the input's pixels, as the report of a study draws it; no torch."""
+"""What each layer sees, drawn as squares over the input's pixels; no torch.
+
+Where the squares are, what is in sight and what is said below is the same in the report of a study, whose page draws
+them when a trial is chosen: ``middle``, ``in_sight`` and ``CAPTION``.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from constraints.findings import Findings
 from constraints.metrics import Layer
 from constraints.output.numbers import sides
 
+CAPTION = "What the middle unit after each stage sees, over the {image} image; thin: after each layer."
+_MARGIN = 0.04
+"""Beside the squares, of the larger side of what is in sight."""
 _COLOURS = 6
 """Of stages, in turn; the page's style has them as ``--s1`` to ``--s6``."""
 _USUAL = ("#7a5195", "#2f6fbf", "#0e8a8a", "#b4690e", "#c0392b", "#566173")
@@ -31,19 +38,33 @@ class Square:
     height: float
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, width and height in input pixels."""
+
+
+def middle(offset: float, jump: float, units: int) -> float:
+    """Where the middle one of so many units begins to see, unit 0 from ``offset`` on and each next one ``jump`` on."""
+    return offset + jump * (units // 2)
+
+
+def in_sight(squares: Sequence[Box], width: int, height: int) -> Box:
+    """All of the squares and of an image, with a margin."""
+    left, top = min(0.0, *(x for x, _, _, _ in squares)), min(0.0, *(y for _, y, _, _ in squares))
+    right = max(width, *(x + wide for x, _, wide, _ in squares))
+    bottom = max(height, *(y + high for _, y, _, high in squares))
+    margin = _MARGIN * max(right - left, bottom - top)
+    return left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin
+
+
 def drawing(report: Findings) -> str:
     """A figure as SVG, every text escaped; empty where no layer's field is known over an image of two sides."""
     squares = _squares(report)
     if len(report.input) != 3 or not squares:
         return ""
     _, height, width = report.input
-    left, top = min(0.0, *(s.x for s in squares)), min(0.0, *(s.y for s in squares))
-    right, bottom = max(width, *(s.x + s.width for s in squares)), max(height, *(s.y + s.height for s in squares))
-    extent = max(right - left, bottom - top)
-    margin, thin = extent * 0.04, extent / 500
-    box = " ".join(
-        f"{n:g}" for n in (left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin)
-    )
+    sight = in_sight([(s.x, s.y, s.width, s.height) for s in squares], width, height)
+    extent = max(sight[2:]) / (1 + 2 * _MARGIN)
+    thin, box = extent / 500, " ".join(f"{n:g}" for n in sight)
     seen = sides(squares[-1].layer.receptive_field)
     label = f"receptive field of the last map: {seen} pixels over a {width}x{height} image"
     parts = [
@@ -51,8 +72,7 @@ def drawing(report: Findings) -> str:
         f'<rect width="{width}" height="{height}" fill="none" stroke="gray" stroke-width="{3 * thin:g}"/>',
         *(_rectangle(square, thin) for square in squares),
         *(_name(square, extent) for square in squares if square.is_last),
-        f"</svg><figcaption>What the middle unit after each stage sees, over the {width}x{height} image; "
-        "thin: after each layer.</figcaption></figure>",
+        f"</svg><figcaption>{CAPTION.format(image=f'{width}x{height}')}</figcaption></figure>",
     ]
     return "\n".join(parts)
 
@@ -79,7 +99,7 @@ def _square(layer: Layer, stage: int, *, is_last: bool) -> Square:
     """Unit i of a side sees ``receptive_field`` pixels from ``offset + jump * i`` on."""
     fields, jumps, offsets = layer.receptive_field or (), layer.jump or (), layer.offset or ()
     y, x = (
-        (offset or 0) + jump * (side // 2) for offset, jump, side in zip(offsets, jumps, layer.output[1:], strict=True)
+        middle(offset or 0, jump, side) for offset, jump, side in zip(offsets, jumps, layer.output[1:], strict=True)
     )
     return Square(layer=layer, stage=stage, is_last=is_last, x=x, y=y, width=fields[1], height=fields[0])
 

@@ -112,7 +112,8 @@ def _sections(report: Findings) -> list[tuple[str, str]]:
         names = [layer.name for layer in report.layers]
         behind = len(names) - names[::-1].index(spans[-1].last) if spans[-1].last in names else len(names)
         rest = (layer.name for layer in report.layers[behind:] if layer.kernel or layer.macs or not _is_map(layer))
-        found += [(name, "after the stages") for name in rest][:1]
+        new = (name for name in rest if name not in names[:behind])  # a layer that runs again has its place above
+        found += [(name, "after the stages") for name in new][:1]
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from constraints.sandbox.loops import Loop, Loops
 from constraints.source_edits import Position
 
 _NOT_THE_USERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
@@ -31,13 +32,22 @@ class Call(NamedTuple):
         return self.code.co_varnames[: self.code.co_argcount + self.code.co_kwonlyargcount]
 
 
+class Level(NamedTuple):
+    """A call that was at work when a module was made, and which run of its function that was."""
+
+    call: Call
+    frame: FrameType
+    turns: Mapping[Loop, int]
+    """Of the loops of the function."""
+
+
 class Constructions:
     """While it is entered, the calls are noted by which modules are made."""
 
-    def __init__(self, *, is_wanted: bool) -> None:
+    def __init__(self, *, is_wanted: bool, loops: Loops | None = None) -> None:
         """Unless ``is_wanted``, nothing is noted, and nothing costs time."""
-        self.is_wanted = is_wanted
-        self._made: dict[int, tuple[nn.Module, tuple[Call, ...]]] = {}
+        self.is_wanted, self.loops = is_wanted, loops
+        self._made: dict[int, tuple[nn.Module, tuple[Level, ...]]] = {}
         self._original: Callable[..., None] = nn.Module.__init__
 
     def __enter__(self) -> Constructions:
@@ -52,25 +62,38 @@ class Constructions:
 
     def calls(self, module: nn.Module) -> tuple[Call, ...]:
         """The calls at work when a module was made, the innermost first; none where that was not seen."""
+        return tuple(level.call for level in self.levels(module))
+
+    def levels(self, module: nn.Module) -> tuple[Level, ...]:
+        """The same with the runs of the functions in which they stand."""
         return self._made.get(id(module), (module, ()))[1]
 
     def _noting(self, original: Callable[..., None]) -> Callable[..., None]:
         @wraps(original)
         def init(module: nn.Module, *args: Any, **kwargs: Any) -> None:
-            self._made[id(module)] = (module, calls_at(sys._getframe(1)))  # kept alive, so that no other has its id
+            levels = tuple(self._level(*found) for found in frames_at(sys._getframe(1)))
+            self._made[id(module)] = (module, levels)  # kept alive, so that no other has its id
             original(module, *args, **kwargs)
 
         return init
 
+    def _level(self, call: Call, frame: FrameType) -> Level:
+        return Level(call, frame, self.loops.turns(frame) if self.loops else {})
+
 
 def calls_at(frame: FrameType | None) -> tuple[Call, ...]:
     """The calls of the user's code that are at work in a frame and around it, the innermost first."""
+    return tuple(call for call, _ in frames_at(frame))
+
+
+def frames_at(frame: FrameType | None) -> list[tuple[Call, FrameType]]:
+    """The same with their frames."""
     found = []
     while frame is not None:
         code = frame.f_code
         if not code.co_filename.startswith((*_NOT_THE_USERS, "<")):
             place = next(islice(code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
             if None not in place:
-                found.append(Call(code.co_filename, Position(*map(int, place)), code))  # type: ignore[arg-type]
+                found.append((Call(code.co_filename, Position(*map(int, place)), code), frame))  # type: ignore[arg-type]
         frame = frame.f_back
-    return tuple(found)
+    return found

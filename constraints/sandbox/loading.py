@@ -9,6 +9,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import copy
 import importlib
 import importlib.util
 import linecache
@@ -25,6 +26,8 @@ from typing import NoReturn, TypeVar
 from constraints.errors import UnusableInputError
 from constraints.faults import hands_over, is_out_of_memory, missing
 from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
+from constraints.sandbox.loops import NAME as LOOPS
+from constraints.sandbox.loops import Loops
 from constraints.sandbox.no_arguments import nothing_required
 from constraints.sandbox.request import Target
 from constraints.sandbox.slicing import needed
@@ -44,11 +47,14 @@ _STATEMENT_SECONDS = 20.0
 class Loader:
     """Everything that one check imports of the user's, undone at the end."""
 
-    def __init__(self, seconds: float = _STATEMENT_SECONDS, source: str | None = None) -> None:
+    def __init__(
+        self, seconds: float = _STATEMENT_SECONDS, source: str | None = None, loops: Loops | None = None
+    ) -> None:
         """``seconds`` is what all statements of a file may take that are neither imports nor definitions.
 
-        ``source`` is text that is run in place of the file's.
+        ``source`` is text that is run in place of the file's; ``loops`` count the turns of the file's loops.
         """
+        self.loops = loops
         self.seconds, self.source = seconds, source
         self.absent = StandIns()
         self.found: list[str] = []
@@ -137,6 +143,8 @@ class Loader:
         if is_read and Path(getattr(sys.modules[package], "__file__", "") or "") == file.resolve():
             return sys.modules[package]  # its package has imported it
         module = _new_module(package or file.stem, file)
+        if self.loops:
+            vars(module)[LOOPS] = self.loops.counted
         self._run(module, source, name)
         return module
 
@@ -175,6 +183,8 @@ class Loader:
     def _statement(self, module: ModuleType, part: Part, statement: ast.stmt, flags: int, seconds: float) -> float:
         """Run one statement, or leave it out; returns the seconds that count."""
         tree = ast.Module(body=[statement], type_ignores=[])
+        if self.loops:
+            tree = self.loops.visit(copy.deepcopy(tree))
         code: CodeType = compile(tree, part.name, "exec", flags=flags, dont_inherit=True)
         counts = not isinstance(statement, (*_IMPORTS, *_DEFINITIONS))
         with _at_most(seconds if counts else None) as watch:
@@ -206,7 +216,7 @@ def _at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
 
     @hands_over
     def stop(_: int, __: FrameType | None) -> NoReturn:
-        ran = f"it ran for {seconds:.0f} s" if seconds >= 1 else "no time was left for it"
+        ran = f"it ran for {seconds:.0f} s" if seconds > 0 else "no time was left for it"
         raise TooLongError(f"{ran} at import: put it under if __name__ == '__main__'")
 
     before = signal.signal(signal.SIGALRM, stop)

@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,15 @@ from constraints.model_state import parts
 from constraints.sandbox.child import Checked
 from constraints.sandbox.constructions import Call
 from constraints.sandbox.forward_calls import calls_in_forward
+from constraints.sandbox.passing import Passing
 from constraints.sandbox.request import Request, Target
 from constraints.sandbox.source import decoded
-from constraints.source_edits import CallEdit, argument, call_at, edited
+from constraints.sandbox.user_file import UserFile, is_constant, partials
+from constraints.source_edits import CallEdit, Piece, Written, argument, call_at, edited
 
 _SELF = ("self", "cls")
+_CHANGED = "is_changed"
+"""What a parameter is called that chooses what stands in a call's place."""
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _OPTIONS = frozenset({"stride", "padding", "dilation", "groups", "padding_mode"})
 
@@ -37,8 +41,10 @@ def patched(checked: Checked, request: Request) -> dict[str, Any]:
     """
     file, change = source_file(request.target), checked.report.change
     text, _ = decoded(file)
-    found = _Calls(checked=checked, file=os.path.realpath(file), change=change)
-    new = edited(text, found.edits())
+    found = _Calls(checked=checked, file=os.path.realpath(file), change=change, text=text)
+    new = edited(text, found.edits(), found.more)
+    if change and new == text:
+        raise UnusableInputError("what would change is worked out of other values in the file")
     with applied(checked.model, change):
         after = next(examined(checked.model, checked.question))
     return {"file": str(file), "source": new, "layers": [layer.as_dict() for layer in after.layers]}
@@ -59,23 +65,96 @@ class _Calls:
     checked: Checked
     file: str
     change: Change
+    text: str
+    more: list[Piece] = field(default_factory=list)
+    """What changes besides calls."""
     trees: dict[str, ast.Module] = field(default_factory=dict)
 
     def edits(self) -> list[CallEdit]:
         """One for each call that changes."""
         made: dict[Call, CallEdit] = {}
+        left: dict[str, UnusableInputError] = {}
         for layer in dict.fromkeys(edit.layer for edit in self.change):
             edits = [edit for edit in self.change if edit.layer == layer]
             if not layer:
                 made |= self._in_forward(edits)
                 continue
-            call, edit = self._of_layer(layer, parts(self.checked.model).modules[layer], edits)
-            if made.get(call, edit).arguments != edit.arguments or (call in made and edit.rewrites):
-                raise UnusableInputError(
-                    f"layer {layer} is made by the call at line {call.position.line} as others are"
-                )
-            made[call] = edit
-        return list(made.values())
+            try:
+                call, edit = self._of_layer(layer, parts(self.checked.model).modules[layer], edits)
+                if made.get(call, edit).arguments != edit.arguments or (call in made and edit.rewrites):
+                    raise UnusableInputError(
+                        f"layer {layer} is made by the call at line {call.position.line} as others are"
+                    )
+            except UnusableInputError as error:
+                left[layer] = error
+            else:
+                made[call] = edit
+        return self._with(made, left) if left else list(made.values())
+
+    def _with(self, made: Mapping[Call, CallEdit], left: Mapping[str, UnusableInputError]) -> list[CallEdit]:
+        """The edits together with those that tell layers of one call apart; where there are none, raises the first."""
+        try:
+            passing = self._passed_on(list(left))
+            both = set(made) & set(passing.calls)
+            if any(made[call].rewrites or passing.calls[call].rewrites for call in both):
+                raise UnusableInputError("a call would be rewritten and given arguments")
+            self.more.extend(passing.pieces())
+        except UnusableInputError as error:
+            raise UnusableInputError(_both(next(iter(left.values())), error)) from error
+        merged = {
+            call: replace(made[call], arguments={**made[call].arguments, **passing.calls[call].arguments})
+            for call in both
+        }
+        return list({**made, **passing.calls, **merged}.values())
+
+    def _passed_on(self, layers: Sequence[str]) -> Passing:
+        """New values, handed on to these layers alone; a layer that is rewritten is so where a condition holds."""
+        modules = parts(self.checked.model).modules
+        seen = {name: levels for name, module in modules.items() if (levels := self.checked.made.levels(module))}
+        passing = Passing(source=UserFile(self.file, self.text), layers=seen, parameters_of=self._all_parameters)
+        values: dict[str, dict[str, str]] = {}
+        rewritten: dict[Call, list[str]] = {}
+        for layer in layers:
+            if layer not in seen:
+                raise UnusableInputError(f"no call is known that makes layer {layer}")
+            edits, module = [edit for edit in self.change if edit.layer == layer], modules[layer]
+            if any(edit.rewrite for edit in edits):
+                rewritten.setdefault(seen[layer][0].call, []).append(layer)
+                continue
+            wanted = _wanted(module, edits)
+            passing.check_settled(layer, {o for e in edits for n in wanted for o in (n, *e.worked_out_of.get(n, ()))})
+            for name, value in wanted.items():
+                values.setdefault(name, {})[layer] = repr(value)
+        for name, of_layers in values.items():
+            passing.give(name, of_layers, _default(modules[next(iter(of_layers))], name), set(values) - {name})
+        for call, names in rewritten.items():
+            passing.calls[call] = self._rewritten(passing, call, names)
+        return passing
+
+    def _rewritten(self, passing: Passing, call: Call, layers: Sequence[str]) -> CallEdit:
+        """The call with what stands in its place where it makes some layers."""
+        first, *others = ([e for e in self.change if e.layer == layer] for layer in layers)
+        kind = {type(parts(self.checked.model).modules[layer]) for layer in layers}
+        alike = all([e.text for e in other] == [e.text for e in first] for other in others) and len(kind) == 1
+        if not alike or call in passing.calls or not all(e.rewrite for e in first):
+            raise UnusableInputError(f"the call at line {call.position.line} would change in several ways")
+        condition = passing.condition(layers, _CHANGED)
+        module = parts(self.checked.model).modules[layers[0]]
+        rewrites = tuple(self._rewrites(module, first, call))
+
+        def chosen(text: str, written: Written) -> str:
+            new = text
+            for rewrite in rewrites:
+                new = rewrite(new, written)
+            return new if condition == str(True) else f"({new} if {condition} else {text})"
+
+        parameters = tuple(self._all_parameters(layers[0]))
+        return CallEdit(position=call.position, parameters=parameters, rewrites=(chosen,))
+
+    def _all_parameters(self, layer: str) -> Sequence[str]:
+        module = parts(self.checked.model).modules[layer]
+        used = _OPTIONS if type(module) in _CONVS else frozenset[str]()
+        return self._parameters(module, self.checked.made.calls(module)[0], used)
 
     def _in_forward(self, edits: Sequence[Edit]) -> dict[Call, CallEdit]:
         """One for each call in forward methods that changes."""
@@ -93,8 +172,7 @@ class _Calls:
         calls = self.checked.made.calls(module)
         if not calls:
             raise UnusableInputError(f"no call in {self.file} is known that makes layer {layer}")
-        wanted = {name: _plain(value) for edit in edits if not edit.rewrite for name, value in edit.arguments.items()}
-        wanted = {name: value for name, value in wanted.items() if _plain(getattr(module, name)) != value}
+        wanted = _wanted(module, edits)
         depends = {name: {name, *(other for e in edits for other in e.worked_out_of.get(name, ()))} for name in wanted}
         is_rewritten = any(edit.rewrite for edit in edits)
         used = _OPTIONS if is_rewritten else set().union(*depends.values()) & _OPTIONS
@@ -147,7 +225,7 @@ class _Calls:
         callee = ast.unparse(node.func)
         module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == call.file), None)
         called = vars(module).get(callee) if module else None
-        if isinstance(called, partial) or callee.split(".")[-1] in _partials(tree):
+        if isinstance(called, partial) or callee.split(".")[-1] in partials(tree):
             place = f"{Path(call.file).name}:{node.lineno}"
             raise UnusableInputError(f"{callee}, which {place} calls, is a partial: write the call out")
         return node
@@ -157,7 +235,7 @@ class _Calls:
         node = self._node(call)
         for name in sorted(set().union(*depends.values())):
             given = argument(node, parameters, name)
-            if given is not None and not _is_constant(given):
+            if given is not None and not is_constant(given):
                 return f"{name} is {ast.unparse(given)}, no constant: {Path(call.file).name}:{node.lineno}"
         return ""
 
@@ -218,41 +296,31 @@ class _Calls:
         return self.trees[file]
 
 
+def _both(*reasons: UnusableInputError) -> str:
+    """Why an edit is written neither in a call of the layer's own nor in one that it shares."""
+    first, second = map(str, reasons)
+    return first if second in first or first in second else f"{first}; {second}"
+
+
+def _wanted(module: nn.Module, edits: Sequence[Edit]) -> dict[str, Any]:
+    """The arguments of a layer that change, with their new values."""
+    found = {name: _plain(value) for edit in edits if not edit.rewrite for name, value in edit.arguments.items()}
+    return {name: value for name, value in found.items() if _plain(getattr(module, name)) != value}
+
+
+def _default(module: nn.Module, name: str) -> str:
+    """What an argument of a layer is where the call that makes it leaves it out."""
+    return repr(inspect.signature(type(module)).parameters[name].default)
+
+
 def _names(node: ast.Call, parameters: Sequence[str], names: set[str], call: Call, where: str) -> Iterator[str]:
     """The parameters of the function around a call by which it gets these arguments, constants left out."""
     for name in names:
         given = argument(node, parameters, name)
         if isinstance(given, ast.Name) and given.id in call.parameters:
             yield given.id
-        elif given is not None and not _is_constant(given):
+        elif given is not None and not is_constant(given):
             raise UnusableInputError(f"{name} is {ast.unparse(given)}, no constant: {where}")
-
-
-def _is_constant(node: ast.expr) -> bool:
-    try:
-        ast.literal_eval(node)
-    except ValueError:
-        return False
-    return True
-
-
-def _partials(tree: ast.Module) -> set[str]:
-    """Names that a file gives to a ``partial``: variables, attributes, and parameters by their defaults."""
-    made = set[str]()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and _makes_partial(node.value):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            made |= {ast.unparse(target).split(".")[-1] for target in targets}
-        elif isinstance(node, ast.arguments):
-            named = [*node.posonlyargs, *node.args]
-            pairs = [*zip(named[::-1], node.defaults[::-1], strict=False)]
-            pairs += [(name, value) for name, value in zip(node.kwonlyargs, node.kw_defaults, strict=True) if value]
-            made |= {parameter.arg for parameter, value in pairs if _makes_partial(value)}
-    return made
-
-
-def _makes_partial(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == partial.__name__
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from constraints.tracing.axes import Shape, View, are_aligned, covers, joined, moved, paired, reduced
+from constraints.tracing.axes import Shape, View, are_aligned, covers, joined, moved, paired, reduced, unknown
 from constraints.tracing.values import Call, Flow, Result, Value, Views, fresh, merge_flows
 
 Side = tuple[Value, int, Sequence[int | None]]
@@ -47,10 +47,18 @@ def attention(call: Call) -> Result:
     call.macs = math.prod(query.shape) * length + math.prod(query.shape[:-1]) * length * value.shape[-1]
     batch = range(n - 2)
     table, near, _ = _times([(query.views, n - 1, [*batch, n - 2, None]), (key.views, n - 1, [*batch, n - 1, None])])
+    if "limited" in call.tags:
+        table = limited(table)
     views, far, local = _times([(table, n - 1, [*batch, n - 2, None]), (value.views, n - 2, [*batch, None, n - 1])])
     data = [query, key, value]
     kept = [local[0], local[0], local[1]]
     return views, _flow(data, kept, near or far)
+
+
+def limited(views: Views) -> Views:
+    """Unknown where a table of pairs is masked so that no place sees across the map."""
+    why = "a mask says which places see which, and by that how far they see"
+    return tuple(unknown(why, v._replace(other=None)) if v is not None and v.other else v for v in views)
 
 
 def _times(sides: Sequence[tuple[Views, int, Sequence[int | None]]]) -> tuple[Views, bool, list[bool]]:

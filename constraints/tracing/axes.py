@@ -624,9 +624,12 @@ def _joined_unit_by_unit(a: View, b: View, pooled: str) -> View:
 
 
 def _common(a: Sequence[Digit], b: Sequence[Digit]) -> list[Digit] | None:
-    """The digits of both, coarse before fine; None where they overlap without being the same."""
+    """The digits of both, those that reach further first; None where they overlap without being the same.
+
+    So an index within windows comes behind that of the windows, be it dilated, and counts in smaller steps.
+    """
     places = {(d.axis, d.inner, d.size, d.offset): d for d in (*b, *a)}
-    digits = sorted(places.values(), key=lambda d: -abs(d.stride))
+    digits = sorted(places.values(), key=lambda d: (-abs(d.stride) * d.size, -abs(d.stride)))
     for x, y in itertools.combinations(digits, 2):
         if x.axis == y.axis and (x.inner < y.inner * y.size and y.inner < x.inner * x.size):
             return None

@@ -22,8 +22,8 @@ from torch.utils._pytree import tree_leaves
 
 from constraints.tracing.outputs import inside
 
-_READS = ("numpy", "tolist", "__dlpack__", "data_ptr", "untyped_storage")
-"""Ways out of a tensor that no operation of the dispatcher shows."""
+_READS = ("numpy", "tolist", "__dlpack__", "data_ptr", "untyped_storage", "apply_", "map_", "map2_")
+"""Ways out of a tensor, and of the tensors that they are given, that no operation of the dispatcher shows."""
 _OF_FILES = 2
 """The protocol of ``torch.save``; what reads such a file refuses what is not torch's own."""
 _OF_POOLS = ("apply_async", "_map_async", "imap", "imap_unordered")
@@ -114,7 +114,8 @@ def _reading(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]
     @wraps(method)
     def reading(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if watcher.is_followed():
-            watcher.read(self)
+            for tensor in (self, *(a for a in args if isinstance(a, torch.Tensor))):
+                watcher.read(tensor)
         return method(self, *args, **kwargs)
 
     return reading

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise
 
-from constraints.tracing.attention import Side, beside, is_scaling, matched
+from constraints.tracing.attention import Side, beside, is_scaling, limited, matched
 from constraints.tracing.axes import Shape, View, are_aligned, moved, reduced, unknown, without
 from constraints.tracing.parts import assembled, laid, of_rows
 from constraints.tracing.values import (
@@ -29,7 +29,8 @@ def pointwise(call: Call) -> Result:
     """An elementwise function of one tensor, or of several that are broadcast together."""
     data = [v for v in call.inputs if v.depends]
     if len(data) == 1:
-        return _unary(call, data[0])
+        views, flow = _unary(call, data[0])
+        return (limited(views) if "limited" in call.tags else views), flow
     rows = [_broadcast(v.views, v.shape, call.shape) for v in data]
     if call.op in ("maximum", "fmax") and _are_neighbours(*rows):
         call.tags.add("max_pool")
@@ -231,6 +232,8 @@ def product(call: Call) -> Result:
     if call.op == "addbmm":
         a, b = (replace(v, shape=v.shape[1:], views=_batch_summed(v)) for v in (a, b))
     views, flow = _multiplied(call, a, b)
+    if "limited" in call.tags:
+        views = limited(views)
     if summand is None:
         return views, flow
     data = [Value(call.shape, views, flow, None), summand]

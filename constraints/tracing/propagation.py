@@ -143,6 +143,8 @@ class Propagation:
                 reasons = self.outcomes.reasons
                 reasons.update(dict.fromkeys(flow.poison.difference(reasons), op))
         call = Call(index, op, step.frame.path, (), step.args, step.kwargs, operator.names, inputs, step.shapes[0])
+        if step.limits and any(not (v.depends or v.params) for v in inputs):
+            call.tags.add("limited")
         if depends:
             self._settle(call, step, operation)
         else:
@@ -188,6 +190,7 @@ class Propagation:
         """The value of what was made of numbers that were read before."""
         why = f"values that were read from a tensor{self._read_where} and came back"
         views, flow = self.outcomes.of_anything(self.read, why)
+        views = tuple(unknown(why) if v is not None and v.is_part else v for v in views)  # places may make a map again
         value = Value(shape, views, flow, None, index)
         self.maps.note(value)
         return value

@@ -18,6 +18,7 @@ from constraints.tracing import quantised
 from constraints.tracing.axes import Shape
 from constraints.tracing.boundary import kept_by, known_to, watched
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
+from constraints.tracing.masks import limits_reach, may_mask
 from constraints.tracing.modes import modes_kept
 from constraints.tracing.module_calls import Here, naming
 from constraints.tracing.outputs import opened
@@ -294,7 +295,10 @@ class _Recorder(TorchDispatchMode):
             for handle in outputs:
                 handle.round = waits
         frame, again = self.here.stack[-1], self.numbers.come_back(really, args, kwargs)
-        self.steps.append(RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again))
+        limits = may_mask(operator.op) and len(shapes[0]) > _TWO_CHANNEL_AXES and self._limits(operator, args, kwargs)
+        self.steps.append(
+            RecordedOperation(operator, held, named, inputs, outputs, shapes, frame, targets, again, limits)
+        )
         self._note_numbers(func, args, result, writes=bool(writes))
         return result
 
@@ -352,6 +356,16 @@ class _Recorder(TorchDispatchMode):
         if used.any():
             axes = range(used.dim())
             handle.bordered = [not (used.select(a, 0).any() and used.select(a, -1).any()) for a in axes]
+
+    def _limits(self, operator: Operator, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> bool:
+        """Whether one of the tensors is a mask that limits how far places see; a parameter is learned, and none."""
+        now = self._postponed.round
+
+        def is_known(tensor: torch.Tensor) -> bool:
+            handle = self.handle(tensor)
+            return handle.round != now and not handle.name
+
+        return limits_reach(operator.op, args, kwargs or _NO_KWARGS, is_known)
 
     def _note_numbers(self, func: Any, args: tuple[Any, ...], result: Any, *, writes: bool) -> None:
         if writes and self._exported:

@@ -44,6 +44,8 @@ class RecordedOperation(NamedTuple):
     """Of the outputs, the tensors that were there before and were written to."""
     returned: Returned = ""
     """Whether it takes a number that was "read" from a tensor before, or that "maybe" was computed of such."""
+    limits: bool = False
+    """Whether one of its tensors, if that is a constant, is a mask that limits how far the places of a map see."""
 
 
 @dataclass(frozen=True, kw_only=True)

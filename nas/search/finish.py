@@ -34,6 +34,7 @@ from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.contenders import Contender
 from nas.search.curve_forecast import CurveForecast
 from nas.search.engine import Engine
+from nas.search.epochs_ahead import EpochsAhead
 from nas.search.finalist_job import FinalistJob
 from nas.search.measure import images_of
 from nas.search.pool import Pool
@@ -103,6 +104,8 @@ class Finish:
     notes: list[str]
     precisions: Mapping[str, Precision] = field(default_factory=dict)
     job: FinalistJob | None = None
+    ahead: EpochsAhead | None = None
+    """What the job reads next."""
     known: dict[int, Confirmation] = field(default_factory=dict)
     """What was confirmed, by trial: that of the longest training."""
     over: list[int] = field(default_factory=list)
@@ -248,7 +251,11 @@ class Finish:
 
     def collect(self) -> None:
         """Store what the confirmation came to, where it is over."""
-        if self.job is None or not self.job.future.done():
+        if self.job is None:
+            return
+        if not self.job.future.done():
+            if self.ahead:
+                self.ahead.look(self.job.done)
             return
         outcome = self.job.outcome()
         if outcome is None:
@@ -262,7 +269,9 @@ class Finish:
             self._end(number, epochs=task.epochs, threads=task.threads)
             self.survey(self.pool.store.trials())
             self.notes.append(self._sentence(number) + ("" if number in self.over else ": the search continues"))
-        self.job = None
+        if self.ahead:
+            self.ahead.end()
+        self.job = self.ahead = None
 
     def _begin(self, best: Contender, epochs: int) -> None:
         threads = self.engine.threads(1)
@@ -280,6 +289,7 @@ class Finish:
         if (candidate := self.pool.members.get(best.trial)) is not None:
             self.pool.store.add_why(candidate.trial, f"best forecast at epoch {best.seen.epochs}: it is confirmed")
         self.job = FinalistJob(trial=best.trial, task=task, engine=self.engine)
+        self.ahead = EpochsAhead(engine=self.engine, feed=task.feed, epochs=epochs)
         expected = 1 - self._forecast.error(best.seen, epochs)
         self.notes.append(
             f"trial {best.trial} has {best.seen.accuracy:.2%} after {_count(best.seen.epochs, 'epoch')}: it is "

@@ -19,8 +19,9 @@ import torch
 
 from constraints.errors import ConstraintError, ModelFailedError
 from constraints.faults import failed, is_users
-from constraints.sandbox.child import Checked, Send, load_model, stage
+from constraints.sandbox.child import Checked
 from constraints.sandbox.loading import Loader
+from constraints.sandbox.named import Send, load_model, stage
 from constraints.sandbox.request import Request
 from nas.architecture.from_module import import_module
 from nas.search import weights_file

@@ -84,7 +84,7 @@ def _latency_notes(network: Network, latency: Predictor | None) -> Iterator[str]
     if latency is not None and network.architecture is None:
         yield (
             f"{LATENCY} {network.measured.get(LATENCY, inf):g} of {network.origin} is measured (median, torch, "
-            f"threads: {latency.threads}); that of candidates is predicted, off by {latency.median_error:.0%} in the median"
+            f"threads: {latency.threads}); that of candidates is predicted, with an error of {latency.median_error:.0%}"
         )
 
 

@@ -232,7 +232,7 @@ def fitted(
 
     None where nothing was chosen. A study that has its epochs already (``known``) keeps them.
     """
-    if "epochs" in config.model_fields_set or config.recipe not in {None, named_recipes.DEFAULT}:
+    if "epochs" in config.model_fields_set or config.recipe not in (None, named_recipes.DEFAULT):
         return config, asked, None
     usual = Sizing(batch_size=asked.recipe.batch_size, epochs=config.epochs)
     sized = sizing(len(dataset.split().train), usual)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -31,6 +32,8 @@ NETWORK: Mapping[str, int] = {
 }
 """Options of PostgreSQL's client library (seconds, the last one milliseconds): a dead network is noticed in 25 s."""
 _POSTGRESQL = re.compile(r"^postgres(ql)?://")
+_SLIP = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?:")
+"""How a URL begins that lacks its slashes, and would be the name of a file."""
 _JOURNAL_START = b'{"op_code":'
 _SQLITE_START = b"SQLite format 3\0"
 _OF_A_PROPOSAL = {
@@ -50,6 +53,10 @@ def open_storage(place: str, *, write: bool = False) -> BaseStorage:
     """
     if is_database(place):
         return _database(place, write=write)
+    if _SLIP.match(place):
+        raise UnusableInputError(
+            f"no URL of a database: {masked(place)}: write sqlite:///PATH or postgresql://HOST/NAME"
+        )
     path = Path(place)
     if not write and not os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
         raise _nothing_at(place)
@@ -168,13 +175,13 @@ class _Journal(BaseJournalBackend):
     def __init__(self, path: Path, lock: FileLock) -> None:
         self._path, self._lock = path, lock
         self._reader = JournalFileBackend(str(path))
-        self._read = self._trials = 0
+        self._read = self._trials = self._studies = 0
         self._has_deleted = False
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        """The lines from that number on; LookupError where one is of a trial that was never made: lines are lost."""
+        """The lines from that number on; LookupError where one is of what was never made: lines are lost."""
         if log_number_from == 0:
-            self._read, self._trials, self._has_deleted = 0, 0, False
+            self._read, self._trials, self._studies, self._has_deleted = 0, 0, 0, False
         for number, log in enumerate(self._reader.read_logs(log_number_from), start=log_number_from):
             if number == self._read:
                 self._check(log)
@@ -182,8 +189,11 @@ class _Journal(BaseJournalBackend):
             yield log
 
     def _check(self, log: Mapping[str, Any]) -> None:
-        """Count the trials; of a deleted study some may have been refused, which Optuna passes over."""
+        """Count studies and trials; of a deleted study some may have been refused, which Optuna passes over."""
         op = log["op_code"]
+        self._studies += op == Operation.CREATE_STUDY
+        if log.get("study_id", -1) >= self._studies:
+            raise LookupError(f"study {log['study_id']} was never made: lines are lost")
         self._trials += op == Operation.CREATE_TRIAL
         self._has_deleted |= op == Operation.DELETE_STUDY
         if log.get("trial_id", -1) >= self._trials and not self._has_deleted:
@@ -211,9 +221,8 @@ def _journal(path: Path, *, write: bool) -> BaseStorage:
     except UnusableInputError:
         raise
     except OSError as error:
-        raise UnusableInputError(
-            f"cannot open the storage {path}: {error.strerror or error}: give --storage a writable path"
-        ) from None
+        remedy = "make room on that disk" if error.errno == errno.ENOSPC else "give --storage a writable path"
+        raise UnusableInputError(f"cannot open the storage {path}: {error.strerror or error}: {remedy}") from None
     except Exception as error:
         # Optuna replays the lines, so a line that is no operation of its own may raise anything.
         raise UnusableInputError(
@@ -290,25 +299,36 @@ def _database(url: str, *, write: bool) -> BaseStorage:
     except UnusableInputError:
         raise
     except ImportError as error:
-        missing = error.__cause__.name if isinstance(error.__cause__, ImportError) else None
-        package = "psycopg[binary]" if _POSTGRESQL.match(url) else missing or "the database's driver"
+        missing = error.__cause__.name if isinstance(error.__cause__, ImportError) else error.name
+        if _POSTGRESQL.match(url):
+            missing, remedy = "psycopg[binary]", "pip install 'psycopg[binary]'"
+        else:
+            remedy = "install the package that holds it, or give --storage a path"
         raise UnusableInputError(
-            f"no driver for the storage {masked(url)}: {package} is not installed: pip install '{package}'"
+            f"no driver for the storage {masked(url)}: {missing} is not installed: {remedy}"
         ) from None
     except Exception as error:
         # SQLAlchemy and the database drivers each raise errors of their own, with no common base but this.
         raise _unusable_database("open", url, error) from None
 
 
+_REMEDIES_OF_SQLITE = {
+    "database is locked": "another program writes to it: try again when it has ended",
+    "unable to open database file": "give --storage a path in a folder that is there and may be written",
+    "Invalid SQLite URL": "write sqlite:///PATH, with three slashes",
+    "readonly database": "give --storage a writable path",
+    "disk is full": "make room on that disk",
+}
+"""What SQLite says -> what to do; of anything else it is damaged."""
+
+
 def _unusable_database(verb: str, url: str, error: Exception) -> UnusableInputError:
     """The error that refuses a database; what Optuna says of a failed statement leaves its cause out."""
-    is_file = url.startswith("sqlite")
-    remedy = (
-        "restore it from a copy, or give another --storage"
-        if is_file
-        else "give --storage a database that can be reached"
-    )
     what = reason(error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error)
+    remedy = "give --storage a database that can be reached"
+    if url.startswith("sqlite"):
+        known = (remedy for text, remedy in _REMEDIES_OF_SQLITE.items() if text in what)
+        remedy = next(known, "restore it from a copy, or give another --storage")
     return UnusableInputError(f"cannot {verb} the storage {masked(url)}: {what}: {remedy}")
 
 

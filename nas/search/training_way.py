@@ -62,7 +62,7 @@ class Training:
     @classmethod
     def asked(
         cls,
-        recipe: str | None,
+        recipe: str | Mapping[str, Any] | None,
         augmentation: str | None,
         epochs: int,
         *,

@@ -111,13 +111,15 @@ def widened(placement: Placement, task: Task) -> Placement:
 def confirmed(placement: Placement, task: Task, model: nn.Module, result: Result) -> Confirmed:
     """What a training came to, and its test accuracy: measured now, unless it was before."""
     from nas.training.evaluate import evaluate
+    from nas.training.train import torch_threads
 
     if result.reason:
         return Confirmed(curve=table(result), test_accuracy=None, reason=result.reason)
     kept = _read_tests(task.folder)
     if kept is None:
         feed = task.feed
-        scores = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
+        with torch_threads(placement.threads):
+            scores = evaluate(model, *feed.evaluation, feed.mean, feed.std, placement.device)
         kept = {f"test_{name}": value for name, value in scores._asdict().items()}
         atomic.write(task.folder / TEST, json.dumps(kept))
     return Confirmed(

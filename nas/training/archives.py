@@ -12,11 +12,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any, Self
 
 from constraints.errors import UnusableInputError
-from nas.training.image_files import PART_OF, SUFFIXES, Listing, Place, Tree, list_tree
+from nas.training.image_files import PART_OF, Listing, Place, Tree, has_suffix_of_image, list_tree
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz", ".zip")
 LARGEST_MEMBER = 64 * 2**20
@@ -58,7 +58,7 @@ class _Packed:
         self.tree = Tree()
         self._links: dict[Place, Place | None] = {}
         for name, content in members:
-            place = PurePosixPath(name).parts
+            place = _place(name)
             self._links.pop(place, None)
             self.tree.files.pop(place, None)
             if content is None:
@@ -86,14 +86,16 @@ class _Packed:
             self.tree.dangling.add(place)
 
 
+def _place(name: str) -> Place:
+    """As ``PurePosixPath(name).parts``, in a tenth of the time: an archive may hold a million names."""
+    parts = tuple(part for part in name.split("/") if part not in {"", "."})
+    return ("/", *parts) if name.startswith("/") else parts
+
+
 def _normal(path: str) -> Place | None:
     """A link's target as a place inside the archive; None where it leads out of it."""
-    place = PurePosixPath(posixpath.normpath(path)).parts
-    return None if place[:1] in {("/",), ("..",), ("//",)} else place
-
-
-def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+    place = _place(posixpath.normpath(path))
+    return None if place[:1] in {("/",), ("..",)} else place
 
 
 def _check_size(name: str, size: int) -> None:
@@ -134,7 +136,7 @@ def _members_of_tar(archive: Path) -> Iterator[_Member]:
         tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header, encoding="utf-8", errors="surrogateescape") as tar,
     ):
         for member in tar:
-            name = str(PurePosixPath(member.name))
+            name = member.name
             _check_size(name, member.size)
             if member.isdir():
                 yield name, None
@@ -143,7 +145,7 @@ def _members_of_tar(archive: Path) -> Iterator[_Member]:
             elif member.islnk():
                 yield name, member.linkname
             elif member.isreg():
-                stream_of_member = tar.extractfile(member) if _is_image(name) else None
+                stream_of_member = tar.extractfile(member) if has_suffix_of_image(name) else None
                 yield name, stream_of_member.read() if stream_of_member else b""
 
 
@@ -160,7 +162,7 @@ def _members_of_zip(archive: Path) -> Iterator[_Member]:
                 target = packed.read(member).decode("utf-8", "surrogateescape")
                 yield name, posixpath.join(posixpath.dirname(name), target)
             else:
-                yield name, packed.read(member) if _is_image(name) else b""
+                yield name, packed.read(member) if has_suffix_of_image(name) else b""
 
 
 def _zip_name(member: zipfile.ZipInfo) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.training.errors import OtherTrainingError
 from nas.training.recipe_table import from_text
 
 FORMAT = 2
+LONGEST = 80
+"""Characters of a value in an error: a network's weights would fill pages."""
 
 
 def save_checkpoint(path: Path, run: dict[str, Any], state: dict[str, Any]) -> None:
@@ -30,24 +32,24 @@ def save_checkpoint(path: Path, run: dict[str, Any], state: dict[str, Any]) -> N
 def load_checkpoint(path: Path, run: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """Read the state back, and nothing but tensors and plain values (``weights_only``).
 
-    Raises UnusableInputError when the file is damaged, OtherTrainingError when it belongs to a training other than
-    ``run`` describes. Two recipes are the same where their options are, be one of an earlier release that had fewer.
+    Raises OtherTrainingError when the file cannot be read, or belongs to a training other than ``run`` describes. Two
+    recipes are the same where their options are, be one of an earlier release that had fewer.
     """
     try:
         content = torch.load(path, map_location=device, weights_only=True)
         found, state = {"format": content["format"], **content["run"]}, content["state"]
     except Exception as error:  # of bytes that are anything the reader may raise anything
-        raise UnusableInputError(
+        raise OtherTrainingError(
             f"the checkpoint cannot be read: {path}: remove it to start this training over"
         ) from error
     for name, wanted in {"format": FORMAT, **run}.items():
         if not _is_same(name, found.get(name), wanted):
+            what = f"{name} was {_short(found.get(name))}, is {_short(wanted)}"
             raise OtherTrainingError(
-                f"the checkpoint is of another training ({name} was {found.get(name)}, is {wanted}): {path}: "
-                "remove it to start this training over"
+                f"the checkpoint is of another training ({what}): {path}: remove it to start this training over"
             )
     if not isinstance(state, dict):
-        raise UnusableInputError(f"the checkpoint holds no state: {path}: remove it to start over")
+        raise OtherTrainingError(f"the checkpoint holds no state: {path}: remove it to start over")
     return state
 
 
@@ -55,6 +57,10 @@ def kept_curve(path: Path) -> list[dict[str, Any]]:
     """The epochs of the training in a checkpoint that was loaded before, an entry an epoch."""
     curve: list[dict[str, Any]] = torch.load(path, map_location="cpu", weights_only=True)["state"]["curve"]
     return curve
+
+
+def _short(value: object) -> str:
+    return textwrap.shorten(str(value), LONGEST, placeholder="...")
 
 
 def _is_same(name: str, found: object, wanted: object) -> bool:

@@ -10,7 +10,7 @@ class SharedFaultError(UnusableInputError):
 
 
 class OtherTrainingError(SharedFaultError):
-    """A checkpoint of another training than the one that is to be resumed."""
+    """A checkpoint that the training cannot be resumed from: of another one, or one that cannot be read."""
 
 
 class AugmentationFailedError(SharedFaultError):

@@ -133,9 +133,18 @@ class Feed:
         except OSError:
             return self._in_memory(number)
 
+    def prepare(self, number: int) -> None:
+        """Make an epoch that another process will read, if it is missing and the folder can be written."""
+        with suppress(OSError):
+            if not self._place(number).exists():
+                self._make(number, self._place(number))
+
+    def _place(self, number: int) -> Path:
+        return self.folder / self.key / f"epoch-{number:04d}.npy"
+
     def _mapped(self, number: int) -> np.ndarray:
         """The epoch as a map of its file, which is made first where it is missing."""
-        place = self.folder / self.key / f"epoch-{number:04d}.npy"
+        place = self._place(number)
         while True:
             try:
                 images: np.ndarray = np.load(place, mmap_mode="c", allow_pickle=False)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -272,11 +273,16 @@ def _junk(place: Place, rest: Place) -> str | None:
     return HIDDEN if any(name.startswith(".") and name not in {".", ".."} for name in rest) else None
 
 
+def has_suffix_of_image(name: str) -> bool:
+    """Whether a file is an image by its name."""
+    return posixpath.splitext(name)[1].lower() in SUFFIXES
+
+
 def _reason(place: Place, rest: Place, *, is_dangling: bool) -> str | None:
     """Why a file in a part is left out; None for an image."""
     if (junk := _junk(place, rest)) is not None:
         return junk
-    if PurePosixPath(rest[-1]).suffix.lower() not in SUFFIXES:
+    if not has_suffix_of_image(rest[-1]):
         return DANGLING if is_dangling else NO_IMAGE
     return DANGLING if is_dangling else LOOSE if len(rest) < 3 else None
 

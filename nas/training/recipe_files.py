@@ -1,4 +1,4 @@
-"""Recipes by name or from a TOML file, and as the text of such a file.
+"""Recipes by name, from a TOML file or the table of a configuration, and as the text of such a file.
 
 A file holds options by the names of ``Recipe`` and, in ``[[phases]]``, of ``Phase``; ``base = "default"`` starts from a
 recipe that ships, each ``[[phases]]`` from the base's phase of that place. ``[tune]`` holds the ranges of ``tuning``.
@@ -33,12 +33,20 @@ class Source:
     """What errors about it begin with."""
 
 
-def load(asked: str | None, epochs: int) -> Source:
-    """The recipe of a name or of a TOML file, for a training of ``epochs``; None is the default.
+INLINE = "[recipe]"
+"""What errors about a table of a configuration begin with."""
+
+
+def load(asked: str | Mapping[str, Any] | None, epochs: int) -> Source:
+    """The recipe of a name, of a TOML file or of what such a file holds, for a training of ``epochs``.
+
+    None is the default.
 
     Raises UnusableInputError for a name that there is not, and for a file that cannot be read or that is off, with
     the file, the option and what it may be.
     """
+    if isinstance(asked, Mapping):
+        return _source({"name": "own", **asked}, INLINE, epochs)
     name = DEFAULT if asked is None else asked
     if name in RECIPES:
         return Source(recipe=RECIPES[name].make(epochs), place=f"recipe {name}")
@@ -58,25 +66,28 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def _read(path: Path, epochs: int) -> Source:
-    table, place = read_toml(path), str(path)
+    name = path.name if path.stem in RECIPES else path.stem
+    return _source({"name": name, **read_toml(path)}, str(path), epochs)
+
+
+def _source(table: dict[str, Any], place: str, epochs: int) -> Source:
     tune, base = table.pop("tune", {}), table.pop("base", None)
     if not isinstance(tune, dict):
         raise UnusableInputError(f"{place}: tune: {tune!r}: give a table [tune] of ranges")
-    recipe = from_table(_over_base(base, table, path, epochs), place)
+    recipe = from_table(_over_base(base, table, place, epochs), place)
     if recipe.name in RECIPES and recipe != RECIPES[recipe.name].make(epochs):
         raise UnusableInputError(f"{place}: name: {recipe.name!r}: a recipe that ships has it: give another name")
     return Source(recipe=recipe, tune=tune, place=place)
 
 
-def _over_base(base: Any, table: dict[str, Any], path: Path, epochs: int) -> dict[str, Any]:
-    """The options of a file over those that it starts from."""
-    named = {"name": path.name if path.stem in RECIPES else path.stem, **table}
+def _over_base(base: Any, named: dict[str, Any], place: str, epochs: int) -> dict[str, Any]:
+    """The options of a table over those that it starts from."""
     if base is None:
         return named
     if not isinstance(base, str) or base not in RECIPES:
-        raise UnusableInputError(f"{path}: base: {base!r}: start from one of {', '.join(RECIPES)}")
+        raise UnusableInputError(f"{place}: base: {base!r}: start from one of {', '.join(RECIPES)}")
     known = as_table(RECIPES[base].make(epochs))
-    if isinstance(phases := table.get("phases"), list):
+    if isinstance(phases := named.get("phases"), list):
         begun = [*known["phases"], *({} for _ in phases)]
         named["phases"] = [
             {**start, **phase} if isinstance(phase, dict) else phase

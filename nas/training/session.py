@@ -13,12 +13,14 @@ import torch
 from torch import nn
 
 from constraints.errors import UnusableInputError
+from nas.architecture.model import Network
 from nas.training import initialisation
 from nas.training.averaging import Average
 from nas.training.batchwise import draw
 from nas.training.evaluate import Scores, evaluate, normaliser
 from nas.training.feed import Feed
 from nas.training.given_model import GivenModel, placed
+from nas.training.halves import Halves
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision
 from nas.training.recipes import Recipe
@@ -98,7 +100,13 @@ class Session:
             chosen=torch.empty(min(recipe.batch_size, len(labels)), dtype=torch.int64, device=device),
             loss=torch.zeros((), device=device),
             is_captured=not isinstance(self.model, GivenModel),
+            halves=self._halves(device),
         )
+
+    def _halves(self, device: torch.device) -> Halves | None:
+        """The threads in halves on a CPU; a batch of another module, which may do anything to it, stays whole."""
+        is_known = device.type == "cpu" and isinstance(self.model, Network)
+        return Halves.of(self.model, torch.get_num_threads()) if is_known else None
 
     def _optimisers(self, device: torch.device) -> Optimisers:
         return Optimisers(self.model, self.recipe, self.phase, capturable=device.type == "cuda")
@@ -159,13 +167,14 @@ class Session:
         order = torch.randperm(len(self.step.labels)).to(self.device)
         self.step.loss.zero_()
         rate = 0.0
-        for index in range(self.steps):
-            rate = self._prepare(number * self.steps + index)
-            self._run(order[index * self.batch : (index + 1) * self.batch])
-            if index % CHECK_STEPS == 0 or index == self.steps - 1:
-                self._check(self.step.loss.item() / (index + 1), number)
-            if self.on_step:
-                self.on_step(index + 1, self.steps)
+        with self.step.threads():
+            for index in range(self.steps):
+                rate = self._prepare(number * self.steps + index)
+                self._run(order[index * self.batch : (index + 1) * self.batch])
+                if index % CHECK_STEPS == 0 or index == self.steps - 1:
+                    self._check(self.step.loss.item() / (index + 1), number)
+                if self.on_step:
+                    self.on_step(index + 1, self.steps)
         scores = self.evaluate()
         return Epoch(
             epoch=number + 1,

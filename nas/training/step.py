@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +13,7 @@ from torch.nn import functional as F
 from nas.training import batchwise
 from nas.training.averaging import Average
 from nas.training.evaluate import Normalise
+from nas.training.halves import Halves, Rows
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast
 from nas.training.recipes import Recipe
@@ -47,6 +50,8 @@ class TrainingStep:
     is_captured: bool = True
     """Whether a GPU captures a step as a graph: what a person's own code decides in it, a graph would not."""
     parts: int = 1
+    halves: Halves | None = None
+    """The threads in halves, where each differentiates half of a batch; None where all share every operation."""
     drawn: batchwise.Drawn | None = None
     """What is drawn for the epoch as a whole."""
     targets: torch.Tensor | None = None
@@ -81,6 +86,10 @@ class TrainingStep:
         self.renew()
         if self.images.is_cuda:
             torch.cuda.empty_cache()
+
+    def threads(self) -> AbstractContextManager[None]:
+        """The block in which steps are taken."""
+        return self.halves.shared() if self.halves else nullcontext()
 
     def run(self, chosen: torch.Tensor) -> None:
         """Take one step on the images at the indices ``chosen``."""
@@ -119,20 +128,32 @@ class TrainingStep:
     def _differentiate(self) -> None:
         self.optimisers.clear()
         for chosen in self.chosen.tensor_split(self.parts):
-            loss = self._loss(chosen) * (len(chosen) / len(self.chosen))
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.loss += loss.detach()
+            loss = self._loss(chosen)
+            if self.halves and len(chosen) > 1:
+                self.loss += self.halves.differentiate(len(chosen), loss)
+            else:
+                whole = loss(self.model, slice(len(chosen)))
+                whole.backward()  # type: ignore[no-untyped-call]
+                self.loss += whole.detach()
 
-    def _loss(self, chosen: torch.Tensor) -> torch.Tensor:
+    def _loss(self, chosen: torch.Tensor) -> Callable[[nn.Module, Rows], torch.Tensor]:
+        """What rows of a batch of ``chosen`` images add to the loss of the step, by a network; all is drawn here."""
         images = self._changed(self.normalise(self.images[chosen]), chosen)
         strength = self.recipe.mixup if self.strength is None else self.strength
         share = batchwise.mixture(strength, images.device) if self.recipe.mixup else None
         if share is not None:
             images = batchwise.mix(images, share)
-        with autocast(self.precision, images.device):
-            logits = self.model(images).float()
-        loss = self._against(logits, chosen)
-        return loss if share is None else share * loss + (1 - share) * self._against(logits, chosen.flip(0))
+
+        def loss(model: nn.Module, rows: Rows) -> torch.Tensor:
+            with autocast(self.precision, images.device):
+                logits = model(images[rows]).float()
+            weight = len(logits) / len(self.chosen)
+            found = self._against(logits, chosen[rows])
+            if share is not None:
+                found = share * found + (1 - share) * self._against(logits, chosen.flip(0)[rows])
+            return found * weight
+
+        return loss
 
     def _against(self, logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """The loss of logits against the labels of the ``chosen`` images, and a teacher's logits where there are."""

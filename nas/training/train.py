@@ -13,6 +13,7 @@ from torch import nn
 
 from constraints.errors import UnusableInputError
 from nas.training.checkpoint import load_checkpoint, save_checkpoint
+from nas.training.errors import OtherTrainingError
 from nas.training.feed import Feed
 from nas.training.precision import Precision, resolve
 from nas.training.recipes import Recipe
@@ -65,18 +66,18 @@ def train(
 
     A loss that is lost, and memory that does not suffice even for a part of a batch, end the training with a reason.
 
-    Raises UnusableInputError for a checkpoint that is damaged or of another training, OSError where none can be
+    Raises OtherTrainingError for a checkpoint that is damaged or of another training, OSError where none can be
     written: that is no fault of the network, and the old checkpoint stays.
     """
     if epochs < 1:
         raise UnusableInputError(f"epochs is out of range: {epochs}: give 1 or more")
     place = torch.device(device)
     generators = torch.random.fork_rng([] if place.type == "cpu" else [place])
-    with _threads(threads), _deterministic(deterministic), generators:
+    with torch_threads(threads), _deterministic(deterministic), generators:
         session = Session(model, feed, recipe, epochs, seed, place, resolve(recipe.precision, place, auto))
         session.on_step = on_step
         if checkpoint and checkpoint.exists():
-            session.restore(load_checkpoint(checkpoint, session.description, session.device))
+            _resume(session, checkpoint)
         reason = _epochs(session, checkpoint, on_epoch)
         session.settle()
     return Result(
@@ -86,6 +87,17 @@ def train(
         reason=reason,
         curve=tuple(session.curve),
     )
+
+
+def _resume(session: Session, checkpoint: Path) -> None:
+    """Restore what a checkpoint holds; OtherTrainingError where that is no state of this training."""
+    state = load_checkpoint(checkpoint, session.description, session.device)
+    try:
+        session.restore(state)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise OtherTrainingError(
+            f"the checkpoint holds another state than this training has: {checkpoint}: remove it to start over"
+        ) from error
 
 
 def _epochs(session: Session, checkpoint: Path | None, on_epoch: Callable[[Epoch], bool] | None) -> str:
@@ -105,7 +117,7 @@ def _epochs(session: Session, checkpoint: Path | None, on_epoch: Callable[[Epoch
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def torch_threads(count: int | None) -> Iterator[None]:
     """Let torch use ``count`` threads for the time; None leaves its setting alone."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)

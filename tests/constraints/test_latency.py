@@ -34,7 +34,7 @@ class Sleeps(nn.Module):
         """The first call is slow."""
         self.calls.append(torch.get_num_threads())
         time.sleep(0.05 if len(self.calls) == 1 else 0.002)
-        self.seen += 1
+        self.seen.add_(1)
         assert not self.training
         assert image.shape[1:] == (3, 4, 5)
         found: torch.Tensor = self.conv(image).mean((2, 3))

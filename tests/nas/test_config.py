@@ -59,7 +59,7 @@ def test_the_written_configuration_reads_back_equal(tmp_path_factory: pytest.Tem
         ({"study": ".."}, "--study: '..': give a name without slashes"),
         ({"constraints": ["parms < 200k"]}, "unknown metric: 'parms'"),
         ({"tune": []}, "--tune: []: give 1 or more"),
-        ({"recipe": 3}, "--recipe: 3: write text"),
+        ({"recipe": 3}, "--recipe: 3: give a name, a TOML file, or a table"),
     ],
 )
 def test_a_flag_out_of_range_is_named_with_its_value(flags: dict[str, Any], message: str) -> None:
@@ -106,3 +106,19 @@ def test_what_follows_the_data_is_not_written_where_nobody_asked_for_it(tmp_path
         assert (name in text.splitlines()[0]) != is_asked
     file.write_text(text := read_config(None, {"epochs": 1, "trials": 2, "space": "tiny"}).to_toml())
     assert text.startswith('space = "tiny"'), "nothing is left to the data"
+
+
+def test_a_recipe_may_be_in_the_file_and_is_written_back(tmp_path: Path) -> None:
+    recipe = {"base": "sgd", "phases": [{"peak_lr": 0.3, "schedule": "cosine"}], "tune": {"phases.1.peak_lr": [0.1, 1]}}
+    (tmp_path / "a.toml").write_text(
+        'epochs = 3\n[recipe]\nbase = "sgd"\n[[recipe.phases]]\npeak_lr = 0.3\nschedule = "cosine"\n'
+        '[recipe.tune]\n"phases.1.peak_lr" = [0.1, 1]\n'
+    )
+    found = read_config(tmp_path / "a.toml", {})
+    assert found.recipe == recipe
+    (tmp_path / "b.toml").write_text(found.to_toml())
+    assert read_config(tmp_path / "b.toml", {}) == found
+    assert read_config(tmp_path / "a.toml", {"recipe": "long"}).recipe == "long"
+    (tmp_path / "c.toml").write_text("recipe = 3\n")
+    with pytest.raises(UnusableInputError, match=r"c\.toml: recipe: 3: give a name, a TOML file, or a table"):
+        read_config(tmp_path / "c.toml", {})

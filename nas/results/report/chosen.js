@@ -7,8 +7,7 @@
     if (!row) return;
     chosen = row;
     beside = other === trial ? null : trials.get(other) ?? null;
-    for (const line of table.tBodies[0].rows) {
-      const number = Number(line.dataset.trial);
+    for (const [number, line] of lineOf) {
       line.classList.toggle("chosen", number === trial);
       line.classList.toggle("beside", number === beside?.trial);
       line.querySelector("button").setAttribute("aria-pressed", String(number === trial));
@@ -46,8 +45,9 @@
 
   // The trial of the row below in the table, or above the last one.
   function nearest(row) {
-    const rows = [...table.tBodies[0].rows].filter((line) => !line.hidden || Number(line.dataset.trial) === row.trial);
-    const at = rows.findIndex((line) => Number(line.dataset.trial) === row.trial);
+    const own = lineOf.get(row.trial);
+    const rows = lines.filter((line) => line === own || found.includes(line));
+    const at = rows.indexOf(own);
     const other = rows[at + 1] ?? rows[at - 1];
     return other ? Number(other.dataset.trial) : null;
   }
@@ -106,7 +106,7 @@
 
   // Its text, the rules that it breaks and why it ended, as the table has them.
   function texts(row) {
-    const cell = [...table.tBodies[0].rows].find((line) => Number(line.dataset.trial) === row.trial).lastElementChild;
+    const cell = lineOf.get(row.trial).lastElementChild;
     row.text = cell.querySelector("code").textContent;
     return [...cell.children].map((part) => element("p", {}, part.cloneNode(true)));
   }

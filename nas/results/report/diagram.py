@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from constraints.errors import UnusableInputError
+from constraints.output.drawing import in_sight, middle
 from constraints.receptive_field import Field
 from nas.architecture.spec import Architecture, Block, Placed, Shape, Unit, parse, split_word
 from nas.space import analytic
@@ -72,14 +73,16 @@ def _scale(block: Block, placed: list[Placed]) -> int:
 def drawing(text: str) -> dict[str, Any]:
     """The diagram of a network's text, ready for JSON and short; ``error`` alone where the text describes no network.
 
-    ``layers`` holds [stage, block, word, [channels, height, width], params, macs, jump, low, high]: unit i sees the
-    input pixels from jump*i + low to jump*i + high. ``residual`` names the blocks [stage, block] around which the
-    input is added.
+    ``layers`` holds [stage, block, word, [channels, height, width], params, macs, jump, side, x, y]: the middle unit
+    sees ``side`` pixels along both axes from ``x`` and ``y`` on. ``box`` is what a drawing of these shows.
+    ``residual`` names the blocks [stage, block] around which the input is added.
     """
     try:
         architecture = parse(text)
     except (UnusableInputError, ValueError) as error:
         return {"error": str(error)}
+    rows = [_row(layer) for layer in layers(architecture)]
+    _, height, width = architecture.input
     head = analytic.head(architecture.head, architecture.last_map, architecture.classes)
     return {
         "input": architecture.input,
@@ -88,11 +91,14 @@ def drawing(text: str) -> dict[str, Any]:
         "residual": [
             [s, b] for s, stage in enumerate(architecture.stages) for b, block in enumerate(stage) if block.residual
         ],
-        "layers": [_row(layer) for layer in layers(architecture)],
+        "layers": rows,
+        "box": in_sight([(x, y, side, side) for *_, side, x, y in rows], width, height),
     }
 
 
 def _row(layer: Layer) -> list[Any]:
     field = layer.field
-    seen = [field.jump, int(field.lo[0]), int(field.hi[0])]
+    low, side = int(field.lo[0]), int(field.hi[0] - field.lo[0]) + 1
+    _, rows, columns = layer.output
+    seen = [field.jump, side, middle(low, field.jump, columns), middle(low, field.jump, rows)]
     return [layer.stage, layer.block, layer.word, layer.output, layer.params, layer.macs, *seen]

@@ -2,9 +2,9 @@
 
   function diagram(row) {
     if (row.error) return [element("p", { class: "error" }, `Cannot be drawn: ${row.error}`)];
-    const layers = row.layers.map(([stage, block, word, output, params, macs, jump, low, high]) =>
-      ({ stage, block, word, output, params, macs, jump, low, high }));
-    const drawn = field(row.input, layers);
+    const layers = row.layers.map(([stage, block, word, output, params, macs, jump, side, x, y]) =>
+      ({ stage, block, word, output, params, macs, jump, side, x, y }));
+    const drawn = field(row, layers);
     const views = element("div", { class: "views" }, drawn.figure, layerTable(layers, drawn.squares));
     return [network(row, layers), views];
   }
@@ -35,7 +35,7 @@
   }
 
   const figures = (text) => element("div", { class: "figures" }, text);
-  const size = (layer) => `${layer.high - layer.low + 1}×${layer.high - layer.low + 1}`;
+  const size = (layer) => `${layer.side}×${layer.side}`;
 
   function grouped(items, key) {
     const groups = new Map();
@@ -44,17 +44,7 @@
   }
 
   // What the middle unit of each layer sees, over the input's pixels.
-  function field(input, layers) {
-    const [, height, width] = input;
-    const squares = layers.map((layer) => {
-      const [, rows, columns] = layer.output;
-      const side = layer.high - layer.low + 1;
-      return { side, x: layer.jump * Math.floor(columns / 2) + layer.low, y: layer.jump * Math.floor(rows / 2) + layer.low };
-    });
-    const left = Math.min(0, ...squares.map((s) => s.x)), top = Math.min(0, ...squares.map((s) => s.y));
-    const right = Math.max(width, ...squares.map((s) => s.x + s.side)), bottom = Math.max(height, ...squares.map((s) => s.y + s.side));
-    const extent = Math.max(right - left, bottom - top), margin = extent * 0.04;
-    const box = [left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin];
+  function field({ input: [, height, width], box }, layers) {
     const picture = shape("svg", { class: "field", viewBox: box.join(" "), role: "img",
       "aria-label": `receptive field of the last map: ${size(layers.at(-1))} pixels over a ${width}×${height} image` });
     picture.append(shape("rect", { class: "image", x: 0, y: 0, width, height }));
@@ -62,18 +52,18 @@
     for (let x = 1; x < width; x++) lines.push(`M${x} 0V${height}`);
     for (let y = 1; y < height; y++) lines.push(`M0 ${y}H${width}`);
     picture.append(shape("path", { class: "pixel", d: lines.join("") }));
-    const drawn = squares.map((square, i) => {
-      const ends = layers[i + 1]?.stage !== layers[i].stage;
-      const made = shape("rect", { class: ends ? "seen" : "seen layer", style: stageStyle(layers[i].stage), x: square.x,
-        y: square.y, width: square.side, height: square.side });
+    const drawn = layers.map((layer, i) => {
+      const ends = layers[i + 1]?.stage !== layer.stage;
+      const made = shape("rect", { class: ends ? "seen" : "seen layer", style: stageStyle(layer.stage), x: layer.x,
+        y: layer.y, width: layer.side, height: layer.side });
       picture.append(made);
       return made;
     });
     layers.forEach((layer, i) => {
       if (layers[i + 1]?.stage === layer.stage) return;
-      picture.append(shape("text", { style: stageStyle(layer.stage), "data-x": squares[i].x, "data-y": squares[i].y }, `C${layer.stage + 1} ${size(layer)}`));
+      picture.append(shape("text", { style: stageStyle(layer.stage), "data-x": layer.x, "data-y": layer.y }, `C${layer.stage + 1} ${size(layer)}`));
     });
-    const caption = element("figcaption", {}, `What the middle unit after each stage sees, over the ${width}×${height} image; thin: after each layer.`);
+    const caption = element("figcaption", {}, data.caption.replace("{image}", `${width}×${height}`));
     return { figure: element("figure", {}, picture, caption), squares: drawn };
   }
 

@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from constraints.errors import UnusableInputError
+from constraints.output.drawing import CAPTION
 from constraints.rules import Constraint, parse_all
 from nas.results.board_table import weighed
 from nas.results.files import write_text
@@ -39,6 +40,8 @@ _ROW_BYTES = 560
 """Of a trial's row in the table, beside the texts of its network and its reason."""
 _FRAME_BYTES = 120_000
 """Of all else than trials and charts."""
+_SLICE = 100
+"""Rows that the table shows at first, and more at a time: a browser takes seconds to lay out thousands."""
 _SCRIPTS = ("elements.js", "table.js", "network.js", "chosen.js", "figures.js", "start.js")
 _SEPARATORS = (",", ":")
 
@@ -75,13 +78,14 @@ def render(study: optuna.Study, *, is_live: bool | None = None) -> str:
         identity=identity,
         provenance=provenance(study, identity),
         rows=rows,
+        slice=_SLICE,
         best={row.trial for row in front(filter(is_whole, board.rows), board.costs, maximised)},
         columns=columns(board),
         cells=cells,
         rejected=sorted(board.rejected.items(), key=lambda item: -item[1]),
         notes={name: chart.note for name, chart in charts.items()},
         space=space_section(identity, constraints, board.rows),
-        data={**_marks(board, figures, maximised), "figures": plots},
+        data={**_marks(board, figures, maximised), "figures": plots, "slice": _SLICE, "caption": CAPTION},
         packed=_packed(_json(records[: len(rows)])),
         plotly=plotly,
         style=_source("report.css"),

@@ -9,6 +9,7 @@ from torch import nn
 
 from constraints import Report, check
 from constraints.output.table import text
+from tests.constraints.written import Written
 
 LONG = "a word " * 30
 
@@ -31,6 +32,14 @@ def test_stages_are_sections_of_the_layers(report: Report, width: int) -> None:
     assert "├─1  mean" in lines[last + 1]
     assert first < second < last
     assert max(map(len, lines)) <= width
+
+
+def test_what_follows_the_stages_begins_behind_a_layer_that_runs_again() -> None:
+    conv, down = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, stride=2, padding=1)
+    model = Written(lambda m, x: m.conv(m.down(m.conv(x))).mean((2, 3)), conv=conv, down=down)
+    report = check(model, (3, 16, 16), ["stages == 2"], fixes=False)
+    lines = [line.rstrip() for line in text(report, 100).splitlines()]
+    assert lines[lines.index("after the stages") + 1].startswith("└─mean")
 
 
 def block(stride: int = 1) -> nn.Module:

@@ -18,6 +18,8 @@ def cbr(i, o, s=1, d=1):
     return nn.Sequential(nn.Conv2d(i, o, 3, stride=s, padding=d, dilation=d, bias=False), nn.ReLU())
 def fixed(i, o):
     return nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU())
+def sized(k, o):
+    return nn.Sequential(*[nn.Conv2d(3, 3, k, padding=1) for _ in range(2)])
 class Padded(nn.Sequential):
     def __init__(self, i, o, k=3, d=1):
         super().__init__(nn.Conv2d(i, o, k, padding=d * (k // 2), dilation=d))
@@ -79,10 +81,8 @@ def test_calls_that_change(run: object, layers: str, rule: str, changed: str) ->
 @pytest.mark.parametrize(
     ("layers", "rule", "reason"),
     [
-        ("*[cbr(3, 3) for _ in range(2)]", "dilated_convs == 1", "none of its parameters sets d: net.py:9"),
-        ("*[nn.Conv2d(3, 3, 3, padding=1) for _ in range(2)]", "stages == 2", "makes"),
-        ("fixed(3, 8), fixed(8, 8)", "dilated_convs >= 1", "none of its parameters sets dilation: net.py:5"),
-        ("cbr(3, 8), cbr(8, 8)", "depthwise_separable_convs >= 1", "is made by a call that makes others too: net.py:3"),
+        ("*map(cbr, (3, 8), (8, 8))", "dilated_convs == 1", "map(cbr, (3, 8), (8, 8))"),
+        ("*[sized(k, 8) for k in sorted([3])]", "dilated_convs == 1", "kernel_size is k, no constant: net.py:7"),
         ("cbr(3, 8)", "fully_connected >= 1", "no set of edits was found that makes every constraint hold"),
         ("cbr(3, 8)", "convs >= 1", "every constraint holds, nothing is to change"),
     ],
@@ -94,6 +94,86 @@ def test_what_cannot_be_written_so_is_said(run: object, layers: str, rule: str, 
     (line,) = said.splitlines()
     assert line.startswith("out.diff is not written: ")
     assert reason in line
+
+
+SHARED = """from torch import nn
+ROWS = [(3, 8, 1), (8, 8, 1), (8, 8, 1)]
+class Unit(nn.Module):
+    def __init__(self, i, o):
+        super().__init__()
+        self.conv = nn.Conv2d(i, o, 3, padding=1)
+    def forward(self, x):
+        return self.conv(x)
+def fixed(i, o):
+    return nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU())
+def units(n, i=8):
+    made = []
+    for o in [8] * n:
+        made.append(Unit(i, o))
+        i = o
+    return nn.Sequential(*made)
+def rows():
+    made = []
+    for i, o, d in ROWS:
+        made += [nn.Conv2d(i, o, 3, padding=d, dilation=d)]
+    return nn.Sequential(*made)
+def turns():
+    return nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=1) for _ in range(2)])
+def pooled():
+    made = [nn.Conv2d(3, 3, 3)]
+    for size in (2, "M", 3):
+        made.append(nn.MaxPool2d(2) if size == "M" else nn.Conv2d(3, 3, size))
+    return nn.Sequential(*made, nn.MaxPool2d(3))
+"""
+
+
+@pytest.mark.parametrize(
+    ("layers", "rule", "lines"),
+    [
+        (
+            "fixed(3, 8), fixed(8, 8)", "dilated_convs >= 1",
+            [
+                "def fixed(i, o, dilation=1, padding=1):",
+                "    return nn.Sequential(nn.Conv2d(i, o, 3, padding=padding, dilation=dilation), nn.ReLU())",
+                "net = nn.Sequential(fixed(3, 8, dilation=2, padding=2), fixed(8, 8)",
+            ],
+        ),
+        ("rows()", "dilated_convs == 1", ["ROWS = [(3, 8, 2), (8, 8, 1), (8, 8, 1)]"]),
+        (
+            "turns()", "dilated_convs == 1",
+            [
+                "    return nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=2 if j == 0 else 1, "
+                "dilation=2 if j == 0 else 1) for j, _ in enumerate(range(2))])"
+            ],
+        ),
+        (
+            "nn.Conv2d(3, 8, 1), units(1), units(2)", "downsampled_by >= 4",
+            [
+                "    def __init__(self, i, o, stride=1):",
+                "        self.conv = nn.Conv2d(i, o, 3, padding=1, stride=stride)",
+            ],
+        ),
+        (
+            "fixed(3, 8), fixed(8, 8)", "depthwise_separable_convs >= 1",
+            [
+                "def fixed(i, o, is_changed=False):",
+                "    return nn.Sequential((nn.Sequential(nn.Conv2d(i, i, 3, padding=1, groups=i, bias=False), "
+                "nn.Conv2d(i, o, 1)) if is_changed else nn.Conv2d(i, o, 3, padding=1)), nn.ReLU())",
+                "net = nn.Sequential(fixed(3, 8), fixed(8, 8, is_changed=True)",
+            ],
+        ),
+        ("pooled()", "max_pools == 0", ["        made.append(nn.AvgPool2d(2) if size"]),
+    ],
+)  # fmt: skip
+def test_layers_of_one_call_are_told_apart(
+    run: object, capsys: pytest.CaptureFixture[str], layers: str, *, rule: str, lines: list[str]
+) -> None:
+    net = f"{SHARED}net = nn.Sequential({layers}, nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
+    Path("net.py").write_text(net, "utf-8")
+    search.run(["validate", "net.py:net", "--require", rule, "--patch", "out.diff"])
+    assert capsys.readouterr().err.startswith("wrote out.diff")
+    new = [line[1:] for line in Path("out.diff").read_text("utf-8").splitlines() if line.startswith("+")][1:]
+    assert all(any(written.startswith(line) for written in new) for line in lines), new
 
 
 @pytest.mark.parametrize(

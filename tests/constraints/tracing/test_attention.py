@@ -155,3 +155,16 @@ def test_windows_count_with_their_reach(name: str) -> None:
 
     found = figures(run, (16, 16))
     assert (found.receptive_field_hw, found.global_context) == ((10, 10), False)
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (3, 2), (5, 1)])
+def test_neighbourhoods_count_with_their_reach_be_they_dilated(kernel: int, dilation: int) -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        x = m.stem(x)
+        n, c, h, w = x.shape
+        near = F.unfold(x, kernel, dilation, kernel // 2 * dilation).view(n, c, kernel**2, h * w)
+        weights = (x.flatten(2)[:, :, None] * near).sum(1, keepdim=True).softmax(2)
+        return torch.as_tensor(m.tail((weights * near).sum(2).view_as(x)))
+
+    found = figures(run, (16, 16))  # 3x3, the neighbourhood, 5x5
+    assert (found.receptive_field, found.global_context) == (3 + (kernel - 1) * dilation + 4, False)

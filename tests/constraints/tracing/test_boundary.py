@@ -49,6 +49,22 @@ def saved_and_loaded(m: Any, x: torch.Tensor) -> Any:
     return torch.load(file)
 
 
+def rows_of_numbers(m: Any, x: torch.Tensor) -> Any:
+    return torch.stack([torch.full((16,), row.mean().item()) for row in m.a(x)[0, 0].flip(0)])[None, None]
+
+
+def places_one_by_one(m: Any, x: torch.Tensor) -> Any:
+    y, z = m.a(x), torch.zeros(1, 4, 16, 16)
+    for at in range(0, 16, 4):
+        z[0, 0, at] = y[0, 0, 15 - at, 3].item()
+    return z
+
+
+def a_function_of_each_element(m: Any, x: torch.Tensor) -> Any:
+    values = iter(m.b(x).flatten().tolist())
+    return m.a(x).apply_(lambda _: next(values))
+
+
 LEAVING: dict[str, Run] = {
     "an array": lambda m, x: m.a(x) + torch.from_numpy(m.b(x).numpy().clip(-3, 3)),
     "a list": lambda m, x: m.a(x) + torch.tensor(m.b(x).tolist()),
@@ -56,6 +72,13 @@ LEAVING: dict[str, Run] = {
     "a whole number": lambda m, x: m.a(x) * (int(m.b(x)[0, 0, 3, 3] * 1000) + 1),
     "a file": lambda m, x: m.a(x) + saved_and_loaded(m, x),
     "a filled tensor": lambda m, x: m.a(x) + torch.full((1,), float(m.b(x)[0, 0, 3, 3])),
+    "rows of numbers": rows_of_numbers,
+    "places one by one": places_one_by_one,
+    "a list of places": lambda m, x: torch.tensor([[v.item() for v in row] for row in m.a(x)[0, 0].flip(0)])[
+        None, None
+    ],
+    "a function of each element": a_function_of_each_element,
+    "a function of elements of two": lambda m, x: m.a(x).map_(m.b(x), lambda _, b: b),
     "an array that is written to": numpy_changes,
     "memory that NumPy fills": numpy_fills,
     "a thread that ran before": lambda m, x: m.a(x) + _elsewhere(m.a(x)),

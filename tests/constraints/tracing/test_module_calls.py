@@ -70,7 +70,8 @@ def test_layers_that_are_run_as_one_by_vmap_all_count() -> None:
         weights, buffers = torch.func.stack_module_state(list(m.all))
         base = copy.deepcopy(m.all[0]).to("meta")
         one = lambda w, b, t: torch.func.functional_call(base, (w, b), (t,))  # noqa: E731
-        return torch.vmap(one, in_dims=(0, 0, None))(weights, buffers, x).mean(0)
+        found: torch.Tensor = torch.vmap(one, in_dims=(0, 0, None))(weights, buffers, x).mean(0)
+        return found
 
     model = Written(run, all=nn.ModuleList([nn.Conv2d(3, 4, 3) for _ in range(2)]))
     assert trace(model, (3, 8, 8)).metrics.macs == 2 * 6 * 6 * 4 * 27

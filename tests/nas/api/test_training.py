@@ -11,6 +11,7 @@ from torch import nn
 import nas
 from constraints.errors import UnusableInputError
 from tests.engines import few_digits, search_in_this_process
+from tests.forked_guard import EXPORT, fork_guards
 
 TEXT = "BR/c8-c8-c16s2/c16-c16-c16s2/c16-c16-c16s2/c16-dwd2-pw16-c32/fc"
 MANY = "ignore:.*(selected by|a whole training has)"
@@ -20,6 +21,7 @@ MANY = "ignore:.*(selected by|a whole training has)"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     search_in_this_process(monkeypatch)
     few_digits(monkeypatch)
+    fork_guards(monkeypatch, EXPORT)
 
 
 @pytest.mark.filterwarnings(MANY)

@@ -30,7 +30,7 @@ def test_source_that_computes_something_else_is_not_written(tmp_path: Path) -> N
 
 def large(network: formats.Exported, factor: float) -> formats.Exported:
     """The same with logits ``factor`` times as large, and one that stays near 0."""
-    last = [module for module in network.model.modules() if isinstance(module, torch.nn.Linear)][-1]
+    last = [one for one in network.model.modules() if isinstance(one, torch.nn.Linear | torch.nn.Conv2d)][-1]
     with torch.no_grad():
         last.weight *= factor
         last.weight[0] -= last.weight[0].mean()
@@ -110,9 +110,15 @@ def test_the_named_networks_become_programs(name: str, tmp_path: Path) -> None:
     assert extra == {"about": "é"}
 
 
-def test_every_activation_and_block_becomes_onnx(tmp_path: Path) -> None:
-    """save_onnx itself runs the file and compares it with the network."""
-    pytest.importorskip("onnxruntime")
+def test_every_activation_and_block_becomes_onnx_as_exact_as_large_logits_let_it_be(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
     architecture = parse("BR/c12-se4-%mx3_5d2a3.gl12:bLT-+dw:BS.pw12:GL-c12s2:BH/c8:GL-mx1_3:N/conv")
-    formats.save_onnx(exported(architecture), tmp_path / "net.onnx")
-    assert (tmp_path / "net.onnx").exists()
+    network, images = large(exported(architecture), 1e6), torch.rand(2, *architecture.input)
+    formats.save_onnx(network, tmp_path / "net.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    (found,) = session.run(["logits"], {"images": images.numpy()})
+    with torch.no_grad():
+        exact = copy.deepcopy(network.model).double()(images.double())
+    size = exact.abs().max()
+    assert size > 3_000
+    assert (torch.from_numpy(found).double() - exact).abs().max() < 1e-5 * size  # float32 keeps 6e-8 of each sum

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 import search
 from constraints.sandbox.parent import Sandbox
+from nas.latency.predictor import Predictor
 from nas.search import given_network
 from nas.search.study import IDENTITY, open_study
 from tests.engines import few_digits, search_in_this_process
@@ -151,19 +152,34 @@ def filters(model, trace):
 def test_it_is_measured_and_logged_as_a_candidate_is(
     here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    half = Predictor(
+        machine="this one", threads=1, weights={"network": 0.5}, median_error=0.12, error_90=0.3, networks=24
+    )
+    monkeypatch.setattr("nas.search.launch.load", lambda: half)
     with Sandbox() as sandbox:
         one_for_all(monkeypatch, sandbox)
         for name, text in (("own.py", OWN), ("net.py", NET), ("blocks.py", BLOCKS)):
             (here / name).write_text(text, encoding="utf-8")
-        rules = ("--require", "params < 100k", "--require", "filters > 6", "--objective", "accuracy,filters,macs")
+        rules = (
+            "--require",
+            "params < 100k",
+            "--require",
+            "filters > 6",
+            "--objective",
+            "accuracy,filters,macs,latency_ms",
+        )
         own = ("--metrics", "own.py")
         document(capsys, "launch", "--space", "tiny", "--trials", "1", *own, *rules, *TRAIN, code=0)
         assert error(capsys, "train", TINY, *TRAIN).endswith("measures networks by own.py: give that file: --metrics")
         (text,) = document(capsys, "train", TINY, *own, "--log", "tensorboard:curves", *TRAIN, code=0)["rows"]
-        assert (text["filters"], text["broken"]) == (8 + 8 + 8, [])
+        assert (text["filters"], text["latency_ms"], text["broken"]) == (8 + 8 + 8, 0.5, [])
         assert len(list((here / "curves").rglob("events.*"))) == 1
-        (code,) = document(capsys, "train", "net.py:Net", *own, "--arg", "width=5", *TRAIN, code=1)["rows"]
+        found = document(capsys, "train", "net.py:Net", *own, "--arg", "width=5", *TRAIN, code=1)
+        (code,) = found["rows"]
         assert (code["filters"], code["broken"], code["macs"]) == (5, ["filters > 6"], 15 * 15 * 5 * 27 + 2 * 25 + 50)
+        assert 0 < code["latency_ms"] < 100, "of no architecture it is measured"
+        way = "of net.py:Net is measured (median, torch, threads: 1); that of candidates is predicted, with an error"
+        assert any(f"{way} of 12%" in note for note in found["notes"])
         front = document(capsys, "leaderboard", "--pareto", "--format", "json", code=0)["rows"]
         assert text["trial"] in {row["trial"] for row in front}, "no other has fewer filters and keeps the rules"
 

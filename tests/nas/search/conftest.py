@@ -23,7 +23,7 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Feed:
     folder = tmp_path_factory.mktemp("data")
     dataset = datasets.load("digits", cache=folder)
     whole = datasets.split(dataset.train_labels, seed=0)
-    part = Split(train=whole.train[:128], validation=whole.validation[:64])
+    part = Split(train=whole.train[:64], validation=whole.validation[:32])
     return Feed(dataset=dataset, split=part, folder=folder / "epochs")
 
 
@@ -31,6 +31,6 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Feed:
 def whole_feed(feed: Feed) -> Feed:
     """The same digits as a confirmation sees them: all training images, and the test set to evaluate on."""
     dataset = replace(
-        feed.dataset, train_images=feed.dataset.train_images[:256], train_labels=feed.dataset.train_labels[:256]
+        feed.dataset, train_images=feed.dataset.train_images[:128], train_labels=feed.dataset.train_labels[:128]
     )
     return Feed(dataset=dataset, split=None, folder=feed.folder)

@@ -329,8 +329,10 @@ def test_the_time_limit_leaves_the_confirmation_to_the_next_launch(
     summary = driver.run()
     assert (summary.reached, summary.unfinished) == (False, FEWEST)
     assert summary.ended == "the time is spent in the middle of the confirmation of trial 0"
-    summary, _ = run(study, ScriptedEngine(first=[POOR], tests=[0.86]), whole, tmp_path)
+    resumed = ScriptedEngine(first=[POOR], tests=[0.86])
+    summary, _ = run(study, resumed, whole, tmp_path)
     assert summary.reached
+    assert (resumed.tasks, [task.folder for task in resumed.confirmed]) == ([], [engine.confirmed[0].folder])
 
 
 def test_where_the_time_would_not_suffice_later_the_best_is_confirmed_now(

@@ -64,12 +64,12 @@ def test_steps_are_written_while_it_trains_and_are_gone_when_it_ends(
 ) -> None:
     monkeypatch.setattr(pace, "WRITE_SECONDS", 0.0)
     seen: list[StepTimes | None] = []
-    recipe = replace(recipes.default(2), batch_size=64)
+    recipe = replace(recipes.default(2), batch_size=32)
     task = replace(task_of(feed, tmp_path, 1), recipe=recipe, after_epoch=lambda: seen.append(read_steps(tmp_path)))
     train_candidate(HERE, task)
     (steps,) = seen
     assert steps is not None
-    assert (steps.done, steps.total) == (2, 2), "128 images in batches of 64"
+    assert (steps.done, steps.total) == (2, 2), "64 images in batches of 32"
     assert steps.before > 0
     assert steps.since > 0
     assert not list(tmp_path.glob(f"{STEPS}*"))

@@ -40,7 +40,7 @@ def test_the_server_loads_torch_once_and_the_code_of_its_program(tmp_path: Path)
     script.write_text(SCRIPT.format(place=str(ROOT)))
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=300
+        [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == [f"{ROOT / 'nas' / '__init__.py'} True"] * 2 + ["False"], done.stderr
 

@@ -67,6 +67,10 @@ def test_another_format_and_another_training_are_refused(tmp_path: Path) -> None
     save_checkpoint(path, {"seed": 1}, {})
     with pytest.raises(UnusableInputError, match="seed was 1, is 2"):
         load_checkpoint(path, {"seed": 2}, CPU)
+    save_checkpoint(path, {"network": "w " * 1000}, {})
+    with pytest.raises(UnusableInputError, match=r"\(network was w w.*w\.\.\., is b\): ") as caught:
+        load_checkpoint(path, {"network": "b"}, CPU)
+    assert len(str(caught.value)) < 200 + len(str(path))
 
 
 def test_a_recipe_of_an_earlier_release_is_the_same_where_its_options_are(tmp_path: Path) -> None:

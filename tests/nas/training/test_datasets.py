@@ -238,6 +238,14 @@ class TestCache:
         np.testing.assert_array_equal(back.test_images, digits.test_images)
 
 
+def test_the_table_of_digits_is_scikit_learn_s_wherever_its_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = datasets.digits_table()
+    assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]  # as published
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for kept, loaded in zip((images, labels), datasets.digits_table(), strict=True):
+        np.testing.assert_array_equal(kept, loaded)
+
+
 def test_digits(digits: Dataset) -> None:
     assert (digits.name, digits.image_shape, len(digits.classes)) == ("digits", (3, 32, 32), 10)
     assert len(digits.train_labels) + len(digits.test_labels) == 1797  # the published number of digits

@@ -95,7 +95,7 @@ def test_processes_share_the_making(digits_feed: Feed, tmp_path: Path, monkeypat
 
 
 def test_a_maker_that_died_is_taken_over(digits_feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "PIECE", 100)
+    monkeypatch.setattr(feed, "PIECE", 60)
     source = replace(digits_feed, folder=tmp_path)
     whole = np.array(source.epoch(1))
     (tmp_path / source.key / "epoch-0001.npy").unlink()
@@ -116,7 +116,7 @@ def test_a_maker_that_died_is_taken_over(digits_feed: Feed, tmp_path: Path, monk
     assert made == [0, 1]
     limit = 99
     np.testing.assert_array_equal(source.epoch(1), whole)
-    assert made == list(range(-(-len(whole) // 100)))  # each piece once
+    assert made == list(range(-(-len(whole) // 60)))  # each piece once
 
 
 def test_an_epoch_cut_short_is_made_again(digits_feed: Feed, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_feed_names_its_augmentation(digits_feed: Feed) -> None:
 def test_a_user_s_pipeline_is_named_by_its_parts_and_keyed_by_all_it_holds(
     digits_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "PIECE", 100)
+    monkeypatch.setattr(feed, "PIECE", 60)
 
     def own(p: float, name: str = "own.py:x", **settings: object) -> Feed:
         flip = {"__class_fullname__": "HorizontalFlip", "p": p, **settings}
@@ -215,7 +215,7 @@ def test_a_user_s_pipeline_is_named_by_its_parts_and_keyed_by_all_it_holds(
     assert own(0.5).key == own(0.5, "other.py:y").key
     assert len({own(0.5).key, own(0.25).key, replace(own(0.5), seed=9).key, digits_feed.key}) == 4
     mirrored = own(1.0)._augmented(0, 1)
-    np.testing.assert_array_equal(mirrored, digits_feed.dataset.train_images[digits_feed.indices[100:200]][:, :, ::-1])
+    np.testing.assert_array_equal(mirrored, digits_feed.dataset.train_images[digits_feed.indices[60:120]][:, :, ::-1])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.training.datasets import digits_table
 from nas.training.mirrors import FEWEST, mirror_pairs
 
 
@@ -56,12 +57,10 @@ def test_noise_is_no_pair() -> None:
 
 def test_a_class_that_only_resembles_another_when_mirrored_is_no_pair() -> None:
     """A mirrored 5 is nearer to a 7 than to a 5, and is no 7."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = np.repeat((digits.images * 15).astype(np.uint8)[..., None], 3, axis=3)
-    assert mirror_pairs(images, digits.target.astype(np.int64)) == []
-    seven = images[digits.target == 7]
+    images, labels = digits_table()
+    images = np.repeat((images * 15).astype(np.uint8)[..., None], 3, axis=3)
+    assert mirror_pairs(images, labels) == []
+    seven = images[labels == 7]
     half = len(seven) // 2
     assert mirror_pairs(*classes(seven[:half], seven[half:, :, ::-1])) == [(0, 1)]
 

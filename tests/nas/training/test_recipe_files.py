@@ -28,6 +28,29 @@ def test_a_printed_recipe_is_read_back_under_its_file_s_name(tmp_path: Path, nam
     assert nameless(found) == nameless(shipped)
 
 
+def test_a_table_of_a_configuration_is_read_as_a_file_is(tmp_path: Path) -> None:
+    table = {"base": "sgd", "batch_size": 64, "phases": [{"peak_lr": 0.3}], "tune": {"lr": [0.1, 0.5]}}
+    text = 'base = "sgd"\nbatch_size = 64\n[[phases]]\npeak_lr = 0.3\n[tune]\nlr = [0.1, 0.5]\n'
+    inline, file = load(table, 8), load(written(tmp_path, text), 8)
+    assert (inline.recipe.name, file.recipe.name) == ("own", "mine")
+    assert (nameless(inline.recipe), inline.tune) == (nameless(file.recipe), file.tune)
+    assert table["base"] == "sgd", "what was given stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"batch": 3}, r"\[recipe\]: batch: 3: "),
+        ({"base": "none"}, r"\[recipe\]: base: 'none': start from one of default"),
+        ({"base": "sgd", "batch_size": "many"}, r"\[recipe\]: batch_size: 'many': "),
+        ({"tune": 3}, r"\[recipe\]: tune: 3: give a table \[tune\] of ranges"),
+    ],
+)
+def test_what_is_off_in_such_a_table_is_one_line(table: dict[str, object], message: str) -> None:
+    with pytest.raises(UnusableInputError, match=f"^{message}"):
+        load(table, 8)
+
+
 def test_nothing_asked_for_is_the_default_of_that_length() -> None:
     assert load(None, 40).recipe == recipes.default(40)
     assert load("seed", 3).recipe == recipes.seed()

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import pickle
 import resource
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,17 +17,19 @@ from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training import datasets, recipes
 from nas.training.cpu_timing import Timing
+from nas.training.errors import OtherTrainingError
 from nas.training.feed import Feed
 from nas.training.precision import Precision
 from nas.training.recipes import Phase, Recipe, Setting
-from nas.training.train import Epoch, train
+from nas.training.train import Epoch, Result, train
 
 MakeFolder = Callable[..., Path]
 
-RECIPE = Recipe(name="test", phases=(Phase(peak_lr=0.1),), ema_decay=0.9, label_smoothing=0.05)
+RECIPE = Recipe(name="test", phases=(Phase(peak_lr=0.1),), batch_size=64, ema_decay=0.9, label_smoothing=0.05)
 MUON = Recipe(
     name="muon",
     phases=(Phase(optimiser="muon", peak_lr=0.05, weight_decay=0.01),),
+    batch_size=64,
     ema_decay=0.9,
     whitening=True,
     dirac=True,
@@ -35,6 +38,7 @@ MUON = Recipe(
 TWO_PHASES = Recipe(
     name="two",
     phases=(Phase(share=0.5, peak_lr=0.1), Phase(share=0.5, optimiser="adam", schedule="step", peak_lr=1e-3)),
+    batch_size=64,
 )
 
 
@@ -78,6 +82,17 @@ def test_the_caller_s_generator_is_left_alone(network: nn.Module, digits_feed: F
     assert torch.equal(before, torch.get_rng_state())
 
 
+STRAIGHT: dict[Recipe, tuple[nn.Module, Result]] = {}
+
+
+def trained_straight(network: nn.Module, feed: Feed, recipe: Recipe) -> tuple[nn.Module, Result]:
+    """A copy of the network trained for four epochs without a stop, once for all stops of one recipe."""
+    if recipe not in STRAIGHT:
+        straight = copy.deepcopy(network)
+        STRAIGHT[recipe] = straight, train(straight, feed, recipe=recipe, epochs=4, seed=1)
+    return STRAIGHT[recipe]
+
+
 @pytest.mark.parametrize(
     ("recipe", "stop", "precision"),
     [
@@ -90,9 +105,8 @@ def test_the_caller_s_generator_is_left_alone(network: nn.Module, digits_feed: F
 def test_a_stopped_training_resumes_bit_for_bit(
     *, network: nn.Module, digits_feed: Feed, tmp_path: Path, recipe: Recipe, stop: int, precision: Setting
 ) -> None:
-    recipe = replace(recipe, precision=precision)
-    straight, resumed = copy.deepcopy(network), copy.deepcopy(network)
-    whole = train(straight, digits_feed, recipe=recipe, epochs=4, seed=1)
+    recipe, resumed = replace(recipe, precision=precision), copy.deepcopy(network)
+    straight, whole = trained_straight(network, digits_feed, recipe)
     path = tmp_path / "run" / "checkpoint.pt"
     half = train(
         network,
@@ -309,8 +323,23 @@ def test_a_damaged_checkpoint_is_refused(network: nn.Module, digits_feed: Feed, 
         train(network, digits_feed, recipe=RECIPE, epochs=2, seed=1, checkpoint=path)
 
 
+def test_a_checkpoint_that_was_tampered_with_is_no_fault_of_the_network(
+    network: nn.Module, digits_feed: Feed, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.pt"
+    train(network, digits_feed, recipe=RECIPE, epochs=1, seed=1, checkpoint=path)
+    content = torch.load(path, weights_only=True)
+    del content["state"]["curve"]
+    torch.save(content, path)
+    with pytest.raises(OtherTrainingError, match=r"^the checkpoint holds another state than this .*c\.pt: remove it"):
+        train(network, digits_feed, recipe=RECIPE, epochs=1, seed=1, checkpoint=path)
+    path.write_bytes(pickle.dumps({"format": 2}))  # whole, and nothing that is read
+    with pytest.raises(OtherTrainingError, match=r"^the checkpoint cannot be read: "):
+        train(network, digits_feed, recipe=RECIPE, epochs=1, seed=1, checkpoint=path)
+
+
 def test_a_loss_that_is_lost_ends_the_training(network: nn.Module, digits_feed: Feed, tmp_path: Path) -> None:
-    wild = Recipe(name="wild", phases=(Phase(peak_lr=1e6),))
+    wild = Recipe(name="wild", phases=(Phase(peak_lr=1e6),), batch_size=64)
     result = train(network, digits_feed, recipe=wild, epochs=3, seed=0, checkpoint=tmp_path / "c.pt")
     assert result.reason.startswith("diverged: loss is ")
     assert result.reason.endswith("in epoch 1")
@@ -343,6 +372,20 @@ def test_the_threads_are_as_asked_and_put_back(network: nn.Module, digits_feed: 
     train(network, digits_feed, recipe=RECIPE, epochs=1, seed=0, threads=2)
     assert set(seen) == {2}
     assert torch.get_num_threads() == 1
+
+
+def test_two_threads_halve_the_batches_of_a_network_of_ours_alone(digits_feed: Feed) -> None:
+    """Each has one in training and the evaluation both; the weights are those of one thread within rounding."""
+    one, two = (build(parse("BR/c4s2-c8s2/fc")) for _ in range(2))
+    two.load_state_dict(one.state_dict())
+    seen = set()
+    two.register_forward_hook(lambda model, *_: seen.add((model.training, torch.get_num_threads())))
+    for network, threads in ((one, 1), (two, 2)):
+        train(network, digits_feed, recipe=replace(MUON, precision="float32"), epochs=1, seed=0, threads=threads)
+    assert (True, 1) in seen
+    assert (True, 2) not in seen
+    for mine, theirs in zip(weights(one), weights(two), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-3)
 
 
 def test_a_batch_is_no_larger_than_the_data(network: nn.Module, digits_feed: Feed) -> None:

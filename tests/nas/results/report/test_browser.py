@@ -14,6 +14,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from constraints.rules import ASSIGNMENT
+from nas.results.report import page as pages
 from nas.results.report.page import render
 from nas.search.study import CURVE, IDENTITY, REASON, REJECTED, TARGET
 from nas.space.attributes import ARCHITECTURE
@@ -100,7 +101,12 @@ def show(browser: Browser, file: Path) -> Iterator[Open]:
     requests: list[str] = []
     contexts = []
 
-    def begin(scheme: Literal["light", "dark"] = "light", place: str = "", width: int = 1280) -> Page:
+    opened = {file.as_uri()}
+
+    def begin(
+        scheme: Literal["light", "dark"] = "light", place: str = "", width: int = 1280, file: Path = file
+    ) -> Page:
+        opened.add(file.as_uri())
         context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
         contexts.append(context)
         page = context.new_page()
@@ -116,7 +122,7 @@ def show(browser: Browser, file: Path) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert faults == []
-    assert {url.partition("#")[0] for url in requests if not url.startswith("blob:")} == {file.as_uri()}
+    assert {url.partition("#")[0] for url in requests if not url.startswith("blob:")} <= opened
 
 
 def drawn(page: Page, *figures: str) -> None:
@@ -272,6 +278,34 @@ def test_it_prints_on_paper_in_light_colours(show: Open, tmp_path: Path) -> None
     assert page.pdf(format="A4").startswith(b"%PDF")
     page.emulate_media(media="screen")
     wait_for_ticks(page, "rgb(28, 36, 48)", "rgb(228, 233, 240)")
+
+
+def test_of_many_rows_the_table_lays_out_a_slice_and_searches_sorts_and_saves_all(
+    show: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pages, "_SLICE", 2)
+    place = tmp_path / "sliced.html"
+    place.write_text(render(hostile_study()), encoding="utf-8")
+    page = show(file=place, place="#trial-5")
+    rest = page.locator("#rest")
+    page.locator("#trials").evaluate("(table) => { table.parentElement.style.height = '4rem'; }")  # nothing is near
+    page.get_by_role("searchbox", name="Search").fill("below nothing")
+    assert column(page, 2) == []
+    assert not rest.is_visible()
+    page.get_by_role("searchbox", name="Search").fill("onerror")
+    assert column(page, 2) == ["5"], "of a row that was not laid out"
+    page.get_by_role("searchbox", name="Search").fill("")
+    assert page.locator("#found").inner_text() == "6 of 6 trials"
+    page.get_by_role("columnheader", name="params").get_by_role("button").click()
+    page.get_by_role("columnheader", name="params").get_by_role("button").click()
+    assert column(page, 6)[:2] == ["250,000", "100,000"]
+    assert page.locator("tr.chosen").get_attribute("data-trial") == "5", "as it was chosen by the address"
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as CSV").click()
+    assert len(saved.value.path().read_text(encoding="utf-8").splitlines()) == 1 + 6
+    while rest.is_visible():
+        rest.click()
+    assert column(page, 6) == ["250,000", "100,000", "90,000", "80,000", "70,000", "60,000"]
 
 
 def test_the_search_the_states_and_the_columns_choose_what_the_table_shows(show: Open) -> None:

@@ -1,0 +1,179 @@
+"""The child's side of the sandbox: import what a target names, and make the model or the pipelines of it."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from constraints.augmentation import is_pipeline
+from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
+from constraints.faults import failed, hands_over
+from constraints.sandbox.choice import is_module_class, only_model
+from constraints.sandbox.loading import Loader
+from constraints.sandbox.pipelines import is_torchvision, pipelines_in
+from constraints.sandbox.request import Target
+from constraints.sandbox.standins import NotInstalledError
+from constraints.suggestions import nearest
+
+Send = Callable[[Mapping[str, Any]], None]
+"""Tells the parent what runs."""
+
+
+@contextmanager
+def stage(name: str, send: Send) -> Iterator[None]:
+    """Tell the parent what runs; turn what the user's code raises into a ModelFailedError that says when."""
+    send({"stage": name})
+    try:
+        yield
+    except (UnusableInputError, ToolFailedError):
+        raise
+    except ConstraintError as error:
+        raise ModelFailedError(str(error), traceback=error.traceback or traceback.format_exc()) from error
+    except BaseException as error:
+        raise failed(name, error) from error
+
+
+def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
+    """The error with what was stood in for or left out, which it may come of."""
+    if isinstance(error, NotInstalledError):
+        return UnusableInputError(str(error))
+    reasons = [r for r in (loader.absent.remedies(), *loader.found) if r]
+    if not reasons or isinstance(error, (NoModelError, ToolFailedError)):
+        return error
+    return type(error)(f"{error} ({'; '.join(reasons)})", traceback=error.traceback)
+
+
+def load_model(target: Target, arguments: Mapping[str, Any], loader: Loader, send: Send) -> nn.Module:
+    """Import what a target names, and make its model; raises as ``answer`` does."""
+    try:
+        thing, _, target = named_thing(target, "import", loader, send)
+        model = made_model(target, thing, arguments, loader, send)
+    except ConstraintError as error:
+        raise explained(error, loader) from error
+    loader.absent.is_sealed = True
+    return model
+
+
+def named_thing(target: Target, name: str, loader: Loader, send: Send) -> tuple[Any, ModuleType, Target]:
+    """Import the target's file or module and look its name up; a name that was left out is filled in.
+
+    The thing, its module, and the target with the name.
+    """
+    with stage(name, send):
+        module = loader.load(target)
+        if loader.left_out and target.name and not hasattr(module, target.name.split(".")[0]):
+            raise loader.left_out[0]
+    if not target.name:
+        chosen = only_model(module, target.place)
+        target = replace(target, name=chosen, text=f"{target.place}:{chosen}")
+    value: Any = module
+    for part in target.name.split("."):
+        if not hasattr(value, part):
+            raise UnusableInputError(
+                f"no such name in {target.place}: {target.name!r}: {_candidates(part, vars(module))}"
+            )
+        value = getattr(value, part)
+    return value, module, target
+
+
+def _candidates(name: str, namespace: Mapping[str, Any]) -> str:
+    names = [n for n in namespace if not n.startswith("_")]
+    own = [n for n in names if isinstance(namespace[n], nn.Module) or is_module_class(namespace[n])]
+    return nearest(name, names, f"did you mean {', '.join(own[:8])}?" if own else "it defines no module")
+
+
+def made_model(target: Target, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send) -> nn.Module:
+    """The module that a thing is, or that it makes of arguments; raises UnusableInputError where it is neither."""
+    if isinstance(thing, nn.Module):
+        if arguments:
+            raise UnusableInputError(
+                f"{target.name!r} is a finished module: --arg {next(iter(arguments))}: leave it out"
+            )
+        return thing
+    if not callable(thing) or (inspect.isclass(thing) and not issubclass(thing, nn.Module)):
+        raise _no_module(target.name, thing)
+    with stage("construction", send):
+        model = _called(target.name, thing, arguments, loader)
+    if not isinstance(model, nn.Module):
+        raise _no_module(f"{target.name}()", model)
+    return model
+
+
+def _no_module(name: str, thing: Any) -> UnusableInputError:
+    kind = f"the class {thing.__name__}" if inspect.isclass(thing) else type(thing).__name__
+    return UnusableInputError(
+        f"not an nn.Module: {name!r} is {kind}: name a module, a subclass, or a function that returns one"
+    )
+
+
+def _called(name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, flag: str = "--arg") -> Any:
+    _check_arguments(name, thing, arguments, flag)
+    return loader.on_cpu(lambda: _constructed(thing, arguments))
+
+
+@hands_over
+def _constructed(thing: Any, arguments: Mapping[str, Any]) -> Any:
+    return thing(**arguments)
+
+
+def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any], flag: str) -> None:
+    try:
+        parameters = inspect.signature(thing).parameters.values()
+    except (TypeError, ValueError):
+        return  # written in C: calling it will tell
+    named = [p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
+    needed = [p.name for p in named if p.default is p.empty and p.name not in arguments]
+    needed += [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]
+    if needed:
+        hint = " ".join(f"{flag} {n}=..." for n in needed)
+        raise UnusableInputError(f"{name!r} needs arguments: {', '.join(needed)}: give {hint}")
+    strange = [a for a in arguments if a not in {p.name for p in named}]
+    if strange and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        known = ", ".join(p.name for p in named) or "none"
+        raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: {flag} {strange[0]}: it takes {known}")
+
+
+def named_pipelines(
+    target: Target, arguments: Callable[[Any], Mapping[str, Any]], loader: Loader, send: Send
+) -> list[tuple[str, Any]]:
+    """The pipelines that a name leads to, each with the way to it; ``arguments`` says what to call a thing with.
+
+    Raises UnusableInputError where there is none, ModelFailedError where the user's code raises.
+    """
+    thing, _, _ = named_thing(target, "import of the augmentation", loader, send)
+    found = _pipelines(target.name, thing, arguments(thing), loader, send)
+    if not found:
+        raise _no_pipeline(target.name, thing)
+    return found
+
+
+def _pipelines(
+    name: str, thing: Any, arguments: Mapping[str, Any], loader: Loader, send: Send
+) -> list[tuple[str, Any]]:
+    """The pipelines that a thing holds, or that what it returns holds."""
+    if arguments and is_pipeline(thing):
+        option = next(iter(arguments))
+        raise UnusableInputError(f"{name!r} is a finished pipeline: --augmentation-arg {option}: leave it out")
+    found = [] if arguments else pipelines_in(thing)
+    if found or is_torchvision(thing) or not (inspect.isclass(thing) or inspect.isroutine(thing) or arguments):
+        return found
+    with stage("construction of the augmentation", send):
+        made = _called(name, thing, arguments, loader, "--augmentation-arg")
+    if is_torchvision(made) and not pipelines_in(made):
+        raise _no_pipeline(f"{name}()", made)
+    return [(f"(){way}", pipeline) for way, pipeline in pipelines_in(made)]
+
+
+def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
+    if is_torchvision(thing):
+        what = f"{name!r} is torchvision's {type(thing).__name__}, the rule speaks of albumentations'"
+        return UnusableInputError(f"not an albumentations pipeline: {what}: build it with albumentations.Compose")
+    kind = f"the class {thing.__name__}" if inspect.isclass(thing) else type(thing).__name__
+    return UnusableInputError(f"not an albumentations pipeline: {name!r} is {kind}: name a Compose")

@@ -1,0 +1,283 @@
+"""The child's side of ``validate --patch`` where one call makes several layers of which some change.
+
+What tells them apart is written into the file: a new parameter of the function in which the call stands, which other
+calls leave at what it was; an element of the list over which a loop goes; or the turn of the loop.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, count
+from pathlib import Path
+
+from constraints.errors import UnusableInputError
+from constraints.sandbox.constructions import Call, Level
+from constraints.sandbox.loops import Loop
+from constraints.sandbox.user_file import (
+    FUNCTIONS,
+    LoopNode,
+    UserFile,
+    default_of,
+    is_constant,
+    is_enumerated,
+    variables,
+)
+from constraints.source_edits import CallEdit, Piece, argument
+
+_SELF = frozenset({"self", "cls"})
+_TRUE, _FALSE = "True", "False"
+Layers = Mapping[str, Sequence[Level]]
+"""Layer -> the calls at work when it was made, the innermost first."""
+Values = Mapping[str, str]
+"""Layer -> the expression of its new value."""
+
+
+class Expression(str):
+    """An argument that is written as it stands."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """The expression itself."""
+        return str(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passing:
+    """Edits of one file that hand values on to some of the layers that a call makes."""
+
+    source: UserFile
+    layers: Layers
+    """All layers of the model whose making was seen."""
+    parameters_of: Callable[[str], Sequence[str]]
+    """Layer -> the parameters of what the innermost call of it calls."""
+    calls: dict[Call, CallEdit] = field(default_factory=dict)
+    """Call -> what becomes of its arguments."""
+    added: dict[int, dict[str, str]] = field(default_factory=dict)
+    """First line of a function -> its new parameters, with their defaults."""
+    indices: dict[Loop, str] = field(default_factory=dict)
+    """Loop -> what its turn is called."""
+    elements: dict[tuple[int, int], Piece] = field(default_factory=dict)
+
+    def give(self, name: str, values: Values, before: str, others: Iterable[str] = ()) -> None:
+        """Give an argument of the innermost calls to some layers; ``before`` is what a call gives that leaves it out.
+
+        One that is worked out of what ``others`` are given, which change too, is left to follow them.
+        Raises UnusableInputError where nothing that can be written tells them apart from the others.
+        """
+        for call in dict.fromkeys(self.layers[layer][0].call for layer in values):
+            here = {layer: value for layer, value in values.items() if self.layers[layer][0].call == call}
+            parameters, node = self.parameters_of(next(iter(here))), self.source.node(call)
+            given = argument(node, parameters, name)
+            of_others = [a for other in others if isinstance(a := argument(node, parameters, other), ast.Name)]
+            is_plain = given is None or is_constant(given) or isinstance(given, ast.Name)
+            if is_plain or not variables(given) & variables(*of_others):
+                self._give((call,), name, parameters, here, before)
+
+    def condition(self, layers: Iterable[str], name: str) -> str:
+        """An expression that is true where the innermost call makes some of these layers, and false for others."""
+        values = dict.fromkeys(layers, _TRUE)
+        (call,) = {self.layers[layer][0].call for layer in values}
+        text = self._expression((call,), name, values, _FALSE)
+        return text.removeprefix(f"{_TRUE} if ").removesuffix(f" else {_FALSE}")
+
+    def check_settled(self, layer: str, names: Iterable[str]) -> None:
+        """Raise UnusableInputError where an argument of a layer may be that of this run alone."""
+        for name in names:
+            given = argument(self.source.node(self.layers[layer][0].call), self.parameters_of(layer), name)
+            if given is not None and not self._is_settled(layer, 0, given):
+                where = f"{Path(self.source.file).name}:{given.lineno}"
+                raise UnusableInputError(f"layer {layer}: {name} is {ast.unparse(given)}, no constant: {where}")
+
+    def _is_settled(self, layer: str, level: int, given: ast.expr) -> bool:
+        """Whether an expression in a function comes of what the file writes out: in calls, defaults and lists."""
+        return all(self._is_written(layer, level, name) for name in variables(given))
+
+    def _is_written(self, layer: str, level: int, name: str) -> bool:
+        levels = self.layers[layer]
+        call = levels[level].call
+        bound = [self.source.loop(loop) for loop in self.source.loops_around(call)]
+        of_loop = [node for node in bound if name in variables(node.target)]
+        if of_loop:
+            return self.source.literal(of_loop[0].iter) is not None
+        if name not in call.parameters or level + 1 == len(levels):
+            return False
+        function = self.source.function(call)
+        names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+        given = argument(self.source.node(levels[level + 1].call), names[names[0] in _SELF :], name)
+        return bool(default_of(function, name)) if given is None else self._is_settled(layer, level + 1, given)
+
+    def pieces(self) -> Iterator[Piece]:
+        """What changes besides arguments of calls: parameters, heads of loops, elements of lists."""
+        for line, parameters in self.added.items():
+            yield self._signature(line, parameters)
+        for loop, name in self.indices.items():
+            yield from self.source.enumerated(loop, name)
+        yield from self.elements.values()
+
+    def _give(self, calls: tuple[Call, ...], name: str, parameters: Sequence[str], values: Values, before: str) -> None:
+        """Write an argument of the outermost of ``calls``, which layers share from the innermost on."""
+        node = self.source.node(calls[-1])
+        given = argument(node, parameters, name)
+        old = before if given is None else ast.get_source_segment(self.source.text, given) or ""
+        if isinstance(given, ast.Name) and self._of_list(calls, given.id, values):
+            return
+        if isinstance(given, ast.Name) and given.id in calls[-1].parameters and self._is_uniform(calls, values):
+            self._outwards(calls, given.id, values, "")
+            return
+        new = {name: Expression(self._expression(calls, name, values, old))}
+        known = self.calls.get(calls[-1])
+        self.calls[calls[-1]] = CallEdit(
+            position=calls[-1].position, parameters=tuple(parameters),
+            arguments={**known.arguments, **new} if known else new,
+        )  # fmt: skip
+
+    def _expression(self, calls: tuple[Call, ...], name: str, values: Values, old: str) -> str:
+        """The value within the function in which the outermost of ``calls`` stands."""
+        all_of = self._made_by(calls)
+        if set(values) == all_of and len(set(values.values())) == 1:
+            return next(iter(values.values()))
+        if self._is_uniform(calls, values):
+            parameter = self._parameter(calls[-1], name, old)
+            self._outwards(calls, parameter, values, old)
+            return parameter
+        for loop in self.source.loops_around(calls[-1]):
+            by_turn = self._by_turn(calls, loop, values, all_of)
+            if by_turn is not None:
+                return self._by_index(loop, by_turn, old)
+        frames = {id(self._level(calls, layer).frame) for layer in values}
+        of_frames = {layer for layer in all_of if id(self._level(calls, layer).frame) in frames}
+        if len(set(values.values())) == 1:
+            for loop in self.source.loops_around(calls[-1]):
+                by_turn = self._by_turn(calls, loop, values, of_frames)
+                if by_turn is not None:
+                    parameter = self._parameter(calls[-1], name, old)
+                    self._outwards(calls, parameter, dict.fromkeys(of_frames, next(iter(values.values()))), old)
+                    return self._by_index(loop, dict.fromkeys(by_turn, parameter), old)
+        raise UnusableInputError(f"nothing tells apart what the call at line {calls[-1].position.line} makes")
+
+    def _outwards(self, calls: tuple[Call, ...], parameter: str, values: Values, old: str) -> None:
+        """Give a parameter of the function around a call from where that is called."""
+        groups: dict[Call, dict[str, str]] = {}
+        for layer, value in values.items():
+            levels = self.layers[layer]
+            if len(levels) <= len(calls):
+                raise UnusableInputError(f"no call is known that hands {parameter} on")
+            groups.setdefault(levels[len(calls)].call, {})[layer] = value
+        for call, here in groups.items():
+            function = self.source.function(calls[-1])
+            names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+            names = names[bool(names) and names[0] in _SELF :]
+            self._give((*calls, call), parameter, names, here, old or default_of(function, parameter))
+
+    def _is_uniform(self, calls: tuple[Call, ...], values: Values) -> bool:
+        """Whether each run of the function in which the call stands makes layers of one value."""
+        by_frame: dict[int, set[str | None]] = {}
+        for layer in self._made_by(calls):
+            by_frame.setdefault(id(self._level(calls, layer).frame), set()).add(values.get(layer))
+        return all(len(found) == 1 for found in by_frame.values()) and len(by_frame) > 1
+
+    def _by_turn(self, calls: tuple[Call, ...], loop: Loop, values: Values, among: set[str]) -> dict[int, str] | None:
+        """Turn of a loop -> the new value then; None where a turn has several."""
+        found: dict[int | None, set[str | None]] = {}
+        for layer in among:
+            found.setdefault(self._level(calls, layer).turns.get(loop), set()).add(values.get(layer))
+        if None in found or any(len(of_turn) > 1 for of_turn in found.values()):
+            return None
+        pairs = ((turn, next(iter(of_turn))) for turn, of_turn in found.items())
+        return {turn: value for turn, value in sorted(pairs, key=str) if turn is not None and value is not None}
+
+    def _by_index(self, loop: Loop, by_turn: Mapping[int, str], old: str) -> str:
+        name, text = self._index(loop), old
+        for value in dict.fromkeys(by_turn.values()):
+            turns = sorted(turn for turn, other in by_turn.items() if other == value)
+            is_one = f"{name} == {turns[0]}" if len(turns) == 1 else f"{name} in {tuple(turns)}"
+            text = f"{value} if {is_one} else {text}"
+        return text
+
+    def _of_list(self, calls: tuple[Call, ...], name: str, values: Values) -> bool:
+        """Change elements of a list in the file, where a loop over it binds the name and each is of one value."""
+        for loop in self.source.loops_around(calls[-1]):
+            node = self.source.loop(loop)
+            elements = self.source.literal(node.iter)
+            by_turn = self._by_turn(calls, loop, values, self._made_by(calls))
+            if elements is None or by_turn is None:
+                continue
+            target = node.target
+            if is_enumerated(node.iter) and isinstance(target, ast.Tuple):
+                target = target.elts[-1]
+            found = {turn: _element(target, elements[turn], name) for turn in by_turn if turn < len(elements)}
+            if found and all(e is not None and is_constant(e) for e in found.values()):
+                for turn, element in found.items():
+                    assert element is not None
+                    span = self.source.bytes.span(element)
+                    self.elements[span] = Piece(*span, by_turn[turn])
+                return True
+        return False
+
+    def _index(self, loop: Loop) -> str:
+        """What the turn of a loop is called: the name that the file gives it, else a new one."""
+        node = self.source.loop(loop)
+        known = _turn_name(node)
+        if known:
+            return known
+        used = {*self.source.names(), *self.indices.values()}
+        return self.indices.setdefault(loop, next(n for n in chain("ijk", _numbered("turn")) if n not in used))
+
+    def _parameter(self, call: Call, name: str, default: str) -> str:
+        """A new parameter of the function in which a call stands."""
+        function = self.source.function(call)
+        if not is_constant(ast.parse(default, mode="eval").body):
+            raise UnusableInputError(f"{name} is {default}, no constant: line {call.position.line}")
+        here = self.added.setdefault(function.lineno, {})
+        if here.get(name) == default:
+            return name
+        known = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)} | {*call.code.co_varnames, *here}
+        free = next(n for n in chain((name,), _numbered(f"{name}_")) if n not in known)
+        here[free] = default
+        return free
+
+    def _signature(self, line: int, parameters: Mapping[str, str]) -> Piece:
+        """The new parameters behind the others."""
+        function = next(n for n in ast.walk(self.source.tree) if isinstance(n, FUNCTIONS) and n.lineno == line)
+        arguments = function.args
+        if arguments.kwarg or not (arguments.args or arguments.posonlyargs):
+            raise UnusableInputError(f"{function.name} at line {line} takes what is given by any name")
+        last = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *filter(None, [arguments.vararg])]
+        last += [*arguments.defaults, *filter(None, arguments.kw_defaults)]
+        last += [a.annotation for a in last if isinstance(a, ast.arg) and a.annotation]
+        end = max(self.source.bytes.span(node)[1] for node in last)
+        return Piece(end, end, "".join(f", {name}={default}" for name, default in parameters.items()))
+
+    def _made_by(self, calls: tuple[Call, ...]) -> set[str]:
+        """The layers that were made by these calls, the innermost first."""
+        return {layer for layer, levels in self.layers.items() if tuple(v.call for v in levels[: len(calls)]) == calls}
+
+    def _level(self, calls: tuple[Call, ...], layer: str) -> Level:
+        return self.layers[layer][len(calls) - 1]
+
+
+def _turn_name(node: LoopNode) -> str:
+    """The name of a loop's turn, where the file counts it: ``for i, x in enumerate(...)``, ``for i in range(n)``."""
+    items, target = node.iter, node.target
+    if not isinstance(items, ast.Call) or len(items.args) != 1 or items.keywords:
+        return ""
+    if ast.unparse(items.func) == "range" and isinstance(target, ast.Name) and target.id != "_":
+        return target.id
+    is_pair = ast.unparse(items.func) == "enumerate" and isinstance(target, ast.Tuple)
+    first = target.elts[0] if is_pair and isinstance(target, ast.Tuple) else None
+    return first.id if isinstance(first, ast.Name) and first.id != "_" else ""
+
+
+def _element(target: ast.expr, element: ast.expr, name: str) -> ast.expr | None:
+    """What of a list's element a loop binds to a name."""
+    if isinstance(target, ast.Tuple) and isinstance(element, (ast.Tuple, ast.List)):
+        pairs = zip(target.elts, element.elts, strict=False)
+        return next(filter(None, (_element(t, e, name) for t, e in pairs)), None)
+    return element if isinstance(target, ast.Name) and target.id == name else None
+
+
+def _numbered(name: str) -> Iterator[str]:
+    return (f"{name}{i}" for i in count(1))

@@ -1,0 +1,46 @@
+"""The augmented epochs of a confirmation, made by an idle worker while the one before is trained on."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nas.search.engine import Engine, LocalEngine, Placement
+
+if TYPE_CHECKING:
+    from nas.training.feed import Feed
+
+
+def make_epoch(placement: Placement, feed: Feed, number: int) -> None:
+    """Have epoch ``number`` (from 0) in the feed's folder, where every process of this machine finds it."""
+    feed.prepare(number)
+
+
+@dataclass(kw_only=True)
+class EpochsAhead:
+    """What a training of ``epochs`` will read next; that it is missing costs the training time, and nothing else.
+
+    Only a worker of this machine makes them, and only where another one trains: the folder is this machine's.
+    """
+
+    engine: Engine
+    feed: Feed
+    epochs: int
+    made: int = 0
+    """The first epoch that no worker was asked for."""
+    _future: Future[None] | None = field(default=None, init=False)
+
+    def look(self, done: int) -> None:
+        """Have the epoch that is trained on after ``done`` of them made, or the next; no more stay with a feed."""
+        is_idle = self._future is None or self._future.done()
+        number = max(self.made, done)
+        if is_idle and number < min(done + 2, self.epochs) and isinstance(self.engine, LocalEngine):
+            if self.engine.slots > 1:
+                self._future = self.engine.submit(make_epoch, self.feed, number)
+            self.made = number + 1
+
+    def end(self) -> None:
+        """Wait for the epoch that is being made, after which its worker is free."""
+        if self._future is not None:
+            wait([self._future])
