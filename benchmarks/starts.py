@@ -31,7 +31,7 @@ from nas.search.confirmation import Confirmation
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 STARTS = (
     f"{EXAMPLES / 'handmade.py'}:Net",
-    f"{EXAMPLES / 'mended.py'}:Net",
+    f"{EXAMPLES / 'fixed.py'}:Net",
     "BR/c16-c16s2/c32-c32s2/c64/fc",  # docs/train.md
     "BR/c16-c16-c32s2/c32-c32-c64s2/c64-c64-c64/fc",  # docs/start.md
     "tiniest",
