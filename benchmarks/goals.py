@@ -48,16 +48,16 @@ class Goal(BaseModel):
     unit: str = ""
     where: str = Field(pattern=r"^(docs/)?([\w-]+/)?[\w-]+\.md$")
     """Page that states the figure."""
-    told: str
+    quote: str
     """The page's words for it; a number in them is the goal of one class of processors."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Goal:
         if self.tolerance and self.comparison == "==":
             raise ValueError("a figure that must equal its goal has no tolerance: leave it out, or compare by <= or >=")
-        stated = quantities(self.told)
+        stated = quantities(self.quote)
         if stated and not any(math.isclose(number, goal) for number in stated for goal in self.goal.values()):
-            raise ValueError(f"the page states {self.told!r}, which is not the goal: give both the same number")
+            raise ValueError(f"the page states {self.quote!r}, which is not the goal: give both the same number")
         return self
 
     @property

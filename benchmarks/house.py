@@ -54,9 +54,12 @@ def kind_tests(tree: ast.AST) -> Iterator[ast.AST]:
 def private_names(tree: ast.AST) -> Iterator[ast.Attribute]:
     """Attributes with one underscore of what is Optuna's by its name."""
     for node in ast.walk(tree):
-        is_private = isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__")
-        if is_private and ast.unparse(node.value) in OPTUNA:
+        if isinstance(node, ast.Attribute) and node.attr[:1] == "_" != node.attr[1:2] and _owner(node) in OPTUNA:
             yield node
+
+
+def _owner(node: ast.Attribute) -> str:
+    return ast.unparse(node.value)
 
 
 def _name(node: ast.AST) -> str:

@@ -31,7 +31,7 @@ from nas.search.confirmation import Confirmation
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 STARTS = (
     f"{EXAMPLES / 'handmade.py'}:Net",
-    f"{EXAMPLES / 'mended.py'}:Net",
+    f"{EXAMPLES / 'fixed.py'}:Net",
     "BR/c16-c16s2/c32-c32s2/c64/fc",  # docs/train.md
     "BR/c16-c16-c32s2/c32-c32-c64s2/c64-c64-c64/fc",  # docs/start.md
     "tiniest",
@@ -47,7 +47,8 @@ class Budget:
     data: str
     space: str
     trials: int
-    epochs: int
+    epochs: int | None
+    """Of each training; None is what the size of the data asks for."""
     seeds: int
     workers: int
 
@@ -87,7 +88,8 @@ def search_from(start: str, budget: Budget, folder: Path) -> Outcome:
     """Train a start, search from it, and confirm both; everything is kept below ``folder``."""
     began = time.perf_counter()
     place = {"study": "starts", "storage": str(folder / "journal.log")}
-    way = {"data": budget.data, "epochs": budget.epochs, "workers": budget.workers, **place}
+    way: dict[str, object] = {"data": budget.data, "workers": budget.workers, **place}
+    way |= {} if budget.epochs is None else {"epochs": budget.epochs}
     given = nas.train(start, **way)  # type: ignore[arg-type]
     search, beginning = _searched(start, {**way, "space": budget.space, "trials": budget.trials})
     found = _best(search.board.rows)
@@ -181,9 +183,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("starts", nargs="*", metavar="START")
     parser.add_argument("--data", default="digits")
     parser.add_argument("--space", default="assignment")
-    parser.add_argument("--trials", type=int, default=6)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=14)
+    parser.add_argument("--epochs", type=int, default=None)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="the first start alone, on the least that is a search")
     parser.add_argument("--json", action="store_true")

@@ -137,7 +137,7 @@ class Bytes:
         first = len(_BOM.encode()) if text.startswith(_BOM) else 0
         self.starts = [first, *(end.end() for end in _LINE_END.finditer(self.data))]
 
-    def span(self, node: ast.expr) -> tuple[int, int]:
+    def span(self, node: ast.expr | ast.arg) -> tuple[int, int]:
         """From which byte up to which a node stands."""
         assert node.end_lineno is not None
         assert node.end_col_offset is not None

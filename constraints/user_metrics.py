@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any, overload
 
 from constraints.errors import ModelFailedError
 from constraints.metrics import LATENCIES, Metrics
 
+_PAST_FLOATS = 2**1024
 Compute = Callable[[Any, Any], int | float | bool]
 
 
@@ -29,9 +33,27 @@ class CustomMetric:
             value = self.compute(model, trace)
         except Exception as error:
             raise ModelFailedError(f"metric {self.name!r} raised {type(error).__name__}: {error}") from error
-        if not isinstance(value, (int, float)):
-            raise ModelFailedError(f"metric {self.name!r} gave {value!r}: return one number or truth value")
-        return value
+        number = _plain(value)
+        if number is None:
+            shown = " ".join(repr(value).split())
+            raise ModelFailedError(f"metric {self.name!r} gave {shown:.100}: return one number or truth value")
+        return number
+
+
+def _plain(value: Any) -> int | float | bool | None:
+    """One number as Python's own, also of NumPy, of a tensor or of exact kinds; None for what is none."""
+    if not isinstance(value, Real | Decimal) and getattr(value, "size", None) is not None:
+        with suppress(Exception):  # an array or a tensor of several values, or one without values
+            value = value.item()
+    if isinstance(value, bool | int | float) and type(value) in {bool, int, float}:
+        number: int | float | bool = value
+    elif isinstance(value, Integral):
+        number = int(value)
+    elif isinstance(value, Real | Decimal):
+        number = float(value)
+    else:
+        return None
+    return number if isinstance(number, float) or abs(number) < _PAST_FLOATS else None
 
 
 @overload

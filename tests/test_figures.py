@@ -72,7 +72,7 @@ def test_commits_of_the_pages_are_in_the_history() -> None:
 
 @pytest.mark.parametrize("goal", read()[1], ids=lambda goal: goal.name)
 def test_the_page_of_a_goal_states_its_figure(goal: Goal) -> None:
-    assert goal.told in " ".join((ROOT / goal.where).read_text(encoding="utf-8").split())
+    assert goal.quote in " ".join((ROOT / goal.where).read_text(encoding="utf-8").split())
 
 
 BY = "at commit `0123abc`"

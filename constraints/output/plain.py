@@ -29,6 +29,11 @@ def visible(text: str) -> str:
     return text if text.isprintable() else "".join(map(_sign, text))
 
 
+def one_line(text: str) -> str:
+    """The same of a name, which is in a line: with signs in place of its ends of lines and tabs too."""
+    return visible(text).translate({number: chr(_PICTURES + number) for number in map(ord, "\n\t")})
+
+
 def _sign(character: str) -> str:
     if character in "\n\t" or unicodedata.category(character) not in _OBEYED:
         return character

@@ -61,6 +61,8 @@ class Loader:
         """Warnings so far."""
         self.left_out: list[BaseException] = []
         """Why statements were left out."""
+        self.unbound: dict[str, BaseException] = {}
+        """Name -> why the statement was left out that binds it."""
         self._undo = ExitStack()
         self._is_on_cpu = False
 
@@ -194,6 +196,7 @@ class Loader:
                 if isinstance(statement, _IMPORTS) or is_out_of_memory(error):
                     raise
                 self._leave_out(f"{part.name}:{statement.lineno}", error)
+                self.unbound |= dict.fromkeys(_bound(statement), error)
         return watch() if counts else 0.0
 
     def _leave_out(self, place: str, error: BaseException) -> None:
@@ -255,6 +258,16 @@ def _from_module(name: str) -> ModuleType:
         raise UnusableInputError(
             f"syntax error: {error.filename}:{error.lineno}: {error.msg}: fix that line"
         ) from error
+
+
+def _bound(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement binds, its own scopes left out."""
+    if isinstance(statement, _DEFINITIONS):
+        yield statement.name
+        return
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
 
 
 def _future(statement: ast.stmt) -> int:

@@ -68,8 +68,10 @@ def named_thing(target: Target, name: str, loader: Loader, send: Send) -> tuple[
     """
     with stage(name, send):
         module = loader.load(target)
-        if loader.left_out and target.name and not hasattr(module, target.name.split(".")[0]):
-            raise loader.left_out[0]
+        root = target.name.split(".")[0]
+        reasons = loader.left_out if not _networks(vars(module)) else []  # else the name may be a mistake
+        if root and not hasattr(module, root) and (root in loader.unbound or reasons):
+            raise loader.unbound.get(root) or reasons[0]
     if not target.name:
         chosen = only_model(module, target.place)
         target = replace(target, name=chosen, text=f"{target.place}:{chosen}")
@@ -83,9 +85,14 @@ def named_thing(target: Target, name: str, loader: Loader, send: Send) -> tuple[
     return value, module, target
 
 
+def _networks(namespace: Mapping[str, Any]) -> list[str]:
+    """Names of modules and of their classes."""
+    found = [n for n, thing in namespace.items() if isinstance(thing, nn.Module) or is_module_class(thing)]
+    return [n for n in found if not n.startswith("_")]
+
+
 def _candidates(name: str, namespace: Mapping[str, Any]) -> str:
-    names = [n for n in namespace if not n.startswith("_")]
-    own = [n for n in names if isinstance(namespace[n], nn.Module) or is_module_class(namespace[n])]
+    names, own = [n for n in namespace if not n.startswith("_")], _networks(namespace)
     return nearest(name, names, f"did you mean {', '.join(own[:8])}?" if own else "it defines no module")
 
 

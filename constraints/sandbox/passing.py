@@ -245,9 +245,9 @@ class Passing:
         arguments = function.args
         if arguments.kwarg or not (arguments.args or arguments.posonlyargs):
             raise UnusableInputError(f"{function.name} at line {line} takes what is given by any name")
-        last = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *filter(None, [arguments.vararg])]
-        last += [*arguments.defaults, *filter(None, arguments.kw_defaults)]
-        last += [a.annotation for a in last if isinstance(a, ast.arg) and a.annotation]
+        named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *filter(None, [arguments.vararg])]
+        given = [*arguments.defaults, *filter(None, arguments.kw_defaults)]
+        last: list[ast.arg | ast.expr] = [*named, *given, *filter(None, [a.annotation for a in named])]
         end = max(self.source.bytes.span(node)[1] for node in last)
         return Piece(end, end, "".join(f", {name}={default}" for name, default in parameters.items()))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from rich.progress import Progress
@@ -10,6 +9,7 @@ from rich.progress import Progress
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
 from constraints.output.console import SafeConsole
+from constraints.output.json_text import json_text
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.latency.predictor import Predictor, keep
 
@@ -28,7 +28,7 @@ def calibrate(threads: int, output_format: str) -> int:
         )
     place = keep(found)
     if output_format == "json":
-        print(json.dumps(_document(found), indent=1))
+        print(json_text(_document(found)))
     else:
         print(_sentence(found))
         console.print(f"kept in {place}", highlight=False, soft_wrap=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
+from constraints.output.json_text import json_text
 from nas.champions.names import is_champion, module_of
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 
@@ -23,7 +23,7 @@ def list_champions(output_format: str) -> int:
     check_format(output_format, TABLE_OR_JSON)
     found = sorted(champions().values(), key=lambda one: -one.test_accuracy)
     if output_format == "json":
-        print(json.dumps({"champions": [one.as_dict() for one in found]}, indent=1))
+        print(json_text({"champions": [one.as_dict() for one in found]}))
         return ExitCode.DONE
     _print(found)
     return ExitCode.DONE

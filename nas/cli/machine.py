@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +12,7 @@ from rich.text import Text
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
+from constraints.output.json_text import json_text
 from constraints.output.plain import say
 from constraints.output.working import working
 from nas import doctor as examining
@@ -30,7 +30,7 @@ def doctor(storage: str | None, output_format: str, *, remove: bool, is_sure: bo
     with working("examining this machine"):
         found = list(examining.examine(storage))
     if output_format == "json":
-        print(json.dumps([finding.as_dict() for finding in found], indent=1))
+        print(json_text([finding.as_dict() for finding in found]))
     else:
         _print_findings(found, SafeConsole())
     return ExitCode.FAILED if any(finding.state == "broken" for finding in found) else ExitCode.DONE

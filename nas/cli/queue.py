@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
+from constraints.output.json_text import json_text
 from constraints.output.plain import say
 from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible
@@ -21,7 +21,7 @@ def enqueue(networks: Sequence[str], name: str | None, storage: str, output_form
     with working("reading the study and judging the networks"):
         queue = add(networks, study=name, storage=storage)
     if output_format == "json":
-        print(json.dumps(queue.as_dict(), indent=1))
+        print(json_text(queue.as_dict()))
         return ExitCode.DONE
     for one in queue.networks:
         say(f"{one.architecture}: {_words(one)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from rich.table import Table
@@ -10,6 +9,7 @@ from rich.text import Text
 
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
+from constraints.output.json_text import json_text
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.training.named_recipes import RECIPES
 from nas.training.recipe_files import Source, load, to_toml
@@ -26,7 +26,7 @@ def recipes(name: str | None, epochs: int, output_format: str) -> int:
     if name is not None:
         _show(name, load(name, epochs), output_format)
     elif output_format == "json":
-        print(json.dumps({"recipes": [_entry(name, epochs) for name in RECIPES]}, indent=1))
+        print(json_text({"recipes": [_entry(name, epochs) for name in RECIPES]}))
     else:
         table = Table(box=None, pad_edge=False)
         for heading in ("recipe", "what for", "what was measured"):
@@ -46,7 +46,7 @@ def _entry(name: str, epochs: int) -> dict[str, Any]:
 def _show(name: str, source: Source, output_format: str) -> None:
     """One recipe: as a document, or as the file that it may be read back from."""
     if output_format == "json":
-        print(json.dumps(as_table(source.recipe), indent=1))
+        print(json_text(as_table(source.recipe)))
         return
     if output_format == "table" and name in RECIPES:
         print(f"# {RECIPES[name].purpose}\n# {RECIPES[name].measured}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.console import Console
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
+from constraints.output.json_text import json_text
 from constraints.output.plain import say
 from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible
@@ -154,7 +154,7 @@ def confirm(
         confirmations = _confirm(study, chosen, config, range(seeds), epochs)
         target = study.user_attrs.get(TARGET)
     if output_format == "json":
-        print(json.dumps([c.as_dict() for c in confirmations], indent=1))
+        print(json_text([c.as_dict() for c in confirmations]))
     else:
         for confirmation in confirmations:
             say(_sentence(confirmation, target))

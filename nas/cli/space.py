@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from constraints.cli.options import check_format
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.metrics import LATENCY
 from constraints.output.console import SafeConsole
+from constraints.output.json_text import json_text
 from constraints.output.working import working
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.sandbox.parent import Sandbox
@@ -83,7 +83,7 @@ def _show_space(source: str, constraints: Sequence[Constraint], output_format: s
         found = describe(vector, constraints, own=own)
     found["relaxation"] = "" if found["feasible"] or own else relaxation(FeasiblePart(vector.space, tuple(constraints)))
     if output_format == "json":
-        print(json.dumps(found))
+        print(json_text(found, indent=None))
     else:
         _print_space(source, found, SafeConsole())
     return ExitCode.DONE if found["feasible"] else ExitCode.FAILED
@@ -94,7 +94,7 @@ def _show_neighbours(source: str, text: str, constraints: Sequence[Constraint], 
     feasible = FeasiblePart(load(source), tuple(constraints))
     found = neighbours_of(feasible, text, source)
     if output_format == "json":
-        print(json.dumps(found))
+        print(json_text(found, indent=None))
     else:
         _print_neighbours(found, SafeConsole())
     return ExitCode.DONE if found["neighbours"] else ExitCode.FAILED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 from rich.table import Table
@@ -12,7 +11,8 @@ from constraints.cli.options import check_format
 from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
-from constraints.output.plain import say
+from constraints.output.json_text import json_text
+from constraints.output.plain import one_line, say
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.results.rows import STATES
 from nas.results.studies import StudyEntry
@@ -27,7 +27,7 @@ def studies(storage: str, output_format: str) -> int:
     with without_collection():
         found = listed(storage)
     if output_format == "json":
-        print(json.dumps({"storage": storage, "studies": [entry.as_dict() for entry in found]}, indent=1))
+        print(json_text({"storage": storage, "studies": [entry.as_dict() for entry in found]}))
     else:
         wide_console().print(_table(found))
     return ExitCode.DONE
@@ -43,7 +43,7 @@ def _table(found: list[StudyEntry]) -> Table:
         known = (entry.data, entry.space, entry.objective, _percent(entry.target), _percent(entry.best))
         shown = known if entry.is_readable else ("not made by this tool", "", "", "", "")
         counts = [f"{entry.counts[state]:,}" for state in STATES]
-        table.add_row(*map(Text, (entry.study, *shown, *counts)))
+        table.add_row(*(Text(one_line(text)) for text in (entry.study, *shown, *counts)))
     return table
 
 

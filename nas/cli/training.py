@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from constraints.cli.options import check_format, read_arguments
 from constraints.errors import ExitCode
 from constraints.output.console import SafeConsole
+from constraints.output.json_text import json_text
 from constraints.output.plain import say
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.cli.search import decoding, introduce, introduce_training
@@ -90,7 +90,7 @@ def _document(trainings: Trainings, rows: Sequence[Row]) -> str:
         "notes": list(trainings.notes),
         "rows": [row.as_dict() for row in rows],
     }
-    return json.dumps(found, indent=1)
+    return json_text(found)
 
 
 def _lines(trainings: Trainings, rows: Sequence[Row]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from constraints.cli.options import check_format
 from constraints.collection import without_collection
 from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.console import SafeConsole
+from constraints.output.json_text import json_text
 from constraints.output.plain import say
 from constraints.output.working import working
 from nas.champions.names import is_champion
@@ -106,7 +106,7 @@ def show(trial: str, name: str | None, storage: str, output_format: str, *, watc
     with working("reading the network"):
         found = _card(trial, name, storage)
     if output_format == "json":
-        print(json.dumps(found.as_dict(), indent=1))
+        print(json_text(found.as_dict()))
     else:
         from nas.results.card_table import print_card
 
@@ -158,7 +158,7 @@ def compare(left: str, right: str, name: str | None, storage: str, output_format
 
         cards = [_card(trial, name, storage) for trial in (left, right)]
     if output_format == "json":
-        print(json.dumps(comparison(*cards), indent=1))
+        print(json_text(comparison(*cards)))
     else:
         print_comparison(cards[0], cards[1], wide_console())
     return ExitCode.DONE

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from constraints.output.console import SafeConsole
-from constraints.output.plain import say
+from constraints.output.json_text import json_text
+from constraints.output.plain import one_line, say
 from nas.objective_text import ACCURACY
 from nas.results.board_columns import HEADINGS, cell, check_columns, is_left, value
 from nas.results.leaderboard import Leaderboard
@@ -41,6 +42,14 @@ _MEANINGS: Mapping[str, str] = {
 }
 WIDE = 120
 """Columns from which on the networks' text has a place in the table."""
+_LEAST_NETWORK = 24
+"""Columns that the networks' text has at least."""
+_GAP = 2
+"""Columns between two."""
+_ALWAYS = ("#", "trial", "val %", "balanced val %")
+_FIRST = ("curve", "time", "ep")
+_THEN = ("MMACs", "state", "test %", "balanced test %", "RF", "params")
+"""Columns that are left out where there is no room, the first ones first; measured metrics between the two."""
 UNLIMITED = 10_000
 """Columns of a pipe or a file, where nothing is cut or folded."""
 _FRONT, _BROKEN = "*", "!"
@@ -65,7 +74,10 @@ def as_table(
     ``columns`` are shown in place of the usual ones; where ``is_coloured``, a line says what the colours mean.
     """
     below = [*footer(board, wide=width >= WIDE), *(_colours(board) if is_coloured else [])]
-    table = _chosen(board, columns) if columns else _usual(board, wide=width >= WIDE)
+    table, missing = (_chosen(board, columns), 0) if columns else _usual(board, width, wide=width >= WIDE)
+    if missing:
+        left = f"{missing} column{'s' * (missing != 1)} left out: the terminal is too narrow: --columns chooses"
+        below.insert(0, Text(left, style="dim"))
     best = board.rows[0] if board.rows and width < WIDE and not columns else None
     names = [NetworkText(best.network, f"#1, trial {best.trial}: ")] if best else []
     return Group(Text(title(board), style="bold"), table, *below, *names)
@@ -88,17 +100,33 @@ def _chosen(board: Leaderboard, columns: Sequence[str]) -> Table:
     return table
 
 
-def _usual(board: Leaderboard, *, wide: bool) -> Table:
+def _usual(board: Leaderboard, width: int, *, wide: bool) -> tuple[Table, int]:
+    """The table, and how many of its columns a terminal of ``width`` has no room for."""
+    names = headings(board)
+    rows = [[*cells(row, board, deviation=wide), sparkline(row.scores)] for row in board.rows]
+    wanted = [max(cell_len(text) for text in column) for column in zip(names, *rows, strict=True)]
+    kept = _fitting(names, wanted, width - (_LEAST_NETWORK if wide else 0))
     table = _table()
-    for name in headings(board):
-        left = name in {"state", "curve"}
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    for place in kept:
+        left = names[place] in {"state", "curve"}
+        table.add_column(names[place], justify="left" if left else "right", no_wrap=True)
     if wide:
         table.add_column("architecture")  # the only column that folds in a narrow window
-    for row in board.rows:
-        shown = [*cells(row, board, deviation=wide), sparkline(row.scores)]
-        table.add_row(*shown, *([NetworkText(row.network)] if wide else []), style=_style(row))
-    return table
+    for row, shown in zip(board.rows, rows, strict=True):
+        network = [NetworkText(row.network)] if wide else []
+        table.add_row(*(shown[place] for place in kept), *network, style=_style(row))
+    return table, len(names) - len(kept)
+
+
+def _fitting(names: Sequence[str], wanted: Sequence[int], width: int) -> list[int]:
+    """The places of the columns that fit beside one another; of measured metrics the last ones give way first."""
+    measured = [place for place, name in enumerate(names) if name not in (*_FIRST, *_THEN, *_ALWAYS)]
+    first, then = ([names.index(name) for name in some if name in names] for some in (_FIRST, _THEN))
+    order = [*first, *reversed(measured), *then]
+    kept = list(range(len(names)))
+    while order and sum(wanted[place] + _GAP for place in kept) - _GAP > width:
+        kept.remove(order.pop(0))
+    return kept
 
 
 def _colours(board: Leaderboard) -> list[Text]:
@@ -130,7 +158,7 @@ def title(board: Leaderboard) -> str:
     """The study, its data and its target."""
     what = "" if board.measure == ACCURACY else f" {board.measure.replace('_', ' ')}"
     target = f", target over {board.target:.2%}{what}" if board.target is not None else ""
-    return f"study {board.study} on {board.data}{target}"
+    return f"study {one_line(board.study)} on {one_line(board.data)}{target}"
 
 
 def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
@@ -232,7 +260,7 @@ def _json(board: Leaderboard, columns: Sequence[str]) -> str:
     document = board.as_dict()
     if columns:
         document["rows"] = [{name: value(row, name) for name in columns} for row in board.rows]
-    return json.dumps(document, indent=1)
+    return json_text(document)
 
 
 def _csv(board: Leaderboard, names: Sequence[str]) -> str:

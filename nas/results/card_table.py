@@ -20,7 +20,7 @@ from nas.objective_text import ACCURACY
 from nas.results.board_table import spread
 from nas.results.explanation import explanation
 from nas.results.network_text import NetworkText
-from nas.results.numbers import duration, number
+from nas.results.numbers import duration, number, percent
 from nas.results.sparklines import chart
 from nas.results.trial_card import Card, Sizes, Stage
 from nas.search.expectation import standard_error
@@ -160,8 +160,8 @@ def _epoch_cells(epoch: Mapping[str, Any], is_balanced: bool) -> list[str]:
     balanced = epoch.get("val_balanced_accuracy")
     return [
         str(epoch["epoch"]),
-        f"{100 * epoch['val_accuracy']:.2f}",
-        *(["-" if balanced is None else f"{100 * balanced:.2f}"] if is_balanced else []),
+        percent(epoch["val_accuracy"]),
+        *([percent(balanced)] if is_balanced else []),
         f"{epoch['loss']:.4f}",
         f"{epoch['learning_rate']:.4g}",
         duration(epoch["seconds"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import numpy as np
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCY, Metrics
+from constraints.output.json_text import json_text
 from constraints.rules import Constraint, parse_all
 from constraints.suggestions import nearest
 from nas.objective_text import ACCURACY, MEASURES
@@ -70,7 +70,7 @@ class Leaderboard:
 
     def to_json(self) -> str:
         """``as_dict`` as one JSON document."""
-        return json.dumps(self.as_dict(), indent=1)
+        return json_text(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of the contract."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 
 def percent(share: float | None) -> str:
     """``85.04`` of 0.8504, for a column of percents; a dash where it is not known."""
-    return "-" if share is None else f"{100 * share:.2f}"
+    return "-" if share is None or not isfinite(share) else f"{100 * share:.2f}"
 
 
 def millions(count: int | None) -> str:
@@ -15,7 +17,7 @@ def millions(count: int | None) -> str:
 
 def number(value: float | None) -> str:
     """A measured metric: a whole number in full, any other to four digits; a dash where it is not known."""
-    if value is None:
+    if value is None or not isfinite(value):
         return "-"
     return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from statistics import fmean
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -69,9 +70,9 @@ class Row:
     """Epochs of the confirmation that trained its network to the end, on all images, in place of the search."""
     won: bool = False
     """Whether the search looked for confirmed networks over the target, and this is one."""
-    curve: tuple[float, ...] = ()
-    """Validation accuracies, an epoch each."""
-    scores: tuple[float, ...] = field(default=(), repr=False)
+    curve: tuple[float | None, ...] = ()
+    """Validation accuracies, an epoch each; None where it is no number."""
+    scores: tuple[float | None, ...] = field(default=(), repr=False)
     """The same by the study's measure."""
     measure: str = ACCURACY
     """The accuracy that its study judges by: one of nas.objective_text.MEASURES."""
@@ -123,7 +124,7 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
     attrs, value, target = trial.user_attrs, _number(accuracy(trial)), _number(study_attrs.get(TARGET))
     confirmed = study_attrs.get(f"{CONFIRMED}{trial.number}", {})
     curve, worth = attrs.get(CURVE, ()), trial.intermediate_values
-    accuracies = tuple(float(epoch["val_accuracy"]) for epoch in curve)
+    accuracies = tuple(_number(epoch["val_accuracy"]) for epoch in curve)
     known = {field: _number(curve[-1].get(field)) for field in MEASURES.values()} if curve else {}
     balanced, tested = known.get("val_balanced_accuracy"), confirmed.get("balanced_accuracies", ())
     broken = tuple(map(str, attrs.get(BROKEN, ())))
@@ -153,11 +154,15 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
         won=has_won(trial, study_attrs),
         seed=_count(attrs.get(SEED)),
         broken=broken,
-        reason=str(attrs.get(REASON, "")),
+        reason=" ".join(str(attrs.get(REASON, "")).split()),
         curve=accuracies,
-        scores=accuracies if measure == ACCURACY else tuple(float(worth[epoch]) for epoch in sorted(worth)),
+        scores=accuracies if measure == ACCURACY else tuple(_number(worth[epoch]) for epoch in sorted(worth)),
         measure=measure,
-        measured={str(name): float(value) for name, value in attrs.get(MEASURED, {}).items() if value is not None},
+        measured={
+            str(name): number
+            for name, value in attrs.get(MEASURED, {}).items()
+            if (number := _number(value)) is not None
+        },
         source=source,
     )
 
@@ -176,8 +181,9 @@ def _text(value: Any) -> str | None:
 
 
 def _mean(values: Sequence[Any]) -> float | None:
-    return fmean(map(float, values)) if values else None
+    return _number(fmean(map(float, values))) if values else None
 
 
 def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
+    """A number that is known: what diverged to NaN or infinity is none."""
+    return None if value is None or not isfinite(number := float(value)) else number

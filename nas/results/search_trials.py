@@ -21,7 +21,7 @@ class SearchTrials:
         self.best: FrozenTrial | None = None
         """The best in any state but failed, by the last epoch of each."""
         self.history: list[float] = []
-        """What the best was worth, an entry for every look that found another epoch."""
+        """The best accuracy until then, of any epoch; an entry for every look that found another one."""
         self._open: list[int] = []
         self._read = 0
         self._epochs_ended = self._epochs_open = 0
@@ -52,7 +52,7 @@ class SearchTrials:
         self._best_ended = _best([self._best_ended, *ended])
         self.best = _best([self._best_ended, *unfinished])
         if self.epochs > before and self.best is not None:
-            self.history.append(_worth(self.best))
+            self.history.append(max([_worth(self.best), *self.history[-1:]]))
         return looked
 
 

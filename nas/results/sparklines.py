@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _SPARKS = _EIGHTHS[1:]
 
 
-def sparkline(values: Sequence[float], width: int = 8) -> str:
-    """A curve in ``width`` characters or fewer, from 0 to 1."""
+def sparkline(values: Sequence[float | None], width: int = 8) -> str:
+    """A curve in ``width`` characters or fewer, from 0 to 1; a gap where a value is no number."""
     step = max(1, -(-len(values) // width))
-    return "".join(_SPARKS[min(7, max(0, int(v * 8)))] for v in values[step - 1 :: step])
+    return "".join(_spark(value) for value in values[step - 1 :: step])
 
 
-def chart(values: Sequence[float], *, width: int, height: int = 8) -> list[str]:
+def _spark(value: float | None) -> str:
+    return " " if value is None or not isfinite(value) else _SPARKS[min(7, max(0, int(value * 8)))]
+
+
+def chart(values: Sequence[float | None], *, width: int, height: int = 8) -> list[str]:
     """Lines, top first, that draw ``values`` as bars between their least and greatest, with both named in percent.
 
-    Where there are more values than fit into ``width`` characters, a bar shows the last of several.
+    Where there are more values than fit into ``width`` characters, a bar shows the last of several. What is no number
+    is left out.
     """
-    if not values:
+    known = [value for value in values if value is not None and isfinite(value)]
+    if not known:
         return []
-    step = max(1, -(-len(values) // max(1, width)))
-    shown = values[step - 1 :: step]
+    step = max(1, -(-len(known) // max(1, width)))
+    shown = known[step - 1 :: step]
     low, high = min(shown), max(shown)
     thick = max(1, min(4, width // len(shown)))
     eighths = [1 + round((v - low) / (high - low or 1) * (8 * height - 1)) for v in shown]

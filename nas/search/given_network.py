@@ -6,12 +6,12 @@ import base64
 import hashlib
 import pickle
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from constraints.cli.target import parse_target
 from constraints.errors import ModelFailedError, UnusableInputError
@@ -40,6 +40,7 @@ from nas.training.datasets import Dataset
 if TYPE_CHECKING:
     from torch import nn
 
+Found = TypeVar("Found")
 _ANY_LATENCY = f"{LATENCY} >= 0"
 STEP = "nas.search.given_child:described"
 
@@ -152,7 +153,7 @@ def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads:
         limits=replace(wanted.limits(), seconds=max(wanted.limits().seconds, Limits().seconds)),  # of several steps
         steps=(STEP,),
     )
-    found = sandbox.check(request)
+    found = _images_alone(wanted, lambda: sandbox.check(request))
     report = found.report
     if STEP not in found.steps:  # the time ended, or the process
         raise ModelFailedError(report.warnings[-1])
@@ -190,8 +191,10 @@ def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, datas
         raise _unsendable(module, f"{type(error).__name__}: {error}") from error
     if type(module).__module__ == "__main__":
         raise _unsendable(module, "its class is defined in the program itself")
-    report = check(
-        module, dataset.image_shape, rules, classes=len(dataset.classes), threads=threads, target=wanted.target
+    classes = len(dataset.classes)
+    report = _images_alone(
+        wanted,
+        lambda: check(module, dataset.image_shape, rules, classes=classes, threads=threads, target=wanted.target),
     )
     try:
         architecture = from_module(module, dataset.image_shape)
@@ -215,6 +218,19 @@ def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, datas
         measured=_measured(report.metrics),
         shown={} if architecture else {"report": report.to_dict(), "sizes": None},
     )
+
+
+def _images_alone(wanted: Wanted, judged: Callable[[], Found]) -> Found:
+    """What a check finds; where the forward pass wants more than images, with what to do about that here."""
+    try:
+        return judged()
+    except UnusableInputError as error:
+        text, wants_more, _ = str(error).partition(": give --input ")
+        if not wants_more:
+            raise
+        raise UnusableInputError(
+            f"{wanted.target} cannot be trained: {text}, and training gives images alone: give each a default"
+        ) from error
 
 
 def _unsendable(module: nn.Module, why: str) -> UnusableInputError:

@@ -183,7 +183,7 @@ def prepare(
         )
         describe(study, config, dataset)
         study.set_user_attr(IMAGES, [list(space.input), space.classes])
-        told = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
+        beginning = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]
         _learn(study, sampler, prior)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
         goal = _goal(config, confirm_feed(dataset, way, taught), way, folder, held)
@@ -214,7 +214,7 @@ def prepare(
         training=way,
         lock=lock,
         advice=doubts,
-        beginning=tuple(told),
+        beginning=tuple(beginning),
         sizing=said(feed, way, config.epochs, sized, changed(before, config)),
     )
 

@@ -41,7 +41,7 @@ def trained_weights(
     trial: int,
     key: str,
     *,
-    curve: Sequence[float],
+    curve: Sequence[float | None],
     confirmed: Mapping[tuple[int, int], float],
 ) -> Weights | None:
     """The weights of a trial in the study's ``folder``; None where no training of it was finished.
@@ -85,7 +85,7 @@ def _confirmed(folder: Path, known: Mapping[tuple[int, int], float], *, is_marke
     return None
 
 
-def _check(weights: Path, found: Sequence[float | None], known: Sequence[float]) -> None:
+def _check(weights: Path, found: Sequence[float | None], known: Sequence[float | None]) -> None:
     """Raise UnusableInputError where two lists of accuracies, one as long as the other or longer, differ."""
     for here, there in zip(found, known, strict=False):
         if here != there:

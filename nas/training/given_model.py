@@ -19,6 +19,7 @@ from torch.nn.parameter import is_lazy
 
 from constraints.errors import UnusableInputError
 from constraints.faults import hands_over
+from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast
 from nas.training.recipes import Recipe
 
@@ -39,8 +40,12 @@ class GivenModel(nn.Module):
     """The name of the convolution that takes the images themselves, where whitening fits it."""
 
     def __init__(self, model: nn.Module, classes: int, alive: Callable[[], None] = lambda: None) -> None:
-        """The model itself is kept, not a copy."""
+        """The model itself is kept, not a copy; UnusableInputError for one whose weights have no values."""
         super().__init__()
+        if empty := [name for name, p in model.named_parameters() if p.is_meta]:
+            raise UnusableInputError(
+                f"the model's weights have no values: {empty[0]} is on the device meta: make it on the cpu"
+            )
         self.model = model
         self.classes, self.alive = classes, alive
 
@@ -103,6 +108,7 @@ def prepare(
     chosen = _working(model, images, precision)
     if chosen != precision:
         notes.append(f"the model is trained in {chosen}, since it does not run in {precision}")
+    _check_optimisers(model, recipe)
     if model.gives_probabilities:
         notes.append("the model ends in a softmax: its logarithm is trained, which is the same as training its logits")
     if recipe.whitening:
@@ -177,6 +183,19 @@ def _step(model: GivenModel, images: torch.Tensor, layout: torch.memory_format, 
             tried(images)
     sums = rows.sum(1)
     return bool((rows >= 0).all() and ((sums - 1).abs() < _SUM_TOLERANCE).all()) and model.classes > 1
+
+
+def _check_optimisers(model: GivenModel, recipe: Recipe) -> None:
+    """Raise UnusableInputError where the optimiser of a phase does not take the weights."""
+    for number, phase in enumerate(recipe.phases):
+        try:
+            Optimisers(model, recipe, number)
+        except (RuntimeError, TypeError, ValueError) as error:
+            kinds = ", ".join(sorted({str(weight.dtype) for weight in model.parameters()}))
+            raise UnusableInputError(
+                f"the recipe's {phase.optimiser} cannot train weights of {kinds}: {str(error).partition(chr(10))[0]}: "
+                "keep them as dense float32 tensors, or give another --recipe"
+            ) from error
 
 
 @hands_over

@@ -178,7 +178,10 @@ def folder_key(folder: Path) -> str:
         digest.update(os.fsencode("/".join(place)) + b"\n")
     for place, path in sorted(tree.files.items()):
         assert isinstance(path, Path)
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError as error:  # removed meanwhile
+            raise UnusableInputError(f"the data cannot be read ({error.strerror}): {path}") from error
         # Files of one size and time that change their places keep both, and are distinguished by their inodes.
         marks = f" {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\n"
         digest.update(os.fsencode("/".join(place)) + marks.encode())

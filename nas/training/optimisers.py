@@ -36,9 +36,11 @@ class Optimisers:
             {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, SCALE: scale * recipe.norm_bias_lr},
         ]
         groups = [group for group in groups if group["params"]]
+        self.is_real = all(p.is_floating_point() for p in rest)
+        capturable = capturable and self.is_real
         if capturable:  # each group's rate in a place of its own on the device
             groups = [{**group, "lr": torch.tensor(phase.peak_lr, device=_device(model))} for group in groups]
-        self.members = [_elementwise(groups, phase, capturable)] if groups else []
+        self.members = [_elementwise(groups, phase, fused=self.is_real, capturable=capturable)] if groups else []
         if self.matrices:
             group = {"params": self.matrices, SCALE: 1.0}
             self.members.append(
@@ -47,8 +49,8 @@ class Optimisers:
 
     @property
     def is_capturable(self) -> bool:
-        """Whether a step may be part of a CUDA graph: Muon reads its rate on the host."""
-        return not self.matrices
+        """Whether a step may be part of a CUDA graph: Muon's and that of complex weights read the rate on the host."""
+        return self.is_real and not self.matrices
 
     def set_rate(self, rate: float) -> None:
         """Set the rate of the next step; each group takes its multiple of it."""
@@ -103,12 +105,12 @@ def _flat(tensor: torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
     return tensor.flatten(1)
 
 
-def _elementwise(groups: list[dict[str, Any]], phase: Phase, capturable: bool) -> torch.optim.Optimizer:
+def _elementwise(groups: list[dict[str, Any]], phase: Phase, *, fused: bool, capturable: bool) -> torch.optim.Optimizer:
     if phase.optimiser in ("sgd", "muon"):
         nesterov = phase.nesterov and phase.momentum > 0
-        return SGD(groups, lr=phase.peak_lr, momentum=phase.momentum, nesterov=nesterov, fused=True)
+        return SGD(groups, lr=phase.peak_lr, momentum=phase.momentum, nesterov=nesterov, fused=fused)
     kind = Adam if phase.optimiser == "adam" else AdamW
-    return kind(groups, lr=phase.peak_lr, fused=True, capturable=capturable)
+    return kind(groups, lr=phase.peak_lr, fused=fused, capturable=capturable)
 
 
 def _decay(phase: Phase) -> float:

@@ -37,7 +37,7 @@ time.sleep(600)
 
 def goal(**changes: Any) -> Goal:
     plain = {"name": "ratio", "benchmark": "fast --turns 2", "key": "ratio", "comparison": ">=", "goal": 2.5}
-    return Goal(**{**plain, "where": "docs/page.md", "told": "2.5 times", **changes})
+    return Goal(**{**plain, "where": "docs/page.md", "quote": "2.5 times", **changes})
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ key = "ratio"
 comparison = ">="
 goal = 2.5
 where = "docs/space.md"
-told = "2.5 times"
+quote = "2.5 times"
 """
 
 
@@ -223,7 +223,8 @@ def main(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> Main:
     def call(*goals: tuple[str, str, str, float], arguments: tuple[str, ...] = ()) -> int:
         names = {"fast --turns 2": "ratio", "differing": "differing"}
         several = tuple(
-            goal(name=n, benchmark=b, comparison=c, goal=g, told="x", key=names.get(b, "ratio")) for n, b, c, g in goals
+            goal(name=n, benchmark=b, comparison=c, goal=g, quote="x", key=names.get(b, "ratio"))
+            for n, b, c, g in goals
         )
         monkeypatch.setattr(promised, "read", lambda path: (60.0, several))
         monkeypatch.setattr(command, "run", lambda name, seconds: run(name, seconds, package="scripts", root=scripts))

@@ -1,9 +1,13 @@
 """Metrics of one's own: what they are called, and how they fail."""
 
 import re
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from constraints.errors import ModelFailedError
 from constraints.user_metrics import CustomMetric, found_in, metric
@@ -58,3 +62,36 @@ def test_a_namespace_holds_each_metric_once_in_order() -> None:
     namespace = {"b": second, "x": 3, "a": first, "again": second, "function": twice}
     assert found_in(namespace) == (second, first)
     assert found_in({}) == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [
+        (np.float32(2.5), 2.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (np.array(4), 4),
+        (torch.tensor(1.5), 1.5),
+        (torch.ones(1, requires_grad=True), 1.0),
+        (Fraction(1, 4), 0.25),
+        (Decimal("0.5"), 0.5),
+    ],
+)
+def test_a_number_of_any_kind_is_one_of_python_s_own(given: object, number: float) -> None:
+    found = metric(named(given))(None, None)
+    assert (found, type(found)) == (number, type(number))
+
+
+@pytest.mark.parametrize("given", ["3", None, 1j, np.ones(2), torch.ones(2), [1], 10**400])
+def test_what_is_no_number_is_refused_in_one_line(given: object) -> None:
+    with pytest.raises(ModelFailedError, match=r"^metric 'own' gave .{1,100}: return one number or truth value$"):
+        metric(named(given))(None, None)
+
+
+def named(value: object) -> Any:
+    """A user's function of the name ``own`` that returns a value."""
+
+    def own(model: object, trace: object) -> Any:
+        return value
+
+    return own

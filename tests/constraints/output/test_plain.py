@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import search
-from constraints.output.plain import fall_back, visible
+from constraints.output.plain import fall_back, one_line, visible
 
 
 def written(text: str, encoding: str) -> str:
@@ -68,3 +68,7 @@ def test_commands_write_to_such_streams(monkeypatch: pytest.MonkeyPatch, encodin
     assert code in {0, 1, 2}
     assert "Unicode" not in text
     assert text
+
+
+def test_a_name_in_a_line_ends_no_line() -> None:
+    assert one_line("a\nb\tc\x1b[1m") == "a␊b␉c␛[1m"

@@ -179,6 +179,14 @@ def test_a_statement_that_fails_or_lasts_is_left_out(loader: Loader, tmp_path: P
     assert [type(e).__name__ for e in loader.left_out] == ["FileNotFoundError", "TooLongError", "NameError"]
 
 
+def test_why_a_name_is_not_there(loader: Loader, tmp_path: Path) -> None:
+    code = "first = 1 / 0\nwith open('/none') as file:\n    net, more = file\n@nothing\ndef make(): inner = 1\n"
+    load(loader, tmp_path / "unbound_net.py", code)
+    kinds = {name: type(error) for name, error in loader.unbound.items()}
+    of_file = dict.fromkeys(("file", "net", "more"), FileNotFoundError)
+    assert kinds == {"first": ZeroDivisionError, **of_file, "make": NameError}
+
+
 def test_want_of_memory_is_no_reason_to_go_on(loader: Loader, tmp_path: Path) -> None:
     with pytest.raises(MemoryError):
         load(loader, tmp_path / "net_k.py", "raise MemoryError\n")

@@ -14,7 +14,7 @@ from constraints.output.console import SafeConsole
 from nas.results.board_table import as_table, as_text, print_board, rejections, weighed
 from nas.results.leaderboard import leaderboard
 from nas.results.numbers import duration
-from nas.search.study import CONFIRMED, IDENTITY, REASON, VALIDATION_IMAGES
+from nas.search.study import CONFIRMED, IDENTITY, MEASURED, REASON, VALIDATION_IMAGES
 from tests.nas.results.known import add
 
 ARCHITECTURE = "c3.16 " + "r3.24 " * 25
@@ -222,3 +222,34 @@ def test_networks_are_broken_between_layers(study: optuna.Study) -> None:
     file = io.StringIO()
     Console(file=file, width=60).print(as_table(leaderboard(study), 60, ("trial", "architecture", "state")))
     assert "…" not in file.getvalue()
+
+
+def test_what_diverged_to_no_number_is_not_known(study: optuna.Study) -> None:
+    nan = float("nan")
+    add(study, [0.9, nan], params=1, state=TrialState.PRUNED)
+    add(study, [nan, 0.89], params=2)
+    known = json.loads(as_text(leaderboard(study), "json"), parse_constant=pytest.fail)
+    first, last = known["rows"][0], next(row for row in known["rows"] if row["params"] == 1)
+    assert (first["val_accuracy"], first["curve"]) == (0.89, [None, 0.89])
+    assert (last["val_accuracy"], last["curve"]) == (None, [0.9, None])
+
+
+@pytest.mark.parametrize("width", [24, 40, 60, 80, 140])
+def test_columns_that_have_no_room_are_left_out_whole(study: optuna.Study, width: int) -> None:
+    """Sixty metrics of eight characters with two between need 600 columns."""
+    add(study, [0.9], params=1_234, **{MEASURED: {f"metric_{i}": -1.5 * i for i in range(60)}})
+    lines = rendered(study, width)
+    assert max(map(len, lines)) <= width
+    table = lines[: next(i for i, line in enumerate(lines) if " left out" in " ".join(lines[i : i + 2]))]
+    assert "…" not in "".join(table)
+    assert [name in "".join(table) for name in ("trial", "val %", "90.00")] == [True] * 3
+    assert ("metric_0" in "".join(table)) == (width >= 80)
+    assert "metric_59" not in "".join(table)
+
+
+def test_a_name_of_several_lines_is_in_one() -> None:
+    study = optuna.create_study(study_name="a\nb", direction="maximize")
+    add(study, [0.9], params=1, state=TrialState.FAIL, **{REASON: "it broke\nover two lines"})
+    lines = rendered(study, 80)
+    assert lines[0].startswith("study a␊b on ")
+    assert "trial 0 failed: it broke over two lines" in lines

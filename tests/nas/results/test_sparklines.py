@@ -38,3 +38,9 @@ def test_a_chart_keeps_its_width(values: list[float], width: int) -> None:
     lines = chart(values, width=width)
     assert len(lines) == 8
     assert max(len(line) for line in lines) <= width + 8
+
+
+def test_what_is_no_number_is_a_gap_and_no_bar() -> None:
+    assert sparkline((0.0, None, float("nan"), 1.0)) == "▁  █"
+    assert chart((0.25, float("nan"), None, 0.75), width=8, height=2) == [" 75.00%     ████", " 25.00% ▁▁▁▁████"]
+    assert chart((float("nan"), None), width=8) == []

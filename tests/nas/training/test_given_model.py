@@ -14,7 +14,7 @@ from nas.training.averaging import Average
 from nas.training.given_model import GivenModel, Prepared, prepare
 from nas.training.initialisation import initialise
 from nas.training.optimisers import Optimisers, hidden_filters
-from nas.training.recipes import Recipe, default
+from nas.training.recipes import Recipe, default, sgd
 
 IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 Forward = Callable[["Net", torch.Tensor], object]
@@ -198,3 +198,31 @@ def test_muon_takes_the_same_step_in_either_layout(layout: torch.memory_format) 
         return weight
 
     assert torch.allclose(stepped(layout), stepped(torch.channels_last), atol=1e-2)  # Muon's own matrices are bfloat16
+
+
+def test_complex_weights_take_the_step_of_their_gradient() -> None:
+    model, recipe = nn.ParameterList([nn.Parameter(torch.tensor([3 + 4j, -2j]))]), sgd(2)
+    before = model[0].detach().clone()
+    (phase,) = recipe.phases
+    optimisers = Optimisers(model, recipe)
+    model[0].abs().square().sum().backward()  # by torch's convention the gradient of |w|^2 is 2 w
+    optimisers.set_rate(0.1)
+    optimisers.step()
+    rate = 0.1 * recipe.norm_bias_lr * (1 + phase.momentum if phase.nesterov else 1)
+    assert torch.allclose(model[0], before * (1 - 2 * rate))
+
+
+def test_weights_that_no_optimiser_takes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("no such type\nand more")
+
+    monkeypatch.setattr("nas.training.given_model.Optimisers", refuse)
+    with pytest.raises(
+        UnusableInputError, match=r"muon cannot train weights of torch\.float32: no such type: keep them"
+    ):
+        prepared(Net(), default(2))
+
+
+def test_weights_without_values_are_refused() -> None:
+    with pytest.raises(UnusableInputError, match=r"no values: 0\.weight is on the device meta: make it on the cpu"):
+        GivenModel(nn.Sequential(nn.Conv2d(3, 4, 3, device="meta")), 10)

@@ -117,7 +117,7 @@ def test_the_step_mixes_targets_as_labels(feed: Feed) -> None:
         part * distilled(entropy(logits, step.labels[i]), logits, step.targets[i], step.recipe) for i, part in sides
     )
     torch.manual_seed(3)
-    torch.testing.assert_close(step._loss(chosen), wanted)
+    torch.testing.assert_close(step._loss(chosen)(made.model, slice(6)), wanted * (6 / len(step.chosen)))
 
 
 def test_a_recipe_that_distils_wants_a_teacher_and_a_teacher_its_own_weights(feed: Feed) -> None:

@@ -333,7 +333,7 @@ def test_a_checkpoint_that_was_tampered_with_is_no_fault_of_the_network(
     torch.save(content, path)
     with pytest.raises(OtherTrainingError, match=r"^the checkpoint holds another state than this .*c\.pt: remove it"):
         train(network, digits_feed, recipe=RECIPE, epochs=1, seed=1, checkpoint=path)
-    path.write_bytes(pickle.dumps({"format": 2}))  # whole, and nothing that is read
+    path.write_bytes(pickle.dumps({"format": 2}, protocol=2))  # whole, and nothing that is read
     with pytest.raises(OtherTrainingError, match=r"^the checkpoint cannot be read: "):
         train(network, digits_feed, recipe=RECIPE, epochs=1, seed=1, checkpoint=path)
 

@@ -1,0 +1,21 @@
+"""A document as JSON that every reader takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+
+def json_text(document: object, *, indent: int | None = 1) -> str:
+    """The document; a number that is none, which JSON does not know, is null."""
+    return json.dumps(_known(document), indent=indent, allow_nan=False)
+
+
+def _known(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _known(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_known(part) for part in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
