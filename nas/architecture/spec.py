@@ -207,9 +207,7 @@ def _check_characters(text: str) -> None:
     if other := next((character for character in text if not character.isascii()), None):
         raise ArchitectureError(f"not an architecture: {text!r}: write ASCII in place of {other!r}")
     if long := _TOO_LONG.search(text):
-        raise ArchitectureError(
-            f"a number of {len(long[0])} digits in an architecture: {long[0][:10]}...: use at most 9"
-        )
+        raise ArchitectureError(f"a number of {len(long[0])} digits: {long[0][:10]}...: use at most 9")
 
 
 def split_word(word: str) -> tuple[int, str, list[str]]:

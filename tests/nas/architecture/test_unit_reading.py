@@ -43,7 +43,8 @@ class TwoWays(nn.Module):
         self.one, self.two = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.one(x) * self.two(x)
+        product: torch.Tensor = self.one(x) * self.two(x)
+        return product
 
 
 @pytest.mark.parametrize(
