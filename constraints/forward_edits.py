@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import torch.nn.functional as F
@@ -31,7 +30,7 @@ class ForwardEdit:
 
     functions: Mapping[str, str]
     """Name of a function -> of what is called in its place, with those of the arguments that it takes too."""
-    arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     """Parameter of what is called then -> its new value."""
     number: int | None = None
     """Which of the calls of ``functions`` alone changes, from 0; None for all of them."""

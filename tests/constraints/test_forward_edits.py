@@ -1,5 +1,7 @@
 """Calls in a forward pass give what the functions in their place give."""
 
+import copy
+
 import torch
 import torch.nn.functional as F
 
@@ -30,3 +32,12 @@ def test_one_call_alone_changes_and_is_noted() -> None:
     with noting(whole, found.append):
         assert forward(IMAGE).item() == 15.0
     assert found == ["max_pool2d"]
+
+
+def test_a_copy_of_a_model_copies_it_too() -> None:
+    pooled = copy.deepcopy(AVERAGE.around()(_pooled))
+    assert pooled(IMAGE).item() == IMAGE.mean().item()
+
+
+def _pooled(image: torch.Tensor) -> torch.Tensor:
+    return F.max_pool2d(image, 4)
