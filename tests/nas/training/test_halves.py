@@ -85,13 +85,13 @@ def test_a_backward_pass_that_failed_leaves_no_gradients_for_the_next_step(first
 
     def failing(model: nn.Module, rows: Rows) -> torch.Tensor:
         if (rows.start or 0) == first:
-            model.get_parameter("0.weight").register_hook(fail)
+            model.get_parameter("0.weight").register_hook(fail)  # type: ignore[no-untyped-call]
         return _share(model, images, labels, rows)
 
     with pytest.raises(ValueError, match="no memory"):
         halves.differentiate(IMAGES, failing)
     for model in (network, halves._twin):
-        model.get_parameter("0.weight")._backward_hooks = None  # type: ignore[assignment]
+        model.get_parameter("0.weight")._backward_hooks = None
     network.zero_grad()
     halves.differentiate(IMAGES, lambda model, rows: _share(model, images, labels, rows))
     _share(whole, images, labels, slice(None)).backward()  # type: ignore[no-untyped-call]
