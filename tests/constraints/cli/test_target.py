@@ -9,7 +9,7 @@ import pytest
 
 from constraints.cli.target import line_of, parse_target, possible_metrics, read_source
 from constraints.errors import UnusableInputError
-from constraints.metrics import Metrics
+from constraints.metrics import LATENCIES, Metrics
 
 
 def test_a_file_and_a_module_are_told_apart() -> None:
@@ -95,7 +95,7 @@ def test_the_last_definition_of_a_name_counts(name: str, line: int | None) -> No
 
 def test_metrics_may_be_built_in_defined_or_imported() -> None:
     names = possible_metrics(ast.parse(SOURCE))
-    assert names == {*Metrics.definitions(), "make", "inside", "first", "second", "third"}
+    assert names == {*Metrics.definitions(), *LATENCIES, "make", "inside", "first", "second", "third"}
 
 
 def test_of_a_star_import_or_a_module_nothing_is_known() -> None:
