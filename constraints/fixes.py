@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from constraints.candidates import SAME, changes, need
+from constraints.edit_code import inserted_lines
 from constraints.edits import Change, applied, listed, other_names, words
 from constraints.exits import exits_raised
 from constraints.findings import FixAll
@@ -182,7 +183,9 @@ class _Search:
         if together is None:
             return Fixes(sentences=sentences, cut=cut)
         whole = FixAll(
-            text=self._sentence_of_all(together), edits=tuple(words((e,), self.others) for e in together.change)
+            text=self._sentence_of_all(together),
+            edits=tuple(words((e,), self.others) for e in together.change),
+            code=inserted_lines(self.model, together.change),
         )
         return Fixes(sentences=sentences, together=whole, change=together.change, cut=cut)
 
