@@ -61,13 +61,19 @@ def halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def recipe_text(recipe: Recipe, epochs: int) -> str:
     """The recipe that ships and differs in the fewest options, and these."""
-    several = [_differences(recipe, name, known.make(epochs)) for name, known in RECIPES.items()]
-    return ", ".join(sorted(several, key=len)[0])
+    name, options = nearest_recipe(recipe, epochs)
+    return ", ".join([name, *(f"{option} {value}" for option, value in options.items())])
 
 
-def _differences(recipe: Recipe, name: str, known: Recipe) -> list[str]:
+def nearest_recipe(recipe: Recipe, epochs: int) -> tuple[str, dict[str, Any]]:
+    """The recipe that ships and differs in the fewest options, and the values of these."""
+    several = [(name, _differences(recipe, known.make(epochs))) for name, known in RECIPES.items()]
+    return min(several, key=lambda one: len(one[1]))
+
+
+def _differences(recipe: Recipe, known: Recipe) -> dict[str, Any]:
     mine, theirs = (_options(one) for one in (recipe, known))
-    return [name, *(f"{option} {value}" for option, value in mine.items() if theirs.get(option) != value)]
+    return {option: value for option, value in mine.items() if theirs.get(option) != value}
 
 
 def _options(recipe: Recipe) -> dict[str, Any]:
@@ -145,7 +151,7 @@ def _champion(options: argparse.Namespace) -> Champion:
         machine=options.machine,
         date=datetime.now(UTC).date(),
         commit=options.commit,
-        command=options.command or _command(row.architecture, longest),
+        command=options.command or _command(row.architecture, way.for_epochs(longest.epochs), longest),
         **shipped,
     )
 
@@ -157,9 +163,14 @@ def augmentation_text(pipeline: Augmentation) -> str:
     return ",".join([pipeline.name, *(f"{name}={share:g}" for name, share in often.items())])
 
 
-def _command(network: str, longest: Confirmation) -> str:
-    """What repeats a confirmation, of a study that holds the network."""
-    return f"uv run search.py confirm '{network}' --epochs {longest.epochs} --seeds {len(longest.seeds)}"
+def _command(network: str, recipe: Recipe, longest: Confirmation) -> str:
+    """What repeats a confirmation: the network enters a study of the recipe, then it is confirmed."""
+    differences = nearest_recipe(recipe, longest.epochs)
+    text = ",".join([differences[0], *(f"{option}={json.dumps(value)}" for option, value in differences[1].items())])
+    return (
+        f"uv run search.py train '{network}' --recipe '{text}' --epochs 1 && "
+        f"uv run search.py confirm best --epochs {longest.epochs} --seeds {len(longest.seeds)}"
+    )
 
 
 def main() -> None:

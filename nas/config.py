@@ -17,6 +17,7 @@ from constraints.rules import ASSIGNMENT, parse
 from nas.defaults import STORAGE
 from nas.loggers.choice import split
 from nas.objective_text import check, read
+from nas.project_settings import Settings
 from nas.toml import read_toml, validated
 
 DEFAULT_TARGET = 0.85
@@ -176,13 +177,17 @@ def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
-def read_config(path: Path | None, flags: Mapping[str, Any]) -> LaunchConfig:
-    """The configuration of a file (or of none) with ``flags`` over it; a flag of None was not given."""
+def read_config(path: Path | None, flags: Mapping[str, Any], project: Settings | None = None) -> LaunchConfig:
+    """The configuration of a file with ``flags`` over it, and both over what a project's settings say.
+
+    A flag of None was not given.
+    """
     given = {name: value for name, value in flags.items() if value is not None}
     table = read_toml(path) if path is not None else {}
-    if path is not None:
-        validated(LaunchConfig, table, str(path))
-    return validated(LaunchConfig, {**table, **given}, "")
+    for known, source in ((project.table, project.source) if project else ({}, ""), (table, str(path))):
+        if known:
+            validated(LaunchConfig, known, source)
+    return validated(LaunchConfig, {**(project.table if project else {}), **table, **given}, "")
 
 
 class LaunchFields(TypedDict, total=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from constraints.errors import UnusableInputError
 from constraints.rules import ASSIGNMENT
 
 _LISTS = ("constraints", "require")
+TABLES = (*_LISTS, "profiles")
+"""The keys of ``[tool.nas]`` that hold constraints."""
 
 
 def read_constraints(path: Path, profile: str | None = None) -> tuple[str, ...]:
@@ -30,17 +32,22 @@ def _document(path: Path) -> Mapping[str, Any]:
         raise UnusableInputError(f"not TOML: {str(path)!r}: {error}: correct the line") from error
 
 
-def project(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
-    """The nearest ``pyproject.toml`` in a folder or above it that has constraints in ``[tool.nas]``, and these.
+def projects(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Each ``pyproject.toml`` in a folder or above it that has a table ``[tool.nas]``, the nearest first, and that.
 
-    One without such a table is passed over, as ruff does; so is one that cannot be read and does not speak of it.
+    One that cannot be read and does not speak of it is passed over.
     """
     for place in (folder.resolve(), *folder.resolve().parents):
         path = place / "pyproject.toml"
         if path.is_file() and b"tool.nas" in path.read_bytes():
-            table = _table(_document(path).get("tool", {}).get("nas", {}), "tool.nas", str(path))
-            if found := {key: table[key] for key in (*_LISTS, "profiles") if key in table}:
-                return path, found
+            yield path, _table(_document(path).get("tool", {}).get("nas", {}), "tool.nas", str(path))
+
+
+def project(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
+    """The nearest of ``projects`` that holds constraints, and these; others are passed over, as ruff does."""
+    for path, table in projects(folder):
+        if found := {key: table[key] for key in TABLES if key in table}:
+            return path, found
     return None
 
 

@@ -1,6 +1,6 @@
 """A trained network -> files that others read: safetensors, ONNX, torch.export's; each is read back and compared.
 
-A kind of file is one entry of ``FORMATS``.
+A kind of file is one entry of ``FORMATS``. Torch is loaded where something is written, not where a name is checked.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
-from nas.architecture.model import Network, build
 from nas.architecture.spec import Architecture, Shape
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from nas.architecture.model import Network
 
 TOLERANCE = 1e-5
 """Largest difference of a logit, absolute and relative, between a file and the network that it was made of, ..."""
@@ -79,6 +82,10 @@ def load(architecture: Architecture, weights: Path | None) -> Network:
 
     Raises UnusableInputError for weights that are damaged, or of another network.
     """
+    import torch
+
+    from nas.architecture.model import build
+
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         model = build(architecture).eval()
@@ -103,6 +110,7 @@ def load_weights(model: nn.Module, weights: Path) -> None:
 
 def save_weights(network: Exported, path: Path) -> None:
     """Write the state as safetensors, with metadata."""
+    import torch
     from safetensors.torch import load_file, save
 
     state = {name: tensor.clone().contiguous() for name, tensor in network.model.state_dict().items()}  # may be shared
@@ -115,6 +123,8 @@ def save_weights(network: Exported, path: Path) -> None:
 
 def save_source(network: Exported, path: Path) -> None:
     """Write the source of a self-contained ``Net``, once it loads the weights strictly and computes the same."""
+    import torch
+
     code = network.source(path.with_suffix(FORMATS[".py"].weights))
     names: dict[str, type[nn.Module]] = {}
     exec(compile(code, str(path), "exec"), names)  # the project's own text, in which nothing foreign is code
@@ -129,6 +139,8 @@ def save_source(network: Exported, path: Path) -> None:
 
 def save_program(network: Exported, path: Path) -> None:
     """Write a torch.export program for any batch size, with the metadata as its extra files."""
+    import torch
+
     model, images = network.model, _images(network.input)
     program = torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     with _draft(path) as draft, torch.no_grad():
@@ -140,6 +152,8 @@ def save_program(network: Exported, path: Path) -> None:
 
 def save_onnx(network: Exported, path: Path) -> None:
     """Write an ONNX model for any batch size, ``images`` to ``logits``, with metadata properties."""
+    import torch
+
     model, images = network.model, _images(network.input)
     with _quiet():
         program = torch.onnx.export(
@@ -176,12 +190,15 @@ FORMATS: Mapping[str, Format] = {
 
 def _run_onnx(path: Path, images: torch.Tensor) -> torch.Tensor:
     import onnxruntime
+    import torch
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
 
 
 def _images(input: Shape) -> torch.Tensor:
+    import torch
+
     return torch.randn(_BATCH, *input, generator=torch.Generator().manual_seed(0))
 
 
@@ -191,6 +208,8 @@ def _compare(made: Callable[[torch.Tensor], torch.Tensor], model: nn.Module, ima
     Both are held against the network in float64. How far float32 is off from that depends on the network: with logits
     in the thousands, a logit near 0 is off by 1e-3, by whatever order the same sums are taken in.
     """
+    import torch
+
     exact = copy.deepcopy(model).double()(images.double())
     own_error = (model(images).double() - exact).abs().max()
     allowed = torch.minimum(OF_OWN_ERROR * own_error, MOST_ERROR * exact.abs().max())

@@ -101,7 +101,7 @@ def workers(default: str = "one a core, or a GPU") -> Any:
 
 def recipe(default: str = "default") -> Any:
     """The flag ``--recipe``."""
-    text = "one of search.py recipes, or FILE.toml"
+    text = "one of search.py recipes, with options: default,batch_size=64, or FILE.toml"
     return flag("--recipe", help=text, value="RECIPE", default=default, group=DATA, complete=completion.recipes)
 
 

@@ -42,10 +42,13 @@ if TYPE_CHECKING:
 def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Path | None, output_format: str) -> int:
     """Run or resume a search, print its leaderboard; 1 where a target was asked for and missed."""
     from nas.config import read_config
+    from nas.project_settings import settings
 
     check_format(output_format, FORMATS)
-    config = read_config(config_file, flags)
-    console = SafeConsole(stderr=True)
+    project, console = settings(Path()), SafeConsole(stderr=True)
+    config = read_config(config_file, flags, project)
+    if project is not None:
+        print_line(project.sentence, console)
     with working("checking what is asked for"):
         from nas.search import launch as launches
         from nas.training import datasets

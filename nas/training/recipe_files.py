@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from constraints.cli.options import read_arguments
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
 from nas.toml import read_toml
@@ -40,7 +41,7 @@ INLINE = "[recipe]"
 def load(asked: str | Mapping[str, Any] | None, epochs: int) -> Source:
     """The recipe of a name, of a TOML file or of what such a file holds, for a training of ``epochs``.
 
-    None is the default.
+    A name may have options behind it, ``default,batch_size=64``, each value as in TOML. None is the default.
 
     Raises UnusableInputError for a name that there is not, and for a file that cannot be read or that is off, with
     the file, the option and what it may be.
@@ -50,6 +51,10 @@ def load(asked: str | Mapping[str, Any] | None, epochs: int) -> Source:
     name = DEFAULT if asked is None else asked
     if name in RECIPES:
         return Source(recipe=RECIPES[name].make(epochs), place=f"recipe {name}")
+    shipped, *options = name.split(",")
+    if options:
+        table = {"name": name, "base": shipped, **read_arguments(options)}
+        return _source(table, f"recipe {name}", epochs)
     if not name.endswith(SUFFIX):
         hint = nearest(name, RECIPES, f"give {', '.join(RECIPES)} or a {SUFFIX} file")
         raise UnusableInputError(f"no such recipe: {name!r}: {hint}")

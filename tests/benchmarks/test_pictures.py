@@ -16,7 +16,7 @@ def test_a_terminal_is_drawn_with_its_colours_and_asks_for_nothing() -> None:
 
 def test_the_pictures_of_the_documentation_are_small() -> None:
     sizes = {place.name: place.stat().st_size for place in FOLDER.iterdir()}
-    assert {"report.png", "fields.png"} <= sizes.keys()
+    assert {"live.svg", "report.png", "fields.png"} <= sizes.keys()
     assert max(sizes.values()) < MOST_BYTES
 
 

@@ -22,7 +22,7 @@ from constraints.errors import UnusableInputError
 from constraints.output.drawing import CAPTION
 from constraints.rules import Constraint, parse_all
 from nas.results.board_table import weighed
-from nas.results.files import write_text
+from nas.results.files import check_folder, write_text
 from nas.results.leaderboard import Leaderboard, front, leaderboard
 from nas.results.report.charts import importance, parallel
 from nas.results.report.columns import cells, columns
@@ -53,6 +53,7 @@ def write_page(study: optuna.Study, place: Path, *, is_live: bool | None = None)
     """
     if place.suffix.lower() not in {".html", ".htm"}:
         raise UnusableInputError(f"the report is a page: {str(place)!r}: give a file name that ends with .html")
+    check_folder(place)
     write_text(place, render(study, is_live=is_live))
 
 

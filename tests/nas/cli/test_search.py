@@ -179,7 +179,8 @@ def test_the_first_lines_say_what_there_is_to_know(
         picture(Path("[red]cats :dog:") / "train" / "cat" / f"{number:02d}.png", 9)
     flags = ("--space", "tiny", "--trials", "1", "--epochs", "1", "--device", "cpu", "--workers", "1")
     assert search.run(["launch", "--data", "[red]cats :dog:", *flags]) == 2
-    lines = capsys.readouterr().err.splitlines()
+    every = capsys.readouterr().err.splitlines()
+    lines = every[next(i for i, line in enumerate(every) if line.startswith("data: ")) :]  # after doubts of the images
     assert lines[0] == "data: [red]cats :dog:, 21 training and 6 test images, 2 classes"
     assert lines[1].startswith("warning: candidates are selected by 3 images")
     assert lines[2].startswith("warning: a whole training has 1 step (18 training images, fewer than a batch of ")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from typing import Any
 
 import optuna
 import pytest
@@ -237,7 +238,8 @@ def test_what_diverged_to_no_number_is_not_known(study: optuna.Study) -> None:
 @pytest.mark.parametrize("width", [24, 40, 60, 80, 140])
 def test_columns_that_have_no_room_are_left_out_whole(study: optuna.Study, width: int) -> None:
     """Sixty metrics of eight characters with two between need 600 columns."""
-    add(study, [0.9], params=1_234, **{MEASURED: {f"metric_{i}": -1.5 * i for i in range(60)}})
+    attrs: dict[str, Any] = {MEASURED: {f"metric_{i}": -1.5 * i for i in range(60)}}
+    add(study, [0.9], params=1_234, **attrs)
     lines = rendered(study, width)
     assert max(map(len, lines)) <= width
     table = lines[: next(i for i, line in enumerate(lines) if " left out" in " ".join(lines[i : i + 2]))]

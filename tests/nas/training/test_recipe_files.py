@@ -37,6 +37,26 @@ def test_a_table_of_a_configuration_is_read_as_a_file_is(tmp_path: Path) -> None
     assert table["base"] == "sgd", "what was given stays as it is"
 
 
+def test_a_name_may_have_options_behind_it() -> None:
+    found = load("sgd,batch_size=64,precision='bfloat16'", 8).recipe
+    wanted = load({"base": "sgd", "batch_size": 64, "precision": "bfloat16"}, 8).recipe
+    assert nameless(found) == nameless(wanted)
+    assert found.name == "sgd,batch_size=64,precision='bfloat16'"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("sdg,crop=2", "recipe sdg,crop=2: base: 'sdg': start from one of default"),
+        ("sgd,crop", "not key=value: 'crop'"),
+        ("sgd,corp=2", "recipe sgd,corp=2: corp: 2: unknown option"),
+    ],
+)
+def test_what_is_off_in_such_a_name_is_one_line(name: str, message: str) -> None:
+    with pytest.raises(UnusableInputError, match=f"^{message}"):
+        load(name, 8)
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

@@ -1,0 +1,76 @@
+"""What a ``pyproject.toml`` says of a launch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from constraints.errors import UnusableInputError
+from nas.config import read_config
+from nas.project_settings import settings
+
+TABLE = """
+[tool.nas]
+space = "tiny"
+trials = 7
+recipe = "ours.toml"
+augmentation = "ours.py:train"
+data = "digits"
+[tool.nas.constraints]
+params = "< 50k"
+[tool.nas.profiles.wide]
+params = "< 99"
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder below that of a project."""
+    (tmp_path / "pyproject.toml").write_text(TABLE)
+    for name in ("ours.toml", "ours.py"):
+        (tmp_path / name).write_text("")
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_flags_win_over_a_file_and_a_file_over_the_project(here: Path) -> None:
+    (here / "launch.toml").write_text("trials = 5\nseed = 3\n")
+    config = read_config(Path("launch.toml"), {"seed": 4, "data": None}, settings(here))
+    assert (config.space, config.trials, config.seed, config.data) == ("tiny", 5, 4, "digits")
+    assert config.constraints == ["params < 50000"]
+
+
+def test_files_of_the_project_are_named_from_its_folder(here: Path) -> None:
+    config = read_config(None, {}, settings(here))
+    assert (config.recipe, config.augmentation) == ("../ours.toml", "../ours.py:train")
+
+
+def test_the_fields_are_said(here: Path) -> None:
+    found = settings(here)
+    assert found is not None
+    file = here.parent / "pyproject.toml"
+    assert (
+        found.sentence == f"settings: space, trials, recipe, augmentation, data, constraints from [tool.nas] of {file}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trails = 3", r"\[tool.nas\] of .*pyproject.toml: trails: 3: unknown key: known are "),
+        ("trials = 0", r"\[tool.nas\] of .*pyproject.toml: trials: 0: give 1 or more"),
+        ('require = ["params ~ 3"]', r"\[tool.nas\] of .*pyproject.toml: .*params ~ 3"),
+    ],
+)
+def test_what_is_off_names_the_file_and_the_key(here: Path, text: str, message: str) -> None:
+    (here.parent / "pyproject.toml").write_text(f"[tool.nas]\n{text}\n")
+    with pytest.raises(UnusableInputError, match=message):
+        read_config(None, {}, settings(here))
+
+
+def test_profiles_alone_set_nothing(here: Path) -> None:
+    (here.parent / "pyproject.toml").write_text('[tool.nas.profiles.wide]\nparams = "< 99"\n')
+    assert settings(here) is None
