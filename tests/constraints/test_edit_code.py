@@ -112,7 +112,9 @@ def test_of_several_edits_those_that_put_layers_in_are_shown() -> None:
     assert inserted_lines(model, (dilated,)) == ()
     lines = inserted_lines(model, (dilated, inserted))
     assert lines[:3] == (
-        "model.set_submodule('a', nn.Sequential(", "    model.get_submodule('a'),", "    nn.BatchNorm2d(num_features=4),",
-    )  # fmt: skip
+        "model.set_submodule('a', nn.Sequential(",
+        "    model.get_submodule('a'),",
+        "    nn.BatchNorm2d(num_features=4),",
+    )
     assert lines[-2:] == ("))", "model.set_submodule('b', model.get_submodule('a'))")
     assert model.a.dilation == (1, 1)

@@ -78,7 +78,7 @@ def test_transforms_of_other_libraries_with_a_probability_are_none() -> None:
     from torchvision import transforms
     from torchvision.transforms import v2
 
-    class Own(v2.Transform):
+    class Own(v2.Transform):  # type: ignore[misc]  # torchvision has no types
         pass
 
     flips = [transforms.RandomHorizontalFlip(), v2.RandomHorizontalFlip()]
