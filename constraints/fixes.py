@@ -336,10 +336,8 @@ def _copy(model: nn.Module) -> tuple[nn.Module | None, str]:
 def _in_functions(model: nn.Module, traced: Trace) -> str:
     """Which convolutions cannot be edited as layers; empty where all of them are layers."""
     modules = parts(model).modules
-    names = [
-        v.op for v in traced.layers if v.op.startswith("conv") and v.name.startswith(v.op) and v.name not in modules
-    ]
-    called = ", ".join(dict.fromkeys(names))
+    called = [v for v in traced.layers if v.name.startswith(v.op) and v.name not in modules]
+    names = dict.fromkeys(v.op for v in called if v.op.startswith("conv"))
     return f"a call of {', '.join(names)} in a forward method is not edited, an nn.Conv layer would be" if names else ""
 
 
