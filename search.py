@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import traceback
@@ -13,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from constraints.errors import ConstraintError, ExitCode
-from constraints.output.plain import fall_back, say
+from constraints.output.plain import fall_back, say, sentence
 from nas.cli import completion, flags
 from nas.cli.flags import (
     BUDGET,
@@ -61,6 +62,11 @@ from nas.cli.program import (
 from nas.cli.verbosity import verbosity
 from nas.command_line import running
 from nas.defaults import STORAGE
+
+_OF_THE_MACHINE = {
+    errno.EACCES, errno.EDQUOT, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS,
+}  # fmt: skip
+"""Errors of the system that say of a path or a disk what a person can change."""
 
 app = program(
     help="Check any PyTorch network against hard rules, and search for small ones that keep them.",
@@ -632,6 +638,10 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
 
 def _run(argv: Sequence[str], name: str, *, debug: bool) -> int:
     try:
+        Path.cwd()
+    except OSError as error:  # which ends torch, and whatever else looks for a file
+        return _complain(f"no working folder: {error.strerror}: cd to one that is there", ExitCode.UNUSABLE)
+    try:
         code = app(args=[*argv], prog_name=name, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
@@ -653,6 +663,9 @@ def _failed(error: Exception, path: str, *, debug: bool) -> int:
 
     if usage.is_usage_error(error):
         return _complain(usage.sentence(error, path), ExitCode.UNUSABLE, details)
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        what = f"{error.filename or 'a file'}: {error.strerror}: give another path, or make room"
+        return _complain(f"cannot read or write {what}", ExitCode.UNUSABLE, details)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
     advice = "report it with the lines above" if debug else "run it again with --debug, and report what that prints"
@@ -668,7 +681,7 @@ def _path(argv: Sequence[str], name: str) -> str:
 def _complain(message: str, code: int, details: str = "") -> int:
     if details:
         say(details.rstrip(), sys.stderr)
-    say(f"error: {' '.join(message.split())}", sys.stderr)
+    say(f"error: {sentence(message)}", sys.stderr)
     return code
 
 

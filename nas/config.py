@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,6 +61,8 @@ def _path(text: str) -> str:
 def _folder_name(text: str) -> str:
     if not text.strip() or "/" in text or "\0" in text or text in {".", ".."}:
         raise ValueError("give a name without slashes")
+    if len(os.fsencode(text)) > _LONGEST_NAME:
+        raise ValueError(f"give a name of at most {_LONGEST_NAME} bytes: a folder has it")
     return text
 
 
@@ -97,6 +100,8 @@ def _fields(value: Any) -> Any:
 
 AUGMENTATION_RULE = "augmentation"
 """Among the constraints, rule 6 of the assignment: it judges the pipeline, which no network decides."""
+_LONGEST_NAME = 255
+"""Bytes of a file's name, on every common file system."""
 _BY_DATA = ("space", "trials", "epochs")
 """What follows the size of the data where nobody asks for it."""
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]

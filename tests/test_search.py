@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
 import nas
@@ -46,3 +50,34 @@ def test_an_unknown_flag_is_unusable(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_version_is_printed_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert search.run(["--version"]) == 0
     assert capsys.readouterr().out == f"{nas.__version__}\n"
+
+
+def test_a_long_value_is_cut_in_the_middle_of_its_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.run(["leaderboard", "--storage", "b" * 4000]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith(f"error: no storage at {'b' * 120}...{'b' * 79}: nothing was launched here: ")
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.EACCES, errno.ENOSPC])
+def test_what_the_system_refuses_is_no_fault_of_the_tool(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    def doctor(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number), "here")
+
+    monkeypatch.setattr(machine, "doctor", doctor)
+    assert search.run(["doctor"]) == 2
+    expected = f"error: cannot read or write here: {os.strerror(number)}: give another path, or make room\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_without_a_working_folder_nothing_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert search.run(["recipes"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "error: no working folder: No such file or directory: cd to one that is there\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
@@ -37,7 +38,8 @@ def expand(texts: Sequence[str]) -> Targets:
     found: set[Target] = set()
     for text in texts:
         place, name = split(text)
-        if not Path(place).is_file() and (has_magic(place) or (name is None and Path(place).is_dir())):
+        is_folder = name is None and os.path.isdir(place)  # noqa: PTH112 (a text that can be no path is no folder)
+        if not os.path.isfile(place) and (has_magic(place) or is_folder):  # noqa: PTH113
             files = list(_files(place))
             if not files:
                 raise UnusableInputError(f"no .py or .ipynb file found: {text!r}: give a folder or a pattern of some")

@@ -17,7 +17,7 @@ from constraints.errors import ConstraintError, ExitCode, NoModelError, Unusable
 from constraints.findings import Refused, Result
 from constraints.inputs import read_input
 from constraints.output.formats import FORMATS, LISTS, NAMES, json_line
-from constraints.output.plain import say
+from constraints.output.plain import say, sentence
 from constraints.output.working import working
 from constraints.report import Report
 from constraints.rules import parse_all
@@ -112,7 +112,7 @@ def _each(options: Options, asked: Targets, check: Check) -> Iterator[Result]:
 
 
 def _refused(target: Target, error: ConstraintError) -> Refused:
-    sys.stderr.write(f"error: {target.text}: {error}\n")
+    say(f"error: {sentence(f'{target.text}: {error}')}", sys.stderr)
     return Refused(target=target.text, error=str(error), exit_code=error.exit_code)
 
 

@@ -17,6 +17,8 @@ _PLAIN = {
 
 _OBEYED = {"Cc", "Cf", "Zl", "Zp"}
 """Unicode categories of what is no sign: controls, directions of writing, ends of lines."""
+_LONGEST_WORD, _LONGEST_SENTENCE = 240, 2400
+"""Characters of an error."""
 _PICTURES = 0x2400
 """Where Unicode has the signs of the controls below a space, in their order."""
 
@@ -39,6 +41,20 @@ def _sign(character: str) -> str:
         return character
     number = ord(character)
     return chr(_PICTURES + number) if number < ord(" ") else "\N{REPLACEMENT CHARACTER}"
+
+
+def sentence(message: str) -> str:
+    """An error's message in one line that a person can read, whatever values it quotes.
+
+    A longer word than a path or a network mostly is, such as a name of a thousand letters, keeps its beginning and its
+    end, and so does what is longer than a screen as a whole.
+    """
+    words = (_shortened(word, _LONGEST_WORD) for word in message.split())
+    return _shortened(" ".join(words), _LONGEST_SENTENCE)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 3 :]}"
 
 
 def say(line: str, file: IO[str] | None = None, *, flush: bool = False) -> None:

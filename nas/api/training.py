@@ -72,6 +72,7 @@ def train(
         augmentation=augmentation, teacher=teacher,
     )  # fmt: skip
     config = given_launch.settled(read_config(None, flags), flags)
+    given_launch.check(config, wanted)
     with quiet():
         dataset = warned(datasets.load(config.data))
         with watching(progress) as observe:

@@ -11,6 +11,7 @@ from constraints.errors import ExitCode
 from constraints.output.console import SafeConsole
 from constraints.output.json_text import json_text
 from constraints.output.plain import say
+from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.cli.search import decoding, introduce, introduce_training
 from nas.objective_text import MEASURES
@@ -32,7 +33,6 @@ def train(
     where it breaks a rule, or a target was asked for and missed; what the person's own code raised ends as it does.
     """
     from nas.config import read_config
-    from nas.loggers import choice
     from nas.results.progress import SearchView
     from nas.search import given_launch, launch
     from nas.search.wanted import Wanted
@@ -40,10 +40,10 @@ def train(
 
     check_format(output_format, TABLE_OR_JSON)
     wanted = Wanted(target=target, arguments=read_arguments(arguments), **code)
-    wanted.check()
     config = given_launch.settled(read_config(None, flags), flags)
-    choice.check(config.log)
     console = SafeConsole(stderr=True)
+    with working("checking what is asked for"):
+        given_launch.check(config, wanted)
     with quiet():
         with decoding(console) as decoded:
             dataset = datasets.load(config.data, progress=decoded)

@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any, Protocol, TypeVar
 
 from constraints.errors import UnusableInputError
@@ -76,6 +77,7 @@ class LocalEngine:
         slot = next((i for i, busy in enumerate(self._busy) if busy is None or busy.done()), None)
         if slot is None:
             raise RuntimeError(f"all {self.slots} workers are busy")
+        resource_tracker.ensure_running()  # which, started below, would let Ctrl-C through to the workers' server
         with _no_interrupts():  # a worker inherits this until it ignores Ctrl-C by itself
             try:
                 future = self._pool(slot).submit(function, self._placements[slot], *args)

@@ -19,10 +19,21 @@ from nas.loggers.trackers import Trackers
 from nas.search import teachers
 from nas.search.budget import Budget
 from nas.search.driver import Driver
+from nas.search.early_check import check_study
 from nas.search.given_network import judged_network, with_measures
 from nas.search.given_proposals import Network, key_of
 from nas.search.holding import hold, hold_folder, one_line_errors
-from nas.search.launch import Prepared, counted, describe, fitted, measuring, said, search_feed, training_identity
+from nas.search.launch import (
+    Prepared,
+    check_means,
+    counted,
+    describe,
+    fitted,
+    measuring,
+    said,
+    search_feed,
+    training_identity,
+)
 from nas.search.measure import images_of
 from nas.search.precisions import precisions
 from nas.search.resources import engine, machine_name
@@ -71,6 +82,14 @@ def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
     if study and given.get("data") is None:
         usual["data"] = study.user_attrs.get(SOURCE, config.data)
     return config.model_copy(update={name: value for name, value in usual.items() if given.get(name) is None})
+
+
+def check(config: LaunchConfig, wanted: Wanted) -> None:
+    """Raise UnusableInputError for what is wrong with a training whatever its data, before that is decoded."""
+    wanted.check()
+    check_means(config.model_copy(update={name: getattr(wanted, name) for name in ("recipe", "augmentation")}))
+    check_study(config)
+    teachers.check(wanted.teacher, storage=config.storage, study=config.study)
 
 
 def _existing(config: LaunchConfig) -> Described | None:

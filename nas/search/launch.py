@@ -94,6 +94,14 @@ class Prepared:
 def check(config: LaunchConfig) -> None:
     """Raise UnusableInputError for what is wrong with a configuration whatever its data, before that is decoded."""
     spaces.load(config.space)
+    check_means(config)
+    check_study(config)
+    check_feasible(config)
+    check_beginning(config)
+
+
+def check_means(config: LaunchConfig) -> None:
+    """The same of how networks are trained and measured, by what, and where that is written."""
     shipped = config.augmentation
     if config.augmentation is not None and is_file(config.augmentation):
         check_source(config.augmentation)
@@ -110,9 +118,6 @@ def check(config: LaunchConfig) -> None:
         from nas.search.ray_engine import check_installed
 
         check_installed()
-    check_study(config)
-    check_feasible(config)
-    check_beginning(config)
 
 
 def prepare(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constraints.cli.options import read_bytes, read_seconds
@@ -46,7 +46,8 @@ class Wanted:
         place = self.target.rpartition(":")[0] or self.target
         if named.is_name(self.target):
             return True
-        return "/" in self.target and not place.endswith((".py", ".ipynb")) and not Path(place).exists()
+        is_there = os.path.exists(place)  # noqa: PTH110 (a text that can be no path does not exist either)
+        return "/" in self.target and not place.endswith((".py", ".ipynb")) and not is_there
 
     def check(self) -> None:
         """Raise UnusableInputError for what is wrong with it whatever its data, before that is decoded."""

@@ -57,6 +57,7 @@ def test_the_written_configuration_reads_back_equal(tmp_path_factory: pytest.Tem
         ({"stop_at_target": "maybe"}, "--stop-at-target: 'maybe': write true or false"),
         ({"study": "a/b"}, "--study: 'a/b': give a name without slashes"),
         ({"study": ".."}, "--study: '..': give a name without slashes"),
+        ({"study": "a" * 256}, f"--study: '{'a' * 256}': give a name of at most 255 bytes: a folder has it"),
         ({"constraints": ["parms < 200k"]}, "unknown metric: 'parms'"),
         ({"tune": []}, "--tune: []: give 1 or more"),
         ({"recipe": 3}, "--recipe: 3: give a name, a TOML file, or a table"),

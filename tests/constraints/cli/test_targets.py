@@ -60,3 +60,8 @@ def test_a_folder_or_pattern_without_a_source_is_refused(text: str) -> None:
 def test_a_file_of_functions_alone_is_not_run(tmp_path: Path, code: str, may: bool) -> None:
     (tmp_path / "net.py").write_text(code)
     assert may_hold_model(parse_target(f"{tmp_path}/net.py")) is may
+
+
+def test_a_name_that_no_file_can_have_is_a_file_that_is_not_there() -> None:
+    (target,) = expand([f"{'a' * 300}.py:Net"]).targets
+    assert target.file == Path(f"{'a' * 300}.py")

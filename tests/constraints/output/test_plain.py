@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import search
-from constraints.output.plain import fall_back, one_line, visible
+from constraints.output.plain import fall_back, one_line, sentence, visible
 
 
 def written(text: str, encoding: str) -> str:
@@ -72,3 +72,12 @@ def test_commands_write_to_such_streams(monkeypatch: pytest.MonkeyPatch, encodin
 
 def test_a_name_in_a_line_ends_no_line() -> None:
     assert one_line("a\nb\tc\x1b[1m") == "a␊b␉c␛[1m"
+
+
+def test_an_error_is_one_line_of_readable_length() -> None:
+    path = "/" + "folder/" * 30
+    assert sentence(f"cannot read\n {path}:  give another") == f"cannot read {path}: give another"
+    assert sentence(f"no study {'n' * 1000}: name one") == f"no study {'n' * 120}...{'n' * 79}: name one"
+    long = sentence(f"no study {'n ' * 3000}: name one")
+    assert len(long) == 1200 + 3 + 800
+    assert long.endswith(" : name one")

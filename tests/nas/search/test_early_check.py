@@ -8,15 +8,18 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 
 from constraints.errors import UnusableInputError
 from nas.config import read_config
+from nas.loggers import choice
 from nas.search import given_launch, ray_engine
 from nas.search.early_check import check_study, known_study
 from nas.search.holding import hold
 from nas.search.launch import check
 from nas.search.storage import open_storage
 from nas.search.study import IDENTITY
+from nas.search.wanted import Wanted
 
 MADE_WITH = {
     "data": {"name": "digits", "hash": "d"},
@@ -161,3 +164,28 @@ def test_a_beginning_that_is_not_there(
     monkeypatch.chdir(Path(journal).parent)
     optuna.create_study(storage=open_storage(journal, write=True), study_name="other")
     assert refused(journal, **flags).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked", "message"),
+    [
+        ({"device": "cuda"}, {}, "no GPU: cuda: "),
+        ({"log": ["mlflow"]}, {}, "mlflow is not installed: "),
+        ({"epochs": 8}, {}, "study 'search' was made with other epochs: 7, not 8: "),
+        ({"storage": "no/\u0101" + "a" * 300}, {}, "cannot write "),
+        ({}, {"teacher": ["7"]}, "--teacher: no such trial: '7': "),
+        ({}, {"recipe": "sdg"}, "no such recipe: 'sdg': "),
+        ({}, {"augmentation": "flop"}, "no such augmentation: 'flop': "),
+        ({}, {"target": "nope.py:Net"}, "cannot read the file: 'nope.py': "),
+    ],
+)
+def test_what_is_wrong_with_a_training_whatever_its_data(
+    journal: str, monkeypatch: pytest.MonkeyPatch, flags: dict[str, Any], asked: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    config = read_config(None, {"storage": journal, "device": "cpu", **flags})
+    with pytest.raises(UnusableInputError) as caught:
+        given_launch.check(config, Wanted(**{"target": "seed", **asked}))
+    assert str(caught.value).startswith(message)
+    given_launch.check(read_config(None, {"storage": journal, "device": "cpu"}), Wanted(target="seed"))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import ModuleType
 
@@ -228,3 +229,20 @@ def test_full_shared_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_few_pieces_of_work_share_all_cores(count: int, most: int | None, threads: int) -> None:
     engine = LocalEngine([Placement(device="cpu", threads=1)] * 4, cores=8, most_threads=most)
     assert engine.threads(count) == threads
+
+
+def test_nothing_lets_ctrl_c_through_while_a_worker_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's tracker of resources does where it is started, and then the server that loads torch raises."""
+    began: list[bool] = []
+
+    def blocked() -> bool:
+        return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    def pool(*_: object) -> ThreadPoolExecutor:
+        began.append(blocked())
+        return ThreadPoolExecutor(1)
+
+    monkeypatch.setattr(resource_tracker, "ensure_running", lambda: began.append(blocked()))
+    monkeypatch.setattr(LocalEngine, "_pool", pool)
+    LocalEngine([Placement(device="cpu", threads=1)]).submit(lambda placement: None).result()
+    assert began == [False, True]
