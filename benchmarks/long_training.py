@@ -23,6 +23,7 @@ from xml.sax.saxutils import escape
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmarks.champion import recipe_text
+from benchmarks.rungs import until_unknown
 from benchmarks.svg import BOTTOM, HEIGHT, LEFT, RIGHT, STYLE, TOP, WIDTH, columns, document, frame, rows, text
 from nas import atomic
 from nas.cpu import cpu_class
@@ -149,7 +150,7 @@ def kept(options: argparse.Namespace) -> Table:
         date=datetime.now(UTC).date(),
         commit=options.commit,
         command=options.command or f"uv run search.py train '{text_of}' --epochs {row.epochs}{seeds}",
-        val_accuracies=row.curve,
+        val_accuracies=until_unknown(row.curve),
         test_epochs=longest.epochs if longest else None,
         test_accuracies=longest.accuracies if longest else (),
     )

@@ -77,8 +77,13 @@ def _correlation(some: npt.NDArray[np.float64], others: npt.NDArray[np.float64])
 def of_study(name: str, storage: str) -> tuple[list[tuple[float, ...]], int]:
     """The longest curves of a study's trials, and how many of its trials ended earlier."""
     with open_study(storage, name) as study:
-        curves = [row.curve for row in leaderboard(study, top=None).rows if row.curve]
-    return longest(curves)
+        curves = [until_unknown(row.curve) for row in leaderboard(study, top=None).rows]
+    return longest([curve for curve in curves if curve])
+
+
+def until_unknown(curve: Sequence[float | None]) -> tuple[float, ...]:
+    """The accuracies before the first that is none, where a training diverged."""
+    return tuple(value for value in curve[: [*curve, None].index(None)] if value is not None)
 
 
 def of_table(file: Path) -> tuple[list[tuple[float, ...]], int]:

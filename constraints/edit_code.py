@@ -49,6 +49,21 @@ def edit_lines(model: nn.Module, change: Change, names: Names) -> list[str]:
     return lines
 
 
+def inserted_lines(model: nn.Module, change: Change) -> tuple[str, ...]:
+    """The lines of ``edit_lines`` for those edits that put layers in; none where one of them has no such lines."""
+    made: list[str] = []
+    with ExitStack() as undo:
+        for edit in change:
+            if edit.rewrite is None and edit.adds is None and not edit.wraps:
+                undo.callback(apply(model, edit))
+                continue
+            try:
+                made += (_of_layer if edit.layer else _of_forward)(model, edit, undo, Names())
+            except UnusableInputError:
+                return ()
+    return tuple(line.removeprefix(_INDENT) for statement in made for line in statement.split("\n"))
+
+
 def _of_layer(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> Iterator[str]:
     found = parts(model)
     before = found.modules[edit.layer]

@@ -36,6 +36,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _HINTS = {
+    "'Cutout'": "CoarseDropout took the place of Cutout in albumentations: CoarseDropout(num_holes_range=(1, 1), "
+    "hole_height_range=(16, 16), hole_width_range=(16, 16), fill=MEAN, fill_mask=None)",
+    "module 'albumentations' has no attribute": "the installed version has no such transform: use one that it has",
+    "from 'albumentations'": "the installed version has no such transform: use one that it has",
     "more than 1 value per channel": "one sample is traced, and a norm takes its statistics over the batch: let it "
     "keep running statistics (track_running_stats=True), or use a GroupNorm",
     "argument #1 'indices' to have one of the following scalar types": "this input is token numbers: give it as "

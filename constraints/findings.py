@@ -26,15 +26,17 @@ class FixAll:
     """The edits, and what they come to."""
     edits: tuple[str, ...]
     """Each one in words, in the order in which they are made."""
+    code: tuple[str, ...] = ()
+    """Lines of Python that make those edits in ``model`` which put layers in, where such lines are known."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
-        return {"text": self.text, "edits": list(self.edits)}
+        return {"text": self.text, "edits": list(self.edits), "code": list(self.code)}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """Read back what ``as_dict`` wrote."""
-        return cls(text=fields["text"], edits=tuple(fields["edits"]))
+        return cls(text=fields["text"], edits=tuple(fields["edits"]), code=tuple(fields["code"]))
 
 
 @dataclass(frozen=True, kw_only=True)

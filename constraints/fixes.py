@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from constraints.candidates import SAME, changes, need
+from constraints.edit_code import inserted_lines
 from constraints.edits import Change, applied, listed, other_names, words
 from constraints.exits import exits_raised
 from constraints.findings import FixAll
@@ -103,9 +104,10 @@ def suggest(
     failing = [i for i, v in enumerate(verdicts) if not v.ok and v.value is not None]
     if not failing:
         return
-    advice = {i: _advice(verdicts[i], 0) for i in failing}
-    yield Fixes(sentences=advice)
-    if (spare := _copy(model)) is None:
+    yield Fixes(sentences={i: _advice(verdicts[i], 0) for i in failing})
+    spare, reason = _copy(model)
+    if spare is None:
+        yield Fixes(sentences={i: _advice(verdicts[i], 0, reason) for i in failing})
         return
     search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, failing=failing)
     ends, cut, together, reported = monotonic() + seconds, "", None, 0
@@ -182,7 +184,9 @@ class _Search:
         if together is None:
             return Fixes(sentences=sentences, cut=cut)
         whole = FixAll(
-            text=self._sentence_of_all(together), edits=tuple(words((e,), self.others) for e in together.change)
+            text=self._sentence_of_all(together),
+            edits=tuple(words((e,), self.others) for e in together.change),
+            code=inserted_lines(self.model, together.change),
         )
         return Fixes(sentences=sentences, together=whole, change=together.change, cut=cut)
 
@@ -290,7 +294,7 @@ class _Search:
         return tuple(self._sentence(o, index) for o in sorted(found, key=lambda o: len(o.change))[:1])
 
     def _general(self, index: int) -> tuple[str, ...]:
-        return _advice(self.verdicts[index], self.tried[index])
+        return _advice(self.verdicts[index], self.tried[index], _in_functions(self.model, self.traced))
 
     def _sentence(self, outcome: _Outcome, index: int) -> str:
         verdict = outcome.verdicts[index]
@@ -321,15 +325,24 @@ def _promise(outcome: _Outcome) -> tuple[float, int]:
     return len(outcome.failing) + _WEIGHT_OF_AN_EDIT * len(outcome.change), len(outcome.change)
 
 
-def _copy(model: nn.Module) -> nn.Module | None:
+def _copy(model: nn.Module) -> tuple[nn.Module | None, str]:
+    """A copy to try changes on, or why there is none: a user's model may refuse to be copied in any way it likes."""
     try:
-        return copied(model)
-    except (Exception, SystemExit):  # a user's model may refuse to be copied in any way it likes; then nothing is tried
-        return None
+        return copied(model), ""
+    except (Exception, SystemExit) as error:
+        return None, f"the model cannot be copied: {type(error).__name__}"
 
 
-def _advice(verdict: Verdict, tried: int) -> tuple[str, ...]:
-    """What to change, in words; nothing for a metric of the user's own or one that just has to be another."""
+def _in_functions(model: nn.Module, traced: Trace) -> str:
+    """Which convolutions cannot be edited as layers; empty where all of them are layers."""
+    modules = parts(model).modules
+    called = [v for v in traced.layers if v.name.startswith(v.op) and v.name not in modules]
+    names = dict.fromkeys(v.op for v in called if v.op.startswith("conv"))
+    return f"a call of {', '.join(names)} in a forward method is not edited, an nn.Conv layer would be" if names else ""
+
+
+def _advice(verdict: Verdict, tried: int, reason: str = "") -> tuple[str, ...]:
+    """What to change, in words, and why it was not tried; nothing for a metric of the user's own or for ``!=``."""
     general, by = _ADVICE.get(SAME.get(verdict.name, verdict.name)), need(verdict)
-    beginning = _FRUITLESS.format(tried) if tried else _UNTRIED
-    return (beginning + general[by < 0],) if general and by else ()
+    beginning, why = (_FRUITLESS.format(tried), "") if tried else (_UNTRIED, f" ({reason})" if reason else "")
+    return (beginning + general[by < 0] + why,) if general and by else ()

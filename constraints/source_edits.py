@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
+from constraints.code_layout import laid_out, place_in
 from constraints.errors import UnusableInputError
 
 _INSIGNIFICANT = frozenset(
@@ -137,7 +138,7 @@ class Bytes:
         first = len(_BOM.encode()) if text.startswith(_BOM) else 0
         self.starts = [first, *(end.end() for end in _LINE_END.finditer(self.data))]
 
-    def span(self, node: ast.expr | ast.arg) -> tuple[int, int]:
+    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
         """From which byte up to which a node stands."""
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
@@ -155,9 +156,8 @@ class Bytes:
         if edit.function:
             found += [*self._called(node, edit.function), *self._left_out(node, edit)]
         if added:
-            last = _before_the_end(text)
-            comma = "" if last == "(" else " " if last == "," else ", "
-            found.append(Piece(stop - 1, stop - 1, f"{comma}{', '.join(added)}"))
+            end, is_first = _last_argument(text)
+            found.append(Piece(start + end, start + end, f"{'' if is_first else ', '}{', '.join(added)}"))
         return [self._rewritten(node, edit, found)] if edit.rewrites else found
 
     def _rewritten(self, node: ast.Call, edit: CallEdit, pieces: Sequence[Piece]) -> Piece:
@@ -172,12 +172,24 @@ class Bytes:
         ast.increment_lineno(call, node.lineno - 1)
         for rewrite in edit.rewrites:
             text = rewrite(text, partial(written, call, edit.parameters))
-        return Piece(start, stop, text)
+        whole, first, last = self.data.decode(), len(self.data[:start].decode()), len(self.data[:stop].decode())
+        return Piece(start, stop, laid_out(text, place_in(whole, first, last)))
 
     def _called(self, node: ast.Call, function: str) -> Iterator[Piece]:
         """Another function of the same module; by its full name where the module has it not, or is not named."""
         module = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
-        yield Piece(*self.span(node.func), f"{module if module not in _NO_MODULE else _FUNCTIONAL}.{function}")
+        yield Piece(*self.span(node.func), f"{self._functional() if module in _NO_MODULE else module}.{function}")
+
+    def _functional(self) -> str:
+        """What the file calls ``torch.nn.functional``."""
+        for node in ast.walk(ast.parse(self.data.decode().removeprefix(_BOM))):
+            for alias in getattr(node, "names", []) if isinstance(node, (ast.Import, ast.ImportFrom)) else []:
+                module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+                name = f"{module}{alias.name}"
+                known = alias.asname or (alias.name if module else "")
+                if known and f"{_FUNCTIONAL}.".startswith(f"{name}."):
+                    return known + _FUNCTIONAL.removeprefix(name)
+        return _FUNCTIONAL
 
     def _left_out(self, node: ast.Call, edit: CallEdit) -> Iterator[Piece]:
         """No argument that the new function does not take; by name one that stands elsewhere now."""
@@ -198,7 +210,28 @@ class Bytes:
             end = stop
 
 
-def _before_the_end(call: str) -> str:
-    """The last token before the bracket that closes a call."""
-    tokens = tokenize.generate_tokens(io.StringIO(f"({call})").readline)
-    return [t.string for t in tokens if t.type not in _INSIGNIFICANT][-3]
+def _last_argument(call: str) -> tuple[int, bool]:
+    """The byte behind the last argument of a call, and whether there is none."""
+    tokens = _tokens(f"({call})")[:-2]  # without the bracket that closes the call, and that around it
+    return _behind(f"({call})", tokens) - 1, tokens[-1].string == "("
+
+
+def last_parameter(header: str) -> int:
+    """The byte behind the last parameter of a function that has some, in its text from ``def`` to its body."""
+    tokens, depth = _tokens(header), 0
+    for i, token in enumerate(tokens):
+        depth += (token.string in set("([{")) - (token.string in set(")]}"))
+        if token.string == ")" and not depth:
+            return _behind(header, tokens[:i])
+    raise UnusableInputError(f"no parameters are in {header!r}")
+
+
+def _tokens(text: str) -> list[tokenize.TokenInfo]:
+    return [t for t in tokenize.generate_tokens(io.StringIO(text).readline) if t.type not in _INSIGNIFICANT]
+
+
+def _behind(text: str, tokens: Sequence[tokenize.TokenInfo]) -> int:
+    """The byte behind the last of some tokens of a text, a comma at their end left out."""
+    line, column = tokens[-2 if tokens[-1].string == "," else -1].end
+    start = sum(len(part) + 1 for part in text.split("\n")[: line - 1])
+    return len(text[: start + column].encode())

@@ -48,6 +48,7 @@ def markdown(report: Findings) -> str:
         "|---|---|",
         *(f"| {name} | {exact(value)} |" for name, value in report.metrics.items()),
         *("", *(f"- {FIX_ALL}: {_escaped(f.text)}" for f in [report.fix_all] if f)),
+        *(line for f in [report.fix_all] if f and f.code for line in ("", "```python", *f.code, "```", "")),
         *(f"- warning: {_escaped(w)}" for w in report.warnings),
     ]
     return "\n".join(lines).rstrip()
@@ -91,7 +92,9 @@ def _suite(result: Result) -> ElementTree.Element:
             failure = ElementTree.SubElement(case, "failure", {"message": verdict.why, "type": verdict.name})
             failure.text = "\n".join(f"fix: {f}" for f in verdict.fix)
     if isinstance(result, Findings) and result.fix_all:
-        ElementTree.SubElement(suite, "system-out").text = f"{FIX_ALL}: {result.fix_all.text}"
+        ElementTree.SubElement(suite, "system-out").text = "\n".join(
+            [f"{FIX_ALL}: {result.fix_all.text}", *result.fix_all.code]
+        )
     if isinstance(result, Refused):
         case = ElementTree.SubElement(suite, "testcase", {"classname": result.target, "name": "check"})
         ElementTree.SubElement(case, "error", {"message": result.error})

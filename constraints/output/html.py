@@ -24,6 +24,7 @@ def html(report: Findings) -> str:
         *map(_verdict, report.constraints),
         "</table>",
         *(f"<p>{FIX_ALL}: {escape(f.text)}</p>" for f in [report.fix_all] if f),
+        *(f"<pre>{escape(chr(10).join(f.code))}</pre>" for f in [report.fix_all] if f and f.code),
         drawing(report),
         *_folded(report),
         *(f"<p>warning: {escape(warning)}</p>" for warning in report.warnings),

@@ -36,6 +36,8 @@ def print_report(report: Findings, console: Console) -> None:
     console.print(rule, _verdicts(report), rule, sep="\n")
     if report.fix_all:
         console.print(Text(FIX_ALL, style="bold"), _fixes([report.fix_all.text], ascii_only))
+        for line in report.fix_all.code:
+            console.print(Text(f"    {line}", style="cyan"))
     for verdict in report.constraints:
         if not verdict.ok and (verdict.layers or verdict.fix):
             console.print(*_help(verdict, ascii_only))

@@ -17,7 +17,7 @@ from constraints.errors import ConstraintError, ModelFailedError, NoModelError, 
 from constraints.faults import failed, hands_over
 from constraints.sandbox.choice import is_module_class, only_model
 from constraints.sandbox.loading import Loader
-from constraints.sandbox.pipelines import is_torchvision, pipelines_in
+from constraints.sandbox.pipelines import pipelines_in, torchvision_class
 from constraints.sandbox.request import Target
 from constraints.sandbox.standins import NotInstalledError
 from constraints.suggestions import nearest
@@ -169,18 +169,27 @@ def _pipelines(
         option = next(iter(arguments))
         raise UnusableInputError(f"{name!r} is a finished pipeline: --augmentation-arg {option}: leave it out")
     found = [] if arguments else pipelines_in(thing)
-    if found or is_torchvision(thing) or not (inspect.isclass(thing) or inspect.isroutine(thing) or arguments):
+    if found or torchvision_class(thing) or not (inspect.isclass(thing) or inspect.isroutine(thing) or arguments):
         return found
     with stage("construction of the augmentation", send):
         made = _called(name, thing, arguments, loader, "--augmentation-arg")
-    if is_torchvision(made) and not pipelines_in(made):
+    if torchvision_class(made) and not pipelines_in(made):
         raise _no_pipeline(f"{name}()", made)
     return [(f"(){way}", pipeline) for way, pipeline in pipelines_in(made)]
 
 
 def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
-    if is_torchvision(thing):
-        what = f"{name!r} is torchvision's {type(thing).__name__}, the rule speaks of albumentations'"
+    if known := torchvision_class(thing):
+        what = f"{name!r} is torchvision's {known}, the rule speaks of albumentations'"
         return UnusableInputError(f"not an albumentations pipeline: {what}: build it with albumentations.Compose")
-    kind = f"the class {thing.__name__}" if inspect.isclass(thing) else type(thing).__name__
-    return UnusableInputError(f"not an albumentations pipeline: {name!r} is {kind}: name a Compose")
+    is_class = inspect.isclass(thing)
+    kind = f"the class {thing.__name__}" if is_class else type(thing).__name__
+    inner = [n for n, value in vars(thing if is_class else type(thing)).items() if _may_make(n, value, is_class)]
+    ways = f", as may be in {', '.join(f'{name}.{n}' for n in inner[:4])}" if inner and "(" not in name else ""
+    return UnusableInputError(f"not an albumentations pipeline: {name!r} is {kind}: name a Compose{ways}")
+
+
+def _may_make(name: str, value: Any, is_class: bool) -> bool:
+    """Whether an entry of a class is code that gives something without an argument."""
+    kinds: tuple[type, ...] = (staticmethod, classmethod) if is_class else (staticmethod, classmethod, property)
+    return not name.startswith("_") and isinstance(value, kinds)

@@ -24,7 +24,7 @@ from constraints.sandbox.user_file import (
     is_enumerated,
     variables,
 )
-from constraints.source_edits import CallEdit, Piece, argument
+from constraints.source_edits import CallEdit, Piece, argument, last_parameter
 
 _SELF = frozenset({"self", "cls"})
 _TRUE, _FALSE = "True", "False"
@@ -245,10 +245,8 @@ class Passing:
         arguments = function.args
         if arguments.kwarg or not (arguments.args or arguments.posonlyargs):
             raise UnusableInputError(f"{function.name} at line {line} takes what is given by any name")
-        named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *filter(None, [arguments.vararg])]
-        given = [*arguments.defaults, *filter(None, arguments.kw_defaults)]
-        last: list[ast.arg | ast.expr] = [*named, *given, *filter(None, [a.annotation for a in named])]
-        end = max(self.source.bytes.span(node)[1] for node in last)
+        start, stop = self.source.bytes.span(function)[0], self.source.bytes.span(function.body[0])[0]
+        end = start + last_parameter(self.source.bytes.data[start:stop].decode())
         return Piece(end, end, "".join(f", {name}={default}" for name, default in parameters.items()))
 
     def _made_by(self, calls: tuple[Call, ...]) -> set[str]:

@@ -13,6 +13,7 @@ from unittest.mock import patch
 from constraints.augmentation import WRITTEN, Written, is_pipeline
 
 _DEEPEST = 4
+_TORCHVISION = "torchvision.transforms"
 _IS_OLD = ("max_holes", "max_height", "max_width", "fill_value", "mask_fill_value")
 
 
@@ -48,7 +49,7 @@ def pipelines_in(thing: Any) -> list[tuple[str, Any]]:
         if id(value) in seen or depth > _DEEPEST:
             return
         seen.add(id(value))
-        if is_pipeline(value) and not _is_several(value) and not is_torchvision(value):
+        if is_pipeline(value) and _is_albumentations(value) and not _is_several(value):
             yield way, value
             return
         for step, part in _parts(value):
@@ -57,9 +58,18 @@ def pipelines_in(thing: Any) -> list[tuple[str, Any]]:
     return list(within(thing, "", 0))
 
 
-def is_torchvision(thing: Any) -> bool:
-    """Whether this is a transform of torchvision's."""
-    return type(thing).__module__.partition(".")[0] == "torchvision"
+def torchvision_class(thing: Any) -> str:
+    """The class of torchvision's transforms of which this is one, itself or by its base; empty for another thing."""
+    return next((k.__name__ for k in type(thing).__mro__ if k.__module__.startswith(_TORCHVISION)), "")
+
+
+def _is_albumentations(value: Any) -> bool:
+    """Whether transforms are of albumentations, and not of another library whose transforms have a ``p`` too."""
+    if isinstance(value, Mapping):
+        return True
+    if isinstance(value, Sequence):
+        return all(map(_is_albumentations, value))
+    return any(kind.__module__.partition(".")[0] == "albumentations" for kind in type(value).__mro__)
 
 
 def _is_several(value: Any) -> bool:

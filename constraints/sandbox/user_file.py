@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 
+from constraints.code_layout import is_bracketed
 from constraints.errors import UnusableInputError
 from constraints.sandbox.constructions import Call
 from constraints.sandbox.loops import Loop
@@ -79,11 +80,17 @@ class UserFile:
         """What gives the turn of a loop a name."""
         node = self.loop(loop)
         (start, stop), (first, last) = self.bytes.span(node.target), self.bytes.span(node.iter)
-        is_open = isinstance(node.target, ast.Tuple) and self.bytes.data[start : start + 1] != b"("
+        is_open, is_bare = self._is_bare(node.target), self._is_bare(node.iter)
         yield Piece(start, start, f"{name}, {'(' * is_open}")
         yield Piece(stop, stop, ")" * is_open)
-        yield Piece(first, first, "enumerate(")
-        yield Piece(last, last, ")")
+        yield Piece(first, first, f"enumerate({'(' * is_bare}")
+        yield Piece(last, last, f"){')' * is_bare}")
+
+    def _is_bare(self, node: ast.expr) -> bool:
+        """Whether this is a tuple without brackets of its own."""
+        start, stop = self.bytes.span(node)
+        inner = self.bytes.data[start:stop].decode()
+        return isinstance(node, ast.Tuple) and not is_bracketed(inner)
 
     def names(self) -> set[str]:
         """All variables and parameters."""

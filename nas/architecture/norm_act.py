@@ -28,7 +28,7 @@ class NormAct:
     """Learned values of each channel."""
     operations: tuple[str, ...] = ()
     """An activation as torch.export lists it: operations one after another, of several the last takes the activation's
-    input too; empty: one, named as in the table. Norms are read in ``reading``."""
+    input too; empty: one, named as in the table. Norms are read in ``post_reading``."""
     maps: int = 2
     """Most tensors of the map's size alive at once while it is computed, input and result among them."""
 

@@ -173,11 +173,13 @@ class Architecture:
 
 
 _BLOCK = re.compile(r"(?P<calls>[1-9]\d+|[2-9])?(?P<mark>[+%])?(?P<units>.*)", re.DOTALL)
+_TOO_LONG = re.compile(r"\d{10,}")
 _HEADER = re.compile(r"(?P<post>\w+)(?:\.(?P<input>\d+x\d+x\d+)\.(?P<classes>\d+))?")
 
 
 def parse(text: str) -> Architecture:
     """Read the text form; ArchitectureError names the part that cannot be read."""
+    _check_characters(text)
     header, *stages, head = text.strip().split("/") if text.count("/") > 1 else ("", "", "")
     match = _HEADER.fullmatch(header)
     if not stages or match is None or norm_act.read(match["post"]) is None:
@@ -198,6 +200,14 @@ def parse(text: str) -> Architecture:
         parsed.append(tuple(blocks))
     classes = int(match["classes"] or DEFAULT_CLASSES)
     return Architecture(stages=tuple(parsed), head=head, input=shape, classes=classes)
+
+
+def _check_characters(text: str) -> None:
+    # ``\d`` and ``int`` take the digits of every script, and ``int`` raises for thousands of them.
+    if other := next((character for character in text if not character.isascii()), None):
+        raise ArchitectureError(f"not an architecture: {text!r}: write ASCII in place of {other!r}")
+    if long := _TOO_LONG.search(text):
+        raise ArchitectureError(f"a number of {len(long[0])} digits: {long[0][:10]}...: use at most 9")
 
 
 def split_word(word: str) -> tuple[int, str, list[str]]:

@@ -28,6 +28,7 @@ from nas.results.leaderboard import Leaderboard
 from nas.results.leaderboard import leaderboard as ranked
 from nas.results.summary_cache import read_summary
 from nas.search.presence import has_launch
+from nas.search.storage import NothingStoredError
 from nas.search.study import open_study, quiet
 
 if TYPE_CHECKING:
@@ -128,6 +129,20 @@ def _card(trial: str, name: str | None, storage: str) -> Card:
         return card(study, find(study, trial, is_live=has_launch(storage, study)))
 
 
+def _card_or_network(trial: str, label: str, name: str | None, storage: str) -> Card:
+    """The card of a trial or champion; of a network where there is no storage or its study holds no such trial."""
+    from nas.architecture import named
+    from nas.results.network_card import network_card
+    from nas.results.selection import NoSuchTrialError
+
+    try:
+        return _card(trial, name, storage)
+    except (NothingStoredError, NoSuchTrialError):
+        if name is not None or is_champion(trial) or not named.is_network(trial):
+            raise
+        return network_card(trial, label)
+
+
 def _follow(trial: str, name: str | None, storage: str) -> int:
     """Show a trial's curve anew until it has ended; its number."""
     from nas.results.selection import find
@@ -151,12 +166,13 @@ def _follow(trial: str, name: str | None, storage: str) -> int:
 
 @interruptible("the study is as it was")
 def compare(left: str, right: str, name: str | None, storage: str, output_format: str) -> int:
-    """Print two trials side by side."""
+    """Print two trials, champions or networks side by side."""
     check_format(output_format, TABLE_OR_JSON)
     with working("reading both networks"):
         from nas.results.card_table import comparison, print_comparison
 
-        cards = [_card(trial, name, storage) for trial in (left, right)]
+        sides = (("left", left), ("right", right))
+        cards = [_card_or_network(trial, label, name, storage) for label, trial in sides]
     if output_format == "json":
         print(json_text(comparison(*cards)))
     else:

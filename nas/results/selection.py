@@ -9,6 +9,10 @@ from nas.results.rows import Row
 from nas.search.best_trials import best_trials
 
 
+class NoSuchTrialError(UnusableInputError):
+    """The study holds no such trial."""
+
+
 def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:
     """The row of a trial's number, of ``best`` (the best complete trial), or of a network's text, name or origin.
 
@@ -26,7 +30,7 @@ def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:
         if wanted in {str(row.trial), row.origin} or (row.architecture and row.architecture in {wanted, network}):
             return row
     known = f"trials 0 to {max(r.trial for r in rows)}" if rows else "no trials yet"
-    raise UnusableInputError(
+    raise NoSuchTrialError(
         f"no such trial: {wanted!r}: the study holds {known}; give a number, best or an architecture"
     )
 

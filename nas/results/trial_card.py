@@ -91,18 +91,21 @@ class Card:
     """How long it takes on this machine; None in a study that does not go by that."""
     champion: str = ""
     """The name of a champion, which is a trial of no study here; empty for a trial."""
+    label: str = ""
+    """What a network is called that is no trial of a study and no champion; empty for these."""
 
     @property
     def name(self) -> str:
         """What it is called beside another."""
-        return self.champion or f"trial {self.row.trial}"
+        return self.champion or self.label or f"trial {self.row.trial}"
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of ``show --format json``."""
         return {
             "study": self.study,
             **self.row.as_dict(),
-            **({"study": None, "trial": None, "rank": None, "champion": self.champion} if self.champion else {}),
+            **({"study": None, "trial": None, "rank": None} if self.champion or self.label else {}),
+            **({"champion": self.champion} if self.champion else {"state": None} if self.label else {}),
             "curve": [dict(epoch) for epoch in self.curve],
             "recipe": self.recipe or None,
             "augmentation": self.augmentation or None,

@@ -156,7 +156,7 @@ class Finish:
         due = _due(study.user_attrs.get(FINALIST))
         if due is None or all(one.epochs != due.epochs for one in confirmations(study, due.trial)):
             return False
-        self.job = None
+        self._leave_job()
         self._end(due.trial, epochs=due.epochs, threads=due.threads)
         return True
 
@@ -269,6 +269,10 @@ class Finish:
             self._end(number, epochs=task.epochs, threads=task.threads)
             self.survey(self.pool.store.trials())
             self.notes.append(self._sentence(number) + ("" if number in self.over else ": the search continues"))
+        self._leave_job()
+
+    def _leave_job(self) -> None:
+        """Have the workers free of the confirmation that is over."""
         if self.ahead:
             self.ahead.end()
         self.job = self.ahead = None

@@ -32,8 +32,10 @@ _PART = rf"(?:1|{_ODD}(?:d{_MORE})?(?:a{_ODD})?)"
 _WORD = re.compile(
     rf"(?P<sum>[+%])?(?P<calls>{_MORE})?(?:c(?P<kernel>{_ODD})(?:d(?P<dilation>{_MORE}))?(?:g(?P<groups>{_MORE}))?|(?P<point>pw)"
     rf"|(?P<kind>sep|ir|gate)(?P<parts>{_PART}(?:_{_PART})*)(?:e(?P<expansion>{_MORE}))?)"
-    r"(?P<bias>b)?(?:se(?P<reduction>[1-9]\d*))?"
+    r"(?P<bias>b)?(?:se(?P<reduction>[1-9]\d*))?",
+    re.ASCII,
 )
+_TOO_LONG = re.compile(r"\d{10}")
 _HELP = "not a layer: write c3, c5d2, c3g4, pw, sep5, sep3_5d2, ir3e4, gate7 (odd kernels above 1), any with se4 behind"
 _CALLED_AGAIN = "only a body layer is called several times, because it keeps size and channels: take the number off"
 
@@ -58,7 +60,7 @@ class Layer(NamedTuple):
 def read(word: str) -> Layer:
     """The layer that a word names; ValueError where it names none."""
     match = _WORD.fullmatch(word)
-    if match is None:
+    if match is None or _TOO_LONG.search(word):
         raise ValueError(_HELP)
     kind = match["kind"] or ("pw" if match["point"] else "c")
     parts = read_parts(match["parts"]) if match["parts"] else ()

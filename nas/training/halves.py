@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from inspect import signature
 from typing import Any
@@ -68,15 +68,18 @@ class Halves:
         """
         middle = -(-count // HALVES)
         self._exchange.renew()
-        other = self._pool.submit(self._half, 1, self._twin, slice(middle, count), loss)
+        self._twin.zero_grad()  # those of a step, too, that failed in the middle
+        other: Future[torch.Tensor] | None = None
         try:
+            other = self._pool.submit(self._half, 1, self._twin, slice(middle, count), loss)
             mine = self._half(0, self.model, slice(middle), loss)
-        finally:
-            failed = other.exception()
-        if failed is not None:
-            raise failed
+        except BaseException:
+            self._exchange.leave()  # an interrupt may have come before this half began
+            wait([other] if other else [])
+            raise
+        theirs = other.result()
         self._add_gradients()
-        return mine + other.result()
+        return mine + theirs
 
     def _half(
         self, rank: int, model: nn.Module, rows: Rows, loss: Callable[[nn.Module, Rows], torch.Tensor]
@@ -93,11 +96,9 @@ class Halves:
         return found.detach()
 
     def _add_gradients(self) -> None:
-        pairs = list(zip(self.model.parameters(), self._twin.parameters(), strict=True))
+        pairs = zip(self.model.parameters(), self._twin.parameters(), strict=True)
         both = [(mine.grad, theirs.grad) for mine, theirs in pairs if mine.grad is not None and theirs.grad is not None]
         torch._foreach_add_([mine for mine, _ in both], [theirs for _, theirs in both])
-        for _, theirs in pairs:
-            theirs.grad = None
 
 
 def twin(model: nn.Module) -> nn.Module:

@@ -37,9 +37,15 @@ def _is_bfloat16_faster(device: torch.device) -> bool:
 
 @contextmanager
 def autocast(precision: Precision, device: torch.device) -> Iterator[None]:
-    """The context in which a forward pass runs in ``precision``; on a CPU as convolutions are fastest there."""
+    """The context in which a forward pass runs in ``precision``; on a CPU as convolutions are fastest there.
+
+    torch keeps the bfloat16 copies of weights for all threads at once, and drops them when any of them leaves such a
+    context. The gradients of a weight that is used twice would then depend on when that is: on a CPU none is kept.
+    """
+    is_cpu, is_bfloat16 = device.type == "cpu", precision == "bfloat16"
     with ExitStack() as stack:
-        if device.type == "cpu":
+        if is_cpu:
             stack.enter_context(FasterConvolutions())
-        stack.enter_context(torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"))
+        keeps = {"cache_enabled": False} if is_cpu else {}
+        stack.enter_context(torch.autocast(device.type, torch.bfloat16, enabled=is_bfloat16, **keeps))
         yield

@@ -30,7 +30,9 @@ def test_a_table_is_read_back(tmp_path: Path) -> None:
     for one, name in zip(kept, ("1", "2"), strict=True):
         (tmp_path / f"{name}.toml").write_text(entry(one), encoding="utf-8")
     assert tables(tmp_path) == kept
-    assert kept[0].mark == (4, pytest.approx(71.0))
+    assert kept[0].mark is not None
+    assert kept[0].mark[0] == 4
+    assert kept[0].mark[1] == pytest.approx(71.0)
     assert kept[1].mark is None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.rungs import longest, measured, of_study, of_table
+from benchmarks.rungs import longest, measured, of_study, of_table, until_unknown
 from tests.nas.results.known import known_study
 
 ENDS = (0.5, 0.6, 0.7, 0.8)
@@ -32,6 +32,12 @@ def test_too_few_networks_tell_nothing() -> None:
 def test_only_the_longest_trainings_count() -> None:
     assert longest([(0.1,), (0.1, 0.2), (0.3, 0.4)]) == ([(0.1, 0.2), (0.3, 0.4)], 1)
     assert longest([]) == ([], 0)
+
+
+def test_a_training_that_diverged_ends_before_its_first_epoch_without_a_number() -> None:
+    assert until_unknown((0.1, 0.2, None, 0.3)) == (0.1, 0.2)
+    assert until_unknown((0.1, 0.2)) == (0.1, 0.2)
+    assert until_unknown((None,)) == until_unknown(()) == ()
 
 
 def test_a_table_is_read_by_its_columns(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from constraints import edits
-from constraints.edit_code import Names, edit_lines, expression
+from constraints.edit_code import Names, edit_lines, expression, inserted_lines
 from constraints.edits import Change, applied
 from constraints.errors import UnusableInputError
 from constraints.insertions import Convolutions, before_the_model, beside
@@ -103,3 +103,18 @@ def test_arguments_that_are_no_defaults_are_written(layer: nn.Module, text: str)
 def test_a_class_of_ones_own_is_refused() -> None:
     with pytest.raises(UnusableInputError, match="no text makes a Net as it is"):
         expression(Net())
+
+
+def test_of_several_edits_those_that_put_layers_in_are_shown() -> None:
+    """The dilation that changes before them is in neither line: the layer as it is then is what they stand beside."""
+    model = Net()
+    dilated, inserted = of_layer("a")
+    assert inserted_lines(model, (dilated,)) == ()
+    lines = inserted_lines(model, (dilated, inserted))
+    assert lines[:3] == (
+        "model.set_submodule('a', nn.Sequential(",
+        "    model.get_submodule('a'),",
+        "    nn.BatchNorm2d(num_features=4),",
+    )
+    assert lines[-2:] == ("))", "model.set_submodule('b', model.get_submodule('a'))")
+    assert model.a.dilation == (1, 1)

@@ -87,3 +87,15 @@ def test_a_forward_method_without_a_result_is_named() -> None:
     report = check(Written(lambda m, x: None), require=["receptive_field > 3"])
     (verdict,) = report.constraints
     assert "the forward method returns no tensor: return the output" in verdict.why
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (AttributeError("module 'albumentations' has no attribute 'Cutout'"), "CoarseDropout took the place of Cutout"),
+        (ImportError("cannot import name 'Cutout' from 'albumentations' (/a.py)"), "CoarseDropout took the place of"),
+        (AttributeError("module 'albumentations' has no attribute 'IAAFliplr'"), "the installed version has no such"),
+    ],
+)
+def test_a_transform_that_is_no_more_is_told_what_took_its_place(error: Exception, remedy: str) -> None:
+    assert remedy in str(failed("construction of the augmentation", error))

@@ -186,7 +186,8 @@ def test_a_model_that_cannot_be_copied_gets_words_alone() -> None:
             raise RuntimeError("no")
 
     (fix,) = check(Uncopied(nn.Conv2d(3, 4, 3))).constraints[0].fix
-    assert fix == "untried: stride earlier, dilate, use larger kernels, or add layers"
+    reason = "(the model cannot be copied: RuntimeError)"
+    assert fix == f"untried: stride earlier, dilate, use larger kernels, or add layers {reason}"
 
 
 def test_the_search_is_cut_by_its_time_and_says_so() -> None:
@@ -385,3 +386,20 @@ def test_an_edit_on_which_the_model_ends_the_process_has_failed(ending: BaseExce
     assert fixes(report, "dilated_convs") == (
         "1 tried, none of which fixes it; in words: give a convolution larger than 1x1 a dilation of 2",
     )
+
+
+class _Functional(nn.Module):
+    """A convolution without a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 3, 3, 3))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv2d(image, self.weight, padding=1)
+
+
+def test_a_convolution_that_is_no_layer_is_named() -> None:
+    (verdict,) = check(_Functional(), input_size=(3, 8, 8), require=["dilated_convs >= 1"]).constraints
+    reason = "(a call of conv2d in a forward method is not edited, an nn.Conv layer would be)"
+    assert verdict.fix == (f"untried: give a convolution larger than 1x1 a dilation of 2 {reason}",)

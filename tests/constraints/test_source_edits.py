@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from constraints.errors import UnusableInputError
-from constraints.source_edits import CallEdit, Position, argument, call_at, edited
+from constraints.source_edits import CallEdit, Position, argument, call_at, edited, last_parameter
 
 NAMES = ("inputs", "outputs", "kernel", "stride")
 
@@ -29,9 +29,13 @@ def position(text: str, call: str) -> Position:
         ("conv(3, 8, 3,)", {"stride": 2}, "conv(3, 8, 3, stride=2)"),
         ("conv()", {"stride": 2}, "conv(stride=2)"),
         ("conv(3, (8))", {"outputs": 9, "stride": 2}, "conv(3, (9), stride=2)"),
-        ("conv(\n    3,  # ü, a colour\n    8,\n)", {"stride": 2}, "conv(\n    3,  # ü, a colour\n    8,\n stride=2)"),
+        (
+            "conv(\n    3,  # ü, a colour\n    8,  # (\n)", {"stride": 2},
+            "conv(\n    3,  # ü, a colour\n    8, stride=2,  # (\n)",
+        ),
+        ("conv(3, (8)  # )\n)", {"stride": 2}, "conv(3, (8), stride=2  # )\n)"),
     ],
-)
+)  # fmt: skip
 def test_arguments_are_changed_or_added(call: str, arguments: dict[str, int], expected: str) -> None:
     text = f"ä = 1; x = [{call}, conv(1)]  # ß\n"
     edit = CallEdit(position=position(text, call), parameters=NAMES, arguments=arguments)
@@ -138,3 +142,17 @@ def test_calls_within_one_another_change_where_neither_is_rewritten() -> None:
         for call in (text, "F.max(x, 2)")
     ]
     assert edited(text, edits) == "F.avg(act(F.avg(x, 2)), 2)"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "behind"),
+    [
+        ("i, o=(8) ,", "i, o=(8)"),
+        ("i: 'int' = (8)  # width )\n", "i: 'int' = (8)"),
+        ("i, o, /", "i, o, /"),
+        ("i, *ö", "i, *ö"),
+    ],
+)
+def test_behind_the_last_parameter(parameters: str, behind: str) -> None:
+    header = f"def f({parameters}) -> tuple[int]:\n    "
+    assert header.encode()[: last_parameter(header)].decode() == f"def f({behind}"

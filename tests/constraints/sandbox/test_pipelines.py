@@ -15,7 +15,7 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 import albumentations as A
 
 from constraints.augmentation import WRITTEN
-from constraints.sandbox.pipelines import is_torchvision, pipelines_in, remembered
+from constraints.sandbox.pipelines import pipelines_in, remembered, torchvision_class
 
 FLIP = A.Compose([A.HorizontalFlip()])
 OTHER = A.Compose([A.Blur()])
@@ -69,8 +69,23 @@ def test_a_compose_of_torchvisions_is_told_apart_and_looked_into() -> None:
         ".transforms[0].lambd with inner"
     ]
     assert not list(pipelines_in(transforms.Compose([transforms.ToTensor()])))
-    assert is_torchvision(transforms.Compose([]))
-    assert not is_torchvision(FLIP)
+    assert torchvision_class(transforms.Compose([])) == "Compose"
+    assert not torchvision_class(FLIP)
+
+
+def test_transforms_of_other_libraries_with_a_probability_are_none() -> None:
+    from torch import nn
+    from torchvision import transforms
+    from torchvision.transforms import v2
+
+    class Own(v2.Transform):  # type: ignore[misc]  # torchvision has no types
+        pass
+
+    flips = [transforms.RandomHorizontalFlip(), v2.RandomHorizontalFlip()]
+    for thing in (transforms.Compose(flips), v2.Compose(flips), flips[1], nn.Dropout(), Own()):
+        assert not list(pipelines_in(thing))
+    assert [way for way, _ in pipelines_in(transforms.Compose([flips[0], FLIP]))] == [".transforms[1]"]
+    assert torchvision_class(Own()) == "Transform"
 
 
 @pytest.fixture

@@ -168,6 +168,10 @@ def test_the_seed_network_is_written_as_it_was_made() -> None:
         ("BR/c16-0+c16/fc", r"not a layer: '0\+c16'"),
         ("BR/c16-+2c16/fc", "not a layer: '2c16'"),
         ("BR/c16-2/fc", "not a layer: ''"),
+        ("BR/c16-1\N{FULLWIDTH DIGIT TWO}c16/fc", "write ASCII in place of '\N{FULLWIDTH DIGIT TWO}'"),
+        (f"BR/c16-{'9' * 5000}c16/fc", "a number of 5000 digits: 9999999999...: use at most 9"),
+        (f"BR.{'9' * 10}x1x1.10/c16/fc", "a number of 10 digits"),
+        (f"BR/c16-se{'9' * 5000}/fc", "a number of 5000 digits"),
     ],
 )
 def test_what_cannot_be_read_or_built_is_named(text: str, message: str) -> None:

@@ -21,6 +21,7 @@ from nas.search.budget import Budget, Summary
 from nas.search.confirm import digest
 from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.driver import Driver
+from nas.search.epochs_ahead import EpochsAhead
 from nas.search.finish import FEWEST, Goal
 from nas.search.storage import StorageLostError
 from nas.search.study import CONFIRMED, FINALIST, REASON, TARGET, VALIDATION_IMAGES, WHY
@@ -460,6 +461,21 @@ def test_a_network_whose_confirmation_is_stored_is_complete_without_its_files(
     assert winner.state == TrialState.COMPLETE
     assert winner.value == pytest.approx(0.76)
     assert winner.user_attrs[FINISHED] == {"epochs": 12, "threads": threads}
+
+
+def test_an_end_that_is_stored_late_leaves_no_worker_with_epochs_to_make(
+    study: optuna.Study, whole: Feed, tmp_path: Path
+) -> None:
+    """The storage was out of reach between the confirmation and its end: what trains next finds its worker free."""
+    interrupted(study, whole, tmp_path)
+    confirmed_by_hand(study, 0, 12, 0.86)
+    engine = ScriptedEngine(first=[POOR], tests=[])
+    driver = driver_of(study, engine, whole, tmp_path)
+    assert driver.finish is not None
+    driver.pool.take_up(driver.store.trials())
+    driver.finish.ahead = EpochsAhead(engine=engine, feed=whole, epochs=12)
+    assert driver.finish.ends_due()
+    assert driver.finish.ahead is None
 
 
 @pytest.mark.parametrize("stop", [True, False])

@@ -25,7 +25,23 @@ def test_a_given_dilation_takes_the_place_of_the_words() -> None:
     assert units("c3d2", 8, 8, post=POST, dilation=4) == (Conv(out=8, dilation=4, post=POST),)
 
 
-@pytest.mark.parametrize("word", ["", "c", "c4", "c1", "sep3g2", "pw3", "conv3", "c3d0", "c3g0", "x"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "",
+        "c",
+        "c4",
+        "c1",
+        "sep3g2",
+        "pw3",
+        "conv3",
+        "c3d0",
+        "c3g0",
+        "x",
+        "1\N{FULLWIDTH DIGIT TWO}c3",
+        "9" * 5000 + "c3",
+    ],
+)
 def test_a_word_that_names_no_layer_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match="not a layer: write c3"):
         check_word(word)

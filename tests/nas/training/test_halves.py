@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -71,6 +72,46 @@ def test_an_error_in_either_half_is_raised_and_the_next_step_is_whole(first: int
         halves.differentiate(IMAGES, failing)
     found = halves.differentiate(IMAGES, lambda model, rows: _share(model, images, labels, rows))
     torch.testing.assert_close(found, _share(copy.deepcopy(network), images, labels, slice(None)).detach())
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_a_backward_pass_that_failed_leaves_no_gradients_for_the_next_step(first: int) -> None:
+    """One half is through with its layers by then, the other with some of them."""
+    network, (images, labels) = _network(), _batch()
+    whole, halves = copy.deepcopy(network), Halves(network, 2)
+
+    def fail(gradient: torch.Tensor) -> None:
+        raise ValueError("no memory")
+
+    def failing(model: nn.Module, rows: Rows) -> torch.Tensor:
+        if (rows.start or 0) == first:
+            model.get_parameter("0.weight").register_hook(fail)  # type: ignore[no-untyped-call]
+        return _share(model, images, labels, rows)
+
+    with pytest.raises(ValueError, match="no memory"):
+        halves.differentiate(IMAGES, failing)
+    for model in (network, halves._twin):
+        model.get_parameter("0.weight")._backward_hooks = None
+    network.zero_grad()
+    halves.differentiate(IMAGES, lambda model, rows: _share(model, images, labels, rows))
+    _share(whole, images, labels, slice(None)).backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close([p.grad for p in network.parameters()], [p.grad for p in whole.parameters()])
+
+
+def test_an_interrupt_before_the_own_half_begins_lets_the_other_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else that thread would wait for ever, and the interpreter at its end for that thread."""
+    network, (images, labels) = _network(), _batch()
+    halves, begun = Halves(network, 2), []
+    submit = halves._pool.submit
+
+    def interrupted(*args: Any) -> None:
+        begun.append(submit(*args))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(halves._pool, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        halves.differentiate(IMAGES, lambda model, rows: _share(model, images, labels, rows))
+    assert begun[0].result(timeout=30) == 0
 
 
 def test_twin_sees_new_weights() -> None:

@@ -1,7 +1,10 @@
 """Which number format a training runs in."""
 
+import threading
+
 import pytest
 import torch
+from torch import nn
 
 from constraints.errors import UnusableInputError
 from nas.training import precision
@@ -62,3 +65,26 @@ def test_convolutions_run_in_bfloat16() -> None:
     conv, images = torch.nn.Conv2d(4, 4, 3, padding=1), torch.randn(1, 4, 8, 8)
     with autocast("bfloat16", CPU):
         assert conv(images).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("is_disturbed", [False, True])
+def test_gradient_of_a_weight_used_twice_does_not_depend_on_other_threads(*, is_disturbed: bool) -> None:
+    """256 + 1: bfloat16, of 8 bits, has no 257, so that the two are added in float32."""
+
+    def elsewhere() -> None:
+        with autocast("bfloat16", CPU):
+            nn.functional.linear(torch.ones(1, 1), nn.Parameter(torch.ones(1, 1)))
+
+    weight = nn.Parameter(torch.ones(1, 1))
+    with autocast("bfloat16", CPU):
+        assert not torch.is_autocast_cache_enabled()
+        found = nn.functional.linear(torch.full((1, 1), 256.0), weight)
+        if is_disturbed:
+            other = threading.Thread(target=elsewhere)
+            other.start()
+            other.join()
+        assert not torch.is_autocast_cache_enabled()
+        found = found + nn.functional.linear(torch.ones(1, 1), weight)
+    found.sum().backward()  # type: ignore[no-untyped-call]
+    assert weight.grad is not None
+    assert weight.grad.item() == 257

@@ -1,0 +1,115 @@
+"""Expressions that are put into a user's source, over several lines where they are too long for one."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+
+WIDTH = 100
+"""Characters of a line beyond which an expression is broken."""
+_INDENT = re.compile(r"[ \t]*")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an expression stands in a source: what is before and behind it on its lines, and how the file is laid out.
+
+    ``before`` and ``behind`` end at the line's ends; ``unit`` is one step of the indentation.
+    """
+
+    before: str
+    behind: str
+    unit: str = "    "
+    end: str = "\n"
+
+    @property
+    def indent(self) -> str:
+        """The indentation of the line on which the expression begins."""
+        found = _INDENT.match(self.before)
+        return found.group() if found else ""
+
+
+def place_in(source: str, start: int, stop: int) -> Place:
+    """The place of the characters from ``start`` up to ``stop`` of a source, whose line ends may be of any kind."""
+    first = max(source.rfind("\n", 0, start), source.rfind("\r", 0, start)) + 1
+    last = min((i for i in (source.find("\r", stop), source.find("\n", stop)) if i >= 0), default=len(source))
+    end = _LINE_END.search(source)
+    indents = [line.group() for line in re.finditer(r"(?m)^(?: +|\t+)(?=\S)", source)]
+    unit = min(indents, key=len, default=" " * 4)
+    unit = "\t" if unit.startswith("\t") else unit if len(unit) in {2, 3, 4} else " " * 4
+    return Place(before=source[first:start], behind=source[stop:last], unit=unit, end=end.group() if end else "\n")
+
+
+def laid_out(text: str, place: Place) -> str:
+    """An expression with the arguments of its calls on lines of their own, where its line would be too long.
+
+    What has several lines already, as a call that the user laid out, stays as it is but for its indentation.
+    """
+    if not _lines(text) and _fits(place.before + text + place.behind):
+        return text
+    return _broken(text, place.indent, place) or text
+
+
+def _fits(line: str) -> bool:
+    return len(line.expandtabs(4)) <= WIDTH
+
+
+def _broken(text: str, indent: str, place: Place) -> str:
+    """The expression over several lines; empty for one that is no call and no choice between two."""
+    bare = text[1:-1] if is_bracketed(text) else text
+    node = _parsed(bare)
+    inner, back = place.end + indent + place.unit, place.end + indent
+    if isinstance(node, ast.IfExp):
+        first, condition, other = (_segment(bare, n) for n in (node.body, node.test, node.orelse))
+        first, other = (_within(part, indent + place.unit, place) for part in (first, other))
+        return f"({inner}{first}{inner}if {condition}{inner}else {other}{back})"
+    if isinstance(node, ast.Call) and not node.keywords and len(node.args) > 1:
+        given = [_segment(bare, argument) for argument in node.args]
+        if _lines(bare) != sum(map(_lines, given)):  # lines of the user's between them, with comments
+            return ""
+        parts = [_within(part, indent + place.unit, place) for part in given]
+        return f"{_segment(bare, node.func)}({''.join(f'{inner}{part},' for part in parts)}{back})"
+    return ""
+
+
+def _within(text: str, indent: str, place: Place) -> str:
+    """A part that begins a line of its own."""
+    if not _lines(text) and _fits(f"{indent}{text},"):
+        return text
+    return _broken(text, indent, place) or _moved(text, indent.removeprefix(place.indent))
+
+
+def _moved(text: str, indent: str) -> str:
+    """Further lines deeper by ``indent``, but for those of strings."""
+    node = _parsed(text)
+    strings = [n for n in ast.walk(node) if isinstance(n, (ast.Constant, ast.JoinedStr))] if node else []
+    is_movable = node is not None and all(n.lineno == n.end_lineno for n in strings)
+    return _LINE_END.sub(lambda end: end.group() + indent, text) if is_movable else text
+
+
+def _lines(text: str) -> int:
+    """How many line ends there are."""
+    return len(_LINE_END.findall(text))
+
+
+def is_bracketed(text: str) -> bool:
+    """Whether one pair of round brackets is around the whole of an expression."""
+    try:
+        ast.parse(f"[{text[1:-1]}\n]")  # in ``(a), (b)`` the first and the last are no pair
+    except SyntaxError:
+        return False
+    return text.startswith("(") and text.endswith(")")
+
+
+def _parsed(text: str) -> ast.expr | None:
+    try:
+        return ast.parse(f"({text}\n)", mode="eval").body
+    except SyntaxError:
+        return None
+
+
+def _segment(text: str, node: ast.expr) -> str:
+    """The source of a part of what ``_parsed`` read, with the brackets around it."""
+    return ast.get_source_segment(f"({text}\n)", node) or ast.unparse(node)

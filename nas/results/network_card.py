@@ -1,0 +1,39 @@
+"""A network that no study holds as a card, beside those of trials."""
+
+from __future__ import annotations
+
+from constraints.rules import ASSIGNMENT, parse_all
+from nas.architecture import named
+from nas.results.rows import Row
+from nas.results.trial_card import Card, described
+
+
+def network_card(text: str, label: str) -> Card:
+    """The network of a text or a name judged by the assignment's constraints; nothing is known of its accuracy."""
+    network = named.architecture(text)
+    made = described(network, parse_all(ASSIGNMENT), label)
+    metrics = made.report.metrics
+    row = Row(
+        rank=0,
+        trial=0,
+        state="complete",
+        val_accuracy=None,
+        test_accuracy=None,
+        params=metrics["params"],
+        macs=metrics["macs"],
+        receptive_field=metrics["receptive_field"],
+        epochs=0,
+        seconds=None,
+        meets_target=None,
+        architecture=str(network),
+    )
+    return Card(
+        study="",
+        label=label,
+        row=row,
+        report=made.report,
+        sizes=made.sizes,
+        stages=made.stages,
+        head=network.head,
+        curve=(),
+    )
