@@ -111,7 +111,7 @@ def suggest(
         return
     search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, failing=failing)
     ends, cut, together, reported = monotonic() + seconds, "", None, 0
-    with torch.random.fork_rng(devices=[]):  # fresh layers draw weights
+    with torch.random.fork_rng(devices=[]):  # fresh layers draw weights, also those that are only written out
         for found in search.run():
             known = sum(map(len, search.found.values()))
             if known > reported or (found is not None and found is not together):
@@ -120,7 +120,8 @@ def suggest(
             if monotonic() > ends:
                 cut = _CUT.format(seconds)
                 break
-    yield search.fixes(together, cut)
+        last = search.fixes(together, cut)
+    yield last
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,6 @@ from nas.results.leaderboard import Leaderboard
 from nas.results.leaderboard import leaderboard as ranked
 from nas.results.summary_cache import read_summary
 from nas.search.presence import has_launch
-from nas.search.storage import NothingStoredError
 from nas.search.study import open_study, quiet
 
 if TYPE_CHECKING:
@@ -134,6 +133,7 @@ def _card_or_network(trial: str, label: str, name: str | None, storage: str) -> 
     from nas.architecture import named
     from nas.results.network_card import network_card
     from nas.results.selection import NoSuchTrialError
+    from nas.search.storage import NothingStoredError  # loads Optuna, which the leaderboard of a journal goes without
 
     try:
         return _card(trial, name, storage)
