@@ -29,8 +29,8 @@ IN_EVERY_ROW = frozenset({"params", "macs", "receptive_field"})
 TAKEN = IN_EVERY_ROW | {
     "rank", "trial", "state", "val_accuracy", "test_accuracy", "test_std", "test_seeds", "val_balanced_accuracy",
     "test_balanced_accuracy", "epochs", "seconds", "meets_target", "architecture", "pareto", "reason", "curve",
-    "origin", "seed", "broken", "latency", "study", "images", "recipe", "augmentation", "tuned", "why",
-    "finished", "won", "champion", "label", "sizes_mb", "stages", "head", "report", "accuracy", "balanced_accuracy", LATENCY,
+    "origin", "seed", "broken", "latency", "study", "images", "recipe", "augmentation", "tuned", "why", "label",
+    "finished", "won", "champion", "sizes_mb", "stages", "head", "report", "accuracy", "balanced_accuracy", LATENCY,
 }  # fmt: skip
 """Names that a user's metric may not have, since a row or a trial in full has them; a test holds them together."""
 
