@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -182,8 +182,13 @@ def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
-def read_config(path: Path | None, flags: Mapping[str, Any], project: Settings | None = None) -> LaunchConfig:
-    """The configuration of a file with ``flags`` over it, and both over what a project's settings say.
+def read_config(
+    path: Path | None,
+    flags: Mapping[str, Any],
+    project: Settings | None = None,
+    fields: Collection[str] = tuple(LaunchConfig.model_fields),
+) -> LaunchConfig:
+    """The configuration of a file with ``flags`` over it, and both over what a project's settings say of ``fields``.
 
     A flag of None was not given.
     """
@@ -192,7 +197,8 @@ def read_config(path: Path | None, flags: Mapping[str, Any], project: Settings |
     for known, source in ((project.table, project.source) if project else ({}, ""), (table, str(path))):
         if known:
             validated(LaunchConfig, known, source)
-    return validated(LaunchConfig, {**(project.table if project else {}), **table, **given}, "")
+    of_project = project.only(fields).table if project else {}
+    return validated(LaunchConfig, {**of_project, **table, **given}, "")
 
 
 class LaunchFields(TypedDict, total=False):

@@ -104,6 +104,7 @@ def test_a_network_that_keeps_the_rules_is_best_and_meets_the_target(here: Path,
         ([TINY, "--arg", "width=3"], "an architecture takes no arguments: --arg width"),
         ([TINY, "--seeds", "0"], "--seeds: 0: give 1 or more"),
         (["missing.py:Net"], "cannot read the file: 'missing.py'"),
+        (["no_such_module:Net"], "no such module: 'no_such_module': give file.py:NAME"),
         (["net.py:Net", "--timeout", "soon"], "not a duration: 'soon'"),
     ],
 )
@@ -137,6 +138,22 @@ def test_a_file_of_ones_own(here: Path, capsys: Captured, monkeypatch: pytest.Mo
         (here / "blocks.py").write_text(BLOCKS, encoding="utf-8")
         hanging = ("train", "net.py:Net", "--arg", "hangs=true", "--timeout", "2s", *TRAIN)
         assert "took too long at training: 2 s" in error(capsys, *hanging, code=3)
+
+
+def test_it_goes_by_the_settings_of_the_project_in_a_new_study_alone(here: Path, capsys: Captured) -> None:
+    """A search after it, which goes by them too, takes the study."""
+    table = '[tool.nas]\ndata = "digits"\nepochs = 1\nrequire = ["params < 1k"]\nrecipe = "sgd"\nstudy = "mine"\n'
+    (here / "pyproject.toml").write_text(table + 'space = "tiny"\n')
+    capsys.readouterr()
+    assert search.run(["train", TINY, *TRAIN[4:]]) == 1
+    found = capsys.readouterr()
+    assert f"settings: data, epochs, recipe, study, constraints from [tool.nas] of {here}/pyproject.toml" in found.err
+    with open_study(study="mine") as study:
+        known = study.user_attrs[IDENTITY]
+    assert (known["epochs"], known["constraints"], known["recipe"]["name"]) == (1, ["params < 1000"], "sgd")
+    (here / "pyproject.toml").write_text(table.replace("1k", "9k").replace("sgd", "seed").replace("= 1", "= 3"))
+    assert len(document(capsys, "train", TINY, "--seeds", "2", *TRAIN[4:], code=1)["rows"]) == 2
+    assert "other recipe" in error(capsys, "train", TINY, "--recipe", "seed", *TRAIN[4:])
 
 
 OWN = """
