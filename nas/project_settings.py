@@ -81,7 +81,7 @@ def _stored(folder: Path, place: str) -> str:
     """A storage, which may not be there yet; of URLs only SQLite's name a file, absolute after a fourth slash."""
     if place.startswith(_SQLITE) and not place.startswith(f"{_SQLITE}/"):
         return f"{_SQLITE}{os.path.relpath(folder / place.removeprefix(_SQLITE))}"
-    if not place.strip() or "://" in place or Path(place).is_absolute():
+    if not place.strip() or "://" in place or Path(place).is_absolute() or place.startswith("~"):
         return place
     return os.path.relpath(folder / place)
 
