@@ -1,4 +1,4 @@
-"""Where candidates train: worker processes of this machine, behind concurrent.futures' shape."""
+"""Worker processes of this machine as an engine."""
 
 from __future__ import annotations
 
@@ -10,47 +10,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import resource_tracker
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from constraints.errors import UnusableInputError
+from nas.search.engine import Placement
 from nas.search.worker_processes import WorkerContext
 
 T = TypeVar("T")
 
-MAX_DEATHS = 3
-"""How often a piece of work may take its worker down before it counts as failed."""
-
 _LOOK_SECONDS = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Placement:
-    """What a worker may use: a device as torch names it, and a number of threads."""
-
-    device: str
-    threads: int
-
-
-class Engine(Protocol):
-    """Runs functions elsewhere; ``BrokenProcessPool`` from a future means that its worker died."""
-
-    @property
-    def slots(self) -> int:
-        """How many pieces of work it does at once; of a cluster that may change."""
-
-    def threads(self, count: int) -> int:
-        """Threads for each of ``count`` pieces of work that have all cores to themselves."""
-
-    def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
-        """Call ``function(placement, *args)`` on a free worker."""
-
-    def wait(self, futures: Collection[Future[Any]], seconds: float) -> None:
-        """Return when one of ``futures`` is done, or after ``seconds``."""
-
-    def shutdown(self) -> None:
-        """End the workers at once; what they were doing is lost."""
 
 
 class LocalEngine:

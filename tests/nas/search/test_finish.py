@@ -17,13 +17,13 @@ from optuna.trial import TrialState
 from constraints.rules import parse_all
 from nas.results.leaderboard import leaderboard
 from nas.results.selection import best, find
-from nas.search.budget import Budget, Summary
+from nas.search.budget import Budget, Goal, Summary
 from nas.search.confirm import digest
 from nas.search.confirmation import Confirmation, add, confirmations
 from nas.search.driver import Driver
 from nas.search.epochs_ahead import EpochsAhead
-from nas.search.finish import FEWEST, Goal
-from nas.search.storage import StorageLostError
+from nas.search.finish import FEWEST
+from nas.search.outage import StorageLostError
 from nas.search.study import CONFIRMED, FINALIST, REASON, TARGET, VALIDATION_IMAGES, WHY
 from nas.search.worker import PROGRESS, TEST, WEIGHTS, Confirmed, Outcome, Task, confirm_candidate
 from nas.space import space as spaces
@@ -120,7 +120,7 @@ def driver_of(study: optuna.Study, engine: Any, feed: Feed, folder: Path, *, cou
         feed=replace(feed, split=None),
         budget=Budget(**{**limits, **budget}),
         folder=folder,
-        goal=Goal(count=count, feed=feed, recipe=lambda epochs, params: None),
+        goal=Goal(count=count, feed=feed, recipe=lambda epochs, params: None) if count else None,
     )
 
 
@@ -147,7 +147,10 @@ def test_the_best_of_the_first_epochs_is_confirmed_alone_with_all_threads(
     assert winner.state == TrialState.COMPLETE
     assert winner.value == pytest.approx(1 - 0.32 * 0.75)
     assert winner.user_attrs[FINISHED] == {"epochs": 12, "threads": 4}
-    assert winner.user_attrs[WHY] == ["1st of 8 at epoch 1: top 2 go on", "best forecast at epoch 2: it is confirmed"]
+    assert winner.user_attrs[WHY] == [
+        "1st of 8 at epoch 1: top 2 promoted",
+        "best forecast at epoch 2: it is confirmed",
+    ]
     others = [t for t in study.trials if t.number != 1]
     assert {t.state for t in others} == {TrialState.PRUNED}
     assert {t.user_attrs[REASON].partition(" at ")[0] for t in others} <= {"the search met its target"}
@@ -202,7 +205,7 @@ def test_a_network_that_no_training_is_expected_to_bring_over_the_target_is_conf
     assert task.epochs == EPOCHS
     pruned = [t for t in study.trials if t.user_attrs.get(REASON) == "below the better half at epoch 1"]
     assert pruned
-    assert all(t.user_attrs[WHY][-1].endswith("of 9 at epoch 1: top 4 go on") for t in pruned)
+    assert all(t.user_attrs[WHY][-1].endswith("of 9 at epoch 1: top 4 promoted") for t in pruned)
 
 
 def test_a_candidate_that_trains_alone_has_all_threads_and_says_so(
@@ -351,7 +354,7 @@ def test_a_real_confirmation_leaves_weights_that_are_found(
     study: optuna.Study, feed: Feed, whole_feed: Feed, tmp_path: Path
 ) -> None:
     driver = driver_of(study, HereEngine(), whole_feed, tmp_path, trials=1, epochs=4, target=0.001)
-    driver.feed = feed
+    driver.dispatch.feed = feed
     summary = driver.run()
     assert summary.reached
     row = leaderboard(study).best
@@ -473,9 +476,9 @@ def test_an_end_that_is_stored_late_leaves_no_worker_with_epochs_to_make(
     driver = driver_of(study, engine, whole, tmp_path)
     assert driver.finish is not None
     driver.pool.take_up(driver.store.trials())
-    driver.finish.ahead = EpochsAhead(engine=engine, feed=whole, epochs=12)
-    assert driver.finish.ends_due()
-    assert driver.finish.ahead is None
+    driver.finish.finalist.ahead = EpochsAhead(engine=engine, feed=whole, epochs=12)
+    assert driver.finish.finalist.ends_due()
+    assert driver.finish.finalist.ahead is None
 
 
 @pytest.mark.parametrize("stop", [True, False])
@@ -484,11 +487,10 @@ def test_after_a_win_the_target_is_met_without_confirming_too(
 ) -> None:
     run(study, ScriptedEngine(first=[GOOD, *[POOR] * 7], tests=[0.86]), whole, tmp_path)
     again = ScriptedEngine(first=[POOR], tests=[])
-    driver = driver_of(study, again, whole, tmp_path, stop_at_target=stop, trials=10)
-    driver.goal = driver.finish = None
+    driver = driver_of(study, again, whole, tmp_path, count=0, stop_at_target=stop, trials=10)
     summary = driver.run()
     assert summary.reached
     assert bool(again.tasks) is not stop
-    driver.budget = replace(driver.budget, target=0.87)
+    driver.target.budget = replace(driver.budget, target=0.87)
     driver._take_up()
-    assert not driver._reached()
+    assert not driver.target.is_reached
