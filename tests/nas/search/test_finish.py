@@ -42,7 +42,7 @@ class ScriptedEngine:
     """Workers that train nothing: each network, in the order in which it comes, has its curve and its test accuracy."""
 
     first: list[float]
-    """Validation accuracy after one epoch; the second one leaves ``left`` of the error, each other takes a fiftieth away."""
+    """Validation accuracy after one epoch; the second one leaves ``left`` of the error, each other 0.98 of it."""
     tests: list[float]
     """Test accuracy of each confirmation, in their order."""
     slots: int = 2
