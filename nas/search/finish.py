@@ -5,8 +5,9 @@ So here the search looks for one by its first epochs, and the best goes straight
 
 1. candidates train up to the first rung until FEWEST have, and FOR_EACH_WORKER for each worker;
 2. the best quarter of them, FINALISTS at least, train up to the second rung;
-3. when nothing trains any more, the best by its forecast (``nas.search.curve_forecast``) is confirmed, for the fewest
-   epochs after which it is expected over the target. Where even a whole training would not do, more candidates begin;
+3. when nothing trains any more, the one of them with the best forecast (``nas.search.curve_forecast``) is confirmed,
+   for the fewest epochs after which it is expected over the target. Where even a whole training would not do, more
+   candidates begin. Those of the first rung alone do not compete: the best of many first epochs was lucky as well;
 4. after MOST_ROUNDS times as many the search is the usual one, and looks for such a candidate at every turn.
 
 Validation alone decides which network is confirmed: no test accuracy changes a forecast. The test set is opened once,
@@ -180,15 +181,22 @@ class Finish:
 
     def _chooses(self, *, is_first_round: bool, seconds_left: float) -> bool:
         """Whether a network is to be confirmed now; that begins once nothing else trains."""
-        best, length = self._best()
+        untried = self._untried()
+        ripe = [] if is_first_round else [one for one in untried if one.seen.epochs >= self._second]
+        best, length = self._best(ripe)
         if best is None or length is None:
-            return False
-        needed, reserve = best.seconds(length), RESERVE * best.epoch_seconds
-        is_last_moment = needed <= seconds_left < needed + reserve
-        is_chosen = is_last_moment or (not is_first_round and best.seen.epochs >= self._second)
-        if is_chosen and not self.pool.of(State.TRAINING):
+            best, length = self._best(untried)
+            if best is None or length is None or not self._is_last_moment(best, length, seconds_left):
+                return False
+        if not self.pool.of(State.TRAINING):
             self._begin(best, length)
-        return is_chosen
+        return True
+
+    @staticmethod
+    def _is_last_moment(best: Contender, length: int, seconds_left: float) -> bool:
+        """Whether a confirmation that does not begin now may not end in time."""
+        needed = best.seconds(length)
+        return needed <= seconds_left < needed + RESERVE * best.epoch_seconds
 
     def begin_last(self) -> bool:
         """Confirm the best complete ones, as many as was asked for, where nothing is left to do.
@@ -222,9 +230,9 @@ class Finish:
     def _begin(self, best: Contender, epochs: int) -> None:
         self.finalist.begin(best, epochs, expected=1 - self._forecast.error(best.seen, epochs))
 
-    def _best(self) -> tuple[Contender | None, int | None]:
-        """The best contender, and the epochs after which it is expected over the target."""
-        best = next(iter(contenders.ranked(self._untried(), self._forecast)), None)
+    def _best(self, those: Sequence[Contender]) -> tuple[Contender | None, int | None]:
+        """The best of some contenders, and the epochs after which it is expected over the target."""
+        best = next(iter(contenders.ranked(those, self._forecast)), None)
         return best, self._length(best) if best else None
 
     def _length(self, one: Contender) -> int | None:
