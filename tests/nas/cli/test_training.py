@@ -172,7 +172,8 @@ def test_it_is_measured_and_logged_as_a_candidate_is(
     half = Predictor(
         machine="this one", threads=1, weights={"network": 0.5}, median_error=0.12, error_90=0.3, networks=24
     )
-    monkeypatch.setattr("nas.search.launch.load", lambda: half)
+    for place in ("launch_measures.load", "early_check.load_latency"):
+        monkeypatch.setattr(f"nas.search.{place}", lambda: half)
     with Sandbox() as sandbox:
         one_for_all(monkeypatch, sandbox)
         for name, text in (("own.py", OWN), ("net.py", NET), ("blocks.py", BLOCKS)):
@@ -203,8 +204,7 @@ def test_it_is_measured_and_logged_as_a_candidate_is(
 
 def one_for_all(patch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     from nas.results import export_given
-    from nas.search import given_training, measures
-    from nas.search import launch as launches
+    from nas.search import given_training, launch_measures, measures
 
     class Shared:
         def __init__(self, **_: object) -> None:
@@ -216,5 +216,5 @@ def one_for_all(patch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
         def __exit__(self, *_: object) -> None:
             pass
 
-    for module in (given_network, given_training, export_given, launches, measures):
+    for module in (given_network, given_training, export_given, launch_measures, measures):
         patch.setattr(module, "Sandbox", Shared)
