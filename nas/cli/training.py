@@ -120,7 +120,8 @@ def _lines(trainings: Trainings, rows: Sequence[Row]) -> list[str]:
 def _sentence(row: Row) -> str:
     accuracy = "" if row.score is None else f", validation {_measure(row)} {row.score:.2%}"
     why = f": {row.reason}" if row.reason else ""
-    return f"trial {row.trial}, seed {row.seed}: {row.state}{accuracy} after {row.epochs} epochs{why}"
+    epochs = f"{row.epochs} epoch{'s' * (row.epochs != 1)}"
+    return f"trial {row.trial}, seed {row.seed}: {row.state}{accuracy} after {epochs}{why}"
 
 
 def _measure(row: Row) -> str:

@@ -179,7 +179,9 @@ def pace_line(pace: Pace, machine: str) -> str:
         return line
     line += f": the {duration(pace.seconds)} left allow about {_count(pace.epochs, 'epoch')}"
     if pace.full:
-        return f"{line}: {_count(pace.full, 'candidate')} of the full {pace.budget}, or about {pace.halved} by halving"
+        return (
+            f"{line}: {_count(pace.full, 'candidate')} of the full {pace.budget}, or about {pace.halved:,} by halving"
+        )
     few = pace.epochs_in_a_row
     own = f"{_count(few, 'epoch')} of it" if few else "no whole epoch"
     return (

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from constraints.errors import UnusableInputError
 from nas.config import AUGMENTATION_RULE, LaunchConfig
 from nas.loggers.trackers import Trackers
+from nas.objective_text import BALANCED
 from nas.search import teachers
 from nas.search.budget import Budget
 from nas.search.driver import Driver
@@ -171,6 +172,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
             batch_size=way.recipe.batch_size,
             epochs=config.epochs,
             target=target,
+            is_balanced=objectives.measure == BALANCED,
             mirroring=way.mirroring,
         )
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))

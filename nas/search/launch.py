@@ -12,6 +12,7 @@ import optuna
 from nas.config import AUGMENTATION_RULE, LaunchConfig
 from nas.latency.predictor import Predictor
 from nas.loggers.trackers import Trackers
+from nas.objective_text import BALANCED
 from nas.search import teachers
 from nas.search.budget import Budget, Summary
 from nas.search.confirmed_end import goal
@@ -138,6 +139,7 @@ def prepare(
             batch_size=way.recipe.batch_size,
             epochs=config.epochs,
             target=target,
+            is_balanced=objectives.measure == BALANCED,
             mirroring=way.mirroring,
         )
         describe(study, config, dataset)
