@@ -46,7 +46,7 @@ from nas.search.study import (
     shared,
 )
 from nas.search.study_folder import claim
-from nas.search.training_way import Training
+from nas.search.training_way import Training, usual_augmentation
 from nas.search.trial_store import counts
 from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
@@ -243,10 +243,14 @@ def fitted(
     sized = sizing(len(dataset.split().train), usual)
     epochs = known or sized.epochs
     kept = {name: getattr(asked.recipe, name) for name in ("distillation", "temperature")}
-    recipe = replace(recipes.default(epochs), batch_size=sized.batch_size, **kept)
+    # Few images want many epochs, which are no more steps than a short training has.
+    make = recipes.default if config.recipe or epochs == sized.epochs else recipes.usual
+    recipe = replace(make(epochs), batch_size=sized.batch_size, **kept)
+    is_usual = asked.augmentation == usual_augmentation(asked.recipe)
+    augmentation = usual_augmentation(recipe) if is_usual else asked.augmentation
     return (
         config.model_copy(update={"epochs": epochs}),
-        replace(asked, recipe=recipe),
+        replace(asked, recipe=recipe, augmentation=augmentation),
         None if sized == usual else sized,
     )
 
