@@ -19,6 +19,7 @@ from nas.defaults import STORAGE
 from nas.loggers.choice import split
 from nas.objective_text import check, read
 from nas.project_settings import Settings
+from nas.search import engine_choice
 from nas.toml import read_toml, validated
 
 DEFAULT_TARGET = 0.85
@@ -77,8 +78,7 @@ def _objective(text: str, info: ValidationInfo) -> str:
 
 
 def _engine(text: str) -> str:
-    if not re.fullmatch(r"local|ray(:[^\s/]+:\d{1,5})?", text):
-        raise ValueError("give local, ray or ray:HOST:PORT")
+    engine_choice.split(text)
     return text
 
 

@@ -22,6 +22,7 @@ from nas.search import launch as launches
 from nas.search.confirm import Progress
 from nas.search.confirm_launch import confirm_trials
 from nas.search.confirmation import Confirmation
+from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
 from nas.search.driver import Driver
 from nas.search.study import open_study, quiet
 from nas.search.study_data import load_study_data
@@ -81,12 +82,12 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
             for line in prepared.advice:
                 warnings.warn(line, stacklevel=3)
             summary = launches.run(prepared)
-        finish, count = prepared.driver.finish, launches.to_confirm(settings, prepared)
+        finish, count = prepared.driver.finish, to_confirm(settings, prepared.driver)
         confirmed = _of_study(finish)
-        if count and launches.is_any_complete(prepared):
+        if count and is_any_complete(prepared.driver):
             rows = best(prepared.study, count)
             confirmed = _confirm(prepared.study, rows, settings, dataset, seeds=1, epochs=None, progress=progress)
-        reached = launches.is_reached(prepared, summary, confirmed)
+        reached = is_reached(prepared.driver, summary, confirmed)
     return Search(
         ended=summary.ended,
         unfinished=summary.unfinished,

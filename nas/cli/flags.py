@@ -13,6 +13,7 @@ from constraints.cli.options import read_bytes, read_seconds
 from constraints.errors import UnusableInputError
 from constraints.output.plain import say
 from nas.cli import completion
+from nas.search import engine_choice
 
 WHAT, BUDGET, DATA, PLACE, OUTPUT = "What to search", "Budget", "Data and training", "Where it runs", "Output"
 MODEL, RULES, FIXES, ROWS, WHICH = "The model", "Rules", "Fixes", "Which rows", "Which trials"
@@ -147,8 +148,8 @@ Device = Annotated[
 Engine = Annotated[
     str | None,
     flag(
-        "--engine", help="local, ray or ray:HOST:PORT", value="ENGINE", default="local", group=PLACE,
-        complete=completion.of("local", "ray"),
+        "--engine", help=engine_choice.forms(), value="ENGINE", default="local", group=PLACE,
+        complete=completion.of(*engine_choice.KINDS),
     ),
 ]  # fmt: skip
 Arguments = Annotated[

@@ -51,6 +51,7 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         print_line(project.sentence, console)
     with working("checking what is asked for"):
         from nas.search import launch as launches
+        from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
         from nas.training import datasets
 
         launches.check(config)
@@ -64,12 +65,12 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         introduce(dataset, console)
         prepared, summary = _searched(config, dataset, console)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
-        confirmed, count = list[Confirmation](), launches.to_confirm(config, prepared)
-        if count and not launches.is_any_complete(prepared):
+        confirmed, count = list[Confirmation](), to_confirm(config, prepared.driver)
+        if count and not is_any_complete(prepared.driver):
             console.print("nothing to confirm: no trial is complete", highlight=False)
         elif count:
             confirmed = _confirm(prepared.study, best(prepared.study, count), config, range(1), None)
-        reached = launches.is_reached(prepared, summary, confirmed)
+        reached = is_reached(prepared.driver, summary, confirmed)
         board = leaderboard(prepared.study, is_live=False)
         print_board(board, output_format, SafeConsole())
         for line in _saved(prepared, board):
@@ -115,7 +116,7 @@ def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple
 
 def _next(board: Leaderboard, config: LaunchConfig) -> str:
     """The commands that continue with what a search left."""
-    from nas.search.storage import masked
+    from nas.search.stored import masked
 
     usual = type(config)().study
     flags = [f"--study {quote(config.study)}"] if config.study != usual else []

@@ -19,27 +19,21 @@ from nas.loggers.trackers import Trackers
 from nas.search import teachers
 from nas.search.budget import Budget
 from nas.search.driver import Driver
-from nas.search.early_check import check_study
+from nas.search.early_check import check_means, check_study
+from nas.search.engines import engine, machine_name
+from nas.search.feeds import search_feed
+from nas.search.fitting import fitted, said
 from nas.search.given_network import judged_network, with_measures
 from nas.search.given_proposals import Network, key_of
 from nas.search.holding import hold, hold_folder, one_line_errors
-from nas.search.launch import (
-    Prepared,
-    check_means,
-    counted,
-    describe,
-    fitted,
-    measuring,
-    said,
-    search_feed,
-    training_identity,
-)
+from nas.search.launch import Prepared
+from nas.search.launch_measures import measuring
 from nas.search.measure import images_of
 from nas.search.precisions import precisions
-from nas.search.resources import engine, machine_name
 from nas.search.storage import open_storage, opened_if_made
 from nas.search.study import IDENTITY, SOURCE, TARGET, VALIDATION_IMAGES, Described, create_or_resume, identity
 from nas.search.study_folder import claim
+from nas.search.study_identity import describe, training_identity
 from nas.search.training_way import Taught, Training
 from nas.search.trial_store import TrialStore, is_given
 from nas.search.wanted import Wanted
@@ -135,7 +129,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         way.check_rule(dataset)
     with ExitStack() as tools:
         measures, objectives = measuring(config, tools)
-        rules = [rule.expr for rule in counted(config, measures)]
+        rules = [rule.expr for rule in measures.counted]
         network, notes = judged_network(config, rules, wanted, dataset, way, latency=measures.latency)
         network = with_measures(network, measures, dataset)
     objectives.check({**network.metrics.as_dict(), **network.measured})

@@ -25,10 +25,10 @@ from nas.architecture import named
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture
 from nas.config import LaunchConfig
 from nas.latency.predictor import Predictor
+from nas.search.feeds import search_feed
 from nas.search.given import Given
 from nas.search.given_proposals import Network
 from nas.search.given_training import try_given
-from nas.search.launch import search_feed
 from nas.search.measures import Measures
 from nas.search.resources import trying_placement
 from nas.search.training_way import Training

@@ -1,6 +1,6 @@
 """How the candidates of a study train: recipe and augmentation, kept with the study when it is made.
 
-A later release may have other defaults: a study goes on with its own, so that its trials stay comparable.
+A later release may have other defaults: a study keeps its own, so that its trials stay comparable.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Training:
                 before, now = self._words(flag, asked), asked._words(flag, self)
                 raise UnusableInputError(
                     f"study {study.study_name!r} was made with other {flag}: {before}, not {now}: "
-                    f"leave --{flag} out to go on with its own, or use another --study"
+                    f"leave --{flag} out to keep its own, or use another --study"
                 )
 
     def _with_share_of(self, study: Training) -> Training:
@@ -288,7 +288,7 @@ def _read(table: Any) -> Augmentation:
 
 def _taught(table: Any) -> Taught:
     """The teacher that a study keeps; earlier releases kept the passwords in its name."""
-    from nas.search.storage import masked
+    from nas.search.stored import masked
 
     return Taught(name=masked(str(table["name"])), hash=str(table["hash"]))
 

@@ -13,7 +13,7 @@ import torch
 from constraints.errors import UnusableInputError
 from nas.config import read_config
 from nas.loggers import choice
-from nas.search import given_launch, ray_engine
+from nas.search import given_launch, ray_cluster
 from nas.search.early_check import check_study, known_study
 from nas.search.holding import hold
 from nas.search.launch import check
@@ -111,7 +111,7 @@ def test_a_storage_in_a_folder_without_permission(tmp_path: Path, monkeypatch: p
 
 
 def test_a_package_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
     assert refused(str(tmp_path / "journal.log"), engine="ray").startswith("Ray is not installed: --engine ray needs")
 
 

@@ -17,6 +17,7 @@ from nas.architecture.spec import parse
 from nas.config import read_config
 from nas.cpu import cpu_class
 from nas.search import given_launch, launch
+from nas.search.fitting import fitted
 from nas.search.study import IDENTITY, SOURCE, TARGET
 from nas.search.training_way import Training
 from nas.search.wanted import Wanted
@@ -207,7 +208,7 @@ def test_the_epochs_choose_the_recipe_and_few_images_that_want_many_keep_the_def
 ) -> None:
     def way(known: int | None, **flags: Any) -> tuple[str, float]:
         config = read_config(None, flags)
-        found = launch.fitted(config, Training.asked(config.recipe, None, config.epochs), digits, known)[1]
+        found = fitted(config, Training.asked(config.recipe, None, config.epochs), digits, known)[1]
         return found.recipe.name, found.augmentation.probabilities["flip"]
 
     assert way(None) == ("default", 0.5)

@@ -104,7 +104,7 @@ def test_a_study_that_is_asked_for_another_recipe_is_refused_with_what_differs(t
     asked = Training.asked(str(path), None, 8)
     assert refused(kept, asked, recipe=str(path)) == (
         "study 's' was made with other recipe: mine (batch_size 64), not mine (batch_size 32): "
-        "leave --recipe out to go on with its own, or use another --study"
+        "leave --recipe out to keep its own, or use another --study"
     )
     kept.refuse_other(optuna.create_study(), asked, {"recipe": None})
     kept.refuse_other(optuna.create_study(), replace(kept, recipe=replace(kept.recipe, name="x")), {"recipe": "x"})
