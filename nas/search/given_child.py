@@ -27,6 +27,7 @@ from nas.architecture.from_module import import_module
 from nas.search import weights_file
 from nas.search.engine import Placement
 from nas.search.given import Given
+from nas.search.given_module import unpacked
 from nas.search.worker import WEIGHTS, Confirmed, Task, agreed, confirmed, trained
 from nas.training import recipes
 from nas.training.errors import SharedFaultError
@@ -152,18 +153,16 @@ def _prepared(placement: Placement, task: Task, send: Send) -> Iterator[Prepared
     if placement.threads:
         torch.set_num_threads(placement.threads)
     with Loader(seconds=given.limits.seconds / 3) as loader:
-        model = _unpickled(given, send) if given.pickled else load_model(given.target, given.arguments, loader, send)
+        model = _unpacked(given, send) if given.pickled else load_model(given.target, given.arguments, loader, send)
         with stage("a step of its training", send):
             prepared = _on_cpu(lambda: _tried(placement, task, model, send), loader)
         yield prepared
 
 
-def _unpickled(given: Given, send: Send) -> torch.nn.Module:
+def _unpacked(given: Given, send: Send) -> torch.nn.Module:
     """A module from the memory of the program that this process is a descendant of."""
-    sys.path[:] = list(dict.fromkeys([*sys.path, *given.paths]))
     with stage("import", send):
-        model: torch.nn.Module = pickle.loads(base64.b64decode(given.pickled))
-    return model
+        return unpacked(given)
 
 
 def _on_cpu(work: Callable[[], Prepared], loader: Loader) -> Prepared:
