@@ -77,7 +77,7 @@ def _on_balance(dataset: Dataset, counts: np.ndarray, selecting: np.ndarray, tar
     meets = f" and meets the target of {target:.0%}" if is_met else ""
     yield (
         f"the classes are unbalanced: {counts[most]:,} training images of {dataset.classes[most]!r}, "
-        f"{counts[least]:,} of {dataset.classes[least]!r}: who always answers {dataset.classes[most]!r} is right for "
+        f"{counts[least]:,} of {dataset.classes[least]!r}: always answering {dataset.classes[most]!r} is right for "
         f"{share:.0%} of the validation images{meets}: add images of the rare classes, or ask for a higher target"
     )
 

@@ -67,7 +67,7 @@ def test_unbalanced_classes(most: int, is_said: bool) -> None:
     line = said(data(most, 200), "unbalanced")  # 891 or 900 against 180
     assert (
         line.startswith(
-            "the classes are unbalanced: 900 training images of 'a', 180 of 'b': who always answers 'a' is right for "
+            "the classes are unbalanced: 900 training images of 'a', 180 of 'b': always answering 'a' is right for "
             "83% of the validation images: add images"
         )
         == is_said
@@ -82,7 +82,7 @@ def test_a_target_that_one_answer_meets(target: float, is_said: bool) -> None:
 
 def test_the_split_of_the_data_counts() -> None:
     assert said(data(100, 101, validation=100), "unbalanced").startswith(
-        "the classes are unbalanced: 100 training images of 'a', 1 of 'b': who always answers 'a' is right for 0%"
+        "the classes are unbalanced: 100 training images of 'a', 1 of 'b': always answering 'a' is right for 0%"
     )
 
 
