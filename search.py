@@ -309,7 +309,7 @@ def train(  # noqa: PLR0917
     timeout: Annotated[str, duration("--timeout", help="for a step of the model's code: 60s, 5m")] = "5m",
     memory: Memory = "4GiB",
     data: Data = None,
-    recipe: Annotated[str | None, flags.recipe("the study's, or default")] = None,
+    recipe: Annotated[str | None, flags.recipe("the study's, or default, long from 30 epochs on")] = None,
     augmentation: Annotated[str | None, flags.augmentation("the study's, or assignment")] = None,
     augmentation_arg: AugmentationOptions = None,
     teacher: Teachers = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import optuna
 
     from nas.config import LaunchConfig
+    from nas.project_settings import Settings
     from nas.search.budget import Summary
     from nas.search.launch import Prepared
     from nas.training.datasets import Dataset
@@ -41,14 +42,13 @@ if TYPE_CHECKING:
 @interruptible("everything finished is kept: launch again to continue")
 def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Path | None, output_format: str) -> int:
     """Run or resume a search, print its leaderboard; 1 where a target was asked for and missed."""
-    from nas.config import read_config
+    from nas.config import LaunchConfig, read_config
     from nas.project_settings import settings
 
     check_format(output_format, FORMATS)
     project, console = settings(Path()), SafeConsole(stderr=True)
     config = read_config(config_file, flags, project)
-    if project is not None:
-        print_line(project.sentence, console)
+    introduce_settings(project, LaunchConfig.model_fields, console)
     with working("checking what is asked for"):
         from nas.search import launch as launches
         from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
@@ -148,13 +148,14 @@ def confirm(
 ) -> int:
     """Retrain winners on the whole training set, print test accuracy as mean and standard deviation."""
     from nas.config import read_config
+    from nas.project_settings import CONFIRMING, settings
 
     check_format(output_format, TABLE_OR_JSON)
     if trial is not None and top is not None:
         raise UnusableInputError(f"both a trial and --top: {trial}, {top}: give one of them")
     with quiet(), open_study(flags["storage"], name) as study:
         chosen = best(study, top or 1) if trial is None else [find(study, trial)]
-        config = read_config(None, {**flags, "study": study.study_name})
+        config = read_config(None, {**flags, "study": study.study_name}, settings(Path()), CONFIRMING)
         confirmations = _confirm(study, chosen, config, range(seeds), epochs)
         target = study.user_attrs.get(TARGET)
     if output_format == "json":
@@ -194,6 +195,12 @@ def decoding(console: Console) -> Iterator[Progress]:
     with progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("decoding images", total=None, visible=False)
         yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
+
+
+def introduce_settings(project: Settings | None, fields: Collection[str], console: Console) -> None:
+    """Say which of ``fields`` come from the project's settings."""
+    if project is not None and (found := project.only(fields)).table:
+        print_line(found.sentence, console)
 
 
 def introduce(dataset: Dataset, console: Console) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from nas.config import LaunchConfig
-from nas.search.training_way import Training
+from nas.search.training_way import Training, usual_augmentation
 from nas.training import named_recipes, recipes
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
@@ -27,10 +27,14 @@ def fitted(
     sized = sizing(len(dataset.split().train), usual)
     epochs = known or sized.epochs
     kept = {name: getattr(asked.recipe, name) for name in ("distillation", "temperature")}
-    recipe = replace(recipes.default(epochs), batch_size=sized.batch_size, **kept)
+    # Few images want many epochs, which are no more steps than a short training has.
+    make = recipes.default if config.recipe or epochs == sized.epochs else recipes.usual
+    recipe = replace(make(epochs), batch_size=sized.batch_size, **kept)
+    is_usual = asked.augmentation == usual_augmentation(asked.recipe)
+    augmentation = usual_augmentation(recipe) if is_usual else asked.augmentation
     return (
         config.model_copy(update={"epochs": epochs}),
-        replace(asked, recipe=recipe),
+        replace(asked, recipe=recipe, augmentation=augmentation),
         None if sized == usual else sized,
     )
 

@@ -44,7 +44,8 @@ from nas.training.sizing import Sizing
 if TYPE_CHECKING:
     from nas.space.sampler import FeasibleSampler
 
-STEP = "nas.search.given_child:described"
+_WAY = ("recipe", "augmentation", "teacher")
+"""How a network trains, as far as a training may ask for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,25 +65,38 @@ class Trainings:
 
 
 def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
-    """The configuration with what an existing study was made with, where a flag of ``given`` says nothing else."""
+    """The configuration with what an existing study was made with, where a flag of ``given`` says nothing else.
+
+    What a project's settings say is for new studies alone, but for where the metrics of one are.
+    """
     study = _existing(config)
-    known = identity(study) if study else {}
-    if "metrics" in known and given.get("metrics") is None:
+    if study is None:
+        return config
+    known = identity(study)
+    if "metrics" in known and config.metrics is None:
         raise UnusableInputError(
             f"study {config.study!r} measures networks by {known['metrics']['name']}: give that file: --metrics"
         )
     usual = {name: known[name] for name in ("epochs", "constraints", "seed", "objective") if name in known}
-    if study and given.get("data") is None:
-        usual["data"] = study.user_attrs.get(SOURCE, config.data)
+    usual |= dict.fromkeys((*_WAY, "tune"))
+    usual |= {} if "metrics" in known else {"metrics": None}
+    usual["data"] = study.user_attrs.get(SOURCE, config.data)
     return config.model_copy(update={name: value for name, value in usual.items() if given.get(name) is None})
 
 
 def check(config: LaunchConfig, wanted: Wanted) -> None:
     """Raise UnusableInputError for what is wrong with a training whatever its data, before that is decoded."""
     wanted.check()
-    check_means(config.model_copy(update={name: getattr(wanted, name) for name in ("recipe", "augmentation")}))
+    config = _asked(config, wanted)
+    check_means(config)
     check_study(config)
-    teachers.check(wanted.teacher, storage=config.storage, study=config.study)
+    teachers.check(config.teacher, storage=config.storage, study=config.study)
+
+
+def _asked(config: LaunchConfig, wanted: Wanted) -> LaunchConfig:
+    """The configuration with how the network alone is asked to train."""
+    way = {name: value for name in _WAY if (value := getattr(wanted, name)) is not None}
+    return config.model_copy(update=way)
 
 
 def _existing(config: LaunchConfig) -> Described | None:
@@ -101,14 +115,15 @@ def _way(
     Last, how it would train in a new study.
     """
     study = _existing(config)
-    config = config.model_copy(update={} if wanted.recipe is None else {"recipe": wanted.recipe})
-    asked = Training.asked(wanted.recipe, wanted.augmentation, config.epochs, dataset=dataset, teacher=teacher)
+    asked = Training.asked(
+        config.recipe, config.augmentation, config.epochs, tune=config.tune, dataset=dataset, teacher=teacher
+    )
     if study is None:
         asked.check_teacher()
         config, asked, sized = fitted(config, asked, dataset, None)
         return config, asked, sized, asked
     way = Training.of(study, config.epochs)
-    way.refuse_other(study, asked, {name: getattr(wanted, name) for name in ("recipe", "augmentation", "teacher")})
+    way.refuse_other(study, asked, {name: getattr(wanted, name) for name in _WAY})
     unasked = LaunchConfig(**config.model_dump(exclude={"epochs"}))  # where the flag was not given, the data decides
     _, fitting, _ = fitted(unasked, asked, dataset, config.epochs)
     return config, way, None, fitting if way.recipe == fitting.recipe else asked
@@ -122,7 +137,8 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     """
     wanted.check()
     dataset.split()
-    teacher = teachers.read(wanted.teacher, storage=config.storage, study=config.study, dataset=dataset)
+    config = _asked(config, wanted)
+    teacher = teachers.read(config.teacher, storage=config.storage, study=config.study, dataset=dataset)
     config, way, sized, usual = _way(config, wanted, dataset, teachers.taught(teacher))
     if AUGMENTATION_RULE in config.constraints:
         way.check_rule(dataset)

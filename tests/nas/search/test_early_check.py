@@ -54,6 +54,13 @@ def test_a_study_is_resumed_as_it_was_made(journal: str) -> None:
     assert [path.name for path in sorted(Path(journal).parent.iterdir())] == ["journal.log", "journal.log.lock"]
 
 
+def test_a_study_that_no_launch_made_is_refused(journal: str) -> None:
+    foreign = optuna.create_study(storage=open_storage(journal), study_name="foreign")
+    check_study(read_config(None, {"storage": journal, "study": "foreign"}))  # nothing is in it yet
+    foreign.add_trial(optuna.create_trial(value=1.0))
+    assert refused(journal, study="foreign").startswith("study 'foreign' was made by no launch: ")
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
