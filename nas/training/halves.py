@@ -121,7 +121,7 @@ class Exchange:
         """Begin anew, after a thread left too."""
         self._barrier.reset()
         self._turns = [0] * self._count
-        # Two tables in turns: the thread that writes the next value cannot overwrite one that another thread still reads.
+        # Two tables in turns: no thread overwrites, by its next value, one that another thread still reads.
         self._given: tuple[list[Any], list[Any]] = ([None] * self._count, [None] * self._count)
 
     def all(self, rank: int, value: Any) -> list[Any]:

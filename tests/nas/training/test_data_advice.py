@@ -76,7 +76,7 @@ def test_unbalanced_classes(most: int, is_said: bool) -> None:
 
 @pytest.mark.parametrize(("target", "is_said"), [(0.61, False), (0.59, True)])
 def test_a_target_that_one_answer_meets(target: float, is_said: bool) -> None:
-    line = said(data(600, 400), "always answers", target=target)
+    line = said(data(600, 400), "always answering", target=target)
     words = f"the target of {target:.0%} is met without learning: always answering 'a' is right for 60% of the "
     assert line == (f"{words}validation images: ask for a higher target" if is_said else "")
     both = said(data(1000, 10), "unbalanced", target=0.9)
