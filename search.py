@@ -440,7 +440,7 @@ def compare(
     storage: Storage = STORAGE,
     format_: TableOrJson = "table",
 ) -> int:
-    """Show two trials side by side: figures, stages, layers, learning curves."""
+    """Show two trials side by side: metrics, stages, layers, learning curves."""
     from nas.cli import views
 
     return views.compare(left, right, study, storage, format_)
@@ -452,7 +452,7 @@ def report(
     study: Study = None,
     storage: Storage = STORAGE,
 ) -> int:
-    """Write a study as one self-contained page: leaderboard, figures, every trial's diagram."""
+    """Write a study as one self-contained page: leaderboard, charts, every trial's diagram."""
     from nas.cli import views
 
     return views.report(study, storage, to)

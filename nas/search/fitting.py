@@ -1,4 +1,4 @@
-"""Epochs and batch size of a launch by the size of its data, where neither epochs nor a recipe are asked for."""
+"""Whether data and training of a launch fit: epochs and batch size by the data where nobody asked, and doubts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from nas.config import LaunchConfig
 from nas.search.training_way import Training, usual_augmentation
 from nas.training import named_recipes, recipes
+from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
 from nas.training.sizing import Sizing, sentence, sizing
@@ -42,3 +43,9 @@ def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None, others: M
     """What the number of images decided; of batch size and epochs nothing where the study has others."""
     is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=epochs)
     return sentence(len(feed.labels), sized if is_sized else None, others)
+
+
+def doubts_of(dataset: Dataset, way: Training, epochs: int, target: float | None) -> tuple[str, ...]:
+    """What a person should know of the data before anything trains, a line each."""
+    batch_size, mirroring = way.recipe.batch_size, way.mirroring
+    return advice(dataset, batch_size=batch_size, epochs=epochs, target=target, mirroring=mirroring)

@@ -20,7 +20,7 @@ from nas.search.early_check import check_beginning, check_feasible, check_means,
 from nas.search.engine_choice import is_here
 from nas.search.engines import engine, machine_name
 from nas.search.feeds import confirm_feed, search_feed
-from nas.search.fitting import fitted, said
+from nas.search.fitting import doubts_of, fitted, said
 from nas.search.halving import EARLIER_FIRST_RUNG
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.launch_measures import measuring
@@ -39,7 +39,6 @@ from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
 from nas.space.sampler import FeasibleSampler
-from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 
 FLAGS = ("recipe", "augmentation", "tune", "teacher")
@@ -133,13 +132,7 @@ def prepare(
             [*teachers.notes(taught), *way.notes(config.epochs, asked), *_latency_notes(config, measures.latency)]
         )
         target = config.target or study.user_attrs.get(TARGET)
-        doubts = advice(
-            dataset,
-            batch_size=way.recipe.batch_size,
-            epochs=config.epochs,
-            target=target,
-            mirroring=way.mirroring,
-        )
+        doubts = doubts_of(dataset, way, config.epochs, target)
         describe(study, config, dataset)
         study.set_user_attr(IMAGES, [list(space.input), space.classes])
         beginning = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]

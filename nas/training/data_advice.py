@@ -74,7 +74,7 @@ def _on_balance(dataset: Dataset, counts: np.ndarray, selecting: np.ndarray, tar
     is_met = target is not None and share > target
     if counts[most] < UNBALANCED * counts[least] and not is_met:
         return
-    answer = f"who always answers {dataset.classes[most]!r} is right for {share:.0%} of the validation images"
+    answer = f"always answering {dataset.classes[most]!r} is right for {share:.0%} of the validation images"
     if counts[most] < UNBALANCED * counts[least]:
         yield f"the target of {target:.0%} is met without learning: {answer}: ask for a higher target"
         return
