@@ -25,7 +25,7 @@ _alone = threading.RLock()
 
 
 class Follower(Protocol):
-    """Who records, and where each thread is."""
+    """The recorder, and the module that each thread is in."""
 
     here: Here
     is_over: bool
