@@ -119,7 +119,7 @@ def _usual(board: Leaderboard, width: int, *, wide: bool) -> tuple[Table, int]:
 
 
 def _fitting(names: Sequence[str], wanted: Sequence[int], width: int) -> list[int]:
-    """The places of the columns that fit beside one another; measured metrics are left out first, the last of them before the others."""
+    """The places of the columns that fit beside one another; measured metrics are left out first, from the last on."""
     measured = [place for place, name in enumerate(names) if name not in (*_FIRST, *_THEN, *_ALWAYS)]
     first, then = ([names.index(name) for name in some if name in names] for some in (_FIRST, _THEN))
     order = [*first, *reversed(measured), *then]
