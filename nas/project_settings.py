@@ -51,7 +51,7 @@ def settings(folder: Path) -> Settings | None:
     """Those of the nearest ``pyproject.toml``, in ``folder`` or above it, that has a table ``[tool.nas]``.
 
     ``require`` and ``constraints`` are the constraints of its launches as they are those of its checks; ``profiles``
-    belong to checks alone. Files that stand beside the ``pyproject.toml`` or below it are named from there.
+    belong to checks alone. Files beside the ``pyproject.toml`` or below it are named from there.
 
     Raises UnusableInputError where the table is none, or holds no constraints where it should.
     """

@@ -121,7 +121,7 @@ def workers(default: str = "one a core, or a GPU") -> Any:
     return flag("--workers", help="processes that train", value="N", default=default, group=PLACE)
 
 
-def recipe(default: str = "default") -> Any:
+def recipe(default: str = "default, long from 30 epochs on") -> Any:
     """The flag ``--recipe``."""
     text = "one of search.py recipes, with options: default,batch_size=64, or FILE.toml"
     return flag("--recipe", help=text, value="RECIPE", default=default, group=DATA, complete=completion.recipes)

@@ -1,4 +1,4 @@
-"""Epochs and batch size of a launch by the size of its data, where neither epochs nor a recipe are asked for."""
+"""Whether data and training of a launch fit: epochs and batch size by the data unless asked for, and doubts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from nas.config import LaunchConfig
-from nas.search.training_way import Training
+from nas.objective_text import BALANCED
+from nas.search.training_way import Training, usual_augmentation
 from nas.training import named_recipes, recipes
+from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.feed import Feed
 from nas.training.sizing import Sizing, sentence, sizing
@@ -26,10 +28,14 @@ def fitted(
     sized = sizing(len(dataset.split().train), usual)
     epochs = known or sized.epochs
     kept = {name: getattr(asked.recipe, name) for name in ("distillation", "temperature")}
-    recipe = replace(recipes.default(epochs), batch_size=sized.batch_size, **kept)
+    # Few images want many epochs, which are no more steps than a short training has.
+    make = recipes.default if config.recipe or epochs == sized.epochs else recipes.usual
+    recipe = replace(make(epochs), batch_size=sized.batch_size, **kept)
+    is_usual = asked.augmentation == usual_augmentation(asked.recipe)
+    augmentation = usual_augmentation(recipe) if is_usual else asked.augmentation
     return (
         config.model_copy(update={"epochs": epochs}),
-        replace(asked, recipe=recipe),
+        replace(asked, recipe=recipe, augmentation=augmentation),
         None if sized == usual else sized,
     )
 
@@ -38,3 +44,15 @@ def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None, others: M
     """What the number of images decided; of batch size and epochs nothing where the study has others."""
     is_sized = sized == Sizing(batch_size=way.recipe.batch_size, epochs=epochs)
     return sentence(len(feed.labels), sized if is_sized else None, others)
+
+
+def doubts_of(dataset: Dataset, way: Training, epochs: int, target: float | None, measure: str) -> tuple[str, ...]:
+    """What a person should know of the data before anything trains, a line each; the target is of a ``measure``."""
+    return advice(
+        dataset,
+        batch_size=way.recipe.batch_size,
+        epochs=epochs,
+        target=target,
+        is_balanced=measure == BALANCED,
+        mirroring=way.mirroring,
+    )

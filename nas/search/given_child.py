@@ -177,7 +177,7 @@ def _on_cpu(work: Callable[[], Prepared], loader: Loader) -> Prepared:
 
 def _tried(placement: Placement, task: Task, model: torch.nn.Module, send: Send) -> Prepared:
     feed, device = task.feed, torch.device(placement.device)
-    recipe = task.recipe or recipes.default(task.epochs)
+    recipe = task.recipe or recipes.usual(task.epochs)
     images = torch.from_numpy(feed.dataset.train_images[feed.indices[:_TRIED]])
     wrapped = GivenModel(model, len(feed.dataset.classes), _signs(send)[0]).to(device)
     shown = normaliser(feed.mean, feed.std, device)(images)
@@ -190,7 +190,7 @@ def _trained(placement: Placement, task: Task, prepared: Prepared, send: Send) -
     """Train as a worker does; the time limit is of the person's code, not of the images that are made for it."""
 
     prepared.model.alive, rest = _signs(send)
-    recipe = task.recipe or recipes.default(task.epochs)
+    recipe = task.recipe or recipes.usual(task.epochs)
     if recipe.precision not in ("auto", prepared.precision):
         recipe = replace(recipe, precision=prepared.precision)
     task = replace(task, recipe=recipe)

@@ -16,14 +16,13 @@ from optuna.trial import FrozenTrial, TrialState
 from constraints.errors import UnusableInputError
 from nas.config import AUGMENTATION_RULE, LaunchConfig
 from nas.loggers.trackers import Trackers
-from nas.objective_text import BALANCED
 from nas.search import teachers
 from nas.search.budget import Budget
 from nas.search.driver import Driver
 from nas.search.early_check import check_means, check_study
 from nas.search.engines import engine, machine_name
 from nas.search.feeds import search_feed
-from nas.search.fitting import fitted, said
+from nas.search.fitting import doubts_of, fitted, said
 from nas.search.given_network import judged_network, with_measures
 from nas.search.given_proposals import Network, key_of
 from nas.search.holding import hold, hold_folder, one_line_errors
@@ -39,7 +38,6 @@ from nas.search.training_way import Taught, Training
 from nas.search.trial_store import TrialStore, is_given
 from nas.search.wanted import Wanted
 from nas.space.attributes import ORIGIN, SEED
-from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.sizing import Sizing
 
@@ -167,14 +165,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         feed = search_feed(dataset, config.seed, way, teacher)
         describe(study, config, dataset)
         target = study.user_attrs[TARGET]
-        doubts = advice(
-            dataset,
-            batch_size=way.recipe.batch_size,
-            epochs=config.epochs,
-            target=target,
-            is_balanced=objectives.measure == BALANCED,
-            mirroring=way.mirroring,
-        )
+        doubts = doubts_of(dataset, way, config.epochs, target, objectives.measure)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
         seeds = _missing(study, network, config, wanted, folder)
         lock = held.pop_all()

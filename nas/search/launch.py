@@ -12,7 +12,6 @@ import optuna
 from nas.config import AUGMENTATION_RULE, LaunchConfig
 from nas.latency.predictor import Predictor
 from nas.loggers.trackers import Trackers
-from nas.objective_text import BALANCED
 from nas.search import teachers
 from nas.search.budget import Budget, Summary
 from nas.search.confirmed_end import goal
@@ -21,7 +20,7 @@ from nas.search.early_check import check_beginning, check_feasible, check_means,
 from nas.search.engine_choice import is_here
 from nas.search.engines import engine, machine_name
 from nas.search.feeds import confirm_feed, search_feed
-from nas.search.fitting import fitted, said
+from nas.search.fitting import doubts_of, fitted, said
 from nas.search.halving import EARLIER_FIRST_RUNG
 from nas.search.holding import hold, hold_folder, one_line_errors
 from nas.search.launch_measures import measuring
@@ -40,7 +39,6 @@ from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
 from nas.space.sampler import FeasibleSampler
-from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 
 FLAGS = ("recipe", "augmentation", "tune", "teacher")
@@ -134,14 +132,7 @@ def prepare(
             [*teachers.notes(taught), *way.notes(config.epochs, asked), *_latency_notes(config, measures.latency)]
         )
         target = config.target or study.user_attrs.get(TARGET)
-        doubts = advice(
-            dataset,
-            batch_size=way.recipe.batch_size,
-            epochs=config.epochs,
-            target=target,
-            is_balanced=objectives.measure == BALANCED,
-            mirroring=way.mirroring,
-        )
+        doubts = doubts_of(dataset, way, config.epochs, target, objectives.measure)
         describe(study, config, dataset)
         study.set_user_attr(IMAGES, [list(space.input), space.classes])
         beginning = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]

@@ -84,7 +84,7 @@ def _on_balance(
     is_met = target is not None and by_chance > target
     if counts[most] < UNBALANCED * counts[least] and not is_met:
         return
-    answer = f"who always answers {dataset.classes[most]!r} is right for {share:.0%} of the validation images"
+    answer = f"always answering {dataset.classes[most]!r} is right for {share:.0%} of the validation images"
     if is_balanced:
         answer += f", a balanced accuracy of {by_chance:.0%}"
     if counts[most] < UNBALANCED * counts[least]:

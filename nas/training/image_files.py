@@ -270,7 +270,7 @@ def _within(place: Place, roots: list[Place], fewest: int) -> Place:
 
 
 def _junk(place: Place, rest: Place) -> str | None:
-    """Why a place holds no data by its names alone; ``rest`` is what of it lies in the data."""
+    """Why a place holds no data by its names alone; ``rest`` is the part of its path within the data."""
     if MACOS_FOLDER in place or any(name.startswith("._") for name in rest):
         return OF_MACOS
     return HIDDEN if any(name.startswith(".") and name not in {".", ".."} for name in rest) else None

@@ -371,7 +371,7 @@ def test_a_storage_that_is_away_while_workers_get_candidates_costs_no_candidate(
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 3
 
 
-def test_a_clock_set_forth_and_back_changes_nothing(
+def test_a_clock_set_forward_and_back_changes_nothing(
     engine: Any, feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = optuna.create_study(direction="maximize")
@@ -460,7 +460,7 @@ def test_accuracy_against_parameters_makes_a_study_of_two_directions(engine: Any
     assert {t.state for t in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
 
 
-def test_who_waits_at_a_rung_waits_on_in_the_next_launch(engine: Any, feed: Feed, tmp_path: Path) -> None:
+def test_a_candidate_that_waits_at_a_rung_waits_in_the_next_launch_too(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
     driver = driver_of(study, engine, feed, tmp_path, trials=3, epochs=4)
 

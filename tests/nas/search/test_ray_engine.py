@@ -306,7 +306,7 @@ def test_a_search_continues_where_it_was_when_a_machine_is_killed(  # noqa: PLR0
         assert (run / f"trial-{trial.number:05d}" / WEIGHTS).exists()
     begun = [line.split() for line in lines(jobs, killed[0])]
     after = begun[[b[1] for b in begun].index(killed[1]) :]
-    assert any(b[1] != killed[1] and int(b[2]) > 2 for b in after), "it went on elsewhere from its last epoch"
+    assert any(b[1] != killed[1] and int(b[2]) > 2 for b in after), "it continued elsewhere from its last epoch"
 
 
 def test_a_machine_that_joins_is_used(cluster: Any, engine: RayEngine) -> None:
