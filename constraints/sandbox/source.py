@@ -26,7 +26,7 @@ _LATER = re.compile(
 _LATEST = (3, 14)
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
-"""Cell magics below which Python stands."""
+"""Cell magics that Python follows."""
 _WRITES = re.compile(
     r"\s*%%(?:writefile|file)\s+(?:-a\s+)?[\"']?(?:\./)?(?P<path>[^\"'\n]+\.py)[\"']?\s*\n(?P<text>.*)", re.DOTALL
 )

@@ -35,11 +35,11 @@ def offered(model: nn.Module, rule: str) -> list[Change]:
 def test_small_dilations_in_few_layers_come_first() -> None:
     # The layers' inputs have the jumps 1, 1, 2, 4: with a dilation of 2 they add 2, 2, 4, 8 pixels, with 3 twice that.
     model = chain(1, 2, 2, 1)
-    found = sites(model, trace(model, (4, 32, 32)).layers)
-    assert names(list(widened(found, 2, 8))) == [["3"], ["0", "1", "2"]]
-    assert names(list(widened(found, 2, 9))) == [["2", "3"]]
-    assert names(list(widened(found, 2, 17))) == []
-    assert names(list(widened(found, 3, 17))) == [["2", "3"]]
+    places = sites(model, trace(model, (4, 32, 32)).layers)
+    assert names(list(widened(places, 2, 8))) == [["3"], ["0", "1", "2"]]
+    assert names(list(widened(places, 2, 9))) == [["2", "3"]]
+    assert names(list(widened(places, 2, 17))) == []
+    assert names(list(widened(places, 3, 17))) == [["2", "3"]]
     found = offered(model, "receptive_field > 30")  # 1 + 2 + 2 + 4 + 8 = 17: 14 more
     assert words(found[0]) == "dilation 2 and padding 2 in layers 0, 2 and 3"
     dilations = [edit.arguments["dilation"][0] for change in found for edit in change if "dilation" in edit.arguments]

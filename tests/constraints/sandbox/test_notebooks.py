@@ -26,10 +26,10 @@ LAID_OUT = [
 
 
 def document(kind: type = list) -> dict[str, Any]:
-    cells = [{"cell_type": "markdown", "source": ["ü"]}]
+    cells: list[dict[str, Any]] = [{"cell_type": "markdown", "source": ["ü"]}]
     for text in CELLS:
         source = text.splitlines(keepends=True) if kind is list else text
-        cells.append({"cell_type": "code", "outputs": [{"text": ["1.50e-3"]}], "source": source})  # type: ignore[dict-item]
+        cells.append({"cell_type": "code", "outputs": [{"text": ["1.50e-3"]}], "source": source})
     return {"cells": cells, "nbformat": 4}
 
 
