@@ -9,9 +9,16 @@ from pathlib import Path
 from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCIES, Metrics
 from constraints.sandbox.request import Target
-from constraints.sandbox.source import NOTEBOOK, read
+from constraints.sandbox.source import NOTEBOOK, Source, read
+from constraints.suggestions import nearest
 
 SUFFIXES = (".py", NOTEBOOK)
+_FEW = 8
+"""Names that are suggested where none is near."""
+_FROM_ELSEWHERE = re.compile(
+    r"import\s*\(?\s*\*|\b(exec|eval|globals|locals|vars|setattr|__getattr__|__dict__|modules)\b"
+)
+"""By what a file may define names that it does not write."""
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -39,8 +46,26 @@ def split(text: str) -> tuple[str, str | None]:
 
 
 def read_source(target: Target) -> ast.Module | None:
-    """The syntax tree of a file target, None for a module; raises UnusableInputError with an error's line."""
-    return read(target.file).tree if target.file else None
+    """The syntax tree of a file target, None for a module.
+
+    Raises UnusableInputError with an error's line, and for a NAME that the file nowhere has.
+    """
+    if target.file is None:
+        return None
+    source = read(target.file)
+    _check_name(target, source)
+    return source.tree
+
+
+def _check_name(target: Target, source: Source) -> None:
+    """Raise UnusableInputError for a NAME that no word of the file is, where no other file or text can give it one."""
+    text = "\n".join(part.text for part in source.parts)
+    root = target.name.partition(".")[0]
+    if not root or source.is_notebook or re.search(rf"\b{re.escape(root)}\b", text) or _FROM_ELSEWHERE.search(text):
+        return
+    made = [node.name for node in source.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    otherwise = f"did you mean {', '.join(made[:_FEW])}?" if made else "it defines no class and no function"
+    raise UnusableInputError(f"no such name in {target.file}: {target.name!r}: {nearest(root, made, otherwise)}")
 
 
 def line_of(tree: ast.Module, name: str) -> int | None:

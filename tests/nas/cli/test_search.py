@@ -45,7 +45,7 @@ def study(here: Path) -> optuna.Study:
     [
         (["99"], "no such trial: '99': the study holds trials 0 to 5; give a number, best or an architecture"),
         (["network-9"], "no such trial: 'network-9': "),
-        (["--format", "csv"], "unknown format: 'csv': use table, json"),
+        (["--format", "csv"], "--format: unknown format: 'csv': use table, json"),
         (["--seeds", "0"], "--seeds: 0: give 1 or more"),
         (["--epochs", "0"], "--epochs: 0: give 1 or more"),
         (["best", "--top", "2"], "both a trial and --top: best, 2: give one of them"),
