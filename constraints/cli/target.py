@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
+import sys
 from pathlib import Path
 
 from constraints.errors import UnusableInputError
@@ -48,24 +50,42 @@ def split(text: str) -> tuple[str, str | None]:
 def read_source(target: Target) -> ast.Module | None:
     """The syntax tree of a file target, None for a module.
 
-    Raises UnusableInputError with an error's line, and for a NAME that the file nowhere has.
+    Raises UnusableInputError with an error's line, for a NAME that the file nowhere has, and for a module of which
+    there is not even the outermost package.
     """
-    if target.file is None:
-        return None
-    source = read(target.file)
-    _check_name(target, source)
-    return source.tree
+    if target.file is not None:
+        source = read(target.file)
+        _check_name(target, source)
+        return source.tree
+    package = target.module.partition(".")[0]
+    if not _is_there(package):
+        raise UnusableInputError(f"no such module: {package!r}: give file.py:NAME or correct the name")
+    return None
 
 
 def _check_name(target: Target, source: Source) -> None:
     """Raise UnusableInputError for a NAME that no word of the file is, where no other file or text can give it one."""
-    text = "\n".join(part.text for part in source.parts)
     root = target.name.partition(".")[0]
-    if not root or source.is_notebook or re.search(rf"\b{re.escape(root)}\b", text) or _FROM_ELSEWHERE.search(text):
+    if not root or source.is_notebook:
+        return
+    text = ast.unparse(source.tree)
+    if re.search(rf"\b{re.escape(root)}\b", text) or _FROM_ELSEWHERE.search(text):
         return
     made = [node.name for node in source.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
     otherwise = f"did you mean {', '.join(made[:_FEW])}?" if made else "it defines no class and no function"
     raise UnusableInputError(f"no such name in {target.file}: {target.name!r}: {nearest(root, made, otherwise)}")
+
+
+def _is_there(package: str) -> bool:
+    """Whether a package or module is found from the working folder; it is not imported."""
+    path = sys.path[:]
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):  # of which its import says more
+        return True
+    finally:
+        sys.path[:] = path
 
 
 def line_of(tree: ast.Module, name: str) -> int | None:

@@ -57,7 +57,8 @@ while not pathlib.Path("go").exists():
 WAITING = """
 from nas.search import worker_processes
 worker_processes.PRELOADED = "slow"
-from nas.search.engine import LocalEngine, Placement
+from nas.search.engine import Placement
+from nas.search.local_engine import LocalEngine
 engine = LocalEngine([Placement(device="cpu", threads=1)])
 try:
     engine.submit(repr)

@@ -19,7 +19,8 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.search import worker_processes
-from nas.search.engine import LocalEngine, Placement, _no_interrupts, placements
+from nas.search.engine import Placement
+from nas.search.local_engine import LocalEngine, _no_interrupts, placements
 from nas.search.worker_processes import WorkerContext
 
 ROOT = Path(__file__).parents[3]
@@ -155,7 +156,8 @@ def test_no_worker_gets_more_threads_than_it_may(limit: int | None, threads: int
 SCRIPT = """
 import time
 from multiprocessing import get_context
-from nas.search.engine import LocalEngine, _no_interrupts, Placement
+from nas.search.engine import Placement
+from nas.search.local_engine import LocalEngine, _no_interrupts
 
 print("main runs")
 other = get_context("fork").Process(target=time.sleep, args=(600,))
@@ -219,7 +221,7 @@ def test_full_shared_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("nas.search.engine.ProcessPoolExecutor", refuse)
+    monkeypatch.setattr("nas.search.local_engine.ProcessPoolExecutor", refuse)
     engine = LocalEngine([Placement(device="cpu", threads=1)])
     with pytest.raises(UnusableInputError, match=r"shared memory \(/dev/shm\): No space left on device: make room"):
         engine.submit(os.getpid)
@@ -233,7 +235,7 @@ def test_few_pieces_of_work_share_all_cores(count: int, most: int | None, thread
 
 
 def test_ctrl_c_reaches_no_start_and_waits_for_no_loading(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python's tracker of resources lets it through where it is started, and then the server that loads torch raises."""
+    """Python's tracker of resources lets it through where it starts, and then the server that loads torch raises."""
     began: list[tuple[str, bool]] = []
 
     def note(what: str) -> None:
