@@ -106,7 +106,7 @@ AUGMENTATION_RULE = "augmentation"
 _LONGEST_NAME = 240
 """Bytes; a file's name has at most 255 on every common file system, and endings such as ``.deleted`` count."""
 _BY_DATA = ("space", "trials", "epochs")
-"""What follows the size of the data where nobody asks for it."""
+"""What follows the size of the data where it is not asked for."""
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 

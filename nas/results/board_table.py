@@ -120,7 +120,7 @@ def _usual(board: Leaderboard, width: int, *, wide: bool) -> tuple[Table, int]:
 
 
 def _fitting(names: Sequence[str], wanted: Sequence[int], width: int) -> list[int]:
-    """The places of the columns that fit beside one another; of measured metrics the last ones give way first."""
+    """The places of the columns that fit beside one another; measured metrics are left out first, from the last on."""
     measured = [place for place, name in enumerate(names) if name not in (*_FIRST, *_THEN, *_ALWAYS)]
     first, then = ([names.index(name) for name in some if name in names] for some in (_FIRST, _THEN))
     order = [*first, *reversed(measured), *then]
@@ -138,7 +138,7 @@ def _colours(board: Leaderboard) -> list[Text]:
 
 
 def rejections(rejected: Mapping[str, int]) -> str:
-    """What turned proposals away, most frequent first, in one line."""
+    """The rules that rejected proposals, most frequent first, in one line."""
     ordered = sorted(rejected.items(), key=lambda item: -item[1])
     return ", ".join(f"{rule} ({count:,})" for rule, count in ordered) or "none"
 
