@@ -161,7 +161,7 @@ def test_one_image_a_class_is_refused_before_a_study_is_made(pictures: Path, cap
     for image in (*pictures.glob("train/*/1.png"), *pictures.glob("train/*/2.png")):
         image.unlink()
     assert search.run(["launch", "--data", "pictures", "--space", "tiny", "--device", "cpu"]) == 2
-    assert "error: every class has a single training image: pictures: " in capsys.readouterr().err
+    assert "error: --data: every class has a single training image: pictures: " in capsys.readouterr().err
     assert not Path("runs").exists()
 
 
