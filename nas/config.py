@@ -150,7 +150,7 @@ class LaunchConfig(BaseModel):
     """Options of the recipe that are proposed for each trial; None is none, or the study's own."""
     objective: Annotated[str, AfterValidator(_objective)] = "accuracy"
     """The accuracy that is maximised, and the metrics that are minimised beside it; ``METRIC:max`` is maximised."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
     log: list[Annotated[str, AfterValidator(_tracker)]] = Field(default=[])
     """Trackers of experiments that curves are written to as well."""
 

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from constraints import check
 from constraints.added_stages import added_stages
-from constraints.edits import Change, applied, sites, words
+from constraints.edits import Change, applied, words
 from constraints.rules import parse_all
+from constraints.sites import sites
 from constraints.stages import split
 from constraints.tracer import trace
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from constraints.errors import UnusableInputError
 from constraints.output.console import SafeConsole
-from nas.results.board_table import as_table, as_text, print_board, rejections, weighed
+from nas.results.board_table import as_table, as_text, footer, print_board, rejections, weighed
 from nas.results.leaderboard import leaderboard
 from nas.results.numbers import duration
 from nas.search.study import CONFIRMED, IDENTITY, MEASURED, REASON, VALIDATION_IMAGES
@@ -196,7 +196,7 @@ def test_columns_are_chosen_by_name(study: optuna.Study) -> None:
 
 
 def test_a_column_that_there_is_not(study: optuna.Study) -> None:
-    with pytest.raises(UnusableInputError, match=r"^unknown column: 'acc': use rank, trial, .*, curve$"):
+    with pytest.raises(UnusableInputError, match=r"^unknown column: 'acc': use one of rank, trial, .*, curve$"):
         print_board(leaderboard(study), "csv", Console(file=io.StringIO()), ("trial", "acc"))
 
 
@@ -255,3 +255,12 @@ def test_a_name_of_several_lines_is_in_one() -> None:
     lines = rendered(study, 80)
     assert lines[0].startswith("study a␊b on ")
     assert "trial 0 failed: it broke over two lines" in lines
+
+
+def test_reasons_are_in_the_order_of_their_epochs(study: optuna.Study) -> None:
+    for epoch in (12, 3, 12):
+        reason = f"below the better half at epoch {epoch}"
+        add(study, [0.5], params=1, network=f"n{epoch}", state=TrialState.PRUNED, **{REASON: reason})
+    lines = [line.plain for line in footer(leaderboard(study), wide=True)]
+    (pruned,) = [line for line in lines if line.startswith("pruned: ")]
+    assert pruned.endswith("1 below the better half at epoch 3, 2 below the better half at epoch 12")
