@@ -43,7 +43,7 @@ def test_small_dilations_in_several_layers_come_before_a_larger_one() -> None:
     )
 
 
-def test_a_fix_done_by_hand_gives_the_figure_it_promises() -> None:
+def test_a_fix_done_by_hand_gives_the_metric_it_promises() -> None:
     report = check(net(dilation=2), require=["receptive_field > 12"])
     assert report.ok
     assert report.metrics["receptive_field"] == 13

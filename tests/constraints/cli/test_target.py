@@ -14,7 +14,7 @@ from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCIES, Metrics
 
 
-def test_a_file_and_a_module_are_told_apart() -> None:
+def test_a_file_and_a_module_are_distinguished() -> None:
     file = parse_target("models/net.py:Net")
     assert (file.file, file.module, file.name, file.place) == (Path("models/net.py"), "", "Net", "models/net.py")
     module = parse_target("package.module:Outer.Net")

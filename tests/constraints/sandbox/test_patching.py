@@ -174,7 +174,7 @@ def pooled():
         ("pooled()", "max_pools == 0", ["        made.append(nn.AvgPool2d(2) if size"]),
     ],
 )  # fmt: skip
-def test_layers_of_one_call_are_told_apart(
+def test_layers_of_one_call_are_distinguished(
     run: object, capsys: pytest.CaptureFixture[str], layers: str, *, rule: str, lines: list[str]
 ) -> None:
     net = f"{SHARED}net = nn.Sequential({layers}, nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"

@@ -63,7 +63,7 @@ def test_a_pipeline_is_found_in_what_holds_it(thing: Any, ways: list[str]) -> No
     assert [way for way, _ in pipelines_in(thing)] == ways
 
 
-def test_a_compose_of_torchvisions_is_told_apart_and_looked_into() -> None:
+def test_a_compose_of_torchvisions_is_distinguished_and_looked_into() -> None:
     from torchvision import transforms
 
     assert [way for way, _ in pipelines_in(transforms.Compose([transforms.Lambda(closure())]))] == [

@@ -28,7 +28,7 @@ def rendered(study: optuna.Study, width: int) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
-def test_the_table_fits_its_width_and_cuts_no_figure(study: optuna.Study, width: int) -> None:
+def test_the_table_fits_its_width_and_cuts_no_number(study: optuna.Study, width: int) -> None:
     add(study, [0.123456] * 100, params=199_999, state=TrialState.PRUNED)
     study.set_user_attr(f"{CONFIRMED}6", {"mean": 0.8712, "std": 0.0123})
     lines = rendered(study, width)
@@ -71,7 +71,7 @@ def test_what_another_wrote_into_the_study_holds_no_escape(
     assert ("\\u001b]0;title" if output_format == "json" else "␛]0;title") in written
 
 
-def test_below_the_table_stands_what_became_of_the_proposals(study: optuna.Study) -> None:
+def test_below_the_table_comes_what_became_of_the_proposals(study: optuna.Study) -> None:
     lines = rendered(study, 120)
     assert "1,213 proposed, 1,207 rejected; trials: 3 complete, 1 pruned, 1 running, 1 failed" in lines
     assert "rejected by: receptive_field > 44 (1,200), params < 200k (7)" in lines
