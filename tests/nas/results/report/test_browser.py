@@ -384,6 +384,13 @@ def test_labels_of_fields_have_one_size_at_every_width(show: Open) -> None:
         assert all(abs(a - b) > 12 for i, a in enumerate(tops) for b in tops[:i])
 
 
+def test_a_figure_that_there_is_not_takes_no_room(show: Open) -> None:
+    page = show()
+    page.evaluate("document.querySelector('.plot.tall').replaceChildren()")
+    page.evaluate("document.querySelector('.plot.tall').classList.add('empty')")
+    assert page.evaluate("document.querySelector('.plot.tall').offsetHeight") == 0
+
+
 @pytest.mark.parametrize("width", [360, 390, 1280])
 def test_a_narrow_window_scrolls_tables_not_the_page(show: Open, width: int) -> None:
     page = show(width=width)
