@@ -15,6 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+if __name__ == "__main__":
+    from constraints.sandbox.early import begin
+
+    begin(sys.argv[1:])
+
 import typer
 
 from constraints.errors import ConstraintError, ExitCode
