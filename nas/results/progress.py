@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +18,7 @@ from rich.text import Text
 from nas.results.forecast import forecast, under
 from nas.results.live_screen import best_text, confirming, forecast_text, kind, screen, seconds_text, trials_text
 from nas.results.notebook import WIDTH, NotebookDisplay
-from nas.results.numbers import duration
+from nas.results.numbers import counted, duration
 from nas.results.search_trials import SearchTrials
 from nas.search.driver import Driver
 from nas.search.outage import is_outage
@@ -64,8 +65,9 @@ class SearchView:
             self._live.stop()
         if self._driver:
             self._announce(self._driver)
-            if not self._live:
-                self._say(self._driver)
+            with nullcontext() if error is None else suppress(Exception):  # which may have taken the storage away
+                if not self._live:
+                    self._say(self._driver)
 
     def wait(self, what: str) -> None:
         """Say what is done before the driver's first tick, with the time that it takes."""
@@ -174,19 +176,16 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
 def pace_line(pace: Pace, machine: str) -> str:
     """How long an epoch takes, and what the time left allows."""
     took = seconds_text(pace.epoch_seconds)
-    line = f"an epoch takes about {took} here with {_count(pace.workers, 'worker')} ({machine})"
+    line = f"an epoch takes about {took} here with {counted(pace.workers, 'worker')} ({machine})"
     if math.isinf(pace.seconds):
         return line
-    line += f": the {duration(pace.seconds)} left allow about {_count(pace.epochs, 'epoch')}"
+    line += f": the {duration(pace.seconds)} left allow about {counted(pace.epochs, 'epoch')}"
     if pace.full:
-        return f"{line}: {_count(pace.full, 'candidate')} of the full {pace.budget}, or about {pace.halved} by halving"
+        full = f"{counted(pace.full, 'candidate')} of the full {pace.budget}"
+        return f"{line}: {full}, or about {pace.halved:,} by halving"
     few = pace.epochs_in_a_row
-    own = f"{_count(few, 'epoch')} of it" if few else "no whole epoch"
+    own = f"{counted(few, 'epoch')} of it" if few else "no whole epoch"
     return (
         f"{line}, and one candidate trains {pace.budget}: there is time for {own}: "
         f"give --timeout {pace.limit(pace.budget, 0.0)} or longer, or fewer --epochs in a study of their own"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

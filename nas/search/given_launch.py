@@ -34,7 +34,8 @@ from nas.search.storage import open_storage, opened_if_made
 from nas.search.study import IDENTITY, SOURCE, TARGET, VALIDATION_IMAGES, Described, create_or_resume, identity
 from nas.search.study_folder import claim
 from nas.search.study_identity import describe, training_identity
-from nas.search.training_way import Taught, Training
+from nas.search.taught import Taught
+from nas.search.training_way import Training
 from nas.search.trial_store import TrialStore, is_given
 from nas.search.wanted import Wanted
 from nas.space.attributes import ORIGIN, SEED
@@ -165,7 +166,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         feed = search_feed(dataset, config.seed, way, teacher)
         describe(study, config, dataset)
         target = study.user_attrs[TARGET]
-        doubts = doubts_of(dataset, way, config.epochs, target)
+        doubts = doubts_of(dataset, way, config.epochs, target, objectives.measure)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
         seeds = _missing(study, network, config, wanted, folder)
         lock = held.pop_all()

@@ -62,7 +62,7 @@ def error(capsys: Captured, *command: str, code: int = 2) -> str:
     return capsys.readouterr().err.splitlines()[-1].removeprefix("error: ")
 
 
-def test_an_architecture_is_a_trial_that_a_search_goes_on_beside(here: Path, capsys: Captured) -> None:
+def test_an_architecture_is_a_trial_beside_which_a_search_continues(here: Path, capsys: Captured) -> None:
     found = document(capsys, "train", TINY, "--seeds", "2", "--require", "params < 1k", *TRAIN, code=1)
     assert (found["origin"], found["architecture"]) == ("text", TINY)
     assert found["broken"] == ["params < 1000"]
@@ -136,6 +136,9 @@ def test_a_file_of_ones_own(here: Path, capsys: Captured, monkeypatch: pytest.Mo
         assert search.run(["compare", "0", "0"]) == 0
         assert search.run(["report", "--to", "page.html"]) == 0
         (here / "blocks.py").write_text(BLOCKS, encoding="utf-8")
+        (here / "grey.py").write_text(NET.replace("Block(width)", "nn.Conv2d(1, width, 3)"), encoding="utf-8")
+        grey = error(capsys, "train", "grey.py:Net", *TRAIN, code=3)
+        assert grey.endswith("have 3 channels: make the model for these, by an --arg perhaps")
         hanging = ("train", "net.py:Net", "--arg", "hangs=true", "--timeout", "2s", *TRAIN)
         assert "took too long at training: 2 s" in error(capsys, *hanging, code=3)
 

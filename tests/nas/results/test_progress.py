@@ -43,7 +43,7 @@ def test_elsewhere_than_on_a_terminal_each_epoch_and_each_end_is_a_line(driver: 
     ]
 
 
-def test_elsewhere_who_begins_and_is_promoted_is_a_line_and_once_a_minute_the_search_is(driver: Driver) -> None:
+def test_elsewhere_a_beginning_and_a_promotion_are_a_line_and_once_a_minute_the_search_is(driver: Driver) -> None:
     file, now = io.StringIO(), 1_000.0
     driver.clock = lambda: now
     driver.earlier, trial = [], driver.running[0].trial
@@ -148,3 +148,17 @@ def test_what_was_known_last_is_said_at_the_end(driver: Driver) -> None:
 )
 def test_the_pace_in_words(changed: dict[str, Any], said: str) -> None:
     assert said in pace_line(replace(PACE, **changed), "AVX2")
+
+
+def test_what_ended_the_search_is_not_lost_where_the_storage_is_gone(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone() -> None:
+        raise RuntimeError("gone")
+
+    shown = SearchView(Console(file=io.StringIO())).__enter__()
+    shown.show(driver)
+    monkeypatch.setattr(driver.store, "trials", gone)
+    shown.__exit__(KeyError, KeyError("the cause"), None)  # raises nothing in its place
+    with pytest.raises(RuntimeError, match="gone"):
+        shown.__exit__(None, None, None)
