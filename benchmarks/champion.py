@@ -44,6 +44,7 @@ from nas.training.augmentation import PIPELINES, Augmentation, probabilities
 from nas.training.datasets import Dataset
 from nas.training.evaluate import evaluate
 from nas.training.named_recipes import RECIPES
+from nas.training.recipe_files import nameless
 from nas.training.recipes import Recipe
 from nas.training.tuning import tuned
 
@@ -72,6 +73,22 @@ def nearest_recipe(recipe: Recipe, epochs: int) -> tuple[str, dict[str, Any]]:
     """The recipe that ships and differs in the fewest options, and the values of these."""
     several = [(name, _differences(recipe, known.make(epochs))) for name, known in RECIPES.items()]
     return min(several, key=lambda one: len(one[1]))
+
+
+def recipe_flag(recipe: Recipe, epochs: int) -> str:
+    """What ``--recipe`` asks for so that a study of one epoch a trial is confirmed for ``epochs`` by this very recipe.
+
+    A recipe that ships follows the length of a training; one with options does not, and then says what is usual of that
+    length too.
+    """
+    name, differences = nearest_recipe(recipe, epochs)
+    flag = _flag(name, differences)
+    repeated = Training.asked(flag, None, 1).for_epochs(epochs)
+    return flag if nameless(repeated) == nameless(recipe) else _flag(name, _differences(recipe, RECIPES[name].make(1)))
+
+
+def _flag(name: str, differences: Mapping[str, Any]) -> str:
+    return ",".join([name, *(f"{option}={json.dumps(value)}" for option, value in differences.items())])
 
 
 def _differences(recipe: Recipe, known: Recipe) -> dict[str, Any]:
@@ -166,9 +183,8 @@ class Known:
 
     def command(self) -> str:
         """What repeats it: the network enters a study that trains as this one, then it is confirmed."""
-        name, differences = nearest_recipe(self.recipe, self.longest.epochs)
-        recipe = ",".join([name, *(f"{option}={json.dumps(value)}" for option, value in differences.items())])
         teacher = f" --teacher '{self.way.teacher.name}'" if self.way.teacher else ""
+        recipe = recipe_flag(self.recipe, self.longest.epochs)
         return (
             f"uv run search.py train '{self.architecture}' --data {self.data} --recipe '{recipe}' "
             f"--augmentation '{augmentation_text(self.way.augmentation)}'{teacher} --epochs 1 && "

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import optuna
@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.champion import augmentation_text, entry, halved, main, recipe_text, shipped_weights
+from benchmarks.champion import augmentation_text, entry, halved, main, recipe_flag, recipe_text, shipped_weights
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.champions.registry import champions, find
@@ -31,6 +31,8 @@ from nas.training import datasets, recipes
 from nas.training.augmentation import Augmentation, shipped
 from nas.training.datasets import Dataset
 from nas.training.evaluate import evaluate
+from nas.training.named_recipes import RECIPES
+from nas.training.recipe_files import nameless
 from tests.nas.results.known import add
 
 NETWORK = "N.3x8x8.2/pw2/fc"
@@ -48,6 +50,22 @@ def test_a_recipe_is_named_by_the_nearest_that_ships() -> None:
     changed = replace(recipes.default(30), name="mine", ema_decay=0.999, label_smoothing=0.05)
     assert recipe_text(changed, 30) == "default, label_smoothing 0.05, ema_decay 0.999"
     assert recipe_text(recipes.long(60), 60) == "long"
+
+
+@pytest.mark.parametrize("epochs", [10, 120])
+@pytest.mark.parametrize(
+    ("name", "options"), [("default", {}), ("long", {}), ("long", {"mixup": 0.0}), ("sgd", {"crop": 1}), ("seed", {})]
+)
+def test_the_command_confirms_by_the_very_recipe(name: str, options: dict[str, Any], epochs: int) -> None:
+    recipe = replace(RECIPES[name].make(epochs), **options)
+    found = Training.asked(recipe_flag(recipe, epochs), None, 1).for_epochs(epochs)
+    assert nameless(found) == nameless(recipe)
+
+
+def test_a_recipe_that_ships_is_asked_for_by_its_name_alone_where_that_suffices() -> None:
+    assert recipe_flag(recipes.default(10), 10) == "default"
+    assert recipe_flag(recipes.long(120), 120) == "long"
+    assert recipe_flag(replace(recipes.long(120), mixup=0.0), 120) == "long,ema_decay=0.999,mixup=0.0"
 
 
 def test_a_pipeline_is_named_by_what_differs_from_the_one_that_ships() -> None:
