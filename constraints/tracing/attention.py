@@ -11,8 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from constraints.tracing.axes import Shape, View, are_aligned, covers, joined, moved, paired, reduced, unknown
-from constraints.tracing.values import Call, Flow, Result, Value, Views, fresh, merge_flows
+from constraints.tracing.axes import Shape, View, are_aligned, covers, unknown
+from constraints.tracing.calls import Call, Result
+from constraints.tracing.flows import Flow, fresh, merge_flows
+from constraints.tracing.joining import joined, paired, reduced
+from constraints.tracing.layouts import moved
+from constraints.tracing.values import Value, Views
 
 Side = tuple[Value, int, Sequence[int | None]]
 """One side of a product: the tensor, the axis that is summed, which axis of the result each of its axes becomes."""
@@ -111,7 +115,7 @@ def beside(a: View | None, b: View) -> tuple[View | None, bool]:
 
 
 def _flow(data: Sequence[Value], local: Sequence[bool], context: bool) -> Flow:
-    """Of what all sides inherit, poolings go on only from sides that are no gates."""
+    """What all sides inherit; poolings only from sides that are no gates."""
     flow = merge_flows([value.flow for value in data])
     heads = [value.flow.heads for value, is_local in zip(data, local, strict=True) if is_local]
     return fresh(flow, heads=frozenset().union(*heads), context=flow.context or context)

@@ -1,4 +1,4 @@
-"""The figures of a run in which numbers may, or may not, be computed of what was read from tensors."""
+"""The metrics of a run in which numbers may, or may not, be computed of what was read from tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from constraints.tracing.summary import Summary, summarise
 def summarised(run: Run) -> Summary:
     """The summary of a run: with doubts about numbers, what it is both where they are constants and where none is."""
     known = propagated(run)
-    summary, doubts = summarise(known), [*known.doubts]
+    summary, doubts = summarise(known), [*known.read.doubts]
     known.forget()
     if not doubts:
         return summary

@@ -10,14 +10,16 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from constraints.receptive_field import Field, interpolated, transposed
-from constraints.tracing.axes import Cut, Digit, View, Window, joined, resampled_axis, shifted, sliced, windowed
+from constraints.tracing.axes import Cut, Digit, View, Window
+from constraints.tracing.joining import joined
+from constraints.tracing.sliding import resampled_axis, shifted, sliced, windowed
 from tests.constraints.tracing.drawn_steps import interpolation_taps
 
 Sees = Callable[[int], frozenset[int]]
 
 
 class Line(NamedTuple):
-    """A map of ``size`` units; ``sees`` goes on beyond them, as if the image had no end."""
+    """A map of ``size`` units; ``sees`` continues beyond them, as if the image had no end."""
 
     size: int
     sees: Sees
