@@ -24,8 +24,10 @@ def pixels(content: bytes, height: int, width: int) -> npt.NDArray[np.uint8] | N
     import cv2
 
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    found: npt.NDArray[np.uint8] | None = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
-    return None if found is None else found[:, :, ::-1]  # OpenCV's colours are blue, green, red
+    found = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
+    if found is None:
+        return None
+    return np.asarray(found, dtype=np.uint8)[:, :, ::-1]  # OpenCV's colours are blue, green, red
 
 
 def _frame(content: bytes) -> tuple[int, int] | None:
