@@ -1,4 +1,4 @@
-"""Whether data and training of a launch fit: epochs and batch size by the data where nobody asked, and doubts."""
+"""Whether data and training of a launch fit: epochs and batch size by the data unless asked for, and doubts."""
 
 from __future__ import annotations
 

@@ -97,5 +97,5 @@ def test_a_forward_method_without_a_result_is_named() -> None:
         (AttributeError("module 'albumentations' has no attribute 'IAAFliplr'"), "the installed version has no such"),
     ],
 )
-def test_a_transform_that_is_no_more_is_told_what_took_its_place(error: Exception, remedy: str) -> None:
+def test_a_transform_that_is_gone_names_what_took_its_place(error: Exception, remedy: str) -> None:
     assert remedy in str(failed("construction of the augmentation", error))

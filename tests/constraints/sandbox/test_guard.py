@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not guard.LINUX, reason="only Linux lets a proce
     ("code", "ended"),
     [("import os; os._exit(5)", 5), ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -15)],
 )
-def test_the_end_is_told_as_subprocess_would_and_the_orphan_is_adopted(tmp_path: Path, code: str, ended: int) -> None:
+def test_the_end_is_reported_as_by_subprocess_and_the_orphan_is_adopted(tmp_path: Path, code: str, ended: int) -> None:
     orphan = "import os, time\nif not os.fork():\n    if not os.fork():\n        time.sleep(1000)\n    os._exit(0)\n"
     file = tmp_path / "net.py"
     file.write_text(orphan + "os.wait()\n" + code)

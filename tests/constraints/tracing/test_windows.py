@@ -131,7 +131,7 @@ def test_unfolded_windows_are_the_convolution_that_they_make() -> None:
     assert metrics(model, 2, 8, 8).receptive_field_hw == metrics(plain, 2, 8, 8).receptive_field_hw == (5, 5)
 
 
-def test_folded_windows_lie_where_they_were_cut() -> None:
+def test_folded_windows_are_where_they_were_cut() -> None:
     def folded(weigh: Any, *cut: Any) -> Metrics:
         columns = {"kernel_size": cut[0], "stride": cut[1], "padding": cut[2]}
         run = lambda m, x: F.fold(weigh(F.unfold(m.conv(x), **columns)), (12, 9), **columns) + 0  # noqa: E731

@@ -193,7 +193,7 @@ def test_a_heading_sorts_up_and_down_from_the_keyboard(show: Open) -> None:
     assert heading.get_attribute("aria-sort") == "descending"
 
 
-def test_what_is_not_known_stands_last_whichever_way(show: Open) -> None:
+def test_what_is_not_known_comes_last_whichever_way(show: Open) -> None:
     page = show()
     for _ in range(2):
         page.get_by_role("columnheader", name="test %").get_by_role("button").click()
