@@ -16,6 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+if __name__ == "__main__":
+    from constraints.sandbox.early import begin
+
+    begin(sys.argv[1:])
+
 import typer
 
 from constraints.errors import ConstraintError, ExitCode

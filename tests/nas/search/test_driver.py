@@ -414,15 +414,6 @@ def test_the_target_is_met_by_more_than_it(
     assert len(study.trials) == (1 if reached else 2)
 
 
-def test_exactly_the_target_does_not_meet_it(engine: Any, feed: Feed, tmp_path: Path) -> None:
-    study = optuna.create_study(direction="maximize")
-    driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=1, target=0.5)
-    driver.target.best = 0.5
-    assert not driver.target.is_reached
-    driver.target.best = math.nextafter(0.5, 1)
-    assert driver.target.is_reached
-
-
 def test_spent_time_ends_the_search(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
     summary = driver_of(study, engine, feed, tmp_path, seconds=1e-9).run()

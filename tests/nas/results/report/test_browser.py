@@ -413,6 +413,13 @@ def test_labels_of_fields_have_one_size_at_every_width(show: Open) -> None:
         until(page, lambda: are_labels_legible(page))
 
 
+def test_a_figure_that_there_is_not_takes_no_room(show: Open) -> None:
+    page = show()
+    page.evaluate("document.querySelector('.plot.tall').replaceChildren()")
+    page.evaluate("document.querySelector('.plot.tall').classList.add('empty')")
+    assert page.evaluate("document.querySelector('.plot.tall').offsetHeight") == 0
+
+
 def test_a_narrow_window_scrolls_tables_not_the_page(show: Open) -> None:
     page = show(width=360)
     for width in (360, 390, 1280):
