@@ -178,6 +178,8 @@ def _opened(file: ImageFile) -> Iterator[Image.Image]:
     except (OSError, ValueError, SyntaxError, *_TOO_LARGE) as error:
         where = file.source if isinstance(file.source, Path) else file.label
         reason = f" ({depth.NOT_FINITE})" if str(error) == depth.NOT_FINITE else ""
+        if why := getattr(error, "strerror", None):  # of the system, and not of the decoder
+            raise UnusableInputError(f"an image cannot be read: {where} ({why}): make it readable") from error
         if isinstance(error, _TOO_LARGE):
             reason = f" (it has more than {Image.MAX_IMAGE_PIXELS:,} pixels)"
         raise UnusableInputError(f"an image does not decode: {where}{reason}: replace or remove it") from error

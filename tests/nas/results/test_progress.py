@@ -166,3 +166,17 @@ def test_what_was_known_last_is_said_at_the_end(driver: Driver) -> None:
 )
 def test_the_pace_in_words(changed: dict[str, Any], said: str) -> None:
     assert said in pace_line(replace(PACE, **changed), "AVX2")
+
+
+def test_what_ended_the_search_is_not_lost_where_the_storage_is_gone(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone() -> None:
+        raise RuntimeError("gone")
+
+    shown = SearchView(Console(file=io.StringIO())).__enter__()
+    shown.show(driver)
+    monkeypatch.setattr(driver.store, "trials", gone)
+    shown.__exit__(KeyError, KeyError("the cause"), None)  # raises nothing in its place
+    with pytest.raises(RuntimeError, match="gone"):
+        shown.__exit__(None, None, None)
