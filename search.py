@@ -309,7 +309,7 @@ def train(  # noqa: PLR0917
     timeout: Annotated[str, duration("--timeout", help="for a step of the model's code: 60s, 5m")] = "5m",
     memory: Memory = "4GiB",
     data: Data = None,
-    recipe: Annotated[str | None, flags.recipe("the study's, or default")] = None,
+    recipe: Annotated[str | None, flags.recipe("the study's, or default, long from 30 epochs on")] = None,
     augmentation: Annotated[str | None, flags.augmentation("the study's, or assignment")] = None,
     augmentation_arg: AugmentationOptions = None,
     teacher: Teachers = None,
@@ -440,7 +440,7 @@ def compare(
     storage: Storage = STORAGE,
     format_: TableOrJson = "table",
 ) -> int:
-    """Show two trials side by side: figures, stages, layers, learning curves."""
+    """Show two trials side by side: metrics, stages, layers, learning curves."""
     from nas.cli import views
 
     return views.compare(left, right, study, storage, format_)
@@ -452,7 +452,7 @@ def report(
     study: Study = None,
     storage: Storage = STORAGE,
 ) -> int:
-    """Write a study as one self-contained page: leaderboard, figures, every trial's diagram."""
+    """Write a study as one self-contained page: leaderboard, charts, every trial's diagram."""
     from nas.cli import views
 
     return views.report(study, storage, to)

@@ -12,9 +12,10 @@ import argparse
 import json
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from nas.architecture.formats import load
 from nas.architecture.spec import parse
 from nas.champions.registry import FILE, Champion
 from nas.cpu import cpu_class
+from nas.results.rows import Row
 from nas.results.selection import find
 from nas.search import weights_file
 from nas.search.confirmation import Confirmation, confirmations
@@ -43,6 +45,7 @@ from nas.training.datasets import Dataset
 from nas.training.evaluate import evaluate
 from nas.training.named_recipes import RECIPES
 from nas.training.recipes import Recipe
+from nas.training.tuning import tuned
 
 LARGEST = 500_000
 """Bytes of a file of weights."""
@@ -113,45 +116,93 @@ def shipped_weights(network: str, weights: Weights, dataset: Dataset, place: Pat
     }
 
 
-def _champion(options: argparse.Namespace) -> Champion:
-    with open_study(options.storage, options.study) as study:
-        row = find(study, options.trial)
-        confirmed = confirmations(study, row.trial)
-        if not confirmed or row.architecture is None:
-            raise SystemExit(f"trial {row.trial} is not confirmed, or no architecture: search.py confirm {row.trial}")
-        longest, folder = confirmed[0], study_folder(options.storage, study)
-        dataset = load_study_data(study, options.data)
-        way = Training.of(study, longest.epochs)
-        found = metrics(parse(row.architecture), rules := parse_all(ASSIGNMENT)).as_dict()
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a study holds of a trial that is confirmed."""
+
+    row: Row
+    architecture: str
+    longest: Confirmation
+    way: Training
+    recipe: Recipe
+    """Of the longest confirmation, with the trial's own values."""
+    weights: Weights | None
+    data: str
+    """What the study calls its data."""
+    dataset: Dataset
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Self:
+        """What is asked for; SystemExit for a trial without a confirmation, and for one that is no architecture."""
+        with open_study(options.storage, options.study) as study:
+            row = find(study, options.trial)
+            confirmed = confirmations(study, row.trial)
+            if not confirmed or row.architecture is None:
+                raise SystemExit(
+                    f"trial {row.trial} is not confirmed, or no architecture: search.py confirm {row.trial}"
+                )
+            longest, folder = confirmed[0], study_folder(options.storage, study)
+            way, values = Training.of(study, longest.epochs), study.get_trials(deepcopy=False)[row.trial].params
+            (network,) = networks(study, [row.trial], folder.path)
+            known = {(longest.epochs, s): a for s, a in zip(longest.seeds, longest.accuracies, strict=True)}
+            return cls(
+                row=row,
+                architecture=row.architecture,
+                longest=longest,
+                way=way,
+                recipe=tuned(way.for_epochs(longest.epochs), values),
+                weights=trained_weights(folder, row.trial, network.key, curve=row.curve, confirmed=known),
+                data=identity(study, "data")["data"]["name"],
+                dataset=load_study_data(study, options.data),
+            )
+
+    def metrics(self) -> dict[str, Any]:
+        """Of the network; SystemExit where it breaks a rule, UnusableInputError where its augmentation does."""
+        found = metrics(parse(self.architecture), rules := parse_all(ASSIGNMENT)).as_dict()
         if broken := [v.expr for v in judge(rules, found) if not v.ok]:
             raise SystemExit(f"it breaks {', '.join(broken)}")
-        (network,) = networks(study, [row.trial], folder.path)
-        known = {(longest.epochs, s): a for s, a in zip(longest.seeds, longest.accuracies, strict=True)}
-        weights = trained_weights(folder, row.trial, network.key, curve=row.curve, confirmed=known)
-        data = identity(study, "data")["data"]["name"]
-    place = options.file.with_name(f"{options.name}.safetensors")
-    shipped: dict[str, Any] = {}
-    if not options.without_weights:
-        if weights is None or not weights.confirmed:
+        self.way.check_rule(self.dataset)
+        return found
+
+    def command(self) -> str:
+        """What repeats it: the network enters a study that trains as this one, then it is confirmed."""
+        name, differences = nearest_recipe(self.recipe, self.longest.epochs)
+        recipe = ",".join([name, *(f"{option}={json.dumps(value)}" for option, value in differences.items())])
+        teacher = f" --teacher '{self.way.teacher.name}'" if self.way.teacher else ""
+        return (
+            f"uv run search.py train '{self.architecture}' --data {self.data} --recipe '{recipe}' "
+            f"--augmentation '{augmentation_text(self.way.augmentation)}'{teacher} --epochs 1 && "
+            f"uv run search.py confirm best --epochs {self.longest.epochs} --seeds {len(self.longest.seeds)}"
+        )
+
+    def shipped(self, place: Path) -> dict[str, Any]:
+        """The weights, written to ``place``, as ``shipped_weights`` says; SystemExit where they are gone."""
+        if self.weights is None or not self.weights.confirmed:
             raise SystemExit("the confirmation's weights are gone: give --without-weights")
-        shipped = shipped_weights(row.architecture, weights, dataset, place)
+        return shipped_weights(self.architecture, self.weights, self.dataset, place)
+
+
+def _champion(options: argparse.Namespace) -> Champion:
+    known = Known.of(options)
+    found, longest = known.metrics(), known.longest
+    shipped = {} if options.without_weights else known.shipped(options.file.with_name(f"{options.name}.safetensors"))
     return Champion(
         name=options.name,
-        architecture=row.architecture,
+        architecture=known.architecture,
         found=options.found,
         params=found["params"],
         macs=found["macs"],
-        data="CIFAR-10 (JPEG copy)" if data == "cifar10-jpeg.tar.xz" else data,
-        recipe=recipe_text(way.for_epochs(longest.epochs), longest.epochs),
-        augmentation=augmentation_text(way.augmentation),
-        teacher=way.teacher.name if way.teacher else "",
+        data="CIFAR-10 (JPEG copy)" if known.data == "cifar10-jpeg.tar.xz" else known.data,
+        recipe=recipe_text(known.recipe, longest.epochs),
+        augmentation=augmentation_text(known.way.augmentation),
+        teacher=known.way.teacher.name if known.way.teacher else "",
         epochs=longest.epochs,
         seeds=longest.seeds,
         test_accuracies=longest.accuracies,
         machine=options.machine,
         date=datetime.now(UTC).date(),
         commit=options.commit,
-        command=options.command or _command(row.architecture, way.for_epochs(longest.epochs), longest),
+        command=options.command or known.command(),
         **shipped,
     )
 
@@ -161,16 +212,6 @@ def augmentation_text(pipeline: Augmentation) -> str:
     usual = probabilities(pipeline.name) if pipeline.name in PIPELINES else {}
     often = {name: share for name, share in pipeline.probabilities.items() if usual.get(name) != share}
     return ",".join([pipeline.name, *(f"{name}={share:g}" for name, share in often.items())])
-
-
-def _command(network: str, recipe: Recipe, longest: Confirmation) -> str:
-    """What repeats a confirmation: the network enters a study of the recipe, then it is confirmed."""
-    differences = nearest_recipe(recipe, longest.epochs)
-    text = ",".join([differences[0], *(f"{option}={json.dumps(value)}" for option, value in differences[1].items())])
-    return (
-        f"uv run search.py train '{network}' --recipe '{text}' --epochs 1 && "
-        f"uv run search.py confirm best --epochs {longest.epochs} --seeds {len(longest.seeds)}"
-    )
 
 
 def main() -> None:

@@ -111,7 +111,7 @@ class Search:
 
 
 def is_worker(pid: int) -> bool:
-    """Whether a process is one of ``nas.search.engine``'s workers, which are forked from a server and named alike."""
+    """Whether a process is one of ``nas.search.local_engine``'s workers, forked from a server of the same name."""
     with suppress(OSError):
         parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
         return all(b"forkserver" in Path(f"/proc/{one}/cmdline").read_bytes() for one in (pid, parent))

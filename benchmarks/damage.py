@@ -1,12 +1,12 @@
 """What damage costs: one thing of an interrupted search is damaged at random, then it is launched again and exported.
 
-``python -m benchmarks.damage [--quick] [--json] [--cases 500] [--seed 0]``. The data are 200 of scikit-learn's digits,
-8x8. One small search is interrupted in the middle of an epoch's candidate, once in a journal and once in a SQLite
-database. Each case is a copy of its folder and of its cache in which a byte is flipped, a file cut, emptied in part,
-removed, given another time or the content of a file like it, a folder moved away, or the clock set. What the commands
-say is held against the same search resumed without damage, to the last digit: a seed fixes it. Commands run in this
-process. Permissions are left out: they do not bind root. Damage of the storage itself is counted apart: a digit that
-flips in one is a valid digit.
+``python -m benchmarks.damage [--quick] [--json] [--cases 500] [--seed 0] [--kind KIND]``. The data are 200 of
+scikit-learn's digits, 8x8. One small search is interrupted in the middle of an epoch's candidate, once in a journal and
+once in a SQLite database. Each case is a copy of its folder and of its cache in which a byte is flipped, a file cut,
+emptied in part, removed, given another time or the content of a file like it, a folder moved away, a permission taken
+from a file or a folder, or the clock set. What the commands say is held against the same search resumed without
+damage, to the last digit: a seed fixes it. Commands run in this process; root, whom no permission binds, is another
+user for such a case. Damage of the storage itself is counted apart: a digit that flips in one is a valid digit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cache
@@ -47,7 +47,11 @@ TRIALS = 4
 INTERRUPTED_AFTER = 14
 """Epochs: by then a trial is complete, others wait at a rung, and one is between two rungs."""
 STORAGES = {"journal": "runs/journal.log", "sqlite": "sqlite:///study.db"}
-KINDS = ("byte", "byte", "cut", "zeros", "removed", "time", "swapped", "moved", "clock")
+KINDS = ("byte", "byte", "cut", "zeros", "removed", "time", "swapped", "moved", "permission", "clock")
+MODES = (0o000, 0o444, 0o555)
+"""What is left of a permission: nothing, to read, to read and to enter."""
+NOBODY = 65_534
+"""A user whom permissions bind."""
 COUNTED = ("tracebacks", "wrong_figures", "lost_epochs")
 YEAR = 365 * 86_400.0
 BLOCK = 4096
@@ -178,21 +182,41 @@ def group_of(path: Path) -> str:
     return path.name if path.suffix not in {".npy", ".png"} else f"{path.parent.parent.name[:5]}{path.suffix}"
 
 
-def damage(folder: Path, draw: random.Random) -> tuple[str, str, float]:
+@contextlib.contextmanager
+def bound_by_permissions(folder: Path) -> Iterator[None]:
+    """Own ``folder`` as a user whom permissions bind, which root is not."""
+    if os.geteuid():
+        yield
+        return
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def damage(folder: Path, draw: random.Random, kinds: Sequence[str] = KINDS) -> tuple[str, str, float]:
     """Damage one thing in ``folder``; how, which, and by how much the clock is set."""
-    kind = draw.choice(KINDS)
+    kind = draw.choice(kinds)
     if kind == "clock":
         return kind, "clock", draw.choice([-1, 1]) * draw.uniform(0.01, 20) * YEAR
+    folders = sorted(path for path in folder.rglob("*") if path.is_dir() and path.parts[-3:-2] != ("data",))
     if kind == "moved":
-        chosen = draw.choice(
-            sorted(path for path in folder.rglob("*") if path.is_dir() and path.parts[-3:-2] != ("data",))
-        )
+        chosen = draw.choice(folders)
         chosen.rename(chosen.with_name(f"{chosen.name}-moved"))
         return kind, str(chosen.relative_to(folder)), 0.0
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
     group = draw.choice(sorted({group_of(path) for path in files}))  # a kind of file first, as most files are images
     alike = [path for path in files if group_of(path) == group]
     path = draw.choice(alike)
+    if kind == "permission":
+        path = draw.choice([path, draw.choice(folders)])
+        path.chmod(draw.choice(MODES))
+        return kind, str(path.relative_to(folder)), 0.0
     content = path.read_bytes()
     place = draw.randrange(len(content) + 1)
     if kind == "byte" and content:
@@ -211,15 +235,16 @@ def damage(folder: Path, draw: random.Random) -> tuple[str, str, float]:
     return kind, str(path.relative_to(folder)), 0.0
 
 
-def case(of: Search, folder: Path, draw: random.Random) -> tuple[str, str, list[str]]:
+def case(of: Search, folder: Path, draw: random.Random, kinds: Sequence[str] = KINDS) -> tuple[str, str, list[str]]:
     """Damage a copy and use it; the kind, the file, and what went wrong, a line each."""
     shutil.copytree(of.folder, folder)
-    kind, path, shift = damage(folder, draw)
+    kind, path, shift = damage(folder, draw, kinds)
     now, found = time.time, list[str]()
     launch = ("launch", *STUDY, *HERE, "--trials", str(TRIALS))
     export = ("export", "best", "--to", WEIGHTS)
     expected = of.known
-    with inside(folder), mock.patch("time.time", side_effect=lambda: now() + shift):
+    user = bound_by_permissions(folder) if kind == "permission" else contextlib.nullcontext()
+    with inside(folder), user, mock.patch("time.time", side_effect=lambda: now() + shift):
         for arguments in (BOARD, ("studies",), launch, BOARD, ("show", "best"), export):
             code, out, err = command(*arguments, *of.where)
             if code == 4 or "Traceback" in err:
@@ -247,15 +272,16 @@ def _differences(expected: dict[int, Row], found: dict[int, Row]) -> Iterator[st
         yield f"wrong_figures: {wrong}"[:300]
 
 
-def measure(cases: int, seed: int) -> dict[str, Any]:
+def measure(cases: int, seed: int, damages: Sequence[str] = KINDS) -> dict[str, Any]:
     """All cases; counts, and what was found in each case that was not as it should be."""
     counts, of_storage, found, kinds = Counter[str](), Counter[str](), list[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)  # any user may enter it
         searches = {kind: interrupted(Path(name) / kind, storage) for kind, storage in STORAGES.items()}
         for number in range(cases):
             draw = random.Random(f"{seed}/{number}")
             of = draw.choice(list(searches))
-            kind, path, wrong = case(searches[of], folder := Path(name) / "case", draw)
+            kind, path, wrong = case(searches[of], folder := Path(name) / "case", draw, damages)
             shutil.rmtree(folder)
             kinds[kind] += 1
             is_storage = path in {"runs/journal.log", "study.db"}
@@ -279,8 +305,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--cases", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", choices=sorted({*KINDS}), help="this damage alone")
     given = parser.parse_args()
-    result = measure(40 if given.quick else given.cases, given.seed)
+    result = measure(40 if given.quick else given.cases, given.seed, [given.kind] if given.kind else KINDS)
     if given.json:
         print(json.dumps(result))
     else:

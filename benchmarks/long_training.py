@@ -4,7 +4,8 @@ Run ``python -m benchmarks.long_training`` to draw what tables there are, and
 ``python -m benchmarks.long_training NAME --study STUDY [--trial N] [--storage PLACE] --label TEXT [--machine TEXT]
 [--command TEXT] [--commit HASH]`` to keep one of a trial of a study. A table holds the accuracy on the validation part
 after every epoch, which is the curve, and the test accuracies of the trial's longest confirmation where there is one,
-whose mean is the mark at its end. The same tables give the same bytes.
+whose mean is the mark at its end. One that is written by hand may hold `published`, what others came to after how many
+epochs, in place of a curve. The champions of LONG epochs and more are marks too. The same tables give the same bytes.
 """
 
 from __future__ import annotations
@@ -20,18 +21,20 @@ from statistics import fmean
 from typing import Annotated
 from xml.sax.saxutils import escape
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from benchmarks.champion import recipe_text
 from benchmarks.rungs import until_unknown
 from benchmarks.svg import BOTTOM, HEIGHT, LEFT, RIGHT, STYLE, TOP, WIDTH, columns, document, frame, rows, text
 from nas import atomic
+from nas.champions.registry import champions
 from nas.cpu import cpu_class
 from nas.results.selection import find
 from nas.search.confirmation import confirmations
 from nas.search.study import identity, open_study
 from nas.search.training_way import Training
 from nas.toml import read_toml, validated
+from nas.training.recipes import LONG
 
 TABLES = Path(__file__).with_name("tables") / "long"
 PICTURE = Path(__file__).parents[1] / "docs" / "long_training.svg"
@@ -59,12 +62,20 @@ class Table(BaseModel):
     commit: str
     command: str
     """What repeats it."""
-    val_accuracies: tuple[Share, ...] = Field(min_length=2)
-    """After each epoch, 0 to 1."""
+    val_accuracies: tuple[Share, ...] = ()
+    """After each epoch, 0 to 1; empty where none was measured."""
     test_epochs: int | None = None
     """Of the confirmation, which trains on the whole training set."""
     test_accuracies: tuple[Share, ...] = ()
     """One a seed."""
+    published: tuple[tuple[int, Share], ...] = ()
+    """(epochs, test accuracy) of the same training as others published it."""
+
+    @model_validator(mode="after")
+    def _is_drawn(self) -> Table:
+        if not self.marks and len(self.val_accuracies) < 2:
+            raise ValueError("give val_accuracies of two epochs or more, test_accuracies or published")
+        return self
 
     @property
     def points(self) -> list[tuple[int, float]]:
@@ -77,6 +88,12 @@ class Table(BaseModel):
         if not self.test_accuracies or self.test_epochs is None:
             return None
         return self.test_epochs, 100 * fmean(self.test_accuracies)
+
+    @property
+    def marks(self) -> list[tuple[int, float]]:
+        """(epochs, test accuracy in percent) of what was published and of the confirmation."""
+        found = [(epochs, 100 * accuracy) for epochs, accuracy in self.published]
+        return found if self.mark is None else [*found, self.mark]
 
     def title(self) -> str:
         """All that is known in one line."""
@@ -92,8 +109,8 @@ def tables(folder: Path = TABLES) -> list[Table]:
 
 def picture(several: Sequence[Table]) -> str:
     """The SVG of the curves; there must be one at least."""
-    most = max(max(one.points[-1][0], one.mark[0] if one.mark else 0) for one in several)
-    values = [value for one in several for _, value in (*one.points, *([one.mark] if one.mark else []))]
+    drawn_points = [point for one in several for point in (*one.points, *one.marks)]
+    most, values = max(epoch for epoch, _ in drawn_points), [value for _, value in drawn_points]
     low, high = max(LOWEST, floor(min(values))), ceil(max(values)) + 1
     low = min(low, high - 2)
 
@@ -111,13 +128,35 @@ def picture(several: Sequence[Table]) -> str:
             shown = [f"{x(epoch):g},{y(value):g}" for epoch, value in one.points if value >= low]
             title = f"<title>{escape(one.title())}</title>"
             colour = i % len(COLOURS)
-            yield f'<polyline class="line{colour}" stroke-width="1.5" points="{" ".join(shown)}">{title}</polyline>'
-            if one.mark:
-                at = f'cx="{x(one.mark[0]):g}" cy="{y(one.mark[1]):g}"'
+            if shown:
+                yield f'<polyline class="line{colour}" stroke-width="1.5" points="{" ".join(shown)}">{title}</polyline>'
+            for epoch, value in one.marks:
+                at = f'cx="{x(epoch):g}" cy="{y(value):g}"'
                 yield f'<circle {at} r="5" class="mark{colour} halo">{title}</circle>'
         yield from _legend(several)
 
     return document("CIFAR-10 accuracy against epochs of long trainings", drawn(), f"{STYLE}\n{LINES}")
+
+
+def champions_of(epochs: int) -> list[Table]:
+    """The champions that were trained for so many epochs or more, as tables without a curve."""
+    return [
+        Table(
+            label=one.name,
+            architecture=one.architecture,
+            params=one.params,
+            recipe=one.recipe,
+            data=one.data,
+            machine=one.machine,
+            date=one.date,
+            commit=one.commit,
+            command=one.command,
+            test_epochs=one.epochs,
+            test_accuracies=one.test_accuracies,
+        )
+        for one in champions().values()
+        if one.epochs >= epochs
+    ]
 
 
 def _legend(several: Sequence[Table]) -> Iterator[str]:
@@ -188,6 +227,7 @@ def main() -> None:
         raise SystemExit(
             f"no table in {options.tables}: train a network, then keep it: {parser.prog} NAME --study STUDY"
         )
+    several += champions_of(LONG)
     options.to.write_text(picture(several), encoding="utf-8")
     print(f"wrote {options.to}: {', '.join(one.label for one in several)}")
 

@@ -81,6 +81,7 @@ def rows(epochs: int) -> dict[str, Row]:
         "default chain": Row(architecture=CHAIN, recipe=shipped),
         "default chain dirac": Row(architecture=CHAIN, recipe=replace(shipped, dirac=True)),
         "default wide": Row(architecture=WIDE, recipe=shipped),
+        "default wide low resolution": wide(recipe=replace(shipped, low_resolution=0.4)),
         "default wide shift 0.5": Row(architecture=WIDE, recipe=shipped, probabilities={"shift_scale_rotate": 0.5}),
         "long wide": wide(recipe=long),
         "long wide alternating": wide(recipe=long, probabilities=mirrored),

@@ -340,8 +340,10 @@ def main() -> None:
         return
     for name, several in found.items():
         images, seconds = ([getattr(s, key) for s in several] for key in ("images", "seconds"))
+        median, ninetieth = np.quantile(images, [0.5, 0.9])
         print(
-            f"{name}: {statistics.fmean(images):,.0f} images ± {statistics.stdev(images) / len(images) ** 0.5:,.0f}, "
+            f"{name}: {statistics.fmean(images):,.0f} images ± {statistics.stdev(images) / len(images) ** 0.5:,.0f} "
+            f"(median {median:,.0f}, 90th percentile {ninetieth:,.0f}), "
             f"{statistics.fmean(seconds):,.0f} processor seconds"
         )
     print(f"training to target, {OURS} over {PLAIN}: {ours / plain:.2f}")

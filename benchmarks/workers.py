@@ -16,7 +16,8 @@ from pathlib import Path
 
 from benchmarks.curves import IMAGES, read
 from benchmarks.tasks import feed
-from nas.search.engine import Engine, LocalEngine, Placement
+from nas.search.engine import Engine, Placement
+from nas.search.local_engine import LocalEngine
 from nas.search.worker import Task, train_candidate
 
 

@@ -158,12 +158,12 @@ def _spread(value: Any, neutral: float) -> bool:
 
 
 def _order(steps: tuple[_Transform, ...]) -> Iterator[_Breach]:
-    """What stands behind the end of the pipeline, where images are tensors already."""
+    """What comes after the end of the pipeline, where images are tensors already."""
     names = [step.kinds[0] for step in steps]
     last = names.index("ToTensorV2") if "ToTensorV2" in names else len(names)
     for name in names[last + 1 :]:
         if name in {"HorizontalFlip", "ShiftScaleRotate", "Affine", "CoarseDropout"}:
-            yield f"{name} stands behind ToTensorV2, where it does not work", f"move ToTensorV2 behind {name}"
+            yield f"{name} comes after ToTensorV2, where it does not work", f"move ToTensorV2 after {name}"
 
 
 def _dropout(steps: tuple[_Transform, ...], mean: tuple[float, ...], image: tuple[int, ...]) -> Iterator[_Breach]:

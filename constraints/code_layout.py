@@ -14,7 +14,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where an expression stands in a source: what is before and behind it on its lines, and how the file is laid out.
+    """Where an expression is in a source: what is before and behind it on its lines, and how the file is laid out.
 
     ``before`` and ``behind`` end at the line's ends; ``unit`` is one step of the indentation.
     """

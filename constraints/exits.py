@@ -10,7 +10,7 @@ from typing import NoReturn
 
 @contextmanager
 def exits_raised() -> Iterator[None]:
-    """Within it ``os._exit`` raises SystemExit; in a process that was forked meanwhile it ends that as ever."""
+    """Within it ``os._exit`` raises SystemExit; in a process that was forked meanwhile it ends that process."""
     exit_, me = os._exit, os.getpid()
 
     def raising(status: int) -> NoReturn:

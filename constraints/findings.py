@@ -154,7 +154,7 @@ class Refused:
         return False
 
     def to_dict(self) -> dict[str, Any]:
-        """What stands in place of a report: ``error`` and ``exit_code`` beside ``target`` and ``ok``."""
+        """What takes the place of a report: ``error`` and ``exit_code`` beside ``target`` and ``ok``."""
         return {"target": self.target, "ok": False, "error": self.error, "exit_code": self.exit_code}
 
 

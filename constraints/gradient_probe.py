@@ -1,4 +1,4 @@
-"""Measure a receptive field by gradients: an independent check that shares with the trace only which map is judged."""
+"""Measure a receptive field by gradients: a check independent of the trace but for which map is judged."""
 
 from __future__ import annotations
 

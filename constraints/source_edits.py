@@ -25,18 +25,18 @@ _REPEATABLE = (
     ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple, ast.Subscript,
     ast.operator, ast.unaryop, ast.expr_context,
 )  # fmt: skip
-"""Nodes of expressions that may stand twice: they come to the same and do nothing else."""
+"""Nodes of expressions that may be written twice: each time they have the same value and no effect."""
 _FUNCTIONAL = "torch.nn.functional"
 _NO_MODULE = frozenset({"", "torch"})
 Written = Callable[[str], str | None]
 """Parameter -> the expression that a call gives for it, None where it leaves it out.
 
-Raises UnusableInputError for one that cannot stand twice.
+Raises UnusableInputError for one that cannot be written twice.
 """
 
 
 class Position(NamedTuple):
-    """Where a call stands in a file: lines from 1, columns from 0 in bytes of UTF-8."""
+    """Where a call is in a file: lines from 1, columns from 0 in bytes of UTF-8."""
 
     line: int
     end_line: int
@@ -54,7 +54,7 @@ class CallEdit:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Parameter -> its new value."""
     rewrites: tuple[Callable[[str, Written], str], ...] = ()
-    """(text of the call, its new arguments) -> what stands in its place; one after the other."""
+    """(text of the call, its new arguments) -> what takes its place; one after the other."""
     function: str = ""
     """What is called in place of the last part of the callee, where that is another."""
     kept: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ def written(call: ast.Call, parameters: Sequence[str], name: str) -> str | None:
     given = argument(call, parameters, name)
     if given is not None and not all(isinstance(node, _REPEATABLE) for node in ast.walk(given)):
         place = f"{name} is {ast.unparse(given)} at line {call.lineno}"
-        raise UnusableInputError(f"{place}, which would stand there twice: give it a name")
+        raise UnusableInputError(f"{place}, which would be written there twice: give it a name")
     return None if given is None else ast.unparse(given)
 
 
@@ -139,7 +139,7 @@ class Bytes:
         self.starts = [first, *(end.end() for end in _LINE_END.finditer(self.data))]
 
     def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        """From which byte up to which a node stands."""
+        """The bytes of a node: the first, and the one after the last."""
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         return self.starts[node.lineno - 1] + node.col_offset, self.starts[node.end_lineno - 1] + node.end_col_offset
@@ -192,7 +192,7 @@ class Bytes:
         return _FUNCTIONAL
 
     def _left_out(self, node: ast.Call, edit: CallEdit) -> Iterator[Piece]:
-        """No argument that the new function does not take; by name one that stands elsewhere now."""
+        """No argument that the new function does not take; by name one whose place has changed."""
         position, end = 0, self.span(node.func)[1] + 1
         for name, given in zip(edit.parameters, node.args, strict=False):
             start, stop = self.span(given)

@@ -1,4 +1,4 @@
-"""Where 0.1.0 had the tracer: ``from constraints.trace import Trace, trace`` goes on working.
+"""Where 0.1.0 had the tracer: ``from constraints.trace import Trace, trace`` still works.
 
 An import of a submodule makes it an attribute of its package, in place of the function of that name; so the module
 can be called as the function can. New code imports from ``constraints``.

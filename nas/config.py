@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -14,11 +14,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from constraints.cli.options import read_seconds
 from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCY
+from constraints.output.plain import one_line
 from constraints.rules import ASSIGNMENT, parse
 from nas.defaults import STORAGE
 from nas.loggers.choice import split
 from nas.objective_text import check, read
 from nas.project_settings import Settings
+from nas.search import engine_choice
 from nas.toml import read_toml, validated
 
 DEFAULT_TARGET = 0.85
@@ -55,14 +57,16 @@ def _constraint(text: str, info: ValidationInfo) -> str:
 def _path(text: str) -> str:
     if "\0" in text or not text.strip():
         raise ValueError("give a path, or a database's URL")
-    return text
+    return os.path.expanduser(text)  # noqa: PTH111 (a URL stays as it is)
 
 
 def _folder_name(text: str) -> str:
-    if not text.strip() or "/" in text or "\0" in text or text in {".", ".."}:
+    if not text.strip() or "/" in text or text in {".", ".."}:
         raise ValueError("give a name without slashes")
+    if text != one_line(text):
+        raise ValueError("give a name without line breaks and control characters")
     if len(os.fsencode(text)) > _LONGEST_NAME:
-        raise ValueError(f"give a name of at most {_LONGEST_NAME} bytes: a folder has it")
+        raise ValueError(f"give a name of at most {_LONGEST_NAME} bytes: folders have it, some with an ending")
     return text
 
 
@@ -77,8 +81,7 @@ def _objective(text: str, info: ValidationInfo) -> str:
 
 
 def _engine(text: str) -> str:
-    if not re.fullmatch(r"local|ray(:[^\s/]+:\d{1,5})?", text):
-        raise ValueError("give local, ray or ray:HOST:PORT")
+    engine_choice.split(text)
     return text
 
 
@@ -100,8 +103,8 @@ def _fields(value: Any) -> Any:
 
 AUGMENTATION_RULE = "augmentation"
 """Among the constraints, rule 6 of the assignment: it judges the pipeline, which no network decides."""
-_LONGEST_NAME = 255
-"""Bytes of a file's name, on every common file system."""
+_LONGEST_NAME = 240
+"""Bytes; a file's name has at most 255 on every common file system, and endings such as ``.deleted`` count."""
 _BY_DATA = ("space", "trials", "epochs")
 """What follows the size of the data where nobody asks for it."""
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
@@ -182,8 +185,13 @@ def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
-def read_config(path: Path | None, flags: Mapping[str, Any], project: Settings | None = None) -> LaunchConfig:
-    """The configuration of a file with ``flags`` over it, and both over what a project's settings say.
+def read_config(
+    path: Path | None,
+    flags: Mapping[str, Any],
+    project: Settings | None = None,
+    fields: Collection[str] = tuple(LaunchConfig.model_fields),
+) -> LaunchConfig:
+    """The configuration of a file with ``flags`` over it, and both over what a project's settings say of ``fields``.
 
     A flag of None was not given.
     """
@@ -192,7 +200,8 @@ def read_config(path: Path | None, flags: Mapping[str, Any], project: Settings |
     for known, source in ((project.table, project.source) if project else ({}, ""), (table, str(path))):
         if known:
             validated(LaunchConfig, known, source)
-    return validated(LaunchConfig, {**(project.table if project else {}), **table, **given}, "")
+    of_project = project.only(fields).table if project else {}
+    return validated(LaunchConfig, {**of_project, **table, **given}, "")
 
 
 class LaunchFields(TypedDict, total=False):

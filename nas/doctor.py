@@ -172,7 +172,8 @@ def _data() -> Finding:
 
 
 def _storage(storage: str) -> Finding:
-    from nas.search.storage import masked, one_line_damage, open_storage
+    from nas.search.storage import one_line_damage, open_storage
+    from nas.search.stored import masked
 
     try:
         with one_line_damage(storage):

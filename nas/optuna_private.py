@@ -43,7 +43,7 @@ def with_trials_as(study: Study, shown: Callable[[FrozenTrial], FrozenTrial | No
 
 
 class _View:
-    """Stands for a study; all but its trials is the study's."""
+    """A study of which a sampler sees other trials; all else is the study's."""
 
     def __init__(self, study: Study, shown: Callable[[FrozenTrial], FrozenTrial | None]) -> None:
         self._study, self._shown = study, shown

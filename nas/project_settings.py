@@ -1,9 +1,10 @@
-"""What a project's ``pyproject.toml`` says of its launches: ``[tool.nas]``, found upward; no torch."""
+"""What a project's ``pyproject.toml`` says of its studies: ``[tool.nas]``, found upward; no torch."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,16 @@ from nas.toml import Given
 
 _FILES = ("space", "data", "metrics", "recipe", "augmentation", "start", "teacher")
 """Fields of a configuration that may name a file."""
+_SQLITE = "sqlite:///"
+PLACE = ("storage", "study")
+"""Fields that every command about a study reads."""
+TRAINING = (
+    *PLACE, "data", "target", "epochs", "constraints", "metrics", "objective", "workers", "device", "recipe",
+    "augmentation", "teacher", "tune", "seed", "log",
+)  # fmt: skip
+"""Fields that the training of a given network reads."""
+CONFIRMING = (*PLACE, "workers", "device", "engine")
+"""Fields that a confirmation reads; all else it has from the study."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +42,16 @@ class Settings:
         """Which fields come from where."""
         return f"settings: {', '.join(self.table)} from {self.source}"
 
+    def only(self, fields: Collection[str]) -> Settings:
+        """Of these fields those that it holds."""
+        return replace(self, table={key: value for key, value in self.table.items() if key in fields})
+
 
 def settings(folder: Path) -> Settings | None:
     """Those of the nearest ``pyproject.toml``, in ``folder`` or above it, that has a table ``[tool.nas]``.
 
     ``require`` and ``constraints`` are the constraints of its launches as they are those of its checks; ``profiles``
-    belong to checks alone. Files that stand beside the ``pyproject.toml`` or below it are named from there.
+    belong to checks alone. Files beside the ``pyproject.toml`` or below it are named from there.
 
     Raises UnusableInputError where the table is none, or holds no constraints where it should.
     """
@@ -51,11 +66,24 @@ def settings(folder: Path) -> Settings | None:
 
 def _from(folder: Path, key: str, value: Any) -> Any:
     """A field's value with files of ``folder`` by their paths from the working folder."""
-    if key not in _FILES or folder == Path.cwd():
+    if folder == Path.cwd():
+        return value
+    if key == "storage" and isinstance(value, str):
+        return _stored(folder, value)
+    if key not in _FILES:
         return value
     if isinstance(value, list):
         return [_from(folder, key, one) for one in value]
     return _named(folder, value) if isinstance(value, str) else value
+
+
+def _stored(folder: Path, place: str) -> str:
+    """A storage, which may not be there yet; of URLs only SQLite's name a file, absolute after a fourth slash."""
+    if place.startswith(_SQLITE) and not place.startswith(f"{_SQLITE}/"):
+        return f"{_SQLITE}{os.path.relpath(folder / place.removeprefix(_SQLITE))}"
+    if not place.strip() or "://" in place or Path(place).is_absolute() or place.startswith("~"):
+        return place
+    return os.path.relpath(folder / place)
 
 
 def _named(folder: Path, text: str) -> str:

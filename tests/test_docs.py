@@ -26,7 +26,7 @@ from constraints import latency
 from constraints.rules import ASSIGNMENT, parse
 from nas.latency import calibration
 from nas.search import resources
-from nas.search.engine import LocalEngine
+from nas.search.local_engine import LocalEngine
 from nas.search.storage import open_storage
 from nas.search.study import DATA, IDENTITY, TARGET
 from nas.space import describe

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
+import sys
 from pathlib import Path
 
 from constraints.errors import UnusableInputError
@@ -39,8 +41,28 @@ def split(text: str) -> tuple[str, str | None]:
 
 
 def read_source(target: Target) -> ast.Module | None:
-    """The syntax tree of a file target, None for a module; raises UnusableInputError with an error's line."""
-    return read(target.file).tree if target.file else None
+    """The syntax tree of a file target, None for a module.
+
+    Raises UnusableInputError with an error's line, and for a module of which there is not even the outermost package.
+    """
+    if target.file:
+        return read(target.file).tree
+    package = target.module.partition(".")[0]
+    if not _is_there(package):
+        raise UnusableInputError(f"no such module: {package!r}: give file.py:NAME or correct the name")
+    return None
+
+
+def _is_there(package: str) -> bool:
+    """Whether a package or module is found from the working folder; it is not imported."""
+    path = sys.path[:]
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):  # of which its import says more
+        return True
+    finally:
+        sys.path[:] = path
 
 
 def line_of(tree: ast.Module, name: str) -> int | None:

@@ -32,7 +32,7 @@ class Writer(Protocol):
 
     @property
     def step(self) -> str:
-        """``module:name`` of the function that goes on with the check in the child."""
+        """``module:name`` of the function that continues the check in the child."""
         ...
 
     def write(self, found: Mapping[str, Any], draft: Path, request: Request, check: Check) -> str:

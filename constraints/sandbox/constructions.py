@@ -20,7 +20,7 @@ _NOT_THE_USERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 
 
 class Call(NamedTuple):
-    """A call that was at work, and the function in which it stands."""
+    """A call that was running, and the function that contains it."""
 
     file: str
     position: Position
@@ -28,7 +28,7 @@ class Call(NamedTuple):
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the parameters of the function in which it stands, in order."""
+        """Names of the parameters of the function that contains it, in order."""
         return self.code.co_varnames[: self.code.co_argcount + self.code.co_kwonlyargcount]
 
 
@@ -65,7 +65,7 @@ class Constructions:
         return tuple(level.call for level in self.levels(module))
 
     def levels(self, module: nn.Module) -> tuple[Level, ...]:
-        """The same with the runs of the functions in which they stand."""
+        """The same with the runs of the functions that contain them."""
         return self._made.get(id(module), (module, ()))[1]
 
     def _noting(self, original: Callable[..., None]) -> Callable[..., None]:

@@ -1,6 +1,6 @@
 """The child's side of ``validate --patch`` where one call makes several layers of which some change.
 
-What tells them apart is written into the file: a new parameter of the function in which the call stands, which other
+What tells them apart is written into the file: a new parameter of the function that contains the call, which other
 calls leave at what it was; an element of the list over which a loop goes; or the turn of the loop.
 """
 
@@ -35,7 +35,7 @@ Values = Mapping[str, str]
 
 
 class Expression(str):
-    """An argument that is written as it stands."""
+    """An argument that is written as it is."""
 
     __slots__ = ()
 
@@ -135,7 +135,7 @@ class Passing:
         )  # fmt: skip
 
     def _expression(self, calls: tuple[Call, ...], name: str, values: Values, old: str) -> str:
-        """The value within the function in which the outermost of ``calls`` stands."""
+        """The value within the function that contains the outermost of ``calls``."""
         all_of = self._made_by(calls)
         if set(values) == all_of and len(set(values.values())) == 1:
             return next(iter(values.values()))
@@ -173,7 +173,7 @@ class Passing:
             self._give((*calls, call), parameter, names, here, old or default_of(function, parameter))
 
     def _is_uniform(self, calls: tuple[Call, ...], values: Values) -> bool:
-        """Whether each run of the function in which the call stands makes layers of one value."""
+        """Whether each run of the function that contains the call makes layers of one value."""
         by_frame: dict[int, set[str | None]] = {}
         for layer in self._made_by(calls):
             by_frame.setdefault(id(self._level(calls, layer).frame), set()).add(values.get(layer))
@@ -227,7 +227,7 @@ class Passing:
         return self.indices.setdefault(loop, next(n for n in chain("ijk", _numbered("turn")) if n not in used))
 
     def _parameter(self, call: Call, name: str, default: str) -> str:
-        """A new parameter of the function in which a call stands."""
+        """A new parameter of the function that contains a call."""
         function = self.source.function(call)
         if not is_constant(ast.parse(default, mode="eval").body):
             raise UnusableInputError(f"{name} is {default}, no constant: line {call.position.line}")

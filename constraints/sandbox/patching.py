@@ -29,7 +29,7 @@ from constraints.source_edits import CallEdit, Piece, Written, argument, call_at
 
 _SELF = ("self", "cls")
 _CHANGED = "is_changed"
-"""What a parameter is called that chooses what stands in a call's place."""
+"""What a parameter is called that chooses what replaces a call."""
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _OPTIONS = frozenset({"stride", "padding", "dilation", "groups", "padding_mode"})
 
@@ -132,7 +132,7 @@ class _Calls:
         return passing
 
     def _rewritten(self, passing: Passing, call: Call, layers: Sequence[str]) -> CallEdit:
-        """The call with what stands in its place where it makes some layers."""
+        """The call with what replaces it where it makes some layers."""
         first, *others = ([e for e in self.change if e.layer == layer] for layer in layers)
         kind = {type(parts(self.checked.model).modules[layer]) for layer in layers}
         alike = all([e.text for e in other] == [e.text for e in first] for other in others) and len(kind) == 1

@@ -105,7 +105,7 @@ class Request:
     """Mean of the data set, which the augmentation's fill has to equal."""
     limits: Limits = Limits()
     steps: tuple[str, ...] = ()
-    """``module:name`` of functions of ours that go on with what was found: (``Checked``, request) -> JSON's values."""
+    """``module:name`` of functions of ours that use what was found: (``Checked``, request) -> JSON's values."""
     drafts: Mapping[str, Path] = field(default_factory=dict)
     """For each of them a file that it may write."""
     source: str | None = None

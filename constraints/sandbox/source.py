@@ -20,7 +20,7 @@ _LONE_CR = re.compile(r"\r(?!\n)")
 _MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
-"""Cell magics below which Python stands."""
+"""Cell magics that Python follows."""
 _WRITES = re.compile(
     r"\s*%%(?:writefile|file)\s+(?:-a\s+)?[\"']?(?:\./)?(?P<path>[^\"'\n]+\.py)[\"']?\s*\n(?P<text>.*)", re.DOTALL
 )

@@ -40,7 +40,7 @@ class UserFile:
         return call_at(self.tree, call.position)
 
     def function(self, call: Call) -> Function:
-        """The function in which a call stands; raises UnusableInputError where there is none."""
+        """The function that contains a call; raises UnusableInputError where there is none."""
         scope = self._scope(self.node(call))
         if not isinstance(scope, FUNCTIONS):
             raise UnusableInputError(f"the call at line {call.position.line} is in no function of its own")
@@ -62,7 +62,7 @@ class UserFile:
                 yield inner.iter.lineno, inner.iter.col_offset
 
     def loop(self, loop: Loop) -> LoopNode:
-        """The loop over what stands at a place."""
+        """The loop over the expression at a place."""
         found = (n for n in ast.walk(self.tree) if isinstance(n, (ast.For, ast.comprehension)))
         return next(n for n in found if (n.iter.lineno, n.iter.col_offset) == loop)
 

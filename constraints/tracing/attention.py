@@ -111,7 +111,7 @@ def beside(a: View | None, b: View) -> tuple[View | None, bool]:
 
 
 def _flow(data: Sequence[Value], local: Sequence[bool], context: bool) -> Flow:
-    """Of what all sides inherit, poolings go on only from sides that are no gates."""
+    """What all sides inherit; poolings only from sides that are no gates."""
     flow = merge_flows([value.flow for value in data])
     heads = [value.flow.heads for value, is_local in zip(data, local, strict=True) if is_local]
     return fresh(flow, heads=frozenset().union(*heads), context=flow.context or context)

@@ -1,4 +1,4 @@
-"""The figures of a run in which numbers may, or may not, be computed of what was read from tensors."""
+"""The metrics of a run in which numbers may, or may not, be computed of what was read from tensors."""
 
 from __future__ import annotations
 

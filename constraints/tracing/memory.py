@@ -73,7 +73,7 @@ def _lost(parts: Sequence[Part], value: Value, shape: Shape) -> list[Part]:
 
 
 def _in_root(handle: Handle, parts: list[Part] | None) -> list[Part] | None:
-    """What fills a view as parts of the root; None where it cannot be told which."""
+    """What fills a view as parts of the root; None where it is unknown which."""
     while handle.base is not None and handle.made is not None and parts is not None:
         call, _, which = handle.made
         parts = _in_base(call, which, parts, handle.shape, handle.base.shape)

@@ -16,7 +16,7 @@ from constraints.tracing.run import Frame
 
 
 class Follower(Protocol):
-    """Who records, and where each thread is."""
+    """The recorder, and the module that each thread is in."""
 
     here: Here
     is_over: bool

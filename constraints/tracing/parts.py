@@ -43,7 +43,7 @@ class _Row(NamedTuple):
     shows: Places
 
     def sees(self, index: int) -> Interval:
-        """What the part sees at an index of the whole, also where it only would if it went on."""
+        """What the part sees at an index of the whole, also beyond its end, as if it continued."""
         stride = self.view.digits[0].stride if self.view.digits else 0
         return self.view.field.at((index - self.laid.start) // self.laid.step * stride)
 
@@ -272,7 +272,7 @@ def _listed(rows: Sequence[_Row], digit: Digit, crossed: bool) -> View:
 
 
 def _continued(main: _Row, digit: Digit) -> View | None:
-    """One map, as if it went on where nothing was laid: a border."""
+    """One map, as if it continued where nothing was laid: a border."""
     if not main.view.digits:
         return None
     part = {digit.axis: len(main.laid)}
@@ -281,7 +281,7 @@ def _continued(main: _Row, digit: Digit) -> View | None:
 
 
 def _is_in_place(row: _Row, main: _Row) -> bool:
-    """Whether a part lies where the main one would see about the same pixels."""
+    """Whether a part is where the main one would see about the same pixels."""
     step = max(math.ceil(main.view.jump), 1)
     for i in row.shows.nonzero()[0]:
         (low, high), (first, last) = row.sees(int(i)), main.sees(int(i))

@@ -3,7 +3,7 @@
 An operation with a rule in ``unfilled`` gives memory of the right shape, to which nothing is written yet, and is noted.
 What is made of such memory is noted too, and runs on whatever is there: it does the same whatever the values are. As
 soon as anything else may look at such memory, or something changes that a noted operation reads, all of them run in
-their order and fill the memory: who reads a value, reads what the model computes.
+their order and fill the memory: a reader gets the value that the model computes.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class Propagation:
                 handle.value = Value(shape, views, flow, storage, index, fill=fill)
 
     def _blank(self, step: RecordedOperation, shape: Shape) -> tuple[Views, Flow]:
-        """Memory that was not written to yet: who reads it, reads what no recorded operation put there."""
+        """Memory that was not written to yet: what is read from it, no recorded operation put there."""
         if 0 in shape:
             return self._nothing, _STILL
         place = f" in {step.frame.path}" if step.frame.path else ""

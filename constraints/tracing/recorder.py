@@ -105,7 +105,7 @@ def record(
 
 
 class _Copies:
-    """What the handles of a run know of it: who notes copies, until it is over."""
+    """What the handles of a run know of it: what notes their copies, until it is over."""
 
     def __init__(self, recorder: _Recorder) -> None:
         self._recorder: _Recorder | None = recorder

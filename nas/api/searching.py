@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from constraints.output.console import SafeConsole
 from nas.api.places import Trial, located
@@ -22,6 +22,7 @@ from nas.search import launch as launches
 from nas.search.confirm import Progress
 from nas.search.confirm_launch import confirm_trials
 from nas.search.confirmation import Confirmation
+from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
 from nas.search.driver import Driver
 from nas.search.study import open_study, quiet
 from nas.search.study_data import load_study_data
@@ -81,12 +82,12 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
             for line in prepared.advice:
                 warnings.warn(line, stacklevel=3)
             summary = launches.run(prepared)
-        finish, count = prepared.driver.finish, launches.to_confirm(settings, prepared)
+        finish, count = prepared.driver.finish, to_confirm(settings, prepared.driver)
         confirmed = _of_study(finish)
-        if count and launches.is_any_complete(prepared):
+        if count and is_any_complete(prepared.driver):
             rows = best(prepared.study, count)
             confirmed = _confirm(prepared.study, rows, settings, dataset, seeds=1, epochs=None, progress=progress)
-        reached = launches.is_reached(prepared, summary, confirmed)
+        reached = is_reached(prepared.driver, summary, confirmed)
     return Search(
         ended=summary.ended,
         unfinished=summary.unfinished,
@@ -101,6 +102,7 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
 def confirm(
     trial: Trial = "best",
     *,
+    model: Any = None,
     seeds: int = 1,
     epochs: int | None = None,
     study: str | None = None,
@@ -113,8 +115,9 @@ def confirm(
 ) -> Confirmation:
     """Retrain a trial on the whole training set with ``seeds`` seeds and open the test set once, after the last epoch.
 
-    ``epochs`` is the search's budget where it is None; ``data`` says where the study's data is now. What a call was
-    interrupted in, the next one resumes. Raises UnusableInputError for a trial or data that is not there.
+    ``epochs`` is the search's budget where it is None; ``data`` says where the study's data is now. A trial of a module
+    in memory wants that nn.Module again, as it was, as ``model``. What a call was interrupted in, the next one resumes.
+    Raises UnusableInputError for a trial or data that is not there, and for another module.
     """
     name, place, of = located(trial, storage, study)
     with quiet(), open_study(place, of) as opened:
@@ -122,7 +125,9 @@ def confirm(
         flags = {"storage": place, "study": opened.study_name, "workers": workers, "device": device, "engine": engine}
         settings = read_config(None, flags)
         dataset = warned(load_study_data(opened, None if data is None else str(data)))
-        (found,) = _confirm(opened, (row,), settings, dataset, seeds=seeds, epochs=epochs, progress=progress)
+        (found,) = _confirm(
+            opened, (row,), settings, dataset, seeds=seeds, epochs=epochs, progress=progress, module=model
+        )
     return found
 
 
@@ -140,10 +145,13 @@ def _confirm(
     seeds: int,
     epochs: int | None,
     progress: bool,
+    module: Any = None,
 ) -> list[Confirmation]:
     trials = [row.trial for row in rows]
     with _confirming(progress) as observe:
-        return confirm_trials(study, trials, config, dataset, seeds=range(seeds), epochs=epochs, progress=observe)
+        return confirm_trials(
+            study, trials, config, dataset, seeds=range(seeds), epochs=epochs, progress=observe, module=module
+        )
 
 
 def warned(dataset: datasets.Dataset) -> datasets.Dataset:

@@ -51,8 +51,8 @@ def train(
     ``model`` is ``file.py:NAME``, ``notebook.ipynb:NAME`` or ``package.module:NAME`` (with ``arguments`` for a class or
     a function), an architecture's text, a known network's name, or an nn.Module, whose class must be in a file that can
     be imported: it is pickled to the process that trains it and trained from the weights it has, the object here stays
-    as it is, and since it is kept nowhere its trial can be resumed with the same module alone, and not confirmed. The
-    study is made where it is new; one that exists gives what is left open, but for the file of ``metrics`` that it
+    as it is, and since it is kept nowhere, the same module is needed to resume its trial, and to confirm it. The study
+    is made where it is new; one that exists gives what is left open, but for the file of ``metrics`` that it
     measures networks by. ``log`` names trackers as of ``launch``. ``teacher`` names trained networks (trials, exports)
     that it learns from beside the labels. ``timeout`` is of a step of the model's code. Interrupted, the same call
     resumes. Raises UnusableInputError for a network that cannot be trained, and ModelFailedError where its code raises,

@@ -13,6 +13,8 @@ from constraints.cli.options import read_bytes, read_seconds
 from constraints.errors import UnusableInputError
 from constraints.output.plain import say
 from nas.cli import completion
+from nas.project_settings import settings
+from nas.search import engine_choice
 
 WHAT, BUDGET, DATA, PLACE, OUTPUT = "What to search", "Budget", "Data and training", "Where it runs", "Output"
 MODEL, RULES, FIXES, ROWS, WHICH = "The model", "Rules", "Fixes", "Which rows", "Which trials"
@@ -83,15 +85,35 @@ def formats(*known: str) -> Any:
     return flag("--format", help=words, value="FORMAT", group=OUTPUT, complete=completion.of(*known))
 
 
-def study(help: str = "name of the study", default: str = "the newest") -> Any:
+def study(
+    help: str = "name of the study", default: str = "the newest", *, check: Callable[..., Any] | None = None
+) -> Any:
     """The flag ``--study``."""
-    return flag("--study", help=help, value="NAME", default=default, group=PLACE, complete=completion.studies)
+    complete = completion.studies
+    return flag("--study", help=help, value="NAME", default=default, group=PLACE, complete=complete, check=check)
 
 
-def storage(default: str = "") -> Any:
+def storage(default: str = "", *, check: Callable[..., Any] | None = None) -> Any:
     """The flag ``--storage``."""
     text = "journal file, or a database's URL"
-    return flag("--storage", help=text, value="PATH|URL", default=default, group=PLACE)
+    return flag("--storage", help=text, value="PATH|URL", default=default, group=PLACE, check=check)
+
+
+def _of_project(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+    """``--storage``, or ``--study`` of that, as the project's settings say where the line says neither."""
+    if ctx.resilient_parsing or _is_given(ctx, str(param.name)) or _is_given(ctx, "storage"):
+        return value
+    found = settings(Path())
+    wanted = None if found is None else found.table.get(str(param.name))
+    if found is None or not isinstance(wanted, str):
+        return value
+    say(f"note: {param.name} {wanted}, from {found.source}", sys.stderr)
+    return wanted
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)  # None of what is read later, or is no parameter
+    return source is not None and source.name != "DEFAULT"
 
 
 def workers(default: str = "one a core, or a GPU") -> Any:
@@ -99,7 +121,7 @@ def workers(default: str = "one a core, or a GPU") -> Any:
     return flag("--workers", help="processes that train", value="N", default=default, group=PLACE)
 
 
-def recipe(default: str = "default") -> Any:
+def recipe(default: str = "default, long from 30 epochs on") -> Any:
     """The flag ``--recipe``."""
     text = "one of search.py recipes, with options: default,batch_size=64, or FILE.toml"
     return flag("--recipe", help=text, value="RECIPE", default=default, group=DATA, complete=completion.recipes)
@@ -117,8 +139,8 @@ def trial(help: str = "a number, best, an architecture's text, or seed", default
     return typer.Argument(help=text, metavar="TRIAL", autocompletion=completion.trials)
 
 
-Study = Annotated[str | None, study()]
-Storage = Annotated[str, storage()]
+Study = Annotated[str | None, study(check=_of_project)]
+Storage = Annotated[str, storage(check=_of_project)]
 Constraints = Annotated[
     Path | None, flag("--constraints", help="a table of constraints", value="FILE.toml", group=RULES)
 ]
@@ -147,8 +169,8 @@ Device = Annotated[
 Engine = Annotated[
     str | None,
     flag(
-        "--engine", help="local, ray or ray:HOST:PORT", value="ENGINE", default="local", group=PLACE,
-        complete=completion.of("local", "ray"),
+        "--engine", help=engine_choice.forms(), value="ENGINE", default="local", group=PLACE,
+        complete=completion.of(*engine_choice.KINDS),
     ),
 ]  # fmt: skip
 Arguments = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import optuna
 
     from nas.config import LaunchConfig
+    from nas.project_settings import Settings
     from nas.search.budget import Summary
     from nas.search.launch import Prepared
     from nas.training.datasets import Dataset
@@ -41,16 +42,16 @@ if TYPE_CHECKING:
 @interruptible("everything finished is kept: launch again to continue")
 def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Path | None, output_format: str) -> int:
     """Run or resume a search, print its leaderboard; 1 where a target was asked for and missed."""
-    from nas.config import read_config
+    from nas.config import LaunchConfig, read_config
     from nas.project_settings import settings
 
     check_format(output_format, FORMATS)
     project, console = settings(Path()), SafeConsole(stderr=True)
     config = read_config(config_file, flags, project)
-    if project is not None:
-        print_line(project.sentence, console)
+    introduce_settings(project, LaunchConfig.model_fields, console)
     with working("checking what is asked for"):
         from nas.search import launch as launches
+        from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
         from nas.training import datasets
 
         launches.check(config)
@@ -64,12 +65,12 @@ def launch(config_file: Path | None, flags: Mapping[str, Any], write_config: Pat
         introduce(dataset, console)
         prepared, summary = _searched(config, dataset, console)
         console.print(f"search ended: {_ending(summary)}", highlight=False, soft_wrap=True)
-        confirmed, count = list[Confirmation](), launches.to_confirm(config, prepared)
-        if count and not launches.is_any_complete(prepared):
+        confirmed, count = list[Confirmation](), to_confirm(config, prepared.driver)
+        if count and not is_any_complete(prepared.driver):
             console.print("nothing to confirm: no trial is complete", highlight=False)
         elif count:
             confirmed = _confirm(prepared.study, best(prepared.study, count), config, range(1), None)
-        reached = launches.is_reached(prepared, summary, confirmed)
+        reached = is_reached(prepared.driver, summary, confirmed)
         board = leaderboard(prepared.study, is_live=False)
         print_board(board, output_format, SafeConsole())
         for line in _saved(prepared, board):
@@ -115,7 +116,7 @@ def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple
 
 def _next(board: Leaderboard, config: LaunchConfig) -> str:
     """The commands that continue with what a search left."""
-    from nas.search.storage import masked
+    from nas.search.stored import masked
 
     usual = type(config)().study
     flags = [f"--study {quote(config.study)}"] if config.study != usual else []
@@ -147,13 +148,14 @@ def confirm(
 ) -> int:
     """Retrain winners on the whole training set, print test accuracy as mean and standard deviation."""
     from nas.config import read_config
+    from nas.project_settings import CONFIRMING, settings
 
     check_format(output_format, TABLE_OR_JSON)
     if trial is not None and top is not None:
         raise UnusableInputError(f"both a trial and --top: {trial}, {top}: give one of them")
     with quiet(), open_study(flags["storage"], name) as study:
         chosen = best(study, top or 1) if trial is None else [find(study, trial)]
-        config = read_config(None, {**flags, "study": study.study_name})
+        config = read_config(None, {**flags, "study": study.study_name}, settings(Path()), CONFIRMING)
         confirmations = _confirm(study, chosen, config, range(seeds), epochs)
         target = study.user_attrs.get(TARGET)
     if output_format == "json":
@@ -193,6 +195,12 @@ def decoding(console: Console) -> Iterator[Progress]:
     with progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("decoding images", total=None, visible=False)
         yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
+
+
+def introduce_settings(project: Settings | None, fields: Collection[str], console: Console) -> None:
+    """Say which of ``fields`` come from the project's settings."""
+    if project is not None and (found := project.only(fields)).table:
+        print_line(found.sentence, console)
 
 
 def introduce(dataset: Dataset, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constraints.cli.options import check_format, read_arguments
@@ -13,7 +14,7 @@ from constraints.output.json_text import json_text
 from constraints.output.plain import say
 from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible
-from nas.cli.search import decoding, introduce, introduce_training
+from nas.cli.search import decoding, introduce, introduce_settings, introduce_training
 from nas.objective_text import MEASURES
 from nas.results.leaderboard import leaderboard
 from nas.results.rows import Row
@@ -33,6 +34,7 @@ def train(
     where it breaks a rule, or a target was asked for and missed; what the person's own code raised ends as it does.
     """
     from nas.config import read_config
+    from nas.project_settings import TRAINING, settings
     from nas.results.progress import SearchView
     from nas.search import given_launch, launch
     from nas.search.wanted import Wanted
@@ -40,8 +42,9 @@ def train(
 
     check_format(output_format, TABLE_OR_JSON)
     wanted = Wanted(target=target, arguments=read_arguments(arguments), **code)
-    config = given_launch.settled(read_config(None, flags), flags)
-    console = SafeConsole(stderr=True)
+    project, console = settings(Path()), SafeConsole(stderr=True)
+    config = given_launch.settled(read_config(None, flags, project, TRAINING), flags)
+    introduce_settings(project, TRAINING, console)
     with working("checking what is asked for"):
         given_launch.check(config, wanted)
     with quiet():

@@ -133,7 +133,7 @@ def _card_or_network(trial: str, label: str, name: str | None, storage: str) -> 
     from nas.architecture import named
     from nas.results.network_card import network_card
     from nas.results.selection import NoSuchTrialError
-    from nas.search.storage import NothingStoredError  # loads Optuna, which the leaderboard of a journal goes without
+    from nas.search.stored import NothingStoredError
 
     try:
         return _card(trial, name, storage)

@@ -31,7 +31,7 @@ class TrialRun:
 class Tracker(Protocol):
     """Curves and metrics of the trials of one study, in one place.
 
-    A tracker raises what its package raises; the search then logs nothing more to it, says so and goes on.
+    A tracker raises what its package raises; the search then logs nothing more to it, says so and continues.
     """
 
     def begin(self, run: TrialRun) -> int:

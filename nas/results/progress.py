@@ -20,8 +20,8 @@ from nas.results.notebook import WIDTH, NotebookDisplay
 from nas.results.numbers import duration
 from nas.results.search_trials import SearchTrials
 from nas.search.driver import Driver
+from nas.search.outage import is_outage
 from nas.search.pace import Pace
-from nas.search.storage import is_outage
 from nas.search.study import REASON
 
 _REFRESH_SECONDS = 0.5

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from nas.search.halving import FIRST_RUNG
+
+if TYPE_CHECKING:
+    from nas.training.feed import Feed
+    from nas.training.recipes import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +28,17 @@ class Budget:
     def is_target_met(self, best: float | None) -> bool:
         """Whether the best accuracy exceeds the target; False without one of either."""
         return self.target is not None and best is not None and best > self.target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What a search for confirmed networks ends at: ``count`` of them over the target."""
+
+    count: int
+    feed: Feed
+    """The whole training set; the test set judges."""
+    recipe: Callable[[int, Mapping[str, Any]], Recipe | None]
+    """That of a training of so many epochs, with what a trial's parameters tune of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

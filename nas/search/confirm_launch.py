@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,19 @@ from constraints.errors import UnusableInputError
 from nas.search import teachers
 from nas.search.confirm import Progress, confirm
 from nas.search.confirmation import Confirmation
+from nas.search.engines import engine
+from nas.search.feeds import confirm_feed
+from nas.search.given_module import handed_again
 from nas.search.given_proposals import networks
 from nas.search.holding import hold, hold_folder, one_line_errors
-from nas.search.launch import confirm_feed
 from nas.search.precisions import precisions
-from nas.search.resources import engine
 from nas.search.study import identity
 from nas.search.study_folder import claim
 from nas.search.training_way import Training
 
 if TYPE_CHECKING:
     import optuna
+    from torch import nn
 
     from nas.config import LaunchConfig
     from nas.training.datasets import Dataset
@@ -36,10 +39,13 @@ def confirm_trials(
     seeds: Sequence[int],
     epochs: int | None,
     progress: Progress,
+    module: nn.Module | None = None,
 ) -> list[Confirmation]:
     """Retrain trials, by their numbers, on all training images of the study's ``dataset``; the test set judges.
 
     ``epochs`` None is the search's budget of one candidate; of ``config`` the storage, the study and the workers count.
+    ``module`` is the one that the trials were given, where that was in memory.
+
     Raises UnusableInputError for no seed or no epoch, where another process confirms trials of the study, and as
     ``confirm`` does.
     """
@@ -52,10 +58,13 @@ def confirm_trials(
         held.enter_context(hold_folder(folder, config.storage, study.study_name, "confirm"))
         searched = identity(study, "epochs")["epochs"]
         way, length = Training.of(study, searched), epochs or searched
+        trained = [
+            replace(one, given=handed_again(one.given, module, one.trial)) for one in networks(study, trials, folder)
+        ]
         workers = engine(config, tasks=len(trials) * len(seeds))
         return confirm(
             study,
-            networks(study, trials, folder),
+            trained,
             engine=workers,
             feed=confirm_feed(dataset, way, teachers.kept(folder, way.teacher)),
             seeds=seeds,

@@ -1,6 +1,6 @@
-"""What can be wrong with a launch's study, rules and beginning, found before data is decoded or torch is loaded.
+"""What can be wrong with a launch's study, rules, training and beginning, found before data is decoded.
 
-Nothing is written, and no code of a person's own is run.
+Nothing is written; a person's own code runs in the limited child alone.
 """
 
 from __future__ import annotations
@@ -14,14 +14,19 @@ from typing import Any
 
 from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
+from nas.latency.predictor import load as load_latency
+from nas.loggers import choice
 from nas.search import prior, starts, teachers
+from nas.search.engine_choice import starter
 from nas.search.holding import hold
-from nas.search.measures import counted
-from nas.search.storage import is_postgresql, opened_if_made, run_folder
-from nas.search.stored import is_database
+from nas.search.measures import check_file, counted, needs_latency
+from nas.search.storage import opened_if_made
+from nas.search.stored import is_database, is_postgresql, run_folder
 from nas.search.study import known_of, refuse_other
+from nas.search.training_way import Training
 from nas.space.feasible import FeasiblePart
 from nas.space.space import load
+from nas.user_augmentation import check_source, is_file
 
 ADVICE = "give --storage a writable path"
 LOCK = ".lock"
@@ -37,6 +42,21 @@ _OF_NO_DATA = frozenset(
 """Metrics that no image and no number of classes change; a large image has the stem stride, which ends a stage."""
 _ANY_IMAGE = (3, 512, 512)
 """Large enough that no layer leaves an empty map, so that no network is missing."""
+
+
+def check_means(config: LaunchConfig) -> None:
+    """Raise UnusableInputError for what is wrong with how networks are trained and measured, by what, and logged."""
+    shipped = config.augmentation
+    if config.augmentation is not None and is_file(config.augmentation):
+        check_source(config.augmentation)
+        shipped = None  # its code runs once there is an image to try it on
+    Training.asked(config.recipe, shipped, config.epochs, tune=config.tune)
+    if config.metrics is not None:
+        check_file(config.metrics, config.rules, config.objective)
+    if needs_latency(config.rules, config.objective):
+        load_latency()
+    choice.check(config.log)
+    starter(config.engine).check(config.device)
 
 
 def check_feasible(config: LaunchConfig) -> None:

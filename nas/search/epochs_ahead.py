@@ -6,7 +6,8 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nas.search.engine import Engine, LocalEngine, Placement
+from nas.search.engine import Engine, Placement
+from nas.search.local_engine import LocalEngine
 
 if TYPE_CHECKING:
     from nas.training.feed import Feed

@@ -104,7 +104,8 @@ class Given:
         """
         if self.memory and not self.pickled:
             raise UnusableInputError(
-                f"{self.target.text} was given as a module in memory, which is kept nowhere: train it from its file"
+                f"{self.target.text} was given as a module in memory, which is kept nowhere: give it again "
+                "(nas.confirm(trial, model=module)), or train it from its file"
             )
         changed = self.changed()
         if not changed:

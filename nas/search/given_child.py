@@ -27,6 +27,7 @@ from nas.architecture.from_module import import_module
 from nas.search import weights_file
 from nas.search.engine import Placement
 from nas.search.given import Given
+from nas.search.given_module import unpacked
 from nas.search.worker import WEIGHTS, Confirmed, Task, agreed, confirmed, trained
 from nas.training import recipes
 from nas.training.errors import SharedFaultError
@@ -152,18 +153,16 @@ def _prepared(placement: Placement, task: Task, send: Send) -> Iterator[Prepared
     if placement.threads:
         torch.set_num_threads(placement.threads)
     with Loader(seconds=given.limits.seconds / 3) as loader:
-        model = _unpickled(given, send) if given.pickled else load_model(given.target, given.arguments, loader, send)
+        model = _unpacked(given, send) if given.pickled else load_model(given.target, given.arguments, loader, send)
         with stage("a step of its training", send):
             prepared = _on_cpu(lambda: _tried(placement, task, model, send), loader)
         yield prepared
 
 
-def _unpickled(given: Given, send: Send) -> torch.nn.Module:
+def _unpacked(given: Given, send: Send) -> torch.nn.Module:
     """A module from the memory of the program that this process is a descendant of."""
-    sys.path[:] = list(dict.fromkeys([*sys.path, *given.paths]))
     with stage("import", send):
-        model: torch.nn.Module = pickle.loads(base64.b64decode(given.pickled))
-    return model
+        return unpacked(given)
 
 
 def _on_cpu(work: Callable[[], Prepared], loader: Loader) -> Prepared:
@@ -178,7 +177,7 @@ def _on_cpu(work: Callable[[], Prepared], loader: Loader) -> Prepared:
 
 def _tried(placement: Placement, task: Task, model: torch.nn.Module, send: Send) -> Prepared:
     feed, device = task.feed, torch.device(placement.device)
-    recipe = task.recipe or recipes.default(task.epochs)
+    recipe = task.recipe or recipes.usual(task.epochs)
     images = torch.from_numpy(feed.dataset.train_images[feed.indices[:_TRIED]])
     wrapped = GivenModel(model, len(feed.dataset.classes), _signs(send)[0]).to(device)
     shown = normaliser(feed.mean, feed.std, device)(images)
@@ -191,7 +190,7 @@ def _trained(placement: Placement, task: Task, prepared: Prepared, send: Send) -
     """Train as a worker does; the time limit is of the person's code, not of the images that are made for it."""
 
     prepared.model.alive, rest = _signs(send)
-    recipe = task.recipe or recipes.default(task.epochs)
+    recipe = task.recipe or recipes.usual(task.epochs)
     if recipe.precision not in ("auto", prepared.precision):
         recipe = replace(recipe, precision=prepared.precision)
     task = replace(task, recipe=recipe)

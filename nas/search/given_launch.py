@@ -19,39 +19,33 @@ from nas.loggers.trackers import Trackers
 from nas.search import teachers
 from nas.search.budget import Budget
 from nas.search.driver import Driver
-from nas.search.early_check import check_study
+from nas.search.early_check import check_means, check_study
+from nas.search.engines import engine, machine_name
+from nas.search.feeds import search_feed
+from nas.search.fitting import doubts_of, fitted, said
 from nas.search.given_network import judged_network, with_measures
 from nas.search.given_proposals import Network, key_of
 from nas.search.holding import hold, hold_folder, one_line_errors
-from nas.search.launch import (
-    Prepared,
-    check_means,
-    counted,
-    describe,
-    fitted,
-    measuring,
-    said,
-    search_feed,
-    training_identity,
-)
+from nas.search.launch import Prepared
+from nas.search.launch_measures import measuring
 from nas.search.measure import images_of
 from nas.search.precisions import precisions
-from nas.search.resources import engine, machine_name
 from nas.search.storage import open_storage, opened_if_made
 from nas.search.study import IDENTITY, SOURCE, TARGET, VALIDATION_IMAGES, Described, create_or_resume, identity
 from nas.search.study_folder import claim
+from nas.search.study_identity import describe, training_identity
 from nas.search.training_way import Taught, Training
 from nas.search.trial_store import TrialStore, is_given
 from nas.search.wanted import Wanted
 from nas.space.attributes import ORIGIN, SEED
-from nas.training.data_advice import advice
 from nas.training.datasets import Dataset
 from nas.training.sizing import Sizing
 
 if TYPE_CHECKING:
     from nas.space.sampler import FeasibleSampler
 
-STEP = "nas.search.given_child:described"
+_WAY = ("recipe", "augmentation", "teacher")
+"""How a network trains, as far as a training may ask for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,25 +65,38 @@ class Trainings:
 
 
 def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
-    """The configuration with what an existing study was made with, where a flag of ``given`` says nothing else."""
+    """The configuration with what an existing study was made with, where a flag of ``given`` says nothing else.
+
+    What a project's settings say is for new studies alone, but for where the metrics of one are.
+    """
     study = _existing(config)
-    known = identity(study) if study else {}
-    if "metrics" in known and given.get("metrics") is None:
+    if study is None:
+        return config
+    known = identity(study)
+    if "metrics" in known and config.metrics is None:
         raise UnusableInputError(
             f"study {config.study!r} measures networks by {known['metrics']['name']}: give that file: --metrics"
         )
     usual = {name: known[name] for name in ("epochs", "constraints", "seed", "objective") if name in known}
-    if study and given.get("data") is None:
-        usual["data"] = study.user_attrs.get(SOURCE, config.data)
+    usual |= dict.fromkeys((*_WAY, "tune"))
+    usual |= {} if "metrics" in known else {"metrics": None}
+    usual["data"] = study.user_attrs.get(SOURCE, config.data)
     return config.model_copy(update={name: value for name, value in usual.items() if given.get(name) is None})
 
 
 def check(config: LaunchConfig, wanted: Wanted) -> None:
     """Raise UnusableInputError for what is wrong with a training whatever its data, before that is decoded."""
     wanted.check()
-    check_means(config.model_copy(update={name: getattr(wanted, name) for name in ("recipe", "augmentation")}))
+    config = _asked(config, wanted)
+    check_means(config)
     check_study(config)
-    teachers.check(wanted.teacher, storage=config.storage, study=config.study)
+    teachers.check(config.teacher, storage=config.storage, study=config.study)
+
+
+def _asked(config: LaunchConfig, wanted: Wanted) -> LaunchConfig:
+    """The configuration with how the network alone is asked to train."""
+    way = {name: value for name in _WAY if (value := getattr(wanted, name)) is not None}
+    return config.model_copy(update=way)
 
 
 def _existing(config: LaunchConfig) -> Described | None:
@@ -108,14 +115,15 @@ def _way(
     Last, how it would train in a new study.
     """
     study = _existing(config)
-    config = config.model_copy(update={} if wanted.recipe is None else {"recipe": wanted.recipe})
-    asked = Training.asked(wanted.recipe, wanted.augmentation, config.epochs, dataset=dataset, teacher=teacher)
+    asked = Training.asked(
+        config.recipe, config.augmentation, config.epochs, tune=config.tune, dataset=dataset, teacher=teacher
+    )
     if study is None:
         asked.check_teacher()
         config, asked, sized = fitted(config, asked, dataset, None)
         return config, asked, sized, asked
     way = Training.of(study, config.epochs)
-    way.refuse_other(study, asked, {name: getattr(wanted, name) for name in ("recipe", "augmentation", "teacher")})
+    way.refuse_other(study, asked, {name: getattr(wanted, name) for name in _WAY})
     unasked = LaunchConfig(**config.model_dump(exclude={"epochs"}))  # where the flag was not given, the data decides
     _, fitting, _ = fitted(unasked, asked, dataset, config.epochs)
     return config, way, None, fitting if way.recipe == fitting.recipe else asked
@@ -129,13 +137,14 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
     """
     wanted.check()
     dataset.split()
-    teacher = teachers.read(wanted.teacher, storage=config.storage, study=config.study, dataset=dataset)
+    config = _asked(config, wanted)
+    teacher = teachers.read(config.teacher, storage=config.storage, study=config.study, dataset=dataset)
     config, way, sized, usual = _way(config, wanted, dataset, teachers.taught(teacher))
     if AUGMENTATION_RULE in config.constraints:
         way.check_rule(dataset)
     with ExitStack() as tools:
         measures, objectives = measuring(config, tools)
-        rules = [rule.expr for rule in counted(config, measures)]
+        rules = [rule.expr for rule in measures.counted]
         network, notes = judged_network(config, rules, wanted, dataset, way, latency=measures.latency)
         network = with_measures(network, measures, dataset)
     objectives.check({**network.metrics.as_dict(), **network.measured})
@@ -156,13 +165,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         feed = search_feed(dataset, config.seed, way, teacher)
         describe(study, config, dataset)
         target = study.user_attrs[TARGET]
-        doubts = advice(
-            dataset,
-            batch_size=way.recipe.batch_size,
-            epochs=config.epochs,
-            target=target,
-            mirroring=way.mirroring,
-        )
+        doubts = doubts_of(dataset, way, config.epochs, target)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
         seeds = _missing(study, network, config, wanted, folder)
         lock = held.pop_all()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import pickle
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -25,10 +21,11 @@ from nas.architecture import named
 from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture
 from nas.config import LaunchConfig
 from nas.latency.predictor import Predictor
+from nas.search.feeds import search_feed
 from nas.search.given import Given
+from nas.search.given_module import carrying, packed
 from nas.search.given_proposals import Network
 from nas.search.given_training import try_given
-from nas.search.launch import search_feed
 from nas.search.measures import Measures
 from nas.search.resources import trying_placement
 from nas.search.training_way import Training
@@ -185,12 +182,7 @@ def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, datas
     from constraints import check
     from nas.architecture.from_module import from_module
 
-    try:
-        content = pickle.dumps(module)
-    except Exception as error:
-        raise _unsendable(module, f"{type(error).__name__}: {error}") from error
-    if type(module).__module__ == "__main__":
-        raise _unsendable(module, "its class is defined in the program itself")
+    content = packed(module)
     classes = len(dataset.classes)
     report = _images_alone(
         wanted,
@@ -205,14 +197,11 @@ def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, datas
         limits=wanted.limits(),
         is_finished=True,
         is_architecture=architecture is not None,
-        memory=hashlib.sha256(content).hexdigest(),
-        pickled=base64.b64encode(content).decode(),
-        paths=tuple(sys.path),
     )
     return Network(
         origin=wanted.target,
         architecture=architecture,
-        given=given,
+        given=carrying(given, content),
         metrics=_metrics(report.metrics),
         broken=tuple(v.expr for v in report.constraints if not v.ok and v.expr != _ANY_LATENCY),
         measured=_measured(report.metrics),
@@ -231,13 +220,6 @@ def _images_alone(wanted: Wanted, judged: Callable[[], Found]) -> Found:
         raise UnusableInputError(
             f"{wanted.target} cannot be trained: {text}, and training gives images alone: give each a default"
         ) from error
-
-
-def _unsendable(module: nn.Module, why: str) -> UnusableInputError:
-    return UnusableInputError(
-        f"the module cannot be sent to the process that trains it: {type(module).__name__}: {why}: give its file: "
-        "nas.train('file.py:NAME')"
-    )
 
 
 def _metrics(values: Mapping[str, Any]) -> Metrics:

@@ -96,7 +96,7 @@ class Halving:
         return None
 
     def standing(self, number: int, level: int, *, count: int | None = None, is_last: bool = False) -> str:
-        """How a trial compares with the others at a rung, and how many of them go on: ``count``, or the rung's share.
+        """How a trial compares with the others at a rung, and how many are promoted: ``count``, or the rung's share.
 
         Empty where it did not reach that rung, or where it is the last one.
         """
@@ -107,7 +107,7 @@ class Halving:
         share = self._share(self.levels.index(level) + 1)
         going = count or (math.ceil(share) if is_last else math.floor(share))
         place = _ordinal(self._places[level][number] + 1)
-        return f"{place} of {len(self._reached[level])} at epoch {level}: top {going} go on"
+        return f"{place} of {len(self._reached[level])} at epoch {level}: top {going} promoted"
 
     def count(self, level: int) -> int:
         """How many trials reached a rung."""

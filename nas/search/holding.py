@@ -12,8 +12,10 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from constraints.errors import UnusableInputError
+from nas.search.database_storage import reason
 from nas.search.postgres_lease import LAPSE_SECONDS, Lease
-from nas.search.storage import UNREADABLE, is_of_storage, is_postgresql, reason, run_folder
+from nas.search.storage import UNREADABLE, is_of_storage
+from nas.search.stored import is_postgresql, run_folder
 
 PATIENCE_SECONDS = 0.2
 """How long a lock is tried: a reader that looks whether a launch is at work holds it for a moment."""

@@ -45,6 +45,9 @@ class Measures:
     objectives: Sequence[str] = ()
     """Metrics beside the accuracy that the search goes by; those that are in every row need no other place."""
     rules: tuple[Constraint, ...] = ()
+    """Those on what is measured."""
+    counted: tuple[Constraint, ...] = ()
+    """The launch's other rules, which arithmetic judges."""
     _known: dict[str, dict[str, float]] = field(default_factory=dict)
     """By the text of a network, what it was measured to be."""
 

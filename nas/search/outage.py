@@ -1,16 +1,47 @@
-"""Waiting for a storage that is out of reach."""
+"""A storage that is out of reach: which errors say so, and waiting for it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from nas.search.storage import is_outage
+from optuna.exceptions import StorageInternalError
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import DBAPIError
 
 TRY_SECONDS = 0.25
 """Time between two tries to reach it."""
 OUTAGE_SECONDS = 600.0
 """How long it is waited for."""
+_AFTER_LOSS = "8s2b"
+"""SQLAlchemy's code for a transaction that is used again after its connection was lost."""
+
+
+class StorageLostError(StorageInternalError):
+    """The storage is out of reach for the moment."""
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, says that a database server is out of reach, which may pass."""
+    from sqlalchemy.exc import DBAPIError, PendingRollbackError
+
+    while error is not None:
+        if isinstance(error, StorageLostError) or (isinstance(error, DBAPIError) and _is_connection_lost(error)):
+            return True
+        if isinstance(error, PendingRollbackError) and error.code == _AFTER_LOSS:
+            return True
+        error = error.__cause__
+    return False
+
+
+def _is_connection_lost(error: DBAPIError) -> bool:
+    """Of PostgreSQL's operational errors all but a full disk are of a server that is away, stops or starts."""
+    from sqlalchemy.exc import OperationalError
+
+    of_server = isinstance(error, OperationalError) and type(error.orig).__module__.partition(".")[0] == "psycopg"
+    return error.connection_invalidated or (of_server and type(error.orig).__name__ != "DiskFull")
 
 
 def outlast(error: Exception, resume: Callable[[], None], *, notes: list[str], clock: Callable[[], float]) -> None:

@@ -126,7 +126,7 @@ class Pool:
         self._remove(candidate)
 
     def prune(self, candidate: Candidate, reason: str) -> None:
-        """End a candidate before its budget is trained; ``{}`` in ``reason`` stands for its last epoch."""
+        """End a candidate before its budget is trained; ``{}`` in ``reason`` is replaced by its last epoch."""
         why = reason.format(len(candidate.curve))
         if reason == BELOW:
             self.store.add_why(candidate.trial, self.halving.standing(candidate.trial.number, len(candidate.curve)))

@@ -27,7 +27,8 @@ import sqlalchemy
 from sqlalchemy import event
 
 from constraints.errors import UnusableInputError
-from nas.search.storage import NETWORK, StorageLostError, reason
+from nas.search.database_storage import NETWORK, reason
+from nas.search.outage import StorageLostError
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -1,4 +1,4 @@
-"""What this machine gives a search: cores, GPUs, threads, and the engine that trains on them."""
+"""What this machine gives a search: cores, GPUs, threads, and the workers that train on them, the engine ``local``."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from pathlib import Path
 from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
 from nas.cpu import cpu_class
-from nas.search.engine import Engine, LocalEngine, Placement, placements
-from nas.search.stored import runs_folder
+from nas.search.engine import Placement
+from nas.search.local_engine import LocalEngine, placements
 
 
-def engine(config: LaunchConfig, tasks: int | None = None) -> Engine:
-    """The workers of this machine, or of a Ray cluster; for few ``tasks`` fewer of this machine, each with more cores.
+def check(device: str) -> None:
+    """Raise UnusableInputError where a GPU is asked for and there is none."""
+    gpus(device)
 
-    Raises UnusableInputError where a GPU is asked for and there is none, or the cluster cannot be reached.
-    """
-    if config.engine != "local":
-        from nas.search.ray_engine import RayEngine
 
-        root = runs_folder(config.storage)
-        address = config.engine.partition(":")[2] or None
-        return RayEngine(root=root, address=address, workers=config.workers, device=config.device, tasks=tasks)
-    count = gpus(config.device)
-    workers = config.workers or count or cores()
-    workers = min(workers, tasks or workers)
+def start(place: str | None, *, root: Path, workers: int | None, device: str, tasks: int | None) -> LocalEngine:
+    """The workers of this machine; for few ``tasks`` fewer, each with more cores. Raises as ``check`` does."""
+    count = gpus(device)
+    wanted = workers or count or cores()
+    wanted = min(wanted, tasks or wanted)
     most = most_threads()
-    places = placements(workers=workers, device=config.device, cores=cores(), gpus=count, most_threads=most)
+    places = placements(workers=wanted, device=device, cores=cores(), gpus=count, most_threads=most)
     return LocalEngine(places, cores=cores(), most_threads=most)
+
+
+def machine(device: str) -> str:
+    """What trains, in words."""
+    return "GPU" if gpus(device) else cpu_class()
 
 
 def trying_placement(config: LaunchConfig) -> Placement:
@@ -36,13 +37,6 @@ def trying_placement(config: LaunchConfig) -> Placement:
     count = gpus(config.device)
     workers = config.workers or count or cores()
     return placements(workers=workers, device=config.device, cores=cores(), gpus=count, most_threads=most_threads())[0]
-
-
-def machine_name(config: LaunchConfig) -> str:
-    """What trains, in words."""
-    if config.engine != "local":
-        return "Ray cluster"
-    return "GPU" if gpus(config.device) else cpu_class()
 
 
 def gpus(device: str) -> int:

@@ -193,7 +193,7 @@ def near_ones(network: Architecture, feasible: FeasiblePart) -> tuple[list[str],
     try:
         found = nearest(feasible, network, MOST_NEAR)
     except SearchTooLargeError:
-        return [], ["the nearest networks of the space were not found: too many lie as far off as they"]
+        return [], ["the nearest networks of the space were not found: too many are equally far"]
     networks = [feasible.space.decode(choices) for choices in found.choices]
     count = (
         f"{len(networks)} nearest networks of the space" if len(networks) > 1 else "the nearest network of the space"

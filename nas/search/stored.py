@@ -1,11 +1,14 @@
-"""What a reader of a stored study must know of Optuna, without Optuna, which takes longer to load than to read one."""
+"""What can be known of a storage and of its studies without Optuna, which takes longer to load than to read one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol
+
+from constraints.errors import UnusableInputError
 
 
 def is_database(place: str) -> bool:
@@ -16,6 +19,31 @@ def is_database(place: str) -> bool:
 def runs_folder(storage: str) -> Path:
     """Where the folders of a storage's studies are: beside a journal, or ``runs`` for a database."""
     return Path("runs") if is_database(storage) else Path(storage).parent
+
+
+def is_postgresql(place: str) -> bool:
+    """Whether a storage is in PostgreSQL, by whatever driver: there a study is held by a lease."""
+    return re.match(r"postgres(ql)?(\+\w+)?://", place) is not None
+
+
+def run_folder(storage: str, study: str) -> Path:
+    """The folder of a study's name, which holds its locks; its files, too, unless another study was there first."""
+    return runs_folder(storage) / study
+
+
+def masked(text: str) -> str:
+    """``text`` without the passwords that URLs in it carry."""
+    without = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+    return re.sub(r"([?&]password=)[^&#\s]*", r"\1***", without)
+
+
+class NothingStoredError(UnusableInputError):
+    """A storage that is not made yet: there is no such file, or the database holds no tables of studies."""
+
+
+def nothing_at(place: str) -> NothingStoredError:
+    """The error of a storage that is not made yet."""
+    return NothingStoredError(f"no storage at {place}: nothing was launched here: launch a search, or give --storage")
 
 
 class TrialState(IntEnum):

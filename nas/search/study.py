@@ -107,10 +107,13 @@ def create_or_resume(
     """
     import optuna
 
-    study = optuna.create_study(
-        storage=storage, study_name=name, sampler=sampler, directions=list(directions), load_if_exists=True
-    )
-    if IDENTITY not in study.user_attrs and not study.get_trials(deepcopy=False):
+    if name in optuna.get_all_study_names(storage):  # to make it all the same adds a line to a journal
+        study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
+    else:
+        study = optuna.create_study(
+            storage=storage, study_name=name, sampler=sampler, directions=list(directions), load_if_exists=True
+        )
+    if _is_fresh(study):
         study.set_user_attr(IDENTITY, dict(made_with))
         return study
     known = identity(study)
@@ -136,12 +139,21 @@ def refuse_other(name: str, known: Mapping[str, Any], made_with: Mapping[str, An
 
 
 def known_of(storage: BaseStorage, name: str) -> Mapping[str, Any]:
-    """What the study ``name`` was made with; nothing where there is no such study, or no launch made it."""
+    """What the study ``name`` was made with; nothing where there is no such study, or none of its trials is made.
+
+    Raises UnusableInputError for one with trials that no launch made.
+    """
     import optuna
 
     if name not in optuna.get_all_study_names(storage):
         return {}
-    return shared(optuna.load_study(storage=storage, study_name=name))
+    study = optuna.load_study(storage=storage, study_name=name)
+    return {} if _is_fresh(study) else identity(study)
+
+
+def _is_fresh(study: optuna.Study) -> bool:
+    """Whether a study is made and nothing is known of it yet."""
+    return IDENTITY not in study.user_attrs and not study.get_trials(deepcopy=False)
 
 
 @contextmanager

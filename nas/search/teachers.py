@@ -8,11 +8,10 @@ Nothing pickled is read.
 from __future__ import annotations
 
 import json
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from constraints.errors import UnusableInputError
 from nas import atomic
@@ -22,27 +21,21 @@ from nas.search import weights_file
 from nas.search.best_trials import best_trials
 from nas.search.confirmation import confirmations
 from nas.search.given_proposals import key_of
+from nas.search.stored import masked
 from nas.search.study import CURVE, identity, open_study
 from nas.search.study_folder import study_folder
+from nas.search.teacher_exports import EXPORTS, check_export, of_export, scales
 from nas.search.trained_weights import trained_weights
 from nas.search.training_way import Taught
 from nas.space.attributes import ARCHITECTURE
-from nas.user_cache import expanded
 
 if TYPE_CHECKING:
     import optuna
-    import torch
     from optuna.trial import FrozenTrial
 
     from nas.champions.registry import Champion
     from nas.training.datasets import Dataset
     from nas.training.teacher import Member, Teacher
-
-EXPORTS = (".safetensors", ".pt2", ".py")
-_WHOLE = "the whole training set"
-"""What an export says of its images where it was trained on the validation images too."""
-_TYPES = {6: "float16", 7: "float32", 5: "int64"}
-"""Of the tensors in a torch.export archive (``torch._export.serde.schema.ScalarType``)."""
 
 
 def read(asked: Sequence[str] | None, *, storage: str, study: str, dataset: Dataset) -> Teacher | None:
@@ -66,7 +59,7 @@ def check(asked: Sequence[str] | None, *, storage: str, study: str) -> None:
             if is_champion(text):
                 _champion(text)
             elif text.endswith(EXPORTS):
-                _check_export(text)
+                check_export(text)
             else:
                 with ExitStack() as opened:
                     _trial(text, storage, study, opened)
@@ -116,8 +109,6 @@ def _write(place: Path, teacher: Teacher) -> None:
 @contextmanager
 def _masked_errors() -> Iterator[None]:
     """Raise errors that quote what a person gave without the passwords in it."""
-    from nas.search.storage import masked
-
     try:
         yield
     except UnusableInputError as error:
@@ -134,7 +125,7 @@ def _read(place: Path, known: Taught) -> Teacher | None:
     try:
         table = json.loads((place / "members.json").read_bytes())
         members = [
-            Member(**{**one, **_scales(one), "weights": (place / f"{number}.safetensors").read_bytes()})
+            Member(**{**one, **scales(one), "weights": (place / f"{number}.safetensors").read_bytes()})
             for number, one in enumerate(table)
         ]
         found = Teacher(members=tuple(members))
@@ -147,7 +138,7 @@ def _member(text: str, storage: str, study: str, dataset: Dataset) -> Member:
     if is_champion(text):
         return _of_champion(text, dataset)
     if text.endswith(EXPORTS):
-        return _of_export(text, dataset)
+        return of_export(text, dataset)
     with ExitStack() as opened:
         return _of_trial(text, *_trial(text, storage, study, opened), dataset)
 
@@ -192,7 +183,6 @@ def _of_champion(text: str, dataset: Dataset) -> Member:
 
 
 def _of_trial(text: str, study: optuna.Study, trial: FrozenTrial, place: str, dataset: Dataset) -> Member:
-    from nas.search.storage import masked
     from nas.training.teacher import Member
 
     if ARCHITECTURE not in trial.user_attrs:
@@ -233,93 +223,6 @@ def _found(text: str, study: optuna.Study, wanted: str) -> FrozenTrial:
             f"{', '.join(EXPORTS)}"
         )
     return found
-
-
-def _place_of_export(text: str) -> str:
-    """The file that holds the weights."""
-    return f"{text.removesuffix('.py')}.safetensors" if text.endswith(".py") else text
-
-
-def _check_export(text: str) -> None:
-    place = _place_of_export(text)
-    try:
-        with expanded(place).open("rb"):
-            pass
-    except OSError as error:
-        raise _unreadable(place, error) from None
-
-
-def _unreadable(place: str, error: OSError) -> UnusableInputError:
-    return UnusableInputError(f"cannot read {place}: {error.strerror or error}: give another --teacher")
-
-
-def _of_export(text: str, dataset: Dataset) -> Member:
-    """The network of an exported file, as its metadata says it."""
-    from nas.search.storage import masked
-    from nas.training.teacher import Member
-
-    place = _place_of_export(text)
-    reader = _program if place.endswith(".pt2") else _safetensors
-    try:
-        about, weights = reader(expanded(place))
-        data, training = (json.loads(about.get(name) or "{}") for name in ("data", "training"))
-        architecture = str(about["architecture"])
-        parse(architecture)
-    except OSError as error:
-        raise _unreadable(place, error) from None
-    except Exception as error:  # of bytes that are anything the readers may raise anything
-        raise UnusableInputError(
-            f"unusable teacher: {place}: it is none of this tool's exports, or damaged: export the network again"
-        ) from error
-    if not training:
-        raise UnusableInputError(f"--teacher {text}: the network is untrained: export a trained one")
-    if data.get("hash") != dataset.content_hash and data.get("classes") != list(dataset.classes):
-        raise UnusableInputError(f"--teacher {text}: it was trained on other data: give one of the same classes")
-    return Member(
-        name=masked(text),
-        architecture=architecture,
-        weights=weights,
-        saw_validation=training.get("images") == _WHOLE,
-        **_scales(data),
-    )
-
-
-def _safetensors(path: Path) -> tuple[Mapping[str, str], bytes]:
-    """Metadata and bytes of a file of weights."""
-    from safetensors import safe_open
-
-    content = path.read_bytes()
-    with safe_open(path, framework="pt") as file:
-        return file.metadata() or {}, content
-
-
-def _program(path: Path) -> tuple[Mapping[str, str], bytes]:
-    """Metadata and weights of a torch.export program: plain bytes with a table, of which nothing is unpickled."""
-    import torch
-    from safetensors.torch import save
-
-    with zipfile.ZipFile(path) as archive:
-        root = archive.namelist()[0].partition("/")[0]
-        config = json.loads(archive.read(f"{root}/data/weights/model_weights_config.json"))["config"]
-        names = {name.rpartition("/")[2]: name for name in archive.namelist() if name.startswith(f"{root}/extra/")}
-        about = {name: archive.read(place).decode() for name, place in names.items()}
-        state: dict[str, torch.Tensor] = {}
-        for name, entry in config.items():
-            if entry["use_pickle"]:
-                raise ValueError(f"{name} is pickled")
-            meta = entry["tensor_meta"]
-            content = bytearray(archive.read(f"{root}/data/weights/{entry['path_name']}"))
-            flat = torch.frombuffer(content, dtype=getattr(torch, _TYPES[meta["dtype"]]))
-            sizes, strides = ([one["as_int"] for one in meta[key]] for key in ("sizes", "strides"))
-            state[name] = torch.as_strided(flat, sizes, strides).clone().contiguous()
-    return about, save(state)
-
-
-def _scales(table: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
-    """Mean and deviation of each channel, where both are known."""
-    if not table.get("mean") or not table.get("std"):
-        return {"mean": (), "std": ()}
-    return {name: tuple(float(value) for value in table[name]) for name in ("mean", "std")}
 
 
 def _checked(member: Member, dataset: Dataset) -> Member:

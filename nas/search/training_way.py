@@ -1,6 +1,6 @@
 """How the candidates of a study train: recipe and augmentation, kept with the study when it is made.
 
-A later release may have other defaults: a study goes on with its own, so that its trials stay comparable.
+A later release may have other defaults: a study keeps its own, so that its trials stay comparable.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Training:
     @classmethod
     def default(cls, epochs: int) -> Self:
         """This release's, for a search of ``epochs`` a candidate."""
-        return cls(recipe=recipes.default(epochs), augmentation=augmentation.shipped(augmentation.DEFAULT))
+        recipe = recipes.usual(epochs)
+        return cls(recipe=recipe, augmentation=usual_augmentation(recipe))
 
     @classmethod
     def asked(
@@ -70,7 +71,7 @@ class Training:
         dataset: Dataset | None = None,
         teacher: Taught | None = None,
     ) -> Self:
-        """What the flags ``--recipe``, ``--augmentation`` and ``--tune`` ask for; None asks for the default.
+        """What the flags ``--recipe``, ``--augmentation`` and ``--tune`` ask for; None asks for the usual one.
 
         A ``teacher`` is ``recipes.TAUGHT`` of the loss where the recipe does not say how much it is.
 
@@ -86,17 +87,17 @@ class Training:
         chosen = source.recipe
         if teacher is not None and not chosen.distillation:
             chosen = replace(chosen, distillation=recipes.TAUGHT)
-        kept = _augmentation(augmentation, dataset)
+        kept = usual_augmentation(chosen) if augmentation is None else _augmentation(augmentation, dataset)
         return cls(recipe=chosen, augmentation=kept, tune=ranges, teacher=teacher, idle=idle)
 
     @classmethod
     def of(cls, study: Described, epochs: int) -> Self:
-        """That of a study; of one that an earlier release made, which kept none, the default.
+        """That of a study; of one that an earlier release made, which kept none, the default of that release.
 
         Raises UnusableInputError for a study that holds something else than this tool writes.
         """
-        made_with, usual = shared(study), cls.default(epochs)
-        recipe, kept = made_with.get("recipe"), usual.augmentation
+        made_with = shared(study)
+        recipe, kept = made_with.get("recipe"), augmentation.shipped(augmentation.DEFAULT)
         part = "augmentation"
         try:
             if (table := made_with.get(part)) is not None:
@@ -110,7 +111,7 @@ class Training:
         except MALFORMED:
             raise foreign(study, f"its {part} is of another kind") from None
         found = from_table(recipe, f"study {study.study_name!r}: its recipe") if isinstance(recipe, dict) else None
-        return cls(recipe=found or usual.recipe, augmentation=kept, tune=ranges, teacher=taught)
+        return cls(recipe=found or recipes.default(epochs), augmentation=kept, tune=ranges, teacher=taught)
 
     def as_table(self) -> dict[str, Any]:
         """What a study's identity holds of it."""
@@ -140,7 +141,7 @@ class Training:
                 before, now = self._words(flag, asked), asked._words(flag, self)
                 raise UnusableInputError(
                     f"study {study.study_name!r} was made with other {flag}: {before}, not {now}: "
-                    f"leave --{flag} out to go on with its own, or use another --study"
+                    f"leave --{flag} out to keep its own, or use another --study"
                 )
 
     def _with_share_of(self, study: Training) -> Training:
@@ -193,13 +194,18 @@ class Training:
     def for_epochs(self, epochs: int) -> Recipe:
         """The recipe of a training of another length: where it is the default or ``long``, that of the length.
 
-        The batch size, which may follow the size of the data, stays, the images that whitening is by, and the teacher's
-        part.
+        The default of a short training is the usual one of the length, which from ``recipes.LONG`` epochs on is
+        ``long``; a default for so many was asked for, and stays one. The batch size, which may follow the size of the
+        data, stays, the images that whitening is by, and the teacher's part.
         """
         kept = {name: getattr(self.recipe, name) for name in _KEPT}
-        for make in (recipes.default, recipes.long):
-            if self.recipe in [replace(one, **kept) for one in _by_length(make)]:
-                return replace(make(epochs), **kept)
+        short, long = (replace(one, **kept) for one in _by_length(recipes.default))
+        if self.recipe == short:
+            return replace(recipes.usual(epochs), **kept)
+        if self.recipe == long:
+            return replace(recipes.default(epochs), **kept)
+        if self.recipe in [replace(one, **kept) for one in _by_length(recipes.long)]:
+            return replace(recipes.long(epochs), **kept)
         return self.recipe
 
     @property
@@ -249,9 +255,12 @@ def _check_crop(recipe: Recipe, ranges: Mapping[str, Range], side: int) -> None:
         raise UnusableInputError(f"recipe {recipe.name}: crop: {most}: the images' shorter side is {side}: give less")
 
 
-def _augmentation(asked: str | None, dataset: Dataset | None) -> Augmentation:
-    if asked is None:
-        return augmentation.shipped(augmentation.DEFAULT)
+def usual_augmentation(recipe: Recipe) -> Augmentation:
+    """What augments where nothing is asked for: beside a flip that alternates, each image is mirrored once more."""
+    return augmentation.shipped(augmentation.DEFAULT, {"flip": 1} if recipe.alternating_flip else {})
+
+
+def _augmentation(asked: str, dataset: Dataset | None) -> Augmentation:
     from nas.user_augmentation import SHAPE, read_augmentation
 
     if dataset is None:
@@ -279,7 +288,7 @@ def _read(table: Any) -> Augmentation:
 
 def _taught(table: Any) -> Taught:
     """The teacher that a study keeps; earlier releases kept the passwords in its name."""
-    from nas.search.storage import masked
+    from nas.search.stored import masked
 
     return Taught(name=masked(str(table["name"])), hash=str(table["hash"]))
 

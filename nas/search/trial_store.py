@@ -1,6 +1,6 @@
 """The trials of a study: the only file of a search that reads or writes them and their storage.
 
-Every call raises what the storage raises; ``nas.search.storage.is_outage`` says which errors may pass.
+Every call raises what the storage raises; ``nas.search.outage.is_outage`` says which errors may pass.
 """
 
 from __future__ import annotations

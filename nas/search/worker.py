@@ -47,7 +47,7 @@ class Task:
     given: Given | None = None
     """Where a person's own code makes the network, which then trains in a limited process."""
     recipe: Recipe | None = None
-    """None is the default one for ``epochs``."""
+    """None is the usual one for ``epochs``."""
     precisions: Mapping[str, Precision] = field(default_factory=dict)
     """CPU class -> what the precision ``auto`` is there; on a CPU of another class it is measured."""
     threads: int | None = None
@@ -175,7 +175,7 @@ def trained(
     result = train(
         model,
         task.feed,
-        recipe=task.recipe or recipes.default(task.epochs),
+        recipe=task.recipe or recipes.usual(task.epochs),
         epochs=task.epochs,
         seed=task.seed,
         device=placement.device,

@@ -17,7 +17,7 @@ from nas.space.space import Choice, Encoded
 from nas.space.surrogate import Result, Surrogate
 
 CLIMBERS = 4
-"""How many of the best are looked around from in a round."""
+"""How many of the best a round looks around."""
 ROUNDS = 3
 """Rounds of the local search: one edit each. What it predicts is foreign, so it is not followed to the end."""
 

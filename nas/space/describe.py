@@ -109,7 +109,7 @@ def _counted(vector: Vector, constraints: Sequence[Constraint]) -> Found | None:
 
 
 def _drawn_histogram(vector: Vector, constraints: Sequence[Constraint], feasible: int) -> Bins:
-    """Of a count that did not carry parameters alone."""
+    """Of a count that did not track parameters alone."""
     rows, _ = uniform_draws.draw_feasible(vector, constraints, 100_000, np.random.default_rng(0), tries=DRAWS)
     return _histogram(vector, rows, feasible)
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
-import numpy.typing as npt
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
@@ -25,13 +23,13 @@ from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from nas.architecture.spec import Architecture
 from nas.arguments import checked
 from nas.space.attributes import ARCHITECTURE
-from nas.space.feasible import FeasiblePart, Judged
-from nas.space.feasible_tpe import BulkTPE, Values, tpe
-from nas.space.known_networks import Either, KnownNetworks
-from nas.space.neighbours import neighbour_rows
-from nas.space.new_networks import NewNetworks, NothingKeptError, SpaceExhaustedError
+from nas.space.feasible import FeasiblePart
+from nas.space.feasible_tpe import Values, tpe
+from nas.space.known_networks import KnownNetworks
+from nas.space.new_networks import NothingKeptError, SpaceExhaustedError
+from nas.space.proposer import MOST_BROKEN, PROXY_TRIALS, REPEATED, Proposer
 from nas.space.proxy import Proxy
-from nas.space.space import Choices, Encoded, load
+from nas.space.space import Choices, load
 
 __all__ = [
     "CLASH_SECONDS", "MOST_BROKEN", "MOST_CLASHES", "MOST_SEEDS", "PROXY_TRIALS", "REPEATED", "FeasibleSampler",
@@ -45,15 +43,6 @@ CLASH_SECONDS = 0.05
 
 MOST_SEEDS = 2**32
 """Seeds of Optuna's samplers are numpy's: below this."""
-
-PROXY_TRIALS = 16
-"""How many trials the proxy chooses before the base sampler, which has learnt from them, takes over."""
-
-REPEATED = "repeated"
-"""The rule that rejects a network that the study holds already."""
-
-MOST_BROKEN = 100
-"""Networks in a row that may break a rule on what is measured before a search ends."""
 
 
 class FeasibleSampler(BaseSampler):
@@ -95,23 +84,31 @@ class FeasibleSampler(BaseSampler):
             space = FeasiblePart(load(str(space)), parse_all(constraints))
         self.feasible = space
         self.feasible.sample(random.Random(seed))
-        self.rejected: Counter[str] = Counter()
-        self._seed = seed
-        self._base = base
-        self._patience = patience
-        self._values = values
         self.beside: dict[str, BaseDistribution] = {}
         """Parameters that are proposed with a network and are none of the space's: options of its recipe."""
-        self._broken = broken
-        self._new = NewNetworks(space, proxy)
+        self._proposer = Proposer(
+            space, seed=seed, base=base, patience=patience, proxy=proxy, values=values, broken=broken
+        )
         self._others = base(seed % MOST_SEEDS)
         if not isinstance(self._others, BaseSampler):
             raise UnusableInputError(f"base makes no sampler: {self._others!r}: give a function from a seed to one")
         self._known: WeakKeyDictionary[Study, KnownNetworks] = WeakKeyDictionary()
         self._given: dict[int, Choices] = {}
-        self._around: Encoded | None = None
-        self._centres = 0
         self._lock = threading.Lock()
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """The base sampler's rejected proposals by rule."""
+        return self._proposer.rejected
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """What the first trials are chosen by; it may be set until the first one is proposed."""
+        return self._proposer.new.proxy
+
+    @proxy.setter
+    def proxy(self, proxy: Proxy | None) -> None:
+        self._proposer.new.proxy = proxy
 
     @contextmanager
     def given(self, number: int, choices: Choices) -> Iterator[None]:
@@ -127,8 +124,11 @@ class FeasibleSampler(BaseSampler):
 
         They are proposed until the study holds PROXY_TRIALS networks more than there are of these.
         """
-        rows = [neighbour_rows(self.feasible, choices) for choices in several]
-        self._around, self._centres = np.unique(np.concatenate(rows), axis=0) if rows else None, len(several)
+        self._proposer.begin_around(several)
+
+    def broken_measured(self, network: Architecture) -> str | None:
+        """Which rule on what has to be measured a network breaks, if any."""
+        return self._proposer.broken(network)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All parameters of the space: they are proposed together, because feasibility ties them; and those beside.
@@ -147,98 +147,33 @@ class FeasibleSampler(BaseSampler):
         """
         space = self.feasible.space.distributions
         if others := {name: one for name, one in search_space.items() if name not in space}:
-            found = self._foreign(study, trial, others)
+            found = self._proposer.beside(study, trial, others)
             within = {name: one for name, one in search_space.items() if name in space}
             return {**self.sample_relative(study, trial, within), **found} if within else found
         if trial.number in self._given:
             self._networks(study).claim(trial.number, str(self.feasible.space.decode(self._given[trial.number])))
             return dict(self._given[trial.number])
         with self._lock:
-            for attempt in itertools.count():
-                try:
-                    choices = self._choices(study, trial, attempt, self._refresh(study, trial))
-                except SpaceExhaustedError:
-                    if not 0 < attempt < MOST_CLASHES:  # after a clash the last network may be free again
-                        if self.beside:  # with other values beside it a network is worth another trial
-                            return self._choices(study, trial, attempt, None)
-                        raise
-                else:
-                    text = str(self.feasible.space.decode(choices))
-                    self._networks(study).claim(trial.number, text)
-                    if text not in self._refresh(study, trial):  # no other worker has proposed it meanwhile
-                        return choices
-                self._networks(study).claim(trial.number, "")  # two workers that clash both wait, each for another time
-                time.sleep(random.SystemRandom().uniform(0.0, CLASH_SECONDS))
+            return self._claimed(study, trial)
+
+    def _claimed(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
+        """Choices of a network that the trial has claimed in the study before any other worker did."""
+        for attempt in itertools.count():
+            try:
+                choices = self._proposer.choices(study, trial, attempt, self._refresh(study, trial))
+            except SpaceExhaustedError:
+                if not 0 < attempt < MOST_CLASHES:  # after a clash the last network may be free again
+                    if self.beside:  # with other values beside it a network is worth another trial
+                        return self._proposer.choices(study, trial, attempt, None)
+                    raise
+            else:
+                text = str(self.feasible.space.decode(choices))
+                self._networks(study).claim(trial.number, text)
+                if text not in self._refresh(study, trial):  # no other worker has proposed it meanwhile
+                    return choices
+            self._networks(study).claim(trial.number, "")  # two workers that clash both wait, each for another time
+            time.sleep(random.SystemRandom().uniform(0.0, CLASH_SECONDS))
         raise AssertionError("unreachable")
-
-    def _foreign(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        """The base sampler's choices of parameters that are none of the space's."""
-        base = self._base(self._trial_seed(trial))
-        if isinstance(base, BulkTPE):
-            base.values = self._values
-        choices = base.sample_relative(study, trial, search_space)
-        for name, distribution in search_space.items():
-            if name not in choices:
-                choices[name] = base.sample_independent(study, trial, name, distribution)
-        return choices
-
-    @property
-    def proxy(self) -> Proxy | None:
-        """What the first trials are chosen by; it may be set until the first one is proposed."""
-        return self._new.proxy
-
-    @proxy.setter
-    def proxy(self, proxy: Proxy | None) -> None:
-        self._new.proxy = proxy
-
-    def broken_measured(self, network: Architecture) -> str | None:
-        """Which rule on what has to be measured a network breaks, if any."""
-        return None if self._broken is None else self._broken(network)
-
-    def _choices(self, study: Study, trial: FrozenTrial, attempt: int, held: Set[str] | None) -> dict[str, Any]:
-        """Choices of a network that keeps all rules and is none of those ``held``; None lets a network come again."""
-        salt = f"/{attempt}" * bool(attempt)
-        if self._broken is None:
-            return self._proposed(study, trial, salt, held)
-        for tries in range(MOST_BROKEN):
-            choices = self._proposed(study, trial, salt + f"/measured-{tries}" * bool(tries), held)
-            network = self.feasible.space.decode(choices)
-            rule = self._broken(network)
-            if rule is None:
-                return choices
-            self.rejected[rule] += 1
-            self._new.rejected.add(str(network))
-        raise NothingKeptError(f"{MOST_BROKEN} networks in a row were rejected by {rule}: relax it, or the others")
-
-    def _proposed(self, study: Study, trial: FrozenTrial, salt: str, held: Set[str] | None) -> dict[str, Any]:
-        """Choices of a network that is feasible by arithmetic, none of those ``held``, and that was not rejected."""
-        known, space = held or frozenset[str](), self.feasible.space.distributions
-        seen = Either(known, self._new.rejected)
-        seed = random.Random(f"{self._seed}/{trial.number}" + salt).getrandbits(32)
-        if self._around is not None and held is not None and len(known) < PROXY_TRIALS + self._centres:
-            order = np.random.default_rng(seed).permutation(len(self._around))
-            near = self._new.best(iter(self._around[order]), seen, self._new.learnt(study), climbs=False)
-            if near is not None:
-                return near
-        if self.proxy is not None and held is not None and len(known) < PROXY_TRIALS:
-            return self._new.unseen(seen, np.random.default_rng(seed), self._new.learnt(study))
-        base = self._base(seed)
-        if isinstance(base, BulkTPE):
-            base.feasible, base.distributions, base.values = self._feasible, space, self._values
-            base.is_new = lambda choices: str(self.feasible.space.decode(choices)) not in seen
-        for _ in range(self._patience):
-            choices = self._propose(base, study, trial, dict(space))
-            rule = self._refusal(self.feasible.judge(choices), seen)
-            if rule is None:
-                return choices
-            self.rejected[rule] += 1
-            if isinstance(base, BulkTPE) and base.has_searched:
-                break  # it has looked among many already
-        return self._new.unseen(seen, np.random.default_rng(seed))
-
-    def _feasible(self, several: list[dict[str, Any]]) -> npt.NDArray[np.bool_]:
-        """Which of a base sampler's candidates may be proposed; they are drawn, not proposed, so not counted."""
-        return self.feasible.vector.feasible(self.feasible.vector.encode(several), self.feasible.constraints)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -265,26 +200,6 @@ class FeasibleSampler(BaseSampler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """With a lock of its own, and every study to be read anew."""
         self.__dict__.update(state, _lock=threading.Lock(), _known=WeakKeyDictionary())
-
-    def _trial_seed(self, trial: FrozenTrial) -> int:
-        """Of other draws than the network's, so that what is proposed beside it is independent of it."""
-        return random.Random(f"{self._seed}/{trial.number}/beside").getrandbits(32)
-
-    @staticmethod
-    def _propose(
-        base: BaseSampler, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        choices = base.sample_relative(study, trial, search_space)  # every trial of the study has it whole
-        for name, distribution in search_space.items():
-            if name not in choices:
-                choices[name] = base.sample_independent(study, trial, name, distribution)
-        return {name: choices[name] for name in search_space}
-
-    @staticmethod
-    def _refusal(judged: Judged, seen: Set[str]) -> str | None:
-        if judged.broken:
-            return judged.broken[0]
-        return REPEATED if str(judged.architecture) in seen else None
 
     def _refresh(self, study: Study, trial: FrozenTrial) -> Set[str]:
         """The networks of the study's other trials."""

@@ -74,11 +74,15 @@ def _on_balance(dataset: Dataset, counts: np.ndarray, selecting: np.ndarray, tar
     is_met = target is not None and share > target
     if counts[most] < UNBALANCED * counts[least] and not is_met:
         return
+    answer = f"always answering {dataset.classes[most]!r} is right for {share:.0%} of the validation images"
+    if counts[most] < UNBALANCED * counts[least]:
+        yield f"the target of {target:.0%} is met without learning: {answer}: ask for a higher target"
+        return
     meets = f" and meets the target of {target:.0%}" if is_met else ""
     yield (
         f"the classes are unbalanced: {counts[most]:,} training images of {dataset.classes[most]!r}, "
-        f"{counts[least]:,} of {dataset.classes[least]!r}: who always answers {dataset.classes[most]!r} is right for "
-        f"{share:.0%} of the validation images{meets}: add images of the rare classes, or ask for a higher target"
+        f"{counts[least]:,} of {dataset.classes[least]!r}: {answer}{meets}: add images of the rare classes, or ask for "
+        "a higher target"
     )
 
 

@@ -154,7 +154,10 @@ def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
     elif path.is_file() and path.name.lower().endswith(archives.ARCHIVE_SUFFIXES):
         listing, key = archives.list_archive, _file_key(path)
     else:
-        raise UnusableInputError(f"the data is neither a folder nor a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip: {path}")
+        raise UnusableInputError(
+            f"the data is neither a folder nor a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip: {path}: "
+            "give the folder that holds train and test, or pack that as one of these"
+        )
 
     def write(folder: Path) -> dict[str, Any]:
         found = listing(path)

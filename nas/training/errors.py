@@ -1,4 +1,4 @@
-"""Errors of trainings, for those too who do not train and load no torch."""
+"""Errors of trainings, apart, so that code which does not train can catch them without torch."""
 
 from __future__ import annotations
 

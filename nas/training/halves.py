@@ -121,7 +121,7 @@ class Exchange:
         """Begin anew, after a thread left too."""
         self._barrier.reset()
         self._turns = [0] * self._count
-        # Two tables in turns: who writes the next value cannot overwrite one that another thread still reads.
+        # Two tables in turns: no thread overwrites, by its next value, one that another thread still reads.
         self._given: tuple[list[Any], list[Any]] = ([None] * self._count, [None] * self._count)
 
     def all(self, rank: int, value: Any) -> list[Any]:
@@ -133,7 +133,7 @@ class Exchange:
         return list(given)
 
     def leave(self) -> None:
-        """Let those that wait for this thread, or will, go on with an error."""
+        """End the waiting of all that wait for this thread, or will, with an error."""
         self._barrier.abort()
 
 

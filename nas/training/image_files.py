@@ -270,7 +270,7 @@ def _within(place: Place, roots: list[Place], fewest: int) -> Place:
 
 
 def _junk(place: Place, rest: Place) -> str | None:
-    """Why a place holds no data by its names alone; ``rest`` is what of it lies in the data."""
+    """Why a place holds no data by its names alone; ``rest`` is the part of its path within the data."""
     if MACOS_FOLDER in place or any(name.startswith("._") for name in rest):
         return OF_MACOS
     return HIDDEN if any(name.startswith(".") and name not in {".", ".."} for name in rest) else None
@@ -302,9 +302,12 @@ def _sorted(
                 f"train and {part} hold different classes: {min(lone)!r} is only in {where}: {origin}: "
                 "give both parts the same class folders"
             )
+    if not train:
+        raise UnusableInputError(
+            f"the data holds no train/<class>/ and test/<class>/ folders: {origin}: name them so, in small letters"
+        )
     if len(train) < 2:
-        found = f"only the class {min(train)!r}" if train else "no train/<class>/ and test/<class>/ folders"
-        raise UnusableInputError(f"the data holds {found}: {origin}: give it two classes or more")
+        raise UnusableInputError(f"the data holds only the class {min(train)!r}: {origin}: give it two classes or more")
     for empty in _empty(sorted(classes), images):
         raise UnusableInputError(_without_images(empty, [file for file, why in left_out if why == NO_IMAGE], origin))
     images = sorted(images, key=lambda file: (file.class_name, file.name))

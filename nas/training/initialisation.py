@@ -26,12 +26,13 @@ def initialise(model: nn.Module, recipe: Recipe, sample: Callable[[], torch.Tens
 
     Of a person's own model only the convolution that is known to take the images is whitened.
     """
+    least = LEAST_DEVIATION if recipe.whitening_spread else 0.0
     if isinstance(model, GivenModel):
         if recipe.whitening and model.first:
-            whiten(model.get_submodule(model.first), sample())
+            whiten(model.get_submodule(model.first), sample(), least=least)
         return
     if recipe.whitening:
-        whiten(model, sample(), least=LEAST_DEVIATION if recipe.whitening_spread else 0.0)
+        whiten(model, sample(), least=least)
     if recipe.dirac:
         pass_on(model)
 

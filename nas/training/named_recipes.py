@@ -26,14 +26,14 @@ RECIPES: Mapping[str, Named] = MappingProxyType(
     {
         DEFAULT: Named(
             make=recipes.default,
-            purpose="short trainings of small networks, 2 to 200 epochs; what trains unless asked otherwise",
+            purpose="short trainings of small networks; what trains for 2 to 29 epochs unless asked otherwise",
             measured="CIFAR-10 (JPEG copy), 196,666 parameters, 10 epochs: test 85.65 ± 0.18 %, three seeds (5247a21); "
             "198,762 parameters, 3 epochs: validation 79.28 ± 0.09 %, three seeds (23a94dd)",
         ),
         LONG: Named(
             make=recipes.long,
-            purpose="trainings of 30 to 400 epochs; its alternating flip takes effect with "
-            "--augmentation assignment,flip=1",
+            purpose="trainings of 30 to 400 epochs, which it trains unless asked otherwise; its alternating flip takes "
+            "effect with --augmentation assignment,flip=1, which is then the default too",
             measured="not yet, as a whole: its parts (moving average 0.999, smoothing 0.05, low resolution, growing "
             "mixup, crop, decay of what Muon leaves, alternating flip) come from published recipes, and each has a row "
             "without it in benchmarks.recipes; in 3 epochs low resolution, mixup and smoothing cost no more accuracy "

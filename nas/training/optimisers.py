@@ -94,7 +94,7 @@ def hidden_filters(model: nn.Module) -> list[torch.Tensor]:
 
 
 def _matrix(weight: torch.Tensor) -> nn.Parameter:
-    """The same memory as a matrix, one row an output channel, its columns in the order in which they lie there."""
+    """The same memory as a matrix, one row an output channel, its columns in the order of that memory."""
     return nn.Parameter(_flat(weight.detach(), like=weight))
 
 

@@ -16,7 +16,8 @@ from constraints.cli.options import read_arguments
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
 from nas.toml import read_toml
-from nas.training.named_recipes import DEFAULT, RECIPES
+from nas.training import recipes
+from nas.training.named_recipes import RECIPES
 from nas.training.recipe_table import as_table, from_table
 from nas.training.recipes import Recipe
 
@@ -41,14 +42,15 @@ INLINE = "[recipe]"
 def load(asked: str | Mapping[str, Any] | None, epochs: int) -> Source:
     """The recipe of a name, of a TOML file or of what such a file holds, for a training of ``epochs``.
 
-    A name may have options behind it, ``default,batch_size=64``, each value as in TOML. None is the default.
+    A name may have options behind it, ``default,batch_size=64``, each value as in TOML. None is the usual one of that
+    length.
 
     Raises UnusableInputError for a name that there is not, and for a file that cannot be read or that is off, with
     the file, the option and what it may be.
     """
     if isinstance(asked, Mapping):
         return _source({"name": "own", **asked}, INLINE, epochs)
-    name = DEFAULT if asked is None else asked
+    name = recipes.usual(epochs).name if asked is None else asked
     if name in RECIPES:
         return Source(recipe=RECIPES[name].make(epochs), place=f"recipe {name}")
     shipped, *options = name.split(",")

@@ -156,7 +156,7 @@ LONG = 30
 
 
 def default(epochs: int) -> Recipe:
-    """What a short training of a small network does best with, from 2 to 200 epochs."""
+    """What a short training of a small network does best with, from 2 epochs on."""
     smoothing = 0.0 if epochs < LONG else 0.1  # tiny networks underfit in a short training
     muon = Phase(optimiser="muon", peak_lr=0.05, rest_lr=0.1, momentum=0.9, weight_decay=0.01)
     # At a high learning rate single weights jump about; their average ranks candidates in mid-training.
@@ -184,6 +184,11 @@ def long(epochs: int) -> Recipe:
         mixup_growth=0.5,
         alternating_flip=True,
     )
+
+
+def usual(epochs: int) -> Recipe:
+    """What trains where no recipe is asked for: the default, and from LONG epochs on the long one."""
+    return default(epochs) if epochs < LONG else long(epochs)
 
 
 def sgd(epochs: int) -> Recipe:

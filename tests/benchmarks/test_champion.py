@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
+import optuna
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.champion import augmentation_text, entry, halved, recipe_text, shipped_weights
+from benchmarks.champion import augmentation_text, entry, halved, main, recipe_text, shipped_weights
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.champions.registry import champions, find
 from nas.search import weights_file
+from nas.search.confirm import digest
+from nas.search.confirmation import Confirmation
+from nas.search.storage import open_storage
+from nas.search.study import CONFIRMED, IDENTITY, SOURCE
 from nas.search.trained_weights import Weights
-from nas.training import recipes
+from nas.search.training_way import Training
+from nas.space.attributes import ARCHITECTURE
+from nas.training import datasets, recipes
 from nas.training.augmentation import Augmentation, shipped
 from nas.training.datasets import Dataset
+from nas.training.evaluate import evaluate
+from tests.nas.results.known import add
 
 NETWORK = "N.3x8x8.2/pw2/fc"
 """A 1x1 convolution to two channels, the mean of each, and a linear layer."""
@@ -90,3 +101,77 @@ def test_an_entry_is_read_back(tmp_path: Path) -> None:
     wide = find("champion-wide")
     place.write_text(entry(wide) + "\n" + entry(find("champion-search")))
     assert list(champions(place).values()) == [wide, find("champion-search")]
+
+
+DIGITS = "BR/c8-c8-c8s2/c8-c8-c8s2/c8-dwd2-pw8-c8s2/c8-c8d4-c8/fc"
+"""Keeps every rule."""
+
+
+@pytest.fixture
+def studied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a study of the digits: trial 0 keeps the rules and is confirmed, 1 is not, 2 breaks them."""
+    monkeypatch.chdir(tmp_path)
+    dataset = datasets.load("digits")
+    study = optuna.create_study(storage=open_storage("runs/journal.log", write=True), study_name="s")
+    way = Training.asked("default,batch_size=32", "assignment,dropout=0.05", 4)
+    identity = {"data": {"name": "digits", "hash": dataset.content_hash}, "epochs": 4, **way.as_table()}
+    for key, value in {IDENTITY: identity, SOURCE: "digits"}.items():
+        study.set_user_attr(key, value)
+    for text in (DIGITS, DIGITS, DIGITS.replace("c8-c8d4-c8", "c8")):
+        add(study, [0.5], params=1, network=text)
+    confirm_with_random_weights(study, 0, dataset)
+    study.set_user_attr(f"{CONFIRMED}2", asdict(confirmation(2, study.trials[2].user_attrs[ARCHITECTURE], 0.5)))
+    return tmp_path
+
+
+def confirm_with_random_weights(study: optuna.Study, trial: int, dataset: Dataset) -> None:
+    """Leave what a confirmation of six epochs leaves."""
+    text = study.trials[trial].user_attrs[ARCHITECTURE]
+    torch.manual_seed(0)
+    model = build(parse(text))
+    folder = Path("runs/s") / f"confirm-{trial:05d}-{digest(text)}" / "epochs-6-run-0"
+    folder.mkdir(parents=True)
+    weights_file.save(model.state_dict(), folder / "weights.safetensors")
+    mean, std = datasets.channel_statistics(dataset.train_images, np.arange(len(dataset.train_labels)))
+    accuracy = evaluate(model, dataset.test_images, dataset.test_labels, mean, std).accuracy
+    (folder / "test.json").write_text(json.dumps({"test_accuracy": accuracy}))
+    study.set_user_attr(f"{CONFIRMED}{trial}", asdict(confirmation(trial, text, accuracy)))
+
+
+def confirmation(trial: int, text: str, accuracy: float) -> Confirmation:
+    return Confirmation(trial=trial, architecture=text, epochs=6, seeds=(0,), accuracies=(accuracy,), seconds=1.0)
+
+
+def ran(monkeypatch: pytest.MonkeyPatch, *more: str) -> None:
+    fixed = ["--study", "s", "--file", "champions.toml", "--commit", "abc1234", "--machine", "a CPU"]
+    monkeypatch.setattr(sys, "argv", ["champion", *more, *fixed])
+    main()
+
+
+def test_a_confirmed_trial_becomes_a_champion_by_one_command(studied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran(monkeypatch, "champion-digits", "--trial", "0", "--found", "by hand")
+    (found,) = champions(studied / "champions.toml").values()
+    assert found.architecture == DIGITS
+    assert (found.recipe, found.augmentation) == ("default, batch_size 32", "assignment,dropout=0.05")
+    assert (found.epochs, found.seeds, found.commit, found.machine) == (6, (0,), "abc1234", "a CPU")
+    assert found.params == sum(p.numel() for p in build(parse(DIGITS)).parameters())
+    assert found.command == (
+        f"uv run search.py train '{DIGITS}' --data digits --recipe 'default,batch_size=32' "
+        "--augmentation 'assignment,dropout=0.05' --epochs 1 && "
+        "uv run search.py confirm best --epochs 6 --seeds 1"
+    )
+    assert found.weights_accuracy == pytest.approx(found.test_accuracy, abs=0.001)
+    assert load_file(studied / "champion-digits.safetensors")["head.fc.weight"].dtype == torch.float16
+    with pytest.raises(SystemExit, match="champion-digits is there already: give another name"):
+        ran(monkeypatch, "champion-digits", "--trial", "0")
+
+
+@pytest.mark.parametrize(
+    ("trial", "message"), [("1", "trial 1 is not confirmed"), ("2", "it breaks convs_per_stage >= 3")]
+)
+def test_what_is_not_confirmed_or_breaks_a_rule_becomes_none(
+    trial: str, message: str, studied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit, match=message):
+        ran(monkeypatch, "champion-digits", "--trial", trial)
+    assert not list(studied.glob("champion*"))

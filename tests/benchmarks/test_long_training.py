@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.long_training import PICTURE, TABLES, Table, entry, picture, tables
+from benchmarks.long_training import PICTURE, TABLES, Table, champions_of, entry, picture, tables
 from benchmarks.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from constraints.errors import UnusableInputError
+from nas.champions.registry import champions
+from nas.training.recipes import LONG
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -57,13 +59,31 @@ def test_each_training_is_a_line_and_its_confirmation_a_mark() -> None:
     assert "test 80.00 % after 6 epochs" in (mark[0].text or "")
 
 
+def test_what_others_published_is_marks_without_a_curve(tmp_path: Path) -> None:
+    author = table("author", (), published=((10, 0.7), (20, 0.8)))
+    (tmp_path / "1.toml").write_text(entry(author), encoding="utf-8")
+    assert tables(tmp_path) == [author]
+    drawn = ET.fromstring(picture([author, table()]))
+    assert [float(mark.attrib["cx"]) for mark in drawn.iter(f"{SVG}circle")] == [
+        LEFT + (WIDTH - LEFT - RIGHT) * epoch / 20 for epoch in (10, 20)
+    ]
+    assert len(list(drawn.iter(f"{SVG}polyline"))) == 1
+    with pytest.raises(ValueError, match="give val_accuracies of two epochs or more"):
+        table("nothing", (0.5,))
+
+
+def test_champions_of_long_trainings_are_marks() -> None:
+    found = champions_of(LONG)
+    assert {one.label for one in found} == {name for name, one in champions().items() if one.epochs >= LONG}
+    wide = next(one for one in found if one.label == "champion-wide-30")
+    assert (wide.test_epochs, wide.test_accuracies, wide.points) == (30, (0.8762,), [])
+
+
 def test_first_epochs_far_below_are_not_drawn() -> None:
     (line,) = ET.fromstring(picture([table(accuracies=(0.1, 0.3, 0.9, 0.91))])).iter(f"{SVG}polyline")
     assert len(line.attrib["points"].split()) == 2
 
 
 def test_the_picture_of_the_pages_is_the_one_that_is_drawn_now() -> None:
-    kept = tables(TABLES)
-    assert PICTURE.exists() == bool(kept), "run python -m benchmarks.long_training"
-    if kept:
-        assert PICTURE.read_text(encoding="utf-8") == picture(kept), "run python -m benchmarks.long_training"
+    now = picture([*tables(TABLES), *champions_of(LONG)])
+    assert PICTURE.read_text(encoding="utf-8") == now, "run python -m benchmarks.long_training"

@@ -123,8 +123,8 @@ def test_the_remedy_is_in_the_scale_at_its_place() -> None:
 def test_what_stands_behind_the_end_does_not_work() -> None:
     late = A.Compose([A.HorizontalFlip(), ToTensorV2(), A.ShiftScaleRotate(), A.CoarseDropout(**GOOD)])
     why = judge_augmentation(late).why
-    assert "ShiftScaleRotate stands behind ToTensorV2" in why
-    assert "CoarseDropout stands behind ToTensorV2" in why
+    assert "ShiftScaleRotate comes after ToTensorV2" in why
+    assert "CoarseDropout comes after ToTensorV2" in why
     assert "HorizontalFlip" not in why
 
 

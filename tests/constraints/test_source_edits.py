@@ -1,4 +1,4 @@
-"""Calls are edited where they stand, and nothing else of the source changes."""
+"""Calls are edited in place, and nothing else of the source changes."""
 
 import ast
 
@@ -106,7 +106,7 @@ def test_a_rewrite_takes_the_expressions_of_the_call() -> None:
         )
 
     assert edited(text, [of("inputs")]) == "\nx = [conv(w, f(w)), w]\n"
-    with pytest.raises(UnusableInputError, match=r"outputs is f\(w\) at line 2, which would stand there twice"):
+    with pytest.raises(UnusableInputError, match=r"outputs is f\(w\) at line 2, which would be written there twice"):
         edited(text, [of("outputs")])
 
 

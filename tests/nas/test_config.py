@@ -41,6 +41,12 @@ def test_the_written_configuration_reads_back_equal(tmp_path_factory: pytest.Tem
     assert read_config(file, {}) == config
 
 
+def test_a_path_in_a_file_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert read_config(None, {"storage": "~/own.log"}).storage == "/home/ada/own.log"
+    assert read_config(None, {"storage": "sqlite:///~.db"}).storage == "sqlite:///~.db"
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -57,7 +63,8 @@ def test_the_written_configuration_reads_back_equal(tmp_path_factory: pytest.Tem
         ({"stop_at_target": "maybe"}, "--stop-at-target: 'maybe': write true or false"),
         ({"study": "a/b"}, "--study: 'a/b': give a name without slashes"),
         ({"study": ".."}, "--study: '..': give a name without slashes"),
-        ({"study": "a" * 256}, f"--study: '{'a' * 256}': give a name of at most 255 bytes: a folder has it"),
+        ({"study": "a" * 241}, f"--study: '{'a' * 241}': give a name of at most 240 bytes: folders have it"),
+        ({"study": "a\nb"}, r"--study: 'a\nb': give a name without line breaks and control characters"),
         ({"constraints": ["parms < 200k"]}, "unknown metric: 'parms'"),
         ({"tune": []}, "--tune: []: give 1 or more"),
         ({"recipe": 3}, "--recipe: 3: give a name, a TOML file, or a table"),

@@ -71,6 +71,32 @@ def test_what_is_off_names_the_file_and_the_key(here: Path, text: str, message: 
         read_config(None, {}, settings(here))
 
 
+def test_a_command_reads_its_fields_alone(here: Path) -> None:
+    found = settings(here)
+    assert found is not None
+    assert found.only({"data", "trials", "seed"}).table == {"trials": 7, "data": "digits"}
+    config = read_config(None, {}, found, ("data",))
+    assert (config.data, config.trials, config.space) == ("digits", 30, "assignment")
+    (here.parent / "pyproject.toml").write_text("[tool.nas]\ntrials = 0\n")
+    with pytest.raises(UnusableInputError, match="trials: 0: give 1 or more"):  # what is off is off for all
+        read_config(None, {}, settings(here), ("data",))
+
+
+@pytest.mark.parametrize(
+    ("storage", "place"),
+    [
+        ("runs/own.log", "../runs/own.log"),
+        ("/far/own.log", "/far/own.log"),
+        ("sqlite:///own.db", "sqlite:///../own.db"),
+        ("sqlite:////far/own.db", "sqlite:////far/own.db"),
+        ("postgresql://host/own", "postgresql://host/own"),
+    ],
+)
+def test_a_storage_is_one_for_all_folders_of_the_project(here: Path, storage: str, place: str) -> None:
+    (here.parent / "pyproject.toml").write_text(f'[tool.nas]\nstorage = "{storage}"\n')
+    assert read_config(None, {}, settings(here)).storage == place
+
+
 def test_profiles_alone_set_nothing(here: Path) -> None:
     (here.parent / "pyproject.toml").write_text('[tool.nas.profiles.wide]\nparams = "< 99"\n')
     assert settings(here) is None

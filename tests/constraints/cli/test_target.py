@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,17 @@ def test_what_is_no_python_is_named_with_its_line(content: bytes, message: str, 
     with pytest.raises(UnusableInputError, match=message) as error:
         read_source(parse_target(f"{tmp_path}/net.py:Net"))
     assert "\n" not in str(error.value)
+
+
+def test_a_module_is_looked_for_and_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in ("no_such_module:Net", "no_such_module.inner:Net"):
+        with pytest.raises(UnusableInputError, match=r"^no such module: 'no_such_module': give file\.py:NAME or "):
+            read_source(parse_target(place))
+    (tmp_path / "own_module.py").write_text("raise SystemExit")
+    before = list(sys.path)
+    assert read_source(parse_target("own_module:Net")) is None
+    assert ("own_module" in sys.modules, sys.path) == (False, before)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

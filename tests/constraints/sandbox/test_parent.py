@@ -201,12 +201,12 @@ def test_a_clean_check_lets_the_next_one_start_at_once_with_nothing_of_it(tmp_pa
     with Sandbox() as sandbox:
         first = sandbox.check(request(tmp_path, "import sys; sys.modules['net_was'] = sys; print('x' * 63_000)"))
         assert "EOFError" in sandbox.check(request(tmp_path, report)).report.warnings[0]
-        told = [sandbox.check(request(tmp_path, report.replace(", input('never')", ""))) for _ in range(2)]
+        outcomes = [sandbox.check(request(tmp_path, report.replace(", input('never')", ""))) for _ in range(2)]
         guard = sandbox._guard
         assert guard is not None
         assert guard.process.poll() is None
     assert first.printed == "x" * 63_000 + "\n"
-    (one, two) = (outcome.printed.split() for outcome in told)
+    (one, two) = (outcome.printed.split() for outcome in outcomes)
     assert one[0] == two[0] == str(guard.process.pid)
     assert one[1] != two[1]
     assert (one[2], two[2]) == ("False", "False")

@@ -17,7 +17,7 @@ Sees = Callable[[int], frozenset[int]]
 
 
 class Line(NamedTuple):
-    """A map of ``size`` units; ``sees`` goes on beyond them, as if the image had no end."""
+    """A map of ``size`` units; ``sees`` continues beyond them, as if the image had no end."""
 
     size: int
     sees: Sees

@@ -43,6 +43,10 @@ def test_a_module_is_trained_from_its_weights_and_stays_as_it_is(here: Path) -> 
     row = nas.train(module, data="digits", epochs=1, workers=1, device="cpu", constraints=["params < 100"])
     assert (row.state, row.params, list(row.broken)) == ("complete", 4 * 28 + 50, ["params < 100"])
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    with pytest.raises(UnusableInputError, match=r"kept nowhere: give it again \(nas.confirm\(trial, model=module\)\)"):
+        nas.confirm(row, workers=1, device="cpu")
+    confirmed = nas.confirm(row, model=module, workers=1, device="cpu")
+    assert (confirmed.trial, confirmed.seeds) == (row.trial, (0,))
 
 
 def test_what_is_no_network_is_refused(here: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import search
@@ -20,3 +22,17 @@ def test_a_plain_number_for_a_duration_is_said_to_be_seconds(
     first, _, rest = capsys.readouterr().err.partition("error: ")
     assert first == note
     assert rest.startswith("cannot read")
+
+
+def test_a_storage_and_a_study_that_no_flag_names_are_those_of_the_project(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "pyproject.toml").write_text('[tool.nas]\nstorage = "own.log"\nstudy = "mine"\n')
+    assert search.run(["leaderboard"]) == 2
+    *notes, error = capsys.readouterr().err.splitlines()
+    assert sorted(notes) == [
+        f"note: {said}, from [tool.nas] of {here}/pyproject.toml" for said in ("storage own.log", "study mine")
+    ]
+    assert error.startswith("error: no storage at own.log: ")
+    assert search.run(["leaderboard", "--storage", "other.log"]) == 2
+    assert capsys.readouterr().err.startswith("error: no storage at other.log: ")

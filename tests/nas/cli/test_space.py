@@ -59,8 +59,8 @@ def test_neighbours_keep_the_constraints(capsys: Captured) -> None:
 
 @pytest.mark.parametrize("text", ["BS/c8-c8s2/c8/fc", "seed"])
 def test_a_network_of_another_space_has_no_neighbours(text: str, capsys: Captured) -> None:
-    told = refused(capsys, "space", "tiny", "--neighbours", text)
-    assert told == f"not a network of the space tiny: {text!r}: take one that the space can make"
+    message = refused(capsys, "space", "tiny", "--neighbours", text)
+    assert message == f"not a network of the space tiny: {text!r}: take one that the space can make"
 
 
 def test_an_unknown_format_is_named(capsys: Captured) -> None:

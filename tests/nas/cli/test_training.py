@@ -104,6 +104,7 @@ def test_a_network_that_keeps_the_rules_is_best_and_meets_the_target(here: Path,
         ([TINY, "--arg", "width=3"], "an architecture takes no arguments: --arg width"),
         ([TINY, "--seeds", "0"], "--seeds: 0: give 1 or more"),
         (["missing.py:Net"], "cannot read the file: 'missing.py'"),
+        (["no_such_module:Net"], "no such module: 'no_such_module': give file.py:NAME"),
         (["net.py:Net", "--timeout", "soon"], "not a duration: 'soon'"),
     ],
 )
@@ -139,6 +140,22 @@ def test_a_file_of_ones_own(here: Path, capsys: Captured, monkeypatch: pytest.Mo
         assert "took too long at training: 2 s" in error(capsys, *hanging, code=3)
 
 
+def test_it_goes_by_the_settings_of_the_project_in_a_new_study_alone(here: Path, capsys: Captured) -> None:
+    """A search after it, which goes by them too, takes the study."""
+    table = '[tool.nas]\ndata = "digits"\nepochs = 1\nrequire = ["params < 1k"]\nrecipe = "sgd"\nstudy = "mine"\n'
+    (here / "pyproject.toml").write_text(table + 'space = "tiny"\n')
+    capsys.readouterr()
+    assert search.run(["train", TINY, *TRAIN[4:]]) == 1
+    found = capsys.readouterr()
+    assert f"settings: data, epochs, recipe, study, constraints from [tool.nas] of {here}/pyproject.toml" in found.err
+    with open_study(study="mine") as study:
+        known = study.user_attrs[IDENTITY]
+    assert (known["epochs"], known["constraints"], known["recipe"]["name"]) == (1, ["params < 1000"], "sgd")
+    (here / "pyproject.toml").write_text(table.replace("1k", "9k").replace("sgd", "seed").replace("= 1", "= 3"))
+    assert len(document(capsys, "train", TINY, "--seeds", "2", *TRAIN[4:], code=1)["rows"]) == 2
+    assert "other recipe" in error(capsys, "train", TINY, "--recipe", "seed", *TRAIN[4:])
+
+
 OWN = """
 from torch import nn
 from constraints import metric
@@ -155,7 +172,8 @@ def test_it_is_measured_and_logged_as_a_candidate_is(
     half = Predictor(
         machine="this one", threads=1, weights={"network": 0.5}, median_error=0.12, error_90=0.3, networks=24
     )
-    monkeypatch.setattr("nas.search.launch.load", lambda: half)
+    for place in ("launch_measures.load", "early_check.load_latency"):
+        monkeypatch.setattr(f"nas.search.{place}", lambda: half)
     with Sandbox() as sandbox:
         one_for_all(monkeypatch, sandbox)
         for name, text in (("own.py", OWN), ("net.py", NET), ("blocks.py", BLOCKS)):
@@ -186,8 +204,7 @@ def test_it_is_measured_and_logged_as_a_candidate_is(
 
 def one_for_all(patch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     from nas.results import export_given
-    from nas.search import given_training, measures
-    from nas.search import launch as launches
+    from nas.search import given_training, launch_measures, measures
 
     class Shared:
         def __init__(self, **_: object) -> None:
@@ -199,5 +216,5 @@ def one_for_all(patch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
         def __exit__(self, *_: object) -> None:
             pass
 
-    for module in (given_network, given_training, export_given, launches, measures):
+    for module in (given_network, given_training, export_given, launch_measures, measures):
         patch.setattr(module, "Sandbox", Shared)

@@ -34,5 +34,6 @@ def test_a_target_is_refused_before_torch_is_loaded(here: Path) -> None:
 
 def test_what_was_not_trained_has_no_weights(here: Path, capsys: Captured) -> None:
     network_study(here / "journal.log")
-    told = refused(capsys, "export", "best", "--to", "net.py", "--storage", "journal.log")
-    assert told.startswith("trial 0 has no trained weights in networks: it is complete after 3 epochs: train it whole")
+    message = refused(capsys, "export", "best", "--to", "net.py", "--storage", "journal.log")
+    beginning = "trial 0 has no trained weights in networks: it is complete after 3 epochs: train it whole"
+    assert message.startswith(beginning)

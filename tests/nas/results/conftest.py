@@ -11,7 +11,8 @@ from constraints.rules import parse_all
 from nas.search.budget import Budget
 from nas.search.candidate import Candidate, State
 from nas.search.driver import Driver
-from nas.search.engine import LocalEngine, Placement
+from nas.search.engine import Placement
+from nas.search.local_engine import LocalEngine
 from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.feasible import FeasiblePart

@@ -25,9 +25,10 @@ from nas.loggers.trackers import Trackers
 from nas.search.budget import Budget
 from nas.search.driver import Driver
 from nas.search.objectives import Objectives
+from nas.search.outage import StorageLostError
 from nas.search.pace import PATIENCE_SECONDS, STEPS, read_steps
 from nas.search.pool import MOST_REFUSALS
-from nas.search.storage import StorageLostError, open_storage
+from nas.search.storage import open_storage
 from nas.search.study import CURVE, REASON, REJECTED, VALIDATION_IMAGES
 from nas.search.worker import CHECKPOINT, PROGRESS, read_progress
 from nas.space import space as spaces
@@ -54,11 +55,13 @@ def driver_of(
     trials: int = 3,
     epochs: int = 2,
     objectives: Objectives = ACCURACY,
+    space: spaces.Space | None = None,
+    recipe: Recipe | None = None,
     log: Sequence[str] = (),
     **budget: Any,
 ) -> Driver:
-    feasible = FeasiblePart(spaces.load("tiny", input=(3, 32, 32), classes=10), parse_all(RULES))
-    sampler = FeasibleSampler(feasible, seed=1)
+    space = space or spaces.load("tiny", input=(3, 32, 32), classes=10)
+    sampler = FeasibleSampler(FeasiblePart(space, parse_all(RULES)), seed=1)
     study.sampler = sampler
     limits = Budget(**{"trials": trials, "seconds": 600.0, "epochs": epochs, "first_rung": 2, **budget})
     notes: list[str] = []
@@ -69,6 +72,7 @@ def driver_of(
         feed=feed,
         budget=limits,
         folder=folder,
+        recipe=recipe,
         objectives=objectives,
         trackers=Trackers(log, notes) if log else None,
         notes=notes,
@@ -190,7 +194,7 @@ def test_steps_of_a_killed_worker_tell_nothing(engine: Any, feed: Feed, tmp_path
     folder = driver.running[0].folder
     folder.mkdir()
     (folder / STEPS).write_text(json.dumps({"done": 3, "total": 4, "before": 1.0, "since": 1.0}))
-    driver._train(driver.running[0])
+    driver.dispatch.send(driver.running[0])
     assert read_steps(folder) is None
 
 
@@ -367,7 +371,7 @@ def test_a_storage_that_is_away_while_workers_get_candidates_costs_no_candidate(
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 3
 
 
-def test_a_clock_set_forth_and_back_changes_nothing(
+def test_a_clock_set_forward_and_back_changes_nothing(
     engine: Any, feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = optuna.create_study(direction="maximize")
@@ -392,8 +396,7 @@ def test_a_clock_set_forth_and_back_changes_nothing(
 
 def test_an_exhausted_space_ends_the_search_with_that_reason(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
-    driver = driver_of(study, engine, feed, tmp_path, trials=5, epochs=1)
-    driver.sampler = study.sampler = FeasibleSampler(FeasiblePart(space_of_two(), parse_all(RULES)))
+    driver = driver_of(study, engine, feed, tmp_path, trials=5, epochs=1, space=space_of_two())
     summary = driver.run()
     assert summary.ended == "the space is exhausted: every feasible network is proposed; the study holds 2"
     assert [t.state for t in study.trials[:2]] == [TrialState.COMPLETE] * 2
@@ -414,10 +417,10 @@ def test_the_target_is_met_by_more_than_it(
 def test_exactly_the_target_does_not_meet_it(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
     driver = driver_of(study, engine, feed, tmp_path, trials=1, epochs=1, target=0.5)
-    driver.best = 0.5
-    assert not driver._reached()
-    driver.best = math.nextafter(0.5, 1)
-    assert driver._reached()
+    driver.target.best = 0.5
+    assert not driver.target.is_reached
+    driver.target.best = math.nextafter(0.5, 1)
+    assert driver.target.is_reached
 
 
 def test_spent_time_ends_the_search(engine: Any, feed: Feed, tmp_path: Path) -> None:
@@ -457,7 +460,7 @@ def test_accuracy_against_parameters_makes_a_study_of_two_directions(engine: Any
     assert {t.state for t in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
 
 
-def test_who_waits_at_a_rung_waits_on_in_the_next_launch(engine: Any, feed: Feed, tmp_path: Path) -> None:
+def test_a_candidate_that_waits_at_a_rung_waits_in_the_next_launch_too(engine: Any, feed: Feed, tmp_path: Path) -> None:
     study = optuna.create_study(direction="maximize")
     driver = driver_of(study, engine, feed, tmp_path, trials=3, epochs=4)
 
@@ -524,8 +527,7 @@ def test_each_candidate_trains_by_its_own_values_in_every_launch(engine: Any, fe
     study = optuna.create_study(direction="maximize")
     usual = recipes.default(4)
     for trials in (2, 3):  # the second launch promotes, or ends, what the first one left
-        driver = driver_of(study, Watched(), feed, tmp_path, epochs=4, trials=trials)
-        driver.recipe = usual
+        driver = driver_of(study, Watched(), feed, tmp_path, epochs=4, trials=trials, recipe=usual)
         driver.sampler.beside = {
             "recipe.batch_size": IntDistribution(16, 64),
             "recipe.peak_lr": FloatDistribution(0.01, 0.1),

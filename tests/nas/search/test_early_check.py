@@ -13,7 +13,7 @@ import torch
 from constraints.errors import UnusableInputError
 from nas.config import read_config
 from nas.loggers import choice
-from nas.search import given_launch, ray_engine
+from nas.search import given_launch, ray_cluster
 from nas.search.early_check import check_study, known_study
 from nas.search.holding import hold
 from nas.search.launch import check
@@ -52,6 +52,13 @@ def test_a_study_is_resumed_as_it_was_made(journal: str) -> None:
         check_study(read_config(None, {"storage": journal, **flags}))
     assert Path(journal).read_bytes() == before
     assert [path.name for path in sorted(Path(journal).parent.iterdir())] == ["journal.log", "journal.log.lock"]
+
+
+def test_a_study_that_no_launch_made_is_refused(journal: str) -> None:
+    foreign = optuna.create_study(storage=open_storage(journal), study_name="foreign")
+    check_study(read_config(None, {"storage": journal, "study": "foreign"}))  # nothing is in it yet
+    foreign.add_trial(optuna.create_trial(value=1.0))
+    assert refused(journal, study="foreign").startswith("study 'foreign' was made by no launch: ")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +118,7 @@ def test_a_storage_in_a_folder_without_permission(tmp_path: Path, monkeypatch: p
 
 
 def test_a_package_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
     assert refused(str(tmp_path / "journal.log"), engine="ray").startswith("Ray is not installed: --engine ray needs")
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from nas.search.engine import LocalEngine, Placement
+from nas.search.engine import Placement
 from nas.search.epochs_ahead import EpochsAhead, make_epoch
+from nas.search.local_engine import LocalEngine
 from nas.training.feed import Feed
 
 PLACE = Placement(device="cpu", threads=1)

@@ -142,8 +142,8 @@ def test_with_a_cost_what_nothing_dominates_goes_first() -> None:
 
 def test_a_standing_says_by_what_a_trial_is_promoted_or_not() -> None:
     made = halving([0.5, 0.9, 0.6, 0.7, 0.8, 0.4, 0.3, 0.2, 0.1, 0.15, 0.25])
-    assert made.standing(3, 2) == "3rd of 11 at epoch 2: top 5 go on"
-    assert made.standing(3, 2, is_last=True) == "3rd of 11 at epoch 2: top 6 go on"
-    assert made.standing(1, 2, count=2) == "1st of 11 at epoch 2: top 2 go on"
-    assert made.standing(8, 2) == "11th of 11 at epoch 2: top 5 go on"
+    assert made.standing(3, 2) == "3rd of 11 at epoch 2: top 5 promoted"
+    assert made.standing(3, 2, is_last=True) == "3rd of 11 at epoch 2: top 6 promoted"
+    assert made.standing(1, 2, count=2) == "1st of 11 at epoch 2: top 2 promoted"
+    assert made.standing(8, 2) == "11th of 11 at epoch 2: top 5 promoted"
     assert made.standing(1, 4) == "", "it is not there yet"

@@ -17,6 +17,7 @@ from nas.architecture.spec import parse
 from nas.config import read_config
 from nas.cpu import cpu_class
 from nas.search import given_launch, launch
+from nas.search.fitting import fitted
 from nas.search.study import IDENTITY, SOURCE, TARGET
 from nas.search.training_way import Training
 from nas.search.wanted import Wanted
@@ -200,6 +201,25 @@ def test_trials_and_space_follow_the_size_of_the_data_and_a_study_keeps_its_spac
     assert launched("new") == (14, "tiny", chosen), "the same study again"
     assert launched("old", space="assignment")[:2] == (14, "assignment")
     assert launched("old", trials=20)[:2] == (20, "assignment"), "its own space"
+
+
+def test_the_epochs_choose_the_recipe_and_few_images_that_want_many_keep_the_default(
+    digits: datasets.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def way(known: int | None, **flags: Any) -> tuple[str, float]:
+        config = read_config(None, flags)
+        found = fitted(config, Training.asked(config.recipe, None, config.epochs), digits, known)[1]
+        return found.recipe.name, found.augmentation.probabilities["flip"]
+
+    assert way(None) == ("default", 0.5)
+    assert way(None, epochs=29) == ("default", 0.5)
+    assert way(None, epochs=30) == ("long", 1)
+    assert way(None, epochs=30, recipe="default") == ("default", 0.5)
+    assert way(100) == ("long", 1), "a study that has its epochs is compared with a new one of as many"
+    assert way(100, recipe="default") == ("default", 0.5)
+    monkeypatch.setattr("nas.training.sizing.ENOUGH", 2_000)
+    assert way(None) == ("default", 0.5), "50 epochs of 40 steps"
+    assert way(50) == ("default", 0.5)
 
 
 def test_a_study_of_an_earlier_release_keeps_its_epochs(digits: datasets.Dataset, tmp_path: Path) -> None:

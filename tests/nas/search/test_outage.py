@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError
 
-from nas.search.outage import outlast
-from nas.search.storage import StorageLostError
+from nas.search.outage import StorageLostError, is_outage, outlast
 
 AWAY, BACK = "the storage does not answer: the search resumes when it does", "the storage answers again"
 
@@ -74,3 +78,30 @@ def test_a_storage_that_stays_away_is_given_up_after_ten_minutes(clock: Clock) -
         outlast(StorageLostError("away"), resume, notes=notes, clock=clock)
     assert resume.calls == 600 / 0.25
     assert notes == [AWAY]
+
+
+def used_after_its_connection_was_lost() -> Exception:
+    """What SQLAlchemy raises for a transaction whose connection a server ended, as it does to a suspended driver."""
+    with sqlalchemy.create_engine("sqlite://").connect() as connection:
+        connection.execute(sqlalchemy.text("SELECT 1"))
+        connection.invalidate()
+        with pytest.raises(PendingRollbackError, match="Can't reconnect until invalid transaction") as caught:
+            connection.execute(sqlalchemy.text("SELECT 1"))
+        connection.rollback()
+    return caught.value
+
+
+def test_only_a_server_that_is_away_is_an_outage() -> None:
+    def wrapped(original: Exception) -> StorageInternalError:
+        error = StorageInternalError("commit failed")
+        error.__cause__ = OperationalError("COMMIT", None, original)
+        return error
+
+    assert is_outage(StorageLostError("gone"))
+    assert is_outage(wrapped(psycopg.OperationalError("server closed the connection")))
+    assert is_outage(wrapped(psycopg.errors.AdminShutdown()))
+    assert is_outage(used_after_its_connection_was_lost())
+    assert not is_outage(wrapped(psycopg.errors.DiskFull()))
+    assert not is_outage(wrapped(sqlite3.OperationalError("attempt to write a readonly database")))
+    assert not is_outage(OSError("No space left on device"))
+    assert not is_outage(IntegrityError("INSERT", None, psycopg.errors.UniqueViolation()))

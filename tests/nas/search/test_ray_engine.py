@@ -28,7 +28,9 @@ from constraints.rules import parse_all
 from nas.search.budget import Budget
 from nas.search.confirm import Trained, confirm
 from nas.search.driver import Driver
-from nas.search.ray_engine import DAY, ENVIRONMENT, RETRIES, RayEngine, share
+from nas.search.ray_cluster import ENVIRONMENT, RETRIES, share
+from nas.search.ray_engine import RayEngine
+from nas.search.ray_task import DAY
 from nas.search.study import CURVE
 from nas.search.worker import CHECKPOINT, PROGRESS, TEST, WEIGHTS, Task
 from nas.space import space as spaces
@@ -276,7 +278,7 @@ def search(study: optuna.Study, engine: RayEngine, feed: Feed, folder: Path, obs
 def test_a_search_continues_where_it_was_when_a_machine_is_killed(  # noqa: PLR0917 (fixtures)
     cluster: Any, engine: RayEngine, jobs: ModuleType, feed: Feed, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas.search.driver.train_candidate", jobs.train)  # the same, with a note of where it began
+    monkeypatch.setattr("nas.search.dispatch.train_candidate", jobs.train)  # the same, with a note of where it began
     run = folder / "run" / "search"
     study = optuna.create_study(direction="maximize")
     killed: list[str] = []
@@ -304,7 +306,7 @@ def test_a_search_continues_where_it_was_when_a_machine_is_killed(  # noqa: PLR0
         assert (run / f"trial-{trial.number:05d}" / WEIGHTS).exists()
     begun = [line.split() for line in lines(jobs, killed[0])]
     after = begun[[b[1] for b in begun].index(killed[1]) :]
-    assert any(b[1] != killed[1] and int(b[2]) > 2 for b in after), "it went on elsewhere from its last epoch"
+    assert any(b[1] != killed[1] and int(b[2]) > 2 for b in after), "it continued elsewhere from its last epoch"
 
 
 def test_a_machine_that_joins_is_used(cluster: Any, engine: RayEngine) -> None:

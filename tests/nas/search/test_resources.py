@@ -6,10 +6,10 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.config import LaunchConfig
-from nas.cpu import cpu_class
 from nas.search import resources
 from nas.search.engine import Placement
-from nas.search.resources import cores, gpus, machine_name, most_threads
+from nas.search.engines import engine
+from nas.search.resources import cores, gpus, most_threads
 
 
 @pytest.mark.parametrize(("text", "limit"), [("1", 1), ("8", 8), ("0", None), ("", None), ("2,1", None), ("x", None)])
@@ -38,11 +38,6 @@ def test_the_cpu_needs_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         gpus("cuda")
 
 
-def test_what_trains_is_named() -> None:
-    assert machine_name(LaunchConfig(device="cpu")) == cpu_class()
-    assert machine_name(LaunchConfig(engine="ray")) == "Ray cluster"
-
-
 @pytest.mark.parametrize(
     ("workers", "tasks", "expected"),
     [(None, None, [1, 1, 1, 1]), (None, 1, [4]), (None, 2, [2, 2]), (2, None, [2, 2]), (2, 3, [2, 2]), (3, 2, [2, 2])],
@@ -54,5 +49,5 @@ def test_four_cores_are_shared_by_the_workers(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     placed: list[Placement] = []
     monkeypatch.setattr(resources, "LocalEngine", lambda places, **_: placed.extend(places))
-    resources.engine(LaunchConfig(device="cpu", workers=workers), tasks)
+    engine(LaunchConfig(device="cpu", workers=workers), tasks)
     assert [place.threads for place in placed] == expected

@@ -8,6 +8,7 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from constraints.errors import UnusableInputError
+from nas.search.storage import open_storage
 from nas.search.study import (
     IDENTITY,
     OPTIONAL,
@@ -149,6 +150,15 @@ def test_a_study_that_no_launch_made_is_not_taken_over() -> None:
     with pytest.raises(UnusableInputError, match=r"^study 's' was made by no launch"):
         create_or_resume(storage, "s", MADE_WITH, SAMPLER)
     assert theirs.user_attrs == {}
+
+
+def test_what_is_refused_adds_no_line_to_a_journal(tmp_path: Path) -> None:
+    storage = open_storage(str(tmp_path / "journal.log"), write=True)
+    optuna.create_study(storage=storage, study_name="s").optimize(lambda trial: trial.suggest_float("x", 0, 1), 1)
+    before = (tmp_path / "journal.log").read_bytes()
+    with pytest.raises(UnusableInputError, match=r"^study 's' was made by no launch"):
+        create_or_resume(storage, "s", MADE_WITH, SAMPLER)
+    assert (tmp_path / "journal.log").read_bytes() == before
 
 
 def test_optuna_is_quiet_for_a_while(capfd: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,20 @@ def test_a_new_study_keeps_every_option() -> None:
 
 def test_an_earlier_release_s_study_has_the_default() -> None:
     assert Training.of(made(epochs=8), 8) == Training.default(8)
+    long = Training.of(made(epochs=40), 40)
+    assert (long.recipe, long.augmentation) == (recipes.default(40), augmentation.shipped("assignment"))
+
+
+def test_a_long_training_is_by_the_long_recipe_whose_flip_has_an_effect() -> None:
+    usual = Training.default(30)
+    assert usual == Training.asked(None, None, 30) == Training.asked("long", None, 30)
+    assert usual.recipe == recipes.long(30)
+    assert usual.augmentation == augmentation.shipped("assignment", {"flip": 1})
+    assert list(usual.notes(30)) == []
+    assert usual.description() == "recipe: long"
+    asked = Training.asked(None, "assignment,flip=0.5", 30)
+    assert asked.augmentation == augmentation.shipped("assignment")
+    assert "alternating_flip has no effect" in "".join(asked.notes(30))
 
 
 def test_a_study_goes_on_with_its_own_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,14 +63,16 @@ def test_a_study_goes_on_with_its_own_and_says_so(monkeypatch: pytest.MonkeyPatc
     ]
 
 
-def test_a_longer_training_of_the_default_takes_the_default_of_its_length() -> None:
-    assert Training.default(8).for_epochs(40) == recipes.default(40)
+def test_a_longer_training_of_the_default_takes_the_usual_recipe_of_its_length() -> None:
+    assert Training.default(8).for_epochs(29) == recipes.default(29)
+    assert Training.default(8).for_epochs(40) == recipes.long(40)
+    assert Training.default(40).for_epochs(400) == recipes.long(400)
+    assert Training.asked("default", None, 40).for_epochs(400) == recipes.default(400)
     small = replace(recipes.default(8), batch_size=32)  # as small data has it
-    assert replace(Training.default(8), recipe=small).for_epochs(40) == replace(recipes.default(40), batch_size=32)
+    assert replace(Training.default(8), recipe=small).for_epochs(40) == replace(recipes.long(40), batch_size=32)
     earlier = replace(recipes.default(8), whitening_spread=False)  # of a study before it was an option
-    assert replace(Training.default(8), recipe=earlier).for_epochs(40) == replace(
-        recipes.default(40), whitening_spread=False
-    )
+    found = replace(Training.default(8), recipe=earlier).for_epochs(40)
+    assert found == replace(recipes.long(40), whitening_spread=False)
     own = replace(recipes.default(8), ema_decay=0.5)
     assert replace(Training.default(8), recipe=own).for_epochs(40) == own
 
@@ -88,7 +104,7 @@ def test_a_study_that_is_asked_for_another_recipe_is_refused_with_what_differs(t
     asked = Training.asked(str(path), None, 8)
     assert refused(kept, asked, recipe=str(path)) == (
         "study 's' was made with other recipe: mine (batch_size 64), not mine (batch_size 32): "
-        "leave --recipe out to go on with its own, or use another --study"
+        "leave --recipe out to keep its own, or use another --study"
     )
     kept.refuse_other(optuna.create_study(), asked, {"recipe": None})
     kept.refuse_other(optuna.create_study(), replace(kept, recipe=replace(kept.recipe, name="x")), {"recipe": "x"})

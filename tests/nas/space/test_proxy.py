@@ -106,7 +106,7 @@ def test_the_first_candidates_are_far_above_what_is_drawn_at_random(feasible: Fe
 def test_after_the_first_candidates_the_base_sampler_takes_over(
     feasible: FeasiblePart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas.space.sampler.PROXY_TRIALS", 2)
+    monkeypatch.setattr("nas.space.proposer.PROXY_TRIALS", 2)
     chosen, alone = proposed(feasible, 3, FITTED), proposed(feasible, 3, None)
     assert chosen[:2] != alone[:2]
     assert chosen[2] == alone[2], "a base sampler without results to learn from proposes the same either way"

@@ -67,7 +67,7 @@ def test_unbalanced_classes(most: int, is_said: bool) -> None:
     line = said(data(most, 200), "unbalanced")  # 891 or 900 against 180
     assert (
         line.startswith(
-            "the classes are unbalanced: 900 training images of 'a', 180 of 'b': who always answers 'a' is right for "
+            "the classes are unbalanced: 900 training images of 'a', 180 of 'b': always answering 'a' is right for "
             "83% of the validation images: add images"
         )
         == is_said
@@ -76,13 +76,16 @@ def test_unbalanced_classes(most: int, is_said: bool) -> None:
 
 @pytest.mark.parametrize(("target", "is_said"), [(0.61, False), (0.59, True)])
 def test_a_target_that_one_answer_meets(target: float, is_said: bool) -> None:
-    line = said(data(600, 400), "unbalanced", target=target)
-    assert (f"right for 60% of the validation images and meets the target of {target:.0%}: " in line) == is_said
+    line = said(data(600, 400), "always answering", target=target)
+    words = f"the target of {target:.0%} is met without learning: always answering 'a' is right for 60% of the "
+    assert line == (f"{words}validation images: ask for a higher target" if is_said else "")
+    both = said(data(1000, 10), "unbalanced", target=0.9)
+    assert "right for 99% of the validation images and meets the target of 90%: " in both
 
 
 def test_the_split_of_the_data_counts() -> None:
     assert said(data(100, 101, validation=100), "unbalanced").startswith(
-        "the classes are unbalanced: 100 training images of 'a', 1 of 'b': who always answers 'a' is right for 0%"
+        "the classes are unbalanced: 100 training images of 'a', 1 of 'b': always answering 'a' is right for 0%"
     )
 
 

@@ -114,7 +114,7 @@ class TestRefusals:
 
     def test_another_kind_of_file(self, tmp_path: Path) -> None:
         (tmp_path / "data.csv").write_text("1,2")
-        self.refuse(tmp_path / "data.csv", r"neither a folder nor a \.tar")
+        self.refuse(tmp_path / "data.csv", r"neither a folder nor a \.tar.*: give the folder that holds")
 
     def test_no_test_part(self, make_folder: MakeFolder) -> None:
         folder = make_folder()
@@ -170,7 +170,7 @@ class TestRefusals:
     def test_an_archive_without_classes(self, tmp_path: Path) -> None:
         with tarfile.open(tmp_path / "a.tar", "w") as tar:
             tar.addfile(tarfile.TarInfo("readme"))
-        self.refuse(tmp_path / "a.tar", "no train/<class>/ and test/<class>/ folders")
+        self.refuse(tmp_path / "a.tar", "no train/<class>/ and test/<class>/ folders: .*: name them so, in small")
 
 
 def test_hostile_members_touch_nothing_on_disk(make_folder: MakeFolder, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from torch import nn
 
 from nas.architecture.model import build
 from nas.architecture.spec import parse
+from nas.training.given_model import GivenModel
 from nas.training.initialisation import LEAST_DEVIATION, SAMPLE, initialise, pass_on, sampled, spread, whiten
 from nas.training.recipes import Recipe
 
@@ -98,6 +99,17 @@ def test_grey_images_in_three_channels_have_as_many_components_as_grey_ones(imag
     torch.testing.assert_close(covariance, torch.eye(9), atol=0.02, rtol=0)
     rounded = conv.bfloat16()(grey.bfloat16()).float()[:, :9].transpose(0, 1).flatten(1).detach()
     assert (rounded - responses).std() < 0.05, "what is learnt in bfloat16 holds in float32"
+
+
+def test_the_first_convolution_of_a_person_s_own_model_is_whitened_by_the_same_directions(images: torch.Tensor) -> None:
+    conv = nn.Conv2d(3, 60, 3, bias=False)
+    model = GivenModel(nn.Sequential(conv), 2)
+    model.first = "model.0"
+    before = conv.weight.detach().clone()
+    grey = images[:, :1].expand(-1, 3, -1, -1)
+    initialise(model, Recipe(name="new", whitening=True, whitening_spread=True), lambda: grey)
+    assert torch.equal(conv.weight[18:], before[18:]), "9 components of 3 x 3 pixels, twice"
+    assert not torch.equal(conv.weight[:18], before[:18])
 
 
 def test_a_sample_holds_as_many_of_each_class_as_there_are() -> None:

@@ -71,8 +71,10 @@ def test_what_is_off_in_such_a_table_is_one_line(table: dict[str, object], messa
         load(table, 8)
 
 
-def test_nothing_asked_for_is_the_default_of_that_length() -> None:
-    assert load(None, 40).recipe == recipes.default(40)
+def test_nothing_asked_for_is_the_default_and_of_a_long_training_the_long_recipe() -> None:
+    assert load(None, 29).recipe == recipes.default(29)
+    assert load(None, 30).recipe == recipes.long(30)
+    assert load("default", 40).recipe == recipes.default(40)
     assert load("seed", 3).recipe == recipes.seed()
 
 

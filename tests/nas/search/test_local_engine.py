@@ -19,7 +19,8 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.search import worker_processes
-from nas.search.engine import LocalEngine, Placement, _no_interrupts, placements
+from nas.search.engine import Placement
+from nas.search.local_engine import LocalEngine, _no_interrupts, placements
 
 ROOT = Path(__file__).parents[3]
 
@@ -154,7 +155,8 @@ def test_no_worker_gets_more_threads_than_it_may(limit: int | None, threads: int
 SCRIPT = """
 import time
 from multiprocessing import get_context
-from nas.search.engine import LocalEngine, _no_interrupts, Placement
+from nas.search.engine import Placement
+from nas.search.local_engine import LocalEngine, _no_interrupts
 
 print("main runs")
 other = get_context("fork").Process(target=time.sleep, args=(600,))
@@ -218,7 +220,7 @@ def test_full_shared_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("nas.search.engine.ProcessPoolExecutor", refuse)
+    monkeypatch.setattr("nas.search.local_engine.ProcessPoolExecutor", refuse)
     engine = LocalEngine([Placement(device="cpu", threads=1)])
     with pytest.raises(UnusableInputError, match=r"shared memory \(/dev/shm\): No space left on device: make room"):
         engine.submit(os.getpid)

@@ -1,0 +1,86 @@
+"""A database as a storage of studies."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage
+
+from constraints.errors import UnusableInputError
+from nas.search.stored import masked, nothing_at
+
+NETWORK: Mapping[str, int] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""Options of PostgreSQL's client library (seconds, the last one milliseconds): a dead network is noticed in 25 s."""
+_POSTGRESQL = re.compile(r"^postgres(ql)?://")
+_REMEDIES_OF_SQLITE = {
+    "database is locked": "another program writes to it: try again when it has ended",
+    "unable to open database file": "give --storage a path in a folder that is there and may be written",
+    "Invalid SQLite URL": "write sqlite:///PATH, with three slashes",
+    "readonly database": "give --storage a writable path",
+    "disk is full": "make room on that disk",
+}
+"""What SQLite says -> what to do; of anything else it is damaged."""
+
+
+def open_database(url: str, *, write: bool) -> BaseStorage:
+    """The storage at a database's URL; a reader makes no tables. Raises UnusableInputError."""
+    place = _POSTGRESQL.sub("postgresql+psycopg://", url)
+    options = {"connect_args": dict(NETWORK) if _POSTGRESQL.match(url) else {}, "pool_pre_ping": True}
+    try:
+        if not write and not _holds_tables(place, options):
+            raise nothing_at(masked(url))
+        return RDBStorage(place, engine_kwargs=options, skip_table_creation=not write)
+    except UnusableInputError:
+        raise
+    except ImportError as error:
+        missing = error.__cause__.name if isinstance(error.__cause__, ImportError) else error.name
+        if _POSTGRESQL.match(url):
+            missing, remedy = "psycopg[binary]", "pip install 'psycopg[binary]'"
+        else:
+            remedy = "install the package that holds it, or give --storage a path"
+        raise UnusableInputError(
+            f"no driver for the storage {masked(url)}: {missing} is not installed: {remedy}"
+        ) from None
+    except Exception as error:
+        # SQLAlchemy and the database drivers each raise errors of their own, with no common base but this.
+        raise unusable_database("open", url, error) from None
+
+
+def unusable_database(verb: str, url: str, error: Exception) -> UnusableInputError:
+    """The error that refuses a database; what Optuna says of a failed statement leaves its cause out."""
+    what = reason(error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error)
+    remedy = "give --storage a database that can be reached"
+    if url.startswith("sqlite"):
+        known = (remedy for text, remedy in _REMEDIES_OF_SQLITE.items() if text in what)
+        remedy = next(known, "restore it from a copy, or give another --storage")
+    return UnusableInputError(f"cannot {verb} the storage {masked(url)}: {what}: {remedy}")
+
+
+def _holds_tables(place: str, options: Mapping[str, Any]) -> bool:
+    """Whether a database holds Optuna's tables: a reader makes none, nor the file of an SQLite database."""
+    import sqlalchemy
+
+    url = sqlalchemy.make_url(place)
+    if url.get_backend_name() == "sqlite" and url.database and not os.path.exists(url.database):  # noqa: PTH110
+        return False
+    engine = sqlalchemy.create_engine(url, **options)
+    try:
+        return sqlalchemy.inspect(engine).has_table("studies")
+    finally:
+        engine.dispose()
+
+
+def reason(error: BaseException) -> str:
+    """What a database said, in one line without passwords."""
+    text = str(error).strip().partition("\n")[0] or type(error).__name__
+    return masked(re.sub(r"^\([\w.]+\)\s*", "", text)).rstrip(". ")

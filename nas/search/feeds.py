@@ -1,0 +1,24 @@
+"""What networks train on, and what judges them: for candidates the split's parts, to confirm all images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nas.search.training_way import Training
+from nas.training.datasets import Dataset
+from nas.training.feed import Feed
+from nas.user_cache import user_cache
+
+if TYPE_CHECKING:
+    from nas.training.teacher import Teacher
+
+
+def search_feed(dataset: Dataset, seed: int, way: Training, teacher: Teacher | None = None) -> Feed:
+    """What candidates train on: the training part of the split, evaluated on the validation part."""
+    folder, split = user_cache() / "epochs", dataset.split()
+    return Feed(dataset=dataset, split=split, folder=folder, seed=seed, teacher=teacher, **way.of_feed())
+
+
+def confirm_feed(dataset: Dataset, way: Training, teacher: Teacher | None = None) -> Feed:
+    """The whole training set, evaluated on the test set."""
+    return Feed(dataset=dataset, split=None, folder=user_cache() / "epochs", teacher=teacher, **way.of_feed())

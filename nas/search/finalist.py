@@ -1,0 +1,161 @@
+"""The network that is being confirmed: its training begun or resumed, watched, and its trial ended by it.
+
+What is under way is kept in the study: the next launch resumes it from its checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.search.budget import Goal
+from nas.search.confirm import confirmation_of, task_of
+from nas.search.confirmation import add, confirmations
+from nas.search.contenders import Contender
+from nas.search.engine import Engine
+from nas.search.epochs_ahead import EpochsAhead
+from nas.search.finalist_job import FinalistJob
+from nas.search.pool import Pool
+from nas.search.study import FINALIST, MALFORMED
+from nas.search.worker import Confirmed
+
+if TYPE_CHECKING:
+    from nas.training.precision import Precision
+
+SEED = 0
+"""Of the training that confirms; ``confirm --seeds`` adds others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """A confirmation that is under way, as the study keeps it."""
+
+    trial: int
+    epochs: int
+    threads: int | None = None
+    """Those that train it; None where that was not kept."""
+
+
+@dataclass(kw_only=True)
+class Finalist:
+    """At most one training at a time that confirms a network, with all cores."""
+
+    goal: Goal
+    pool: Pool
+    engine: Engine
+    folder: Path
+    """That of the study's files."""
+    notes: list[str]
+    precisions: Mapping[str, Precision] = field(default_factory=dict)
+    job: FinalistJob | None = None
+    ahead: EpochsAhead | None = None
+    """What the job reads next."""
+    due: Due | None = None
+    """What an earlier launch was confirming."""
+
+    @property
+    def futures(self) -> list[Future[Confirmed]]:
+        """What is waited for."""
+        return [self.job.future] if self.job else []
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a confirmation has begun and is not over."""
+        return self.job is not None or self.due is not None
+
+    def survey(self) -> None:
+        """Read which confirmation the study says is under way."""
+        self.due = _due(self.pool.store.study.user_attrs.get(FINALIST))
+
+    def ends_due(self) -> bool:
+        """End the trial of a confirmation that was over before its end was stored whole; whether there was one."""
+        study = self.pool.store.study
+        due = _due(study.user_attrs.get(FINALIST))
+        if due is None or all(one.epochs != due.epochs for one in confirmations(study, due.trial)):
+            return False
+        self.leave()
+        self._end(due.trial, epochs=due.epochs, threads=due.threads)
+        return True
+
+    def begin(self, best: Contender, epochs: int, *, expected: float) -> None:
+        """Train a network for so many epochs, after which its accuracy is ``expected``, or resume that."""
+        threads = self.engine.threads(1)
+        task = task_of(
+            best.trained,
+            SEED,
+            feed=self.goal.feed,
+            epochs=epochs,
+            folder=self.folder,
+            recipe=self.goal.recipe(epochs, best.params),
+            precisions=self.precisions,
+            threads=threads,
+        )
+        self.pool.store.set_finalist({"trial": best.trial, "epochs": epochs, "threads": threads})
+        if (candidate := self.pool.members.get(best.trial)) is not None:
+            self.pool.store.add_why(candidate.trial, f"best forecast at epoch {best.seen.epochs}: it is confirmed")
+        self.job = FinalistJob(trial=best.trial, task=task, engine=self.engine)
+        self.ahead = EpochsAhead(engine=self.engine, feed=task.feed, epochs=epochs)
+        self.notes.append(
+            f"trial {best.trial} has {best.seen.accuracy:.2%} after {counted(best.seen.epochs, 'epoch')}: it is "
+            f"confirmed by {counted(epochs, 'epoch')} on all training images with {counted(threads, 'thread')}; "
+            f"forecast: {expected:.2%} of the test images"
+        )
+
+    def outcome(self) -> Confirmed | None:
+        """What the training came to, its reason where it failed; None where there is none, or it is not over."""
+        if self.job is None:
+            return None
+        if self.job.future.done():
+            return self.job.outcome()
+        if self.ahead:
+            self.ahead.look(self.job.done)
+        return None
+
+    def store(self, outcome: Confirmed) -> None:
+        """Keep in the study what a training came to, and complete the trial of its network."""
+        assert self.job is not None
+        task, measure = self.job.task, self.pool.objectives.measure
+        add(self.pool.store.study, confirmation_of(self.job.trial, SEED, task, outcome, measure))
+        self._end(self.job.trial, epochs=task.epochs, threads=task.threads)
+
+    def give_up(self, reason: str) -> None:
+        """Fail the candidate, if it is one, whose network cannot be confirmed."""
+        assert self.job is not None
+        number = self.job.trial
+        self.notes.append(f"trial {number} cannot be confirmed: {reason}")
+        if (candidate := self.pool.members.get(number)) is not None:
+            self.pool.fail(candidate, f"its confirmation: {reason}")
+        self.forget()
+
+    def leave(self) -> None:
+        """Have the workers free of the confirmation that is over."""
+        if self.ahead:
+            self.ahead.end()
+        self.job = self.ahead = None
+
+    def forget(self) -> None:
+        """Keep in the study that none is under way."""
+        self.pool.store.set_finalist({})
+        self.due = None
+
+    def _end(self, number: int, *, epochs: int, threads: int | None) -> None:
+        self.pool.finish(number, epochs=epochs, threads=threads)
+        self.forget()
+
+
+def _due(table: Any) -> Due | None:
+    """The confirmation that the study says is under way, if any."""
+    try:
+        threads = table.get("threads") if table else None
+        known = None if threads is None else int(threads)
+        return Due(trial=int(table["trial"]), epochs=int(table["epochs"]), threads=known) if table else None
+    except MALFORMED:
+        return None
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 epoch``, ``12 epochs``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

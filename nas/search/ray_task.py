@@ -1,0 +1,105 @@
+"""A task of a Ray cluster: it trains in a folder of its machine, whose files the driver's run folder keeps."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from nas.search.engine import Placement
+from nas.search.file_sync import Mirror
+from nas.search.worker import Task
+from nas.user_cache import user_cache
+
+if TYPE_CHECKING:
+    from nas.training.feed import Feed
+
+T = TypeVar("T")
+
+SCRATCH = "nas-task-"
+DAY = 24 * 3600
+OF_THIS_PROGRAM = {"feed", "folder", "after_epoch"}
+"""Fields of a task that are other ones where it runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """A task on its way: without its feed, which is in the object store, and with the actor that keeps its files."""
+
+    fields: dict[str, Any]
+    folder: str
+    submission: int
+    keeper: Any
+
+
+def call(function: Callable[..., T], placement: Placement, *args: Any) -> T:
+    """Do a piece of work as it is given."""
+    return function(placement, *args)
+
+
+def attempt(function: Callable[..., T], placement: Placement, packed: Packed, feed: dict[str, Any]) -> T:
+    """Do a task in a folder of this machine, from what is kept of it."""
+    began, files = _got(packed.keeper.begin.remote(packed.folder, packed.submission))
+
+    def send(changed: dict[str, bytes]) -> None:
+        _got(packed.keeper.keep.remote(packed.folder, began, changed))
+
+    _drop_left_behind()
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
+        mirror = Mirror(Path(scratch), files, send)
+        task = Task(**packed.fields, feed=_feed(feed), folder=Path(scratch), after_epoch=mirror.push)
+        result = function(placement, task)
+        mirror.push()
+    return result
+
+
+def _drop_left_behind() -> None:
+    """Remove the folders of tasks that were killed: those without a sign of life for a day."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        with suppress(FileNotFoundError):
+            if folder.stat().st_mtime < time.time() - DAY:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def greet() -> None:
+    """Fail where this module cannot be imported, or what trains is missing."""
+    for name in ("torch", "albumentations"):
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+
+def plain(feed: Feed) -> dict[str, Any]:
+    """A feed's fields and its data set's as plain arrays and values; the test images only where they judge."""
+    from nas.training.datasets import ARRAYS
+
+    dataset = {f.name: getattr(feed.dataset, f.name) for f in fields(feed.dataset)}
+    for name in ARRAYS:
+        array = np.asarray(dataset[name])
+        dataset[name] = array[:0] if feed.split is not None and name.startswith("test") else array
+    return {**{f.name: getattr(feed, f.name) for f in fields(feed)}, "dataset": dataset}
+
+
+def _feed(plain: dict[str, Any]) -> Feed:
+    """The feed on the machine where it is needed; its epochs are in that machine's cache."""
+    from nas.training.datasets import Dataset
+    from nas.training.feed import Feed
+
+    return Feed(**{**plain, "dataset": Dataset(**plain["dataset"]), "folder": user_cache() / "epochs"})
+
+
+def _got(ref: Any) -> Any:
+    """What an actor answers; its own error where it raised one."""
+    ray = import_module("ray")
+    try:
+        return ray.get(ref)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None

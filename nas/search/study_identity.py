@@ -1,0 +1,54 @@
+"""What a study is made with, by which a launch that differs is refused, and what its leaderboard shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+
+from nas.config import DEFAULT_TARGET, LaunchConfig
+from nas.latency.predictor import Predictor
+from nas.search.halving import first_rung
+from nas.search.measures import fingerprint
+from nas.search.provenance import keep_launch
+from nas.search.study import DATA, SOURCE, TARGET
+from nas.search.training_way import Training
+from nas.space.space import Space
+from nas.training.datasets import Dataset
+
+
+def search_identity(
+    config: LaunchConfig, dataset: Dataset, space: Space, asked: Training, *, objective: str, latency: Predictor | None
+) -> dict[str, object]:
+    """What a study is made with that is searched."""
+    found = training_identity(config, dataset, asked, objective=objective, latency=latency)
+    return {"data": found.pop("data"), "space": {"name": config.space, "hash": space.fingerprint}, **found}
+
+
+def training_identity(
+    config: LaunchConfig, dataset: Dataset, asked: Training, *, objective: str, latency: Predictor | None = None
+) -> dict[str, object]:
+    """What a study is made with whose networks are given: no space, which its first search adds."""
+    return {
+        "data": {"name": dataset.name, "hash": dataset.content_hash},
+        "constraints": config.rules,
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "objective": objective,
+        "first_rung": first_rung(config.epochs),
+        **({} if config.metrics is None else {"metrics": fingerprint(config.metrics)}),
+        **({} if latency is None else {"latency": latency.identity}),
+        **asked.as_table(),
+    }
+
+
+def describe(study: optuna.Study, config: LaunchConfig, dataset: Dataset) -> None:
+    """Keep in the study what its leaderboard and its report show; a target that an earlier launch asked for stays."""
+    study.set_user_attr(TARGET, config.target or study.user_attrs.get(TARGET) or DEFAULT_TARGET)
+    study.set_user_attr(SOURCE, _absolute(config.data))
+    study.set_user_attr(DATA, dataset.name)
+    keep_launch(study, config)
+
+
+def _absolute(source: str) -> str:
+    return str(Path(source).resolve()) if Path(source).exists() else source

@@ -1,0 +1,113 @@
+"""An exported network as a teacher: its metadata and weights, read without unpickling or running anything."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from constraints.errors import UnusableInputError
+from nas.architecture.spec import parse
+from nas.search.stored import masked
+from nas.user_cache import expanded
+
+if TYPE_CHECKING:
+    import torch
+
+    from nas.training.datasets import Dataset
+    from nas.training.teacher import Member
+
+EXPORTS = (".safetensors", ".pt2", ".py")
+_WHOLE = "the whole training set"
+"""What an export says of its images where it was trained on the validation images too."""
+_TYPES = {6: "float16", 7: "float32", 5: "int64"}
+"""Of the tensors in a torch.export archive (``torch._export.serde.schema.ScalarType``)."""
+
+
+def _place_of_export(text: str) -> str:
+    """The file that holds the weights."""
+    return f"{text.removesuffix('.py')}.safetensors" if text.endswith(".py") else text
+
+
+def check_export(text: str) -> None:
+    """Raise UnusableInputError where the file that holds the weights cannot be read."""
+    place = _place_of_export(text)
+    try:
+        with expanded(place).open("rb"):
+            pass
+    except OSError as error:
+        raise _unreadable(place, error) from None
+
+
+def _unreadable(place: str, error: OSError) -> UnusableInputError:
+    return UnusableInputError(f"cannot read {place}: {error.strerror or error}: give another --teacher")
+
+
+def of_export(text: str, dataset: Dataset) -> Member:
+    """The network of an exported file, as its metadata says it."""
+    from nas.training.teacher import Member
+
+    place = _place_of_export(text)
+    reader = _program if place.endswith(".pt2") else _safetensors
+    try:
+        about, weights = reader(expanded(place))
+        data, training = (json.loads(about.get(name) or "{}") for name in ("data", "training"))
+        architecture = str(about["architecture"])
+        parse(architecture)
+    except OSError as error:
+        raise _unreadable(place, error) from None
+    except Exception as error:  # of bytes that are anything the readers may raise anything
+        raise UnusableInputError(
+            f"unusable teacher: {place}: it is none of this tool's exports, or damaged: export the network again"
+        ) from error
+    if not training:
+        raise UnusableInputError(f"--teacher {text}: the network is untrained: export a trained one")
+    if data.get("hash") != dataset.content_hash and data.get("classes") != list(dataset.classes):
+        raise UnusableInputError(f"--teacher {text}: it was trained on other data: give one of the same classes")
+    return Member(
+        name=masked(text),
+        architecture=architecture,
+        weights=weights,
+        saw_validation=training.get("images") == _WHOLE,
+        **scales(data),
+    )
+
+
+def _safetensors(path: Path) -> tuple[Mapping[str, str], bytes]:
+    """Metadata and bytes of a file of weights."""
+    from safetensors import safe_open
+
+    content = path.read_bytes()
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}, content
+
+
+def _program(path: Path) -> tuple[Mapping[str, str], bytes]:
+    """Metadata and weights of a torch.export program: plain bytes with a table, of which nothing is unpickled."""
+    import torch
+    from safetensors.torch import save
+
+    with zipfile.ZipFile(path) as archive:
+        root = archive.namelist()[0].partition("/")[0]
+        config = json.loads(archive.read(f"{root}/data/weights/model_weights_config.json"))["config"]
+        names = {name.rpartition("/")[2]: name for name in archive.namelist() if name.startswith(f"{root}/extra/")}
+        about = {name: archive.read(place).decode() for name, place in names.items()}
+        state: dict[str, torch.Tensor] = {}
+        for name, entry in config.items():
+            if entry["use_pickle"]:
+                raise ValueError(f"{name} is pickled")
+            meta = entry["tensor_meta"]
+            content = bytearray(archive.read(f"{root}/data/weights/{entry['path_name']}"))
+            flat = torch.frombuffer(content, dtype=getattr(torch, _TYPES[meta["dtype"]]))
+            sizes, strides = ([one["as_int"] for one in meta[key]] for key in ("sizes", "strides"))
+            state[name] = torch.as_strided(flat, sizes, strides).clone().contiguous()
+    return about, save(state)
+
+
+def scales(table: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Mean and deviation of each channel, where both are known."""
+    if not table.get("mean") or not table.get("std"):
+        return {"mean": (), "std": ()}
+    return {name: tuple(float(value) for value in table[name]) for name in ("mean", "std")}

@@ -1,0 +1,143 @@
+"""The feasible network that a trial gets: a base sampler's proposal, or one drawn where it finds none."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence, Set
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from nas.architecture.spec import Architecture
+from nas.space.feasible import FeasiblePart, Judged
+from nas.space.feasible_tpe import BulkTPE, Values
+from nas.space.known_networks import Either
+from nas.space.neighbours import neighbour_rows
+from nas.space.new_networks import NewNetworks, NothingKeptError
+from nas.space.proxy import Proxy
+from nas.space.space import Choices, Encoded
+
+PROXY_TRIALS = 16
+"""How many trials the proxy chooses before the base sampler, which has learnt from them, takes over."""
+
+REPEATED = "repeated"
+"""The rule that rejects a network that the study holds already."""
+
+MOST_BROKEN = 100
+"""Networks in a row that may break a rule on what is measured before a search ends."""
+
+
+class Proposer:
+    """Chooses networks by (seed, trial number, attempt) and by what the study holds at that moment."""
+
+    def __init__(
+        self,
+        feasible: FeasiblePart,
+        *,
+        seed: int,
+        base: Callable[[int], BaseSampler],
+        patience: int,
+        proxy: Proxy | None,
+        values: Values | None,
+        broken: Callable[[Architecture], str | None] | None,
+    ) -> None:
+        """The options are those of ``FeasibleSampler``."""
+        self.feasible = feasible
+        self.rejected: Counter[str] = Counter()
+        """The base sampler's rejected proposals by rule."""
+        self.new = NewNetworks(feasible, proxy)
+        self._seed, self._base, self._patience = seed, base, patience
+        self._values, self._broken = values, broken
+        self._around: Encoded | None = None
+        self._centres = 0
+
+    def begin_around(self, several: Sequence[Choices]) -> None:
+        """Propose at first neighbours of these networks: the proxy's best ones, or without a proxy any."""
+        rows = [neighbour_rows(self.feasible, choices) for choices in several]
+        self._around, self._centres = np.unique(np.concatenate(rows), axis=0) if rows else None, len(several)
+
+    def broken(self, network: Architecture) -> str | None:
+        """Which rule on what has to be measured a network breaks, if any."""
+        return None if self._broken is None else self._broken(network)
+
+    def beside(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        """The base sampler's choices of parameters that are none of the space's."""
+        base = self._base(
+            random.Random(f"{self._seed}/{trial.number}/beside").getrandbits(32)
+        )  # apart from the network's
+        if isinstance(base, BulkTPE):
+            base.values = self._values
+        return _sampled(base, study, trial, search_space)
+
+    def choices(self, study: Study, trial: FrozenTrial, attempt: int, held: Set[str] | None) -> dict[str, Any]:
+        """Choices of a network that keeps all rules and is none of those ``held``; None lets a network come again.
+
+        Raises SpaceExhaustedError where none is left, or none is found.
+        """
+        salt = f"/{attempt}" * bool(attempt)
+        if self._broken is None:
+            return self._proposed(study, trial, salt, held)
+        for tries in range(MOST_BROKEN):
+            choices = self._proposed(study, trial, salt + f"/measured-{tries}" * bool(tries), held)
+            network = self.feasible.space.decode(choices)
+            rule = self._broken(network)
+            if rule is None:
+                return choices
+            self.rejected[rule] += 1
+            self.new.rejected.add(str(network))
+        raise NothingKeptError(f"{MOST_BROKEN} networks in a row were rejected by {rule}: relax it, or the others")
+
+    def _proposed(self, study: Study, trial: FrozenTrial, salt: str, held: Set[str] | None) -> dict[str, Any]:
+        """Choices of a network that is feasible by arithmetic, none of those ``held``, and that was not rejected."""
+        known, space = held or frozenset[str](), self.feasible.space.distributions
+        seen = Either(known, self.new.rejected)
+        seed = random.Random(f"{self._seed}/{trial.number}" + salt).getrandbits(32)
+        if self._around is not None and held is not None and len(known) < PROXY_TRIALS + self._centres:
+            order = np.random.default_rng(seed).permutation(len(self._around))
+            near = self.new.best(iter(self._around[order]), seen, self.new.learnt(study), climbs=False)
+            if near is not None:
+                return near
+        if self.new.proxy is not None and held is not None and len(known) < PROXY_TRIALS:
+            return self.new.unseen(seen, np.random.default_rng(seed), self.new.learnt(study))
+        base = self._base(seed)
+        if isinstance(base, BulkTPE):
+            base.feasible, base.distributions, base.values = self._feasible, space, self._values
+            base.is_new = lambda choices: str(self.feasible.space.decode(choices)) not in seen
+        for _ in range(self._patience):
+            sampled = _sampled(base, study, trial, dict(space))
+            choices = {name: sampled[name] for name in space}
+            rule = _refusal(self.feasible.judge(choices), seen)
+            if rule is None:
+                return choices
+            self.rejected[rule] += 1
+            if isinstance(base, BulkTPE) and base.has_searched:
+                break  # it has looked among many already
+        return self.new.unseen(seen, np.random.default_rng(seed))
+
+    def _feasible(self, several: list[dict[str, Any]]) -> npt.NDArray[np.bool_]:
+        """Which of a base sampler's candidates may be proposed; they are drawn, not proposed, so not counted."""
+        return self.feasible.vector.feasible(self.feasible.vector.encode(several), self.feasible.constraints)
+
+
+def _sampled(
+    base: BaseSampler, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+) -> dict[str, Any]:
+    """What a sampler proposes together, and by itself what it leaves out; every trial of the study has all of them."""
+    choices = base.sample_relative(study, trial, search_space)
+    for name, distribution in search_space.items():
+        if name not in choices:
+            choices[name] = base.sample_independent(study, trial, name, distribution)
+    return choices
+
+
+def _refusal(judged: Judged, seen: Set[str]) -> str | None:
+    """The rule that rejects a proposal; None where none does."""
+    if judged.broken:
+        return judged.broken[0]
+    return REPEATED if str(judged.architecture) in seen else None
