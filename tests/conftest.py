@@ -65,7 +65,7 @@ LONGEST = (
     "test_growth.py",
     "test_outputs.py",
     "nas/training/test_cpu_timing.py",
-    "nas/search/test_engine.py",
+    "nas/search/test_local_engine.py",
     "nas/search/test_worker_processes.py",
 )
 """Files that begin first, so that no worker is left alone with one of them at the end."""
