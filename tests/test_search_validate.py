@@ -1,7 +1,6 @@
 """``search.py validate`` end to end: figures of the example models, formats, exit codes, one-line errors."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
