@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 import sys
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main: a module that is half loaded would leave a traceback
+
+import errno
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +18,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from constraints.errors import ConstraintError, ExitCode
+from constraints.output.pipe import let_go
 from constraints.output.plain import fall_back, say, sentence
 from nas.cli import completion, flags
 from nas.cli.flags import (
@@ -140,8 +145,10 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
     """Check PyTorch models, each in a child process with limits."""
     from constraints.cli.validate import Options, validate_targets
     from nas.cli.champions import as_targets
+    from nas.cli.common import check_augmentation
     from nas.cli.fixing import writers
 
+    check_augmentation(augmentation, augmentation_arg)
     return validate_targets(
         Options(
             targets=as_targets(targets),
@@ -440,7 +447,7 @@ def compare(
     storage: Storage = STORAGE,
     format_: TableOrJson = "table",
 ) -> int:
-    """Show two trials side by side: metrics, stages, layers, learning curves."""
+    """Show two networks side by side, trials or texts: metrics, stages, layers, learning curves."""
     from nas.cli import views
 
     return views.compare(left, right, study, storage, format_)
@@ -553,11 +560,13 @@ def export(  # noqa: PLR0917
 @command(app, CHECK, 'space wide --require "macs <= 10M"')
 def space(  # noqa: PLR0917
     source: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="SPACE", help="assignment, wide, long, small, tiny or FILE.toml", autocompletion=completion.spaces
+            metavar="SPACE",
+            help="assignment, wide, long, small, tiny or FILE.toml  [default: assignment]",
+            autocompletion=completion.spaces,
         ),
-    ] = "assignment",
+    ] = None,
     space_: Annotated[
         str | None,
         flag("--space", help="the same, as launch takes it", value="SPACE", group=WHAT, complete=completion.spaces),
@@ -574,10 +583,13 @@ def space(  # noqa: PLR0917
 ) -> int:
     """Show what a space holds: its size, its feasible part, which constraints bind."""
     from constraints.cli.options import read_limits
+    from nas.cli.common import one_of
     from nas.cli.space import space as show_space
 
-    limits, place = read_limits(timeout, memory), space_ or source
-    return show_space(place, require, constraints, format_, metrics=metrics, limits=limits, neighbours=neighbours)
+    limits, place = read_limits(timeout, memory), one_of("SPACE", source, "--space", space_)
+    return show_space(
+        place or "assignment", require, constraints, format_, metrics=metrics, limits=limits, neighbours=neighbours
+    )
 
 
 @command(app, STUDIES, "dashboard --port 8081")
@@ -633,7 +645,14 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
     given, asked = general(argv)
     fall_back(sys.stdout, sys.stderr)
     with verbosity(quiet=QUIET in asked, verbose=VERBOSE in asked), running([name, *argv]):
-        return _run(given, name, debug=DEBUG in asked)
+        try:
+            code = _run(given, name, debug=DEBUG in asked)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            if not let_go(sys.stdout, sys.stderr):
+                raise
+            code = ExitCode.UNREAD
+    return code
 
 
 def _run(argv: Sequence[str], name: str, *, debug: bool) -> int:
@@ -645,24 +664,35 @@ def _run(argv: Sequence[str], name: str, *, debug: bool) -> int:
         code = app(args=[*argv], prog_name=name, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        return _unread(end.__context__, argv, name, debug=debug)
     except Exception as error:
-        return _failed(error, _path(argv, name), debug=debug)
+        return _failed(error, argv, name, debug=debug)
     if code == ExitCode.INTERRUPTED:  # what typer makes of Ctrl-C
         return _complain("interrupted", ExitCode.INTERRUPTED)
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _failed(error: Exception, path: str, *, debug: bool) -> int:
+def _unread(error: BrokenPipeError, argv: Sequence[str], name: str, *, debug: bool) -> int:
+    """End without a word where nobody reads the output any more; typer takes every closed pipe for one of these."""
+    return ExitCode.UNREAD if let_go(sys.stdout, sys.stderr) else _failed(error, argv, name, debug=debug)
+
+
+def _failed(error: Exception, argv: Sequence[str], name: str, *, debug: bool) -> int:
     """Say in one line what went wrong, and whose fault it is; with ``debug`` after the traceback."""
     details = traceback.format_exc() if debug else ""
     if isinstance(error, ConstraintError) and not str(error):  # there is nothing to say
         return error.exit_code
-    if isinstance(error, ConstraintError):
-        return _complain(str(error), error.exit_code, (error.traceback or details) if debug else "")
     from nas.cli import usage
 
+    line = usage.Line(words=argv, name=name, program=typer.main.get_command(app))
+    if isinstance(error, ConstraintError):
+        message = line.with_flag(str(error)) if error.exit_code == ExitCode.UNUSABLE else str(error)
+        return _complain(message, error.exit_code, (error.traceback or details) if debug else "")
     if usage.is_usage_error(error):
-        return _complain(usage.sentence(error, path), ExitCode.UNUSABLE, details)
+        return _complain(line.sentence(error), ExitCode.UNUSABLE, details)
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
         what = f"{error.filename or 'a file'}: {error.strerror}: give another path, or make room"
         return _complain(f"cannot read or write {what}", ExitCode.UNUSABLE, details)
@@ -670,12 +700,6 @@ def _failed(error: Exception, path: str, *, debug: bool) -> int:
     place = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
     advice = "report it with the lines above" if debug else "run it again with --debug, and report what that prints"
     return _complain(f"a fault of this tool: {place}: {advice}", ExitCode.TOOL_FAILED, details)
-
-
-def _path(argv: Sequence[str], name: str) -> str:
-    """The program and its command, as they were called."""
-    commands = {c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands}
-    return " ".join([name, *[word for word in argv if word in commands][:1]])
 
 
 def _complain(message: str, code: int, details: str = "") -> int:
@@ -692,6 +716,8 @@ def _terminated(*_: object) -> NoReturn:
 def main() -> NoReturn:
     """The entry point of ``search.py`` and ``nas``."""
     signal.signal(signal.SIGTERM, _terminated)  # so that children are ended with the parent
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run(sys.argv[1:], Path(sys.argv[0]).name))
 
 

@@ -190,7 +190,7 @@ def main() -> None:
     options = parser.parse_args()
     curves = read()
     names, values, accuracies = table(curves)
-    ranking = {"the guess, unseen": accuracy_unseen(curves), **dict(zip(names, values.T, strict=True))}
+    ranking = {"the proxy, unseen": accuracy_unseen(curves), **dict(zip(names, values.T, strict=True))}
     if options.proxies:
         ranking |= proxies(curves, options.data)
     ranked = {name: float(spearmanr(scores, accuracies).statistic) for name, scores in ranking.items()}

@@ -9,13 +9,16 @@ from math import inf
 
 from torch import nn
 
-from constraints import edits
+from constraints import conv_edits
 from constraints.added_stages import added_stages
-from constraints.edits import Change, Edit, Site
+from constraints.called_convs import Calls
+from constraints.edits import Change, Edit
 from constraints.insertions import insert
 from constraints.pool_edits import average_everywhere, average_pools, pool_globally, stride_for_pools
 from constraints.rules import Constraint
+from constraints.sites import Site, sites, told_apart
 from constraints.stage_edits import restaged, unstrided
+from constraints.stages import Place
 from constraints.tracer import Trace
 from constraints.verdicts import Verdict
 
@@ -45,13 +48,19 @@ def need(verdict: Verdict) -> float:
     return verdict.constraint.change(verdict.value)
 
 
-def changes(model: nn.Module, traced: Trace, verdict: Verdict, rules: Sequence[Constraint]) -> Iterator[Change]:
-    """Changes for one failing verdict; ``rules`` are all constraints that are asked."""
+def changes(
+    model: nn.Module, traced: Trace, verdict: Verdict, rules: Sequence[Constraint], calls: Calls = ()
+) -> Iterator[Change]:
+    """Changes for one failing verdict; ``rules`` are all constraints that are asked.
+
+    ``calls`` are the convolutions of the traced forward pass, of which those that it calls as functions change too.
+    """
     by = need(verdict)
     if not by or verdict.name == "classes":
         return iter(())
-    found = edits.sites(model, traced.layers)
-    offered = _Offered(model=model, traced=traced, sites=found, rules=rules, need=abs(by) / _BYTES.get(verdict.name, 1))
+    found = sites(model, traced.layers, calls)
+    path, amount = told_apart(traced.path, traced.layers), abs(by) / _BYTES.get(verdict.name, 1)
+    offered = _Offered(model=model, traced=traced, sites=found, path=path, rules=rules, need=amount)
     return (offered.to_raise if by > 0 else offered.to_lower)(SAME.get(verdict.name, verdict.name))
 
 
@@ -60,6 +69,7 @@ class _Offered:
     model: nn.Module
     traced: Trace
     sites: tuple[Site, ...]
+    path: tuple[Place, ...]
     rules: Sequence[Constraint]
     need: float
 
@@ -70,7 +80,9 @@ class _Offered:
             case "receptive_field":
                 found = self._widen()
             case "dilated_convs":
-                found = self._several([e for s in self.sites if max(s.conv.dilation) == 1 for e in edits.dilate(s, 2)])
+                found = self._several(
+                    [e for s in self.sites if max(s.conv.dilation) == 1 for e in conv_edits.dilate(s, 2)]
+                )
             case "depthwise_separable_convs":
                 found = self._several([e for s in _middle_first(self.sites) for e in _separable(s)])
             case "global_average_pools":
@@ -78,12 +90,12 @@ class _Offered:
                 found = chain(single, average_everywhere(self.model, self.traced.responsible["max_pools"]))
             case "stages" | "convs_per_stage":
                 pools = list(stride_for_pools(self.sites, self.model, self.traced.layers))
-                found = chain(_all_at_once(pools), pools, restaged(self.sites, self.traced.path, self.rules))
+                found = chain(_all_at_once(pools), pools, restaged(self.sites, self.path, self.rules))
                 found = chain(
                     found, added_stages(self.model, self.sites, self.traced, self.rules), _sorted(self.sites, insert)
                 )
             case "downsampled_by":
-                found = _sorted(self.sites, lambda s: edits.restride(s, 2))
+                found = _sorted(self.sites, lambda s: conv_edits.restride(s, 2))
             case "convs" | "params":
                 found = _sorted(self.sites, insert)
         return found
@@ -93,15 +105,21 @@ class _Offered:
         found: Iterator[Change] = iter(())
         match metric:
             case "receptive_field":
-                found = _sorted(self.sites, edits.undilate, edits.shrink)
+                found = _sorted(self.sites, conv_edits.undilate, conv_edits.shrink)
             case "params":
-                cheaper = _sorted(self.sites, edits.group, edits.separate, edits.shrink)
+                cheaper = _sorted(self.sites, conv_edits.group, conv_edits.separate, conv_edits.shrink)
                 found = (change for change in cheaper if change[0].size >= self.need)
                 found = chain(found, separate_several(self.sites, self.need))
             case "macs" | "peak_activation_bytes":
-                found = _sorted(self.sites, edits.group, edits.separate, edits.shrink, lambda s: edits.restride(s, 2))
+                found = _sorted(
+                    self.sites,
+                    conv_edits.group,
+                    conv_edits.separate,
+                    conv_edits.shrink,
+                    lambda s: conv_edits.restride(s, 2),
+                )
             case "dilated_convs":
-                found = self._several([e for s in self.sites for e in edits.undilate(s)])
+                found = self._several([e for s in self.sites for e in conv_edits.undilate(s)])
             case "max_pools":
                 single = [(edit,) for edit in average_pools(self.model)]
                 every = average_everywhere(self.model, self.traced.responsible["max_pools"])
@@ -109,11 +127,11 @@ class _Offered:
                 found = chain(single, every, strided, _all_at_once(strided))
             case "stages" | "convs_per_stage":
                 found = chain(
-                    unstrided(self.sites, self.traced.path, self.rules),
-                    restaged(self.sites, self.traced.path, self.rules),
+                    unstrided(self.sites, self.path, self.rules),
+                    restaged(self.sites, self.path, self.rules),
                 )
             case "downsampled_by":
-                found = _sorted(self.sites, lambda s: edits.restride(s, 1))
+                found = _sorted(self.sites, lambda s: conv_edits.restride(s, 1))
         return found
 
     def _several(self, found: Sequence[Edit]) -> Iterator[Change]:
@@ -124,9 +142,11 @@ class _Offered:
     def _widen(self) -> Iterator[Change]:
         """Small dilations, in one layer or several; then strides, kernels, layers; then larger dilations."""
         yield from chain.from_iterable(widened(self.sites, d, self.need) for d in _SMALL_DILATIONS)
-        yield from _sorted(self.sites, lambda s: edits.enlarge(s, self.need))
-        yield from _sorted(self.sites, lambda s: edits.restride(s, 2))
-        last = max((s for s in self.sites if s.spatial), key=lambda s: s.layer.jump or (0.0,), default=None)
+        yield from _sorted(self.sites, lambda s: conv_edits.enlarge(s, self.need))
+        yield from _sorted(self.sites, lambda s: conv_edits.restride(s, 2))
+        last = max(
+            (s for s in self.sites if s.spatial and not s.called), key=lambda s: s.layer.jump or (0.0,), default=None
+        )
         if last is not None:
             number = -int(-self.need // (2 * min(last.layer.jump or (inf,))))
             if 0 < number <= _MOST_INSERTED:
@@ -136,7 +156,7 @@ class _Offered:
 
 def widened(sites: Sequence[Site], dilation: int, growth: float) -> Iterator[Change]:
     """A dilation in so few layers that the receptive field of a chain widens by ``growth``; then in so few others."""
-    gains = [(min(_gains(site, dilation)), site, edit) for site in sites for edit in edits.dilate(site, dilation)]
+    gains = [(min(_gains(site, dilation)), site, edit) for site in sites for edit in conv_edits.dilate(site, dilation)]
     left = sorted((g for g in gains if g[0] > 0), key=lambda g: -g[0])
     while left:
         chosen = 0
@@ -159,7 +179,7 @@ def _gains(site: Site, dilation: int) -> list[float]:
 def separate_several(sites: Iterable[Site], need: float) -> Iterator[Change]:
     """Depthwise and 1x1 in place of plain convolutions, those that save most first, until ``need`` are saved."""
     chosen: list[Edit] = []
-    for edit in sorted((e for site in sites for e in edits.separate(site)), key=lambda e: -e.size):
+    for edit in sorted((e for site in sites for e in conv_edits.separate(site)), key=lambda e: -e.size):
         if edit.size > 0 and sum(e.size for e in chosen) < need:
             chosen.append(edit)
     if len(chosen) > 1 and sum(e.size for e in chosen) >= need:
@@ -167,8 +187,8 @@ def separate_several(sites: Iterable[Site], need: float) -> Iterator[Change]:
 
 
 def _separable(site: Site) -> Iterator[Edit]:
-    yield from edits.separate(site)
-    yield from edits.follow_pointwise(site)
+    yield from conv_edits.separate(site)
+    yield from conv_edits.follow_pointwise(site)
 
 
 def _middle_first(sites: Sequence[Site]) -> list[Site]:

@@ -19,10 +19,11 @@ from constraints.inputs import Sizes, specs
 from constraints.last_pool import last_pool
 from constraints.latency import Timing, timing, words
 from constraints.metrics import LATENCIES, Layer, Metrics
+from constraints.model_state import copied, parts
 from constraints.report import Report
 from constraints.rules import ASSIGNMENT, Constraint, parse_all
 from constraints.stages import STRUCTURE, Split, split
-from constraints.tracer import Trace, trace
+from constraints.tracer import Trace, shaped, trace
 from constraints.user_metrics import CustomMetric
 from constraints.verdicts import Verdict, judge
 from constraints.verify import verify as with_probe
@@ -110,7 +111,15 @@ def examined(model: nn.Module, question: Question) -> Iterator[Report]:
         report = with_probe(model, report, question.input_size, question.input_data)
         yield report
     if question.fixes_seconds > 0:
-        yield from _with_fixes(report, suggest(model, traced, verdicts, judged, question.fixes_seconds))
+        changeable = _shaped_copy(model, question)
+        yield from _with_fixes(report, suggest(changeable, traced, verdicts, judged, question.fixes_seconds))
+
+
+def _shaped_copy(model: nn.Module, question: Question) -> nn.Module:
+    """The model, or where its parameters have no shapes yet, a copy that has them."""
+    if not parts(model).is_lazy:
+        return model
+    return shaped(copied(model), question.input_size, question.input_data)
 
 
 def _module(model: Any) -> nn.Module:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Let the collector rest in short work that makes many objects and no cycles: it would search them in vain."""
+    """Let the collector rest in short work that makes many objects and no cycles: it would find nothing."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from constraints.edits import Change, Edit, apply, other_names
+from constraints.edits import Change, Edit, apply, other_names, words
 from constraints.errors import UnusableInputError
 from constraints.insertions import on_the_input
 from constraints.model_state import kept_aside, parts
@@ -84,7 +84,8 @@ def _of_layer(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> It
 
 def _of_forward(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> Iterator[str]:
     if edit.make is not on_the_input:
-        raise UnusableInputError(f"no layer makes what would change, but a call in a forward method: {edit.text}")
+        what = f"no layer makes what would change, but a call in a forward method: {words((edit,))}"
+        raise UnusableInputError(what)
     known = set(model._modules)
     undo.callback(apply(model, edit))
     (name,) = set(model._modules) - known

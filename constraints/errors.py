@@ -20,6 +20,8 @@ class ExitCode(IntEnum):
     """A fault of this tool itself."""
     INTERRUPTED = 130
     """Ctrl-C, or a request to end; everything finished so far is kept."""
+    UNREAD = 141
+    """What reads the output has ended, as ``head`` does; shells show the same of a program that the system ends."""
 
 
 class ConstraintError(Exception):

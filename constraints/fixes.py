@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, islice
@@ -12,13 +13,17 @@ from time import monotonic
 import torch
 from torch import nn
 
-from constraints.candidates import SAME, changes, need
+from constraints.advice import advice
+from constraints.called_convs import Calls, watched
+from constraints.candidates import changes
 from constraints.edit_code import inserted_lines
 from constraints.edits import Change, applied, listed, other_names, words
 from constraints.exits import exits_raised
 from constraints.findings import FixAll
+from constraints.forward_edits import CONVOLUTIONS
 from constraints.model_state import copied, parts
 from constraints.rules import Constraint
+from constraints.sites import CONVS, sites
 from constraints.tracer import Trace
 from constraints.verdicts import Verdict
 
@@ -32,48 +37,6 @@ _BRANCHES = 3
 _WEIGHT_OF_AN_EDIT = 0.25
 """Beside that of a failing rule, in what is tried next."""
 _CUT = "the search for fixes was cut after {:g} s: --fixes-timeout, in Python fixes_timeout=, allows it more"
-_UNTRIED = "untried: "
-_FRUITLESS = "{} tried, none of which fixes it; in words: "
-_ADVICE: Mapping[str, tuple[str, str]] = {
-    "receptive_field": (
-        "stride earlier, dilate, use larger kernels, or add layers",
-        "stride later, dilate less, or use smaller kernels",
-    ),
-    "params": (
-        "widen layers or add some",
-        "narrow the widest layers, or split them into depthwise and 1x1 convolutions",
-    ),
-    "macs": ("widen layers or stride later", "stride earlier, or narrow the layers on the largest maps"),
-    "peak_activation_bytes": (
-        "widen the layers on the largest maps",
-        "narrow or stride the layers on the largest maps",
-    ),
-    "dilated_convs": ("give a convolution larger than 1x1 a dilation of 2", "set dilations back to 1"),
-    "depthwise_convs": ("set groups to in_channels in a convolution", "set groups back to 1"),
-    "depthwise_separable_convs": (
-        "replace a convolution by a depthwise one and a 1x1 right after it",
-        "replace a depthwise convolution and its 1x1 by one plain convolution",
-    ),
-    "global_average_pools": (
-        "average the last map over both spatial axes (AdaptiveAvgPool2d(1)) before the output",
-        "keep one average over the whole map and take the others out",
-    ),
-    "max_pools": ("add a max-pool", "replace each max-pool by a stride of 2 in the convolution before it"),
-    "fully_connected": (
-        "add a linear layer after the global pool",
-        "end in a 1x1 convolution in place of linear layers",
-    ),
-    "stages": ("add convolutions, or give further ones a stride of 2", "set strides back to 1"),
-    "convs_per_stage": (
-        "add convolutions to the stages that are short of them",
-        "take convolutions out of the longest stages",
-    ),
-    "convs": ("add convolutions", "take convolutions out"),
-    "downsampled_by": ("give further convolutions a stride of 2", "set strides back to 1"),
-    "global_context": ("add a squeeze-and-excitation gate", "take gates and attention over the whole map out"),
-    "classes": ("give the last layer more outputs", "give the last layer fewer outputs"),
-}
-"""Metric -> what raises it and what lowers it, used where no change that was tried fixes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +67,13 @@ def suggest(
     failing = [i for i, v in enumerate(verdicts) if not v.ok and v.value is not None]
     if not failing:
         return
-    yield Fixes(sentences={i: _advice(verdicts[i], 0) for i in failing})
+    yield Fixes(sentences={i: advice(verdicts[i], 0) for i in failing})
     spare, reason = _copy(model)
     if spare is None:
-        yield Fixes(sentences={i: _advice(verdicts[i], 0, reason) for i in failing})
+        yield Fixes(sentences={i: advice(verdicts[i], 0, reason) for i in failing})
         return
-    search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, failing=failing)
+    calls = _called(spare, traced, judged)
+    search = _Search(model=spare, traced=traced, verdicts=verdicts, judged=judged, failing=failing, calls=calls)
     ends, cut, together, reported = monotonic() + seconds, "", None, 0
     with torch.random.fork_rng(devices=[]):  # fresh layers draw weights, also those that are only written out
         for found in search.run():
@@ -131,6 +95,7 @@ class _Outcome:
     change: Change
     traced: Trace
     verdicts: tuple[Verdict, ...]
+    calls: Calls = ()
 
     @property
     def failing(self) -> tuple[int, ...]:
@@ -145,6 +110,8 @@ class _Search:
     verdicts: tuple[Verdict, ...]
     judged: Judged
     failing: list[int]
+    calls: Calls = ()
+    """The convolutions of the model's forward pass, where it calls some as functions."""
     outcomes: dict[str, _Outcome | None] = field(default_factory=dict)
     """What every change tried so far came to, by its words; None where it does not run or changes the output."""
     tried: dict[int, int] = field(default_factory=dict)
@@ -194,7 +161,7 @@ class _Search:
     def _each_rule(self) -> Iterator[_Outcome | None]:
         """A change for each failing verdict in turn, until each has enough fixes or nothing more to try."""
         most = max(_TRACES // len(self.failing), _FIXES_PER_RULE)
-        left = {i: islice(changes(self.model, self.traced, self.verdicts[i], self.rules), most) for i in self.failing}
+        left = {i: islice(self._changes(self, i), most) for i in self.failing}
         while left:
             for i, offered in list(left.items()):
                 change = next(offered, None)
@@ -252,11 +219,7 @@ class _Search:
     def _further(self, node: _Outcome) -> Iterator[Change]:
         """The change of a node with a further one for each rule that it leaves failing."""
         with applied(self.model, node.change):
-            found = [
-                change
-                for i in node.failing
-                for change in islice(changes(self.model, node.traced, node.verdicts[i], self.rules), _BRANCHES)
-            ]
+            found = [change for i in node.failing for change in islice(self._changes(node, i), _BRANCHES)]
         originals = parts(self.model).modules
         return (node.change + change for change in found if all(edit.layer in originals for edit in change))
 
@@ -277,12 +240,20 @@ class _Search:
 
     def _traced(self, change: Change) -> _Outcome | None:
         try:
-            with exits_raised(), applied(self.model, change):
+            with exits_raised(), applied(self.model, change), self._watched() as calls:
                 after, now = self.judged(self.model)
         except (Exception, SystemExit):  # the user's code on shapes that it was not written for
             return None
         kept = after.output == self.traced.output or any(edit.reshapes for edit in change)
-        return _Outcome(change=change, traced=after, verdicts=now) if kept else None
+        return _Outcome(change=change, traced=after, verdicts=now, calls=tuple(calls)) if kept else None
+
+    def _watched(self) -> AbstractContextManager[Calls]:
+        """What notes the convolutions of a forward pass, where some are called as functions."""
+        return watched(self.model) if self.calls else nullcontext(())
+
+    def _changes(self, node: _Outcome | _Search, index: int) -> Iterator[Change]:
+        """Changes for what a verdict of the model, or of one with a change, leaves failing."""
+        return changes(self.model, node.traced, node.verdicts[index], self.rules, node.calls)
 
     def _fixes(self, outcome: _Outcome, index: int) -> bool:
         """Whether a verdict holds then, and none breaks that held."""
@@ -295,7 +266,7 @@ class _Search:
         return tuple(self._sentence(o, index) for o in sorted(found, key=lambda o: len(o.change))[:1])
 
     def _general(self, index: int) -> tuple[str, ...]:
-        return _advice(self.verdicts[index], self.tried[index], _in_functions(self.model, self.traced))
+        return advice(self.verdicts[index], self.tried[index], _limits(self.model, self.traced, self.calls))
 
     def _sentence(self, outcome: _Outcome, index: int) -> str:
         verdict = outcome.verdicts[index]
@@ -334,16 +305,28 @@ def _copy(model: nn.Module) -> tuple[nn.Module | None, str]:
         return None, f"the model cannot be copied: {type(error).__name__}"
 
 
-def _in_functions(model: nn.Module, traced: Trace) -> str:
-    """Which convolutions cannot be edited as layers; empty where all of them are layers."""
+def _functions(model: nn.Module, traced: Trace) -> tuple[str, ...]:
+    """The functions by which the forward pass calls convolutions that are no layers."""
     modules = parts(model).modules
-    called = [v for v in traced.layers if v.name.startswith(v.op) and v.name not in modules]
-    names = dict.fromkeys(v.op for v in called if v.op.startswith("conv"))
-    return f"a call of {', '.join(names)} in a forward method is not edited, an nn.Conv layer would be" if names else ""
+    called = (v.op for v in traced.layers if v.op in CONVOLUTIONS and not isinstance(modules.get(v.name), CONVS))
+    return tuple(dict.fromkeys(called))
 
 
-def _advice(verdict: Verdict, tried: int, reason: str = "") -> tuple[str, ...]:
-    """What to change, in words, and why it was not tried; nothing for a metric of the user's own or for ``!=``."""
-    general, by = _ADVICE.get(SAME.get(verdict.name, verdict.name)), need(verdict)
-    beginning, why = (_FRUITLESS.format(tried), "") if tried else (_UNTRIED, f" ({reason})" if reason else "")
-    return (beginning + general[by < 0] + why,) if general and by else ()
+def _limits(model: nn.Module, traced: Trace, calls: Calls) -> str:
+    """Of which convolutions only some changes are tried; empty where all of them are layers of torch's."""
+    own = {type(s.conv).__name__ for s in sites(model, traced.layers, calls) if s.plain is None and not s.called}
+    found = [f"layers of {name}" for name in sorted(own)]
+    found += [f"calls of {name} in a forward method" for name in _functions(model, traced)]
+    return f"of {listed(found)}, stride, padding and dilation alone are changed" if found else ""
+
+
+def _called(model: nn.Module, traced: Trace, judged: Judged) -> Calls:
+    """The convolutions of the forward pass, where some are called as functions; none where they cannot be seen."""
+    if not _functions(model, traced):
+        return ()
+    try:
+        with exits_raised(), watched(model) as calls:
+            judged(model)
+    except (Exception, SystemExit):  # of a model that takes no other forward method
+        return ()
+    return tuple(calls)

@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from torch import nn
 
-from constraints.edits import Edit, Site, listed, needed, place_of, written_place
+from constraints.conv_edits import needed, place_of, written_place
+from constraints.edits import Edit, listed, ordinal
 from constraints.errors import UnusableInputError
+from constraints.sites import CONVS, Site
 from constraints.source_edits import Written
 
 _CONVS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -50,7 +52,7 @@ class Convolutions:
         ends = [i for i, d in enumerate(self.dilations, 1) if d > 1]
         if number == 1:
             return f"one more {'dilated ' * bool(ends)}{name}"
-        dilated = f" (dilation {END_DILATION} in the {listed(list(map(_ordinal, ends)))})" if ends else ""
+        dilated = f" (dilation {END_DILATION} in the {listed(list(map(ordinal, ends)))})" if ends else ""
         return f"{number} more {name}s{dilated}"
 
     def modules(self) -> list[nn.Module]:
@@ -82,7 +84,7 @@ class Convolutions:
 
 def insert(site: Site, count: int = 1, *, before: bool = False) -> Iterator[Edit]:
     """More convolutions (3x3, as many channels, norm and ReLU between) after a spatial one, or before it."""
-    if site.spatial:
+    if site.spatial and isinstance(site.conv, CONVS):
         channels = site.conv.in_channels if before else site.conv.out_channels
         axes, place = len(site.conv.kernel_size), place_of(site.conv)
         yield beside(site.name, Convolutions(channels=channels, axes=axes, dilations=(1,) * count, place=place), before)
@@ -97,7 +99,7 @@ def beside(layer: str, more: Convolutions, before: bool = False) -> Edit:
         return nn.Sequential(first, *chain.from_iterable(links))
 
     def rewrite(there: nn.Module, nn_: str, call: str, written: Written) -> str:
-        if type(there) is not _CONVS[more.axes]:
+        if not isinstance(there, _CONVS[more.axes]):
             raise UnusableInputError(f"{type(there).__name__} is no {_CONVS[more.axes].__name__} of torch")
         width = needed(written, "in_channels" if before else "out_channels")
         made = more.written(width, nn_, written)
@@ -131,8 +133,3 @@ def _behind(added: Callable[[], nn.Sequential], there: nn.Module) -> nn.Module:
 def on_the_input(added: nn.Module, forward: Callable[..., Any], image: Any, *others: Any, **named: Any) -> Any:
     """A forward pass behind further layers on the image."""
     return forward(added(image), *others, **named)
-
-
-def _ordinal(number: int) -> str:
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number not in {11, 12, 13} else "th"
-    return f"{number}{ending}"

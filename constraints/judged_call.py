@@ -16,11 +16,12 @@ from constraints.inputs import Sizes
 from constraints.samples import Sample
 from constraints.tracer import ready, recorded
 from constraints.tracing.axes import View
+from constraints.tracing.handles import Handle
 from constraints.tracing.propagation import propagated
-from constraints.tracing.recorder import handle_of
 from constraints.tracing.run import RecordedOperation
 from constraints.tracing.structure import judged_map
-from constraints.tracing.values import Handle, Value
+from constraints.tracing.tensor_handles import handle_of
+from constraints.tracing.values import Value
 
 
 @dataclass(frozen=True, kw_only=True)

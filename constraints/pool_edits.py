@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import torch.nn.functional as F
 from torch import nn
 
-from constraints.edits import Change, Edit, Site, listed, needed, restride
+from constraints.conv_edits import needed, restride
+from constraints.edits import Called, Change, Edit, calls_named, listed
 from constraints.forward_edits import ForwardEdit
 from constraints.last_pool import last_pool
 from constraints.metrics import Layer
 from constraints.model_state import parts
+from constraints.sites import Site
 from constraints.source_edits import Written
 
 _AVERAGES: Mapping[type[nn.Module], type[nn.Module]] = {
@@ -50,7 +53,8 @@ def average_everywhere(model: nn.Module, calls: Sequence[str]) -> Iterator[Chang
     pools = tuple(edit for edit in average_pools(model) if edit.layer in calls)
     called = [name for name in calls if name not in {edit.layer for edit in pools}]
     if called:
-        text = f"an average pool in place of {listed([_place_of(name, modules) for name in called])}"
+        places = [f"{'each ' * (n > 1)}{_place_of(name, modules)}" for name, n in Counter(called).items()]
+        text = f"an average pool in place of {listed(places)}"
         in_forward = ForwardEdit(functions=_AVERAGE_CALLS)
         yield (*pools, Edit(layer="", text=text, size=len(calls), make=in_forward.around(), in_forward=in_forward))
     elif len(pools) > 1:
@@ -81,11 +85,11 @@ def _halves(layer: Layer) -> bool:
     return set(layer.kernel) == set(layer.stride) == {_DOWN} and max(layer.output[1:]) > 1
 
 
-def _place_of(name: str, modules: Mapping[str, nn.Module]) -> str:
+def _place_of(name: str, modules: Mapping[str, nn.Module], number: int = 0) -> str:
     if name in modules:
         return f"max-pool {name}"
     owner, _, function = name.rpartition(".")
-    return f"{function} called in forward of {owner or type(modules['']).__name__}"
+    return calls_named([Called(function, owner or type(modules[""]).__name__, number)])
 
 
 def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]:
@@ -104,11 +108,13 @@ def pool_globally(model: nn.Module, layers: tuple[Layer, ...]) -> Iterator[Edit]
             rewrite=lambda _, nn_, call, written: f"{nn_}AdaptiveAvgPool2d(1)",
         )
     elif last and last.layer.op in _POOLING:
-        place = _place_of(last.layer.name, modules)
+        same = [layer for layer in layers if layer.name == last.layer.name]
+        number = [layer is last.layer for layer in same].index(True) + 1 if len(same) > 1 else 0
+        place = _place_of(last.layer.name, modules, number)
         text = f"adaptive_avg_pool2d to 1 in place of {place}"
         in_forward = ForwardEdit(
             functions=dict.fromkeys(_POOLING, "adaptive_avg_pool2d"), arguments={"output_size": 1},
-            number=_number(last.layer, layers),
+            numbers=frozenset({_number(last.layer, layers)}),
         )  # fmt: skip
         yield Edit(layer="", text=text, size=0, make=in_forward.around(), in_forward=in_forward)
     to_one = {layer.name for layer in layers if "max_pool" in layer.op and set(layer.output[1:]) == {1}}

@@ -178,18 +178,11 @@ class Bytes:
     def _called(self, node: ast.Call, function: str) -> Iterator[Piece]:
         """Another function of the same module; by its full name where the module has it not, or is not named."""
         module = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
-        yield Piece(*self.span(node.func), f"{self._functional() if module in _NO_MODULE else module}.{function}")
+        yield Piece(*self.span(node.func), f"{self._functional if module in _NO_MODULE else module}.{function}")
 
+    @property
     def _functional(self) -> str:
-        """What the file calls ``torch.nn.functional``."""
-        for node in ast.walk(ast.parse(self.data.decode().removeprefix(_BOM))):
-            for alias in getattr(node, "names", []) if isinstance(node, (ast.Import, ast.ImportFrom)) else []:
-                module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
-                name = f"{module}{alias.name}"
-                known = alias.asname or (alias.name if module else "")
-                if known and f"{_FUNCTIONAL}.".startswith(f"{name}."):
-                    return known + _FUNCTIONAL.removeprefix(name)
-        return _FUNCTIONAL
+        return imported_as(ast.parse(self.data.decode().removeprefix(_BOM)), _FUNCTIONAL)
 
     def _left_out(self, node: ast.Call, edit: CallEdit) -> Iterator[Piece]:
         """No argument that the new function does not take; by name one whose place has changed."""
@@ -208,6 +201,18 @@ class Bytes:
             if keyword.arg is not None and keyword.arg not in edit.kept:
                 yield Piece(end, stop, "")
             end = stop
+
+
+def imported_as(tree: ast.AST, module: str) -> str:
+    """What a file calls a module; the module's full name where no import of the file gives it another."""
+    for node in ast.walk(tree):
+        for alias in getattr(node, "names", []) if isinstance(node, (ast.Import, ast.ImportFrom)) else []:
+            package = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            name = f"{package}{alias.name}"
+            known = alias.asname or (alias.name if package else "")
+            if known and f"{module}.".startswith(f"{name}."):
+                return str(known + module.removeprefix(name))
+    return module
 
 
 def _last_argument(call: str) -> tuple[int, bool]:

@@ -16,7 +16,7 @@ def nearest(name: str, known: Iterable[str], otherwise: str = "", cutoff: float 
 
     ``cutoff`` is the least likeness of a near one, by difflib's ratio: 1 is an equal name.
     """
-    names = list(known)
+    names = [*dict.fromkeys(known)]
     near = get_close_matches(name, names, n=_MOST, cutoff=cutoff)
     near = [other for other in near if _likeness(other, name) >= _likeness(near[0], name) - _APART]
     return f"did you mean {', '.join(near)}?" if near else otherwise or f"use one of {', '.join(names)}"

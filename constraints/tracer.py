@@ -13,7 +13,7 @@ from torch import nn
 from constraints.collection import without_collection
 from constraints.inputs import InputSpec, Sizes, specs
 from constraints.metrics import Layer, Metrics
-from constraints.model_state import Parts, copied, has_own_eval, parts, unchanged
+from constraints.model_state import Parts, copied, has_own_eval, parts, same_draws, unchanged
 from constraints.samples import Sample, made, taken
 from constraints.stages import Place
 from constraints.tracing.doubts import summarised
@@ -72,22 +72,35 @@ def ready(model: nn.Module, input_size: Sizes, input_data: Any) -> Iterator[tupl
 
     With them the samples to be tried in turn.
     """
-    found = parts(model)
-    if input_data is None:
-        samples = list(made(model, specs(input_size), found.tensors))
-    else:
-        samples = [taken(model, input_data, found.tensors)]
-    is_lazy = found.is_lazy
-    if is_lazy or has_own_eval(found):
+    found, samples = _with_samples(model, input_size, input_data)
+    if found.is_lazy or has_own_eval(found):
         found = parts(copied(model))
         _evaluate(found)
-    if is_lazy:
+    if found.is_lazy:
         with unchanged(found), torch.no_grad():
             sample = samples[0].cloned()
             called(found.model, sample.args, sample.kwargs)
         found = parts(found.model)
     with unchanged(found):
         yield found, samples
+
+
+def shaped(model: nn.Module, input_size: Sizes, input_data: Any = None) -> nn.Module:
+    """The model, whose parameters have their shapes then: where one has none yet, it has run once."""
+    found, samples = _with_samples(model, input_size, input_data)
+    if found.is_lazy:
+        sample, is_training = samples[0].cloned(), model.training
+        with same_draws(), torch.no_grad():
+            called(model.eval(), sample.args, sample.kwargs)
+        model.train(is_training)
+    return model
+
+
+def _with_samples(model: nn.Module, input_size: Sizes, input_data: Any) -> tuple[Parts, list[Sample]]:
+    found = parts(model)
+    if input_data is None:
+        return found, list(made(model, specs(input_size), found.tensors))
+    return found, [taken(model, input_data, found.tensors)]
 
 
 def _evaluate(found: Parts) -> None:

@@ -106,7 +106,7 @@ AUGMENTATION_RULE = "augmentation"
 _LONGEST_NAME = 240
 """Bytes; a file's name has at most 255 on every common file system, and endings such as ``.deleted`` count."""
 _BY_DATA = ("space", "trials", "epochs")
-"""What follows the size of the data where nobody asks for it."""
+"""What follows the size of the data where it is not asked for."""
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
@@ -150,7 +150,7 @@ class LaunchConfig(BaseModel):
     """Options of the recipe that are proposed for each trial; None is none, or the study's own."""
     objective: Annotated[str, AfterValidator(_objective)] = "accuracy"
     """The accuracy that is maximised, and the metrics that are minimised beside it; ``METRIC:max`` is maximised."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
     log: list[Annotated[str, AfterValidator(_tracker)]] = Field(default=[])
     """Trackers of experiments that curves are written to as well."""
 

@@ -18,9 +18,10 @@ from constraints.errors import UnusableInputError
 from constraints.insertions import on_the_input
 from constraints.report import Report
 from constraints.sandbox.child import Checked
-from constraints.sandbox.patching import source_file
+from constraints.sandbox.notebooks import script
+from constraints.sandbox.patching import patched, source_file
 from constraints.sandbox.request import Request
-from constraints.sandbox.source import decoded
+from constraints.sandbox.source import NOTEBOOK, decoded, read
 from nas.architecture.formats import FORMATS, Exported, save_source, save_weights
 from nas.architecture.from_module import Imported, import_module
 from nas.architecture.model import Network, build
@@ -71,21 +72,47 @@ def _architecture(imported: Imported, checked: Checked, out: Path) -> dict[str, 
 
 
 def _edited_file(checked: Checked, request: Request, reason: str) -> dict[str, Any]:
-    """The model's own file, with a function at its end that makes the model and then the edits in it."""
-    out, report, shape = request.drafts[STEP], checked.report, request.inputs[0].shape
+    """The model's own file, with a function at its end that makes the model and then the edits in it.
+
+    Where an edit is none of a layer that a model keeps, the file with the edits in its own lines.
+    """
+    file = source_file(request.target)
     try:
-        text, _ = decoded(source_file(request.target))
-        name, function = _function(text, checked, request)
+        text, encoding = _source(file, checked)
+        try:
+            name, function = _function(text, checked, request)
+            found = {"name": name, "encoding": encoding, "code": f"{text.rstrip()}\n\n\n{function}"}
+            found["what"] = f"{file} with the function {name}, which makes the model with its edits"
+        except UnusableInputError:
+            if file.suffix == NOTEBOOK or request.arguments:
+                raise
+            name, code = checked.report.target.rpartition(":")[2], patched(checked, request)["source"]
+            found = {"name": name, "encoding": encoding, "code": code}
+            found["what"] = f"{file} with the edits in its lines"
     except UnusableInputError as error:
         raise UnusableInputError(f"{reason}; and its own file cannot be given the edits: {error}") from error
-    code = f"{text.rstrip()}\n\n\n{function}"
-    out.write_text(code, encoding="utf-8", newline="")
-    with applied(checked.model, report.change):
+    return _kept(checked, request, found)
+
+
+def _source(file: Path, checked: Checked) -> tuple[str, str]:
+    """The file's Python and its encoding; of a notebook what the model needs."""
+    if file.suffix != NOTEBOOK:
+        return decoded(file)
+    notebook = read(file)
+    if missing := [path for path in notebook.written if not Path(path).exists()]:
+        raise UnusableInputError(f"it imports {missing[0]}, which a cell writes and which is not there: run that cell")
+    return script(notebook, checked.report.target.rpartition(":")[2]), "utf-8"
+
+
+def _kept(checked: Checked, request: Request, found: dict[str, str]) -> dict[str, Any]:
+    """The file written, and the weights beside it."""
+    out, code, shape = request.drafts[STEP], found.pop("code"), request.inputs[0].shape
+    out.write_text(code, encoding=found.pop("encoding"), newline="")
+    with applied(checked.model, checked.report.change):
         network = Exported(model=checked.model, input=cast("Shape", shape), about={}, source=lambda _: code)
         save_weights(network, out.with_suffix(FORMATS[out.suffix].weights))
         after = next(examined(checked.model, checked.question))
-    what = f"{source_file(request.target)} with the function {name}, which makes the model with its edits"
-    return {"name": name, "what": what, "layers": [layer.as_dict() for layer in after.layers]}
+    return {**found, "layers": [layer.as_dict() for layer in after.layers]}
 
 
 def _function(text: str, checked: Checked, request: Request) -> tuple[str, str]:

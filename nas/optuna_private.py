@@ -1,8 +1,9 @@
 """What is used of Optuna beyond its public names, all of it here; ``tests/nas/test_optuna_private.py`` names each.
 
 A study has no public way to its storage, a trial that runs none to be written to again, a database none to the trials
-that are new, and TPE none to what it learns from and chooses among. ``pyproject.toml`` keeps Optuna to the minor
-version that this was written for.
+that are new (but one query a trial), and TPE none to what it learns from and chooses among (but a copy of the whole
+study for every proposal): so it is in Optuna 5.0.0. ``pyproject.toml`` keeps Optuna to the minor version that this was
+written for.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.validation_words import what_to_do
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -32,6 +33,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnusableInputError(f"cannot read {path}: {error.strerror}: give the path of a TOML file") from None
+    except UnicodeDecodeError:
+        raise UnusableInputError(f"{path} is not TOML: it is no text in UTF-8: give the path of a TOML file") from None
     except (ValueError, RecursionError) as error:  # digits by the thousand and deep nesting are no TOML errors
         raise UnusableInputError(f"{path} is not TOML: {error}: correct the line") from None
 
@@ -47,7 +50,8 @@ def validated(model: type[Model], table: dict[str, Any], source: str) -> Model:
         first = error.errors(include_url=False)[0]
         message = what_to_do(error)
         if first["type"] == "extra_forbidden":
-            message = f"unknown key: known are {', '.join(_keys_beside(model, first['loc']))}"
+            known = _keys_beside(model, first["loc"])
+            message = f"unknown key: {nearest(str(first['loc'][-1]), known, 'known are ' + ', '.join(known))}"
         value = "" if isinstance(first["input"], dict) else f" {first['input']!r}:"
         place = first["input"].by if isinstance(first["input"], Given) else _place(first["loc"], source)
         raise UnusableInputError(f"{place}:{value} {message}") from None

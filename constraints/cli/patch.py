@@ -14,6 +14,7 @@ from constraints.errors import ConstraintError, UnusableInputError
 from constraints.sandbox.request import Request
 from constraints.sandbox.source import decoded
 
+_HEADER, _MARK = 2, len("--- ")
 _NO_NEWLINE = "\n\\ No newline at end of file\n"
 
 
@@ -43,16 +44,30 @@ class PatchWriter:
         if not report.ok or [layer.as_dict() for layer in report.layers] != found["layers"]:
             raise UnusableInputError("the call that makes a layer makes others too, which would change as well")
         name = os.path.relpath(real := os.path.realpath(file))  # ``patch`` follows no link
-        first, second, *lines = diff(old, source, name)
+        before, after, how = names(name, self.path)
+        first, second, *lines = diff(old, source, before, after)
         draft.write_bytes(os.fsencode(first + second) + "".join(lines).encode(encoding))
         os.replace(draft, self.path)  # noqa: PTH105 (the atomic rename is the point)
-        how = f"patch -p0 < {self.path}" if not name.startswith(os.pardir) else f"patch {real} {self.path}"
+        how = f"patch {real} {self.path}" if name.startswith(os.pardir) else how
         return f"wrote {self.path}: the edited lines of {file}, with which it keeps every constraint: {how}"
 
 
-def diff(old: str, new: str, name: str) -> Iterator[str]:
+def names(name: str, path: Path) -> tuple[str, str, str]:
+    """What a diff calls the file before and after, and the command that applies it.
+
+    ``patch -p0`` finds the first, ``patch -p1`` and ``git apply`` the second; where the first without its folder is
+    another file that is there, both are as ``git`` writes them.
+    """
+    stripped = name.partition("/")[2]
+    is_clear = not stripped or not Path(stripped).exists()
+    return name if is_clear else f"a/{name}", f"b/{name}", f"patch -p{'0' if is_clear else '1'} < {path}"
+
+
+def diff(old: str, new: str, before: str, after: str) -> Iterator[str]:
     """Lines of a unified diff; one that has no end of its own says so, as ``patch`` expects."""
-    for line in unified_diff(_lines(old), _lines(new), name, name):
+    for number, line in enumerate(unified_diff(_lines(old), _lines(new), before, after)):
+        if number < _HEADER and " " in line[_MARK:]:
+            line = line.replace("\n", "\t\n")  # noqa: PLW2901 (a name with spaces ends with a tab)
         yield line if line.endswith("\n") else line + _NO_NEWLINE
 
 

@@ -27,7 +27,11 @@ def _document(path: Path) -> Mapping[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UnusableInputError(f"cannot read constraints: {str(path)!r}: {error.strerror}") from error
+        raise UnusableInputError(
+            f"cannot read constraints: {str(path)!r}: {error.strerror}: give a TOML file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UnusableInputError(f"not TOML: {str(path)!r}: it is no text in UTF-8: give a TOML file") from error
     except (ValueError, RecursionError) as error:  # digits by the thousand and deep nesting are no TOML errors
         raise UnusableInputError(f"not TOML: {str(path)!r}: {error}: correct the line") from error
 

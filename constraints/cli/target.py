@@ -11,9 +11,16 @@ from pathlib import Path
 from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCIES, Metrics
 from constraints.sandbox.request import Target
-from constraints.sandbox.source import NOTEBOOK, read
+from constraints.sandbox.source import NOTEBOOK, Source, read
+from constraints.suggestions import nearest
 
 SUFFIXES = (".py", NOTEBOOK)
+_FEW = 8
+"""Names that are suggested where none is near."""
+_FROM_ELSEWHERE = re.compile(
+    r"import\s*\(?\s*\*|\b(exec|eval|globals|locals|vars|setattr|__getattr__|__dict__|modules)\b"
+)
+"""By what a file may define names that it does not write."""
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -43,14 +50,30 @@ def split(text: str) -> tuple[str, str | None]:
 def read_source(target: Target) -> ast.Module | None:
     """The syntax tree of a file target, None for a module.
 
-    Raises UnusableInputError with an error's line, and for a module of which there is not even the outermost package.
+    Raises UnusableInputError with an error's line, for a NAME that the file nowhere has, and for a module of which
+    there is not even the outermost package.
     """
-    if target.file:
-        return read(target.file).tree
+    if target.file is not None:
+        source = read(target.file)
+        _check_name(target, source)
+        return source.tree
     package = target.module.partition(".")[0]
     if not _is_there(package):
         raise UnusableInputError(f"no such module: {package!r}: give file.py:NAME or correct the name")
     return None
+
+
+def _check_name(target: Target, source: Source) -> None:
+    """Raise UnusableInputError for a NAME that no word of the file is, where no other file or text can give it one."""
+    root = target.name.partition(".")[0]
+    if not root or source.is_notebook:
+        return
+    text = ast.unparse(source.tree)
+    if re.search(rf"\b{re.escape(root)}\b", text) or _FROM_ELSEWHERE.search(text):
+        return
+    made = [node.name for node in source.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    otherwise = f"did you mean {', '.join(made[:_FEW])}?" if made else "it defines no class and no function"
+    raise UnusableInputError(f"no such name in {target.file}: {target.name!r}: {nearest(root, made, otherwise)}")
 
 
 def _is_there(package: str) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
+from typing import NoReturn
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -22,3 +25,7 @@ class SafeConsole(Console):
             renderable = renderable.copy()
             renderable.plain = visible(renderable.plain)  # as long as before, so that its styles stay where they are
         return super().render(renderable, options)
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Leave it to the command what follows where nobody reads the output any more; rich ends the program."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from constraints.findings import Findings
 from constraints.metrics import Layer
 from constraints.output.numbers import sides
+from constraints.output.plain import html_text
 
 CAPTION = "What the middle unit after each stage sees, over the {image} image; thin: after each layer."
 _MARGIN = 0.04
@@ -68,7 +68,7 @@ def drawing(report: Findings) -> str:
     seen = sides(squares[-1].layer.receptive_field)
     label = f"receptive field of the last map: {seen} pixels over a {width}x{height} image"
     parts = [
-        f'<figure><svg class="field" viewBox="{box}" role="img" aria-label="{escape(label)}">',
+        f'<figure><svg class="field" viewBox="{box}" role="img" aria-label="{html_text(label)}">',
         f'<rect width="{width}" height="{height}" fill="none" stroke="gray" stroke-width="{3 * thin:g}"/>',
         *(_rectangle(square, thin) for square in squares),
         *(_name(square, extent) for square in squares if square.is_last),
@@ -126,7 +126,7 @@ def _rectangle(square: Square, thin: float) -> str:
     return (
         f'<rect x="{square.x:g}" y="{square.y:g}" width="{square.width:g}" height="{square.height:g}" fill="none" '
         f'style="stroke: {_colour(square.stage)}" stroke-width="{width:g}"{strength}>'
-        f"<title>{escape(text)}</title></rect>"
+        f"<title>{html_text(text)}</title></rect>"
     )
 
 
@@ -135,5 +135,5 @@ def _name(square: Square, extent: float) -> str:
     text = f"C{square.stage + 1} {sides(square.layer.receptive_field)}"
     return (
         f'<text x="{square.x + 0.3 * font:g}" y="{square.y + 1.05 * font:g}" font-size="{font:g}" '
-        f'style="fill: {_colour(square.stage)}">{escape(text)}</text>'
+        f'style="fill: {_colour(square.stage)}">{html_text(text)}</text>'
     )

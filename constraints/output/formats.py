@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from importlib import resources
 from typing import Any
 from xml.etree import ElementTree
@@ -13,6 +12,7 @@ from constraints.findings import FIX_ALL, Findings, Refused, Result
 from constraints.metrics import Metrics
 from constraints.output.html import html
 from constraints.output.numbers import exact
+from constraints.output.plain import html_text
 from constraints.output.summary import SUMMARY, summary_row
 from constraints.verdicts import Verdict
 
@@ -130,9 +130,9 @@ def page(report: Findings) -> str:
 
 def page_list(results: Sequence[Result]) -> str:
     """The same for several targets."""
-    parts = [html(r) if isinstance(r, Findings) else f"<p>{escape(f'{r.target}: {r.error}')}</p>" for r in results]
+    parts = [html(r) if isinstance(r, Findings) else f"<p>{html_text(f'{r.target}: {r.error}')}</p>" for r in results]
     style = (resources.files("constraints.output") / "page.css").read_text(encoding="utf-8")
-    title = escape(", ".join(r.target for r in results))
+    title = html_text(", ".join(r.target for r in results))
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
     return f'<!doctype html>\n<html lang="en">{head}\n<style>\n{style}</style>\n' + "\n".join(parts)
 

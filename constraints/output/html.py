@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 
 from constraints.findings import FIX_ALL, Findings
 from constraints.output.drawing import drawing
 from constraints.output.numbers import count, exact, shape, sides
+from constraints.output.plain import html_text
 from constraints.output.tree import Row, rows
 from constraints.verdicts import Verdict
 
@@ -19,23 +19,23 @@ def html(report: Findings) -> str:
     failed = sum(not v.ok for v in report.constraints)
     title = f"{report.target}: {failed} of {len(report.constraints)} constraints fail"
     parts = [
-        f"<div><p><b>{escape(title)}</b></p>",
+        f"<div><p><b>{html_text(title)}</b></p>",
         "<table><thead><tr><th></th><th>Constraint</th><th>Value</th><th>Why</th></tr></thead>",
         *map(_verdict, report.constraints),
         "</table>",
-        *(f"<p>{FIX_ALL}: {escape(f.text)}</p>" for f in [report.fix_all] if f),
-        *(f"<pre>{escape(chr(10).join(f.code))}</pre>" for f in [report.fix_all] if f and f.code),
+        *(f"<p>{FIX_ALL}: {html_text(f.text)}</p>" for f in [report.fix_all] if f),
+        *(f"<pre>{html_text(chr(10).join(f.code))}</pre>" for f in [report.fix_all] if f and f.code),
         drawing(report),
         *_folded(report),
-        *(f"<p>warning: {escape(warning)}</p>" for warning in report.warnings),
+        *(f"<p>warning: {html_text(warning)}</p>" for warning in report.warnings),
         "</div>",
     ]
     return "\n".join(parts)
 
 
 def _verdict(verdict: Verdict) -> str:
-    why = "<br>".join(escape(line) for line in (verdict.why, *(f"fix: {fix}" for fix in verdict.fix)))
-    cells = ("ok" if verdict.ok else "FAIL", escape(verdict.expr), escape(exact(verdict.value)), why)
+    why = "<br>".join(html_text(line) for line in (verdict.why, *(f"fix: {fix}" for fix in verdict.fix)))
+    cells = ("ok" if verdict.ok else "FAIL", html_text(verdict.expr), html_text(exact(verdict.value)), why)
     return ("<tr>" if verdict.ok else '<tr class="fails">') + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
@@ -62,4 +62,4 @@ def _line(row: Row) -> str:
     if row.layer is not None:
         figures = {"output": shape(row.layer.output), **figures, "RF": sides(row.layer.receptive_field)}
     known = [row.text, *(f"{label} {value}" for label, value in figures.items() if value)]
-    return f"<code>{escape(name)}</code> {escape(', '.join(filter(None, known)))}"
+    return f"<code>{html_text(name)}</code> {html_text(', '.join(filter(None, known)))}"

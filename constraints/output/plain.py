@@ -1,10 +1,11 @@
-"""Plain characters in place of those that an output stream's encoding lacks, or that a terminal obeys."""
+"""Plain characters in place of those that a stream's encoding lacks, or that a terminal or a browser obeys."""
 
 from __future__ import annotations
 
 import codecs
 import io
 import unicodedata
+from html import escape
 from typing import IO
 
 _HANDLER = "constraints.plain"
@@ -34,6 +35,11 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """The same of a name, which is in a line: with signs in place of its ends of lines and tabs too."""
     return visible(text).translate({number: chr(_PICTURES + number) for number in map(ord, "\n\t")})
+
+
+def html_text(text: str) -> str:
+    """The same as HTML: no tag, and no character that turns the direction of writing for what follows."""
+    return escape(visible(text))
 
 
 def _sign(character: str) -> str:

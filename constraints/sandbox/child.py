@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from constraints.sandbox.loops import Loops
 from constraints.sandbox.named import Send, explained, made_model, named_pipelines, named_thing, stage
 from constraints.sandbox.pipelines import remembered
 from constraints.sandbox.request import Job, Request, Target
+from constraints.tracer import shaped
 from constraints.user_metrics import found_in
 from constraints.verdicts import Verdict
 
@@ -138,7 +139,7 @@ def _continued(step: str, checked: Checked, request: Request, send: Send) -> dic
 
 
 def _checked(request: Request, loader: Loader, send: Send) -> Checked:
-    with Constructions(is_wanted=bool(request.steps), loops=loader.loops) as made:
+    with Constructions(is_wanted=bool(request.steps), loops=loader.loops, cells=loader.cells) as made:
         return _judged(request, loader, send, made)
 
 
@@ -172,6 +173,8 @@ def _examined(model: nn.Module, question: Question, loader: Loader, send: Send) 
     """The reports of ``examined``; raises ModelFailedError where the model's forward pass raises."""
     loader.absent.is_sealed = True
     with stage("forward", send):
+        with suppress(Exception):  # of which the check tells
+            shaped(model, question.input_size)
         reports = examined(model, question)
         report = next(reports)
         if report.failed and loader.avoids_accelerator(report.failed):

@@ -10,6 +10,11 @@ from typing import Any
 from torch import nn
 
 from constraints.errors import NoModelError, UnusableInputError
+from constraints.faults import remedy
+from constraints.sandbox.standins import ABSENT
+
+_NO_MAKER = ("_", "main", "test", "train")
+"""How functions begin that run a model, and do not return one."""
 
 
 def is_module_class(thing: Any) -> bool:
@@ -21,13 +26,15 @@ def only_model(module: ModuleType, place: str) -> str:
     """The name of the one model that a file defines.
 
     Layers that another class uses are parts of it; a class that cannot be built without arguments, or whose forward
-    method takes more than one input (a loss, say), is passed over for one that can. Raises NoModelError where the file
-    defines none, and UnusableInputError, with all of their names, where it defines several.
+    method takes more than one input (a loss, say), is passed over for one that can; where all of them need arguments,
+    for the function that makes a network of them. Raises NoModelError where the file defines none, and
+    UnusableInputError, with all of their names, where it defines several.
     """
     names = _roots(module) or _instances(vars(module))
     if names and all(inspect.isclass(vars(module)[name]) and not _needs_nothing(vars(module)[name]) for name in names):
-        names = _built_of(module, names) or names
+        names = _built_of(module, names) or _makers_of(module, names) or names
     if not names:
+        _check_bases(module, place)
         raise NoModelError(f"no model in {place}: {_why_none(module, place)}")
     if len(names) > 1:
         listed = ", ".join(names)
@@ -47,6 +54,15 @@ def _why_none(module: ModuleType, place: str) -> str:
     return f"it defines no nn.Module: name a function that returns one: {named}"
 
 
+def _check_bases(module: ModuleType, place: str) -> None:
+    """Raise UnusableInputError where a class of the file extends one of a package that is not installed."""
+    for name, kind in vars(module).items():
+        for base in inspect.getmro(kind) if inspect.isclass(kind) and kind.__module__ == module.__name__ else ():
+            if path := vars(base).get(ABSENT):
+                what = f"{name} extends {path}, which is not installed"
+                raise UnusableInputError(f"no model in {place}: {what}: {remedy(path.partition('.')[0])}")
+
+
 def _own(module: ModuleType) -> dict[Any, str]:
     """The classes of networks that a file defines, with their names."""
     space = vars(module)
@@ -60,8 +76,18 @@ def _built_of(module: ModuleType, classes: list[str]) -> list[str]:
     return [n for n in _instances(space) if any(isinstance(part, kinds) for part in space[n].modules())]
 
 
+def _makers_of(module: ModuleType, classes: list[str]) -> list[str]:
+    """The functions of a file that need no argument and make networks of these classes, parts of no other function."""
+    space = vars(module)
+    kinds = {space[name] for name in classes}
+    own = {n: t for n, t in space.items() if inspect.isfunction(t) and t.__module__ == module.__name__}
+    reached = {n: set(_reached(t, space)) for n, t in own.items()}
+    makers = [n for n, t in own.items() if _needs_nothing(t) and reached[n] & kinds and not n.startswith(_NO_MAKER)]
+    return [n for n in makers if not any(own[n] in reached[other] for other in makers if other != n)]
+
+
 def _roots(module: ModuleType) -> list[str]:
-    space, own = vars(module), _own(module)
+    space, own = vars(module), {t: n for t, n in _own(module).items() if not inspect.isabstract(t)}
     reached = {t: set(_reached(t, space)) for t in own}
     parts = {a for a in own for b in own if a is not b and a in reached[b] and b not in reached[a]}
     roots = [t for t in own if t not in parts and t.forward is not nn.Module.forward]

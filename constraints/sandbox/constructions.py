@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from itertools import islice
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +17,11 @@ from torch import nn
 from constraints.sandbox.loops import Loop, Loops
 from constraints.source_edits import Position
 
-_NOT_THE_USERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+_NOT_THE_USERS = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}")
+
+
+Cells = Mapping[str, tuple[str, int]]
+"""Name of a notebook's cell -> the notebook, and how many lines of its joined text are before the cell."""
 
 
 class Call(NamedTuple):
@@ -44,9 +49,9 @@ class Level(NamedTuple):
 class Constructions:
     """While it is entered, the calls are noted by which modules are made."""
 
-    def __init__(self, *, is_wanted: bool, loops: Loops | None = None) -> None:
+    def __init__(self, *, is_wanted: bool, loops: Loops | None = None, cells: Cells = MappingProxyType({})) -> None:
         """Unless ``is_wanted``, nothing is noted, and nothing costs time."""
-        self.is_wanted, self.loops = is_wanted, loops
+        self.is_wanted, self.loops, self.cells = is_wanted, loops, cells
         self._made: dict[int, tuple[nn.Module, tuple[Level, ...]]] = {}
         self._original: Callable[..., None] = nn.Module.__init__
 
@@ -71,7 +76,7 @@ class Constructions:
     def _noting(self, original: Callable[..., None]) -> Callable[..., None]:
         @wraps(original)
         def init(module: nn.Module, *args: Any, **kwargs: Any) -> None:
-            levels = tuple(self._level(*found) for found in frames_at(sys._getframe(1)))
+            levels = tuple(self._level(*found) for found in frames_at(sys._getframe(1), self.cells))
             self._made[id(module)] = (module, levels)  # kept alive, so that no other has its id
             original(module, *args, **kwargs)
 
@@ -81,12 +86,12 @@ class Constructions:
         return Level(call, frame, self.loops.turns(frame) if self.loops else {})
 
 
-def calls_at(frame: FrameType | None) -> tuple[Call, ...]:
+def calls_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> tuple[Call, ...]:
     """The calls of the user's code that are at work in a frame and around it, the innermost first."""
-    return tuple(call for call, _ in frames_at(frame))
+    return tuple(call for call, _ in frames_at(frame, cells))
 
 
-def frames_at(frame: FrameType | None) -> list[tuple[Call, FrameType]]:
+def frames_at(frame: FrameType | None, cells: Cells = MappingProxyType({})) -> list[tuple[Call, FrameType]]:
     """The same with their frames."""
     found = []
     while frame is not None:
@@ -94,6 +99,9 @@ def frames_at(frame: FrameType | None) -> list[tuple[Call, FrameType]]:
         if not code.co_filename.startswith((*_NOT_THE_USERS, "<")):
             place = next(islice(code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
             if None not in place:
-                found.append((Call(code.co_filename, Position(*map(int, place)), code), frame))  # type: ignore[arg-type]
+                file, start = cells.get(code.co_filename, (code.co_filename, 0))
+                line, end_line, column, end_column = map(int, place)  # type: ignore[arg-type]
+                position = Position(line + start, end_line + start, column, end_column)
+                found.append((Call(file, position, code), frame))
         frame = frame.f_back
     return found

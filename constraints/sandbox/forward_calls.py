@@ -5,62 +5,97 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-import torch
-
 from constraints.checker import examined
-from constraints.edits import applied
+from constraints.edits import Edit, applied, words
 from constraints.errors import UnusableInputError
-from constraints.forward_edits import PARAMETERS, ForwardEdit, noting
+from constraints.forward_edits import CONVOLUTIONS, PARAMETERS, ForwardEdit, is_of_a_layer, noting, users_frame
 from constraints.sandbox.child import Checked
-from constraints.sandbox.constructions import Call, calls_at
-from constraints.source_edits import CallEdit, call_at
-
-_LAYERS = str(Path(torch.__file__).parent / "nn" / "modules")
-_HANDS_ON = str(Path(torch.__file__).parent)
+from constraints.sandbox.constructions import Call, Cells, calls_at
+from constraints.sandbox.user_file import is_constant
+from constraints.source_edits import CallEdit, argument, call_at
 
 
 def calls_in_forward(
-    checked: Checked, edit: ForwardEdit, file: str, tree: Callable[[str], ast.Module]
+    checked: Checked, edits: Sequence[Edit], file: str, tree: Callable[[str], ast.Module]
 ) -> dict[Call, CallEdit]:
-    """What becomes of each call in ``file`` that an edit of the forward pass changes.
+    """What becomes of each call in ``file`` that edits of the forward pass change.
 
     Raises UnusableInputError where such a call is made elsewhere, or not by its name, or changes at some times alone.
     """
+    made: dict[Call, CallEdit] = {}
+    for edit in _merged(edits):
+        found = _of_edit(checked, edit, file, tree)
+        if set(found) & set(made):
+            raise UnusableInputError(f"one call would change twice: {words(tuple(edits))}")
+        made |= found
+    return made
+
+
+def _merged(edits: Sequence[Edit]) -> list[ForwardEdit]:
+    """The edits of the forward pass: all of one call as one, and calls that change in one way together."""
+    whole, single = list[ForwardEdit](), dict[tuple[object, ...], ForwardEdit]()
+    for edit in edits:
+        new = edit.in_forward
+        if new is None:
+            raise UnusableInputError(f"no call makes what would change: {words((edit,))}")
+        if new.numbers is None:
+            whole.append(new)
+        for number in new.numbers or ():
+            key = (*new.functions.items(), new.of_layers, number)
+            before = single[key].arguments if key in single else {}
+            single[key] = replace(new, numbers=frozenset({number}), arguments={**before, **new.arguments})
+    merged: list[ForwardEdit] = []
+    for one in single.values():
+        same = next((other for other in merged if replace(other, numbers=one.numbers) == one), None)
+        if same is None or same.numbers is None or one.numbers is None:
+            merged.append(one)
+        else:
+            merged[merged.index(same)] = replace(same, numbers=same.numbers | one.numbers)
+    return [*whole, *merged]
+
+
+def _of_edit(checked: Checked, edit: ForwardEdit, file: str, tree: Callable[[str], ast.Module]) -> dict[Call, CallEdit]:
     changed = _calls(checked, edit)
-    if edit.number is not None and set(changed) & set(_calls(checked, replace(edit, number=None), but=edit.number)):
-        raise UnusableInputError("a call in the forward pass would change at one of the times at which it is made")
     if not changed:
         raise UnusableInputError("the call in the forward pass that would change was not seen")
-    found = {}
-    for call, name in changed.items():
-        node = call_at(tree(call.file), call.position)
-        where, new = f"{Path(call.file).name}:{call.position.line}", edit.functions[name]
-        if os.path.realpath(call.file) != file:
-            raise UnusableInputError(f"what would change is called in another file: {where}")
-        if ast.unparse(node.func).split(".")[-1] != name:
-            raise UnusableInputError(f"{ast.unparse(node.func)}, which {where} calls, is not called {name}")
-        found[call] = CallEdit(
-            position=call.position, parameters=PARAMETERS[name], arguments=edit.arguments,
-            function=new if new != name else "", kept=PARAMETERS[new],
-        )  # fmt: skip
-    return found
+    others = replace(edit, numbers=None, but=edit.numbers) if edit.numbers is not None else None
+    for call in _calls(checked, others, is_strict=False) if others else ():
+        if call in changed:
+            where = f"{Path(call.file).name}:{call.position.line}"
+            raise UnusableInputError(f"the call at {where} is made several times, and would not change at all of them")
+    return {call: _edited(call, name, edit, file, tree) for call, name in changed.items()}
 
 
-def _calls(checked: Checked, edit: ForwardEdit, but: int | None = None) -> dict[Call, str]:
-    """The calls that an edit changes, each with the name of its function; all but the one of number ``but``."""
+def _edited(call: Call, name: str, edit: ForwardEdit, file: str, tree: Callable[[str], ast.Module]) -> CallEdit:
+    node = call_at(tree(call.file), call.position)
+    where, new = f"{Path(call.file).name}:{call.position.line}", edit.functions[name]
+    if os.path.realpath(call.file) != file:
+        raise UnusableInputError(f"what would change is called in another file: {where}")
+    if ast.unparse(node.func).split(".")[-1] != name:
+        raise UnusableInputError(f"{ast.unparse(node.func)}, which {where} calls, is not called {name}")
+    for changed in edit.arguments if name in CONVOLUTIONS else ():
+        given = argument(node, PARAMETERS[name], changed)
+        if given is not None and not is_constant(given):
+            raise UnusableInputError(f"{changed} is {ast.unparse(given)}, not a number: {where}")
+    return CallEdit(
+        position=call.position, parameters=PARAMETERS[name], arguments=edit.arguments,
+        function=new if new != name else "", kept=PARAMETERS[new],
+    )  # fmt: skip
+
+
+def _calls(checked: Checked, edit: ForwardEdit, *, is_strict: bool = True) -> dict[Call, str]:
+    """The calls that an edit changes, each with the name of its function; where not strict, those that are known."""
     found: dict[Call, str] = {}
-    numbers = iter(range(sys.maxsize))
 
     def noted(name: str) -> None:
-        if next(numbers) != but:
-            with nullcontext() if but is None else suppress(UnusableInputError):  # of others it does not matter
-                found[_in_forward(sys._getframe(2), name)] = name
+        with nullcontext() if is_strict else suppress(UnusableInputError):
+            found[_in_forward(sys._getframe(2), name, checked.made.cells)] = name
 
     of_layers = tuple(other for other in checked.report.change if other.layer)
     with applied(checked.model, of_layers), noting(edit, noted):
@@ -68,13 +103,12 @@ def _calls(checked: Checked, edit: ForwardEdit, but: int | None = None) -> dict[
     return found
 
 
-def _in_forward(frame: FrameType | None, name: str) -> Call:
+def _in_forward(frame: FrameType | None, name: str, cells: Cells) -> Call:
     """The user's call by which a function of torch runs; raises UnusableInputError where one of torch's layers does."""
-    while frame is not None and frame.f_code.co_filename.startswith(_HANDS_ON):
-        if frame.f_code.co_filename.startswith(_LAYERS):
-            raise UnusableInputError(f"{name} is called by a layer whose class is not torch's own")
-        frame = frame.f_back
-    found = calls_at(frame)
+    frame = users_frame(frame)
+    if is_of_a_layer(frame):
+        raise UnusableInputError(f"{name} is called by a layer whose class is not torch's own")
+    found = calls_at(frame, cells)
     if not found:
         raise UnusableInputError(f"no line of a file is known that calls {name}")
     return found[0]

@@ -29,10 +29,12 @@ from constraints.sandbox.cpu_only import WARNING, CpuOnly, asks_for_accelerator
 from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
 from constraints.sandbox.no_arguments import nothing_required
+from constraints.sandbox.notebooks import starts
 from constraints.sandbox.request import Target
 from constraints.sandbox.slicing import needed
 from constraints.sandbox.source import Part, Source, read
 from constraints.sandbox.standins import StandIns
+from constraints.sandbox.uncompiled import uncompiled
 from constraints.sandbox.written_files import WrittenFiles
 
 T = TypeVar("T")
@@ -63,6 +65,10 @@ class Loader:
         """Why statements were left out."""
         self.unbound: dict[str, BaseException] = {}
         """Name -> why the statement was left out that binds it."""
+        self.classes: list[str] = []
+        """Those of classes among them."""
+        self.cells: dict[str, tuple[str, int]] = {}
+        """Name of a notebook's cell -> the notebook, and how many lines of its joined text are before the cell."""
         self._undo = ExitStack()
         self._is_on_cpu = False
 
@@ -72,6 +78,7 @@ class Loader:
         self._undo.callback(sys.path.__setitem__, slice(None), path)
         self._undo.callback(self.absent.forget)
         self._undo.enter_context(nothing_required(self._tell))
+        self._undo.enter_context(uncompiled())
         sys.meta_path.append(self.absent)
         self._undo.callback(sys.meta_path.remove, self.absent)
         return self
@@ -147,6 +154,7 @@ class Loader:
         module = _new_module(package or file.stem, file)
         if self.loops:
             vars(module)[LOOPS] = self.loops.counted
+            self.cells |= {name: (str(file), start) for name, start in starts(source).items()}
         self._run(module, source, name)
         return module
 
@@ -186,6 +194,7 @@ class Loader:
         """Run one statement, or leave it out; returns the seconds that count."""
         tree = ast.Module(body=[statement], type_ignores=[])
         if self.loops:
+            _, self.loops.start = self.cells.get(part.name, ("", 0))
             tree = self.loops.visit(copy.deepcopy(tree))
         code: CodeType = compile(tree, part.name, "exec", flags=flags, dont_inherit=True)
         counts = not isinstance(statement, (*_IMPORTS, *_DEFINITIONS))
@@ -197,6 +206,7 @@ class Loader:
                     raise
                 self._leave_out(f"{part.name}:{statement.lineno}", error)
                 self.unbound |= dict.fromkeys(_bound(statement), error)
+                self.classes += [statement.name] if isinstance(statement, ast.ClassDef) else []
         return watch() if counts else 0.0
 
     def _leave_out(self, place: str, error: BaseException) -> None:

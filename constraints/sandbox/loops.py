@@ -20,6 +20,8 @@ class Loops(ast.NodeTransformer):
 
     def __init__(self) -> None:
         """Count nothing yet."""
+        self.start = 0
+        """How many lines are before the text that is rewritten, where it is one of several."""
         self._turns: dict[tuple[int, Loop], int] = {}
 
     def counted(self, line: int, column: int, items: Iterable[T]) -> Iterator[T]:
@@ -35,21 +37,21 @@ class Loops(ast.NodeTransformer):
     def visit_For(self, node: ast.For) -> Any:
         """Count a statement's turns."""
         self.generic_visit(node)
-        node.iter = _counting(node.iter)
+        node.iter = _counting(node.iter, self.start)
         return node
 
     def visit_comprehension(self, node: ast.comprehension) -> Any:
         """Count a comprehension's turns."""
         self.generic_visit(node)
         if not node.is_async:
-            node.iter = _counting(node.iter)
+            node.iter = _counting(node.iter, self.start)
         return node
 
 
-def _counting(items: ast.expr) -> ast.expr:
+def _counting(items: ast.expr, start: int) -> ast.expr:
     call = ast.Call(
         func=ast.Name(id=NAME, ctx=ast.Load()),
-        args=[ast.Constant(items.lineno), ast.Constant(items.col_offset), items],
+        args=[ast.Constant(items.lineno + start), ast.Constant(items.col_offset), items],
         keywords=[],
     )
     return ast.fix_missing_locations(ast.copy_location(call, items))

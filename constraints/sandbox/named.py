@@ -17,11 +17,13 @@ from constraints.errors import ConstraintError, ModelFailedError, NoModelError, 
 from constraints.faults import failed, hands_over
 from constraints.sandbox.choice import is_module_class, only_model
 from constraints.sandbox.loading import Loader
-from constraints.sandbox.pipelines import pipelines_in, torchvision_class
+from constraints.sandbox.pipelines import of_another_library, pipelines_in
 from constraints.sandbox.request import Target
 from constraints.sandbox.standins import NotInstalledError
 from constraints.suggestions import nearest
 
+_SAME = 60
+"""Characters of an error by which it is known again."""
 Send = Callable[[Mapping[str, Any]], None]
 """Tells the parent what runs."""
 
@@ -44,7 +46,9 @@ def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
     """The error with what was stood in for or left out, which it may come of."""
     if isinstance(error, NotInstalledError):
         return UnusableInputError(str(error))
-    reasons = [r for r in (loader.absent.remedies(), *loader.found) if r]
+    said = [text for failed in loader.left_out if (text := str(failed)[:_SAME]) and text in str(error)]
+    found = [warning for warning in loader.found if not any(text in warning for text in said)]
+    reasons = list(filter(None, (loader.absent.remedies(), *found)))
     if not reasons or isinstance(error, (NoModelError, ToolFailedError)):
         return error
     return type(error)(f"{error} ({'; '.join(reasons)})", traceback=error.traceback)
@@ -72,6 +76,8 @@ def named_thing(target: Target, name: str, loader: Loader, send: Send) -> tuple[
         reasons = loader.left_out if not _networks(vars(module)) else []  # else the name may be a mistake
         if root and not hasattr(module, root) and (root in loader.unbound or reasons):
             raise loader.unbound.get(root) or reasons[0]
+        if not root and loader.classes and reasons:  # the file would have had one
+            raise reasons[0]
     if not target.name:
         chosen = only_model(module, target.place)
         target = replace(target, name=chosen, text=f"{target.place}:{chosen}")
@@ -169,18 +175,18 @@ def _pipelines(
         option = next(iter(arguments))
         raise UnusableInputError(f"{name!r} is a finished pipeline: --augmentation-arg {option}: leave it out")
     found = [] if arguments else pipelines_in(thing)
-    if found or torchvision_class(thing) or not (inspect.isclass(thing) or inspect.isroutine(thing) or arguments):
+    if found or of_another_library(thing) or not (inspect.isclass(thing) or inspect.isroutine(thing) or arguments):
         return found
     with stage("construction of the augmentation", send):
         made = _called(name, thing, arguments, loader, "--augmentation-arg")
-    if torchvision_class(made) and not pipelines_in(made):
+    if of_another_library(made) and not pipelines_in(made):
         raise _no_pipeline(f"{name}()", made)
     return [(f"(){way}", pipeline) for way, pipeline in pipelines_in(made)]
 
 
 def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
-    if known := torchvision_class(thing):
-        what = f"{name!r} is torchvision's {known}, the rule speaks of albumentations'"
+    if known := of_another_library(thing):
+        what = f"{name!r} is {known}, the rule speaks of albumentations'"
         return UnusableInputError(f"not an albumentations pipeline: {what}: build it with albumentations.Compose")
     is_class = inspect.isclass(thing)
     kind = f"the class {thing.__name__}" if is_class else type(thing).__name__

@@ -1,4 +1,4 @@
-"""Command line arguments of a user's file that nobody gives: those that it requires are None."""
+"""Command line arguments that a user's file requires and a check does not give: they are None."""
 
 from __future__ import annotations
 

@@ -11,9 +11,16 @@ from typing import Any
 from unittest.mock import patch
 
 from constraints.augmentation import WRITTEN, Written, is_pipeline
+from constraints.sandbox.standins import absent_path
 
 _DEEPEST = 4
-_TORCHVISION = "torchvision.transforms"
+_OTHERS = (
+    "torchvision.transforms",
+    "kornia.augmentation",
+    "imgaug.augmenters",
+    "torchaudio.transforms",
+    "monai.transforms",
+)
 _IS_OLD = ("max_holes", "max_height", "max_width", "fill_value", "mask_fill_value")
 
 
@@ -46,7 +53,7 @@ def pipelines_in(thing: Any) -> list[tuple[str, Any]]:
     seen: set[int] = set()
 
     def within(value: Any, way: str, depth: int) -> Iterator[tuple[str, Any]]:
-        if id(value) in seen or depth > _DEEPEST:
+        if id(value) in seen or depth > _DEEPEST or absent_path(value):
             return
         seen.add(id(value))
         if is_pipeline(value) and _is_albumentations(value) and not _is_several(value):
@@ -58,9 +65,16 @@ def pipelines_in(thing: Any) -> list[tuple[str, Any]]:
     return list(within(thing, "", 0))
 
 
-def torchvision_class(thing: Any) -> str:
-    """The class of torchvision's transforms of which this is one, itself or by its base; empty for another thing."""
-    return next((k.__name__ for k in type(thing).__mro__ if k.__module__.startswith(_TORCHVISION)), "")
+def of_another_library(thing: Any) -> str:
+    """Which class of another library's transforms this is, itself or by its base; empty for another thing."""
+    if path := absent_path(thing):
+        package, _, name = path.partition(".")
+        return f"{package}'s {name.removesuffix('()').rpartition('.')[2]}"
+    for kind in type(thing).__mro__:
+        package = kind.__module__.partition(".")[0]
+        if kind.__module__.startswith(_OTHERS):
+            return f"{package}'s {kind.__name__}"
+    return ""
 
 
 def _is_albumentations(value: Any) -> bool:

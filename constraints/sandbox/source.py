@@ -6,6 +6,7 @@ import ast
 import io
 import json
 import re
+import sys
 import tokenize
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,11 @@ NOTEBOOK = ".ipynb"
 _BOM = "\ufeff"
 _LONE_CR = re.compile(r"\r(?!\n)")
 _MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$)")
+_LATER = re.compile(
+    r"""\s*(?:(?:class|(?:async\s+)?def)\s+\w+\s*\[|type\s+\w+\s*[=\[]|except\s+[\w.]+\s*,|.*\bt["'])"""
+)
+"""Type parameters and aliases, exceptions without brackets, templates: lines of Python 3.12 to 3.14."""
+_LATEST = (3, 14)
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _TRANSPARENT = frozenset({"time", "timeit", "capture", "prun"})
 """Cell magics that Python follows."""
@@ -35,6 +41,8 @@ class Part:
     """What errors call it: the file, with the number of the cell."""
     text: str
     statements: tuple[ast.stmt, ...]
+    cell: int = 0
+    """Its number among a notebook's cells of code, from 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +99,17 @@ def _file(file: Path, data: bytes | str) -> Part:
         tree = ast.parse(data, filename=str(file))
     except SyntaxError as error:
         where = f"{file}:{error.lineno or 1}"
-        raise UnusableInputError(f"syntax error: {where}: {error.msg}: fix that line") from error
+        later = ", or run a later Python: uv run --python 3.14 search.py validate ..." if _is_later(error) else ""
+        raise UnusableInputError(f"syntax error: {where}: {error.msg}: fix that line{later}") from error
     except ValueError as error:
         raise UnusableInputError(f"not Python source: {str(file)!r}: {error}") from error
     return Part(name=str(file), text="", statements=tuple(tree.body))
+
+
+def _is_later(error: SyntaxError) -> bool:
+    """Whether a later Python than this one may read the line."""
+    is_known = sys.version_info >= _LATEST
+    return not is_known and bool(_LATER.match(error.text or "") or str(error.msg).startswith("f-string"))
 
 
 def _notebook(file: Path, data: bytes | str) -> Source:
@@ -114,7 +129,7 @@ def _notebook(file: Path, data: bytes | str) -> Source:
             line = getattr(error, "lineno", None) or 1
             warnings.append(f"{name}: left out, because it is no Python: line {line}: {getattr(error, 'msg', error)}")
         else:
-            parts.append(Part(name=name, text=python, statements=statements))
+            parts.append(Part(name=name, text=python, statements=statements, cell=number))
     if written:
         warnings.append(f"{file}: imported from the cells that write them: {', '.join(written)}")
     if shell:
@@ -126,14 +141,18 @@ def _cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
     """Number (from 1, code cells alone) and text of the code cells, in the formats 3 and 4."""
     try:
         document = json.loads(data)
-        sheets = document.get("worksheets", [document])
-        cells = [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
-        texts = ["".join(cell.get("source", cell.get("input", ""))) for cell in cells]
+        texts = ["".join(cell.get("source", cell.get("input", ""))) for cell in code_cells(document)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnusableInputError(f"not a notebook: {str(file)!r}: {error}: save it anew in Jupyter") from error
     if (language := _language(document)) != "python":
         raise UnusableInputError(f"not a Python notebook: {str(file)!r}: its language is {language}: give another")
     yield from enumerate(texts, 1)
+
+
+def code_cells(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The cells of code of a notebook's JSON, in the formats 3 and 4."""
+    sheets = document.get("worksheets", [document])
+    return [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
 
 
 def _language(document: Mapping[str, Any]) -> str:

@@ -22,6 +22,10 @@ from constraints.errors import UnusableInputError
 from constraints.faults import remedy
 
 _LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
+_CHECKERS = ("beartype.beartype", "typeguard.typechecked", "jaxtyping.jaxtyped")
+"""Decorators that check types and change nothing."""
+ABSENT = "__absent__"
+"""The attribute of a class that is extended of a package that is not installed: what it would be."""
 
 
 class NotInstalledError(UnusableInputError):
@@ -90,6 +94,11 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             del sys.modules[name]
 
 
+def absent_path(value: Any) -> str:
+    """What of a package that is not installed this stands in for; empty for another thing."""
+    return value._path if type(value) is _StandIn else ""
+
+
 class _Module(ModuleType):
     """A module that is not installed."""
 
@@ -119,6 +128,7 @@ class _StandIn:
 
     def __init__(self, absent: StandIns, path: str) -> None:
         self._absent, self._path = absent, path
+        self.__module__, self.__qualname__ = "", f"{path}, which is not installed,"  # as torch's errors name it
 
     def __repr__(self) -> str:
         return f"<{self._path}, which is not installed>"
@@ -147,7 +157,7 @@ class _StandIn:
         return self
 
     def __mro_entries__(self, _: tuple[type, ...]) -> tuple[type, ...]:
-        return (type(self._path.rpartition(".")[2].strip("()[]") or "Base", (_Stub,), {}),)
+        return (type(self._path.rpartition(".")[2].strip("()[]") or "Base", (_Stub,), {ABSENT: self._path}),)
 
     def __instancecheck__(self, _: Any) -> NoReturn:
         self._absent.refuse(self._path)
@@ -159,6 +169,9 @@ class _StandIn:
         return self._absent.part(self._path + step)
 
     def _decorated(self, function: Any) -> Any:
+        if self._path.startswith(_CHECKERS):
+            return function
+
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             self._absent.use(self._path)

@@ -20,6 +20,7 @@ from torch.utils import _mode_utils
 from torch.utils import _python_dispatch as dispatch
 from torch.utils._pytree import tree_leaves
 
+from constraints.tracing.module_calls import unwrapped
 from constraints.tracing.outputs import inside
 
 _READS = ("numpy", "tolist", "__dlpack__", "data_ptr", "untyped_storage", "apply_", "map_", "map2_")
@@ -80,6 +81,7 @@ def watched(watcher: Watcher, modules: Iterable[nn.Module] = ()) -> Iterator[Non
         *((torch.Tensor, name, _reading(getattr(torch.Tensor, name), watcher)) for name in _READS),
         (torch.Tensor, "__reduce_ex__", _reducing(torch.Tensor.__reduce_ex__, watcher)),
         (torch.Tensor, "__deepcopy__", _copying(torch.Tensor.__deepcopy__, watcher)),
+        (torch._tensor_str, "_str", _printing(torch._tensor_str._str, watcher)),
         (torch.Tensor, "as_subclass", _rewrapping(torch.Tensor.as_subclass, watcher, 0)),
         (torch.Tensor, "_make_subclass", staticmethod(_rewrapping(torch.Tensor._make_subclass, watcher, 1))),
         *((owner, name, _leaving(getattr(owner, name), watcher)) for owner, name in _UNSEEN),
@@ -119,6 +121,20 @@ def _reading(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]
         return method(self, *args, **kwargs)
 
     return reading
+
+
+def _printing(method: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
+    """The text of a tensor is made of values of its own, which are read piece by piece."""
+
+    @wraps(method)
+    def printing(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if not watcher.is_followed():
+            return method(self, *args, **kwargs)
+        watcher.read(self)
+        with watcher.unread():
+            return method(self, *args, **kwargs)
+
+    return printing
 
 
 def _leaving(enter: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
@@ -225,7 +241,8 @@ def known_to(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
     for module in modules:
         functions = [getattr(type(module), "forward", None), *(f for f in module.__dict__.values() if callable(f))]
         for function in functions:
-            code: Any = getattr(function, "__wrapped__", function)
+            method = unwrapped(function)
+            code: Any = getattr(method, "__wrapped__", method)
             if not isinstance(code, types.FunctionType):
                 continue
             cells = [c.cell_contents for c in code.__closure__ or () if _is_full(c)]

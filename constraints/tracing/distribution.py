@@ -7,8 +7,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from constraints.tracing.axes import Cut
-from constraints.tracing.reshaping import cut_views
-from constraints.tracing.values import Call, Operation, Part, Value
+from constraints.tracing.calls import Call, Operation
+from constraints.tracing.cutting import cut_views
+from constraints.tracing.values import Part, Value
 
 _MOST_PARTS = 64
 

@@ -15,7 +15,7 @@ from constraints.tracing.summary import Summary, summarise
 def summarised(run: Run) -> Summary:
     """The summary of a run: with doubts about numbers, what it is both where they are constants and where none is."""
     known = propagated(run)
-    summary, doubts = summarise(known), [*known.doubts]
+    summary, doubts = summarise(known), [*known.read.doubts]
     known.forget()
     if not doubts:
         return summary

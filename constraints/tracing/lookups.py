@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from constraints.tracing.axes import unknown
-from constraints.tracing.values import Call, Flow, Views, fresh, merge_flows
+from constraints.tracing.calls import Call
+from constraints.tracing.flows import Flow, fresh, merge_flows
+from constraints.tracing.values import Views
 
 
 def embedding(call: Call) -> tuple[Views, Flow]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from constraints.tracing.assembling import ROWS_APART
 from constraints.tracing.axes import Shape, View
-from constraints.tracing.parts import ROWS_APART
-from constraints.tracing.values import Call, Flow, Value, Views
+from constraints.tracing.calls import Call
+from constraints.tracing.flows import Flow
+from constraints.tracing.values import Value, Views
 
 
 class Maps:

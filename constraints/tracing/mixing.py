@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise
 
+from constraints.tracing.assembling import assembled, of_rows
 from constraints.tracing.attention import Side, beside, is_scaling, limited, matched
-from constraints.tracing.axes import Shape, View, are_aligned, moved, reduced, unknown, without
-from constraints.tracing.parts import assembled, laid, of_rows
-from constraints.tracing.values import (
-    Call,
-    Flow,
-    Handle,
-    Head,
-    Part,
-    Result,
-    Value,
-    Views,
-    fresh,
-    join_views,
-    merge_flows,
-)
+from constraints.tracing.axes import Shape, View, are_aligned, unknown
+from constraints.tracing.calls import Call, Result
+from constraints.tracing.flows import Flow, Head, fresh, merge_flows
+from constraints.tracing.handles import Handle
+from constraints.tracing.joining import reduced
+from constraints.tracing.layouts import moved, without
+from constraints.tracing.parts import laid
+from constraints.tracing.values import Part, Value, Views, join_views
+
+_TWO_CHANNEL_AXES = 2
+"""Those of a map that are not spatial: batch and channels."""
 
 
 def pointwise(call: Call) -> Result:
@@ -34,6 +31,8 @@ def pointwise(call: Call) -> Result:
     rows = [_broadcast(v.views, v.shape, call.shape) for v in data]
     if call.op in ("maximum", "fmax") and _are_neighbours(*rows):
         call.tags.add("max_pool")
+    if call.op == "where" and _are_neighbours(*rows[-2:]):
+        call.tags.add("picks")
     if all(v.flow.origin is data[0].flow.origin for v in data) and all(_are_aligned(rows[0], row) for row in rows[1:]):
         flow = data[0].flow._replace(depthwise=_union(v.flow.depthwise for v in data))
         return join_views(rows), flow
@@ -177,7 +176,7 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
     axes = set(axes)
     views = tuple(reduced(v, axes, how) for v in data.views)
     if views == data.views:
-        return views, data.flow._replace(depthwise=frozenset())
+        return as_of_a_map(views, data, axes), data.flow._replace(depthwise=frozenset())
     whole = data.flow.whole or data
     if any(v is not None and v.digits for v in views):
         still = any(
@@ -185,11 +184,27 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
         )
         return views, fresh(data.flow, whole=None if still else whole)  # a window of elements, say, makes a map of one
     kinds = {v.pooled for v in views if v is not None and not v.is_unit}
+    if "mixed" in kinds and len(kinds) > 1:  # a linear layer over one axis, say
+        why = "along an axis each place sees all others, by weights of its own"
+        views = tuple(unknown(why, v) if v is not None and v.pooled == "mixed" else v for v in views)
+        kinds.remove("mixed")
     kind = kinds.pop() if len(kinds) == 1 else "other"
     flow = fresh(data.flow, heads=data.flow.heads | {Head(kind, call, whole)})
     if of_rows(whole) is not whole.views:  # what each row sees is known
         views = tuple(v and v._replace(blurred="") for v in views)
     return views, flow._replace(total=_units(whole) if kind == "sum" else 0)
+
+
+def as_of_a_map(views: Views, data: Value, axes: Collection[int]) -> Views:
+    """Unknown where a layer slides over, or pools, axes of a map that a linear layer made of all places of one."""
+    mixed = [v for v in data.views if v is not None and v.pooled == "mixed" and not v.digits]
+    if not mixed:
+        return views
+    sizes = [data.shape[a] for a in axes]
+    if min(sizes) == 1 or not len(mixed) <= len(sizes) <= len(data.shape) - _TWO_CHANNEL_AXES:
+        return views
+    why = "it takes for a map what a linear layer made of all places of one"
+    return tuple(unknown(why, v) if v and v.pooled == "mixed" and not (v.digits or v.unknown) else v for v in views)
 
 
 def _units(whole: Value) -> int:

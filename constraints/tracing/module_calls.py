@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Protocol
@@ -13,6 +14,14 @@ from torch import nn
 
 from constraints.faults import hands_over
 from constraints.tracing.run import Frame
+
+_PATH = "_traced_path"
+_FORWARD = "forward"
+_MARK = "_traced_forward"
+_EMPTY: Mapping[str, Any] = {}
+_kind: Callable[[object], Any] = type  # whose hash mypy does not believe in
+_alone = threading.RLock()
+"""Classes are wrapped for one run at a time."""
 
 
 class Follower(Protocol):
@@ -27,65 +36,94 @@ class Follower(Protocol):
 
 @contextmanager
 def naming(modules: Mapping[str, nn.Module], recorder: Follower) -> Iterator[None]:
-    """Let ``recorder`` know which module runs, by wrappers around the forward methods."""
-    own = [(m, m.__dict__.get("forward")) for m in dict.fromkeys(modules.values())]
-    for path, module in modules.items():
-        module.__dict__["forward"] = _wrapped(module, path, recorder)
-    set_state = nn.Module.__setstate__
-    nn.Module.__setstate__ = _setting(set_state, {_id_of(m.forward): forward for m, forward in own})  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        nn.Module.__setstate__ = set_state  # type: ignore[method-assign]
-        for module, forward in own:
-            del module.__dict__["forward"]
-            if forward is not None:
-                module.__dict__["forward"] = forward
+    """Let ``recorder`` know which module runs, by wrappers around the forward methods.
+
+    The method of a class is wrapped in the class, and each module has its path as an attribute: so a copy of a module,
+    however it is made, runs by itself and under the same path. A module that has its own function has that wrapped.
+    """
+    with _alone:
+        kinds = {kind: vars(kind).get(_FORWARD) for kind in map(_kind, modules.values()) if _has_method(kind)}
+        own = {m: vars(m).get(_FORWARD) for m in modules.values() if _FORWARD in vars(m) or _kind(m) not in kinds}
+        methods = [(kind, _named(kind.forward, recorder, kind)) for kind in kinds]
+        for kind, method in methods:
+            setattr(kind, _FORWARD, method)
+        for path, module in [*modules.items()][::-1]:  # the first path of a shared one stays
+            vars(module)[_PATH] = path
+        for module in own:
+            vars(module)[_FORWARD] = _of_module(module, recorder)
+        try:
+            yield
+        finally:
+            _put_back(kinds, own, [*modules.values()])
 
 
-def _wrapped(module: nn.Module, path: str, recorder: Follower) -> Callable[..., Any]:
-    """The wrapper for a module; bound as the method that it wraps is, so that a deep copy of it is one of the copy."""
-    forward, is_leaf = module.forward, not module._modules
+def _put_back(kinds: Mapping[Any, Any], own: Mapping[nn.Module, Any], modules: Sequence[nn.Module]) -> None:
+    for module in modules:
+        vars(module).pop(_PATH, None)
+    for module, forward in own.items():
+        vars(module).pop(_FORWARD, None)
+        if forward is not None:
+            vars(module)[_FORWARD] = forward
+    for kind, method in kinds.items():
+        if method is None:  # it inherits one
+            delattr(kind, _FORWARD)
+        else:
+            setattr(kind, _FORWARD, method)
+
+
+def unwrapped(function: Any) -> Any:
+    """The function that a wrapper of this file calls; any other as it is."""
+    return function.__wrapped__ if getattr(function, _MARK, False) else function
+
+
+def _has_method(kind: type) -> bool:
+    """Whether the forward method of a class is one in Python: programs of TorchScript find theirs by themselves."""
+    return isinstance(inspect.getattr_static(kind, _FORWARD, None), types.FunctionType)
+
+
+def _of_module(module: nn.Module, recorder: Follower) -> Callable[..., Any]:
+    """The wrapper of a module's own; bound as that is, so that a deep copy of it is one of the copy."""
+    forward = module.forward
     if isinstance(forward, types.MethodType) and forward.__self__ is module:
-        return types.MethodType(_named(forward.__func__, path, is_leaf, recorder), module)
-    return _named(forward, path, is_leaf, recorder)
-
-
-def _setting(method: Callable[..., None], own: Mapping[int, Any]) -> Callable[..., None]:
-    """A shallow copy of a module runs by its own method, not by that of the module which it copies."""
-
-    @wraps(method)
-    def setting(self: nn.Module, state: dict[str, Any]) -> None:
-        method(self, state)
-        forward = self.__dict__.get("forward")
-        if _id_of(forward) not in own or getattr(forward, "__self__", None) is self:
-            return
-        del self.__dict__["forward"]
-        if (before := own[_id_of(forward)]) is not None:
-            self.__dict__["forward"] = before
-
-    return setting
-
-
-def _id_of(forward: Any) -> int:
-    return id(getattr(forward, "__func__", forward))
-
-
-def _named(forward: Callable[..., Any], path: str, is_leaf: bool, recorder: Follower) -> Callable[..., Any]:
-    here = recorder.here
+        return types.MethodType(_named(forward.__func__, recorder), module)
 
     @hands_over
-    def named(*args: Any, **kwargs: Any) -> Any:
-        stack = here.stack
+    def bare(_: nn.Module, /, *args: Any, **kwargs: Any) -> Any:
+        return forward(*args, **kwargs)
+
+    named = _named(bare, recorder)
+
+    @hands_over
+    def of_module(*args: Any, **kwargs: Any) -> Any:
+        return named(module, *args, **kwargs)
+
+    vars(of_module).update({"__wrapped__": forward, _MARK: True})  # so that its signature still reads
+    return of_module
+
+
+def _named(forward: Callable[..., Any], recorder: Follower, kind: type | None = None) -> Callable[..., Any]:
+    """A forward function, of a module and its arguments, which notes that the module runs where that has a path.
+
+    As the method of ``kind`` it is none of a class that inherits it, nor of a module that has its own.
+    """
+    here = recorder.here
+
+    @wraps(forward)
+    @hands_over
+    def named(module: Any, /, *args: Any, **kwargs: Any) -> Any:
+        held, stack = getattr(module, "__dict__", _EMPTY), here.stack
+        path = held.get(_PATH)
+        if path is None or (kind is not None and (type(module) is not kind or _FORWARD in held)):
+            return forward(module, *args, **kwargs)
         if not stack and not recorder.is_over:  # in a thread that was running before
-            return recorder.follow(_named(forward, path, is_leaf, recorder))(*args, **kwargs)
-        stack.append(Frame(path, is_leaf))
+            return recorder.follow(_named(forward, recorder, kind))(module, *args, **kwargs)
+        stack.append(Frame(path, not module._modules))
         try:
-            return forward(*args, **kwargs)
+            return forward(module, *args, **kwargs)
         finally:
             stack.pop()
 
-    vars(named)["__wrapped__"] = forward  # so that its signature still reads
+    vars(named)[_MARK] = True
     return named
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from constraints.tracing import attention, lookups, mixing, recurrent, reshaping, windows
-from constraints.tracing.values import Call, Operation, Result, Results
+from constraints.tracing import attention, cutting, lookups, mixing, recurrent, reshaping, windows
+from constraints.tracing.calls import Call, Operation, Result, Results
 
 Rule = Callable[[Call], Result | Results]
 
@@ -97,14 +97,14 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(windows.folded, "col2im", "fold"),
     **_named(reshaping.shuffled, "pixel_shuffle pixel_unshuffle"),
     **_named(reshaping.channels_shuffled, "channel_shuffle native_channel_shuffle"),
-    **_named(reshaping.gated_half, "glu"),
-    **_named(reshaping.stack, "stack"),
+    **_named(cutting.gated_half, "glu"),
+    **_named(cutting.stack, "stack"),
     **_named(reshaping.roll, "roll"),
     **_named(reshaping.flip, "flip"),
     **_named(reshaping.repeat, "repeat"),
-    **_named(reshaping.picked, "index_select index"),
-    **_named(reshaping.scattered, "slice_scatter select_scatter"),
-    **_named(reshaping.put, "index_put _index_put_impl index_copy index_add"),
+    **_named(cutting.picked, "index_select index"),
+    **_named(cutting.scattered, "slice_scatter select_scatter"),
+    **_named(cutting.put, "index_put _index_put_impl index_copy index_add"),
     **_named(reshaping.same, "clone _to_copy"),
     **_named(reshaping.same, "alias detach lift_fresh _reshape_copy"),
     **_named(mixing.pointwise, "real imag tril triu"),
@@ -114,10 +114,10 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
     **_named(reshaping.unsqueeze, "unsqueeze"),
     **_named(reshaping.squeeze, "squeeze"),
     **_named(reshaping.expand, "expand"),
-    **_named(reshaping.select, "select"),
-    **_named(reshaping.slice_, "slice"),
-    **_named(reshaping.taken, "split split_with_sizes unsafe_split unsafe_split_with_sizes"),
-    **_named(reshaping.taken, "unbind"),
+    **_named(cutting.select, "select"),
+    **_named(cutting.slice_, "slice"),
+    **_named(cutting.taken, "split split_with_sizes unsafe_split unsafe_split_with_sizes"),
+    **_named(cutting.taken, "unbind"),
     **_named(reshaping.windows, "unfold"),
 }
 """What the trace knows; an operation that is not here is named in the warnings, and nothing is assumed about it."""

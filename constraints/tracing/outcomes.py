@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from constraints.tracing.axes import View, unknown
+from constraints.tracing.calls import Call, Operation
+from constraints.tracing.cutting import cuts
 from constraints.tracing.distribution import distribute
-from constraints.tracing.reshaping import cuts
-from constraints.tracing.values import Call, Flow, Operation, Value, Views, fresh, join_views, merge_flows
+from constraints.tracing.flows import Flow, fresh, merge_flows
+from constraints.tracing.values import Value, Views, join_views
 
 if TYPE_CHECKING:
     from constraints.tracing.run import RecordedOperation
@@ -37,6 +39,8 @@ class Outcomes:
             return self._not_known(call)
         call.label = operation.label
         outcome = operation.rule(call)
+        if "picks" in call.tags:
+            self.hidden.setdefault(f"{call.name_and_label}: it may pick the larger one of neighbouring units", "maxima")
         for value in call.inputs:
             if value.parts or value.flow.poison:
                 outcome = self._with_inputs(call, operation, outcome)

@@ -11,8 +11,8 @@ import torch
 from constraints.errors import UnusableInputError
 from constraints.tracing import quantised
 from constraints.tracing.axes import Shape
+from constraints.tracing.calls import CONVOLUTIONS, Operation
 from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
-from constraints.tracing.values import CONVOLUTIONS, Operation
 
 _TOLD_OTHERWISE = ("padding", "vec")
 """Overloads that torch works out first: padding in words, sizes or factors as a list."""
@@ -86,17 +86,19 @@ def _read(func: Any) -> Operator:
     writes = tuple(a.name if a.kwarg_only else i for i, a in enumerate(schema.arguments) if _is_written(a.alias_info))
     is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
     operands = frozenset([i for i, a in enumerate(schema.arguments) if str(a.type) in _OPERANDS])
+    in_parts = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
     tensors = tuple(i for i, a in enumerate(schema.arguments) if _WRAPPED.sub("", str(a.type)) not in _NO_TENSORS)
     if space != "aten":
         hides, is_known = schema.name not in NO_PRODUCTS, quantised.is_known(schema.name)
-        custom = Operator(schema.name, names, None, writes, is_view, False, is_known, hides, tensors, operands)
+        custom = Operator(
+            schema.name, names, None, writes, is_view, in_parts and not is_known, is_known, hides, tensors, operands
+        )
         return custom._replace(hides_writes=True)
     base = op[:-1] if writes and op.endswith("_") else op
     known = None if func._overloadname in _TOLD_OTHERWISE else OPERATIONS.get(base)
     if known is None and torch.Tag.pointwise in func.tags:
         known = Operation(OPERATIONS["add"].rule, base.lstrip("_"))
-    decomposes = func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
-    decomposes = decomposes and not (known or base in CONSTANT or func is SET_DATA)
+    decomposes = in_parts and not (known or base in CONSTANT or func is SET_DATA)
     hides = known is None and base not in CONSTANT and base not in NO_PRODUCTS
     is_view = is_view or base in _HIDDEN_VIEWS
     is_special, trains = base in _SPECIAL, base in _BATCH_NORMS

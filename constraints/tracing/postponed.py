@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from constraints.faults import hands_over
+from constraints.tracing.handles import Handle
 from constraints.tracing.unfilled import RULES
-from constraints.tracing.values import Handle
 
 if TYPE_CHECKING:
     from constraints.tracing.overloads import Operator

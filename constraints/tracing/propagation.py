@@ -8,26 +8,17 @@ from typing import TYPE_CHECKING
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View, unknown
+from constraints.tracing.calls import Call, Operation, Result
 from constraints.tracing.charges import Charges
 from constraints.tracing.constants import filled
+from constraints.tracing.flows import Flow
+from constraints.tracing.handles import FROM_NOWHERE, Handle, Memory, Storage
 from constraints.tracing.maps import Maps
 from constraints.tracing.memory import is_stale, rebuilt, shared, write
 from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
 from constraints.tracing.outcomes import Outcomes
-from constraints.tracing.values import (
-    FROM_NOWHERE,
-    MADE_OF_NUMBERS,
-    MADE_OF_READ,
-    Call,
-    Flow,
-    Handle,
-    Memory,
-    Operation,
-    Result,
-    Storage,
-    Value,
-    Views,
-)
+from constraints.tracing.read_values import ReadValues
+from constraints.tracing.values import Value, Views
 
 if TYPE_CHECKING:
     from constraints.tracing.overloads import Operator
@@ -39,8 +30,6 @@ _OF_VALUES = frozenset(["bernoulli", "normal", "fill", "poisson"])
 """Of the operations that make constants, those that may read tensors."""
 _OF_OTHERS = CONSTANT | {"copy", "changed", "set", "set_data"}
 """Operations whose results are not made of all tensors that they are given, or of others too."""
-_TRUTHS = ("equal", "is_nonzero", "allclose", "is_same_size")
-"""Operations that say yes or no."""
 _STILL = Flow()
 """What a weight or a constant inherits: nothing."""
 _NO_PARAMS: frozenset[str] = frozenset()
@@ -55,17 +44,8 @@ class Propagation:
         ``suspects`` takes every number that may be computed of what was read before for one that is.
         """
         self.run = run
-        self._suspects = suspects
-        self.doubts: dict[str, None] = {}
-        """Operations that take such numbers, with what is not known of these."""
         self.calls: list[Call] = []
         """The operations that depend on an input, views and copies aside."""
-        self.read: list[Value] = []
-        """What was read from tensors that depend on an input, as numbers or arrays."""
-        self.decided: list[str] = []
-        """Where values of the input were read, by which the code may decide what runs."""
-        self.read_by = ""
-        """Where that was first."""
         self.storages: list[Storage] = []
         self._viewed: list[Handle] = []
         """The tensors of which there are views."""
@@ -75,10 +55,11 @@ class Propagation:
         """For each input the indices of its spatial axes among all of them."""
         self._nothing: Views = (None,) * sum(len(span) for span in self.spans)
         self.outcomes = Outcomes(len(self._nothing))
+        self.read = ReadValues(self.outcomes, self.maps, suspects=suspects)
         self._charges = Charges(run.parameters)
         self.inputs = [self._enter(handle, span) for handle, span in zip(run.inputs, self.spans, strict=True)]
         for index, step in enumerate(run.steps, 1):
-            if step.inputs or self._takes_read(step):
+            if step.inputs or (step.returned and self.read.are_taken(step)):
                 self._follow(index, step)
             else:
                 self._enter_new(index, step)
@@ -125,15 +106,13 @@ class Propagation:
         inputs = self._read_each(step.inputs, index)
         op, operation = operator.op, operator.operation
         if not step.outputs:
-            self._note_read(step, inputs)
+            self.read.note(step, inputs)
             return
         if op in _OF_OTHERS:
             inputs = self._of_others(step, inputs)
             operation = _COPY if op == "copy" or (op in CONSTANT and not operator.is_view) else operation
-        if step.returned == "maybe" and self.read:
-            self._doubt(f"{step.operator.op} in {step.frame.path}" if step.frame.path else step.operator.op)
-        if self._takes_read(step):
-            inputs = [*inputs, self._returned((), index)]
+        if step.returned and self.read.are_taken(step):
+            inputs = [*inputs, self.read.returned((), index)]
         for value in inputs:
             flow = value.flow
             if flow is _STILL:
@@ -156,44 +135,11 @@ class Propagation:
         if op == "copy":  # copy_(target, source): the target is what the source is now
             return inputs[1:2]
         if op in ("changed", "set"):  # from outside, or to memory that was there
-            return [*inputs, *self.read]
+            return [*inputs, *self.read.values]
         if op == "set_data":  # x.data = y: x has y's memory from here on
             step.outputs[0].memory = step.outputs[0].value = None
             return inputs
         return _read_by_constant(step.operator, inputs)
-
-    def _note_read(self, step: RecordedOperation, inputs: Sequence[Value]) -> None:
-        """Values leave the run: what comes back from outside may depend on them."""
-        found = [v for v in inputs if v.depends]
-        if not found or step.operator.op == "_has_compatible_shallow_copy_type":
-            return
-        if step.operator.op != "read":
-            self.decided.append(step.frame.path)
-        if step.operator.op in _TRUTHS or all(h.kind == "truth" for h in step.inputs):
-            return  # one truth value: it decides what runs, and what runs is seen
-        self.read_by = self.read_by if self.read else step.frame.path
-        self.read += found
-
-    def _takes_read(self, step: RecordedOperation) -> bool:
-        """Whether an operation takes a number that was made of what was read."""
-        return bool(self.read) and (step.returned == "read" or (self._suspects and step.returned == "maybe"))
-
-    def _doubt(self, what: str) -> None:
-        why = f"numbers that may be constants, or computed of values that were read from a tensor{self._read_where}"
-        self.doubts[f"{what}: {why}"] = None
-
-    @property
-    def _read_where(self) -> str:
-        return f" in {self.read_by}" if self.read_by else ""
-
-    def _returned(self, shape: Shape, index: int) -> Value:
-        """The value of what was made of numbers that were read before."""
-        why = f"values that were read from a tensor{self._read_where} and came back"
-        views, flow = self.outcomes.of_anything(self.read, why)
-        views = tuple(unknown(why) if v is not None and v.is_part else v for v in views)  # places may make a map again
-        value = Value(shape, views, flow, None, index)
-        self.maps.note(value)
-        return value
 
     def _left_otherwise(self) -> Sequence[Value]:
         """The values of outputs that are no tensors: numbers, arrays, what cannot be opened."""
@@ -201,9 +147,9 @@ class Propagation:
             why = f"an output of type {', '.join(self.run.closed)}: it cannot be opened, and may hold or compute more"
             self.outcomes.hidden[why] = "layers"
             return [self._anything((), why, self.end)]
-        if self.run.numbers == "computed" and self.read:
-            return [self._returned((), self.end)]
-        return self.read if self.run.numbers else ()
+        if self.run.numbers == "computed" and self.read.values:
+            return [self.read.returned((), self.end)]
+        return self.read.values if self.run.numbers else ()
 
     def _anything(self, shape: Shape, why: str, index: int) -> Value:
         """The value of a tensor of which nothing is known."""
@@ -352,10 +298,8 @@ class Propagation:
         if handle.name is not None:  # a parameter or a buffer
             params = frozenset((handle.name,)) if handle.name else _NO_PARAMS
             return Value(handle.shape, self._nothing, _STILL, None, 0, params)
-        if handle.source == MADE_OF_NUMBERS and self.read:
-            self._doubt("a tensor")
-        if self.read and (handle.source == MADE_OF_READ or (self._suspects and handle.source == MADE_OF_NUMBERS)):
-            value = self._returned(handle.shape, index)
+        value = self.read.made(handle, index)
+        if value is not None:
             value.storage = self._store(index, handle, handle.shape)
             return value
         if handle.source == FROM_NOWHERE:

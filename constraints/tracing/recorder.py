@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cached_property, partial, wraps
+from functools import partial, wraps
 from typing import Any
 
 import torch
@@ -16,7 +16,10 @@ from constraints.faults import hands_over
 from constraints.operators import STAND_INS
 from constraints.tracing import quantised
 from constraints.tracing.axes import Shape
-from constraints.tracing.boundary import kept_by, known_to, watched
+from constraints.tracing.boundary import watched
+from constraints.tracing.calls import CONVOLUTIONS
+from constraints.tracing.exported import Exported
+from constraints.tracing.handles import MADE_OF_NUMBERS, MADE_OF_READ, Handle
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
 from constraints.tracing.masks import limits_reach, may_mask
 from constraints.tracing.modes import modes_kept
@@ -34,16 +37,15 @@ from constraints.tracing.overloads import (
     looked_up,
     shapes_of,
 )
-from constraints.tracing.overwritten import Overwritten, tensors_among
+from constraints.tracing.overwritten import tensors_among
 from constraints.tracing.postponed import Postponed, ran
 from constraints.tracing.read_numbers import ReadNumbers, are_short
-from constraints.tracing.registry import Registry, memory_of, new_handle
+from constraints.tracing.registry import Registry
 from constraints.tracing.rounding import floor_divides, rounds
 from constraints.tracing.run import Frame, RecordedOperation, Run
+from constraints.tracing.tensor_handles import HANDLE, TensorHandles
 from constraints.tracing.unseen import has_ways
-from constraints.tracing.values import CONVOLUTIONS, FROM_NOWHERE, MADE_OF_NUMBERS, MADE_OF_READ, Handle
 
-_HANDLE = "_traced_handle"
 _TWO_CHANNEL_AXES = 2
 _MOST_VALUES = 1000
 _IS_TRAINING = 5
@@ -75,7 +77,7 @@ def record(
     """
     postponed = Postponed(is_open=not (autograd or watch or has_ways(modules.values())))
     recorder = _Recorder(modules, autograd, hidden, postponed)
-    entered = [recorder.entered(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
+    entered = [recorder.handles.entered(t) for t in tree_leaves([args, kwargs]) if isinstance(t, torch.Tensor)]
     watching = watch(recorder.steps) if watch else nullcontext()
     try:
         border = watched(recorder, modules.values())
@@ -98,9 +100,9 @@ def record(
         closed=tuple(dict.fromkeys(found.closed)),
         numbers="computed" if found.has_arrays else recorder.numbers.kind_of(found.numbers),
         parameters=recorder.registry.parameters,
-        weights=tuple(recorder.weights.values()),
+        weights=tuple(recorder.handles.weights.values()),
         uncounted=recorder.registry.uncounted,
-        unregistered=recorder.registry.unregistered(recorder.outside),
+        unregistered=recorder.registry.unregistered(recorder.handles.outside),
     )
 
 
@@ -140,14 +142,11 @@ class _Recorder(TorchDispatchMode):
         self.wants_gradients = False
         self.here = Here()
         self.registry = Registry(modules, hidden, self._copies)
-        self.weights = self.registry.handles
-        self._overwritten = Overwritten(self.registry)
         self._postponed = postponed
-        self._modules = modules
-        self._kept = kept_by(modules.values())
+        self.handles = TensorHandles(self._copies, modules, self.registry, postponed)
+        self._handle = self.handles.of
         self.numbers = ReadNumbers(partial(rounds, modules.values()), partial(floor_divides, modules.values()))
-        self._exported: list[tuple[torch.Tensor, torch.Tensor]] = []
-        """Tensors whose memory others may write to, and what they held."""
+        self._exported = Exported()
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -188,11 +187,8 @@ class _Recorder(TorchDispatchMode):
             return
         self._postponed.close()
         self.numbers.note_all()
-        self._note(READ, [self.handle(tensor)])
-        if tensor.is_meta:
-            return  # without values nothing can be written from outside
-        with torch.utils._python_dispatch._disable_current_modes():
-            self._exported.append((tensor, tensor.detach().clone()))
+        self._note(READ, [self._handle(tensor)])
+        self._exported.add(tensor)
 
     @contextmanager
     def unread(self) -> Iterator[None]:
@@ -207,20 +203,19 @@ class _Recorder(TorchDispatchMode):
     def rewrapped(self, tensor: torch.Tensor, again: torch.Tensor) -> None:
         """Note that a tensor was given another type."""
         if again is not tensor:
-            held = new_handle(self._copies, again, tuple(again.shape))
-            held.round = self.handle(tensor).round
-            again.__dict__[_HANDLE] = held
-            self._note(ALIAS, [self.handle(tensor)], [held], [tuple(again.shape)])
+            held = self.handles.new(again)
+            held.round = self._handle(tensor).round
+            self._note(ALIAS, [self._handle(tensor)], [held], [tuple(again.shape)])
 
     @contextmanager
     def bare(self, tensor: torch.Tensor) -> Iterator[None]:
         """Within it a tensor does not carry its handle, as where it is written as bytes."""
-        handle = tensor.__dict__.pop(_HANDLE, None)
+        handle = tensor.__dict__.pop(HANDLE, None)
         try:
             yield
         finally:
             if handle is not None:
-                tensor.__dict__[_HANDLE] = handle
+                tensor.__dict__[HANDLE] = handle
 
     def copied(self, handle: Handle) -> Handle:
         """The handle of a deep copy."""
@@ -239,17 +234,11 @@ class _Recorder(TorchDispatchMode):
         frame = self.here.stack[-1] if self.here.stack else Frame("", False)
         self.steps.append(RecordedOperation(operator, inputs, _NO_KWARGS, inputs, outputs, shapes, frame, targets))
 
-    def entered(self, tensor: torch.Tensor) -> Handle:
-        """The handle of an input."""
-        self._overwritten.outside.append(tensor)
-        handle = tensor.__dict__[_HANDLE] = new_handle(self._copies, tensor, tuple(tensor.shape))
-        return handle
-
     def left(self, tensor: torch.Tensor) -> Handle:
         """The handle of an output."""
         if self._exported:
             self._note_changes()
-        return self.handle(tensor)
+        return self._handle(tensor)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -261,13 +250,13 @@ class _Recorder(TorchDispatchMode):
         operator = looked_up(func)
         if types and any(t.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for t in types):
             return NotImplemented  # a subclass says itself which operations it stands for
-        if operator.decomposes:
-            with self:
-                return _in_parts(func, *args, **(kwargs or {}))
         if STAND_INS and operator.operation is None and (stand_in := STAND_INS.get(func._schema.name)):
             with self:
                 made = ran(stand_in, args, kwargs or _NO_KWARGS)
             return made if func._schema.returns else None
+        if operator.decomposes:
+            with self:
+                return _in_parts(func, *args, **(kwargs or {}))
         if not self.has_autograd and torch.is_grad_enabled():
             self.wants_gradients = True
         if self._exported:
@@ -276,21 +265,21 @@ class _Recorder(TorchDispatchMode):
         if operator.is_special:
             operator, restated = self._seen_closely(operator, args)
         inputs: list[Handle] = []
-        held = self._given(restated, operator.tensors, inputs)
-        named = self._named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
+        held = self.handles.given(restated, operator.tensors, inputs)
+        named = self.handles.named(kwargs, operator, inputs) if kwargs else _NO_KWARGS
         writes = operator.writes
         if writes or (operator.keeps_statistics and args[_IS_TRAINING]):
-            self._overwritten.keep(args, kwargs)
+            self.handles.overwritten.keep(args, kwargs)
         result, waits = self._postponed.ran(really, func, args, kwargs or _NO_KWARGS, inputs)
         if result.__class__ is torch.Tensor and not result.is_nested:  # as nearly every one is
             results = [result]
             shapes = [tuple(result.shape)]
-            outputs = [self._made(result, shapes[0])]
+            outputs = [self.handles.made(result, shapes[0])]
         else:
             results = [result] if isinstance(result, torch.Tensor) else tensors_among(result)
             shapes = shapes_of(results, operator.op)
-            outputs = [self._made(t, shape) for t, shape in zip(results, shapes, strict=True)]
-        targets = self._written(operator, args, kwargs or {}, outputs, shapes) if writes else ()
+            outputs = [self.handles.made(t, shape) for t, shape in zip(results, shapes, strict=True)]
+        targets = self.handles.written(operator, args, kwargs or {}, outputs, shapes) if writes else ()
         if waits:
             for handle in outputs:
                 handle.round = waits
@@ -314,8 +303,8 @@ class _Recorder(TorchDispatchMode):
             return ALIAS if is_laid_out_as(tensor, *args[1:]) else operator, args
         if operator.op in CONVOLUTIONS:
             self._look_at_kernel(args[1])
-        elif _HANDLE not in tensor.__dict__ and id(tensor) not in self.weights:
-            made = self.handle(tensor)
+        elif HANDLE not in tensor.__dict__ and id(tensor) not in self.handles.weights:
+            made = self._handle(tensor)
             made.source = self._source_of(tensor)
             made.number = float(tensor) if tensor.numel() == 1 and tensor.is_floating_point() else None
         return operator, args
@@ -326,8 +315,7 @@ class _Recorder(TorchDispatchMode):
             return ""
         if made.is_meta or not made.is_floating_point():
             return MADE_OF_NUMBERS if made.is_meta or self.numbers.may_be_round() else ""
-        before = [t.detach().flatten().double() for t, _ in self._exported if not t.is_meta]
-        known = torch.cat([self.numbers.as_tensor().to(made.dtype).double(), *before])
+        known = torch.cat([self.numbers.as_tensor().to(made.dtype).double(), *self._exported.values()])
         values = made.detach().flatten().double()
         with self.unread():
             is_short = are_short(values[:_MOST_VALUES].tolist())
@@ -339,7 +327,7 @@ class _Recorder(TorchDispatchMode):
         func, restated = quantised.restated(operator.op, args)
         for tensor in restated:
             if isinstance(tensor, torch.Tensor) and not any(tensor is a for a in args):
-                tensor.__dict__[_HANDLE] = new_handle(self._copies, tensor, tuple(tensor.shape))
+                self.handles.new(tensor)
         label = operator.op.removeprefix("quantized::")
         real = looked_up(func)
         assert real.operation is not None
@@ -347,7 +335,7 @@ class _Recorder(TorchDispatchMode):
 
     def _look_at_kernel(self, kernel: torch.Tensor) -> None:
         """Note where a kernel ends in zeros, which a mask makes and training does not change; not in a parameter's."""
-        handle = self.handle(kernel)
+        handle = self._handle(kernel)
         if handle.name or kernel.is_meta or kernel.dim() <= _TWO_CHANNEL_AXES:
             return
         self._postponed.fill()
@@ -362,136 +350,30 @@ class _Recorder(TorchDispatchMode):
         now = self._postponed.round
 
         def is_known(tensor: torch.Tensor) -> bool:
-            handle = self.handle(tensor)
+            handle = self._handle(tensor)
             return handle.round != now and not handle.name
 
         return limits_reach(operator.op, args, kwargs or _NO_KWARGS, is_known)
 
     def _note_numbers(self, func: Any, args: tuple[Any, ...], result: Any, *, writes: bool) -> None:
         if writes and self._exported:
-            self._exported = [(t, t.detach().clone()) for t, _ in self._exported]
+            self._exported.look_again()
         self.numbers.note(result)
         if func is SET_DATA:  # x.data = y
-            target, source = self.handle(args[0]), self.handle(args[1])
+            target, source = self._handle(args[0]), self._handle(args[1])
             self._note(SET, [source], [target], [tuple(args[1].shape)], [target])
 
     def _note_changes(self) -> None:
         """Note tensors that were written to from outside the run."""
-        for at, (tensor, before) in enumerate(self._exported):
-            now = tensor.detach()
-            if now.shape != before.shape or not torch.equal(now.nan_to_num(), before.nan_to_num()):
-                handle = self.handle(tensor)
-                self._note(CHANGED, [handle], [handle], [tuple(now.shape)], [handle])
-                self._exported[at] = (tensor, now.clone())
-
-    def _named(self, kwargs: Mapping[str, Any], operator: Operator, inputs: list[Handle]) -> dict[str, Any]:
-        """The arguments by name; what is only written to is no input."""
-        read = {k: v for k, v in kwargs.items() if k not in operator.writes}
-        named = dict(zip(read, self._held(read.values(), inputs), strict=True))
-        out = {k: v for k, v in kwargs.items() if k in operator.writes}
-        return {**named, **dict(zip(out, self._held(out.values(), []), strict=True))} if out else named
-
-    def _written(
-        self,
-        operator: Operator,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        outputs: list[Handle],
-        shapes: list[Shape],
-    ) -> Sequence[Handle]:
-        """The handles of what was written to, which are outputs too where the operation is not known."""
-        given = [kwargs.get(w) if isinstance(w, str) else args[w] if w < len(args) else None for w in operator.writes]
-        found: list[Handle] = []
-        for tensor in tensors_among(given):
-            handle = self.handle(tensor)
-            found.append(handle)
-            if operator.operation is None and not any(handle is o for o in outputs):
-                outputs.append(handle)
-                shapes.append(tuple(tensor.shape))
-        return found
-
-    def handle(self, tensor: torch.Tensor) -> Handle:
-        """The handle of a tensor: a parameter or a buffer, one of this run, or a constant from outside."""
-        handle = self.weights.get(id(tensor))
-        if handle is None:
-            handle = tensor.__dict__.get(_HANDLE)
-            if handle is None or handle.run is not self._copies:
-                self._overwritten.outside.append(tensor)
-                self._postponed.met(tensor)
-                handle = tensor.__dict__[_HANDLE] = new_handle(self._copies, tensor, tuple(tensor.shape))
-                self._trace_back(tensor, handle)
-        return handle
-
-    def _trace_back(self, tensor: torch.Tensor, handle: Handle) -> None:
-        """Say where a tensor comes from that no recorded operation made."""
-        shared = self.registry.memories.get(memory_of(tensor))
-        if shared:
-            handle.tied = self.weights[id(shared[0])]
-        elif not any(tensor is t for t in self._kept) and not any(tensor is t for t in self._in_code):
-            handle.source = FROM_NOWHERE
-
-    @cached_property
-    def _in_code(self) -> list[torch.Tensor]:
-        return known_to(self._modules.values())
-
-    def _made(self, tensor: torch.Tensor, shape: Shape) -> Handle:
-        """The handle of a result, which is a new one where no argument was written to."""
-        held = tensor.__dict__
-        handle: Handle | None = held.get(_HANDLE) or self.weights.get(id(tensor))
-        if handle is None or handle.run is not self._copies:
-            handle = held[_HANDLE] = new_handle(self._copies, tensor, shape)
-        return handle
-
-    def _given(self, args: Sequence[Any], places: Sequence[int], found: list[Handle]) -> list[Any]:
-        """The same of the arguments by place, of which only those at ``places`` can be or hold tensors."""
-        held, weights = list(args), self.weights
-        if places and places[-1] >= len(held):
-            places = [at for at in places if at < len(held)]
-        for at in places:
-            a = held[at]
-            if a is None:
-                continue
-            handle = weights.get(id(a))
-            if handle is None:
-                if not isinstance(a, torch.Tensor):
-                    held[at] = self._held((a,), found)[0]
-                    continue
-                handle = self.handle(a)
-            held[at] = handle
-            found.append(handle)
-        return held
-
-    def _held(self, args: Iterable[Any], found: list[Handle]) -> list[Any]:
-        """The arguments with handles in place of tensors, which are noted in ``found`` too."""
-        held: list[Any] = []
-        for a in args:
-            if isinstance(a, torch.Tensor):
-                handle = self.handle(a)
-                found.append(handle)
-                held.append(handle)
-            elif isinstance(a, (list, tuple)) and a and not isinstance(a[0], int):
-                held.append(self._held(a, found))
-            else:
-                held.append(a)
-        return held
-
-    @property
-    def outside(self) -> Sequence[torch.Tensor]:
-        """The tensors from outside that the run met, the inputs among them."""
-        return self._overwritten.outside
+        for tensor in self._exported.changed():
+            handle = self._handle(tensor)
+            self._note(CHANGED, [handle], [handle], [tuple(tensor.shape)], [handle])
 
     def undo(self) -> None:
-        """Write back what the run overwrote, and take the handles off tensors that live longer than it."""
+        """Put back what the run changed."""
         self.is_over = True
         self._copies.end()
-        self._overwritten.restore()
-        for tensor in self.outside:
-            tensor.__dict__.pop(_HANDLE, None)
-
-
-def handle_of(tensor: torch.Tensor) -> Handle | None:
-    """The handle that a tensor carries; None where no step of the run made it."""
-    return vars(tensor).get(_HANDLE)
+        self.handles.undo()
 
 
 @hands_over

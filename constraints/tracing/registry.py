@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from constraints.tracing.axes import Shape
-from constraints.tracing.values import Handle, Recorder
+from constraints.tracing.handles import Handle, Recorder
 
 _FLOAT32_BYTES = 4
 _storage = torch._C.TensorBase.untyped_storage  # not the one that is watched

@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from constraints.tracing.axes import Shape
+from constraints.tracing.handles import Handle
 from constraints.tracing.overloads import Operator
-from constraints.tracing.values import Handle
 
 
 class Frame:

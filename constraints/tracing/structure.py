@@ -6,8 +6,10 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
 from constraints.stages import Place
-from constraints.tracing.parts import of_rows
-from constraints.tracing.values import Call, Head, Key, Path, Value
+from constraints.tracing.assembling import of_rows
+from constraints.tracing.calls import Call
+from constraints.tracing.flows import Head, Key, Path
+from constraints.tracing.values import Value
 
 
 def distinct(calls: Iterable[Call]) -> list[Call]:

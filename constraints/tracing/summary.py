@@ -11,6 +11,7 @@ from constraints.metrics import Layer, Metrics
 from constraints.stages import Place, split
 from constraints.tracing import ending
 from constraints.tracing.axes import View
+from constraints.tracing.calls import Call
 from constraints.tracing.memory_sums import (
     FLOAT16_BYTES,
     FLOAT32_BYTES,
@@ -30,7 +31,7 @@ from constraints.tracing.structure import (
     main_path,
     separable_pairs,
 )
-from constraints.tracing.values import Call, Value
+from constraints.tracing.values import Value
 
 _OF_PARAMS = (
     "params", "trainable_params", "weight_bytes", "weight_bytes_float16", "weight_bytes_int8", "flash_bytes",
@@ -260,7 +261,7 @@ def _warnings(known: Propagation, judged: Value | None, unknown: Mapping[str, st
     return (
         *_reasons(known, unknown),
         *sorted({v.blurred for v in judged.views if v is not None and v.blurred} if judged else ()),
-        *(_decision(path) for path in known.decided[:1]),
+        *(_decision(path) for path in known.read.decided[:1]),
         *remarks(known.run),
     )
 

@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from constraints.tracing.module_calls import unwrapped
+
 _MEMORY = "_C TensorBase _python_dispatch _op_dk redispatch to_dlpack _to_dlpack const_data_ptr from_address"
 _AT_RUN_TIME = "importlib import_module attrgetter methodcaller __getattribute__ __builtins__ builtins"
 _LANGUAGES = "ctypes cffi cupy numba triton cpp_extension load_inline load_library"
@@ -141,7 +143,7 @@ def functions(thing: Any) -> Iterator[types.FunctionType]:
     things = [thing]
     if isinstance(thing, type):
         things = [getattr(v, "__func__", getattr(v, "fget", v)) for k in thing.__mro__ for v in vars(k).values()]
-    for function in things:
+    for function in map(unwrapped, things):
         if isinstance(function, types.FunctionType) and not is_known(function.__module__):
             yield function
 

@@ -8,23 +8,14 @@ from fractions import Fraction
 from functools import partial
 
 from constraints.receptive_field import Field, interpolated, transposed
-from constraints.tracing.axes import (
-    Digit,
-    Shape,
-    View,
-    Window,
-    adaptive_pooled,
-    blurred,
-    normal,
-    plain,
-    reduced,
-    resampled_axis,
-    shifted,
-    unknown,
-    windowed,
-)
-from constraints.tracing.mixing import pool
-from constraints.tracing.values import Call, Flow, Handle, Key, Path, Result, Value, fresh
+from constraints.tracing.axes import Digit, Shape, View, Window, normal, unknown
+from constraints.tracing.calls import Call, Result
+from constraints.tracing.flows import Flow, Key, Path, fresh
+from constraints.tracing.handles import Handle
+from constraints.tracing.joining import blurred, reduced
+from constraints.tracing.mixing import as_of_a_map, pool
+from constraints.tracing.sliding import adaptive_pooled, plain, resampled_axis, shifted, windowed
+from constraints.tracing.values import Value
 
 
 def described(call: Call) -> None:
@@ -57,6 +48,8 @@ def convolution(call: Call) -> Result:
     padding = _each(call.arg("padding", 0), n)
     channel_axis = len(data.shape) - n - 1
     views = tuple([_convolved(v, call, data.shape, channel_axis, padding) for v in data.views])
+    if call.is_spatial:
+        views = as_of_a_map(views, data, range(channel_axis + 1, len(data.shape)))
     bordered = [channel_axis + 1 + i for i, ends in enumerate(_bordered(call)) if ends]
     if bordered:
         views = tuple([_masked(v, before, bordered) for v, before in zip(views, data.views, strict=True)])
@@ -65,6 +58,8 @@ def convolution(call: Call) -> Result:
     for i, view in enumerate(weight.views):  # weights made from the input, as in dynamic convolution: a gate
         if view is not None and view.is_lost:
             views = (*views[:i], view, *views[i + 1 :])
+        elif view is not None and data.views[i] is not None and not (view.is_whole or view.pooled):
+            views = (*views[:i], unknown("its kernel is made of places of the map", data.views[i]), *views[i + 1 :])
     return views, _conv_flow(call, data, context=True)
 
 
@@ -137,6 +132,7 @@ def _pooled(call: Call, how: str) -> Result:
     if all(covered):
         return pool(call, data, range(first, first + n), how)
     views = tuple(_windowed_each(v, call, data.shape, first, padding) for v in data.views)
+    views = as_of_a_map(views, data, range(first, first + n))
     slides = any(
         (k, s) != (1, 1) for k, s, is_whole in zip(call.kernel, call.stride, covered, strict=True) if not is_whole
     )
@@ -179,7 +175,9 @@ def adaptive_pool(call: Call) -> Result:
     for axis in range(first, first + n):
         whole = how if call.shape[axis] == 1 < data.shape[axis] else ""
         views = tuple(_marked(adaptive_pooled(v, axis, data.shape, call.shape[axis]), axis, whole) for v in views)
-    return views, fresh(data.flow, whole=_step_of_a_global_pool(call, first))
+    return as_of_a_map(views, data, range(first, first + n)), fresh(
+        data.flow, whole=_step_of_a_global_pool(call, first)
+    )
 
 
 def _marked(view: View | None, axis: int, whole: str) -> View | None:
@@ -210,7 +208,7 @@ def interpolation(call: Call) -> Result:
         scale = _scale(data.shape[axis], call.shape[axis], align, factors[i] if factors else None)
         resize = partial(interpolated, scale=scale, mode=mode, align_corners=align, units=call.shape[axis])
         views = tuple(_resized(resampled_axis(v, axis, data.shape), axis, call, resize) for v in views)
-    return views, fresh(data.flow)
+    return as_of_a_map(views, data, range(first, first + n)), fresh(data.flow)
 
 
 def _resized(view: View | None, axis: int, call: Call, resize: Callable[[Field], Field]) -> View | None:

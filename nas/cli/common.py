@@ -75,12 +75,24 @@ def expressions(require: Sequence[str] | None, file: Path | None) -> list[str] |
     return [*(Given(text, str(file)) for text in of_file), *(Given(text, "--require") for text in require or ())]
 
 
-def with_options(augmentation: str | None, options: Sequence[str] | None) -> str | None:
-    """``--augmentation`` with each ``--augmentation-arg`` behind it."""
+def one_of(name: str, given: str | None, other_name: str, other: str | None) -> str | None:
+    """What was given by one of two names; UnusableInputError where both give something, and not the same."""
+    if given is not None and other is not None and given != other:
+        raise UnusableInputError(f"{other_name}: {other!r}: {name} is {given!r} already: give one of them")
+    return other if given is None else given
+
+
+def check_augmentation(augmentation: str | None, options: Sequence[str] | None) -> None:
+    """Raise UnusableInputError for an option of no pipeline."""
     if augmentation is None and options:
         raise UnusableInputError(
             f"--augmentation-arg: {options[0]!r}: an option of no pipeline: give --augmentation too"
         )
+
+
+def with_options(augmentation: str | None, options: Sequence[str] | None) -> str | None:
+    """``--augmentation`` with each ``--augmentation-arg`` behind it."""
+    check_augmentation(augmentation, options)
     return augmentation if augmentation is None else ",".join([augmentation, *(options or ())])
 
 

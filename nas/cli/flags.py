@@ -19,6 +19,8 @@ from nas.search import engine_choice
 WHAT, BUDGET, DATA, PLACE, OUTPUT = "What to search", "Budget", "Data and training", "Where it runs", "Output"
 MODEL, RULES, FIXES, ROWS, WHICH = "The model", "Rules", "Fixes", "Which rows", "Which trials"
 """Groups of flags in the help."""
+_TOO_LITTLE = 128 * 1024**2
+"""Bytes in which no model runs on any machine; how many more one takes, the process that runs it says."""
 
 
 def flag(
@@ -49,7 +51,7 @@ def _checked(reader: Callable[..., Any]) -> Callable[..., Any]:
                 reader(value)
             except UnusableInputError as error:
                 raise UnusableInputError(f"{param.opts[0]}: {error}") from None
-            if reader is not read_bytes and value.strip().isdecimal() and int(value):
+            if reader is not _memory and value.strip().isdecimal() and int(value):
                 advice = f"write {value}s, or {value}m for minutes"
                 say(f"note: {param.opts[0]} {value} is {value} seconds: {advice}", sys.stderr)
         return value
@@ -67,6 +69,14 @@ def least(number: int, most: int | None = None) -> Callable[..., Any]:
         return value
 
     return check
+
+
+def _memory(text: str) -> int:
+    size = read_bytes(text)
+    if size < _TOO_LITTLE:
+        taken = f"torch alone takes more than {_TOO_LITTLE:,}"
+        raise UnusableInputError(f"memory limit too small: {size:,} bytes: {taken}: raise it, to 4GiB perhaps")
+    return size
 
 
 def _or_none(text: str) -> float:
@@ -193,7 +203,7 @@ AugmentationOptions = Annotated[
 Memory = Annotated[
     str,
     flag(
-        "--memory", help="for a person's own code: 4GiB, 500MB", value="SIZE", group=BUDGET, check=_checked(read_bytes)
+        "--memory", help="for a person's own code: 4GiB, 500MB", value="SIZE", group=BUDGET, check=_checked(_memory)
     ),
 ]  # fmt: skip
 TableOrJson = Annotated[str, formats("table", "json")]

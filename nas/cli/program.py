@@ -25,8 +25,20 @@ GENERAL: Mapping[tuple[str, ...], str] = {
 """What every command takes, at any place."""
 
 
+class ExtraArgumentError(Exception):
+    """An argument that a command does not take."""
+
+
 class Command(TyperCommand):
     """A command whose help has its flags in groups, in the order in which groups first appear."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Raise ExtraArgumentError for the first argument too many, of which typer has a sentence alone."""
+        ctx.allow_extra_args = True
+        rest: list[str] = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            raise ExtraArgumentError(rest[0])
+        return rest
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """``[OPTIONS] TARGET...``."""

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from constraints.cli.options import check_format
-from constraints.errors import ExitCode
+from constraints.errors import ExitCode, UnusableInputError
 from constraints.output.json_text import json_text
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 from nas.training.named_recipes import RECIPES
@@ -22,7 +22,9 @@ ONE = (*TABLE_OR_JSON, "toml")
 @interruptible("nothing was written")
 def recipes(name: str | None, epochs: int, output_format: str) -> int:
     """Print the recipes that ship, or with ``name`` one of them, or of a file, for a training of ``epochs``."""
-    check_format(output_format, TABLE_OR_JSON if name is None else ONE)
+    check_format(output_format, ONE)
+    if name is None and output_format not in TABLE_OR_JSON:
+        raise UnusableInputError(f"--format: {output_format!r}: it is of one recipe: give its name too")
     if name is not None:
         _show(name, load(name, epochs), output_format)
     elif output_format == "json":

@@ -22,6 +22,7 @@ from nas.defaults import STORAGE
 from nas.results.board_table import FORMATS, print_board
 from nas.results.files import write_text
 from nas.results.leaderboard import Leaderboard, leaderboard
+from nas.results.numbers import counted
 from nas.results.rows import Row
 from nas.results.selection import best, find
 from nas.search.confirmation import Confirmation, confirmations
@@ -170,7 +171,7 @@ def _sentence(c: Confirmation, target: float | None) -> str:
     runs = ", ".join(f"{a:.2%}" for a in c.judged)
     verdict = "" if target is None else f", {c.verdict(target)}"
     spread = f" ± {100 * c.std:.2f}" if len(c.seeds) > 1 else ""  # one training has no spread
-    length = f"{c.epochs} epoch{'s' * (c.epochs != 1)}"
+    length = counted(c.epochs, "epoch")
     return f"trial {c.trial}: test {c.measure.replace('_', ' ')} {c.mean:.2%}{spread} ({runs}; {length}){verdict}"
 
 

@@ -17,6 +17,7 @@ from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.cli.search import decoding, introduce, introduce_settings, introduce_training
 from nas.objective_text import MEASURES
 from nas.results.leaderboard import leaderboard
+from nas.results.numbers import counted
 from nas.results.rows import Row
 from nas.search.study import quiet
 
@@ -120,7 +121,7 @@ def _lines(trainings: Trainings, rows: Sequence[Row]) -> list[str]:
 def _sentence(row: Row) -> str:
     accuracy = "" if row.score is None else f", validation {_measure(row)} {row.score:.2%}"
     why = f": {row.reason}" if row.reason else ""
-    return f"trial {row.trial}, seed {row.seed}: {row.state}{accuracy} after {row.epochs} epochs{why}"
+    return f"trial {row.trial}, seed {row.seed}: {row.state}{accuracy} after {counted(row.epochs, 'epoch')}{why}"
 
 
 def _measure(row: Row) -> str:

@@ -2,42 +2,138 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from constraints.suggestions import nearest
-from nas.cli.program import GENERAL
+from nas.cli.program import GENERAL, ExtraArgumentError
 from nas.validation_words import what_to_do
 
 _CUTOFF = 0.75
 """Of likeness, from which on an option is suggested: the dashes of two make any two alike."""
+_FLAG = re.compile(r"(?<![\w-])--[a-z]")
+_QUOTED = re.compile(r"(?:^|: |no such \w+ |\b(?:not|no) [\w ]+: )(['\"])(.*?)\1")
+_DASHES = "-\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"
+"""The first, and what editors make of two of it."""
 
 
 def is_usage_error(error: Exception) -> bool:
-    """Whether typer, of any version, raised it about the command line."""
-    return hasattr(error, "format_message")
+    """Whether it is about the command line: raised by typer, of any version, or by the commands made of it."""
+    return hasattr(error, "format_message") or isinstance(error, ExtraArgumentError)
 
 
-def sentence(error: Any, path: str) -> str:
-    """The line of an error of the command line, without its ``error:``; ``path`` is the command, as it was called."""
-    context = getattr(error, "ctx", None)
-    return f"{_what(error, context)}: see {path} --help"
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A command line: its words, what it was called by, and the command that it names, if any, as typer has it."""
+
+    words: Sequence[str]
+    name: str
+    program: Any
+
+    @property
+    def command(self) -> Any:
+        """The command; the program where the line names none that there is."""
+        first = next((word for word in self.words if not word.startswith("-")), "")
+        return self.program.commands.get(first, self.program)
+
+    @property
+    def path(self) -> str:
+        """The program and its command, as they were called."""
+        return self.name if self.command is self.program else f"{self.name} {self.command.name}"
+
+    def sentence(self, error: Any) -> str:
+        """The line of a usage error, without its ``error:``."""
+        what = self._extra(str(error)) if isinstance(error, ExtraArgumentError) else self._what(error)
+        return f"{what}: see {self.path} --help"
+
+    def with_flag(self, message: str) -> str:
+        """A message on a value of the line with its flag in front and whose help says more; any other as it is.
+
+        It is on the value that it names: ``what is wrong: the value: what to do``. Of several flags that have that none
+        is in front, and a message that speaks of a flag already says what to do.
+        """
+        if not message.startswith("--"):
+            named = [] if _FLAG.search(message) else [*dict.fromkeys(self._named_by(message))]
+            if not named:
+                return message
+            message = f"{named[0]}: {message}" if len(named) == 1 and named[0] else message
+        return f"{message}: see {self.path} --help"
+
+    def _named_by(self, message: str) -> Iterator[str]:
+        """The flags whose values a message names; an empty one for an argument."""
+        quoted = [text for _, text in _QUOTED.findall(message)]
+        parts = message.split(": ")
+        for flag, value in self._given():
+            is_part = any(part == value or part.endswith(f" {value}") or _at_line(part, value) for part in parts[:2])
+            if value in quoted or (value and (is_part or any(_holds(value, text) for text in quoted))):
+                yield flag
+
+    def _given(self) -> Iterator[tuple[str, str]]:
+        """Each flag of the line that takes a value, with that, and each argument."""
+        known = {name for param in self._options() if not param.is_flag for name in param.opts}
+        words = iter([word for word in self.words if word != self.command.name])
+        for word in words:
+            flag, equals, value = word.partition("=")
+            if flag in known:
+                yield flag, value if equals else next(words, "")
+            elif not word.startswith("-"):
+                yield "", word
+
+    def _options(self) -> list[Any]:
+        return [param for param in self.command.params if param.param_type_name == "option"]
+
+    def _what(self, error: Any) -> str:
+        """What is wrong, and what to do."""
+        if isinstance(error.__cause__, ValidationError):
+            value = error.__cause__.errors(include_url=False)[0]["input"]
+            return f"{_name(error.param)}: {value!r}: {what_to_do(error.__cause__)}"
+        if hasattr(error, "possibilities"):
+            return self._no_option(error.option_name)
+        if hasattr(error, "option_name"):
+            return self._no_value(error.option_name)
+        if hasattr(error, "param_type") and error.param is not None:
+            return f"{_name(error.param)} is missing: give {error.param.help or 'it'}".split("  [")[0]
+        if self.command is self.program:
+            return _no_command(getattr(error, "command", None), self.program.commands)
+        return _lower(error.format_message())
+
+    def _no_option(self, name: str) -> str:
+        """An option that there is not, as it was written: typer takes ``-trials`` for ``-t``."""
+        long = (word for word in self.words if word[:2] == name and len(word) > 2)
+        name = next(long, name) if len(name) == 2 else name
+        return f"no such option: {name}: {self._near(name)}"
+
+    def _no_value(self, name: str) -> str:
+        """An option without its value, or one that takes none."""
+        option = next((param for param in self._options() if name in (*param.opts, *param.secondary_opts)), None)
+        if option is None or option.is_flag:
+            return f"{name} takes no value: leave it out"
+        return f"{name} has no value: write {name} {option.metavar}"
+
+    def _extra(self, word: str) -> str:
+        """An argument that a command does not take."""
+        if word.startswith(tuple(_DASHES)):
+            return f"no such option: {word!r}: {self._near(f'--{word.lstrip(_DASHES)}')}"
+        return f"one argument too many: {word!r}: leave it out"
+
+    def _near(self, name: str) -> str:
+        own = [known for param in self._options() for known in (*param.opts, *param.secondary_opts)]
+        general = [known for names in GENERAL for known in names]
+        return nearest(name, [*own, *general, "--help"], "leave it out", _CUTOFF)
 
 
-def _what(error: Any, context: Any) -> str:
-    """What is wrong, and what to do."""
-    if isinstance(error.__cause__, ValidationError):
-        value = error.__cause__.errors(include_url=False)[0]["input"]
-        return f"{_name(error.param)}: {value!r}: {what_to_do(error.__cause__)}"
-    if hasattr(error, "possibilities"):
-        return f"no such option: {error.option_name}: {_near_option(error.option_name, context)}"
-    if hasattr(error, "param_type") and error.param is not None:
-        return f"{_name(error.param)} is missing: give {error.param.help or 'it'}".split("  [")[0]
-    commands = getattr(getattr(context, "command", None), "commands", None)
-    if commands is not None:
-        return _no_command(getattr(error, "command", None), commands)
-    return _lower(error.format_message())
+def _at_line(part: str, value: str) -> bool:
+    """Whether a part of a message is a file, or a line of it."""
+    return re.fullmatch(rf"{re.escape(value)}:\d+", part) is not None
+
+
+def _holds(value: str, text: str) -> bool:
+    """Whether a text is one of the words of a value, such as ``flip=2`` of ``assignment,flip=2``."""
+    return text != "" and re.search(rf"(?<![\w-]){re.escape(text)}(?![\w-])", value) is not None
 
 
 def _name(param: Any) -> str:
@@ -45,17 +141,12 @@ def _name(param: Any) -> str:
     return str(max(param.opts, key=len)) if param.param_type_name == "option" else str(param.metavar or param.name)
 
 
-def _near_option(name: str, context: Any) -> str:
-    params = context.command.get_params(context) if context is not None else ()
-    own = [name for p in params if p.param_type_name == "option" for name in (*p.opts, *p.secondary_opts)]
-    return nearest(name, [*own, *(name for names in GENERAL for name in names)], "leave it out", _CUTOFF)
-
-
 def _no_command(name: str | None, commands: Any) -> str:
     """No command, or one that there is not."""
+    known = f"use one of {', '.join(commands)}"
     if name is None:
-        return f"no command: use one of {', '.join(commands)}"
-    return f"no such command: {name!r}: {nearest(name, commands)}"
+        return f"no command: {known}"
+    return f"no such command: {name!r}: {nearest(name, [*commands, '--help'], known)}"
 
 
 def _lower(message: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.results.network_text import NetworkText
 from nas.results.numbers import duration, millions, number, percent
 from nas.results.rows import COLUMNS, Row
@@ -47,7 +48,7 @@ def check_columns(names: Sequence[str], measured: Sequence[str]) -> None:
     known = (*COLUMNS, CURVE, *measured)
     for name in names:
         if name not in known:
-            raise UnusableInputError(f"unknown column: {name!r}: use {', '.join(known)}")
+            raise UnusableInputError(f"unknown column: {name!r}: {nearest(name, known)}")
 
 
 def value(row: Row, name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +22,7 @@ from nas.objective_text import ACCURACY
 from nas.results.board_columns import HEADINGS, cell, check_columns, is_left, value
 from nas.results.leaderboard import Leaderboard
 from nas.results.network_text import NetworkText
-from nas.results.numbers import duration, millions, number, percent
+from nas.results.numbers import counted, duration, millions, number, percent
 from nas.results.rows import COLUMNS, STATES, Row, State
 from nas.results.sparklines import sparkline
 from nas.search.expectation import standard_error
@@ -119,7 +120,7 @@ def _usual(board: Leaderboard, width: int, *, wide: bool) -> tuple[Table, int]:
 
 
 def _fitting(names: Sequence[str], wanted: Sequence[int], width: int) -> list[int]:
-    """The places of the columns that fit beside one another; of measured metrics the last ones give way first."""
+    """The places of the columns that fit beside one another; measured metrics are left out first, from the last on."""
     measured = [place for place, name in enumerate(names) if name not in (*_FIRST, *_THEN, *_ALWAYS)]
     first, then = ([names.index(name) for name in some if name in names] for some in (_FIRST, _THEN))
     order = [*first, *reversed(measured), *then]
@@ -137,7 +138,7 @@ def _colours(board: Leaderboard) -> list[Text]:
 
 
 def rejections(rejected: Mapping[str, int]) -> str:
-    """What turned proposals away, most frequent first, in one line."""
+    """The rules that rejected proposals, most frequent first, in one line."""
     ordered = sorted(rejected.items(), key=lambda item: -item[1])
     return ", ".join(f"{rule} ({count:,})" for rule, count in ordered) or "none"
 
@@ -172,7 +173,9 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
         lines.append(Text(f"rejected by: {rejections(board.rejected)}"))
     pruned = Counter(row.reason for row in board.rows if row.state == "pruned" and row.reason)
     if pruned:
-        lines.append(Text("pruned: " + ", ".join(f"{count} {reason}" for reason, count in sorted(pruned.items()))))
+        lines.append(
+            Text("pruned: " + ", ".join(f"{pruned[reason]} {reason}" for reason in sorted(pruned, key=_natural)))
+        )
     if any(row.pareto for row in board.rows):
         lines.append(Text(f"{_FRONT} no row shown beats it in {weighed(board.costs, board.measure)}", style="dim"))
     lines += [Text(line) for line in _confirmed(board)]
@@ -192,6 +195,11 @@ def footer(board: Leaderboard, *, wide: bool) -> list[Text]:
     return lines
 
 
+def _natural(text: str) -> list[tuple[int, str]]:
+    """A key by which ``epoch 3`` comes before ``epoch 12``."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
+
+
 def _confirmed(board: Leaderboard) -> list[str]:
     """The network at which the search ended, and those of the rows whose training a confirmation finished."""
     best, lines = board.best_complete, list[str]()
@@ -201,7 +209,7 @@ def _confirmed(board: Leaderboard) -> list[str]:
         )
     for row in board.rows:
         if row.finished:
-            length = f"{row.finished} epoch{'s' * (row.finished != 1)} on all images"
+            length = f"{counted(row.finished, 'epoch')} on all images"
             tested = _test(row, deviation=True)
             lines.append(f"trial {row.trial}, at epoch {row.epochs}, was confirmed by {length}: test {tested} %")
     return lines

@@ -20,7 +20,7 @@ from nas.objective_text import ACCURACY
 from nas.results.board_table import spread
 from nas.results.explanation import explanation
 from nas.results.network_text import NetworkText
-from nas.results.numbers import duration, number, percent
+from nas.results.numbers import counted, duration, number, percent
 from nas.results.sparklines import chart
 from nas.results.trial_card import Card, Sizes, Stage
 from nas.search.expectation import standard_error
@@ -71,9 +71,12 @@ def comparison(left: Card, right: Card) -> dict[str, Any]:
 
 def _head(card: Card) -> list[RenderableType]:
     row = card.row
-    known = [f"study {card.study}, trial {row.trial}: {row.state}", f"{row.epochs} epochs in {duration(row.seconds)}"]
+    known = [
+        f"study {card.study}, trial {row.trial}: {row.state}",
+        f"{counted(row.epochs, 'epoch')} in {duration(row.seconds)}",
+    ]
     if card.champion:
-        known = [f"{card.champion}: {row.epochs} epochs"]
+        known = [f"{card.champion}: {counted(row.epochs, 'epoch')}"]
     known += _accuracies(card)
     known += [f"{name} {number(value)}" for name, value in row.measured.items()]
     lines = [*_way(card), *card.why, *([row.reason] if row.reason else [])]

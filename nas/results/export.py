@@ -19,6 +19,8 @@ from nas.architecture import named
 from nas.architecture.spec import Architecture, parse
 from nas.results.export_given import GivenSubject, write_given
 from nas.results.export_subject import Subject, source
+from nas.results.files import check_folder
+from nas.results.numbers import counted
 from nas.results.rows import Row
 from nas.results.trial_card import card
 from nas.search import weights_file
@@ -45,6 +47,7 @@ def check_target(to: Path, *, force: bool) -> None:
         raise UnusableInputError(f"no path: {str(to)!r}: give another --to")
     if existing and not force:
         raise UnusableInputError(f"the file exists: {existing[0]}: give another --to, or --force to write over it")
+    check_folder(to)
     for kind in written.values():
         kind.check_packages()
 
@@ -94,7 +97,7 @@ def of_trial(study: optuna.Study, row: Row, folder: StudyFolder | None, *, data:
     (network,) = networks(study, [row.trial], folder.path if folder else Path())
     weights = None if folder is None else _weights(study, row, folder, network.key)
     if weights is None and folder is not None:
-        epochs = f"{row.epochs} epoch{'s' * (row.epochs != 1)}"
+        epochs = counted(row.epochs, "epoch")
         raise UnusableInputError(
             f"trial {row.trial} has no trained weights in {folder.path}: it is {row.state} after {epochs}: "
             f"train it whole with search.py confirm {row.trial}, or give --untrained"

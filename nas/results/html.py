@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
+from constraints.output.plain import html_text
 from nas.results.board_table import cells, footer, headings, title
 from nas.results.leaderboard import Leaderboard
+from nas.results.numbers import counted
 from nas.results.sparklines import sparkline
 
 if TYPE_CHECKING:
@@ -18,17 +19,17 @@ def board_html(board: Leaderboard) -> str:
     """The ranked trials as a table, with what the table of the command line says above and below it."""
     rows = (
         [
-            *map(escape, cells(row, board, deviation=True)),
+            *map(html_text, cells(row, board, deviation=True)),
             sparkline(row.scores),
-            f"<code>{escape(row.network)}</code>",
+            f"<code>{html_text(row.network)}</code>",
         ]
         for row in board.rows
     )
-    below = (f"<p>{escape(line.plain)}</p>" for line in footer(board, wide=True))
+    below = (f"<p>{html_text(line.plain)}</p>" for line in footer(board, wide=True))
     return "\n".join(
         [
             "<div>",
-            f"<p><b>{escape(title(board))}</b></p>",
+            f"<p><b>{html_text(title(board))}</b></p>",
             *_table([*headings(board), "architecture"], rows),
             *below,
             "</div>",
@@ -41,8 +42,8 @@ def card_html(card: Card) -> str:
     row = card.row
     stages = (
         [
-            escape(stage.name),
-            f"<code>{escape('-'.join(stage.blocks))}</code>",
+            html_text(stage.name),
+            f"<code>{html_text('-'.join(stage.blocks))}</code>",
             "x".join(map(str, stage.output)),
             "x".join(map(str, stage.receptive_field or ())),
             f"{stage.params:,}",
@@ -50,11 +51,11 @@ def card_html(card: Card) -> str:
         ]
         for stage in card.stages
     )
-    known = f"study {card.study}, trial {row.trial}: {row.state}, {row.epochs} epochs {sparkline(row.curve)}"
+    known = f"study {card.study}, trial {row.trial}: {row.state}, {counted(row.epochs, 'epoch')} {sparkline(row.curve)}"
     return "\n".join(
         [
             "<div>",
-            f"<p><b>{escape(known)}</b><br><code>{escape(row.network)}</code></p>",
+            f"<p><b>{html_text(known)}</b><br><code>{html_text(row.network)}</code></p>",
             *_table(["stage", "blocks", "output", "RF", "params", "MACs"], stages),
             card.report._repr_html_(),
             "</div>",
@@ -64,6 +65,6 @@ def card_html(card: Card) -> str:
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
     """Lines of a table whose cells are HTML already."""
-    yield "<table><tr>" + "".join(f"<th>{escape(heading)}</th>" for heading in headings) + "</tr>"
+    yield "<table><tr>" + "".join(f"<th>{html_text(heading)}</th>" for heading in headings) + "</tr>"
     yield from ("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     yield "</table>"

@@ -174,8 +174,8 @@ def confirming(driver: Driver) -> list[tuple[int, str]]:
 def _waiting(driver: Driver) -> str:
     """How many candidates wait to be among the better half of their rung."""
     counts = Counter(len(candidate.curve) for candidate in driver.paused.values())
-    at = ", ".join(f"{count} after {epochs}" for epochs, count in sorted(counts.items()))
-    return f"paused    {at} epochs" if at else ""
+    at = ", ".join(f"{count} at epoch {epoch}" for epoch, count in sorted(counts.items()))
+    return f"paused    {at}" if at else ""
 
 
 def _below(driver: Driver, trials: SearchTrials, width: int, lines: int) -> list[RenderableType]:

@@ -17,7 +17,7 @@ from rich.text import Text
 from nas.results.forecast import forecast, under
 from nas.results.live_screen import best_text, confirming, forecast_text, kind, screen, seconds_text, trials_text
 from nas.results.notebook import WIDTH, NotebookDisplay
-from nas.results.numbers import duration
+from nas.results.numbers import counted, duration
 from nas.results.search_trials import SearchTrials
 from nas.search.driver import Driver
 from nas.search.outage import is_outage
@@ -174,19 +174,15 @@ def _line(trial: FrozenTrial, driver: Driver) -> str:
 def pace_line(pace: Pace, machine: str) -> str:
     """How long an epoch takes, and what the time left allows."""
     took = seconds_text(pace.epoch_seconds)
-    line = f"an epoch takes about {took} here with {_count(pace.workers, 'worker')} ({machine})"
+    line = f"an epoch takes about {took} here with {counted(pace.workers, 'worker')} ({machine})"
     if math.isinf(pace.seconds):
         return line
-    line += f": the {duration(pace.seconds)} left allow about {_count(pace.epochs, 'epoch')}"
+    line += f": the {duration(pace.seconds)} left allow about {counted(pace.epochs, 'epoch')}"
     if pace.full:
-        return f"{line}: {_count(pace.full, 'candidate')} of the full {pace.budget}, or about {pace.halved} by halving"
+        return f"{line}: {counted(pace.full, 'candidate')} of the full {pace.budget}, or about {pace.halved} by halving"
     few = pace.epochs_in_a_row
-    own = f"{_count(few, 'epoch')} of it" if few else "no whole epoch"
+    own = f"{counted(few, 'epoch')} of it" if few else "no whole epoch"
     return (
         f"{line}, and one candidate trains {pace.budget}: there is time for {own}: "
         f"give --timeout {pace.limit(pace.budget, 0.0)} or longer, or fewer --epochs in a study of their own"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -63,7 +63,7 @@ def check_feasible(config: LaunchConfig) -> None:
     """Raise UnusableInputError, naming the smallest change, where no network of the space keeps the rules.
 
     Of data of other images and classes than CIFAR-10's, of which nothing is known yet, only rules on what these do not
-    change are judged. The space and rules that nobody asked for have networks.
+    change are judged. The default space and rules have networks.
     """
     if not {"space", "constraints"} & config.model_fields_set:
         return

@@ -1,4 +1,4 @@
-"""Whether data and training of a launch fit: epochs and batch size by the data where nobody asked, and doubts."""
+"""Whether data and training of a launch fit: epochs and batch size by the data unless asked for, and doubts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from nas.config import LaunchConfig
-from nas.search.training_way import Training, usual_augmentation
+from nas.search.study_augmentation import usual_augmentation
+from nas.search.training_way import Training
 from nas.training import named_recipes, recipes
 from nas.training.data_advice import advice
 from nas.training.datasets import Dataset

@@ -34,7 +34,8 @@ from nas.search.storage import open_storage, opened_if_made
 from nas.search.study import IDENTITY, SOURCE, TARGET, VALIDATION_IMAGES, Described, create_or_resume, identity
 from nas.search.study_folder import claim
 from nas.search.study_identity import describe, training_identity
-from nas.search.training_way import Taught, Training
+from nas.search.taught import Taught
+from nas.search.training_way import Training
 from nas.search.trial_store import TrialStore, is_given
 from nas.search.wanted import Wanted
 from nas.space.attributes import ORIGIN, SEED

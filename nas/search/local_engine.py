@@ -47,7 +47,11 @@ class LocalEngine:
         if slot is None:
             raise RuntimeError(f"all {self.slots} workers are busy")
         resource_tracker.ensure_running()  # which, started below, would let Ctrl-C through to the workers' server
-        with _no_interrupts():  # a worker inherits this until it ignores Ctrl-C by itself
+        with _no_interrupts():  # a worker inherits this from the server until it ignores Ctrl-C by itself
+            self._pool(slot)
+            self._context.start_server()
+        self._context.wait_for_server()  # which loads torch for seconds: Ctrl-C must not wait for that
+        with _no_interrupts():
             try:
                 future = self._pool(slot).submit(function, self._placements[slot], *args)
             except BrokenProcessPool:

@@ -24,9 +24,9 @@ from nas.search.given_proposals import key_of
 from nas.search.stored import masked
 from nas.search.study import CURVE, identity, open_study
 from nas.search.study_folder import study_folder
+from nas.search.taught import Taught
 from nas.search.teacher_exports import EXPORTS, check_export, of_export, scales
 from nas.search.trained_weights import trained_weights
-from nas.search.training_way import Taught
 from nas.space.attributes import ARCHITECTURE
 
 if TYPE_CHECKING:

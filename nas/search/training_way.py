@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from constraints.errors import UnusableInputError
 from nas.search.study import MALFORMED, Described, foreign, shared
+from nas.search.study_augmentation import MIRRORING, asked_augmentation, facts_of, kept_augmentation, usual_augmentation
+from nas.search.taught import Taught, kept_teacher
 from nas.training import augmentation, recipe_files, recipes, tuning
 from nas.training.augmentation import Augmentation
 from nas.training.recipe_table import as_table, from_table
 from nas.training.recipes import Recipe
-from nas.training.serialised import check, names
+from nas.training.serialised import names
 from nas.training.tuning import PREFIX, Range
 
 if TYPE_CHECKING:
@@ -29,17 +31,6 @@ _FEW = 3
 
 _KEPT = ("batch_size", "whitening_spread", "distillation", "temperature")
 """Options of a recipe that do not follow from the length of a training."""
-MIRRORING = frozenset({"HorizontalFlip", "Flip", "D4", "SquareSymmetry", "Transpose"})
-"""Transforms of albumentations after which left is right, or may be."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Taught:
-    """What a study keeps of its teacher."""
-
-    name: str
-    """What the person called it."""
-    hash: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +78,7 @@ class Training:
         chosen = source.recipe
         if teacher is not None and not chosen.distillation:
             chosen = replace(chosen, distillation=recipes.TAUGHT)
-        kept = usual_augmentation(chosen) if augmentation is None else _augmentation(augmentation, dataset)
+        kept = usual_augmentation(chosen) if augmentation is None else asked_augmentation(augmentation, dataset)
         return cls(recipe=chosen, augmentation=kept, tune=ranges, teacher=teacher, idle=idle)
 
     @classmethod
@@ -101,9 +92,9 @@ class Training:
         part = "augmentation"
         try:
             if (table := made_with.get(part)) is not None:
-                kept = _read(table)
+                kept = kept_augmentation(table)
             part = "teacher"
-            taught = None if (of := made_with.get(part)) is None else _taught(of)
+            taught = None if (of := made_with.get(part)) is None else kept_teacher(of)
             part = "tune"
             ranges = tuning.from_study(made_with.get(part, {}))
         except UnusableInputError as error:
@@ -219,7 +210,7 @@ class Training:
         """Raise UnusableInputError where the augmentation breaks rule 6 of the assignment on these images."""
         from nas.user_augmentation import check_rule
 
-        shape, mean = _facts(dataset)
+        shape, mean = facts_of(dataset)
         check_rule(self.augmentation, shape, mean)
 
     def notes(self, epochs: int, asked: Training | None = None) -> Iterator[str]:
@@ -253,44 +244,6 @@ def _check_crop(recipe: Recipe, ranges: Mapping[str, Range], side: int) -> None:
     proposed = (tuned.choices or (tuned.high or 0,)) if tuned else ()
     if (most := max(recipe.crop, *map(int, proposed), 0)) >= side:
         raise UnusableInputError(f"recipe {recipe.name}: crop: {most}: the images' shorter side is {side}: give less")
-
-
-def usual_augmentation(recipe: Recipe) -> Augmentation:
-    """What augments where nothing is asked for: beside a flip that alternates, each image is mirrored once more."""
-    return augmentation.shipped(augmentation.DEFAULT, {"flip": 1} if recipe.alternating_flip else {})
-
-
-def _augmentation(asked: str, dataset: Dataset | None) -> Augmentation:
-    from nas.user_augmentation import SHAPE, read_augmentation
-
-    if dataset is None:
-        return read_augmentation(asked, shape=SHAPE)
-    shape, mean = _facts(dataset)
-    return read_augmentation(asked, shape=shape, mean=mean)
-
-
-def _facts(dataset: Dataset) -> tuple[tuple[int, ...], list[float]]:
-    """Height, width and channels of the images, and each channel's mean over those that a search trains on, 0 to 1."""
-    from nas.training.datasets import channel_statistics
-
-    mean, _ = channel_statistics(dataset.train_images, dataset.split().train)
-    return tuple(dataset.train_images.shape[1:]), [float(value) for value in mean]
-
-
-def _read(table: Any) -> Augmentation:
-    """The augmentation that a study keeps; one of MALFORMED where it is something else."""
-    often = {str(name): float(value) for name, value in table["probabilities"].items()}
-    transform = table.get("transform")
-    if transform is not None:
-        check(transform)  # whatever a storage says, only albumentations' own transforms are made
-    return Augmentation(name=str(table["name"]), probabilities=often, transform=transform)
-
-
-def _taught(table: Any) -> Taught:
-    """The teacher that a study keeps; earlier releases kept the passwords in its name."""
-    from nas.search.stored import masked
-
-    return Taught(name=masked(str(table["name"])), hash=str(table["hash"]))
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

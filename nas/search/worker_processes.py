@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing import context
+from multiprocessing import context, forkserver
 from types import ModuleType
 from typing import Any
 
@@ -34,14 +34,9 @@ class WorkerProcess(_Base):  # type: ignore[valid-type,misc]
     """
 
     def start(self) -> None:
-        """Start while ``__main__`` is an empty module, of which there is nothing to run."""
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
-        try:
-            with _environment(_imports_as_here()):
-                self._start()
-        finally:
-            sys.modules["__main__"] = main
+        """Start while ``__main__`` is an empty module."""
+        with _without_main(), _environment(_imports_as_here()):
+            self._start()
 
     def _start(self) -> None:
         for seconds in _PAUSES:
@@ -60,7 +55,22 @@ class WorkerContext(_BaseContext):  # type: ignore[valid-type,misc]
     def __init__(self) -> None:
         """No process is started here."""
         self.workers: list[WorkerProcess] = []
+        self._is_ready = False
         multiprocessing.set_forkserver_preload([PRELOADED])
+
+    def start_server(self) -> None:
+        """Have the server that workers are forked from begin to load, and return at once; elsewhere there is none."""
+        if FORKED:
+            with _without_main(), _environment(_imports_as_here()):
+                forkserver.ensure_running()
+
+    def wait_for_server(self) -> None:
+        """Return when the server can fork; an interruption of that, unlike of a worker's start, undoes nothing."""
+        if FORKED and not self._is_ready:
+            probe = WorkerProcess(target=int)
+            probe.start()
+            probe.join()
+            self._is_ready = True
 
     def Process(self, *args: Any, **kwargs: Any) -> WorkerProcess:
         """A worker that has not started."""
@@ -72,6 +82,17 @@ class WorkerContext(_BaseContext):  # type: ignore[valid-type,misc]
 def _imports_as_here() -> Mapping[str, str]:
     """Variables with which the server imports what this process would; Python 3.11 does not tell it ``sys.path``."""
     return {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path), "PYTHONSAFEPATH": "1"}
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Let the program's main module be an empty one, of which there is nothing to run."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class _Step:
+class _Alignment:
     """The cheapest way to a point of the alignment; of equally cheap ones the first."""
 
     cost: int
@@ -120,16 +120,16 @@ def _add_pair(found: list[Edit], a: Layer, b: Layer, run: Run, stage: str) -> No
             found.append(Edit(kind=kind, stage=stage, before=change[0], after=change[1]))
 
 
-def _aligned(a: tuple[Layer, ...], b: tuple[Layer, ...]) -> dict[tuple[int, int, Run], _Step]:
+def _aligned(a: tuple[Layer, ...], b: tuple[Layer, ...]) -> dict[tuple[int, int, Run], _Alignment]:
     """(layers of ``a`` used, of ``b`` used, change of the last pair) -> the cheapest way there."""
-    steps = {(0, 0, Run()): _Step(0, None)}
+    steps = {(0, 0, Run()): _Alignment(0, None)}
     by_place: dict[tuple[int, int], list[Run]] = {(0, 0): [Run()]}
 
     def reach(place: tuple[int, int, Run], cost: int, before: tuple[int, int, Run]) -> None:
         if place not in steps:
             by_place.setdefault(place[:2], []).append(place[2])
         if place not in steps or cost < steps[place].cost:
-            steps[place] = _Step(cost, before)
+            steps[place] = _Alignment(cost, before)
 
     for i in range(len(a) + 1):
         for j in range(len(b) + 1):

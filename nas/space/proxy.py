@@ -2,7 +2,7 @@
 
 It chooses which networks to try first. It is linear in a few features, less what the training costs. Its weights were
 fitted to measured learning curves, and rank networks that they were not fitted to better than their
-multiply-accumulates do: docs/algorithm.md has both correlations.
+multiply-accumulates do: docs/measurements/search.md has both correlations.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.training.recipes import Phase, Recipe
 from nas.validation_words import what_to_do
 
@@ -57,7 +58,8 @@ def _read(reader: TypeAdapter[T], table: Any, kind: type[T], place: str) -> T:
         where = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
         message = what_to_do(error)
         if first["type"] == "unexpected_keyword_argument":
-            message = f"unknown option: known are {', '.join(field.name for field in fields(kind))}"
+            known = [field.name for field in fields(kind)]
+            message = f"unknown option: {nearest(str(first['loc'][-1]), known, 'known are ' + ', '.join(known))}"
         where = (
             f"{place}{where}" if where else f"{place.removesuffix('.')}{'' if place[-1] == '.' else 'the whole table'}"
         )

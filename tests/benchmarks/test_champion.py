@@ -44,13 +44,13 @@ def test_what_outgrows_half_precision_stays_as_it_is() -> None:
     assert torch.equal(found["b"], state["b"])
 
 
-def test_a_recipe_is_told_by_the_nearest_that_ships() -> None:
+def test_a_recipe_is_named_by_the_nearest_that_ships() -> None:
     changed = replace(recipes.default(30), name="mine", ema_decay=0.999, label_smoothing=0.05)
     assert recipe_text(changed, 30) == "default, label_smoothing 0.05, ema_decay 0.999"
     assert recipe_text(recipes.long(60), 60) == "long"
 
 
-def test_a_pipeline_is_told_by_what_differs_from_the_one_that_ships() -> None:
+def test_a_pipeline_is_named_by_what_differs_from_the_one_that_ships() -> None:
     assert augmentation_text(shipped("assignment", {})) == "assignment"
     assert augmentation_text(shipped("assignment", {"flip": 0.2})) == "assignment,flip=0.2"
     assert augmentation_text(Augmentation(name="mine.py:make")) == "mine.py:make"

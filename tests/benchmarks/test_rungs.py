@@ -24,7 +24,7 @@ def test_the_correlation_of_each_rung_by_hand() -> None:
     assert second.low < second.correlation < second.high
 
 
-def test_too_few_networks_tell_nothing() -> None:
+def test_too_few_networks_say_nothing() -> None:
     with pytest.raises(SystemExit, match="3 networks were trained to the end: a rank correlation needs 4 or more"):
         measured([(0.1, 0.2)] * 3)
 

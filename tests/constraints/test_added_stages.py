@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from constraints import check
 from constraints.added_stages import added_stages
-from constraints.edits import Change, applied, sites, words
+from constraints.edits import Change, applied, words
 from constraints.rules import parse_all
+from constraints.sites import sites
 from constraints.stages import split
 from constraints.tracer import trace
 
@@ -91,7 +92,7 @@ def test_any_network_gets_stages(make: Callable[[], nn.Module], place: str) -> N
     assert words(first).endswith(place)
 
 
-def test_the_check_tells_them() -> None:
+def test_the_check_reports_them() -> None:
     report = check(chain("c"), (3, 16, 16), require=ASSIGNED)
     assert report.fix_all is not None
     assert "makes every constraint hold: stages 4, convs_per_stage 3" in report.fix_all.text

@@ -120,7 +120,7 @@ def test_the_remedy_is_in_the_scale_at_its_place() -> None:
     assert sometimes.why == "its fill 1.0 cannot be judged: Normalize before it does not run on every image"
 
 
-def test_what_stands_behind_the_end_does_not_work() -> None:
+def test_what_comes_after_the_end_does_not_work() -> None:
     late = A.Compose([A.HorizontalFlip(), ToTensorV2(), A.ShiftScaleRotate(), A.CoarseDropout(**GOOD)])
     why = judge_augmentation(late).why
     assert "ShiftScaleRotate comes after ToTensorV2" in why

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from constraints import edits
 from constraints.candidates import SAME, changes, need, separate_several, widened
 from constraints.edits import Change, words
 from constraints.metrics import Metrics
 from constraints.rules import parse, parse_all
+from constraints.sites import sites
 from constraints.tracer import Trace, trace
 from constraints.verdicts import Verdict, judge
 
@@ -35,11 +35,11 @@ def offered(model: nn.Module, rule: str) -> list[Change]:
 def test_small_dilations_in_few_layers_come_first() -> None:
     # The layers' inputs have the jumps 1, 1, 2, 4: with a dilation of 2 they add 2, 2, 4, 8 pixels, with 3 twice that.
     model = chain(1, 2, 2, 1)
-    sites = edits.sites(model, trace(model, (4, 32, 32)).layers)
-    assert names(list(widened(sites, 2, 8))) == [["3"], ["0", "1", "2"]]
-    assert names(list(widened(sites, 2, 9))) == [["2", "3"]]
-    assert names(list(widened(sites, 2, 17))) == []
-    assert names(list(widened(sites, 3, 17))) == [["2", "3"]]
+    places = sites(model, trace(model, (4, 32, 32)).layers)
+    assert names(list(widened(places, 2, 8))) == [["3"], ["0", "1", "2"]]
+    assert names(list(widened(places, 2, 9))) == [["2", "3"]]
+    assert names(list(widened(places, 2, 17))) == []
+    assert names(list(widened(places, 3, 17))) == [["2", "3"]]
     found = offered(model, "receptive_field > 30")  # 1 + 2 + 2 + 4 + 8 = 17: 14 more
     assert words(found[0]) == "dilation 2 and padding 2 in layers 0, 2 and 3"
     dilations = [edit.arguments["dilation"][0] for change in found for edit in change if "dilation" in edit.arguments]
@@ -49,7 +49,7 @@ def test_small_dilations_in_few_layers_come_first() -> None:
 
 def test_as_few_layers_are_split_as_save_enough() -> None:
     model = nn.Sequential(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 16, 3), nn.Conv2d(16, 16, 3))
-    found = edits.sites(model, trace(model, (8, 16, 16)).layers)
+    found = sites(model, trace(model, (8, 16, 16)).layers)
     saved = [9 * i * o - (9 * i + i * o) for i, o in ((8, 8), (8, 16), (16, 16))]
 
     def layers(need: int) -> list[list[str]]:

@@ -101,7 +101,7 @@ def test_the_json_keeps_the_schema_and_reads_back() -> None:
     assert document["constraints"][0]["expr"] == "receptive_field > 44"
 
 
-def test_the_schema_refuses_a_missing_figure() -> None:
+def test_the_schema_refuses_a_missing_metric() -> None:
     document = json.loads(check(chain(), fixes=False).to_json())
     del document["metrics"]["macs"]
     assert not Draft202012Validator(SCHEMA).is_valid(document)
@@ -182,7 +182,7 @@ def test_verify_measures_what_the_trace_says() -> None:
     assert f"gradients measure {FIELD}x{FIELD} on inputs of 3x256x32 and 3x32x256" in report.constraints[0].why
 
 
-def test_verify_tells_phases_of_upsampling() -> None:
+def test_verify_distinguishes_phases_of_upsampling() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ConvTranspose2d(4, 4, 4, 2, 1), nn.Conv2d(4, 4, 3, padding=1))
     assert check(model, require=[], verify=True).ok
 

@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from constraints import edits
+from constraints import conv_edits
 from constraints.edit_code import Names, edit_lines, expression, inserted_lines
 from constraints.edits import Change, applied
 from constraints.errors import UnusableInputError
 from constraints.insertions import Convolutions, before_the_model, beside
 from constraints.pool_edits import average_everywhere
+from constraints.sites import sites
 from constraints.tracer import trace
 
 
@@ -37,9 +38,9 @@ class Net(nn.Module):
 
 def of_layer(name: str) -> Change:
     model = Net()
-    (site,) = (s for s in edits.sites(model, trace(model, (3, 16, 16)).layers) if s.name == name)
+    (site,) = (s for s in sites(model, trace(model, (3, 16, 16)).layers) if s.name == name)
     more = Convolutions(channels=4, dilations=(1, 2), kind="separable")
-    return (*edits.dilate(site, 2), beside(name, more))
+    return (*conv_edits.dilate(site, 2), beside(name, more))
 
 
 @pytest.mark.parametrize("name", ["a", "rest.0", ""])

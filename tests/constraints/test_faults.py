@@ -13,7 +13,7 @@ from constraints import check
 from constraints.errors import ExitCode, ModelFailedError, ToolFailedError
 from constraints.faults import failed, is_ours
 from constraints.tracer import trace
-from constraints.tracing.values import Call
+from constraints.tracing.calls import Call
 from tests.constraints.written import Written
 
 
@@ -97,5 +97,5 @@ def test_a_forward_method_without_a_result_is_named() -> None:
         (AttributeError("module 'albumentations' has no attribute 'IAAFliplr'"), "the installed version has no such"),
     ],
 )
-def test_a_transform_that_is_no_more_is_told_what_took_its_place(error: Exception, remedy: str) -> None:
+def test_a_transform_that_is_gone_names_what_took_its_place(error: Exception, remedy: str) -> None:
     assert remedy in str(failed("construction of the augmentation", error))

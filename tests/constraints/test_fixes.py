@@ -12,7 +12,7 @@ from torch import nn
 
 from constraints import Report, Trace, check, metric
 from constraints.checker import Question, examined
-from constraints.edits import apply
+from constraints.edits import applied, apply
 from constraints.errors import UnusableInputError
 from constraints.metrics import Metrics
 from tests.constraints.written import Written
@@ -43,7 +43,7 @@ def test_small_dilations_in_several_layers_come_before_a_larger_one() -> None:
     )
 
 
-def test_a_fix_done_by_hand_gives_the_figure_it_promises() -> None:
+def test_a_fix_done_by_hand_gives_the_metric_it_promises() -> None:
     report = check(net(dilation=2), require=["receptive_field > 12"])
     assert report.ok
     assert report.metrics["receptive_field"] == 13
@@ -399,7 +399,68 @@ class _Functional(nn.Module):
         return nn.functional.conv2d(image, self.weight, padding=1)
 
 
-def test_a_convolution_that_is_no_layer_is_named() -> None:
-    (verdict,) = check(_Functional(), input_size=(3, 8, 8), require=["dilated_convs >= 1"]).constraints
-    reason = "(a call of conv2d in a forward method is not edited, an nn.Conv layer would be)"
-    assert verdict.fix == (f"untried: give a convolution larger than 1x1 a dilation of 2 {reason}",)
+def test_a_convolution_that_is_no_layer_is_edited_where_it_is_called() -> None:
+    (wide, several) = check(
+        _Functional(), input_size=(3, 8, 8), require=["receptive_field == 5", "convs >= 2"]
+    ).constraints
+    assert wide.fix[0] == (
+        "dilation 2 and padding 2 in conv2d called in forward of _Functional makes receptive_field 5, params unchanged"
+    )
+    limit = "(of calls of conv2d in a forward method, stride, padding and dilation alone are changed)"
+    assert several.fix == (f"untried: add convolutions {limit}",)
+
+
+class _Several(nn.Module):
+    """Calls between layers, one of them made twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Parameter(torch.ones(3, 3, 3, 3)) for _ in range(2))
+        self.layer = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for weight in (self.first, self.second):
+            x = self.layer(nn.functional.conv2d(x, weight, padding=1))
+        return x.mean((2, 3))
+
+
+def test_calls_are_edited_together_and_each_by_itself() -> None:
+    rules = ["receptive_field > 20", "downsampled_by >= 4", "convs == 3"]  # of 1 + 4 * 2 pixels
+    report = check(_Several(), input_size=(3, 32, 32), require=rules)
+    assert report.fix_all is not None
+    assert "called in forward of _Several" in report.fix_all.text
+    model = _Several()
+    with applied(model, report.change):
+        assert check(model, input_size=(3, 32, 32), require=rules).ok
+    assert check(model, input_size=(3, 32, 32)).metrics["receptive_field"] == 9
+
+
+class _Own(nn.Conv2d):
+    """A layer whose class is one's own."""
+
+
+class _Padding(nn.Conv2d):
+    """One that pads by itself."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(3, width, 3)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return super().forward(nn.functional.pad(image, [self.dilation[0]] * 4))
+
+
+def test_layers_of_classes_made_of_torchs_are_edited() -> None:
+    own = check(nn.Sequential(_Own(3, 8, 3, padding=1)), input_size=(3, 8, 8), require=["receptive_field == 5"])
+    assert own.fix_all is not None
+    assert own.fix_all.edits == ("dilation 2 and padding 2 in layer 0",)
+    padding = check(nn.Sequential(_Padding(8)), input_size=(3, 8, 8), require=["dilated_convs == 1", "params < 200"])
+    assert fixes(padding, "dilated_convs")[0] == "dilation 2 in layer 0 makes dilated_convs 1, params unchanged"
+    assert "(of layers of _Padding, stride, padding and dilation alone are changed)" in fixes(padding, "params")[0]
+
+
+def test_a_lazy_model_has_fixes_and_stays_lazy() -> None:
+    model = nn.Sequential(nn.LazyConv2d(8, 3, padding=1), nn.LazyConv2d(8, 3))
+    report = check(model, input_size=(3, 8, 8), require=["depthwise_separable_convs == 1"])
+    assert report.fix_all is not None
+    assert report.fix_all.edits == ("splitting layer 1 into a depthwise 3x3 and a 1x1 convolution",)
+    assert isinstance(model[0], nn.LazyConv2d)

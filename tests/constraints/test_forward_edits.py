@@ -22,7 +22,9 @@ def test_what_no_average_does_stays() -> None:
 
 
 def test_one_call_alone_changes_and_is_noted() -> None:
-    whole = ForwardEdit(functions={"max_pool2d": "adaptive_avg_pool2d"}, arguments={"output_size": 1}, number=1)
+    whole = ForwardEdit(
+        functions={"max_pool2d": "adaptive_avg_pool2d"}, arguments={"output_size": 1}, numbers=frozenset({1})
+    )
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         return F.max_pool2d(F.max_pool2d(x, 2), 2)

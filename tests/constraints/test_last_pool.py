@@ -44,7 +44,7 @@ def test_what_leaves_a_part_out_is_said_with_the_field_before_it_and_replaced() 
 
 
 @pytest.mark.parametrize("pool", [nn.AdaptiveAvgPool2d(1), nn.AvgPool2d(4), nn.AdaptiveMaxPool2d(1)])
-def test_the_field_with_the_global_pool_is_told_and_decides_nothing(pool: nn.Module) -> None:
+def test_the_field_with_the_global_pool_is_reported_and_decides_nothing(pool: nn.Module) -> None:
     report = check(net(pool), require=["receptive_field > 8"], fixes=False)
     assert report.metrics["receptive_field"] == 7
     assert report.metrics["receptive_field_with_pool"] == 7 + 3 * 8

@@ -86,3 +86,13 @@ def test_a_name_without_a_namespace_is_refused(name: str) -> None:
 def test_what_stands_in_must_be_a_function() -> None:
     with pytest.raises(UnusableInputError, match=r"not a function: 3: give one that takes the arguments of a::b"):
         register_operator("a::b", 3)  # type: ignore[arg-type]
+
+
+def test_an_operator_that_is_made_of_torchs_own_is_followed() -> None:
+    LIBRARY.define("twice(Tensor x, Tensor weight) -> Tensor")
+    LIBRARY.impl("twice", lambda x, weight: blurred(blurred(x, weight), weight), "CompositeImplicitAutograd")
+    twice = Written(
+        lambda m, x: torch.ops.constraintstest.twice(x, m.weight), weight=nn.Parameter(torch.ones(3, 3, 5, 5))
+    )
+    found = trace(twice, (3, 16, 16))
+    assert (found.metrics.receptive_field, found.metrics.macs, found.warnings) == (9, PIXELS * 2 * 225, ())

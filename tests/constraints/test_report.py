@@ -72,7 +72,7 @@ def test_what_is_written_reads_back(
     assert Report.from_dict(json.loads(before.to_json())) == before
 
 
-def test_a_figure_that_is_no_number_is_refused_in_json() -> None:
+def test_a_metric_that_is_no_number_is_refused_in_json() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         report(metrics=MappingProxyType({"own": float("nan")})).to_json()
 

@@ -13,6 +13,6 @@ def test_where_none_is_near_the_known_ones_are_named_or_what_else_is_to_be_done(
     assert nearest("zzz", ["params"], "give a file") == "give a file"
 
 
-def test_a_higher_cutoff_leaves_out_what_is_less_alike() -> None:
+def test_a_higher_cutoff_leaves_out_what_is_less_similar() -> None:
     assert nearest("--port", ["--format"], "leave it out") == "did you mean --format?"
     assert nearest("--port", ["--format"], "leave it out", cutoff=0.75) == "leave it out"

@@ -28,7 +28,7 @@ def test_name_and_definition_are_the_functions() -> None:
 
 
 @pytest.mark.parametrize("value", [0, -1.5, True, float("nan")])
-def test_numbers_and_truth_values_are_figures(value: float) -> None:
+def test_numbers_and_truth_values_are_metrics(value: float) -> None:
     found = CustomMetric(name="own", definition="", compute=lambda model, trace: value)(None, None)
     assert found is value
 
@@ -40,7 +40,7 @@ def test_anything_else_is_none(value: Any) -> None:
         own(None, None)
 
 
-def test_what_a_metric_raises_is_told_on_one_line_with_its_cause() -> None:
+def test_what_a_metric_raises_is_reported_on_one_line_with_its_cause() -> None:
     def broken(model: Any, trace: Any) -> int:
         raise KeyError("a\nb")
 

@@ -68,7 +68,7 @@ def test_of_several_entries_the_one_nearest_to_breaking_counts(expr: str, figure
         (47, "47 is 3 above 44"),
     ],
 )
-def test_a_verdict_tells_the_distance(value: int, why: str) -> None:
+def test_a_verdict_says_the_distance(value: int, why: str) -> None:
     (verdict,) = judge([parse("receptive_field > 44")], {"receptive_field": value})
     assert verdict.why == why
 

@@ -114,13 +114,13 @@ def test_what_is_written_to_a_part_of_the_map_is_measured_too() -> None:
 
 
 def test_what_attention_sees_beside_the_field_is_no_contradiction() -> None:
-    """A map correlated with its own middle: 3 pixels a unit, and the middle through the kernel."""
+    """A kernel made of the pooled map: 3 pixels more a unit, and the whole map through the kernel."""
 
     def run(m: Any, x: torch.Tensor) -> torch.Tensor:
         y = m.conv(x)
-        return F.conv2d(y, y[:, :, 3:6, 3:6], padding=1)
+        return F.conv2d(y, m.kernel(y.mean((2, 3))).view(4, 4, 3, 3), padding=1)
 
-    model = Written(run, conv=nn.Conv2d(3, 4, 3, padding=1))
+    model = Written(run, conv=nn.Conv2d(3, 4, 3, padding=1), kernel=nn.Linear(4, 144))
     found = check(model, (3, 16, 16), require=[], verify=True)
     assert found.metrics["global_context"] is True
     assert found.verified is None

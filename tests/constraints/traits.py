@@ -200,13 +200,24 @@ def _subclassed(x: torch.Tensor) -> torch.Tensor:
     return _wide(x.as_subclass(_Plane)).as_subclass(torch.Tensor) * 1.0
 
 
+def _groups_apart(x: torch.Tensor) -> torch.Tensor:
+    y = x.unflatten(1, (2, CHANNELS // 2)).clone()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    y[:, 0] = _wide(y[:, 0])
+    first, rest = torch.tensor_split(y.flatten(1, 2), [1], 1)
+    return _mixed(torch.cat([rest, first], 1))
+
+
+def _weighed(x: torch.Tensor) -> torch.Tensor:
+    return torch.lerp(x, _wide(x, 3), x.sigmoid())
+
+
 FUNCTIONS: dict[str, Step] = {
     f.__name__.strip("_").replace("_", " "): f
     for f in (
         _half_of_channels, _hidden_channels, _every_other_channel, _interlaced, _two_pieces, _inner_box, _row_by_row,
         _rows_unbound, _rows_of_two, _stale_view, _through_views, _turned_view, _channels_apart, _coupled,
         _with_summand, _patches_in_batch, _given_out, _indexed_write, _scattered_slice, _zeroed, _set_data, _copied,
-        _gated_linear, _subclassed,
+        _gated_linear, _subclassed, _groups_apart, _weighed,
     )
 }  # fmt: skip
 """What the trace follows."""
@@ -317,11 +328,20 @@ def _through_a_diagonal(x: torch.Tensor) -> torch.Tensor:
     return y
 
 
+def _of_a_number_alone(x: torch.Tensor) -> torch.Tensor:
+    return x * torch.linspace(1, 2 + float(x[0, 0, 0, 0]) * 1.1, CHANNELS)[:, None, None]
+
+
+def _by_its_own_places(x: torch.Tensor) -> torch.Tensor:
+    return F.conv2d(x, x[:, :, 2:5, 2:5].expand(CHANNELS, -1, -1, -1), padding=1)
+
+
 UNKNOWN: dict[str, Step] = {
     "custom": torch.ops.drawn.blur, "custom in place": _custom_in_place, "numpy": _numpy,
     "numpy in place": _numpy_in_place, "numpy into memory": _numpy_into_memory, "python numbers": _python_numbers,
     "one number": _one_number, "filled": _filled, "elsewhere": _elsewhere, "permuted rows": _permuted_rows,
     "sampled": _sampled, "side by side": _side_by_side, "as_strided": _as_strided, "diagonal": _through_a_diagonal,
+    "of a number alone": _of_a_number_alone, "by its own places": _by_its_own_places,
     "cumsum": lambda x: x.cumsum(2), "sort": lambda x: x.sort(3).values, "topk": lambda x: x.topk(x.shape[2], 2).values,
     "fft": lambda x: torch.fft.ifft2(torch.fft.fft2(x)).real, "wherever positive": _wherever_positive,
     "gather": lambda x: x.gather(2, torch.arange(x.shape[2]).flip(0)[None, None, :, None].expand_as(x)),
@@ -380,6 +400,19 @@ class Written(nn.Module):
         return _mixed(y)
 
 
+class Copied(nn.Module):
+    """A copy of a layer by its attributes alone, whose taps are further apart."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        copy = object.__new__(nn.Conv2d)
+        vars(copy).update(vars(self.conv), dilation=(2, 2), padding=tuple(2 * p for p in self.conv.padding))
+        return copy(x)  # type: ignore[no-any-return]
+
+
 @dataclass
 class Answer:
     """An output that is no container."""
@@ -401,7 +434,8 @@ def _yielded(x: torch.Tensor) -> Iterator[torch.Tensor]:
 
 OUTPUTS: dict[str, Callable[[torch.Tensor], Any]] = {
     "tensor": lambda x: x, "dict": lambda x: {"scores": x}, "dataclass": Answer, "object": Opaque,
-    "generator": _yielded, "tuple": lambda x: (x, None, "scores"),
+    "generator": _yielded, "distribution": lambda x: torch.distributions.Normal(x, 1.0),
+    "tuple": lambda x: (x, None, "scores"),
 }  # fmt: skip
 
 
@@ -448,7 +482,7 @@ def _convolution(draw: random.Random) -> nn.Module:
     return nn.Conv2d(CHANNELS, CHANNELS, kernel, stride, padding, dilation, draw.choice([1, 1, CHANNELS]))
 
 
-def _same(draw: random.Random) -> nn.Module:
+def _same(draw: random.Random) -> nn.Conv2d:
     kernel = (draw.choice([1, 3, 5]), draw.choice([1, 3, 5]))
     return nn.Conv2d(CHANNELS, CHANNELS, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
 
@@ -460,7 +494,9 @@ def _function(draw: random.Random) -> nn.Module:
 
 def _step(draw: random.Random) -> nn.Module:
     how = draw.choice(
-        ["function"] * 5 + ["conv"] * 3 + ["pool", "up", "sum", "cat", "threads", "write", "gate", "relu", "shared"]
+        ["function"] * 5
+        + ["conv"] * 3
+        + ["pool", "up", "sum", "cat", "threads", "write", "gate", "relu", "shared", "copied"]
     )
     branches = [draw.choice([_same, _function])(draw) for _ in range(2)]
     makers: dict[str, Callable[[], nn.Module]] = {
@@ -475,6 +511,7 @@ def _step(draw: random.Random) -> nn.Module:
         "gate": lambda: Gate(2),
         "relu": lambda: nn.ReLU(inplace=True),
         "shared": lambda: Shared(_same(draw), 2),
+        "copied": lambda: Copied(_same(draw)),
     }
     return makers[how]()
 

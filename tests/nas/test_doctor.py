@@ -23,7 +23,7 @@ def found(storage: str | None = None) -> dict[str, Finding]:
     return {finding.name: finding for finding in examine(storage)}
 
 
-def test_packages_devices_and_data_are_told() -> None:
+def test_packages_devices_and_data_are_reported() -> None:
     everything = found()
     assert all(everything[name].state == "ok" for name in doctor.PACKAGES)
     assert everything["cpu"].text.startswith(f"{cpu_class()}, ")
@@ -39,7 +39,7 @@ def test_packages_devices_and_data_are_told() -> None:
         (0.0061, 0.0061, "float32 6.1 ms, bfloat16 6.1 ms: precision auto is float32"),
     ],
 )
-def test_what_auto_is_stands_beside_its_times(cache: Path, float32: float, bfloat16: float, said: str) -> None:
+def test_what_auto_is_comes_with_its_times(cache: Path, float32: float, bfloat16: float, said: str) -> None:
     assert re.search(r"forward and backward: float32 [\d.]+ ms, bfloat16 [\d.]+ ms: precision auto", precision())
     (kept,) = (cache / "timings").glob("*.json")
     kept.write_text(json.dumps({"float32": float32, "bfloat16": bfloat16}))

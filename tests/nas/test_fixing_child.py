@@ -38,6 +38,7 @@ class Calls(nn.Module):
         return self.head(F.adaptive_max_pool2d(F.relu(self.conv(x)), 1).flatten(1))
 """
 UNWRITTEN = CALLS.replace("Calls", "Chain").replace("F.relu", "F.softplus")
+NAMELESS = UNWRITTEN.replace("F.adaptive_max_pool2d(", "(lambda pool, *given: pool(*given))(F.adaptive_max_pool2d, ")
 GATED = CHAIN.replace("nn.Linear", "nn.Softplus(), nn.Linear")
 
 
@@ -158,11 +159,26 @@ def test_a_file_that_was_written_can_be_fixed_again(run: object) -> None:
     assert "with the function fixed_model_2" in said
 
 
+def test_calls_in_a_forward_method_are_edited_in_the_lines_of_the_file(run: object) -> None:
+    assert callable(run)
+    _, said = run(UNWRITTEN, "Chain", "max_pools == 0")
+    assert said.startswith("wrote out.py: given.py with the edits in its lines, keeps every constraint")
+    names: dict[str, type[nn.Module]] = {}
+    exec(compile(Path("out.py").read_text("utf-8"), "out.py", "exec"), names)
+    names["Chain"]().load_state_dict(load_file("out.safetensors"))
+    assert Path("out.py").read_text("utf-8") == UNWRITTEN.replace("adaptive_max_pool2d", "adaptive_avg_pool2d")
+
+
 @pytest.mark.parametrize(
     ("text", "rule", "more", "reason"),
     [
-        (UNWRITTEN, "max_pools == 0", (), "no architecture can be written of this model: softplus"),
-        (UNWRITTEN, "max_pools == 0", (), "its own file cannot be given the edits: no layer makes what would change"),
+        (NAMELESS, "max_pools == 0", (), "no architecture can be written of this model: softplus"),
+        (
+            NAMELESS,
+            "max_pools == 0",
+            (),
+            "its own file cannot be given the edits: pool, which given.py:8 calls, is not",
+        ),
         (CHAIN, "fully_connected >= 5", (), "no set of edits was found that makes every constraint hold"),
         (CHAIN, "dilated_convs >= 1", ("--input", "input=3,32,32"), "no architecture takes other inputs"),
     ],

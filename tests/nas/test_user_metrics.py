@@ -41,7 +41,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_figures_are_of_the_built_and_traced_network(file: Path, sandbox: Sandbox) -> None:
+def test_metrics_are_of_the_built_and_traced_network(file: Path, sandbox: Sandbox) -> None:
     (found,) = read_metrics(file, sandbox).measure([parse("BR/c8-c8s2/dw-pw16:N/fc")])
     params = (3 * 8 * 9 + 16) + (8 * 8 * 9 + 16) + (8 * 9 + 16) + 8 * 16 + 170
     assert dict(found) == {"norms": 3, "doubled": 2 * params}

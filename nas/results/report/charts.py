@@ -13,6 +13,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from constraints.output.plain import visible
 from nas.search.study import accuracy
 
 MOST_TRIALS = 5_000
@@ -62,7 +63,7 @@ def _bars(shares: Mapping[str, float]) -> dict[str, Any]:
         "type": "bar",
         "orientation": "h",
         "x": [round(share, 5) for share in shares.values()],
-        "y": [html.escape(name, quote=False) for name in shares],
+        "y": [_text(name) for name in shares],
         "text": [f"{share:.2f}" if share >= 0.01 else "&lt;0.01" for share in shares.values()],
         "textposition": "outside",
         "cliponaxis": False,
@@ -119,4 +120,8 @@ def _escaped(value: Any, key: str = "") -> Any:
         return {name: _escaped(part, name) for name, part in value.items()}
     if isinstance(value, list):
         return [_escaped(part, key) for part in value]
-    return html.escape(value, quote=False) if isinstance(value, str) and key != "hovertemplate" else value
+    return _text(value) if isinstance(value, str) and key != "hovertemplate" else value
+
+
+def _text(words: str) -> str:
+    return html.escape(visible(words), quote=False)

@@ -20,6 +20,7 @@ from plotly.offline import get_plotlyjs
 
 from constraints.errors import UnusableInputError
 from constraints.output.drawing import CAPTION
+from constraints.output.plain import visible
 from constraints.rules import Constraint, parse_all
 from nas.results.board_table import weighed
 from nas.results.files import check_folder, write_text
@@ -142,10 +143,20 @@ def _size(value: object) -> int:
 def _template() -> Template:
     loader = PackageLoader("nas.results.report", ".")
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": _SEPARATORS}
     return environment.get_template("template.html.jinja")
+
+
+def _shown(value: Any) -> Any:
+    """Every value of the page: a text of the study with a sign in place of what a browser obeys."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _packed(text: str) -> str:

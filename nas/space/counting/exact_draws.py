@@ -36,7 +36,7 @@ class _Position(NamedTuple):
     """Of each large metric, what the rest adds; its top for that or more."""
 
 
-class _Step(NamedTuple):
+class _Branch(NamedTuple):
     """Layers of an edge of which the same is tracked, and where they lead."""
 
     edge: Edge
@@ -83,7 +83,7 @@ class _Form:
         halves = Halves(self._merged)
         halves.plan()  # refuses what 64 bits do not hold
         self._points = {} if self._merged.is_dead else halves.completions()
-        self._known: dict[_Position, tuple[list[_Step], list[int]]] = {}
+        self._known: dict[_Position, tuple[list[_Branch], list[int]]] = {}
 
     def starts(self) -> Iterator[tuple[_Position, int]]:
         """What networks come to that keep the constraints, and how many come to it."""
@@ -105,7 +105,7 @@ class _Form:
                 alike = [word for word, other in enumerate(self._projection.keys(edge)) if other == key]
                 row[edge.slot.word] = alike[generator.integers(len(alike))]
 
-    def _steps(self, position: _Position) -> tuple[list[_Step], list[int]]:
+    def _steps(self, position: _Position) -> tuple[list[_Branch], list[int]]:
         """What can follow, and the numbers of networks that do, added up; the first ones asked for are kept."""
         if position in self._known:
             return self._known[position]
@@ -115,7 +115,7 @@ class _Form:
             self._known[position] = steps
         return steps
 
-    def _along(self, edge: Edge, position: _Position) -> Iterator[tuple[_Step, int]]:
+    def _along(self, edge: Edge, position: _Position) -> Iterator[tuple[_Branch, int]]:
         target = self._projection.represents[edge.target]
         for key, times in Counter(self._projection.keys(edge)).items():
             adds, event, units = self._projection.split(key)
@@ -125,7 +125,7 @@ class _Form:
                 points = _of_class(self._points[target], kind)
                 points = points.of(self._completes(points, units, position.units))
                 for rest, count in zip(_rows(points), points.counts.tolist(), strict=True):
-                    yield _Step(edge, key, _Position(edge.target, int(state[0]), rest)), times * count
+                    yield _Branch(edge, key, _Position(edge.target, int(state[0]), rest)), times * count
 
     def _completes(self, points: Points, added: Sequence[int], wanted: Sequence[int]) -> np.ndarray[Any, Any]:
         """Which points come to ``wanted`` units with those ``added`` by a layer."""

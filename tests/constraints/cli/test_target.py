@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCIES, Metrics
 
 
-def test_a_file_and_a_module_are_told_apart() -> None:
+def test_a_file_and_a_module_are_distinguished() -> None:
     file = parse_target("models/net.py:Net")
     assert (file.file, file.module, file.name, file.place) == (Path("models/net.py"), "", "Net", "models/net.py")
     module = parse_target("package.module:Outer.Net")
@@ -54,7 +55,8 @@ def test_a_module_is_not_read_and_a_file_is_parsed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"x = 1\nclass Net(:\n", r"syntax error: .*net\.py:2: invalid syntax: fix that line"),
+        (b"x = 1\nclass Net(:\n", r"syntax error: .*net\.py:2: invalid syntax: fix that line$"),
+        (b"class Net[T = 1](:\n", r"net\.py:1: .*: fix that line, or run a later Python: uv run --python 3\.14"),
         (b"x = '\xff'\n", r"syntax error: .*net\.py:1: .*utf-8.*: fix that line"),
     ],
 )
@@ -113,3 +115,29 @@ def test_metrics_may_be_built_in_defined_or_imported() -> None:
 def test_of_a_star_import_or_a_module_nothing_is_known() -> None:
     assert possible_metrics(ast.parse("from other import *")) is None
     assert possible_metrics(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("class Net: ...", "did you mean Net?"),
+        ("def make(): ...\nclass Other: ...", "did you mean make, Other?"),
+        ("x = 1", "it defines no class and no function"),
+        ("class Net: ...\nNett = Net", ""),
+        ("from somewhere import *", ""),
+        ("for name in ('Nett',): globals()[name] = 1", ""),
+        ("def __getattr__(name): ...", ""),
+        ("exec('Ne' + 'tt = 1')", ""),
+    ],
+)
+def test_a_name_that_no_word_of_a_file_is_is_refused_before_it_runs(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(text)
+    target = parse_target(f"{file}:Nett.part")
+    if message:
+        with pytest.raises(
+            UnusableInputError, match=rf"^no such name in .*net\.py: 'Nett\.part': {re.escape(message)}$"
+        ):
+            read_source(target)
+    else:
+        assert read_source(target) is not None

@@ -26,7 +26,7 @@ def texts(*given: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("here")
-def test_a_folder_stands_for_its_sources_and_a_pattern_for_what_it_matches() -> None:
+def test_a_folder_means_its_sources_and_a_pattern_for_what_it_matches() -> None:
     assert texts("deep/") == ["deep/d.py", "deep/odd[1].py"]
     assert texts(".") == ["a.py", "b.ipynb", "deep/d.py", "deep/odd[1].py"]
     assert texts("*.ipynb", "a.py") == ["b.ipynb", "a.py"]

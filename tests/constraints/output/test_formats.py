@@ -73,7 +73,7 @@ def test_the_layer_that_passes_the_limit_is_marked(report: Report) -> None:
     assert len([line for line in lines if re.search(r"\d+ ◄", line)]) == 1
 
 
-def test_norms_and_activations_stand_behind_their_layer(report: Report) -> None:
+def test_norms_and_activations_follow_their_layer(report: Report) -> None:
     assert "conv2d 3x3 + bn + relu" in shown(report, 80)
 
 
@@ -105,7 +105,7 @@ def test_names_are_shown_as_they_are() -> None:
     assert "[red]x" in text(check(odd, require=[]))
 
 
-def test_unknown_figures_are_said_to_be() -> None:
+def test_unknown_metrics_are_said_to_be() -> None:
     base = check(net(), require=["receptive_field > 3"], fixes=False)
     verdict = replace(base.constraints[0], value=None, ok=False, why="receptive_field is unknown: fft")
     unknown = replace(

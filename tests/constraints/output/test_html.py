@@ -7,7 +7,8 @@ from torch import nn
 
 from constraints import Report, check
 
-HOSTILE = "<script>alert(1)</script>"
+HOSTILE = "<script>alert(1)</script>\u202e"
+SHOWN = "<script>alert(1)</script>\N{REPLACEMENT CHARACTER}"
 
 
 def hostile() -> Report:
@@ -22,9 +23,10 @@ def hostile() -> Report:
 def test_every_text_is_escaped_and_no_script_is_there() -> None:
     page = hostile()._repr_html_()
     assert "<script" not in page
+    assert "\u202e" not in page
     root = ElementTree.fromstring(page.replace("<br>", "<br/>").replace("<details open ", "<details "))
     texts = [text.strip() for text in root.itertext()]
-    assert sum(HOSTILE in text for text in texts) == 6  # title, reason, fix, square, layer, warning
+    assert sum(SHOWN in text for text in texts) == 6  # title, reason, fix, square, layer, warning
 
 
 def test_layers_are_nested_in_their_module_with_its_costs() -> None:

@@ -113,7 +113,7 @@ def test_what_the_caller_got_wrong_is_named(run: Any, name: str, arguments: dict
         (NET + "Net.forward = lambda self, x: x.gone", "made", "raised at forward: AttributeError: .*'gone'"),
     ],
 )
-def test_what_the_code_raises_is_told_with_stage_and_place(run: Any, code: str, name: str, message: str) -> None:
+def test_what_the_code_raises_is_reported_with_stage_and_place(run: Any, code: str, name: str, message: str) -> None:
     with pytest.raises(ModelFailedError, match=message) as error:
         run(name, code)
     assert "\n" not in str(error.value)
@@ -138,7 +138,7 @@ def test_an_augmentation_has_to_be_a_pipeline(run: Any, tmp_path: Path) -> None:
         run("made", augmentation=f"{pipeline}:wrong")
 
 
-def test_modules_are_imported_by_name_and_what_they_lack_is_told_apart(
+def test_modules_are_imported_by_name_and_what_they_lack_is_distinguished(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: list[Mapping[str, Any]]
 ) -> None:
     monkeypatch.chdir(tmp_path)

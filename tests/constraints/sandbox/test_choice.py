@@ -8,6 +8,7 @@ import pytest
 
 from constraints.errors import NoModelError, UnusableInputError
 from constraints.sandbox.choice import only_model
+from constraints.sandbox.standins import StandIns
 
 HEAD = "import torch\nfrom torch import nn\n"
 NET = """class {}(nn.Module):
@@ -44,6 +45,11 @@ def chosen(code: str) -> str:
         (network("_Net") + "def make():\n    return _Net()\n", "_Net"),
         (network("Block", ", width") + "net = nn.Sequential(Block(3), nn.Linear(2, 2))\n", "net"),
         (network("Block", ", width") + "loss = nn.CrossEntropyLoss()\n", "Block"),
+        (network("Block", ", width") + "def cbr(i):\n    return Block(i)\ndef make():\n    return cbr(3)\n", "make"),
+        (
+            "import abc\nclass Base(nn.Module, abc.ABC):\n    @abc.abstractmethod\n    def forward(self, x):\n"
+            "        ...\n" + network("Net").replace("nn.Module", "Base"), "Net",
+        ),
         ("class Abstract(nn.Module):\n    pass\n" + network("Net").replace("nn.Module", "Abstract"), "Net"),
     ],
 )  # fmt: skip
@@ -79,3 +85,14 @@ def test_a_file_without_a_model_says_so() -> None:
 def test_why_a_file_has_no_model(code: str, reason: str) -> None:
     with pytest.raises(NoModelError, match=f"{reason}$"):
         chosen(code)
+
+
+def test_a_class_of_a_package_that_is_not_installed_is_named_with_its_package() -> None:
+    absent = StandIns()
+    absent.allow("hub_x")
+    module = ModuleType("given")
+    vars(module)["Base"] = absent.part("hub_x.models.Base")
+    exec("class Net(Base):\n    pass\n", vars(module))
+    with pytest.raises(UnusableInputError, match=r"Net extends hub_x\.models\.Base, .* uv run --with hub-x") as error:
+        only_model(module, "given.py")
+    assert not isinstance(error.value, NoModelError)

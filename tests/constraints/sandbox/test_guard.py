@@ -28,7 +28,7 @@ def living_children(pid: int) -> list[int]:
     return [int(child) for child, state in states.items() if state != "Z"]
 
 
-def test_the_end_is_told_as_subprocess_would_and_the_orphan_is_adopted(tmp_path: Path) -> None:
+def test_the_end_is_reported_as_by_subprocess_and_the_orphan_is_adopted(tmp_path: Path) -> None:
     read, write = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "constraints.sandbox.guard", str(write)], stdin=subprocess.PIPE, pass_fds=[write]

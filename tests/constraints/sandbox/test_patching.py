@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -173,7 +174,7 @@ def pooled():
         ("pooled()", "max_pools == 0", ["        made.append(nn.AvgPool2d(2) if size"]),
     ],
 )  # fmt: skip
-def test_layers_of_one_call_are_told_apart(
+def test_layers_of_one_call_are_distinguished(
     run: object, capsys: pytest.CaptureFixture[str], layers: str, *, rule: str, lines: list[str]
 ) -> None:
     net = f"{SHARED}net = nn.Sequential({layers}, nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
@@ -242,7 +243,7 @@ def test_a_file_keeps_its_encoding_and_its_line_ends(run: object, encoding: str,
     Path("code.py").write_bytes(code.encode(encoding))
     Path("net.py").symlink_to("code.py")
     search.run(["validate", "net.py:net", "--require", "dilated_convs >= 1", "--patch", "out.diff"])
-    assert Path("out.diff").read_bytes().startswith(b"--- code.py\n+++ code.py\n")
+    assert Path("out.diff").read_bytes().startswith(b"--- code.py\n+++ b/code.py\n")
     subprocess.run(["patch", "--binary", "-p0", "-i", "out.diff"], check=True, capture_output=True)
     new = code.replace("padding=1", "padding=2, dilation=2")
     assert Path("code.py").read_bytes() == new.encode(encoding)
@@ -293,10 +294,16 @@ from torch import nn
 import torch.nn.functional as F
 def halve(x):
     return F.max_pool2d(x, 2)
+def wide(x, w):
+    return F.conv2d(x, w, padding=1)
+def twice(x, w):
+    return wide(wide(x, w), w)
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv, self.pool, self.fc = nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(2), nn.Linear(LINEAR, 10)
+        self.p = 1
+        self.register_buffer("fix", torch.ones(8, 8, 3, 3))
     def forward(self, x):
         x = self.conv(x)
         x = BODY
@@ -315,7 +322,16 @@ class Net(nn.Module):
         ("8", "F.avg_pool2d(self.pool(x), 9)", "global_average_pools >= 1",
          "        x = F.adaptive_avg_pool2d(self.pool(x), output_size=1)"),
         ("2048", "self.pool(x)", "global_average_pools >= 1", "nn.Unflatten(1, (8, 16, 16)), nn.AdaptiveAvgPool2d(1)"),
-        ("512", "(lambda f: f(self.pool(x), 2))(F.max_pool2d)", "max_pools == 0", "f, which net.py:12 calls, is not"),
+        ("512", "(lambda f: f(self.pool(x), 2))(F.max_pool2d)", "max_pools == 0", "f, which net.py:18 calls, is not"),
+        (
+            "8", "F.conv2d(F.conv2d(self.pool(x), self.fix, None, 1, 1), self.fix, padding=1).mean((2, 3))",
+            "dilated_convs >= 3",
+            "F.conv2d(F.conv2d(self.pool(x), self.fix, None, 1, 2, dilation=2), self.fix, padding=2, dilation=2).mean",
+        ),
+        ("8", "F.conv2d(self.pool(x), self.fix, padding=1).mean((2, 3))", "downsampled_by >= 8", "g=1, stride=2)"),
+        ("8", "F.conv2d(self.pool(x), self.fix, padding=self.p).mean((2, 3))", "dilated_convs >= 2", "is self.p, not"),
+        ("8", "twice(self.pool(x), self.fix).mean((2, 3))", "dilated_convs >= 3", "d(x, w, padding=2, dilation=2)"),
+        ("8", "twice(self.pool(x), self.fix).mean((2, 3))", "dilated_convs == 2", "several times, and would not"),
     ],
 )  # fmt: skip
 def test_calls_in_a_forward_method_change(
@@ -327,3 +343,38 @@ def test_calls_in_a_forward_method_change(
     diff = Path("out.diff").read_text("utf-8") if Path("out.diff").exists() else said
     assert expected in (added(diff) if said.startswith("wrote") else said)
     assert said.startswith("wrote") == ("not" not in expected), said
+
+
+@pytest.mark.skipif(shutil.which("patch") is None, reason="needs the program patch")
+def test_a_notebook_is_patched_and_written_as_a_file(run: object, capsys: pytest.CaptureFixture[str]) -> None:
+    """One cell makes layers for another, and a loop counts them; lines of shell stay."""
+    assert callable(run)
+    made = "    return nn.Conv2d(i, 8, 3, padding=d, dilation=d)"
+    block = f"!pip list\nimport torch\nfrom torch import nn\ndef block(i, d=1):\n{made}"
+    net = "net = nn.Sequential(*[block(i) for i in (3, 8)], nn.AdaptiveAvgPool2d(1), nn.Softplus(), nn.Flatten())"
+    cells = [{"cell_type": "code", "source": [text]} for text in ("print(1)", block, f"{net}\nnet.train(1)")]
+    Path("net.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}, indent=1), "utf-8")
+    rule = ["--require", "dilated_convs == 1"]
+    search.run(["validate", "net.ipynb", *rule, "--patch", "out.diff", "--fix", "out.py"])
+    said = capsys.readouterr().err
+    assert "wrote out.diff: the edited lines of net.ipynb" in said
+    assert "wrote out.py: net.ipynb with the function fixed_model" in said
+    subprocess.run(["patch", "-p0", "-i", "out.diff"], check=True, capture_output=True)
+    new = ["".join(cell["source"]) for cell in json.loads(Path("net.ipynb").read_text("utf-8"))["cells"]]
+    looped = "[block(i, d=2 if j == 0 else 1) for j, i in enumerate((3, 8))]"
+    assert new == ["print(1)", block, f"{net}\nnet.train(1)".replace("[block(i) for i in (3, 8)]", looped)]
+    assert search.run(["validate", "net.ipynb", *rule]) == 0
+    assert search.run(["validate", "out.py:fixed_model", *rule]) == 0
+
+
+def test_layers_of_a_class_made_of_torchs_change_where_it_takes_what_changes(
+    run: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert callable(run)
+    made = "        super().__init__(i, o, k, dilation=d)\n"
+    own = f"class Own(nn.Conv2d):\n    def __init__(self, i, o, k=3, d=1):\n{made}"
+    net = "net = nn.Sequential(Own(3, 8), Own(8, 8), nn.AdaptiveAvgPool2d(1))\n"
+    Path("net.py").write_text(f"from torch import nn\n{own}{net}", "utf-8")
+    search.run(["validate", "net.py:net", "--require", "dilated_convs == 1", "--patch", "out.diff"])
+    assert capsys.readouterr().err.startswith("wrote out.diff")
+    assert added(Path("out.diff").read_text("utf-8")).endswith(net.replace("8)", "8, d=2)", 1).strip())

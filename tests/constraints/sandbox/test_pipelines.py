@@ -15,7 +15,8 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 import albumentations as A
 
 from constraints.augmentation import WRITTEN
-from constraints.sandbox.pipelines import pipelines_in, remembered, torchvision_class
+from constraints.sandbox.pipelines import of_another_library, pipelines_in, remembered
+from constraints.sandbox.standins import StandIns
 
 FLIP = A.Compose([A.HorizontalFlip()])
 OTHER = A.Compose([A.Blur()])
@@ -62,15 +63,15 @@ def test_a_pipeline_is_found_in_what_holds_it(thing: Any, ways: list[str]) -> No
     assert [way for way, _ in pipelines_in(thing)] == ways
 
 
-def test_a_compose_of_torchvisions_is_told_apart_and_looked_into() -> None:
+def test_a_compose_of_torchvisions_is_distinguished_and_looked_into() -> None:
     from torchvision import transforms
 
     assert [way for way, _ in pipelines_in(transforms.Compose([transforms.Lambda(closure())]))] == [
         ".transforms[0].lambd with inner"
     ]
     assert not list(pipelines_in(transforms.Compose([transforms.ToTensor()])))
-    assert torchvision_class(transforms.Compose([])) == "Compose"
-    assert not torchvision_class(FLIP)
+    assert of_another_library(transforms.Compose([])) == "torchvision's Compose"
+    assert not of_another_library(FLIP)
 
 
 def test_transforms_of_other_libraries_with_a_probability_are_none() -> None:
@@ -85,7 +86,7 @@ def test_transforms_of_other_libraries_with_a_probability_are_none() -> None:
     for thing in (transforms.Compose(flips), v2.Compose(flips), flips[1], nn.Dropout(), Own()):
         assert not list(pipelines_in(thing))
     assert [way for way, _ in pipelines_in(transforms.Compose([flips[0], FLIP]))] == [".transforms[1]"]
-    assert torchvision_class(Own()) == "Transform"
+    assert of_another_library(Own()) == "torchvision's Transform"
 
 
 @pytest.fixture
@@ -107,3 +108,11 @@ def test_a_coarse_dropout_remembers_how_it_was_written() -> None:
     assert vars(placed)[WRITTEN].as_version_1()["min_width"] == 16
     assert "validation error" in vars(placed)[WRITTEN].refused
     assert WRITTEN not in vars(A.CoarseDropout())
+
+
+def test_what_stands_in_for_another_library_is_named_as_its_class() -> None:
+    absent = StandIns()
+    absent.allow("imgaug")
+    thing = absent.part("imgaug.augmenters.Sequential()")
+    assert of_another_library(thing) == "imgaug's Sequential"
+    assert pipelines_in({"train": thing}) == []

@@ -101,3 +101,20 @@ def test_only_a_package_that_nothing_finds_missing() -> None:
 
 def test_the_remedy_names_the_distribution() -> None:
     assert remedy("cv2") == "run uv run --with opencv-python-headless search.py validate ..."
+
+
+def test_what_checks_types_lets_a_forward_method_run(absent: StandIns) -> None:
+    for package in ("beartype", "jaxtyping"):
+        absent.allow(package)
+    checked, shaped = absent.part("beartype.beartype"), absent.part("jaxtyping.jaxtyped")(typechecker=None)
+
+    def forward(x: int) -> int:
+        return x
+
+    absent.is_sealed = True
+    assert checked(forward)(3) == shaped(forward)(3) == 3
+
+
+def test_torch_names_what_stands_in_for_a_layer(absent: StandIns) -> None:
+    with pytest.raises(TypeError, match=r"plots_x\.Layer\(\), which is not installed, is not a Module"):
+        nn.Sequential(absent.part("plots_x.Layer")())

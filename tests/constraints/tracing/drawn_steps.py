@@ -10,9 +10,11 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import strategies as st
 
-from constraints.tracing import mixing, reshaping, windows
-from constraints.tracing.axes import Cut, Window, joined, reduced, shifted, windowed, written
-from constraints.tracing.values import Call, Result
+from constraints.tracing import cutting, mixing, reshaping, windows
+from constraints.tracing.axes import Window
+from constraints.tracing.calls import Call, Result
+from constraints.tracing.joining import joined, reduced
+from constraints.tracing.sliding import shifted, windowed
 from tests.constraints.tracing.seen import Tensor, along, bordered, called, gathered, image, windows_of
 
 MOST_ELEMENTS = 800
@@ -136,7 +138,7 @@ def part(draw: st.DrawFn, t: Tensor) -> Tensor:
     n = t.shape[axis]
     start, step = draw(st.integers(0, n - 1)), draw(st.integers(1, 3))
     mask = t.mask[along(axis, slice(start, draw(st.integers(start + 1, n)), step))]
-    return called(reshaping.slice_, "slice", t, mask, dim=axis, start=start, step=step)
+    return called(cutting.slice_, "slice", t, mask, dim=axis, start=start, step=step)
 
 
 def select(draw: st.DrawFn, t: Tensor) -> Tensor | None:
@@ -144,7 +146,7 @@ def select(draw: st.DrawFn, t: Tensor) -> Tensor | None:
         return None
     axis = _axis(draw, t)
     index = draw(st.integers(0, t.shape[axis] - 1))
-    return called(reshaping.select, "select", t, np.moveaxis(t.mask, axis, 0)[index], dim=axis, index=index)
+    return called(cutting.select, "select", t, np.moveaxis(t.mask, axis, 0)[index], dim=axis, index=index)
 
 
 def reduce(draw: st.DrawFn, t: Tensor) -> Tensor | None:
@@ -300,25 +302,6 @@ def unshuffle(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     return called(reshaping.shuffled, "pixel_unshuffle", t, mask, downscale_factor=r)
 
 
-def write(draw: st.DrawFn, t: Tensor) -> Tensor | None:
-    """The tensor written into a larger one; what lies around it counts as a border."""
-    axis, before, after = _axis(draw, t), draw(st.integers(0, 2)), draw(st.integers(0, 2))
-    mask = bordered(t.mask, axis, before, after)
-    cut = Cut(axis, before, 1, t.shape[axis])
-    view = written(t.view, cut, mask.shape[:-1])
-    return view and Tensor(mask, view, (*t.how, f"write {cut}"))
-
-
-def write_index(draw: st.DrawFn, t: Tensor) -> Tensor | None:
-    """The tensor written at one index of a new axis."""
-    axis, size = draw(st.integers(0, len(t.shape))), draw(st.integers(1, 3))
-    index = draw(st.integers(0, size - 1))
-    mask = bordered(np.expand_dims(t.mask, axis), axis, index, size - 1 - index)
-    cut = Cut(axis, index, 1, 1, is_select=True)
-    view = written(t.view, cut, mask.shape[:-1])
-    return view and Tensor(mask, view, (*t.how, f"write {cut}"))
-
-
 def join(draw: st.DrawFn, t: Tensor) -> Tensor | None:
     """The sum of a tensor and of a branch from it, both cropped to one shape."""
     branch = chain(draw, t, 2)
@@ -333,7 +316,7 @@ def join(draw: st.DrawFn, t: Tensor) -> Tensor | None:
 def _cropped(t: Tensor, sizes: Sequence[int]) -> Tensor:
     for axis, size in enumerate(sizes):
         mask = t.mask[along(axis, slice(size))]
-        t = called(reshaping.slice_, "slice", t, mask, dim=axis, start=0, step=1)
+        t = called(cutting.slice_, "slice", t, mask, dim=axis, start=0, step=1)
     return t
 
 
@@ -347,7 +330,7 @@ def pooled(draw: st.DrawFn, t: Tensor) -> Tensor | None:
 STEPS: list[Step] = [
     window, window, convolution, interpolation, adaptive, pad, pad_by_concatenation, part, part, select, reduce, pooled,
     permute, reshape, split, split, merge, unsqueeze, squeeze, expand, flip, roll, repeat, unfold, im2col, col2im,
-    shuffle, unshuffle, write, write_index, join, join,
+    shuffle, unshuffle, join, join,
 ]  # fmt: skip
 
 

@@ -10,7 +10,9 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from constraints.receptive_field import Field, interpolated, transposed
-from constraints.tracing.axes import Cut, Digit, View, Window, joined, resampled_axis, shifted, sliced, windowed
+from constraints.tracing.axes import Cut, Digit, View, Window
+from constraints.tracing.joining import joined
+from constraints.tracing.sliding import resampled_axis, shifted, sliced, windowed
 from tests.constraints.tracing.drawn_steps import interpolation_taps
 
 Sees = Callable[[int], frozenset[int]]

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 
 from constraints.receptive_field import Field
 from constraints.tracing import reshaping, windows
-from constraints.tracing.axes import Cut, Digit, View, Window, joined, reduced, sliced, windowed
+from constraints.tracing.axes import Cut, Digit, View, Window
+from constraints.tracing.joining import joined, reduced
+from constraints.tracing.sliding import sliced, windowed
 from tests.constraints.tracing.drawn_steps import tensors
 from tests.constraints.tracing.line import Line, lines
 from tests.constraints.tracing.seen import Tensor, called, image

@@ -256,3 +256,13 @@ def test_a_view_of_a_parameter_is_that_parameter() -> None:
     model = Written(lambda m, x: F.conv2d(x, m.kernel), bank=bank, kernel=bank.detach().view(4, 3, 3, 3))
     found = trace(model, (3, 16, 16))
     assert (found.warnings, found.metrics.receptive_field_hw, found.metrics.convs) == ((), (3, 3), 1)
+
+
+def test_a_printed_tensor_hides_no_layers() -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = m.a(x)
+        str(y)
+        return m.a(y)  # type: ignore[no-any-return]
+
+    found = trace(Written(run, a=nn.Conv2d(3, 3, 3)), (3, 8, 8)).metrics
+    assert (found.receptive_field, found.macs) == (5, 81 * (36 + 16))

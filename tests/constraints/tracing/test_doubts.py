@@ -99,3 +99,21 @@ def test_a_tensor_of_constants_after_a_guard_is_not_said_to_be_a_gate() -> None:
     found = traced(run)
     assert found.metrics.global_context is None
     assert found.unknown["global_context"].startswith("a tensor: numbers that may be constants")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda number: torch.full((12, 1, 1), number * 1.1),
+        lambda number: torch.linspace(0, number * 1.1, 12)[:, None, None],
+        lambda number: torch.arange(round(number * 10), round(number * 10) + 12)[:, None, None],
+    ],
+)
+def test_what_is_made_of_a_number_alone_is_no_constant_where_the_number_was_read(made: Callable[[float], Any]) -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = m.conv(x)
+        return y * made(float(y[0, 0, 3, 3]))  # type: ignore[no-any-return]
+
+    found = traced(run)
+    assert found.metrics.receptive_field is None
+    assert "read from a tensor" in found.unknown["receptive_field"]

@@ -4,8 +4,9 @@ import pytest
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, View
+from constraints.tracing.flows import Flow
 from constraints.tracing.maps import Maps
-from constraints.tracing.values import Flow, Value
+from constraints.tracing.values import Value
 
 
 @pytest.mark.parametrize(

@@ -203,3 +203,45 @@ def test_a_map_joined_with_its_transpose_has_places_that_count_along_both_axes(r
 def test_differences_of_all_pairs_of_places_are_a_table_that_is_no_map() -> None:
     found = figures(lambda m, x: (y := m.a(x).flatten(2))[..., None] - y[:, :, None], a=conv(3))
     assert found.receptive_field == 3
+
+
+def pyramid(m: Any, x: torch.Tensor) -> torch.Tensor:
+    """A map, and what all of it comes to, as channels beside each other."""
+    y = m.a(x)
+    whole = F.interpolate(m.p(F.adaptive_avg_pool2d(y, 1)), size=8, mode="bilinear")
+    return torch.cat([y, m.b(y), whole], 1)
+
+
+@pytest.mark.parametrize(
+    ("run", "field"),
+    [
+        (lambda m, x: m.o(pyramid(m, x)), 7),  # 3 and 5 by hand; the pooled channels only shift what the layer sums
+        (lambda m, x: torch.cat([m.a(x), m.a(x).mean((2, 3), keepdim=True).expand(-1, -1, 8, 8)], 1), 3),
+    ],
+)
+def test_pooled_channels_beside_a_map_are_global_context(run: Run, field: int) -> None:
+    found = figures(run, a=conv(3), b=conv(5), p=conv(1), o=nn.Conv2d(12, 4, 1))
+    assert (found.receptive_field, found.global_context, found.global_average_pools) == (field, True, 0)
+
+
+def test_a_slice_of_pooled_channels_is_pooled() -> None:
+    found = traced(lambda m, x: pyramid(m, x)[:, 8:, 0, 0], a=conv(3), b=conv(5), p=conv(1)).metrics
+    assert (found.receptive_field, found.global_average_pools) == (3, 1)
+
+
+def test_a_pool_beside_a_linear_layer_over_the_other_axis_leaves_the_field_unknown() -> None:
+    found = traced(lambda m, x: m.mix(m.a(x)).mean((2, 3)), a=conv(3), mix=nn.Linear(8, 8))
+    assert found.metrics.receptive_field is None
+    assert found.metrics.global_average_pools == 1
+    assert "by weights of its own" in found.unknown["receptive_field"]
+
+
+def test_the_larger_of_neighbours_by_a_condition_may_be_a_maximum() -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        left, right = m.a(x)[..., ::2], m.a(x)[..., 1::2]
+        return torch.where(left > right, left, right)
+
+    found = traced(run, a=conv(3))
+    assert found.metrics.max_pools is None
+    assert "it may pick the larger one of neighbouring units" in found.unknown["max_pools"]
+    assert found.metrics.receptive_field_hw == (3, 4)

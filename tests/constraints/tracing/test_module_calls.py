@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from constraints.tracer import trace
@@ -54,14 +55,20 @@ def twice_as_wide(model: nn.Module, copied: Callable[[nn.Module], Any]) -> nn.Mo
     return wide  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def by_hand(module: nn.Module) -> nn.Module:
+    other = object.__new__(type(module))
+    vars(other).update(vars(module))
+    return other
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, by_hand])
 @pytest.mark.parametrize("has_own", [False, True])
 def test_a_copy_that_is_made_on_the_way_runs_itself(copied: Callable[[nn.Module], Any], has_own: bool) -> None:
     conv = nn.Conv2d(3, 3, 3, padding=1)
     if has_own:
         vars(conv)["forward"] = types.MethodType(nn.Conv2d.forward, conv)
     model = Written(lambda m, x: m.a(twice_as_wide(m, copied)(x)), a=conv)
-    wide = has_own and copied is copy.copy  # which keeps the method of the layer that it copies
+    wide = has_own and copied is not copy.deepcopy  # which keeps the method of the layer that it copies
     assert trace(model, (3, 16, 16)).metrics.receptive_field == (5 if wide else 7)
 
 
@@ -75,3 +82,33 @@ def test_layers_that_are_run_as_one_by_vmap_all_count() -> None:
 
     model = Written(run, all=nn.ModuleList([nn.Conv2d(3, 4, 3) for _ in range(2)]))
     assert trace(model, (3, 8, 8)).metrics.macs == 2 * 6 * 6 * 4 * 27
+
+
+class Pooled(nn.Module):
+    """A maximum of windows."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.max_pool2d(x, 2)
+
+
+class PooledTwice(Pooled):
+    """The same, and one more of its own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.max_pool2d(super().forward(x), 2)
+
+
+def test_what_a_class_has_its_base_do_is_its_own() -> None:
+    model = nn.Sequential(PooledTwice(), Pooled())
+    assert trace(model, (3, 16, 16)).metrics.max_pools == 3
+    assert "forward" in vars(Pooled)
+    assert [Pooled.forward.__name__, Pooled()(torch.zeros(1, 1, 4, 4)).shape[2]] == ["forward", 2]
+
+
+def test_a_class_that_inherits_its_method_has_none_of_its_own_afterwards() -> None:
+    class Wide(nn.Conv2d):
+        pass
+
+    found = trace(nn.Sequential(Wide(3, 3, 5), nn.Conv2d(3, 3, 3)), (3, 16, 16))
+    assert [layer.name for layer in found.layers] == ["0", "1"]
+    assert "forward" not in vars(Wide)

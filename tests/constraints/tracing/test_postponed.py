@@ -207,7 +207,7 @@ READS: dict[str, Callable[[Net, Tensor], Any]] = {
 
 
 @pytest.mark.parametrize("way", READS)
-def test_who_reads_a_value_reads_what_the_model_computes(way: str) -> None:
+def test_a_reader_of_a_value_gets_what_the_model_computes(way: str) -> None:
     traced, plain = seen(READS[way])
     if way == "text":
         assert traced == plain

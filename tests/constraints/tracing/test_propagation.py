@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from constraints.tracing.values import Handle, Value
+from constraints.tracing.handles import Handle
+from constraints.tracing.values import Value
 from tests.constraints.tracing.known import CONV, WIDE, known, sizes
 
 

@@ -108,14 +108,14 @@ def assert_same(found: Trace, expected: Trace) -> None:
         (line, LINE, (3, 32), 15 * 8 * 9 + 15 * 8 * 8 * 4 + 8 * 30 * 4),
     ],
 )
-def test_a_quantised_model_has_the_figures_of_the_model(run: Any, parts: Any, size: tuple[int, ...], macs: int) -> None:
+def test_a_quantised_model_has_the_metrics_of_the_model(run: Any, parts: Any, size: tuple[int, ...], macs: int) -> None:
     plain, packed = layers(**parts)
     expected = trace(Written(lambda m, x: run(m, x, PLAIN), **plain), size)
     assert expected.metrics.macs == macs
     assert_same(trace(Written(lambda m, x: run(m, x, QUANTISED), **packed), size), expected)
 
 
-def test_the_layers_say_what_they_stand_for() -> None:
+def test_the_layers_say_what_they_represent() -> None:
     _, packed = layers(**PLANES)
     found = trace(Written(lambda m, x: planes(m, x, QUANTISED), **packed), (3, 16, 16))
     kinds = [layer.op for layer in found.layers[:5]]

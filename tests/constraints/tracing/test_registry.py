@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from constraints.tracing.handles import Handle
 from constraints.tracing.registry import Registry, memory_of, new_handle
-from constraints.tracing.values import Handle
 
 
 class Nobody:

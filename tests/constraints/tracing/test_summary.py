@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from constraints.tracer import trace
+from constraints.tracing.handles import Storage
 from constraints.tracing.memory_sums import peak_bytes
-from constraints.tracing.values import Storage
 from tests.constraints.written import Written
 
 
@@ -54,7 +54,7 @@ def test_the_map_is_so_many_times_smaller(stride: int, side: int, ratio: float) 
     assert {type(one) for one in found} == {int if ratio == int(ratio) else float}
 
 
-def test_layers_behind_a_figure_are_named() -> None:
+def test_layers_behind_a_metric_are_named() -> None:
     model = nn.Sequential(
         nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=4), nn.Conv2d(4, 8, 1),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2),

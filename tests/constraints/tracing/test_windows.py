@@ -131,7 +131,7 @@ def test_unfolded_windows_are_the_convolution_that_they_make() -> None:
     assert metrics(model, 2, 8, 8).receptive_field_hw == metrics(plain, 2, 8, 8).receptive_field_hw == (5, 5)
 
 
-def test_folded_windows_lie_where_they_were_cut() -> None:
+def test_folded_windows_are_where_they_were_cut() -> None:
     def folded(weigh: Any, *cut: Any) -> Metrics:
         columns = {"kernel_size": cut[0], "stride": cut[1], "padding": cut[2]}
         run = lambda m, x: F.fold(weigh(F.unfold(m.conv(x), **columns)), (12, 9), **columns) + 0  # noqa: E731
@@ -192,3 +192,36 @@ def test_a_strip_that_gates_a_map_adds_nothing_to_its_field() -> None:
     model = Written(lambda m, x: m.b(m.a(x) * F.adaptive_avg_pool2d(m.a(x), (None, 1)).sigmoid()),
                     a=nn.Conv2d(3, 4, 3, padding=1), b=nn.Conv2d(4, 4, 3, padding=1))  # fmt: skip
     assert metrics(model, 3, 8, 8).receptive_field_hw == (5, 5)
+
+
+def whole_map_to_map(m: Any, x: torch.Tensor) -> Any:
+    return m.mix(m.conv(x).flatten(1)).view(1, 4, 8, 8)
+
+
+SLIDING = {
+    "conv": lambda m, x: m.conv(whole_map_to_map(m, x)),
+    "pool": lambda m, x: F.max_pool2d(whole_map_to_map(m, x), 2),
+    "global pool": lambda m, x: F.adaptive_avg_pool2d(whole_map_to_map(m, x), 1),
+    "upsampling": lambda m, x: F.interpolate(whole_map_to_map(m, x), scale_factor=2),
+}
+
+
+@pytest.mark.parametrize("how", SLIDING)
+def test_a_map_that_a_linear_layer_makes_of_a_whole_map_is_none_that_sees_less(how: str) -> None:
+    found = trace(Written(SLIDING[how], conv=nn.Conv2d(4, 4, 3, padding=1), mix=nn.Linear(256, 256)), (4, 8, 8))
+    assert found.metrics.receptive_field is None
+    assert "what a linear layer made of all places" in found.unknown["receptive_field"]
+
+
+def test_the_map_before_a_linear_layer_is_judged_where_its_output_is_no_map() -> None:
+    model = Written(lambda m, x: m.mix(m.conv(x).flatten(1)), conv=nn.Conv2d(4, 4, 3), mix=nn.Linear(144, 10))
+    assert trace(model, (4, 8, 8)).metrics.receptive_field == 3
+
+
+def test_a_kernel_that_is_cut_out_of_the_map_sees_beyond_its_window() -> None:
+    def run(m: Any, x: torch.Tensor) -> Any:
+        y = m.conv(x)
+        return F.conv2d(y, y[:, :, 2:5, 2:5], padding=1)
+
+    found = trace(Written(run, conv=nn.Conv2d(4, 4, 3, padding=1)), (4, 8, 8))
+    assert "its kernel is made of places of the map" in found.unknown["receptive_field"]

@@ -110,7 +110,7 @@ def test_only_the_classes_that_the_network_uses_are_there() -> None:
     assert classes(TINIEST) == ["ChannelNorm", "TanhExp", "Product", "MixedConv", "ScaledResidual", "Net"]
 
 
-def test_layers_stand_under_their_stage() -> None:
+def test_layers_are_under_their_stage() -> None:
     code = source(parse("BR/c16-c24s2/+c24-c32s2/fc"))
     first, second = code.index("c1 = nn.Sequential("), code.index("c2 = nn.Sequential(")
     assert "# 3x32x32 -> 24x16x16" in code[:first]
@@ -128,7 +128,7 @@ def test_validate_passes_on_the_seed_network(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["metrics"]["params"] == 94_116
 
 
-def test_its_figures_are_those_of_the_original() -> None:
+def test_its_metrics_are_those_of_the_original() -> None:
     for text in ALL:
         made = check(namespace(source(parse(text)))["Net"](), parse(text).input, ["params > 0"])
         assert made.metrics == check(build(parse(text)), parse(text).input, ["params > 0"]).metrics
@@ -162,7 +162,7 @@ def test_hostile_texts_stay_formatted(tmp_path: Path) -> None:
     ruff("format", "--isolated", "--check", str(tmp_path))
 
 
-def test_constants_stand_below_the_imports() -> None:
+def test_constants_are_below_the_imports() -> None:
     found = namespace(source(SEED, constants={"MEAN": (0.49139968, 0.5, 1.0), "ONE": ("a",)}))
     assert found["MEAN"] == (0.4914, 0.5, 1.0)
     assert found["ONE"] == ("a",)

@@ -86,7 +86,7 @@ def test_what_computes_something_else_is_refused_whatever_the_size_of_its_logits
             formats._compare(made, network.model, formats._images(SMALL.input), tmp_path / "net.onnx")
 
 
-def test_an_unwritable_place_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_place_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UnusableInputError, match=r"cannot write .*net\.pt2: No such file"):
         formats.save_program(exported(SMALL), tmp_path / "gone/net.pt2")
 

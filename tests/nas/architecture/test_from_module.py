@@ -117,7 +117,7 @@ def test_the_weights_come_along() -> None:
         assert torch.allclose(F.log_softmax(made(images), 1), model(images), atol=1e-5)
 
 
-def test_the_figures_are_those_of_the_model() -> None:
+def test_the_metrics_are_those_of_the_model() -> None:
     theirs = check(ByHand(), require=["params > 0"]).metrics
     ours = check(build(from_module(ByHand())), require=["params > 0"]).metrics
     assert {k: v for k, v in theirs.items() if k != "peak_activation_bytes"} == {

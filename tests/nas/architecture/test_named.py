@@ -26,7 +26,7 @@ def test_what_is_no_name_is_read_as_text() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Seed", "best", "3"])
-def test_an_unknown_name_is_told_what_there_is(text: str) -> None:
+def test_an_unknown_name_is_answered_with_what_there_is(text: str) -> None:
     with pytest.raises(ArchitectureError, match=f"^no such architecture: '{text}': give seed, tiniest, mobilenet or a"):
         architecture(text)
 

@@ -116,7 +116,7 @@ def test_a_full_group_count_is_depthwise_however_it_is_written() -> None:
     assert str(parse("BR/c16-c32g16/fc")) == "BR/c16-dw32/fc"
 
 
-def test_the_usual_post_is_written_once_and_the_others_where_they_stand() -> None:
+def test_the_usual_post_is_written_once_and_the_others_where_they_are() -> None:
     assert str(parse("R/c16:BR-c16:BR-c32:N/fc")) == "BR/c16-c16-c32:N/fc"
 
 

@@ -36,7 +36,7 @@ command = "train"
 
 
 @pytest.mark.parametrize("one", champions().values(), ids=lambda one: one.name)
-def test_a_champion_keeps_every_rule_and_its_figures_are_those_of_its_text(one: Champion) -> None:
+def test_a_champion_keeps_every_rule_and_its_metrics_are_those_of_its_text(one: Champion) -> None:
     rules = parse_all(ASSIGNMENT)
     found = metrics(parse(one.architecture), rules).as_dict()
     assert [v.expr for v in judge(rules, found) if not v.ok] == []

@@ -26,7 +26,7 @@ def test_constraints_come_from_a_file_then_from_flags(tmp_path: Path) -> None:
     assert expressions([], None) is None
 
 
-def test_a_pipe_is_120_columns_wide_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_is_120_columns_wide_unless_asked_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wide_console().width == 120
     monkeypatch.setenv("COLUMNS", "90")
     assert wide_console().width == 90

@@ -51,8 +51,8 @@ def test_one_as_a_file_is_read_back_with_its_ranges(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sdg"], "error: no such recipe: 'sdg': did you mean sgd?"),
-        (["--format", "toml"], "error: unknown format: 'toml': use table, json"),
+        (["sdg"], "error: no such recipe: 'sdg': did you mean sgd?: see search.py recipes --help"),
+        (["--format", "toml"], "error: --format: 'toml': it is of one recipe: give its name too"),
     ],
 )
 def test_what_there_is_not(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

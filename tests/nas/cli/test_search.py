@@ -45,7 +45,7 @@ def study(here: Path) -> optuna.Study:
     [
         (["99"], "no such trial: '99': the study holds trials 0 to 5; give a number, best or an architecture"),
         (["network-9"], "no such trial: 'network-9': "),
-        (["--format", "csv"], "unknown format: 'csv': use table, json"),
+        (["--format", "csv"], "--format: unknown format: 'csv': use table, json"),
         (["--seeds", "0"], "--seeds: 0: give 1 or more"),
         (["--epochs", "0"], "--epochs: 0: give 1 or more"),
         (["best", "--top", "2"], "both a trial and --top: best, 2: give one of them"),
@@ -161,7 +161,7 @@ def test_one_image_a_class_is_refused_before_a_study_is_made(pictures: Path, cap
     for image in (*pictures.glob("train/*/1.png"), *pictures.glob("train/*/2.png")):
         image.unlink()
     assert search.run(["launch", "--data", "pictures", "--space", "tiny", "--device", "cpu"]) == 2
-    assert "error: every class has a single training image: pictures: " in capsys.readouterr().err
+    assert "error: --data: every class has a single training image: pictures: " in capsys.readouterr().err
     assert not Path("runs").exists()
 
 

@@ -64,4 +64,4 @@ def test_a_network_of_another_space_has_no_neighbours(text: str, capsys: Capture
 
 
 def test_an_unknown_format_is_named(capsys: Captured) -> None:
-    assert refused(capsys, "space", "tiny", "--format", "xml") == "unknown format: 'xml': use table, json"
+    assert refused(capsys, "space", "tiny", "--format", "xml") == "--format: unknown format: 'xml': use table, json"

@@ -62,7 +62,7 @@ def error(capsys: Captured, *command: str, code: int = 2) -> str:
     return capsys.readouterr().err.splitlines()[-1].removeprefix("error: ")
 
 
-def test_an_architecture_is_a_trial_that_a_search_goes_on_beside(here: Path, capsys: Captured) -> None:
+def test_an_architecture_is_a_trial_beside_which_a_search_continues(here: Path, capsys: Captured) -> None:
     found = document(capsys, "train", TINY, "--seeds", "2", "--require", "params < 1k", *TRAIN, code=1)
     assert (found["origin"], found["architecture"]) == ("text", TINY)
     assert found["broken"] == ["params < 1000"]

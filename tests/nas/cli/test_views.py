@@ -68,14 +68,18 @@ def test_the_table_keeps_to_the_columns_it_is_given(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--format", "xml"], "unknown format: 'xml': use table, json, csv, markdown"),
-        (["--sort", "size"], "unknown sort key: 'size': use "),
-        (["--state", "complete,done"], "unknown state: 'done': use complete, pruned, running, unfinished, failed"),
-        (["--study", "other"], "no such study: 'other': this storage holds known"),
+        (["--format", "xml"], "--format: unknown format: 'xml': use table, json, csv, markdown"),
+        (["--sort", "size"], "--sort: unknown sort key: 'size': use "),
+        (
+            ["--state", "complete,done"],
+            "--state: unknown state: 'done': use complete, pruned, running, unfinished, failed",
+        ),
+        (["--study", "other"], "--study: no such study: 'other': this storage holds known"),
         (["--top", "0"], "--top: 0: give 1 or more"),
         (["--watch", "--format", "json"], "--watch shows a table only: 'json': leave one of the two flags out"),
         (["--storage", "none.log"], "no storage at none.log: nothing was launched here"),
-        (["--columns", "trial,acc"], "unknown column: 'acc': use rank, trial, state, "),
+        (["--columns", "parms"], "--columns: unknown column: 'parms': did you mean params?"),
+        (["--columns", "trial,acc"], "--columns: unknown column: 'acc': use one of rank, trial, state, "),
         (["--colour"], "no such option: --colour"),
     ],
 )
@@ -131,10 +135,13 @@ def test_compare_has_both_sides(capsys: Captured) -> None:
     [
         (["show", "9"], "no such trial: '9': the study holds trials 0 to 2"),
         (["show", "seed"], "no such trial: 'seed': the study holds trials 0 to 2"),
-        (["show", "best", "--format", "xml"], "unknown format: 'xml': use table, json"),
+        (["show", "best", "--format", "xml"], "--format: unknown format: 'xml': use table, json"),
         (["compare", "0", "x"], "no such trial: 'x'"),
-        (["report", "--to", "study.txt"], "the report is a page: 'study.txt': give a file name that ends with .html"),
-        (["report", "--to", "none/study.html"], "cannot write none/study.html: No such file or directory"),
+        (
+            ["report", "--to", "study.txt"],
+            "--to: the report is a page: 'study.txt': give a file name that ends with .html",
+        ),
+        (["report", "--to", "none/study.html"], "--to: cannot write none/study.html: No such file or directory"),
     ],
 )
 def test_one_line_for_each_error(arguments: list[str], message: str, capsys: Captured) -> None:

@@ -28,7 +28,7 @@ def test_a_target_is_refused_before_torch_is_loaded(here: Path) -> None:
     code = "import sys, search; search.run(sys.argv[1:]); print('torch' in sys.modules)"
     command = [sys.executable, "-c", code, "export", "seed", "--to", "net.xyz", "--untrained"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": ROOT})
-    assert done.stderr.startswith("error: unknown kind of file: net.xyz: end it with .py, ")
+    assert done.stderr.startswith("error: --to: unknown kind of file: net.xyz: end it with .py, ")
     assert done.stdout == "False\n"
 
 

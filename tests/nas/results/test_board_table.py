@@ -12,7 +12,7 @@ from rich.console import Console
 
 from constraints.errors import UnusableInputError
 from constraints.output.console import SafeConsole
-from nas.results.board_table import as_table, as_text, print_board, rejections, weighed
+from nas.results.board_table import as_table, as_text, footer, print_board, rejections, weighed
 from nas.results.leaderboard import leaderboard
 from nas.results.numbers import duration
 from nas.search.study import CONFIRMED, IDENTITY, MEASURED, REASON, VALIDATION_IMAGES
@@ -28,7 +28,7 @@ def rendered(study: optuna.Study, width: int) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
-def test_the_table_fits_its_width_and_cuts_no_figure(study: optuna.Study, width: int) -> None:
+def test_the_table_fits_its_width_and_cuts_no_number(study: optuna.Study, width: int) -> None:
     add(study, [0.123456] * 100, params=199_999, state=TrialState.PRUNED)
     study.set_user_attr(f"{CONFIRMED}6", {"mean": 0.8712, "std": 0.0123})
     lines = rendered(study, width)
@@ -71,7 +71,7 @@ def test_what_another_wrote_into_the_study_holds_no_escape(
     assert ("\\u001b]0;title" if output_format == "json" else "␛]0;title") in written
 
 
-def test_below_the_table_stands_what_became_of_the_proposals(study: optuna.Study) -> None:
+def test_below_the_table_comes_what_became_of_the_proposals(study: optuna.Study) -> None:
     lines = rendered(study, 120)
     assert "1,213 proposed, 1,207 rejected; trials: 3 complete, 1 pruned, 1 running, 1 failed" in lines
     assert "rejected by: receptive_field > 44 (1,200), params < 200k (7)" in lines
@@ -196,7 +196,7 @@ def test_columns_are_chosen_by_name(study: optuna.Study) -> None:
 
 
 def test_a_column_that_there_is_not(study: optuna.Study) -> None:
-    with pytest.raises(UnusableInputError, match=r"^unknown column: 'acc': use rank, trial, .*, curve$"):
+    with pytest.raises(UnusableInputError, match=r"^unknown column: 'acc': use one of rank, trial, .*, curve$"):
         print_board(leaderboard(study), "csv", Console(file=io.StringIO()), ("trial", "acc"))
 
 
@@ -255,3 +255,12 @@ def test_a_name_of_several_lines_is_in_one() -> None:
     lines = rendered(study, 80)
     assert lines[0].startswith("study a␊b on ")
     assert "trial 0 failed: it broke over two lines" in lines
+
+
+def test_reasons_are_in_the_order_of_their_epochs(study: optuna.Study) -> None:
+    for epoch in (12, 3, 12):
+        reason = f"below the better half at epoch {epoch}"
+        add(study, [0.5], params=1, network=f"n{epoch}", state=TrialState.PRUNED, **{REASON: reason})
+    lines = [line.plain for line in footer(leaderboard(study), wide=True)]
+    (pruned,) = [line for line in lines if line.startswith("pruned: ")]
+    assert pruned.endswith("1 below the better half at epoch 3, 2 below the better half at epoch 12")

@@ -53,7 +53,7 @@ def test_a_trial_before_its_first_epoch_says_so(cards: list[Card]) -> None:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_two_trials_stand_side_by_side(cards: list[Card], width: int) -> None:
+def test_two_trials_are_shown_side_by_side(cards: list[Card], width: int) -> None:
     screen = console(width)
     print_comparison(cards[0], cards[1], screen)
     lines = printed(screen).splitlines()

@@ -102,7 +102,7 @@ def same(got: torch.Tensor, seed: int, images: torch.Tensor) -> bool:
     return torch.allclose(got, original(seed)(images), rtol=1e-5, atol=1e-5)
 
 
-def test_source_stands_beside_the_weights_that_it_loads_strictly(here: Path, capsys: Captured) -> None:
+def test_source_is_beside_the_weights_that_it_loads_strictly(here: Path, capsys: Captured) -> None:
     assert search.run(["export", "best", "--to", "net.py"]) == 0
     out = capsys.readouterr().out
     assert out.splitlines() == [
@@ -117,7 +117,7 @@ def test_source_stands_beside_the_weights_that_it_loads_strictly(here: Path, cap
         assert same(model(images), 1, images)
 
 
-def test_source_tells_figures_verdicts_training_and_input(here: Path) -> None:
+def test_source_holds_metrics_verdicts_training_and_input(here: Path) -> None:
     assert search.run(["export", "0", "--to", "net.py"]) == 0
     made = module(here / "net.py")
     params = sum(p.numel() for p in build(parse(TEXT)).parameters())
@@ -270,7 +270,7 @@ def test_an_existing_file_is_kept_unless_forced(here: Path, capsys: Captured) ->
     assert search.run(["export", "0", "--to", "net.pt2"]) == 0  # files beside it do not matter
 
 
-def test_unusable_targets_are_told_in_a_line(here: Path, capsys: Captured) -> None:
+def test_unusable_targets_are_reported_in_a_line(here: Path, capsys: Captured) -> None:
     assert "unknown kind of file: net.pth: end it with .py, .onnx" in error(capsys, "0", "--to", "net.pth")
     assert "cannot write nowhere/net.py: No such file" in error(capsys, "0", "--to", "nowhere/net.py")
     assert "no such trial: '7'" in error(capsys, "7", "--to", "net.py")
@@ -300,7 +300,7 @@ def test_a_missing_extra_is_named(here: Path, capsys: Captured, monkeypatch: pyt
     assert message == "error: ONNX needs onnxruntime: not installed: uv run --extra onnx search.py export ...\n"
 
 
-def test_damaged_weights_are_told_in_a_line(here: Path, capsys: Captured) -> None:
+def test_damaged_weights_are_reported_in_a_line(here: Path, capsys: Captured) -> None:
     file = here / "runs/search/trial-00000/weights.safetensors"
     file.write_bytes(file.read_bytes()[:100])
     assert "unusable weights: runs/search/trial-00000/weights.safetensors: " in error(capsys, "0", "--to", "net.py")

@@ -30,7 +30,7 @@ def waited(driver: Driver) -> Driver:
     return driver
 
 
-def test_batches_tell_how_far_an_epoch_is_and_how_fast(waited: Driver) -> None:
+def test_batches_show_how_far_an_epoch_is_and_how_fast(waited: Driver) -> None:
     steps(waited)
     found = under(waited.running[0], waited)
     assert (found.batches, found.trained, found.until) == ((10, 40), 1.25, 3)
@@ -46,7 +46,7 @@ def test_without_batches_the_time_that_the_last_epoch_took_does(waited: Driver) 
     assert found.images_per_second == 64.0
 
 
-def test_batches_of_the_epoch_before_tell_nothing(waited: Driver) -> None:
+def test_batches_of_the_epoch_before_say_nothing(waited: Driver) -> None:
     steps(waited, since=9.0)
     assert under(waited.running[0], waited).batches is None
 

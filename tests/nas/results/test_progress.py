@@ -43,7 +43,7 @@ def test_elsewhere_than_on_a_terminal_each_epoch_and_each_end_is_a_line(driver: 
     ]
 
 
-def test_elsewhere_who_begins_and_is_promoted_is_a_line_and_once_a_minute_the_search_is(driver: Driver) -> None:
+def test_elsewhere_a_beginning_and_a_promotion_are_a_line_and_once_a_minute_the_search_is(driver: Driver) -> None:
     file, now = io.StringIO(), 1_000.0
     driver.clock = lambda: now
     driver.earlier, trial = [], driver.running[0].trial

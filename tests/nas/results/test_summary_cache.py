@@ -100,7 +100,7 @@ def test_another_journal_of_the_same_name_is_read_anew(tmp_path: Path) -> None:
     same(str(journal))
 
 
-def test_a_damaged_summary_shows_no_wrong_figure(tmp_path: Path) -> None:
+def test_a_damaged_summary_shows_no_wrong_number(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     known_study(journal)
     read_summary(str(journal), None)
@@ -121,7 +121,7 @@ def test_a_summary_that_makes_no_sense_is_made_anew(tmp_path: Path, content: str
     assert json.loads(kept(journal).read_text().partition("\n")[2])["offset"] == journal.stat().st_size
 
 
-def test_several_studies_are_told_apart_and_a_deleted_one_is_gone(tmp_path: Path) -> None:
+def test_several_studies_are_distinguished_and_a_deleted_one_is_gone(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     known_study(journal)
     storage = open_storage(str(journal), write=True)

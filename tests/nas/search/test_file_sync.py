@@ -18,7 +18,7 @@ def test_an_attempt_gets_what_the_last_one_kept(tmp_path: Path) -> None:
     assert keeper.begin("trial-00001", 2)[1] == {}
 
 
-def test_who_was_cut_off_writes_over_nothing_that_its_successor_kept(tmp_path: Path) -> None:
+def test_a_task_that_was_cut_off_writes_over_nothing_that_its_successor_kept(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path)
     cut_off, _ = keeper.begin("trial", 1)
     keeper.keep("trial", cut_off, {PROGRESS: b"[1]"})

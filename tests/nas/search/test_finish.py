@@ -194,7 +194,7 @@ def test_what_is_confirmed_is_the_best_whatever_others_have_after_more_epochs(
     assert board.expected.trial == len(study.trials) - 1, "of a few epochs nothing is said"
 
 
-def test_a_miss_is_kept_and_the_search_goes_on(study: optuna.Study, whole: Feed, tmp_path: Path) -> None:
+def test_a_miss_is_kept_and_the_search_continues(study: optuna.Study, whole: Feed, tmp_path: Path) -> None:
     engine = ScriptedEngine(first=[GOOD, *[POOR] * 7, GOOD + 0.03, *[POOR] * 20], tests=[0.845, 0.86])
     summary, driver = run(study, engine, whole, tmp_path)
     assert summary.reached

@@ -233,7 +233,7 @@ def test_a_study_of_an_earlier_release_keeps_its_epochs(digits: datasets.Dataset
     assert "made with another recipe than a new one would be" in prepared.driver.notes[0]
 
 
-def test_a_study_goes_on_with_its_own_recipe_when_the_file_is_gone(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_a_study_keeps_its_own_recipe_when_the_file_is_gone(digits: datasets.Dataset, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('base = "default"\nbatch_size = 64\n[tune]\nlr = [0.01, 0.1]\n')
     first = prepare(digits, tmp_path, recipe=str(file), tune="lr", augmentation="assignment,flip=0")

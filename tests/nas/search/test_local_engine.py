@@ -21,6 +21,7 @@ from constraints.errors import UnusableInputError
 from nas.search import worker_processes
 from nas.search.engine import Placement
 from nas.search.local_engine import LocalEngine, _no_interrupts, placements
+from nas.search.worker_processes import WorkerContext
 
 ROOT = Path(__file__).parents[3]
 
@@ -233,18 +234,20 @@ def test_few_pieces_of_work_share_all_cores(count: int, most: int | None, thread
     assert engine.threads(count) == threads
 
 
-def test_nothing_lets_ctrl_c_through_while_a_worker_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python's tracker of resources does where it is started, and then the server that loads torch raises."""
-    began: list[bool] = []
+def test_ctrl_c_reaches_no_start_and_waits_for_no_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's tracker of resources lets it through where it starts, and then the server that loads torch raises."""
+    began: list[tuple[str, bool]] = []
 
-    def blocked() -> bool:
-        return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    def note(what: str) -> None:
+        began.append((what, signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])))
 
     def pool(*_: object) -> ThreadPoolExecutor:
-        began.append(blocked())
+        note("pool")
         return ThreadPoolExecutor(1)
 
-    monkeypatch.setattr(resource_tracker, "ensure_running", lambda: began.append(blocked()))
+    monkeypatch.setattr(resource_tracker, "ensure_running", lambda: note("tracker"))
+    monkeypatch.setattr(WorkerContext, "start_server", lambda _: note("server"))
+    monkeypatch.setattr(WorkerContext, "wait_for_server", lambda _: note("loading"))
     monkeypatch.setattr(LocalEngine, "_pool", pool)
     LocalEngine([Placement(device="cpu", threads=1)]).submit(lambda placement: None).result()
-    assert began == [False, True]
+    assert began == [("tracker", False), ("pool", True), ("server", True), ("loading", False), ("pool", True)]

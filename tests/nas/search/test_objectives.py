@@ -26,7 +26,7 @@ def test_accuracy_goes_up_and_costs_go_down(text: str, directions: list[str]) ->
     assert Objectives.parse(text).directions == directions
 
 
-def test_values_stand_in_the_order_of_the_directions() -> None:
+def test_values_are_in_the_order_of_the_directions() -> None:
     space = spaces.load("tiny", input=(3, 32, 32), classes=10)
     figures = metrics(space.decode(space.random(random.Random(0))))
     assert Objectives.parse("accuracy").values(0.5, figures.as_dict()) == (0.5,)

@@ -77,7 +77,7 @@ def test_where_nothing_can_be_written_the_training_is_left_alone(tmp_path: Path)
         '{"done": 3, "total": 9, "before": 0.0, "since": 0.0}', "\x00",
     ],
 )  # fmt: skip
-def test_a_file_that_is_damaged_or_of_another_version_tells_nothing(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_damaged_or_of_another_version_says_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / STEPS).write_text(text)
     assert read_steps(tmp_path) is None
 

@@ -68,7 +68,7 @@ def test_a_candidate_is_in_one_state_in_the_order_in_which_it_entered_it(pool: P
     assert (pool.of(State.TRAINING), pool.of(State.ASIDE), pool.of(State.PAUSED)) == ([first], [second], [])
 
 
-def test_every_end_is_told(pool: Pool) -> None:
+def test_every_end_is_reported(pool: Pool) -> None:
     said: list[str] = []
     pool.happened = said.append
     pool.complete(train(pool, 0.5, 0.9722))
@@ -132,7 +132,7 @@ def test_what_earlier_launches_trained_takes_its_places_in_the_ranking(pool: Poo
     assert alone.promoted(is_last=True) is not None
 
 
-def test_who_waits_behind_too_many_better_ones_is_pruned(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_candidate_behind_too_many_better_ones_is_pruned(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.search.halving.MOST_WAITING", 2)
     paused(pool, 0.3, 0.1, 0.2)
     assert set(pool.members) == {0, 2}

@@ -92,7 +92,7 @@ def unheld(lease: Lease) -> str:
     return "held"
 
 
-def test_a_second_one_is_refused_with_who_holds_it_and_takes_over_when_that_is_killed(database: str) -> None:
+def test_a_second_one_is_refused_with_its_holder_and_takes_over_when_that_is_killed(database: str) -> None:
     with holding(database, lapse=60) as other:
         with pytest.raises(UnusableInputError) as caught:
             Lease(database, "s", lapse=LAPSE)
@@ -163,7 +163,7 @@ def test_a_transaction_that_was_open_when_the_lease_went_does_not_commit(databas
     first.release()
 
 
-def test_who_takes_over_waits_for_the_transactions_that_asked_before(database: str) -> None:
+def test_the_next_holder_waits_for_the_transactions_that_asked_before(database: str) -> None:
     first = Lease(database, "s")
     storage, study = guarded(database, first)
     study.set_user_attr("a", 1)

@@ -368,7 +368,7 @@ def test_a_cluster_that_is_not_there_is_one_line_without_a_wait_for_ray(tmp_path
     )
 
 
-def test_without_the_extra_its_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_its_name_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UnusableInputError, match=r"Ray is not installed: .*: uv run --extra ray search.py"):
         RayEngine(root=tmp_path)

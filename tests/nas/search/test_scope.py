@@ -74,7 +74,7 @@ def test_a_study_keeps_the_space_that_was_chosen_for_it(name: str, space: str) -
     assert chosen(1_295, 143, known={"epochs": 3}).space == "tiny", "made for given networks alone"
 
 
-def test_what_the_data_decided_is_told_by_its_flags() -> None:
+def test_what_the_data_decided_is_said_by_its_flags() -> None:
     usual = read_config(None, {})
     assert changed(usual, chosen(1_295, 143)) == {"--trials": "14 trials", "--space": "space tiny"}
     assert changed(usual, chosen(45_000, 5_000)) == {}

@@ -25,7 +25,7 @@ def test_the_same_states_are_finished() -> None:
 
 
 @pytest.mark.parametrize(("place", "expected"), [("runs/journal.log", False), ("sqlite:///a.db", True)])
-def test_a_database_is_told_by_its_url(place: str, expected: bool) -> None:
+def test_a_database_is_recognised_by_its_url(place: str, expected: bool) -> None:
     assert stored.is_database(place) is expected
 
 

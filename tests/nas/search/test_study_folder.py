@@ -78,7 +78,7 @@ def test_what_another_study_left_before_marks_is_not_taken(tmp_path: Path, their
     assert not (tmp_path / "search" / MARK).exists()
 
 
-def test_a_new_study_takes_no_trainings_that_lie_there(tmp_path: Path) -> None:
+def test_a_new_study_takes_no_trainings_that_are_there(tmp_path: Path) -> None:
     trained(tmp_path / "search", 0, [0.5])
     assert claim(place(tmp_path), made()).name.startswith("search-")
     (tmp_path / "third" / "confirm-00000-12345678").mkdir(parents=True)

@@ -251,7 +251,7 @@ def test_a_study_with_a_teacher_is_resumed_by_its_recipe_alone(tmp_path: Path) -
         kept.refuse_other(study, Training.asked(str(path), None, 8), {"recipe": str(path)})
 
 
-def test_validation_images_that_a_teacher_saw_are_told() -> None:
+def test_validation_images_that_a_teacher_saw_are_reported() -> None:
     seen = Teacher(members=(replace(member(), saw_validation=True),))
     assert teachers.notes(Teacher(members=(member(),))) == teachers.notes(None) == []
     assert "its students' validation accuracy may be too high" in teachers.notes(seen)[0]

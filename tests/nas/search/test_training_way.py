@@ -50,7 +50,7 @@ def test_a_long_training_is_by_the_long_recipe_whose_flip_has_an_effect() -> Non
     assert "alternating_flip has no effect" in "".join(asked.notes(30))
 
 
-def test_a_study_goes_on_with_its_own_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_keeps_its_own_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Training.default(8).as_table()
     changed = replace(recipes.default(8), batch_size=64)
     monkeypatch.setattr(recipes, "default", lambda epochs: changed)

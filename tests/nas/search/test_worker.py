@@ -155,6 +155,6 @@ def test_a_confirmation_that_fails_leaves_the_test_set_closed(watched: WatchedFe
     assert not (tmp_path / TEST).exists()
 
 
-def test_every_field_of_an_epoch_may_stand_in_a_curve() -> None:
+def test_every_field_of_an_epoch_may_be_in_a_curve() -> None:
     epoch = {field.name: 1 for field in fields(Epoch)}
     assert curve_of(json.dumps([epoch]).encode()) == [epoch]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,6 +46,51 @@ def test_the_server_loads_torch_once_and_the_code_of_its_program(tmp_path: Path)
         [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == [f"{ROOT / 'nas' / '__init__.py'} True"] * 2 + ["False"], done.stderr
+
+
+SLOW = """
+import os, pathlib, time
+pathlib.Path("begun").write_text(str(os.getpid()))
+while not pathlib.Path("go").exists():
+    time.sleep(0.01)
+"""
+WAITING = """
+from nas.search import worker_processes
+worker_processes.PRELOADED = "slow"
+from nas.search.engine import Placement
+from nas.search.local_engine import LocalEngine
+engine = LocalEngine([Placement(device="cpu", threads=1)])
+try:
+    engine.submit(repr)
+except KeyboardInterrupt:
+    engine.shutdown()
+    raise SystemExit(7)
+"""
+
+
+@FORKED
+def test_ctrl_c_does_not_wait_for_what_the_server_loads(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    (tmp_path / "script.py").write_text(f"import signal\nsignal.signal(2, signal.default_int_handler)\n{WAITING}")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    begun, script = tmp_path / "begun", [sys.executable, "script.py"]
+    program = subprocess.Popen(script, cwd=tmp_path, env=environment, start_new_session=True)
+    try:
+        soon(lambda: begun.exists() and begun.read_text())
+        os.killpg(program.pid, signal.SIGINT)  # to the server too, as a terminal does
+        assert program.wait(60) == 7
+    finally:
+        program.kill()
+        (tmp_path / "go").touch()
+    soon(lambda: not Path("/proc", begun.read_text()).exists())
+
+
+def soon(holds: Callable[[], object]) -> None:
+    """Return when it holds."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 TRAINING = """

@@ -118,7 +118,7 @@ def test_both_roads_agree_on_blocks_that_are_called_again(text: str) -> None:
     _assert_roads_agree(parse(text))
 
 
-def test_the_seed_networks_figures() -> None:
+def test_the_seed_networks_metrics() -> None:
     found = metrics(SEED)
     assert (found.params, found.stages, found.convs_per_stage) == (94_116, 4, (4, 4, 7, 5))
     assert (found.receptive_field, found.dilated_convs) == (99, 1)

@@ -20,7 +20,7 @@ RULES = [
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_arrays_have_the_figures_and_verdicts_of_each_network(preset: str) -> None:
+def test_arrays_have_the_metrics_and_verdicts_of_each_network(preset: str) -> None:
     space, generator = load(preset), random.Random(preset)
     vector, constraints = Vector(space), parse_all(RULES)
     several = [space.random(generator) for _ in range(400)]

@@ -33,7 +33,7 @@ def small(depth: Sequence[int] = (2, 3)) -> Vector:
     )  # fmt: skip
 
 
-def test_counts_are_told_by_constraint() -> None:
+def test_counts_are_printed_by_constraint() -> None:
     vector = small()
     constraints = parse_all(["params < 4k", "receptive_field > 20"])
     broken = ~vector.verdicts(uniform_draws.enumerate_all(vector), constraints)

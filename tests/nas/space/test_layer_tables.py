@@ -94,7 +94,7 @@ def test_jumps_multiply_what_layers_behind_strides_see() -> None:
     assert fourth.metrics["receptive_field"][0, 0, 0].tolist() == [2 * 8, 2 * 8, 4 * 8, 0]
 
 
-def test_a_networks_figures_are_the_sums_of_its_slots() -> None:
+def test_a_networks_metrics_are_the_sums_of_its_slots() -> None:
     vector = Vector(space())
     row = vector.encode([{"form": "dilated", "c1.depth": 2, "c1.width": 16, "last.width": 8, "head": "fc"}])
     params = (75 * 8 + 16) + (9 * 8 * 4 + 8) + (4 * 10 + 10)

@@ -195,7 +195,7 @@ def test_trials_that_were_enqueued_or_added_are_not_proposed_again() -> None:
     assert study.ask(feasible.space.distributions).params == {"last.width": 24}
 
 
-def test_a_sampler_tells_studies_of_one_name_apart() -> None:
+def test_a_sampler_distinguishes_studies_of_one_name() -> None:
     sampler = FeasibleSampler(FeasiblePart(small_space(2), ()))
     for _ in range(2):  # each in a storage of its own
         study = optuna.create_study(study_name="same", sampler=sampler)

@@ -134,7 +134,7 @@ def test_the_download_is_kept(archive: bytes, served: Path, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("content", [None, b"something else"])
-def test_a_failed_download_is_told_in_one_line(
+def test_a_failed_download_is_reported_in_one_line(
     archive: bytes, served: Path, tmp_path: Path, content: bytes | None
 ) -> None:
     if content is not None:

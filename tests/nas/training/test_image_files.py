@@ -15,7 +15,7 @@ from nas.training.image_files import folder_key, list_folder, readable
 from tests.nas.training.conftest import MakeFolder
 
 
-def test_images_lie_one_folder_deeper_than_the_data(make_folder: MakeFolder, tmp_path: Path) -> None:
+def test_images_are_one_folder_deeper_than_the_data(make_folder: MakeFolder, tmp_path: Path) -> None:
     folder = make_folder(count=1)
     (tmp_path / "outer").mkdir()
     folder.rename(tmp_path / "outer" / "pictures")
@@ -25,7 +25,7 @@ def test_images_lie_one_folder_deeper_than_the_data(make_folder: MakeFolder, tmp
         list_folder(tmp_path / "outer")
 
 
-def test_images_lie_one_folder_deeper_than_their_class(make_folder: MakeFolder) -> None:
+def test_images_are_one_folder_deeper_than_their_class(make_folder: MakeFolder) -> None:
     folder = make_folder(count=2)
     (folder / "train/cat/day 1").mkdir()
     (folder / "train/cat/001.png").rename(folder / "train/cat/day 1/001.png")
@@ -160,7 +160,7 @@ def test_a_part_of_almost_its_name_is_named(make_folder: MakeFolder, part: str, 
         list_folder(folder)
 
 
-def test_a_class_of_files_of_another_kind_is_told_so(make_folder: MakeFolder) -> None:
+def test_a_class_of_files_of_another_kind_is_named(make_folder: MakeFolder) -> None:
     folder = make_folder(count=2)
     for name in ("000", "001"):
         (folder / f"train/cat/{name}.png").rename(folder / f"train/cat/{name}.heic")

@@ -86,6 +86,6 @@ class Mine(A.ImageOnlyTransform):  # type: ignore[misc]  # albumentations has no
     ],
     ids=["own", "lambda", "old"],
 )
-def test_what_a_table_would_not_tell_is_refused(part: A.BasicTransform, message: str) -> None:
+def test_what_a_table_would_not_hold_is_refused(part: A.BasicTransform, message: str) -> None:
     with pytest.raises(UnusableInputError, match=f"^{message}"):
         to_table(A.Compose([A.OneOf([part])]))

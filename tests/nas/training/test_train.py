@@ -269,7 +269,7 @@ def test_other_sizes_channels_and_classes_are_trained(
     assert all(math.isfinite(epoch.loss) for epoch in result.curve)
 
 
-def test_a_resumed_training_reports_where_it_stands(network: nn.Module, digits_feed: Feed, tmp_path: Path) -> None:
+def test_a_resumed_training_reports_how_far_it_is(network: nn.Module, digits_feed: Feed, tmp_path: Path) -> None:
     heard: list[int] = []
 
     def pause_at_two(epoch: Epoch) -> bool:

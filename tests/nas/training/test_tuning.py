@@ -14,7 +14,7 @@ from nas.training.tuning import Range, from_study, ranges, tuned, usual_ranges, 
 DEFAULT, SEED = recipes.default(8), recipes.seed()
 
 
-def test_a_range_is_the_file_s_or_lies_around_the_recipe_s_value() -> None:
+def test_a_range_is_the_file_s_or_is_around_the_recipe_s_value() -> None:
     table = {"lr": [0.01, 0.1], "batch_size": {"choices": [32, 64]}}
     found = ranges(["lr", "batch_size", "weight_decay"], table, DEFAULT, "r")
     assert found == {

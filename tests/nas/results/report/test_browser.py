@@ -160,7 +160,7 @@ def test_a_heading_sorts_up_and_down_from_the_keyboard(show: Open) -> None:
     assert heading.get_attribute("aria-sort") == "descending"
 
 
-def test_what_is_not_known_stands_last_whichever_way(show: Open) -> None:
+def test_what_is_not_known_comes_last_whichever_way(show: Open) -> None:
     page = show()
     for _ in range(2):
         page.get_by_role("columnheader", name="test %").get_by_role("button").click()
@@ -382,6 +382,13 @@ def test_labels_of_fields_have_one_size_at_every_width(show: Open) -> None:
         assert all(12 <= height <= 20 for height in heights)
         tops = page.locator("svg.field text").evaluate_all("(all) => all.map((t) => t.getBoundingClientRect().top)")
         assert all(abs(a - b) > 12 for i, a in enumerate(tops) for b in tops[:i])
+
+
+def test_a_figure_that_there_is_not_takes_no_room(show: Open) -> None:
+    page = show()
+    page.evaluate("document.querySelector('.plot.tall').replaceChildren()")
+    page.evaluate("document.querySelector('.plot.tall').classList.add('empty')")
+    assert page.evaluate("document.querySelector('.plot.tall').offsetHeight") == 0
 
 
 @pytest.mark.parametrize("width", [360, 390, 1280])

@@ -20,12 +20,12 @@ from nas.results.report import page
 from nas.results.report.columns import cells
 from nas.results.report.page import MOST_BYTES, render
 from nas.search.storage import open_storage
-from nas.search.study import CURVE, IDENTITY, LAUNCHES, MEASURED, REASON, TARGET
+from nas.search.study import CURVE, DATA, IDENTITY, LAUNCHES, MEASURED, REASON, TARGET
 from nas.space.attributes import FINISHED
 from tests.nas.results.known import PLAIN, add, network_study
 
 Captured = pytest.CaptureFixture[str]
-EVIL = "</script><script>alert(1)</script>"
+EVIL = "</script><script>alert(1)</script>\u202e"
 
 
 class Reader(HTMLParser):
@@ -100,13 +100,16 @@ def test_nothing_is_loaded_from_elsewhere(study: optuna.Study) -> None:
 
 
 def test_hostile_names_are_text(tmp_path: Path) -> None:
-    study = empty_study(tmp_path / "journal.log")
+    storage = open_storage(str(tmp_path / "journal.log"), write=True)
+    study = optuna.create_study(storage=storage, study_name=EVIL, direction="maximize")
     study.set_user_attr(IDENTITY, {"constraints": ["params < 200k"], "space": {"name": EVIL, "hash": EVIL}})
+    study.set_user_attr(DATA, EVIL)
     add(study, [0.5], params=1, network=EVIL, state=TrialState.PRUNED, **{REASON: EVIL})
     text = render(study)
     scripts = [attrs for tag, attrs in Reader(text).tags if tag == "script"]
     assert [attrs.get("id") for attrs in scripts] == ["data", "rows", "plotly", None]
     assert EVIL not in text
+    assert "\u202e" not in text
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in text
 
 
@@ -203,6 +206,7 @@ def test_where_a_study_is_from(study: optuna.Study) -> None:
     assert "<dt>recipe</dt><dd>sgd</dd>" in text
     assert text.count("search.py &lt;/script&gt;") == 1
     assert EVIL not in text
+    assert "\u202e" not in text
 
 
 def test_a_page_leaves_the_worst_trials_out_where_it_would_grow_too_large(
@@ -240,9 +244,12 @@ def test_the_command_writes_the_page(tmp_path: Path, capsys: Captured, monkeypat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--to", "page.pdf"], "the report is a page: 'page.pdf': give a file name that ends with .html"),
-        (["--to", "gone/page.html"], "cannot write gone/page.html: No such file or directory: give a writable path"),
-        (["--study", "other"], "no such study: 'other': this storage holds networks"),
+        (["--to", "page.pdf"], "--to: the report is a page: 'page.pdf': give a file name that ends with .html"),
+        (
+            ["--to", "gone/page.html"],
+            "--to: cannot write gone/page.html: No such file or directory: give a writable path",
+        ),
+        (["--study", "other"], "--study: no such study: 'other': this storage holds networks"),
         (["--storage", "none.log"], "no storage at none.log: "),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_part_that_no_network_keeps_is_dead() -> None:
     assert not Merged(projection("convs < 3"), most_broken=0).is_dead
 
 
-def test_states_that_no_continuation_tells_apart_are_one() -> None:
+def test_states_that_no_continuation_distinguishes_are_one() -> None:
     deep = [STAGE | {"depth": [5]}]
     for limit, classes in ((3, 1), (100, 1)):  # always over the limit, and never
         merged = Merged(projection(f"receptive_field > {limit}", stages=deep), most_broken=1)

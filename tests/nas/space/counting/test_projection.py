@@ -30,7 +30,7 @@ def networks(one: Projection) -> int:
 
 @pytest.mark.parametrize("expressions", [["params >= 0"], ["convs >= 2"], ["stages == 2", "macs < 100k"]])
 @pytest.mark.parametrize(("changes", "number"), SPACES)
-def test_it_stands_for_every_network(changes: dict[str, Any], number: int, expressions: list[str]) -> None:
+def test_it_represents_every_network(changes: dict[str, Any], number: int, expressions: list[str]) -> None:
     assert networks(projection(*expressions, **changes)) == number
 
 

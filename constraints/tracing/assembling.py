@@ -1,0 +1,201 @@
+"""What a tensor sees that was put together of parts: which part shows where; no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from constraints.receptive_field import explicit
+from constraints.tracing.axes import Digit, Shape, View, unknown
+from constraints.tracing.flows import Flow, merge_flows
+from constraints.tracing.side_by_side import Interval, Places, Row, are_nested, bordered, heap, hull, listed
+from constraints.tracing.values import Part, Value, Views, join_views
+
+_MOST_CELLS = 1 << 22
+"""Elements of the largest table of which part shows where; beyond it every part counts everywhere it was laid."""
+ROWS_APART = "rows of a batch that are parts of one sample, and see apart"
+
+
+class _Table(NamedTuple):
+    """Which part shows where in a tensor of ``shape``, of which parts touch some axes."""
+
+    shape: Shape
+    touched: Sequence[int]
+    cells: npt.NDArray[np.intp] | None
+    """The number of the part at each index of the touched axes; None where that would be too many."""
+
+    def shows(self, number: int, part: Part, axis: int) -> Places:
+        """Where along an axis a part shows at some index of the others."""
+        if self.cells is None:
+            found = np.zeros(self.shape[axis], dtype=bool)
+            found[_slice(part.region.get(axis, range(self.shape[axis])))] = True
+            return found
+        others = tuple(i for i, a in enumerate(self.touched) if a != axis)
+        places: Places = (self.cells == number).any(axis=others)
+        return places
+
+
+def assembled(parts: Sequence[Part], shape: Shape) -> tuple[Views, Flow, tuple[Part, ...]]:
+    """What a tensor sees that parts were laid into, later ones over earlier ones, and the parts that show."""
+    table = _Table(
+        shape, touched := sorted({axis for part in parts for axis in part.region}), _cells(parts, shape, touched)
+    )
+    seen = range(len(parts)) if table.cells is None else np.unique(table.cells).tolist()
+    shown = [(k, parts[k]) for k in seen if k >= 0]
+    depend = [p.flow for _, p in shown if p.flow.origin is not None]
+    flow = merge_flows(depend) if depend else Flow()
+    aside = [_aside(i, shown, touched) for i in range(len(parts[0].views))]
+    if any(aside):
+        flow = _beside_maps(shown, aside, flow)
+    if len(depend) > 1:
+        flow = flow._replace(depthwise=frozenset().union(*(f.depthwise for f in depend)))
+    views = tuple(_along(i, [s for s in shown if s[0] not in aside[i]], table) for i in range(len(aside)))
+    if len(shown) > 1 and touched == [0] and are_rows(shown_parts := [p for _, p in shown], shape):
+        views = tuple(_apart(v, [p.views[i] for p in shown_parts]) for i, v in enumerate(views))
+    return views, flow, tuple(p for _, p in shown) if len(shown) > 1 else ()
+
+
+def _aside(which: int, shown: Sequence[tuple[int, Part]], touched: Sequence[int]) -> set[int]:
+    """The parts that see all of a map along one spatial axis, beside maps: what is made of both they only shift.
+
+    So are channels of a pooled branch, spread over the map that they are concatenated with: a gate, by a linear layer.
+    """
+    views = [(k, v) for k, p in shown if (v := p.views[which]) is not None]
+    if not any(v.is_local and v.axes.isdisjoint(touched) for _, v in views):
+        return set()
+    return {k for k, v in views if not (v.digits or v.unknown or v.blurred) and v.pooled not in ("", "mixed")}
+
+
+def _beside_maps(shown: Sequence[tuple[int, Part]], aside: Sequence[set[int]], flow: Flow) -> Flow:
+    """What is inherited where some parts are set aside along spatial axes: of these, as of a gate, no poolings."""
+    places = [(k, p.flow, [i for i, v in enumerate(p.views) if v is not None]) for k, p in shown]
+    mains = [f for k, f, axes in places if f.origin is not None and not (axes and all(k in aside[i] for i in axes))]
+    return merge_flows(mains)._replace(context=True, poison=flow.poison) if mains else flow
+
+
+def are_rows(parts: Sequence[Part], shape: Shape) -> bool:
+    """Whether parts are laid along the batch axis alone: the first one of a map, which has one more for channels."""
+    spatial = {axis for p in parts for v in p.views if v is not None for axis in v.axes}
+    return (
+        bool(parts) and len(shape) == len(spatial) + 2 and 0 not in spatial and all(set(p.region) == {0} for p in parts)
+    )
+
+
+def _apart(whole: View | None, rows: Sequence[View | None]) -> View | None:
+    """What all rows of a batch see: each sees less, where they do not see around the same places."""
+    if whole is None or whole.unknown or whole.blurred or not whole.digits:
+        return whole
+    largest = max(v.size for v in rows if v is not None)
+    return whole._replace(blurred=ROWS_APART) if whole.size > largest else whole
+
+
+def of_rows(value: Value) -> Views:
+    """The views of a tensor, which are those of the row that sees most where rows of a batch see apart."""
+    if not any(v is not None and ROWS_APART in v.blurred for v in value.views) or not are_rows(
+        value.parts, value.shape
+    ):
+        return value.views
+    views: list[View | None] = []
+    for i in range(len(value.views)):
+        rows = [v for p in value.parts if (v := p.views[i]) is not None]
+        lost = next((v for v in rows if v.unknown or v.blurred), None)
+        views.append(lost or max(rows, key=lambda v: v.size, default=None))
+    return tuple(views)
+
+
+def _cells(parts: Sequence[Part], shape: Shape, touched: Sequence[int]) -> npt.NDArray[np.intp] | None:
+    sizes = [shape[a] for a in touched]
+    if math.prod(sizes) > _MOST_CELLS:
+        return None
+    cells = np.full(sizes, -1)
+    for k, part in enumerate(parts):
+        cells[tuple(_slice(part.region.get(a, range(shape[a]))) for a in touched)] = k
+    return cells
+
+
+def _slice(indices: range) -> slice:
+    return slice(indices.start, indices.stop, indices.step)
+
+
+def _along(which: int, shown: Sequence[tuple[int, Part]], table: _Table) -> View | None:
+    """What the whole sees along one spatial axis of the input."""
+    shape, touched = table.shape, table.touched
+    having = [(k, p, v) for k, p in shown if (v := p.views[which]) is not None]
+    if not having:
+        return None
+    spatial = {axis for _, _, v in having for axis in v.axes} & set(touched)
+    if not spatial:
+        return _everywhere(having, shown, table)
+    lost = next((v.unknown for _, _, v in having if v.unknown), "")
+    axis = min(spatial)
+    if any(v.blurred for _, _, v in having):
+        return heap([v for _, _, v in having], spatial) if len(having) > 1 else bordered(having, spatial, shape)
+    if len(spatial) > 1 or not all(_is_plain(v, p, axis, shape) for _, p, v in having):
+        return bordered(having, spatial, shape)
+    digit = Digit(axis, 1, shape[axis], 1)
+    if lost:
+        return unknown(lost, having[0][2]._replace(digits=(digit,)))
+    rows = []
+    for k, part, view in having:
+        indices = part.region.get(axis, range(shape[axis]))
+        rows.append(Row(view, indices, table.shows(k, part, axis)))
+    crossed = len({axis for _, p in shown for v in p.views if v for axis in v.axes} & set(touched)) > 1
+    return listed(rows, digit, crossed)
+
+
+def _everywhere(
+    having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[int, Part]], table: _Table
+) -> View | None:
+    """Parts along an axis that they were not laid along: each may see as all of them."""
+    joint = _stacked(having, table.shape, table.touched) or join_views([(v,) for _, _, v in having])[0]
+    if joint is not None and not joint.unknown and _alternates(having, shown, table):
+        return unknown("rows that see differently along the other axis", joint)
+    return joint
+
+
+def _alternates(having: Sequence[tuple[int, Part, View]], shown: Sequence[tuple[int, Part]], table: _Table) -> bool:
+    """Whether parts that see differently take turns along another axis, of which a stride may leave some out."""
+    kinds: list[View] = []
+    for _, _, view in having:
+        if view not in kinds:
+            kinds.append(view)
+    if len(kinds) < 2:
+        return False
+    kind_of = {k: kinds.index(v) for k, _, v in having}
+    carried = {d.axis for _, p in shown for v in p.views if v for d in v.digits}
+    for axis in table.touched:
+        laid_singly = all(len(p.region.get(axis, ())) == 1 for _, p in shown)
+        if axis not in carried and not laid_singly:
+            continue
+        places = [(kind_of[k], table.shows(k, p, axis)) for k, p, _ in having]
+        rows = [frozenset(kind for kind, shows in places if shows[i]) for i in range(table.shape[axis])]
+        turns = [row for i, row in enumerate(rows) if row and (i == 0 or rows[i - 1] != row)]
+        if len(turns) > len(set(turns)):
+            return True
+    return False
+
+
+def _is_plain(view: View, part: Part, axis: int, shape: Shape) -> bool:
+    """Whether a view has no spatial axis but one, or none, which a tensor axis counts index by index."""
+    size = len(part.region.get(axis, range(shape[axis])))
+    return view.other is None and all(d[:3] == (axis, 1, size) and not d.offset for d in view.digits)
+
+
+def _stacked(having: Sequence[tuple[int, Part, View]], shape: Shape, touched: Sequence[int]) -> View | None:
+    """Places of a map that were taken out one by one, each laid at its own index of an axis: a map again."""
+    views = [v for _, _, v in having]
+    if any(v.digits or v.pooled or v.unknown or v.blurred for v in views) or len({v.field.at(0) for v in views}) == 1:
+        return None
+    for axis in touched:
+        seen: dict[int, set[Interval]] = {}
+        for _, part, view in having:
+            for index in part.region.get(axis, range(shape[axis])):
+                seen.setdefault(index, set()).add(view.field.at(0))
+        if all(are_nested(list(found)) for found in seen.values()) and len(set(map(frozenset, seen.values()))) > 1:
+            units = [hull(list(seen.get(i, ()))) for i in range(shape[axis])]
+            return View(explicit(units), (Digit(axis, 1, shape[axis], 1),), extent=views[0].extent)
+    return unknown("places of a map that are laid out anew")

@@ -1,0 +1,77 @@
+"""Values that leave a run as numbers or arrays, and what may come back of them; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from constraints.tracing.axes import Shape, unknown
+from constraints.tracing.handles import MADE_OF_NUMBERS, MADE_OF_READ, Handle
+from constraints.tracing.maps import Maps
+from constraints.tracing.outcomes import Outcomes
+from constraints.tracing.values import Value
+
+if TYPE_CHECKING:
+    from constraints.tracing.run import RecordedOperation
+
+_TRUTHS = ("equal", "is_nonzero", "allclose", "is_same_size")
+"""Operations that say yes or no."""
+
+
+class ReadValues:
+    """What was read so far from tensors that depend on an input."""
+
+    def __init__(self, outcomes: Outcomes, maps: Maps, *, suspects: bool) -> None:
+        """Begin with nothing read; ``suspects`` takes every number that may be computed of what was read for one."""
+        self.values: list[Value] = []
+        self.decided: list[str] = []
+        """Where values of the input were read, by which the code may decide what runs."""
+        self.doubts: dict[str, None] = {}
+        """Operations that take numbers that may be computed of what was read, with what is not known of these."""
+        self._outcomes, self._maps, self._suspects = outcomes, maps, suspects
+        self._by = ""
+        """Where the first was read."""
+
+    def note(self, step: RecordedOperation, inputs: Sequence[Value]) -> None:
+        """Values leave the run: what comes back from outside may depend on them."""
+        found = [v for v in inputs if v.depends]
+        if not found or step.operator.op == "_has_compatible_shallow_copy_type":
+            return
+        if step.operator.op != "read":
+            self.decided.append(step.frame.path)
+        if step.operator.op in _TRUTHS or all(h.kind == "truth" for h in step.inputs):
+            return  # one truth value: it decides what runs, and what runs is seen
+        self._by = self._by if self.values else step.frame.path
+        self.values += found
+
+    def are_taken(self, step: RecordedOperation) -> bool:
+        """Whether an operation takes a number that was made of what was read; where one may be, that is a doubt."""
+        if step.returned == "maybe" and self.values:
+            self._doubt(f"{step.operator.op} in {step.frame.path}" if step.frame.path else step.operator.op)
+        return bool(self.values) and (step.returned == "read" or (self._suspects and step.returned == "maybe"))
+
+    def made(self, handle: Handle, index: int) -> Value | None:
+        """The value of a tensor of numbers, or of an array, that was made of what was read; None where none was."""
+        if not self.values:
+            return None
+        if handle.source == MADE_OF_NUMBERS:
+            self._doubt("a tensor")
+        is_of_read = handle.source == MADE_OF_READ or (self._suspects and handle.source == MADE_OF_NUMBERS)
+        return self.returned(handle.shape, index) if is_of_read else None
+
+    def returned(self, shape: Shape, index: int) -> Value:
+        """The value of what was made of numbers that were read before."""
+        why = f"values that were read from a tensor{self._where} and came back"
+        views, flow = self._outcomes.of_anything(self.values, why)
+        views = tuple(unknown(why) if v is not None and v.is_part else v for v in views)  # places may make a map again
+        value = Value(shape, views, flow, None, index)
+        self._maps.note(value)
+        return value
+
+    def _doubt(self, what: str) -> None:
+        why = f"numbers that may be constants, or computed of values that were read from a tensor{self._where}"
+        self.doubts[f"{what}: {why}"] = None
+
+    @property
+    def _where(self) -> str:
+        return f" in {self._by}" if self._by else ""

@@ -1,0 +1,152 @@
+"""The handle of each tensor that a run meets: of a parameter, of one of the run, of a constant from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import nn
+
+from constraints.tracing.axes import Shape
+from constraints.tracing.boundary import kept_by, known_to
+from constraints.tracing.handles import FROM_NOWHERE, Handle, Recorder
+from constraints.tracing.overloads import Operator
+from constraints.tracing.overwritten import Overwritten, tensors_among
+from constraints.tracing.postponed import Postponed
+from constraints.tracing.registry import Registry, memory_of, new_handle
+
+HANDLE = "_traced_handle"
+"""The attribute of a tensor that is its handle, but for registered ones."""
+
+
+class TensorHandles:
+    """The handles of a run; each tensor carries its own, so that no memory is held."""
+
+    def __init__(
+        self, run: Recorder, modules: Mapping[str, nn.Module], registry: Registry, postponed: Postponed
+    ) -> None:
+        """Begin with those of the registered tensors; ``run`` is that of the handles."""
+        self.weights = registry.handles
+        self.overwritten = Overwritten(registry)
+        self._run, self._registry, self._postponed = run, registry, postponed
+        self._modules = modules
+        self._kept = kept_by(modules.values())
+
+    def of(self, tensor: torch.Tensor) -> Handle:
+        """The handle of a tensor: a parameter or a buffer, one of this run, or a constant from outside."""
+        handle = self.weights.get(id(tensor))
+        if handle is None:
+            handle = tensor.__dict__.get(HANDLE)
+            if handle is None or handle.run is not self._run:
+                self.overwritten.outside.append(tensor)
+                self._postponed.met(tensor)
+                handle = tensor.__dict__[HANDLE] = new_handle(self._run, tensor, tuple(tensor.shape))
+                self._trace_back(tensor, handle)
+        return handle
+
+    def entered(self, tensor: torch.Tensor) -> Handle:
+        """The handle of an input."""
+        self.overwritten.outside.append(tensor)
+        return self.new(tensor)
+
+    def new(self, tensor: torch.Tensor) -> Handle:
+        """A new handle of a tensor."""
+        handle = tensor.__dict__[HANDLE] = new_handle(self._run, tensor, tuple(tensor.shape))
+        return handle
+
+    def made(self, tensor: torch.Tensor, shape: Shape) -> Handle:
+        """The handle of a result, which is a new one where no argument was written to."""
+        held = tensor.__dict__
+        handle: Handle | None = held.get(HANDLE) or self.weights.get(id(tensor))
+        if handle is None or handle.run is not self._run:
+            handle = held[HANDLE] = new_handle(self._run, tensor, shape)
+        return handle
+
+    def given(self, args: Sequence[Any], places: Sequence[int], found: list[Handle]) -> list[Any]:
+        """The arguments by place with handles, which are noted in ``found``; only those at ``places`` hold tensors."""
+        held, weights = list(args), self.weights
+        if places and places[-1] >= len(held):
+            places = [at for at in places if at < len(held)]
+        for at in places:
+            a = held[at]
+            if a is None:
+                continue
+            handle = weights.get(id(a))
+            if handle is None:
+                if not isinstance(a, torch.Tensor):
+                    held[at] = self._held((a,), found)[0]
+                    continue
+                handle = self.of(a)
+            held[at] = handle
+            found.append(handle)
+        return held
+
+    def named(self, kwargs: Mapping[str, Any], operator: Operator, inputs: list[Handle]) -> dict[str, Any]:
+        """The arguments by name; what is only written to is no input."""
+        read = {k: v for k, v in kwargs.items() if k not in operator.writes}
+        named = dict(zip(read, self._held(read.values(), inputs), strict=True))
+        out = {k: v for k, v in kwargs.items() if k in operator.writes}
+        return {**named, **dict(zip(out, self._held(out.values(), []), strict=True))} if out else named
+
+    def written(
+        self,
+        operator: Operator,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        outputs: list[Handle],
+        shapes: list[Shape],
+    ) -> Sequence[Handle]:
+        """The handles of what was written to, which are outputs too where the operation is not known."""
+        given = [kwargs.get(w) if isinstance(w, str) else args[w] if w < len(args) else None for w in operator.writes]
+        found: list[Handle] = []
+        for tensor in tensors_among(given):
+            handle = self.of(tensor)
+            found.append(handle)
+            if operator.operation is None and not any(handle is o for o in outputs):
+                outputs.append(handle)
+                shapes.append(tuple(tensor.shape))
+        return found
+
+    def _held(self, args: Iterable[Any], found: list[Handle]) -> list[Any]:
+        """The arguments with handles in place of tensors, which are noted in ``found`` too."""
+        held: list[Any] = []
+        for a in args:
+            if isinstance(a, torch.Tensor):
+                handle = self.of(a)
+                found.append(handle)
+                held.append(handle)
+            elif isinstance(a, (list, tuple)) and a and not isinstance(a[0], int):
+                held.append(self._held(a, found))
+            else:
+                held.append(a)
+        return held
+
+    def _trace_back(self, tensor: torch.Tensor, handle: Handle) -> None:
+        """Say where a tensor comes from that no recorded operation made."""
+        shared = self._registry.memories.get(memory_of(tensor))
+        if shared:
+            handle.tied = self.weights[id(shared[0])]
+        elif not any(tensor is t for t in self._kept) and not any(tensor is t for t in self._in_code):
+            handle.source = FROM_NOWHERE
+
+    @cached_property
+    def _in_code(self) -> list[torch.Tensor]:
+        return known_to(self._modules.values())
+
+    @property
+    def outside(self) -> Sequence[torch.Tensor]:
+        """The tensors from outside that the run met, the inputs among them."""
+        return self.overwritten.outside
+
+    def undo(self) -> None:
+        """Write back what the run overwrote, and take the handles off tensors that live longer than it."""
+        self.overwritten.restore()
+        for tensor in self.outside:
+            tensor.__dict__.pop(HANDLE, None)
+
+
+def handle_of(tensor: torch.Tensor) -> Handle | None:
+    """The handle that a tensor carries; None where no step of the run made it."""
+    return vars(tensor).get(HANDLE)

@@ -1,0 +1,15 @@
+"""The installed program ``nas``: from its first moment on Ctrl-C ends it without a traceback."""
+
+from __future__ import annotations
+
+import signal
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Load the commands, which takes a part of a second, and run one."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # search.main hears it again
+    import search
+
+    search.main()

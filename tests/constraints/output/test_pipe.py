@@ -1,0 +1,51 @@
+"""Nothing is said where the program that reads the output has ended, and nothing else passes for that."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import search
+from constraints.output.pipe import is_closed, let_go
+from nas.cli import machine
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_stream_is_closed_once_its_reader_has_ended(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as stream, (tmp_path / "file").open("w", encoding="utf-8") as file:
+        assert [is_closed(one) for one in (stream, file, io.StringIO())] == [False] * 3
+        assert not let_go(stream)
+        os.close(reader)
+        assert is_closed(stream)
+        assert let_go(file, stream)
+        print("nowhere", file=stream, flush=True)
+
+
+@pytest.mark.parametrize("line", ["recipes", "recipes --format json", "recipes --help"])
+def test_a_command_ends_without_a_word_where_nobody_reads_it(line: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, str(ROOT / "search.py"), *line.split()]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_pipe_to_something_else_is_a_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def doctor(*_: object, **__: object) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # for which typer puts another
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    monkeypatch.setattr(machine, "doctor", doctor)
+    assert search.run(["doctor"]) == 4
+    assert capsys.readouterr().err.startswith("error: a fault of this tool: BrokenPipeError: [Errno 32] Broken pipe (")
