@@ -4,6 +4,8 @@
 folder that ``$NAS_FIELD`` names, or else the documentation's examples. Each model of each file is checked in a process
 of its own, in turn with one that only imports torch, with every limit and search at its default; the median of three,
 with ``--quick`` one. ``processor_`` is processor time, which hardly depends on what else the machine does.
+``twelve_layers_seconds_over_torch`` is what the example of 12 layers takes on the clock, the least of three, as
+the shortest run is the one that other work disturbed least; ``load`` is how many processes ran or waited meanwhile.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ _EXAMPLES = _ROOT / "docs" / "examples"
 _TORCH = (sys.executable, "-c", "import torch")
 _SEVERAL = re.compile(r"several models in (?P<place>.*): (?P<names>[\w, ]+): name one")
 _REPEATS = 3
+_TWELVE_LAYERS = _EXAMPLES / "handmade.py"
 
 
 class Took(NamedTuple):
@@ -77,11 +80,24 @@ def measure(targets: Sequence[str], repeats: int) -> dict[str, Any]:
         "failing": len(failing),
         "fixed_at_once": sum(bool(row["fix_all"]) for row in failing),
         "most_processor_seconds_over_torch": max((r["processor_seconds_over_torch"] for r in rows.values()), default=0),
+        "twelve_layers_seconds_over_torch": twelve_layers(),
+        "load": os.getloadavg()[0],
     }
 
 
+def twelve_layers() -> float:
+    """Seconds on the clock by which ``validate`` of the example of 12 layers outlasts ``import torch``."""
+    command = _validated(str(_TWELVE_LAYERS))
+    turns = [(_took(_TORCH), _took(command)) for _ in range(_REPEATS)]
+    return min(ours.seconds for _, ours in turns) - min(torch.seconds for torch, _ in turns)
+
+
+def _validated(target: str) -> Sequence[str]:
+    return (sys.executable, "search.py", "validate", target, "--format", "jsonl")
+
+
 def _row(target: str, repeats: int) -> dict[str, Any]:
-    command = (sys.executable, "search.py", "validate", str(target), "--format", "jsonl")
+    command = _validated(target)
     turns = [(_took(_TORCH), _took(command)) for _ in range(repeats)]
     document = json.loads(turns[-1][1].out or "{}")
     broken = [v for v in document.get("constraints", ()) if not v["ok"]]
@@ -123,7 +139,9 @@ def _show(document: dict[str, Any]) -> None:
     console.print(table)
     console.print(
         f"{document['with_verdict']} of {len(document['files'])} with a verdict; "
-        f"{document['fixed_at_once']} of {document['failing']} that fail with edits that fix every constraint"
+        f"{document['fixed_at_once']} of {document['failing']} that fail with edits that fix every constraint; "
+        f"12 layers take {document['twelve_layers_seconds_over_torch']:.2f} s beyond torch, at a load of "
+        f"{document['load']:.1f}"
     )
 
 

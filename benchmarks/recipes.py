@@ -68,6 +68,7 @@ def rows(epochs: int) -> dict[str, Row]:
         "muon norm-bias 4": plain(recipe=replace(muon, norm_bias_lr=4.0)),
         "default": plain(recipe=shipped),
         "default float32": plain(recipe=replace(shipped, precision="float32")),
+        "default whitened by the first images": plain(recipe=replace(shipped, whitening_spread=False)),
         "default rate 0.1": plain(recipe=replace(shipped, phases=(_muon(peak_lr=0.1),))),
         "default batch 64": plain(recipe=replace(shipped, batch_size=64)),
         "default smoothing 0.1": plain(recipe=replace(shipped, label_smoothing=0.1)),

@@ -237,7 +237,7 @@ def test_an_interrupt_is_130_and_ends_the_child(models: Path, tmp_path: Path) ->
     begun = tmp_path / "begun"
     file.write_text(
         "import os, time\nfrom pathlib import Path\n"
-        f"Path({str(begun)!r}).write_text(f'{{os.getppid()}} {{os.getpid()}} ')\ntime.sleep(1000)\n"
+        f"Path({str(begun)!r}).write_text(f'{{os.getppid()}} {{os.getpid()}} ')\ntime.sleep(1000)\nNet = None\n"
     )
     command = [sys.executable, str(ROOT / "search.py"), "validate", f"{file}:Net"]
     process = subprocess.Popen(

@@ -1,10 +1,10 @@
 """Start the children that check users' files, and outlive them, so that whatever they leave behind is found.
 
-Run as ``python -m constraints.sandbox.guard FD``; each line of standard input is one job. A process whose parent has
-ended moves to the nearest ancestor that asked for orphans. The guard is that ancestor: it runs none of the users' code
-and stays until the parent of the checks ends it, so that even a daemon with an empty environment and a session of its
-own remains a descendant after the checking process has ended. It has loaded torch, so that a check is a fork away.
-On systems other than Linux the child runs in place of the guard, and there is one job.
+Run as ``python -m constraints.sandbox.guard FD PARENT``; each line of standard input is one job. A process whose
+parent ended moves to the nearest ancestor that asked for orphans. The guard is that ancestor: it runs none of the
+users' code and stays until the parent of the checks ends it, so that even a daemon with an empty environment and a
+session of its own remains a descendant after the checking process has ended. It has loaded torch, so that a check is
+a fork away. On systems other than Linux the child runs in place of the guard, and there is one job.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ def main() -> None:
     os.set_inheritable(pipe, False)
     if LINUX:
         die_with_parent()
+        if sys.argv[2:] and os.getppid() != int(sys.argv[2]):  # it has ended already, before the kernel was asked
+            return
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
     from constraints.sandbox import child  # only here, since it loads torch
 

@@ -35,7 +35,7 @@ class Guarded:
         self.results = os.fdopen(results, "rb", buffering=0)
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "constraints.sandbox.guard", str(its_end)],
+                [sys.executable, "-P", "-m", "constraints.sandbox.guard", str(its_end), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from constraints.errors import ConstraintError
 from constraints.report import Report
+from constraints.sandbox.early import taken
 from constraints.sandbox.guarded import Guarded
 from constraints.sandbox.request import Job, Request
 from constraints.sandbox.running import Running
@@ -75,7 +76,7 @@ class Sandbox:
         if self._guard is not None and not self._guard.serves():
             self.close()
         if self._guard is None:
-            self._guard = Guarded(sees_gpus=self._sees_gpus)
+            self._guard = (None if self._sees_gpus else taken()) or Guarded(sees_gpus=self._sees_gpus)
         running, serves = Running(job, self._guard), False
         try:
             self._guard.send(job)

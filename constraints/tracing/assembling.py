@@ -65,7 +65,8 @@ def _aside(which: int, shown: Sequence[tuple[int, Part]], touched: Sequence[int]
     So are channels of a pooled branch, spread over the map that they are concatenated with: a gate, by a linear layer.
     """
     views = [(k, v) for k, p in shown if (v := p.views[which]) is not None]
-    if not any(v.is_local and v.axes.isdisjoint(touched) for _, v in views):
+    carried = {0, *(axis for _, p in shown for v in p.views if v for axis in v.axes)}
+    if not carried.isdisjoint(touched) or not any(v.is_local for _, v in views):
         return set()
     return {k for k, v in views if not (v.digits or v.unknown or v.blurred) and v.pooled not in ("", "mixed")}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import re
 import types
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -21,6 +22,8 @@ _HIDDEN = "__int__ __round__ __floor__ __ceil__ __trunc__ __index__ __len__ __fl
 _NAMES = frozenset(f"{_BUILTINS} {_OF_MATH} {_OF_SEQUENCES} {_OF_TYPES} {_HIDDEN}".split())
 """Of what gives numbers of few digits, whatever it is given."""
 _FLOORS = ("//", "//=")
+_PERCENT = re.compile(r"%[-+ #0-9]*\.\d")
+"""A format of few digits for the operator of texts."""
 _OF_TEXT = frozenset(["__repr__", "__hash__", "extra_repr"])
 
 
@@ -35,9 +38,11 @@ def rounds(modules: Iterable[nn.Module]) -> bool:
     if any(issubclass(kind, torch.jit.ScriptModule) for kind in kinds) or has_ways(kept):
         return True
     held = _held(kept)
-    return any(map(_is_named, held)) or any(
-        not _NAMES.isdisjoint([*code.co_names, *filter(_is_text, code.co_consts)]) or any(map(_is_named, named))
-        for code, named in walked([*kinds, *held], _runs)
+    program = list(walked([*kinds, *held], _runs))
+    return (
+        any(map(_is_named, held))
+        or any(_is_text_of_names(code) or any(map(_is_named, named)) for code, named in program)
+        or (any(_formats(code) for code, _ in program) and any(_parses(code) for code, _ in program))
     )
 
 
@@ -54,6 +59,24 @@ def _held(modules: Iterable[nn.Module]) -> list[Any]:
 
 def _is_text(constant: object) -> bool:
     return isinstance(constant, str)
+
+
+def _is_text_of_names(code: types.CodeType) -> bool:
+    return not _NAMES.isdisjoint([*code.co_names, *filter(_is_text, code.co_consts)])
+
+
+def _formats(code: types.CodeType) -> bool:
+    """Whether code may write a number in few digits: by a format that it gives."""
+    if "format" in code.co_names or any(_is_text(c) and _PERCENT.search(c) for c in code.co_consts):
+        return True
+    steps = dis.get_instructions(code)
+    return any(s.opname == "FORMAT_WITH_SPEC" or (s.opname == "FORMAT_VALUE" and (s.arg or 0) & 4) for s in steps)
+
+
+def _parses(code: types.CodeType) -> bool:
+    """Whether code may read a number from a text; one that reads whole ones rounds anyway."""
+    steps = dis.get_instructions(code)
+    return any(s.opname in {"LOAD_GLOBAL", "LOAD_NAME"} and s.argval in {"float", "complex"} for s in steps)
 
 
 def _is_named(thing: Any) -> bool:

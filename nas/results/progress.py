@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Self
 
@@ -64,8 +65,9 @@ class SearchView:
             self._live.stop()
         if self._driver:
             self._announce(self._driver)
-            if not self._live:
-                self._say(self._driver)
+            with nullcontext() if error is None else suppress(Exception):  # which may have taken the storage away
+                if not self._live:
+                    self._say(self._driver)
 
     def wait(self, what: str) -> None:
         """Say what is done before the driver's first tick, with the time that it takes."""
@@ -84,7 +86,10 @@ class SearchView:
         if self._live:
             self._look(driver)
             width = WIDTH if self._console.is_jupyter else self._console.width
-            self._live.update(screen(driver, self._trials, width, self._console.height), refresh=True)
+            shown = screen(driver, self._trials, width, self._console.height)
+            self._live.update(
+                shown
+            )  # drawn by a thread of its own, which Ctrl-C does not stop half-way through a frame
         else:
             self._say(driver)
 
@@ -179,7 +184,8 @@ def pace_line(pace: Pace, machine: str) -> str:
         return line
     line += f": the {duration(pace.seconds)} left allow about {counted(pace.epochs, 'epoch')}"
     if pace.full:
-        return f"{line}: {counted(pace.full, 'candidate')} of the full {pace.budget}, or about {pace.halved} by halving"
+        full = f"{counted(pace.full, 'candidate')} of the full {pace.budget}"
+        return f"{line}: {full}, or about {pace.halved:,} by halving"
     few = pace.epochs_in_a_row
     own = f"{counted(few, 'epoch')} of it" if few else "no whole epoch"
     return (

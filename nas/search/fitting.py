@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from nas.config import LaunchConfig
+from nas.objective_text import BALANCED
 from nas.search.study_augmentation import usual_augmentation
 from nas.search.training_way import Training
 from nas.training import named_recipes, recipes
@@ -46,7 +47,13 @@ def said(feed: Feed, way: Training, epochs: int, sized: Sizing | None, others: M
     return sentence(len(feed.labels), sized if is_sized else None, others)
 
 
-def doubts_of(dataset: Dataset, way: Training, epochs: int, target: float | None) -> tuple[str, ...]:
-    """What a person should know of the data before anything trains, a line each."""
-    batch_size, mirroring = way.recipe.batch_size, way.mirroring
-    return advice(dataset, batch_size=batch_size, epochs=epochs, target=target, mirroring=mirroring)
+def doubts_of(dataset: Dataset, way: Training, epochs: int, target: float | None, measure: str) -> tuple[str, ...]:
+    """What a person should know of the data before anything trains, a line each; the target is of a ``measure``."""
+    return advice(
+        dataset,
+        batch_size=way.recipe.batch_size,
+        epochs=epochs,
+        target=target,
+        is_balanced=measure == BALANCED,
+        mirroring=way.mirroring,
+    )

@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from constraints.errors import UnusableInputError
+from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.sandbox.request import Limits, Target
 
 COPIES = "source"
@@ -117,6 +118,21 @@ class Given:
                 f"restore the file, or {self.copies}"
             )
         return replace(self.target, file=copies[next(iter(self.files))], module="")
+
+
+@contextmanager
+def shown_images_of(channels: int) -> Iterator[None]:
+    """Advise in the block for a model of other channels than the data's: as in a check, but that the data stay."""
+    try:
+        yield
+    except ModelFailedError as error:
+        text, is_of_others, _ = str(error).partition(": if the model is made for images of ")
+        if not is_of_others:
+            raise
+        images = f"those of the data have {channels} channel{'s' * (channels != 1)}"
+        raise ModelFailedError(
+            f"{text}: {images}: make the model for these, by an --arg perhaps", traceback=error.traceback
+        ) from error
 
 
 def file_hash(path: Path) -> str:

@@ -166,7 +166,7 @@ def prepare(config: LaunchConfig, wanted: Wanted, dataset: Dataset, observe: Cal
         feed = search_feed(dataset, config.seed, way, teacher)
         describe(study, config, dataset)
         target = study.user_attrs[TARGET]
-        doubts = doubts_of(dataset, way, config.epochs, target)
+        doubts = doubts_of(dataset, way, config.epochs, target, objectives.measure)
         study.set_user_attr(VALIDATION_IMAGES, images_of(objectives.measure, feed.evaluation[1]))
         seeds = _missing(study, network, config, wanted, folder)
         lock = held.pop_all()

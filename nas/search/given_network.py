@@ -22,7 +22,7 @@ from nas.architecture.spec import DEFAULT_CLASSES, DEFAULT_INPUT, Architecture
 from nas.config import LaunchConfig
 from nas.latency.predictor import Predictor
 from nas.search.feeds import search_feed
-from nas.search.given import Given
+from nas.search.given import Given, shown_images_of
 from nas.search.given_module import carrying, packed
 from nas.search.given_proposals import Network
 from nas.search.given_training import try_given
@@ -150,7 +150,7 @@ def _of_code(*, rules: Sequence[str], wanted: Wanted, dataset: Dataset, threads:
         limits=replace(wanted.limits(), seconds=max(wanted.limits().seconds, Limits().seconds)),  # of several steps
         steps=(STEP,),
     )
-    found = _images_alone(wanted, lambda: sandbox.check(request))
+    found = _images_alone(wanted, dataset, lambda: sandbox.check(request))
     report = found.report
     if STEP not in found.steps:  # the time ended, or the process
         raise ModelFailedError(report.warnings[-1])
@@ -186,6 +186,7 @@ def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, datas
     classes = len(dataset.classes)
     report = _images_alone(
         wanted,
+        dataset,
         lambda: check(module, dataset.image_shape, rules, classes=classes, threads=threads, target=wanted.target),
     )
     try:
@@ -209,10 +210,11 @@ def _of_module(module: nn.Module, *, rules: Sequence[str], wanted: Wanted, datas
     )
 
 
-def _images_alone(wanted: Wanted, judged: Callable[[], Found]) -> Found:
-    """What a check finds; where the forward pass wants more than images, with what to do about that here."""
+def _images_alone(wanted: Wanted, dataset: Dataset, judged: Callable[[], Found]) -> Found:
+    """What a check finds; where the forward pass wants other images, or more than these, with what to do here."""
     try:
-        return judged()
+        with shown_images_of(dataset.image_shape[0]):
+            return judged()
     except UnusableInputError as error:
         text, wants_more, _ = str(error).partition(": give --input ")
         if not wants_more:

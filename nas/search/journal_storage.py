@@ -63,9 +63,11 @@ class _Journal(BaseJournalBackend):
         self._reader = JournalFileBackend(str(path))
         self._read = self._trials = self._studies = 0
         self._has_deleted = False
+        self._file, self._written = _identity(path), 0
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
         """The lines from that number on; LookupError where one is of what was never made: lines are lost."""
+        self._check_file()
         if log_number_from == 0:
             self._read, self._trials, self._studies, self._has_deleted = 0, 0, 0, False
         for number, log in enumerate(self._reader.read_logs(log_number_from), start=log_number_from):
@@ -88,11 +90,32 @@ class _Journal(BaseJournalBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write lines; whole ones only, while this process holds the lock."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        with self._lock, self._path.open("ab") as file:
-            file.write(lines.encode())
-            if not all(log["op_code"] in _OF_A_PROPOSAL for log in logs):
+        with self._lock:
+            self._check_file()
+            with self._path.open("ab") as file:
+                file.write(lines.encode())
                 file.flush()
-                os.fsync(file.fileno())
+                self._written = file.tell()
+                if not all(log["op_code"] in _OF_A_PROPOSAL for log in logs):
+                    os.fsync(file.fileno())
+
+    def _check_file(self) -> None:
+        """Raise UnusableInputError where the file is another one than was opened, or lost what was written to it."""
+        now = _identity(self._path)
+        if now is None or now != self._file or self._path.stat().st_size < self._written:
+            raise UnusableInputError(
+                f"the journal {self._path} was removed, replaced or cut while it is in use: restore it, and launch "
+                "again, which resumes the study"
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from one that takes its place; None where there is none."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _refuse_other_files(path: Path) -> None:

@@ -132,7 +132,7 @@ def prepare(
             [*teachers.notes(taught), *way.notes(config.epochs, asked), *_latency_notes(config, measures.latency)]
         )
         target = config.target or study.user_attrs.get(TARGET)
-        doubts = doubts_of(dataset, way, config.epochs, target)
+        doubts = doubts_of(dataset, way, config.epochs, target, objectives.measure)
         describe(study, config, dataset)
         study.set_user_attr(IMAGES, [list(space.input), space.classes])
         beginning = [*(prior.lines if prior else ()), *begun.lines, *begin(study, begun, sampler, config.trials)]

@@ -15,6 +15,7 @@ from constraints.sandbox.request import Request
 from nas.architecture import named
 from nas.architecture.spec import Architecture, ArchitectureError, Block, parse
 from nas.architecture.units import Conv
+from nas.search.given import shown_images_of
 from nas.search.queue import Waiting, add_new, queued
 from nas.search.trial_store import proposed
 from nas.space.attributes import ARCHITECTURE
@@ -53,7 +54,8 @@ def given(texts: Iterable[str], space: Space) -> list[Given]:
     with Sandbox() as sandbox:
         for text, place in _lines(texts):
             try:
-                network = adapted(_network(text, space, sandbox), space)
+                with shown_images_of(space.input[0]):
+                    network = adapted(_network(text, space, sandbox), space)
             except UnusableInputError as error:
                 name = "" if text in str(error) else f"{text}: "
                 raise UnusableInputError(f"{place}{name}{error}", traceback=error.traceback) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import traceback
 from collections.abc import Iterator
@@ -36,9 +35,22 @@ def open_storage(place: str, *, write: bool = False) -> BaseStorage:
             f"no URL of a database: {masked(place)}: write sqlite:///PATH or postgresql://HOST/NAME"
         )
     path = Path(place)
-    if not write and not os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
+    if not write and not _is_there(path):
         raise nothing_at(place)
     return open_journal(path, write=write)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; UnusableInputError where a folder above it may not be entered."""
+    try:
+        path.stat()
+    except PermissionError as error:
+        raise UnusableInputError(
+            f"cannot open the storage {path}: {error.strerror}: give --storage a path that may be read"
+        ) from None
+    except (OSError, ValueError):  # a text that can be no path does not exist either
+        return False
+    return True
 
 
 @contextmanager

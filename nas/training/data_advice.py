@@ -19,12 +19,19 @@ FEWEST_SELECTING = 30
 
 
 def advice(
-    dataset: Dataset, *, batch_size: int, epochs: int, target: float | None = None, mirroring: str = ""
+    dataset: Dataset,
+    *,
+    batch_size: int,
+    epochs: int,
+    target: float | None = None,
+    is_balanced: bool = False,
+    mirroring: str = "",
 ) -> tuple[str, ...]:
     """What a person should know before a search: a line each, with what to do.
 
-    ``target`` is the accuracy that was asked for, 0 to 1; ``mirroring`` says what a person does against the mirroring
-    of images, and is empty where none are mirrored. Raises UnusableInputError where nothing is left to select by.
+    ``target`` is the accuracy that was asked for, 0 to 1, the balanced one where ``is_balanced``; ``mirroring`` says
+    what a person does against the mirroring of images, and is empty where none are mirrored. Raises UnusableInputError
+    where nothing is left to select by.
     """
     parts = dataset.split()
     counts = np.bincount(dataset.train_labels[parts.train], minlength=len(dataset.classes))
@@ -32,7 +39,7 @@ def advice(
     return (
         *_on_selection(dataset, selecting),
         *_on_steps(int(counts.sum()), batch_size, epochs),
-        *_on_balance(dataset, counts, selecting, target),
+        *_on_balance(dataset, counts, selecting, target, is_balanced=is_balanced),
         *(_on_mirrors(dataset, mirroring) if mirroring else ()),
     )
 
@@ -68,17 +75,22 @@ def _on_steps(images: int, batch_size: int, epochs: int) -> Iterator[str]:
     )
 
 
-def _on_balance(dataset: Dataset, counts: np.ndarray, selecting: np.ndarray, target: float | None) -> Iterator[str]:
+def _on_balance(
+    dataset: Dataset, counts: np.ndarray, selecting: np.ndarray, target: float | None, *, is_balanced: bool
+) -> Iterator[str]:
     most, least = int(counts.argmax()), int(counts.argmin())
     share = float(selecting[most] / selecting.sum())
-    is_met = target is not None and share > target
+    by_chance = 1 / np.count_nonzero(selecting) if is_balanced else share
+    is_met = target is not None and by_chance > target
     if counts[most] < UNBALANCED * counts[least] and not is_met:
         return
     answer = f"always answering {dataset.classes[most]!r} is right for {share:.0%} of the validation images"
+    if is_balanced:
+        answer += f", a balanced accuracy of {by_chance:.0%}"
     if counts[most] < UNBALANCED * counts[least]:
         yield f"the target of {target:.0%} is met without learning: {answer}: ask for a higher target"
         return
-    meets = f" and meets the target of {target:.0%}" if is_met else ""
+    meets = f"{',' * is_balanced} and meets the target of {target:.0%}" if is_met else ""
     yield (
         f"the classes are unbalanced: {counts[most]:,} training images of {dataset.classes[most]!r}, "
         f"{counts[least]:,} of {dataset.classes[least]!r}: {answer}{meets}: add images of the rare classes, or ask for "

@@ -119,7 +119,9 @@ def walk(folder: Path) -> Tree:
                 if place or entry.name in PART_OF:
                     _enter(entry, (*place, entry.name), above, tree, open_folders)
     except OSError as error:
-        raise UnusableInputError(f"the data cannot be read ({error.strerror}): {error.filename}") from error
+        raise UnusableInputError(
+            f"the data cannot be read ({error.strerror}): {error.filename}: make it readable, or give other data"
+        ) from error
     return tree
 
 

@@ -201,8 +201,9 @@ def _subclassed(x: torch.Tensor) -> torch.Tensor:
 
 
 def _groups_apart(x: torch.Tensor) -> torch.Tensor:
-    y = x.unflatten(1, (2, CHANNELS // 2)).clone()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    y[:, 0] = _wide(y[:, 0])
+    groups = x.unflatten(1, (2, CHANNELS // 2))  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    y = groups.clone()
+    y[:, 0] = _wide(groups[:, 0])
     first, rest = torch.tensor_split(y.flatten(1, 2), [1], 1)
     return _mixed(torch.cat([rest, first], 1))
 

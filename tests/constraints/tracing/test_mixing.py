@@ -224,6 +224,15 @@ def test_pooled_channels_beside_a_map_are_global_context(run: Run, field: int) -
     assert (found.receptive_field, found.global_context, found.global_average_pools) == (field, True, 0)
 
 
+def test_pooled_rows_of_a_map_are_no_gate() -> None:
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        y = m.a(x)
+        y[:, :, 3:5] = y.mean((2, 3), keepdim=True)
+        return m.b(y)  # type: ignore[no-any-return]
+
+    assert figures(run, a=conv(3), b=conv(3)).receptive_field is None
+
+
 def test_a_slice_of_pooled_channels_is_pooled() -> None:
     found = traced(lambda m, x: pyramid(m, x)[:, 8:, 0, 0], a=conv(3), b=conv(5), p=conv(1)).metrics
     assert (found.receptive_field, found.global_average_pools) == (3, 1)

@@ -47,12 +47,27 @@ ROUNDING: dict[str, Callable[..., Any]] = {
     "a function that is called": lambda m, x: x * helper(x.max().item()),
     "a function inside": lambda m, x: [y * len(str(y.max())) for y in [x]],
     "a text": lambda m, x: x.max().item().__getattribute__("__int__")(),
+    "a format that is read again": lambda m, x: x * float(f"{x.max().item():.3f}"),
+    "a method of texts": lambda m, x: x * float("{:.2f}".format(x.max().item())),  # noqa: UP032
+    "an operator of texts": lambda m, x: x * float("%.2f" % x.max().item()),  # noqa: UP031
 }
 
 
 @pytest.mark.parametrize("run", ROUNDING.values(), ids=ROUNDING.keys())
 def test_code_that_rounds(run: Callable[..., Any]) -> None:
     assert rounds([Written(run)])
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda m, x: x * float(x.max()),
+        lambda m, x: print(f"{x.max().item():.3f}"),
+        lambda m, x: x * float(f"{x.max().item()}"),  # with all its digits
+    ],
+)
+def test_code_that_writes_or_reads_numbers_only(run: Callable[..., Any]) -> None:
+    assert not rounds([Written(run)])
 
 
 @pytest.mark.parametrize("kept", [int, helper, partial(helper), Settings().places, Settings(), [math.floor]])

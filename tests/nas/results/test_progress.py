@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import math
+import threading
 from dataclasses import replace
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -80,6 +82,22 @@ def test_the_first_thing_that_moves_is_what_is_waited_for(driver: Driver) -> Non
         assert "starting 2 workers  3s" in file.getvalue()
 
 
+def test_no_frame_is_drawn_where_ctrl_c_would_stop_it_half_way_through(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = Queue[threading.Thread]()
+
+    class Frame:
+        def __rich__(self) -> str:
+            drawn.put(threading.current_thread())
+            return "frame"
+
+    monkeypatch.setattr(progress, "screen", lambda *_: Frame())
+    with SearchView(terminal()[0]) as shown:
+        shown.show(driver)
+        assert drawn.get(timeout=60) is not threading.main_thread()
+
+
 def test_a_note_is_said_once(driver: Driver) -> None:
     file = io.StringIO()
     with SearchView(Console(file=file)) as shown:
@@ -148,3 +166,17 @@ def test_what_was_known_last_is_said_at_the_end(driver: Driver) -> None:
 )
 def test_the_pace_in_words(changed: dict[str, Any], said: str) -> None:
     assert said in pace_line(replace(PACE, **changed), "AVX2")
+
+
+def test_what_ended_the_search_is_not_lost_where_the_storage_is_gone(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone() -> None:
+        raise RuntimeError("gone")
+
+    shown = SearchView(Console(file=io.StringIO())).__enter__()
+    shown.show(driver)
+    monkeypatch.setattr(driver.store, "trials", gone)
+    shown.__exit__(KeyError, KeyError("the cause"), None)  # raises nothing in its place
+    with pytest.raises(RuntimeError, match="gone"):
+        shown.__exit__(None, None, None)

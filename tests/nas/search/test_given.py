@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from constraints.errors import UnusableInputError
+from constraints.errors import ModelFailedError, UnusableInputError
 from constraints.sandbox.request import Target
-from nas.search.given import Given, file_hash
+from nas.search.given import Given, file_hash, shown_images_of
 
 
 @pytest.fixture
@@ -56,6 +56,22 @@ def test_the_key_depends_on_code_and_arguments_and_not_on_places(given: Given) -
     assert replace(given, files=moved).key == given.key
     assert replace(given, arguments={}).key != given.key
     assert replace(given, files=dict.fromkeys(given.files, "0")).key != given.key
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        (
+            "raised: x: if the model is made for images of 3 channels: --input 3,8,8",
+            "raised: x: those of the data have 1 channel: make the model for these, by an --arg perhaps",
+        ),
+        ("raised: y", "raised: y"),
+    ],
+)
+def test_the_images_of_the_data_are_no_other_ones(said: str, advice: str) -> None:
+    with pytest.raises(ModelFailedError) as caught, shown_images_of(1):
+        raise ModelFailedError(said)
+    assert str(caught.value) == advice
 
 
 def test_a_module_from_memory_is_kept_nowhere() -> None:

@@ -123,3 +123,21 @@ def test_a_journal_that_lost_its_study_is_not_begun_anew(tmp_path: Path) -> None
         for write in (False, True):
             with pytest.raises(UnusableInputError, match=r"journal.log: its lines do not fit together .*: restore it"):
                 open_storage(str(path), write=write)
+
+
+@pytest.mark.parametrize("harm", ["removed", "replaced", "cut"])
+def test_a_journal_that_is_taken_away_in_use_ends_what_uses_it(tmp_path: Path, harm: str) -> None:
+    path = journal_of(tmp_path, 1)
+    study = optuna.load_study(storage=open_storage(str(path), write=True), study_name="s")
+    study.set_user_attr("a", 1)
+    before = path.read_bytes()
+    if harm == "cut":
+        path.write_bytes(before[:10])
+    else:
+        path.rename(tmp_path / "kept.log")
+    if harm == "replaced":
+        path.write_bytes(before)
+    for use in (lambda: study.set_user_attr("b", 2), lambda: study.user_attrs):
+        with pytest.raises(UnusableInputError, match=r"journal.log was removed, replaced or cut while it is in use: "):
+            use()
+    assert path.exists() == (harm != "removed"), "nothing takes its place"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import optuna
@@ -15,6 +17,15 @@ def test_reading_makes_no_storage(tmp_path: Path) -> None:
     with pytest.raises(UnusableInputError, match="nothing was launched here"):
         open_storage(str(tmp_path / "none" / "journal.log"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_may_not_be_entered_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> None:  # root may enter every folder
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "stat", forbidden)
+    with pytest.raises(UnusableInputError, match=r"cannot open the storage .*journal.log: Permission denied: give"):
+        open_storage(str(tmp_path / "journal.log"))
 
 
 def test_the_errors_of_those_who_use_a_study_are_their_own(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,9 +23,9 @@ def data(*counts: int, validation: int = 0) -> Dataset:
     )  # fmt: skip
 
 
-def said(dataset: Dataset, word: str, *, batch_size: int = 1, epochs: int = 100, target: float | None = None) -> str:
+def said(dataset: Dataset, word: str, *, batch_size: int = 1, epochs: int = 100, **named: Any) -> str:
     """The line that holds a word; "" where none does."""
-    lines = advice(dataset, batch_size=batch_size, epochs=epochs, target=target)
+    lines = advice(dataset, batch_size=batch_size, epochs=epochs, **named)
     return next((line for line in lines if word in line), "")
 
 
@@ -79,6 +80,8 @@ def test_a_target_that_one_answer_meets(target: float, is_said: bool) -> None:
     line = said(data(600, 400), "always answering", target=target)
     words = f"the target of {target:.0%} is met without learning: always answering 'a' is right for 60% of the "
     assert line == (f"{words}validation images: ask for a higher target" if is_said else "")
+    balanced = said(data(1000, 10), "unbalanced", target=0.9, is_balanced=True)
+    assert "right for 99% of the validation images, a balanced accuracy of 50%: add images" in balanced
     both = said(data(1000, 10), "unbalanced", target=0.9)
     assert "right for 99% of the validation images and meets the target of 90%: " in both
 

@@ -1,0 +1,46 @@
+"""A guard starts with the program where it asks for a check, and serves the first who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from constraints.sandbox import early
+
+
+@pytest.fixture(autouse=True)
+def ended() -> Iterator[None]:
+    yield
+    early._end()
+
+
+def test_the_first_who_asks_takes_it_and_it_serves() -> None:
+    early.begin(["validate", "net.py"])
+    guard = early.taken()
+    assert guard is not None
+    assert early.taken() is None
+    assert guard.serves()
+    guard.end()
+    assert guard.process.poll() is not None
+
+
+def test_one_that_nobody_takes_is_ended() -> None:
+    early.begin(["validate", "net.py"])
+    (guard,) = early._waiting
+    early._end()
+    assert guard.process.poll() is not None
+
+
+def test_one_that_would_be_started_otherwise_now_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    early.begin(["validate", "net.py"])
+    (guard,) = early._waiting
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert early.taken() is None
+    assert guard.process.poll() is not None
+
+
+@pytest.mark.parametrize("words", [[], ["validate"], ["validate", "--help"], ["leaderboard", "validate"]])
+def test_nothing_starts_for_other_commands(words: list[str]) -> None:
+    early.begin(words)
+    assert early.taken() is None
