@@ -29,9 +29,7 @@ from nas.space.attributes import ARCHITECTURE
 from tests.nas.results.known import known_study
 
 SEARCH = Path(__file__).parents[1] / "search.py"
-LAUNCH = (
-    "launch", "--data", "digits", "--space", "tiny", "--epochs", "3", "--workers", "2", "--device", "cpu", "--no-guess",
-)  # fmt: skip
+LAUNCH = ("launch", "--data", "digits", "--space", "tiny", "--epochs", "3", "--workers", "2", "--device", "cpu")
 ENDLESS = (*LAUNCH, "--trials", "100000")
 """More trials than any machine trains before it is stopped, so that no timing decides a test."""
 
