@@ -31,7 +31,7 @@ FOLDER = ROOT / "docs" / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 COLUMNS, LINES = 100, 30
 MOST_BYTES = 200_000
-SEARCH = ("launch", "--data", "digits", "--space", "tiny", "--trials", "12")
+SEARCH = ("launch", "--data", "digits")
 _SESSION = "nas-pictures"
 _LIVE = "Ctrl-C ends the search"
 """In what the live view shows, and nothing else."""
@@ -91,7 +91,7 @@ def page_pictures(place: Path, folder: Path) -> None:
         browser = driver.chromium.launch(executable_path=found)
         page = browser.new_page(viewport={"width": 1120, "height": 900}, color_scheme="light")
         page.goto(place.as_uri())
-        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector("body[data-ready]", timeout=_MOST_SECONDS * 1000)
         page.screenshot(path=folder / "report.png")
         _shrunk(folder / "report.png")
         _fields(page, folder / "fields.png")

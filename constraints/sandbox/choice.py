@@ -56,8 +56,9 @@ def _why_none(module: ModuleType, place: str) -> str:
 
 def _check_bases(module: ModuleType, place: str) -> None:
     """Raise UnusableInputError where a class of the file extends one of a package that is not installed."""
-    for name, kind in vars(module).items():
-        for base in inspect.getmro(kind) if inspect.isclass(kind) and kind.__module__ == module.__name__ else ():
+    own = {n: k for n, k in vars(module).items() if inspect.isclass(k) and k.__module__ == module.__name__}
+    for name, kind in sorted(own.items(), key=lambda item: "forward" not in vars(item[1])):
+        for base in inspect.getmro(kind):
             if path := vars(base).get(ABSENT):
                 what = f"{name} extends {path}, which is not installed"
                 raise UnusableInputError(f"no model in {place}: {what}: {remedy(path.partition('.')[0])}")

@@ -14,7 +14,7 @@ from torch import nn
 
 from constraints.augmentation import is_pipeline
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
-from constraints.faults import failed, hands_over
+from constraints.faults import failed, hands_over, remedy
 from constraints.sandbox.choice import is_module_class, only_model
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.pipelines import of_another_library, pipelines_in
@@ -48,7 +48,10 @@ def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
         return UnusableInputError(str(error))
     said = [text for failed in loader.left_out if (text := str(failed)[:_SAME]) and text in str(error)]
     found = [warning for warning in loader.found if not any(text in warning for text in said)]
-    reasons = list(filter(None, (loader.absent.remedies(), *found)))
+    remedies = (
+        "" if any(remedy(package) in str(error) for package in loader.absent.packages) else loader.absent.remedies()
+    )
+    reasons = list(filter(None, (remedies, *found)))
     if not reasons or isinstance(error, (NoModelError, ToolFailedError)):
         return error
     return type(error)(f"{error} ({'; '.join(reasons)})", traceback=error.traceback)

@@ -86,7 +86,10 @@ class SearchView:
         if self._live:
             self._look(driver)
             width = WIDTH if self._console.is_jupyter else self._console.width
-            self._live.update(screen(driver, self._trials, width, self._console.height), refresh=True)
+            shown = screen(driver, self._trials, width, self._console.height)
+            self._live.update(
+                shown
+            )  # drawn by a thread of its own, which Ctrl-C does not stop half-way through a frame
         else:
             self._say(driver)
 

@@ -150,3 +150,7 @@ def test_sarif_points_at_the_model(report: Report) -> None:
     place = result["locations"][0]["physicalLocation"]
     assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("models.py", 7)
     assert "params < 2000: " in result["message"]["text"]
+
+
+def test_code_of_a_page_scrolls_in_its_own_place(report: Report) -> None:
+    assert re.search(r"\bpre \{[^}]*overflow-x: auto", FORMATS["html"](report))

@@ -92,7 +92,7 @@ def test_a_class_of_a_package_that_is_not_installed_is_named_with_its_package() 
     absent.allow("hub_x")
     module = ModuleType("given")
     vars(module)["Base"] = absent.part("hub_x.models.Base")
-    exec("class Net(Base):\n    pass\n", vars(module))
+    exec("class Config(Base):\n    pass\nclass Net(Base):\n    def forward(self, x):\n        pass\n", vars(module))
     with pytest.raises(UnusableInputError, match=r"Net extends hub_x\.models\.Base, .* uv run --with hub-x") as error:
         only_model(module, "given.py")
     assert not isinstance(error.value, NoModelError)

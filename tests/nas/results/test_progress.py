@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import math
+import threading
 from dataclasses import replace
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -78,6 +80,22 @@ def test_the_first_thing_that_moves_is_what_is_waited_for(driver: Driver) -> Non
         now = 10.0
         shown._live.refresh()  # type: ignore[union-attr] # a terminal's, no notebook's
         assert "starting 2 workers  3s" in file.getvalue()
+
+
+def test_no_frame_is_drawn_where_ctrl_c_would_stop_it_half_way_through(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = Queue[threading.Thread]()
+
+    class Frame:
+        def __rich__(self) -> str:
+            drawn.put(threading.current_thread())
+            return "frame"
+
+    monkeypatch.setattr(progress, "screen", lambda *_: Frame())
+    with SearchView(terminal()[0]) as shown:
+        shown.show(driver)
+        assert drawn.get(timeout=60) is not threading.main_thread()
 
 
 def test_a_note_is_said_once(driver: Driver) -> None:
