@@ -12,8 +12,9 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 import errno
 import traceback
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 if __name__ == "__main__":
     from constraints.sandbox.early import begin
@@ -642,6 +643,12 @@ def calibrate(
     return calibrating.calibrate(threads, format_)
 
 
+@cache
+def _commands() -> Any:
+    """The commands as typer runs them, made once a process: that takes longer than many a command does."""
+    return typer.main.get_command(app)
+
+
 def run(argv: Sequence[str], name: str = "search.py") -> int:
     """Run one command line and return its exit code; every error is one line on stderr.
 
@@ -666,7 +673,7 @@ def _run(argv: Sequence[str], name: str, *, debug: bool) -> int:
     except OSError as error:  # which ends torch, and whatever else looks for a file
         return _complain(f"no working folder: {error.strerror}: cd to one that is there", ExitCode.UNUSABLE)
     try:
-        code = app(args=[*argv], prog_name=name, standalone_mode=False)
+        code = _commands()(args=[*argv], prog_name=name, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     except SystemExit as end:
@@ -692,7 +699,7 @@ def _failed(error: Exception, argv: Sequence[str], name: str, *, debug: bool) ->
         return error.exit_code
     from nas.cli import usage
 
-    line = usage.Line(words=argv, name=name, program=typer.main.get_command(app))
+    line = usage.Line(words=argv, name=name, program=_commands())
     if isinstance(error, ConstraintError):
         message = line.with_flag(str(error)) if error.exit_code == ExitCode.UNUSABLE else str(error)
         return _complain(message, error.exit_code, (error.traceback or details) if debug else "")

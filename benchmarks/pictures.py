@@ -31,7 +31,7 @@ FOLDER = ROOT / "docs" / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 COLUMNS, LINES = 100, 30
 MOST_BYTES = 200_000
-SEARCH = ("launch", "--data", "digits", "--space", "tiny", "--trials", "12")
+SEARCH = ("launch", "--data", "digits")
 _SESSION = "nas-pictures"
 _LIVE = "Ctrl-C ends the search"
 """In what the live view shows, and nothing else."""

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import spearmanr
 
 from nas.results.leaderboard import leaderboard
 from nas.search.halving import first_rung, rungs
@@ -71,6 +70,8 @@ def _rung(there: npt.NDArray[np.float64], end: npt.NDArray[np.float64], epoch: i
 
 
 def _correlation(some: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> float:
+    from scipy.stats import spearmanr  # which takes a second to load
+
     return float(spearmanr(some, others).statistic)
 
 

@@ -153,7 +153,7 @@ def _as_trace(summary: Summary, sample: Sample) -> Trace:
         rows=summary.rows,
         path=summary.path,
         with_pool=summary.with_pool,
-        warnings=(*cut, *summary.warnings),
+        warnings=tuple(dict.fromkeys((*cut, *summary.warnings))),
         unknown=summary.unknown,
         responsible=summary.responsible,
     )

@@ -38,22 +38,35 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+TESTS = Path(__file__).parent
 LONGEST = (
-    "test_search_launch.py",
-    "test_ray_engine.py",
-    "test_search_crashes.py",
+    "nas/search/test_ray_engine.py",
     "test_docs.py",
-    "test_search.py",
+    "test_search_launch.py",
+    "test_search_crashes.py",
+    "nas/results/report/test_browser.py",
+    "nas/space/counting/test_exact_count.py",
+    "nas/space/test_sampler.py",
+    "nas/search/test_driver.py",
+    "constraints/sandbox/test_patching.py",
+    "nas/training/test_datasets.py",
+    "nas/architecture/test_from_module.py",
+    "nas/training/test_train.py",
+    "nas/architecture/test_formats.py",
     "test_notebook.py",
-    "test_sampler.py",
-    "test_datasets.py",
-    "test_exact_count.py",
-    "test_driver.py",
-    "test_from_module.py",
-    "test_search_validate.py",
-    "test_parent.py",
-    "test_train.py",
-    "test_browser.py",
+    "constraints/sandbox/test_parent.py",
+    "constraints/test_known_networks.py",
+    "constraints/test_fixes.py",
+    "nas/search/test_postgres_lease.py",
+    "nas/cli/test_training.py",
+    "nas/api/test_searching.py",
+    "constraints/test_random_networks.py",
+    "nas/results/report/test_page.py",
+    "test_growth.py",
+    "test_outputs.py",
+    "nas/training/test_cpu_timing.py",
+    "nas/search/test_local_engine.py",
+    "nas/search/test_worker_processes.py",
 )
 """Files that begin first, so that no worker is left alone with one of them at the end."""
 
@@ -61,6 +74,27 @@ LONGEST = (
 def pytest_xdist_auto_num_workers() -> int:
     """Two workers more than there are cores, up to four: many tests wait for processes that they start."""
     return min(4, (os.cpu_count() or 1) + 2)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile once what every worker of the whole suite would compile for itself, where nothing is compiled yet."""
+    config = session.config
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and "PYTEST_XDIST_WORKER" not in os.environ
+    if not is_whole or not config.getoption("tx", None) or _is_compiled():
+        return
+    command = [sys.executable, "-m", "pytest", "-n0", "--collect-only", "-q"]
+    others = [*TESTS.glob("test_*.py"), TESTS / "constraints", TESTS / "benchmarks"]
+    halves = [[*command, *map(str, paths)] for paths in ([TESTS / "nas"], others)]
+    for process in [subprocess.Popen(half, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for half in halves]:
+        process.wait()
+
+
+def _is_compiled() -> bool:
+    """Whether torch was imported from this environment before, and tests from this folder."""
+    torch = importlib.util.find_spec("torch")
+    has_torch = torch is None or Path(importlib.util.cache_from_source(str(torch.origin))).exists()
+    return has_torch and any(Path(importlib.util.cache_from_source(str(TESTS / "_.py"))).parent.glob("test_*.pyc"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -76,7 +110,8 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    places = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(autouse=True, scope="session")

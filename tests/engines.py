@@ -19,6 +19,7 @@ from constraints.sandbox.parent import Outcome, Sandbox
 from constraints.sandbox.request import Request
 from nas.search import resources
 from nas.search.engine import Placement
+from nas.space import best_draws, new_networks
 from nas.training import datasets
 
 T = TypeVar("T")
@@ -50,8 +51,10 @@ class HereEngine:
 
 
 def search_in_this_process(patch: pytest.MonkeyPatch) -> None:
-    """Spare each launch the seconds in which a worker process loads torch."""
+    """Spare each launch the seconds in which a worker process loads torch, and each proposal all but a few draws."""
     patch.setattr(resources, "LocalEngine", lambda places, **_: HereEngine(slots=len(places)))
+    patch.setattr(new_networks, "PROXY_DRAWS", 64)
+    patch.setattr(best_draws, "ROUNDS", 1)
 
 
 def few_digits(patch: pytest.MonkeyPatch) -> None:

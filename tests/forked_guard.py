@@ -81,7 +81,7 @@ def _become_guard(command: Sequence[str], jobs: int, printed: int, pipe: int, en
         for name, module in list(sys.modules.items()):
             if is_users(getattr(module, "__file__", None) or "<"):
                 del sys.modules[name]  # tests and plugins would be taken for files of the person's
-        sys.argv = ["guard", *command[-1:]]
+        sys.argv = ["guard", *command[command.index("-m") + 2 :]]
         os.environ.clear()
         os.environ.update(env)
         warnings.resetwarnings()

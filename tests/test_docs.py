@@ -22,6 +22,7 @@ from PIL import Image
 import constraints
 import nas
 import search
+from constraints import latency
 from constraints.rules import ASSIGNMENT, parse
 from nas.latency import calibration
 from nas.search import resources
@@ -117,6 +118,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(describe, "OWN_DRAWS", 40)
         for budget, smaller in (("LAYER_SECONDS", 0), ("ROUNDS", 2), ("NETWORKS", 3)):
             patch.setattr(calibration, budget, smaller)
+        for repeats in ("WARM_UP", "REPEATS"):
+            patch.setattr(latency, repeats, 1)
         first = ["launch", "--space", "tiny", "--trials", "4", "--epochs", "1", "--require", "params < 200k"]
         assert search.run([*first, "--write-config", "search.toml"]) == 0
         old = optuna.create_study(storage=open_storage("runs/journal.log", write=True), study_name="old")

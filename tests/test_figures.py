@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,3 +130,12 @@ def test_what_was_not_measured_needs_no_commit(tmp_path: Path) -> None:
     page.write_text("# A\n\nA limit of 60 s, of which it took 3 s.\n")
     assert len(list(faults(page, ("60 s",)))) == 2
     assert list(faults(page, ("60 s", "3 s"))) == []
+
+
+def test_pages_state_the_space_as_it_is_counted() -> None:
+    kept = (ROOT / "tests" / "outputs" / "space-assignment.json.txt").read_text(encoding="utf-8")
+    found, _ = json.JSONDecoder().raw_decode(kept[kept.index("\n{") + 1 :])
+    size, feasible, share = f"{found['size']:,} networks", f"{found['feasible']:,}", f"{100 * found['share']:.2f} %"
+    assert f"{size}, of which {share} keep every rule" in (ROOT / "README.md").read_text(encoding="utf-8")
+    measured = (ROOT / "docs" / "measurements" / "space.md").read_text(encoding="utf-8")
+    assert f"{size}, of which {feasible} ({share}) keep every rule" in measured

@@ -100,7 +100,7 @@ def summary_of(n: int, accuracy: Accuracies, objective: str) -> StudySummary:
 @pytest.mark.parametrize("objective", COSTS)
 @pytest.mark.parametrize("view", [{}, {"top": None, "pareto": True}, {"top": None, "sort": "state"}])
 def test_leaderboard(accuracy: Accuracies, objective: str, view: dict[str, Any]) -> None:
-    assert_growth(lambda n: partial(leaderboard, summary_of(n, accuracy, objective), **view), 100)
+    assert_growth(lambda n: partial(leaderboard, summary_of(n, accuracy, objective), **view), 50)
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "markdown"])
@@ -110,14 +110,14 @@ def test_a_leaderboard_of_all_rows_as_text(form: str) -> None:
         assert len(board.rows) == n
         return partial(board_table.as_text, board, form)
 
-    assert_growth(prepare, 200)
+    assert_growth(prepare, 100)
 
 
 def test_a_leaderboard_of_all_rows_as_a_table() -> None:
     def prepare(n: int) -> Call:
         return partial(board_table.as_table, leaderboard(summary_of(n, rises, "accuracy"), top=None), 120)
 
-    assert_growth(prepare, 200)
+    assert_growth(prepare, 100)
 
 
 def lines_of_trial(number: int) -> Iterator[dict[str, Any]]:
@@ -189,7 +189,7 @@ def test_halving(objective: Any, accuracy: Accuracies, monkeypatch: pytest.Monke
             if (promoted := halving.promoted(paused, is_last=False)) is not None:
                 del paused[promoted]
 
-    assert_growth(lambda n: partial(search, n), 100)
+    assert_growth(lambda n: partial(search, n), 60)
 
 
 def tiny() -> FeasiblePart:
@@ -254,7 +254,7 @@ def test_report(monkeypatch: pytest.MonkeyPatch) -> None:
             )
         return partial(page.render, study)
 
-    assert_growth(prepare, 30)
+    assert_growth(prepare, 15)
 
 
 @pytest.mark.parametrize("accuracy", [rises, is_equal])
@@ -269,7 +269,7 @@ def test_what_a_report_draws_of_the_trials(accuracy: Accuracies) -> None:
 
         return records
 
-    assert_growth(prepare, 100)
+    assert_growth(prepare, 40)
 
 
 def space_of(*, stages: int = 2, depth: int = 3, widths: int = 2) -> Space:

@@ -56,7 +56,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-LAUNCH = ("launch", "--data", "data", "--space", "tiny", "--epochs", "1", "--workers", "1", "--device", "cpu")
+LAUNCH = (
+    "launch", "--data", "data", "--space", "tiny", "--epochs", "1", "--workers", "1", "--device", "cpu", "--no-guess",
+)  # fmt: skip
 
 
 @contextmanager

@@ -8,16 +8,19 @@ multiply-accumulates do: docs/measurements/search.md has both correlations.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, Placed
+from nas.architecture.units import Convolution
 
 Proxy = Callable[[Architecture, Metrics], float]
 """Greater for networks to try first; only the order of its values has a meaning."""
+_KINDS = frozenset({"standard", "grouped", "depthwise", "pointwise", "gated"})
+"""Of units that the proxy was fitted to."""
 
 
 def features(network: Architecture, metrics: Metrics) -> dict[str, float]:
@@ -26,13 +29,15 @@ def features(network: Architecture, metrics: Metrics) -> dict[str, float]:
     ``whitened`` is 1 where the first convolution has as many filters as a patch has values: the default recipe then
     begins with a whitening one.
     """
-    convs = _convs(network)
-    first, channels = convs[0], convs[0].input[0]
-    conv = first.unit.convolutions(channels)[0]
-    residual = [placed for placed in convs if network.stages[placed.stage][placed.block].residual]
+    return _features(_convs(network), network, metrics)
+
+
+def _features(convs: Sequence[_Conv], network: Architecture, metrics: Metrics) -> dict[str, float]:
+    first, _, conv = convs[0]
+    residual = sum(network.stages[placed.stage][placed.block].residual for placed, _, _ in convs)
     return {
-        "whitened": float(conv.groups == 1 and first.output[0] >= channels * conv.kernel**2),
-        "residual": len(residual) / len(convs),
+        "whitened": float(conv.groups == 1 and first.output[0] >= first.input[0] * conv.kernel**2),
+        "residual": residual / len(convs),
         "dilated": metrics.dilated_convs / len(convs),
         "convs": math.log2(len(convs)),
         "params": math.log2(metrics.params),
@@ -42,20 +47,34 @@ def features(network: Architecture, metrics: Metrics) -> dict[str, float]:
 
 def work(network: Architecture) -> dict[str, float]:
     """Million multiply-accumulates of an image by the kind of convolution, which cost differently; ``any`` is 1."""
-    found: Counter[str] = Counter()
-    for placed in _convs(network):
-        conv = placed.unit.convolutions(placed.input[0])[0]
-        kind = "dilated" if conv.dilation > 1 and conv.groups == 1 else placed.unit.kind(placed.input[0])
-        found[kind] += placed.unit.macs(placed.input)
-    kinds = ("standard", "dilated", "grouped", "depthwise", "pointwise")
-    return {"any": 1.0} | {kind: found[kind] / 1e6 for kind in kinds}
+    return _work(_convs(network))
 
 
-def _convs(network: Architecture) -> list[Placed]:
-    """The units of the kinds that the proxy was fitted to, each call of a block anew."""
-    kinds = {"standard", "grouped", "depthwise", "pointwise", "gated"}
-    known = (placed for placed in network.placed if placed.unit.kind(placed.input[0]) in kinds)
-    return [placed for placed in known for _ in range(placed.calls)]
+def _work(convs: Sequence[_Conv]) -> dict[str, float]:
+    found = dict.fromkeys(("standard", "dilated", "grouped", "depthwise", "pointwise", "gated"), 0)
+    for placed, kind, conv in convs:
+        found["dilated" if conv.dilation > 1 and conv.groups == 1 else kind] += placed.unit.macs(placed.input)
+    del found["gated"]
+    return {"any": 1.0} | {kind: macs / 1e6 for kind, macs in found.items()}
+
+
+class _Conv(NamedTuple):
+    """A call of a unit of a kind that the proxy was fitted to."""
+
+    placed: Placed
+    kind: str
+    conv: Convolution
+    """Its convolution, the first of several."""
+
+
+def _convs(network: Architecture) -> list[_Conv]:
+    found: list[_Conv] = []
+    for placed in network.placed:
+        channels = placed.input[0]
+        kind = placed.unit.kind(channels)
+        if kind in _KINDS:
+            found += [_Conv(placed, kind, placed.unit.convolutions(channels)[0])] * placed.calls
+    return found
 
 
 @dataclass(frozen=True)
@@ -75,8 +94,9 @@ class LinearProxy:
         """The proxy of one network; minus infinity from ``macs`` multiply-accumulates on."""
         if metrics.macs >= self.macs:
             return -math.inf
-        seconds = predicted_seconds(self, network)
-        return _sum(self.weights, features(network, metrics)) - self.price * math.log2(seconds)
+        convs = _convs(network)
+        seconds = _sum(self.seconds, _work(convs))
+        return _sum(self.weights, _features(convs, network, metrics)) - self.price * math.log2(seconds)
 
 
 def predicted_seconds(proxy: LinearProxy, network: Architecture) -> float:

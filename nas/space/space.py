@@ -128,6 +128,10 @@ class Space(Table):
         return {name: i for i, name in enumerate(self.parameters)}
 
     @cached_property
+    def _firsts(self) -> dict[str, Choice]:
+        return {name: values[0] for name, values in self.parameters.items()}
+
+    @cached_property
     def _indices(self) -> dict[str, dict[tuple[type, Choice], int]]:
         return {n: {(type(v), v): i for i, v in enumerate(values)} for n, values in self.parameters.items()}
 
@@ -145,7 +149,7 @@ class Space(Table):
 
     def decode(self, choices: Choices) -> Architecture:
         """The network of ``choices`` (one value a distribution); parameters of layers beyond the depth are ignored."""
-        chosen: dict[str, Any] = {**{name: values[0] for name, values in self.parameters.items()}, **choices}
+        chosen: dict[str, Any] = {**self._firsts, **choices}
         form: Form = chosen["form"]
         post = (f"{chosen['norm']}_norm", str(chosen["activation"]))
         widths = [self.scaled(chosen[f"c{i}.width"], form) for i in range(1, len(self.stages) + 1)]

@@ -20,7 +20,7 @@ def notes(listing: Listing, images: tuple[Images, Images], split: tuple[Indices,
     ``images`` are those of train and test in the order of ``listing``; ``split`` are the indices into train of the
     images to train on and of those to select by.
     """
-    train, test = ([_digest(image) for image in part] for part in images)
+    train, test = ([_digest(image) for image in np.asarray(part)] for part in images)
     yield from _on_classes([*zip(train, listing.train, strict=True), *zip(test, listing.test, strict=True)])
     known = set(train)
     yield from _on_repeated(

@@ -19,7 +19,7 @@ from numpy.lib.format import open_memmap
 from PIL import ExifTags, Image
 
 from constraints.errors import UnusableInputError
-from nas.training import depth
+from nas.training import depth, plain_jpeg
 from nas.training.disk import reserve
 from nas.training.image_files import ImageFile, Listing
 
@@ -204,6 +204,9 @@ def _is_transparent(image: Image.Image) -> bool:
 def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
     """The image as H x W x channels; palettes and CMYK become RGB, grey is spread over three, opaque is alpha 255."""
     height, width, channels = plan.shape
+    if channels == 3 and (found := _plain(file, height, width)) is not None:
+        seen.images += 1
+        return found
     with _opened(file) as image:
         kind, is_deep_colour = depth.kind(image), depth.is_colour_of_16_bits(image)
         is_turned_by_reader = depth.declared(image, ExifTags.Base.Orientation) in _TURNED  # gone once it is read
@@ -223,6 +226,17 @@ def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
             seen.deep_colour.append(file.label)
             seen.brightest = max(seen.brightest, int(found.max()))
     return found
+
+
+def _plain(file: ImageFile, height: int, width: int) -> np.ndarray | None:
+    """The pixels of a plain JPEG in colour, as most images of most data sets are; None for any other file."""
+    if not file.name.lower().endswith((".jpg", ".jpeg")):
+        return None
+    try:
+        content = file.source if isinstance(file.source, bytes) else file.source.read_bytes()
+    except OSError:
+        return None  # Pillow's to report
+    return plain_jpeg.pixels(content, height, width)
 
 
 def _holds(planned: int, channels: int) -> bool:

@@ -1,7 +1,8 @@
 """The public door: figures of the example models, verdicts, metrics of one's own, the probe, pytest's display."""
 
 import json
-import subprocess
+import multiprocessing
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -222,13 +223,29 @@ def test_what_the_model_raises_is_in_the_report() -> None:
     assert "MACs unknown" in str(report)
 
 
+def printed_by_pytest(*arguments: str, folder: Path) -> str:
+    """What a run of its own prints, in a copy of this process, which has loaded torch."""
+    file = folder / "printed.txt"
+
+    def run() -> None:
+        os.chdir(folder)
+        sys.stdout = file.open("w", encoding="utf-8")
+        pytest.main([*arguments])
+        sys.stdout.flush()
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    return file.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere a fork breaks libraries")
 def test_pytest_shows_the_whole_report(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "from torch import nn\nfrom constraints import check\n"
         "def test_it():\n    report = check(nn.Conv2d(3, 4, 3))\n    assert report.ok, report\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
+    shown = printed_by_pytest("-q", "-p", "no:cacheprovider", str(tmp_path), folder=tmp_path)
     assert "receptive_field > 44" in shown
     assert "3 is 41 below 44, must be > 44" in shown
     assert "params 112 (112 trainable)" in shown

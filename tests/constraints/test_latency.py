@@ -33,7 +33,7 @@ class Sleeps(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """The first call is slow."""
         self.calls.append(torch.get_num_threads())
-        time.sleep(0.05 if len(self.calls) == 1 else 0.002)
+        time.sleep(0.5 if len(self.calls) == 1 else 0.002)
         self.seen.add_(1)
         assert not self.training
         assert image.shape[1:] == (3, 4, 5)
@@ -56,7 +56,7 @@ class Net(nn.Module):
 
 def test_the_median_leaves_the_slow_first_call_out() -> None:
     model, before = Sleeps(), torch.get_num_threads()
-    assert 2 <= milliseconds(model, (3, 4, 5), threads=1, seconds=0.0) < 40
+    assert 2 <= milliseconds(model, (3, 4, 5), threads=1, seconds=0.0) < 400
     assert (len(model.calls), set(model.calls)) == (WARM_UP + REPEATS, {1})
     assert torch.get_num_threads() == before
     assert model.training
@@ -68,7 +68,7 @@ def test_a_constraint_on_the_latency_is_measured_and_says_how() -> None:
     broken, kept = report.constraints
     assert (broken.ok, kept.ok) == (False, True)
     assert broken.value == kept.value == report.metrics[LATENCY]
-    assert 2 <= report.metrics[LATENCY] < 40
+    assert 2 <= report.metrics[LATENCY] < 400
     assert broken.why.endswith(
         "; median of 15 runs or more of one sample by torch with 1 thread, float32, on this machine"
     )

@@ -404,3 +404,8 @@ def test_a_model_whose_eval_raises_is_not_traced_as_if_it_had_none() -> None:
 
     with pytest.raises(NotImplementedError, match="not there yet"):
         trace(NoEval(3, 4, 3), (3, 8, 8))
+
+
+def test_each_warning_is_given_once() -> None:
+    warnings = trace(Written(lambda _, x: x.view(-1, 10)), (10, 2, 2)).warnings
+    assert len(warnings) == len(set(warnings)) >= 1

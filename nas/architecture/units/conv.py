@@ -101,9 +101,10 @@ class Conv(Followed):
         channels, rows, columns = shape
         if channels % self.groups:
             raise ArchitectureError(f"{self.groups} groups do not divide {channels} input channels: choose a divisor")
-        height = side(rows, self.kernel, self.stride, self.dilation, self.pad)
-        width = height if columns == rows else side(columns, self.kernel, self.stride, self.dilation, self.pad)
-        if min(height, width) < 1:
+        pad = self.pad
+        height = side(rows, self.kernel, self.stride, self.dilation, pad)
+        width = height if columns == rows else side(columns, self.kernel, self.stride, self.dilation, pad)
+        if height < 1 or width < 1:
             raise ArchitectureError(
                 f"a {self.kernel}x{self.kernel} kernel of dilation {self.dilation} leaves nothing of a "
                 f"{rows}x{columns} map: pad it or stride less before it"

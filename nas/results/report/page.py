@@ -6,7 +6,7 @@ import base64
 import gzip
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from itertools import accumulate
 from pathlib import Path
@@ -67,7 +67,7 @@ def render(study: optuna.Study, *, is_live: bool | None = None) -> str:
     name = f"validation {board.measure.replace('_', ' ')}"
     charts = {"importance": importance(trials, name), "parallel": parallel(trials, name)}
     plots = {name: chart.plot for name, chart in charts.items()}
-    plotly = _packed(get_plotlyjs())
+    plotly = _plotly()
     figures = Figures.of(board, {trial.number: trial for trial in trials}, rules, identity)
     records = [figures.record(row, trials[row.trial]) for row in board.rows]
     rows = board.rows[: _fitting(board.rows, records, MOST_BYTES - _FRAME_BYTES - len(plotly) - _size(plots))]
@@ -152,6 +152,12 @@ def _template() -> Template:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": _SEPARATORS}
     return environment.get_template("template.html.jinja")
+
+
+@cache
+def _plotly() -> str:
+    """Plotly's script, packed: to compress its megabytes takes a quarter of a second, which each page would pay."""
+    return _packed(get_plotlyjs())
 
 
 def _shown(value: Any) -> Any:

@@ -64,17 +64,20 @@ def feasible(vector: Vector, constraints: Sequence[Constraint]) -> int | None:
 
 
 def _count(vector: Vector, constraints: Sequence[Constraint], *, most_broken: int) -> Count | None:
-    forms = []
-    for form in range(len(vector.space.forms)):
-        tracked = track(vector, constraints, form)
-        if tracked is None:
-            return None
-        forms.append(Halves(Merged(Projection(tracked), most_broken=most_broken)))
+    planned: list[tuple[Halves, Plan]] = []
+    moved = 0.0
     try:
-        plans = [halves.plan() for halves in forms]
-        if sum(p.moved for p in plans) > MOST_MOVED or max(p.held for p in plans) > MOST_HELD:
-            return None
-        return _added(vector, constraints, [_Form(halves, plan) for halves, plan in zip(forms, plans, strict=True)])
+        for form in range(len(vector.space.forms)):
+            tracked = track(vector, constraints, form)
+            if tracked is None:
+                return None
+            halves = Halves(Merged(Projection(tracked), most_broken=most_broken))
+            plan = halves.plan()
+            moved += plan.moved
+            if moved > MOST_MOVED or plan.held > MOST_HELD:  # the other forms would only add to it
+                return None
+            planned.append((halves, plan))
+        return _added(vector, constraints, planned)
     except TooLargeError:
         return None
 
@@ -90,37 +93,42 @@ def rejects(vector: Vector, constraint: Constraint, constraints: Sequence[Constr
     return None if found is None else sum(n for pattern, n in found.broken.items() if 0 in pattern)
 
 
-def _added(vector: Vector, constraints: Sequence[Constraint], forms: Sequence[_Form]) -> Count:
+def _added(vector: Vector, constraints: Sequence[Constraint], planned: Sequence[tuple[Halves, Plan]]) -> Count:
     alike = len(vector.space.norms) * len(vector.space.activations)
     broken: Counter[frozenset[int]] = Counter()
     bins: Counter[int] = Counter()
-    for form in forms:
-        form.count(broken, bins)
-    edges: list[int | None] = [*forms[0].edges, None]
-    histogram = [(edge, bins[i] * alike) for i, edge in enumerate(edges)] if forms[0].edges else []
+    first = planned[0][0].merged
+    has_histogram = first.most_broken > 0 and len(first.tracked.large) == 1
+    ends = _edges(first.tracked) if has_histogram else []
+    for halves, plan in planned:
+        _Form(halves, plan, ends).count(broken, bins)
+    edges: list[int | None] = [*ends, None]
+    histogram = [(edge, bins[i] * alike) for i, edge in enumerate(edges)] if ends else []
     return Count(
         feasible=broken[frozenset()] * alike,
         alone=tuple(broken[frozenset({i})] * alike for i in range(len(constraints))),
         broken={pattern: n * alike for pattern, n in broken.items()},
         histogram=tuple(histogram[:-1] if histogram and not histogram[-1][1] else histogram),
-        metric=forms[0].tracked.large[0].name if forms[0].edges else "",
+        metric=first.tracked.large[0].name if ends else "",
     )
+
+
+def _edges(tracked: TrackedMetrics) -> list[int]:
+    """Ends, not included, of the histogram's bins, up to the last value that changes a verdict or that there is.
+
+    Every form has the same.
+    """
+    large = tracked.large[0]
+    top = min(max(tracked.turns(large), default=0), int(ranges(tracked.vector)[large.name][1]) + 1)
+    return sorted({top * (i + 1) // BINS for i in range(BINS)} - {0}) if top > 0 else []
 
 
 class _Form:
     """The networks of one form."""
 
-    def __init__(self, halves: Halves, plan: Plan) -> None:
-        self.halves, self.plan = halves, plan
+    def __init__(self, halves: Halves, plan: Plan, edges: Sequence[int]) -> None:
+        self.halves, self.plan, self.edges = halves, plan, edges
         self.tracked: TrackedMetrics = halves.merged.tracked
-        has_histogram = halves.merged.most_broken > 0 and len(self.tracked.large) == 1
-        self.edges = self._edges() if has_histogram else []
-
-    def _edges(self) -> list[int]:
-        """Ends, not included, of the histogram's bins, up to the last value that changes a verdict or that there is."""
-        large = self.tracked.large[0]
-        top = min(max(self.tracked.turns(large), default=0), int(ranges(self.tracked.vector)[large.name][1]) + 1)
-        return sorted({top * (i + 1) // BINS for i in range(BINS)} - {0}) if top > 0 else []
 
     def count(self, broken: Counter[frozenset[int]], bins: Counter[int]) -> None:
         """Add this form's networks, by the constraints that they break, and the feasible ones by bin."""

@@ -10,7 +10,7 @@ from constraints.sandbox.processes import Family, resident_bytes
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found through /proc")
 LEAVE = "os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0)"
-STAY = "print(os.getpid(), flush=True); time.sleep(100)"
+STAY = "print(os.getpid(), flush=True); time.sleep(1000)"
 
 
 def started(code: str, mark: str = "") -> tuple[subprocess.Popen[bytes], int]:
@@ -47,7 +47,7 @@ def test_a_process_that_left_the_session_and_its_parents_is_found_by_its_mark() 
 
 
 def test_one_without_mark_is_found_by_its_parents_and_remembered_when_they_are_gone() -> None:
-    leader, stray = started(f"\nif os.fork(): time.sleep(100)\nos.setsid(); {STAY}")
+    leader, stray = started(f"\nif os.fork(): time.sleep(1000)\nos.setsid(); {STAY}")
     family = Family(leader.pid, b"FAMILY=none")
     assert stray in family.living()
     leader.kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,12 +80,14 @@ def test_every_kind_of_block_comes_back(text: str) -> None:
 
 
 @pytest.mark.parametrize("preset", [name for name in spaces.PRESETS if name != "small"])  # kinds of long, called again
-@given(seed=st.integers(0, 2**32))
+@given(seed=st.integers(0, 2**32), depth=st.integers(1, 4))
 @settings(max_examples=2)
-def test_random_networks_of_the_presets_come_back(preset: str, seed: int) -> None:
+def test_random_networks_of_the_presets_come_back(preset: str, seed: int, depth: int) -> None:
     """Cut into the same stages too, where as many strides, or without one dilations, end stages as the space has."""
     space = spaces.load(preset)
-    architecture = space.decode(space.random(random.Random(seed)))
+    whole = space.decode(space.random(random.Random(seed)))
+    is_whole = depth >= len(whole.stages)
+    architecture = whole if is_whole else replace(whole, stages=whole.stages[:depth], head="fc")
     found = from_module(build(architecture), architecture.input)
     assert blocks(found) == blocks(architecture)
     assert (found.head, found.input, found.classes) == (architecture.head, architecture.input, architecture.classes)

@@ -140,7 +140,8 @@ def test_a_storage_that_is_no_journal_is_left_alone(here: Path, capsys: Captured
     assert search.run(["launch", *flags, "--storage", "notes.txt"]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("error: cannot read the storage notes.txt: it is not a journal of Optuna")
-    assert {path.name for path in here.iterdir()} == {"notes.txt"}, "no data is read either"
+    assert {path.name for path in here.iterdir()} == {"cache", "notes.txt"}
+    assert not list(here.rglob("datasets")), "no data is read either"
     assert (here / "notes.txt").read_text() == "milk\n"
 
 

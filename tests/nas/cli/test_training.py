@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,34 +114,17 @@ def test_what_cannot_be_trained_is_one_line(here: Path, capsys: Captured, comman
     assert not (here / "runs").exists()
 
 
-def test_a_file_of_ones_own(here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trained in the limited process, confirmed and exported from its copy; a change is not resumed."""
-    with Sandbox() as sandbox:  # one for all, so that torch is loaded once for them
-        one_for_all(monkeypatch, sandbox)
-        (here / "net.py").write_text(NET, encoding="utf-8")
-        (here / "blocks.py").write_text(BLOCKS, encoding="utf-8")
-        found = document(capsys, "train", "net.py:Net", "--arg", "width=5", *TRAIN, code=1)
-        assert (found["origin"], found["architecture"]) == ("net.py:Net", None)
-        assert found["metrics"]["params"] == 5 * 28 + 10 * 6 + 25 + 2 * 5  # the shared weight once
-        assert any("its logarithm is trained" in note for note in found["notes"])
-        (row,) = found["rows"]
-        assert (row["trial"], row["state"], row["macs"]) == (0, "complete", 15 * 15 * 5 * 27 + 2 * 25 + 50)
-        (here / "blocks.py").unlink()
-        (confirmed,) = document(capsys, "confirm", "net.py:Net", *TRAIN[4:], code=1)
-        assert confirmed["architecture"] == "net.py:Net"
-        assert search.run(["export", "0", "--to", "out.py"]) == 0
-        assert load_file("out.safetensors").keys() >= {"body.weight", "tied.weight", "again.weight"}
-        assert (here / "out_source" / "blocks.py").read_text(encoding="utf-8") == BLOCKS
-        shown = document(capsys, "show", "0", "--format", "json", code=0)
-        assert shown["report"]["metrics"]["params"] == row["params"]
-        assert search.run(["compare", "0", "0"]) == 0
-        assert search.run(["report", "--to", "page.html"]) == 0
-        (here / "blocks.py").write_text(BLOCKS, encoding="utf-8")
-        (here / "grey.py").write_text(NET.replace("Block(width)", "nn.Conv2d(1, width, 3)"), encoding="utf-8")
-        grey = error(capsys, "train", "grey.py:Net", *TRAIN, code=3)
-        assert grey.endswith("have 3 channels: make the model for these, by an --arg perhaps")
-        hanging = ("train", "net.py:Net", "--arg", "hangs=true", "--timeout", "2s", *TRAIN)
-        assert "took too long at training: 2 s" in error(capsys, *hanging, code=3)
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(opened: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """One for all that a test runs, so that torch is loaded once for them."""
+    one_for_all(monkeypatch, opened)
+    return opened
 
 
 def test_it_goes_by_the_settings_of_the_project_in_a_new_study_alone(here: Path, capsys: Captured) -> None:
@@ -170,39 +154,65 @@ def filters(model, trace):
 
 
 def test_it_is_measured_and_logged_as_a_candidate_is(
-    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    here: Path, capsys: Captured, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half = Predictor(
         machine="this one", threads=1, weights={"network": 0.5}, median_error=0.12, error_90=0.3, networks=24
     )
     for place in ("launch_measures.load", "early_check.load_latency"):
         monkeypatch.setattr(f"nas.search.{place}", lambda: half)
-    with Sandbox() as sandbox:
-        one_for_all(monkeypatch, sandbox)
-        for name, text in (("own.py", OWN), ("net.py", NET), ("blocks.py", BLOCKS)):
-            (here / name).write_text(text, encoding="utf-8")
-        rules = (
-            "--require",
-            "params < 100k",
-            "--require",
-            "filters > 6",
-            "--objective",
-            "accuracy,filters,macs,latency_ms",
-        )
-        own = ("--metrics", "own.py")
-        document(capsys, "launch", "--space", "tiny", "--trials", "1", *own, *rules, *TRAIN, code=0)
-        assert error(capsys, "train", TINY, *TRAIN).endswith("measures networks by own.py: give that file: --metrics")
-        (text,) = document(capsys, "train", TINY, *own, "--log", "tensorboard:curves", *TRAIN, code=0)["rows"]
-        assert (text["filters"], text["latency_ms"], text["broken"]) == (8 + 8 + 8, 0.5, [])
-        assert len(list((here / "curves").rglob("events.*"))) == 1
-        found = document(capsys, "train", "net.py:Net", *own, "--arg", "width=5", *TRAIN, code=1)
-        (code,) = found["rows"]
-        assert (code["filters"], code["broken"], code["macs"]) == (5, ["filters > 6"], 15 * 15 * 5 * 27 + 2 * 25 + 50)
-        assert 0 < code["latency_ms"] < 100, "of no architecture it is measured"
-        way = "of net.py:Net is measured (median, torch, threads: 1); that of candidates is predicted, with an error"
-        assert any(f"{way} of 12%" in note for note in found["notes"])
-        front = document(capsys, "leaderboard", "--pareto", "--format", "json", code=0)["rows"]
-        assert text["trial"] in {row["trial"] for row in front}, "no other has fewer filters and keeps the rules"
+    for name, text in (("own.py", OWN), ("net.py", NET), ("blocks.py", BLOCKS)):
+        (here / name).write_text(text, encoding="utf-8")
+    rules = (
+        "--require",
+        "params < 100k",
+        "--require",
+        "filters > 6",
+        "--objective",
+        "accuracy,filters,macs,latency_ms",
+    )
+    own = ("--metrics", "own.py")
+    document(capsys, "launch", "--space", "tiny", "--trials", "1", *own, *rules, *TRAIN, code=0)
+    assert error(capsys, "train", TINY, *TRAIN).endswith("measures networks by own.py: give that file: --metrics")
+    (text,) = document(capsys, "train", TINY, *own, "--log", "tensorboard:curves", *TRAIN, code=0)["rows"]
+    assert (text["filters"], text["latency_ms"], text["broken"]) == (8 + 8 + 8, 0.5, [])
+    assert len(list((here / "curves").rglob("events.*"))) == 1
+    found = document(capsys, "train", "net.py:Net", *own, "--arg", "width=5", *TRAIN, code=1)
+    (code,) = found["rows"]
+    assert (code["filters"], code["broken"], code["macs"]) == (5, ["filters > 6"], 15 * 15 * 5 * 27 + 2 * 25 + 50)
+    assert 0 < code["latency_ms"] < 100, "of no architecture it is measured"
+    way = "of net.py:Net is measured (median, torch, threads: 1); that of candidates is predicted, with an error"
+    assert any(f"{way} of 12%" in note for note in found["notes"])
+    front = document(capsys, "leaderboard", "--pareto", "--format", "json", code=0)["rows"]
+    assert text["trial"] in {row["trial"] for row in front}, "no other has fewer filters and keeps the rules"
+
+
+def test_a_file_of_ones_own(here: Path, capsys: Captured, sandbox: Sandbox) -> None:
+    """Trained in the limited process, confirmed and exported from its copy; a change is not resumed."""
+    (here / "net.py").write_text(NET, encoding="utf-8")
+    (here / "blocks.py").write_text(BLOCKS, encoding="utf-8")
+    found = document(capsys, "train", "net.py:Net", "--arg", "width=5", *TRAIN, code=1)
+    assert (found["origin"], found["architecture"]) == ("net.py:Net", None)
+    assert found["metrics"]["params"] == 5 * 28 + 10 * 6 + 25 + 2 * 5  # the shared weight once
+    assert any("its logarithm is trained" in note for note in found["notes"])
+    (row,) = found["rows"]
+    assert (row["trial"], row["state"], row["macs"]) == (0, "complete", 15 * 15 * 5 * 27 + 2 * 25 + 50)
+    (here / "blocks.py").unlink()
+    (confirmed,) = document(capsys, "confirm", "net.py:Net", *TRAIN[4:], code=1)
+    assert confirmed["architecture"] == "net.py:Net"
+    assert search.run(["export", "0", "--to", "out.py"]) == 0
+    assert load_file("out.safetensors").keys() >= {"body.weight", "tied.weight", "again.weight"}
+    assert (here / "out_source" / "blocks.py").read_text(encoding="utf-8") == BLOCKS
+    shown = document(capsys, "show", "0", "--format", "json", code=0)
+    assert shown["report"]["metrics"]["params"] == row["params"]
+    assert search.run(["compare", "0", "0"]) == 0
+    assert search.run(["report", "--to", "page.html"]) == 0
+    (here / "blocks.py").write_text(BLOCKS, encoding="utf-8")
+    (here / "grey.py").write_text(NET.replace("Block(width)", "nn.Conv2d(1, width, 3)"), encoding="utf-8")
+    grey = error(capsys, "train", "grey.py:Net", *TRAIN, code=3)
+    assert grey.endswith("have 3 channels: make the model for these, by an --arg perhaps")
+    hanging = ("train", "net.py:Net", "--arg", "hangs=true", "--timeout", "5s", *TRAIN)
+    assert "took too long at training: 5 s" in error(capsys, *hanging, code=3)
 
 
 def one_for_all(patch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:

@@ -68,9 +68,9 @@ def served(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[str]]:
 
 
 def fetched(port: int, path: str) -> bytes:
-    for _ in range(300):
+    for _ in range(1500):  # five minutes
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
                 return bytes(answer.read())
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.2)

@@ -183,7 +183,7 @@ def test_the_next_holder_waits_for_the_transactions_that_asked_before(database: 
         thread.start()
         assert not taken.wait(0.5)
         connection.connection.dbapi_connection.commit()  # type: ignore[union-attr]
-        thread.join(30)
+        thread.join(PATIENCE)
     assert seen == [2]
     first.release()
 
@@ -196,7 +196,7 @@ def test_a_driver_that_is_stopped_within_a_transaction_locks_no_other_out(databa
         connection.exec_driver_sql("SELECT * FROM study_user_attributes FOR UPDATE")
         started = time.monotonic()
         with psycopg.connect(database) as other:
-            other.execute("SET lock_timeout = '30s'")
+            other.execute("SET lock_timeout = '300s'")
             other.execute("UPDATE study_user_attributes SET value_json = '2'")
         assert time.monotonic() - started > LAPSE - 0.1
         connection.invalidate()

@@ -126,9 +126,9 @@ def test_the_seed_networks_metrics() -> None:
 
 def _assert_roads_agree(architecture: Architecture) -> None:
     model = build(architecture)
-    traced, computed = trace(model, architecture.input).metrics.as_dict(), metrics(architecture).as_dict()
-    assert computed == traced, str(architecture)
-    path = [place._replace(name="") for place in trace(model, architecture.input).path]
+    traced, computed = trace(model, architecture.input), metrics(architecture).as_dict()
+    assert computed == traced.metrics.as_dict(), str(architecture)
+    path = [place._replace(name="") for place in traced.path]
     assert list(body(architecture).path) == path, str(architecture)
     assert computed["params"] == sum(p.numel() for p in model.parameters())
 

@@ -23,7 +23,7 @@ RULES = [
 def test_arrays_have_the_metrics_and_verdicts_of_each_network(preset: str) -> None:
     space, generator = load(preset), random.Random(preset)
     vector, constraints = Vector(space), parse_all(RULES)
-    several = [space.random(generator) for _ in range(400)]
+    several = [space.random(generator) for _ in range(150)]
     encoded = vector.encode(several)
     found, verdicts = vector.metrics(encoded), vector.verdicts(encoded, constraints)
     for i, (choices, whole) in enumerate(zip(several, vector.metrics_of(encoded), strict=True)):

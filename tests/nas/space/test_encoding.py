@@ -21,7 +21,7 @@ from nas.space.uniform_draws import draw
 def test_every_network_of_a_preset_is_read_back_to_its_own_row(preset: str) -> None:
     space = load(preset)
     vector = Vector(space)
-    for row in draw(vector, 60, np.random.default_rng(0)):
+    for row in draw(vector, 30, np.random.default_rng(0)):
         network = space.decode(space.choices(row))
         for given in (network, str(network)):
             found = choices_of(space, given)

@@ -15,14 +15,16 @@ import torch
 from nas.cpu import cpu_class
 from nas.search.worker_processes import WorkerContext
 from nas.training import cpu_timing
-from nas.training.cpu_timing import FOLDER, Timing, measure, timing
+from nas.training.cpu_timing import FOLDER, TURNS, Timing, measure, timing
 
 AS_MADE_BY_HAND = {"float32": 3.0, "bfloat16": 2.0}
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder; a measurement there ends with its first turn."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(cpu_timing, "TURNS", 1)
     cpu_timing._measured_here.cache_clear()
     return tmp_path / "neural-architecture-search" / FOLDER
 
@@ -46,7 +48,8 @@ def test_bfloat16_is_faster_where_it_is_by_more_than_a_tenth(float32: float, bfl
     assert Timing(float32=float32, bfloat16=bfloat16).is_bfloat16_faster is faster
 
 
-def test_measuring_leaves_threads_and_random_numbers_alone() -> None:
+def test_measuring_leaves_threads_and_random_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_timing, "TURNS", TURNS)
     torch.set_num_threads(2)
     torch.manual_seed(3)
     before = torch.get_rng_state()

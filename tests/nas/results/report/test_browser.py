@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 Open = Callable[..., "Page"]
+PATIENCE = 300
+"""Seconds within which a page does anything on the busiest machine."""
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +97,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture
-def show(browser: Browser, file: Path) -> Iterator[Open]:
+@contextmanager
+def watched(browser: Browser, file: Path) -> Iterator[Open]:
     """Opens the page; afterwards nothing was complained of, asked for or popped up."""
     faults: list[str] = []
     requests: list[str] = []
@@ -108,6 +111,7 @@ def show(browser: Browser, file: Path) -> Iterator[Open]:
     ) -> Page:
         opened.add(file.as_uri())
         context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
+        context.set_default_timeout(1000 * PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: faults.append(message.text))
@@ -125,6 +129,19 @@ def show(browser: Browser, file: Path) -> Iterator[Open]:
     assert {url.partition("#")[0] for url in requests if not url.startswith("blob:")} <= opened
 
 
+@pytest.fixture
+def show(browser: Browser, file: Path) -> Iterator[Open]:
+    with watched(browser, file) as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def unchanged(browser: Browser, file: Path) -> Iterator[Page]:
+    """The page for tests that only look at it: to open one takes half a second of a processor."""
+    with watched(browser, file) as begin:
+        yield begin()
+
+
 def drawn(page: Page, *figures: str) -> None:
     """Wait until figures are drawn, which happens when they are near the window."""
     page.wait_for_selector("body[data-figures]", state="attached")
@@ -137,13 +154,29 @@ def column(page: Page, index: int) -> list[str]:
     return page.locator(f"#trials tbody td:nth-child({index})").all_inner_texts()
 
 
-def wait_for_ticks(page: Page, *colours: str) -> None:
-    """Until figures are drawn anew; the page's policy forbids what playwright waits for functions with."""
-    for _ in range(100):
-        if page.evaluate(TICKS) in colours:
+def until(page: Page, condition: Callable[[], bool]) -> None:
+    """Until a condition holds; the page's policy forbids what playwright waits for functions with."""
+    for _ in range(10 * PATIENCE):
+        if condition():
             return
         page.wait_for_timeout(100)
-    assert page.evaluate(TICKS) in colours
+    assert condition()
+
+
+def wait_for_ticks(page: Page, *colours: str) -> None:
+    """Until figures are drawn anew."""
+    until(page, lambda: page.evaluate(TICKS) in colours)
+
+
+def are_labels_legible(page: Page) -> bool:
+    """Whether the labels of fields have a usual size and do not overlap."""
+    boxes = page.locator("svg.field text").evaluate_all(
+        "(all) => all.map((t) => t.getBoundingClientRect()).map(({ height, top }) => [height, top])"
+    )
+    tops = [top for _, top in boxes]
+    return all(12 <= height <= 20 for height, _ in boxes) and all(
+        abs(a - b) > 12 for i, a in enumerate(tops) for b in tops[:i]
+    )
 
 
 def test_a_heading_sorts_up_and_down_from_the_keyboard(show: Open) -> None:
@@ -169,8 +202,8 @@ def test_what_is_not_known_comes_last_whichever_way(show: Open) -> None:
     assert column(page, 3) == [*["complete"] * 5, "pruned"]
 
 
-def test_the_best_trial_is_drawn_first(show: Open) -> None:
-    page = show()
+def test_the_best_trial_is_drawn_first(unchanged: Page) -> None:
+    page = unchanged
     assert page.locator("#chosen-title").inner_text() == "Trial 3: complete, validation 90.00 %"
     assert page.locator("#diagram p code").inner_text() == GATED
     assert page.locator(".network > li").count() == 1 + 4 + 1  # input, stages, head
@@ -220,8 +253,8 @@ def test_a_point_of_a_figure_chooses_its_trial(show: Open) -> None:
     assert page.locator("#chosen-title").inner_text() == "Trial 4: complete, validation 55.00 %"
 
 
-def test_limits_target_and_front_are_drawn(show: Open) -> None:
-    page = show()
+def test_limits_target_and_front_are_drawn(unchanged: Page) -> None:
+    page = unchanged
     drawn(page, "scatter-0", "scatter-1")
     texts = page.locator("#scatter-0 .annotation-text").all_text_contents()
     assert texts == ["params < 200000", "target 85.00 %"]
@@ -232,8 +265,8 @@ def test_limits_target_and_front_are_drawn(show: Open) -> None:
     assert front == [3, 4]
 
 
-def test_optunas_figures_are_drawn(show: Open) -> None:
-    page = show()
+def test_optunas_figures_are_drawn(unchanged: Page) -> None:
+    page = unchanged
     drawn(page, "plot-importance", "plot-parallel")
     assert page.locator("#plot-importance .bars .point").count() == 2
     assert page.locator("#plot-parallel .scatterlayer .js-line").count() == len(ACCURACIES)
@@ -364,8 +397,8 @@ def test_any_figure_is_drawn_against_any_other(show: Open) -> None:
     assert 250_000 < high < 300_000
 
 
-def test_the_front_leaves_out_what_was_not_trained_to_the_end(show: Open) -> None:
-    page = show()
+def test_the_front_leaves_out_what_was_not_trained_to_the_end(unchanged: Page) -> None:
+    page = unchanged
     drawn(page, "plot-history", "plot-losses", "plot-timeline")
     assert page.evaluate("document.getElementById('plot-history').data.at(-2).y") == [0.61, 0.79, 0.79, 0.9, 0.9, 0.9]
     assert page.locator("#plot-losses .scatterlayer .trace").count() >= 1
@@ -373,15 +406,11 @@ def test_the_front_leaves_out_what_was_not_trained_to_the_end(show: Open) -> Non
 
 
 def test_labels_of_fields_have_one_size_at_every_width(show: Open) -> None:
+    page = show(width=390)
+    assert page.locator("svg.field text").count() == 4
     for width in (390, 1280):
-        page = show(width=width)
-        page.wait_for_timeout(200)
-        heights = page.locator("svg.field text").evaluate_all(
-            "(all) => all.map((t) => t.getBoundingClientRect().height)"
-        )
-        assert all(12 <= height <= 20 for height in heights)
-        tops = page.locator("svg.field text").evaluate_all("(all) => all.map((t) => t.getBoundingClientRect().top)")
-        assert all(abs(a - b) > 12 for i, a in enumerate(tops) for b in tops[:i])
+        page.set_viewport_size({"width": width, "height": 800})
+        until(page, lambda: are_labels_legible(page))
 
 
 def test_a_figure_that_there_is_not_takes_no_room(show: Open) -> None:
@@ -391,7 +420,8 @@ def test_a_figure_that_there_is_not_takes_no_room(show: Open) -> None:
     assert page.evaluate("document.querySelector('.plot.tall').offsetHeight") == 0
 
 
-@pytest.mark.parametrize("width", [360, 390, 1280])
-def test_a_narrow_window_scrolls_tables_not_the_page(show: Open, width: int) -> None:
-    page = show(width=width)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_a_narrow_window_scrolls_tables_not_the_page(show: Open) -> None:
+    page = show(width=360)
+    for width in (360, 390, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -26,7 +26,7 @@ def small() -> Vector:
         Space.model_validate(
             {
                 "forms": ["strided", "dilated"], "activations": ["relu", "silu"], "heads": ["fc", "gap"],
-                "stage_dilations": [2, 2], "last_width": widths, "stages": [stage, stage],
+                "stage_dilations": [2, 2], "last_width": {"low": 8, "high": 8}, "stages": [stage, stage],
             }
         )
     )  # fmt: skip
