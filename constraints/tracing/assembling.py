@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from constraints.receptive_field import explicit
 from constraints.tracing.axes import Digit, Shape, View, unknown
-from constraints.tracing.flows import Flow, merge_flows
+from constraints.tracing.flows import merge_flows
 from constraints.tracing.side_by_side import Interval, Places, Row, are_nested, bordered, heap, hull, listed
-from constraints.tracing.values import Part, Value, Views, join_views
+from constraints.tracing.values import Flow, Part, Value, Views, join_views
 
 _MOST_CELLS = 1 << 22
 """Elements of the largest table of which part shows where; beyond it every part counts everywhere it was laid."""

@@ -12,11 +12,11 @@ import math
 from collections.abc import Sequence
 
 from constraints.tracing.axes import Shape, View, are_aligned, covers, unknown
-from constraints.tracing.calls import Call, Result
-from constraints.tracing.flows import Flow, fresh, merge_flows
+from constraints.tracing.calls import Result
+from constraints.tracing.flows import fresh, merge_flows
 from constraints.tracing.joining import joined, paired, reduced
 from constraints.tracing.layouts import moved
-from constraints.tracing.values import Value, Views
+from constraints.tracing.values import Call, Flow, Value, Views
 
 Side = tuple[Value, int, Sequence[int | None]]
 """One side of a product: the tensor, the axis that is summed, which axis of the result each of its axes becomes."""

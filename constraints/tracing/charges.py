@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from constraints.tracing.calls import Call
+from constraints.tracing.values import Call
 
 if TYPE_CHECKING:
     import torch

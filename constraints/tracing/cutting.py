@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from constraints.tracing.assembling import assembled
 from constraints.tracing.axes import Cut, Digit, Shape, View, unknown
-from constraints.tracing.calls import Call, Result, Results
-from constraints.tracing.flows import Flow, fresh, merge_flows
+from constraints.tracing.calls import Result, Results
+from constraints.tracing.flows import fresh, merge_flows
 from constraints.tracing.joining import blurred
 from constraints.tracing.layouts import moved
 from constraints.tracing.mixing import pointwise
 from constraints.tracing.parts import cut_out, inserted, laid, overlaid
 from constraints.tracing.sliding import selected, sliced
-from constraints.tracing.values import Part, Value, Views, join_views
+from constraints.tracing.values import Call, Flow, Part, Value, Views, join_views
 
 
 def select(call: Call) -> Result:

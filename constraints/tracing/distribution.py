@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from constraints.tracing.axes import Cut
-from constraints.tracing.calls import Call, Operation
+from constraints.tracing.calls import Operation
 from constraints.tracing.cutting import cut_views
-from constraints.tracing.values import Part, Value
+from constraints.tracing.values import Call, Part, Value
 
 _MOST_PARTS = 64
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 from constraints.tracing.axes import Shape
-from constraints.tracing.calls import Call
+from constraints.tracing.values import Call
 
 _SOFTMAX = {"_softmax": "softmax", "_safe_softmax": "softmax", "_log_softmax": "log_softmax"}
 

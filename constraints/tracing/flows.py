@@ -1,74 +1,11 @@
-"""What tensors inherit from the calls that led to them: chains of convolutions, poolings, maps; no torch."""
+"""How what tensors inherit is joined: chains of convolutions, poolings, maps; no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-if TYPE_CHECKING:
-    from constraints.tracing.calls import Call
-    from constraints.tracing.values import Value
-
-Key = tuple[object, ...]
-"""What makes two calls the same layer."""
-
-
-class Path(NamedTuple):
-    """The deepest chain of convolutions that leads to a tensor, last one first."""
-
-    spatial: int
-    total: int
-    call: Call
-    before: Path | None
-    dilated: int = 0
-    """How many places of the chain are dilated."""
-
-    @property
-    def is_dilated(self) -> bool:
-        """Whether its last place is: the call, or one of a branch beside it."""
-        return self.dilated > (self.before.dilated if self.before else 0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Head:
-    """A global pooling, or a linear layer after one, whose result reaches an output.
-
-    That is: it was not only multiplied onto a map, as by a gate.
-    """
-
-    kind: str
-    """"mean", "max" or "other" for a pooling; "linear"."""
-    call: Call
-    map: Value | None = None
-    """The map that was pooled."""
-    is_last: bool = True
-    """Whether no map continues beside it (one does where a branch is pooled and concatenated)."""
-
-    def inside(self) -> Head:
-        """The same pooling, of a branch inside the network."""
-        return replace(self, is_last=False) if self.is_last else self
-
-
-class Flow(NamedTuple):
-    """What a tensor inherits from the calls that led to it."""
-
-    origin: object = None
-    """Tensors of one origin are pointwise functions of one tensor (an activation written out, a norm by hand)."""
-    depthwise: frozenset[Key] = frozenset()
-    """Depthwise convolutions that nothing but norms, activations, concatenation and permutes followed."""
-    path: Path | None = None
-    heads: frozenset[Head] = frozenset()
-    context: bool = False
-    """Whether a gate or an attention brought in the whole map."""
-    map: Value | None = None
-    """The latest map with every spatial axis on a tensor axis of its own that this one was computed from."""
-    whole: Value | None = None
-    """The map of which some spatial axes have been pooled and others not yet."""
-    total: int = 0
-    """Over how many units a global sum was taken that is not divided yet."""
-    poison: frozenset[str] = frozenset()
-    """Why what led here cannot be known."""
+from constraints.tracing.values import Flow, Path
 
 
 def merge_flows(flows: list[Flow]) -> Flow:

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from constraints.tracing.axes import Shape
-    from constraints.tracing.calls import Call, Operation
-    from constraints.tracing.values import Part, Value
+    from constraints.tracing.calls import Operation
+    from constraints.tracing.values import Call, Part, Value
 
 MADE_OF_READ = "made of numbers that were read"
 MADE_OF_NUMBERS = "made of numbers or of an array, which may be constants"
 FROM_NOWHERE = "a tensor that no recorded operation made"
-
-
-@dataclass(slots=True, eq=False)
-class Storage:
-    """The life of one piece of memory: bytes in float32, the call that made it, the last call that read it."""
-
-    size_bytes: int
-    born: int
-    last: int
-    is_auxiliary: bool = False
-    int8_bytes: int = 0
-    """Bytes where each real number takes one."""
-    operands: tuple[Storage, ...] = ()
-    """Of the result of an elementwise operation: its operands of the same shape, which it may be written over."""
 
 
 class Handle:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from constraints.tracing.axes import unknown
-from constraints.tracing.calls import Call
-from constraints.tracing.flows import Flow, fresh, merge_flows
-from constraints.tracing.values import Views
+from constraints.tracing.flows import fresh, merge_flows
+from constraints.tracing.values import Call, Flow, Views
 
 
 def embedding(call: Call) -> tuple[Views, Flow]:

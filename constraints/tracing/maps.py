@@ -6,9 +6,7 @@ from collections.abc import Collection, Sequence
 
 from constraints.tracing.assembling import ROWS_APART
 from constraints.tracing.axes import Shape, View
-from constraints.tracing.calls import Call
-from constraints.tracing.flows import Flow
-from constraints.tracing.values import Value, Views
+from constraints.tracing.values import Call, Flow, Value, Views
 
 
 class Maps:

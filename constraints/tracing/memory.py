@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from constraints.tracing.assembling import assembled
 from constraints.tracing.axes import Cut, Shape, unknown
-from constraints.tracing.calls import Call, Operation
+from constraints.tracing.calls import Operation
 from constraints.tracing.cutting import cuts
-from constraints.tracing.flows import Flow, merge_flows
+from constraints.tracing.flows import merge_flows
 from constraints.tracing.handles import Handle, Memory
 from constraints.tracing.parts import inserted, laid, overlaid
 from constraints.tracing.reshaping import order_of, permuted_views, reshape_views
-from constraints.tracing.values import Part, Region, Value
+from constraints.tracing.values import Call, Flow, Part, Region, Value
 
 HIDDEN_WRITE = "copy_: a write through a view that is no slice"
 _SAME = frozenset(["alias", "detach", "lift_fresh", "view", "_unsafe_view", "_reshape_alias", "expand"])

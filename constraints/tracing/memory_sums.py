@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import torch
 
-from constraints.tracing.handles import Storage
+from constraints.tracing.values import Storage
 
 INT8_BYTES, INT32_BYTES, FLOAT16_BYTES, FLOAT32_BYTES = 1, 4, 2, 4
 

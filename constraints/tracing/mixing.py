@@ -10,13 +10,13 @@ from itertools import combinations, pairwise
 from constraints.tracing.assembling import assembled, of_rows
 from constraints.tracing.attention import Side, beside, is_scaling, limited, matched
 from constraints.tracing.axes import Shape, View, are_aligned, unknown
-from constraints.tracing.calls import Call, Result
-from constraints.tracing.flows import Flow, Head, fresh, merge_flows
+from constraints.tracing.calls import Result
+from constraints.tracing.flows import fresh, merge_flows
 from constraints.tracing.handles import Handle
 from constraints.tracing.joining import reduced
 from constraints.tracing.layouts import moved, without
 from constraints.tracing.parts import laid
-from constraints.tracing.values import Part, Value, Views, join_views
+from constraints.tracing.values import Call, Flow, Head, Part, Value, Views, join_views
 
 _TWO_CHANNEL_AXES = 2
 """Those of a map that are not spatial: batch and channels."""

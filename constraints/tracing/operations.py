@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from constraints.tracing import attention, cutting, lookups, mixing, recurrent, reshaping, windows
-from constraints.tracing.calls import Call, Operation, Result, Results
+from constraints.tracing.calls import Operation, Result, Results
+from constraints.tracing.values import Call
 
 Rule = Callable[[Call], Result | Results]
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from constraints.tracing.axes import View, unknown
-from constraints.tracing.calls import Call, Operation
+from constraints.tracing.calls import Operation
 from constraints.tracing.cutting import cuts
 from constraints.tracing.distribution import distribute
-from constraints.tracing.flows import Flow, fresh, merge_flows
-from constraints.tracing.values import Value, Views, join_views
+from constraints.tracing.flows import fresh, merge_flows
+from constraints.tracing.values import Call, Flow, Value, Views, join_views
 
 if TYPE_CHECKING:
     from constraints.tracing.run import RecordedOperation

@@ -11,8 +11,9 @@ import torch
 from constraints.errors import UnusableInputError
 from constraints.tracing import quantised
 from constraints.tracing.axes import Shape
-from constraints.tracing.calls import CONVOLUTIONS, Operation
+from constraints.tracing.calls import Operation
 from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
+from constraints.tracing.values import CONVOLUTIONS
 
 _TOLD_OTHERWISE = ("padding", "vec")
 """Overloads that torch works out first: padding in words, sizes or factors as a list."""

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View, unknown
-from constraints.tracing.calls import Call, Operation, Result
+from constraints.tracing.calls import Operation, Result
 from constraints.tracing.charges import Charges
 from constraints.tracing.constants import filled
-from constraints.tracing.flows import Flow
-from constraints.tracing.handles import FROM_NOWHERE, Handle, Memory, Storage
+from constraints.tracing.handles import FROM_NOWHERE, Handle, Memory
 from constraints.tracing.maps import Maps
 from constraints.tracing.memory import is_stale, rebuilt, shared, write
 from constraints.tracing.operations import BLANK, CONSTANT, OPERATIONS
 from constraints.tracing.outcomes import Outcomes
 from constraints.tracing.read_values import ReadValues
-from constraints.tracing.values import Value, Views
+from constraints.tracing.values import Call, Flow, Storage, Value, Views
 
 if TYPE_CHECKING:
     from constraints.tracing.overloads import Operator

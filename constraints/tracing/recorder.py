@@ -17,7 +17,6 @@ from constraints.operators import STAND_INS
 from constraints.tracing import quantised
 from constraints.tracing.axes import Shape
 from constraints.tracing.boundary import watched
-from constraints.tracing.calls import CONVOLUTIONS
 from constraints.tracing.exported import Exported
 from constraints.tracing.handles import MADE_OF_NUMBERS, MADE_OF_READ, Handle
 from constraints.tracing.higher_order import is_higher_order, run_in_parts
@@ -45,6 +44,7 @@ from constraints.tracing.rounding import floor_divides, rounds
 from constraints.tracing.run import Frame, RecordedOperation, Run
 from constraints.tracing.tensor_handles import HANDLE, TensorHandles
 from constraints.tracing.unseen import has_ways
+from constraints.tracing.values import CONVOLUTIONS
 
 _TWO_CHANNEL_AXES = 2
 _MOST_VALUES = 1000

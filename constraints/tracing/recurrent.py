@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 
 from constraints.tracing.axes import View, unknown
-from constraints.tracing.calls import Call
-from constraints.tracing.flows import Flow, fresh, merge_flows
+from constraints.tracing.flows import fresh, merge_flows
 from constraints.tracing.handles import Handle
-from constraints.tracing.values import Views
+from constraints.tracing.values import Call, Flow, Views
 
 _MOST_RESULTS = 3
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from constraints.tracing.axes import Digit, Shape, View, normal, unknown
-from constraints.tracing.calls import Call, Result
+from constraints.tracing.calls import Result
 from constraints.tracing.flows import fresh
 from constraints.tracing.joining import blurred, reduced
 from constraints.tracing.layouts import moved, reshaped, settled, without
 from constraints.tracing.mixing import pointwise
 from constraints.tracing.sliding import plain, shifted
-from constraints.tracing.values import Value, Views
+from constraints.tracing.values import Call, Value, Views
 
 
 def permuted_views(views: Views, order: Sequence[int]) -> Views:

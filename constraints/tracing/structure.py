@@ -7,9 +7,7 @@ from dataclasses import replace
 
 from constraints.stages import Place
 from constraints.tracing.assembling import of_rows
-from constraints.tracing.calls import Call
-from constraints.tracing.flows import Head, Key, Path
-from constraints.tracing.values import Value
+from constraints.tracing.values import Call, Head, Key, Path, Value
 
 
 def distinct(calls: Iterable[Call]) -> list[Call]:

@@ -11,7 +11,6 @@ from constraints.metrics import Layer, Metrics
 from constraints.stages import Place, split
 from constraints.tracing import ending
 from constraints.tracing.axes import View
-from constraints.tracing.calls import Call
 from constraints.tracing.memory_sums import (
     FLOAT16_BYTES,
     FLOAT32_BYTES,
@@ -31,7 +30,7 @@ from constraints.tracing.structure import (
     main_path,
     separable_pairs,
 )
-from constraints.tracing.values import Value
+from constraints.tracing.values import Call, Value
 
 _OF_PARAMS = (
     "params", "trainable_params", "weight_bytes", "weight_bytes_float16", "weight_bytes_int8", "flash_bytes",

@@ -1,22 +1,21 @@
-"""What is known of each tensor of a traced run; no torch."""
+"""What is known of each tensor of a traced run, and of each call that made one; no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from constraints.tracing.axes import Shape, View
 from constraints.tracing.joining import joined
 
-if TYPE_CHECKING:
-    from constraints.tracing.flows import Flow
-    from constraints.tracing.handles import Storage
-
+CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d")
 Views = tuple[View | None, ...]
 """One for each spatial axis of each input; None where the tensor does not depend on that input."""
 Region = Mapping[int, range]
 """A part of a tensor: the indices along each axis that it does not fill."""
+Key = tuple[object, ...]
+"""What makes two calls the same layer."""
 
 
 class Part(NamedTuple):
@@ -25,6 +24,77 @@ class Part(NamedTuple):
     region: Region
     views: Views
     flow: Flow
+
+
+class Path(NamedTuple):
+    """The deepest chain of convolutions that leads to a tensor, last one first."""
+
+    spatial: int
+    total: int
+    call: Call
+    before: Path | None
+    dilated: int = 0
+    """How many places of the chain are dilated."""
+
+    @property
+    def is_dilated(self) -> bool:
+        """Whether its last place is: the call, or one of a branch beside it."""
+        return self.dilated > (self.before.dilated if self.before else 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """A global pooling, or a linear layer after one, whose result reaches an output.
+
+    That is: it was not only multiplied onto a map, as by a gate.
+    """
+
+    kind: str
+    """"mean", "max" or "other" for a pooling; "linear"."""
+    call: Call
+    map: Value | None = None
+    """The map that was pooled."""
+    is_last: bool = True
+    """Whether no map continues beside it (one does where a branch is pooled and concatenated)."""
+
+    def inside(self) -> Head:
+        """The same pooling, of a branch inside the network."""
+        return replace(self, is_last=False) if self.is_last else self
+
+
+class Flow(NamedTuple):
+    """What a tensor inherits from the calls that led to it."""
+
+    origin: object = None
+    """Tensors of one origin are pointwise functions of one tensor (an activation written out, a norm by hand)."""
+    depthwise: frozenset[Key] = frozenset()
+    """Depthwise convolutions that nothing but norms, activations, concatenation and permutes followed."""
+    path: Path | None = None
+    heads: frozenset[Head] = frozenset()
+    context: bool = False
+    """Whether a gate or an attention brought in the whole map."""
+    map: Value | None = None
+    """The latest map with every spatial axis on a tensor axis of its own that this one was computed from."""
+    whole: Value | None = None
+    """The map of which some spatial axes have been pooled and others not yet."""
+    total: int = 0
+    """Over how many units a global sum was taken that is not divided yet."""
+    poison: frozenset[str] = frozenset()
+    """Why what led here cannot be known."""
+
+
+@dataclass(slots=True, eq=False)
+class Storage:
+    """The life of one piece of memory: bytes in float32, the call that made it, the last call that read it."""
+
+    size_bytes: int
+    born: int
+    last: int
+    is_auxiliary: bool = False
+    int8_bytes: int = 0
+    """Bytes where each real number takes one."""
+    operands: tuple[Storage, ...] = ()
+    """Of the result of an elementwise operation: its operands of the same shape, which it may be written over."""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +133,96 @@ class Value:
     def is_local(self) -> bool:
         """Whether it is so, and not only the places within its patches are left."""
         return any(v is not None and v.is_local for v in self.views)
+
+
+class Call:
+    """One operation of the run: what it was called with, and what its rule found out."""
+
+    label: str = ""
+    params: int = 0
+    macs: int = 0
+    kernel: Shape = ()
+    stride: Shape = ()
+    dilation: Shape = ()
+    groups: int = 1
+    is_transposed: bool = False
+    is_depthwise: bool = False
+    out: Value | None = None
+    pairs: frozenset[Key] = frozenset()
+    """The depthwise layers that this pointwise one makes separable."""
+
+    def __init__(  # noqa: PLR0917  # one is made for every operation that runs
+        self,
+        index: int,
+        op: str,
+        name: str,
+        key: Key,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        names: Mapping[str, int],
+        inputs: list[Value],
+        shape: Shape = (),
+    ) -> None:
+        """Begin with what was called; ``names`` gives the place of each argument in the operation's schema."""
+        self.index = index
+        self.op = op
+        self.name = name
+        self.key = key
+        self.args = args
+        self.kwargs = kwargs
+        self.names = names
+        self.inputs = inputs
+        self.shape = shape
+        self.tags: set[str] = set()
+        self.parts: dict[int, tuple[Part, ...]] = {}
+        """Result -> what it was put together of, where that was several tensors."""
+
+    def but(self, **changes: Any) -> Call:
+        """The same call with other values."""
+        other = object.__new__(Call)
+        vars(other).update(vars(self), **changes)
+        return other
+
+    def arg(self, name: str, default: Any = None) -> Any:
+        """The argument of that name in the operation's schema."""
+        if self.kwargs and name in self.kwargs:  # first, as one may stand in for that of the call
+            return self.kwargs[name]
+        at = self.names.get(name)
+        return self.args[at] if at is not None and at < len(self.args) else default
+
+    @property
+    def name_or_label(self) -> str:
+        """The module's path; the function's name behind it where the module has parts of its own."""
+        if "functional" not in self.tags:
+            return self.name
+        return f"{self.name}.{self.label}" if self.name else self.label
+
+    @property
+    def name_and_label(self) -> str:
+        """For a reason: which operation, and in which module."""
+        return self.name_or_label if "functional" in self.tags else f"{self.label} in {self.name}"
+
+    @property
+    def is_conv(self) -> bool:
+        """Whether it is a convolution, transposed ones included."""
+        return self.op in CONVOLUTIONS
+
+    @property
+    def is_spatial(self) -> bool:
+        """Whether its kernel is larger than 1 on some axis."""
+        return max(self.kernel, default=1) > 1
+
+    @property
+    def is_strided(self) -> bool:
+        """Whether it makes its map smaller by a stride."""
+        return not self.is_transposed and max(self.stride, default=1) > 1
+
+    @property
+    def is_dilated(self) -> bool:
+        """Whether its dilation exceeds 1 on an axis on which its kernel does."""
+        if max(self.dilation, default=1) == 1:
+            return False
+        return any(d > 1 and k > 1 for d, k in zip(self.dilation, self.kernel, strict=True))
 
 
 def join_views(several: Iterable[Views]) -> Views:

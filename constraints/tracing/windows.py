@@ -9,13 +9,13 @@ from functools import partial
 
 from constraints.receptive_field import Field, interpolated, transposed
 from constraints.tracing.axes import Digit, Shape, View, Window, normal, unknown
-from constraints.tracing.calls import Call, Result
-from constraints.tracing.flows import Flow, Key, Path, fresh
+from constraints.tracing.calls import Result
+from constraints.tracing.flows import fresh
 from constraints.tracing.handles import Handle
 from constraints.tracing.joining import blurred, reduced
 from constraints.tracing.mixing import as_of_a_map, pool
 from constraints.tracing.sliding import adaptive_pooled, plain, resampled_axis, shifted, windowed
-from constraints.tracing.values import Value
+from constraints.tracing.values import Call, Flow, Key, Path, Value
 
 
 def described(call: Call) -> None:

@@ -13,7 +13,7 @@ from constraints import check
 from constraints.errors import ExitCode, ModelFailedError, ToolFailedError
 from constraints.faults import failed, is_ours
 from constraints.tracer import trace
-from constraints.tracing.calls import Call
+from constraints.tracing.values import Call
 from tests.constraints.written import Written
 
 

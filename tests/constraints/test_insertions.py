@@ -70,8 +70,8 @@ def test_kinds_their_weights_and_what_is_written(kind: str, weights: int, words:
 def test_nothing_is_written_for_a_class_that_is_not_torchs() -> None:
     edit = beside("conv", Convolutions(channels=8))
     assert edit.rewrite is not None
-    with pytest.raises(UnusableInputError, match="Own is no Conv2d of torch"):
-        edit.rewrite(type("Own", (nn.Conv2d,), {})(3, 8, 3), "", "Own(3, 8, 3)", GIVEN.get)
+    with pytest.raises(UnusableInputError, match="Linear is no Conv2d of torch"):
+        edit.rewrite(nn.Linear(3, 8), "", "Linear(3, 8)", GIVEN.get)
 
 
 class Flat(nn.Linear):

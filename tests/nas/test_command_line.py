@@ -11,7 +11,7 @@ def test_a_command_line_is_that_of_the_program_until_its_end(monkeypatch: pytest
     seen: list[tuple[str, ...]] = []
     app = typer.Typer()
     app.command()(lambda: seen.append(command_line.present()))
-    monkeypatch.setattr(search, "app", app)
+    monkeypatch.setattr(search, "_commands", lambda: typer.main.get_command(app))
     assert search.run(["-q"], "nas") == 0
     assert seen == [("nas", "-q")]
     assert command_line.present() == ()

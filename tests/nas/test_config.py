@@ -79,7 +79,7 @@ def test_a_flag_out_of_range_is_named_with_its_value(flags: dict[str, Any], mess
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("trails = 3", "{file}: trails: 3: unknown key: known are "),
+        ("trails = 3", "{file}: trails: 3: unknown key: did you mean trials"),
         ("trials = 'many'", "{file}: trials: 'many': write a whole number"),
         ("constraints = ['params < 200k', 'params <']", "{file}: constraints.2: 'params <': "),
         ("constraints = []", "{file}: constraints: []: give 1 or more"),

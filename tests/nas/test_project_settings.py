@@ -60,7 +60,7 @@ def test_the_fields_are_said(here: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("trails = 3", r"\[tool.nas\] of .*pyproject.toml: trails: 3: unknown key: known are "),
+        ("trails = 3", r"\[tool.nas\] of .*pyproject.toml: trails: 3: unknown key: did you mean trials"),
         ("trials = 0", r"\[tool.nas\] of .*pyproject.toml: trials: 0: give 1 or more"),
         ('require = ["params ~ 3"]', r"\[tool.nas\] of .*pyproject.toml: .*params ~ 3"),
     ],

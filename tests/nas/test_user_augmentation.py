@@ -133,14 +133,18 @@ def test_a_function_gets_the_facts_of_the_data_and_the_options(file: str) -> Non
         ("unseeded", "Blur differs from run to run under one seed: leave it out"),
         ("other", "Blur acts otherwise once albumentations has written it down and read it back: leave it out, or"),
         ("number", "not an albumentations pipeline: 'number' is int: name a Compose"),
-        ("gone", r"no such name in .*own\.py: 'gone'"),
-        ("make,flap=1", "'make' takes no argument 'flap'"),
+                ("make,flap=1", "'make' takes no argument 'flap'"),
         ("train,flip=1", "'train' is a finished pipeline: --augmentation-arg flip: leave it out"),
     ],
 )
 def test_what_cannot_be_trained_with_is_named(file: str, name: str, message: str) -> None:
     with pytest.raises(UnusableInputError, match=rf"^augmentation \S*own\.py:\w+: .*?{message}"):
         read_augmentation(f"{file}:{name}")
+
+
+def test_a_name_that_is_not_there_is_found_before_the_file_runs(file: str) -> None:
+    with pytest.raises(UnusableInputError, match=r"^no such name in \S*own\.py: 'gone': did you mean "):
+        read_augmentation(f"{file}:gone")
 
 
 def test_the_user_s_code_raises_in_the_child_and_the_child_alone_runs_it(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from constraints.tracing import cutting, mixing, reshaping, windows
 from constraints.tracing.axes import Window
-from constraints.tracing.calls import Call, Result
+from constraints.tracing.calls import Result
 from constraints.tracing.joining import joined, reduced
 from constraints.tracing.sliding import shifted, windowed
+from constraints.tracing.values import Call
 from tests.constraints.tracing.seen import Tensor, along, bordered, called, gathered, image, windows_of
 
 MOST_ELEMENTS = 800

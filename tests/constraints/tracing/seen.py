@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View
-from constraints.tracing.calls import Call, Result
-from constraints.tracing.flows import Flow
-from constraints.tracing.values import Value
+from constraints.tracing.calls import Result
+from constraints.tracing.values import Call, Flow, Value
 
 Mask = npt.NDArray[np.bool_]
 

@@ -4,9 +4,8 @@ import pytest
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, View
-from constraints.tracing.flows import Flow
 from constraints.tracing.maps import Maps
-from constraints.tracing.values import Value
+from constraints.tracing.values import Flow, Value
 
 
 @pytest.mark.parametrize(

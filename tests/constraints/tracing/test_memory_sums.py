@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from constraints.tracer import trace
-from constraints.tracing.handles import Storage
 from constraints.tracing.memory_sums import peak_int8_bytes, ram_bytes, weight_bytes_int8
+from constraints.tracing.values import Storage
 
 MAP = 4 * 8 * 8
 """Elements of a map of four channels."""

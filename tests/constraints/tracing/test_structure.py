@@ -9,10 +9,8 @@ from constraints import check
 from constraints.rules import parse_all
 from constraints.stages import split
 from constraints.tracer import trace
-from constraints.tracing.calls import Call
-from constraints.tracing.flows import Flow, Key, Path
 from constraints.tracing.structure import distinct, main_path
-from constraints.tracing.values import Value
+from constraints.tracing.values import Call, Flow, Key, Path, Value
 from tests.constraints.written import Written
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from constraints.tracer import trace
-from constraints.tracing.handles import Storage
 from constraints.tracing.memory_sums import peak_bytes
+from constraints.tracing.values import Storage
 from tests.constraints.written import Written
 
 

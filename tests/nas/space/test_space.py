@@ -118,7 +118,7 @@ HEAD = 'forms = ["strided"]\nactivations = ["relu"]\nheads = ["fc"]\nlast_width 
     [
         ('base = "nope"', "base: 'nope': start from one of assignment, wide, tiny"),
         ('base = "tiny"\nforms = ["round"]', r"forms\.1: 'round': give strided"),
-        ('base = "tiny"\nwidth = 3', "width: 3: unknown key: known are activations, classes, "),
+        ('base = "tiny"\nwidth = 3', "width: 3: unknown key: did you mean last_width"),
         ('base = "tiny"\nforms = []', "forms: .* give 1 or more"),
         ('base = "tiny"\nlast_width = { low = 8, high = 20 }', "last_width: high 20 must be low 8 plus a multiple"),
         ('base = "tiny"\nstage_dilations = [2, 2]', "stage_dilations has 2 values for 4 stages"),

@@ -93,7 +93,7 @@ def test_without_a_base_the_rest_has_the_defaults_of_a_recipe(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("batch = 3", r"batch: 3: unknown option: known are name, phases, batch_size"),
+        ("batch = 3", r"batch: 3: unknown option: did you mean batch_size"),
         ("batch_size = 0", r"batch_size is out of range: 0: give 1 or more"),
         ('batch_size = "64"', r"batch_size: '64': write a whole number"),
         ("flip = 1", r"flip: 1: write true or false"),
