@@ -133,7 +133,7 @@ def test_a_function_gets_the_facts_of_the_data_and_the_options(file: str) -> Non
         ("unseeded", "Blur differs from run to run under one seed: leave it out"),
         ("other", "Blur acts otherwise once albumentations has written it down and read it back: leave it out, or"),
         ("number", "not an albumentations pipeline: 'number' is int: name a Compose"),
-                ("make,flap=1", "'make' takes no argument 'flap'"),
+        ("make,flap=1", "'make' takes no argument 'flap'"),
         ("train,flip=1", "'train' is a finished pipeline: --augmentation-arg flip: leave it out"),
     ],
 )
