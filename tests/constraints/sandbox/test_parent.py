@@ -222,7 +222,8 @@ def test_a_clean_check_lets_the_next_one_start_at_once_with_nothing_of_it(tmp_pa
         ("import os; os.fork()", "left processes running"),
         ("import os; os._exit(3)", "exit status 3"),
         (
-            "import json, os\npipe = int(open('/proc/self/cmdline').read().split(chr(0))[-3])\nfor job in range(99):\n"
+            "import json, os\nwords = open('/proc/self/cmdline').read().split(chr(0))\n"
+            "pipe = int(words[words.index('constraints.sandbox.guard') + 1])\nfor job in range(99):\n"
             "    os.write(pipe, json.dumps({'ended': 3, 'job': job}).encode() + b'\\n')\n"
             "os.write(pipe, b'5\\n{\"ended\": 0'); os._exit(0)",
             "exit status 3",
