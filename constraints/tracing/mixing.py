@@ -201,7 +201,7 @@ def as_of_a_map(views: Views, data: Value, axes: Collection[int]) -> Views:
     if not mixed:
         return views
     sizes = [data.shape[a] for a in axes]
-    if min(sizes) == 1 or not len(mixed) <= len(sizes) <= len(data.shape) - _TWO_CHANNEL_AXES:
+    if not sizes or min(sizes) == 1 or not len(mixed) <= len(sizes) <= len(data.shape) - _TWO_CHANNEL_AXES:
         return views
     why = "it takes for a map what a linear layer made of all places of one"
     return tuple(unknown(why, v) if v and v.pooled == "mixed" and not (v.digits or v.unknown) else v for v in views)

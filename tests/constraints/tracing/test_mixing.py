@@ -254,3 +254,10 @@ def test_the_larger_of_neighbours_by_a_condition_may_be_a_maximum() -> None:
     assert found.metrics.max_pools is None
     assert "it may pick the larger one of neighbouring units" in found.unknown["max_pools"]
     assert found.metrics.receptive_field_hw == (3, 4)
+
+
+@pytest.mark.parametrize(
+    "run", [lambda m, x: m.a(m.b(x).flatten(1)).sum().mean(), lambda m, x: m.a(m.b(x).flatten(1)).max().max()]
+)
+def test_a_reduction_of_one_number_changes_nothing(run: Run) -> None:
+    assert figures(run, a=nn.Linear(4 * 8 * 8, 10), b=conv(3)).receptive_field == 3
