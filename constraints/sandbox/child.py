@@ -144,7 +144,7 @@ def _checked(request: Request, loader: Loader, send: Send) -> Checked:
 
 
 def _judged(request: Request, loader: Loader, send: Send, made: Constructions) -> Checked:
-    thing, module, target = named_thing(request.target, "import", loader, send)
+    thing, module, target = named_thing(request.target, "import", loader, send, is_given=bool(request.arguments))
     metrics = found_in(vars(module))
     for constraint in request.require:
         check_metric(constraint, [*LATENCIES, *(m.name for m in metrics)])

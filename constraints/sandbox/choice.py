@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -22,17 +24,17 @@ def is_module_class(thing: Any) -> bool:
     return inspect.isclass(thing) and issubclass(thing, nn.Module) and thing is not nn.Module
 
 
-def only_model(module: ModuleType, place: str) -> str:
+def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str:
     """The name of the one model that a file defines.
 
     Layers that another class uses are parts of it; a class that cannot be built without arguments, or whose forward
-    method takes more than one input (a loss, say), is passed over for one that can; where all of them need arguments,
-    for the function that makes a network of them. Raises NoModelError where the file defines none, and
-    UnusableInputError, with all of their names, where it defines several.
+    method takes more than one input (a loss, say), is passed over for one that can; where all of them need arguments
+    and none ``is_given``, for the function that makes a network of them. Raises NoModelError where the file defines
+    none, and UnusableInputError, with all of their names, where it defines several.
     """
     names = _roots(module) or _instances(vars(module))
     if names and all(inspect.isclass(vars(module)[name]) and not _needs_nothing(vars(module)[name]) for name in names):
-        names = _built_of(module, names) or _makers_of(module, names) or names
+        names = _built_of(module, names) or ([] if is_given else _makers_of(module, names)) or names
     if not names:
         _check_bases(module, place)
         raise NoModelError(f"no model in {place}: {_why_none(module, place)}")
@@ -84,7 +86,18 @@ def _makers_of(module: ModuleType, classes: list[str]) -> list[str]:
     own = {n: t for n, t in space.items() if inspect.isfunction(t) and t.__module__ == module.__name__}
     reached = {n: set(_reached(t, space)) for n, t in own.items()}
     makers = [n for n, t in own.items() if _needs_nothing(t) and reached[n] & kinds and not n.startswith(_NO_MAKER)]
+    makers = [n for n in makers if _returns(inspect.unwrap(own[n]))]
     return [n for n in makers if not any(own[n] in reached[other] for other in makers if other != n)]
+
+
+def _returns(function: FunctionType) -> bool:
+    """Whether a function may return something other than None."""
+    steps = list(dis.get_instructions(function))
+    return any(
+        (step.opname == "RETURN_VALUE" and (before.opname, before.argval) != ("LOAD_CONST", None))
+        or (step.opname == "RETURN_CONST" and step.argval is not None)
+        for before, step in pairwise(steps)
+    )
 
 
 def _roots(module: ModuleType) -> list[str]:

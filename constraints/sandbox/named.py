@@ -19,7 +19,7 @@ from constraints.sandbox.choice import is_module_class, only_model
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.pipelines import of_another_library, pipelines_in
 from constraints.sandbox.request import Target
-from constraints.sandbox.standins import NotInstalledError
+from constraints.sandbox.standins import NotInstalledError, absent_path
 from constraints.suggestions import nearest
 
 _SAME = 60
@@ -60,7 +60,7 @@ def explained(error: ConstraintError, loader: Loader) -> ConstraintError:
 def load_model(target: Target, arguments: Mapping[str, Any], loader: Loader, send: Send) -> nn.Module:
     """Import what a target names, and make its model; raises as ``answer`` does."""
     try:
-        thing, _, target = named_thing(target, "import", loader, send)
+        thing, _, target = named_thing(target, "import", loader, send, is_given=bool(arguments))
         model = made_model(target, thing, arguments, loader, send)
     except ConstraintError as error:
         raise explained(error, loader) from error
@@ -68,10 +68,12 @@ def load_model(target: Target, arguments: Mapping[str, Any], loader: Loader, sen
     return model
 
 
-def named_thing(target: Target, name: str, loader: Loader, send: Send) -> tuple[Any, ModuleType, Target]:
+def named_thing(
+    target: Target, name: str, loader: Loader, send: Send, *, is_given: bool = False
+) -> tuple[Any, ModuleType, Target]:
     """Import the target's file or module and look its name up; a name that was left out is filled in.
 
-    The thing, its module, and the target with the name.
+    The thing, its module, and the target with the name. ``is_given`` says whether there are arguments to call it with.
     """
     with stage(name, send):
         module = loader.load(target)
@@ -82,7 +84,7 @@ def named_thing(target: Target, name: str, loader: Loader, send: Send) -> tuple[
         if not root and loader.classes and reasons:  # the file would have had one
             raise reasons[0]
     if not target.name:
-        chosen = only_model(module, target.place)
+        chosen = only_model(module, target.place, is_given=is_given)
         target = replace(target, name=chosen, text=f"{target.place}:{chosen}")
     value: Any = module
     for part in target.name.split("."):
@@ -188,6 +190,8 @@ def _pipelines(
 
 
 def _no_pipeline(name: str, thing: Any) -> UnusableInputError:
+    if (path := absent_path(thing)).startswith("albumentations."):
+        return UnusableInputError(f"not installed: {path!r}, which {name!r} is: {remedy('albumentations')}")
     if known := of_another_library(thing):
         what = f"{name!r} is {known}, the rule speaks of albumentations'"
         return UnusableInputError(f"not an albumentations pipeline: {what}: build it with albumentations.Compose")

@@ -24,10 +24,10 @@ def network(name: str, needs: str = "", code: str = "self.f = nn.Linear(2, 2)") 
     return NET.format(name, needs, code)
 
 
-def chosen(code: str) -> str:
+def chosen(code: str, *, is_given: bool = False) -> str:
     module = ModuleType("given")
     exec(HEAD + code, vars(module))
-    return only_model(module, "given.py")
+    return only_model(module, "given.py", is_given=is_given)
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,16 @@ def test_a_class_of_a_package_that_is_not_installed_is_named_with_its_package() 
     with pytest.raises(UnusableInputError, match=r"Net extends hub_x\.models\.Base, .* uv run --with hub-x") as error:
         only_model(module, "given.py")
     assert not isinstance(error.value, NoModelError)
+
+
+SHOWN = network("Net", ", classes") + "def demo():\n    print(Net(10))\n"
+
+
+def test_a_function_that_makes_a_network_and_returns_none_is_no_model() -> None:
+    assert chosen(SHOWN) == "Net"
+
+
+@pytest.mark.parametrize("is_given", [False, True])
+def test_arguments_are_for_the_network_and_not_for_what_makes_one(is_given: bool) -> None:
+    made = network("Net", ", classes") + "def make():\n    return Net(10)\n"
+    assert chosen(made, is_given=is_given) == ("Net" if is_given else "make")
