@@ -15,6 +15,7 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 import albumentations as A
 
 from constraints.augmentation import WRITTEN
+from constraints.sandbox.named import _no_pipeline
 from constraints.sandbox.pipelines import of_another_library, pipelines_in, remembered
 from constraints.sandbox.standins import StandIns
 
@@ -116,3 +117,13 @@ def test_what_stands_in_for_another_library_is_named_as_its_class() -> None:
     thing = absent.part("imgaug.augmenters.Sequential()")
     assert of_another_library(thing) == "imgaug's Sequential"
     assert pipelines_in({"train": thing}) == []
+
+
+def test_a_pipeline_without_albumentations_names_what_to_install() -> None:
+    absent = StandIns()
+    absent.allow("albumentations")
+    error = _no_pipeline("make()", absent.part("albumentations.Compose()"))
+    assert str(error) == (
+        "not installed: 'albumentations.Compose()', which 'make()' is: "
+        "run uv run --with albumentations search.py validate ..."
+    )
