@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,13 @@ _SEPARATORS = (None, (",", ":"))
 
 
 def joined(source: Source) -> str:
-    """The Python of all cells, each behind a line with its number."""
+    """The Python of all cells, each behind a line with its number.
+
+    Raises UnusableInputError for a cell that has such a line of its own.
+    """
+    for part in source.parts:
+        if own := _MARKED.search(f"{part.text}\n"):
+            raise UnusableInputError(f"a cell has a line {own[0].strip()!r}: take it out")
     return "".join(f"{_MARK}{part.cell}\n{part.text}\n" for part in source.parts)
 
 
@@ -73,15 +79,22 @@ def script(source: Source, name: str) -> str:
 
 def _kept(part: Part, chosen: Iterator[bool]) -> Iterator[str]:
     lines, last = part.text.splitlines(keepends=True), 0
+    shared = _on_shared_lines(part)
     for statement in part.statements:
         end = statement.end_lineno or statement.lineno
         if next(chosen):
-            if last >= statement.lineno:  # behind another on its line
-                yield f"{ast.unparse(statement)}\n"
+            if statement in shared:
+                yield "".join(lines[last : statement.lineno - 1]) + f"{ast.unparse(statement)}\n"
             else:
                 text = "".join(lines[last:end])
                 yield text if text.endswith("\n") else f"{text}\n"
         last = end
+
+
+def _on_shared_lines(part: Part) -> set[ast.stmt]:
+    """The statements that begin on the line on which another ends, and those others."""
+    pairs = [(a, b) for a, b in pairwise(part.statements) if b.lineno <= (a.end_lineno or a.lineno)]
+    return {statement for pair in pairs for statement in pair}
 
 
 def tree_of(file: Path) -> ast.Module:

@@ -78,3 +78,26 @@ def test_a_script_has_the_statements_that_the_model_needs(tmp_path: Path) -> Non
     assert notebooks.script(source, "Net") == (
         "import torch\nwidth = 8  # channels\n\ndepth = 3\n# the network\nclass Net:\n    w = width\n    d = depth\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("cell", "kept"),
+    [
+        ("net = Net(); net.fit(data)", "net = Net()\n"),
+        ("# all\nnet = []; net.append(3)  # one", "# all\nnet = []\nnet.append(3)\n"),
+        ('text = """\na"""; net = text; other = 3\n', "text = '\\na'\nnet = text\n"),
+    ],
+)
+def test_statements_that_share_a_line_are_written_once_where_they_are_needed(
+    tmp_path: Path, cell: str, kept: str
+) -> None:
+    cells = [{"cell_type": "code", "source": text} for text in ("class Net:\n    pass", cell)]
+    script = notebooks.script(written(tmp_path, json.dumps({"cells": cells, "nbformat": 4})), "net")
+    assert script.removeprefix("class Net:\n    pass\n\n") == kept
+
+
+def test_a_line_of_ones_own_that_begins_a_cell_is_refused(tmp_path: Path) -> None:
+    cells = [{"cell_type": "code", "source": text} for text in ("a = 3", "b = 1\n# %% cell 2\nc = 2")]
+    source = written(tmp_path, json.dumps({"cells": cells, "nbformat": 4}))
+    with pytest.raises(UnusableInputError, match=r"^a cell has a line '# %% cell 2': take it out$"):
+        notebooks.joined(source)
