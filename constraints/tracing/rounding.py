@@ -22,8 +22,11 @@ _HIDDEN = "__int__ __round__ __floor__ __ceil__ __trunc__ __index__ __len__ __fl
 _NAMES = frozenset(f"{_BUILTINS} {_OF_MATH} {_OF_SEQUENCES} {_OF_TYPES} {_HIDDEN}".split())
 """Of what gives numbers of few digits, whatever it is given."""
 _FLOORS = ("//", "//=")
-_PERCENT = re.compile(r"%[-+ #0-9]*\.\d")
+_PERCENT = re.compile(r"%[-+ #0-9*]*(?:\.[\d*]|[eEfFgG])")
 """A format of few digits for the operator of texts."""
+_TEXTS = frozenset(["str", "repr"])
+_CUTS = frozenset(["BINARY_SUBSCR", "BINARY_SLICE"])
+"""What takes a part of a text."""
 _OF_TEXT = frozenset(["__repr__", "__hash__", "extra_repr"])
 
 
@@ -66,10 +69,12 @@ def _is_text_of_names(code: types.CodeType) -> bool:
 
 
 def _formats(code: types.CodeType) -> bool:
-    """Whether code may write a number in few digits: by a format that it gives."""
+    """Whether code may write a number in few digits: by a format that it gives, or as a part of a text."""
     if "format" in code.co_names or any(_is_text(c) and _PERCENT.search(c) for c in code.co_consts):
         return True
-    steps = dis.get_instructions(code)
+    steps = list(dis.get_instructions(code))
+    if not _TEXTS.isdisjoint(code.co_names) and any(s.opname in _CUTS or s.argrepr == "[]" for s in steps):
+        return True
     return any(s.opname == "FORMAT_WITH_SPEC" or (s.opname == "FORMAT_VALUE" and (s.arg or 0) & 4) for s in steps)
 
 

@@ -61,6 +61,8 @@ GATES: dict[str, Callable[[Any, torch.Tensor], Any]] = {
     "of the program": lambda m, x: m.conv(x) * (10 + int(m.conv(x).abs().sum()) % 7),
     "small": lambda m, x: m.conv(x) * (1 + int(m.conv(x).abs().sum()) % 2),
     "of few digits": lambda m, x: m.conv(x) * float(round(m.conv(x).abs().sum().item())),
+    "of a text": lambda m, x: m.conv(x) * float("%g" % m.conv(x).abs().sum().item()),  # noqa: UP031
+    "of the start of a text": lambda m, x: m.conv(x) * float(str(m.conv(x).abs().sum().item())[:4]),
     "without places": lambda m, x: m.conv(x) * (m.conv(x).abs().sum().item() // 1),
     "a whole number": lambda m, x: m.conv(x) * m.conv(x).sum((2, 3)).argmax().item(),
     "of an array": lambda m, x: m.conv(x) * float(m.conv(x).numpy().mean()),

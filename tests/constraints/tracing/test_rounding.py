@@ -50,6 +50,9 @@ ROUNDING: dict[str, Callable[..., Any]] = {
     "a format that is read again": lambda m, x: x * float(f"{x.max().item():.3f}"),
     "a method of texts": lambda m, x: x * float("{:.2f}".format(x.max().item())),  # noqa: UP032
     "an operator of texts": lambda m, x: x * float("%.2f" % x.max().item()),  # noqa: UP031
+    "an operator of few digits": lambda m, x: x * float("%g" % x.max().item()),  # noqa: UP031
+    "a width that is given": lambda m, x: x * float("%.*f" % (2, x.max().item())),  # noqa: UP031
+    "the start of a text": lambda m, x: x * float(str(x.max().item())[:4]),
 }
 
 
@@ -64,6 +67,7 @@ def test_code_that_rounds(run: Callable[..., Any]) -> None:
         lambda m, x: x * float(x.max()),
         lambda m, x: print(f"{x.max().item():.3f}"),
         lambda m, x: x * float(f"{x.max().item()}"),  # with all its digits
+        lambda m, x: x * float(str(x.max().item())),
     ],
 )
 def test_code_that_writes_or_reads_numbers_only(run: Callable[..., Any]) -> None:
