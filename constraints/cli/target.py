@@ -6,7 +6,9 @@ import ast
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCIES, Metrics
@@ -17,9 +19,7 @@ from constraints.suggestions import nearest
 SUFFIXES = (".py", NOTEBOOK)
 _FEW = 8
 """Names that are suggested where none is near."""
-_FROM_ELSEWHERE = re.compile(
-    r"import\s*\(?\s*\*|\b(exec|eval|globals|locals|vars|setattr|__getattr__|__dict__|modules)\b"
-)
+_FROM_ELSEWHERE = re.compile(r"^\*$|\b(exec|eval|globals|locals|vars|setattr|__getattr__|__dict__|modules)\b", re.M)
 """By what a file may define names that it does not write."""
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -68,12 +68,30 @@ def _check_name(target: Target, source: Source) -> None:
     root = target.name.partition(".")[0]
     if not root or source.is_notebook:
         return
-    text = ast.unparse(source.tree)
-    if re.search(rf"\b{re.escape(root)}\b", text) or _FROM_ELSEWHERE.search(text):
+    words = "\n".join(_words(source.tree))
+    if re.search(rf"\b{re.escape(root)}\b", words) or _FROM_ELSEWHERE.search(words) or _hands_itself_over(source.tree):
         return
     made = [node.name for node in source.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
     otherwise = f"did you mean {', '.join(made[:_FEW])}?" if made else "it defines no class and no function"
     raise UnusableInputError(f"no such name in {target.file}: {target.name!r}: {nearest(root, made, otherwise)}")
+
+
+def _words(tree: ast.Module) -> Iterator[str]:
+    """The names and texts of a program; a star where it imports one."""
+    for node in ast.walk(tree):
+        for _, value in ast.iter_fields(node):
+            yield from filter(_is_text, value if isinstance(value, list) else [value])
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str)
+
+
+def _hands_itself_over(tree: ast.Module) -> bool:
+    """Whether a program uses its ``__name__`` otherwise than to compare it, so that others may find its module."""
+    nodes = list(ast.walk(tree))
+    compared = {id(side) for n in nodes if isinstance(n, ast.Compare) for side in (n.left, *n.comparators)}
+    return any(isinstance(n, ast.Name) and n.id == "__name__" and id(n) not in compared for n in nodes)
 
 
 def _is_there(package: str) -> bool:

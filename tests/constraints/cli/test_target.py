@@ -128,6 +128,10 @@ def test_of_a_star_import_or_a_module_nothing_is_known() -> None:
         ("for name in ('Nett',): globals()[name] = 1", ""),
         ("def __getattr__(name): ...", ""),
         ("exec('Ne' + 'tt = 1')", ""),
+        ("registry.install(__name__)", ""),
+        ("def make(): ...\nif __name__ == '__main__': make()", "did you mean make?"),
+        ("import other as Nett", ""),
+        ("text = " + " + ".join(["'a'"] * 1500), "it defines no class and no function"),
     ],
 )
 def test_a_name_that_no_word_of_a_file_is_is_refused_before_it_runs(text: str, message: str, tmp_path: Path) -> None:
