@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import signal
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -18,7 +19,7 @@ def begin(words: Sequence[str]) -> None:
     if list(words[:1]) == ["validate"] and len(words) > 1 and not _NO_CHECK & set(words):
         with suppress(OSError):  # which whoever needs a guard meets again
             _waiting.append(Guarded())
-            atexit.register(_end)
+            atexit.register(_leave)
 
 
 def taken() -> Guarded | None:
@@ -28,6 +29,12 @@ def taken() -> Guarded | None:
         guard.end()
         return None
     return guard
+
+
+def _leave() -> None:
+    """End the guard with the program; an interrupt that comes meanwhile changes nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end()
 
 
 def _end() -> None:

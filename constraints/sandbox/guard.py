@@ -38,7 +38,7 @@ def main() -> None:
             if LINUX:
                 die_with_parent()
             child.main(pipe, job)
-    while True:
+    while LINUX:
         signal.pause()
 
 

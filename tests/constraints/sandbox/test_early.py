@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -44,3 +45,13 @@ def test_one_that_would_be_started_otherwise_now_is_not_taken(monkeypatch: pytes
 def test_nothing_starts_for_other_commands(words: list[str]) -> None:
     early.begin(words)
     assert early.taken() is None
+
+
+def test_an_interrupt_while_the_program_ends_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(early, "_end", lambda: signal.raise_signal(signal.SIGINT))
+    try:
+        early._leave()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
