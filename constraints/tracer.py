@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from constraints.collection import without_collection
 from constraints.inputs import InputSpec, Sizes, specs
@@ -89,11 +90,32 @@ def shaped(model: nn.Module, input_size: Sizes, input_data: Any = None) -> nn.Mo
     """The model, whose parameters have their shapes then: where one has none yet, it has run once."""
     found, samples = _with_samples(model, input_size, input_data)
     if found.is_lazy:
-        sample, is_training = samples[0].cloned(), model.training
-        with same_draws(), torch.no_grad():
-            called(model.eval(), sample.args, sample.kwargs)
-        model.train(is_training)
+        sample = samples[0].cloned()
+        with _filled(found), same_draws(), torch.no_grad():
+            called(model, sample.args, sample.kwargs)
     return model
+
+
+@contextmanager
+def _filled(found: Parts) -> Iterator[None]:
+    """Eval mode inside; afterwards the flags and the buffers that had a shape are what they were."""
+    modules = found.modules.values()
+    training = [m for m in found.registered.values() if getattr(m, "training", False)]
+    evaluated = [m for m in modules if not getattr(m, "training", True)]
+    named = [(m, name, b) for m in modules for name, b in m._buffers.items()]
+    kept = [(m, name, b, b.detach().clone()) for m, name, b in named if b is not None and not is_lazy(b)]
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
+        for module in evaluated:
+            module.training = False
+        for module, name, buffer, before in kept:
+            module._buffers[name] = buffer
+            buffer.data = before
 
 
 def _with_samples(model: nn.Module, input_size: Sizes, input_data: Any) -> tuple[Parts, list[Sample]]:

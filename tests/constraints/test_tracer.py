@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from constraints.errors import UnusableInputError
 from constraints.gradient_probe import probe_axis
-from constraints.tracer import Trace, trace
+from constraints.tracer import Trace, shaped, trace
 from tests.constraints.written import Written
 
 PIXELS = 32 * 32
@@ -409,3 +409,32 @@ def test_a_model_whose_eval_raises_is_not_traced_as_if_it_had_none() -> None:
 def test_each_warning_is_given_once() -> None:
     warnings = trace(Written(lambda _, x: x.view(-1, 10)), (10, 2, 2)).warnings
     assert len(warnings) == len(set(warnings)) >= 1
+
+
+class Counting(nn.Module):
+    calls: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.frozen = nn.LazyLinear(2), nn.Dropout().eval()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        classes: torch.Tensor = self.fc(self.frozen(image.flatten(1)))
+        return classes
+
+
+@pytest.mark.parametrize("size", [(3, 4, 4), (3, 4)])
+def test_a_lazy_model_is_filled_and_its_flags_and_buffers_stay(size: tuple[int, ...]) -> None:
+    model = Counting()
+    shaped(model, size)
+    assert model.fc.in_features == 3 * 4 ** (len(size) - 1)
+    assert (model.training, model.fc.training, model.frozen.training, model.calls) == (True, True, False, 0)
+
+
+def test_a_lazy_model_that_fails_keeps_its_flags() -> None:
+    model = nn.Sequential(nn.Dropout(), nn.LazyLinear(2), nn.Linear(3, 2))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        shaped(model, (4,))
+    assert all(part.training for part in model.modules())
