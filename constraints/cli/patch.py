@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import unified_diff
@@ -48,7 +49,7 @@ class PatchWriter:
         first, second, *lines = diff(old, source, before, after)
         draft.write_bytes(os.fsencode(first + second) + "".join(lines).encode(encoding))
         os.replace(draft, self.path)  # noqa: PTH105 (the atomic rename is the point)
-        how = f"patch {real} {self.path}" if name.startswith(os.pardir) else how
+        how = f"patch {shlex.quote(real)} {shlex.quote(str(self.path))}" if name.startswith(os.pardir) else how
         return f"wrote {self.path}: the edited lines of {file}, with which it keeps every constraint: {how}"
 
 
@@ -60,7 +61,8 @@ def names(name: str, path: Path) -> tuple[str, str, str]:
     """
     stripped = name.partition("/")[2]
     is_clear = not stripped or not Path(stripped).exists()
-    return name if is_clear else f"a/{name}", f"b/{name}", f"patch -p{'0' if is_clear else '1'} < {path}"
+    command = f"patch -p{'0' if is_clear else '1'} < {shlex.quote(str(path))}"
+    return name if is_clear else f"a/{name}", f"b/{name}", command
 
 
 def diff(old: str, new: str, before: str, after: str) -> Iterator[str]:

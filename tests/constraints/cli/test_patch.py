@@ -43,3 +43,7 @@ def test_a_file_of_the_same_name_above_is_not_taken_for_it(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     Path("net.py").touch()
     assert names("models/net.py", Path("x.diff")) == ("a/models/net.py", "b/models/net.py", "patch -p1 < x.diff")
+
+
+def test_the_command_quotes_a_path_with_spaces() -> None:
+    assert names("net.py", Path("my fixes.diff"))[2] == "patch -p0 < 'my fixes.diff'"
