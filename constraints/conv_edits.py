@@ -13,7 +13,7 @@ from constraints.called_convs import CalledConv
 from constraints.edits import Edit
 from constraints.errors import UnusableInputError
 from constraints.forward_edits import ForwardEdit
-from constraints.sites import CONVS, ConvNd, Site
+from constraints.sites import CONVS, ConvNd, Site, one
 from constraints.source_edits import Written
 
 _SIZES = ("in_channels", "out_channels", "kernel_size")
@@ -136,7 +136,7 @@ def _edit(site: Site, change: str, size: float, **arguments: Any) -> Edit:
     if isinstance(site.conv, CalledConv):
         in_forward = ForwardEdit(
             functions={site.conv.function: site.conv.function}, numbers=frozenset({site.conv.number}), of_layers=False,
-            arguments={name: _one(value) for name, value in arguments.items()},
+            arguments={name: one(value) for name, value in arguments.items()},
         )  # fmt: skip
         make = in_forward.around()
         return Edit(layer="", text=text, size=size, make=make, in_forward=in_forward, called=site.called)
@@ -216,8 +216,3 @@ def _same_size(
 
 def _short(sizes: tuple[int, ...]) -> str:
     return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
-
-
-def _one(value: Any) -> Any:
-    """One number where all axes have the same."""
-    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -109,3 +110,8 @@ def _numbered(name: str, number: int, known: int) -> str:
 def _called(layer: Layer, modules: Mapping[str, nn.Module], number: int) -> Called:
     owner = layer.name if layer.name in modules else layer.name.rpartition(".")[0]
     return Called(layer.op, owner or type(modules[""]).__name__, number)
+
+
+def one(value: Any) -> Any:
+    """One number where all axes have the same."""
+    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value

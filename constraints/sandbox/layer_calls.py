@@ -23,7 +23,7 @@ from constraints.sandbox.forward_calls import calls_in_forward
 from constraints.sandbox.notebooks import tree_of
 from constraints.sandbox.passing import Passing
 from constraints.sandbox.user_file import UserFile, is_constant, partials
-from constraints.sites import CONVS
+from constraints.sites import CONVS, one
 from constraints.source_edits import CallEdit, Piece, Written, argument, call_at, imported_as
 
 _SELF = ("self", "cls")
@@ -182,7 +182,7 @@ class LayerCalls:
         is_lazy = ast.unparse(node.func).endswith(f"Lazy{type(module).__name__}")  # which has no in_channels
         parameters = tuple(name for name in signature if name not in _SELF)[1 if is_lazy else 0 :]
         for name in sorted(used & set(signature)) if isinstance(module, CONVS) else ():
-            if argument(node, parameters, name) is None and _plain(getattr(module, name)) != signature[name].default:
+            if argument(node, parameters, name) is None and one(getattr(module, name)) != signature[name].default:
                 raise UnusableInputError(f"{ast.unparse(node)} at line {node.lineno} is not all that gives {name}")
         return parameters
 
@@ -274,8 +274,8 @@ def _both(*reasons: UnusableInputError) -> str:
 
 def _wanted(module: nn.Module, edits: Sequence[Edit]) -> dict[str, Any]:
     """The arguments of a layer that change, with their new values."""
-    found = {name: _plain(value) for edit in edits if not edit.rewrite for name, value in edit.arguments.items()}
-    return {name: value for name, value in found.items() if _plain(getattr(module, name)) != value}
+    found = {name: one(value) for edit in edits if not edit.rewrite for name, value in edit.arguments.items()}
+    return {name: value for name, value in found.items() if one(getattr(module, name)) != value}
 
 
 def _names(node: ast.Call, parameters: Sequence[str], names: set[str], call: Call, where: str) -> Iterator[str]:
@@ -286,11 +286,6 @@ def _names(node: ast.Call, parameters: Sequence[str], names: set[str], call: Cal
             yield given.id
         elif given is not None and not is_constant(given):
             raise UnusableInputError(f"{name} is {ast.unparse(given)}, no constant: {where}")
-
-
-def _plain(value: Any) -> Any:
-    """One number where all axes have the same."""
-    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
 
 
 def _called(module: nn.Module, call: Call) -> Any:
