@@ -24,7 +24,7 @@ if __name__ == "__main__":
 import typer
 
 from constraints.errors import ConstraintError, ExitCode
-from constraints.output.pipe import let_go
+from constraints.output.pipe import discard, let_go
 from constraints.output.plain import fall_back, say, sentence
 from nas.cli import completion, flags
 from nas.cli.flags import (
@@ -664,6 +664,9 @@ def run(argv: Sequence[str], name: str = "search.py") -> int:
             if not let_go(sys.stdout, sys.stderr):
                 raise
             code = ExitCode.UNREAD
+        except OSError as error:  # of the output, such as a full disk
+            code = _failed(error, given, name, debug=DEBUG in asked)
+            discard(sys.stdout)
     return code
 
 
@@ -688,7 +691,7 @@ def _run(argv: Sequence[str], name: str, *, debug: bool) -> int:
 
 
 def _unread(error: BrokenPipeError, argv: Sequence[str], name: str, *, debug: bool) -> int:
-    """End without a word where nobody reads the output any more; typer takes every closed pipe for one of these."""
+    """End without a word where the reader of the output has ended; typer takes every closed pipe for one of these."""
     return ExitCode.UNREAD if let_go(sys.stdout, sys.stderr) else _failed(error, argv, name, debug=debug)
 
 

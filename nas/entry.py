@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import NoReturn
 
 
@@ -10,6 +11,9 @@ def main() -> NoReturn:
     """Load the commands, which takes a part of a second, and run one."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # search.main hears it again
+    from constraints.sandbox.early import begin
+
+    begin(sys.argv[1:])
     import search
 
     search.main()

@@ -25,8 +25,13 @@ def let_go(*streams: IO[str]) -> bool:
     """
     closed = [stream for stream in streams if is_closed(stream)]
     for stream in closed:
-        with suppress(OSError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+        discard(stream)
     return bool(closed)
+
+
+def discard(stream: IO[str]) -> None:
+    """Let what is still to be written to a stream go nowhere, and whatever comes after it."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -152,4 +153,7 @@ def of(*names: str) -> Callable[[], list[str]]:
 
 
 def _storage(ctx: Any) -> str:
-    return str(ctx.params.get("storage") or STORAGE)
+    from nas.project_settings import settings
+
+    project = settings(Path())
+    return str(ctx.params.get("storage") or (project and project.table.get("storage")) or STORAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,8 @@ def storage(default: str = "", *, check: Callable[..., Any] | None = None) -> An
 
 def _of_project(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
     """``--storage``, or ``--study`` of that, as the project's settings say where the line says neither."""
+    if param.name == "storage" and value is not None and _is_given(ctx, "storage"):
+        return os.path.expanduser(value)  # noqa: PTH111 (a URL stays as it is); not every shell does it
     if ctx.resilient_parsing or _is_given(ctx, str(param.name)) or _is_given(ctx, "storage"):
         return value
     found = settings(Path())
@@ -118,7 +121,7 @@ def _of_project(ctx: typer.Context, param: typer.CallbackParam, value: str | Non
     if found is None or not isinstance(wanted, str):
         return value
     say(f"note: {param.name} {wanted}, from {found.source}", sys.stderr)
-    return wanted
+    return os.path.expanduser(wanted) if param.name == "storage" else wanted  # noqa: PTH111 (a URL stays as it is)
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:

@@ -19,15 +19,16 @@ from constraints.output.plain import say
 from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.defaults import STORAGE
+from nas.project_settings import settings
 from nas.results.board_table import FORMATS, print_board
 from nas.results.files import write_text
 from nas.results.leaderboard import Leaderboard, leaderboard
-from nas.results.numbers import counted
 from nas.results.rows import Row
 from nas.results.selection import best, find
 from nas.search.confirmation import Confirmation, confirmations
 from nas.search.study import TARGET, open_study, quiet
 from nas.search.study_data import load_study_data
+from nas.words import counted
 
 if TYPE_CHECKING:
     import optuna
@@ -119,9 +120,10 @@ def _next(board: Leaderboard, config: LaunchConfig) -> str:
     """The commands that continue with what a search left."""
     from nas.search.stored import masked
 
-    usual = type(config)().study
-    flags = [f"--study {quote(config.study)}"] if config.study != usual else []
-    flags += [f"--storage {quote(masked(config.storage))}"] if config.storage != STORAGE else []
+    project = settings(Path())
+    usual = {"study": type(config)().study, "storage": STORAGE, **(project.table if project else {})}
+    flags = [f"--study {quote(config.study)}"] if config.study != usual["study"] else []
+    flags += [f"--storage {quote(masked(config.storage))}"] if config.storage != usual["storage"] else []
     where = f", with {' '.join(flags)}" if flags else ""
     if board.best_complete is None:
         return f"next{where}: search.py launch, which continues · leaderboard"

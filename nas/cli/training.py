@@ -17,9 +17,9 @@ from nas.cli.common import TABLE_OR_JSON, interruptible
 from nas.cli.search import decoding, introduce, introduce_settings, introduce_training
 from nas.objective_text import MEASURES
 from nas.results.leaderboard import leaderboard
-from nas.results.numbers import counted
 from nas.results.rows import Row
 from nas.search.study import quiet
+from nas.words import counted
 
 if TYPE_CHECKING:
     from nas.search.given_launch import Trainings

@@ -57,7 +57,11 @@ class Line:
         is in front, and a message that speaks of a flag already says what to do.
         """
         if not message.startswith("--"):
-            named = [] if _FLAG.search(message) else [*dict.fromkeys(self._named_by(message))]
+            named = (
+                []
+                if _FLAG.search(message) or ": pip install " in message
+                else [*dict.fromkeys(self._named_by(message))]
+            )
             if not named:
                 return message
             message = f"{named[0]}: {message}" if len(named) == 1 and named[0] else message
@@ -68,14 +72,18 @@ class Line:
         quoted = [text for _, text in _QUOTED.findall(message)]
         parts = message.split(": ")
         for flag, value in self._given():
-            is_part = any(part == value or part.endswith(f" {value}") or _at_line(part, value) for part in parts[:2])
+            is_part = any(
+                part == value or (part.endswith(f" {value}") and not value.isdecimal()) or _at_line(part, value)
+                for part in parts[:2]
+            )
             if value in quoted or (value and (is_part or any(_holds(value, text) for text in quoted))):
                 yield flag
 
     def _given(self) -> Iterator[tuple[str, str]]:
         """Each flag of the line that takes a value, with that, and each argument."""
         known = {name for param in self._options() if not param.is_flag for name in param.opts}
-        words = iter([word for word in self.words if word != self.command.name])
+        at = self.words.index(self.command.name) if self.command is not self.program else -1
+        words = iter([word for place, word in enumerate(self.words) if place != at])
         for word in words:
             flag, equals, value = word.partition("=")
             if flag in known:

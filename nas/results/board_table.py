@@ -22,10 +22,11 @@ from nas.objective_text import ACCURACY
 from nas.results.board_columns import HEADINGS, cell, check_columns, is_left, value
 from nas.results.leaderboard import Leaderboard
 from nas.results.network_text import NetworkText
-from nas.results.numbers import counted, duration, millions, number, percent
+from nas.results.numbers import duration, millions, number, percent
 from nas.results.rows import COLUMNS, STATES, Row, State
 from nas.results.sparklines import sparkline
 from nas.search.expectation import standard_error
+from nas.words import counted
 
 _STYLES: Mapping[State, str] = {
     "complete": "",

@@ -20,10 +20,11 @@ from nas.objective_text import ACCURACY
 from nas.results.board_table import spread
 from nas.results.explanation import explanation
 from nas.results.network_text import NetworkText
-from nas.results.numbers import counted, duration, number, percent
+from nas.results.numbers import duration, number, percent
 from nas.results.sparklines import chart
 from nas.results.trial_card import Card, Sizes, Stage
 from nas.search.expectation import standard_error
+from nas.words import counted
 
 _SHARES = {"val_accuracy", "val_balanced_accuracy", "test_accuracy", "test_balanced_accuracy"}
 _LABEL = 8

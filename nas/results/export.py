@@ -20,7 +20,6 @@ from nas.architecture.spec import Architecture, parse
 from nas.results.export_given import GivenSubject, write_given
 from nas.results.export_subject import Subject, source
 from nas.results.files import check_folder
-from nas.results.numbers import counted
 from nas.results.rows import Row
 from nas.results.trial_card import card
 from nas.search import weights_file
@@ -32,6 +31,7 @@ from nas.search.study_data import load_study_data
 from nas.search.study_folder import StudyFolder
 from nas.search.trained_weights import Weights, trained_weights
 from nas.space.analytic import metrics
+from nas.words import counted
 
 if TYPE_CHECKING:
     from nas.architecture.formats import Format

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from constraints.output.plain import html_text
 from nas.results.board_table import cells, footer, headings, title
 from nas.results.leaderboard import Leaderboard
-from nas.results.numbers import counted
 from nas.results.sparklines import sparkline
+from nas.words import counted
 
 if TYPE_CHECKING:
     from nas.results.trial_card import Card

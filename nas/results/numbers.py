@@ -31,8 +31,3 @@ def duration(seconds: float | None) -> str:
         return f"{whole}s"
     minutes, rest = divmod(whole, 60)
     return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 epoch``, ``2 epochs``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

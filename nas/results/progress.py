@@ -18,12 +18,13 @@ from rich.text import Text
 from nas.results.forecast import forecast, under
 from nas.results.live_screen import best_text, confirming, forecast_text, kind, screen, seconds_text, trials_text
 from nas.results.notebook import WIDTH, NotebookDisplay
-from nas.results.numbers import counted, duration
+from nas.results.numbers import duration
 from nas.results.search_trials import SearchTrials
 from nas.search.driver import Driver
 from nas.search.outage import is_outage
 from nas.search.pace import Pace
 from nas.search.study import REASON
+from nas.words import counted
 
 _REFRESH_SECONDS = 0.5
 _REFRESHES = 2

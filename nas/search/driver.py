@@ -57,7 +57,7 @@ class Driver:
     folder: Path
     seed: int = 0
     recipe: Recipe | None = None
-    """That of every candidate; None is the default one for the budget's epochs."""
+    """That of every candidate; None is the usual one for the budget's epochs."""
     objectives: Objectives = field(default_factory=Objectives)
     measure: Callable[[Architecture], Mapping[str, float]] = lambda architecture: {}
     """The metrics of a network that are measured before it trains, by name."""

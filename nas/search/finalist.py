@@ -21,6 +21,7 @@ from nas.search.finalist_job import FinalistJob
 from nas.search.pool import Pool
 from nas.search.study import FINALIST, MALFORMED
 from nas.search.worker import Confirmed
+from nas.words import counted
 
 if TYPE_CHECKING:
     from nas.training.precision import Precision
@@ -154,8 +155,3 @@ def _due(table: Any) -> Due | None:
         return Due(trial=int(table["trial"]), epochs=int(table["epochs"]), threads=known) if table else None
     except MALFORMED:
         return None
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 epoch``, ``12 epochs``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

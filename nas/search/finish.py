@@ -32,13 +32,14 @@ from nas.search.confirmation import Confirmation, confirmations
 from nas.search.contenders import Contender
 from nas.search.curve_forecast import CurveForecast
 from nas.search.engine import Engine
-from nas.search.finalist import Finalist, counted
+from nas.search.finalist import Finalist
 from nas.search.finalist_job import FinalistJob
 from nas.search.measure import images_of
 from nas.search.pool import Pool
 from nas.search.study import CONFIRMED, VALIDATION_IMAGES
 from nas.search.trial_store import is_given
 from nas.space.attributes import BROKEN
+from nas.words import counted
 
 FEWEST = 8
 FOR_EACH_WORKER = 4

@@ -32,8 +32,7 @@ def fitted(
     # Few images want many epochs, which are no more steps than a short training has.
     make = recipes.default if config.recipe or epochs == sized.epochs else recipes.usual
     recipe = replace(make(epochs), batch_size=sized.batch_size, **kept)
-    is_usual = asked.augmentation == usual_augmentation(asked.recipe)
-    augmentation = usual_augmentation(recipe) if is_usual else asked.augmentation
+    augmentation = usual_augmentation(recipe) if config.augmentation is None else asked.augmentation
     return (
         config.model_copy(update={"epochs": epochs}),
         replace(asked, recipe=recipe, augmentation=augmentation),

@@ -185,18 +185,14 @@ class Training:
     def for_epochs(self, epochs: int) -> Recipe:
         """The recipe of a training of another length: where it is the default or ``long``, that of the length.
 
-        The default of a short training is the usual one of the length, which from ``recipes.LONG`` epochs on is
-        ``long``; a default for so many was asked for, and stays one. The batch size, which may follow the size of the
-        data, stays, the images that whitening is by, and the teacher's part.
+        A default stays one: those that confirm a study's networks are trained alike, whatever a new study of as many
+        epochs would be. The batch size, which may follow the size of the data, stays, the images that whitening is by,
+        and the teacher's part.
         """
         kept = {name: getattr(self.recipe, name) for name in _KEPT}
-        short, long = (replace(one, **kept) for one in _by_length(recipes.default))
-        if self.recipe == short:
-            return replace(recipes.usual(epochs), **kept)
-        if self.recipe == long:
-            return replace(recipes.default(epochs), **kept)
-        if self.recipe in [replace(one, **kept) for one in _by_length(recipes.long)]:
-            return replace(recipes.long(epochs), **kept)
+        for make in (recipes.default, recipes.long):
+            if self.recipe in [replace(one, **kept) for one in _by_length(make)]:
+                return replace(make(epochs), **kept)
         return self.recipe
 
     @property

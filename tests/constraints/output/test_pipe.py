@@ -38,6 +38,15 @@ def test_a_command_ends_without_a_word_where_nobody_reads_it(line: str) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_an_output_that_cannot_be_written_is_one_line() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123 (a device)
+        command = [sys.executable, str(ROOT / "search.py"), "recipes"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    line = "error: cannot read or write a file: No space left on device: give another path, or make room\n"
+    assert (done.returncode, done.stderr) == (2, line)
+
+
 def test_a_pipe_to_something_else_is_a_fault(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 import search
-from nas.champions.registry import champions
+from nas.champions.registry import champions, limits
 from nas.cli.completion import AUGMENTATIONS
 from nas.search.storage import close_storage, open_storage
 from nas.training.augmentation import PIPELINES
@@ -42,7 +42,7 @@ def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         ("nas validate x.py --require max", ["max_pools"]),
         ("nas validate x.py --format js", ["json", "jsonl"]),
         ("nas show --storage none.log s", ["seed"]),
-        ("nas show --storage none.log champion-", [*champions(), "champion-200k"]),
+        ("nas show --storage none.log champion-", [*champions(), *limits()]),
         ("nas --debug space t", ["tiny"]),
         ("nas space -q t", ["tiny"]),
         ("nas launch -v --space t", ["tiny"]),

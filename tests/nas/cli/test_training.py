@@ -14,7 +14,7 @@ import search
 from constraints.sandbox.parent import Sandbox
 from nas.latency.predictor import Predictor
 from nas.search import given_network
-from nas.search.study import IDENTITY, open_study
+from nas.search.study import IDENTITY, TARGET, open_study
 from tests.engines import few_digits, search_in_this_process
 from tests.forked_guard import EXPORT, fork_guards
 
@@ -138,8 +138,11 @@ def test_it_goes_by_the_settings_of_the_project_in_a_new_study_alone(here: Path,
     with open_study(study="mine") as study:
         known = study.user_attrs[IDENTITY]
     assert (known["epochs"], known["constraints"], known["recipe"]["name"]) == (1, ["params < 1000"], "sgd")
-    (here / "pyproject.toml").write_text(table.replace("1k", "9k").replace("sgd", "seed").replace("= 1", "= 3"))
+    other = table.replace("1k", "9k").replace("sgd", "seed").replace("= 1", "= 3")
+    (here / "pyproject.toml").write_text(other + "target = 0.1\n")
     assert len(document(capsys, "train", TINY, "--seeds", "2", *TRAIN[4:], code=1)["rows"]) == 2
+    with open_study(study="mine") as study:
+        assert study.user_attrs[TARGET] == 0.85
     assert "other recipe" in error(capsys, "train", TINY, "--recipe", "seed", *TRAIN[4:])
 
 

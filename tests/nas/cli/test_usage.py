@@ -40,6 +40,7 @@ COMMANDS = f"{', '.join(_NAMES)}"
         ("launch --target 86.5%", "--target: '86.5%': an accuracy is a share of 1: write 0.865"),
         ("launch --target x", "--target: 'x': write a number"),
         ("launch --require parms<3", "--require: 'parms<3': unknown metric: 'parms': did you mean params?"),
+        ("launch --study launch --device cpuu", "--device: 'cpuu': give auto, cpu or cuda"),
         ("launch --device cpuu", "--device: 'cpuu': give auto, cpu or cuda"),
         ("launch --space assignmnt", "--space: no such space: 'assignmnt': did you mean assignment?"),
         ("show --format jsn", "--format: unknown format: 'jsn': did you mean json?"),

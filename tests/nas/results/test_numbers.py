@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nas.results.numbers import counted, duration
+from nas.results.numbers import duration
+from nas.words import counted
 
 
 @pytest.mark.parametrize(

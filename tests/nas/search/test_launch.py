@@ -208,7 +208,7 @@ def test_the_epochs_choose_the_recipe_and_few_images_that_want_many_keep_the_def
 ) -> None:
     def way(known: int | None, **flags: Any) -> tuple[str, float]:
         config = read_config(None, flags)
-        found = fitted(config, Training.asked(config.recipe, None, config.epochs), digits, known)[1]
+        found = fitted(config, Training.asked(config.recipe, config.augmentation, config.epochs), digits, known)[1]
         return found.recipe.name, found.augmentation.probabilities["flip"]
 
     assert way(None) == ("default", 0.5)
@@ -217,6 +217,7 @@ def test_the_epochs_choose_the_recipe_and_few_images_that_want_many_keep_the_def
     assert way(None, epochs=30, recipe="default") == ("default", 0.5)
     assert way(100) == ("long", 1), "a study that has its epochs is compared with a new one of as many"
     assert way(100, recipe="default") == ("default", 0.5)
+    assert way(100, augmentation="assignment") == ("long", 0.5), "what is asked for by name stays"
     monkeypatch.setattr("nas.training.sizing.ENOUGH", 2_000)
     assert way(None) == ("default", 0.5), "50 epochs of 40 steps"
     assert way(50) == ("default", 0.5)

@@ -65,14 +65,14 @@ def test_a_study_keeps_its_own_and_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_longer_training_of_the_default_takes_the_usual_recipe_of_its_length() -> None:
     assert Training.default(8).for_epochs(29) == recipes.default(29)
-    assert Training.default(8).for_epochs(40) == recipes.long(40)
+    assert Training.default(8).for_epochs(40) == recipes.default(40)
     assert Training.default(40).for_epochs(400) == recipes.long(400)
     assert Training.asked("default", None, 40).for_epochs(400) == recipes.default(400)
     small = replace(recipes.default(8), batch_size=32)  # as small data has it
-    assert replace(Training.default(8), recipe=small).for_epochs(40) == replace(recipes.long(40), batch_size=32)
+    assert replace(Training.default(8), recipe=small).for_epochs(40) == replace(recipes.default(40), batch_size=32)
     earlier = replace(recipes.default(8), whitening_spread=False)  # of a study before it was an option
     found = replace(Training.default(8), recipe=earlier).for_epochs(40)
-    assert found == replace(recipes.long(40), whitening_spread=False)
+    assert found == replace(recipes.default(40), whitening_spread=False)
     own = replace(recipes.default(8), ema_decay=0.5)
     assert replace(Training.default(8), recipe=own).for_epochs(40) == own
 
