@@ -82,7 +82,7 @@ def settled(config: LaunchConfig, given: Mapping[str, Any]) -> LaunchConfig:
     usual |= dict.fromkeys((*_WAY, "tune"))
     usual |= {} if "metrics" in known else {"metrics": None}
     usual["data"] = study.user_attrs.get(SOURCE, config.data)
-    usual["target"] = study.user_attrs.get(TARGET)
+    usual["target"] = None  # the study keeps its own
     return config.model_copy(update={name: value for name, value in usual.items() if given.get(name) is None})
 
 

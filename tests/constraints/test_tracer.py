@@ -430,7 +430,7 @@ def test_a_lazy_model_is_filled_and_its_flags_and_buffers_stay(size: tuple[int, 
     model = Counting()
     shaped(model, size)
     assert model.fc.in_features == 3 * 4 ** (len(size) - 1)
-    assert (model.training, model.fc.training, model.frozen.training, model.calls) == (True, True, False, 0)
+    assert (model.training, model.fc.training, model.frozen.training, float(model.calls)) == (True, True, False, 0)
 
 
 def test_a_lazy_model_that_fails_keeps_its_flags() -> None:

@@ -229,7 +229,7 @@ def test_a_teacher_is_half_of_the_loss_unless_the_recipe_says_how_much() -> None
     assert asked.recipe.distillation == recipes.TAUGHT == 0.5
     assert asked.as_table()["teacher"] == {"name": "mine", "hash": taught.hash if taught else ""}
     assert "teacher mine: 0.5 of the loss, at temperature 4" in asked.description()
-    assert asked.for_epochs(60) == replace(recipes.long(60), distillation=0.5)
+    assert asked.for_epochs(60) == replace(recipes.default(60), distillation=0.5)
     with pytest.raises(UnusableInputError, match="distillation: there is no teacher: give --teacher"):
         replace(asked, teacher=None).check_teacher()
     assert "teacher" not in Training.asked(None, None, 8).as_table()
