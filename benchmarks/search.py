@@ -19,7 +19,7 @@ import json
 import statistics
 import tempfile
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
@@ -146,7 +146,7 @@ class TableSampler(FeasibleSampler):
         super().__init__(feasible, proxy=proxy)
         self._order = list(order)
 
-    def _choices(self, study: Study, trial: FrozenTrial, attempt: int, held: Set[str] | None) -> dict[str, Any]:
+    def _claimed(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
         if not self._order:
             raise SpaceExhaustedError("the table is at its end")
         choices = choices_of(self.feasible.space, self._order.pop(self._place(study)))
