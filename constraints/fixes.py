@@ -317,7 +317,7 @@ def _limits(model: nn.Module, traced: Trace, calls: Calls) -> str:
     own = {type(s.conv).__name__ for s in sites(model, traced.layers, calls) if s.plain is None and not s.called}
     found = [f"layers of {name}" for name in sorted(own)]
     found += [f"calls of {name} in a forward method" for name in _functions(model, traced)]
-    return f"of {listed(found)}, stride, padding and dilation alone are changed" if found else ""
+    return f"of the arguments of {listed(found)}, stride, padding and dilation alone are changed" if found else ""
 
 
 def _called(model: nn.Module, traced: Trace, judged: Judged) -> Calls:

@@ -18,12 +18,17 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from constraints.faults import is_users
 from constraints.sandbox import guard, guarded
 
 EXPORT = "torch.export._trace"
 """What writes a model as an architecture; it loads torch's compiler."""
+
+torch.ones(1, requires_grad=True).backward()
+"""The first one starts a thread for each device that is seen, of which no fork can go on. Where ``torch.export`` came
+before it there seems to be a card, so it runs here, which is before any test."""
 
 
 def fork_guards(patch: pytest.MonkeyPatch, *loaded: str) -> None:

@@ -44,8 +44,9 @@ def train(
     check_format(output_format, TABLE_OR_JSON)
     wanted = Wanted(target=target, arguments=read_arguments(arguments), **code)
     project, console = settings(Path()), SafeConsole(stderr=True)
-    config = given_launch.settled(read_config(None, flags, project, TRAINING), flags)
-    introduce_settings(project, TRAINING, console)
+    asked = read_config(None, flags, project, TRAINING)
+    config = given_launch.settled(asked, flags)
+    introduce_settings(project, [n for n in TRAINING if getattr(config, n) == getattr(asked, n)], console)
     with working("checking what is asked for"):
         given_launch.check(config, wanted)
     with quiet():

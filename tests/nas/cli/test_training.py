@@ -140,7 +140,10 @@ def test_it_goes_by_the_settings_of_the_project_in_a_new_study_alone(here: Path,
     assert (known["epochs"], known["constraints"], known["recipe"]["name"]) == (1, ["params < 1000"], "sgd")
     other = table.replace("1k", "9k").replace("sgd", "seed").replace("= 1", "= 3")
     (here / "pyproject.toml").write_text(other + "target = 0.1\n")
-    assert len(document(capsys, "train", TINY, "--seeds", "2", *TRAIN[4:], code=1)["rows"]) == 2
+    assert search.run(["train", TINY, "--seeds", "2", *TRAIN[4:]]) == 1
+    found = capsys.readouterr()
+    assert f"settings: data, study from [tool.nas] of {here}/pyproject.toml" in found.err, "the rest is the study's"
+    assert len(json.loads(found.out)["rows"]) == 2
     with open_study(study="mine") as study:
         assert study.user_attrs[TARGET] == 0.85
     assert "other recipe" in error(capsys, "train", TINY, "--recipe", "seed", *TRAIN[4:])
