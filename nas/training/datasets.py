@@ -19,6 +19,7 @@ import numpy as np
 from filelock import FileLock
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.training import archives, cifar10, duplicates, image_files, images
 from nas.training.image_files import readable
 from nas.training.images import Progress
@@ -148,7 +149,9 @@ def channel_statistics(pixels: np.ndarray, indices: np.ndarray) -> tuple[np.ndar
 def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
     listing: Callable[[Path], image_files.Listing]
     if not os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
-        raise UnusableInputError(f"no such data: {path}: give a folder, a tar, or one of auto, cifar10, digits")
+        known = ("auto", "cifar10", "digits")
+        what = nearest(str(path), known, f"give a folder, a tar, or one of {', '.join(known)}")
+        raise UnusableInputError(f"no such data: {path}: {what}")
     if path.is_dir():
         listing, key = image_files.list_folder, image_files.folder_key(path)
     elif path.is_file() and path.name.lower().endswith(archives.ARCHIVE_SUFFIXES):
