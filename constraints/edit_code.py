@@ -75,8 +75,11 @@ def _of_layer(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> It
     undo.callback(apply(model, edit))
     of_model = names.model
     made = model.get_submodule(edit.layer)
-    if isinstance(before, CONVS) and set(edit.arguments) <= ADJUSTED and before.padding_mode == "zeros" and not (
-        edit.rewrite or edit.wraps
+    if (
+        isinstance(before, CONVS)
+        and set(edit.arguments) <= ADJUSTED
+        and before.padding_mode == "zeros"
+        and not (edit.rewrite or edit.wraps)
     ):  # which every class of convolutions keeps as attributes, and its weights are left as they are
         for name in edit.arguments:
             yield f"{of_model}.get_submodule({edit.layer!r}).{name} = {getattr(made, name)!r}"

@@ -32,8 +32,8 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
 
     Layers that another class uses are parts of it; a class that cannot be built without arguments, or whose forward
     method takes more than one input (a loss, say), is passed over for one that can; where all of them need arguments
-    and none ``is_given``, or where there are none, for the function that makes a network of them or of torch's. In a file that ``validate --fix`` wrote it is
-    the fixed one. Raises NoModelError where the file defines
+    and none ``is_given``, or where there are none, for the function that makes a network of them or of torch's. In a
+    file that ``validate --fix`` wrote it is the fixed one. Raises NoModelError where the file defines
     none, and UnusableInputError, with all of their names, where it defines several.
     """
     if not is_given and (fixed := _fixed(module)):
@@ -54,7 +54,9 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
 def _fixed(module: ModuleType) -> str:
     """The last of the functions that ``validate --fix`` put into a file; empty where there is none."""
     own = [n for n, t in vars(module).items() if inspect.isfunction(t) and t.__module__ == module.__name__]
-    return next((n for n in reversed(own) if re.fullmatch(rf"{FIXED}(_\d+)?", n) and _needs_nothing(vars(module)[n])), "")
+    return next(
+        (n for n in reversed(own) if re.fullmatch(rf"{FIXED}(_\d+)?", n) and _needs_nothing(vars(module)[n])), ""
+    )
 
 
 def _why_none(module: ModuleType, place: str) -> str:
@@ -99,7 +101,7 @@ def _makers_of(module: ModuleType, classes: list[str]) -> list[str]:
 
 
 def _makers_of_layers(module: ModuleType, *, is_given: bool) -> list[str]:
-    """The functions of a file without classes that put torch's layers together, and need no argument but those given."""
+    """The functions of a file without classes that put torch's layers together, and need no argument not given."""
 
     def makes(function: FunctionType, reached: set[Any]) -> bool:
         named = set().union(*map(_names, [function, *filter(inspect.isfunction, reached)]))

@@ -214,7 +214,7 @@ class LightningModule(nn.Module):
     """What a network is under Lightning: an nn.Module with hyperparameters and a log."""
 
     def save_hyperparameters(self, *given: Any, ignore: str | Sequence[str] = (), **_: Any) -> None:
-        """Keep as ``hparams`` the arguments of the constructor that calls this, or those named, or one dict or object."""
+        """Keep as ``hparams`` the arguments of the constructor that calls this, or those named, or one object's."""
         frame = inspect.currentframe()
         caller = frame.f_back if frame else None
         if caller is None:
