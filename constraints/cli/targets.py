@@ -35,7 +35,8 @@ class Targets:
 def expand(texts: Sequence[str | Target]) -> Targets:
     """The targets in order, each once, those that are read already among them.
 
-    Raises UnusableInputError where a folder or a pattern holds no file."""
+    Raises UnusableInputError where a folder or a pattern holds no file.
+    """
     targets: dict[Target, None] = {}
     found: set[Target] = set()
     for text in texts:
