@@ -43,12 +43,15 @@ def _is_bound_otherwise(tree: ast.Module, name: str) -> bool:
 
 def _parameters(args: ast.arguments) -> list[Parameter]:
     """As ``inspect.signature`` has them, with None for every default."""
-    places = [(one, Parameter.POSITIONAL_ONLY) for one in args.posonlyargs]
-    places += [(one, Parameter.POSITIONAL_OR_KEYWORD) for one in args.args]
-    required = len(places) - len(args.defaults)
+    places = [*args.posonlyargs, *args.args]
+    required, positional = len(places) - len(args.defaults), len(args.posonlyargs)
     found = [
-        Parameter(one.arg, kind, default=Parameter.empty if number < required else None)
-        for number, (one, kind) in enumerate(places)
+        Parameter(
+            one.arg,
+            Parameter.POSITIONAL_ONLY if number < positional else Parameter.POSITIONAL_OR_KEYWORD,
+            default=Parameter.empty if number < required else None,
+        )
+        for number, one in enumerate(places)
     ]
     found += [Parameter(args.vararg.arg, Parameter.VAR_POSITIONAL)] if args.vararg else []
     for one, default in zip(args.kwonlyargs, args.kw_defaults, strict=True):

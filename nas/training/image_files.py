@@ -101,7 +101,7 @@ class Listing:
 
 def _on_left_out(left_out: tuple[tuple[str, str], ...]) -> str:
     count, (first, _) = len(left_out), left_out[0]
-    reasons = Counter(reason for _, reason in left_out).most_common()
+    reasons = sorted(Counter(reason for _, reason in left_out).items(), key=lambda one: (-one[1], one[0]))
     why = [f"{number:,} {reason}" for reason, number in reasons[:MOST_REASONS]]
     if rest := sum(number for _, number in reasons[MOST_REASONS:]):
         why.append(f"{rest:,} of other kinds")
@@ -333,8 +333,8 @@ def _sorted(
     if len(train) < 2:
         raise UnusableInputError(f"the data holds only the class {min(train)!r}: {origin}: give it two classes or more")
     for empty in _empty(sorted(classes), images):
-        others = [file for file, why in left_out if why.startswith(".") or why == NO_ENDING]
-        raise UnusableInputError(_without_images(empty, others, origin))
+        of_other_kinds = [file for file, why in left_out if why.startswith(".") or why == NO_ENDING]
+        raise UnusableInputError(_without_images(empty, of_other_kinds, origin))
     images = sorted(images, key=lambda file: (file.class_name, file.name))
     parts = {part: tuple(f for f in images if f.part == part) for part in (*PARTS, VALIDATION)}
     return Listing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from typing import Any
 
 import pytest
 from torch import nn
@@ -36,7 +37,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("text", KNOWN)
 def test_parameters_are_those_that_python_says(text: str) -> None:
-    space = {"nn": nn, "Module": nn.Module}
+    space: dict[str, Any] = {"nn": nn, "Module": nn.Module}
     exec(text.replace("import nn as other\n", ""), space)
     said = [(p.name, p.kind, p.default is p.empty) for p in inspect.signature(space["Net"]).parameters.values()]
     found = parameters_of(ast.parse(text), "Net")

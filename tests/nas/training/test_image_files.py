@@ -179,7 +179,7 @@ def test_images_of_other_endings_are_read(make_folder: MakeFolder, ending: str, 
     data = datasets.load(str(folder), cache=tmp_path / "cache")
     assert data.train_images.shape == (4, 8, 8, 3)
     assert np.abs(data.train_images.mean((0, 1, 2)) - [200, 100, 0]).max() < 8  # of lossy formats
-    assert data.warnings == ()
+    assert not [line for line in data.warnings if "left out" in line]
 
 
 def test_what_is_left_out_of_other_kinds_is_counted_by_ending(make_folder: MakeFolder) -> None:
@@ -187,7 +187,7 @@ def test_what_is_left_out_of_other_kinds_is_counted_by_ending(make_folder: MakeF
     for name in ("a.heic", "b.HEIC", "c.svg", "README"):
         (folder / "train/cat" / name).write_bytes(b"x")
     assert list_folder(folder).notes == (
-        "4 files were left out (2 .heic, 1 without an ending, 1 .svg), train/cat/README the first",
+        "4 files were left out (2 .heic, 1 .svg, 1 without an ending), train/cat/README the first",
     )
     for number in range(9):
         (folder / f"train/cat/0.x{number}").write_bytes(b"x")
