@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from constraints.augmentation import is_pipeline
+from constraints.augmentation_steps import is_pipeline
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
 from constraints.faults import failed, hands_over, remedy
 from constraints.sandbox.arguments import check_arguments
