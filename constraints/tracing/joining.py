@@ -12,6 +12,7 @@ from constraints.receptive_field import Field, explicit
 from constraints.tracing.axes import Digit, View, are_aligned, covers, normal, unknown
 
 _Arguments = ParamSpec("_Arguments")
+MIXED = "along an axis each place sees all others, by weights of its own"
 
 
 def of_each_place(
@@ -85,6 +86,8 @@ def joined(a: View | None, b: View | None) -> View | None:
         return _joined_tables(a, b)
     if a.blurred or b.blurred:
         return _joined_blurred(a, b)
+    if {a.pooled, b.pooled} == {"", "mixed"} and bool(a.digits) != bool(b.digits):
+        return unknown(MIXED, a if a.digits else b)
     pooled = a.pooled if a.pooled == b.pooled else "other" if a.pooled and b.pooled else ""
     if a.digits == b.digits:
         field = a.field.hull(b.field)
