@@ -80,14 +80,14 @@ def joined(a: View | None, b: View | None) -> View | None:
     """The hull of what two aligned tensors of one shape see."""
     if a is None or b is None or a is b:
         return a if b is None else b
+    if {a.pooled, b.pooled} == {"", "mixed"} and bool(a.digits) != bool(b.digits) and not (a.unknown or b.unknown):
+        a = unknown(MIXED, a)
     if a.unknown or b.unknown:
         return _lost(a, b) if a.unknown else _lost(b, a)
     if a.other or b.other:
         return _joined_tables(a, b)
     if a.blurred or b.blurred:
         return _joined_blurred(a, b)
-    if {a.pooled, b.pooled} == {"", "mixed"} and bool(a.digits) != bool(b.digits):
-        return unknown(MIXED, a if a.digits else b)
     pooled = a.pooled if a.pooled == b.pooled else "other" if a.pooled and b.pooled else ""
     if a.digits == b.digits:
         field = a.field.hull(b.field)

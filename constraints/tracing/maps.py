@@ -8,7 +8,6 @@ from constraints.tracing.assembling import ROWS_APART
 from constraints.tracing.axes import Shape, View
 from constraints.tracing.values import Call, Flow, Value, Views
 
-
 _MOST_COLOURS = 4
 """Of an image with transparency; an axis in front of more indices than that may be one that windows slide over."""
 _FLAT_AXES = 2
@@ -39,8 +38,8 @@ class Maps:
             is_map = is_map or self._is_map(value.views)
         if is_map:
             heads = frozenset(h.inside() for h in flow.heads) if flow.heads else flow.heads
-            origin, depthwise, path, _, context, _, *rest = flow
-            value.flow = Flow(origin, depthwise, path, heads, context, value, *rest)
+            origin, depthwise, path, _, context, _, whole, total, poison, scale, picked = flow
+            value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison, scale, picked)
             self._own.append(value)
 
     def _is_map(self, views: Views) -> bool:
@@ -69,7 +68,8 @@ class Maps:
             return
         for i, span in enumerate(self.spans):
             is_its_own = len(self.spans) == 1 and (not span or any(data.views[at] for at in span))
-            has_colours = 1 < len(self._shapes[i]) - 1 and self._shapes[i][1] <= _MOST_COLOURS
+            _, first, *others = self._shapes[i]
+            has_colours = bool(others) and first <= _MOST_COLOURS
             if is_its_own and not has_colours and len(span) < n <= len(self._shapes[i]) - 1:
                 self.found_flat.add(i)
 

@@ -1,7 +1,7 @@
 """Where an operation takes the maximum of places of a map, or may pick the largest of them; no torch.
 
-A maximum can be written without one: as a comparison that chooses, as the negative of a minimum, as ``a + relu(b - a)``,
-as a norm of infinite order. What surely is one is tagged "max_pool", what may be one "picks".
+A maximum can be written without one: as a comparison that chooses, as the negative of a minimum, as
+``a + relu(b - a)``, as a norm of infinite order. What surely is one is tagged "max_pool", what may be one "picks".
 """
 
 from __future__ import annotations

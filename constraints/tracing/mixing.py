@@ -79,7 +79,7 @@ def _combined(data: list[Value], rows: list[Views], shape: Shape) -> Result:
     gates = gates.union(*(which for _, which, _ in found))
     mains = [i for i in range(len(data)) if i not in gates or data[i].is_local]
     flow = merge_flows([data[i].flow for i in mains])
-    context = any(spans for _, _, spans in found) or any(not data[i].is_local for i in gates)
+    context = bool(gates) or any(spans for _, _, spans in found)  # along one axis alone too: its reach grows with it
     flow = flow._replace(context=flow.context or context, depthwise=frozenset(), origin=object())
     return _uncrossed(tuple(view for view, _, _ in found)), flow
 

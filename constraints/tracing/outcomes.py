@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from constraints.tracing.run import RecordedOperation
 
 _NOT_KNOWN = "what it does to the receptive field is not known"
-_PICKS = frozenset(
-    """
+_PICKING = """
     sort topk kthvalue mode cummax cummin gather take scatter_reduce index_reduce segment_reduce _unique2 unique_dim
     unique_consecutive torchvision::roi_pool
-    """.split()
-)
+"""
+_PICKS = frozenset(_PICKING.split())
 """Operations that have no rule and may pick the largest of several elements."""
 
 

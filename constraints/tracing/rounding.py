@@ -56,10 +56,14 @@ def rounds(modules: Iterable[nn.Module]) -> bool:
 
 
 def floor_divides(modules: Iterable[nn.Module]) -> bool:
-    """Whether the same code divides by ``//`` or takes a remainder, which give a number of many digits without places."""
+    """Whether the same code divides by ``//`` or takes a remainder: of a number of many digits one without places."""
     kept = list(modules)
     codes = (code for code, _ in walked([*{type(module) for module in kept}, *_held(kept)], _runs))
-    return any(s.opname.endswith(("FLOOR_DIVIDE", "BINARY_MODULO")) or s.argrepr in _WITHOUT_PLACES for code in codes for s in dis.get_instructions(code))
+    return any(_leaves_no_places(step) for code in codes for step in dis.get_instructions(code))
+
+
+def _leaves_no_places(step: dis.Instruction) -> bool:
+    return step.argrepr in _WITHOUT_PLACES or step.opname.endswith(("FLOOR_DIVIDE", "BINARY_MODULO"))
 
 
 def _held(modules: Iterable[nn.Module]) -> list[Any]:
