@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import escape
 
-import numpy as np
-
 from benchmarks.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, columns, document, frame, rows, text
 from nas.champions.registry import champions
 from nas.pareto import front
@@ -72,7 +70,7 @@ def points(published: Path = PUBLISHED) -> list[Point]:
 
 def on_front(several: Sequence[Point]) -> list[Point]:
     """Those that no other beats in both accuracy and parameters, by parameters."""
-    kept = front(np.array([[one.params, -one.accuracy] for one in several], dtype=np.float64))
+    kept = front([[one.params, -one.accuracy] for one in several])
     return sorted((one for one, is_on in zip(several, kept, strict=True) if is_on), key=lambda one: one.params)
 
 

@@ -32,11 +32,11 @@ from constraints.rules import ASSIGNMENT, parse_all
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.space import space as spaces
-from nas.space.analytic import metrics
 from nas.space.best_draws import best_first
 from nas.space.feasible import FeasiblePart
 from nas.space.new_networks import PROXY_DRAWS
-from nas.space.proxy import FITTED, PRICE, features, work
+from nas.space.proxy import FITTED, PRICE
+from nas.space.proxy_features import ProxyFeatures
 from nas.space.sampler import FeasibleSampler
 from nas.training.evaluate import normaliser
 
@@ -48,18 +48,19 @@ BATCH = 64
 
 def table(curves: Sequence[Curve]) -> tuple[list[str], Array, Array]:
     """Names of the features, (n, features) their values, (n,) accuracies."""
-    found = []
-    for curve in curves:
-        network = parse(curve.architecture)
-        found.append(features(network, metrics(network)))
+    found = _features(curves).accuracy
     accuracies = np.array([curve.accuracies[-1] for curve in curves])
-    return list(found[0]), np.array([list(one.values()) for one in found]), accuracies
+    return list(found), np.column_stack(list(found.values())), accuracies
 
 
 def costs(curves: Sequence[Curve]) -> tuple[list[str], Array, Array]:
     """Kinds of work, (n, kinds) million multiply-accumulates of each, (n,) processor seconds of the training."""
-    found = [work(parse(curve.architecture)) for curve in curves]
-    return list(found[0]), np.array([list(one.values()) for one in found]), np.array([c.seconds for c in curves])
+    found = _features(curves).work
+    return list(found), np.column_stack(list(found.values())), np.array([c.seconds for c in curves])
+
+
+def _features(curves: Sequence[Curve]) -> ProxyFeatures:
+    return ProxyFeatures.of([parse(curve.architecture) for curve in curves])
 
 
 def accuracy_unseen(curves: Sequence[Curve]) -> Array:
@@ -174,7 +175,7 @@ def searched(seeds: int = 3) -> list[tuple[float, float]]:
     for seed in range(seeds):
         rows = list(feasible.sample_rows(PROXY_DRAWS, np.random.default_rng(seed)))
         best = [next(best_first(feasible, rows, FITTED, (), climbs=climbs))[1] for climbs in (False, True)]
-        drawn, climbed = (FITTED(network, metrics(network)) for network in best)
+        drawn, climbed = (FITTED(network) for network in best)
         found.append((drawn, climbed))
     return found
 

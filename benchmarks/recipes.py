@@ -28,7 +28,8 @@ from nas.training import datasets, recipes
 from nas.training.augmentation import PIPELINES
 from nas.training.evaluate import evaluate
 from nas.training.feed import Feed
-from nas.training.recipes import Phase, Recipe
+from nas.training.options.phase import Phase
+from nas.training.recipes import Recipe
 from nas.training.train import Epoch, train
 from nas.user_cache import user_cache
 

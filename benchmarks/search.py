@@ -45,10 +45,10 @@ from nas.search.driver import Driver
 from nas.search.halving import FIRST_RUNG, RUNG_FACTOR, Halving
 from nas.search.worker import Outcome, Task
 from nas.space import space as spaces
-from nas.space.analytic import metrics
 from nas.space.encoding import choices_of
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED, LinearProxy
+from nas.space.proxy_features import ProxyFeatures
 from nas.space.sampler import FeasibleSampler, SpaceExhaustedError
 from nas.space.surrogate import Surrogate, results
 from nas.training.feed import Feed
@@ -154,13 +154,12 @@ class TableSampler(FeasibleSampler):
         return dict(choices)
 
     def _place(self, study: Study) -> int:
-        if not isinstance(self.proxy, LinearProxy):
+        if self.proxy is None:
             return 0
-        networks = [parse(text) for text in self._order]
-        figures = [metrics(network) for network in networks]
+        left = ProxyFeatures.of([parse(text) for text in self._order])
         if learnt := results(study):
-            return int(np.argmax(Surrogate.fitted(self.proxy, learnt, networks, figures).worth(networks, figures)))
-        return int(np.argmax([self.proxy(network, one) for network, one in zip(networks, figures, strict=True)]))
+            return int(np.argmax(Surrogate.fitted(self.proxy, learnt, left).worth(left)))
+        return int(np.argmax(self.proxy.of(left)))
 
 
 class Published(Halving):
@@ -270,8 +269,7 @@ def policies(table: list[Curve], foreign: Sequence[Curve] = ()) -> dict[str, Pol
 
 
 def _value(proxy: LinearProxy, curve: Curve) -> float:
-    network = parse(curve.architecture)
-    return proxy(network, metrics(network))
+    return proxy(parse(curve.architecture))
 
 
 def replay(table: list[Curve], seeds: int, foreign: Sequence[Curve] = ()) -> dict[str, list[Spent]]:

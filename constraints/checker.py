@@ -14,7 +14,8 @@ from torch.nn.parameter import is_lazy
 
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.faults import failed, is_ours
-from constraints.fixes import Fixes, suggest
+from constraints.fix_search import Fixes
+from constraints.fixes import suggest
 from constraints.inputs import Sizes, specs
 from constraints.last_pool import last_pool
 from constraints.latency import Timing, timing, words

@@ -8,47 +8,44 @@ algorithm: NSGA-II*, 2002). Equal rows share a rank. A value that is not a numbe
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-
-import numpy as np
-import numpy.typing as npt
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.intp]
+from collections.abc import Sequence
+from math import inf, isnan
 
 
-def front(losses: Floats) -> npt.NDArray[np.bool_]:
-    """Which rows of (n, objectives) losses no other row dominates; the cost is that of ``ranks``."""
-    return np.asarray(ranks(losses) == 0)
+def front(losses: Sequence[Sequence[float]]) -> list[bool]:
+    """Which of the rows of losses no other row dominates; the cost is that of ``ranks``."""
+    return [rank == 0 for rank in ranks(losses)]
 
 
-def ranks(losses: Floats) -> Integers:
-    """The rank of each row of (n, objectives) losses.
+def ranks(losses: Sequence[Sequence[float]]) -> list[int]:
+    """The rank of each row of losses, which are lists of as many numbers each; an array's ``tolist()`` is.
 
     One or two objectives take n log n steps, three n log n for each binary digit of the number of ranks (so n log n
-    where all rows are on the front), four or more n^2. Raises ValueError for another shape.
+    where all rows are on the front), four or more n^2. Raises ValueError for rows of no numbers, or of different ones.
     """
-    if losses.ndim != 2 or not losses.shape[1]:
-        raise ValueError(f"losses of shape {losses.shape}: give an array (rows, objectives)")
-    losses = np.where(np.isnan(losses), np.inf, losses)
-    order = np.lexsort(losses.T[::-1])
-    rows = losses[order]
-    is_new = np.ones(len(rows), dtype=bool)
-    is_new[1:] = (rows[1:] != rows[:-1]).any(axis=1)
-    found = np.empty(len(rows), dtype=np.intp)
-    found[order] = _ranks(rows[is_new])[np.cumsum(is_new) - 1]
-    return found
+    widths = {len(row) for row in losses}
+    if len(widths) > 1 or 0 in widths:
+        raise ValueError(f"rows of {', '.join(map(str, sorted(widths)))} losses: give as many of each row, one or more")
+    rows = [_known(row) if isnan(sum(row)) else tuple(row) for row in losses]
+    different = sorted(set(rows))
+    rank_of = dict(zip(different, _ranks(different), strict=True))
+    return [rank_of[row] for row in rows]
 
 
-def _ranks(rows: Floats) -> Integers:
+def _known(row: Sequence[float]) -> tuple[float, ...]:
+    return tuple(inf if isnan(value) else value for value in row)
+
+
+def _ranks(rows: list[tuple[float, ...]]) -> list[int]:
     """The ranks of rows that differ and are in lexicographic order, so that each is dominated by earlier ones only."""
-    objectives = rows.shape[1]
+    objectives = len(rows[0]) if rows else 1
     if objectives == 1:
-        return np.arange(len(rows))
+        return list(range(len(rows)))
     if objectives == 2:
-        return np.array(_of_two(rows[:, 1].tolist()), dtype=np.intp)
+        return _of_two([second for _, second in rows])
     if objectives == 3:
-        return np.array(_of_three(rows[:, 1:].tolist()), dtype=np.intp)
-    return _longest_chains(np.ascontiguousarray(rows[:, 1:].T))
+        return _of_three([(x, y) for _, x, y in rows])
+    return _longest_chains(rows)
 
 
 def _of_two(seconds: list[float]) -> list[int]:
@@ -62,7 +59,7 @@ def _of_two(seconds: list[float]) -> list[int]:
     return found
 
 
-def _of_three(rests: list[list[float]]) -> list[int]:
+def _of_three(rests: list[tuple[float, float]]) -> list[int]:
     """Ranks by the second and third value, each found by bisection over the ranks so far.
 
     A row that rank r dominates is dominated by every rank below r, too (Zhang et al., *An efficient approach to
@@ -99,10 +96,13 @@ class _Staircase:
         self._x[first:last], self._y[first:last] = [x], [y]
 
 
-def _longest_chains(columns: Floats) -> Integers:
-    """Ranks by all values but the first, (values, rows): how long a chain of dominating rows leads to each."""
-    found = np.zeros(columns.shape[1], dtype=np.intp)
+def _longest_chains(rows: list[tuple[float, ...]]) -> list[int]:
+    """Ranks by all values but the first: how long a chain of dominating rows leads to each."""
+    import numpy as np  # which a leaderboard of fewer objectives need not wait for
+
+    columns = np.array(rows, dtype=np.float64)[:, 1:].T.copy()
+    found = np.zeros(len(rows), dtype=np.intp)
     for i, rest in enumerate(columns.T):
         dominating = (columns[:, :i] <= rest[:, None]).all(axis=0)
         found[i] = found[:i][dominating].max(initial=-1) + 1
-    return found
+    return [int(rank) for rank in found]

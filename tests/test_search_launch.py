@@ -187,12 +187,12 @@ def test_the_leaderboard_command_loads_no_torch(tmp_path: Path) -> None:
     assert done.stderr.startswith("error: no storage at none.log: ")
 
 
-def test_the_leaderboard_of_a_journal_loads_no_optuna(tmp_path: Path) -> None:
+def test_the_leaderboard_of_a_journal_loads_no_optuna_and_no_numpy(tmp_path: Path) -> None:
     known_study(tmp_path / "journal.log")
     code = (
         f"import sys; sys.path.insert(0, {str(SEARCH.parent)!r}); import search\n"
         "search.run(['leaderboard', '--storage', 'journal.log', '--format', 'csv'])\n"
-        "print(sorted({'optuna', 'sqlalchemy'} & set(sys.modules)))"
+        "print(sorted({'optuna', 'sqlalchemy', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1].startswith("1,1,complete,0.86,")

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 from unittest.mock import patch
 
-from constraints.augmentation import WRITTEN, Written, is_pipeline
+from constraints.augmentation_steps import WRITTEN, Written, is_pipeline
 from constraints.sandbox.standins import absent_path
 
 _DEEPEST = 4

@@ -17,7 +17,7 @@ from constraints.output.console import SafeConsole
 from constraints.output.table import print_report
 from constraints.output.tree import merged
 from nas.objective_text import ACCURACY
-from nas.results.board_table import spread
+from nas.results.board_lines import spread
 from nas.results.explanation import explanation
 from nas.results.network_text import NetworkText
 from nas.results.numbers import duration, number, percent

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from math import isfinite, isnan
 from typing import Any, Protocol
 
-import numpy as np
-
 from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCY, Metrics
 from constraints.output.json_text import json_text
@@ -267,8 +265,8 @@ def front(rows: Iterable[Row], costs: Sequence[str] = ("params",), maximised: Se
         for row, score, others in known
         if score is not None and not isnan(score) and None not in others and not row.broken
     ]
-    losses = np.array([loss for loss, _ in values], dtype=np.float64).reshape(len(values), 1 + len(costs))
-    best = [value for value, is_best in zip(values, front_of(losses).tolist(), strict=True) if is_best]
+    kept = front_of([loss for loss, _ in values])
+    best = [value for value, is_best in zip(values, kept, strict=True) if is_best]
     return [row for _, row in sorted(best, key=lambda value: value[0])]
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.objective_text import ACCURACY
-from nas.results.board_table import rejections
+from nas.results.board_lines import rejections
 from nas.results.forecast import Forecast, Under, forecast, under
 from nas.results.numbers import duration, millions
 from nas.results.search_trials import SearchTrials

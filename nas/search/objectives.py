@@ -90,7 +90,7 @@ class Objectives:
         if not self.costs:
             return np.argsort(-values[:, 0], kind="stable")
         losses = values * np.array([-1.0 if d == "maximize" else 1.0 for d in self.directions])
-        return np.lexsort((losses[:, 0], ranks(losses)))
+        return np.lexsort((losses[:, 0], ranks(losses.tolist())))
 
 
 def measured(attrs: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -19,9 +19,9 @@ from nas.architecture.spec import Architecture, ArchitectureError, parse
 from nas.search.best_trials import best_trials
 from nas.search.starts import Given, adapted
 from nas.search.study import MALFORMED, identity, open_study
-from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
-from nas.space.proxy import FITTED, LinearProxy, features
+from nas.space.proxy import FITTED, LinearProxy
+from nas.space.proxy_features import ProxyFeatures
 from nas.space.space import Space
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def fitted(results: Sequence[Result]) -> tuple[dict[str, float] | None, str]:
     if count < LEAST_RESULTS:
         return None, f"{len(results)} results are too few to rank what is tried next"
     names = tuple(FITTED.weights)
-    x = np.concatenate([_centred([_row(r.network, names) for r in group]) for group in several])
+    x = np.concatenate([_centred(ProxyFeatures.of([r.network for r in group]).rows(names)) for group in several])
     y = np.concatenate([_centred([r.accuracy for r in group]) for group in several])
     before = np.array([FITTED.weights[name] for name in names])
     scale = np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
@@ -181,12 +181,7 @@ def _fit_to(network: Architecture, space: Space) -> Architecture | None:
         return None
 
 
-def _row(network: Architecture, names: Sequence[str]) -> list[float]:
-    found = features(network, metrics(network))
-    return [found[name] for name in names]
-
-
-def _centred(values: Sequence[Any]) -> Floats:
+def _centred(values: npt.ArrayLike) -> Floats:
     array = np.array(values, dtype=np.float64)
     return np.asarray(array - array.mean(axis=0))
 

@@ -104,7 +104,7 @@ class Vector:
         depths = np.array(self.space.stages[slot.stage - 1].depth)
         return np.asarray(depths <= slot.layer)[rows[:, slot.depth]]
 
-    def _indices(self, columns: Array) -> Iterator[tuple[Slot, Array]]:
+    def indices(self, columns: Array) -> Iterator[tuple[Slot, Array]]:
         """Each slot with the place of every candidate's layer in its flat tables; ``columns`` is (parameters, n)."""
         form = columns[self.space.columns["form"]]
         for slot in self.tables.slots:
@@ -124,7 +124,7 @@ class Vector:
         n = len(encoded)
         found = {name: np.zeros(n, dtype=np.int64) for name in wanted if name in (*ADDED, *GREATEST)}
         events = []
-        for slot, index in self._indices(columns):
+        for slot, index in self.indices(columns):
             for name, total in found.items():
                 values = slot.metrics[name].ravel().take(index)
                 combine = np.maximum if name in GREATEST else np.add

@@ -15,6 +15,7 @@ from constraints.rules import Constraint
 from constraints.verdicts import judge
 from nas.architecture.spec import Architecture
 from nas.space.analytic import metrics
+from nas.space.bulk_features import BulkFeatures
 from nas.space.bulk_metrics import ALIASES, Mask, Vector
 from nas.space.counting import exact_count
 from nas.space.counting.exact_draws import ExactDraws
@@ -58,6 +59,11 @@ class FeasiblePart:
     def vector(self) -> Vector:
         """The space's tables."""
         return Vector(self.space)
+
+    @cached_property
+    def features(self) -> BulkFeatures:
+        """What a proxy looks at of encoded candidates."""
+        return BulkFeatures(self.vector)
 
     @cached_property
     def listed(self) -> Encoded | None:

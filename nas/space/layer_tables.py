@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -20,7 +20,9 @@ Array = npt.NDArray[np.int64]
 
 ADDED, GREATEST = Added._fields, Greatest._fields
 
-Cells = dict[tuple[int, int, int, int], tuple[ChainMetrics, Event]]
+Key = tuple[int, int, int, int]
+"""Form, first, second and word, as in ``Slot``."""
+Cell = tuple[ChainMetrics, Event, Architecture | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class Slot:
     metrics: dict[str, Array]
     events: Array
     """Index of its event in ``Tables.events``."""
+    chains: Mapping[Key, Architecture]
+    """The layer as a network of its own, where it is none of the head alone; equal ones of a space are one object."""
 
 
 class Tables:
@@ -71,7 +75,7 @@ class Tables:
         space, stage = self.space, self.space.stages[i - 1]
         is_stem = (i, j) == (1, 1)
         words = stage.stem if is_stem else stage.body
-        cells: Cells = {}
+        cells: dict[Key, Cell] = {}
         for f, form in enumerate(space.forms):
             for a, width in enumerate(stage.width.values()):
                 out = space.scaled(width, form)
@@ -88,7 +92,7 @@ class Tables:
         space, stage = self.space, self.space.stages[i - 1]
         after = space.widths_after(i).values()
         following = f"c{i + 1}.width" if i < len(space.stages) else "last.width"
-        cells: Cells = {}
+        cells: dict[Key, Cell] = {}
         for f, form in enumerate(space.forms):
             for a, width in enumerate(stage.width.values()):
                 for b, out in enumerate(after):
@@ -99,7 +103,7 @@ class Tables:
 
     def _layer(
         self, i: int, form: Form, word: str, ends: tuple[int, int], *, residual: Residual = False, last: bool = False
-    ) -> tuple[ChainMetrics, Event]:
+    ) -> Cell:
         height, width, jump = self.space.map_size(i, form)
         stride, dilation = self.space.ending(i, form) if last else (1, None)
         return _layer_metrics(
@@ -115,7 +119,7 @@ class Tables:
 
     def _head(self) -> Slot:
         space, n = self.space, len(self.space.stages)
-        cells: Cells = {}
+        cells: dict[Key, Cell] = {}
         for f, form in enumerate(space.forms):
             height, width, _ = space.map_size(n + 1, form)
             for a, out in enumerate(space.last_width.values()):
@@ -124,7 +128,7 @@ class Tables:
                     cells[f, a, 0, k] = _head_metrics(kind, last_map, space.classes, space.classifier())
         return self._slot((n + 1, 0), ("head", "last.width", None), cells)
 
-    def _slot(self, at: tuple[int, int], names: tuple[str, str, str | None], cells: Cells) -> Slot:
+    def _slot(self, at: tuple[int, int], names: tuple[str, str, str | None], cells: dict[Key, Cell]) -> Slot:
         stage, layer = at
         word, first, second = names
         shape = tuple(max(key[axis] for key in cells) + 1 for axis in range(4))
@@ -132,7 +136,7 @@ class Tables:
         values = np.zeros((len(ADDED) + len(GREATEST), *shape), dtype=np.int64)
         events = np.zeros(shape, dtype=np.int64)
         known = {e: index for index, e in enumerate(self.events)}
-        for key, (found, what) in cells.items():
+        for key, (found, what, _) in cells.items():
             values[:, *key] = (*found.added, *found.greatest)
             if what not in known:
                 known[what] = len(self.events)
@@ -149,6 +153,7 @@ class Tables:
             depth=columns[f"c{stage}.depth"] if may_be_absent else None,
             metrics=dict(zip((*ADDED, *GREATEST), values, strict=True)),
             events=events,
+            chains={key: chain for key, (_, _, chain) in cells.items() if chain is not None},
         )
 
 
@@ -163,26 +168,27 @@ def _layer_metrics(
     stride: int,
     dilation: int | None,
     jump: int,
-) -> tuple[ChainMetrics, Event]:
+) -> Cell:
     blocks = layer_blocks(word, shape[0], out, post=post, residual=residual, stride=stride, dilation=dilation)
     return _metrics(blocks, shape, out, jump=jump)
 
 
-def _metrics(blocks: Stage, shape: Shape, out: int, *, jump: int) -> tuple[ChainMetrics, Event]:
+def _metrics(blocks: Stage, shape: Shape, out: int, *, jump: int) -> Cell:
     """Of a layer that gets a map of ``shape``, ``jump`` pixels of the image apart."""
-    found = body(_chain(blocks, shape, out))
+    chain = _chain(blocks, shape, out)
+    found = body(chain)
     seen = found.added.receptive_field * jump
-    return replace(found, added=found.added._replace(receptive_field=seen)), event(found.path)
+    return replace(found, added=found.added._replace(receptive_field=seen)), event(found.path), chain
 
 
 def _chain(blocks: Stage, shape: Shape, out: int) -> Architecture:
     return Architecture(stages=(blocks,), head="gap", input=shape, classes=out)
 
 
-def _head_metrics(kind: HeadKind, last_map: Shape, classes: int, classifier: Block) -> tuple[ChainMetrics, Event]:
+def _head_metrics(kind: HeadKind, last_map: Shape, classes: int, classifier: Block) -> Cell:
     """Of the head, with the 1x1 convolution to the classes before the global pool where nothing follows it."""
     if kind != "gap":
-        return head(kind, last_map, classes), Event()
-    before = body(_chain((classifier,), last_map, classes))
-    found = combined(before, head(kind, (classes, *last_map[1:]), classes))
-    return found, event(found.path)
+        return head(kind, last_map, classes), Event(), None
+    chain = _chain((classifier,), last_map, classes)
+    found = combined(body(chain), head(kind, (classes, *last_map[1:]), classes))
+    return found, event(found.path), chain

@@ -11,7 +11,7 @@ from optuna.study import Study
 
 from nas.space.best_draws import best_first
 from nas.space.feasible import FeasiblePart
-from nas.space.proxy import LinearProxy, Proxy
+from nas.space.proxy import LinearProxy
 from nas.space.space import Choice, Encoded
 from nas.space.surrogate import Result, results
 
@@ -30,7 +30,7 @@ class NothingKeptError(SpaceExhaustedError):
 class NewNetworks:
     """Draws of the feasible part without what is ``seen``: texts of networks."""
 
-    def __init__(self, feasible: FeasiblePart, proxy: Proxy | None = None) -> None:
+    def __init__(self, feasible: FeasiblePart, proxy: LinearProxy | None = None) -> None:
         """With a ``proxy``, the best by it of PROXY_DRAWS draws."""
         self.feasible, self.proxy = feasible, proxy
         self.rejected: set[str] = set()
@@ -38,7 +38,7 @@ class NewNetworks:
 
     def learnt(self, study: Study) -> Sequence[Result]:
         """What the proxy can learn from a study so far."""
-        return results(study) if isinstance(self.proxy, LinearProxy) else ()
+        return results(study) if self.proxy is not None else ()
 
     def unseen(self, seen: Set[str], generator: np.random.Generator, learnt: Sequence[Result] = ()) -> dict[str, Any]:
         """Uniform over what is feasible and not in the study, or the best of several such draws by the proxy."""

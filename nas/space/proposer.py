@@ -20,7 +20,7 @@ from nas.space.feasible_tpe import BulkTPE, Values
 from nas.space.known_networks import Either
 from nas.space.neighbours import neighbour_rows
 from nas.space.new_networks import NewNetworks, NothingKeptError
-from nas.space.proxy import Proxy
+from nas.space.proxy import LinearProxy
 from nas.space.space import Choices, Encoded
 
 PROXY_TRIALS = 16
@@ -43,7 +43,7 @@ class Proposer:
         seed: int,
         base: Callable[[int], BaseSampler],
         patience: int,
-        proxy: Proxy | None,
+        proxy: LinearProxy | None,
         values: Values | None,
         broken: Callable[[Architecture], str | None] | None,
     ) -> None:

@@ -28,7 +28,7 @@ from nas.space.feasible_tpe import Values, tpe
 from nas.space.known_networks import KnownNetworks
 from nas.space.new_networks import NothingKeptError, SpaceExhaustedError
 from nas.space.proposer import MOST_BROKEN, PROXY_TRIALS, REPEATED, Proposer
-from nas.space.proxy import Proxy
+from nas.space.proxy import LinearProxy
 from nas.space.space import Choices, load
 
 __all__ = [
@@ -68,7 +68,7 @@ class FeasibleSampler(BaseSampler):
         seed: int = 0,
         base: Callable[[int], BaseSampler] = tpe,
         patience: int = 10,
-        proxy: Proxy | None = None,
+        proxy: LinearProxy | None = None,
         values: Values | None = None,
         broken: Callable[[Architecture], str | None] | None = None,
     ) -> None:
@@ -102,12 +102,12 @@ class FeasibleSampler(BaseSampler):
         return self._proposer.rejected
 
     @property
-    def proxy(self) -> Proxy | None:
+    def proxy(self) -> LinearProxy | None:
         """What the first trials are chosen by; it may be set until the first one is proposed."""
         return self._proposer.new.proxy
 
     @proxy.setter
-    def proxy(self, proxy: Proxy | None) -> None:
+    def proxy(self, proxy: LinearProxy | None) -> None:
         self._proposer.new.proxy = proxy
 
     @contextmanager

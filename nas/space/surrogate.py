@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from optuna.study import Study
 
-from constraints.metrics import Metrics
 from nas.architecture.spec import Architecture, parse
-from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE, SEED
 from nas.space.feasible_tpe import expected
-from nas.space.proxy import LinearProxy, features, predicted_seconds
+from nas.space.proxy import LinearProxy
+from nas.space.proxy_features import ProxyFeatures
 
 Floats = npt.NDArray[np.float64]
 
@@ -93,35 +92,27 @@ class Surrogate:
     """The best of the results."""
 
     @classmethod
-    def fitted(
-        cls,
-        proxy: LinearProxy,
-        results: Sequence[Result],
-        networks: Sequence[Architecture],
-        several: Sequence[Metrics],
-    ) -> Surrogate:
-        """``results`` holds at least one; ``networks`` and their metrics are the random draws."""
+    def fitted(cls, proxy: LinearProxy, results: Sequence[Result], drawn: ProxyFeatures) -> Surrogate:
+        """``results`` holds at least one; ``drawn`` is of random draws."""
         names = list(proxy.weights)
-        drawn = _rows(names, networks, several)
-        centre, scale = drawn.mean(axis=0), drawn.std(axis=0)
+        rows = drawn.rows(names)
+        centre, scale = rows.mean(axis=0), rows.std(axis=0)
         scale[scale == 0] = 1.0
         accuracies = np.array([one.accuracy for one in results])
-        known = _rows(names, [one.network for one in results], [metrics(one.network) for one in results])
+        known = ProxyFeatures.of([one.network for one in results]).rows(names)
         prior = np.array([accuracies.mean(), *scale * np.array([proxy.weights[name] for name in names])])
         weights = posterior(prior, _standardised(known, centre, scale), accuracies)
         return cls(proxy=proxy, centre=centre, scale=scale, weights=weights, best=float(accuracies.max()))
 
-    def worth(self, networks: Sequence[Architecture], several: Sequence[Metrics]) -> Floats:
+    def worth(self, features: ProxyFeatures) -> Floats:
         """The logarithm of the expected improvement a second of each; minus infinity where the proxy says so.
 
         Only the order of the values has a meaning.
         """
-        rows = _standardised(_rows(list(self.proxy.weights), networks, several), self.centre, self.scale)
+        rows = _standardised(features.rows(list(self.proxy.weights)), self.centre, self.scale)
         mean, deviation = self.weights.predict(rows)
-        seconds = np.array([predicted_seconds(self.proxy, network) for network in networks])
-        found: Floats = log_improvement(mean - self.best, deviation) - np.log(seconds)
-        found[[one.macs >= self.proxy.macs for one in several]] = -np.inf
-        return found
+        found = log_improvement(mean - self.best, deviation) - np.log(self.proxy.predicted_seconds(features))
+        return np.where(features.macs >= self.proxy.macs, -np.inf, found)
 
 
 def _standardised(rows: Floats, centre: Floats, scale: Floats) -> Floats:
@@ -143,8 +134,3 @@ def log_improvement(difference: Floats, deviation: Floats) -> Floats:
 
     logarithms: Floats = np.log(deviation) + np.array([standard(z) for z in (difference / deviation).tolist()])
     return logarithms
-
-
-def _rows(names: Sequence[str], networks: Sequence[Architecture], all_metrics: Sequence[Metrics]) -> Floats:
-    found = (features(network, one) for network, one in zip(networks, all_metrics, strict=True))
-    return np.array([[one[name] for name in names] for one in found])

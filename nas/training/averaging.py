@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import nn
-
-from nas.training.recipes import Recipe
 
 
 class Average:
@@ -32,11 +30,6 @@ class Average:
         kept = min((self.steps + 1) / (self.steps + 10), self.decay) if self.steps else 0.0
         self._taken.fill_(1 - kept)
         self.steps += 1
-
-    @classmethod
-    def of(cls, model: nn.Module, recipe: Recipe) -> Self | None:
-        """The average that a recipe asks for, if it does."""
-        return cls(model, recipe.ema_decay) if recipe.ema_decay else None
 
     @torch.no_grad()
     def update(self) -> None:

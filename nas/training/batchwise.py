@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch.nn import functional as F
-
-from nas.training.recipes import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,40 +36,6 @@ class Drawn:
         for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True):
             if mine is not None:
                 mine.copy_(theirs)
-
-
-def draw(recipe: Recipe, count: int, seed: int, number: int) -> Drawn | None:
-    """What ``recipe`` draws for the ``count`` images of epoch ``number`` (from 0) as a whole; None for nothing.
-
-    A pure function of its arguments: a training that resumes sees the same. What a teacher sees is drawn as a whole,
-    so that all students of an epoch see it too.
-    """
-    shared, generator = recipe.distillation > 0, np.random.default_rng([seed, count, number])
-    mirrored = corners = None
-    if recipe.alternating_flip:
-        mirrored = (np.random.default_rng([seed, count]).random(count) < 0.5) ^ bool(number % 2)
-    elif recipe.flip and shared:
-        mirrored = generator.random(count) < 0.5
-    if recipe.crop and shared:
-        corners = generator.integers(0, 2 * recipe.crop + 1, (2, count))
-    if mirrored is None and corners is None:
-        return None
-    return Drawn(
-        mirrored=None if mirrored is None else torch.from_numpy(mirrored),
-        corners=None if corners is None else torch.from_numpy(corners),
-    )
-
-
-def changed(images: torch.Tensor, recipe: Recipe, drawn: Drawn | None = None) -> torch.Tensor:
-    """What a recipe does to a batch's images before any is mixed with another.
-
-    What is ``drawn`` of these images already is not drawn here.
-    """
-    if recipe.crop:
-        images = crop(images, recipe.crop, drawn.corners if drawn else None)
-    if drawn is not None and drawn.mirrored is not None:
-        return mirror(images, drawn.mirrored)
-    return flip(images) if recipe.flip else images
 
 
 def flip(images: torch.Tensor) -> torch.Tensor:

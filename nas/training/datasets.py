@@ -25,7 +25,7 @@ from nas.training.images import Progress
 from nas.user_cache import expanded, user_cache
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-FORMAT = 3
+FORMAT = 4
 """Part of the cache's key: to be raised when decoding changes."""
 _UNUSABLE = (OSError, ValueError, KeyError)
 """What opening a decoded copy raises that is absent, truncated or of another format."""

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-from nas.training.given_model import GivenModel
-from nas.training.recipes import Recipe
 
 SAMPLE = 1000
 """Images whose patches are decorrelated."""
@@ -19,27 +14,6 @@ LEAST_DEVIATION = 1e-3
 """Of standardised images along a component; rounding to 8 bits alone makes it several times as large."""
 EPSILON = 5e-4
 """Added to each deviation, so that directions in which the images hardly vary are not blown up."""
-
-
-def initialise(model: nn.Module, recipe: Recipe, sample: Callable[[], torch.Tensor]) -> None:
-    """Give ``model`` the weights that the recipe begins with; ``sample`` makes standardised images, N x C x H x W.
-
-    Of a person's own model only the convolution that is known to take the images is whitened.
-    """
-    least = LEAST_DEVIATION if recipe.whitening_spread else 0.0
-    if isinstance(model, GivenModel):
-        if recipe.whitening and model.first:
-            whiten(model.get_submodule(model.first), sample(), least=least)
-        return
-    if recipe.whitening:
-        whiten(model, sample(), least=least)
-    if recipe.dirac:
-        pass_on(model)
-
-
-def sampled(recipe: Recipe, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Which of the images with these labels the patches are taken from: SAMPLE of them, in the order of the data."""
-    return spread(labels, SAMPLE) if recipe.whitening_spread else np.arange(min(SAMPLE, len(labels)))
 
 
 def spread(labels: npt.NDArray[np.int64], count: int, *, seed: int = 0) -> npt.NDArray[np.int64]:

@@ -7,12 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from nas.training.muon import Muon
-from nas.training.recipes import Phase, Recipe
-from nas.training.uncompiled import SGD, Adam, AdamW
-
-SCALE = "lr_scale"
-"""The key of an optimiser's group that says how many times the schedule's rate its parameters learn at."""
+from nas.training.options.updates import SCALE
+from nas.training.recipes import Recipe
 
 
 class Optimisers:
@@ -24,28 +20,21 @@ class Optimisers:
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, number: int = 0, *, capturable: bool = False) -> None:
-        """For the phase ``number``; weight decay spares tensors of one axis or none: norms and biases."""
+        """For the phase ``number``."""
         phase = recipe.phases[number]
         self.filters = hidden_filters(model) if phase.optimiser == "muon" else []
         self.matrices = [_matrix(weight) for weight in self.filters]
         spared = {id(weight) for weight in self.filters}
-        rest = [p for p in model.parameters() if p.requires_grad and id(p) not in spared]
-        scale = phase.rest_lr / phase.peak_lr if phase.optimiser == "muon" and phase.peak_lr else 1.0
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in rest if p.ndim > 1], "weight_decay": _decay(phase), SCALE: scale},
-            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, SCALE: scale * recipe.norm_bias_lr},
-        ]
-        groups = [group for group in groups if group["params"]]
+        self.weights = [p for p in model.parameters() if p.requires_grad]
+        rest = [p for p in self.weights if id(p) not in spared]
+        groups = recipe.groups(rest, decay=phase.elementwise_decay, scale=phase.elementwise_scale)
         self.is_real = all(p.is_floating_point() for p in rest)
         capturable = capturable and self.is_real
         if capturable:  # each group's rate in a place of its own on the device
             groups = [{**group, "lr": torch.tensor(phase.peak_lr, device=_device(model))} for group in groups]
-        self.members = [_elementwise(groups, phase, fused=self.is_real, capturable=capturable)] if groups else []
+        self.members = [phase.elementwise(groups, fused=self.is_real, capturable=capturable)] if groups else []
         if self.matrices:
-            group = {"params": self.matrices, SCALE: 1.0}
-            self.members.append(
-                Muon([group], lr=phase.peak_lr, momentum=phase.momentum, weight_decay=phase.weight_decay)
-            )
+            self.members.append(phase.orthogonal([{"params": self.matrices, SCALE: 1.0}]))
 
     @property
     def is_capturable(self) -> bool:
@@ -63,10 +52,8 @@ class Optimisers:
 
     def clear(self) -> None:
         """Drop the gradients."""
-        for weight in self.filters:
+        for weight in (*self.weights, *self.matrices):
             weight.grad = None
-        for member in self.members:
-            member.zero_grad(set_to_none=True)
 
     def step(self) -> None:
         """Update the weights by their gradients."""
@@ -103,18 +90,6 @@ def _flat(tensor: torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
     if like.is_contiguous(memory_format=torch.channels_last):
         return tensor.permute(0, 2, 3, 1).flatten(1)
     return tensor.flatten(1)
-
-
-def _elementwise(groups: list[dict[str, Any]], phase: Phase, *, fused: bool, capturable: bool) -> torch.optim.Optimizer:
-    if phase.optimiser in ("sgd", "muon"):
-        nesterov = phase.nesterov and phase.momentum > 0
-        return SGD(groups, lr=phase.peak_lr, momentum=phase.momentum, nesterov=nesterov, fused=fused)
-    kind = Adam if phase.optimiser == "adam" else AdamW
-    return kind(groups, lr=phase.peak_lr, fused=fused, capturable=capturable)
-
-
-def _decay(phase: Phase) -> float:
-    return phase.rest_weight_decay if phase.optimiser == "muon" else phase.weight_decay
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -18,6 +18,8 @@ from constraints.suggestions import nearest
 from nas.toml import read_toml
 from nas.training import recipes
 from nas.training.named_recipes import RECIPES
+from nas.training.options.option import declared
+from nas.training.options.phase import Phase
 from nas.training.recipe_table import as_table, from_table
 from nas.training.recipes import Recipe
 
@@ -64,12 +66,20 @@ def load(asked: str | Mapping[str, Any] | None, epochs: int) -> Source:
 
 
 def to_toml(recipe: Recipe) -> str:
-    """Every option of a recipe but its name, as a file that ``load`` reads back; the file's name becomes its name."""
-    table = as_table(recipe)
-    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items() if key not in {"name", "phases"}]
-    for phase in table["phases"]:
-        lines += ["", "[[phases]]", *(f"{key} = {json.dumps(value)}" for key, value in phase.items())]
+    """Every option of a recipe but its name, with its meaning, as a file that ``load`` reads back.
+
+    The file's name becomes the recipe's.
+    """
+    lines = _lines(recipe)
+    for phase in recipe.phases:
+        lines += ["", "[[phases]]", *_lines(phase)]
     return "\n".join(lines) + "\n"
+
+
+def _lines(value: Recipe | Phase) -> list[str]:
+    texts = {f"{name} = {json.dumps(getattr(value, name))}": one.meaning for name, one in declared(value).items()}
+    width = max(map(len, texts))
+    return [f"{text:<{width}}  # {meaning}" for text, meaning in texts.items()]
 
 
 def _read(path: Path, epochs: int) -> Source:

@@ -16,7 +16,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
-from nas.training.recipes import Phase, Recipe
+from nas.training.options.phase import Phase
+from nas.training.recipes import Recipe
 from nas.validation_words import what_to_do
 
 T = TypeVar("T", Recipe, Phase)
@@ -28,7 +29,7 @@ _RECIPE = TypeAdapter(with_config(_STRICT)(Recipe))
 def as_table(recipe: Recipe) -> dict[str, Any]:
     """Every option by name, ready for JSON."""
     table = asdict(recipe)
-    return {**table, "phases": [dict(phase) for phase in table["phases"]]}
+    return {"name": recipe.name, **table, "phases": [dict(phase) for phase in table["phases"]]}
 
 
 def from_table(table: Any, source: str) -> Recipe:

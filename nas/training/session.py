@@ -14,9 +14,6 @@ from torch import nn
 
 from constraints.errors import UnusableInputError
 from nas.architecture.model import Network
-from nas.training import initialisation
-from nas.training.averaging import Average
-from nas.training.batchwise import draw
 from nas.training.evaluate import Scores, evaluate, normaliser
 from nas.training.feed import Feed
 from nas.training.given_model import GivenModel, placed
@@ -84,15 +81,15 @@ class Session:
         normalise = normaliser(feed.mean, feed.std, device)
 
         def sample() -> torch.Tensor:
-            chosen = feed.indices[initialisation.sampled(recipe, feed.labels)]
+            chosen = feed.indices[recipe.sampled(feed.labels)]
             return normalise(torch.from_numpy(feed.dataset.train_images[chosen]))
 
-        initialisation.initialise(self.model, recipe, sample)
+        recipe.initialise(self.model, sample)
         return TrainingStep(
             model=self.model,
             recipe=recipe,
             optimisers=self._optimisers(device),
-            average=Average.of(self.model, recipe),
+            average=recipe.average_of(self.model),
             normalise=normalise,
             precision=precision,
             images=torch.empty(0, dtype=torch.uint8, device=device),
@@ -195,7 +192,7 @@ class Session:
             self.step.images.copy_(images)
         else:
             self.step.images = images.to(self.device)
-        drawn = draw(self.recipe, len(images), self.feed.seed, number)
+        drawn = self.recipe.drawn(len(images), self.feed.seed, number)
         if drawn is not None and self.step.drawn is not None:
             self.step.drawn.copy_(drawn)
         elif drawn is not None:

@@ -17,7 +17,6 @@ from nas.training.halves import Halves, Rows
 from nas.training.optimisers import Optimisers
 from nas.training.precision import Precision, autocast
 from nas.training.recipes import Recipe
-from nas.training.teacher import distilled
 
 WARM_UP = 3
 """Steps on a GPU before the graph is captured: libraries choose their algorithms and allocate in them."""
@@ -61,9 +60,7 @@ class TrainingStep:
     graph: torch.cuda.CUDAGraph | None = None
 
     def __post_init__(self) -> None:
-        """Make the loss that the recipe asks for."""
-        self.criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
-        # What changes from step to step has a place on the device, where a graph reads it.
+        """Give what a graph reads its place on the device."""
         self.strength = torch.zeros_like(self.loss) if self.recipe.mixup_growth else None
 
     def renew(self) -> None:
@@ -74,7 +71,7 @@ class TrainingStep:
         """Choose resolution and mixup of the next steps, at ``progress`` (0 to 1) through the training."""
         if self.strength is not None:
             self.strength.fill_(self.recipe.mixup_at(progress))
-        low_resolution = progress < self.recipe.low_resolution
+        low_resolution = self.recipe.has_low_resolution(progress)
         if low_resolution != self.low_resolution:
             self.low_resolution = low_resolution
             self.renew()
@@ -157,18 +154,16 @@ class TrainingStep:
 
     def _against(self, logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """The loss of logits against the labels of the ``chosen`` images, and a teacher's logits where there are."""
-        loss: torch.Tensor = self.criterion(logits, self.labels[chosen])
-        return loss if self.targets is None else distilled(loss, logits, self.targets[chosen], self.recipe)
+        targets = None if self.targets is None else self.targets[chosen]
+        return self.recipe.loss(logits, self.labels[chosen], targets)
 
     def _changed(self, images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """What the recipe does to a batch's images, which are the ``chosen`` ones of the epoch."""
-        images = batchwise.changed(images, self.recipe, self.drawn[chosen] if self.drawn else None)
+        images = self.recipe.changed(images, self.drawn[chosen] if self.drawn else None)
         return shrink(images) if self.low_resolution else images
 
     def _update(self) -> None:
-        self.optimisers.step()
-        if self.average:
-            self.average.update()
+        self.recipe.update(self.optimisers, self.average)
 
 
 def shrink(images: torch.Tensor) -> torch.Tensor:

@@ -27,13 +27,13 @@ from constraints.errors import UnusableInputError
 from nas import atomic
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.training import batchwise
 from nas.training.evaluate import BATCH, normaliser
 from nas.training.recipes import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from nas.training.batchwise import Drawn
     from nas.training.feed import Feed
 
 MOST = 60_000.0
@@ -92,20 +92,21 @@ class Teacher:
         return hashlib.sha256(" ".join(sorted(member.digest for member in self.members)).encode()).hexdigest()
 
 
-def distilled(loss: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+def distilled(
+    loss: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor, *, weight: float, temperature: float
+) -> torch.Tensor:
     """The loss against the labels, and that against a teacher's logits (both batch x classes), by their weights.
 
-    (1 - w) * loss + w * T^2 * KL(softmax(targets / T) || softmax(logits / T)), mean over the batch, with w the recipe's
-    ``distillation`` and T its ``temperature``; T^2 keeps the gradients' size when T changes (Hinton et al., section 2).
+    (1 - w) * loss + w * T^2 * KL(softmax(targets / T) || softmax(logits / T)), mean over the batch, with w the
+    ``weight`` and T the ``temperature``; T^2 keeps the gradients' size when T changes (Hinton et al., section 2).
     """
-    temperature, weight = recipe.temperature, recipe.distillation
     student = F.log_softmax(logits / temperature, 1)
     teacher = F.log_softmax(targets.float() / temperature, 1)
     divergence = F.kl_div(student, teacher, reduction="batchmean", log_target=True)
     return (1 - weight) * loss + weight * temperature**2 * divergence
 
 
-def targets(feed: Feed, recipe: Recipe, number: int, drawn: batchwise.Drawn | None, device: torch.device) -> np.ndarray:
+def targets(feed: Feed, recipe: Recipe, number: int, drawn: Drawn | None, device: torch.device) -> np.ndarray:
     """The logits (float16, images x classes) of the feed's teacher on epoch ``number`` (from 0), in its order.
 
     They are kept beside the epoch, and computed by the process that needs them first while others wait for it; where
@@ -150,7 +151,7 @@ def _logits(  # noqa: PLR0917 - internal
     feed: Feed,
     recipe: Recipe,
     number: int,
-    drawn: batchwise.Drawn | None,
+    drawn: Drawn | None,
     device: torch.device,
 ) -> np.ndarray:
     images = feed.epoch(number)
@@ -162,6 +163,6 @@ def _logits(  # noqa: PLR0917 - internal
         for start in range(0, len(images), BATCH):
             rows = slice(start, start + BATCH)
             batch = normalise(torch.from_numpy(images[rows]))
-            shown = batchwise.changed(batch, recipe, drawn[rows].to(device) if drawn else None)
+            shown = recipe.changed(batch, drawn[rows].to(device) if drawn else None)
             total[rows] += model(shown).float().cpu().numpy()
     return np.clip(total / len(teacher.members), -MOST, MOST).astype(np.float16)

@@ -8,45 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from constraints.errors import UnusableInputError
 from constraints.suggestions import nearest
+from nas.training.options.option import Option, declared
+from nas.training.options.phase import Phase
 from nas.training.recipe_table import as_table, from_table
-from nas.training.recipes import Phase, Recipe
+from nas.training.recipes import Recipe
 from nas.validation_words import what_to_do
 
 PREFIX = "recipe."
 """What the parameters of a trial that are options of its recipe begin with."""
 Value = bool | int | float | str
 _SHORT = {"lr": "peak_lr"}
-_FIXED = {"name", "phases", "precision", "share"}
-"""What is no matter of tuning: shares add up to 1, and a precision is no property of a network."""
-_WHOLE = {"batch_size", "crop"}
-_FACTORS = {
-    "peak_lr": 4, "rest_lr": 4, "norm_bias_lr": 4, "weight_decay": 10, "rest_weight_decay": 10, "step_epochs": 2,
-}  # fmt: skip
-"""How many times smaller and larger than the recipe's value a range goes where nothing is written."""
-_MIDDLES = {"weight_decay": 1e-4, "rest_weight_decay": 1e-4}
-_USUAL: Mapping[str, tuple[float, float]] = {
-    "momentum": (0.8, 0.99), "warmup": (0.0, 0.5), "gamma": (0.5, 1.0), "label_smoothing": (0.0, 0.2), "crop": (0, 4),
-    "ema_decay": (0.9, 0.999), "low_resolution": (0.0, 0.8), "mixup": (0.0, 0.5), "mixup_growth": (0.0, 1.0),
-    "distillation": (0.0, 1.0), "temperature": (1.0, 8.0),
-    "floor_lr": (0.0, 0.01),
-}  # fmt: skip
-_USED_UNDER: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "rest_lr": ("optimiser", ("muon",)), "rest_weight_decay": ("optimiser", ("muon",)),
-    "momentum": ("optimiser", ("sgd", "muon")),
-    "nesterov": ("optimiser", ("sgd", "muon")), "warmup": ("schedule", ("one-cycle",)),
-    "floor_lr": ("schedule", ("one-cycle", "cyclic")), "step_epochs": ("schedule", ("cyclic", "step")),
-    "gamma": ("schedule", ("cyclic", "step")),
-}  # fmt: skip
-"""Option of a phase -> the other option that says whether it has an effect, and under which values of it."""
-_PHASE = [field.name for field in fields(Phase) if field.name not in _FIXED]
-_RECIPE = [field.name for field in fields(Recipe) if field.name not in _FIXED]
+_PHASE = {name: one for name, one in declared(Phase).items() if one.is_tuned}
+_RECIPE = {name: one for name, one in declared(Recipe).items() if one.is_tuned}
+_OPTIONS: Mapping[str, Option] = {**_RECIPE, **_PHASE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +121,7 @@ def values(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_whole(option: str) -> bool:
     """Whether an option is a whole number."""
-    return option in _WHOLE
+    return _OPTIONS[option.rpartition(".")[2]].is_whole
 
 
 def usual_ranges(recipe: Recipe) -> dict[str, Range]:
@@ -181,7 +162,7 @@ def _option(name: str, recipe: Recipe, place: str) -> str:
 def _idle_by(option: str, recipe: Recipe) -> str:
     """The option whose value takes the effect from another one; empty where it has an effect."""
     phase, dot, name = option.rpartition(".")
-    decisive, values = _USED_UNDER.get(name, ("", ()))
+    decisive, values = _OPTIONS[name].used_under or ("", ())
     return f"{phase}{dot}{decisive}" if decisive and _value(recipe, f"{phase}{dot}{decisive}") not in values else ""
 
 
@@ -212,21 +193,19 @@ def _usual(option: str, recipe: Recipe) -> Range:
 
 
 def _default(name: str, value: Any) -> Range | None:
-    """A range around a recipe's ``value``: a rate from a quarter to four times it, a decay from a tenth to ten times.
-
-    Where that is 0, and of what has a natural range, a fixed one.
-    """
+    """The range that an option declares, around a recipe's ``value``; None for none."""
     if isinstance(value, bool):
         return Range(choices=(False, True))
     if isinstance(value, str):
         return None
-    if name == "batch_size":
-        return Range(choices=(value // 2, value, 2 * value) if value > 1 else (1, 2))
-    if (factor := _FACTORS.get(name)) is not None:
-        middle = value or _MIDDLES.get(name, 0.1)
-        return Range(low=middle / factor, high=middle * factor, log=True)
-    low, high = _USUAL[name]
-    return Range(low=low, high=high)
+    one = _OPTIONS[name]
+    if one.factor is not None and one.is_whole:
+        choices = sorted({max(int(value // one.factor), 1), value, int(value * one.factor)})
+        return Range(choices=tuple(choices))
+    if one.factor is not None:
+        middle = value or one.middle
+        return Range(low=middle / one.factor, high=middle * one.factor, log=True)
+    return Range(low=one.tune[0], high=one.tune[1]) if one.tune else None
 
 
 def _check(option: str, one: Range, recipe: Recipe, place: str) -> None:

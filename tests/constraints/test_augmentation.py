@@ -11,7 +11,8 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 import albumentations as A
 from albumentations.pytorch import ToTensorV2
 
-from constraints.augmentation import CIFAR10_MEAN, WRITTEN, Written, is_pipeline, judge_augmentation
+from constraints.augmentation import CIFAR10_MEAN, judge_augmentation
+from constraints.augmentation_steps import WRITTEN, Written
 
 MEAN_255 = tuple(255 * m for m in CIFAR10_MEAN)
 GOOD: dict[str, Any] = {
@@ -246,14 +247,6 @@ def test_the_remedies_fix_it() -> None:
     verdict = judge_augmentation(pipeline(num_holes_range=(2, 3), fill=0))
     fixed = eval(f"dict({', '.join(f.partition(' on ')[0] for f in verdict.fix)})")  # our own text
     assert judge_augmentation(pipeline(**fixed)).ok
-
-
-def test_only_a_pipeline_is_one() -> None:
-    assert is_pipeline(pipeline())
-    assert is_pipeline([A.HorizontalFlip()])
-    assert is_pipeline(pipeline().to_dict())
-    others: tuple[Any, ...] = (A.Compose, 3, "x", [], {"a": 1}, len)
-    assert not any(map(is_pipeline, others))
 
 
 @pytest.mark.parametrize(

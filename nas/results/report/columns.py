@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nas.objective_text import ACCURACY
-from nas.results.board_table import spread
+from nas.results.board_lines import spread
 from nas.results.leaderboard import Leaderboard
 from nas.results.numbers import duration, millions, number, percent
 from nas.results.rows import Row

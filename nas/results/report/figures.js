@@ -13,7 +13,7 @@
       paper_bgcolor: "rgba(0,0,0,0)", font: { color: colour("text"), family: "inherit", size: 12 },
       margin: { l: 56, r: 16, t: 16, b: 48 }, hovermode: "closest", legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
       hoverlabel: { bgcolor: colour("panel"), font: { color: colour("text") }, bordercolor: colour("line") },
-      ...(isPrint() ? { width: 660 } : { autosize: true }), // paper is narrower than what is laid out when it is asked for
+      ...(isPrint() ? { width: 660, height: place.clientHeight } : { autosize: true }), // paper is narrower than what is laid out when it is asked for
       ...layout, plot_bgcolor: "rgba(0,0,0,0)", xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
     };
     const isNew = !place.classList.contains("js-plotly-plot");
@@ -242,11 +242,14 @@
   const OF_CHOSEN = ["scatter-0", "scatter-1", "plot-history", "plot-curves", "plot-losses"];
   const near = new Set(), stale = new Set(Object.keys(FIGURES));
 
+  let plotly = ""; // the script that draws, once it is unpacked; it runs with the first figure, as it holds the page up
+
   function refresh(changed) {
     for (const id of changed) stale.add(id);
-    if (!window.Plotly) return;
-    for (const id of stale) {
-      if (!near.has(id) && !isPrint()) continue;
+    const due = [...stale].filter((id) => near.has(id) || isPrint());
+    if (!plotly || !due.length) return;
+    if (!window.Plotly) document.head.append(element("script", {}, plotly));
+    for (const id of due) {
       stale.delete(id);
       FIGURES[id]();
     }

@@ -22,7 +22,7 @@ from constraints.errors import UnusableInputError
 from constraints.output.drawing import CAPTION
 from constraints.output.plain import visible
 from constraints.rules import Constraint, parse_all
-from nas.results.board_table import weighed
+from nas.results.board_lines import weighed
 from nas.results.files import check_folder, write_text
 from nas.results.leaderboard import Leaderboard, front, leaderboard
 from nas.results.report.charts import importance, parallel

@@ -1,7 +1,9 @@
   // --- start
 
   async function unpacked(id) {
-    const bytes = Uint8Array.from(atob(byId(id).textContent), (letter) => letter.charCodeAt(0));
+    const letters = atob(byId(id).textContent);
+    const bytes = new Uint8Array(letters.length);
+    for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i); // Uint8Array.from takes five times as long
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Response(stream).text();
   }
@@ -22,8 +24,9 @@
     for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", refreshAll);
     for (const event of ["beforeprint", "afterprint"]) window.addEventListener(event, refreshAll);
     document.body.dataset.ready = ""; // what a test waits for
-    document.head.append(element("script", {}, await unpacked("plotly")));
+    plotly = await unpacked("plotly");
     watchFigures();
+    if (isPrint()) refreshAll();
     document.body.dataset.figures = "";
   }
 

@@ -14,7 +14,7 @@ import pytest
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 import albumentations as A
 
-from constraints.augmentation import WRITTEN
+from constraints.augmentation_steps import WRITTEN
 from constraints.sandbox.named import _no_pipeline
 from constraints.sandbox.pipelines import of_another_library, pipelines_in, remembered
 from constraints.sandbox.standins import StandIns

@@ -12,10 +12,10 @@ from rich.console import Console
 
 from constraints.errors import UnusableInputError
 from constraints.output.console import SafeConsole
-from nas.results.board_table import as_table, as_text, footer, print_board, rejections, weighed
+from nas.results.board_table import as_table, as_text, print_board
 from nas.results.leaderboard import leaderboard
 from nas.results.numbers import duration
-from nas.search.study import CONFIRMED, IDENTITY, MEASURED, REASON, VALIDATION_IMAGES
+from nas.search.study import CONFIRMED, MEASURED, REASON
 from tests.nas.results.known import add
 
 ARCHITECTURE = "c3.16 " + "r3.24 " * 25
@@ -69,20 +69,6 @@ def test_what_another_wrote_into_the_study_holds_no_escape(
     written = capsys.readouterr().out
     assert not {"\x1b", "\x07", "\x9b"} & {*written}
     assert ("\\u001b]0;title" if output_format == "json" else "␛]0;title") in written
-
-
-def test_below_the_table_comes_what_became_of_the_proposals(study: optuna.Study) -> None:
-    lines = rendered(study, 120)
-    assert "1,213 proposed, 1,207 rejected; trials: 3 complete, 1 pruned, 1 running, 1 failed" in lines
-    assert "rejected by: receptive_field > 44 (1,200), params < 200k (7)" in lines
-    assert "trial 5 failed: diverged: loss is nan in epoch 2" in lines
-
-
-def test_why_trials_were_pruned_is_counted(study: optuna.Study) -> None:
-    add(study, [0.2], params=50_000, state=TrialState.PRUNED, **{REASON: "below the better half at epoch 1"})
-    lines = rendered(study, 80)
-    assert "pruned: 2 below the better half at epoch 1" in lines
-    assert "* no row shown beats it in both accuracy and parameters" in lines
 
 
 def test_what_is_not_known_yet_is_a_dash(study: optuna.Study) -> None:
@@ -148,32 +134,6 @@ def test_a_terminal_is_coloured_unless_it_asks_for_none(study: optuna.Study, mon
 )
 def test_durations_are_short(seconds: float, text: str) -> None:
     assert duration(seconds) == text
-
-
-def test_no_rejection_is_said_so() -> None:
-    assert rejections({}) == "none"
-
-
-def test_the_legend_of_the_star_names_the_studys_objectives(study: optuna.Study) -> None:
-    assert weighed(["params"]) == "both accuracy and parameters"
-    assert weighed(["macs", "params"]) == "all of accuracy, MACs and parameters"
-    study.set_user_attr(IDENTITY, {"objective": "accuracy,macs"})
-    assert "* no row shown beats it in both accuracy and MACs" in rendered(study, 120)
-
-
-def test_validation_accuracies_have_their_standard_error_where_there_is_room(study: optuna.Study) -> None:
-    study.set_user_attr(VALIDATION_IMAGES, 500)
-    # sqrt(0.86 x 0.14 / 500) = 0.01552
-    wide, narrow = rendered(study, 140), rendered(study, 80)
-    assert any(" 86.00 ± 1.55 " in line for line in wide)
-    assert "± in val % is the standard error of a share of 500 images" in wide
-    assert "val % of trial 1 has ± 1.55: the standard error of a share of 500 images" in narrow
-    assert max(map(len, wide)) <= 140
-
-
-def test_one_training_has_no_deviation_but_a_number(study: optuna.Study) -> None:
-    study.set_user_attr(f"{CONFIRMED}2", {"mean": 0.83, "std": 0.0, "seeds": [0]})
-    assert any(" 83.00 (n=1) " in line for line in rendered(study, 140))
 
 
 def test_columns_are_chosen_by_name(study: optuna.Study) -> None:
@@ -255,12 +215,3 @@ def test_a_name_of_several_lines_is_in_one() -> None:
     lines = rendered(study, 80)
     assert lines[0].startswith("study a␊b on ")
     assert "trial 0 failed: it broke over two lines" in lines
-
-
-def test_reasons_are_in_the_order_of_their_epochs(study: optuna.Study) -> None:
-    for epoch in (12, 3, 12):
-        reason = f"below the better half at epoch {epoch}"
-        add(study, [0.5], params=1, network=f"n{epoch}", state=TrialState.PRUNED, **{REASON: reason})
-    lines = [line.plain for line in footer(leaderboard(study), wide=True)]
-    (pruned,) = [line for line in lines if line.startswith("pruned: ")]
-    assert pruned.endswith("1 below the better half at epoch 3, 2 below the better half at epoch 12")

@@ -8,6 +8,7 @@ import pytest
 from constraints.rules import parse_all
 from nas.space.feasible import FeasiblePart
 from nas.space.new_networks import NewNetworks, SpaceExhaustedError
+from nas.space.proxy import LinearProxy
 from tests.nas.space.counting.test_layer_graph import vector_of
 
 
@@ -29,7 +30,7 @@ def test_every_network_is_drawn_before_the_space_is_exhausted(part: FeasiblePart
 
 
 def test_with_a_proxy_the_best_comes_first(part: FeasiblePart) -> None:
-    new = NewNetworks(part, lambda _, found: float(found.params))
+    new = NewNetworks(part, LinearProxy({"params": 1.0}))
     assert part.listed is not None
     most = max(part.vector.metric(part.listed, "params"))
     choices = new.best(iter(part.listed), set(), (), climbs=False)

@@ -5,19 +5,15 @@ import math
 import numpy as np
 import optuna
 import pytest
-import torch
-from torch import nn
 
 from constraints.rules import ASSIGNMENT, parse_all
-from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE
 from nas.space.feasible import FeasiblePart
-from nas.space.proxy import FITTED, LinearProxy, features, work
+from nas.space.proxy import FITTED, LinearProxy
 from nas.space.sampler import FeasibleSampler
-from nas.training.initialisation import whiten
 
 NETWORK = "BR/c16-pw32-c32s2/+dw.pw32-+c32g4-dws2-pw64/c64d2-dw-pw64-c64s2/+c64-dw-pw64/fc"
 
@@ -27,59 +23,16 @@ def feasible() -> FeasiblePart:
     return FeasiblePart(spaces.load("assignment", input=(3, 32, 32), classes=10), parse_all(ASSIGNMENT))
 
 
-def test_features_are_logarithms_and_shares_of_the_convolutions() -> None:
-    network = parse(NETWORK)
-    found = features(network, metrics(network))
-    assert found == {
-        "whitened": 0.0,  # 16 filters for patches of 27 values
-        "residual": 4 / 15,
-        "dilated": 1 / 15,
-        "convs": math.log2(15),
-        "params": math.log2(metrics(network).params),
-        "macs": math.log2(metrics(network).macs),
-    }
-
-
-@pytest.mark.parametrize(("filters", "whitened"), [(26, 0.0), (27, 1.0), (32, 1.0)])
-def test_a_first_convolution_as_wide_as_its_patches_is_what_training_whitens(filters: int, whitened: float) -> None:
-    network = parse(f"BR/c{filters}-c32s2/c64/c64/c64/fc")
-    assert features(network, metrics(network))["whitened"] == whitened
-    model = build(network)
-    whiten(model, torch.rand(32, 3, 32, 32))
-    first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
-    assert first.weight.requires_grad is not bool(whitened)
-
-
-def test_a_convolution_that_is_called_again_counts_again() -> None:
-    network = parse("BR/c8-3c8/fc")
-    assert features(network, metrics(network))["convs"] == math.log2(4)
-    assert work(network)["standard"] == (1024 * 8 * 27 + 3 * 1024 * 8 * 8 * 9) / 1e6
-
-
-def test_work_is_split_by_the_kind_of_convolution() -> None:
-    network = parse("BR/c16-c32s2g4/+dw.pw32/c64d2/c64s2/fc")
-    assert work(network) == {
-        "any": 1.0,
-        "standard": (1024 * 16 * 27 + 64 * 64 * 64 * 9) / 1e6,
-        "grouped": 256 * 32 * 4 * 9 / 1e6,
-        "depthwise": 256 * 32 * 9 / 1e6,
-        "pointwise": 256 * 32 * 32 / 1e6,
-        "dilated": 256 * 64 * 32 * 9 / 1e6,
-    }
-
-
 def test_the_proxy_is_the_weighted_sum_of_the_features_less_the_price_of_the_time() -> None:
     network = parse(NETWORK)
-    figures = metrics(network)
-    assert LinearProxy({"dilated": 15.0, "residual": -15.0})(network, figures) == pytest.approx(-3.0)
-    assert LinearProxy({"dilated": 15.0}, {"any": 8.0}, price=0.5)(network, figures) == pytest.approx(1.0 - 1.5)
+    assert LinearProxy({"dilated": 15.0, "residual": -15.0})(network) == pytest.approx(-3.0)
+    assert LinearProxy({"dilated": 15.0}, {"any": 8.0}, price=0.5)(network) == pytest.approx(1.0 - 1.5)
 
 
 @pytest.mark.parametrize(("more", "worth"), [(-1, -math.inf), (0, -math.inf), (1, 1.0)])
 def test_networks_larger_than_the_fitted_ones_get_minus_infinity(more: int, worth: float) -> None:
     network = parse(NETWORK)
-    figures = metrics(network)
-    assert LinearProxy({"dilated": 15.0}, macs=figures.macs + more)(network, figures) == pytest.approx(worth)
+    assert LinearProxy({"dilated": 15.0}, macs=metrics(network).macs + more)(network) == pytest.approx(worth)
 
 
 def proposed(feasible: FeasiblePart, count: int, proxy: LinearProxy | None) -> list[str]:
@@ -93,7 +46,7 @@ def proposed(feasible: FeasiblePart, count: int, proxy: LinearProxy | None) -> l
 
 def test_the_first_candidates_are_far_above_what_is_drawn_at_random(feasible: FeasiblePart) -> None:
     def worth(texts: list[str]) -> list[float]:
-        return [FITTED(network, metrics(network)) for network in map(parse, texts)]
+        return [FITTED(network) for network in map(parse, texts)]
 
     rows = feasible.sample_rows(200, np.random.default_rng(0))
     drawn = [str(feasible.space.decode(feasible.space.choices(row))) for row in rows]

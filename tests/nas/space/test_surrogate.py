@@ -15,7 +15,8 @@ from nas.space import space as spaces
 from nas.space.analytic import metrics
 from nas.space.attributes import ARCHITECTURE, FINISHED, SEED
 from nas.space.feasible import FeasiblePart
-from nas.space.proxy import FITTED, LinearProxy, features, predicted_seconds
+from nas.space.proxy import FITTED, LinearProxy
+from nas.space.proxy_features import ProxyFeatures
 from nas.space.sampler import FeasibleSampler
 from nas.space.surrogate import DEPARTURE, NOISE, OFFSET, Result, Surrogate, log_improvement, posterior, results
 
@@ -91,17 +92,16 @@ def test_a_result_of_a_trial_that_its_confirmation_completed_is_moved_as_any_oth
 
 def test_worth_is_the_improvement_a_second_and_obeys_the_proxys_limit() -> None:
     networks = [parse(NETWORK), parse(LARGER)]
-    figures = [metrics(network) for network in networks]
+    features = ProxyFeatures.of(networks)
     known = [Result(network=networks[0], accuracy=0.5)]
 
     def worth(proxy: LinearProxy) -> npt.NDArray[np.float64]:
-        return Surrogate.fitted(proxy, known, networks, figures).worth(networks, figures)
+        return Surrogate.fitted(proxy, known, features).worth(features)
 
     even = worth(DILATED)
     priced = replace(DILATED, seconds={"standard": 1.0})
-    seconds = [predicted_seconds(priced, network) for network in networks]
-    assert worth(priced) == pytest.approx(even - np.log(seconds))
-    limited = worth(replace(DILATED, macs=max(one.macs for one in figures)))
+    assert worth(priced) == pytest.approx(even - np.log(priced.predicted_seconds(features)))
+    limited = worth(replace(DILATED, macs=max(metrics(network).macs for network in networks)))
     assert [math.isinf(value) for value in limited] == [False, True]
 
 
@@ -111,7 +111,7 @@ def test_a_sampler_follows_the_results_where_they_contradict_the_proxy(sign: flo
     drawn = [
         feasible.space.decode(feasible.space.choices(row)) for row in feasible.sample_rows(40, np.random.default_rng(0))
     ]
-    size = {str(one): features(one, metrics(one))["params"] for one in drawn}
+    size = {str(one): math.log2(metrics(one).params) for one in drawn}
     middle = float(np.mean(list(size.values())))
     proxy = LinearProxy({"params": -sign * 0.01}, {"any": 1.0})
     sampler = FeasibleSampler(feasible, seed=1, proxy=proxy)
@@ -125,7 +125,7 @@ def test_a_sampler_follows_the_results_where_they_contradict_the_proxy(sign: flo
             )
         )
     proposed = feasible.space.decode(study.ask(dict(feasible.space.distributions)).params)
-    assert sign * (features(proposed, metrics(proposed))["params"] - middle) > 0
+    assert sign * (math.log2(metrics(proposed).params) - middle) > 0
 
 
 def test_without_results_the_order_is_the_proxys() -> None:
@@ -136,4 +136,4 @@ def test_without_results_the_order_is_the_proxys() -> None:
     rows = feasible.sample_rows(200, np.random.default_rng(5))
     others = [feasible.space.decode(feasible.space.choices(row)) for row in rows]
     # The best of PROXY_DRAWS networks is in the top hundredth but for a chance of 0.99 ** 1024, or 3e-5.
-    assert FITTED(first, metrics(first)) >= np.quantile([FITTED(one, metrics(one)) for one in others], 0.99)
+    assert FITTED(first) >= np.quantile([FITTED(one) for one in others], 0.99)

@@ -62,7 +62,7 @@ def test_it_resumes_from_its_state() -> None:
 
 
 def test_a_recipe_without_a_decay_has_no_average() -> None:
-    assert Average.of(scalar(), Recipe(name="own")) is None
-    average = Average.of(scalar(), Recipe(name="own", ema_decay=0.75))
+    assert Recipe(name="own").average_of(scalar()) is None
+    average = Recipe(name="own", ema_decay=0.75).average_of(scalar())
     assert average is not None
     assert average.decay == 0.75

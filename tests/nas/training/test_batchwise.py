@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nas.training.batchwise import crop, draw, flip, mix, mixture
+from nas.training.batchwise import crop, flip, mix, mixture
 from nas.training.recipes import Recipe
 
 CPU = torch.device("cpu")
@@ -51,21 +51,21 @@ def test_mixing_adds_the_opposite_image() -> None:
 
 def test_alternating_flips_mirror_each_image_in_every_other_epoch() -> None:
     recipe = Recipe(name="own", alternating_flip=True)
-    drawn = [draw(recipe, 1000, 7, number) for number in range(4)]
+    drawn = [recipe.drawn(1000, 7, number) for number in range(4)]
     mirrored = [one.mirrored for one in drawn if one is not None and one.mirrored is not None]
     assert len(mirrored) == 4
     assert 430 < int(mirrored[0].sum()) < 570
     assert torch.equal(mirrored[1], ~mirrored[0])
     assert torch.equal(mirrored[2], mirrored[0])
     assert torch.equal(mirrored[3], mirrored[1])
-    other = draw(recipe, 1000, 8, 0)
+    other = recipe.drawn(1000, 8, 0)
     assert other is not None
     assert other.mirrored is not None
     assert not torch.equal(other.mirrored, mirrored[0])
 
 
 def test_nothing_is_drawn_for_an_epoch_where_no_option_asks_for_it() -> None:
-    assert draw(Recipe(name="own", flip=True, crop=2), 10, 0, 0) is None
+    assert Recipe(name="own", flip=True, crop=2).drawn(10, 0, 0) is None
 
 
 def test_given_corners_are_where_the_windows_are() -> None:

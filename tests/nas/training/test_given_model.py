@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from constraints.errors import UnusableInputError
 from nas.training.averaging import Average
 from nas.training.given_model import GivenModel, Prepared, prepare
-from nas.training.initialisation import initialise
 from nas.training.optimisers import Optimisers, hidden_filters
 from nas.training.recipes import Recipe, default, sgd
 
@@ -142,7 +141,7 @@ def test_whitening_takes_the_convolution_that_takes_the_images() -> None:
     found = prepared(Late())
     model: Any = found.model.model
     before = copy.deepcopy(model.state_dict())
-    initialise(found.model, default(2), lambda: IMAGES)
+    default(2).initialise(found.model, lambda: IMAGES)
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(before[name], tensor)}
     assert (found.model.first, changed) == ("model.other", {"other.weight"})
     assert not model.other.weight.requires_grad
@@ -162,7 +161,7 @@ def test_whitening_is_left_out_with_its_reason(model: nn.Module, reason: str) ->
     found = prepared(model)
     assert found.notes == (f"the recipe's whitening is left out: {reason}",)
     before = copy.deepcopy(model.state_dict())
-    initialise(found.model, default(2), lambda: IMAGES)
+    default(2).initialise(found.model, lambda: IMAGES)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 

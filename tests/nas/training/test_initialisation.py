@@ -8,7 +8,7 @@ from torch import nn
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training.given_model import GivenModel
-from nas.training.initialisation import LEAST_DEVIATION, SAMPLE, initialise, pass_on, sampled, spread, whiten
+from nas.training.initialisation import LEAST_DEVIATION, SAMPLE, pass_on, spread, whiten
 from nas.training.recipes import Recipe
 
 
@@ -79,12 +79,12 @@ def test_a_recipe_says_what_is_begun_with(images: torch.Tensor) -> None:
     convs = [nn.Conv2d(3, 32, 3, bias=False), nn.Conv2d(32, 33, 1), nn.Conv2d(33, 2, 1)]
     model = nn.Sequential(*convs)
     before = [conv.weight.detach().clone() for conv in convs]
-    initialise(model, Recipe(name="own"), unwanted)
+    Recipe(name="own").initialise(model, unwanted)
     assert all(torch.equal(conv.weight, then) for conv, then in zip(convs, before, strict=True))
-    initialise(model, Recipe(name="own", dirac=True), unwanted)
+    Recipe(name="own", dirac=True).initialise(model, unwanted)
     torch.testing.assert_close(convs[1].weight[:32, :, 0, 0], torch.eye(32))
     assert convs[0].weight.requires_grad
-    initialise(model, Recipe(name="own", whitening=True), lambda: images)
+    Recipe(name="own", whitening=True).initialise(model, lambda: images)
     assert not convs[0].weight.requires_grad
 
 
@@ -107,7 +107,7 @@ def test_the_first_convolution_of_a_person_s_own_model_is_whitened_by_the_same_d
     model.first = "model.0"
     before = conv.weight.detach().clone()
     grey = images[:, :1].expand(-1, 3, -1, -1)
-    initialise(model, Recipe(name="new", whitening=True, whitening_spread=True), lambda: grey)
+    Recipe(name="new", whitening=True, whitening_spread=True).initialise(model, lambda: grey)
     assert torch.equal(conv.weight[18:], before[18:]), "9 components of 3 x 3 pixels, twice"
     assert not torch.equal(conv.weight[:18], before[:18])
 
@@ -125,7 +125,7 @@ def test_a_sample_holds_as_many_of_each_class_as_there_are() -> None:
 def test_a_recipe_of_an_earlier_release_keeps_the_first_images() -> None:
     labels = np.repeat(np.arange(10), 500)
     old = Recipe(name="old", whitening=True)
-    assert sampled(old, labels).tolist() == list(range(SAMPLE))
-    new = sampled(Recipe(name="new", whitening=True, whitening_spread=True), labels)
+    assert old.sampled(labels).tolist() == list(range(SAMPLE))
+    new = Recipe(name="new", whitening=True, whitening_spread=True).sampled(labels)
     assert np.bincount(labels[new]).tolist() == [SAMPLE // 10] * 10
-    assert sampled(old, labels[:3]).tolist() == [0, 1, 2]
+    assert old.sampled(labels[:3]).tolist() == [0, 1, 2]

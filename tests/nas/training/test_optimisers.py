@@ -9,7 +9,8 @@ from torch import nn
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training.optimisers import Optimisers, hidden_filters
-from nas.training.recipes import Phase, Recipe
+from nas.training.options.phase import Phase
+from nas.training.recipes import Recipe
 
 NETWORK = "BR/c4-c8-dw-pw8s2/c8g4-+c8-pw10/gap"
 MUON = Phase(optimiser="muon", peak_lr=0.05, rest_lr=0.2, weight_decay=0.01, momentum=0.9)

@@ -10,7 +10,8 @@ from torch import nn
 
 from constraints.errors import UnusableInputError
 from nas.training.feed import Feed
-from nas.training.recipes import Phase, Recipe, Setting
+from nas.training.options.phase import Phase
+from nas.training.recipes import Recipe, Setting
 from nas.training.session import DIVERGED, Session, TrainingFailedError
 
 CPU = torch.device("cpu")

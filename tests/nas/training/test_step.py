@@ -10,7 +10,8 @@ from torch import nn
 from nas.training.batchwise import Drawn
 from nas.training.evaluate import normaliser
 from nas.training.optimisers import Optimisers
-from nas.training.recipes import Phase, Recipe
+from nas.training.options.phase import Phase
+from nas.training.recipes import Recipe
 from nas.training.step import TrainingStep, shrink
 
 CPU = torch.device("cpu")

@@ -15,12 +15,13 @@ from constraints.errors import UnusableInputError
 from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training import teacher as teaching
-from nas.training.batchwise import Drawn, changed, draw
+from nas.training.batchwise import Drawn
 from nas.training.checkpoint import load_checkpoint, save_checkpoint
 from nas.training.datasets import Dataset, Split
 from nas.training.evaluate import normaliser
 from nas.training.feed import Feed
-from nas.training.recipes import Phase, Recipe
+from nas.training.options.phase import Phase
+from nas.training.recipes import Recipe
 from nas.training.session import Session
 from nas.training.teacher import Member, Teacher, distilled, targets
 
@@ -46,16 +47,16 @@ def test_the_loss_is_that_of_hinton_by_hand() -> None:
     # At T = 2 logits of (2 ln 3, 0) are probabilities of 3/4 and 1/4, and (0, 0) of 1/2 each.
     teacher, student = torch.tensor([[2 * math.log(3), 0.0]]), torch.zeros(1, 2)
     divergence = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
-    found = distilled(torch.tensor(0.7), student, teacher.half(), RECIPE)
+    found = distilled(torch.tensor(0.7), student, teacher.half(), weight=0.5, temperature=2.0)
     assert float(found) == pytest.approx(0.5 * 0.7 + 0.5 * 4 * divergence, rel=1e-3)
-    assert float(distilled(torch.tensor(0.7), teacher, teacher, RECIPE)) == pytest.approx(0.35)
+    assert float(distilled(torch.tensor(0.7), teacher, teacher, weight=0.5, temperature=2.0)) == pytest.approx(0.35)
 
 
 def test_the_targets_are_the_mean_logits_of_what_the_student_sees(feed: Feed) -> None:
     recipe = replace(RECIPE, crop=1, flip=True)
-    drawn = draw(recipe, 40, feed.seed, 2)
+    drawn = recipe.drawn(40, feed.seed, 2)
     assert isinstance(drawn, Drawn)
-    seen = changed(normaliser(feed.mean, feed.std, CPU)(torch.from_numpy(np.array(feed.epoch(2)))), recipe, drawn)
+    seen = recipe.changed(normaliser(feed.mean, feed.std, CPU)(torch.from_numpy(np.array(feed.epoch(2)))), drawn)
     assert feed.teacher is not None
     with torch.no_grad():
         wanted = sum(one.built()(seen) for one in feed.teacher.members) / 2
@@ -114,7 +115,8 @@ def test_the_step_mixes_targets_as_labels(feed: Feed) -> None:
     entropy = torch.nn.functional.cross_entropy
     sides = [(chosen, share), (chosen.flip(0), 1 - share)]
     wanted = sum(
-        part * distilled(entropy(logits, step.labels[i]), logits, step.targets[i], step.recipe) for i, part in sides
+        part * distilled(entropy(logits, step.labels[i]), logits, step.targets[i], weight=0.5, temperature=2.0)
+        for i, part in sides
     )
     torch.manual_seed(3)
     torch.testing.assert_close(step._loss(chosen)(made.model, slice(6)), wanted * (6 / len(step.chosen)))

@@ -19,8 +19,9 @@ from nas.training import datasets, recipes
 from nas.training.cpu_timing import Timing
 from nas.training.errors import OtherTrainingError
 from nas.training.feed import Feed
+from nas.training.options.phase import Phase
 from nas.training.precision import Precision
-from nas.training.recipes import Phase, Recipe, Setting
+from nas.training.recipes import Recipe, Setting
 from nas.training.train import Epoch, Result, train
 
 MakeFolder = Callable[..., Path]

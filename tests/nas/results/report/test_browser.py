@@ -313,6 +313,19 @@ def test_it_prints_on_paper_in_light_colours(show: Open, tmp_path: Path) -> None
     wait_for_ticks(page, "rgb(28, 36, 48)", "rgb(228, 233, 240)")
 
 
+def test_the_script_that_draws_runs_with_the_first_figure_or_the_first_print(show: Open) -> None:
+    page = show()
+    page.wait_for_selector("body[data-figures]", state="attached")
+    page.get_by_role("columnheader", name="params").get_by_role("button").click()
+    assert page.evaluate("typeof Plotly") == "undefined", "no figure is near the window"
+    page.emulate_media(media="print")
+    page.wait_for_selector("#plot-losses .main-svg", state="attached")
+    page.emulate_media(media="screen")
+    read = show()
+    drawn(read, "scatter-0")
+    assert not read.locator("#plot-losses .main-svg").count(), "which is farther away"
+
+
 def test_of_many_rows_the_table_lays_out_a_slice_and_searches_sorts_and_saves_all(
     show: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,0 +1,83 @@
+"""Pixels and sizes of images behind each transform of a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from constraints.augmentation_steps import Transform
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""What a normalisation subtracts and divides by where nothing is said."""
+GREY_LEVEL = 1 / 255
+"""One of 256 levels, in the scale 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What became of a pixel of 0 to 1 on its way through a pipeline: ``factor * pixel + shift``, per channel."""
+
+    factor: tuple[float, ...]
+    shift: tuple[float, ...]
+    words: str
+    unknown: str = ""
+    """Why it is not known."""
+
+    def of(self, pixel: Sequence[float]) -> tuple[float, ...]:
+        """What a pixel has become."""
+        return tuple(f * p + s for f, p, s in zip(self.factor, pixel, self.shift, strict=True))
+
+
+def pixels(channels: int) -> Scale:
+    """The scale at the start of a pipeline."""
+    return Scale(factor=(255.0,) * channels, shift=(0.0,) * channels, words="on images of 0 to 255")
+
+
+def rescaled(scale: Scale, step: Transform) -> Scale:
+    """The scale of images behind a transform."""
+    kind, s = step.kinds[0], step.settings
+    if kind not in {"Normalize", "ToFloat", "FromFloat"}:
+        return scale
+    if not step.is_certain:
+        return replace(scale, unknown=f"{kind} before it does not run on every image")
+    if kind == "FromFloat":
+        most = s.get("max_value") or 255.0
+        return _mapped(scale, (most,), (0.0,), "on images of 0 to 255")
+    if kind == "ToFloat":
+        return _mapped(scale, (1 / (s.get("max_value") or 255.0),), (0.0,), "on images of 0 to 1")
+    if s.get("normalization", "standard") != "standard":
+        return replace(scale, unknown=f"Normalize(normalization={s['normalization']!r}) before it goes by each image")
+    means, stds, most = _list(s.get("mean", _IMAGENET[0])), _list(s.get("std", _IMAGENET[1])), s.get("max_pixel_value")
+    factors = [1 / (d * (most or 255.0)) for d in stds]
+    return _mapped(scale, factors, [-m / d for m, d in zip(means, stds, strict=True)], "on normalised images")
+
+
+def _mapped(scale: Scale, factors: Sequence[float], shifts: Sequence[float], words: str) -> Scale:
+    """The scale after ``factor * pixel + shift``, each for every channel or one for all."""
+    n = len(scale.factor)
+    factors, shifts = (list(v) * n if len(v) == 1 else list(v) for v in (factors, shifts))
+    if len(factors) != n or len(shifts) != n:
+        return replace(scale, unknown=f"its normalisation has {len(factors)} channels, the mean {n}")
+    return replace(
+        scale,
+        factor=tuple(f * old for f, old in zip(factors, scale.factor, strict=True)),
+        shift=tuple(f * old + s for f, old, s in zip(factors, scale.shift, shifts, strict=True)),
+        words=words,
+    )
+
+
+def _list(value: Any) -> Sequence[float]:
+    return list(value) if hasattr(value, "__iter__") else [value]
+
+
+def resized(size: tuple[int, ...], step: Transform) -> tuple[int, ...]:
+    """Height and width of images behind a transform, where it says them."""
+    s = step.settings
+    if step.kinds[0] == "PadIfNeeded":
+        least = (s.get("min_height") or 0, s.get("min_width") or 0)
+        return tuple(max(a, b) for a, b in zip(size, least, strict=True))
+    if "Crop" in step.kinds[0] or step.kinds[0] == "Resize":
+        new = s.get("size") or (s.get("height"), s.get("width"))
+        return tuple(new) if isinstance(new, Sequence) and all(isinstance(n, int) for n in new) else size
+    return size

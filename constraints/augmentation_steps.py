@@ -1,0 +1,118 @@
+"""The transforms of an albumentations pipeline that can run, in order, in the names of versions 1 and 2.
+
+Pure: nothing here imports albumentations, so that a pipeline may also be given as its ``to_dict()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_OLD_ORDER = (
+    *("max_holes", "max_height", "max_width", "min_holes", "min_height", "min_width"),
+    *("fill_value", "mask_fill_value", "always_apply", "p"),
+)
+"""The arguments of version 1's coarse dropout in their order."""
+_OLD_NAMES = frozenset(_OLD_ORDER) - {"always_apply", "p"}
+_OLD_DEFAULTS = {"max_holes": 8, "max_height": 8, "max_width": 8, "fill_value": 0, "mask_fill_value": None}
+_NEW_DEFAULTS = {
+    "num_holes_range": (1, 2),
+    "hole_height_range": (0.1, 0.2),
+    "hole_width_range": (0.1, 0.2),
+    "fill": 0,
+    "fill_mask": None,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A constructor's call as it was written, which a transform carries as ``WRITTEN``."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    version: str
+    """The installed albumentations."""
+    refused: str = ""
+    """Why the constructor of that version raised; the transform then has its defaults."""
+
+    def as_version_1(self) -> Mapping[str, Any]:
+        """The settings that version 1 would read from the call."""
+        return _OLD_DEFAULTS | dict(zip(_OLD_ORDER, self.args, strict=False)) | dict(self.kwargs)
+
+
+WRITTEN = "_constraints_written"
+"""The attribute of a transform that holds how it was written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transform:
+    """One transform that can run: its class names (itself first) and its settings."""
+
+    kinds: tuple[str, ...]
+    settings: Mapping[str, Any]
+    is_certain: bool = False
+    """Whether it runs on every image."""
+    ignored: tuple[str, ...] = ()
+    """Arguments that the constructor did not know and dropped with a warning."""
+    written: Written | None = None
+    """How its constructor was called, where that was recorded."""
+
+
+def is_pipeline(thing: Any) -> bool:
+    """Whether this is an albumentations transform, a list of them, or the ``to_dict()`` of one."""
+    if isinstance(thing, Mapping):
+        return "__class_fullname__" in (thing["transform"] if isinstance(thing.get("transform"), Mapping) else thing)
+    if isinstance(thing, Sequence) and not isinstance(thing, str):
+        return bool(thing) and all(is_pipeline(t) for t in thing)
+    return not isinstance(thing, type) and hasattr(thing, "p") and callable(thing)
+
+
+_CHOOSES = ("OneOf", "SomeOf", "RandomOrder", "OneOrOther", "SelectiveChannelTransform")
+
+
+def transforms(node: Any, *, is_certain: bool = True) -> Iterator[Transform]:
+    """The transforms of a pipeline that can run, compositions opened, in order."""
+    if isinstance(node, Mapping):
+        yield from _from_dict(node.get("transform", node), is_certain=is_certain)
+    elif isinstance(node, Sequence):
+        for child in node:
+            yield from transforms(child, is_certain=is_certain)
+    elif getattr(node, "p", 1) and getattr(node, "n", 1):
+        is_certain = is_certain and getattr(node, "p", 1) >= 1
+        children = getattr(node, "transforms", None)
+        if children is not None:
+            chooses = type(node).__name__ in _CHOOSES and len(children) > 1
+            yield from transforms(list(children), is_certain=is_certain and not chooses)
+        else:
+            yield _from_object(node, is_certain=is_certain)
+
+
+def _from_object(transform: Any, *, is_certain: bool) -> Transform:
+    kinds = tuple(c.__name__ for c in type(transform).__mro__)
+    return Transform(
+        kinds=kinds,
+        settings=_with_defaults(kinds[0], vars(transform)),
+        is_certain=is_certain,
+        ignored=tuple(getattr(transform, "invalid_args", ())),
+        written=vars(transform).get(WRITTEN),
+    )
+
+
+def _from_dict(node: Mapping[str, Any], *, is_certain: bool) -> Iterator[Transform]:
+    if not node.get("p", 1) or not node.get("n", 1):
+        return
+    is_certain = is_certain and (node.get("p", 1) >= 1 or bool(node.get("always_apply")))
+    kind = str(node.get("__class_fullname__", "")).rpartition(".")[2]
+    if "transforms" in node:
+        yield from transforms(node["transforms"], is_certain=is_certain and kind not in _CHOOSES)
+        return
+    yield Transform(kinds=(kind,), settings=_with_defaults(kind, node), is_certain=is_certain)
+
+
+def _with_defaults(kind: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a coarse dropout leaves unsaid is its version's default; the names tell the version."""
+    if kind != "CoarseDropout":
+        return settings
+    old = _OLD_NAMES & set(settings) and not set(_NEW_DEFAULTS) & set(settings)
+    return (_OLD_DEFAULTS if old else _NEW_DEFAULTS) | dict(settings)
