@@ -42,6 +42,7 @@ from constraints.tracing.read_numbers import ReadNumbers, are_short
 from constraints.tracing.registry import Registry
 from constraints.tracing.rounding import floor_divides, rounds
 from constraints.tracing.run import Frame, RecordedOperation, Run
+from constraints.tracing.seeds import marked
 from constraints.tracing.tensor_handles import HANDLE, TensorHandles
 from constraints.tracing.unseen import has_ways
 from constraints.tracing.values import CONVOLUTIONS
@@ -81,7 +82,8 @@ def record(
     watching = watch(recorder.steps) if watch else nullcontext()
     try:
         border = watched(recorder, modules.values())
-        with modes_kept(), naming(modules, recorder), border, recorder.following(), watching:
+        with modes_kept(), naming(modules, recorder), border, marked() as seed, recorder.following(), watching:
+            recorder.numbers.unchosen_seed = seed
             found = opened(called(model, args, kwargs))  # a generator runs here
         left = [recorder.left(t) for t in found.tensors]
     except Exception as error:
