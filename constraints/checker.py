@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from constraints.as_written import as_written
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.faults import failed, is_ours
 from constraints.fix_search import Fixes
@@ -85,9 +86,13 @@ class Question:
 def examined(model: nn.Module, question: Question) -> Iterator[Report]:
     """The report with its verdicts as soon as they are known, then anew whenever something is added to it.
 
-    First what the probe confirms, then one fix after the other.
+    First what the probe confirms, then one fix after the other. What was compiled is examined as it is written.
     """
-    model = _module(model)
+    with as_written(_module(model)) as written:
+        yield from _examined(written, question)
+
+
+def _examined(model: nn.Module, question: Question) -> Iterator[Report]:
     require = ASSIGNMENT if question.require is None else question.require
     constraints = parse_all(require, [*LATENCIES, *(m.name for m in question.metrics)])
     timed = {rule.metric for rule in constraints} & {*LATENCIES} - {m.name for m in question.metrics}

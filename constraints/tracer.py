@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from constraints.as_written import as_written
 from constraints.collection import without_collection
 from constraints.inputs import InputSpec, Sizes, specs
 from constraints.metrics import Layer, Metrics
@@ -59,7 +60,7 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     registering them. What the model's own code raises goes through unchanged; UnusableInputError is raised for an
     impossible input, or where the forward pass needs one that is not given.
     """
-    with ready(model, input_size, input_data) as (found, samples):
+    with as_written(model) as written, ready(written, input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples)
     with without_collection():
         summary = summarised(run)
