@@ -103,12 +103,12 @@ def test_leaderboard(accuracy: Accuracies, objective: str, view: dict[str, Any])
     assert_growth(lambda n: partial(leaderboard, summary_of(n, accuracy, objective), **view), 50)
 
 
-@pytest.mark.parametrize("form", ["csv", "json", "markdown"])
-def test_a_leaderboard_of_all_rows_as_text(form: str) -> None:
+@pytest.mark.parametrize("output_format", ["csv", "json", "markdown"])
+def test_a_leaderboard_of_all_rows_as_text(output_format: str) -> None:
     def prepare(n: int) -> Call:
         board = leaderboard(summary_of(n, rises, "accuracy"), top=None, pareto=True)
         assert len(board.rows) == n
-        return partial(board_table.as_text, board, form)
+        return partial(board_table.as_text, board, output_format)
 
     assert_growth(prepare, 100)
 

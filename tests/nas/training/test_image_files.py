@@ -11,7 +11,8 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.training import datasets
-from nas.training.image_files import folder_key, list_folder, readable
+from nas.training.image_files import list_folder, readable
+from nas.training.image_tree import folder_key
 from tests.nas.training.conftest import MakeFolder
 
 
