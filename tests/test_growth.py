@@ -65,7 +65,7 @@ def levels(n: int, objectives: int) -> Losses:
 @pytest.mark.parametrize("objectives", [1, 2, 3])
 @pytest.mark.parametrize("rows", [front_rows, equal_rows, one_rank_each, levels])
 def test_ranks(rows: Callable[[int, int], Losses], objectives: int) -> None:
-    assert_growth(lambda n: partial(ranks, rows(n, objectives)), 256)
+    assert_growth(lambda n: partial(ranks, rows(n, objectives).tolist()), 256)
 
 
 def rises(number: int) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 from constraints.errors import UnusableInputError
 from constraints.sandbox.slicing import needed
-from constraints.sandbox.source import NOTEBOOK, Part, Source, code_cells, read
+from constraints.sandbox.source import BOM, NOTEBOOK, Part, Source, code_cells, read
 
 _MARK = "# %% cell "
 _MARKED = re.compile(rf"^{re.escape(_MARK)}(?P<number>\d+)\n", re.MULTILINE)
@@ -48,6 +48,8 @@ def with_text(notebook: str, source: Source, text: str) -> str:
 
     Raises UnusableInputError for one that is laid out as nothing that saves notebooks does it.
     """
+    mark = BOM * notebook.startswith(BOM)
+    notebook = notebook.removeprefix(BOM)
     document = json.loads(notebook)
     before, after = ({part.cell: part.text for part in source.parts}, dict(_cells(text)))
     for number, cell in enumerate(code_cells(document), 1):
@@ -55,7 +57,7 @@ def with_text(notebook: str, source: Source, text: str) -> str:
             key = "source" if "source" in cell else "input"
             new = _with_lines("".join(cell[key]), before[number], after[number])
             cell[key] = new.splitlines(keepends=True) if isinstance(cell[key], list) else new
-    return str(_laid_out_as(notebook)(document))
+    return mark + str(_laid_out_as(notebook)(document))
 
 
 def placed(message: str, source: Source) -> str:

@@ -97,14 +97,14 @@ def _watch(shown: Callable[[], RenderableType], print_once: Callable[[], None]) 
 
 @interruptible("the study is as it was")
 def show(trial: str, name: str | None, storage: str, output_format: str, *, watch: bool = False) -> int:
-    """Print one trial in full; ``watch`` does so until it has ended."""
+    """Print one trial, champion or network in full; ``watch`` follows a trial until it has ended."""
     check_format(output_format, TABLE_OR_JSON)
     _check_watch(output_format, watch=watch)
     if watch:
         with ended_by_ctrl_c():
             trial = str(_follow(trial, name, storage))
     with working("reading the network"):
-        found = _card(trial, name, storage)
+        found = _card_or_network(trial, trial, name, storage)
     if output_format == "json":
         print(json_text(found.as_dict()))
     else:

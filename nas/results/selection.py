@@ -30,9 +30,10 @@ def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:
         if wanted in {str(row.trial), row.origin} or (row.architecture and row.architecture in {wanted, network}):
             return row
     known = f"trials 0 to {max(r.trial for r in rows)}" if rows else "no trials yet"
-    raise NoSuchTrialError(
-        f"no such trial: {wanted!r}: the study holds {known}; give a number, best or an architecture"
-    )
+    remedy = "; give a number, best or an architecture"
+    if is_network:
+        remedy = ", none of that network; give a number or best, or train it: search.py train"
+    raise NoSuchTrialError(f"no such trial: {wanted!r}: the study holds {known}{remedy}")
 
 
 def best(study: Study, count: int = 1) -> tuple[Row, ...]:

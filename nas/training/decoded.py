@@ -21,7 +21,7 @@ from constraints.errors import UnusableInputError
 from nas.training.splits import Split, parts_of
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-FORMAT = 3
+FORMAT = 4
 """Part of the cache's key: to be raised when decoding changes."""
 _UNUSABLE = (OSError, ValueError, KeyError)
 """What opening a decoded copy raises that is absent, truncated or of another format."""

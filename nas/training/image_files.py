@@ -14,10 +14,28 @@ import numpy as np
 from constraints.errors import UnusableInputError
 from nas.training.image_tree import MACOS_FOLDER, PART_OF, PARTS, VALIDATION, Place, Tree, junk, walk
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-NO_IMAGE = "no image"
+FORMATS = {
+    "AVIF": (".avif", ".avifs"),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "GIF": (".gif",),
+    "ICO": (),  # the file is an image by its content alone: of most folders it is the icon
+    "JPEG": (".jfif", ".jpe", ".jpeg", ".jpg"),
+    "JPEG2000": (".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx"),
+    "PNG": (".apng", ".png"),
+    "PPM": (".pbm", ".pfm", ".pgm", ".pnm", ".ppm"),
+    "TGA": (".icb", ".tga", ".vda", ".vst"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+"""Pillow's name of each format that is read -> the endings of its files; of the other formats some start a program."""
+SUFFIXES = frozenset(suffix for endings in FORMATS.values() for suffix in endings)
 DANGLING = "dangling link"
 LOOSE = "in no class folder"
+NO_ENDING = "without an ending"
+"""Why a file is left out; of one of another kind the reason is its ending."""
+MOST_REASONS = 8
+"""Reasons that are counted one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +92,11 @@ class Listing:
 
 def _on_left_out(left_out: tuple[tuple[str, str], ...]) -> str:
     count, (first, _) = len(left_out), left_out[0]
-    reasons = Counter(reason for _, reason in left_out)
-    if set(reasons) == {NO_IMAGE}:
-        files = "1 file that is no image was" if count == 1 else f"{count:,} files that are no images were"
-        return f"{files} left out, {first} the first"
-    why = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
-    return f"{count:,} file{'s were' if count > 1 else ' was'} left out ({why}), {first} the first"
+    reasons = sorted(Counter(reason for _, reason in left_out).items(), key=lambda one: (-one[1], one[0]))
+    why = [f"{number:,} {reason}" for reason, number in reasons[:MOST_REASONS]]
+    if rest := sum(number for _, number in reasons[MOST_REASONS:]):
+        why.append(f"{rest:,} of other kinds")
+    return f"{count:,} file{'s were' if count > 1 else ' was'} left out ({', '.join(why)}), {first} the first"
 
 
 def list_folder(folder: Path) -> Listing:
@@ -165,16 +182,22 @@ def _within(place: Place, roots: list[Place], fewest: int) -> Place:
 
 def has_suffix_of_image(name: str) -> bool:
     """Whether a file is an image by its name."""
-    return posixpath.splitext(name)[1].lower() in SUFFIXES
+    return _suffix(name) in SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return posixpath.splitext(readable(name))[1].lower()
 
 
 def _reason(place: Place, rest: Place, *, is_dangling: bool) -> str | None:
     """Why a file in a part is left out; None for an image."""
     if (why := junk(place, rest)) is not None:
         return why
+    if is_dangling:
+        return DANGLING
     if not has_suffix_of_image(rest[-1]):
-        return DANGLING if is_dangling else NO_IMAGE
-    return DANGLING if is_dangling else LOOSE if len(rest) < 3 else None
+        return _suffix(rest[-1]) or NO_ENDING
+    return LOOSE if len(rest) < 3 else None
 
 
 def _sorted(
@@ -196,7 +219,8 @@ def _sorted(
     if len(train) < 2:
         raise UnusableInputError(f"the data holds only the class {min(train)!r}: {origin}: give it two classes or more")
     for empty in _empty(sorted(classes), images):
-        raise UnusableInputError(_without_images(empty, [file for file, why in left_out if why == NO_IMAGE], origin))
+        of_other_kinds = [file for file, why in left_out if why.startswith(".") or why == NO_ENDING]
+        raise UnusableInputError(_without_images(empty, of_other_kinds, origin))
     images = sorted(images, key=lambda file: (file.class_name, file.name))
     parts = {part: tuple(f for f in images if f.part == part) for part in (*PARTS, VALIDATION)}
     return Listing(

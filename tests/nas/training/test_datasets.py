@@ -81,7 +81,7 @@ def test_files_that_are_no_images_are_left_out_and_said(make_folder: MakeFolder,
     (folder / "train/cat/labels.txt").write_text("x")
     data = datasets.load(str(folder), cache=tmp_path / "cache")
     assert len(data.train_labels) == 8
-    assert data.warnings == ("2 files that are no images were left out, train/cat/Thumbs.db the first",)
+    assert data.warnings == ("2 files were left out (1 .db, 1 .txt), train/cat/Thumbs.db the first",)
 
 
 def test_progress_ends_at_the_number_of_images(make_folder: MakeFolder, tmp_path: Path) -> None:
@@ -133,13 +133,16 @@ class TestRefusals:
     def test_an_image_that_is_none(self, make_folder: MakeFolder) -> None:
         folder = make_folder()
         (folder / "train/dog/001.png").write_bytes(b"no image")
-        self.refuse(folder, r"does not decode: .*train/dog/001\.png: replace or remove it")
+        self.refuse(
+            folder,
+            r"does not decode: .*train/dog/001\.png \(it holds no image of a known format\): replace or remove it",
+        )
 
     def test_an_image_cut_short(self, make_folder: MakeFolder, tmp_path: Path) -> None:
         folder = make_folder(size=(64, 64))
         whole = (folder / "train/dog/001.png").read_bytes()
         (folder / "train/dog/001.png").write_bytes(whole[: len(whole) // 2])
-        self.refuse(folder, r"does not decode: .*train/dog/001\.png")
+        self.refuse(folder, r"does not decode: .*train/dog/001\.png \(.*truncated")
         self.refuse(pack(folder, tmp_path / "a.tar", "w"), r"does not decode: train/dog/001\.png")
 
     def test_sizes_that_differ(self, make_folder: MakeFolder) -> None:
