@@ -18,6 +18,7 @@ from constraints.tracing.outputs import opened
 from constraints.tracing.postponed import Postponed
 from constraints.tracing.recording import Recorder
 from constraints.tracing.run import RecordedOperation, Run
+from constraints.tracing.seeds import marked
 from constraints.tracing.unseen import has_ways
 
 _NO_KWARGS: Mapping[str, Any] = {}
@@ -50,7 +51,8 @@ def record(
     watching = watch(recorder.steps) if watch else nullcontext()
     try:
         border = watched(recorder, modules.values())
-        with modes_kept(), naming(modules, recorder), border, recorder.following(), watching:
+        with modes_kept(), naming(modules, recorder), border, marked() as seed, recorder.following(), watching:
+            recorder.numbers.unchosen_seed = seed
             found = opened(called(model, args, kwargs))  # a generator runs here
         left = [recorder.left(t) for t in found.tensors]
     except Exception as error:

@@ -54,6 +54,7 @@ _HIDDEN = {
     "maxima": ("max_pools",),
 }
 """What an operation that is not known may hold -> the metrics that it makes unknown."""
+_FLAT_AXES = 2
 _NO_MAP = "no map with spatial axes leads from the input to the output"
 _NO_TENSOR = "the forward method returns no tensor: return the output"
 
@@ -167,8 +168,14 @@ def _spatial(known: Propagation, value: Value | None) -> list[View]:
     if value is None:
         return []
     found = [[v for i in span if (v := value.views[i]) is not None] for span in known.spans]
-    dependent = [views for views in found if views]
+    dependent = [_along_the_map(views) for views in found if views]
     return next((views for views in dependent if any(v.digits for v in views)), dependent[0] if dependent else [])
+
+
+def _along_the_map(views: list[View]) -> list[View]:
+    """Without axes that were pooled or mixed before, where two or more are left: frames that became channels, say."""
+    left = [v for v in views if v.digits or v.is_unit or v.is_lost or v.blurred]
+    return left if len(left) >= _FLAT_AXES else views
 
 
 def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:

@@ -82,6 +82,8 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
             for line in prepared.advice:
                 warnings.warn(line, stacklevel=3)
             summary = launches.run(prepared)
+        if progress:
+            _say_end(summary.ended)
         finish, count = prepared.driver.finish, to_confirm(settings, prepared.driver)
         confirmed = _of_study(finish)
         if count and is_any_complete(prepared.driver):
@@ -159,6 +161,12 @@ def warned(dataset: decoded.Dataset) -> decoded.Dataset:
     for warning in dataset.warnings:
         warnings.warn(warning, stacklevel=3)
     return dataset
+
+
+def _say_end(ended: str) -> None:
+    """Why a search ended and what follows, which stays where the live view was."""
+    following = "next, of what launch returns: .board, and .best for nas.show, nas.confirm and nas.export"
+    SafeConsole(stderr=True).print(f"search ended: {ended}; {following}", highlight=False, soft_wrap=True, markup=False)
 
 
 @contextmanager

@@ -183,9 +183,9 @@ def compare(left: str, right: str, name: str | None, storage: str, output_format
 @interruptible("nothing was written")
 def report(name: str | None, storage: str, place: Path) -> int:
     """Write a study as one self-contained page."""
-    from nas.results.report.page import write_page
-
     with working("drawing the study and counting its space"), quiet(), open_study(storage, name) as study:
+        from nas.results.report.page import write_page
+
         write_page(study, place, is_live=has_launch(storage, study))
     say(f"{place}: {place.stat().st_size / 1e6:.1f} MB, study {study.study_name}")
     return ExitCode.DONE

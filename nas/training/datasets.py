@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.training import archives, cifar10, duplicates, image_files, image_tree, images
 from nas.training.decoded import ARRAYS, Dataset, arrays_in, decoded_copy, reason_of
 from nas.training.image_files import readable
@@ -40,7 +41,9 @@ def load(source: str = "auto", *, cache: Path | None = None, progress: Progress 
 def _open_path(path: Path, cache: Path, progress: Progress | None) -> Dataset:
     listing: Callable[[Path], image_files.Listing]
     if not os.path.exists(path):  # noqa: PTH110 (a text that can be no path does not exist either)
-        raise UnusableInputError(f"no such data: {path}: give a folder, a tar, or one of auto, cifar10, digits")
+        known = ("auto", "cifar10", "digits")
+        what = nearest(str(path), known, f"give a folder, a tar, or one of {', '.join(known)}")
+        raise UnusableInputError(f"no such data: {path}: {what}")
     if path.is_dir():
         listing, key = image_files.list_folder, image_tree.folder_key(path)
     elif path.is_file() and path.name.lower().endswith(archives.ARCHIVE_SUFFIXES):

@@ -153,6 +153,7 @@ def test_compare_has_both_sides(capsys: Captured) -> None:
     [
         (["show", "9"], "no such trial: '9': the study holds trials 0 to 2"),
         (["show", "nonsense"], "no such trial: 'nonsense': the study holds trials 0 to 2"),
+        (["show", "bset"], "no such trial: 'bset': the study holds trials 0 to 2; did you mean best?"),
         (["show", "best", "--format", "xml"], "--format: unknown format: 'xml': use table, json"),
         (["compare", "0", "x"], "no such trial: 'x'"),
         (

@@ -102,6 +102,10 @@ class TestRefusals:
     def test_nothing_there(self, tmp_path: Path) -> None:
         self.refuse(tmp_path / "nowhere.tar.xz", r"no such data: .*nowhere\.tar\.xz: give a folder")
 
+    def test_a_name_that_is_nearly_one(self) -> None:
+        with pytest.raises(UnusableInputError, match=r"^no such data: cifar: did you mean cifar10\?$"):
+            datasets.load("cifar")
+
     def test_another_kind_of_file(self, tmp_path: Path) -> None:
         (tmp_path / "data.csv").write_text("1,2")
         self.refuse(tmp_path / "data.csv", r"neither a folder nor a \.tar.*: give the folder that holds")
