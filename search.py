@@ -422,7 +422,7 @@ def leaderboard(  # noqa: PLR0917
     ] = None,
     study: Study = None,
     storage: Storage = STORAGE,
-    watch: Annotated[bool, flag("--watch", help="show it anew every two seconds", group=OUTPUT)] = False,
+    watch: Annotated[bool, flag("--watch", help="show it again every two seconds", group=OUTPUT)] = False,
     format_: BoardFormat = "table",
 ) -> int:
     """Show the trials of a study, best first."""

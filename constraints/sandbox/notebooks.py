@@ -114,7 +114,7 @@ def _with_lines(cell: str, before: str, after: str) -> str:
     """A cell whose Python was one text, now another; its lines of shell and magic, where that has none, stay."""
     old, new, own = (text.splitlines(keepends=True) for text in (before, after, cell))
     if len(own) != len(old):
-        raise UnusableInputError("a cell has lines that end otherwise than in LF: save the notebook anew")
+        raise UnusableInputError("a cell has lines that end otherwise than in LF: save the notebook again")
     found: list[str] = []
     for tag, a, b, c, d in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
         found += own[a:b] if tag == "equal" else new[c:d]
@@ -138,4 +138,4 @@ def _laid_out_as(notebook: str) -> Any:
 
         if write(document) == notebook.replace("\r\n", "\n"):
             return lambda given: write(given).replace("\n", "\r\n") if "\r\n" in notebook else write(given)
-    raise UnusableInputError("the notebook is not laid out as Jupyter saves it: save it anew, or take --fix OUT.py")
+    raise UnusableInputError("the notebook is not laid out as Jupyter saves it: save it again, or take --fix OUT.py")

@@ -167,7 +167,7 @@ def _cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
     except UnicodeDecodeError as error:
         raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: save it as UTF-8") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnusableInputError(f"not a notebook: {str(file)!r}: {error}: save it anew in Jupyter") from error
+        raise UnusableInputError(f"not a notebook: {str(file)!r}: {error}: save it again in Jupyter") from error
     if (language := _language(document)) != "python":
         raise UnusableInputError(f"not a Python notebook: {str(file)!r}: its language is {language}: give another")
     yield from enumerate(texts, 1)

@@ -26,7 +26,7 @@ from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
 from nas.search.driver import Driver
 from nas.search.study import open_study, quiet
 from nas.search.study_data import load_study_data
-from nas.training import datasets
+from nas.training import datasets, decoded
 
 if TYPE_CHECKING:
     import optuna
@@ -142,7 +142,7 @@ def _confirm(
     study: optuna.Study,
     rows: tuple[Row, ...],
     config: LaunchConfig,
-    dataset: datasets.Dataset,
+    dataset: decoded.Dataset,
     *,
     seeds: int,
     epochs: int | None,
@@ -156,7 +156,7 @@ def _confirm(
         )
 
 
-def warned(dataset: datasets.Dataset) -> datasets.Dataset:
+def warned(dataset: decoded.Dataset) -> decoded.Dataset:
     """The data, once what is doubtful in it is warned of."""
     for warning in dataset.warnings:
         warnings.warn(warning, stacklevel=3)

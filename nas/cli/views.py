@@ -79,7 +79,7 @@ def _check_watch(output_format: str, *, watch: bool) -> None:
 
 
 def _watch(shown: Callable[[], RenderableType], print_once: Callable[[], None]) -> NoReturn:
-    """Show something anew until Ctrl-C, in place on a terminal and one below another elsewhere."""
+    """Show something refreshed until Ctrl-C, in place on a terminal and one below another elsewhere."""
     console = SafeConsole()
     screen = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else nullcontext()
     try:
@@ -144,7 +144,7 @@ def _card_or_network(trial: str, label: str, name: str | None, storage: str) -> 
 
 
 def _follow(trial: str, name: str | None, storage: str) -> int:
-    """Show a trial's curve anew until it has ended; its number."""
+    """Show a trial's curve, refreshed, until it has ended; its number."""
     from nas.results.selection import find
     from nas.results.trial_progress import as_line, as_lines
 

@@ -213,7 +213,7 @@ def test_layers_of_one_call_are_distinguished(
 def test_no_number_of_this_run_is_written(
     run: object, capsys: pytest.CaptureFixture[str], made: str, rule: str, expected: str
 ) -> None:
-    """What a call is given by names, stars and partials is written anew by them, or not at all."""
+    """What a call is given by names, stars and partials is rewritten from them, or not at all."""
     head = (
         "from functools import partial\nfrom torch import nn\n"
         "KW = dict(kernel_size=3, padding=1); Conv = partial(nn.Conv2d, **KW)\n"

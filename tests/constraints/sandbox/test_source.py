@@ -66,7 +66,7 @@ def test_the_third_format_of_notebooks_is_read_too(book: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not a notebook: .*: save it anew"),
+        ("{", "not a notebook: .*: save it again"),
         ("[]", "not a notebook"),
         ('{"cells": 3}', "not a notebook"),
         (notebook("x", language_info={"name": "R"}), "not a Python notebook: .*: its language is R"),

@@ -37,7 +37,7 @@ class Scaled(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """The convolution's map times constants, after a look at the image."""
-        if image.abs().max().item() > 1e9:  # no assert, which pytest writes anew
+        if image.abs().max().item() > 1e9:  # no assert, which pytest writes again
             raise ValueError
         return self.scaled(self.conv(image)) * self.SCALE * self.settings.scale
 
