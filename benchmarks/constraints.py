@@ -86,7 +86,7 @@ def tools() -> Mapping[str, Tool]:
 
 
 def measure(model: nn.Module, shape: Shape, repeats: int) -> dict[str, Timing]:
-    """The median of each tool; all take turns in an order drawn anew, so that none always finds the caches warm."""
+    """The median of each tool; all take turns in an order redrawn, so that none always finds the caches warm."""
     order, draw = list(tools().items()), random.Random(0)
     found: dict[str, list[float]] = {}
     failed: dict[str, Timing] = {}

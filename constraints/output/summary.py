@@ -20,8 +20,8 @@ def summary_row(result: Result) -> tuple[str, ...]:
         return result.target, "error", "", "", "", result.error
     m, failed = result.metrics, [v.name for v in result.constraints if not v.ok]
     verdict = f"{len(failed)} of {len(result.constraints)} fail" if failed else f"all {len(result.constraints)} hold"
-    figures = (count(m["params"]), count(m["macs"] or 0), sides(m["receptive_field_hw"]))
-    return result.target, verdict, *figures, ", ".join(failed)
+    metrics = (count(m["params"]), count(m["macs"] or 0), sides(m["receptive_field_hw"]))
+    return result.target, verdict, *metrics, ", ".join(failed)
 
 
 def print_summary(results: Sequence[Result], console: Console) -> None:

@@ -107,6 +107,7 @@ class LayerCalls:
 
     def _rewritten(self, passing: Passing, call: Call, layers: Sequence[str]) -> CallEdit:
         """The call with what replaces it where it makes some layers."""
+        self._check_here(layers[0], call)
         first, *others = ([e for e in self.change if e.layer == layer] for layer in layers)
         kind = {type(parts(self.checked.model).modules[layer]) for layer in layers}
         alike = all([e.text for e in other] == [e.text for e in first] for other in others) and len(kind) == 1
@@ -146,7 +147,8 @@ class LayerCalls:
         used = _OPTIONS if is_rewritten else set().union(*depends.values()) & _OPTIONS
         parameters = self._parameters(module, calls[0], used)
         if is_rewritten:
-            if os.path.realpath(calls[0].file) != self.file or self._made_by(calls[:1]) != {layer}:
+            self._check_here(layer, calls[0])
+            if self._made_by(calls[:1]) != {layer}:
                 where = f"{Path(calls[0].file).name}:{calls[0].position.line}"
                 raise UnusableInputError(f"layer {layer} is made by a call that makes others too: {where}")
             if reason := self._unsettled(calls[0], parameters, depends):
@@ -175,6 +177,12 @@ class LayerCalls:
         raise UnusableInputError(
             f"layer {layer}: {reason}" if reason else f"no call in {self.file} makes layer {layer} alone"
         )
+
+    def _check_here(self, layer: str, call: Call) -> None:
+        """Raise UnusableInputError for a call that another file makes, whose lines are not the target's."""
+        if os.path.realpath(call.file) != self.file:
+            where = f"{os.path.relpath(call.file)}:{call.position.line}"
+            raise UnusableInputError(f"layer {layer} is made in another file: {where}: take --fix OUT.py")
 
     def _parameters(self, module: nn.Module, call: Call, used: Set[str]) -> tuple[str, ...]:
         """Those of what makes a module; raises UnusableInputError where more than the call gives it ``used`` ones."""

@@ -94,6 +94,6 @@ def _holds_tables(place: str, options: Mapping[str, Any]) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """What a database said, in one line without passwords."""
+    """What a database said, in one line without passwords and numbers of errors."""
     text = str(error).strip().partition("\n")[0] or type(error).__name__
-    return masked(re.sub(r"^\([\w.]+\)\s*", "", text)).rstrip(". ")
+    return masked(re.sub(r"^\([\w.]+\)\s*|\[Errno -?\d+\] ", "", text)).rstrip(". ")

@@ -23,7 +23,7 @@ from nas.training.tuning import PREFIX, Range
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-    from nas.training.datasets import Dataset
+    from nas.training.decoded import Dataset
 
 _FEW = 3
 """Differences that a refusal names."""

@@ -25,7 +25,7 @@ from nas.search.trained_weights import Weights
 from nas.search.training_way import Training
 from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, GIVEN
 from nas.training import datasets, recipes
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 from nas.training.teacher import Member, Teacher
 
 TEXT = "BR/c4-c4s2/c4s2/fc"

@@ -13,7 +13,8 @@ from PIL import Image
 
 from constraints.errors import UnusableInputError
 from nas.training import datasets
-from nas.training.image_files import FORMATS, SUFFIXES, folder_key, list_folder, readable
+from nas.training.image_files import FORMATS, SUFFIXES, list_folder, readable
+from nas.training.image_tree import folder_key
 from tests.nas.training.conftest import MakeFolder
 
 

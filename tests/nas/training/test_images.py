@@ -13,7 +13,8 @@ from PIL import Image
 from constraints.errors import UnusableInputError
 from nas.training import archives, images
 from nas.training.archives import list_archive
-from nas.training.image_files import ImageFile, Listing, folder_key, list_folder
+from nas.training.image_files import ImageFile, Listing, list_folder
+from nas.training.image_tree import folder_key
 from nas.training.images import decode
 from tests.nas.training.conftest import MakeFolder
 
