@@ -17,7 +17,9 @@ import pytest
 def test_the_store_is_named_without_a_password(
     store: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nas.loggers import mlflow  # which loads its package for seconds
+    from mlflow import MlflowClient  # which loads for seconds
 
-    monkeypatch.setattr(mlflow.MlflowClient, "search_experiments", lambda *_, **__: [])  # no server is asked
-    assert mlflow.MLflow(store.format(tmp_path)).place == place.format(tmp_path, tmp_path)
+    from nas.loggers.mlflow import MLflow
+
+    monkeypatch.setattr(MlflowClient, "search_experiments", lambda *_, **__: [])  # no server is asked
+    assert MLflow(store.format(tmp_path)).place == place.format(tmp_path, tmp_path)
