@@ -31,5 +31,13 @@ def test_each_stage_has_its_name_and_colour() -> None:
     assert ["--s1" in c for c in colours] == [True, True, False]
 
 
+def test_a_name_that_its_square_has_no_room_for_is_in_the_legend_alone() -> None:
+    """Of 64 pixels a letter has 64 / 24 * 0.6: the 3 of the first stage have no room for four."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Conv2d(4, 4, 15, padding=7))
+    figure = ElementTree.fromstring(drawing(check(model, (3, 64, 64), ["stages == 2"], fixes=False)))
+    assert [text.text for text in figure.findall("./svg/text")] == ["C2 31"]
+    assert [name.text for name in figure.findall("./figcaption/b")] == ["C1 3", "C2 31"]
+
+
 def test_without_an_image_there_is_no_drawing() -> None:
     assert drawing(check(nn.Linear(4, 2), (4,), [], fixes=False)) == ""
