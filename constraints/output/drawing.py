@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from constraints.findings import Findings
 from constraints.metrics import Layer
@@ -17,10 +18,8 @@ from constraints.output.plain import html_text
 CAPTION = "What the middle unit after each stage sees, over the {image} image; thin: after each layer."
 _MARGIN = 0.04
 """Beside the squares, of the larger side of what is in sight."""
-_LINES = 24
-"""Of letters, that are as high as the squares: 13 pixels each on a telephone."""
-_LETTER, _INSET = 0.6, 0.6
-"""How wide a letter is, and what is free beside a name, of the height of its line."""
+_LABEL = 1 / 24
+"""Height of a label, of the larger side of what is in sight without its margin: 13 of 340 pixels."""
 _COLOURS = 6
 """Of stages, in turn; the page's style has them as ``--s1`` to ``--s6``."""
 _USUAL = ("#7a5195", "#2f6fbf", "#0e8a8a", "#b4690e", "#c0392b", "#566173")
@@ -75,8 +74,8 @@ def drawing(report: Findings) -> str:
         f'<figure><svg class="field" viewBox="{box}" role="img" aria-label="{html_text(label)}">',
         f'<rect width="{width}" height="{height}" fill="none" stroke="gray" stroke-width="{3 * thin:g}"/>',
         *(_rectangle(square, thin) for square in squares),
-        *filter(None, (_name(square, extent / _LINES) for square in squares if square.is_last)),
-        f"</svg><figcaption>{CAPTION.format(image=f'{width}x{height}')} {_legend(squares)}</figcaption></figure>",
+        *_names([square for square in squares if square.is_last], extent),
+        f"</svg><figcaption>{CAPTION.format(image=f'{width}x{height}')}</figcaption></figure>",
     ]
     return "\n".join(parts)
 
@@ -134,22 +133,15 @@ def _rectangle(square: Square, thin: float) -> str:
     )
 
 
-def _text(square: Square) -> str:
-    return f"C{square.stage + 1} {sides(square.layer.receptive_field)}"
-
-
-def _name(square: Square, font: float) -> str:
-    """The stage's name in its square; empty where that is too small for letters that a telephone shows."""
-    text = _text(square)
-    if (_LETTER * len(text) + _INSET) * font > square.width:
-        return ""
-    return (
-        f'<text x="{square.x + _INSET / 2 * font:g}" y="{square.y + 1.05 * font:g}" font-size="{font:g}" '
-        f'style="fill: {_colour(square.stage)}">{html_text(text)}</text>'
-    )
-
-
-def _legend(squares: Sequence[Square]) -> str:
-    """Every stage's name in its colour, in letters of the page's own size."""
-    names = (f'<b style="color: {_colour(s.stage)}">{html_text(_text(s))}</b>' for s in squares if s.is_last)
-    return f"Pixels: {', '.join(names)}."
+def _names(squares: Sequence[Square], extent: float) -> list[str]:
+    """Labels of one size, legible where the drawing is as wide as a phone; one that would cover another moves down."""
+    font, free, texts = extent * _LABEL, -inf, {}
+    for square in sorted(squares, key=lambda square: square.y):
+        y = max(square.y + 1.05 * font, free)
+        free = y + 1.15 * font
+        texts[square.stage] = (
+            f'<text x="{square.x + 0.3 * font:g}" y="{y:g}" font-size="{font:g}" '
+            f'style="fill: {_colour(square.stage)}; stroke: var(--panel, none); stroke-width: {font / 4:g}; '
+            f'paint-order: stroke">C{square.stage + 1} {html_text(sides(square.layer.receptive_field))}</text>'
+        )
+    return [texts[square.stage] for square in squares]

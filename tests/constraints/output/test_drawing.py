@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from xml.etree import ElementTree
 
 from torch import nn
@@ -31,12 +32,15 @@ def test_each_stage_has_its_name_and_colour() -> None:
     assert ["--s1" in c for c in colours] == [True, True, False]
 
 
-def test_a_name_that_its_square_has_no_room_for_is_in_the_legend_alone() -> None:
-    """Of 64 pixels a letter has 64 / 24 * 0.6: the 3 of the first stage have no room for four."""
-    model = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Conv2d(4, 4, 15, padding=7))
-    figure = ElementTree.fromstring(drawing(check(model, (3, 64, 64), ["stages == 2"], fixes=False)))
-    assert [text.text for text in figure.findall("./svg/text")] == ["C2 31"]
-    assert [name.text for name in figure.findall("./figcaption/b")] == ["C1 3", "C2 31"]
+def test_labels_have_one_size_and_do_not_cover_one_another() -> None:
+    model = nn.Sequential(*(nn.Conv2d(3, 3, 3, stride=2, padding=1) for _ in range(5)))
+    figure = ElementTree.fromstring(drawing(check(model, (3, 64, 64), [], fixes=False)))
+    texts = figure.findall("./svg/text")
+    assert [text.text for text in texts] == ["C1 3", "C2 7", "C3 15", "C4 31", "C5 63"]
+    (size,) = {float(text.get("font-size", "")) for text in texts}
+    assert round(24 * size, 3) == 64, "the last layer's unit 1 of 2 sees 63 pixels from 1 on: nothing beyond the image"
+    heights = sorted(float(text.get("y", "")) for text in texts)
+    assert all(below - above >= size for above, below in pairwise(heights))
 
 
 def test_without_an_image_there_is_no_drawing() -> None:
