@@ -108,7 +108,9 @@ def _program(
 def validate(  # noqa: PLR0917 (one parameter for each flag)
     targets: Annotated[
         list[str],
-        typer.Argument(metavar="TARGET", help="file.py:NAME, book.ipynb:NAME, package.module:NAME, a folder"),
+        typer.Argument(
+            metavar="TARGET", help="file.py:NAME, book.ipynb:NAME, package.module:NAME, a folder, a network"
+        ),
     ],
     input_: Annotated[
         list[str] | None,
@@ -150,15 +152,15 @@ def validate(  # noqa: PLR0917 (one parameter for each flag)
 ) -> int:
     """Check PyTorch models, each in a child process with limits."""
     from constraints.cli.validate import Options, validate_targets
-    from nas.cli.champions import as_targets
     from nas.cli.common import check_augmentation
     from nas.cli.fixing import writers
+    from nas.cli.targets import as_targets
 
     check_augmentation(augmentation, augmentation_arg)
     return validate_targets(
         Options(
             targets=as_targets(targets),
-            inputs=input_ or ["3,32,32"],
+            inputs=input_ or [],
             arguments=arg or [],
             require=require or [],
             constraints=constraints,
@@ -420,7 +422,7 @@ def leaderboard(  # noqa: PLR0917
     ] = None,
     study: Study = None,
     storage: Storage = STORAGE,
-    watch: Annotated[bool, flag("--watch", help="show it anew every two seconds", group=OUTPUT)] = False,
+    watch: Annotated[bool, flag("--watch", help="show it again every two seconds", group=OUTPUT)] = False,
     format_: BoardFormat = "table",
 ) -> int:
     """Show the trials of a study, best first."""

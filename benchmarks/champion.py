@@ -39,9 +39,9 @@ from nas.search.study_folder import study_folder
 from nas.search.trained_weights import Weights, trained_weights
 from nas.search.training_way import Training
 from nas.space.analytic import metrics
-from nas.training import datasets
+from nas.training import splits
 from nas.training.augmentation import PIPELINES, Augmentation, probabilities
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 from nas.training.evaluate import evaluate
 from nas.training.named_recipes import RECIPES
 from nas.training.recipe_files import nameless
@@ -117,7 +117,7 @@ def shipped_weights(network: str, weights: Weights, dataset: Dataset, place: Pat
     """Write half-precision weights to ``place`` and say what an entry says of them; SystemExit where they do not do."""
     weights_file.save(halved(load_file(weights.path)), place)
     place.chmod(0o644)  # the library's own writer keeps a file from other users
-    mean, std = datasets.channel_statistics(dataset.train_images, np.arange(len(dataset.train_labels)))
+    mean, std = splits.channel_statistics(dataset.train_images, np.arange(len(dataset.train_labels)))
     found = evaluate(load(parse(network), place), dataset.test_images, dataset.test_labels, mean, std).accuracy
     size, wanted = place.stat().st_size, weights.test_accuracy
     if size > LARGEST or wanted is None or found < wanted - TOLERANCE:

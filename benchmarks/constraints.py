@@ -3,7 +3,8 @@
 ``uv run --group bench python -m benchmarks.constraints [--quick] [--json]``. Each tool gets the same model and the
 same input on one thread, takes turns with the others, and is measured by its median (of CPU time, so that other work on
 the machine counts little) and its ratio to torchinfo's.
-A peer that is not installed, or that fails on a model, is listed with the reason.
+A peer that is not installed, or that fails on a model, is listed with the reason. Beside them, how long the first
+report of a check takes, which has all metrics and verdicts, over the trace alone: fixes are searched for after it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from constraints.checker import Question, examined
 from constraints.tracer import trace
 
 Shape = tuple[int, int, int]
@@ -86,7 +88,7 @@ def tools() -> Mapping[str, Tool]:
 
 
 def measure(model: nn.Module, shape: Shape, repeats: int) -> dict[str, Timing]:
-    """The median of each tool; all take turns in an order drawn anew, so that none always finds the caches warm."""
+    """The median of each tool; all take turns in an order redrawn, so that none always finds the caches warm."""
     order, draw = list(tools().items()), random.Random(0)
     found: dict[str, list[float]] = {}
     failed: dict[str, Timing] = {}
@@ -118,11 +120,31 @@ def main() -> None:
     }
     results = {name: measure(model.eval(), shape, repeats) for name, (model, shape) in models.items()}
     ends = end_to_end(_FULL_ENDS if repeats == _FULL else _QUICK_ENDS)
+    verdict = {"resnet50@224": verdict_over_trace(torchvision.models.resnet50().eval(), (3, 224, 224), repeats)}
     if options.json:
-        print(json.dumps(_document(results, repeats) | {"end_to_end_seconds": ends}))
+        more = {"end_to_end_seconds": ends, "verdict_over_trace": verdict}
+        print(json.dumps(_document(results, repeats) | more))
     else:
         _show(results, repeats)
+        print(", ".join(f"verdict over trace, {name}: {ratio:.2f}" for name, ratio in verdict.items()))
         print(", ".join(f"{name}: median {seconds:.2f} s" for name, seconds in ends.items()))
+
+
+def verdict_over_trace(model: nn.Module, shape: Shape, repeats: int) -> float:
+    """Processor time up to all metrics and verdicts of the default constraints over that of the trace alone.
+
+    Both take turns in a warm process; medians.
+    """
+    found: dict[str, list[float]] = {"trace": [], "verdict": []}
+    for turn in range(repeats + 1):
+        for name, tool in (("trace", trace), ("verdict", _first_report)):
+            seconds = _timed(tool, model, shape)
+            found[name] += [seconds] if turn else []
+    return statistics.median(found["verdict"]) / statistics.median(found["trace"])
+
+
+def _first_report(model: nn.Module, shape: Shape) -> object:
+    return next(iter(examined(model, Question(input_size=shape))))
 
 
 def end_to_end(repeats: int) -> dict[str, float]:

@@ -24,7 +24,7 @@ from constraints.augmentation import judge_augmentation
 from nas.architecture.model import build
 from nas.architecture.named import SEED
 from nas.architecture.spec import parse
-from nas.training import datasets, recipes
+from nas.training import datasets, decoded, recipes
 from nas.training.augmentation import PIPELINES
 from nas.training.evaluate import evaluate
 from nas.training.feed import Feed
@@ -142,7 +142,7 @@ class Measured:
         return None
 
 
-def measure(name: str, row: Row, dataset: datasets.Dataset, seed: int, way: Way) -> Measured:
+def measure(name: str, row: Row, dataset: decoded.Dataset, seed: int, way: Way) -> Measured:
     """Train one row with one seed."""
     feed = Feed(
         dataset=dataset,

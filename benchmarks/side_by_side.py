@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmarks.plain_optuna import NAME
 from nas.search.storage import open_storage
 from nas.search.study import accuracy
-from nas.training import datasets
+from nas.training import datasets, splits
 
 SEARCH = Path(__file__).parents[1] / "search.py"
 
@@ -99,7 +99,7 @@ def main() -> None:
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     labels = datasets.load(options.data).train_labels
-    epoch_images = len(datasets.split(labels).train)
+    epoch_images = len(splits.split(labels).train)
     found = []
     for seed in options.seeds:
         for who, search in (("this search", ours), ("plain Optuna", plain)):

@@ -3,9 +3,10 @@
 Run ``python -m benchmarks.starts [START ...] [--data SOURCE] [--space SPACE] [--epochs N] [--trials N] [--seeds K]
 [--quick] [--json]``. START is what ``launch --start`` takes: a model in a file, an architecture's text, a known
 network's name. Each is trained as a trial of a study of its own, ``launch --start`` searches from it, and the search's
-best and the start are confirmed alike: trained anew on all training images for as many epochs, by the same K seeds,
-none of which chose anything, the test set opened once a training. ``compare`` says by which edits they differ. A model
-that cannot be written as an architecture is trained as it is; the search then begins without it, and the table says so.
+best and the start are confirmed alike: trained from scratch on all training images for as many epochs, by the same K
+seeds, none of which chose anything, the test set opened once a training. ``compare`` says by which edits they
+differ. A model that cannot be written as an architecture is trained as it is; the search then begins without it, and
+the table says so.
 """
 
 from __future__ import annotations

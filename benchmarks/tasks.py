@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.training import datasets
-from nas.training.datasets import Dataset, Split
+from nas.training.decoded import Dataset
 from nas.training.feed import Feed
+from nas.training.splits import Split
 from nas.user_cache import user_cache
 
 Images = npt.NDArray[np.uint8]

@@ -32,10 +32,10 @@ from nas.architecture.model import build
 from nas.architecture.spec import parse
 from nas.training import datasets, recipes
 from nas.training.augmentation import PIPELINES
-from nas.training.datasets import Split
 from nas.training.feed import Feed
 from nas.training.precision import autocast, resolve
 from nas.training.recipes import Setting
+from nas.training.splits import Split
 from nas.training.train import train
 
 NETWORK = "BR/c24-pw24-c32s2/+c32-+c32-c40s2/+c40d2-+dw.pw40-dws2-pw56/+dw.pw56-+dw.pw56-+dw.pw56/fc"

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from constraints.as_written import as_written
 from constraints.errors import ConstraintError, UnusableInputError
 from constraints.faults import failed, is_ours
 from constraints.fix_search import Fixes
@@ -53,7 +54,7 @@ def check(
     the receptive field by gradients; ``threads`` is what a latency is measured with; ``fixes`` tries changes on a copy
     of the model for each rule that fails, which costs up to 128 further traces and at most ``fixes_timeout`` seconds.
 
-    What the model's own code raises is in ``failed`` of the report, in which no figure but the parameters is known
+    What the model's own code raises is in ``failed`` of the report, in which no metric but the parameters is known
     and which is not ``ok``. Raises UnusableInputError for a model, input or expression that cannot be used, and
     ModelFailedError for a metric of your own that fails.
     """
@@ -83,11 +84,15 @@ class Question:
 
 
 def examined(model: nn.Module, question: Question) -> Iterator[Report]:
-    """The report with its verdicts as soon as they are known, then anew whenever something is added to it.
+    """The report with its verdicts as soon as they are known, then again whenever something is added to it.
 
-    First what the probe confirms, then one fix after the other.
+    First what the probe confirms, then one fix after the other. What was compiled is examined as it is written.
     """
-    model = _module(model)
+    with as_written(_module(model)) as written:
+        yield from _examined(written, question)
+
+
+def _examined(model: nn.Module, question: Question) -> Iterator[Report]:
     require = ASSIGNMENT if question.require is None else question.require
     constraints = parse_all(require, [*LATENCIES, *(m.name for m in question.metrics)])
     timed = {rule.metric for rule in constraints} & {*LATENCIES} - {m.name for m in question.metrics}
@@ -138,7 +143,7 @@ def _report(model: nn.Module, question: Question, traced: Trace, verdicts: tuple
         input=traced.input,
         inputs=traced.inputs,
         output=traced.output,
-        metrics=MappingProxyType(_figures(model, traced, question.metrics, stages) | _times(verdicts)),
+        metrics=MappingProxyType(_metrics(model, traced, question.metrics, stages) | _times(verdicts)),
         constraints=verdicts,
         layers=traced.layers,
         stage_ends=tuple(stages.reasons().items()) if stages else (),
@@ -159,9 +164,9 @@ def _failed(model: nn.Module, question: Question, constraints: tuple[Constraint,
     reason = str(found)
     parameters = [p for p in model.parameters() if not is_lazy(p)]
     names = [*Metrics.definitions(), *(m.name for m in question.metrics), *(c.metric for c in constraints)]
-    figures: dict[str, Any] = dict.fromkeys(names)
-    figures["params"] = sum(p.numel() for p in parameters)
-    figures["trainable_params"] = sum(p.numel() for p in parameters if p.requires_grad)
+    metrics: dict[str, Any] = dict.fromkeys(names)
+    metrics["params"] = sum(p.numel() for p in parameters)
+    metrics["trainable_params"] = sum(p.numel() for p in parameters if p.requires_grad)
     runs = Verdict(name="runs", expr="the model runs", value=False, ok=False, why=reason, constraint=None)
     inputs = () if question.input_data is not None else specs(question.input_size)
     return Report(
@@ -169,8 +174,8 @@ def _failed(model: nn.Module, question: Question, constraints: tuple[Constraint,
         input=inputs[0].shape if inputs else (),
         inputs=inputs,
         output=(),
-        metrics=MappingProxyType(figures),
-        constraints=(*judge(constraints, figures, unknown=dict.fromkeys(figures, "the model does not run")), runs),
+        metrics=MappingProxyType(metrics),
+        constraints=(*judge(constraints, metrics, unknown=dict.fromkeys(metrics, "the model does not run")), runs),
         layers=(),
         warnings=(reason,),
         location=definition(type(model)),
@@ -187,14 +192,14 @@ def definition(thing: Any) -> tuple[str, int] | None:
         return None
 
 
-def _figures(model: nn.Module, traced: Trace, custom: Iterable[CustomMetric], stages: Split | None) -> dict[str, Any]:
-    figures = traced.metrics.as_dict() | {m.name: m(model, traced) for m in custom}
+def _metrics(model: nn.Module, traced: Trace, custom: Iterable[CustomMetric], stages: Split | None) -> dict[str, Any]:
+    metrics = traced.metrics.as_dict() | {m.name: m(model, traced) for m in custom}
     if stages is not None:
-        figures |= {"stages": len(stages.convs_per_stage), "convs_per_stage": list(stages.convs_per_stage)}
-    figures["receptive_field_with_pool"] = min(traced.with_pool, default=None)
+        metrics |= {"stages": len(stages.convs_per_stage), "convs_per_stage": list(stages.convs_per_stage)}
+    metrics["receptive_field_with_pool"] = min(traced.with_pool, default=None)
     if pool := last_pool(traced.layers):
-        figures["before_last_pool"] = min(pool.field)
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
+        metrics["before_last_pool"] = min(pool.field)
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
 
 
 def _verdicts(
@@ -205,9 +210,9 @@ def _verdicts(
     times: Timing,
 ) -> tuple[Verdict, ...]:
     stages = _split(traced, constraints)
-    figures = {**_figures(model, traced, question.metrics, stages), **times.values}
+    metrics = {**_metrics(model, traced, question.metrics, stages), **times.values}
     responsible = traced.responsible if stages is None else {**traced.responsible, "stages": tuple(stages.reasons())}
-    verdicts = judge(constraints, figures, unknown={**traced.unknown, **times.unknown}, responsible=responsible)
+    verdicts = judge(constraints, metrics, unknown={**traced.unknown, **times.unknown}, responsible=responsible)
     if stages is not None:
         verdicts = tuple(_with_ends(v, stages, traced.layers, constraints) for v in verdicts)
     verdicts = tuple(_with_way(_with_pool(v, traced), question.threads) for v in verdicts)

@@ -17,7 +17,7 @@ from constraints.sites import CONVS, ConvNd, Site, one
 from constraints.source_edits import Written
 
 _SIZES = ("in_channels", "out_channels", "kernel_size")
-_ADJUSTED = frozenset({"stride", "padding", "dilation"})
+ADJUSTED = frozenset({"stride", "padding", "dilation"})
 """Arguments on which no weight depends."""
 _FOLLOWS = "_reversed_padding_repeated_twice"
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -172,9 +172,9 @@ def written_place(written: Written) -> str:
 
 def _like(conv: ConvNd, **changes: Any) -> ConvNd:
     """A convolution that differs from ``conv`` by ``changes`` alone, with its weights where they fit."""
-    if set(changes) <= _ADJUSTED:
+    if set(changes) <= ADJUSTED:
         return _adjusted(conv, **changes)
-    names = ("in_channels", "out_channels", "kernel_size", "groups", *_ADJUSTED, "padding_mode")
+    names = ("in_channels", "out_channels", "kernel_size", "groups", *ADJUSTED, "padding_mode")
     same = {name: getattr(conv, name) for name in names} | {"bias": conv.bias is not None}
     made = type(conv)(**(same | place_of(conv) | changes))
     fitting = {name: w for name, w in conv.state_dict().items() if made.state_dict().get(name, w[:0]).shape == w.shape}
@@ -185,11 +185,11 @@ def _like(conv: ConvNd, **changes: Any) -> ConvNd:
 def _adjusted(conv: ConvNd, **changes: Any) -> ConvNd:
     """The same convolution, of whatever class, with other strides, paddings or dilations; it shares the weights."""
     kind = next(k for k in CONVS if isinstance(conv, k))
-    kept = {name: getattr(conv, name) for name in ("kernel_size", *_ADJUSTED, "padding_mode")}
+    kept = {name: getattr(conv, name) for name in ("kernel_size", *ADJUSTED, "padding_mode")}
     small = kind(1, 1, **(kept | changes))  # whose constructor works out what follows from them
     made = copy.copy(conv)
     vars(made).update({name: dict(registry) for name, registry in vars(conv).items() if name in _REGISTRIES})
-    vars(made).update({name: value for name, value in vars(small).items() if name in {*_ADJUSTED, _FOLLOWS}})
+    vars(made).update({name: value for name, value in vars(small).items() if name in {*ADJUSTED, _FOLLOWS}})
     return made
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from constraints.conv_edits import ADJUSTED
 from constraints.edits import Change, Edit, apply, other_names, words
 from constraints.errors import UnusableInputError
 from constraints.insertions import on_the_input
 from constraints.model_state import kept_aside, parts
+from constraints.sites import CONVS
 
 _INDENT = "    "
 _OF_THE_PLACE = ("device", "dtype")
@@ -50,18 +52,14 @@ def edit_lines(model: nn.Module, change: Change, names: Names) -> list[str]:
 
 
 def inserted_lines(model: nn.Module, change: Change) -> tuple[str, ...]:
-    """The lines of ``edit_lines`` for those edits that put layers in; none where one of them has no such lines."""
-    made: list[str] = []
-    with ExitStack() as undo:
-        for edit in change:
-            if edit.rewrite is None and edit.adds is None and not edit.wraps:
-                undo.callback(apply(model, edit))
-                continue
-            try:
-                made += (_of_layer if edit.layer else _of_forward)(model, edit, undo, Names())
-            except UnusableInputError:
-                return ()
-    return tuple(line.removeprefix(_INDENT) for statement in made for line in statement.split("\n"))
+    """The lines of ``edit_lines`` where an edit puts layers in; none where none does, or one has no such lines."""
+    if all(edit.rewrite is None and edit.adds is None and not edit.wraps for edit in change):
+        return ()
+    try:
+        lines = edit_lines(model, change, Names())
+    except UnusableInputError:
+        return ()
+    return tuple(line.removeprefix(_INDENT) for statement in lines for line in statement.split("\n"))
 
 
 def _of_layer(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> Iterator[str]:
@@ -76,7 +74,17 @@ def _of_layer(model: nn.Module, edit: Edit, undo: ExitStack, names: Names) -> It
     others = () if edit.alone else other_names(model).get(edit.layer, ())
     undo.callback(apply(model, edit))
     of_model = names.model
-    new = expression(model.get_submodule(edit.layer), before, f"{of_model}.get_submodule({edit.layer!r})")
+    made = model.get_submodule(edit.layer)
+    if (
+        isinstance(before, CONVS)
+        and set(edit.arguments) <= ADJUSTED
+        and before.padding_mode == "zeros"
+        and not (edit.rewrite or edit.wraps)
+    ):  # which every class of convolutions keeps as attributes, and its weights are left as they are
+        for name in edit.arguments:
+            yield f"{of_model}.get_submodule({edit.layer!r}).{name} = {getattr(made, name)!r}"
+        return
+    new = expression(made, before, f"{of_model}.get_submodule({edit.layer!r})")
     yield f"{of_model}.set_submodule({edit.layer!r}, {new})"
     for name in others:
         yield f"{of_model}.set_submodule({name!r}, {of_model}.get_submodule({edit.layer!r}))"

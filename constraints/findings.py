@@ -27,7 +27,7 @@ class FixAll:
     edits: tuple[str, ...]
     """Each one in words, in the order in which they are made."""
     code: tuple[str, ...] = ()
-    """Lines of Python that make those edits in ``model`` which put layers in, where such lines are known."""
+    """Lines of Python that make the edits in ``model``, where one of them puts layers in and such lines are known."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""

@@ -21,7 +21,7 @@ _CUT = "the search for fixes was cut after {:g} s: --fixes-timeout, in Python fi
 def suggest(
     model: nn.Module, traced: Trace, verdicts: tuple[Verdict, ...], judged: Judged, seconds: float
 ) -> Iterator[Fixes]:
-    """Changes that fix the failing verdicts, reported anew whenever one is found, and at the end.
+    """Changes that fix the failing verdicts, reported again whenever one is found, and at the end.
 
     Where nothing that was tried helps, there is one general sentence instead; it begins with ``untried:`` where there
     was nothing to try. A change counts when the constraint then holds, no other that held breaks, and the output keeps

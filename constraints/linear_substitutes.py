@@ -46,6 +46,16 @@ def _sum(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     return args[0] + (args[1] if len(args) > 1 else kwargs["other"])
 
 
+def _bounded(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The sum of a tensor and those that bound it; bounds that are numbers are left aside."""
+    given = [*args, *(v for name, v in kwargs.items() if name != "out")]
+    data, *bounds = (v for v in given if isinstance(v, torch.Tensor))
+    add = torch.Tensor.add_ if function_name(func).endswith("_") else torch.Tensor.add
+    for bound in bounds:
+        data = add(data, bound)
+    return data
+
+
 def _reduced(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The average over an axis in place of its maximum or minimum; of which place that is stays as it is."""
     if len(args) == 1 and "dim" not in kwargs:
@@ -63,6 +73,7 @@ SUBSTITUTES: dict[str, Callable[[Callable[..., Any], tuple[Any, ...], dict[str, 
     **dict.fromkeys(_MAXIMA, _averaged),
     **dict.fromkeys(_ADAPTIVE, _adaptive),
     **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), _sum),
+    **{name + end: _bounded for name in ("clamp", "clamp_max", "clamp_min", "clip") for end in ("", "_")},
     **dict.fromkeys(("amax", "amin", "max", "min"), _reduced),
 }
 """Function -> what is linear in its place."""

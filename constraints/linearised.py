@@ -12,8 +12,8 @@ from constraints.judged_call import JudgedCall, function_name, leaves
 from constraints.linear_substitutes import BORDERLESS, SUBSTITUTES
 
 _POINTWISE = """
-    abs alpha_dropout batch_norm celu clamp clamp_max clamp_min clip dropout dropout1d dropout2d dropout3d elu
-    feature_alpha_dropout gelu group_norm hardshrink hardsigmoid hardswish hardtanh instance_norm layer_norm leaky_relu
+    abs alpha_dropout batch_norm celu dropout dropout1d dropout2d dropout3d elu feature_alpha_dropout gelu group_norm
+    hardshrink hardsigmoid hardswish hardtanh instance_norm layer_norm leaky_relu
     logsigmoid mish prelu relu relu6 rms_norm rrelu selu sigmoid silu softplus softshrink softsign tanh tanhshrink
     threshold
 """

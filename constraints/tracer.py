@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +11,11 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from constraints.as_written import as_written
 from constraints.collection import without_collection
 from constraints.inputs import InputSpec, Sizes, specs
-from constraints.metrics import Layer, Metrics
 from constraints.model_state import Parts, copied, has_own_eval, parts, same_draws, unchanged
 from constraints.samples import Sample, made, taken
-from constraints.stages import Place
 from constraints.tracing.doubts import summarised
 from constraints.tracing.recorder import WantsGradientsError, called, record
 from constraints.tracing.run import RecordedOperation, Run
@@ -24,28 +23,13 @@ from constraints.tracing.summary import Summary
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trace:
+class Trace(Summary):
     """What one run of a model in eval mode on one sample showed."""
 
-    metrics: Metrics
-    layers: tuple[Layer, ...]
     input: tuple[int, ...]
     """Shape of the first input without the batch axis."""
     inputs: tuple[InputSpec, ...]
     """Every input tensor, in the order of the arguments."""
-    output: tuple[int, ...]
-    """Shape of the (first) output without the batch axis."""
-    rows: int
-    """How many rows one sample gives: 1, unless the network mixes the batch axis with others."""
-    path: tuple[Place, ...]
-    """The convolutions of the main path, from which the stages follow."""
-    with_pool: tuple[int, ...]
-    """The receptive field of the globally pooled unit, per axis, which decides nothing; empty without such a pool."""
-    warnings: tuple[str, ...]
-    unknown: Mapping[str, str]
-    """Metric -> why it cannot be known; its value is ``None`` then."""
-    responsible: Mapping[str, tuple[str, ...]]
-    """Metric -> the layers that it counts or is about."""
 
 
 def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any = None) -> Trace:
@@ -59,7 +43,7 @@ def trace(model: nn.Module, input_size: Sizes = (3, 32, 32), *, input_data: Any 
     registering them. What the model's own code raises goes through unchanged; UnusableInputError is raised for an
     impossible input, or where the forward pass needs one that is not given.
     """
-    with ready(model, input_size, input_data) as (found, samples):
+    with as_written(model) as written, ready(written, input_size, input_data) as (found, samples):
         run, sample = recorded(found, samples)
     with without_collection():
         summary = summarised(run)
@@ -166,16 +150,5 @@ def _recorded(found: Parts, sample: Sample, watch: Watch | None) -> Run:
 def _as_trace(summary: Summary, sample: Sample) -> Trace:
     inputs = sample.specs()
     cut = (f"input_data holds {sample.batch} samples: the first one is traced",) if sample.batch > 1 else ()
-    return Trace(
-        metrics=summary.metrics,
-        layers=summary.layers,
-        input=inputs[0].shape,
-        inputs=inputs,
-        output=summary.output,
-        rows=summary.rows,
-        path=summary.path,
-        with_pool=summary.with_pool,
-        warnings=tuple(dict.fromkeys((*cut, *summary.warnings))),
-        unknown=summary.unknown,
-        responsible=summary.responsible,
-    )
+    known = {**vars(summary), "warnings": tuple(dict.fromkeys((*cut, *summary.warnings)))}
+    return Trace(**known, input=inputs[0].shape, inputs=inputs)

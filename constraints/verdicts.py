@@ -47,7 +47,7 @@ class Verdict:
 
 def judge(
     constraints: Iterable[Constraint],
-    figures: Mapping[str, Any],
+    metrics: Mapping[str, Any],
     *,
     unknown: Mapping[str, str] | None = None,
     responsible: Mapping[str, tuple[str, ...]] | None = None,
@@ -59,12 +59,12 @@ def judge(
     """
     unknown, responsible = unknown or {}, responsible or {}
     return tuple(
-        _verdict(c, figures[c.metric], unknown.get(c.metric, ""), responsible.get(c.metric, ())) for c in constraints
+        _verdict(c, metrics[c.metric], unknown.get(c.metric, ""), responsible.get(c.metric, ())) for c in constraints
     )
 
 
-def _verdict(constraint: Constraint, figure: Any, reason: str, layers: tuple[str, ...]) -> Verdict:
-    value = constraint.decisive(figure)
+def _verdict(constraint: Constraint, metric: Any, reason: str, layers: tuple[str, ...]) -> Verdict:
+    value = constraint.decisive(metric)
     if value is None:
         ok, why = False, f"{constraint.metric} is unknown: {reason or 'no finite number'}"
     else:

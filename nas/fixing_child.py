@@ -18,6 +18,7 @@ from constraints.errors import UnusableInputError
 from constraints.insertions import on_the_input
 from constraints.report import Report
 from constraints.sandbox.child import Checked
+from constraints.sandbox.choice import FIXED
 from constraints.sandbox.notebooks import script
 from constraints.sandbox.patching import patched, source_file
 from constraints.sandbox.request import Request
@@ -28,8 +29,6 @@ from nas.architecture.model import Network, build
 from nas.architecture.spec import Shape
 from nas.results.export_subject import Subject, source
 
-_FIXED = "fixed_model"
-"""The function that makes the model in a file that is no architecture's, where the file does not use that name."""
 _IMPORTS = {
     "functools": "import functools", "torch": "import torch", "nn": "from torch import nn"
 }  # fmt: skip
@@ -131,7 +130,7 @@ def _function(text: str, checked: Checked, request: Request) -> tuple[str, str]:
     lines = (f"{names.model} = {made}", *edit_lines(checked.model, report.change, names), f"return {names.model}")
     imports = [line for name, line in _IMPORTS.items() if any(re.search(rf"\b{name}\.", line) for line in lines)]
     about = textwrap.fill(_summary(report), 110, subsequent_indent="    ")
-    fixed = _free(_FIXED, used)
+    fixed = _free(FIXED, used)
     helper = f"{names.helper()}\n\n" if any(names.on_the_input in line for line in lines) else ""
     body = "".join(f"    {line}\n" for line in (f'"""{about}"""', *imports, "", *lines))
     return fixed, f"{helper}def {fixed}():\n{body}".replace("\n    \n", "\n\n")

@@ -26,7 +26,7 @@ from constraints.sandbox import guard, guarded
 EXPORT = "torch.export._trace"
 """What writes a model as an architecture; it loads torch's compiler."""
 
-torch.ones(1, requires_grad=True).backward()
+torch.ones(1, requires_grad=True).backward()  # type: ignore[no-untyped-call]
 """The first one starts a thread for each device that is seen, of which no fork can go on. Where ``torch.export`` came
 before it there seems to be a card, so it runs here, which is before any test."""
 

@@ -1,6 +1,6 @@
 """Commands whose output is kept byte for byte in ``tests/outputs/``, so that a change of the code's shape changes none.
 
-``python -m tests.outputs`` writes the files anew; the difference to what git holds is then what a change did to the
+``python -m tests.outputs`` writes the files again; the difference to what git holds is then what a change did to the
 program's behaviour. What a machine or a moment decides (accuracies, seconds, folders, versions) is masked.
 """
 
@@ -119,7 +119,7 @@ def proposals(table: str) -> str:
 
 
 def write() -> None:
-    """Write all kept files anew."""
+    """Write all kept files again."""
     KEPT.mkdir(exist_ok=True)
     for old in KEPT.iterdir():
         old.unlink()

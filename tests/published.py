@@ -1,4 +1,4 @@
-"""What is published of the metrics, by their definitions: ``python -m tests.published`` writes it anew."""
+"""What is published of the metrics, by their definitions: ``python -m tests.published`` writes it again."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _property(kind: Any, known: Mapping[str, str]) -> dict[str, Any]:
 
 
 def write() -> None:
-    """Write the page and the schema anew."""
+    """Write the page and the schema again."""
     for file, made in ((PAGE, page), (SCHEMA, schema)):
         file.write_text(made(file.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -57,8 +57,14 @@ def test_every_exit_code_is_there() -> None:
     assert [int(row.split("|")[1]) for row in rows("Exit codes")] == [int(code) for code in ExitCode]
 
 
+def commands() -> set[str]:
+    return {command.name or command.callback.__name__ for command in search.app.registered_commands if command.callback}
+
+
 def test_every_command_is_there() -> None:
-    names = {
-        command.name or command.callback.__name__ for command in search.app.registered_commands if command.callback
-    }
-    assert set().union(*(words(row.split("|")[1]) for row in rows(""))) >= names
+    assert set().union(*(words(row.split("|")[1]) for row in rows(""))) >= commands()
+
+
+def test_what_each_command_is_for_is_on_a_page_of_its_own() -> None:
+    page = (ROOT / "docs" / "which-command.md").read_text(encoding="utf-8")
+    assert {name for name in commands() if not re.search(rf"(search\.py|`) ?{name}\b", page)} == set()

@@ -65,7 +65,7 @@ def levels(n: int, objectives: int) -> Losses:
 @pytest.mark.parametrize("objectives", [1, 2, 3])
 @pytest.mark.parametrize("rows", [front_rows, equal_rows, one_rank_each, levels])
 def test_ranks(rows: Callable[[int, int], Losses], objectives: int) -> None:
-    assert_growth(lambda n: partial(ranks, rows(n, objectives)), 256)
+    assert_growth(lambda n: partial(ranks, rows(n, objectives).tolist()), 256)
 
 
 def rises(number: int) -> float:
@@ -103,12 +103,12 @@ def test_leaderboard(accuracy: Accuracies, objective: str, view: dict[str, Any])
     assert_growth(lambda n: partial(leaderboard, summary_of(n, accuracy, objective), **view), 50)
 
 
-@pytest.mark.parametrize("form", ["csv", "json", "markdown"])
-def test_a_leaderboard_of_all_rows_as_text(form: str) -> None:
+@pytest.mark.parametrize("output_format", ["csv", "json", "markdown"])
+def test_a_leaderboard_of_all_rows_as_text(output_format: str) -> None:
     def prepare(n: int) -> Call:
         board = leaderboard(summary_of(n, rises, "accuracy"), top=None, pareto=True)
         assert len(board.rows) == n
-        return partial(board_table.as_text, board, form)
+        return partial(board_table.as_text, board, output_format)
 
     assert_growth(prepare, 100)
 

@@ -53,6 +53,16 @@ def test_a_search_shows_its_progress_in_the_cell_and_leaves_no_more_than_notes(
     pages = [output["data"].get("text/html", "") for output in shows]
     assert "" in pages, "the live view is gone at the end"
     assert any("an epoch takes about" in page for page in pages)
+    assert "search ended: every trial of the budget is done; next, of what launch returns: .board" in pages[-1]
+
+
+@pytest.mark.parametrize(("cell", "left"), [(1, []), (2, []), (3, [""]), (4, [])])
+def test_a_cell_leaves_its_value_and_no_line_of_its_progress(
+    outputs: list[list[dict[str, Any]]], cell: int, left: list[str]
+) -> None:
+    *shows, value = outputs[cell]
+    assert value["output_type"] == "execute_result"
+    assert [show["data"]["text/html"] for show in shows] == left
 
 
 def test_boards_trials_and_reports_are_html(outputs: list[list[dict[str, Any]]]) -> None:

@@ -12,13 +12,13 @@ from tests.published import PAGE, SCHEMA, page, schema
 
 def test_the_table_of_the_page_is_that_of_the_code() -> None:
     text = PAGE.read_text()
-    assert page(text) == text, "write it anew: python -m tests.published"
+    assert page(text) == text, "write it again: python -m tests.published"
     assert "| `receptive_field` | the smaller side of receptive_field_hw (px) |" in text
 
 
 def test_the_schema_is_that_of_the_code() -> None:
     text = SCHEMA.read_text()
-    assert schema(text) == text, "write it anew: python -m tests.published"
+    assert schema(text) == text, "write it again: python -m tests.published"
     Draft202012Validator.check_schema(json.loads(text))
 
 

@@ -281,8 +281,8 @@ def test_a_second_machine_takes_over_and_the_first_one_writes_no_more(
     for number, (state, network, curve) in before.items():
         assert network in {None, after[number][1]}, "one that was suspended before it had a network gets one"
         if state == "RUNNING":
-            anew = f"trial {number} is trained anew: its {len(curve)} finished epochs are not in runs/search/trial-"
-            assert not curve or anew in said
+            again = f"trial {number} is trained from scratch: its {len(curve)} finished epochs are not in runs/search/"
+            assert not curve or again in said
         else:
             assert after[number] == (state, network, curve)
             assert number not in by_two, "no candidate is trained twice"

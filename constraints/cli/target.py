@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
+from constraints.cli.modules import MissingModuleError, files_of
 from constraints.errors import UnusableInputError
 from constraints.metrics import LATENCIES, Metrics
 from constraints.sandbox.request import Target
-from constraints.sandbox.source import NOTEBOOK, Source, read
+from constraints.sandbox.source import NOTEBOOK, read
 from constraints.suggestions import nearest
 
 SUFFIXES = (".py", NOTEBOOK)
@@ -50,30 +49,50 @@ def split(text: str) -> tuple[str, str | None]:
 def read_source(target: Target) -> ast.Module | None:
     """The syntax tree of a file target, None for a module.
 
-    Raises UnusableInputError with an error's line, for a NAME that the file nowhere has, and for a module of which
-    there is not even the outermost package.
+    Raises UnusableInputError with an error's line, for a module that there is not, and for a NAME that the file or
+    module nowhere has.
     """
     if target.file is not None:
         source = read(target.file)
-        _check_name(target, source)
+        if not source.is_notebook:
+            _check_name(target, [source.tree])
         return source.tree
-    package = target.module.partition(".")[0]
-    if not _is_there(package):
-        raise UnusableInputError(f"no such module: {package!r}: give file.py:NAME or correct the name")
+    try:
+        files = files_of(target.module)
+    except MissingModuleError as error:
+        if any(_gives_names(read(file).tree) for file in error.files):  # as os gives os.path
+            return None
+        raise
+    if files is not None and not _is_package_with(files[-1], target.name):
+        _check_name(target, [read(file).tree for file in files])
     return None
 
 
-def _check_name(target: Target, source: Source) -> None:
-    """Raise UnusableInputError for a NAME that no word of the file is, where no other file or text can give it one."""
+def _is_package_with(file: Path, name: str) -> bool:
+    """Whether a package has a module of that name, which an import elsewhere may make one of its names."""
+    root = name.partition(".")[0]
+    return file.name == "__init__.py" and (file.with_name(root).is_dir() or file.with_name(f"{root}.py").is_file())
+
+
+def _check_name(target: Target, trees: Sequence[ast.Module]) -> None:
+    """Raise UnusableInputError for a NAME that no word of a file is, where no other file or text can give it one.
+
+    The file's own syntax tree is the last of ``trees``; before it those of packages around it, which may do so.
+    """
     root = target.name.partition(".")[0]
-    if not root or source.is_notebook:
+    if not root:
         return
-    words = "\n".join(_words(source.tree))
-    if re.search(rf"\b{re.escape(root)}\b", words) or _FROM_ELSEWHERE.search(words) or _hands_itself_over(source.tree):
-        return
-    made = [node.name for node in source.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    for tree in trees:
+        if re.search(rf"\b{re.escape(root)}\b", "\n".join(_words(tree))) or _gives_names(tree):
+            return
+    made = [node.name for node in trees[-1].body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
     otherwise = f"did you mean {', '.join(made[:_FEW])}?" if made else "it defines no class and no function"
-    raise UnusableInputError(f"no such name in {target.file}: {target.name!r}: {nearest(root, made, otherwise)}")
+    raise UnusableInputError(f"no such name in {target.place}: {target.name!r}: {nearest(root, made, otherwise)}")
+
+
+def _gives_names(tree: ast.Module) -> bool:
+    """Whether a program may define names that it does not write, or be given some by others."""
+    return bool(_FROM_ELSEWHERE.search("\n".join(_words(tree)))) or _hands_itself_over(tree)
 
 
 def _words(tree: ast.Module) -> Iterator[str]:
@@ -92,18 +111,6 @@ def _hands_itself_over(tree: ast.Module) -> bool:
     nodes = list(ast.walk(tree))
     compared = {id(side) for n in nodes if isinstance(n, ast.Compare) for side in (n.left, *n.comparators)}
     return any(isinstance(n, ast.Name) and n.id == "__name__" and id(n) not in compared for n in nodes)
-
-
-def _is_there(package: str) -> bool:
-    """Whether a package or module is found from the working folder; it is not imported."""
-    path = sys.path[:]
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        return importlib.util.find_spec(package) is not None
-    except (ImportError, ValueError):  # of which its import says more
-        return True
-    finally:
-        sys.path[:] = path
 
 
 def line_of(tree: ast.Module, name: str) -> int | None:

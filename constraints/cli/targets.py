@@ -32,11 +32,17 @@ class Targets:
         return len(self.targets) == 1 and not self.found
 
 
-def expand(texts: Sequence[str]) -> Targets:
-    """The targets in order, each once; raises UnusableInputError where a folder or a pattern holds no file."""
+def expand(texts: Sequence[str | Target]) -> Targets:
+    """The targets in order, each once, those that are read already among them.
+
+    Raises UnusableInputError where a folder or a pattern holds no file.
+    """
     targets: dict[Target, None] = {}
     found: set[Target] = set()
     for text in texts:
+        if isinstance(text, Target):
+            targets[text] = None
+            continue
         place, name = split(text)
         is_folder = name is None and os.path.isdir(place)  # noqa: PTH112 (a text that can be no path is no folder)
         if not os.path.isfile(place) and (has_magic(place) or is_folder):  # noqa: PTH113

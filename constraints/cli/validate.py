@@ -26,14 +26,16 @@ from constraints.sandbox.request import Request, Target
 from constraints.sandbox.source import NOTEBOOK
 
 _CHANNELS = 3
+_INPUT = "3,32,32"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """The options of the command, as they were written."""
 
-    targets: list[str]
-    inputs: list[str] = field(default_factory=lambda: ["3,32,32"])
+    targets: Sequence[str | Target]
+    inputs: list[str] = field(default_factory=list)
+    """Where none is asked for, that of the target, or ``3,32,32``."""
     arguments: list[str]
     require: list[str]
     constraints: Path | None = None
@@ -68,7 +70,9 @@ def validate_targets(options: Options) -> int:
     with Sandbox() as sandbox:  # torch is loaded once for all of them
         results = list(_each(options, asked, sandbox.check))
     if not results:
-        raise UnusableInputError(f"no model found: {' '.join(options.targets)!r}: name a file that defines one")
+        raise UnusableInputError(
+            f"no model found: {' '.join(map(str, options.targets))!r}: name a file that defines one"
+        )
     _show_all(results, options.format)
     return max(r.exit_code if isinstance(r, Refused) else ExitCode(not r.ok) for r in results)
 
@@ -127,7 +131,7 @@ def _request(options: Options, target: Target) -> Request:
         read_source(augmentation)
     return Request(
         target=target,
-        inputs=tuple(map(read_input, options.inputs)),
+        inputs=tuple(map(read_input, options.inputs or [target.input or _INPUT])),
         arguments=read_arguments(options.arguments),
         require=require,
         classes=options.classes,

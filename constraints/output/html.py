@@ -58,8 +58,8 @@ def _folded(report: Findings) -> Iterator[str]:
 def _line(row: Row) -> str:
     """``conv  conv2d 3x3, output 16x32x32, params 464, MACs 442k, RF 3``: what is zero or unknown is left out."""
     name = f"{row.name} (×{row.times})" if row.times > 1 else row.name  # noqa: RUF001
-    figures = {"params": count(row.params * row.times), "MACs": count(row.macs * row.times)}
+    metrics = {"params": count(row.params * row.times), "MACs": count(row.macs * row.times)}
     if row.layer is not None:
-        figures = {"output": shape(row.layer.output), **figures, "RF": sides(row.layer.receptive_field)}
-    known = [row.text, *(f"{label} {value}" for label, value in figures.items() if value)]
+        metrics = {"output": shape(row.layer.output), **metrics, "RF": sides(row.layer.receptive_field)}
+    known = [row.text, *(f"{label} {value}" for label, value in metrics.items() if value)]
     return f"<code>{html_text(name)}</code> {html_text(', '.join(filter(None, known)))}"

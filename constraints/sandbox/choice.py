@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dis
 import inspect
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -15,6 +16,8 @@ from constraints.errors import NoModelError, UnusableInputError
 from constraints.faults import remedy
 from constraints.sandbox.standins import ABSENT
 
+FIXED = "fixed_model"
+"""The function that ``validate --fix`` puts at the end of a file, with a number where the file uses that name."""
 _NO_MAKER = ("_", "main", "test", "train")
 """How functions begin that run a model, and do not return one."""
 
@@ -29,12 +32,16 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
 
     Layers that another class uses are parts of it; a class that cannot be built without arguments, or whose forward
     method takes more than one input (a loss, say), is passed over for one that can; where all of them need arguments
-    and none ``is_given``, for the function that makes a network of them. Raises NoModelError where the file defines
+    and none ``is_given``, or where there are none, for the function that makes a network of them or of torch's. In a
+    file that ``validate --fix`` wrote it is the fixed one. Raises NoModelError where the file defines
     none, and UnusableInputError, with all of their names, where it defines several.
     """
+    if not is_given and (fixed := _fixed(module)):
+        return fixed
     names = _roots(module) or _instances(vars(module))
     if names and all(inspect.isclass(vars(module)[name]) and not _needs_nothing(vars(module)[name]) for name in names):
         names = _built_of(module, names) or ([] if is_given else _makers_of(module, names)) or names
+    names = names or _makers_of_layers(module, is_given=is_given)
     if not names:
         _check_bases(module, place)
         raise NoModelError(f"no model in {place}: {_why_none(module, place)}")
@@ -42,6 +49,14 @@ def only_model(module: ModuleType, place: str, *, is_given: bool = False) -> str
         listed = ", ".join(names)
         raise UnusableInputError(f"several models in {place}: {listed}: name one: {place}:{names[0]}")
     return _instance_of(module, names[0])
+
+
+def _fixed(module: ModuleType) -> str:
+    """The last of the functions that ``validate --fix`` put into a file; empty where there is none."""
+    own = [n for n, t in vars(module).items() if inspect.isfunction(t) and t.__module__ == module.__name__]
+    return next(
+        (n for n in reversed(own) if re.fullmatch(rf"{FIXED}(_\d+)?", n) and _needs_nothing(vars(module)[n])), ""
+    )
 
 
 def _why_none(module: ModuleType, place: str) -> str:
@@ -81,13 +96,34 @@ def _built_of(module: ModuleType, classes: list[str]) -> list[str]:
 
 def _makers_of(module: ModuleType, classes: list[str]) -> list[str]:
     """The functions of a file that need no argument and make networks of these classes, parts of no other function."""
+    kinds = {vars(module)[name] for name in classes}
+    return _makers(module, lambda function, reached: bool(reached & kinds) and _needs_nothing(function))
+
+
+def _makers_of_layers(module: ModuleType, *, is_given: bool) -> list[str]:
+    """The functions of a file without classes that put torch's layers together, and need no argument not given."""
+
+    def makes(function: FunctionType, reached: set[Any]) -> bool:
+        named = set().union(*map(_names, [function, *filter(inspect.isfunction, reached)]))
+        layers = [thing for thing in (*reached, *(getattr(nn, name, None) for name in named)) if _is_layer(thing)]
+        return bool(layers) and (is_given or _needs_nothing(function))
+
+    return _makers(module, makes)
+
+
+def _makers(module: ModuleType, makes: Callable[[FunctionType, set[Any]], bool]) -> list[str]:
+    """The functions of a file that return something and of which this holds, parts of no other such function."""
     space = vars(module)
-    kinds = {space[name] for name in classes}
     own = {n: t for n, t in space.items() if inspect.isfunction(t) and t.__module__ == module.__name__}
     reached = {n: set(_reached(t, space)) for n, t in own.items()}
-    makers = [n for n, t in own.items() if _needs_nothing(t) and reached[n] & kinds and not n.startswith(_NO_MAKER)]
+    makers = [n for n, t in own.items() if not n.startswith(_NO_MAKER) and makes(t, reached[n])]
     makers = [n for n in makers if _returns(inspect.unwrap(own[n]))]
     return [n for n in makers if not any(own[n] in reached[other] for other in makers if other != n)]
+
+
+def _is_layer(thing: Any) -> bool:
+    """Whether this is a class of torch's that a network is put together of, and no loss."""
+    return is_module_class(thing) and not thing.__name__.endswith("Loss")
 
 
 def _returns(function: FunctionType) -> bool:

@@ -13,15 +13,12 @@ import copy
 import importlib
 import importlib.util
 import linecache
-import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType
-from typing import NoReturn, TypeVar
+from types import CodeType, ModuleType
+from typing import TypeVar
 
 from constraints.errors import UnusableInputError
 from constraints.faults import hands_over, is_out_of_memory, missing
@@ -30,17 +27,17 @@ from constraints.sandbox.loops import NAME as LOOPS
 from constraints.sandbox.loops import Loops
 from constraints.sandbox.no_arguments import nothing_required
 from constraints.sandbox.notebooks import starts
+from constraints.sandbox.packages import home_of, package_of
 from constraints.sandbox.request import Target
 from constraints.sandbox.slicing import needed
 from constraints.sandbox.source import Part, Source, read
 from constraints.sandbox.standins import StandIns
+from constraints.sandbox.time_limit import TooLongError, at_most
 from constraints.sandbox.uncompiled import uncompiled
 from constraints.sandbox.written_files import WrittenFiles
 
 T = TypeVar("T")
 _MOST_PACKAGES = 50
-_ANCESTORS = 4
-_PROJECT = ("pyproject.toml", ".git", "setup.py")
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _STATEMENT_SECONDS = 20.0
@@ -128,7 +125,7 @@ class Loader:
                 package = missing(error)
                 if not package or package in self.absent.packages:
                     raise
-                if home := _home_of(package, file):
+                if home := home_of(package, file):
                     sys.path.append(str(home))
                     if home != file.resolve().parent:
                         self._tell(f"{package} is imported from {home}, a folder above the file")
@@ -142,7 +139,7 @@ class Loader:
         self.found += source.warnings
         if source.written:
             self._find_first(WrittenFiles(source.written))
-        package = _package_of(file.resolve(), source.tree)
+        package = package_of(file.resolve(), source.tree)
         home = file.resolve().parents[package.count(".")]
         sys.path[:0] = list(dict.fromkeys([str(home), str(Path.cwd())]))
         sys.path.append(str(file.resolve().parent))  # the last, since names in a package may be those of Python's own
@@ -198,7 +195,7 @@ class Loader:
             tree = self.loops.visit(copy.deepcopy(tree))
         code: CodeType = compile(tree, part.name, "exec", flags=flags, dont_inherit=True)
         counts = not isinstance(statement, (*_IMPORTS, *_DEFINITIONS))
-        with _at_most(seconds if counts else None) as watch:
+        with at_most(seconds if counts else None) as watch:
             try:
                 self._with_remedies(lambda: _run(code, module), Path(part.name.partition(", cell ")[0]))
             except (Exception, SystemExit, TooLongError) as error:
@@ -213,32 +210,6 @@ class Loader:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         self.left_out.append(error)
         self.found.append(f"{place}: left out, because it failed: {reason}")
-
-
-class TooLongError(BaseException):
-    """A statement took more time than it may; no Exception, so that no handler of the user's takes it for one."""
-
-
-@contextmanager
-def _at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
-    """Raise TooLongError inside after so many seconds, if any; gives a function that tells those that passed."""
-    started = time.monotonic()
-    if seconds is None or threading.current_thread() is not threading.main_thread():
-        yield lambda: time.monotonic() - started
-        return
-
-    @hands_over
-    def stop(_: int, __: FrameType | None) -> NoReturn:
-        ran = f"it ran for {seconds:.0f} s" if seconds > 0 else "no time was left for it"
-        raise TooLongError(f"{ran} at import: put it under if __name__ == '__main__'")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01))
-    try:
-        yield lambda: time.monotonic() - started
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @hands_over
@@ -295,39 +266,3 @@ def _new_module(name: str, file: Path) -> ModuleType:
     module.__file__ = str(file)
     sys.modules.setdefault(name, module)  # so that dataclasses and pickling in the file find their module
     return module
-
-
-def _package_of(file: Path, tree: ast.Module) -> str:
-    """The dotted name of a file whose imports say that it is part of a package; else empty.
-
-    Relative imports tell how many folders belong to it, ``__init__.py`` says so of others, and a file that imports
-    from the outermost of them by name is part of it too.
-    """
-    imports = [node for node in ast.walk(tree) if isinstance(node, _IMPORTS)]
-    level = max([node.level for node in imports if isinstance(node, ast.ImportFrom)], default=0)
-    depth = 0
-    while (file.parents[depth] / "__init__.py").exists():
-        depth += 1
-    outermost = file.parents[depth - 1].name if depth else ""
-    named = {n.split(".")[0] for node in imports for n in _imported(node)}
-    if not level and outermost not in named:
-        return ""
-    depth = max(depth, level)
-    parts = [parent.name for parent in file.parents[:depth]][::-1]
-    return ".".join([*parts, file.stem]) if all(part.isidentifier() for part in parts) else ""
-
-
-def _imported(node: ast.stmt) -> list[str]:
-    if isinstance(node, ast.ImportFrom):
-        return [node.module or ""] if not node.level else []
-    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-
-
-def _home_of(package: str, file: Path) -> Path | None:
-    """The folder above a file, within its project, that holds a package or module of this name."""
-    for folder in file.resolve().parents[:_ANCESTORS]:
-        if (folder / f"{package}.py").is_file() or any((folder / package).glob("*.py")):
-            return folder
-        if any((folder / mark).exists() for mark in _PROJECT):
-            return None
-    return None

@@ -15,6 +15,7 @@ from torch import nn
 from constraints.augmentation_steps import is_pipeline
 from constraints.errors import ConstraintError, ModelFailedError, NoModelError, ToolFailedError, UnusableInputError
 from constraints.faults import failed, hands_over, remedy
+from constraints.sandbox.arguments import check_arguments
 from constraints.sandbox.choice import is_module_class, only_model
 from constraints.sandbox.loading import Loader
 from constraints.sandbox.pipelines import of_another_library, pipelines_in
@@ -143,19 +144,10 @@ def _constructed(thing: Any, arguments: Mapping[str, Any]) -> Any:
 
 def _check_arguments(name: str, thing: Any, arguments: Mapping[str, Any], flag: str) -> None:
     try:
-        parameters = inspect.signature(thing).parameters.values()
+        parameters = [*inspect.signature(thing).parameters.values()]
     except (TypeError, ValueError):
         return  # written in C: calling it will tell
-    named = [p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
-    needed = [p.name for p in named if p.default is p.empty and p.name not in arguments]
-    needed += [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty]
-    if needed:
-        hint = " ".join(f"{flag} {n}=..." for n in needed)
-        raise UnusableInputError(f"{name!r} needs arguments: {', '.join(needed)}: give {hint}")
-    strange = [a for a in arguments if a not in {p.name for p in named}]
-    if strange and not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        known = ", ".join(p.name for p in named) or "none"
-        raise UnusableInputError(f"{name!r} takes no argument {strange[0]!r}: {flag} {strange[0]}: it takes {known}")
+    check_arguments(name, parameters, arguments, flag)
 
 
 def named_pipelines(

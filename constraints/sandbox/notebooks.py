@@ -13,7 +13,7 @@ from typing import Any
 
 from constraints.errors import UnusableInputError
 from constraints.sandbox.slicing import needed
-from constraints.sandbox.source import NOTEBOOK, Part, Source, code_cells, read
+from constraints.sandbox.source import BOM, NOTEBOOK, Part, Source, code_cells, read
 
 _MARK = "# %% cell "
 _MARKED = re.compile(rf"^{re.escape(_MARK)}(?P<number>\d+)\n", re.MULTILINE)
@@ -48,6 +48,8 @@ def with_text(notebook: str, source: Source, text: str) -> str:
 
     Raises UnusableInputError for one that is laid out as nothing that saves notebooks does it.
     """
+    mark = BOM * notebook.startswith(BOM)
+    notebook = notebook.removeprefix(BOM)
     document = json.loads(notebook)
     before, after = ({part.cell: part.text for part in source.parts}, dict(_cells(text)))
     for number, cell in enumerate(code_cells(document), 1):
@@ -55,7 +57,7 @@ def with_text(notebook: str, source: Source, text: str) -> str:
             key = "source" if "source" in cell else "input"
             new = _with_lines("".join(cell[key]), before[number], after[number])
             cell[key] = new.splitlines(keepends=True) if isinstance(cell[key], list) else new
-    return str(_laid_out_as(notebook)(document))
+    return mark + str(_laid_out_as(notebook)(document))
 
 
 def placed(message: str, source: Source) -> str:
@@ -112,7 +114,7 @@ def _with_lines(cell: str, before: str, after: str) -> str:
     """A cell whose Python was one text, now another; its lines of shell and magic, where that has none, stay."""
     old, new, own = (text.splitlines(keepends=True) for text in (before, after, cell))
     if len(own) != len(old):
-        raise UnusableInputError("a cell has lines that end otherwise than in LF: save the notebook anew")
+        raise UnusableInputError("a cell has lines that end otherwise than in LF: save the notebook again")
     found: list[str] = []
     for tag, a, b, c, d in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
         found += own[a:b] if tag == "equal" else new[c:d]
@@ -136,4 +138,4 @@ def _laid_out_as(notebook: str) -> Any:
 
         if write(document) == notebook.replace("\r\n", "\n"):
             return lambda given: write(given).replace("\n", "\r\n") if "\r\n" in notebook else write(given)
-    raise UnusableInputError("the notebook is not laid out as Jupyter saves it: save it anew, or take --fix OUT.py")
+    raise UnusableInputError("the notebook is not laid out as Jupyter saves it: save it again, or take --fix OUT.py")

@@ -22,6 +22,8 @@ class Target:
     module: str
     name: str
     """Empty where it was left out: the one model that the file has."""
+    input: str = ""
+    """The shape of what it takes, where the target itself says so and no other is asked for."""
 
     @property
     def place(self) -> str:

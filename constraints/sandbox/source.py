@@ -16,7 +16,7 @@ from typing import Any
 from constraints.errors import UnusableInputError
 
 NOTEBOOK = ".ipynb"
-_BOM = "\ufeff"
+BOM = "\ufeff"
 _LONE_CR = re.compile(r"\r(?!\n)")
 _MAGIC = re.compile(r"(?P<indent>\s*)(?:[!%?]|[\w., ]+=\s*[!%]|[\w.]+\?{1,2}\s*$)")
 _LATER = re.compile(
@@ -68,7 +68,7 @@ def read(file: Path, text: str | None = None) -> Source:
     Raises UnusableInputError with an error's line.
     """
     try:
-        data = file.read_bytes() if text is None else text.removeprefix(_BOM)
+        data = file.read_bytes() if text is None else text.removeprefix(BOM)
     except OSError as error:
         what = "give an existing .py or .ipynb"
         raise UnusableInputError(f"cannot read the file: {str(file)!r}: {error.strerror}: {what}") from error
@@ -76,17 +76,18 @@ def read(file: Path, text: str | None = None) -> Source:
 
 
 def decoded(file: Path) -> tuple[str, str]:
-    """The text of a ``.py`` file as its coding line says, a byte order mark and line ends kept; and its encoding.
+    """The text of a file, of a ``.py`` as its coding line says, a byte order mark and line ends kept; and its encoding.
 
     Raises UnusableInputError for one that is not so encoded, or has lines that end in CR alone, as no diff has them.
     """
-    data = file.read_bytes()
+    data, is_notebook = file.read_bytes(), file.suffix == NOTEBOOK
     try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        encoding = "utf-8" if is_notebook else tokenize.detect_encoding(io.BytesIO(data).readline)[0]
         encoding = encoding.removesuffix("-sig")
         text = data.decode(encoding)
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: correct its coding line") from error
+        remedy = "save it as UTF-8" if is_notebook else "correct its coding line"
+        raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: {remedy}") from error
     if text.encode(encoding) != data:  # as of encodings with states or marks
         raise UnusableInputError(f"{encoding} does not give {str(file)!r} back: save it as UTF-8")
     if _LONE_CR.search(text):
@@ -95,6 +96,8 @@ def decoded(file: Path) -> tuple[str, str]:
 
 
 def _file(file: Path, data: bytes | str) -> Part:
+    if isinstance(data, bytes):
+        _check_encoding(file, data)
     try:
         tree = ast.parse(data, filename=str(file))
     except SyntaxError as error:
@@ -104,6 +107,25 @@ def _file(file: Path, data: bytes | str) -> Part:
     except ValueError as error:
         raise UnusableInputError(f"not Python source: {str(file)!r}: {error}") from error
     return Part(name=str(file), text="", statements=tuple(tree.body))
+
+
+def _check_encoding(file: Path, data: bytes) -> None:
+    """Raise UnusableInputError for bytes that Python refuses, which ``ast.parse`` takes in a comment."""
+    if b"\0" in data:
+        raise UnusableInputError(f"not UTF-8: {str(file)!r} holds null bytes, as UTF-16 does: save it as UTF-8")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    except SyntaxError as error:
+        if error.msg.startswith("unknown encoding"):
+            return  # of which the parser says the line
+        encoding = "utf-8"
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what = f"byte 0x{data[error.start]:02x} is no {encoding.removesuffix('-sig').upper()}"
+        remedy = "save it as UTF-8, or say on its first line how it is encoded, as in # coding: latin-1"
+        raise UnusableInputError(f"cannot decode {file}:{line}: {what}: {remedy}") from error
 
 
 def _is_later(error: SyntaxError) -> bool:
@@ -140,10 +162,12 @@ def _notebook(file: Path, data: bytes | str) -> Source:
 def _cells(file: Path, data: bytes | str) -> Iterator[tuple[int, str]]:
     """Number (from 1, code cells alone) and text of the code cells, in the formats 3 and 4."""
     try:
-        document = json.loads(data)
+        document = json.loads(data)  # in UTF-16 and UTF-32 too
         texts = ["".join(cell.get("source", cell.get("input", ""))) for cell in code_cells(document)]
+    except UnicodeDecodeError as error:
+        raise UnusableInputError(f"cannot decode {str(file)!r}: {error}: save it as UTF-8") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnusableInputError(f"not a notebook: {str(file)!r}: {error}: save it anew in Jupyter") from error
+        raise UnusableInputError(f"not a notebook: {str(file)!r}: {error}: save it again in Jupyter") from error
     if (language := _language(document)) != "python":
         raise UnusableInputError(f"not a Python notebook: {str(file)!r}: its language is {language}: give another")
     yield from enumerate(texts, 1)

@@ -12,7 +12,7 @@ import importlib.abc
 import importlib.machinery
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -213,14 +213,21 @@ class _Stub:
 class LightningModule(nn.Module):
     """What a network is under Lightning: an nn.Module with hyperparameters and a log."""
 
-    def save_hyperparameters(self, *_: Any, **__: Any) -> None:
-        """Keep the arguments of the constructor that calls this as ``hparams``."""
+    def save_hyperparameters(self, *given: Any, ignore: str | Sequence[str] = (), **_: Any) -> None:
+        """Keep as ``hparams`` the arguments of the constructor that calls this, or those named, or one object's."""
         frame = inspect.currentframe()
         caller = frame.f_back if frame else None
-        if caller is not None:
-            names, _varargs, keywords, values = inspect.getargvalues(caller)
-            given = {n: values[n] for n in names if n != "self"} | dict(values.get(keywords or "", {}))
-            self.__dict__["hparams"] = _Hyperparameters(given)
+        if caller is None:
+            return
+        names, _varargs, keywords, values = inspect.getargvalues(caller)
+        found = {n: values[n] for n in names if n != "self"} | dict(values.get(keywords or "", {}))
+        objects = [thing for thing in given if not isinstance(thing, str)]
+        if len(objects) == 1:
+            found = dict(objects[0] if isinstance(objects[0], Mapping) else vars(objects[0]))
+        elif given:
+            found = {n: value for n, value in found.items() if n in given}
+        left_out = (ignore,) if isinstance(ignore, str) else ignore
+        self.__dict__["hparams"] = _Hyperparameters({n: v for n, v in found.items() if n not in left_out})
 
     @property
     def device(self) -> Any:
@@ -236,5 +243,10 @@ class LightningModule(nn.Module):
 class _Hyperparameters(dict[str, Any]):
     """A dictionary whose entries are attributes too."""
 
-    __getattr__ = dict.__getitem__
     __setattr__ = dict.__setitem__
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None  # by which ``hasattr`` and ``copy`` ask

@@ -199,4 +199,4 @@ def _stacked(having: Sequence[tuple[int, Part, View]], shape: Shape, touched: Se
         if all(are_nested(list(found)) for found in seen.values()) and len(set(map(frozenset, seen.values()))) > 1:
             units = [hull(list(seen.get(i, ()))) for i in range(shape[axis])]
             return View(explicit(units), (Digit(axis, 1, shape[axis], 1),), extent=views[0].extent)
-    return unknown("places of a map that are laid out anew")
+    return unknown("places of a map that are rearranged")

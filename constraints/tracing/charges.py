@@ -32,7 +32,8 @@ class Charges:
         if not named:
             return
         weights = named[0].union(*named[1:])
-        call.key = (op, weights)
+        kernel = call.inputs[1].params if call.is_conv else None  # a layer is its kernel, with a bias or without
+        call.key = (op, kernel or weights)
         if new := weights - self._charged:
             self._charged |= new
             call.params = sum([self._parameters[name].numel() for name in new])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from constraints.tracing import averages
 from constraints.tracing.assembling import assembled
 from constraints.tracing.axes import Cut, Digit, Shape, View, unknown
 from constraints.tracing.calls import Result, Results
@@ -34,6 +35,7 @@ def taken(call: Call) -> Results:
         if cut.is_select:
             axes = [None if a == cut.axis else a - (a > cut.axis) for a in range(len(data.shape))]
             views = tuple(moved(v, axes) for v in views)
+            flow = flow._replace(picked=averages.picked(data, cut.axis, cut.start))
         elif parts:
             call.parts[i] = parts
         found.append((views, flow))

@@ -12,6 +12,7 @@ from constraints.receptive_field import Field, explicit
 from constraints.tracing.axes import Digit, View, are_aligned, covers, normal, unknown
 
 _Arguments = ParamSpec("_Arguments")
+MIXED = "along an axis each place sees all others, by weights of its own"
 
 
 def of_each_place(
@@ -79,6 +80,8 @@ def joined(a: View | None, b: View | None) -> View | None:
     """The hull of what two aligned tensors of one shape see."""
     if a is None or b is None or a is b:
         return a if b is None else b
+    if {a.pooled, b.pooled} == {"", "mixed"} and bool(a.digits) != bool(b.digits) and not (a.unknown or b.unknown):
+        a = unknown(MIXED, a)
     if a.unknown or b.unknown:
         return _lost(a, b) if a.unknown else _lost(b, a)
     if a.other or b.other:

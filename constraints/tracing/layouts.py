@@ -1,4 +1,4 @@
-"""Views of a tensor whose axes are laid out anew: permuted, removed, reshaped; no torch."""
+"""Views of a tensor whose axes are rearranged: permuted, removed, reshaped; no torch."""
 
 from __future__ import annotations
 

@@ -8,6 +8,11 @@ from constraints.tracing.assembling import ROWS_APART
 from constraints.tracing.axes import Shape, View
 from constraints.tracing.values import Call, Flow, Value, Views
 
+_MOST_COLOURS = 4
+"""Of an image with transparency; an axis in front of more indices than that may be one that windows slide over."""
+_FLAT_AXES = 2
+"""Those of an image: what has as many of its own is a map, whatever became of a third."""
+
 
 class Maps:
     """The maps of a run."""
@@ -33,8 +38,8 @@ class Maps:
             is_map = is_map or self._is_map(value.views)
         if is_map:
             heads = frozenset(h.inside() for h in flow.heads) if flow.heads else flow.heads
-            origin, depthwise, path, _, context, _, whole, total, poison = flow
-            value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison)
+            origin, depthwise, path, _, context, _, whole, total, poison, scale, picked = flow
+            value.flow = Flow(origin, depthwise, path, heads, context, value, whole, total, poison, scale, picked)
             self._own.append(value)
 
     def _is_map(self, views: Views) -> bool:
@@ -49,10 +54,11 @@ class Maps:
                     axes.add(axis)
                 elif view.is_unit:
                     units += 1
-                else:
+                elif view.digits or not view.pooled or view.unknown or view.blurred:
                     break
-            if axes and len(axes) + units == len(span):
-                return True
+            else:
+                if len(axes) >= min(len(span) - units, _FLAT_AXES) and axes:
+                    return True
         return False
 
     def note_flat(self, call: Call) -> None:
@@ -62,7 +68,9 @@ class Maps:
             return
         for i, span in enumerate(self.spans):
             is_its_own = len(self.spans) == 1 and (not span or any(data.views[at] for at in span))
-            if is_its_own and len(span) < n <= len(self._shapes[i]) - 1:
+            _, first, *others = self._shapes[i]
+            has_colours = bool(others) and first <= _MOST_COLOURS
+            if is_its_own and not has_colours and len(span) < n <= len(self._shapes[i]) - 1:
                 self.found_flat.add(i)
 
     def forget(self) -> None:

@@ -37,7 +37,7 @@ def is_stale(handle: Handle) -> bool:
 
 
 def write(handle: Handle, value: Value) -> None:
-    """Give a tensor a new value in place; all that share its memory are worked out anew when they are read."""
+    """Give a tensor a new value in place; all that share its memory are worked out again when they are read."""
     memory = handle.memory
     if memory is None:
         handle.value = value

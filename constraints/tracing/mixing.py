@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import combinations
 
+from constraints.tracing import averages, maxima
 from constraints.tracing.assembling import assembled, of_rows
 from constraints.tracing.attention import Side, beside, is_scaling, limited, matched
 from constraints.tracing.axes import Shape, View, are_aligned, unknown
-from constraints.tracing.calls import Result
+from constraints.tracing.calls import Result, Results
 from constraints.tracing.flows import fresh, merge_flows
 from constraints.tracing.handles import Handle
-from constraints.tracing.joining import reduced
+from constraints.tracing.joining import MIXED, reduced
 from constraints.tracing.layouts import moved, without
 from constraints.tracing.parts import laid
-from constraints.tracing.values import Call, Flow, Head, Part, Value, Views, join_views
+from constraints.tracing.values import Call, Head, Part, Picked, Value, Views, join_views
 
 _TWO_CHANNEL_AXES = 2
 """Those of a map that are not spatial: batch and channels."""
+_SPATIAL_AXES = 2
 
 
 def pointwise(call: Call) -> Result:
@@ -29,22 +31,25 @@ def pointwise(call: Call) -> Result:
         views, flow = _unary(call, data[0])
         return (limited(views) if "limited" in call.tags else views), flow
     rows = [_broadcast(v.views, v.shape, call.shape) for v in data]
-    if call.op in ("maximum", "fmax") and _are_neighbours(*rows):
-        call.tags.add("max_pool")
-    if call.op == "where" and _are_neighbours(*rows[-2:]):
-        call.tags.add("picks")
+    maxima.note_pointwise(call, data, rows)
+    if (sums := averages.added(call, data)) is not None:
+        return _added(call, data, rows, sums)
     if all(v.flow.origin is data[0].flow.origin for v in data) and all(_are_aligned(rows[0], row) for row in rows[1:]):
         flow = data[0].flow._replace(depthwise=_union(v.flow.depthwise for v in data))
         return join_views(rows), flow
-    return _combined(data, rows, call.shape)
+    views, flow = _combined(data, rows, call.shape)
+    return views, maxima.met(call, rows, flow)
 
 
-def _are_neighbours(first: Views, second: Views) -> bool:
-    """Whether two maps see fields of one size a step apart: the units of one map, sliced or rolled apart."""
-    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
-    if any(a.digits != b.digits or a.field.size != b.field.size or a.jump != b.jump for a, b in pairs):
-        return False
-    return any(a.is_live and a.field.lo != b.field.lo for a, b in pairs)
+def _added(call: Call, data: list[Value], rows: list[Views], sums: Picked) -> Result:
+    """Places of an axis that are added up one by one: once all are, a sum over the axis."""
+    scale = data[0].flow.scale
+    if (whole := averages.summed(sums, scale)) is None:
+        views, flow = _combined(data, rows, call.shape)
+        return views, flow._replace(picked=sums, scale=scale)
+    views, flow = pool(call, whole, [sums.axis], "sum")
+    axes = without([sums.axis], len(whole.shape))
+    return tuple(moved(v, axes) for v in views), flow
 
 
 def _are_aligned(first: Views, second: Views) -> bool:
@@ -54,23 +59,8 @@ def _are_aligned(first: Views, second: Views) -> bool:
 
 
 def _unary(call: Call, value: Value) -> Result:
-    views = _broadcast(value.views, value.shape, call.shape)
-    if value.flow.total and call.op in ("div", "mul"):
-        return views, _divided(call, value)
-    return views, value.flow
-
-
-def _divided(call: Call, value: Value) -> Flow:
-    """A global sum divided by the number of its units is a global average."""
-    factor, total = call.args[1], value.flow.total
-    if isinstance(factor, Handle) and factor.value:
-        factor = factor.value.fill
-    if not isinstance(factor, (int, float)) or not factor:
-        return value.flow
-    if not math.isclose(1 / factor if call.op == "mul" else factor, total, rel_tol=1e-6):
-        return value.flow
-    heads = {Head("mean", h.call, h.map) if h.kind == "sum" else h for h in value.flow.heads}
-    return value.flow._replace(heads=frozenset(heads), total=0)
+    maxima.note_unary(call, value)
+    return _broadcast(value.views, value.shape, call.shape), averages.scaled(call, value)
 
 
 def _broadcast(views: Views, shape: Shape, out: Shape) -> Views:
@@ -89,7 +79,7 @@ def _combined(data: list[Value], rows: list[Views], shape: Shape) -> Result:
     gates = gates.union(*(which for _, which, _ in found))
     mains = [i for i in range(len(data)) if i not in gates or data[i].is_local]
     flow = merge_flows([data[i].flow for i in mains])
-    context = any(spans for _, _, spans in found) or any(not data[i].is_local for i in gates)
+    context = bool(gates) or any(spans for _, _, spans in found)  # along one axis alone too: its reach grows with it
     flow = flow._replace(context=flow.context or context, depthwise=frozenset(), origin=object())
     return _uncrossed(tuple(view for view, _, _ in found)), flow
 
@@ -147,28 +137,27 @@ def concatenation(call: Call) -> Result:
     return views, flow._replace(origin=object())
 
 
-def reduction(call: Call) -> Result:
+def reduction(call: Call) -> Result | Results:
     """Mean, sum, maximum, norm, ... over some axes or all of them."""
     data = call.inputs[0]
     n = len(data.shape)
     dims = call.arg("dim", None) if "dim" in call.names else None
-    axes = range(n) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
+    given = range(n) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
+    axes = [a % n for a in given]
+    maxima.note_reduction(call, data, axes)
+    if call.op in ("var_mean", "std_mean"):
+        return [_reduced(call, data, axes, "other"), _reduced(call, data, axes, "mean")]
     how = {"mean": "mean", "sum": "sum", "amax": "max", "max": "max"}.get(call.op, "other")
-    if how == "max" and _is_spatial_maximum(data, [a % n for a in axes]):
-        call.tags.add("max_pool")
-    views, flow = pool(call, data, [a % n for a in axes], how)
+    return _reduced(call, data, axes, how)
+
+
+def _reduced(call: Call, data: Value, axes: Collection[int], how: str) -> Result:
+    n = len(data.shape)
+    views, flow = pool(call, data, axes, how)
     if len(call.shape) == n:
         return views, flow
-    gone = {a % n for a in axes}
-    axes = without(gone, n)
-    return tuple(moved(v, axes) for v in views), flow
-
-
-def _is_spatial_maximum(data: Value, axes: Sequence[int]) -> bool:
-    touched = [v for v in data.views if v is not None and any(d.axis in axes for d in v.digits)]
-    again = any(v is not None and v.pooled == "max" for v in data.views)
-    side_by_side = [p.views for p in data.parts if any(axis in p.region for axis in axes)]
-    return (bool(touched) and not again) or any(_are_neighbours(a, b) for a, b in pairwise(side_by_side))
+    left = without(set(axes), n)
+    return tuple(moved(v, left) for v in views), flow
 
 
 def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
@@ -182,17 +171,33 @@ def pool(call: Call, data: Value, axes: Iterable[int], how: str) -> Result:
         still = any(
             v is not None and v is not before and v.is_local for v, before in zip(views, data.views, strict=True)
         )
-        return views, fresh(data.flow, whole=None if still else whole)  # a window of elements, say, makes a map of one
-    kinds = {v.pooled for v in views if v is not None and not v.is_unit}
+        # a window of elements, say, makes a map of one
+        return views, fresh(data.flow, whole=None if still else whole, scale=data.flow.scale)
+    kinds = _kinds(views, whole)
+    if len(kinds) > 1 and len(own := _kinds(views, data)) == 1 and _is_flat_map(data):
+        kinds, whole = own, data  # the maximum over frames, say, and then a pooling of the map that it gave
     if "mixed" in kinds and len(kinds) > 1:  # a linear layer over one axis, say
-        why = "along an axis each place sees all others, by weights of its own"
-        views = tuple(unknown(why, v) if v is not None and v.pooled == "mixed" else v for v in views)
+        views = tuple(unknown(MIXED, v) if v is not None and v.pooled == "mixed" else v for v in views)
         kinds.remove("mixed")
-    kind = kinds.pop() if len(kinds) == 1 else "other"
+    kind = next(iter(kinds)) if len(kinds) == 1 else "sum" if kinds == {"sum", "mean"} else "other"
     flow = fresh(data.flow, heads=data.flow.heads | {Head(kind, call, whole)})
     if of_rows(whole) is not whole.views:  # what each row sees is known
         views = tuple(v and v._replace(blurred="") for v in views)
-    return views, flow._replace(total=_units(whole) if kind == "sum" else 0)
+    if kind != "sum":
+        return views, flow
+    total = averages.units_summed(whole, [v is not None and v.pooled == "sum" for v in views])
+    return views, averages.averaged(flow._replace(total=total, scale=data.flow.scale))
+
+
+def _kinds(views: Views, whole: Value) -> set[str]:
+    """How the axes of a map were pooled; those that were pooled, or merged with channels, before it are not its own."""
+    pairs = zip(views, whole.views, strict=True)
+    return {v.pooled for v, w in pairs if v and not v.is_unit and ((w and w.digits) or v.pooled in ("", "mixed"))}
+
+
+def _is_flat_map(data: Value) -> bool:
+    """Whether a tensor counts places along two spatial axes or more."""
+    return len([v for v in data.views if v is not None and v.is_live]) >= _SPATIAL_AXES
 
 
 def as_of_a_map(views: Views, data: Value, axes: Collection[int]) -> Views:
@@ -205,11 +210,6 @@ def as_of_a_map(views: Views, data: Value, axes: Collection[int]) -> Views:
         return views
     why = "it takes for a map what a linear layer made of all places of one"
     return tuple(unknown(why, v) if v and v.pooled == "mixed" and not (v.digits or v.unknown) else v for v in views)
-
-
-def _units(whole: Value) -> int:
-    per_axis = {d: d.size for v in whole.views if v is not None for d in v.digits}
-    return math.prod({(d.axis, d.inner): n for d, n in per_axis.items()}.values())
 
 
 def operands(call: Call) -> tuple[Value, Value]:

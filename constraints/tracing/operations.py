@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from constraints.tracing import attention, cutting, lookups, mixing, recurrent, reshaping, windows
+from constraints.tracing import attention, columns, cutting, lookups, mixing, recurrent, resampling, reshaping, windows
 from constraints.tracing.calls import Operation, Result, Results
 from constraints.tracing.values import Call
 
@@ -92,10 +92,10 @@ OPERATIONS: dict[str, Operation] = {  # no composite that may return its argumen
         windows.adaptive_pool,
         "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d",
     ),
-    **_named(windows.interpolation, _INTERPOLATIONS, "interpolate", apart=windows.mixed_axes),
+    **_named(resampling.interpolation, _INTERPOLATIONS, "interpolate", apart=windows.mixed_axes),
     **_named(windows.padding, _PADDINGS, "pad", apart=windows.mixed_axes),
-    **_named(windows.unfolded, "im2col", "unfold"),
-    **_named(windows.folded, "col2im", "fold"),
+    **_named(columns.unfolded, "im2col", "unfold"),
+    **_named(columns.folded, "col2im", "fold"),
     **_named(reshaping.shuffled, "pixel_shuffle pixel_unshuffle"),
     **_named(reshaping.channels_shuffled, "channel_shuffle native_channel_shuffle"),
     **_named(cutting.gated_half, "glu"),

@@ -10,15 +10,18 @@ from constraints.tracing.calls import Operation
 from constraints.tracing.cutting import cuts
 from constraints.tracing.distribution import distribute
 from constraints.tracing.flows import fresh, merge_flows
+from constraints.tracing.maxima import are_places
 from constraints.tracing.values import Call, Flow, Value, Views, join_views
 
 if TYPE_CHECKING:
     from constraints.tracing.run import RecordedOperation
 
 _NOT_KNOWN = "what it does to the receptive field is not known"
-_PICKS = frozenset(
-    ["sort", "topk", "kthvalue", "cummax", "gather", "take", "scatter_reduce", "index_reduce", "torchvision::roi_pool"]
-)
+_PICKING = """
+    sort topk kthvalue mode cummax cummin gather take scatter_reduce index_reduce segment_reduce _unique2 unique_dim
+    unique_consecutive torchvision::roi_pool
+"""
+_PICKS = frozenset(_PICKING.split())
 """Operations that have no rule and may pick the largest of several elements."""
 
 
@@ -109,10 +112,9 @@ class Outcomes:
 
 def _over_space(call: Call) -> bool:
     """Whether elements are brought together that may stand for several places of a map."""
-    data = call.inputs[0]
     axis = call.arg("dim", None) if "dim" in call.names else None
-    axes = range(len(data.shape)) if axis is None else [axis % max(len(data.shape), 1)]
-    return any(v is not None and (v.is_lost or not v.axes.isdisjoint(axes)) for v in data.views)
+    several = [v for v in call.inputs if v.depends]
+    return any(are_places(v, range(n) if axis is None else [axis % max(n, 1)]) for v in several for n in [len(v.shape)])
 
 
 def _mixed(views: Sequence[View], reason: str) -> View | None:

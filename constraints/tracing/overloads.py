@@ -15,8 +15,8 @@ from constraints.tracing.calls import Operation
 from constraints.tracing.operations import CONSTANT, NO_PRODUCTS, OPERATIONS
 from constraints.tracing.values import CONVOLUTIONS
 
-_TOLD_OTHERWISE = ("padding", "vec")
-"""Overloads that torch works out first: padding in words, sizes or factors as a list."""
+_TOLD_OTHERWISE = ("padding", "vec", "other")
+"""Overloads that torch works out first: padding in words, sizes or factors as a list, the larger of two tensors."""
 _SPECIAL = ("lift_fresh", "as_strided", *CONVOLUTIONS)
 _HIDDEN_VIEWS = ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes")
 """Views that do not say so in their schema."""
@@ -52,6 +52,8 @@ class Operator(NamedTuple):
     """Whether it may write to any argument without saying so."""
     is_elementwise: bool = False
     """Whether each element of its result is made of those at the same place, with statistics perhaps: as norms do."""
+    draws: bool = False
+    """Whether it draws random numbers, which follow from a seed."""
 
     @property
     def is_of_torch(self) -> bool:
@@ -118,6 +120,7 @@ def _read(func: Any) -> Operator:
         trains,
         hides_writes,
         known is not None and known.rule in {OPERATIONS[name].rule for name in _ELEMENTWISE},
+        torch.Tag.nondeterministic_seeded in func.tags and (known is None or known.rule is OPERATIONS["add"].rule),
     )
 
 

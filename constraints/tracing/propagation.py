@@ -111,7 +111,7 @@ class Propagation:
             inputs = self._of_others(step, inputs)
             operation = _COPY if op == "copy" or (op in CONSTANT and not operator.is_view) else operation
         if step.returned and self.read.are_taken(step):
-            inputs = [*inputs, self.read.returned((), index)]
+            inputs = [*inputs, self.read.returned((), index, is_seed=operator.draws)]
         for value in inputs:
             flow = value.flow
             if flow is _STILL:
@@ -286,7 +286,7 @@ class Propagation:
             value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts or ())
             self.maps.note(value)
             return value
-        kept = flow is data.flow  # as norms and activations leave it
+        kept = flow.origin is data.flow.origin  # as norms and activations leave it
         value = Value(shape, views, flow, storage, call.index, _NO_PARAMS, parts or (data.parts if kept else ()))
         if data.flow.map is data:
             self.maps.note(value, is_map=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from constraints.tracing.run import Returned
+from constraints.tracing.seeds import chosen
 
 if TYPE_CHECKING:
     from constraints.tracing.overloads import Operator
@@ -33,6 +34,8 @@ class ReadNumbers:
         self._find = rounds
         self._has_round = False
         """Whether round numbers were read themselves, or numbers that are not known."""
+        self.unchosen_seed: int | None = None
+        """The seed of torch's generator as long as the program does not choose one."""
 
     def note(self, result: Any) -> None:
         """Note what an operation gave, where it is a number."""
@@ -48,7 +51,8 @@ class ReadNumbers:
         """Whether an argument was "read" before, or is one that "maybe" was computed of such.
 
         A number of many digits that equals one that was read is that one. Any other of many digits may be computed;
-        one of few digits only where the program rounds, or reads whole numbers: else it is the program's own.
+        one of few digits only where the program rounds, or reads whole numbers: else it is the program's own. The
+        seed that random numbers are drawn from is an argument too, where the program chose one in this run.
         """
         if self.is_empty:
             return ""
@@ -60,6 +64,10 @@ class ReadNumbers:
             return "read"
         whole = [a for at, a in enumerate(args) if type(a) is int and at in operator.operands]
         whole += [a for n, a in named if type(a) is int and operator.names.get(n) in operator.operands]
+        if operator.draws:
+            whole += (seeds := chosen(given, self.unchosen_seed))
+            if not self._numbers.isdisjoint(seeds):
+                return "read"
         may_be = (
             many
             or any(a in self._numbers for a in floats)

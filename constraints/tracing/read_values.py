@@ -59,11 +59,12 @@ class ReadValues:
         is_of_read = handle.source == MADE_OF_READ or (self._suspects and handle.source == MADE_OF_NUMBERS)
         return self.returned(handle.shape, index) if is_of_read else None
 
-    def returned(self, shape: Shape, index: int) -> Value:
-        """The value of what was made of numbers that were read before."""
+    def returned(self, shape: Shape, index: int, *, is_seed: bool = False) -> Value:
+        """The value of what was made of numbers that were read before, or drawn from a seed that was."""
         why = f"values that were read from a tensor{self._where} and came back"
         views, flow = self._outcomes.of_anything(self.values, why)
-        views = tuple(unknown(why) if v is not None and v.is_part else v for v in views)  # places may make a map again
+        # places may make a map again, and what is drawn from a seed differs from place to place
+        views = tuple(unknown(why) if v is not None and (is_seed or v.is_part) else v for v in views)
         value = Value(shape, views, flow, None, index)
         self._maps.note(value)
         return value

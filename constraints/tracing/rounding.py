@@ -14,14 +14,20 @@ from torch import nn
 
 from constraints.tracing.unseen import has_ways, is_known, walked
 
-_BUILTINS = "int round len hash id ord sum"
-_OF_MATH = "floor ceil trunc rint fix floor_divide isqrt frexp as_integer_ratio numerator denominator Fraction Decimal"
+_BUILTINS = "int round len hash id ord sum divmod"
+_OF_MATH = """
+    floor ceil trunc rint fix around floor_divide isqrt frexp modf fmod remainder as_integer_ratio numerator denominator
+    Fraction Decimal sign copysign heaviside
+"""
 _OF_SEQUENCES = "index count find bisect bisect_left bisect_right searchsorted digitize argmax argmin Counter"
-_OF_TYPES = "astype unpack from_bytes loads literal_eval randint randrange choice getrandbits"
+_OF_TYPES = """
+    astype unpack from_bytes loads literal_eval randint randrange choice getrandbits format_float_positional
+    format_float_scientific array2string array_repr array_str
+"""
 _HIDDEN = "__int__ __round__ __floor__ __ceil__ __trunc__ __index__ __len__ __floordiv__"
 _NAMES = frozenset(f"{_BUILTINS} {_OF_MATH} {_OF_SEQUENCES} {_OF_TYPES} {_HIDDEN}".split())
 """Of what gives numbers of few digits, whatever it is given."""
-_FLOORS = ("//", "//=")
+_WITHOUT_PLACES = ("//", "//=", "%", "%=")
 _PERCENT = re.compile(r"%[-+ #0-9*]*(?:\.[\d*]|[eEfFgG])")
 """A format of few digits for the operator of texts."""
 _TEXTS = frozenset(["str", "repr"])
@@ -50,10 +56,14 @@ def rounds(modules: Iterable[nn.Module]) -> bool:
 
 
 def floor_divides(modules: Iterable[nn.Module]) -> bool:
-    """Whether the same code divides by ``//``, which makes of a number of many digits one without places."""
+    """Whether the same code divides by ``//`` or takes a remainder: of a number of many digits one without places."""
     kept = list(modules)
     codes = (code for code, _ in walked([*{type(module) for module in kept}, *_held(kept)], _runs))
-    return any("FLOOR_DIVIDE" in s.opname or s.argrepr in _FLOORS for code in codes for s in dis.get_instructions(code))
+    return any(_leaves_no_places(step) for code in codes for step in dis.get_instructions(code))
+
+
+def _leaves_no_places(step: dis.Instruction) -> bool:
+    return step.argrepr in _WITHOUT_PLACES or step.opname.endswith(("FLOOR_DIVIDE", "BINARY_MODULO"))
 
 
 def _held(modules: Iterable[nn.Module]) -> list[Any]:

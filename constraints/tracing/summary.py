@@ -54,6 +54,7 @@ _HIDDEN = {
     "maxima": ("max_pools",),
 }
 """What an operation that is not known may hold -> the metrics that it makes unknown."""
+_FLAT_AXES = 2
 _NO_MAP = "no map with spatial axes leads from the input to the output"
 _NO_TENSOR = "the forward method returns no tensor: return the output"
 
@@ -65,12 +66,18 @@ class Summary:
     metrics: Metrics
     layers: tuple[Layer, ...]
     output: tuple[int, ...]
+    """Shape of the (first) output without the batch axis."""
     rows: int
+    """How many rows one sample gives: 1, unless the network mixes the batch axis with others."""
     path: tuple[Place, ...]
+    """The convolutions of the main path, from which the stages follow."""
     with_pool: tuple[int, ...]
+    """The receptive field of the globally pooled unit, per axis, which decides nothing; empty without such a pool."""
     warnings: tuple[str, ...]
     unknown: Mapping[str, str]
+    """Metric -> why it cannot be known; its value is ``None`` then."""
     responsible: Mapping[str, tuple[str, ...]]
+    """Metric -> the layers that it counts or is about."""
 
 
 def summarise(known: Propagation) -> Summary:
@@ -98,7 +105,7 @@ def summarise(known: Propagation) -> Summary:
     dilated = distinct([c for c in all_convs if c.is_dilated])  # some call of a layer is, be it not the first
     sizes = [(p.numel(), p.requires_grad) for p in parameters]
     in_all, int8 = sum([n for n, _ in sizes]), weight_bytes_int8(parameters)
-    figures: dict[str, Any] = {
+    metrics: dict[str, Any] = {
         "params": in_all,
         "trainable_params": sum([n for n, is_trainable in sizes if is_trainable]),
         "macs": sum([c.macs for c in calls]),
@@ -123,7 +130,7 @@ def summarise(known: Propagation) -> Summary:
         "flash_bytes": int8,
         "ram_bytes": ram_bytes(known.storages, known.end),
     }
-    figures.update(dict.fromkeys(unknown))
+    metrics.update(dict.fromkeys(unknown))
     of_map = _layers_of(calls, judged)
     responsible = {
         "receptive_field": of_map,
@@ -140,7 +147,7 @@ def summarise(known: Propagation) -> Summary:
         "convs_per_stage": tuple(place.name for place in path),
     }
     return Summary(
-        metrics=Metrics(**figures),
+        metrics=Metrics(**metrics),
         layers=_layers(known, calls),
         output=known.run.output[1:],
         rows=ending.rows(known.run.output),
@@ -161,8 +168,14 @@ def _spatial(known: Propagation, value: Value | None) -> list[View]:
     if value is None:
         return []
     found = [[v for i in span if (v := value.views[i]) is not None] for span in known.spans]
-    dependent = [views for views in found if views]
+    dependent = [_along_the_map(views) for views in found if views]
     return next((views for views in dependent if any(v.digits for v in views)), dependent[0] if dependent else [])
+
+
+def _along_the_map(views: list[View]) -> list[View]:
+    """Without axes that were pooled or mixed before, where two or more are left: frames that became channels, say."""
+    left = [v for v in views if v.digits or v.is_unit or v.is_lost or v.blurred]
+    return left if len(left) >= _FLAT_AXES else views
 
 
 def _field(spatial: Sequence[View]) -> tuple[int, ...] | None:
@@ -218,12 +231,12 @@ def _layers(known: Propagation, calls: Sequence[Call]) -> tuple[Layer, ...]:
     for call in calls:
         views = call.out.views if call.out else ()
         if views is not seen:  # norms and activations hand their input's views on
-            seen, place = views, _place(_told(_spatial(known, call.out)))
+            seen, place = views, _place(_with_one_field(_spatial(known, call.out)))
         layers.append(_layer(call, place))
     return tuple(layers)
 
 
-def _told(spatial: Sequence[View]) -> Sequence[View]:
+def _with_one_field(spatial: Sequence[View]) -> Sequence[View]:
     """The axes of a map where each unit sees one field along all of them; empty where it does not."""
     maps = [v for v in spatial if v.is_live and not v.blurred and v.other is None]
     return spatial if maps and all(v in maps or v.is_unit for v in spatial) else ()
@@ -275,4 +288,4 @@ def _reasons(known: Propagation, unknown: Mapping[str, str]) -> list[str]:
 
 def _decision(path: str) -> str:
     place = f"{path or 'the forward pass'} reads a value that depends on the input, and may decide by it what runs"
-    return f"{place}: the figures are those of what ran on this sample"
+    return f"{place}: the metrics are those of what ran on this sample"

@@ -26,6 +26,14 @@ class Part(NamedTuple):
     flow: Flow
 
 
+class Picked(NamedTuple):
+    """Places of one axis of a map that were picked one by one and added."""
+
+    whole: Value
+    axis: int
+    places: frozenset[int]
+
+
 class Path(NamedTuple):
     """The deepest chain of convolutions that leads to a tensor, last one first."""
 
@@ -77,10 +85,14 @@ class Flow(NamedTuple):
     """The latest map with every spatial axis on a tensor axis of its own that this one was computed from."""
     whole: Value | None = None
     """The map of which some spatial axes have been pooled and others not yet."""
-    total: int = 0
-    """Over how many units a global sum was taken that is not divided yet."""
+    total: float = 0.0
+    """Over how many units a global sum was taken, divided by what it was divided by since; 0 where none is left."""
     poison: frozenset[str] = frozenset()
     """Why what led here cannot be known."""
+    scale: float = 1.0
+    """By which constants the elements were multiplied, before any sum."""
+    picked: Picked | None = None
+    """Of places of an axis that were picked one by one: which were added up."""
 
 
 @dataclass(slots=True, eq=False)

@@ -1,20 +1,18 @@
-"""The rules of operations that slide a window over space: convolutions, poolings, interpolation, padding."""
+"""The rules of operations that slide a window over space: convolutions, poolings, padding."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from fractions import Fraction
-from functools import partial
+from collections.abc import Iterable, Sequence
 
-from constraints.receptive_field import Field, interpolated, transposed
+from constraints.receptive_field import transposed
 from constraints.tracing.axes import Digit, Shape, View, Window, normal, unknown
 from constraints.tracing.calls import Result
 from constraints.tracing.flows import fresh
 from constraints.tracing.handles import Handle
-from constraints.tracing.joining import blurred, reduced
+from constraints.tracing.joining import reduced
 from constraints.tracing.mixing import as_of_a_map, pool
-from constraints.tracing.sliding import adaptive_pooled, plain, resampled_axis, shifted, windowed
+from constraints.tracing.sliding import adaptive_pooled, resampled_axis, shifted, windowed
 from constraints.tracing.values import Call, Flow, Key, Path, Value
 
 
@@ -23,7 +21,7 @@ def described(call: Call) -> None:
     data, weight = call.inputs[0], call.inputs[1]
     call.kernel = weight.shape[2:]
     n = len(call.kernel)
-    call.stride, call.dilation = _each(call.arg("stride", 1), n), _each(call.arg("dilation", 1), n)
+    call.stride, call.dilation = each(call.arg("stride", 1), n), each(call.arg("dilation", 1), n)
     call.groups, call.is_transposed = call.arg("groups", 1), call.arg("transposed", False)
     call.is_depthwise = call.groups == data.shape[len(data.shape) - n - 1] > 1
     per_output = math.prod(weight.shape[1:])
@@ -45,7 +43,7 @@ def convolution(call: Call) -> Result:
     described(call)
     data, weight = call.inputs[0], call.inputs[1]
     n = len(call.kernel)
-    padding = _each(call.arg("padding", 0), n)
+    padding = each(call.arg("padding", 0), n)
     channel_axis = len(data.shape) - n - 1
     views = tuple([_convolved(v, call, data.shape, channel_axis, padding) for v in data.views])
     if call.is_spatial:
@@ -122,10 +120,10 @@ def max_pool(call: Call) -> Result:
 def _pooled(call: Call, how: str) -> Result:
     data = call.inputs[0]
     n = int(call.op.split("pool")[1][0])
-    call.kernel = _each(call.arg("kernel_size"), n)
-    call.stride = _each(call.arg("stride", None) or call.kernel, n)
-    call.dilation = _each(call.arg("dilation", 1), n) if how == "max" else (1,) * n
-    padding, first = _each(call.arg("padding", 0), n), len(data.shape) - n
+    call.kernel = each(call.arg("kernel_size"), n)
+    call.stride = each(call.arg("stride", None) or call.kernel, n)
+    call.dilation = each(call.arg("dilation", 1), n) if how == "max" else (1,) * n
+    padding, first = each(call.arg("padding", 0), n), len(data.shape) - n
     if how == "max" and _slides_over_space(call, data, first):
         call.tags.add("max_pool")
     covered = _covered(call, data.shape[first:], padding)
@@ -195,42 +193,6 @@ def _step_of_a_global_pool(call: Call, first: int) -> Value | None:
     return (data.flow.whole or data) if is_step else None
 
 
-def interpolation(call: Call) -> Result:
-    """Nearest, linear and cubic interpolation, antialiased or not."""
-    data, name = call.inputs[0], call.op
-    n = next(i for i in (1, 2, 3) if f"{i}d" in name)
-    first, mode = len(data.shape) - n, _mode(name)
-    align = bool(call.arg("align_corners", False)) if "align_corners" in call.names else False
-    factors = [call.arg(s, None) for s in ("scales", "scales_d", "scales_h", "scales_w") if s in call.names]
-    views = data.views
-    for i in range(n):
-        axis = first + i
-        scale = _scale(data.shape[axis], call.shape[axis], align, factors[i] if factors else None)
-        resize = partial(interpolated, scale=scale, mode=mode, align_corners=align, units=call.shape[axis])
-        views = tuple(_resized(resampled_axis(v, axis, data.shape), axis, call, resize) for v in views)
-    return as_of_a_map(views, data, range(first, first + n)), fresh(data.flow)
-
-
-def _resized(view: View | None, axis: int, call: Call, resize: Callable[[Field], Field]) -> View | None:
-    if view is None or not any(d.axis == axis for d in view.digits):
-        return view
-    return view._replace(field=resize(view.field), digits=(Digit(axis, 1, call.shape[axis], 1),))
-
-
-def _mode(op: str) -> str:
-    if "nearest" in op:
-        return "nearest-exact" if "exact" in op else "nearest"
-    return ("cubic" if "bicubic" in op else "linear") + ("-aa" if op.endswith("_aa") else "")
-
-
-def _scale(size: int, output: int, align_corners: bool, factor: float | None) -> Fraction:
-    if align_corners:
-        return Fraction(size - 1, output - 1) if output > 1 else Fraction(0)
-    if factor:
-        return 1 / Fraction(factor).limit_denominator(10_000)
-    return Fraction(size, output)
-
-
 def padding(call: Call) -> Result:
     """Padding of the last axes, with any values; a negative amount crops."""
     data, amounts = call.inputs[0], list(call.arg("pad" if "pad" in call.names else "padding"))
@@ -243,87 +205,8 @@ def padding(call: Call) -> Result:
     return views, fresh(data.flow)
 
 
-def unfolded(call: Call) -> Result:
-    """im2col: each window's elements become channels, the windows one axis."""
-    data = call.inputs[0]
-    kernel, stride = _each(call.arg("kernel_size"), 2), _each(call.arg("stride"), 2)
-    dilation, pad = _each(call.arg("dilation"), 2), _each(call.arg("padding"), 2)
-    height, width = data.shape[-2:]
-    rows, columns = (
-        (size + 2 * pad[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1
-        for i, size in enumerate((height, width))
-    )
-    last, places = len(call.shape) - 1, {}
-    for i, (tap, inner, count) in enumerate(((kernel[1], columns, rows), (1, 1, columns))):
-        within, window = Digit(last - 1, tap, kernel[i], dilation[i]), Digit(last, inner, count, stride[i])
-        places[len(data.shape) - 2 + i] = within, window, pad[i]
-    views = tuple(_in_columns(reduced(v, [len(data.shape) - 3]), data.shape, places) for v in data.views)
-    call.kernel, call.stride, call.dilation = kernel, stride, dilation
-    return views, fresh(data.flow)
-
-
-def _in_columns(view: View | None, shape: Shape, places: Mapping[int, tuple[Digit, Digit, int]]) -> View | None:
-    """``places`` has for each axis that windows slide over the digits of an index in a window, of the windows, and
-    the padding; their strides count along the axis."""
-    for axis in places:
-        view = plain(view, axis, shape)
-    if view is None or not view.digits:
-        return view
-    field, digits = view.field, []
-    for d in view.digits:
-        if d.axis not in places:
-            digits.append(d)
-            continue
-        within, window, padding = places[d.axis]
-        field = field.window(1, 1, -padding * d.stride)
-        digits += [part._replace(stride=part.stride * d.stride) for part in (within, window)]
-    return normal(view._replace(field=field, digits=tuple(digits)))
-
-
-def folded(call: Call) -> Result:
-    """col2im, the reverse of unfolded: each pixel sums the elements that lie on it, of all windows over it."""
-    data, sizes = call.inputs[0], call.shape[-2:]
-    kernel, stride, dilation, padding = (
-        _each(call.arg(name), 2) for name in ("kernel_size", "stride", "dilation", "padding")
-    )
-    call.kernel, call.stride, call.dilation = kernel, stride, dilation
-    rows, columns = (
-        (size + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i, size in enumerate(sizes)
-    )
-    at, last = len(data.shape) - 1, len(call.shape) - 1
-    folds = []
-    for i, (within, inner, count) in enumerate(((kernel[1], columns, rows), (1, 1, columns))):
-        window = Window(kernel[i], stride[i], dilation[i], padding[i], sizes[i])
-        folds.append((Digit(at - 1, within, kernel[i], 0), Digit(at, inner, count, 0), last - 1 + i, window))
-    return tuple(_from_columns(v, folds) for v in data.views), fresh(data.flow)
-
-
-def _from_columns(view: View | None, folds: Sequence[tuple[Digit, Digit, int, Window]]) -> View | None:
-    """Each fold has the digits of an index in a window, and of the windows, and the axis that pixels count along."""
-    if view is None or not view.digits:
-        return view
-    for within, over, axis, window in folds:
-        strides = {d[:3]: d.stride for d in view.digits if d.offset == 0}
-        tap, step = strides.pop(within[:3], None), strides.pop(over[:3], None)
-        field = None if strides or view.digits[0].offset else _onto_pixels(view.field, tap, step, window)
-        if field is not None:
-            return normal(view._replace(field=field, digits=(Digit(axis, 1, window.size, 1),)))
-    columns = (folds[0][0].axis, folds[0][1].axis)
-    return blurred(view, columns, "a fold of what is not laid out in its windows")
-
-
-def _onto_pixels(field: Field, tap: int | None, step: int | None, window: Window) -> Field | None:
-    """``tap`` is what an index in a window moves the place by, ``step`` what a window does; None where neither fits."""
-    kernel, stride, dilation, padding, units = window
-    if tap is None and step is not None and step > 0:
-        return transposed(field.every(step), kernel, stride, dilation, padding, units=units)
-    pace = (tap or 0) // dilation
-    if pace < 1 or pace * dilation != tap or step not in (None, pace * stride):
-        return None
-    return field.window(1, 1, padding * pace).every(pace)
-
-
-def _each(value: int | Sequence[int], n: int) -> tuple[int, ...]:
+def each(value: int | Sequence[int], n: int) -> tuple[int, ...]:
+    """An argument as one number for each of ``n`` axes."""
     if isinstance(value, int):
         return (value,) * n
     return tuple(value) * n if len(value) == 1 else tuple(value)

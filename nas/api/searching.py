@@ -26,7 +26,7 @@ from nas.search.confirmed_end import is_any_complete, is_reached, to_confirm
 from nas.search.driver import Driver
 from nas.search.study import open_study, quiet
 from nas.search.study_data import load_study_data
-from nas.training import datasets
+from nas.training import datasets, decoded
 
 if TYPE_CHECKING:
     import optuna
@@ -82,6 +82,8 @@ def launch(config: str | Path | None = None, *, progress: bool = False, **fields
             for line in prepared.advice:
                 warnings.warn(line, stacklevel=3)
             summary = launches.run(prepared)
+        if progress:
+            _say_end(summary.ended)
         finish, count = prepared.driver.finish, to_confirm(settings, prepared.driver)
         confirmed = _of_study(finish)
         if count and is_any_complete(prepared.driver):
@@ -140,7 +142,7 @@ def _confirm(
     study: optuna.Study,
     rows: tuple[Row, ...],
     config: LaunchConfig,
-    dataset: datasets.Dataset,
+    dataset: decoded.Dataset,
     *,
     seeds: int,
     epochs: int | None,
@@ -154,11 +156,17 @@ def _confirm(
         )
 
 
-def warned(dataset: datasets.Dataset) -> datasets.Dataset:
+def warned(dataset: decoded.Dataset) -> decoded.Dataset:
     """The data, once what is doubtful in it is warned of."""
     for warning in dataset.warnings:
         warnings.warn(warning, stacklevel=3)
     return dataset
+
+
+def _say_end(ended: str) -> None:
+    """Why a search ended and what follows, which stays where the live view was."""
+    following = "next, of what launch returns: .board, and .best for nas.show, nas.confirm and nas.export"
+    SafeConsole(stderr=True).print(f"search ended: {ended}; {following}", highlight=False, soft_wrap=True, markup=False)
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def load_weights(model: nn.Module, weights: Path) -> None:
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).partition("\n")[0].rstrip(":")
         raise UnusableInputError(
-            f"unusable weights: {weights}: {reason}: confirm the trial, which trains it anew"
+            f"unusable weights: {weights}: {reason}: confirm the trial, which trains it from scratch"
         ) from error
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from constraints.cli.options import check_format
 from constraints.errors import ExitCode
 from constraints.output.json_text import json_text
-from nas.champions.names import is_champion, module_of
 from nas.cli.common import TABLE_OR_JSON, interruptible, wide_console
 
 if TYPE_CHECKING:
@@ -49,14 +48,3 @@ def _print(found: Sequence[Champion]) -> None:
     for one in found:
         console.print(Text(f"\n{one.name}  {one.architecture}\n  {one.data}, {one.machine}, {one.date}, {one.commit}"))
         console.print(Text(f"  {one.command}"), soft_wrap=True)
-
-
-def as_targets(targets: Sequence[str]) -> list[str]:
-    """What ``validate`` checks where a champion's name is given; UnusableInputError for one that there is not."""
-    return [_module(one) if is_champion(one) else one for one in targets]
-
-
-def _module(text: str) -> str:
-    from nas.champions.registry import find
-
-    return module_of(find(text).name)

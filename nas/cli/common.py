@@ -40,7 +40,7 @@ def interruptible(advice: str) -> Iterator[None]:
 
 @contextmanager
 def ended_by_ctrl_c() -> Iterator[None]:
-    """Ctrl-C is how a person ends what is shown anew: no error is said, and the code is that of an interruption."""
+    """Ctrl-C is how a person ends what is refreshed: no error is said, and the code is that of an interruption."""
     try:
         yield
     except KeyboardInterrupt:
@@ -49,14 +49,16 @@ def ended_by_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def _one_line_notes() -> Iterator[None]:
-    """Print on stderr, in one line, which study was taken where none was named."""
+    """Print on stderr, in one line and once a command, which study was taken where none was named."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", NewestStudyWarning)
-        usual = warnings.showwarning
+        usual, said = warnings.showwarning, set[str]()
 
         def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
             if issubclass(category, NewestStudyWarning):
-                say(f"note: {message}", sys.stderr)
+                if str(message) not in said:
+                    say(f"note: {message}", sys.stderr)
+                said.add(str(message))
             else:
                 usual(message, category, *rest, **named)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import typer
 
+from nas.cli import place
 from nas.defaults import STORAGE
+from nas.words import counted
 
 Names = list[tuple[str, str]]
 """Each with what it is."""
@@ -51,7 +51,9 @@ def studies(ctx: typer.Context) -> Names:
     from nas.results.studies import studies as listed
 
     found = listed(_storage(ctx))
-    return [(entry.study, f"{sum(entry.counts.values())} trials on {entry.data}") for entry in reversed(found)]
+    return [
+        (entry.study, f"{counted(sum(entry.counts.values()), 'trial')} on {entry.data}") for entry in reversed(found)
+    ]
 
 
 @_silent
@@ -68,7 +70,7 @@ def trials(ctx: typer.Context) -> Names:
     ]
     shipped += [(name, f"the most accurate under a limit: {one.name}") for name, one in limits().items()]
     try:
-        rows = leaderboard(read_summary(_storage(ctx), ctx.params.get("study")), top=_MOST).rows
+        rows = leaderboard(read_summary(_storage(ctx), _study(ctx)), top=_MOST).rows
     except Exception:  # no study yet: the networks that ship are there
         rows = ()
     known = [(str(row.trial), _words(row.state, row.score, row.params)) for row in rows]
@@ -152,8 +154,11 @@ def of(*names: str) -> Callable[[], list[str]]:
     return lambda: list(names)
 
 
-def _storage(ctx: Any) -> str:
-    from nas.project_settings import settings
+def _storage(ctx: typer.Context) -> str:
+    found = place.of_project(ctx, "storage")
+    return place.expanded(found.value if found else str(ctx.params.get("storage") or STORAGE))
 
-    project = settings(Path())
-    return str(ctx.params.get("storage") or (project and project.table.get("storage")) or STORAGE)
+
+def _study(ctx: typer.Context) -> str | None:
+    found = place.of_project(ctx, "study")
+    return found.value if found else ctx.params.get("study")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +12,7 @@ import typer
 from constraints.cli.options import read_bytes, read_seconds
 from constraints.errors import UnusableInputError
 from constraints.output.plain import say
-from nas.cli import completion
-from nas.project_settings import settings
+from nas.cli import completion, place
 from nas.search import engine_choice
 
 WHAT, BUDGET, DATA, PLACE, OUTPUT = "What to search", "Budget", "Data and training", "Where it runs", "Output"
@@ -112,21 +110,12 @@ def storage(default: str = "", *, check: Callable[..., Any] | None = None) -> An
 
 def _of_project(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
     """``--storage``, or ``--study`` of that, as the project's settings say where the line says neither."""
-    if param.name == "storage" and value is not None and _is_given(ctx, "storage"):
-        return os.path.expanduser(value)  # noqa: PTH111 (a URL stays as it is); not every shell does it
-    if ctx.resilient_parsing or _is_given(ctx, str(param.name)) or _is_given(ctx, "storage"):
-        return value
-    found = settings(Path())
-    wanted = None if found is None else found.table.get(str(param.name))
-    if found is None or not isinstance(wanted, str):
-        return value
-    say(f"note: {param.name} {wanted}, from {found.source}", sys.stderr)
-    return os.path.expanduser(wanted) if param.name == "storage" else wanted  # noqa: PTH111 (a URL stays as it is)
-
-
-def _is_given(ctx: typer.Context, name: str) -> bool:
-    source = ctx.get_parameter_source(name)  # None of what is read later, or is no parameter
-    return source is not None and source.name != "DEFAULT"
+    name = str(param.name)
+    found = None if ctx.resilient_parsing else place.of_project(ctx, name)
+    if found is not None:
+        say(f"note: {name} {found.value}, from {found.source}", sys.stderr)
+        value = found.value
+    return place.expanded(value) if name == "storage" and value is not None else value
 
 
 def workers(default: str = "one a core, or a GPU") -> Any:
@@ -146,7 +135,7 @@ def augmentation(default: str = "assignment") -> Any:
     return flag("--augmentation", help=text, value="NAME", default=default, group=DATA, complete=complete)
 
 
-def trial(help: str = "a number, best, an architecture's text, or seed", default: str = "") -> Any:
+def trial(help: str = "a number, best, an architecture's text, seed, or a champion's name", default: str = "") -> Any:
     """An argument that names a trial."""
     text = f"{help}  [default: {default}]" if default else help
     return typer.Argument(help=text, metavar="TRIAL", autocompletion=completion.trials)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from nas.project_settings import Settings
     from nas.search.budget import Summary
     from nas.search.launch import Prepared
-    from nas.training.datasets import Dataset
+    from nas.training.decoded import Dataset
     from nas.training.images import Progress
 
 

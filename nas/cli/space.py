@@ -148,8 +148,8 @@ def _print_neighbours(found: dict[str, Any], console: Console) -> None:
     table.add_column("architecture", overflow="fold")
     for one in found["neighbours"]:
         change = ", ".join(f"{name}: {_value(a)} to {_value(b)}" for name, (a, b) in one["change"].items())
-        figures = (f"{one['params']:,}", f"{one['macs']:,}", f"{one['receptive_field']:,}")
-        table.add_row(change, *figures, one["architecture"])
+        metrics = (f"{one['params']:,}", f"{one['macs']:,}", f"{one['receptive_field']:,}")
+        table.add_row(change, *metrics, one["architecture"])
     console.print(table)
 
 

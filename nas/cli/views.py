@@ -79,7 +79,7 @@ def _check_watch(output_format: str, *, watch: bool) -> None:
 
 
 def _watch(shown: Callable[[], RenderableType], print_once: Callable[[], None]) -> NoReturn:
-    """Show something anew until Ctrl-C, in place on a terminal and one below another elsewhere."""
+    """Show something refreshed until Ctrl-C, in place on a terminal and one below another elsewhere."""
     console = SafeConsole()
     screen = Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else nullcontext()
     try:
@@ -97,14 +97,14 @@ def _watch(shown: Callable[[], RenderableType], print_once: Callable[[], None]) 
 
 @interruptible("the study is as it was")
 def show(trial: str, name: str | None, storage: str, output_format: str, *, watch: bool = False) -> int:
-    """Print one trial in full; ``watch`` does so until it has ended."""
+    """Print one trial, champion or network in full; ``watch`` follows a trial until it has ended."""
     check_format(output_format, TABLE_OR_JSON)
     _check_watch(output_format, watch=watch)
     if watch:
         with ended_by_ctrl_c():
             trial = str(_follow(trial, name, storage))
     with working("reading the network"):
-        found = _card(trial, name, storage)
+        found = _card_or_network(trial, trial, name, storage)
     if output_format == "json":
         print(json_text(found.as_dict()))
     else:
@@ -144,7 +144,7 @@ def _card_or_network(trial: str, label: str, name: str | None, storage: str) -> 
 
 
 def _follow(trial: str, name: str | None, storage: str) -> int:
-    """Show a trial's curve anew until it has ended; its number."""
+    """Show a trial's curve, refreshed, until it has ended; its number."""
     from nas.results.selection import find
     from nas.results.trial_progress import as_line, as_lines
 
@@ -183,9 +183,9 @@ def compare(left: str, right: str, name: str | None, storage: str, output_format
 @interruptible("nothing was written")
 def report(name: str | None, storage: str, place: Path) -> int:
     """Write a study as one self-contained page."""
-    from nas.results.report.page import write_page
-
     with working("drawing the study and counting its space"), quiet(), open_study(storage, name) as study:
+        from nas.results.report.page import write_page
+
         write_page(study, place, is_live=has_launch(storage, study))
     say(f"{place}: {place.stat().st_size / 1e6:.1f} MB, study {study.study_name}")
     return ExitCode.DONE

@@ -12,6 +12,8 @@ from nas.architecture.named import is_network
 from nas.champions.names import is_champion
 from nas.cli.common import interruptible
 from nas.results import export as exports
+from nas.results.export_given import GivenSubject
+from nas.results.export_subject import Subject
 from nas.results.selection import find
 from nas.search.study import open_study, quiet
 from nas.search.study_folder import study_folder
@@ -23,16 +25,8 @@ def export(
 ) -> int:
     """Write a trial, or with ``untrained`` any architecture, to a file whose ending says of which kind."""
     exports.check_target(to, force=force)
-    if is_champion(trial):
-        from nas.champions.registry import find as champion
-
-        subject = exports.of_champion(champion(trial), untrained=untrained)
-    elif is_network(trial) and untrained:
-        subject = exports.of_text(trial)
-    else:
-        with quiet(), open_study(storage, name) as study:
-            folder = None if untrained else study_folder(storage, study)
-            subject = exports.of_trial(study, find(study, trial), folder, data=data)
+    with working("reading the network and its weights, which loads torch"):
+        subject = _subject(trial, name, storage, data=data, untrained=untrained)
     for warning in subject.warnings:
         SafeConsole(stderr=True).print(f"warning: {warning}", highlight=False, soft_wrap=True, markup=False)
     with working("writing and reading back"):
@@ -40,3 +34,18 @@ def export(
     for path, content in written.items():
         say(f"wrote {path}: {content}")
     return ExitCode.DONE
+
+
+def _subject(
+    trial: str, name: str | None, storage: str, *, data: str | None, untrained: bool
+) -> Subject | GivenSubject:
+    """What is written: a champion, an architecture, or a trial of a study."""
+    if is_champion(trial):
+        from nas.champions.registry import find as champion
+
+        return exports.of_champion(champion(trial), untrained=untrained)
+    if is_network(trial) and untrained:
+        return exports.of_text(trial)
+    with quiet(), open_study(storage, name) as study:
+        folder = None if untrained else study_folder(storage, study)
+        return exports.of_trial(study, find(study, trial), folder, data=data)

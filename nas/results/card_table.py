@@ -78,6 +78,8 @@ def _head(card: Card) -> list[RenderableType]:
     ]
     if card.champion:
         known = [f"{card.champion}: {counted(row.epochs, 'epoch')}"]
+    elif not card.study:
+        known = [f"{card.label}: no study holds it"]
     known += _accuracies(card)
     known += [f"{name} {number(value)}" for name, value in row.measured.items()]
     lines = [*_way(card), *card.why, *([row.reason] if row.reason else [])]

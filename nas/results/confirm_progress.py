@@ -16,10 +16,10 @@ class ConfirmView:
 
     def __init__(self, console: Console) -> None:
         """A bar a training on a terminal and in a notebook; elsewhere a line an epoch."""
-        self._is_live = console.is_terminal
+        self._is_live = console.is_terminal or console.is_jupyter
         self._console = console
         self._notebook = NotebookDisplay() if console.is_jupyter else None
-        self._bars = Progress(console=console, transient=True, disable=not self._is_live or console.is_jupyter)
+        self._bars = Progress(console=console, transient=True, disable=not console.is_terminal or console.is_jupyter)
         self._tasks: dict[tuple[int, int], TaskID] = {}
         self._done: dict[tuple[int, int], int] = {}
 

@@ -48,7 +48,7 @@ def of_study(storage: RDBStorage, url: str, chosen: str) -> StudySummary:
     new = _fetched(storage, study, before)
     last = max(before, default=None)
     if last is not None and (last not in new or new[last].network != before[last].network):
-        before, new = {}, _fetched(storage, study, {})  # a study of this name in a database made anew
+        before, new = {}, _fetched(storage, study, {})  # a study of this name in a database made again
     trials = before | new
     kept_summary.keep(kept, {"trials": [[i, t.as_list()] for i, t in trials.items()]})
     ordered = sorted(trials.values(), key=lambda t: t.number)

@@ -36,7 +36,7 @@ from nas.words import counted
 if TYPE_CHECKING:
     from nas.architecture.formats import Format
     from nas.champions.registry import Champion
-    from nas.training.datasets import Dataset
+    from nas.training.decoded import Dataset
 
 
 def check_target(to: Path, *, force: bool) -> None:
@@ -226,9 +226,9 @@ def _subject(
 
 def _data(dataset: Dataset, weights: Weights | None) -> dict[str, Any]:
     """Classes, and mean and std of the images that the weights were trained on."""
-    from nas.training import datasets
+    from nas.training import splits
 
-    mean, std = datasets.channel_statistics(dataset.train_images, _trained_on(dataset, weights))
+    mean, std = splits.channel_statistics(dataset.train_images, _trained_on(dataset, weights))
     return {"classes": list(dataset.classes), "mean": mean.tolist(), "std": std.tolist()}
 
 

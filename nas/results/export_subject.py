@@ -77,7 +77,7 @@ def _about(subject: Subject, weights: Path) -> str:
         str(subject.architecture),
         f"Found by a neural architecture search: {subject.origin}." if subject.origin else "",
         textwrap.fill(subject.fixed, WIDTH),
-        _section(f"Figures, for one {shape} image", [(k, _value(v)) for k, v in subject.metrics.items()]),
+        _section(f"Metrics, for one {shape} image", [(k, _value(v)) for k, v in subject.metrics.items()]),
         _section("Constraints", [(v.expr, f"{'holds' if v.ok else 'BROKEN'}: {v.why}") for v in subject.verdicts]),
         _section("Training", [(k, _value(v)) for k, v in subject.training.items()]),
         _input(subject),

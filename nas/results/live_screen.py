@@ -192,5 +192,5 @@ def _below(driver: Driver, trials: SearchTrials, width: int, lines: int) -> list
     grid = Table.grid(padding=(0, 2), expand=True)
     grid.add_column(ratio=1)
     grid.add_column(width=half)
-    grid.add_row(happened, Group(_line("the best so far, by epochs trained", "bold"), *map(_line, bars)))
+    grid.add_row(happened, Group(_line("the best epoch so far, by epochs trained", "bold"), *map(_line, bars)))
     return [grid]

@@ -41,6 +41,6 @@ class NotebookDisplay:
 
 def as_html(renderable: RenderableType) -> str:
     """What rich would show on a terminal of WIDTH columns, with its colours; every text is escaped."""
-    console = SafeConsole(file=io.StringIO(), record=True, width=WIDTH, force_terminal=True, force_jupyter=False)
+    console = SafeConsole(file=io.StringIO(), record=True, width=WIDTH, force_terminal=True)
     console.print(renderable)
     return console.export_html(inline_styles=True, code_format=_FRAME)

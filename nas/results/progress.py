@@ -28,7 +28,7 @@ from nas.words import counted
 
 _REFRESH_SECONDS = 0.5
 _REFRESHES = 2
-"""Times a second that a terminal is drawn anew, also while the search waits for its first worker."""
+"""Times a second that a terminal is redrawn, also while the search waits for its first worker."""
 _STATUS_SECONDS = 60.0
 """Elsewhere than on a terminal: how often a line says how far the search is."""
 _ENDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
@@ -138,7 +138,7 @@ class SearchView:
 
 
 def _live(console: Console) -> Live | NotebookDisplay | None:
-    """A place that is shown anew; None where a line follows another."""
+    """A place that is refreshed; None where a line follows another."""
     if console.is_jupyter:
         return NotebookDisplay()
     return Live(console=console, refresh_per_second=_REFRESHES, transient=True) if console.is_terminal else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from constraints.errors import UnusableInputError
+from constraints.suggestions import nearest
 from nas.architecture import named
 from nas.results.leaderboard import Study, leaderboard
 from nas.results.rows import Row
@@ -30,9 +31,10 @@ def find(study: Study, trial: str | int, *, is_live: bool | None = None) -> Row:
         if wanted in {str(row.trial), row.origin} or (row.architecture and row.architecture in {wanted, network}):
             return row
     known = f"trials 0 to {max(r.trial for r in rows)}" if rows else "no trials yet"
-    raise NoSuchTrialError(
-        f"no such trial: {wanted!r}: the study holds {known}; give a number, best or an architecture"
-    )
+    remedy = "; " + nearest(wanted, ("best",), "give a number, best or an architecture")
+    if is_network:
+        remedy = ", none of that network; give a number or best, or train it: search.py train"
+    raise NoSuchTrialError(f"no such trial: {wanted!r}: the study holds {known}{remedy}")
 
 
 def best(study: Study, count: int = 1) -> tuple[Row, ...]:

@@ -1,7 +1,7 @@
 """A study in short, kept beside it and brought up to date by what is new, so that a leaderboard need not read it all.
 
 Of a journal the lines behind the last one known are read, of a database the trials that are new or were not finished.
-Nothing of this is needed: a summary that is missing, or of another study, is made anew from the study itself.
+Nothing of this is needed: a summary that is missing, or of another study, is made again from the study itself.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ def report_of(
     layers = (*body, *_head(architecture))
     path = _path(architecture, body)
     stages = split(path, constraints)
-    figures = _figures(architecture, constraints, own)
-    verdicts = judge(constraints, figures, responsible=_responsible(layers, body[-1], path, stages))
+    metrics = _metrics(architecture, constraints, own)
+    verdicts = judge(constraints, metrics, responsible=_responsible(layers, body[-1], path, stages))
     if not all(verdict.ok for verdict in verdicts):
         return None
     return Report(
@@ -47,7 +47,7 @@ def report_of(
         input=architecture.input,
         inputs=specs(architecture.input),
         output=(architecture.classes,),
-        metrics=MappingProxyType(figures),
+        metrics=MappingProxyType(metrics),
         constraints=tuple(_with_ends(verdict, stages, constraints) for verdict in verdicts),
         layers=layers,
         stage_ends=tuple(stages.reasons().items()),
@@ -122,12 +122,12 @@ def _path(architecture: Architecture, body: Sequence[Layer]) -> tuple[Place, ...
     return tuple(place._replace(name=name) for place, name in zip(places, names, strict=True))
 
 
-def _figures(architecture: Architecture, constraints: Sequence[Constraint], own: Mapping[str, Any]) -> dict[str, Any]:
+def _metrics(architecture: Architecture, constraints: Sequence[Constraint], own: Mapping[str, Any]) -> dict[str, Any]:
     size, jump = analytic.receptive_field(architecture)
     with_pool = size + (min(architecture.last_map[1:]) - 1) * jump
-    figures = analytic.metrics(architecture, constraints).as_dict() | dict(own)
-    figures["receptive_field_with_pool"] = with_pool
-    return {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in figures.items()}
+    metrics = analytic.metrics(architecture, constraints).as_dict() | dict(own)
+    metrics["receptive_field_with_pool"] = with_pool
+    return {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in metrics.items()}
 
 
 def _responsible(

@@ -128,7 +128,7 @@ def _seeds(known: Confirmation | None) -> tuple[int, ...]:
 
 
 def digest(architecture: str) -> str:
-    """What tells the trials of one number apart, should a study be made anew."""
+    """What tells the trials of one number apart, should a study be made again."""
     return hashlib.sha256(architecture.encode()).hexdigest()[:8]
 
 

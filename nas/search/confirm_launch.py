@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nas.config import LaunchConfig
-    from nas.training.datasets import Dataset
+    from nas.training.decoded import Dataset
 
 
 def confirm_trials(

@@ -56,6 +56,19 @@ def open_database(url: str, *, write: bool) -> BaseStorage:
         raise unusable_database("open", url, error) from None
 
 
+def check_writable(url: str) -> None:
+    """Raise UnusableInputError for the file of an SQLite database that can be neither made nor written."""
+    import sqlalchemy
+
+    file = sqlalchemy.make_url(url).database if url.startswith("sqlite") else None
+    if not file or file == ":memory:" or file.startswith("file:"):
+        return
+    is_there = os.path.exists(file)  # noqa: PTH110 (a text that can be no path does not exist either)
+    if not os.access(file if is_there else os.path.dirname(file) or os.curdir, os.W_OK):  # noqa: PTH120
+        why = "attempt to write a readonly database" if is_there else "unable to open database file"
+        raise unusable_database("open", url, OSError(why))
+
+
 def unusable_database(verb: str, url: str, error: Exception) -> UnusableInputError:
     """The error that refuses a database; what Optuna says of a failed statement leaves its cause out."""
     what = reason(error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error)
@@ -81,6 +94,6 @@ def _holds_tables(place: str, options: Mapping[str, Any]) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """What a database said, in one line without passwords."""
+    """What a database said, in one line without passwords and numbers of errors."""
     text = str(error).strip().partition("\n")[0] or type(error).__name__
-    return masked(re.sub(r"^\([\w.]+\)\s*", "", text)).rstrip(". ")
+    return masked(re.sub(r"^\([\w.]+\)\s*|\[Errno -?\d+\] ", "", text)).rstrip(". ")

@@ -144,7 +144,8 @@ class Dispatch:
             self.pool.refusals = 0
             if not is_beginning(outcome.curve, candidate.curve):  # what it had trained could not be continued
                 candidate.reported, candidate.curve = len(candidate.curve), []
-                self.notes.append(f"trial {candidate.trial.number} was trained anew: its checkpoint was not there")
+                trial = candidate.trial.number
+                self.notes.append(f"trial {trial} was trained from scratch: its checkpoint was not there")
             self._report(candidate, outcome.curve)
             self._decide(candidate, outcome)
 

@@ -17,6 +17,7 @@ from nas.config import LaunchConfig
 from nas.latency.predictor import load as load_latency
 from nas.loggers import choice
 from nas.search import prior, starts, teachers
+from nas.search.database_storage import check_writable
 from nas.search.engine_choice import starter
 from nas.search.holding import hold
 from nas.search.measures import check_file, counted, needs_latency
@@ -90,7 +91,10 @@ def check_study(config: LaunchConfig) -> None:
     """
     if not is_database(config.storage):
         _check_writable(Path(config.storage))
-    if known := known_study(config):
+    known = known_study(config)
+    if is_database(config.storage):
+        check_writable(config.storage)
+    if known:
         asked = {"constraints": config.rules, "seed": config.seed, "epochs": config.epochs}
         left = {"epochs"} - config.model_fields_set  # which then are the study's own
         refuse_other(config.study, known, asked, [key for key in _ASKED if key not in left])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nas.search.training_way import Training
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 from nas.training.feed import Feed
 from nas.user_cache import user_cache
 

@@ -174,7 +174,7 @@ class Finish:
         if (due := self.finalist.due) is None:
             return False
         found = next((one for one in self._contenders() if one.trial == due.trial), None)
-        if found is None:  # its files are gone, and it trains anew
+        if found is None:  # its files are gone, and it trains from scratch
             self.finalist.forget()
         elif not self.pool.of(State.TRAINING):
             self._begin(found, due.epochs)

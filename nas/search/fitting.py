@@ -11,7 +11,7 @@ from nas.search.study_augmentation import usual_augmentation
 from nas.search.training_way import Training
 from nas.training import named_recipes, recipes
 from nas.training.data_advice import advice
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 from nas.training.feed import Feed
 from nas.training.sizing import Sizing, sentence, sizing
 

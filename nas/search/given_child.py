@@ -216,7 +216,7 @@ def _fault(error: Exception) -> ConstraintError:
 
 
 def _signs(send: Send) -> tuple[Callable[[], None], Callable[[], None]]:
-    """A sign of life, from which on the time limit counts anew, and one that no limit holds until the next of these."""
+    """A sign of life, which restarts the time limit, and one after which no limit holds until the next of these."""
     last = -math.inf
 
     def beat() -> None:

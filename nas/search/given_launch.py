@@ -39,7 +39,7 @@ from nas.search.training_way import Training
 from nas.search.trial_store import TrialStore, is_given
 from nas.search.wanted import Wanted
 from nas.space.attributes import ORIGIN, SEED
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 from nas.training.sizing import Sizing
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _missing(study: optuna.Study, network: Network, config: LaunchConfig, wanted
                 "give --anew to end that trial and train what is there now"
             )
         store = TrialStore(study)
-        store.fail(store.reopen(trial.number), f"given anew after {len(trial.intermediate_values)} epochs")
+        store.fail(store.reopen(trial.number), f"replaced by --anew after {len(trial.intermediate_values)} epochs")
     known = {t.user_attrs[SEED] for t in mine}
     return [seed for seed in range(config.seed, config.seed + wanted.seeds) if seed not in known]
 

@@ -32,7 +32,7 @@ from nas.search.training_way import Training
 from nas.search.wanted import Wanted
 from nas.search.worker import Task
 from nas.space.analytic import metrics
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 
 if TYPE_CHECKING:
     from torch import nn

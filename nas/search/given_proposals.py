@@ -61,7 +61,7 @@ def key_of(attributes: Mapping[str, Any]) -> str:
 
 
 def networks(study: Study, trials: Sequence[int], folder: Path) -> list[Trained]:
-    """The networks of trials, to be trained anew; ``folder`` is that of the study's files.
+    """The networks of trials, to be trained from scratch; ``folder`` is that of the study's files.
 
     Raises UnusableInputError where a trial holds something else than this tool writes.
     """

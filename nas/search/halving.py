@@ -29,7 +29,7 @@ RUNG_FACTOR = 2
 MOST_WAITING = 1_000
 """Most candidates that wait at a rung. Worse ones are pruned: all of these would be promoted first."""
 STALE_SHARE = 0.001
-"""A rung is ranked anew when more of its candidates than this share have come since."""
+"""A rung is ranked again when more of its candidates than this share have come since."""
 
 
 def first_rung(epochs: int) -> int:

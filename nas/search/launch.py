@@ -39,7 +39,7 @@ from nas.space import space as spaces
 from nas.space.feasible import FeasiblePart
 from nas.space.proxy import FITTED
 from nas.space.sampler import FeasibleSampler
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 
 FLAGS = ("recipe", "augmentation", "tune", "teacher")
 """Fields of the configuration that say how candidates train: a study keeps its own, and refuses others."""

@@ -48,7 +48,7 @@ class Pool:
     def add_epoch(self, candidate: Candidate, epoch: dict[str, Any]) -> None:
         """Store an epoch of a candidate, and rank it at the rung that it may have reached."""
         curve = [*candidate.curve, epoch]
-        # What is trained anew replaces what the study holds when it is as long, all of it: no reader sees a part.
+        # A curve that starts from scratch replaces the stored one when it is as long, whole: no reader sees a part.
         if len(curve) >= candidate.reported:
             is_anew = len(curve) == candidate.reported
             self.store.add_epoch(candidate.trial, curve, is_anew=is_anew, score=self.objectives.score)

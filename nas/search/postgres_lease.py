@@ -46,7 +46,7 @@ _HOLDER = """
 
 
 class LeaseLostError(StorageLostError):
-    """The lease is not held, for now at least; ``Lease.check`` takes it anew or names its holder."""
+    """The lease is not held, for now at least; ``Lease.check`` takes it again or names its holder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +96,8 @@ class Lease:
         """Return where the lease is held, as far as this process knows; a cheap call.
 
         After a loss the first call raises LeaseLostError: what the caller knows of the study may be out of date. The
-        next call takes the lease anew, and raises LeaseLostError where the server cannot be reached, UnusableInputError
-        where another holds the study by now.
+        next call takes the lease again, and raises LeaseLostError where the server cannot be reached,
+        UnusableInputError where another holds the study by now.
         """
         if self._connection is None:
             self._connection = self._take("was taken over by")

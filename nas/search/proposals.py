@@ -94,7 +94,7 @@ class Proposals:
         curve = read_progress(folder)[:reported]
         if len(curve) < reported:
             self.notes.append(
-                f"trial {trial.number} is trained anew: its {reported} finished epochs are not in {folder}"
+                f"trial {trial.number} is trained from scratch: its {reported} finished epochs are not in {folder}"
             )
         return folder, curve
 

@@ -79,7 +79,7 @@ def greet() -> None:
 
 def plain(feed: Feed) -> dict[str, Any]:
     """A feed's fields and its data set's as plain arrays and values; the test images only where they judge."""
-    from nas.training.datasets import ARRAYS
+    from nas.training.decoded import ARRAYS
 
     dataset = {f.name: getattr(feed.dataset, f.name) for f in fields(feed.dataset)}
     for name in ARRAYS:
@@ -90,7 +90,7 @@ def plain(feed: Feed) -> dict[str, Any]:
 
 def _feed(plain: dict[str, Any]) -> Feed:
     """The feed on the machine where it is needed; its epochs are in that machine's cache."""
-    from nas.training.datasets import Dataset
+    from nas.training.decoded import Dataset
     from nas.training.feed import Feed
 
     return Feed(**{**plain, "dataset": Dataset(**plain["dataset"]), "folder": user_cache() / "epochs"})

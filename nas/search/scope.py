@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.config import LaunchConfig
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 
 IMAGES_A_TRIAL = 10
 LEAST_TRIALS = 10

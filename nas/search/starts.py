@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from constraints.cli.target import SUFFIXES, parse_target, read_source, split
@@ -14,6 +13,7 @@ from constraints.sandbox.parent import Sandbox
 from constraints.sandbox.request import Request
 from nas.architecture import named
 from nas.architecture.spec import Architecture, ArchitectureError, Block, parse
+from nas.architecture.text_files import lines
 from nas.architecture.units import Conv
 from nas.search.given import shown_images_of
 from nas.search.queue import Waiting, add_new, queued
@@ -52,7 +52,7 @@ def given(texts: Iterable[str], space: Space) -> list[Given]:
     """
     found = []
     with Sandbox() as sandbox:
-        for text, place in _lines(texts):
+        for text, place in lines(texts):
             try:
                 with shown_images_of(space.input[0]):
                     network = adapted(_network(text, space, sandbox), space)
@@ -65,7 +65,7 @@ def given(texts: Iterable[str], space: Space) -> list[Given]:
 
 def check(texts: Iterable[str]) -> None:
     """Raise UnusableInputError for texts of which ``given`` finds no network; models are not loaded for it."""
-    for text, place in _lines(texts):
+    for text, place in lines(texts):
         try:
             if is_target(text):
                 read_source(parse_target(text))
@@ -73,23 +73,6 @@ def check(texts: Iterable[str]) -> None:
                 named.architecture(text)
         except UnusableInputError as error:
             raise UnusableInputError(f"{place}{error}") from error
-
-
-def _lines(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The texts, and in place of a file the lines of it, each with where it is: empty of one that is in no file."""
-    for text in texts:
-        if not text.endswith(".txt"):
-            yield text, ""
-            continue
-        try:
-            lines = Path(text).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise UnusableInputError(f"cannot read the networks of {text!r}: {why}: give a text file") from None
-        found = [(line, f"{text}:{i}: ") for i, raw in enumerate(lines, 1) if (line := raw.partition("#")[0].strip())]
-        if not found:
-            raise UnusableInputError(f"no network in {text}: write one a line")
-        yield from found
 
 
 def is_target(text: str) -> bool:

@@ -10,7 +10,7 @@ from nas.training.recipes import Recipe
 from nas.training.serialised import check
 
 if TYPE_CHECKING:
-    from nas.training.datasets import Dataset
+    from nas.training.decoded import Dataset
 
 MIRRORING = frozenset({"HorizontalFlip", "Flip", "D4", "SquareSymmetry", "Transpose"})
 """Transforms of albumentations after which left is right, or may be."""
@@ -33,7 +33,7 @@ def asked_augmentation(asked: str, dataset: Dataset | None) -> Augmentation:
 
 def facts_of(dataset: Dataset) -> tuple[tuple[int, ...], list[float]]:
     """Height, width and channels of the images, and each channel's mean over those that a search trains on, 0 to 1."""
-    from nas.training.datasets import channel_statistics
+    from nas.training.splits import channel_statistics
 
     mean, _ = channel_statistics(dataset.train_images, dataset.split().train)
     return tuple(dataset.train_images.shape[1:]), [float(value) for value in mean]

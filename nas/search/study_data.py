@@ -10,7 +10,7 @@ from nas.search.study import SOURCE, identity
 if TYPE_CHECKING:
     import optuna
 
-    from nas.training.datasets import Dataset
+    from nas.training.decoded import Dataset
     from nas.training.images import Progress
 
 

@@ -14,7 +14,7 @@ from nas.search.provenance import keep_launch
 from nas.search.study import DATA, SOURCE, TARGET
 from nas.search.training_way import Training
 from nas.space.space import Space
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 
 
 def search_identity(

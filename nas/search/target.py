@@ -55,7 +55,7 @@ class Target:
     def _is_expected_over(self) -> bool:
         """Whether the best complete trial is expected over the target on new images too, and not only was lucky once.
 
-        Judged anew where another trial is complete, by the images that the study says each accuracy is over; where it
+        Judged again where another trial is complete, by the images that the study says each accuracy is over; where it
         says none, one over the target is enough. A note says why the search continues.
         """
         assert self.budget.target is not None

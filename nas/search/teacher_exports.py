@@ -16,7 +16,7 @@ from nas.user_cache import expanded
 if TYPE_CHECKING:
     import torch
 
-    from nas.training.datasets import Dataset
+    from nas.training.decoded import Dataset
     from nas.training.teacher import Member
 
 EXPORTS = (".safetensors", ".pt2", ".py")

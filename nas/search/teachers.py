@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from nas.champions.registry import Champion
-    from nas.training.datasets import Dataset
+    from nas.training.decoded import Dataset
     from nas.training.teacher import Member, Teacher
 
 
@@ -85,7 +85,7 @@ def kept(folder: Path, known: Taught | None, teacher: Teacher | None = None) -> 
     if found is None:
         raise UnusableInputError(
             f"the teacher {known.name} of the study is missing or damaged: {place}: copy that folder from where the "
-            "study was made, or run launch or train on the study with its --teacher, which writes it anew"
+            "study was made, or run launch or train on the study with its --teacher, which writes it again"
         )
     return found
 

@@ -57,7 +57,7 @@ class TrackedStore(TrialStore):
         """What a tracker shows of a trial beside its curve."""
         attributes = trial.user_attrs
         known = {**attributes, **attributes.get(MEASURED, {})}
-        figures = {k: v for k, v in known.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+        numbers = {k: v for k, v in known.items() if isinstance(v, int | float) and not isinstance(v, bool)}
         held = shared(self.study)
         settings = {"data": self.study.user_attrs.get(DATA, ""), **{k: held[k] for k in _SETTINGS if k in held}}
         given = {name: attributes[name] for name in (ORIGIN, SEED) if name in attributes}
@@ -67,5 +67,5 @@ class TrackedStore(TrialStore):
             identity=f"{self.study.study_name} {files.get('id', '')}".strip(),
             number=trial.number,
             parameters={"architecture": attributes.get(ARCHITECTURE, ""), **settings, **given, **trial.params},
-            metrics={name: float(value) for name, value in figures.items()},
+            metrics={name: float(value) for name, value in numbers.items()},
         )

@@ -20,19 +20,19 @@ DAMAGED = ".damaged"
 def take_up(folder: Path, known: Sequence[Mapping[str, Any]]) -> str:
     """Leave in a trial's folder what it can be trained on from; what was damaged, in words, or nothing.
 
-    ``known`` are the epochs that the study knows. A damaged curve is written anew by them, and the checkpoint, which
-    may be an epoch ahead, is what the training continues from. Without a whole checkpoint it begins anew. Raises
-    OSError where the folder cannot be written.
+    ``known`` are the epochs that the study knows. A damaged curve is rewritten from them, and the checkpoint, which
+    may be an epoch ahead, is what the training continues from. Without a whole checkpoint it starts from scratch.
+    Raises OSError where the folder cannot be written.
     """
     checkpoint, progress = folder / CHECKPOINT, folder / PROGRESS
     if checkpoint.exists() and not is_whole(checkpoint):
         aside = [set_aside(path).name for path in (checkpoint, progress) if path.exists()]
-        return f"{checkpoint} is damaged: it is trained anew, and {' and '.join(aside)} is kept"
+        return f"{checkpoint} is damaged: it is trained from scratch, and {' and '.join(aside)} is kept"
     if not progress.exists() or _is_curve(progress):
         return ""
     aside = [set_aside(progress).name]
     if not checkpoint.exists():
-        return f"{progress} is damaged, and there is no checkpoint: it is trained anew, and {aside[0]} is kept"
+        return f"{progress} is damaged, and there is no checkpoint: it is trained from scratch, and {aside[0]} is kept"
     atomic.write(progress, json.dumps([dict(epoch) for epoch in known]))
     return f"{progress} is damaged: it continues from its checkpoint, and {aside[0]} is kept"
 

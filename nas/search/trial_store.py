@@ -126,7 +126,7 @@ class TrialStore:
         is_anew: bool = False,
         score: Callable[[Mapping[str, Any]], float] = by_accuracy,
     ) -> None:
-        """Store the last epoch of ``curve``, and, where the trial was trained anew, those before it.
+        """Store the last epoch of ``curve``, and, where the trial was trained from scratch, those before it.
 
         What each is worth is its ``score``. The curve is written first, so that no epoch counts as trained without it.
         """

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from constraints.cli.options import read_bytes, read_seconds
+from constraints.cli.parameters import parameters_of
 from constraints.cli.target import parse_target, read_source
 from constraints.errors import UnusableInputError
+from constraints.sandbox.arguments import check_arguments
 from constraints.sandbox.request import Limits
 from nas.architecture import named
 
@@ -59,7 +61,11 @@ class Wanted:
                     f"an architecture takes no arguments: --arg {next(iter(self.arguments))}: leave it out"
                 )
         elif self.module is None:
-            read_source(parse_target(self.target))
+            target = parse_target(self.target)
+            tree = read_source(target)
+            parameters = None if tree is None else parameters_of(tree, target.name)
+            if parameters is not None:
+                check_arguments(target.name, parameters, self.arguments)
 
     def limits(self) -> Limits:
         """Of the code; UnusableInputError for what is no duration or no size."""

@@ -35,7 +35,9 @@ def check(path: Path) -> None:
     except (OSError, SafetensorError, ValueError, RuntimeError):
         is_whole = False
     if not is_whole:
-        raise UnusableInputError(f"unusable weights: {path}: they are damaged: confirm the trial, which trains it anew")
+        raise UnusableInputError(
+            f"unusable weights: {path}: they are damaged: confirm the trial, which trains it from scratch"
+        )
 
 
 def _sum(weights: Mapping[str, torch.Tensor]) -> str:

@@ -59,7 +59,7 @@ def nearest(feasible: FeasiblePart, network: Architecture, most: int = 3) -> Nea
     searches = [_Search(graph, own, feasible) for graph in graphs]
     looked = [MOST_PREFIXES]
     longest = sum(max(stage.depth) for stage in feasible.space.stages)
-    most_edits = len(own.layers) + longest + MOST_FRAME_EDITS  # everything is removed and all made anew
+    most_edits = len(own.layers) + longest + MOST_FRAME_EDITS  # everything is removed and all made again
     for budget in range(min(search.least for search in searches), most_edits + 1):
         rows = [row for search in searches for row in search.within(budget, looked)]
         if rows:

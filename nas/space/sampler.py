@@ -48,7 +48,7 @@ MOST_SEEDS = 2**32
 class FeasibleSampler(BaseSampler):
     """Filters the proposals of a base sampler; after ``patience`` rejected ones it draws from the feasible part.
 
-    The base sampler is made anew for every trial from (seed, trial number), so a proposal depends on these, and on the
+    The base sampler is made again for every trial from (seed, trial number), so a proposal depends on these, and on the
     trials and results that the study holds at that moment. An interrupted study resumes with the proposals that it
     would have made where the same results are in by then; several workers may bring them in another order.
 
@@ -198,7 +198,7 @@ class FeasibleSampler(BaseSampler):
         return {name: value for name, value in self.__dict__.items() if name not in {"_lock", "_known"}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """With a lock of its own, and every study to be read anew."""
+        """With a lock of its own, and every study to be read again."""
         self.__dict__.update(state, _lock=threading.Lock(), _known=WeakKeyDictionary())
 
     def _refresh(self, study: Study, trial: FrozenTrial) -> Set[str]:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from constraints.errors import UnusableInputError
-from nas.training.image_files import PART_OF, Listing, Place, Tree, has_suffix_of_image, list_tree
+from nas.training.image_files import Listing, has_suffix_of_image, list_tree
+from nas.training.image_tree import PART_OF, Place, Tree
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz", ".zip")
 LARGEST_MEMBER = 64 * 2**20

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from pathlib import Path, PurePosixPath
+from ssl import SSLCertVerificationError
+from urllib.error import HTTPError
 
 import numpy as np
 from filelock import FileLock
@@ -69,11 +71,27 @@ def download(cache: Path) -> Path:
             download_url(CIFAR10.url, cache / "download", ARCHIVE, CIFAR10.tgz_md5)
             os.replace(cache / "download" / ARCHIVE, cache / ARCHIVE)  # noqa: PTH105 - atomic
     except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnusableInputError(
-            f"CIFAR-10 could not be downloaded ({reason}): {CIFAR10.url}: put it in $NAS_DATA or ./data"
+            f"CIFAR-10 could not be downloaded: {_why(error)}: {CIFAR10.url}: "
+            f"put {ARCHIVE} into ./data, or give its place by $NAS_DATA or --data"
         ) from error
     return cache / ARCHIVE
+
+
+def _why(error: OSError | RuntimeError) -> str:
+    """Why a download failed, without the words of the library that did it."""
+    cause = getattr(error, "reason", error)  # urllib's own error holds the one of the network
+    if isinstance(error, HTTPError):
+        return f"the server answers {error.code} ({error.reason})"
+    if isinstance(cause, socket.gaierror):
+        return "its server's name is not known here, as where there is no internet"
+    if isinstance(cause, TimeoutError):
+        return f"its server did not answer within {CONNECT_SECONDS:g} s"
+    if isinstance(cause, SSLCertVerificationError):
+        return f"its server's certificate was refused ({cause.verify_message})"
+    if isinstance(cause, RuntimeError):
+        return "what came is not the archive, by its published sum"
+    return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).splitlines()[0]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 from nas.training.mirrors import mirror_pairs
 
 UNBALANCED = 5

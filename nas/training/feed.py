@@ -18,12 +18,13 @@ from filelock import FileLock, Timeout
 from numpy.lib.format import open_memmap
 
 from constraints.errors import UnusableInputError
-from nas.training import datasets
+from nas.training import splits
 from nas.training.augmentation import PIPELINES, make
-from nas.training.datasets import Dataset, Split
+from nas.training.decoded import Dataset
 from nas.training.disk import reserve
 from nas.training.errors import AugmentationFailedError
 from nas.training.serialised import acting_transform, names
+from nas.training.splits import Split
 
 if TYPE_CHECKING:
     import albumentations as A
@@ -92,7 +93,7 @@ class Feed:
     @cached_property
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each channel over the images trained on, on the 0 to 1 scale."""
-        return datasets.channel_statistics(self.dataset.train_images, self.indices)
+        return splits.channel_statistics(self.dataset.train_images, self.indices)
 
     @property
     def mean(self) -> np.ndarray:

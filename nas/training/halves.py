@@ -118,7 +118,7 @@ class Exchange:
         self.renew()
 
     def renew(self) -> None:
-        """Begin anew, after a thread left too."""
+        """Begin again, after a thread left too."""
         self._barrier.reset()
         self._turns = [0] * self._count
         # Two tables in turns: no thread overwrites, by its next value, one that another thread still reads.

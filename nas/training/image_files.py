@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import posixpath
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from constraints.errors import UnusableInputError
+from nas.training.image_tree import MACOS_FOLDER, PART_OF, PARTS, VALIDATION, Place, Tree, junk, walk
 
-PARTS = ("train", "test")
-VALIDATION = "validation"
-PART_OF = {"train": "train", "test": "test", "val": VALIDATION, "valid": VALIDATION, VALIDATION: VALIDATION}
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-NO_IMAGE, DANGLING, HIDDEN, OF_MACOS, LOOSE = (
-    "no image", "dangling link", "hidden", "of macOS", "in no class folder",
-)  # fmt: skip
-MACOS_FOLDER = "__MACOSX"
-DEEPEST = 2
-"""Folders between the data folder that is given and the one that holds train and test."""
-
-Place = tuple[str, ...]
-"""The components of a path inside the data, as the system or the archive has them."""
+FORMATS = {
+    "AVIF": (".avif", ".avifs"),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "GIF": (".gif",),
+    "ICO": (),  # the file is an image by its content alone: of most folders it is the icon
+    "JPEG": (".jfif", ".jpe", ".jpeg", ".jpg"),
+    "JPEG2000": (".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx"),
+    "PNG": (".apng", ".png"),
+    "PPM": (".pbm", ".pfm", ".pgm", ".pnm", ".ppm"),
+    "TGA": (".icb", ".tga", ".vda", ".vst"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+"""Pillow's name of each format that is read -> the endings of its files; of the other formats some start a program."""
+SUFFIXES = frozenset(suffix for endings in FORMATS.values() for suffix in endings)
+DANGLING = "dangling link"
+LOOSE = "in no class folder"
+NO_ENDING = "without an ending"
+"""Why a file is left out; of one of another kind the reason is its ending."""
+MOST_REASONS = 8
+"""Reasons that are counted one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,110 +92,11 @@ class Listing:
 
 def _on_left_out(left_out: tuple[tuple[str, str], ...]) -> str:
     count, (first, _) = len(left_out), left_out[0]
-    reasons = Counter(reason for _, reason in left_out)
-    if set(reasons) == {NO_IMAGE}:
-        files = "1 file that is no image was" if count == 1 else f"{count:,} files that are no images were"
-        return f"{files} left out, {first} the first"
-    why = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
-    return f"{count:,} file{'s were' if count > 1 else ' was'} left out ({why}), {first} the first"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tree:
-    """Folders and files of a data folder or an archive, by place, before anything is known of parts and classes."""
-
-    folders: set[Place] = field(default_factory=set)
-    files: dict[Place, Path | bytes] = field(default_factory=dict)
-    dangling: set[Place] = field(default_factory=set)
-
-
-_Open = list[tuple[Path, Place, frozenset[tuple[int, int]]]]
-
-
-def walk(folder: Path) -> Tree:
-    """The parts of a data folder, or of the one folder inside it that holds train and test; links are followed.
-
-    Raises UnusableInputError where a part is missing or something cannot be read.
-    """
-    root, tree = _root(folder), Tree()
-    try:
-        status = root.stat()
-        open_folders: _Open = [(root, (), frozenset({(status.st_dev, status.st_ino)}))]
-        while open_folders:
-            path, place, above = open_folders.pop()
-            for entry in os.scandir(path):
-                if place or entry.name in PART_OF:
-                    _enter(entry, (*place, entry.name), above, tree, open_folders)
-    except OSError as error:
-        raise UnusableInputError(
-            f"the data cannot be read ({error.strerror}): {error.filename}: make it readable, or give other data"
-        ) from error
-    return tree
-
-
-def _enter(
-    entry: os.DirEntry[str], place: Place, above: frozenset[tuple[int, int]], tree: Tree, open_folders: _Open
-) -> None:
-    """Note one entry of a folder; a link to a folder around it leads nowhere."""
-    if os.path.isdir(entry.path):  # noqa: PTH112 (a link that leads around in a circle is no folder either)
-        status = entry.stat()
-        own = (status.st_dev, status.st_ino) if status.st_ino else (0, len(place))
-        if own in above:
-            tree.dangling.add(place)
-            return
-        tree.folders.add(place)
-        open_folders.append((Path(entry.path), place, above | {own}))
-    elif os.path.isfile(entry.path):  # noqa: PTH113
-        tree.files[place] = Path(entry.path)
-    else:
-        tree.dangling.add(place)
-
-
-def _root(folder: Path) -> Path:
-    """The folder that holds ``train``: this one, or the only one up to DEEPEST folders deeper."""
-    pattern = "train"
-    for _ in range(DEEPEST + 1):
-        found = sorted(path.parent for path in folder.glob(pattern) if path.is_dir() and not _is_hidden(path, folder))
-        if len(found) > 1:
-            names = " and ".join(str(path) for path in found[:2])
-            raise UnusableInputError(f"more than one data set: {folder}: give one of them, such as {names}")
-        if found:
-            for part in PARTS:
-                if not (found[0] / part).is_dir():
-                    raise UnusableInputError(_missing(part, found[0]))
-            return found[0]
-        pattern = f"*/{pattern}"
-    raise UnusableInputError(_missing("train", folder))
-
-
-def _is_hidden(path: Path, folder: Path) -> bool:
-    inside = path.relative_to(folder).parts
-    return _junk(inside, inside) is not None
-
-
-def _missing(part: str, folder: Path) -> str:
-    """The error where a folder holds no ``part``; one of almost its name (Train, training) is named."""
-    for path in sorted(folder.iterdir()):
-        if path.name.lower().startswith(part) and path.is_dir():
-            return f"no {part} folder in the data: {folder}: it holds {path.name!r}: rename that to {part}"
-    return f"no {part} folder in the data: {folder}: put the images in {part}/<class>/"
-
-
-def folder_key(folder: Path) -> str:
-    """A key that changes when a file of the folder is added, removed, moved, resized or rewritten."""
-    digest, tree = hashlib.sha256(os.fsencode(folder.resolve())), walk(folder)
-    for place in sorted(tree.folders | tree.dangling):
-        digest.update(os.fsencode("/".join(place)) + b"\n")
-    for place, path in sorted(tree.files.items()):
-        assert isinstance(path, Path)
-        try:
-            status = path.stat()
-        except OSError as error:  # removed meanwhile
-            raise UnusableInputError(f"the data cannot be read ({error.strerror}): {path}") from error
-        # Files of one size and time that change their places keep both, and are distinguished by their inodes.
-        marks = f" {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\n"
-        digest.update(os.fsencode("/".join(place)) + marks.encode())
-    return digest.hexdigest()
+    reasons = sorted(Counter(reason for _, reason in left_out).items(), key=lambda one: (-one[1], one[0]))
+    why = [f"{number:,} {reason}" for reason, number in reasons[:MOST_REASONS]]
+    if rest := sum(number for _, number in reasons[MOST_REASONS:]):
+        why.append(f"{rest:,} of other kinds")
+    return f"{count:,} file{'s were' if count > 1 else ' was'} left out ({', '.join(why)}), {first} the first"
 
 
 def list_folder(folder: Path) -> Listing:
@@ -220,7 +129,7 @@ def list_tree(origin: str, tree: Tree) -> Listing:
     left_out: list[tuple[str, str]] = []
     for place in tree.folders:
         rest = _within(place, roots, 2)
-        if len(rest) >= 2 and _junk(place, rest) is None:
+        if len(rest) >= 2 and junk(place, rest) is None:
             classes.add((PART_OF[rest[0]], readable(rest[1])))
     for place, source in [*tree.files.items(), *((place, None) for place in tree.dangling)]:
         rest = _within(place, roots, 3)
@@ -230,7 +139,7 @@ def list_tree(origin: str, tree: Tree) -> Listing:
         reason = _reason(place, rest, is_dangling=source is None)
         if reason is not None or source is None:
             left_out.append(("/".join((part, *names)), reason or DANGLING))
-        if len(rest) >= 3 and _junk(place, rest) is None:
+        if len(rest) >= 3 and junk(place, rest) is None:
             classes.add((part, names[0]))
         if reason is None and source is not None:
             file = ImageFile(part=part, class_name=names[0], name="/".join(names[1:]), source=source)
@@ -271,25 +180,24 @@ def _within(place: Place, roots: list[Place], fewest: int) -> Place:
     return ()
 
 
-def _junk(place: Place, rest: Place) -> str | None:
-    """Why a place holds no data by its names alone; ``rest`` is the part of its path within the data."""
-    if MACOS_FOLDER in place or any(name.startswith("._") for name in rest):
-        return OF_MACOS
-    return HIDDEN if any(name.startswith(".") and name not in {".", ".."} for name in rest) else None
-
-
 def has_suffix_of_image(name: str) -> bool:
     """Whether a file is an image by its name."""
-    return posixpath.splitext(name)[1].lower() in SUFFIXES
+    return _suffix(name) in SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return posixpath.splitext(readable(name))[1].lower()
 
 
 def _reason(place: Place, rest: Place, *, is_dangling: bool) -> str | None:
     """Why a file in a part is left out; None for an image."""
-    if (junk := _junk(place, rest)) is not None:
-        return junk
+    if (why := junk(place, rest)) is not None:
+        return why
+    if is_dangling:
+        return DANGLING
     if not has_suffix_of_image(rest[-1]):
-        return DANGLING if is_dangling else NO_IMAGE
-    return DANGLING if is_dangling else LOOSE if len(rest) < 3 else None
+        return _suffix(rest[-1]) or NO_ENDING
+    return LOOSE if len(rest) < 3 else None
 
 
 def _sorted(
@@ -311,7 +219,8 @@ def _sorted(
     if len(train) < 2:
         raise UnusableInputError(f"the data holds only the class {min(train)!r}: {origin}: give it two classes or more")
     for empty in _empty(sorted(classes), images):
-        raise UnusableInputError(_without_images(empty, [file for file, why in left_out if why == NO_IMAGE], origin))
+        of_other_kinds = [file for file, why in left_out if why.startswith(".") or why == NO_ENDING]
+        raise UnusableInputError(_without_images(empty, of_other_kinds, origin))
     images = sorted(images, key=lambda file: (file.class_name, file.name))
     parts = {part: tuple(f for f in images if f.part == part) for part in (*PARTS, VALIDATION)}
     return Listing(

@@ -19,9 +19,9 @@ from numpy.lib.format import open_memmap
 from PIL import ExifTags, Image
 
 from constraints.errors import UnusableInputError
-from nas.training import depth, plain_jpeg
+from nas.training import depth, plain_jpeg, undecoded
 from nas.training.disk import reserve
-from nas.training.image_files import ImageFile, Listing
+from nas.training.image_files import FORMATS, ImageFile, Listing
 
 Progress = Callable[[int, int], None]
 
@@ -32,8 +32,6 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _WITH_ALPHA = (2, 4)
 _TURNED = range(2, 9)
 """Values of the EXIF orientation that turn or mirror an image."""
-_FORMATS = {"AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP"}
-"""What a file may hold, whatever its ending: of the others that Pillow reads some start a program (PostScript)."""
 _TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -76,6 +74,7 @@ def decode(listing: Listing, folder: Path, *, progress: Progress | None = None) 
     image that does not decode or differs in size.
     """
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of damage, which an error names
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         plan = _Plan(shape=_shape(listing.train[0]), ranges={})
         try:
@@ -163,9 +162,9 @@ def _on_files(seen: _Seen, listing: Listing) -> Iterator[str]:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Those of _FORMATS that this build of Pillow reads."""
+    """What a file may hold, whatever its ending: those of FORMATS that this build of Pillow reads."""
     Image.init()
-    return tuple(name for name in Image.ID if name in _FORMATS)
+    return tuple(name for name in Image.ID if name in FORMATS)
 
 
 @contextmanager
@@ -177,12 +176,10 @@ def _opened(file: ImageFile) -> Iterator[Image.Image]:
             yield image
     except (OSError, ValueError, SyntaxError, *_TOO_LARGE) as error:
         where = file.source if isinstance(file.source, Path) else file.label
-        reason = f" ({depth.NOT_FINITE})" if str(error) == depth.NOT_FINITE else ""
         if why := getattr(error, "strerror", None):  # of the system, and not of the decoder
             raise UnusableInputError(f"an image cannot be read: {where} ({why}): make it readable") from error
-        if isinstance(error, _TOO_LARGE):
-            reason = f" (it has more than {Image.MAX_IMAGE_PIXELS:,} pixels)"
-        raise UnusableInputError(f"an image does not decode: {where}{reason}: replace or remove it") from error
+        why, remedy = undecoded.cause(file.source, error)
+        raise UnusableInputError(f"an image does not decode: {where} ({why}): {remedy}") from error
 
 
 def _shape(file: ImageFile) -> tuple[int, int, int]:
@@ -230,7 +227,7 @@ def _pixels(file: ImageFile, plan: _Plan, seen: _Seen) -> np.ndarray:
 
 def _plain(file: ImageFile, height: int, width: int) -> np.ndarray | None:
     """The pixels of a plain JPEG in colour, as most images of most data sets are; None for any other file."""
-    if not file.name.lower().endswith((".jpg", ".jpeg")):
+    if not file.name.lower().endswith(FORMATS["JPEG"]):
         return None
     try:
         content = file.source if isinstance(file.source, bytes) else file.source.read_bytes()

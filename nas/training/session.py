@@ -126,7 +126,7 @@ class Session:
         }
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next epoch depends on; random generators are seeded anew in each epoch."""
+        """Everything that the next epoch depends on; random generators are seeded again in each epoch."""
         return {
             "model": self.model.state_dict(),
             "average": self.step.average.state() if self.step.average else None,

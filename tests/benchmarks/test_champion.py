@@ -27,9 +27,9 @@ from nas.search.study import CONFIRMED, IDENTITY, SOURCE
 from nas.search.trained_weights import Weights
 from nas.search.training_way import Training
 from nas.space.attributes import ARCHITECTURE
-from nas.training import datasets, recipes
+from nas.training import datasets, recipes, splits
 from nas.training.augmentation import Augmentation, shipped
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 from nas.training.evaluate import evaluate
 from nas.training.named_recipes import RECIPES
 from nas.training.recipe_files import nameless
@@ -150,7 +150,7 @@ def confirm_with_random_weights(study: optuna.Study, trial: int, dataset: Datase
     folder = Path("runs/s") / f"confirm-{trial:05d}-{digest(text)}" / "epochs-6-run-0"
     folder.mkdir(parents=True)
     weights_file.save(model.state_dict(), folder / "weights.safetensors")
-    mean, std = datasets.channel_statistics(dataset.train_images, np.arange(len(dataset.train_labels)))
+    mean, std = splits.channel_statistics(dataset.train_images, np.arange(len(dataset.train_labels)))
     accuracy = evaluate(model, dataset.test_images, dataset.test_labels, mean, std).accuracy
     (folder / "test.json").write_text(json.dumps({"test_accuracy": accuracy}))
     study.set_user_attr(f"{CONFIRMED}{trial}", asdict(confirmation(trial, text, accuracy)))

@@ -106,16 +106,31 @@ def test_a_class_of_ones_own_is_refused() -> None:
         expression(Net())
 
 
-def test_of_several_edits_those_that_put_layers_in_are_shown() -> None:
-    """The dilation that changes before them is in neither line: the layer as it is then is what they stand beside."""
+def test_where_layers_are_put_in_the_lines_make_every_edit() -> None:
+    """The sentence promises them together: whoever runs the lines gets what it says."""
     model = Net()
     dilated, inserted = of_layer("a")
-    assert inserted_lines(model, (dilated,)) == ()
+    assert inserted_lines(model, (dilated,)) == ()  # its sentence says it all
     lines = inserted_lines(model, (dilated, inserted))
-    assert lines[:3] == (
+    assert lines[:5] == (
+        "model.get_submodule('a').dilation = (2, 2)",
+        "model.get_submodule('a').padding = (2, 2)",
         "model.set_submodule('a', nn.Sequential(",
         "    model.get_submodule('a'),",
         "    nn.BatchNorm2d(num_features=4),",
     )
     assert lines[-2:] == ("))", "model.set_submodule('b', model.get_submodule('a'))")
     assert model.a.dilation == (1, 1)
+
+
+def test_the_arguments_of_a_convolution_of_a_class_of_ones_own_are_set_and_its_weights_kept() -> None:
+    class Padded(nn.Conv2d):
+        def __init__(self, width: int) -> None:
+            super().__init__(3, width, 3, padding=1)
+
+    model = nn.Sequential(Padded(4))
+    (site,) = sites(model, trace(model, (3, 16, 16)).layers)
+    weights = model[0].weight
+    exec("\n".join(edit_lines(model, (*conv_edits.dilate(site, 2),), Names())), {"model": model})
+    assert f"{model[0].dilation}, {model[0].padding}" == "(2, 2), (2, 2)"
+    assert model[0].weight is weights

@@ -6,6 +6,15 @@ import torch.nn.functional as F
 from constraints.linear_substitutes import BORDERLESS, SUBSTITUTES
 
 
+def test_a_sum_takes_the_place_of_a_bound_that_is_a_tensor() -> None:
+    a, b = torch.tensor([1.0, 3.0]), torch.tensor([3.0, 1.0])
+    assert SUBSTITUTES["clamp"](torch.clamp, (a,), {"min": b, "max": 2}).tolist() == [4, 4]
+    assert SUBSTITUTES["clamp_min"](torch.clamp_min, (a, b), {}).tolist() == [4, 4]
+    assert SUBSTITUTES["clip"](torch.clip, (a, 0, 1), {}) is a
+    assert SUBSTITUTES["clamp_"](torch.Tensor.clamp_, (a,), {"max": b}) is a
+    assert a.tolist() == [4, 4]
+
+
 def test_an_average_takes_the_place_of_a_maximum() -> None:
     x = torch.arange(6.0).reshape(1, 1, 6)
     taken = SUBSTITUTES["max_pool1d"](F.max_pool1d, (x, 3, 1), {})

@@ -7,6 +7,7 @@ own number, so that ``python -m tests.constraints.traits 1 SEED`` shows one agai
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 import threading
@@ -212,13 +213,25 @@ def _weighed(x: torch.Tensor) -> torch.Tensor:
     return torch.lerp(x, _wide(x, 3), x.sigmoid())
 
 
+def _larger(x: torch.Tensor) -> torch.Tensor:
+    return torch.max(x, _wide(x, 3))
+
+
+def _bounded(x: torch.Tensor) -> torch.Tensor:
+    return x.clamp(min=_tall(x, 3))
+
+
+def _rectified(x: torch.Tensor) -> torch.Tensor:
+    return x + F.relu(_wide(x, 3) - x)
+
+
 FUNCTIONS: dict[str, Step] = {
     f.__name__.strip("_").replace("_", " "): f
     for f in (
         _half_of_channels, _hidden_channels, _every_other_channel, _interlaced, _two_pieces, _inner_box, _row_by_row,
         _rows_unbound, _rows_of_two, _stale_view, _through_views, _turned_view, _channels_apart, _coupled,
         _with_summand, _patches_in_batch, _given_out, _indexed_write, _scattered_slice, _zeroed, _set_data, _copied,
-        _gated_linear, _subclassed, _groups_apart, _weighed,
+        _gated_linear, _subclassed, _groups_apart, _weighed, _larger, _bounded, _rectified,
     )
 }  # fmt: skip
 """What the trace follows."""
@@ -337,12 +350,26 @@ def _by_its_own_places(x: torch.Tensor) -> torch.Tensor:
     return F.conv2d(x, x[:, :, 2:5, 2:5].expand(CHANNELS, -1, -1, -1), padding=1)
 
 
+def _seeded(x: torch.Tensor) -> torch.Tensor:
+    torch.manual_seed(int(x[0, 0, 0, 0] * 100))
+    return x + torch.randn_like(x)
+
+
+def _whole_part(x: torch.Tensor) -> torch.Tensor:
+    return x + torch.full(x.shape, math.modf(float(x[0, 0, 0, 0]))[1])
+
+
+def _mixture_of_columns(x: torch.Tensor) -> torch.Tensor:
+    return x + x @ torch.linspace(-1, 1, x.shape[3] ** 2).view(x.shape[3], -1)
+
+
 UNKNOWN: dict[str, Step] = {
     "custom": torch.ops.drawn.blur, "custom in place": _custom_in_place, "numpy": _numpy,
     "numpy in place": _numpy_in_place, "numpy into memory": _numpy_into_memory, "python numbers": _python_numbers,
     "one number": _one_number, "filled": _filled, "elsewhere": _elsewhere, "permuted rows": _permuted_rows,
     "sampled": _sampled, "side by side": _side_by_side, "as_strided": _as_strided, "diagonal": _through_a_diagonal,
-    "of a number alone": _of_a_number_alone, "by its own places": _by_its_own_places,
+    "of a number alone": _of_a_number_alone, "by its own places": _by_its_own_places, "seeded": _seeded,
+    "whole part": _whole_part, "mixture of columns": _mixture_of_columns,
     "cumsum": lambda x: x.cumsum(2), "sort": lambda x: x.sort(3).values, "topk": lambda x: x.topk(x.shape[2], 2).values,
     "fft": lambda x: torch.fft.ifft2(torch.fft.fft2(x)).real, "wherever positive": _wherever_positive,
     "gather": lambda x: x.gather(2, torch.arange(x.shape[2]).flip(0)[None, None, :, None].expand_as(x)),

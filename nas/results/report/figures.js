@@ -233,7 +233,7 @@
     return `rgb(${parts.map(([a, b]) => Math.round(a + (b - a) * share)).join(",")})`;
   }
 
-  // --- a figure is drawn when it is near the window, and anew there when what it shows has changed
+  // --- a figure is drawn when it is near the window, and again there when what it shows has changed
 
   const FIGURES = {
     "scatter-0": () => drawScatter(0), "scatter-1": () => drawScatter(1), "plot-history": drawHistory, "plot-timeline": drawTimeline,

@@ -101,7 +101,7 @@ def _added(vector: Vector, constraints: Sequence[Constraint], planned: Sequence[
     has_histogram = first.most_broken > 0 and len(first.tracked.large) == 1
     ends = _edges(first.tracked) if has_histogram else []
     for halves, plan in planned:
-        _Form(halves, plan, ends).count(broken, bins)
+        _CountedForm(halves, plan, ends).count(broken, bins)
     edges: list[int | None] = [*ends, None]
     histogram = [(edge, bins[i] * alike) for i, edge in enumerate(edges)] if ends else []
     return Count(
@@ -123,7 +123,7 @@ def _edges(tracked: TrackedMetrics) -> list[int]:
     return sorted({top * (i + 1) // BINS for i in range(BINS)} - {0}) if top > 0 else []
 
 
-class _Form:
+class _CountedForm:
     """The networks of one form."""
 
     def __init__(self, halves: Halves, plan: Plan, edges: Sequence[int]) -> None:

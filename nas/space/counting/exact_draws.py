@@ -51,7 +51,7 @@ class ExactDraws:
         """Count all that can follow each layer; raises TooLargeError where that is too much to keep."""
         self._vector = vector
         needed = strongest(constraints)  # fewer units until a bound is reached are fewer to keep
-        forms = [_Form(vector, needed, form) for form in range(len(vector.space.forms))]
+        forms = [_DrawnForm(vector, needed, form) for form in range(len(vector.space.forms))]
         self._starts = [(form, position, count) for form in forms for position, count in form.starts()]
 
     @property
@@ -71,7 +71,7 @@ class ExactDraws:
         return rows
 
 
-class _Form:
+class _DrawnForm:
     """The networks of one form."""
 
     def __init__(self, vector: Vector, constraints: Sequence[Constraint], form: int) -> None:

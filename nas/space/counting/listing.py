@@ -36,7 +36,7 @@ def list_feasible(vector: Vector, constraints: Sequence[Constraint]) -> Encoded 
     A prefix is pruned where even the least (or the most) that can follow breaks a bound on a metric that layers add to.
     """
     try:
-        forms = [_Form(graph, constraints).rows() for graph in vector.graphs]
+        forms = [_ListedForm(graph, constraints).rows() for graph in vector.graphs]
     except _TooManyError:
         return None
     rows = np.concatenate(forms)
@@ -57,7 +57,7 @@ class _Prefixes:
     """(n, bounded metrics)."""
 
 
-class _Form:
+class _ListedForm:
     """The networks of one form that no bound rules out."""
 
     def __init__(self, graph: LayerGraph, constraints: Sequence[Constraint]) -> None:

@@ -57,7 +57,7 @@ def test_a_module_is_not_read_and_a_file_is_parsed(tmp_path: Path) -> None:
     [
         (b"x = 1\nclass Net(:\n", r"syntax error: .*net\.py:2: invalid syntax: fix that line$"),
         (b"class Net[T = 1](:\n", r"net\.py:1: .*: fix that line, or run a later Python: uv run --python 3\.14"),
-        (b"x = '\xff'\n", r"syntax error: .*net\.py:1: .*utf-8.*: fix that line"),
+        (b"x = '\xff'\n", r"cannot decode .*net\.py:1: byte 0xff is no UTF-8: save it as UTF-8, or"),
     ],
 )
 def test_what_is_no_python_is_named_with_its_line(content: bytes, message: str, tmp_path: Path) -> None:
@@ -72,10 +72,69 @@ def test_a_module_is_looked_for_and_not_imported(tmp_path: Path, monkeypatch: py
     for place in ("no_such_module:Net", "no_such_module.inner:Net"):
         with pytest.raises(UnusableInputError, match=r"^no such module: 'no_such_module': give file\.py:NAME or "):
             read_source(parse_target(place))
-    (tmp_path / "own_module.py").write_text("raise SystemExit")
+    (tmp_path / "own_module.py").write_text("raise SystemExit\nNet = 3")
     before = list(sys.path)
     assert read_source(parse_target("own_module:Net")) is None
     assert ("own_module" in sys.modules, sys.path) == (False, before)
+
+
+PACKAGE = {
+    "net.py": "class Net: ...",
+    "part/__init__.py": "",
+    "part/inner.py": "class Net: ...",
+    "part/given.py": "",
+    "giver/__init__.py": "from . import inner\ninner.Given = 3",
+    "giver/inner.py": "",
+    "plain/inner.py": "class Net: ...",
+    "plain/deeper/inner.py": "class Net: ...",
+    "hooked/__init__.py": "import sys\nsys.modules['hooked.there'] = sys",
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("net:Net", ""),
+        ("net", ""),
+        ("net:nope", "no such name in net: 'nope': did you mean Net?"),
+        ("net.nope", "no such module: 'net.nope': give file.py:NAME"),
+        ("net.sub:Net", "no such module: 'net.sub': give file.py:NAME"),
+        ("part.inner:Net", ""),
+        ("part:inner.Net", ""),
+        ("part.inner:Nett", "no such name in part.inner: 'Nett': did you mean Net?"),
+        ("part.nope.inner:Net", "no such module: 'part.nope': give file.py:NAME"),
+        ("part:Net", "no such name in part: 'Net': it defines no class and no function"),
+        ("giver.inner:Given", ""),
+        ("plain.inner:Net", ""),
+        ("plain.inner:Nett", "no such name in plain.inner: 'Nett': did you mean Net?"),
+        ("plain.nope:Net", "no such module: 'plain.nope': give file.py:NAME"),
+        ("plain.deeper.inner:Net", ""),
+        ("hooked.there:Net", ""),
+        ("os.path:join", ""),
+        ("math:nope", ""),
+        ("torch.nn.functional:relu", ""),
+    ],
+)
+def test_modules_inside_packages_and_their_names_are_found_without_an_import(
+    target: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in PACKAGE.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    if message:
+        with pytest.raises(UnusableInputError, match=f"^{re.escape(message)}"):
+            read_source(parse_target(target))
+    else:
+        assert read_source(parse_target(target)) is None
+    assert not {"net", "part", "giver", "plain", "hooked"} & sys.modules.keys()
+
+
+def test_a_syntax_error_of_a_module_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken_module.py").write_text("x = 1\nclass Net(:")
+    with pytest.raises(UnusableInputError, match=r"syntax error: .*broken_module\.py:2: "):
+        read_source(parse_target("broken_module:Net"))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -19,6 +19,12 @@ NET = """class {}(nn.Module):
         return x
 """
 
+MAKERS = """def stage(i, o):
+    return [nn.Conv2d(i, o, 3), nn.ReLU()]
+def make(width=8):
+    return nn.Sequential(*stage(3, width), *stage(width, width))
+"""
+
 
 def network(name: str, needs: str = "", code: str = "self.f = nn.Linear(2, 2)") -> str:
     return NET.format(name, needs, code)
@@ -50,6 +56,12 @@ def chosen(code: str, *, is_given: bool = False) -> str:
             "import abc\nclass Base(nn.Module, abc.ABC):\n    @abc.abstractmethod\n    def forward(self, x):\n"
             "        ...\n" + network("Net").replace("nn.Module", "Base"), "Net",
         ),
+        (network("Net") + "def fixed_model():\n    return Net()\n", "fixed_model"),
+        (network("Net") + "fixed_model = 3\ndef fixed_model_2():\n    return Net()\n", "fixed_model_2"),
+        (network("Net") + "def fixed_model(width):\n    return Net()\n", "Net"),
+        (MAKERS, "make"),
+        ("def make():\n    return Base(3, 3)\nBase = nn.Linear\n", "make"),
+        ("def loss():\n    return nn.CrossEntropyLoss()\n" + MAKERS, "make"),
         ("class Abstract(nn.Module):\n    pass\n" + network("Net").replace("nn.Module", "Abstract"), "Net"),
     ],
 )  # fmt: skip
@@ -65,7 +77,7 @@ def test_several_models_are_named() -> None:
 
 def test_a_file_without_a_model_says_so() -> None:
     with pytest.raises(NoModelError, match=r"no model in given\.py"):
-        chosen("def make():\n    return nn.Linear(2, 2)\n")
+        chosen("def make():\n    return torch.zeros(2)\n")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +89,7 @@ def test_a_file_without_a_model_says_so() -> None:
             "it defines no nn.Module: name a function that returns one: file:NAME",
         ),
         (
-            "def outer():\n    return inner()\ndef inner():\n    return Base()\nBase = nn.Linear\n",
+            "def outer(i):\n    return inner(i)\ndef inner(i):\n    return Base(i)\nBase = nn.Linear\n",
             r"name a function that returns one: given\.py:outer",
         ),
     ],
@@ -109,3 +121,10 @@ def test_a_function_that_makes_a_network_and_returns_none_is_no_model() -> None:
 def test_arguments_are_for_the_network_and_not_for_what_makes_one(is_given: bool) -> None:
     made = network("Net", ", classes") + "def make():\n    return Net(10)\n"
     assert chosen(made, is_given=is_given) == ("Net" if is_given else "make")
+
+
+def test_of_functions_alone_one_that_gets_its_arguments_is_chosen() -> None:
+    code = MAKERS.replace("width=8", "width")
+    assert chosen(code, is_given=True) == "make"
+    with pytest.raises(NoModelError, match="name a function that returns one: file:NAME"):
+        chosen(code)

@@ -53,6 +53,13 @@ def test_one_line_changes_and_the_rest_stays(tmp_path: Path, layout: dict[str, A
     assert cells == [CELLS[0].replace("width = 8", "width = 12\nmore = 1"), *CELLS[1:]]
 
 
+def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
+    text = "\ufeff" + json.dumps(document(), indent=1)
+    source = written(tmp_path, text)
+    joined = notebooks.joined(source)
+    assert notebooks.with_text(text, source, joined) == text
+
+
 def test_a_layout_of_no_program_is_refused(tmp_path: Path) -> None:
     text = json.dumps(document(), indent=1).replace(": ", ":  ")
     source = written(tmp_path, text)

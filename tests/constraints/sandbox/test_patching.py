@@ -213,7 +213,7 @@ def test_layers_of_one_call_are_distinguished(
 def test_no_number_of_this_run_is_written(
     run: object, capsys: pytest.CaptureFixture[str], made: str, rule: str, expected: str
 ) -> None:
-    """What a call is given by names, stars and partials is written anew by them, or not at all."""
+    """What a call is given by names, stars and partials is rewritten from them, or not at all."""
     head = (
         "from functools import partial\nfrom torch import nn\n"
         "KW = dict(kernel_size=3, padding=1); Conv = partial(nn.Conv2d, **KW)\n"
@@ -278,6 +278,17 @@ def test_a_file_of_a_package_is_patched_too(run: object, capsys: pytest.CaptureF
 
 
 @pytest.mark.skipif(shutil.which("patch") is None, reason="needs the program patch")
+def test_a_layer_that_another_file_makes_is_said_to_be(run: object) -> None:
+    """Its call is on a line of that file, so that no line of the target's own is meant."""
+    assert callable(run)
+    Path("base.py").write_text(
+        "from torch import nn\ndef block():\n    return nn.Conv2d(3, 8, 3, padding=1)\n", "utf-8"
+    )
+    diff, said = run("__import__('base').block()", "depthwise_separable_convs >= 1")
+    assert not diff
+    assert said == "out.diff is not written: layer 0 is made in another file: base.py:3: take --fix OUT.py"
+
+
 def test_patch_applies_it_and_the_file_keeps_every_rule(run: object) -> None:
     assert callable(run)
     rules = ["receptive_field > 8", "dilated_convs >= 1", "max_pools == 0"]

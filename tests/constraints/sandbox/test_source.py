@@ -66,7 +66,7 @@ def test_the_third_format_of_notebooks_is_read_too(book: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not a notebook: .*: save it anew"),
+        ("{", "not a notebook: .*: save it again"),
         ("[]", "not a notebook"),
         ('{"cells": 3}', "not a notebook"),
         (notebook("x", language_info={"name": "R"}), "not a Python notebook: .*: its language is R"),
@@ -100,6 +100,46 @@ def test_what_no_patch_is_written_of(tmp_path: Path, data: bytes, reason: str) -
     (tmp_path / "a.py").write_bytes(data)
     with pytest.raises(UnusableInputError, match=reason):
         decoded(tmp_path / "a.py")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"x = 1\n# r\xe9seau\n", r"cannot decode .*a\.py:2: byte 0xe9 is no UTF-8: save it as UTF-8, or say on its"),
+        (b"# r\xe9seau\n", r"a\.py:1: byte 0xe9"),
+        (b"\n\n\nx = 'r\xe9seau'\n", r"a\.py:4: byte 0xe9"),
+        (b"# coding: ascii\n#\n#\n# \xff\n", r"a\.py:4: byte 0xff is no ASCII"),
+        ("x = 1\n".encode("utf-16"), "holds null bytes, as UTF-16 does: save it as UTF-8"),
+        ("x = 1\n".encode("utf-16-be"), "holds null bytes, as UTF-16 does: save it as UTF-8"),
+        (b"# coding: nothing\n", r"syntax error: .*a\.py:1: unknown encoding: nothing: fix that line"),
+        (b"\xef\xbb\xbf# coding: latin-1\n", "syntax error: .*encoding problem.*: fix that line"),
+    ],
+)
+def test_what_python_refuses_to_decode_is_said_in_one_line(tmp_path: Path, data: bytes, reason: str) -> None:
+    """It refuses the program; ``ast.parse`` takes what is in a comment."""
+    (tmp_path / "a.py").write_bytes(data)
+    with pytest.raises(UnusableInputError, match=reason):
+        read(tmp_path / "a.py")
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["# r\xe9seau\nx = 1\n".encode("utf-8-sig"), "# coding: latin-1\nx = 'r\xe9seau'\n".encode("latin-1")],
+)
+def test_marks_and_coding_lines_are_read(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.py").write_bytes(data)
+    assert len(read(tmp_path / "a.py").tree.body) == 1
+
+
+def test_a_notebook_that_is_no_utf_8_is_to_be_saved_as_that(tmp_path: Path) -> None:
+    """Jupyter opens no such file, and so cannot save it anew."""
+    file = tmp_path / "a.ipynb"
+    file.write_bytes('{"cells": [], "\xe9": 1}'.encode("latin-1"))
+    with pytest.raises(UnusableInputError, match=r"cannot decode .*: save it as UTF-8$"):
+        read(file)
+    file.write_text('{"cells": []}', "utf-16")
+    with pytest.raises(UnusableInputError, match=r"cannot decode .*: save it as UTF-8$"):
+        decoded(file)
 
 
 def test_a_text_in_place_of_the_file_has_no_coding(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,6 +92,23 @@ def test_a_lightning_module_is_a_network_with_its_hyperparameters(absent: StandI
     assert net.hparams == {"width": 3, "rate": 0.1, "depth": 5}
     assert net.device.type == "cpu"
     net.log("loss", 3)
+
+
+def test_hyperparameters_can_be_copied_asked_for_and_named(absent: StandIns) -> None:
+    lightning: Any = importlib.import_module("pytorch_lightning")
+
+    class Net(lightning.LightningModule):  # type: ignore[misc]
+        def __init__(self, given: Any = None, **options: Any) -> None:
+            super().__init__()
+            self.save_hyperparameters(*options.pop("named", ()), ignore=options.pop("ignore", ()))
+
+    net = Net(3, depth=5)
+    assert copy.deepcopy(net).hparams.depth == 5
+    assert not hasattr(net.hparams, "width")
+    assert Net(3, depth=5, named=["depth"]).hparams == {"depth": 5}
+    assert Net(3, depth=5, ignore="given").hparams == {"depth": 5}
+    assert Net(named=[Namespace(rate=0.1)]).hparams == {"rate": 0.1}
+    assert Net(named=[{"rate": 0.1}]).hparams.rate == 0.1
 
 
 def test_only_a_package_that_nothing_finds_missing() -> None:

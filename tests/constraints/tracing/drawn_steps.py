@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import strategies as st
 
-from constraints.tracing import cutting, mixing, reshaping, windows
+from constraints.tracing import columns, cutting, mixing, resampling, reshaping, windows
 from constraints.tracing.axes import Window
 from constraints.tracing.calls import Result
 from constraints.tracing.joining import joined, reduced
@@ -103,7 +103,7 @@ def interpolation(draw: st.DrawFn, t: Tensor) -> Tensor | None:
         align = aligned.get("align_corners", False)
         scale = _scale(size, output, align)
         mask = gathered(mask, axis, [interpolation_taps(o, scale, mode, align) for o in range(output)])
-    return called(windows.interpolation, op, t, mask, **aligned)
+    return called(resampling.interpolation, op, t, mask, **aligned)
 
 
 def adaptive(draw: st.DrawFn, t: Tensor) -> Tensor:
@@ -241,18 +241,18 @@ def im2col(draw: st.DrawFn, t: Tensor) -> Tensor | None:
         return None
     n, (channels, *sizes) = len(t.shape), t.shape[-3:]
     kernel, stride, dilation, padding = ([draw(st.integers(a, 2)) for _ in sizes] for a in (1, 1, 1, 0))
-    rows, columns = (windows_of(*of) for of in zip(sizes, kernel, stride, dilation, padding, strict=True))
-    if not rows or not columns:
+    rows, across = (windows_of(*of) for of in zip(sizes, kernel, stride, dilation, padding, strict=True))
+    if not rows or not across:
         return None
     mixed = np.logical_or.reduce(t.mask, -4, keepdims=True)
     taps = [
-        gathered(gathered(mixed, n - 2, [[r[i]] for r in rows]), n - 1, [[c[j]] for c in columns])
+        gathered(gathered(mixed, n - 2, [[r[i]] for r in rows]), n - 1, [[c[j]] for c in across])
         for i, j in itertools.product(*map(range, kernel))
     ]
     places = np.concatenate(taps * channels, -4)
-    mask = places.reshape(*places.shape[:-3], len(rows) * len(columns), -1)
+    mask = places.reshape(*places.shape[:-3], len(rows) * len(across), -1)
     sizes_of = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": padding}
-    return called(windows.unfolded, "im2col", t, mask, **sizes_of)
+    return called(columns.unfolded, "im2col", t, mask, **sizes_of)
 
 
 def col2im(draw: st.DrawFn, t: Tensor) -> Tensor | None:
@@ -278,7 +278,7 @@ def col2im(draw: st.DrawFn, t: Tensor) -> Tensor | None:
         if 0 <= y < sizes[0] and 0 <= x < sizes[1]:
             mask[..., y, x, :] |= windows_[..., i, j, a, b, :]
     sizes_of = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": padding}
-    return called(windows.folded, "col2im", t, mask, **sizes_of)
+    return called(columns.folded, "col2im", t, mask, **sizes_of)
 
 
 def shuffle(draw: st.DrawFn, t: Tensor) -> Tensor | None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from constraints.receptive_field import Field
 from constraints.tracing.axes import Digit, Shape, View
-from constraints.tracing.calls import Result
+from constraints.tracing.calls import Result, Results
 from constraints.tracing.values import Call, Flow, Value
 
 Mask = npt.NDArray[np.bool_]
@@ -39,11 +39,14 @@ def image(pixels: int, before: Shape = (), behind: Shape = ()) -> Tensor:
     return Tensor(np.broadcast_to(mask, (*shape, pixels + 1)), view, (f"{shape}, axis {len(before)}",))
 
 
-def called(rule: Callable[[Call], Result], op: str, t: Tensor, mask: Mask, *others: Shape, **arguments: Any) -> Tensor:
+def called(
+    rule: Callable[[Call], Result | Results], op: str, t: Tensor, mask: Mask, *others: Shape, **arguments: Any
+) -> Tensor:
     """The mask beside what a rule says of a call of ``op``; ``others`` are shapes of weights or constants."""
     inputs = [Value(t.shape, (t.view,), Flow(object()), None), *(Value(s, (None,), Flow(), None) for s in others)]
     call = Call(0, op, op, (op,), (), arguments, dict.fromkeys(arguments, 0), inputs, mask.shape[:-1])
-    (view,), _ = rule(call)
+    result = rule(call)
+    (view,), _ = result[0] if isinstance(result, list) else result
     assert view is not None
     return Tensor(mask, view, (*t.how, f"{op}{arguments} to {mask.shape[:-1]}"))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from constraints.receptive_field import Field
-from constraints.tracing import reshaping, windows
+from constraints.tracing import columns, reshaping
 from constraints.tracing.axes import Cut, Digit, View, Window
 from constraints.tracing.joining import joined, reduced
 from constraints.tracing.sliding import sliced, windowed
@@ -114,7 +114,7 @@ def test_columns_of_an_image_whose_rows_are_one_axis_folded() -> None:
     folded = Tensor(np.eye(6, 7, dtype=bool).reshape(1, 2, 3, 7), View(Field(), (Digit(1, 1, 2, 3), Digit(2, 1, 3, 1))))
     seen = [[r * 3 + x + k for r in range(2) for x in range(2)] for k in range(2)]
     geometry = {"kernel_size": (1, 2), "stride": (1, 1), "dilation": (1, 1), "padding": (0, 0)}
-    assert agrees(called(windows.unfolded, "im2col", folded, np.eye(6, 7, dtype=bool)[seen], **geometry))
+    assert agrees(called(columns.unfolded, "im2col", folded, np.eye(6, 7, dtype=bool)[seen], **geometry))
 
 
 @pytest.mark.parametrize(

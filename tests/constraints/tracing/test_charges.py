@@ -19,6 +19,12 @@ def test_parameters_are_charged_to_the_first_call_that_uses_them() -> None:
     assert [call.params for call in tied.calls] == [9, 0]
 
 
+def test_a_kernel_is_one_layer_with_a_bias_and_without() -> None:
+    found = known(lambda m, x: F.conv2d(m.a(x), m.a.weight, padding=1), a=CONV)
+    assert [call.params for call in found.calls] == [3 * 27 + 3, 0]
+    assert found.calls[0].key == found.calls[1].key
+
+
 def test_weights_computed_from_parameters_are_charged_and_make_no_call() -> None:
     found = known(
         lambda m, x: F.conv2d(x, m.g * m.v / m.v.norm()),

@@ -1,11 +1,18 @@
 """Spatial axes of inputs, and which values are maps."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+import torch
+from torch import nn
 
 from constraints.receptive_field import Field
+from constraints.tracer import trace
 from constraints.tracing.axes import Digit, View
 from constraints.tracing.maps import Maps
 from constraints.tracing.values import Flow, Value
+from tests.constraints.written import Written
 
 
 @pytest.mark.parametrize(
@@ -34,3 +41,43 @@ def test_a_map_has_every_spatial_axis_on_an_axis_of_its_own() -> None:
     assert half.flow.map is None
     maps.forget()
     assert whole.flow.map is None
+
+
+def slid(x: torch.Tensor, m: Any) -> torch.Tensor:
+    """Three axes, of which one goes to the channels."""
+    return m.flat(m.deep(x).flatten(1, 2))  # type: ignore[no-any-return]  # a module of a test
+
+
+@pytest.mark.parametrize(
+    ("size", "run", "field"),
+    [
+        (
+            (3, 12, 12),
+            lambda m, x: m.deep(x[:, None]),
+            (3, 3),
+        ),  # colours are channels
+        ((3, 12, 12), lambda m, x: slid(x[:, None], m), (5, 5)),
+        ((4, 12, 12), lambda m, x: m.deep(x[:, None]), (3, 3)),
+        ((5, 12, 12), lambda m, x: m.deep(x[:, None]), (3, 3, 3)),  # frames, or a spectrum
+        ((1, 5, 12, 12), lambda m, x: m.deep(x), (3, 3, 3)),
+        ((9, 12, 12), lambda m, x: slid(x[:, None], m), (5, 5)),  # the last map is one of two axes
+        ((1, 9, 12, 12), lambda m, x: slid(x, m), (5, 5)),
+        ((1, 9, 12, 12), lambda m, x: m.thin(m.deep(x).mean(2)), (5, 5)),
+        ((1, 9, 12, 12), lambda m, x: m.thin(m.deep(x).amax(2)), (5, 5)),
+    ],
+)
+def test_a_map_has_two_spatial_axes_whatever_became_of_a_third(
+    size: tuple[int, ...], run: Callable[..., Any], field: tuple[int, ...]
+) -> None:
+    parts = {"deep": nn.Conv3d(1, 4, 3, padding=1), "thin": nn.Conv2d(4, 2, 3)}
+    model = Written(lambda m, x: run(m, x).mean(tuple(range(-len(field), 0))), **parts, flat=nn.LazyConv2d(2, 3))
+    found = trace(model, size).metrics
+    assert (found.receptive_field_hw, found.global_average_pools) == (field, 1)
+    assert found.downsampled_by is not None
+    assert len(found.downsampled_by) == len(field)
+
+
+def test_a_pooling_of_three_axes_in_steps_is_one_of_their_map() -> None:
+    model = Written(lambda m, x: m.deep(x).mean(2).mean(3).mean(2), deep=nn.Conv3d(1, 4, 3))
+    found = trace(model, (1, 9, 12, 12)).metrics
+    assert (found.receptive_field_hw, found.global_average_pools) == ((3, 3, 3), 1)

@@ -261,3 +261,30 @@ def test_the_larger_of_neighbours_by_a_condition_may_be_a_maximum() -> None:
 )
 def test_a_reduction_of_one_number_changes_nothing(run: Run) -> None:
     assert figures(run, a=nn.Linear(4 * 8 * 8, 10), b=conv(3)).receptive_field == 3
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda m, x: m.a(x) + m.rows(m.a(x)),  # as mixers do
+        lambda m, x: m.b(m.a(x) * m.rows(m.a(x))),
+        lambda m, x: m.b((m.a(x).flatten(2) + m.places(m.a(x).flatten(2))).view(1, 4, 8, 8)),
+        lambda m, x: m.b(torch.cat([m.a(x)[:, :2], m.rows(m.a(x))[:, 2:]], 1)),
+    ],
+)
+def test_what_a_linear_layer_makes_of_all_places_has_no_field_that_a_map_could_have_with_it(run: Run) -> None:
+    found = traced(run, a=conv(3), b=conv(3), rows=nn.Linear(8, 8), places=nn.Linear(64, 64))
+    assert found.metrics.receptive_field is None
+    assert "each place sees all others" in found.unknown["receptive_field"]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda m, x: m.a(x) * m.a(x).mean(3, keepdim=True).sigmoid(),  # a row each, as in coordinate attention
+        lambda m, x: F.normalize(m.a(x), dim=2),
+    ],
+)
+def test_a_gate_along_one_axis_is_global_context(run: Run) -> None:
+    found = figures(run, a=conv(3))
+    assert (found.receptive_field_hw, found.global_context) == ((3, 3), True)

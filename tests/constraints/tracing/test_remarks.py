@@ -17,7 +17,7 @@ def test_an_early_exit_by_a_value_is_said_in_two_lines() -> None:
     layers = [nn.Conv2d(4, 4, 3) for _ in range(20)]
     found = trace(Written(run, first=nn.Conv2d(3, 4, 3), rest=nn.Sequential(*layers)), (3, 8, 8))
     assert found.warnings == (
-        "the forward pass reads a value that depends on the input, and may decide by it what runs: the figures are "
+        "the forward pass reads a value that depends on the input, and may decide by it what runs: the metrics are "
         "those of what ran on this sample",
         "rest (all 40 parameters): never used by the forward pass",
     )

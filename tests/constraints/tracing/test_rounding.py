@@ -52,6 +52,9 @@ ROUNDING: dict[str, Callable[..., Any]] = {
     "an operator of texts": lambda m, x: x * float("%.2f" % x.max().item()),  # noqa: UP031
     "an operator of few digits": lambda m, x: x * float("%g" % x.max().item()),  # noqa: UP031
     "a width that is given": lambda m, x: x * float("%.*f" % (2, x.max().item())),  # noqa: UP031
+    "the whole part": lambda m, x: x * math.modf(x.max().item())[1],
+    "a quotient and a rest": lambda m, x: x * divmod(x.max().item(), 1.0)[0],
+    "the sign": lambda m, x: x * math.copysign(2.0, x.max().item()),
     "the start of a text": lambda m, x: x * float(str(x.max().item())[:4]),
 }
 
@@ -86,4 +89,5 @@ def test_what_only_makes_the_module_does_not_count() -> None:
 
 def test_code_that_divides_and_leaves_no_places() -> None:
     assert floor_divides([Written(lambda m, x: x * (x.max().item() // 1))])
+    assert floor_divides([Written(lambda m, x: x * (x.max().item() - x.max().item() % 1))])
     assert not floor_divides([Written(lambda m, x: x / 2)])

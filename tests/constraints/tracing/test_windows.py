@@ -1,5 +1,7 @@
 """Operations that slide a window over space: fields, jumps and costs by hand, at the edges of what is global."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest
@@ -7,23 +9,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from constraints.metrics import Layer, Metrics
 from constraints.tracer import trace
+from tests.constraints.tracing.alone import function, layer
 from tests.constraints.written import Written
-
-
-def layer(model: nn.Module, *shape: int) -> Layer:
-    """The only operation of the model."""
-    (found,) = trace(model, shape).layers
-    return found
 
 
 def metrics(model: nn.Module, *shape: int) -> Any:
     return trace(model, shape).metrics
-
-
-def function(run: Any, *shape: int) -> Layer:
-    return layer(Written(lambda m, x: run(x)), *shape)
 
 
 @pytest.mark.parametrize(
@@ -96,22 +88,6 @@ def test_adaptive_pooling(size: int, field: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "field", "jump"),
-    [
-        ({"scale_factor": 2, "mode": "nearest"}, 1, 0.5),
-        ({"scale_factor": 0.5, "mode": "nearest"}, 1, 2),
-        ({"scale_factor": 2, "mode": "bilinear"}, 2, 0.5),
-        ({"scale_factor": 2, "mode": "bicubic"}, 4, 0.5),
-        ({"scale_factor": 0.5, "mode": "bilinear"}, 2, 2),
-        ({"size": 16, "mode": "bilinear"}, 2, 0.5),
-    ],
-)
-def test_interpolation(options: dict[str, Any], field: int, jump: float) -> None:
-    found = function(lambda x: F.interpolate(x, **options), 2, 8, 8)
-    assert (found.op, found.receptive_field, found.jump) == ("interpolate", (field, field), (jump, jump))
-
-
-@pytest.mark.parametrize(
     ("pad", "offset"), [((1, 1, 1, 1), (-1, -1)), ((2, 0, 0, 3), (0, -2)), ((-1, 0, -2, 0), (2, 1))]
 )
 def test_padding_moves_the_first_unit_and_a_negative_one_crops(pad: tuple[int, ...], offset: tuple[int, int]) -> None:
@@ -119,29 +95,6 @@ def test_padding_moves_the_first_unit_and_a_negative_one_crops(pad: tuple[int, .
     found = trace(Written(lambda m, x: m.c(F.pad(x, pad)), c=conv), (2, 8, 8)).layers[-1]
     # A 1x1 over the border itself sees no pixel; the first unit stands where its column of pixels would be.
     assert (found.receptive_field, found.offset) == ((1, 1), offset)
-
-
-def test_unfolded_windows_are_the_convolution_that_they_make() -> None:
-    def run(m: Any, x: torch.Tensor) -> Any:
-        columns = F.unfold(x, 3, dilation=2, padding=2, stride=2)
-        return (m.weight @ columns).reshape(1, 5, 4, 4)
-
-    model = Written(run, weight=nn.Parameter(torch.zeros(5, 2 * 9)))
-    plain = nn.Conv2d(2, 5, 3, stride=2, padding=2, dilation=2)
-    assert metrics(model, 2, 8, 8).receptive_field_hw == metrics(plain, 2, 8, 8).receptive_field_hw == (5, 5)
-
-
-def test_folded_windows_are_where_they_were_cut() -> None:
-    def folded(weigh: Any, *cut: Any) -> Metrics:
-        columns = {"kernel_size": cut[0], "stride": cut[1], "padding": cut[2]}
-        run = lambda m, x: F.fold(weigh(F.unfold(m.conv(x), **columns)), (12, 9), **columns) + 0  # noqa: E731
-        return trace(Written(run, conv=nn.Conv2d(2, 2, 3, padding=1)), (2, 12, 9)).metrics
-
-    assert folded(lambda c: 2 * c, 3, 2, 1).receptive_field_hw == (3, 3)
-    assert folded(lambda c: 2 * c, (2, 3), (2, 3), 0).receptive_field_hw == (3, 3)
-    # each window whole, 3 units of 3 pixels: a unit is in windows of which the first begins, the last ends 2 away
-    whole = folded(lambda c: c.reshape(1, 2, 9, -1).sum(2, True).expand(1, 2, 9, -1).reshape(1, 18, -1), 3, 2, 1)
-    assert whole.receptive_field_hw == (7, 7)
 
 
 @pytest.mark.parametrize(("rows", "columns", "known"), [(5, 5, True), (3, 5, False), (5, 4, False)])

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 import search
-from nas.champions.registry import find
-from nas.cli.champions import as_targets
 
 PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
 
@@ -59,12 +57,6 @@ def test_an_export_without_weights_says_what_to_do(capsys: pytest.CaptureFixture
 def test_a_champion_that_there_is_not_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert search.run(["show", "champion-1k"]) == 2
     assert "no such champion: 'champion-1k': known are champion-search" in capsys.readouterr().err
-
-
-def test_validate_checks_the_module_of_its_name() -> None:
-    module = f"nas.champions.networks:{find('champion-200k').name.replace('-', '_')}"
-    assert as_targets(["net.py", "champion-200k", "champion-0.2M"]) == ["net.py", module, module]
-    assert as_targets(["champion-net.py", "champion-net.onnx"]) == ["champion-net.py", "champion-net.onnx"]
 
 
 def test_validate_names_a_champion_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import optuna
 import pytest
 
@@ -10,6 +12,7 @@ from nas.champions.registry import champions, limits
 from nas.cli.completion import AUGMENTATIONS
 from nas.search.storage import close_storage, open_storage
 from nas.training.augmentation import PIPELINES
+from tests.nas.results.known import add
 
 
 def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -70,6 +73,24 @@ def test_studies_of_the_storage_that_the_line_names(
     assert completed("nas show --storage here.log --study ", monkeypatch, capsys) == ["second", "first"]
     assert completed("nas delete --storage here.log f", monkeypatch, capsys) == ["first"]
     assert completed("nas show --storage here.log see", monkeypatch, capsys) == ["seed"]  # of two studies, no note
+
+
+def test_trials_are_those_of_the_study_that_the_project_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Of a storage that the line names it is the newest study, as the commands themselves take it."""
+    storage = open_storage("here.log", write=True)
+    for name, trials in (("old", 3), ("new", 1)):
+        study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+        for _ in range(trials):
+            add(study, [0.5], params=1)
+    close_storage(storage)
+    (tmp_path / "pyproject.toml").write_text('[tool.nas]\nstorage = "here.log"\nstudy = "old"\n')
+    numbers = [word for word in completed("nas show ", monkeypatch, capsys) if word.isdecimal()]
+    assert sorted(numbers) == ["0", "1", "2"]
+    for line in ("nas show --study new ", "nas show --storage here.log "):
+        assert [word for word in completed(line, monkeypatch, capsys) if word.isdecimal()] == ["0"]
+    assert completed("nas delete ", monkeypatch, capsys) == ["new", "old"]
 
 
 def test_the_augmentations_are_those_that_ship() -> None:

@@ -70,6 +70,8 @@ def test_without_a_name_the_newest_is_taken_and_said(study: optuna.Study, capsys
     out, err = capsys.readouterr()
     assert json.loads(out)["study"] == "last"
     assert err == "note: 3 studies in this storage, the newest is taken: last: --study chooses another\n"
+    assert search.run(["compare", "seed", "0"]) == 2
+    assert capsys.readouterr().err.count("the newest is taken: last") == 1, "of two trials"
 
 
 def test_a_study_is_deleted_with_its_files(study: optuna.Study, here: Path, capsys: Captured) -> None:

@@ -114,6 +114,24 @@ def test_a_trial_is_found_by_number_text_or_as_the_best(trial: str, capsys: Capt
     assert document["report"]["metrics"]["receptive_field"] == 107
 
 
+@pytest.mark.parametrize("text", ["seed", "bR/c8d2p1-c8/fc"])
+def test_a_network_needs_no_study(here: Path, text: str, capsys: Captured) -> None:
+    assert search.run(["show", text, "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["study"], document["trial"], document["state"], document["report"]["target"]) == (
+        None, None, None, text
+    )  # fmt: skip
+    assert search.run(["show", text]) == 0
+    assert f"{text}: no study holds it\n" in capsys.readouterr().out
+    assert search.run(["compare", text, "seed"]) == 0
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["BR/c8-zz/fc"], ["seed", "--study", "other"]])
+def test_what_is_neither_a_trial_nor_a_network_is_one_line(here: Path, arguments: list[str], capsys: Captured) -> None:
+    assert search.run(["show", *arguments]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 @pytest.mark.usefixtures("networks")
 def test_show_is_a_table(capsys: Captured) -> None:
     assert search.run(["show", *NETWORKS]) == 0
@@ -134,7 +152,8 @@ def test_compare_has_both_sides(capsys: Captured) -> None:
     ("arguments", "message"),
     [
         (["show", "9"], "no such trial: '9': the study holds trials 0 to 2"),
-        (["show", "seed"], "no such trial: 'seed': the study holds trials 0 to 2"),
+        (["show", "nonsense"], "no such trial: 'nonsense': the study holds trials 0 to 2"),
+        (["show", "bset"], "no such trial: 'bset': the study holds trials 0 to 2; did you mean best?"),
         (["show", "best", "--format", "xml"], "--format: unknown format: 'xml': use table, json"),
         (["compare", "0", "x"], "no such trial: 'x'"),
         (

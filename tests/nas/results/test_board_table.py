@@ -103,14 +103,14 @@ def test_markdown_is_one_table_with_a_row_a_trial(study: optuna.Study) -> None:
     assert {line.count("|") for line in lines} == {12}
 
 
-@pytest.mark.parametrize("form", ["json", "csv", "markdown", "table"])
+@pytest.mark.parametrize("output_format", ["json", "csv", "markdown", "table"])
 def test_elsewhere_than_on_a_terminal_nothing_is_coloured_cut_or_folded(
-    study: optuna.Study, form: str, monkeypatch: pytest.MonkeyPatch
+    study: optuna.Study, output_format: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     add(study, [0.9], params=1, architecture=ARCHITECTURE)
     file = io.StringIO()
-    print_board(leaderboard(study), form, Console(file=file))
+    print_board(leaderboard(study), output_format, Console(file=file))
     assert "\x1b" not in file.getvalue()
     assert ARCHITECTURE.strip() in file.getvalue()
 

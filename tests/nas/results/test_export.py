@@ -24,7 +24,7 @@ from nas.search.confirm import digest
 from nas.search.storage import open_storage
 from nas.search.study import CONFIRMED, CURVE, DATA, IDENTITY, SOURCE
 from nas.space.attributes import ARCHITECTURE
-from nas.training import datasets
+from nas.training import datasets, splits
 from nas.training.checkpoint import save_checkpoint
 
 TEXT = "BR/c8-c8s2/+dw.pw8-c12s2/c12-se4-pw10:N/gap"
@@ -141,7 +141,7 @@ def test_source_holds_metrics_verdicts_training_and_input(here: Path) -> None:
         assert line in code
     assert "# 12x8x8 -> 10x8x8, receptive field 21" in code
     data = datasets.load("digits")
-    part = np.asarray(data.train_images[datasets.split(data.train_labels).train], dtype=np.float64) / 255
+    part = np.asarray(data.train_images[splits.split(data.train_labels).train], dtype=np.float64) / 255
     assert np.allclose(made.MEAN, part.mean((0, 1, 2)), atol=1e-6)
     assert np.allclose(made.STD, part.std((0, 1, 2)), atol=1e-6)
     assert list(made.CLASSES) == list("0123456789")

@@ -101,10 +101,10 @@ def test_no_frame_is_drawn_where_ctrl_c_would_stop_it_half_way_through(
 def test_a_note_is_said_once(driver: Driver) -> None:
     file = io.StringIO()
     with SearchView(Console(file=file)) as shown:
-        driver.notes.append("trial 0 is trained anew")
+        driver.notes.append("trial 0 is trained from scratch")
         shown.show(driver)
         shown.show(driver)
-    assert file.getvalue().splitlines() == ["note: trial 0 is trained anew"]
+    assert file.getvalue().splitlines() == ["note: trial 0 is trained from scratch"]
 
 
 PACE = Pace(epoch_seconds=41.2, seconds=3540.0, workers=2, budget=20, first_rung=2)

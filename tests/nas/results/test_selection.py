@@ -46,8 +46,16 @@ def test_where_none_is_complete_the_error_says_what_there_is() -> None:
         find(study, "best")
 
 
-@pytest.mark.parametrize("trial", ["99", "network-9", "seed"])
-def test_what_the_study_does_not_hold(study: optuna.Study, trial: str) -> None:
-    message = f"no such trial: '{trial}': the study holds trials 0 to 5; give a number, best or an architecture"
+@pytest.mark.parametrize(
+    ("trial", "remedy"),
+    [
+        ("99", "; give a number, best or an architecture"),
+        ("network-9", "; give a number, best or an architecture"),
+        ("seed", ", none of that network; give a number or best, or train it: search.py train"),
+        ("BR/c8/fc", ", none of that network; give a number or best, or train it: search.py train"),
+    ],
+)
+def test_what_the_study_does_not_hold(study: optuna.Study, trial: str, remedy: str) -> None:
+    message = f"no such trial: '{trial}': the study holds trials 0 to 5{remedy}"
     with pytest.raises(UnusableInputError, match=re.escape(message)):
         find(study, trial)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from nas.training import datasets
-from nas.training.datasets import Split
+from nas.training import datasets, splits
 from nas.training.feed import Feed
+from nas.training.splits import Split
 from tests.engines import HereEngine
 
 
@@ -22,7 +22,7 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Feed:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder = tmp_path_factory.mktemp("data")
     dataset = datasets.load("digits", cache=folder)
-    whole = datasets.split(dataset.train_labels, seed=0)
+    whole = splits.split(dataset.train_labels, seed=0)
     part = Split(train=whole.train[:64], validation=whole.validation[:32])
     return Feed(dataset=dataset, split=part, folder=folder / "epochs")
 

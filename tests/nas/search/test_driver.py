@@ -252,7 +252,7 @@ def test_a_trial_whose_folder_is_gone_is_trained_anew_and_says_so(engine: Any, f
     again = driver_of(study, engine, feed, tmp_path / "b", trials=1, epochs=4)
     again.run()
     folder = tmp_path / "b" / "trial-00000"
-    assert again.notes == [f"trial 0 is trained anew: its 2 finished epochs are not in {folder}"]
+    assert again.notes == [f"trial 0 is trained from scratch: its 2 finished epochs are not in {folder}"]
     assert [e["epoch"] for e in study.trials[0].user_attrs[CURVE]] == [1, 2, 3, 4]
     assert study.trials[0].state == TrialState.COMPLETE
 

@@ -17,7 +17,7 @@ from nas.search import given_launch, ray_cluster
 from nas.search.early_check import check_study, known_study
 from nas.search.holding import hold
 from nas.search.launch import check
-from nas.search.storage import open_storage
+from nas.search.storage import close_storage, open_storage
 from nas.search.study import IDENTITY
 from nas.search.wanted import Wanted
 
@@ -85,6 +85,24 @@ def test_a_storage_that_is_no_journal_or_cannot_be_written(tmp_path: Path) -> No
     assert refused(str(notes)).startswith(f"cannot read the storage {notes}: it is not a journal of Optuna")
     assert refused(str(notes / "journal.log")) == (
         f"cannot write {notes / 'journal.log'}: {notes} is no folder: give --storage a writable path"
+    )
+
+
+def test_a_database_file_that_can_be_neither_made_nor_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    check_study(read_config(None, {"storage": url}))
+    assert list(tmp_path.iterdir()) == []
+    gone = f"sqlite:///{tmp_path}/gone/new.db"
+    assert refused(gone) == (
+        f"cannot open the storage {gone}: unable to open database file: "
+        "give --storage a path in a folder that is there and may be written"
+    )
+    close_storage(open_storage(url, write=True))
+    check_study(read_config(None, {"storage": url}))
+    known = os.access  # root may write anywhere
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("new.db") and known(path, mode))
+    assert refused(url) == (
+        f"cannot open the storage {url}: attempt to write a readonly database: give --storage a writable path"
     )
 
 

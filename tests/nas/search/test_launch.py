@@ -21,24 +21,24 @@ from nas.search.fitting import fitted
 from nas.search.study import IDENTITY, SOURCE, TARGET
 from nas.search.training_way import Training
 from nas.search.wanted import Wanted
-from nas.training import datasets
+from nas.training import datasets, decoded
 from tests.forked_guard import fork_guards
 
 FLAGS = {"data": "digits", "space": "tiny", "epochs": 1, "trials": 30, "device": "cpu", "workers": 1}
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> datasets.Dataset:
+def digits(tmp_path_factory: pytest.TempPathFactory) -> decoded.Dataset:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return datasets.load("digits", cache=tmp_path_factory.mktemp("cache"))
 
 
-def prepare(digits: datasets.Dataset, folder: Path, **flags: Any) -> launch.Prepared:
+def prepare(digits: decoded.Dataset, folder: Path, **flags: Any) -> launch.Prepared:
     config = read_config(None, {**FLAGS, "storage": str(folder / "journal.log"), **flags})
     return launch.prepare(config, digits, lambda driver: None)
 
 
-def test_a_study_is_held_while_it_is_searched(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_a_study_is_held_while_it_is_searched(digits: decoded.Dataset, tmp_path: Path) -> None:
     first = prepare(digits, tmp_path)
     with pytest.raises(UnusableInputError, match=r"study 'search' is held by another process .*: wait for it to end"):
         prepare(digits, tmp_path)
@@ -46,7 +46,7 @@ def test_a_study_is_held_while_it_is_searched(digits: datasets.Dataset, tmp_path
     prepare(digits, tmp_path).lock.close()
 
 
-def test_a_refused_launch_frees_the_study(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_a_refused_launch_frees_the_study(digits: decoded.Dataset, tmp_path: Path) -> None:
     prepare(digits, tmp_path).lock.close()
     with pytest.raises(UnusableInputError, match="made with other epochs: 1, not 2"):
         prepare(digits, tmp_path, epochs=2)
@@ -55,13 +55,13 @@ def test_a_refused_launch_frees_the_study(digits: datasets.Dataset, tmp_path: Pa
     prepare(digits, tmp_path).lock.close()
 
 
-def test_what_trains_is_named(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_what_trains_is_named(digits: decoded.Dataset, tmp_path: Path) -> None:
     prepared = prepare(digits, tmp_path)
     prepared.lock.close()
     assert prepared.driver.machine == cpu_class()
 
 
-def test_a_target_asked_for_once_stays_until_another_is(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_a_target_asked_for_once_stays_until_another_is(digits: decoded.Dataset, tmp_path: Path) -> None:
     known = []
     for flags in ({}, {"target": 0.9}, {}, {"target": 0.7}):
         prepared = prepare(digits, tmp_path, **flags)
@@ -72,7 +72,7 @@ def test_a_target_asked_for_once_stays_until_another_is(digits: datasets.Dataset
 
 
 def test_without_a_target_none_is_aimed_at_unless_the_search_is_to_end_there(
-    digits: datasets.Dataset, tmp_path: Path
+    digits: decoded.Dataset, tmp_path: Path
 ) -> None:
     targets = []
     for flags in ({}, {"stop_at_target": True}, {"target": 0.9}):
@@ -83,7 +83,7 @@ def test_without_a_target_none_is_aimed_at_unless_the_search_is_to_end_there(
 
 
 def test_a_search_to_the_target_ends_at_the_one_that_its_leaderboard_shows(
-    digits: datasets.Dataset, tmp_path: Path
+    digits: decoded.Dataset, tmp_path: Path
 ) -> None:
     targets = []
     for flags in ({"target": 0.01}, {"stop_at_target": True}, {}, {"target": 0.5, "stop_at_target": True}):
@@ -93,7 +93,7 @@ def test_a_search_to_the_target_ends_at_the_one_that_its_leaderboard_shows(
     assert targets == [(0.01, 0.01), (0.01, 0.01), (None, 0.01), (0.5, 0.5)]
 
 
-def test_what_a_search_confirms_is_taught_as_its_candidates_are(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_what_a_search_confirms_is_taught_as_its_candidates_are(digits: decoded.Dataset, tmp_path: Path) -> None:
     network: Any = build(parse("BR/c4-c4s2/c4s2/fc"))
     weights, made = tmp_path / "net.safetensors", {"images": "the training part"}
     data = {"hash": digits.content_hash, "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]}
@@ -112,14 +112,14 @@ def test_what_a_search_confirms_is_taught_as_its_candidates_are(digits: datasets
         assert recipe.distillation > 0
 
 
-def test_an_empty_space_names_the_constraint_to_relax(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_an_empty_space_names_the_constraint_to_relax(digits: decoded.Dataset, tmp_path: Path) -> None:
     rules = ["params < 200k", "receptive_field > 100k"]
     with pytest.raises(UnusableInputError, match=r"no feasible network .*: relax receptive_field > 100000 "):
         prepare(digits, tmp_path, constraints=rules)
     assert not list(tmp_path.iterdir()), "nothing is made for a search that cannot be"
 
 
-def test_a_folder_that_cannot_be_written_is_refused(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(digits: decoded.Dataset, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UnusableInputError, match=r"cannot open the storage .*: give --storage a writable path"):
         prepare(digits, tmp_path / "file")
@@ -147,7 +147,7 @@ def test_the_program_that_launches_loads_no_torch() -> None:
 
 
 def test_batches_and_epochs_follow_the_size_of_the_data_where_none_are_asked_for(
-    digits: datasets.Dataset, tmp_path: Path
+    digits: decoded.Dataset, tmp_path: Path
 ) -> None:
     def sized(name: str, **flags: Any) -> tuple[int, int, bool]:
         """Batch size and epochs of a launch, and whether it says that the data decided."""
@@ -171,7 +171,7 @@ def test_batches_and_epochs_follow_the_size_of_the_data_where_none_are_asked_for
     assert sized("c", epochs=None, recipe="sgd") == (128, 20, False)
 
 
-def test_a_search_beside_a_given_network_keeps_its_batches_and_epochs(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_a_search_beside_a_given_network_keeps_its_batches_and_epochs(digits: decoded.Dataset, tmp_path: Path) -> None:
     flags = {key: value for key, value in FLAGS.items() if key != "epochs"} | {"storage": str(tmp_path / "journal.log")}
     wanted = Wanted(target="BR/c8-c8s2/c8/fc")
     for _ in range(2):  # a training, a search beside it, and both again
@@ -186,7 +186,7 @@ def test_a_search_beside_a_given_network_keeps_its_batches_and_epochs(digits: da
 
 
 def test_trials_and_space_follow_the_size_of_the_data_and_a_study_keeps_its_space(
-    digits: datasets.Dataset, tmp_path: Path
+    digits: decoded.Dataset, tmp_path: Path
 ) -> None:
     def launched(name: str, **flags: Any) -> tuple[int, str, str]:
         config = read_config(None, {**flags, "storage": str(tmp_path / "journal.log"), "study": name, "workers": 1})
@@ -204,7 +204,7 @@ def test_trials_and_space_follow_the_size_of_the_data_and_a_study_keeps_its_spac
 
 
 def test_the_epochs_choose_the_recipe_and_few_images_that_want_many_keep_the_default(
-    digits: datasets.Dataset, monkeypatch: pytest.MonkeyPatch
+    digits: decoded.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def way(known: int | None, **flags: Any) -> tuple[str, float]:
         config = read_config(None, flags)
@@ -223,7 +223,7 @@ def test_the_epochs_choose_the_recipe_and_few_images_that_want_many_keep_the_def
     assert way(50) == ("default", 0.5)
 
 
-def test_a_study_of_an_earlier_release_keeps_its_epochs(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_a_study_of_an_earlier_release_keeps_its_epochs(digits: decoded.Dataset, tmp_path: Path) -> None:
     prepare(digits, tmp_path, epochs=20).lock.close()
     flags = {key: value for key, value in FLAGS.items() if key != "epochs"}
     config = read_config(None, {**flags, "storage": str(tmp_path / "journal.log")})
@@ -234,7 +234,7 @@ def test_a_study_of_an_earlier_release_keeps_its_epochs(digits: datasets.Dataset
     assert "made with another recipe than a new one would be" in prepared.driver.notes[0]
 
 
-def test_a_study_keeps_its_own_recipe_when_the_file_is_gone(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_a_study_keeps_its_own_recipe_when_the_file_is_gone(digits: decoded.Dataset, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('base = "default"\nbatch_size = 64\n[tune]\nlr = [0.01, 0.1]\n')
     first = prepare(digits, tmp_path, recipe=str(file), tune="lr", augmentation="assignment,flip=0")
@@ -257,11 +257,11 @@ def test_a_study_keeps_its_own_recipe_when_the_file_is_gone(digits: datasets.Dat
     assert second.training == first.training
     assert second.driver.feed.key == first.driver.feed.key
     assert second.driver.notes == [
-        "the study was made with another recipe, augmentation and tuning than a new one would be: it keeps them"
+        "the study was made with another recipe, augmentation and tuning than a new one would be: it keeps its own"
     ]
 
 
-def test_a_crop_as_wide_as_the_images_is_refused(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_a_crop_as_wide_as_the_images_is_refused(digits: decoded.Dataset, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     for text, is_refused in (("crop = 31", False), ("crop = 32", True), ("crop = 2\n[tune]\ncrop = [0, 32]", True)):
         file.write_text(text)
@@ -276,7 +276,7 @@ def test_a_crop_as_wide_as_the_images_is_refused(digits: datasets.Dataset, tmp_p
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_rule_of_the_augmentation_is_asked_for_like_a_constraint(digits: datasets.Dataset, tmp_path: Path) -> None:
+def test_the_rule_of_the_augmentation_is_asked_for_like_a_constraint(digits: decoded.Dataset, tmp_path: Path) -> None:
     rules = ["augmentation", "params < 7000"]
     with pytest.raises(
         UnusableInputError, match="augmentation none: it breaks the rule 'augmentation': no horizontal fl"
@@ -315,7 +315,7 @@ def wide(model, trace):
 
 
 def test_a_study_belongs_to_its_file_of_metrics(
-    digits: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: decoded.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fork_guards(monkeypatch)
     own = tmp_path / "own.py"

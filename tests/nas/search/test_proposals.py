@@ -156,7 +156,7 @@ def test_a_candidate_whose_files_are_gone_is_trained_anew(
     assert candidate is not None
     assert (candidate.reported, candidate.curve) == (3, [])
     folder = tmp_path / "trial-00000"
-    assert proposals.notes == [f"trial 0 is trained anew: its 3 finished epochs are not in {folder}"]
+    assert proposals.notes == [f"trial 0 is trained from scratch: its 3 finished epochs are not in {folder}"]
 
 
 def test_epochs_that_a_copy_of_the_study_trained_are_not_taken_for_its_own(

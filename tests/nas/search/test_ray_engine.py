@@ -143,7 +143,7 @@ def joined(cluster: Any, **options: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def engine(cluster: Any, folder: Path) -> Iterator[RayEngine]:
-    """What all tests share, the last one of them ends it: each connection has Ray start its processes anew."""
+    """What all tests share, the last one of them ends it: each connection has Ray start its processes again."""
     engine = RayEngine(root=folder / "run", address=cluster.address)
     yield engine
     engine.shutdown()

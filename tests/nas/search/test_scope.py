@@ -10,7 +10,8 @@ import pytest
 
 from nas.config import LaunchConfig, read_config
 from nas.search.scope import changed, scoped
-from nas.training.datasets import Dataset, Split
+from nas.training.decoded import Dataset
+from nas.training.splits import Split
 
 
 @dataclass

@@ -45,7 +45,7 @@ def test_a_checkpoint_with_one_byte_flipped_or_cut_is_set_aside(folder: Path, sh
     assert not is_whole(folder / CHECKPOINT)
     note = take_up(folder, curve(3))
     kept = f"{CHECKPOINT}.damaged and {PROGRESS}.damaged is kept"
-    assert note == f"{folder / CHECKPOINT} is damaged: it is trained anew, and {kept}"
+    assert note == f"{folder / CHECKPOINT} is damaged: it is trained from scratch, and {kept}"
     assert names(folder) == [f"{CHECKPOINT}.damaged", f"{PROGRESS}.damaged"]
     (folder / CHECKPOINT).write_bytes(b"x")
     take_up(folder, ())
@@ -73,7 +73,7 @@ def test_a_damaged_curve_is_written_anew_by_what_the_study_knows(folder: Path, c
 def test_a_damaged_curve_without_a_checkpoint_begins_anew(folder: Path) -> None:
     (folder / PROGRESS).write_bytes(b"[")
     (folder / CHECKPOINT).unlink()
-    assert "there is no checkpoint: it is trained anew" in take_up(folder, curve(2))
+    assert "there is no checkpoint: it is trained from scratch" in take_up(folder, curve(2))
     assert names(folder) == [f"{PROGRESS}.damaged"]
 
 

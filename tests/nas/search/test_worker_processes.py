@@ -99,17 +99,17 @@ import {preloaded}
 import numpy as np
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.training import datasets, recipes
+from nas.training import datasets, recipes, splits, decoded
 from nas.training.feed import Feed
 from nas.training.train import train
 
 images, labels = np.zeros((40, 8, 8, 3), np.uint8), np.arange(40) % 2
-data = datasets.Dataset(
+data = decoded.Dataset(
     name="none", content_hash="", classes=("a", "b"), train_images=images, train_labels=labels, test_images=images,
     test_labels=labels, folder=pathlib.Path({folder!r}),
 )
 folder = pathlib.Path({folder!r})
-feed = Feed(dataset=data, split=datasets.split(labels), folder=folder)
+feed = Feed(dataset=data, split=splits.split(labels), folder=folder)
 sys.modules["torch._dynamo"] = None  # whatever loads it fails
 for epochs in (1, 2):  # the second one resumes
     train(build(parse("BR/c4-c4/fc")), feed, recipe=recipes.default(2), epochs=2, seed=0,

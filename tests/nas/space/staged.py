@@ -1,4 +1,4 @@
-"""Stages by brute force: every choice of dilated convolutions that stand in for strides, each split counted anew."""
+"""Stages by brute force: every choice of dilated convolutions that stand in for strides, each split counted again."""
 
 from __future__ import annotations
 

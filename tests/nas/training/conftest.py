@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from nas.training import datasets
-from nas.training.datasets import Dataset, Split
+from nas.training import datasets, splits
+from nas.training.decoded import Dataset
 from nas.training.feed import Feed
+from nas.training.splits import Split
 
 MakeFolder = Callable[..., Path]
 
@@ -59,7 +60,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="session")
 def digits_feed(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Feed:
     """Some of the digits, split and augmented by the assignment's pipeline: three batches of 64."""
-    whole = datasets.split(digits.train_labels)
+    whole = splits.split(digits.train_labels)
     chosen = Split(train=whole.train[:192], validation=whole.validation[:60])
     return Feed(dataset=digits, split=chosen, folder=tmp_path_factory.mktemp("epochs"), seed=3)
 
@@ -67,7 +68,7 @@ def digits_feed(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Fe
 @pytest.fixture(scope="session")
 def all_digits_feed(digits_feed: Feed, tmp_path_factory: pytest.TempPathFactory) -> Feed:
     """All of them, for what takes many images to learn."""
-    chosen = datasets.split(digits_feed.dataset.train_labels)
+    chosen = splits.split(digits_feed.dataset.train_labels)
     return replace(digits_feed, split=chosen, folder=tmp_path_factory.mktemp("epochs"))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.training.data_advice import advice
-from nas.training.datasets import Dataset
+from nas.training.decoded import Dataset
 
 
 def data(*counts: int, validation: int = 0) -> Dataset:

@@ -14,8 +14,8 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.search.worker_processes import WorkerContext
-from nas.training import datasets, feed
-from nas.training.datasets import Dataset
+from nas.training import feed, splits
+from nas.training.decoded import Dataset
 from nas.training.errors import AugmentationFailedError
 from nas.training.feed import Feed
 
@@ -37,7 +37,7 @@ def test_a_seed_and_an_epoch_fix_the_images(digits_feed: Feed, tmp_path: Path) -
 def test_no_two_pieces_draw_alike(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "PIECE", 16)
     same = np.zeros(96, dtype=np.int64)  # one image again and again: all that differs is the draw
-    chosen = datasets.Split(train=same, validation=same)
+    chosen = splits.Split(train=same, validation=same)
     source = Feed(
         dataset=digits,
         split=chosen,
@@ -57,7 +57,7 @@ def test_images_keep_their_places(digits_feed: Feed, tmp_path: Path) -> None:
 def test_statistics_come_from_the_training_part_alone(digits: Dataset, tmp_path: Path) -> None:
     dark = np.flatnonzero(digits.train_images.mean(axis=(1, 2, 3)) < 70)
     light = np.setdiff1d(np.arange(len(digits.train_labels)), dark)
-    source = Feed(dataset=digits, split=datasets.Split(train=dark, validation=light), folder=tmp_path)
+    source = Feed(dataset=digits, split=splits.Split(train=dark, validation=light), folder=tmp_path)
     np.testing.assert_allclose(source.mean, (digits.train_images[dark] / 255).mean(axis=(0, 1, 2)))
     np.testing.assert_allclose(source.std, (digits.train_images[dark] / 255).std(axis=(0, 1, 2)))
 

@@ -7,11 +7,14 @@ import shutil
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from constraints.errors import UnusableInputError
 from nas.training import datasets
-from nas.training.image_files import folder_key, list_folder, readable
+from nas.training.image_files import FORMATS, SUFFIXES, list_folder, readable
+from nas.training.image_tree import folder_key
 from tests.nas.training.conftest import MakeFolder
 
 
@@ -96,7 +99,7 @@ def test_what_is_left_out_is_counted_by_reason(make_folder: MakeFolder, tmp_path
     listing = list_folder(folder)
     assert len(listing.train) == 2
     assert listing.notes == (
-        "6 files were left out (3 dangling link, 1 in no class folder, 1 no image, 1 of macOS), "
+        "6 files were left out (3 dangling link, 1 .db, 1 in no class folder, 1 of macOS), "
         "test/dog/Thumbs.db the first",
     )
 
@@ -158,6 +161,40 @@ def test_a_part_of_almost_its_name_is_named(make_folder: MakeFolder, part: str, 
     (folder / part).rename(folder / name)
     with pytest.raises(UnusableInputError, match=rf"no {part} folder in the data: .*: it holds '{name}': rename"):
         list_folder(folder)
+
+
+def test_every_ending_of_the_formats_that_are_read_is_that_of_an_image() -> None:
+    Image.init()
+    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in FORMATS}
+    assert endings - {".ico"} == SUFFIXES
+    assert {".jfif", ".jpe", ".jp2", ".webp", ".avif", ".tiff"} < SUFFIXES
+
+
+@pytest.mark.parametrize("ending", ["jfif", "jpe", "JPG", "jp2", "JP2", "avif", "webp", "TIFF", "tga", "apng", "BMP"])
+def test_images_of_other_endings_are_read(make_folder: MakeFolder, ending: str, tmp_path: Path) -> None:
+    folder = make_folder(count=2)
+    kind = Image.registered_extensions()[f".{ending.lower()}"]
+    for path in folder.glob("*/*/*.png"):
+        Image.new("RGB", (8, 8), (200, 100, 0)).save(path.with_suffix(f".{ending}"), kind)
+        path.unlink()
+    data = datasets.load(str(folder), cache=tmp_path / "cache")
+    assert data.train_images.shape == (4, 8, 8, 3)
+    assert np.abs(data.train_images.mean((0, 1, 2)) - [200, 100, 0]).max() < 8  # of lossy formats
+    assert not [line for line in data.warnings if "left out" in line]
+
+
+def test_what_is_left_out_of_other_kinds_is_counted_by_ending(make_folder: MakeFolder) -> None:
+    folder = make_folder(count=1)
+    for name in ("a.heic", "b.HEIC", "c.svg", "README"):
+        (folder / "train/cat" / name).write_bytes(b"x")
+    assert list_folder(folder).notes == (
+        "4 files were left out (2 .heic, 1 .svg, 1 without an ending), train/cat/README the first",
+    )
+    for number in range(9):
+        (folder / f"train/cat/0.x{number}").write_bytes(b"x")
+    (note,) = list_folder(folder).notes
+    assert note.startswith("13 files were left out (2 .heic, ")
+    assert ", 4 of other kinds), train/cat/0.x0 the first" in note  # 8 of the 12 reasons are counted by name
 
 
 def test_a_class_of_files_of_another_kind_is_named(make_folder: MakeFolder) -> None:

@@ -13,7 +13,8 @@ from PIL import Image
 from constraints.errors import UnusableInputError
 from nas.training import archives, images
 from nas.training.archives import list_archive
-from nas.training.image_files import ImageFile, Listing, folder_key, list_folder
+from nas.training.image_files import ImageFile, Listing, list_folder
+from nas.training.image_tree import folder_key
 from nas.training.images import decode
 from tests.nas.training.conftest import MakeFolder
 
@@ -193,7 +194,7 @@ def test_that_tiffs_are_turned_by_their_orientation_is_said(
 
 
 def test_a_file_that_starts_a_program_is_not_opened(tmp_path: Path) -> None:
-    with pytest.raises(UnusableInputError, match=r"an image does not decode: train/a/1.png: replace or remove it"):
+    with pytest.raises(UnusableInputError, match=r"decode: train/a/1.png \(it holds no image of a known format\)"):
         decode(one_of(saved(Image.new("RGB", (2, 1)), "eps")), tmp_path)
 
 

@@ -17,12 +17,13 @@ from nas.architecture.spec import parse
 from nas.training import teacher as teaching
 from nas.training.batchwise import Drawn
 from nas.training.checkpoint import load_checkpoint, save_checkpoint
-from nas.training.datasets import Dataset, Split
+from nas.training.decoded import Dataset
 from nas.training.evaluate import normaliser
 from nas.training.feed import Feed
 from nas.training.options.phase import Phase
 from nas.training.recipes import Recipe
 from nas.training.session import Session
+from nas.training.splits import Split
 from nas.training.teacher import Member, Teacher, distilled, targets
 
 CPU = torch.device("cpu")

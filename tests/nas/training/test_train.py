@@ -15,7 +15,7 @@ from torch import nn
 from constraints.errors import UnusableInputError
 from nas.architecture.model import build
 from nas.architecture.spec import parse
-from nas.training import datasets, recipes
+from nas.training import datasets, recipes, splits
 from nas.training.cpu_timing import Timing
 from nas.training.errors import OtherTrainingError
 from nas.training.feed import Feed
@@ -260,7 +260,7 @@ def test_other_sizes_channels_and_classes_are_trained(
 ) -> None:
     folder = make_folder(classes=tuple("abcdefg"[:classes]), count=10, size=size, mode=mode)
     data = datasets.load(str(folder), cache=tmp_path / "cache")
-    chosen = datasets.split(data.train_labels, validation_share=0.2)
+    chosen = splits.split(data.train_labels, validation_share=0.2)
     augmentation = "seed" if recipe.name == "seed" else "assignment"
     feed = Feed(dataset=data, split=chosen, folder=tmp_path / "epochs", augmentation=augmentation)
     model = build(parse(architecture))

@@ -164,7 +164,7 @@ def until(page: Page, condition: Callable[[], bool]) -> None:
 
 
 def wait_for_ticks(page: Page, *colours: str) -> None:
-    """Until figures are drawn anew."""
+    """Until figures are redrawn."""
     until(page, lambda: page.evaluate(TICKS) in colours)
 
 

@@ -1,0 +1,45 @@
+"""Which package a file belongs to, and in which folder above it a package is."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+_ANCESTORS = 4
+_PROJECT = ("pyproject.toml", ".git", "setup.py")
+
+
+def package_of(file: Path, tree: ast.Module) -> str:
+    """The dotted name of a file whose imports say that it is part of a package; else empty.
+
+    Relative imports tell how many folders belong to it, ``__init__.py`` says so of others, and a file that imports
+    from the outermost of them by name is part of it too.
+    """
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    level = max([node.level for node in imports if isinstance(node, ast.ImportFrom)], default=0)
+    depth = 0
+    while (file.parents[depth] / "__init__.py").exists():
+        depth += 1
+    outermost = file.parents[depth - 1].name if depth else ""
+    named = {n.split(".")[0] for node in imports for n in _imported(node)}
+    if not level and outermost not in named:
+        return ""
+    depth = max(depth, level)
+    parts = [parent.name for parent in file.parents[:depth]][::-1]
+    return ".".join([*parts, file.stem]) if all(part.isidentifier() for part in parts) else ""
+
+
+def _imported(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""] if not node.level else []
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def home_of(package: str, file: Path) -> Path | None:
+    """The folder above a file, within its project, that holds a package or module of this name."""
+    for folder in file.resolve().parents[:_ANCESTORS]:
+        if (folder / f"{package}.py").is_file() or any((folder / package).glob("*.py")):
+            return folder
+        if any((folder / mark).exists() for mark in _PROJECT):
+            return None
+    return None

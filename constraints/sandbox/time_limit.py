@@ -1,0 +1,39 @@
+"""A limit on the time of one statement of a user's file."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from constraints.faults import hands_over
+
+
+class TooLongError(BaseException):
+    """A statement took more time than it may; no Exception, so that no handler of the user's takes it for one."""
+
+
+@contextmanager
+def at_most(seconds: float | None) -> Iterator[Callable[[], float]]:
+    """Raise TooLongError inside after so many seconds, if any; gives a function that tells those that passed."""
+    started = time.monotonic()
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield lambda: time.monotonic() - started
+        return
+
+    @hands_over
+    def stop(_: int, __: FrameType | None) -> NoReturn:
+        ran = f"it ran for {seconds:.0f} s" if seconds > 0 else "no time was left for it"
+        raise TooLongError(f"{ran} at import: put it under if __name__ == '__main__'")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01))
+    try:
+        yield lambda: time.monotonic() - started
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

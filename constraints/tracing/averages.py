@@ -1,0 +1,102 @@
+"""Global averages that are written as sums: which constants a sum is scaled by, before it and after; no torch.
+
+A sum over all units of a map is their average once it, or the map, is divided by their number. A sum that adds the
+places of an axis one by one is a sum over that axis as soon as it holds all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from constraints.tracing.handles import Handle
+from constraints.tracing.values import Call, Flow, Head, Picked, Value
+
+_HOMOGENEOUS = frozenset(["relu", "leaky_relu", "_prelu_kernel", "prelu", "abs", "neg", "real", "imag"])
+"""Functions of which a scale of their argument is one of their result."""
+_SHIFTS = frozenset(["add", "sub"])
+_EXACT = 1e-6
+
+
+def scaled(call: Call, value: Value) -> Flow:
+    """What an elementwise function of one tensor, and of numbers, does to the scale of a sum or of a map."""
+    flow = value.flow
+    factor = _factor(call) if call.op in ("mul", "div") else None
+    if factor is not None:
+        return _multiplied(flow, factor)
+    if flow.scale == 1 and not flow.total and flow.picked is None:
+        return flow
+    if call.op in _SHIFTS:
+        return flow
+    return flow._replace(picked=None) if call.op in _HOMOGENEOUS else _bent(flow)
+
+
+def _bent(flow: Flow) -> Flow:
+    return flow._replace(scale=1.0, total=0.0, picked=None)
+
+
+def _factor(call: Call) -> float | None:
+    """The number that a product with a constant multiplies by."""
+    given = [call.args[0], call.arg("other")]
+    numbers = [n for n in map(_number, given) if n is not None]
+    if len(numbers) != 1 or not numbers[0] or (call.op == "div" and call.arg("rounding_mode", None)):
+        return None
+    if call.op == "mul":
+        return numbers[0]
+    return 1 / numbers[0] if _number(given[1]) is not None else None
+
+
+def _number(given: Any) -> float | None:
+    if isinstance(given, Handle):
+        return given.value.fill if given.value else None
+    return float(given) if isinstance(given, (int, float)) else None
+
+
+def _multiplied(flow: Flow, factor: float) -> Flow:
+    if not flow.total:
+        return flow._replace(scale=flow.scale * factor)
+    return averaged(flow._replace(total=flow.total * factor))
+
+
+def averaged(flow: Flow) -> Flow:
+    """The flow of a global sum, which is a global average where it was divided by the number of its units."""
+    if not any(math.isclose(t, 1, rel_tol=_EXACT) for t in (flow.total, flow.total * flow.scale)):
+        return flow
+    heads = {Head("mean", h.call, h.map) if h.kind == "sum" else h for h in flow.heads}
+    return flow._replace(heads=frozenset(heads), total=0.0, scale=1.0)
+
+
+def units_summed(whole: Value, summed: Sequence[bool]) -> float:
+    """Over how many units of a map a sum was taken, along those spatial axes that were summed."""
+    views = [v for v, is_summed in zip(whole.views, summed, strict=True) if v is not None and is_summed]
+    sizes = {(d.axis, d.inner): d.size for v in views for d in v.digits}
+    return float(math.prod(sizes.values()))
+
+
+def picked(data: Value, axis: int, index: int) -> Picked | None:
+    """One index of an axis that counts places of a map."""
+    if data.parts or not any(v is not None and any(d.axis == axis for d in v.digits) for v in data.views):
+        return None
+    return Picked(data, axis, frozenset([index]))
+
+
+def added(call: Call, data: Sequence[Value]) -> Picked | None:
+    """The places of one axis that a sum of several tensors has added so far, each once and with one weight."""
+    if call.op != "add" or len(data) != 2 or call.arg("alpha", 1) != 1:
+        return None
+    (first, one), (second, other) = ((v.flow.picked, v.flow) for v in data)
+    if first is None or second is None or first.whole is not second.whole or first.axis != second.axis:
+        return None
+    if one.scale != other.scale or first.places & second.places:
+        return None
+    return first._replace(places=first.places | second.places)
+
+
+def summed(found: Picked, scale: float) -> Value | None:
+    """The tensor that is summed over an axis, each place with ``scale``, where all places were added; else None."""
+    if len(found.places) < found.whole.shape[found.axis]:
+        return None
+    whole = found.whole
+    return whole if scale == 1 else replace(whole, flow=whole.flow._replace(scale=whole.flow.scale * scale))

@@ -1,0 +1,45 @@
+"""Seeds of random numbers that the program of a run chose itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+_MARK = 0x5BD1_E995_9E37_79B9
+"""No program's seed is another one of these bits away from the seed that was there before."""
+_BYTES = 8
+"""Of the seed, with which the state of torch's generator begins; the numbers that it draws follow from the rest."""
+
+
+@contextmanager
+def marked() -> Iterator[int]:
+    """Within it torch's generator says that it has a seed that no program chooses, and draws as before; yields it."""
+    before = torch.default_generator.initial_seed()
+    _say(before ^ _MARK)
+    now = torch.default_generator.initial_seed()
+    try:
+        yield now
+    finally:
+        if now != before and torch.default_generator.initial_seed() == now:
+            _say(before)
+
+
+def _say(seed: int) -> None:
+    state = torch.get_rng_state()
+    state[:_BYTES] = torch.tensor(list(seed.to_bytes(_BYTES, "little")), dtype=torch.uint8)
+    torch.set_rng_state(state)
+
+
+def chosen(given: Sequence[Any], unchosen: int | None) -> list[int]:
+    """The seeds that an operation with these arguments draws from, where its program chose them.
+
+    A generator of the program's own has such a seed; torch's has where that is not ``unchosen`` any more.
+    """
+    generators = [a for a in given if isinstance(a, torch.Generator)]
+    if generators:
+        return [g.initial_seed() for g in generators]
+    seed = torch.default_generator.initial_seed()
+    return [] if seed == unchosen else [seed]

@@ -1,0 +1,30 @@
+"""Files of networks, one a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from constraints.errors import UnusableInputError
+
+SUFFIX = ".txt"
+
+
+def lines(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The texts, and in place of a file the lines of it, each with where it is: empty of one that is in no file.
+
+    What is behind a ``#`` is left out. Raises UnusableInputError for a file that cannot be read or has no network.
+    """
+    for text in texts:
+        if not text.endswith(SUFFIX):
+            yield text, ""
+            continue
+        try:
+            rows = Path(text).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise UnusableInputError(f"cannot read the networks of {text!r}: {why}: give a text file") from None
+        found = [(row, f"{text}:{i}: ") for i, raw in enumerate(rows, 1) if (row := raw.partition("#")[0].strip())]
+        if not found:
+            raise UnusableInputError(f"no network in {text}: write one a line")
+        yield from found

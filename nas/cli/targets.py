@@ -1,0 +1,59 @@
+"""What ``validate`` checks: files, notebooks and modules, and networks by their text or name, or in a file of such."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from glob import has_magic
+from pathlib import Path
+
+from constraints.cli.target import SUFFIXES, split
+from constraints.errors import UnusableInputError
+from constraints.sandbox.request import Target
+from nas.champions.names import is_champion, module_of
+
+
+def as_targets(texts: Sequence[str]) -> list[str | Target]:
+    """The targets, with the module of each network that is no file's; UnusableInputError for one that there is not.
+
+    A ``.txt`` file has a network or a target a line.
+    """
+    from nas.architecture.text_files import lines
+
+    found: list[str | Target] = []
+    for text, place in lines(texts):
+        try:
+            found.append(_target(text))
+        except UnusableInputError as error:
+            raise UnusableInputError(f"{place}{error}") from error
+    return found
+
+
+def _target(text: str) -> str | Target:
+    if is_champion(text):
+        from nas.champions.registry import find
+
+        return module_of(find(text).name)
+    return _written(text) if _means_network(text) else text
+
+
+def _means_network(text: str) -> bool:
+    """Whether a text that is no path of a file, a folder or a pattern means a network."""
+    from nas.architecture.named import is_network
+
+    place, _ = split(text)
+    is_path = place.endswith((*SUFFIXES, "/")) or "\\" in place or has_magic(place) or Path(place).exists()
+    return not is_path and is_network(text)
+
+
+def _written(text: str) -> Target:
+    """The module of a network, whose own images are its input."""
+    from nas.architecture.named import architecture
+    from nas.architecture.spec import ArchitectureError
+    from nas.architecture.written_names import name_of
+
+    try:
+        network = architecture(text)
+    except ArchitectureError as error:
+        raise UnusableInputError(f"neither a file nor a network: {text!r}: {error}") from error
+    shape = ",".join(map(str, network.input))
+    return Target(text=text, file=None, module="nas.architecture.written", name=name_of(str(network)), input=shape)

@@ -1,0 +1,37 @@
+"""A statement that takes too long is ended in the main thread, and its seconds are counted."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from constraints.sandbox.time_limit import TooLongError, at_most
+
+
+def _turn_forever() -> None:
+    while True:
+        pass
+
+
+def test_a_loop_is_ended_and_the_handler_of_before_is_back() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(TooLongError, match="it ran for 0 s at import: put it under if __name__"), at_most(0.05):
+        _turn_forever()
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_no_time_is_left() -> None:
+    with pytest.raises(TooLongError, match="no time was left for it at import"), at_most(0):
+        _turn_forever()
+
+
+def test_without_a_limit_the_seconds_are_told() -> None:
+    with at_most(None) as watch:
+        first = watch()
+    assert 0 <= first <= watch()
+
+
+def test_what_a_users_handler_catches_is_not_it() -> None:
+    assert not issubclass(TooLongError, Exception)

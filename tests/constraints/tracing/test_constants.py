@@ -1,0 +1,43 @@
+"""Constants whose elements are all one number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from constraints.tracing.constants import filled
+from constraints.tracing.values import Flow, Value
+
+
+def of(fill: float | None) -> Value:
+    return Value((2,), (), Flow(), None, fill=fill)
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "fills", "number"),
+    [
+        ("ones", ([2],), [], 1.0),
+        ("ones_like", (None,), [None], 1.0),
+        ("full", ([2], 0.25), [], 0.25),
+        ("new_full", (None, [2], 3), [None], 3.0),
+        ("fill", (None, 0.5), [], 0.5),
+        ("clone", (None,), [0.5], 0.5),
+        ("mul", (None, 4), [0.5], 2.0),
+        ("div", (None, 4), [0.5], 0.125),
+        ("div", (None, 0), [0.5], None),
+        ("add", (None, 4), [0.5], None),
+        ("clone", (None,), [None], None),
+        ("mul", (None, None), [0.5, 0.5], None),
+        ("rand", ([2],), [], None),
+    ],
+)
+def test_the_number_of_a_constant(
+    op: str, args: tuple[Any, ...], fills: list[float | None], number: float | None
+) -> None:
+    assert filled(op, args, [of(fill) for fill in fills]) == number
+
+
+def test_a_view_has_the_number_of_what_it_is_a_view_of() -> None:
+    assert filled("select", (None, 0, 0), [of(0.5)], is_view=True) == 0.5
+    assert filled("select", (None, 0, 0), [of(0.5)]) is None

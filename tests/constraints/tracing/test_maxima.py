@@ -1,0 +1,123 @@
+"""Maxima of places of a map, also those that are written without one; what may be one is unknown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from constraints.tracer import trace
+from tests.constraints.written import Written
+
+Run = Callable[[Any], Any]
+
+
+def max_pools(run: Run) -> int | None:
+    return trace(Written(lambda m, x: run(m.conv(x)), conv=nn.Conv2d(3, 4, 3)), (3, 10, 10)).metrics.max_pools
+
+
+def columns(y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Every other column, and its right neighbour."""
+    return y[..., 0::2], y[..., 1::2]
+
+
+@pytest.mark.parametrize(
+    "larger",
+    [
+        torch.maximum,
+        torch.max,
+        torch.fmax,
+        lambda p, q: p.clamp(min=q),
+        lambda p, q: p.clamp_min(q),
+        lambda p, q: reduce(torch.max, [p, q]),
+        lambda p, q: torch.stack([p, q]).amax(0),
+        lambda p, q: torch.stack([p, q]).aminmax(dim=0).max,
+    ],
+)
+def test_the_larger_of_neighbours_is_a_maximum(larger: Callable[..., torch.Tensor]) -> None:
+    assert max_pools(lambda y: larger(*columns(y))) == 1
+    assert max_pools(lambda y: larger(y[:, :2], y[:, 2:])) == 0  # of channels at one place
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda y: y.amax((2, 3)),
+        lambda y: torch.linalg.vector_norm(y, ord=math.inf, dim=(2, 3)),  # of absolute values
+        lambda y: y.norm(p=math.inf, dim=(2, 3)),
+        lambda y: y.flatten(2).aminmax(dim=2).max,
+        lambda y: reduce(torch.max, y.flatten(2).unbind(2)),
+    ],
+)
+def test_the_largest_of_all_places_is_a_maximum(run: Run) -> None:
+    assert max_pools(run) == 1
+
+
+@pytest.mark.parametrize(
+    "larger",
+    [
+        lambda p, q: p + F.relu(q - p),
+        lambda p, q: F.relu(q - p) + p,
+        lambda p, q: (p + q + (p - q).abs()) / 2,
+        lambda p, q: q - (q - p).clamp(max=0),
+        lambda p, q: -torch.minimum(-p, -q),
+        lambda p, q: -(-p).clamp(max=-q),
+        lambda p, q: (p > q) * p + (p <= q) * q,
+        lambda p, q: torch.lerp(p, q, (q > p).float()),
+        lambda p, q: p + (q - p) * ((q - p) > 0),
+        lambda p, q: p + (q - p) * ((q - p).sign() + 1) / 2,
+        lambda p, q: (p > 0) | (q > 0),
+        lambda p, q: torch.stack([p, q]).median(0).values,
+        lambda p, q: torch.stack([p, q]).kthvalue(2, 0).values,
+        lambda p, q: torch.stack([p, q]).sort(0).values[1],
+    ],
+)
+def test_what_may_be_the_larger_of_neighbours_is_unknown(larger: Callable[..., torch.Tensor]) -> None:
+    assert max_pools(lambda y: larger(*columns(y)).float()) is None
+    assert max_pools(lambda y: larger(y[:, :2], y[:, 2:]).float()) == 0
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda y: -(-y).amin((2, 3)),
+        lambda y: torch.linalg.vector_norm(1 / y, ord=-math.inf, dim=(2, 3)),
+        lambda y: (F.one_hot(y.flatten(2).argmax(2), 64) * y.flatten(2)).sum(2),
+        lambda y: torch.quantile(y.flatten(2), 1.0, dim=2),
+        lambda y: torch.full((1, 4), -9.0).index_reduce(
+            0, torch.zeros(64, dtype=torch.long), y[0].flatten(1).t(), "amax"
+        ),
+    ],
+)
+def test_what_may_be_the_largest_of_all_places_is_unknown(run: Run) -> None:
+    assert max_pools(run) is None
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda y: sum(columns(y)) / 2,
+        lambda y: F.relu(columns(y)[0] + columns(y)[1]),  # of a mean, with none of the two beside it
+        lambda y: columns(y)[0] + (columns(y)[1] - columns(y)[0]) * 0.3,  # a linear interpolation
+        lambda y: y + F.relu(y - y * 2),
+        lambda y: y.amin(1),
+        lambda y: torch.linalg.vector_norm(y, dim=(2, 3)),
+        lambda y: y.clamp(0, 1),
+    ],
+)
+def test_what_is_no_maximum_is_none(run: Run) -> None:
+    assert max_pools(run) == 0
+
+
+@pytest.mark.parametrize("larger", [torch.max, torch.min, torch.maximum])
+def test_both_tensors_count_of_which_the_larger_is_taken(larger: Callable[..., torch.Tensor]) -> None:
+    wide = {"a": nn.Conv2d(3, 4, 3, padding=1), "b": nn.Conv2d(3, 4, 7, padding=3)}
+    for run in (lambda m, x: larger(m.a(x), m.b(x)), lambda m, x: larger(m.b(x), m.a(x))):
+        found = trace(Written(run, **wide), (3, 10, 10)).metrics
+        assert (found.receptive_field_hw, found.max_pools, found.global_average_pools) == ((7, 7), 0, 0)
