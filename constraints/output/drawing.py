@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from constraints.findings import Findings
 from constraints.metrics import Layer
@@ -17,6 +18,8 @@ from constraints.output.plain import html_text
 CAPTION = "What the middle unit after each stage sees, over the {image} image; thin: after each layer."
 _MARGIN = 0.04
 """Beside the squares, of the larger side of what is in sight."""
+_LABEL = 1 / 24
+"""Height of a label, of the larger side of what is in sight without its margin: 13 of 340 pixels."""
 _COLOURS = 6
 """Of stages, in turn; the page's style has them as ``--s1`` to ``--s6``."""
 _USUAL = ("#7a5195", "#2f6fbf", "#0e8a8a", "#b4690e", "#c0392b", "#566173")
@@ -71,7 +74,7 @@ def drawing(report: Findings) -> str:
         f'<figure><svg class="field" viewBox="{box}" role="img" aria-label="{html_text(label)}">',
         f'<rect width="{width}" height="{height}" fill="none" stroke="gray" stroke-width="{3 * thin:g}"/>',
         *(_rectangle(square, thin) for square in squares),
-        *(_name(square, extent) for square in squares if square.is_last),
+        *_names([square for square in squares if square.is_last], extent),
         f"</svg><figcaption>{CAPTION.format(image=f'{width}x{height}')}</figcaption></figure>",
     ]
     return "\n".join(parts)
@@ -130,10 +133,15 @@ def _rectangle(square: Square, thin: float) -> str:
     )
 
 
-def _name(square: Square, extent: float) -> str:
-    font = min(extent / 24, max(extent / 40, square.width / 4))
-    text = f"C{square.stage + 1} {sides(square.layer.receptive_field)}"
-    return (
-        f'<text x="{square.x + 0.3 * font:g}" y="{square.y + 1.05 * font:g}" font-size="{font:g}" '
-        f'style="fill: {_colour(square.stage)}">{html_text(text)}</text>'
-    )
+def _names(squares: Sequence[Square], extent: float) -> list[str]:
+    """Labels of one size, legible where the drawing is as wide as a phone; one that would cover another moves down."""
+    font, free, texts = extent * _LABEL, -inf, {}
+    for square in sorted(squares, key=lambda square: square.y):
+        y = max(square.y + 1.05 * font, free)
+        free = y + 1.15 * font
+        texts[square.stage] = (
+            f'<text x="{square.x + 0.3 * font:g}" y="{y:g}" font-size="{font:g}" '
+            f'style="fill: {_colour(square.stage)}; stroke: var(--panel, none); stroke-width: {font / 4:g}; '
+            f'paint-order: stroke">C{square.stage + 1} {html_text(sides(square.layer.receptive_field))}</text>'
+        )
+    return [texts[square.stage] for square in squares]

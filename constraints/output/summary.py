@@ -11,6 +11,8 @@ from constraints.output.numbers import count, sides
 if TYPE_CHECKING:
     from rich.console import Console
 
+_WIDE = 100
+"""Columns of a terminal from which on every column of the summary is printed."""
 SUMMARY = ("target", "verdict", "params", "MACs", "RF", "what fails")
 
 
@@ -25,15 +27,25 @@ def summary_row(result: Result) -> tuple[str, ...]:
 
 
 def print_summary(results: Sequence[Result], console: Console) -> None:
-    """A table of all targets, and how many of them keep every constraint."""
-    from rich.table import Table
+    """A table of all targets, and how many of them keep every constraint; a narrow one is without the costs."""
     from rich.text import Text
 
-    table = Table(expand=True)
-    for heading in SUMMARY:
-        table.add_column(heading, overflow="fold", justify="right" if heading in {"params", "MACs", "RF"} else "left")
-    for result in results:
-        cells = map(Text, summary_row(result))
-        table.add_row(*cells, style="" if result.ok else "red")
+    from constraints.output.table import ruled_table
+
+    shown = [heading for heading in SUMMARY if heading != "MACs" or console.width >= _WIDE]
+    lines = [dict(zip(SUMMARY, summary_row(result), strict=True)) for result in results]
+    names = max(len(line["target"]) for line in lines)
+    table = ruled_table()
+    for heading in shown:
+        is_number = heading in {"params", "RF", "MACs"}
+        is_long = heading in {"target", "what fails"}
+        width = min(names, console.width // 3) if heading == "target" else None
+        table.add_column(
+            heading, overflow="fold", justify="right" if is_number else "left", no_wrap=not is_long,
+            width=width, ratio=1 if heading == SUMMARY[-1] else None,
+        )  # fmt: skip
+    for result, line in zip(results, lines, strict=True):
+        table.add_row(*(Text(line[heading]) for heading in shown), style="" if result.ok else "red")
     kept = sum(result.ok for result in results)
-    console.print(table, Text(f"{kept} of {len(results)} targets keep every constraint"), sep="\n")
+    rule = Text("=" * console.width)
+    console.print(rule, table, rule, Text(f"{kept} of {len(results)} targets keep every constraint"), sep="\n")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from math import inf
 
 from rich.box import Box
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +21,8 @@ from constraints.output.tree import Row, rows
 from constraints.verdicts import Verdict
 
 _HEADING_RULE = Box("\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True)
+_LAYER = ("Output", "Params", "MACs", "RF", "Jump")
+"""The columns of a layer behind its name."""
 _WIDTH = 100
 _LONGEST_RULE = 32
 """Columns of a constraint; what is longer, as a rule in words, takes several lines."""
@@ -37,13 +41,19 @@ def print_report(report: Findings, console: Console) -> None:
     if report.fix_all:
         console.print(Text(FIX_ALL, style="bold"), _fixes([report.fix_all.text], ascii_only))
         for line in report.fix_all.code:
-            console.print(Text(f"    {line}", style="cyan"))
+            console.print(Text(_wrapped(f"    {line}", console.width), style="cyan"))
     for verdict in report.constraints:
         if not verdict.ok and (verdict.layers or verdict.fix):
             console.print(*_help(verdict, ascii_only))
     for warning in report.warnings:
         console.print(_hanging([(Text("warning:", style="yellow"), Text(warning))]))
     console.print(_summary(report))
+
+
+def _wrapped(code: str, width: int) -> str:
+    """A line of code, what wraps of it a step deeper than it begins."""
+    deeper = " " * (len(code) - len(code.lstrip()) + 4)
+    return "\n".join(textwrap.wrap(code, width, subsequent_indent=deeper, break_long_words=False))
 
 
 def text(report: Findings, width: int = _WIDTH) -> str:
@@ -56,24 +66,38 @@ def text(report: Findings, width: int = _WIDTH) -> str:
     return captured.get().rstrip("\n")
 
 
-def _table() -> Table:
-    return Table(box=_HEADING_RULE, padding=(0, 1, 0, 0), pad_edge=False, expand=True, show_edge=False)
+def ruled_table(*, show_header: bool = True) -> Table:
+    """A table as wide as the terminal, without lines but below its headings."""
+    box, padding = _HEADING_RULE, (0, 1, 0, 0)
+    return Table(box=box, padding=padding, pad_edge=False, expand=True, show_edge=False, show_header=show_header)
 
 
-def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool) -> Table:
-    table = _table()
-    table.add_column("Layer (operation)", ratio=1, no_wrap=True, overflow="crop" if ascii_only else "ellipsis")
-    for heading in ("Output", "Params", "MACs", "RF", "Jump"):
-        table.add_column(heading, justify="right", no_wrap=True)
+def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool) -> Group:
+    """The layers, in one table for what is between two headings, so that a heading has the whole width."""
     sections = _sections(report)
     found = rows(report.layers, {name for name, _ in sections})
     marked_path = _row_of(found, report, marked[0]) if marked else None
-    headings = _headings(found, report, sections)
-    for i, (row, branch) in enumerate(zip(found, _branches(found, ascii_only), strict=True)):
-        for heading in headings.get(i, ()):
-            table.add_row(Text(heading, style="italic cyan", no_wrap=False, overflow="fold"))
+    lines = []
+    for row, branch in zip(found, _branches(found, ascii_only), strict=True):
         mark = f" {_mark(ascii_only)}" if row.layer is not None and row.path == marked_path else ""
-        table.add_row(_label(row, branch, ascii_only), *_cells(row, mark), style="bold" if mark else "")
+        lines.append((_label(row, branch, ascii_only), _cells(row, mark), "bold" if mark else ""))
+    widths = [max(map(cell_len, column)) for column in zip(_LAYER, *(cells for _, cells, _ in lines), strict=True)]
+    table = _layer_table(widths, ascii_only)
+    parts: list[RenderableType] = [table]
+    headings = _headings(found, report, sections)
+    for i, (label, cells, style) in enumerate(lines):
+        if i in headings:
+            table = _layer_table(widths, ascii_only, show_header=False)
+            parts += [*(Text(heading, style="italic cyan") for heading in headings[i]), table]
+        table.add_row(label, *cells, style=style)
+    return Group(*parts)
+
+
+def _layer_table(widths: Sequence[int], ascii_only: bool, *, show_header: bool = True) -> Table:
+    table = ruled_table(show_header=show_header)
+    table.add_column("Layer (operation)", ratio=1, no_wrap=True, overflow="crop" if ascii_only else "ellipsis")
+    for heading, width in zip(_LAYER, widths, strict=True):
+        table.add_column(heading, justify="right", no_wrap=True, width=width)
     return table
 
 
@@ -177,7 +201,7 @@ def _given(report: Findings) -> str:
 
 
 def _verdicts(report: Findings) -> Table:
-    table = _table()
+    table = ruled_table()
     table.add_column("", no_wrap=True)
     table.add_column("Constraint", overflow="fold", max_width=_LONGEST_RULE)
     table.add_column("Value", justify="right", no_wrap=True)

@@ -135,7 +135,7 @@ def augmentation(default: str = "assignment") -> Any:
     return flag("--augmentation", help=text, value="NAME", default=default, group=DATA, complete=complete)
 
 
-def trial(help: str = "a number, best, an architecture's text, or seed", default: str = "") -> Any:
+def trial(help: str = "a number, best, an architecture's text, seed, or a champion's name", default: str = "") -> Any:
     """An argument that names a trial."""
     text = f"{help}  [default: {default}]" if default else help
     return typer.Argument(help=text, metavar="TRIAL", autocompletion=completion.trials)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shlex
 import time
 from collections.abc import Mapping
 
@@ -31,9 +33,17 @@ class MLflow:
             os.environ.setdefault(name, value)
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        self._client = MlflowClient(store or os.environ.get("MLFLOW_TRACKING_URI") or STORE)
+        self._store = store or os.environ.get("MLFLOW_TRACKING_URI") or STORE
+        self._client = MlflowClient(self._store)
         self._client.search_experiments(max_results=1)  # raises now where the store cannot be reached
         self._runs: dict[int, str] = {}
+
+    @property
+    def place(self) -> str:
+        """The server or database, and what shows a database."""
+        store = re.sub(r"//[^/@]*@", "//***@", self._store)
+        ui = "" if store.startswith("http") else f": mlflow ui --backend-store-uri {shlex.quote(store)} shows it"
+        return f"in {store}{ui}"
 
     def begin(self, run: TrialRun) -> int:
         """The trial's run, made where the study's experiment has none."""

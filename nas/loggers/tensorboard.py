@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,11 @@ class TensorBoard:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._writers: dict[int, EventFileWriter] = {}
         self._places: dict[int, Path] = {}
+
+    @property
+    def place(self) -> str:
+        """The folder, and what shows it."""
+        return f"below {self.folder}: tensorboard --logdir {shlex.quote(str(self.folder))} shows it"
 
     def begin(self, run: TrialRun) -> int:
         """Open an event file for the trial beside those of earlier launches."""

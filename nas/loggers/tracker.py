@@ -34,6 +34,11 @@ class Tracker(Protocol):
     A tracker raises what its package raises; the search then logs nothing more to it, says so and continues.
     """
 
+    @property
+    def place(self) -> str:
+        """Where a person finds what it writes, in words, without passwords."""
+        ...
+
     def begin(self, run: TrialRun) -> int:
         """Open a trial's run, or the one that an earlier launch left; how many epochs of its curve are there."""
         ...

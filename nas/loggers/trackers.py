@@ -14,8 +14,12 @@ class Trackers:
     """The trackers that ``--log`` named; loads their packages."""
 
     def __init__(self, texts: Sequence[str], notes: list[str]) -> None:
-        """Open each; ``notes`` gets a line for each that fails later. UnusableInputError for one that fails now."""
+        """Open each; ``notes`` gets a line on where each writes, and one for each that fails later.
+
+        UnusableInputError for one that fails now.
+        """
         self._trackers = {text: tracker(text) for text in dict.fromkeys(texts)}
+        notes += [f"logged to {split(text)[0]} {one.place}" for text, one in self._trackers.items()]
         self._notes = notes
         self._logged: dict[str, dict[int, int]] = {text: {} for text in self._trackers}
         """Tracker -> trial -> epochs that its run holds; an open run has an entry."""

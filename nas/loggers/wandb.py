@@ -28,6 +28,14 @@ class WeightsAndBiases:
             raise UnusableInputError("no account: wandb: run wandb login first, or set WANDB_MODE=offline")
         self._runs: dict[int, Any] = {}
 
+    @property
+    def place(self) -> str:
+        """The project, and what sends what is only written here."""
+        where = f"in the project {self._project}"
+        if wandb.setup().settings.mode != "offline":
+            return where
+        return f"{where}, offline: wandb sync wandb/offline-run-* sends it"
+
     def begin(self, run: TrialRun) -> int:
         """Open or resume the run whose id follows from study and trial."""
         key = hashlib.sha256(f"{run.identity} {run.number}".encode()).hexdigest()[:16]

@@ -102,7 +102,7 @@ class Training:
         except MALFORMED:
             raise foreign(study, f"its {part} is of another kind") from None
         found = from_table(recipe, f"study {study.study_name!r}: its recipe") if isinstance(recipe, dict) else None
-        return cls(recipe=found or recipes.default(epochs), augmentation=kept, tune=ranges, teacher=taught)
+        return cls(recipe=found or recipes.of_first_release(epochs), augmentation=kept, tune=ranges, teacher=taught)
 
     def as_table(self) -> dict[str, Any]:
         """What a study's identity holds of it."""
@@ -215,7 +215,7 @@ class Training:
         if changed := self._differs(usual):
             *names, last = ("tuning" if flag == "tune" else flag for flag in changed)
             what = f"{', '.join(names)} and {last}" if names else last
-            yield f"the study was made with another {what} than a new one would be: it keeps them"
+            yield f"the study was made with another {what} than a new one would be: it keeps its own"
         if self.recipe.alternating_flip and 0 < self.augmentation.probabilities.get("flip", 0) < 1:
             name = self.augmentation.name
             yield (

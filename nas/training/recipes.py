@@ -77,6 +77,13 @@ def default(epochs: int) -> Recipe:
     )
 
 
+def of_first_release(epochs: int) -> Recipe:
+    """The default of release 0.1.0, whose studies kept no recipe: written out, since later defaults are others."""
+    muon = Phase(optimiser="muon", peak_lr=0.05, rest_lr=0.1, momentum=0.9, weight_decay=0.01)
+    smoothing = 0.0 if epochs < LONG else 0.1
+    return Recipe(name="default", phases=(muon,), label_smoothing=smoothing, ema_decay=0.99, whitening=True)
+
+
 def long(epochs: int) -> Recipe:
     """The default for 30 to 400 epochs: it averages over longer, and regularises what a short training does not need.
 

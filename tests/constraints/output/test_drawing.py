@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from xml.etree import ElementTree
 
 from torch import nn
@@ -29,6 +30,17 @@ def test_each_stage_has_its_name_and_colour() -> None:
     assert [text.text for text in figure.findall("./svg/text")] == ["C1 5", "C2 9"]
     colours = [square.get("style", "") for square in figure.findall("./svg/rect")[1:]]
     assert ["--s1" in c for c in colours] == [True, True, False]
+
+
+def test_labels_have_one_size_and_do_not_cover_one_another() -> None:
+    model = nn.Sequential(*(nn.Conv2d(3, 3, 3, stride=2, padding=1) for _ in range(5)))
+    figure = ElementTree.fromstring(drawing(check(model, (3, 64, 64), [], fixes=False)))
+    texts = figure.findall("./svg/text")
+    assert [text.text for text in texts] == ["C1 3", "C2 7", "C3 15", "C4 31", "C5 63"]
+    (size,) = {float(text.get("font-size", "")) for text in texts}
+    assert round(24 * size, 3) == 64, "the last layer's unit 1 of 2 sees 63 pixels from 1 on: nothing beyond the image"
+    heights = sorted(float(text.get("y", "")) for text in texts)
+    assert all(below - above >= size for above, below in pairwise(heights))
 
 
 def test_without_an_image_there_is_no_drawing() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 
 import pytest
 from torch import nn
 
 from constraints import Report, check
+from constraints.findings import FixAll
 from constraints.output.table import text
 from tests.constraints.written import Written
 
@@ -74,11 +76,22 @@ def test_equal_blocks_of_one_stage_are_folded() -> None:
     assert "3 (×4)" in lines[first + 1]  # noqa: RUF001
 
 
-def test_a_long_heading_is_folded_and_not_cut() -> None:
+@pytest.mark.parametrize(("name", "lines"), [("a_convolution_with_quite_a_long_name", 1), ("so_long_" * 9, 2)])
+def test_a_heading_has_the_whole_width_and_is_not_cut(name: str, lines: int) -> None:
     inner = nn.Sequential()
-    inner.add_module("a_convolution_with_quite_a_long_name", nn.Conv2d(3, 3, 3, stride=2))
-    words = " ".join(line.strip() for line in text(check(inner, (3, 32, 32), ["params < 3"]), 80).splitlines()[3:5])
-    assert words == "stage 1 (stride): 1 convolution to a_convolution_with_quite_a_long_name"
+    inner.add_module(name, nn.Conv2d(3, 3, 3, stride=2))
+    below = text(check(inner, (3, 32, 32), ["params < 3"]), 80).splitlines()[3 : 3 + lines]
+    assert " ".join(line.strip() for line in below) == f"stage 1 (stride): 1 convolution to {name}"
+
+
+def test_code_that_wraps_is_indented_and_runs(report: Report) -> None:
+    call = "nn.Conv2d(in_channels=128, out_channels=128, kernel_size=3, padding=1, groups=128, bias=False)"
+    whole = FixAll(text="", edits=(), code=("f(", f"    {call},", ")"))
+    lines = text(replace(report, fix_all=whole), 80).splitlines()
+    at = lines.index("    f(")
+    code = lines[at : at + 4]
+    assert [len(line) - len(line.lstrip()) for line in code] == [4, 8, 12, 4]
+    assert ast.unparse(ast.parse("\n".join(code).strip())) == f"f({call})"
 
 
 def test_a_layer_s_name_holds_no_escape() -> None:

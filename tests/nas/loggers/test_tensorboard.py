@@ -15,6 +15,7 @@ def test_settings_metrics_curve_and_end_are_read_back(tmp_path: Path) -> None:
     from tensorboard.plugins.hparams import metadata
 
     board = TensorBoard(str(tmp_path))
+    assert board.place == f"below {tmp_path}: tensorboard --logdir {tmp_path} shows it"
     assert board.begin(RUN) == 0
     board.epoch(7, 1, {"loss": 2.0, "val_accuracy": 0.25})
     board.epoch(7, 2, {"loss": 1.0, "val_accuracy": 0.5})

@@ -12,6 +12,7 @@ CODE = """
 from nas.loggers.tracker import TrialRun
 from nas.loggers.wandb import WeightsAndBiases
 board = WeightsAndBiases("nets")
+assert board.place == "in the project nets, offline: wandb sync wandb/offline-run-* sends it", board.place
 run = TrialRun(study="s", identity="s 1", number=7, parameters={"architecture": "c8/fc"}, metrics={"params": 12.0})
 assert board.begin(run) == 0
 for epoch in (1, 2):

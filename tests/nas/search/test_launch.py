@@ -257,7 +257,7 @@ def test_a_study_keeps_its_own_recipe_when_the_file_is_gone(digits: decoded.Data
     assert second.training == first.training
     assert second.driver.feed.key == first.driver.feed.key
     assert second.driver.notes == [
-        "the study was made with another recipe, augmentation and tuning than a new one would be: it keeps them"
+        "the study was made with another recipe, augmentation and tuning than a new one would be: it keeps its own"
     ]
 
 

@@ -241,7 +241,7 @@ def test_a_study_with_a_teacher_is_resumed_by_its_recipe_alone(tmp_path: Path) -
     asked = Training.asked("default", None, 8)
     kept.refuse_other(study, asked, {"recipe": "default"})
     assert list(kept.notes(8, asked)) == [
-        "the study was made with another teacher than a new one would be: it keeps them"
+        "the study was made with another teacher than a new one would be: it keeps its own"
     ]
     path.write_text('base = "default"\ndistillation = 0.25\n')
     with pytest.raises(UnusableInputError, match=r"distillation 0\.5\), not mine \(distillation 0\.25\)"):

@@ -60,7 +60,7 @@ def test_a_search_that_is_interrupted_again_and_again_logs_every_epoch_once(
             driver.run()
             break
         except KeyboardInterrupt:
-            assert driver.notes == []
+            assert [note for note in driver.notes if not note.startswith("logged to ")] == []
     assert ticks > 2
     expected = {t.number: [(e["epoch"], e["loss"]) for e in t.user_attrs[CURVE]] for t in study.trials}
     assert {t.state for t in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
@@ -80,5 +80,5 @@ def test_a_tracker_that_fails_ends_no_search(engine: Any, feed: Feed, tmp_path: 
     (tmp_path / "events" / study.study_name).write_text("in the way of its folder")
     driver.run()
     assert [t.state for t in study.trials] == [TrialState.COMPLETE]
-    (note,) = driver.notes
+    _, note = driver.notes  # the first says where it is logged
     assert note.startswith("nothing more is logged to tensorboard: ")

@@ -13,6 +13,7 @@ from constraints.errors import UnusableInputError
 from nas.search.study import IDENTITY
 from nas.search.training_way import Training
 from nas.training import augmentation, recipes
+from nas.training.recipe_table import from_text
 
 
 def made(**identity: Any) -> optuna.Study:
@@ -32,10 +33,22 @@ def test_a_new_study_keeps_every_option() -> None:
     assert list(usual.notes(8)) == []
 
 
-def test_an_earlier_release_s_study_has_the_default() -> None:
-    assert Training.of(made(epochs=8), 8) == Training.default(8)
-    long = Training.of(made(epochs=40), 40)
-    assert (long.recipe, long.augmentation) == (recipes.default(40), augmentation.shipped("assignment"))
+IN_0_1_0 = (
+    "Recipe(name='default', phases=(Phase(share=1.0, optimiser='muon', schedule='one-cycle', peak_lr=0.05, "
+    "rest_lr=0.1, floor_lr=0.0, warmup=0.2, step_epochs=10, gamma=1.0, momentum=0.9, nesterov=True, weight_decay=0.01),), "
+    "batch_size=128, label_smoothing={smoothing}, ema_decay=0.99, norm_bias_lr=1.0, whitening=True, dirac=False, "
+    "low_resolution=0.0, flip=False, crop=0, mixup=0.0, precision='auto')"
+)
+"""The recipe in a checkpoint that release 0.1.0 wrote."""
+
+
+@pytest.mark.parametrize(("epochs", "smoothing"), [(4, 0.0), (29, 0.0), (30, 0.1), (40, 0.1)])
+def test_a_study_of_the_first_release_trains_as_that_release_did(epochs: int, smoothing: float) -> None:
+    """Its checkpoints hold the recipe, and are resumed by no other."""
+    found = Training.of(made(epochs=epochs), epochs)
+    assert found.recipe == from_text(IN_0_1_0.format(smoothing=smoothing))
+    assert found.augmentation == augmentation.shipped("assignment")
+    assert "the study was made with another recipe" in "".join(found.notes(epochs))
 
 
 def test_a_long_training_is_by_the_long_recipe_whose_flip_has_an_effect() -> None:
@@ -59,7 +72,7 @@ def test_a_study_keeps_its_own_and_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     assert found.recipe.batch_size == 128
     assert found.of_feed()["probabilities"]["flip"] == 0.5
     assert list(found.notes(8)) == [
-        "the study was made with another recipe and augmentation than a new one would be: it keeps them"
+        "the study was made with another recipe and augmentation than a new one would be: it keeps its own"
     ]
 
 

@@ -1,0 +1,130 @@
+"""Calls of a user's file as its source has them: their arguments, whether these are constants, what hands them on."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from constraints.errors import UnusableInputError
+from constraints.model_state import parts
+from constraints.sandbox.child import Checked
+from constraints.sandbox.constructions import Call
+from constraints.sandbox.notebooks import tree_of
+from constraints.sandbox.user_file import is_constant, partials
+from constraints.sites import CONVS, one
+from constraints.source_edits import argument, call_at
+
+SELF = ("self", "cls")
+"""The first parameter of a method, which no call gives."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceCalls:
+    """The calls that made a model's modules, read in the files that make them."""
+
+    checked: Checked
+    trees: dict[str, ast.Module] = field(default_factory=dict)
+
+    def parameters(self, module: nn.Module, call: Call, used: Set[str]) -> tuple[str, ...]:
+        """Those of what makes a module; raises UnusableInputError where more than the call gives it ``used`` ones."""
+        node, signature = self.node(call), inspect.signature(called_by(module, call)).parameters
+        is_lazy = ast.unparse(node.func).endswith(f"Lazy{type(module).__name__}")  # which has no in_channels
+        parameters = tuple(name for name in signature if name not in SELF)[1 if is_lazy else 0 :]
+        for name in sorted(used & set(signature)) if isinstance(module, CONVS) else ():
+            if argument(node, parameters, name) is None and one(getattr(module, name)) != signature[name].default:
+                raise UnusableInputError(f"{ast.unparse(node)} at line {node.lineno} is not all that gives {name}")
+        return parameters
+
+    def node(self, call: Call) -> ast.Call:
+        """A call in the source; raises UnusableInputError where a ``partial`` is called."""
+        tree = self.tree(call.file)
+        node = call_at(tree, call.position)
+        callee = ast.unparse(node.func)
+        module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == call.file), None)
+        called = vars(module).get(callee) if module else None
+        if isinstance(called, partial) or callee.split(".")[-1] in partials(tree):
+            place = f"{Path(call.file).name}:{node.lineno}"
+            raise UnusableInputError(f"{callee}, which {place} calls, is a partial: write the call out")
+        return node
+
+    def unsettled(self, call: Call, parameters: Sequence[str], depends: Mapping[str, set[str]]) -> str:
+        """Why new values may be those of this run alone: an argument that they depend on is no constant."""
+        node = self.node(call)
+        for name in sorted(set().union(*depends.values())):
+            given = argument(node, parameters, name)
+            if given is not None and not is_constant(given):
+                return f"{name} is {ast.unparse(given)}, no constant: {Path(call.file).name}:{node.lineno}"
+        return ""
+
+    def made_by(self, calls: Sequence[Call]) -> set[str]:
+        """Names of the model's modules that were made by these calls, the innermost first."""
+        made = self.checked.made
+        return {
+            name
+            for name, module in parts(self.checked.model).modules.items()
+            if made.calls(module)[: len(calls)] == tuple(calls)
+        }
+
+    def handed_on(
+        self,
+        call: Call,
+        parameters: Sequence[str],
+        wanted: Mapping[str, Any],
+        depends: Mapping[str, set[str]],
+        layer: str,
+    ) -> tuple[dict[str, Any], dict[str, set[str]]]:
+        """The parameters of the function around a call by which it gets the wanted arguments.
+
+        Each with its value; and with those others on which that depends.
+
+        An argument that is worked out of several, as a padding is, is left to follow them.
+        """
+        node, found, others = self.node(call), dict[str, Any](), dict[str, set[str]]()
+        where = f"{Path(call.file).name}:{call.position.line}"
+        for name, value in wanted.items():
+            given = argument(node, parameters, name)
+            if isinstance(given, ast.Name) and given.id in call.parameters:
+                if found.setdefault(given.id, value) != value:
+                    raise UnusableInputError(
+                        f"layer {layer}: {given.id} would be {found[given.id]} and {value}: {where}"
+                    )
+                others.setdefault(given.id, set()).update(_names(node, parameters, depends[name], call, where))
+            elif given is None or isinstance(given, ast.Constant):
+                reason = f"the call that makes it makes others too, and none of its parameters sets {name}"
+                raise UnusableInputError(f"layer {layer}: {reason}: {where}")
+        if not found:
+            raise UnusableInputError(f"layer {layer} is made by a call that makes others too: {where}")
+        return found, others
+
+    def tree(self, file: str) -> ast.Module:
+        """The syntax of a file."""
+        if file not in self.trees:
+            self.trees[file] = tree_of(Path(file))
+        return self.trees[file]
+
+
+def _names(node: ast.Call, parameters: Sequence[str], names: set[str], call: Call, where: str) -> Iterator[str]:
+    """The parameters of the function around a call by which it gets these arguments, constants left out."""
+    for name in names:
+        given = argument(node, parameters, name)
+        if isinstance(given, ast.Name) and given.id in call.parameters:
+            yield given.id
+        elif given is not None and not is_constant(given):
+            raise UnusableInputError(f"{name} is {ast.unparse(given)}, no constant: {where}")
+
+
+def called_by(module: nn.Module, call: Call) -> Any:
+    """What a call calls that makes a module: its class, or within the constructor of that the one of a base class."""
+    kinds = type(module).__mro__
+    for at, kind in enumerate(kinds):
+        if getattr(vars(kind).get("__init__"), "__code__", None) is call.code:
+            return next(vars(base)["__init__"] for base in kinds[at + 1 :] if "__init__" in vars(base))
+    return type(module)
