@@ -53,16 +53,17 @@ def searched(folder: Path, picture: Path) -> Path:
     return storage
 
 
-def _screen() -> str:
-    """What the terminal shows, with its colours."""
-    command = ["tmux", "capture-pane", "-p", "-e", "-t", _SESSION]
+def _screen(*, with_history: bool = False) -> str:
+    """What the terminal shows, with its colours, and what has left it at the top."""
+    command = ["tmux", "capture-pane", "-p", "-e", "-t", _SESSION, *(["-S", "-"] if with_history else [])]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def _fullest() -> str:
     """Of what the terminal shows until the search has ended the live view of most lines, the last of several."""
     end, fullest = time.monotonic() + _MOST_SECONDS, ""
-    while "search ended" not in (screen := _screen()):
+    while "search ended" not in _screen(with_history=True):
+        screen = _screen()
         if time.monotonic() > end:
             raise TimeoutError(f"the search has not ended within {_MOST_SECONDS} s")
         if _LIVE in screen and _lines(screen) >= _lines(fullest):

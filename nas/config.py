@@ -131,7 +131,7 @@ class LaunchConfig(BaseModel):
     from_study: str | None = None
     """Another study, whose best networks are tried first and whose results rank what is tried next."""
     guess: bool = True
-    """Whether a proxy of what they are worth chooses the first candidates."""
+    """Whether a zero-cost proxy chooses the first candidates."""
     metrics: Annotated[str, AfterValidator(_path)] | None = None
     """A file of the user's own metrics, which constraints and the objective may name."""
     constraints: list[Annotated[str, AfterValidator(_constraint)]] = Field(

@@ -8,6 +8,7 @@ from constraints.findings import FIX_ALL, Findings
 from constraints.output.drawing import drawing
 from constraints.output.numbers import count, exact, shape, sides
 from constraints.output.plain import html_text
+from constraints.output.summary import outcome
 from constraints.output.tree import Row, rows
 from constraints.verdicts import Verdict
 
@@ -16,10 +17,8 @@ _INDENT = 'style="margin-left:1.5em"'
 
 def html(report: Findings) -> str:
     """The verdicts as a table, what each layer sees, the layers as nested ``<details>`` by module, the warnings."""
-    failed = sum(not v.ok for v in report.constraints)
-    title = f"{report.target}: {failed} of {len(report.constraints)} constraints fail"
     parts = [
-        f"<div><p><b>{html_text(title)}</b></p>",
+        f"<div><p><b>{html_text(outcome(report))}</b></p>",
         "<table><thead><tr><th></th><th>Constraint</th><th>Value</th><th>Why</th></tr></thead>",
         *map(_verdict, report.constraints),
         "</table>",

@@ -16,6 +16,13 @@ _WIDE = 100
 SUMMARY = ("target", "verdict", "params", "MACs", "RF", "what fails")
 
 
+def outcome(report: Findings) -> str:
+    """How many constraints of a target hold, as the line that ends its report or begins its page."""
+    failed, number = sum(not v.ok for v in report.constraints), len(report.constraints)
+    said = f"{failed} of {number} constraints fail" if failed else f"all {number} constraints hold"
+    return f"{report.target}: {said}"
+
+
 def summary_row(result: Result) -> tuple[str, ...]:
     """The cells of one target under ``SUMMARY``."""
     if not isinstance(result, Findings):

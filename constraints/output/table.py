@@ -17,6 +17,7 @@ from constraints.findings import FIX_ALL, Findings
 from constraints.metrics import Layer
 from constraints.output.console import SafeConsole
 from constraints.output.numbers import count, exact, shape, sides
+from constraints.output.summary import outcome
 from constraints.output.tree import Row, rows
 from constraints.verdicts import Verdict
 
@@ -240,10 +241,7 @@ def _few(names: tuple[str, ...], most: int = 6) -> str:
 
 
 def _summary(report: Findings) -> Text:
-    failed = sum(not v.ok for v in report.constraints)
-    if not failed:
-        return Text(f"{report.target}: all {len(report.constraints)} constraints hold", style="green")
-    return Text(f"{report.target}: {failed} of {len(report.constraints)} constraints fail", style="bold red")
+    return Text(outcome(report), style="green" if report.ok else "bold red")
 
 
 def _ascii(console: Console) -> bool:

@@ -28,7 +28,7 @@ _SCALE = {"k": 1_000, "M": 1_000_000}
 
 
 class Champion(BaseModel):
-    """A confirmed network: what it is, how it was trained, and what it is worth."""
+    """A confirmed network: what it is, how it was trained, and its test accuracy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

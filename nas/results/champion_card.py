@@ -10,7 +10,7 @@ from nas.results.trial_card import Card, described
 
 
 def champion_card(champion: Champion) -> Card:
-    """Its network judged by the assignment's constraints, and what it was confirmed to be worth."""
+    """Its network judged by the assignment's constraints, and its confirmed accuracy."""
     network = parse(champion.architecture)
     made = described(network, parse_all(ASSIGNMENT), champion.name)
     row = Row(

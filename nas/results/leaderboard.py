@@ -45,7 +45,7 @@ class Leaderboard:
     best_complete: Row | None
     """The best complete trial of the whole study, whatever rows are shown."""
     expected: Expectation | None
-    """What the best complete trial is worth on new images; None where the number of validation images is not known."""
+    """The best complete trial's expected accuracy on new images; None where the validation images were not counted."""
     costs: tuple[str, ...]
     """What accuracy is weighed against on the Pareto front, by the names of metrics."""
     measure: str = ACCURACY

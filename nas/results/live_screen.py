@@ -86,7 +86,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def best_text(trial: FrozenTrial, driver: Driver) -> str:
-    """What a trial is worth, and how far it is trained."""
+    """A trial's accuracy, and how far it is trained."""
     epochs = max(trial.intermediate_values)
     value = trial.intermediate_values[epochs]
     if trial.state == TrialState.COMPLETE:

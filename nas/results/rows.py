@@ -123,7 +123,7 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
     """
     attrs, value, target = trial.user_attrs, _number(accuracy(trial)), _number(study_attrs.get(TARGET))
     confirmed = study_attrs.get(f"{CONFIRMED}{trial.number}", {})
-    curve, worth = attrs.get(CURVE, ()), trial.intermediate_values
+    curve, values = attrs.get(CURVE, ()), trial.intermediate_values
     accuracies = tuple(_number(epoch["val_accuracy"]) for epoch in curve)
     known = {field: _number(curve[-1].get(field)) for field in MEASURES.values()} if curve else {}
     balanced, tested = known.get("val_balanced_accuracy"), confirmed.get("balanced_accuracies", ())
@@ -145,7 +145,7 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
         params=int(attrs["params"]),
         macs=_known(attrs, "macs"),
         receptive_field=_known(attrs, "receptive_field"),
-        epochs=max(worth, default=0),
+        epochs=max(values, default=0),
         seconds=round(sum(epoch["seconds"] for epoch in curve), 1),
         meets_target=trial.state == TrialState.COMPLETE and is_over and not broken,
         architecture=_text(attrs.get(ARCHITECTURE)),
@@ -156,7 +156,7 @@ def row_of(trial: Seen, study_attrs: Mapping[str, Any], source: Source | None = 
         broken=broken,
         reason=" ".join(str(attrs.get(REASON, "")).split()),
         curve=accuracies,
-        scores=accuracies if measure == ACCURACY else tuple(_number(worth[epoch]) for epoch in sorted(worth)),
+        scores=accuracies if measure == ACCURACY else tuple(_number(values[epoch]) for epoch in sorted(values)),
         measure=measure,
         measured={
             str(name): number

@@ -1,4 +1,4 @@
-"""The networks of a study that may be confirmed, and what each is expected to be worth."""
+"""The networks of a study that may be confirmed, and the accuracy that each is expected to reach."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Contender:
 
 
 def of_candidate(candidate: Candidate, accuracy: float, images: int) -> Contender:
-    """That of a candidate with an epoch or more, of which the last one is worth ``accuracy``."""
+    """That of a candidate with an epoch or more, the last one with this validation ``accuracy``."""
     last = candidate.curve[-1]
     return Contender(
         trial=candidate.trial.number,

@@ -1,4 +1,4 @@
-"""What the best trial is worth on images that no candidate was chosen by.
+"""The expected accuracy of the best trial on images that no candidate was chosen by.
 
 The best of many candidates is partly the luckiest: its validation accuracy is above its true one (the winner's curse).
 The true accuracies of the complete candidates are taken as drawn from a normal distribution around their mean, each

@@ -40,7 +40,7 @@ STEP = f"{__name__}:described"
 _TRIED = 8
 """Images that a model is tried on."""
 _BEAT_SECONDS = 1.0
-"""Least time between two signs of life."""
+"""Least time between two heartbeats."""
 _UNLIMITED = 10**9
 
 
@@ -216,7 +216,7 @@ def _fault(error: Exception) -> ConstraintError:
 
 
 def _signs(send: Send) -> tuple[Callable[[], None], Callable[[], None]]:
-    """A sign of life, which restarts the time limit, and one after which no limit holds until the next of these."""
+    """A heartbeat, which restarts the time limit, and one after which no limit holds until the next of these."""
     last = -math.inf
 
     def beat() -> None:

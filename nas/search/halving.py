@@ -60,7 +60,7 @@ def mean_epochs(epochs: int, first: int = FIRST_RUNG) -> float:
 
 
 class Halving:
-    """What every candidate was worth at every rung that it reached."""
+    """The score of every candidate at every rung that it reached."""
 
     def __init__(self, levels: list[int], objectives: Objectives) -> None:
         """``levels`` are the epochs of the rungs; the last one is the full budget of a candidate."""
@@ -73,7 +73,7 @@ class Halving:
         """Trials that reached a rung since it was ranked."""
 
     def add(self, number: int, epoch: int, values: tuple[float, ...]) -> None:
-        """Note what trial ``number`` is worth after ``epoch``; only rungs count."""
+        """Note the score of trial ``number`` after ``epoch``; only rungs count."""
         if epoch in self._reached:
             self._reached[epoch][number] = values
             self._new[epoch] += 1

@@ -62,7 +62,7 @@ class Objectives:
         return value
 
     def values(self, accuracy: float, metrics: Mapping[str, Any]) -> tuple[float, ...]:
-        """What a candidate of such metrics is worth, in the order of ``directions``; the worst where one is unknown."""
+        """The values of a candidate of such metrics, in the order of ``directions``; the worst where one is unknown."""
         return accuracy, *(self._value(name, metrics.get(name)) for name in self.costs)
 
     def _value(self, name: str, found: Any) -> float:
@@ -79,7 +79,7 @@ class Objectives:
                 )
 
     def so_far(self, trial: FrozenTrial) -> tuple[float, ...]:
-        """What a trial is worth by its last epoch."""
+        """The objective values of a trial by its last epoch."""
         return self.values(accuracy(trial) or 0.0, measured(trial.user_attrs))
 
     def order(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:

@@ -105,7 +105,7 @@ class Pool:
         self._remove(candidate)
 
     def finish(self, number: int, *, epochs: int, threads: int | None) -> None:
-        """End a trial whose network was trained to the end by a confirmation; its worth is that of its last epoch.
+        """End a trial whose network was trained to the end by a confirmation; its score is that of its last epoch.
 
         By its number, since its files, and so its candidate, may be on another machine. One that has ended stays so.
         """
@@ -159,7 +159,7 @@ class Pool:
             candidate.curve = candidate.curve[: whole_epochs(trial)]
 
     def _values(self, candidate: Candidate) -> tuple[float, ...]:
-        """What a candidate is worth by its last epoch."""
+        """The objective values of a candidate by its last epoch."""
         metrics = {**candidate.metrics.as_dict(), **candidate.measured}
         return self.objectives.values(self.objectives.score(candidate.curve[-1]), metrics)
 

@@ -63,7 +63,7 @@ def attempt(function: Callable[..., T], placement: Placement, packed: Packed, fe
 
 
 def _drop_left_behind() -> None:
-    """Remove the folders of tasks that were killed: those without a sign of life for a day."""
+    """Remove the folders of tasks that were killed: those without a heartbeat for a day."""
     for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
         with suppress(FileNotFoundError):
             if folder.stat().st_mtime < time.time() - DAY:

@@ -266,7 +266,7 @@ def choose(names: Sequence[str], name: str | None) -> str:
 
 
 def accuracy(trial: _Measured) -> float | None:
-    """What a trial is worth as far as it was trained: its study's first objective, a validation accuracy.
+    """The score of a trial as far as it was trained: its study's first objective, a validation accuracy.
 
     None before its first epoch.
     """

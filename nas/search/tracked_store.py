@@ -38,7 +38,7 @@ class TrackedStore(TrialStore):
         self.trackers.epochs(lambda: self._run(trial), trial.number, curve)
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:
-        """End a trial with what its candidate is worth."""
+        """End a trial with its objective values."""
         super().complete(trial, values)
         self.trackers.end(lambda: self._run(trial), trial.number, "complete")
 

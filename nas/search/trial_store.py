@@ -21,7 +21,7 @@ from nas.space.attributes import ARCHITECTURE, BROKEN, FINISHED, ORIGIN, SEED
 
 
 def by_accuracy(epoch: Mapping[str, Any]) -> float:
-    """What an epoch is worth by its validation accuracy."""
+    """The score of an epoch: its validation accuracy."""
     return float(epoch["val_accuracy"])
 
 
@@ -128,14 +128,14 @@ class TrialStore:
     ) -> None:
         """Store the last epoch of ``curve``, and, where the trial was trained from scratch, those before it.
 
-        What each is worth is its ``score``. The curve is written first, so that no epoch counts as trained without it.
+        ``score`` gives the score of each. The curve is written first, so that no epoch counts as trained without it.
         """
         trial.set_user_attr(CURVE, list(curve))
         for epoch in curve if is_anew else curve[-1:]:  # trial.report refuses a study of several objectives
             self._storage.set_trial_intermediate_value(self._id(trial.number), epoch["epoch"], score(epoch))
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:
-        """End a trial with what its candidate is worth, a value an objective."""
+        """End a trial with its candidate's values, one an objective."""
         self.study.tell(trial, values)
 
     def prune(self, trial: Trial, reason: str) -> None:

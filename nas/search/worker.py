@@ -66,7 +66,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
-    """What a confirmed network is worth: ``test_accuracy`` is None, and ``reason`` not empty, when it failed."""
+    """The test accuracy of a confirmed network: ``test_accuracy`` is None, and ``reason`` not empty, when it failed."""
 
     curve: tuple[dict[str, Any], ...]
     test_accuracy: float | None

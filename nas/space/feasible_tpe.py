@@ -21,16 +21,16 @@ MOST_LEARNT = 1_000
 """Trials of which TPE makes either of its two models, which cost time and memory with each."""
 
 Values = Callable[[FrozenTrial], Sequence[float]]
-"""What a trial is worth as far as it is trained, for each direction of its study."""
+"""The value of a trial as far as it is trained, for each direction of its study."""
 
 
 def so_far(study: Study, values: Values | None) -> Study:
     """A study as TPE should see it: a trial that was not trained to the end but has intermediate values counts by them.
 
     It counts as pruned, or, in a study of several objectives, as complete with ``values``, which is needed there: by
-    what it would be worth after as many steps as the furthest trial (``expected``). TPE by itself takes every running
-    trial for a bad one, and cannot rank pruned trials by several objectives. A trial
-    that its confirmation completed (FINISHED) was trained by the search for a few epochs, as a pruned one. Networks
+    the value that it would reach after as many steps as the furthest trial (``expected``). TPE by itself takes every
+    running trial for a bad one, and cannot rank pruned trials by several objectives. A trial that its confirmation
+    completed (FINISHED) was trained by the search for a few epochs, as a pruned one. Networks
     that a person trained have no parameters to learn from.
     """
     has_one_objective = len(study.directions) == 1
@@ -102,7 +102,7 @@ class BulkTPE(OpenTPE):
     is_new: Callable[[dict[str, Any]], bool] = staticmethod(lambda choices: True)
     distributions: Mapping[str, BaseDistribution] = {}
     values: Values | None = None
-    """What a trial is worth so far, where a study has several objectives."""
+    """The values of a trial so far, where a study has several objectives."""
     has_searched = False
     """Whether it has made a model and asked what is allowed."""
 

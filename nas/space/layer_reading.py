@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
-from constraints.errors import UnusableInputError
 from nas.architecture import norm_act
 from nas.architecture.spec import Architecture, Block, Shape, Stage
-from nas.architecture.units import Conv, Excite, Gated, Mixed, Part, Unit
+from nas.architecture.units import Conv, Unit
 from nas.space import layer_words
 from nas.space.stage_space import Residual
 
@@ -59,7 +57,7 @@ def read(network: Architecture) -> Reading:
 
 def name(units: tuple[Unit, ...], channels: int, post: Post, calls: int = 1) -> str:
     """The word of a layer of ``units`` that gets ``channels`` and is called so many times."""
-    one = _word(units, channels, post) or ".".join(_plain(*pair, post) for pair in _fed(units, channels))
+    one = layer_words.word_of(units, channels, post) or ".".join(_plain(*pair, post) for pair in _fed(units, channels))
     return f"{calls}" * (calls > 1) + one
 
 
@@ -89,7 +87,7 @@ def _layers(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[Laye
         else:
             units = next(_beginnings(blocks, channels, post), first.units)
             taken = len(units)
-        out = _out(units, channels)
+        out = layer_words.out_channels(units, channels)
         yield Layer(name(units, channels, post, first.calls), out, "scaled" if first.scaled else first.residual)
         blocks, channels = blocks[taken:], out
 
@@ -102,46 +100,8 @@ def _beginnings(blocks: Sequence[Block], channels: int, post: Post) -> Iterator[
             break
         plain += block.units
     for length in range(len(plain), 0, -1):
-        if _word(tuple(plain[:length]), channels, post):
+        if layer_words.word_of(tuple(plain[:length]), channels, post):
             yield tuple(plain[:length])
-
-
-@lru_cache(maxsize=1 << 16)
-def _word(units: tuple[Unit, ...], channels: int, post: Post) -> str:
-    """The word that makes exactly these units; empty where there is none."""
-    core, gate = (units[:-1], units[-1]) if isinstance(units[-1], Excite) else (units, None)
-    likely, stride = _likely_word(core, channels)
-    if not likely:
-        return ""
-    word = likely + (f"se{gate.reduction}" if isinstance(gate, Excite) else "")
-    try:
-        made = layer_words.units(word, channels, _out(units, channels), post=post, stride=stride)
-    except UnusableInputError:
-        return ""
-    return word + (f"s{stride}" if stride > 1 else "") if made == units else ""
-
-
-def _likely_word(core: tuple[Unit, ...], channels: int) -> tuple[str, int]:
-    """The word and the stride that these units look like."""
-    match core:
-        case [Conv() as conv] if conv.kernel == 1 and conv.groups == 1:
-            return "pw", conv.stride
-        case [Conv() as conv]:
-            grouped = f"g{conv.groups}" if conv.groups > 1 else ""
-            return f"c{Part(conv.kernel, conv.dilation)}{grouped}{'b' * conv.bias}", conv.stride
-        case [(Conv() | Mixed()) as depthwise, Conv()]:
-            return f"sep{_parts(depthwise)}", depthwise.stride
-        case [(Conv() | Mixed()) as depthwise, Gated(), Conv()]:
-            return f"gate{_parts(depthwise)}{'b' * depthwise.bias}", depthwise.stride
-        case [Conv() as first, (Conv() | Mixed()) as depthwise, Conv()]:
-            return f"ir{_parts(depthwise)}e{first.out // channels}", depthwise.stride
-    return "", 1
-
-
-def _parts(depthwise: Conv | Mixed) -> str:
-    if isinstance(depthwise, Mixed):
-        return "_".join(map(str, depthwise.parts))
-    return str(Part(depthwise.kernel, depthwise.dilation))
 
 
 def _plain(unit: Unit, channels: int, post: Post) -> str:
@@ -149,7 +109,7 @@ def _plain(unit: Unit, channels: int, post: Post) -> str:
     usual = norm_act.write(False, post)
     if not isinstance(unit, Conv):
         return unit.write(channels, usual)
-    if word := _word((unit,), channels, post):
+    if word := layer_words.word_of((unit,), channels, post):
         return word
     kind = unit.kind(channels)
     text = "pw" if kind == "pointwise" else f"{'dw' if kind == 'depthwise' else 'c'}{unit.kernel}"
@@ -164,12 +124,6 @@ def _fed(units: Sequence[Unit], channels: int) -> Iterator[tuple[Unit, int]]:
     for unit in units:
         yield unit, channels
         channels = unit.out_channels(channels)
-
-
-def _out(units: Sequence[Unit], channels: int) -> int:
-    for unit in units:
-        channels = unit.out_channels(channels)
-    return channels
 
 
 def _posts(network: Architecture) -> Iterator[Post]:

@@ -20,6 +20,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from constraints.errors import UnusableInputError
@@ -172,3 +174,48 @@ def _depthwise(
         return Mixed(parts=parts, stride=stride, bias=bias, post=post)
     kernel, dilation, _ = parts[0]
     return Conv(out=channels, kernel=kernel, stride=stride, dilation=dilation, groups=channels, bias=bias, post=post)
+
+
+@lru_cache(maxsize=1 << 16)
+def word_of(made: tuple[Unit, ...], channels: int, post: tuple[str, ...]) -> str:
+    """The word that makes exactly these units; empty where there is none."""
+    core, gate = (made[:-1], made[-1]) if isinstance(made[-1], Excite) else (made, None)
+    likely, stride = _likely_word(core, channels)
+    if not likely:
+        return ""
+    word = likely + (f"se{gate.reduction}" if isinstance(gate, Excite) else "")
+    try:
+        again = units(word, channels, out_channels(made, channels), post=post, stride=stride)
+    except UnusableInputError:
+        return ""
+    return word + (f"s{stride}" if stride > 1 else "") if again == made else ""
+
+
+def _likely_word(core: tuple[Unit, ...], channels: int) -> tuple[str, int]:
+    """The word and the stride that these units look like."""
+    match core:
+        case [Conv() as conv] if conv.kernel == 1 and conv.groups == 1:
+            return "pw", conv.stride
+        case [Conv() as conv]:
+            grouped = f"g{conv.groups}" if conv.groups > 1 else ""
+            return f"c{Part(conv.kernel, conv.dilation)}{grouped}{'b' * conv.bias}", conv.stride
+        case [(Conv() | Mixed()) as depthwise, Conv()]:
+            return f"sep{_parts(depthwise)}", depthwise.stride
+        case [(Conv() | Mixed()) as depthwise, Gated(), Conv()]:
+            return f"gate{_parts(depthwise)}{'b' * depthwise.bias}", depthwise.stride
+        case [Conv() as first, (Conv() | Mixed()) as depthwise, Conv()]:
+            return f"ir{_parts(depthwise)}e{first.out // channels}", depthwise.stride
+    return "", 1
+
+
+def _parts(depthwise: Conv | Mixed) -> str:
+    if isinstance(depthwise, Mixed):
+        return "_".join(map(str, depthwise.parts))
+    return str(Part(depthwise.kernel, depthwise.dilation))
+
+
+def out_channels(units: Sequence[Unit], channels: int) -> int:
+    """The channels behind units in a row."""
+    for unit in units:
+        channels = unit.out_channels(channels)
+    return channels

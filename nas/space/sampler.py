@@ -53,7 +53,7 @@ class FeasibleSampler(BaseSampler):
     would have made where the same results are in by then; several workers may bring them in another order.
 
     ``rejected`` counts the base sampler's rejected proposals by rule. Parameters that are none of the space's are left
-    to the base sampler. With a ``proxy`` of what networks are worth, each of the first PROXY_TRIALS is the best by it
+    to the base sampler. With a zero-cost ``proxy``, each of the first PROXY_TRIALS is the best by it
     of PROXY_DRAWS networks, drawn from the feasible part; a linear one learns from the study's results as they come.
     What is feasible by arithmetic may still be ``broken``, by a rule on what has to be measured: it is rejected by that
     rule, once.

@@ -1,1 +1,1 @@
-"""What a network is worth: data sets, augmentation, training and evaluation; knows nothing of trials."""
+"""Training and evaluation of a network: data sets, augmentation, recipes; knows nothing of trials."""

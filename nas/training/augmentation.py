@@ -62,7 +62,7 @@ def seed(
 
 
 def none(mean: Sequence[float], *, image_size: tuple[int, int] = (32, 32)) -> A.Compose:
-    """No change at all, to measure what augmentation is worth."""
+    """No change at all, to measure the effect of augmentation."""
     import albumentations as A
 
     return A.Compose([])

@@ -17,7 +17,7 @@ BATCH = 500
 
 
 class Scores(NamedTuple):
-    """What a model is worth on labelled images."""
+    """The accuracies of a model on labelled images."""
 
     accuracy: float
     """Share of the images that it names right."""

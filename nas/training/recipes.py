@@ -111,7 +111,7 @@ def usual(epochs: int) -> Recipe:
 
 
 def sgd(epochs: int) -> Recipe:
-    """The default without Muon and whitening, to measure what they are worth."""
+    """The default without Muon and whitening, to measure their effect."""
     plain = Phase(peak_lr=0.2)
     return replace(default(epochs), name="sgd", phases=(plain,), whitening=False, whitening_spread=False)
 

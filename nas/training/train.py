@@ -1,4 +1,4 @@
-"""Train one network for one budget: what decides what a candidate is worth."""
+"""Train one network for one budget, and evaluate it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["Epoch", "Result", "train"]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a network is worth; ``reason`` is empty when all epochs were trained.
+    """The outcome of a training; ``reason`` is empty when all epochs were trained.
 
     ``val_accuracy`` is that of the last epoch, of the averaged weights where the recipe averages them; a network that
-    diverged is worth 0, and None is that of a feed without validation images. ``seconds`` counts all sessions of a
+    diverged has accuracy 0, and None is that of a feed without validation images. ``seconds`` counts all sessions of a
     training that was resumed.
     """
 

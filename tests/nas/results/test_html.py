@@ -48,4 +48,4 @@ def test_a_card_has_its_stages_and_its_report(tmp_path: Path) -> None:
     stages = root.find("table")
     assert stages is not None
     assert [row[0].text for row in stages] == ["stage", "C1", "C2", "C3", "C4"]
-    assert "trial 0: 0 of 3 constraints fail" in "".join(root.itertext())
+    assert "trial 0: all 3 constraints hold" in "".join(root.itertext())

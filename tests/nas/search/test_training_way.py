@@ -35,7 +35,8 @@ def test_a_new_study_keeps_every_option() -> None:
 
 IN_0_1_0 = (
     "Recipe(name='default', phases=(Phase(share=1.0, optimiser='muon', schedule='one-cycle', peak_lr=0.05, "
-    "rest_lr=0.1, floor_lr=0.0, warmup=0.2, step_epochs=10, gamma=1.0, momentum=0.9, nesterov=True, weight_decay=0.01),), "
+    "rest_lr=0.1, floor_lr=0.0, warmup=0.2, step_epochs=10, gamma=1.0, momentum=0.9, nesterov=True, "
+    "weight_decay=0.01),), "
     "batch_size=128, label_smoothing={smoothing}, ema_decay=0.99, norm_bias_lr=1.0, whitening=True, dirac=False, "
     "low_resolution=0.0, flip=False, crop=0, mixup=0.0, precision='auto')"
 )

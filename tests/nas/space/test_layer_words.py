@@ -4,7 +4,7 @@ import pytest
 
 from constraints.errors import UnusableInputError
 from nas.architecture.units import Conv, Excite, Gated, Mixed, Part
-from nas.space.layer_words import check_first, check_last, check_word, misfit, read, units
+from nas.space.layer_words import check_first, check_last, check_word, misfit, read, units, word_of
 
 POST = ("batch_norm", "relu")
 
@@ -133,3 +133,19 @@ def test_a_sum_of_its_own_is_for_the_last_layer() -> None:
     assert check_last("%gate1_3_7_7d3a3b") == "%gate1_3_7_7d3a3b"
     with pytest.raises(ValueError, match="only the last layer of the last stage"):
         check_word("+c3")
+
+
+@pytest.mark.parametrize(
+    "word", ["c3", "c5d2", "c3g4", "c3b", "pw", "sep5", "sep3_5d2", "ir3e4", "gate7", "gate7b", "sep5se4", "pwse2"]
+)
+@pytest.mark.parametrize(("out", "stride"), [(8, 1), (8, 2), (24, 2)])
+def test_units_are_read_back_as_their_word(word: str, out: int, stride: int) -> None:
+    post = ("batch_norm", "relu")
+    made = units(word, 8, out, post=post, stride=stride)
+    assert word_of(made, 8, post) == word + (f"s{stride}" if stride > 1 else "")
+
+
+def test_units_of_no_word_have_none() -> None:
+    conv = Conv(out=8, kernel=3, padding=0, post=("batch_norm", "relu"))
+    assert not word_of((conv,), 8, ("batch_norm", "relu"))
+    assert not word_of((conv, conv), 8, ("batch_norm", "relu"))
