@@ -21,6 +21,7 @@ from nas.search.database_storage import check_writable
 from nas.search.engine_choice import starter
 from nas.search.holding import hold
 from nas.search.measures import check_file, counted, needs_latency
+from nas.search.objectives import Objectives
 from nas.search.storage import opened_if_made
 from nas.search.stored import is_database, is_postgresql, run_folder
 from nas.search.study import known_of, refuse_other
@@ -32,9 +33,6 @@ from nas.user_augmentation import check_source, is_file
 ADVICE = "give --storage a writable path"
 LOCK = ".lock"
 """Of the file beside a journal that locks it."""
-_ASKED = ("constraints", "seed", "epochs")
-"""What a study is made with that neither the data nor other files decide."""
-
 _THUMBNAILS = ("auto", "cifar10", "digits")
 """Data whose images and classes are as many and as large as those that a space has where nothing is said of them."""
 _OF_NO_DATA = frozenset(
@@ -87,7 +85,7 @@ def check_study(config: LaunchConfig) -> None:
     """Raise UnusableInputError where the study cannot be made, or not be resumed, whatever the data are.
 
     That is a storage that cannot be read or written, a study that another launch holds, and one that was made with
-    other rules, another seed or other epochs.
+    other rules, another seed or objective, or other epochs.
     """
     if not is_database(config.storage):
         _check_writable(Path(config.storage))
@@ -97,7 +95,9 @@ def check_study(config: LaunchConfig) -> None:
     if known:
         asked = {"constraints": config.rules, "seed": config.seed, "epochs": config.epochs}
         left = {"epochs"} - config.model_fields_set  # which then are the study's own
-        refuse_other(config.study, known, asked, [key for key in _ASKED if key not in left])
+        if config.metrics is None:  # else a file has to be run that says which of its own are maximised
+            asked["objective"] = str(Objectives.parse(config.objective))
+        refuse_other(config.study, known, asked, [key for key in asked if key not in left])
         if not is_postgresql(config.storage) and _exists(run_folder(config.storage, config.study)):
             with hold(config.storage, config.study):
                 pass

@@ -68,12 +68,12 @@ FITTED = LinearProxy(
     ),
     MappingProxyType(
         {
-            "any": 39.50902,
-            "standard": 1.43612,
-            "dilated": 2.30692,
-            "grouped": 2.64615,
-            "depthwise": 31.24089,
-            "pointwise": 6.68063,
+            "any": 24.86267,
+            "standard": 1.46074,
+            "dilated": 2.46224,
+            "grouped": 3.29184,
+            "depthwise": 43.07836,
+            "pointwise": 3.07375,
         }
     ),
     PRICE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nas.architecture.spec import Architecture
+from nas.architecture.spec import Architecture, Placed
 from nas.space.analytic import metrics
 
 Array = npt.NDArray[np.int64]
@@ -34,6 +35,7 @@ class ConvTotals(NamedTuple):
     """Of dense and of 1x1 convolutions with a dilation over 1."""
     grouped: Any = 0
     depthwise: Any = 0
+    """As if it did not stride: it takes as long as its input takes to read."""
     pointwise: Any = 0
     whitened: Any = 0
     """No sum: 1 where the first convolution has as many filters as a patch has values: the default recipe then begins
@@ -55,8 +57,13 @@ def conv_totals(network: Architecture) -> ConvTotals:
         found["residual"] += placed.calls * bool(network.stages[placed.stage][placed.block].residual)
         work = "dilated" if conv.dilation > 1 and conv.groups == 1 else kind
         if work in found:  # what a gated one takes was not fitted
-            found[work] += placed.calls * placed.unit.macs(placed.input)
+            found[work] += placed.calls * (_read(placed) if work == "depthwise" else placed.unit.macs(placed.input))
     return ConvTotals(**found)
+
+
+def _read(placed: Placed) -> int:
+    """Multiply-accumulates of a depthwise unit at every place of its input."""
+    return math.prod(placed.input) * placed.unit.convolutions(placed.input[0])[0].kernel ** 2
 
 
 @dataclass(frozen=True, kw_only=True)

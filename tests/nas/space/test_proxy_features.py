@@ -61,6 +61,11 @@ def test_work_is_split_by_the_kind_of_convolution() -> None:
     }
 
 
+def test_a_depthwise_convolution_that_strides_reads_all_of_its_input() -> None:
+    assert of_work("BR/c8-dws2-pw8/fc")["depthwise"] == 1024 * 8 * 9 / 1e6
+    assert of_work("BR/c8-dwk5-pw8/fc")["depthwise"] == 1024 * 8 * 25 / 1e6
+
+
 def test_what_a_gated_convolution_takes_is_no_kind_of_work() -> None:
     assert of_work("BR/c8-gl8/fc")["standard"] == 1024 * 8 * 27 / 1e6
     assert of_accuracy("BR/c8-gl8/fc")["convs"] == 1.0
