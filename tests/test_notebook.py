@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def test_a_search_shows_its_progress_in_the_cell_and_leaves_no_more_than_notes(
     pages = [output["data"].get("text/html", "") for output in shows]
     assert "" in pages, "the live view is gone at the end"
     assert any("an epoch takes about" in page for page in pages)
+    lines = [line for page in pages for line in re.sub(r"<[^>]*>", "", page).splitlines()]
+    assert max(map(len, lines)) <= 115, "no line is wider than the cell"
     assert "search ended: every trial of the budget is done; next, of what launch returns: .board" in pages[-1]
 
 

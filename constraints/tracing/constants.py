@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from constraints.tracing.axes import Shape
 from constraints.tracing.values import Value
 
 _GIVEN = {"full": 1, "full_like": 1, "new_full": 2, "fill": 1}
 """Operation -> the place of the number among its arguments."""
 _ONES = ("ones", "ones_like", "new_ones")
-_SAME = ("clone", "_to_copy", "repeat", "copy", "detach")
+_SAME = ("clone", "_to_copy", "repeat", "copy", "detach", "mean", "amax", "amin")
 
 
-def filled(op: str, args: Sequence[Any], inputs: Sequence[Value], is_view: bool = False) -> float | None:
-    """The number that all elements of a constant are, made by ``op``; None where they may differ."""
+def filled(
+    op: str, args: Sequence[Any], inputs: Sequence[Value], shape: Shape = (), is_view: bool = False
+) -> float | None:
+    """The number that all elements of a constant of shape ``shape`` are, made by ``op``; None where they may differ."""
     if op in _ONES:
         return 1.0
     if op in _GIVEN:
         return _number(args, _GIVEN[op])
     if len(inputs) != 1 or inputs[0].fill is None:
         return None
-    if is_view or op in _SAME:
-        return inputs[0].fill
+    return inputs[0].fill if is_view or op in _SAME else _scaled(op, args, inputs[0], inputs[0].fill, shape)
+
+
+def _scaled(op: str, args: Sequence[Any], data: Value, fill: float, shape: Shape) -> float | None:
+    if op == "sum":
+        return fill * math.prod(data.shape) / max(math.prod(shape), 1)
     number = _number(args, 1)
     if number is None or op not in ("mul", "div") or (op == "div" and not number):
         return None
-    return inputs[0].fill * number if op == "mul" else inputs[0].fill / number
+    return fill * number if op == "mul" else fill / number
 
 
 def _number(args: Sequence[Any], at: int) -> float | None:

@@ -166,7 +166,9 @@ def warned(dataset: decoded.Dataset) -> decoded.Dataset:
 def _say_end(ended: str) -> None:
     """Why a search ended and what follows, which stays where the live view was."""
     following = "next, of what launch returns: .board, and .best for nas.show, nas.confirm and nas.export"
-    SafeConsole(stderr=True).print(f"search ended: {ended}; {following}", highlight=False, soft_wrap=True, markup=False)
+    console = SafeConsole(stderr=True)
+    is_folded = console.is_terminal or console.is_jupyter  # elsewhere a line stays one
+    console.print(f"search ended: {ended}; {following}", highlight=False, soft_wrap=not is_folded, markup=False)
 
 
 @contextmanager

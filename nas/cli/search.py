@@ -118,16 +118,21 @@ def _searched(config: LaunchConfig, dataset: Dataset, console: Console) -> tuple
 
 def _next(board: Leaderboard, config: LaunchConfig) -> str:
     """The commands that continue with what a search left."""
+    where = next_place(config)
+    if board.best_complete is None:
+        return f"next{where}: search.py launch, which continues · leaderboard"
+    return f"next{where}: search.py show best · confirm best · export best --to net.py"
+
+
+def next_place(config: LaunchConfig) -> str:
+    """The flags by which further commands find the study, in words; empty where they need none."""
     from nas.search.stored import masked
 
     project = settings(Path())
     usual = {"study": type(config)().study, "storage": STORAGE, **(project.table if project else {})}
     flags = [f"--study {quote(config.study)}"] if config.study != usual["study"] else []
     flags += [f"--storage {quote(masked(config.storage))}"] if config.storage != usual["storage"] else []
-    where = f", with {' '.join(flags)}" if flags else ""
-    if board.best_complete is None:
-        return f"next{where}: search.py launch, which continues · leaderboard"
-    return f"next{where}: search.py show best · confirm best · export best --to net.py"
+    return f", with {' '.join(flags)}" if flags else ""
 
 
 def _ending(summary: Summary) -> str:

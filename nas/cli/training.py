@@ -14,7 +14,7 @@ from constraints.output.json_text import json_text
 from constraints.output.plain import say
 from constraints.output.working import working
 from nas.cli.common import TABLE_OR_JSON, interruptible
-from nas.cli.search import decoding, introduce, introduce_settings, introduce_training
+from nas.cli.search import decoding, introduce, introduce_settings, introduce_training, next_place
 from nas.objective_text import MEASURES
 from nas.results.leaderboard import leaderboard
 from nas.results.rows import Row
@@ -60,7 +60,11 @@ def train(
             launch.run(prepared)
         rows = _rows(trainings)
     target_asked = config.target is not None
-    say(_document(trainings, rows) if output_format == "json" else "\n".join(_lines(trainings, rows)))
+    say(
+        _document(trainings, rows)
+        if output_format == "json"
+        else "\n".join(_lines(trainings, rows, next_place(config)))
+    )
     return _code(trainings, rows, is_target_asked=target_asked)
 
 
@@ -98,9 +102,9 @@ def _document(trainings: Trainings, rows: Sequence[Row]) -> str:
     return json_text(found)
 
 
-def _lines(trainings: Trainings, rows: Sequence[Row]) -> list[str]:
-    """Accuracy, rules, target, and what to do next."""
-    network, study = trainings.network, trainings.prepared.study.study_name
+def _lines(trainings: Trainings, rows: Sequence[Row], where: str) -> list[str]:
+    """Accuracy, rules, target, and what to do next; ``where`` is how to find the study."""
+    network = trainings.network
     lines = [_sentence(row) for row in rows]
     mean, target = _mean(rows), trainings.prepared.driver.budget.target
     complete = [row for row in rows if row.state == "complete"]
@@ -115,7 +119,7 @@ def _lines(trainings: Trainings, rows: Sequence[Row]) -> list[str]:
         lines.append(f"{'over' if mean > target else 'not over'} the target of {target:.2%}{broken}")
     if complete:
         best = max(complete, key=lambda row: row.score or 0.0)
-        lines.append(f"next, with --study {study}: search.py confirm {best.trial} · show {best.trial} · leaderboard")
+        lines.append(f"next{where}: search.py confirm {best.trial} · show {best.trial} · leaderboard")
     return lines
 
 

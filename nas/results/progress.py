@@ -124,7 +124,7 @@ class SearchView:
             self._print(_status(driver, self._trials))
 
     def _print(self, line: str) -> None:
-        is_folded = self._console.is_terminal  # between words; elsewhere a line stays one
+        is_folded = self._live is not None  # between words; elsewhere a line stays one
         self._console.print(line, highlight=False, soft_wrap=not is_folded, markup=False, emoji=False)
 
     def _look(self, driver: Driver) -> Sequence[FrozenTrial]:

@@ -38,6 +38,13 @@ def test_the_number_of_a_constant(
     assert filled(op, args, [of(fill) for fill in fills]) == number
 
 
+def test_a_sum_is_as_often_the_number_as_it_has_terms() -> None:
+    ones = Value((1, 1, 8, 4), (), Flow(), None, fill=0.5)
+    assert filled("sum", (None, [2, 3]), [ones], (1, 1)) == 16.0
+    assert filled("sum", (None,), [ones], ()) == 16.0
+    assert filled("mean", (None, [2]), [ones], (1, 1, 4)) == 0.5
+
+
 def test_a_view_has_the_number_of_what_it_is_a_view_of() -> None:
     assert filled("select", (None, 0, 0), [of(0.5)], is_view=True) == 0.5
     assert filled("select", (None, 0, 0), [of(0.5)]) is None

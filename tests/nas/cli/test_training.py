@@ -81,6 +81,13 @@ def test_an_architecture_is_a_trial_beside_which_a_search_continues(here: Path, 
     assert "params < 1000" in none, "no network of the space is that small"
 
 
+def test_the_end_names_the_next_commands_with_the_study_and_its_storage(here: Path, capsys: Captured) -> None:
+    place = ("--study", "mine", "--storage", "other.log")
+    assert search.run(["train", TINY, *TRAIN[:-2], "--require", "params < 100k", *place]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "next, with --study mine --storage other.log: search.py confirm 0 · show 0 · leaderboard"
+
+
 def test_a_network_that_keeps_the_rules_is_best_and_meets_the_target(here: Path, capsys: Captured) -> None:
     rules = ("--require", "params < 100k")
     document(capsys, "train", TINY, "--target", "0.001", *rules, *TRAIN, code=0)
