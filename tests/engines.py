@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from constraints.cli import validate
+from constraints.faults import is_users
 from constraints.report import Report
 from constraints.sandbox.child import check_target
 from constraints.sandbox.parent import Outcome, Sandbox
@@ -77,7 +80,12 @@ def validate_in_this_process(patch: pytest.MonkeyPatch) -> None:
     class Here(Sandbox):
         def check(self, request: Request) -> Outcome:
             arguments = json.loads(json.dumps(request.job().arguments, default=os.fspath))
+            before = set(sys.modules)
             found = check_target(arguments, lambda stage: None)
+            for name in sys.modules.keys() - before:  # which a child would take with it
+                file = getattr(sys.modules[name], "__file__", None)
+                if file and is_users(str(Path(file).resolve())):
+                    del sys.modules[name]
             return Outcome(report=Report.from_dict(found["report"], request.require), printed="", steps=found["steps"])
 
     patch.setattr(validate, "check_file", Here().check)
