@@ -40,7 +40,7 @@ _HINTS = {
     "hole_height_range=(16, 16), hole_width_range=(16, 16), fill=MEAN, fill_mask=None)",
     "module 'albumentations' has no attribute": "the installed version has no such transform: use one that it has",
     "from 'albumentations'": "the installed version has no such transform: use one that it has",
-    "urlopen error": "nothing is downloaded here: build it without its weights (weights=None, pretrained=False)",
+    "urlopen error": "nothing is downloaded here: build it without weights (pretrained=False) or data (download=False)",
     "more than 1 value per channel": "one sample is traced, and a norm takes its statistics over the batch: let it "
     "keep running statistics (track_running_stats=True), or use a GroupNorm",
     "argument #1 'indices' to have one of the following scalar types": "this input is token numbers: give it as "

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -172,7 +173,8 @@ def _pipelines(
         option = next(iter(arguments))
         raise UnusableInputError(f"{name!r} is a finished pipeline: --augmentation-arg {option}: leave it out")
     found = [] if arguments else pipelines_in(thing)
-    if found or of_another_library(thing) or not (inspect.isclass(thing) or inspect.isroutine(thing) or arguments):
+    may_make = inspect.isclass(thing) or inspect.isroutine(thing) or isinstance(thing, partial) or bool(arguments)
+    if found or of_another_library(thing) or not may_make:
         return found
     with stage("construction of the augmentation", send):
         made = _called(name, thing, arguments, loader, "--augmentation-arg")

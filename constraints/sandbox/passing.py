@@ -194,7 +194,7 @@ class Passing:
         for value in dict.fromkeys(by_turn.values()):
             turns = sorted(turn for turn, other in by_turn.items() if other == value)
             is_one = f"{name} == {turns[0]}" if len(turns) == 1 else f"{name} in {tuple(turns)}"
-            text = f"{value} if {is_one} else {text}"
+            text = is_one if (value, text) == (_TRUE, _FALSE) else f"{value} if {is_one} else {text}"
         return text
 
     def _of_list(self, calls: tuple[Call, ...], name: str, values: Values) -> bool:

@@ -130,8 +130,9 @@ def test_a_metric_of_the_file_can_be_required(run: Any) -> None:
 
 def test_an_augmentation_has_to_be_a_pipeline(run: Any, tmp_path: Path) -> None:
     pipeline = tmp_path / "pipeline.py"
-    pipeline.write_text("import albumentations as A\nempty = A.Compose([])\ndef make(): return empty\nwrong = 3\n")
-    for name in ("empty", "make"):
+    code = "from functools import partial\nimport albumentations as A\nempty = A.Compose([])\nwrong = 3\n"
+    pipeline.write_text(f"{code}def make(n=1): return A.Compose([])\nbound = partial(make, n=2)\n")
+    for name in ("empty", "make", "bound"):
         verdict = run("made", augmentation=f"{pipeline}:{name}").constraints[-1]
         assert not verdict.ok
     with pytest.raises(UnusableInputError, match="not an albumentations pipeline: 'wrong' is int: name a Compose"):

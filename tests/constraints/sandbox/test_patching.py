@@ -171,6 +171,10 @@ def pooled():
                 "net = nn.Sequential(fixed(3, 8), fixed(8, 8, is_changed=True)",
             ],
         ),
+        (
+            "*[fixed(3, 3) for _ in range(2)]", "depthwise_separable_convs == 1",
+            ["net = nn.Sequential(*[fixed(3, 3, is_changed=j == 0) for j, _ in enumerate(range(2))]"],
+        ),
         ("pooled()", "max_pools == 0", ["        made.append(nn.AvgPool2d(2) if size"]),
     ],
 )  # fmt: skip
