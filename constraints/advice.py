@@ -33,7 +33,10 @@ _ADVICE: Mapping[str, tuple[str, str]] = {
         "average the last map over both spatial axes (AdaptiveAvgPool2d(1)) before the output",
         "keep one average over the whole map and take the others out",
     ),
-    "max_pools": ("add a max-pool", "replace each max-pool by a stride of 2 in the convolution before it"),
+    "max_pools": (
+        "add a max-pool",
+        "replace each max-pool by a stride of 2 in the convolution before it, a maximum over the whole map by its mean",
+    ),
     "fully_connected": (
         "add a linear layer after the global pool",
         "end in a 1x1 convolution in place of linear layers",

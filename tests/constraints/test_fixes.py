@@ -338,3 +338,11 @@ def test_a_lazy_model_has_fixes_and_stays_lazy() -> None:
     assert report.fix_all is not None
     assert report.fix_all.edits == ("splitting layer 1 into a depthwise 3x3 and a 1x1 convolution",)
     assert isinstance(model[0], nn.LazyConv2d)
+
+
+def test_a_maximum_over_the_whole_map_is_to_be_a_mean() -> None:
+    """There is no convolution whose stride could take its place; the words say what does, and it does."""
+    head, rules = nn.Conv2d(3, 8, 3), ["max_pools == 0", "global_average_pools >= 1"]
+    report = check(Written(lambda m, x: m.head(x).amax((2, 3)), head=head), (3, 8, 8), rules)
+    assert fixes(report, "max_pools")[0].endswith("a maximum over the whole map by its mean")
+    assert check(Written(lambda m, x: m.head(x).mean((2, 3)), head=head), (3, 8, 8), rules).ok
