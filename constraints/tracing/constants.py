@@ -1,4 +1,4 @@
-"""Constants whose elements are all one number, which make a product a sum or a mean; no torch."""
+"""Constants whose elements are all the same number: a product with one is a sum or a mean; no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from constraints.tracing.axes import Shape
 from constraints.tracing.values import Value
 
 _GIVEN = {"full": 1, "full_like": 1, "new_full": 2, "fill": 1}
-"""Operation -> the place of the number among its arguments."""
+"""Operation -> the position of the fill value among its arguments."""
 _ONES = ("ones", "ones_like", "new_ones")
 _SAME = ("clone", "_to_copy", "repeat", "copy", "detach", "mean", "amax", "amin")
 
@@ -18,7 +18,7 @@ _SAME = ("clone", "_to_copy", "repeat", "copy", "detach", "mean", "amax", "amin"
 def filled(
     op: str, args: Sequence[Any], inputs: Sequence[Value], shape: Shape = (), is_view: bool = False
 ) -> float | None:
-    """The number that all elements of a constant of shape ``shape`` are, made by ``op``; None where they may differ."""
+    """The value of all elements of the constant that ``op`` makes; None where the elements may differ."""
     if op in _ONES:
         return 1.0
     if op in _GIVEN:
