@@ -37,7 +37,7 @@ def print_summary(results: Sequence[Result], console: Console) -> None:
     """A table of all targets, and how many of them keep every constraint; a narrow one is without the costs."""
     from rich.text import Text
 
-    from constraints.output.table import ruled_table
+    from constraints.output.ruled import ruled_table
 
     shown = [heading for heading in SUMMARY if heading != "MACs" or console.width >= _WIDE]
     lines = [dict(zip(SUMMARY, summary_row(result), strict=True)) for result in results]

@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Sequence
 from math import inf
 
-from rich.box import Box
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -17,11 +16,11 @@ from constraints.findings import FIX_ALL, Findings
 from constraints.metrics import Layer
 from constraints.output.console import SafeConsole
 from constraints.output.numbers import count, exact, shape, sides
+from constraints.output.ruled import ruled_table
 from constraints.output.summary import outcome
 from constraints.output.tree import Row, rows
 from constraints.verdicts import Verdict
 
-_HEADING_RULE = Box("\n".join(["    ", "    ", "----", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True)
 _LAYER = ("Output", "Params", "MACs", "RF", "Jump")
 """The columns of a layer behind its name."""
 _WIDTH = 100
@@ -65,12 +64,6 @@ def text(report: Findings, width: int = _WIDTH) -> str:
     with console.capture() as captured:
         print_report(report, console)
     return captured.get().rstrip("\n")
-
-
-def ruled_table(*, show_header: bool = True) -> Table:
-    """A table as wide as the terminal, without lines but below its headings."""
-    box, padding = _HEADING_RULE, (0, 1, 0, 0)
-    return Table(box=box, padding=padding, pad_edge=False, expand=True, show_edge=False, show_header=show_header)
 
 
 def _layers(report: Findings, marked: tuple[Layer, str] | None, ascii_only: bool) -> Group:

@@ -22,9 +22,14 @@ def test_the_pictures_of_the_documentation_are_small() -> None:
 
 def test_the_live_view_of_most_lines_is_drawn_and_of_several_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     live = "Ctrl-C ends the search"
-    screens = iter(
-        ["", f"a\n{live}", f"a\nb\n{live}", f"c\nd\n{live}", f"e\n\n{live}", "a\nb\nc\nd\nsearch ended: done"]
-    )
-    monkeypatch.setattr(pictures, "_screen", lambda: next(screens))
+    screens = ["", f"a\n{live}", f"a\nb\n{live}", f"c\nd\n{live}", f"e\n\n{live}"]
+
+    def screen(*, with_history: bool = False) -> str:
+        """The next one, at the end of which the line that says so has left it at the top."""
+        if with_history:
+            return "" if screens else "a\nb\nc\nd\nsearch ended: done"
+        return screens.pop(0)
+
+    monkeypatch.setattr(pictures, "_screen", screen)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     assert pictures._fullest() == f"c\nd\n{live}"
