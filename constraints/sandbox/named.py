@@ -114,7 +114,7 @@ def made_model(target: Target, thing: Any, arguments: Mapping[str, Any], loader:
     if isinstance(thing, nn.Module):
         if arguments:
             raise UnusableInputError(
-                f"{target.name!r} is a finished module: --arg {next(iter(arguments))}: leave it out"
+                f"{target.text!r} is a finished module: --arg {next(iter(arguments))}: leave it out"
             )
         return thing
     if not callable(thing) or (inspect.isclass(thing) and not issubclass(thing, nn.Module)):

@@ -17,6 +17,8 @@ from constraints.tracing.values import Call, Flow, Head, Picked, Value
 _HOMOGENEOUS = frozenset(["relu", "leaky_relu", "_prelu_kernel", "prelu", "abs", "neg", "real", "imag"])
 """Functions with f(c x) = c f(x) for c > 0: a scale of the argument is a scale of the result."""
 _SHIFTS = frozenset(["add", "sub"])
+_SUMS = _SHIFTS | {"maximum", "minimum"}
+"""Functions of several tensors of which a scale of all of them is one of their result."""
 _EXACT = 1e-6
 
 
@@ -30,7 +32,22 @@ def scaled(call: Call, value: Value) -> Flow:
         return flow
     if call.op in _SHIFTS:
         return flow
-    return flow._replace(picked=None) if call.op in _HOMOGENEOUS else _bent(flow)
+    return flow._replace(picked=None) if call.op in _HOMOGENEOUS or _is_weighed(call) else _bent(flow)
+
+
+def rejoined(call: Call, data: Sequence[Value]) -> Flow:
+    """The flow of several functions of one tensor that are joined again, as in an activation written out."""
+    flow = data[0].flow
+    are_scaled = [v.flow.total != 0 or v.flow.scale != 1 for v in data]
+    keeps_scale = call.op in _SUMS and are_scaled.count(are_scaled[0]) == len(data)
+    return flow._replace(picked=None) if keeps_scale else _bent(flow)
+
+
+def _is_weighed(call: Call) -> bool:
+    """Whether each element is multiplied by, or divided by, one of weights."""
+    first = call.args[0]
+    is_divided = isinstance(first, Handle) and first.value is not None and first.value.depends
+    return call.op == "mul" or (call.op == "div" and is_divided and not call.arg("rounding_mode", None))
 
 
 def _bent(flow: Flow) -> Flow:

@@ -89,7 +89,7 @@ def note_reduction(call: Call, data: Value, axes: Sequence[int]) -> None:
     is_maximum = call.op in _REDUCTIONS or order == math.inf
     if not (is_maximum or call.op in _PICKING_REDUCTIONS or order == -math.inf) or not are_places(data, axes):
         return
-    if not is_maximum:
+    if not is_maximum or any(v is not None and v.is_lost for v in data.views):
         call.tags.add("picks")
     elif not any(v is not None and v.pooled == "max" for v in data.views):  # else it completes one maximum
         call.tags.add("max_pool")

@@ -35,7 +35,7 @@ def pointwise(call: Call) -> Result:
     if (sums := averages.added(call, data)) is not None:
         return _added(call, data, rows, sums)
     if all(v.flow.origin is data[0].flow.origin for v in data) and all(_are_aligned(rows[0], row) for row in rows[1:]):
-        flow = data[0].flow._replace(depthwise=_union(v.flow.depthwise for v in data))
+        flow = averages.rejoined(call, data)._replace(depthwise=_union(v.flow.depthwise for v in data))
         return join_views(rows), flow
     views, flow = _combined(data, rows, call.shape)
     return views, maxima.met(call, rows, flow)

@@ -125,7 +125,7 @@ OPERATIONS: dict[str, Operation] = {  # without composites that may return their
 
 _CONSTANT = """
     zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty
-    new_full new_empty_strided zero bernoulli uniform normal fill random
+    new_full new_empty_strided zero bernoulli uniform normal fill random exponential cauchy geometric log_normal
 """
 CONSTANT = frozenset(_CONSTANT.split())
 """Operations whose result does not depend on the values of their input."""

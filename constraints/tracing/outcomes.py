@@ -33,8 +33,8 @@ class Outcomes:
         self.reasons: dict[str, str] = {}
         """Reason why the effect of an operation is unknown -> the operation."""
         self.hidden: dict[str, str] = {}
-        """Reason -> what an unknown operation may contain: "products", "linear" (also linear layers after a pool), "layers"
-        or "maxima"."""
+        """Reason -> what an unknown operation may contain: "products", "linear" (linear layers after a pool too),
+        "layers" or "maxima"."""
         self._axes = axes
 
     def of(self, call: Call, operation: Operation | None) -> Any:

@@ -270,7 +270,7 @@ class Propagation:
                 storage = storage or self._store(call.index, handle, shape)
             is_blank = call.op in BLANK
             views, flow = self._blank(step, shape) if is_blank else (self._nothing, _STILL)
-            fill = filled(call.op, call.args, call.inputs, shape, operator.is_view)
+            fill = filled(call.op, call.args, call.inputs, shape, is_view=operator.is_view, named=call.kwargs)
             value = Value(shape, views, flow, storage, call.index, params, fill=fill)
             if _is_in(handle, step.targets):
                 write(handle, value)

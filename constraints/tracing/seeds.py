@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -29,7 +31,8 @@ def marked() -> Iterator[int]:
 
 def _say(seed: int) -> None:
     state = torch.get_rng_state()
-    state[:_BYTES] = torch.tensor(list(seed.to_bytes(_BYTES, "little")), dtype=torch.uint8)
+    # written to by no operation, which a default device or a mode of the caller's would change
+    ctypes.memmove(state.data_ptr(), seed.to_bytes(_BYTES, sys.byteorder), _BYTES)
     torch.set_rng_state(state)
 
 
