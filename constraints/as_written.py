@@ -15,14 +15,22 @@ from constraints.replacing import replace_module
 
 @contextmanager
 def as_written(model: nn.Module) -> Iterator[nn.Module]:
-    """The model with each compiled module as it was before, in place of its wrapper; afterwards as it was."""
+    """The model with each compiled module as it was before, in place of its wrapper; afterwards as it was.
+
+    A wrapper that has hooks of its own, which are a part of the forward pass, stays.
+    """
     dynamo: Any = sys.modules.get("torch._dynamo.eval_frame")
     if dynamo is None:  # nothing was compiled so far, and its import takes seconds
         yield model
         return
-    while isinstance(model, dynamo.OptimizedModule):
+
+    def only_wraps(module: nn.Module) -> bool:
+        is_wrapper = isinstance(module, dynamo.OptimizedModule)
+        return is_wrapper and not (module._forward_hooks or module._forward_pre_hooks)
+
+    while only_wraps(model):
         model = cast("nn.Module", model._orig_mod)
     with ExitStack() as undo:
-        for wrapper in [m for m in parts(model).modules.values() if isinstance(m, dynamo.OptimizedModule)]:
+        for wrapper in filter(only_wraps, list(parts(model).modules.values())):
             undo.callback(replace_module(model, wrapper, cast("nn.Module", wrapper._orig_mod)))
         yield model

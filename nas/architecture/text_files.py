@@ -20,7 +20,7 @@ def lines(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield text, ""
             continue
         try:
-            rows = Path(text).read_text(encoding="utf-8").splitlines()
+            rows = Path(text).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or error
             raise UnusableInputError(f"cannot read the networks of {text!r}: {why}: give a text file") from None

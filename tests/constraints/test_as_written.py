@@ -6,6 +6,7 @@ from typing import cast
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from constraints.as_written import as_written
 from constraints.checker import check
@@ -52,6 +53,18 @@ def test_the_report_is_that_of_the_model_as_it_was_written() -> None:
 def test_a_trace_has_the_names_that_were_written() -> None:
     layers = trace(compiled(Net(wrap=True)), (3, 16, 16)).layers
     assert [layer.name for layer in layers] == ["a", "b.0", "b.1", "b.2", "kept.0", "mean"]
+
+
+def test_the_hooks_of_a_wrapper_are_examined_too() -> None:
+    def pooled(_: nn.Module, __: object, made: torch.Tensor) -> torch.Tensor:
+        return F.max_pool2d(made, 2)
+
+    inner = compiled(nn.Conv2d(8, 8, 3))
+    outer = compiled(nn.Sequential(nn.Conv2d(3, 8, 3), inner))
+    for wrapper in (inner, outer):
+        wrapper.register_forward_hook(pooled)
+    found = trace(outer, (3, 16, 16)).metrics
+    assert (found.max_pools, found.receptive_field) == (2, 8)  # 3 + 2 + 1, and 1 more in steps of 2
 
 
 def test_a_model_that_was_not_compiled_is_itself() -> None:

@@ -87,7 +87,7 @@ def test_a_class_a_function_and_a_module_are_models(run: Any, sent: list[Mapping
         ("Net", {"width": 2, "depth": 3}, "'Net' takes no argument 'depth': --arg depth: it takes width, deep"),
         ("first_only", {}, "'first_only' needs arguments: width"),
         ("number", {"x": 1}, "'number' takes no argument 'x': --arg x: it takes none"),
-        ("made", {"width": 2}, "'made' is a finished module: --arg width: leave it out"),
+        ("made", {"width": 2}, ":made' is a finished module: --arg width: leave it out"),
         ("Taps", {}, r"not an nn\.Module: 'Taps' is the class Taps: name a module, a subclass, or a function"),
         ("number", {}, r"not an nn\.Module: 'number\(\)' is int"),
         ("REQUEST", {}, r"no such name in .*: 'REQUEST': "),

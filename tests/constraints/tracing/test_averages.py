@@ -29,6 +29,26 @@ def in_a_loop(y: torch.Tensor) -> torch.Tensor:
     return total
 
 
+def leaky(y: torch.Tensor) -> torch.Tensor:
+    """A leaky ReLU, written out."""
+    return torch.relu(y) - 0.1 * torch.relu(-y)
+
+
+def squared(y: torch.Tensor) -> torch.Tensor:
+    """A tensor times itself."""
+    return y * y
+
+
+def twice(y: torch.Tensor) -> torch.Tensor:
+    """A tensor and itself."""
+    return y + y
+
+
+def swish(y: torch.Tensor) -> torch.Tensor:
+    """A SiLU, written out."""
+    return y * y.sigmoid()
+
+
 AVERAGES: dict[str, Run] = {
     "divided after": lambda y: y.sum((2, 3)) / 32,
     "divided before": lambda y: (y / 32).sum((2, 3)),
@@ -47,6 +67,11 @@ AVERAGES: dict[str, Run] = {
     "a loop": lambda y: in_a_loop(y).sum(2) / 32,
     "a scaled map": lambda y: (y * 0.5).sum((2, 3)) / 32,
     "with a mask of ones": lambda y: (y * torch.ones(1, 1, 8, 4)).sum((2, 3)) / torch.ones(1, 1, 8, 4).sum((2, 3)),
+    "over at least one": lambda y: y.sum((2, 3)) / torch.ones(1, 1, 8, 4).sum((2, 3)).clamp(min=1),
+    "weighed in between": lambda y: y.sum((2, 3)) * torch.rand(5) / 32,
+    "divided by weights in between": lambda y: y.sum((2, 3)) / torch.rand(5) / 32,
+    "a leaky activation by hand": lambda y: leaky(y.sum((2, 3))) / 32,
+    "of a leaky activation by hand": lambda y: leaky(y / 32).sum((2, 3)),
     "by hand": lambda y: torch.einsum("nchw->nc", y) / 32,
 }
 OTHERS: dict[str, Run] = {
@@ -61,6 +86,13 @@ OTHERS: dict[str, Run] = {
     "one column subtracted": lambda y: (sum(y.unbind(3)[1:]) - y[..., 0]).sum(2) / 32,
     "weighed columns": lambda y: sum(i * column for i, column in enumerate(y.unbind(3), 1)).sum(2) / 32,
     "bent columns": lambda y: sum(column.sigmoid() for column in y.unbind(3)[:3]).sum(2) / 32,
+    "weights divided by it": lambda y: torch.rand(5) / y.sum((2, 3)) / 32,
+    "squared in between": lambda y: squared(y.sum((2, 3))) / 32,
+    "squared before": lambda y: squared(y / 32).sum((2, 3)),
+    "bent by hand in between": lambda y: swish(y.sum((2, 3))) / 32,
+    "columns of weights": lambda y: sum(y[..., i] * torch.rand(5, 1) for i in range(4)).sum(2) / 32,
+    "one column of two": lambda y: (sum(y.unbind(3)[1:]) + twice(y[..., 0])).sum(2) / 32,
+    "over more than a mask of ones": lambda y: y.sum((2, 3)) / torch.ones(1, 1, 8, 4).sum((2, 3)).clamp(min=33),
     "a deviation": lambda y: torch.std_mean(y, (2, 3))[0],
 }
 

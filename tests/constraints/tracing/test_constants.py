@@ -26,7 +26,13 @@ def of(fill: float | None) -> Value:
         ("mul", (None, 4), [0.5], 2.0),
         ("div", (None, 4), [0.5], 0.125),
         ("div", (None, 0), [0.5], None),
-        ("add", (None, 4), [0.5], None),
+        ("add", (None, 4), [0.5], 4.5),
+        ("sub", (None, 4), [0.5], -3.5),
+        ("clamp", (None, 1), [0.5], 1.0),
+        ("clamp", (None, 0, 0.25), [0.5], None),
+        ("clamp_min", (None, 0.25), [0.5], 0.5),
+        ("clamp_max", (None, 0.25), [0.5], 0.25),
+        ("exp", (None,), [0.5], None),
         ("clone", (None,), [None], None),
         ("mul", (None, None), [0.5, 0.5], None),
         ("rand", ([2],), [], None),
@@ -43,6 +49,11 @@ def test_a_sum_is_as_often_the_number_as_it_has_terms() -> None:
     assert filled("sum", (None, [2, 3]), [ones], (1, 1)) == 16.0
     assert filled("sum", (None,), [ones], ()) == 16.0
     assert filled("mean", (None, [2]), [ones], (1, 1, 4)) == 0.5
+
+
+def test_a_factor_or_a_rounding_beside_the_operands_is_not_calculated() -> None:
+    assert filled("add", (None, 4), [of(0.5)], named={"alpha": 2}) is None
+    assert filled("div", (None, 4), [of(0.5)], named={"rounding_mode": "floor"}) is None
 
 
 def test_a_view_has_the_number_of_what_it_is_a_view_of() -> None:

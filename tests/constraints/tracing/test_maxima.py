@@ -90,6 +90,7 @@ def test_what_may_be_the_larger_of_neighbours_is_unknown(larger: Callable[..., t
         lambda y: torch.linalg.vector_norm(1 / y, ord=-math.inf, dim=(2, 3)),
         lambda y: (F.one_hot(y.flatten(2).argmax(2), 64) * y.flatten(2)).sum(2),
         lambda y: torch.quantile(y.flatten(2), 1.0, dim=2),
+        lambda y: y.flatten(2).cumsum(2).amax(2),  # whose axes are not followed
         lambda y: torch.full((1, 4), -9.0).index_reduce(
             0, torch.zeros(64, dtype=torch.long), y[0].flatten(1).t(), "amax"
         ),

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from constraints.tracer import trace
+from tests.constraints.written import Written
 
 
 class Model(nn.Module):
@@ -97,6 +98,12 @@ def test_a_tensor_kept_from_an_earlier_run_is_a_constant() -> None:
     model = Model(remembering)
     assert field(model) == field(model) == (5, 5)
     assert kept[0].requires_grad is False
+
+
+def test_a_model_without_values_may_make_numbers() -> None:
+    conv = nn.Conv2d(3, 4, 3, device="meta")
+    found = trace(Written(lambda m, x: m.conv(x) * torch.tensor(0.5, device=x.device), conv=conv))
+    assert found.metrics.receptive_field == 3
 
 
 def test_lists_of_tensors_and_scalars_read_from_them() -> None:

@@ -67,6 +67,21 @@ def test_what_is_drawn_from_another_seed_does_not(run: Callable[[torch.Tensor], 
     assert traced(run).metrics.receptive_field == 5
 
 
+@pytest.mark.parametrize(
+    "draw", [torch.Tensor.exponential_, torch.Tensor.log_normal_, torch.Tensor.cauchy_, lambda y: y.geometric_(0.5)]
+)
+def test_noise_of_any_distribution_sees_nothing(draw: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    assert traced(lambda y: y + draw(torch.empty_like(y))).metrics.receptive_field == 5
+    seen = traced(lambda y: y + draw(torch.empty_like(seeded(y)))).metrics.receptive_field
+    assert seen is None
+
+
+def test_a_default_device_does_not_hinder_a_trace() -> None:
+    with torch.device("meta"):
+        model = nn.Conv2d(3, 4, 3)
+        assert trace(model).metrics.receptive_field == 3
+
+
 def test_a_marked_generator_draws_as_before_and_has_its_seed_afterwards() -> None:
     torch.manual_seed(3)
     drawn = torch.rand(4)

@@ -16,6 +16,12 @@ def test_a_file_stands_for_its_lines_each_with_its_place(tmp_path: Path) -> None
     assert list(lines(["net.py", str(file)])) == [("net.py", ""), ("seed", f"{file}:3: "), ("BR/c8/fc", f"{file}:4: ")]
 
 
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "nets.txt"
+    file.write_bytes(b"\xef\xbb\xbfseed\r\n")
+    assert list(lines([str(file)])) == [("seed", f"{file}:1: ")]
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
