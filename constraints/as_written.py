@@ -1,4 +1,4 @@
-"""A model without the wrappers of ``torch.compile``, whose names are none that anybody wrote."""
+"""A model without the wrappers of ``torch.compile``, which would add generated names to layer paths."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from constraints.replacing import replace_module
 
 @contextmanager
 def as_written(model: nn.Module) -> Iterator[nn.Module]:
-    """The model with each compiled module as it was before, in place of its wrapper; afterwards as it was.
+    """While entered, each compiled module replaces its wrapper in the model; undone afterwards.
 
     A wrapper that has hooks of its own, which are a part of the forward pass, stays.
     """
     dynamo: Any = sys.modules.get("torch._dynamo.eval_frame")
-    if dynamo is None:  # nothing was compiled so far, and its import takes seconds
+    if dynamo is None:  # nothing was compiled so far; importing it takes seconds
         yield model
         return
 
