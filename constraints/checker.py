@@ -88,8 +88,8 @@ def examined(model: nn.Module, question: Question) -> Iterator[Report]:
 
     First what the probe confirms, then one fix after the other. What was compiled is examined as it is written.
     """
-    with as_written(_module(model)) as written:
-        yield from _examined(written, question)
+    with as_written(parts(_module(model))) as found:
+        yield from _examined(found.model, question)
 
 
 def _examined(model: nn.Module, question: Question) -> Iterator[Report]:
